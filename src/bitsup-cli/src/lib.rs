@@ -1,0 +1,2 @@
+//! The library part of the tool.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! bitsup.
+fn main() {}

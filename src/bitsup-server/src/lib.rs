@@ -1,0 +1,2 @@
+//! A BITS server with scripted faults.
+#![forbid(unsafe_code)]

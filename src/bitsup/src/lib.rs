@@ -1,0 +1,2 @@
+//! Uploads files with the BITS Upload Protocol.
+#![forbid(unsafe_code)]
