@@ -55,10 +55,7 @@ impl Rule {
             assert!(is_rule_id(id), "not the id of a conformance rule: {id:?}");
             writeln!(lines, "{id}\t{test}\t{file}").expect("a String takes everything");
         }
-        Self {
-            directory: directory.filter(|name| !name.is_empty()).map(PathBuf::from),
-            lines,
-        }
+        Self { directory: directory.filter(|name| !name.is_empty()).map(PathBuf::from), lines }
     }
 }
 
@@ -71,10 +68,7 @@ impl Drop for Rule {
             && let Err(error) = append(directory, &self.lines)
         {
             // A rule that is not recorded shows up as unproven, so the test itself may pass.
-            eprintln!(
-                "cannot record a conformance rule in {}: {error}",
-                directory.display()
-            );
+            eprintln!("cannot record a conformance rule in {}: {error}", directory.display());
         }
     }
 }
@@ -83,11 +77,7 @@ impl Drop for Rule {
 fn append(directory: &Path, lines: &str) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let path = directory.join(format!("rules-{}.tsv", std::process::id()));
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)?
-        .write_all(lines.as_bytes())
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(lines.as_bytes())
 }
 
 /// `crate::module::test::{{closure}}::here` is the test `crate::module::test`.
@@ -101,9 +91,7 @@ fn test_name(marker: &str) -> &str {
 
 fn is_rule_id(id: &str) -> bool {
     !id.is_empty()
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-')
+        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -130,10 +118,7 @@ mod tests {
         );
         assert!(!directory.exists(), "nothing is written before the end");
         drop(rule);
-        assert_eq!(
-            recorded(&directory),
-            "SRV-01\ta::b\tsrc/b.rs\nPKT-02\ta::b\tsrc/b.rs\n"
-        );
+        assert_eq!(recorded(&directory), "SRV-01\ta::b\tsrc/b.rs\nPKT-02\ta::b\tsrc/b.rs\n");
     }
 
     #[test]
@@ -141,12 +126,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let directory = folder.path().to_path_buf();
         let result = std::thread::spawn(move || {
-            let _rule = Rule::recording_to(
-                Some(directory.into()),
-                &["SRV-01"],
-                "a::b::here",
-                "src/b.rs",
-            );
+            let _rule =
+                Rule::recording_to(Some(directory.into()), &["SRV-01"], "a::b::here", "src/b.rs");
             std::panic::resume_unwind(Box::new("the test failed"));
         })
         .join();
@@ -156,15 +137,9 @@ mod tests {
 
     #[test]
     fn an_empty_or_unset_variable_records_nothing() {
+        assert!(Rule::recording_to(None, &["SRV-01"], "a", "b").directory.is_none());
         assert!(
-            Rule::recording_to(None, &["SRV-01"], "a", "b")
-                .directory
-                .is_none()
-        );
-        assert!(
-            Rule::recording_to(Some(OsString::new()), &["SRV-01"], "a", "b")
-                .directory
-                .is_none()
+            Rule::recording_to(Some(OsString::new()), &["SRV-01"], "a", "b").directory.is_none()
         );
     }
 

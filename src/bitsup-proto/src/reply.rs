@@ -1,0 +1,302 @@
+//! The reply of an upload-reply session: where it is, and fetching it in pieces.
+//!
+//! MC-BUP §3.6: plain GETs with byte ranges; a changed `Last-Modified` means starting
+//! over, a wrong length is an error, and Close-Session waits until the reply is here.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::error::{Error, ErrorKind};
+
+/// Whether a reply is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// None is; one that is offered is named in the receipt.
+    #[default]
+    None,
+    /// One is; without it the upload is not closed.
+    Required,
+    /// One is if the server has it.
+    Optional,
+}
+
+/// A server may answer so many redirects for one reply.
+pub const MAX_REDIRECTS: u32 = 10;
+/// The reply may change so often while it is fetched.
+const MAX_CHANGES: u32 = 3;
+
+/// One GET to perform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Get {
+    /// The reply's URL as the server wrote it.
+    pub url: String,
+    /// The first byte wanted; without a `Range` header if 0.
+    pub from: u64,
+    /// Whether what was received before has to be thrown away.
+    pub restart: bool,
+    /// Whether to try the other host (the URL's instead of the Host-Id's).
+    pub other_host: bool,
+    /// Whether credentials go with it, if it goes to the same site.
+    pub authorize: bool,
+    /// Whether credentials for the proxy go with it.
+    pub authorize_proxy: bool,
+}
+
+/// What a GET brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Got {
+    /// The HTTP status.
+    pub status: u16,
+    /// Body bytes stored.
+    pub length: u64,
+    /// `Content-Length`.
+    pub content_length: Option<u64>,
+    /// `Content-Range`: first byte, last byte, total.
+    pub range: Option<(u64, u64, u64)>,
+    /// `Last-Modified` as text.
+    pub last_modified: Option<String>,
+    /// Whether the body ended before it was complete.
+    pub cut: bool,
+}
+
+/// What follows from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The next piece can be fetched.
+    More,
+    /// The reply is complete.
+    Complete,
+    /// It did not work, and may work later.
+    Again(Error),
+    /// It will not work.
+    Failed(Error),
+    /// Credentials are wanted.
+    Challenge {
+        /// By the proxy.
+        proxy: bool,
+    },
+}
+
+/// The state of fetching one reply.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    url: String,
+    received: u64,
+    total: Option<u64>,
+    last_modified: Option<String>,
+    restart: bool,
+    changes: u32,
+    other_host: bool,
+    tried_other_host: bool,
+    complete: bool,
+}
+
+impl Fetch {
+    /// Nothing fetched yet.
+    #[must_use]
+    pub fn new(url: String) -> Self {
+        Self {
+            url,
+            received: 0,
+            total: None,
+            last_modified: None,
+            restart: true,
+            changes: 0,
+            other_host: false,
+            tried_other_host: false,
+            complete: false,
+        }
+    }
+
+    /// Whether all of it is here.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The next GET.
+    #[must_use]
+    pub fn next(&self, authorize: bool, authorize_proxy: bool) -> Get {
+        Get {
+            url: self.url.clone(),
+            from: self.received,
+            restart: self.restart,
+            other_host: self.other_host,
+            authorize,
+            authorize_proxy,
+        }
+    }
+
+    /// A GET met no answer: the other host may have the reply.
+    pub fn failed(&mut self) {
+        self.try_other_host();
+    }
+
+    /// Takes what a GET brought.
+    pub fn handle(&mut self, got: &Got) -> Progress {
+        match got.status {
+            200 if self.received > 0 && !self.restart => Progress::Failed(reply_error(
+                got.status,
+                "the server sent the whole reply where a part of it was asked for",
+            )),
+            200 => self.take(got, 0, got.content_length),
+            206 => match got.range {
+                Some((first, last, total))
+                    if first == self.received && last >= first && last < total =>
+                {
+                    self.take(got, first, Some(total))
+                }
+                _ => Progress::Failed(reply_error(
+                    got.status,
+                    "the part of the reply is not the one asked for",
+                )),
+            },
+            401 => Progress::Challenge { proxy: false },
+            407 => Progress::Challenge { proxy: true },
+            404 if self.try_other_host() => Progress::More,
+            408 | 429 | 500 | 502..=504 => {
+                Progress::Again(reply_error(got.status, "the server does not hand the reply out"))
+            }
+            status => {
+                Progress::Failed(reply_error(status, "the server does not hand the reply out"))
+            }
+        }
+    }
+
+    fn take(&mut self, got: &Got, first: u64, total: Option<u64>) -> Progress {
+        let changed = first > 0 && got.last_modified != self.last_modified;
+        if changed || (first > 0 && total != self.total) {
+            self.changes += 1;
+            self.received = 0;
+            self.restart = true;
+            self.total = None;
+            return if self.changes > MAX_CHANGES {
+                Progress::Failed(reply_error(
+                    got.status,
+                    "the reply changes again and again while it is fetched",
+                ))
+            } else {
+                Progress::More
+            };
+        }
+        self.restart = false;
+        self.last_modified.clone_from(&got.last_modified);
+        self.total = total;
+        self.received = first + got.length;
+        match total {
+            _ if got.cut => {
+                // Without Last-Modified nothing says that the rest would belong to it.
+                if self.last_modified.is_none() || total.is_none() {
+                    self.received = 0;
+                    self.restart = true;
+                }
+                Progress::Again(reply_error(got.status, "the reply was cut off"))
+            }
+            Some(total) if self.received > total => {
+                Progress::Failed(reply_error(got.status, "the reply is longer than announced"))
+            }
+            Some(total) if self.received < total && got.length > 0 => Progress::More,
+            Some(total) if self.received < total => {
+                Progress::Failed(reply_error(got.status, "the reply is shorter than announced"))
+            }
+            _ => {
+                self.complete = true;
+                Progress::Complete
+            }
+        }
+    }
+
+    fn try_other_host(&mut self) -> bool {
+        let first = !core::mem::replace(&mut self.tried_other_host, true);
+        self.other_host |= first;
+        first
+    }
+}
+
+fn reply_error(status: u16, what: &'static str) -> Error {
+    Error::new(ErrorKind::Refused, what).with_status(status)
+}
+
+/// The reply's URL, relative to the upload's, made legal: `\` becomes `/`, and what no URL
+/// may hold is percent-encoded. MC-BUP §4.2 has such a value on the wire.
+#[must_use]
+pub fn escape(url: &str) -> String {
+    let mut escaped = String::with_capacity(url.len());
+    for c in url.chars() {
+        match c {
+            '\\' => escaped.push('/'),
+            '{' | '}' | '"' | '<' | '>' | '^' | '`' | '|' | ' ' => {
+                escaped.push_str(&format!("%{:02X}", u32::from(c)));
+            }
+            c if c.is_ascii_graphic() => escaped.push(c),
+            c => {
+                let mut utf8 = [0; 4];
+                for byte in c.encode_utf8(&mut utf8).bytes() {
+                    escaped.push_str(&format!("%{byte:02X}"));
+                }
+            }
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transcripts_url_is_made_legal() {
+        assert_eq!(
+            escape(r"BITS-Sessions\Replies\{C85B}\responsefile.bin"),
+            "BITS-Sessions/Replies/%7BC85B%7D/responsefile.bin"
+        );
+    }
+
+    #[test]
+    fn pieces_add_up_to_the_total_of_the_range() {
+        let mut fetch = Fetch::new("r".into());
+        let piece = |first: u64, last: u64| Got {
+            status: 206,
+            length: last - first + 1,
+            content_length: Some(last - first + 1),
+            range: Some((first, last, 10240)),
+            last_modified: Some("x".into()),
+            cut: false,
+        };
+        assert_eq!(fetch.handle(&piece(0, 9976)), Progress::More);
+        assert_eq!(fetch.next(false, false).from, 9977);
+        assert_eq!(fetch.handle(&piece(9977, 10239)), Progress::Complete);
+    }
+
+    #[test]
+    fn a_reply_that_changes_is_fetched_again_from_the_start() {
+        let mut fetch = Fetch::new("r".into());
+        let piece = |first: u64, modified: &str| Got {
+            status: 206,
+            length: 5,
+            content_length: Some(5),
+            range: Some((first, first + 4, 10)),
+            last_modified: Some(modified.into()),
+            cut: false,
+        };
+        assert_eq!(fetch.handle(&piece(0, "a")), Progress::More);
+        assert_eq!(fetch.handle(&piece(5, "b")), Progress::More);
+        let next = fetch.next(false, false);
+        assert!(next.restart && next.from == 0);
+    }
+
+    #[test]
+    fn the_whole_instead_of_a_part_is_an_error() {
+        let mut fetch = Fetch::new("r".into());
+        let first = Got {
+            status: 206,
+            length: 5,
+            range: Some((0, 4, 10)),
+            last_modified: Some("a".into()),
+            ..Got::default()
+        };
+        assert_eq!(fetch.handle(&first), Progress::More);
+        let whole = Got { status: 200, length: 10, content_length: Some(10), ..Got::default() };
+        assert!(matches!(fetch.handle(&whole), Progress::Failed(_)));
+    }
+}

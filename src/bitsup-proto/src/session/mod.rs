@@ -1,0 +1,686 @@
+//! The client of MC-BUP §3.1 as a state machine.
+//!
+//! # Driving contract
+//!
+//! 1. Make a [`Session`] with [`Session::new`], or [`Session::restore`] from a checkpoint.
+//! 2. Call [`Session::poll_action`] and do what it says:
+//!    [`Action::Send`] and [`Action::Head`]: perform exactly one exchange over HTTP;
+//!    [`Action::GetReply`]: perform one GET; [`Action::Abort`]: end the running exchange and
+//!    close its connection, now; [`Action::Wait`]: call again at that time;
+//!    [`Action::Idle`]: call again after the next event; [`Action::Finished`]: see [`Session::outcome`].
+//! 3. Report how the exchange ended by exactly one of [`Session::handle_ack`],
+//!    [`Session::handle_head`], [`Session::handle_reply`] or [`Session::handle_failure`].
+//!    An event that the state does not allow is refused and changes nothing.
+//! 4. [`Session::suspend`], [`Session::resume`], [`Session::cancel`] and
+//!    [`Session::fail_source`] may come at any time.
+//! 5. After each event: take the notices ([`Session::poll_notice`]), store
+//!    [`Session::checkpoint`] if [`Session::take_checkpoint_due`] says so, go to 2.
+//!
+//! Time comes in as an argument of every call and never goes back.
+//!
+//! # States
+//!
+//! ```text
+//! Init ──► (Ping) ──► CreateSession ──► Fragment ⟲ ──► GetReply ──► Complete ──► Verify ──► Done
+//!                        │    ▲            │
+//!                Host-Id ▼    │ session    │ any failure          (Verify: only where an
+//!                       Ping  └─ lost ─────┤                       answer was lost)
+//!                        ▲                 ▼
+//!                        └──── wait ──── Error ──► Failed     Cancel ──► Cancelled
+//!                                                             Suspend: paused, from any state
+//! ```
+//!
+//! All transitions stand in `transitions.rs`, and nowhere else.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, ErrorKind};
+use crate::fragment_size::{self, Controller};
+use crate::host::{HostId, HostPolicy};
+use crate::packet::{ContentRange, Packet, PacketType, SessionId};
+use crate::reply::{self, ReplyMode};
+use crate::retry::RetryPolicy;
+use crate::verify::{UnclearPolicy, VerifyPolicy};
+
+mod transitions;
+
+/// A session may be lost so often without a new highest offset before that is an error.
+pub const MAX_RESTARTS: u32 = 3;
+/// A server that forgets the session a little later each time must not keep us for ever.
+pub const MAX_RESTARTS_IN_ALL: u32 = 64;
+/// So many Acks in a row may leave the offset where it was.
+pub const MAX_STUCK: u32 = 3;
+/// So often may the offset go back without a new highest one in between.
+pub const MAX_REWINDS: u32 = 3;
+/// A HEAD that meets no answer is tried so often; it is only evidence.
+pub const MAX_HEADS: u32 = 3;
+/// A notice that nobody takes gives way to newer ones.
+const MAX_NOTICES: usize = 64;
+
+/// The time and a random number, given with every event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Time since a fixed point of the process; never goes back.
+    pub monotonic: Duration,
+    /// Seconds since 1970.
+    pub unix: u64,
+    /// 64 random bits, for the jitter of retries.
+    pub random: u64,
+}
+
+/// What the caller wants of an upload.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The source's size in bytes.
+    pub size: u64,
+    /// The `Content-Name`, already cleaned by [`crate::packet::content_name`].
+    pub content_name: Option<String>,
+    /// The URL's host name or address, without port and brackets.
+    pub origin: String,
+    /// Whether to open with a Ping: when credentials or a proxy are set, so that a handshake costs no body.
+    pub opening_ping: bool,
+    /// Whether there are credentials for the server.
+    pub credentials: bool,
+    /// Whether there are credentials for the proxy.
+    pub proxy_credentials: bool,
+    /// Which `BITS-Host-Id` to follow.
+    pub host_policy: HostPolicy,
+    /// Hosts to follow whatever the policy; a leading dot allows all names below.
+    pub trusted_hosts: Vec<String>,
+    /// Whether a reply is wanted.
+    pub reply: ReplyMode,
+    /// The budgets for retries.
+    pub retry: RetryPolicy,
+    /// Whether no-progress may last until the host-fallback timer has run out.
+    pub wait_out_fallback: bool,
+    /// The bounds of fragment sizes.
+    pub fragment: fragment_size::Limits,
+    /// The largest size known to pass this endpoint, where a larger one did not.
+    pub learned_size: Option<u64>,
+    /// How long an Ack may take.
+    pub answer_limit: Duration,
+    /// How long the Ack of the last Fragment, and that of Close-Session, may take.
+    pub last_answer_limit: Duration,
+    /// How long Cancel-Session is tried.
+    pub cancel_limit: Duration,
+    /// How long the whole upload may take.
+    pub max_time: Option<Duration>,
+    /// How many body bytes may be sent in all, repetitions included.
+    pub max_bytes: Option<u64>,
+    /// Whether an empty file is refused instead of being sent as Create and Close.
+    pub refuse_empty: bool,
+    /// Whether a 200 without `BITS-Received-Content-Range` is taken for "all received".
+    pub lenient_offset: bool,
+    /// When to ask for the destination's size.
+    pub verify: VerifyPolicy,
+    /// What to do after an unclear end.
+    pub on_unclear: UnclearPolicy,
+    /// Whether this endpoint is known to check offsets.
+    pub checks_offsets: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            size: 0,
+            content_name: None,
+            origin: String::new(),
+            opening_ping: false,
+            credentials: false,
+            proxy_credentials: false,
+            host_policy: HostPolicy::default(),
+            trusted_hosts: Vec::new(),
+            reply: ReplyMode::default(),
+            retry: RetryPolicy::default(),
+            wait_out_fallback: false,
+            fragment: fragment_size::Limits::default(),
+            learned_size: None,
+            answer_limit: Duration::from_secs(5 * 60),
+            last_answer_limit: Duration::from_secs(15 * 60),
+            cancel_limit: Duration::from_secs(60),
+            max_time: None,
+            max_bytes: None,
+            refuse_empty: false,
+            lenient_offset: false,
+            verify: VerifyPolicy::default(),
+            on_unclear: UnclearPolicy::default(),
+            checks_offsets: false,
+        }
+    }
+}
+
+/// Where an upload stands. The names are those of MC-BUP §3.1.5.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Nothing was sent yet.
+    Init,
+    /// A session is being opened.
+    CreateSession,
+    /// The host is asked whether it answers.
+    Ping,
+    /// The file is being sent.
+    Fragment,
+    /// The reply is being fetched.
+    GetReply,
+    /// The session is being closed.
+    Complete,
+    /// The destination is asked what it holds.
+    Verify,
+    /// The session is being cancelled.
+    Cancel,
+    /// Paused by the caller.
+    Suspend,
+    /// Waiting for the next try.
+    Error,
+    /// Complete, and confirmed.
+    Done,
+    /// Given up; [`Session::resume`] goes on if a session is held.
+    Failed,
+    /// Cancelled by the caller.
+    Cancelled,
+}
+
+impl State {
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Which connection a packet is to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// The session's own, if it is still good.
+    Keep,
+    /// A new one.
+    Fresh,
+}
+
+/// One packet to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which packet.
+    pub packet: PacketType,
+    /// The bytes it carries, if it is a Fragment.
+    pub range: Option<ContentRange>,
+    /// Which connection to take.
+    pub connection: Connection,
+    /// Whether credentials go with it, since the server asked for them.
+    pub authorize: bool,
+    /// Whether credentials for the proxy go with it.
+    pub authorize_proxy: bool,
+    /// How long the Ack may take, from the last byte sent.
+    pub answer_limit: Duration,
+    /// Whether the bytes may have reached the server before.
+    pub repeats: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send this packet to [`Session::host`].
+    Send(Request),
+    /// Fetch (a part of) the reply.
+    GetReply(reply::Get),
+    /// Send a HEAD for the destination to [`Session::host`].
+    Head,
+    /// End the running exchange and close its connection.
+    Abort,
+    /// Call again at that time.
+    Wait(Duration),
+    /// Call again after the next event.
+    Idle,
+    /// Nothing more will happen.
+    Finished,
+}
+
+/// How an exchange went on the wire, as far as the protocol minds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// Time from the first to the last body byte.
+    pub sending: Duration,
+    /// Time from the last body byte to the Ack.
+    pub waiting: Duration,
+}
+
+/// How much of a request went out before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing: the server cannot have seen it.
+    Nothing,
+    /// Some or all of it: the server may have acted on it.
+    Perhaps,
+}
+
+/// Why an exchange met no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The class, which decides about retries.
+    pub class: FailureClass,
+    /// How much went out.
+    pub sent: Sent,
+    /// One line.
+    pub message: String,
+}
+
+/// The classes of failure below HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureClass {
+    /// No route, or the name is not resolved: we seem to be offline.
+    Offline,
+    /// Refused, reset or cut: `ERROR_TRANSPORT` of MC-BUP.
+    Transport,
+    /// No byte or no Ack in time: `ERROR_TIMEOUT` of MC-BUP.
+    Timeout,
+    /// What came is no HTTP answer.
+    BadAnswer,
+    /// Trying again cannot help.
+    Fatal(ErrorKind),
+}
+
+/// Something worth telling a person, in the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The server opened a session.
+    SessionCreated,
+    /// The server forgot the session: starting from 0 with a new one.
+    SessionLost,
+    /// Packets go to another host from now on.
+    HostChanged(String),
+    /// The other host did not come back in time: packets go to the URL's host again.
+    FellBack,
+    /// The server wants an earlier or later byte than the one we would have sent next.
+    Moved {
+        /// Where we would have gone on.
+        from: u64,
+        /// Where the server wants us to go on.
+        to: u64,
+    },
+    /// Parts of that size are refused; the next ones are smaller.
+    Shrunk {
+        /// The size that was refused, in bytes.
+        refused: u64,
+        /// The next size, in bytes.
+        next: u64,
+    },
+    /// Something went wrong and is tried again.
+    Retrying {
+        /// What went wrong.
+        cause: Error,
+        /// How long until the next try.
+        delay: Duration,
+        /// How many tries there have been since the last progress.
+        attempt: u32,
+    },
+    /// The server offers a reply that was not asked for.
+    ReplyOffered(String),
+    /// A part may have been stored twice and the server does not tell the file's size.
+    NotVerified,
+    /// The Ack of Close-Session was lost; the destination has the file.
+    CloseUnconfirmed,
+}
+
+/// How an upload ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is on the server.
+    Done(Summary),
+    /// Given up.
+    Failed(Error),
+    /// Cancelled.
+    Cancelled {
+        /// Whether the server confirmed that it deleted the session, or had none.
+        confirmed: bool,
+        /// Whether the session was kept on purpose.
+        kept: bool,
+    },
+}
+
+/// The facts of a complete upload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Whether Close-Session was acknowledged.
+    pub close_confirmed: bool,
+    /// Whether no doubt about the file is left.
+    pub verified: bool,
+}
+
+/// Counts of what happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Fragments acknowledged.
+    pub fragments: u64,
+    /// Sessions that had to be replaced.
+    pub restarts: u32,
+    /// Fragments sent again where the server may have stored them before.
+    pub unclear_resends: u32,
+    /// Tries after a failure.
+    pub retries: u64,
+}
+
+/// An event that the state does not allow; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotNow;
+
+/// How to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelMode {
+    /// Tell the server to delete the session.
+    Delete,
+    /// Stop, and leave the session on the server so that it can be continued.
+    Keep,
+}
+
+/// One upload. See the head of this module for how to drive it.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    state: State,
+    running: Option<Running>,
+    abort: bool,
+    suspended: bool,
+    suspended_at: Option<Duration>,
+    retry: Option<Retry>,
+    after_cancel: AfterCancel,
+    outcome: Option<Outcome>,
+    connection: Connection,
+
+    session_id: Option<SessionId>,
+    created: u64,
+    offset: u64,
+    highest: u64,
+    highest_ever: u64,
+    sizes: Controller,
+    unclear: bool,
+    close_unclear: bool,
+    checks_offsets: bool,
+    appends: bool,
+
+    host_id: Option<HostId>,
+    fallback: Option<Duration>,
+    fallback_since: Option<u64>,
+    fallback_at: Option<Duration>,
+    fallen_back: bool,
+
+    authorize: bool,
+    authorize_proxy: bool,
+
+    reply: Option<reply::Fetch>,
+    reply_url: Option<String>,
+
+    answered: bool,
+    started: Option<Duration>,
+    progress_at: Duration,
+    attempts: u32,
+    retries_in_row: u32,
+    invalid_in_row: u32,
+    restarts_in_row: u32,
+    stuck: u32,
+    rewinds: u32,
+    heads: u32,
+    sent_bytes: u64,
+    cancel_deadline: Option<Duration>,
+    counters: Counters,
+    notices: VecDeque<Notice>,
+    checkpoint_due: bool,
+}
+
+/// The exchange under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    Packet(Request),
+    Head,
+    Reply,
+}
+
+/// The next try.
+#[derive(Clone, Debug)]
+struct Retry {
+    at: Duration,
+    state: State,
+    cause: Error,
+}
+
+/// What follows a Cancel-Session.
+#[derive(Clone, Debug)]
+enum AfterCancel {
+    Finish,
+    Restart,
+    Fail(Error),
+}
+
+impl Session {
+    /// A new upload.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let sizes = Controller::new(config.fragment, config.learned_size);
+        let checks_offsets = config.checks_offsets;
+        Self {
+            config,
+            state: State::Init,
+            running: None,
+            abort: false,
+            suspended: false,
+            suspended_at: None,
+            retry: None,
+            after_cancel: AfterCancel::Finish,
+            outcome: None,
+            connection: Connection::Keep,
+            session_id: None,
+            created: 0,
+            offset: 0,
+            highest: 0,
+            highest_ever: 0,
+            sizes,
+            unclear: false,
+            close_unclear: false,
+            checks_offsets,
+            appends: false,
+            host_id: None,
+            fallback: None,
+            fallback_since: None,
+            fallback_at: None,
+            fallen_back: false,
+            authorize: false,
+            authorize_proxy: false,
+            reply: None,
+            reply_url: None,
+            answered: false,
+            started: None,
+            progress_at: Duration::ZERO,
+            attempts: 0,
+            retries_in_row: 0,
+            invalid_in_row: 0,
+            restarts_in_row: 0,
+            stuck: 0,
+            rewinds: 0,
+            heads: 0,
+            sent_bytes: 0,
+            cancel_deadline: None,
+            counters: Counters::default(),
+            notices: VecDeque::new(),
+            checkpoint_due: false,
+        }
+    }
+
+    /// Goes on with a session that was left; `now.unix` decides how long ago that was.
+    /// The first packet will be a Ping (MC-BUP §3.1.4.3), the first Fragment a small one.
+    #[must_use]
+    pub fn restore(config: Config, checkpoint: &Checkpoint, now: Moment) -> Self {
+        let mut session = Self::new(config);
+        session.session_id = Some(checkpoint.session_id.clone());
+        session.created = checkpoint.created;
+        session.offset = checkpoint.offset.min(session.config.size);
+        session.highest = session.offset;
+        session.highest_ever = session.offset;
+        session.host_id.clone_from(&checkpoint.host_id);
+        session.fallback = checkpoint.fallback_seconds.map(Duration::from_secs);
+        session.fallen_back = checkpoint.fallen_back;
+        if let (Some(since), Some(limit)) = (checkpoint.fallback_started, session.fallback) {
+            // A wall clock that was set back must not make the timer run longer than asked for.
+            let elapsed = Duration::from_secs(now.unix.saturating_sub(since));
+            session.fallback_since = Some(since);
+            session.fallback_at = Some(now.monotonic + limit.saturating_sub(elapsed));
+        }
+        session.reply_url.clone_from(&checkpoint.reply_url);
+        session.counters.restarts = checkpoint.restarts;
+        session.counters.unclear_resends = checkpoint.unclear_resends;
+        session.checks_offsets |= checkpoint.checks_offsets;
+        // Whoever left the session may have had a request under way.
+        session.unclear = session.offset < session.config.size;
+        session.close_unclear = session.offset == session.config.size;
+        session.answered = true;
+        session.ask_again_for_reply();
+        session
+    }
+
+    /// What has to be kept to go on after a restart; `None` while no session is held.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        Some(Checkpoint {
+            session_id: self.session_id.clone()?,
+            created: self.created,
+            size: self.config.size,
+            offset: self.offset,
+            host_id: self.host_id.clone(),
+            fallback_seconds: self.fallback.map(|limit| limit.as_secs()),
+            fallback_started: self.fallback_since,
+            fallen_back: self.fallen_back,
+            reply_url: self.reply_url.clone(),
+            restarts: self.counters.restarts,
+            unclear_resends: self.counters.unclear_resends,
+            checks_offsets: self.checks_offsets,
+        })
+    }
+
+    /// Whether the checkpoint has changed since the last call.
+    pub fn take_checkpoint_due(&mut self) -> bool {
+        core::mem::take(&mut self.checkpoint_due)
+    }
+
+    /// The oldest notice that was not taken yet.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// Where the upload stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// How it ended, once it did.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// The last offset that the server acknowledged: what is safe, not what was sent.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The session's id, while one is held.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&SessionId> {
+        self.session_id.as_ref()
+    }
+
+    /// The host that packets go to now, if it is not the URL's.
+    #[must_use]
+    pub fn host(&self) -> Option<&HostId> {
+        self.host_id.as_ref().filter(|_| !self.fallen_back)
+    }
+
+    /// The reply's URL as the server wrote it.
+    #[must_use]
+    pub fn reply_url(&self) -> Option<&str> {
+        self.reply_url.as_deref()
+    }
+
+    /// Counts for the receipt.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Tries since the last progress.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Why the upload waits, and until when, while it does.
+    #[must_use]
+    pub fn waiting_for(&self) -> Option<(&Error, Duration)> {
+        let retry = self.retry.as_ref().filter(|_| self.state == State::Error)?;
+        Some((&retry.cause, retry.at))
+    }
+
+    /// What this upload learned about its endpoint.
+    #[must_use]
+    pub fn learned(&self) -> Learned {
+        Learned {
+            size: self.sizes.learned(),
+            checks_offsets: self.checks_offsets,
+            appends: self.appends,
+        }
+    }
+
+    /// Whether the file changed on the server side of an earlier doubt: an unclear end that
+    /// is not yet settled.
+    #[must_use]
+    pub fn is_unclear(&self) -> bool {
+        self.unclear
+    }
+
+    /// Gives the headers of a packet of this session, in order.
+    pub fn headers(
+        &self,
+        request: &Request,
+        emit: impl FnMut(&'static str, core::fmt::Arguments<'_>),
+    ) {
+        let packet = Packet {
+            packet_type: request.packet,
+            session_id: self.session_id.as_ref(),
+            content_name: self.config.content_name.as_deref(),
+            range: request.range,
+        };
+        packet.for_each_header(emit);
+    }
+
+    /// The caller's wishes.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.notices.len() == MAX_NOTICES {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
+    }
+}
+
+/// What an upload learned about its endpoint, for the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// The largest fragment size that may pass, if a larger one was refused.
+    pub size: Option<u64>,
+    /// The endpoint answered 416 with the right offset.
+    pub checks_offsets: bool,
+    /// The endpoint appended a repeated part.
+    pub appends: bool,
+}
+
+#[cfg(test)]
+mod tests;
