@@ -1,0 +1,169 @@
+//! What went wrong, whose fault it is, and what to do next.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+pub use bitsup_proto::ErrorKind;
+use bitsup_proto::{Hresult, PacketType, explain};
+
+/// The error of every fallible function of this crate.
+///
+/// `Display` is one line: what happened, and what the server said. [`Error::advice`] is
+/// the next step. No error holds a secret; query strings of URLs are left out.
+#[derive(Clone)]
+pub struct Error {
+    what: Box<What>,
+}
+
+#[derive(Clone)]
+struct What {
+    protocol: bitsup_proto::Error,
+    advice: Option<Cow<'static, str>>,
+    os: Option<i32>,
+    io_kind: Option<io::ErrorKind>,
+    token: Option<String>,
+    resumable: bool,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        bitsup_proto::Error::new(kind, message).into()
+    }
+
+    pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidArgument, message)
+    }
+
+    /// A failed operation on a local file: `what` names operation and path.
+    pub(crate) fn local(what: impl fmt::Display, error: &io::Error) -> Self {
+        let mut made = Self::new(ErrorKind::LocalFile, format!("{what}: {}", plain(error)));
+        made.what.os = error.raw_os_error();
+        made.what.io_kind = Some(error.kind());
+        made
+    }
+
+    pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.what.advice = Some(advice.into());
+        self
+    }
+
+    pub(crate) fn with_token(mut self, token: Option<String>) -> Self {
+        self.what.token = token;
+        self
+    }
+
+    pub(crate) fn with_resumable(mut self, resumable: bool) -> Self {
+        self.what.resumable = resumable;
+        self
+    }
+
+    pub(crate) fn protocol(&self) -> &bitsup_proto::Error {
+        &self.what.protocol
+    }
+
+    /// Whose fault it is, in one word.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.what.protocol.kind()
+    }
+
+    /// What happened, without status and code.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.what.protocol.message()
+    }
+
+    /// The likely next step, in one or two sentences.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        match &self.what.advice {
+            Some(advice) => advice,
+            None => explain::advice(&self.what.protocol),
+        }
+    }
+
+    /// The HTTP status of the server's answer, if there was one.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        self.what.protocol.http_status()
+    }
+
+    /// The BITS error of the answer, else the code that stands for the HTTP status.
+    #[must_use]
+    pub fn hresult(&self) -> Option<Hresult> {
+        self.what.protocol.hresult()
+    }
+
+    /// `BITS-Error-Context`: 5 the BITS server, 7 the application behind it.
+    #[must_use]
+    pub fn context(&self) -> Option<u32> {
+        self.what.protocol.context()
+    }
+
+    /// The packet that was under way, if one was.
+    #[must_use]
+    pub fn packet(&self) -> Option<PacketType> {
+        self.what.protocol.packet()
+    }
+
+    /// The system's error number, if a local operation failed.
+    #[must_use]
+    pub fn os_error(&self) -> Option<i32> {
+        self.what.os
+    }
+
+    /// The class of a failed local operation.
+    #[must_use]
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.what.io_kind
+    }
+
+    /// Whether the server still holds what was sent, so that starting the same upload again continues it.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        self.what.resumable
+    }
+
+    /// The session as a token for [`crate::Client::import`], if the server still holds it.
+    /// Who has the token can write to the upload.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.what.token.as_deref()
+    }
+}
+
+/// The system's words without the number that `io::Error` appends.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+impl From<bitsup_proto::Error> for Error {
+    fn from(protocol: bitsup_proto::Error) -> Self {
+        let what =
+            What { protocol, advice: None, os: None, io_kind: None, token: None, resumable: false };
+        Self { what: Box::new(what) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.what.protocol, f)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.kind())
+            .field("message", &self.to_string())
+            .field("resumable", &self.is_resumable())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,377 @@
+//! What can be chosen for an upload and for a client.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use bitsup_proto::host::HostPolicy;
+pub use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// A value that is never shown and is overwritten when it is dropped.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Zeroizing::new(value.into()))
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A header that goes with every packet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    name: String,
+    value: Secret,
+    secret: bool,
+}
+
+impl Header {
+    /// Checks name and value: no line break or control character, at most 4,096 bytes
+    /// (MC-BUP §2.2.1), and none of the headers that the protocol sets itself.
+    pub fn new(name: &str, value: &str) -> Result<Self, Error> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(Error::invalid(format!(
+                "{:?} is not a header name: letters, digits and - only",
+                shortened(name)
+            )));
+        }
+        let lower = name.to_ascii_lowercase();
+        if lower.starts_with("bits-") || OWN_HEADERS.contains(&lower.as_str()) {
+            return Err(Error::invalid(format!(
+                "the header {name} belongs to the protocol and cannot be set"
+            )));
+        }
+        if value.bytes().any(|b| b != b'\t' && (b < b' ' || b == 0x7f)) {
+            return Err(Error::invalid(format!(
+                "the value of header {name} has a line break or control character in it: remove it"
+            )));
+        }
+        if value.len() > bitsup_proto::packet::MAX_HEADER_VALUE {
+            return Err(Error::invalid(format!(
+                "the value of header {name} has {} bytes; BITS servers take 4096",
+                value.len()
+            )));
+        }
+        Ok(Self { name: name.to_owned(), value: Secret::new(value), secret: false })
+    }
+
+    /// The same header, to be treated like a password: never shown, and not sent over plain
+    /// http unless that is allowed.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// The header's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        self.value.reveal()
+    }
+
+    pub(crate) fn is_secret(&self) -> bool {
+        self.secret
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if self.secret { "…" } else { self.value.reveal() };
+        write!(f, "{}: {value}", self.name)
+    }
+}
+
+/// Headers that the protocol or the transport sets.
+const OWN_HEADERS: [&str; 14] = [
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-name",
+    "content-range",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "range",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// Where a reply goes (upload-reply mode).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplyTo {
+    /// No reply is asked for; one that is offered is named in the receipt.
+    #[default]
+    Nowhere,
+    /// Into this file, which is replaced when the reply is complete.
+    File(PathBuf),
+    /// Into memory, at most so many bytes.
+    Memory(u64),
+}
+
+/// What to do about a file that already exists at the destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfExists {
+    /// Upload, and let the server decide.
+    #[default]
+    Try,
+    /// Ask first (HEAD); upload nothing if it exists.
+    Skip,
+    /// Ask first (HEAD); fail if it exists.
+    Fail,
+}
+
+/// How much of a source is compared before an upload is continued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResumeCheck {
+    /// All that was acknowledged, beside the sending.
+    #[default]
+    Full,
+    /// The last block.
+    Tail,
+}
+
+/// User and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user, also as `DOMAIN\user` or `user@domain`.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+/// How TLS is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsOptions {
+    /// A file of CA certificates (PEM) instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether certificates are not checked at all.
+    pub insecure: bool,
+}
+
+/// The choices for one upload. All have the defaults of the documentation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UploadOptions {
+    /// Bytes in each Fragment; `None` chooses by itself. At least 1.
+    pub fragment_size: Option<u64>,
+    /// The most bytes in a Fragment that is chosen by itself. Default 28 MiB: IIS refuses requests above 30,000,000 bytes.
+    pub max_fragment: u64,
+    /// Headers for every packet.
+    pub headers: Vec<Header>,
+    /// User and password for the server.
+    pub credentials: Option<Credentials>,
+    /// Whether passwords and secret headers may go over plain http.
+    pub allow_cleartext_credentials: bool,
+    /// TLS.
+    pub tls: TlsOptions,
+    /// How long connecting may take (name, TCP, TLS). Default 30 s.
+    pub connect_timeout: Duration,
+    /// How long no byte may move while a packet is sent. Default 60 s.
+    pub stall_timeout: Duration,
+    /// How long an Ack may take. Default 5 min.
+    pub ack_timeout: Duration,
+    /// How long the Ack of the last Fragment and of Close-Session may take. Default 15 min.
+    pub last_ack_timeout: Duration,
+    /// How many tries without progress; `None` is unlimited.
+    pub max_attempts: Option<u32>,
+    /// How long to go on without progress once a server has answered. Default 15 min.
+    pub give_up_after: Duration,
+    /// How long to wait for a server that never answered. Default 15 s and 3 tries.
+    pub wait_for_server: Duration,
+    /// The bound of the second retry's delay, which doubles up to `max_retry_delay`. Default 1 s.
+    pub retry_delay: Duration,
+    /// The longest bound of a retry's delay. Default 60 s.
+    pub max_retry_delay: Duration,
+    /// How long the whole upload may take.
+    pub max_time: Option<Duration>,
+    /// How many bytes may be sent, repetitions included.
+    pub max_bytes: Option<u64>,
+    /// Which `BITS-Host-Id` to follow.
+    pub host_id: HostPolicy,
+    /// Hosts to follow whatever the policy; a leading dot allows all names below.
+    pub trusted_hosts: Vec<String>,
+    /// Where a reply goes.
+    pub reply_to: ReplyTo,
+    /// Whether a missing reply is no error.
+    pub reply_optional: bool,
+    /// What to do about an existing file.
+    pub if_exists: IfExists,
+    /// Whether to cancel a kept session and start anew.
+    pub fresh: bool,
+    /// Whether nothing is kept for a later continuation, also where the client has a state directory.
+    pub no_resume: bool,
+    /// Whether to fail if the state directory cannot be written.
+    pub require_resume: bool,
+    /// When to ask for the destination's size afterwards.
+    pub verify: VerifyPolicy,
+    /// What to do after an unclear end.
+    pub on_unclear: UnclearPolicy,
+    /// How much of the source is compared before going on with a kept session.
+    pub resume_check: ResumeCheck,
+    /// Whether the receipt gets the SHA-256 of the file.
+    pub sha256: bool,
+    /// Whether an empty file is an error.
+    pub refuse_empty: bool,
+    /// Whether a 200 without `BITS-Received-Content-Range` is taken for "all received".
+    pub lenient: bool,
+    /// The `Content-Name`; default: the source's name.
+    pub content_name: Option<String>,
+    /// Words that a journal entry keeps for people, e.g. the command line to continue with.
+    pub note: Option<String>,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            fragment_size: None,
+            max_fragment: bitsup_proto::fragment_size::CEILING,
+            headers: Vec::new(),
+            credentials: None,
+            allow_cleartext_credentials: false,
+            tls: TlsOptions::default(),
+            connect_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+            ack_timeout: Duration::from_secs(5 * 60),
+            last_ack_timeout: Duration::from_secs(15 * 60),
+            max_attempts: None,
+            give_up_after: Duration::from_secs(15 * 60),
+            wait_for_server: bitsup_proto::retry::WAIT_FOR_SERVER,
+            retry_delay: Duration::from_secs(1),
+            max_retry_delay: Duration::from_secs(60),
+            max_time: None,
+            max_bytes: None,
+            host_id: HostPolicy::default(),
+            trusted_hosts: Vec::new(),
+            reply_to: ReplyTo::default(),
+            reply_optional: false,
+            if_exists: IfExists::default(),
+            fresh: false,
+            no_resume: false,
+            require_resume: false,
+            verify: VerifyPolicy::default(),
+            on_unclear: UnclearPolicy::default(),
+            resume_check: ResumeCheck::default(),
+            sha256: false,
+            refuse_empty: false,
+            lenient: false,
+            content_name: None,
+            note: None,
+        }
+    }
+}
+
+impl UploadOptions {
+    /// Checks what can be checked before anything is sent.
+    pub(crate) fn check(&self, https: bool) -> Result<(), Error> {
+        if self.fragment_size == Some(0) || self.max_fragment == 0 {
+            return Err(Error::invalid("a fragment size of 0 cannot be used: give at least 1"));
+        }
+        for (name, limit) in [
+            ("connect time-out", self.connect_timeout),
+            ("stall time-out", self.stall_timeout),
+            ("Ack time-out", self.ack_timeout),
+            ("last Ack time-out", self.last_ack_timeout),
+        ] {
+            if limit.is_zero() {
+                return Err(Error::invalid(format!("the {name} is 0: give a positive time")));
+            }
+        }
+        if self.max_attempts == Some(0) {
+            return Err(Error::invalid("0 attempts cannot be made: give at least 1"));
+        }
+        let secret = self.headers.iter().find(|header| header.is_secret());
+        if let Some(header) = secret.filter(|_| !https && !self.allow_cleartext_credentials) {
+            return Err(Error::invalid(format!(
+                "the secret header {} would go over plain http, readable by all on the way: use https, or allow cleartext credentials",
+                header.name()
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_cannot_smuggle_anything_in() {
+        let _rule = bitsup_server::rule!("SEC-02");
+        for (name, value) in [
+            ("X-A", "b\r\nX-B: c"),
+            ("X-A", "b\nc"),
+            ("X-A", "b\u{0}"),
+            ("X-A", "b\u{7f}"),
+            ("X A", "b"),
+            ("X:A", "b"),
+            ("", "b"),
+            ("X\r\nY", "b"),
+            ("Content-Length", "5"),
+            ("BITS-Session-Id", "x"),
+            ("Host", "x"),
+        ] {
+            let error = Header::new(name, value).expect_err(name);
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
+            assert!(!error.to_string().contains(['\r', '\n']), "{error}");
+        }
+        assert!(Header::new("X-A", &"b".repeat(4097)).is_err());
+        assert!(Header::new("X-A", &"b".repeat(4096)).is_ok());
+        assert!(Header::new("X-A", "").is_ok());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let header = Header::new("X-Key", "hunter2").expect("legal").secret();
+        let credentials = Credentials { user: "u".into(), password: Secret::new("hunter2") };
+        let options = UploadOptions {
+            headers: vec![header],
+            credentials: Some(credentials),
+            ..UploadOptions::default()
+        };
+        assert!(!format!("{options:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn secret_headers_need_https_or_a_word() {
+        let mut options = UploadOptions::default();
+        options.headers.push(Header::new("X-Key", "k").expect("legal").secret());
+        assert!(options.check(false).is_err());
+        assert!(options.check(true).is_ok());
+        options.allow_cleartext_credentials = true;
+        assert!(options.check(false).is_ok());
+    }
+}
