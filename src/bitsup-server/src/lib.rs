@@ -1,2 +1,4 @@
 //! A BITS server with scripted faults.
 #![forbid(unsafe_code)]
+
+pub mod scripted;
