@@ -1,2 +1,4 @@
 //! Uploads files with the BITS Upload Protocol.
 #![forbid(unsafe_code)]
+
+mod transport;

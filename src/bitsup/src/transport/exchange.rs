@@ -1,0 +1,236 @@
+//! What goes into an exchange and what comes out of it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::headers::Headers;
+
+/// Names one lane of one [`Transport`](super::Transport); never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct LaneId(pub(super) usize);
+
+/// One HTTP request and what is to be done with its answer.
+pub(crate) struct Exchange {
+    pub(crate) method: Method,
+    pub(crate) scheme: Scheme,
+    /// Name or address without brackets, as it shall stand in `Host`.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Path and query exactly as they must go out; begins with a slash.
+    pub(crate) target: String,
+    /// Sent in this order and case, after `Host`, `User-Agent` and `Accept`. A `Host` among them
+    /// replaces the one made from host and port.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Needed when `length` is not 0; given back with the event.
+    pub(crate) body: Option<Box<dyn Body>>,
+    /// Length of the body in bytes, the value of `Content-Length`.
+    pub(crate) length: u64,
+    /// Where the body of a 2xx answer to a GET goes; without one it is discarded.
+    pub(crate) sink: Option<Box<dyn Sink>>,
+    pub(crate) connection: ConnectionUse,
+    pub(crate) limits: Limits,
+    /// Credentials for a challenge scheme that libcurl drives.
+    pub(crate) auth: Option<Arc<Credentials>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Method {
+    /// A BITS packet. The answer ends with its header lines if it does not say its length.
+    BitsPost,
+    Head,
+    Get,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+/// Which connection an exchange may use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ConnectionUse {
+    /// The lane's own, if it is alive and clean; else a new one.
+    Reuse,
+    /// A new one; the lane's old one is closed first.
+    Fresh,
+}
+
+/// How long an exchange may take, by this layer's own clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// For name, connection and TLS together.
+    pub(crate) connect: Duration,
+    /// For the time in which no byte of a body moves, in either direction. Time in which the
+    /// body said [`BodyRead::Wait`] does not count.
+    pub(crate) stall: Duration,
+    /// From the last byte of the body to the last header line of the final answer.
+    pub(crate) answer: Duration,
+}
+
+/// A user and a password for one scheme.
+pub(crate) struct Credentials {
+    pub(crate) scheme: AuthScheme,
+    pub(crate) user: String,
+    pub(crate) password: Zeroizing<String>,
+}
+
+/// Exactly one scheme: a mask of several would send a body only to have it refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AuthScheme {
+    Basic,
+    Digest,
+    Ntlm,
+    Negotiate,
+}
+
+/// The bytes of a request's body, read on the engine's thread: it must not block.
+pub(crate) trait Body: Send {
+    /// Puts the next bytes into `buffer`, which is never empty.
+    fn read(&mut self, buffer: &mut [u8]) -> BodyRead;
+    /// Goes back to the first byte, for the next step of a login.
+    fn rewind(&mut self);
+}
+
+#[derive(Debug)]
+pub(crate) enum BodyRead {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// None now; ask again after [`Transport::resume_body`](super::Transport::resume_body).
+    Wait,
+    /// The source failed; the exchange ends.
+    Failed(io::Error),
+}
+
+/// Where the body of an answer goes, on the engine's thread: it must not block.
+pub(crate) trait Sink: Send {
+    /// Takes all of `bytes` or ends the exchange.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), io::Error>;
+}
+
+/// How an exchange ended.
+pub(crate) struct Event {
+    pub(crate) lane: LaneId,
+    pub(crate) result: Result<Answer, Failure>,
+    /// The body of the exchange, given back.
+    pub(crate) body: Option<Box<dyn Body>>,
+    pub(crate) stats: Stats,
+}
+
+/// A final answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The status line said HTTP/1.0; the next exchange will use a new connection.
+    pub(crate) http10: bool,
+    pub(crate) headers: Headers,
+    /// The first bytes of the body, for diagnostics; empty if a sink got it.
+    pub(crate) body_prefix: Vec<u8>,
+    /// Whether the whole request had been sent when the answer was complete.
+    pub(crate) request_sent: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stats {
+    /// Body bytes of the last request that the system took for sending.
+    pub(crate) sent: u64,
+    pub(crate) new_connection: bool,
+    /// The other end: the server, or the proxy.
+    pub(crate) peer: Option<SocketAddr>,
+    /// From the start to the first request byte; close to 0 on a reused connection.
+    pub(crate) connect_time: Duration,
+    /// From the first request byte to the last.
+    pub(crate) sending_time: Duration,
+    /// From the last request byte to the last header line of the answer.
+    pub(crate) answer_delay: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) sent: Sent,
+    /// One line, with host and port.
+    pub(crate) message: String,
+}
+
+#[derive(Debug)]
+pub(crate) enum FailureKind {
+    NameNotResolved,
+    NoRoute,
+    ConnectFailed,
+    ConnectTimeout,
+    /// Handshake or certificate; the text says what.
+    Tls(String),
+    /// The proxy cannot be reached or refuses; with the status of its answer, if it gave one.
+    ProxyFailed(Option<u16>),
+    /// Closed or reset after the connection stood.
+    ConnectionLost,
+    StallTimeout,
+    AnswerTimeout,
+    /// Not HTTP, or more header lines than any server needs.
+    BadAnswer,
+    /// The request's body could not be read.
+    Source(io::Error),
+    /// The answer's body could not be written.
+    Sink(io::Error),
+    /// This build or version of libcurl cannot do what was asked.
+    Unsupported,
+    Internal,
+}
+
+/// How much of the request had been handed to the system when the exchange failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sent {
+    /// No byte: the server cannot have acted on it.
+    Nothing,
+    /// The head, perhaps in part, and so many bytes of the body.
+    Part(u64),
+    /// Everything: the server may have acted on it.
+    All,
+}
+
+impl Scheme {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl Failure {
+    /// A failure before any byte was sent.
+    pub(super) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            sent: Sent::Nothing,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Event")
+            .field("lane", &self.lane)
+            .field("result", &self.result)
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}

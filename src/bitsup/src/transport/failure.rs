@@ -1,0 +1,173 @@
+//! What libcurl's errors mean here.
+
+use super::exchange::{FailureKind, Sent};
+use super::wire::{Limit, Stop, Wire};
+
+/// Numbers of `CURLcode` that the crate has no question for.
+mod code {
+    pub(super) const WEIRD_SERVER_REPLY: u32 = 8;
+    pub(super) const NOT_BUILT_IN: u32 = 4;
+    pub(super) const SSL_ENGINE_INITFAILED: u32 = 66;
+    pub(super) const SSL_PINNEDPUBKEYNOTMATCH: u32 = 90;
+    pub(super) const SSL_INVALIDCERTSTATUS: u32 = 91;
+    pub(super) const PROXY: u32 = 97;
+    pub(super) const SSL_CLIENTCERT: u32 = 98;
+    pub(super) const TOO_LARGE: u32 = 100;
+}
+
+/// What was known about the way to the server when the error came.
+pub(super) struct Circumstances {
+    /// The system's error number of a failed connect, 0 if unknown.
+    pub(super) os_error: i32,
+    pub(super) through_proxy: bool,
+    /// The status of the proxy's answer to CONNECT, 0 without one.
+    pub(super) connect_status: u32,
+}
+
+/// How much of the request is gone.
+pub(super) fn sent(wire: &Wire) -> Sent {
+    if !wire.began() {
+        Sent::Nothing
+    } else if wire.all_sent() {
+        Sent::All
+    } else {
+        Sent::Part(wire.sent())
+    }
+}
+
+/// The kind of an exchange that one of our limits ended.
+pub(super) fn of_limit(limit: Limit) -> (FailureKind, &'static str) {
+    match limit {
+        Limit::Connect => (
+            FailureKind::ConnectTimeout,
+            "no connection within the time limit",
+        ),
+        Limit::Stall => (
+            FailureKind::StallTimeout,
+            "no byte moved within the time limit",
+        ),
+        Limit::Answer | Limit::Drain => (
+            FailureKind::AnswerTimeout,
+            "no answer within the time limit",
+        ),
+    }
+}
+
+/// The kind of an exchange that a callback of ours ended.
+pub(super) fn of_stop(stop: Stop) -> (FailureKind, String) {
+    match stop {
+        Stop::HeaderFlood => (
+            FailureKind::BadAnswer,
+            "the answer has too many header lines".to_owned(),
+        ),
+        Stop::SourceFailed(error) => {
+            let text = format!("the data to send could not be read: {error}");
+            (FailureKind::Source(error), text)
+        }
+        Stop::SinkFailed(error) => {
+            let text = format!("the answer could not be written: {error}");
+            (FailureKind::Sink(error), text)
+        }
+        Stop::AnswerTaken => (
+            FailureKind::BadAnswer,
+            "the answer ended before its header lines".to_owned(),
+        ),
+    }
+}
+
+/// The kind of an error of libcurl's.
+pub(super) fn of_curl(
+    error: &curl::Error,
+    wire: &Wire,
+    circumstances: &Circumstances,
+) -> FailureKind {
+    let code = u32::try_from(error.code()).unwrap_or_default();
+    if wire.refused_socket() || error.is_send_fail_rewind() {
+        return FailureKind::ConnectionLost;
+    }
+    if is_tls(error, code) {
+        return if is_cut_off(error) {
+            FailureKind::ConnectionLost
+        } else {
+            FailureKind::Tls(detail(error).to_owned())
+        };
+    }
+    if error.is_couldnt_resolve_host() {
+        return FailureKind::NameNotResolved;
+    }
+    if error.is_couldnt_resolve_proxy() || code == code::PROXY {
+        return FailureKind::ProxyFailed(None);
+    }
+    if !wire.began() && circumstances.through_proxy {
+        let status = u16::try_from(circumstances.connect_status)
+            .ok()
+            .filter(|status| *status > 0);
+        return FailureKind::ProxyFailed(status);
+    }
+    if error.is_couldnt_connect() {
+        return match circumstances.os_error {
+            libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN | libc::EADDRNOTAVAIL => {
+                FailureKind::NoRoute
+            }
+            libc::ETIMEDOUT => FailureKind::ConnectTimeout,
+            _ => FailureKind::ConnectFailed,
+        };
+    }
+    if error.is_operation_timedout() {
+        return FailureKind::ConnectTimeout;
+    }
+    if error.is_recv_error()
+        || error.is_send_error()
+        || error.is_got_nothing()
+        || error.is_partial_file()
+    {
+        return FailureKind::ConnectionLost;
+    }
+    if code == code::WEIRD_SERVER_REPLY
+        || code == code::TOO_LARGE
+        || error.is_unsupported_protocol()
+        || error.is_bad_content_encoding()
+    {
+        return FailureKind::BadAnswer;
+    }
+    if code == code::NOT_BUILT_IN || error.is_unknown_option() {
+        return FailureKind::Unsupported;
+    }
+    FailureKind::Internal
+}
+
+/// libcurl's own words, the particular ones if it has any.
+pub(super) fn detail(error: &curl::Error) -> &str {
+    error
+        .extra_description()
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| error.description())
+}
+
+fn is_tls(error: &curl::Error, code: u32) -> bool {
+    error.is_ssl_connect_error()
+        || error.is_peer_failed_verification()
+        || error.is_ssl_certproblem()
+        || error.is_ssl_cipher()
+        || error.is_ssl_cacert()
+        || error.is_ssl_cacert_badfile()
+        || error.is_ssl_crl_badfile()
+        || error.is_ssl_issuer_error()
+        || error.is_use_ssl_failed()
+        || matches!(
+            code,
+            code::SSL_ENGINE_INITFAILED
+                | code::SSL_PINNEDPUBKEYNOTMATCH
+                | code::SSL_INVALIDCERTSTATUS
+                | code::SSL_CLIENTCERT
+        )
+}
+
+/// A handshake that ended without a word of TLS: a dead peer or middlebox, not a refusal.
+fn is_cut_off(error: &curl::Error) -> bool {
+    let text = detail(error);
+    error.is_ssl_connect_error()
+        && ["SSL_ERROR_SYSCALL", "Connection reset", "unexpected eof"]
+            .iter()
+            .any(|sign| text.contains(sign))
+}

@@ -1,0 +1,472 @@
+//! A session's own place: its settings and its one connection.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
+use curl::multi::Easy2Handle;
+use socket2::Socket;
+use zeroize::Zeroizing;
+
+use super::exchange::{
+    AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
+};
+use super::proxy::{Proxy, ProxyChoice, ProxyKind};
+use super::wire::{Limit, Wire};
+
+/// The fastest size by measurement: less costs more calls, more leaves the cache.
+const UPLOAD_BUFFER: usize = 256 * 1024;
+
+/// An idle connection is probed after so long, and then as often.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// An idle connection is never too old: the server decides.
+const MAX_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An address that served this lane before is tried so often before its name is looked up again.
+const PINNED_TRIES: u32 = 3;
+
+/// The settings of a lane; they hold as long as it is open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LaneOptions {
+    pub(crate) tls: TlsOptions,
+    pub(crate) proxy: ProxyChoice,
+    /// Hosts reached without the proxy; `None` takes the environment's list.
+    pub(crate) no_proxy: Option<String>,
+    /// Empty for none.
+    pub(crate) user_agent: String,
+}
+
+/// How servers are verified, and what we show them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TlsOptions {
+    /// Trusted certificates (PEM) in place of the system's bundle.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Takes any certificate.
+    pub(crate) insecure: bool,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) key_password: Option<KeyPassword>,
+    /// In libcurl's form, `sha256//…`.
+    pub(crate) pinned_key: Option<String>,
+}
+
+/// The password of a private key.
+#[derive(Clone)]
+pub(crate) struct KeyPassword(pub(crate) Zeroizing<String>);
+
+impl fmt::Debug for KeyPassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeyPassword(…)")
+    }
+}
+
+pub(super) struct Lane {
+    id: LaneId,
+    options: LaneOptions,
+    /// Counts the connections: each has an invented name of its own, so that a dropped one can
+    /// never be found again.
+    generation: u32,
+    connection: Option<Connection>,
+    pins: HashMap<String, Pin>,
+    pub(super) state: State,
+}
+
+/// What a lane is doing.
+pub(super) enum State {
+    Idle(Easy2<Wire>),
+    /// Waits for the addresses of `route.connect_host`.
+    Resolving(Box<Resolving>),
+    Running(Box<Running>),
+    /// Between two others, within one call.
+    Moving,
+}
+
+pub(super) struct Resolving {
+    pub(super) easy: Easy2<Wire>,
+    pub(super) exchange: Exchange,
+    pub(super) route: Route,
+    pub(super) started: Instant,
+}
+
+pub(super) struct Running {
+    pub(super) handle: Easy2Handle<Wire>,
+    pub(super) route: Route,
+}
+
+/// The way of one exchange.
+pub(super) struct Route {
+    origin: Origin,
+    proxy: Option<Proxy>,
+    /// What is connected to: the origin or the proxy.
+    pub(super) connect_host: String,
+    connect_port: u16,
+}
+
+#[derive(Clone, Eq, PartialEq)]
+struct Origin {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+/// The lane's idle connection. libcurl owns it; this is another handle of its socket.
+struct Connection {
+    socket: Socket,
+    origin: Origin,
+}
+
+/// The addresses of a name, narrowed to the one that answered.
+struct Pin {
+    addresses: Vec<IpAddr>,
+    failures: u32,
+}
+
+impl Lane {
+    pub(super) fn new(id: LaneId, options: LaneOptions) -> Self {
+        Self {
+            id,
+            options,
+            generation: 0,
+            connection: None,
+            pins: HashMap::new(),
+            state: State::Idle(Easy2::new(Wire::idle())),
+        }
+    }
+
+    /// Chooses the way and makes sure that the lane's connection fits it, or is gone.
+    pub(super) fn prepare(&mut self, exchange: &Exchange) -> Result<Route, Failure> {
+        let no_proxy = self.options.no_proxy.as_deref();
+        let proxy = self
+            .options
+            .proxy
+            .for_origin(exchange.scheme, &exchange.host, no_proxy)
+            .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
+        if let Some(proxy) = &proxy
+            && proxy.kind == ProxyKind::Https
+        {
+            // Its certificate must carry its name, so no other can be invented for it, and
+            // lanes could not be kept apart.
+            let text = format!(
+                "{}:{}: a proxy reached over https is not supported; use its http address",
+                proxy.host, proxy.port
+            );
+            return Err(Failure::unsent(FailureKind::Unsupported, text));
+        }
+        let origin = Origin {
+            scheme: exchange.scheme,
+            host: exchange.host.clone(),
+            port: exchange.port,
+        };
+        let fits = self
+            .connection
+            .as_ref()
+            .is_some_and(|connection| connection.origin == origin && is_quiet(&connection.socket));
+        if exchange.connection == ConnectionUse::Fresh || !fits {
+            self.drop_connection();
+        }
+        let (connect_host, connect_port) = match &proxy {
+            Some(proxy) => (proxy.host.clone(), proxy.port),
+            None => (exchange.host.clone(), exchange.port),
+        };
+        Ok(Route {
+            origin,
+            proxy,
+            connect_host,
+            connect_port,
+        })
+    }
+
+    /// Whether the addresses of this route are known.
+    pub(super) fn knows_addresses(&self, route: &Route) -> bool {
+        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.connect_host)
+    }
+
+    pub(super) fn learn_addresses(&mut self, host: &str, addresses: &[IpAddr]) {
+        let pin = Pin {
+            addresses: addresses.to_vec(),
+            failures: 0,
+        };
+        self.pins.insert(host.to_owned(), pin);
+    }
+
+    /// Keeps to the address that answered.
+    pub(super) fn note_answer(&mut self, route: &Route, peer: Option<SocketAddr>) {
+        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.connect_host), peer) {
+            *pin = Pin {
+                addresses: vec![peer.ip()],
+                failures: 0,
+            };
+        }
+    }
+
+    /// Gives a pinned address up after some failed connects; its name is then looked up again.
+    pub(super) fn note_connect_failure(&mut self, route: &Route) {
+        if let Some(pin) = self.pins.get_mut(&route.connect_host) {
+            pin.failures += 1;
+            if pin.failures >= PINNED_TRIES {
+                self.pins.remove(&route.connect_host);
+            }
+        }
+    }
+
+    /// Sets the handle up for one exchange.
+    pub(super) fn configure(
+        &self,
+        easy: &mut Easy2<Wire>,
+        exchange: &mut Exchange,
+        route: &Route,
+        started: Instant,
+    ) -> Result<(), curl::Error> {
+        easy.reset();
+        let method = exchange.method;
+        let challenges = exchange
+            .auth
+            .as_ref()
+            .is_some_and(|own| own.scheme != AuthScheme::Basic)
+            || route.proxy.as_ref().is_some_and(Proxy::answers_challenges);
+        *easy.get_mut() = Wire::new(
+            method,
+            exchange.body.take(),
+            exchange.length,
+            exchange.sink.take(),
+            challenges,
+            exchange.limits,
+            started,
+        );
+        easy.verbose(true)?; // the callback needs it, see `Wire`
+        easy.http_version(HttpVersion::V11)?;
+        easy.http_09_allowed(false)?;
+        easy.path_as_is(true)?;
+        let host = bracketed(&exchange.host);
+        let scheme = exchange.scheme.name();
+        easy.url(&format!(
+            "{scheme}://{host}:{}{}",
+            exchange.port, exchange.target
+        ))?;
+        match method {
+            Method::BitsPost => {
+                easy.upload(true)?;
+                easy.in_filesize(exchange.length)?;
+                easy.custom_request("BITS_POST")?;
+                easy.upload_buffer_size(UPLOAD_BUFFER)?;
+            }
+            Method::Head => easy.nobody(true)?,
+            Method::Get => {
+                easy.get(true)?;
+                easy.buffer_size(UPLOAD_BUFFER)?;
+            }
+        }
+        easy.http_headers(header_list(method, &exchange.headers)?)?;
+        if !self.options.user_agent.is_empty() {
+            easy.useragent(&self.options.user_agent)?;
+        }
+        if let Some(credentials) = &exchange.auth {
+            easy.username(&credentials.user)?;
+            easy.password(&credentials.password)?;
+            easy.http_auth(&auth_mask(credentials))?;
+        }
+        self.configure_route(easy, route)?;
+        self.configure_tls(easy)?;
+        easy.connect_timeout(exchange.limits.connect.max(Duration::from_millis(1)))?;
+        easy.tcp_keepalive(true)?;
+        easy.tcp_keepidle(KEEP_ALIVE)?;
+        easy.tcp_keepintvl(KEEP_ALIVE)?;
+        easy.maxage_conn(MAX_IDLE)
+    }
+
+    fn configure_route(&self, easy: &mut Easy2<Wire>, route: &Route) -> Result<(), curl::Error> {
+        let name = self.invented_name();
+        let port = route.connect_port;
+        // The proxy was chosen before: libcurl shall not choose again.
+        easy.noproxy("")?;
+        match &route.proxy {
+            None => {
+                easy.proxy("")?;
+                let mut connect_to = List::new();
+                connect_to.append(&format!("::{name}:{port}"))?;
+                easy.connect_to(connect_to)?;
+            }
+            Some(proxy) => {
+                easy.proxy(&proxy.url_with_host(&name))?;
+                if let Some(credentials) = &proxy.credentials {
+                    easy.proxy_username(&credentials.user)?;
+                    easy.proxy_password(&credentials.password)?;
+                    easy.proxy_auth(&auth_mask(credentials))?;
+                }
+            }
+        }
+        let literal: Option<IpAddr> = route.connect_host.parse().ok();
+        let known = self
+            .pins
+            .get(&route.connect_host)
+            .map(|pin| pin.addresses.as_slice());
+        let addresses: Vec<String> = known
+            .unwrap_or(literal.as_slice())
+            .iter()
+            .map(|address| bracketed(&address.to_string()))
+            .collect();
+        // With the plus the entry leaves libcurl's cache again.
+        let mut resolve = List::new();
+        resolve.append(&format!("+{name}:{port}:{}", addresses.join(",")))?;
+        easy.resolve(resolve)
+    }
+
+    fn configure_tls(&self, easy: &mut Easy2<Wire>) -> Result<(), curl::Error> {
+        let tls = &self.options.tls;
+        easy.ssl_min_max_version(SslVersion::Tlsv12, SslVersion::Default)?;
+        easy.ssl_verify_peer(!tls.insecure)?;
+        easy.ssl_verify_host(!tls.insecure)?;
+        if let Some(path) = &tls.ca_file {
+            easy.cainfo(path)?;
+        }
+        if let Some(path) = &tls.cert {
+            easy.ssl_cert(path)?;
+        }
+        if let Some(path) = &tls.key {
+            easy.ssl_key(path)?;
+        }
+        if let Some(password) = &tls.key_password {
+            easy.key_password(&password.0)?;
+        }
+        if let Some(key) = &tls.pinned_key {
+            easy.pinned_public_key(key)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the connection of an exchange if it is clean enough for another, or drops it.
+    pub(super) fn settle_connection(
+        &mut self,
+        opened: Vec<Socket>,
+        local_port: u16,
+        clean: bool,
+        route: &Route,
+    ) {
+        if let Some(socket) = used_socket(opened, local_port) {
+            self.connection = Some(Connection {
+                socket,
+                origin: route.origin.clone(),
+            });
+        }
+        if !clean {
+            self.drop_connection();
+        }
+    }
+
+    /// When the lane's next limit is over, and which one it is.
+    pub(super) fn deadline(&self) -> Option<(Instant, Limit)> {
+        match &self.state {
+            State::Running(running) => running.handle.get_ref().deadline(),
+            State::Resolving(resolving) => {
+                let end = resolving
+                    .started
+                    .checked_add(resolving.exchange.limits.connect)?;
+                Some((end, Limit::Connect))
+            }
+            State::Idle(_) | State::Moving => None,
+        }
+    }
+
+    /// Takes an exchange out that waits for addresses.
+    pub(super) fn take_resolving(&mut self) -> Option<Resolving> {
+        match std::mem::replace(&mut self.state, State::Moving) {
+            State::Resolving(resolving) => Some(*resolving),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    /// Closes the lane's connection, at once for the peer, and makes sure that libcurl does not
+    /// find it again.
+    pub(super) fn drop_connection(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        if let Some(connection) = self.connection.take() {
+            drop(connection.socket.shutdown(Shutdown::Both));
+        }
+    }
+
+    /// The name libcurl connects to: it keys its connections by name, so one that no other lane
+    /// has keeps this lane's connection apart. The certificate is checked against the URL's.
+    pub(super) fn invented_name(&self) -> String {
+        format!("lane-{}-{}.bitsup.invalid", self.id.0, self.generation)
+    }
+}
+
+impl Route {
+    pub(super) fn through_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// Host and port for messages.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", bracketed(&self.origin.host), self.origin.port)
+    }
+}
+
+/// Whether nothing has arrived on an idle connection, its end included.
+fn is_quiet(socket: &Socket) -> bool {
+    // libcurl has made the socket non-blocking.
+    match socket.peek(&mut [MaybeUninit::uninit()]) {
+        Ok(_) => false,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// The one of several attempts that became the connection.
+fn used_socket(mut opened: Vec<Socket>, local_port: u16) -> Option<Socket> {
+    let is_used = |socket: &Socket| {
+        socket.peer_addr().is_ok()
+            && socket
+                .local_addr()
+                .ok()
+                .and_then(|address| address.as_socket())
+                .is_some_and(|address| address.port() == local_port)
+    };
+    let position = opened.iter().position(is_used)?;
+    Some(opened.swap_remove(position))
+}
+
+fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, curl::Error> {
+    let mut list = List::new();
+    if method == Method::BitsPost {
+        // An `Expect: 100-continue` would cost each fragment a round trip.
+        list.append("Expect:")?;
+    }
+    for (name, value) in headers {
+        // libcurl takes "Name:" for "leave it out".
+        let line = if value.is_empty() {
+            format!("{name};")
+        } else {
+            format!("{name}: {value}")
+        };
+        list.append(&line)?;
+    }
+    Ok(list)
+}
+
+fn auth_mask(credentials: &Credentials) -> Auth {
+    let mut auth = Auth::new();
+    match credentials.scheme {
+        AuthScheme::Basic => auth.basic(true),
+        AuthScheme::Digest => auth.digest(true),
+        AuthScheme::Ntlm => auth.ntlm(true),
+        AuthScheme::Negotiate => auth.gssnegotiate(true),
+    };
+    auth
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}

@@ -1,0 +1,571 @@
+//! One HTTP exchange at a time per lane, any number of lanes, over libcurl's multi interface.
+//!
+//! This layer knows nothing of BITS sessions. It puts a request on the wire exactly as it is
+//! given, once, and brings back one answer or one failure that says how much had gone out.
+//! Whether to try again is for the caller to decide.
+//!
+//! How it is driven, all on one thread:
+//!
+//! 1. [`Transport::open_lane`] makes a session's own place with its settings.
+//! 2. [`Transport::start`] begins an exchange on it, one at a time.
+//! 3. [`Transport::poll`] does all work and is the only place that waits. It returns when it
+//!    has an [`Event`] for the caller, when a [`Waker`] was used, or when the time is over.
+//! 4. A body that said [`BodyRead::Wait`] is asked again after [`Transport::resume_body`].
+//! 5. Every exchange ends with one event, unless [`Transport::abort`] or
+//!    [`Transport::close_lane`] ends it: then none follows.
+//!
+//! What it takes care of, since libcurl by itself would not:
+//!
+//! - A lane has one connection, which no other lane ever gets (see `lane`), and which is
+//!   used again only if nothing at all has arrived on it since the last answer.
+//! - libcurl sends a request again by itself when a reused connection dies. That is stopped
+//!   (see `wire`); the caller gets [`FailureKind::ConnectionLost`].
+//! - An answer is complete with its header lines if it does not say where its body ends.
+//! - The limits of an exchange run by this layer's own clock.
+//! - Names are looked up on helper threads (see `resolve`).
+
+mod exchange;
+mod failure;
+mod headers;
+mod lane;
+mod proxy;
+mod resolve;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use curl::easy::Easy2;
+use curl::multi::{Easy2Handle, Multi, MultiWaker};
+
+pub(crate) use self::exchange::{
+    Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
+    FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
+};
+pub(crate) use self::headers::Headers;
+pub(crate) use self::lane::{KeyPassword, LaneOptions, TlsOptions};
+pub(crate) use self::proxy::{Proxy, ProxyChoice, ProxyKind};
+
+use self::failure::Circumstances;
+use self::lane::{Lane, Resolving, Route, Running, State};
+use self::resolve::{Lookup, Resolver};
+use self::wire::{Limit, Wire};
+
+/// libcurl closes the oldest idle connection when it holds more than it may. Connections that
+/// lanes have dropped count until libcurl notices, so it may hold more than there are lanes.
+const SPARE_CONNECTIONS: usize = 64;
+
+/// Without anything to do, a wait ends after so long at the latest.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// All exchanges of one client; lives on one thread.
+pub(crate) struct Transport {
+    lanes: BTreeMap<LaneId, Lane>,
+    next_lane: usize,
+    connections_allowed: usize,
+    resolver: Resolver,
+    woken: Arc<AtomicBool>,
+    multi: Multi,
+    /// How often `poll` has gone to sleep.
+    #[cfg(test)]
+    waits: usize,
+}
+
+/// Ends the wait of [`Transport::poll`] from any thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Waker {
+    woken: Arc<AtomicBool>,
+    multi: MultiWaker,
+}
+
+impl Waker {
+    /// Makes the running `poll`, or else the next one, return.
+    pub(crate) fn wake(&self) {
+        if !self.woken.swap(true, Ordering::SeqCst) {
+            // An error means that the transport is gone.
+            drop(self.multi.wakeup());
+        }
+    }
+}
+
+/// How libcurl or a limit ended an exchange.
+enum End {
+    Curl(Result<(), curl::Error>),
+    Limit(Limit),
+}
+
+impl Transport {
+    /// A transport without lanes.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let multi = Multi::new();
+        let mut transport = Self {
+            lanes: BTreeMap::new(),
+            next_lane: 0,
+            connections_allowed: 0,
+            resolver: Resolver::new(multi.waker()),
+            woken: Arc::default(),
+            multi,
+            #[cfg(test)]
+            waits: 0,
+        };
+        transport.allow_connections()?;
+        Ok(transport)
+    }
+
+    /// Something to end the wait of [`Transport::poll`] with.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker {
+            woken: Arc::clone(&self.woken),
+            multi: self.multi.waker(),
+        }
+    }
+
+    /// Makes a place for one session.
+    pub(crate) fn open_lane(&mut self, options: LaneOptions) -> LaneId {
+        let id = LaneId(self.next_lane);
+        self.next_lane += 1;
+        self.lanes.insert(id, Lane::new(id, options));
+        id
+    }
+
+    /// Ends what the lane is doing and closes its connection; no event follows.
+    pub(crate) fn close_lane(&mut self, id: LaneId) {
+        self.abort(id);
+        if let Some(mut lane) = self.lanes.remove(&id) {
+            lane.drop_connection();
+        }
+    }
+
+    /// Begins an exchange. It fails at once if it cannot be begun at all; then no event follows
+    /// and the exchange with its body is gone.
+    pub(crate) fn start(&mut self, id: LaneId, exchange: Exchange) -> Result<(), Failure> {
+        self.allow_connections()?;
+        check(&exchange)?;
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return Err(Failure::unsent(FailureKind::Internal, "the lane is closed"));
+        };
+        let easy = match std::mem::replace(&mut lane.state, State::Moving) {
+            State::Idle(easy) => easy,
+            busy => {
+                lane.state = busy;
+                return Err(Failure::unsent(FailureKind::Internal, "the lane is busy"));
+            }
+        };
+        let started = Instant::now();
+        let route = match lane.prepare(&exchange) {
+            Ok(route) => route,
+            Err(failure) => {
+                lane.state = State::Idle(easy);
+                return Err(failure);
+            }
+        };
+        let resolving = Resolving {
+            easy,
+            exchange,
+            route,
+            started,
+        };
+        if lane.knows_addresses(&resolving.route) {
+            return begin(&self.multi, id, lane, resolving);
+        }
+        match self.resolver.look_up(&resolving.route.connect_host) {
+            Ok(()) => {
+                lane.state = State::Resolving(Box::new(resolving));
+                Ok(())
+            }
+            Err(error) => {
+                let text = format!(
+                    "{}: no thread for the name: {error}",
+                    resolving.route.authority()
+                );
+                lane.state = State::Idle(resolving.easy);
+                Err(Failure::unsent(FailureKind::Internal, text))
+            }
+        }
+    }
+
+    /// Ends the running exchange, if there is one, and closes its connection now. No event
+    /// follows; the body is given back.
+    pub(crate) fn abort(&mut self, id: LaneId) -> Option<Box<dyn Body>> {
+        let lane = self.lanes.get_mut(&id)?;
+        match std::mem::replace(&mut lane.state, State::Moving) {
+            State::Resolving(resolving) => {
+                let Resolving { easy, exchange, .. } = *resolving;
+                lane.state = State::Idle(easy);
+                exchange.body
+            }
+            State::Running(running) => {
+                let (easy, mut wire) = detach(&self.multi, running.handle);
+                lane.state = State::Idle(easy);
+                lane.drop_connection();
+                for socket in wire.take_sockets() {
+                    drop(socket.shutdown(std::net::Shutdown::Both));
+                }
+                wire.take_body()
+            }
+            other => {
+                lane.state = other;
+                None
+            }
+        }
+    }
+
+    /// Asks a body again that said [`BodyRead::Wait`]; without one it does nothing.
+    pub(crate) fn resume_body(&mut self, id: LaneId) {
+        if let Some(Lane {
+            state: State::Running(running),
+            ..
+        }) = self.lanes.get_mut(&id)
+            && running.handle.get_ref().is_paused()
+        {
+            running.handle.get_mut().resume();
+            // An error would show as a stall.
+            drop(running.handle.unpause_read());
+        }
+    }
+
+    /// Does all work that can be done, waiting for more at most `timeout`. Returns early when
+    /// there are events, which it adds to `events`, or when a [`Waker`] was used.
+    pub(crate) fn poll(&mut self, timeout: Duration, events: &mut Vec<Event>) {
+        let end = Instant::now() + timeout.min(LONGEST_WAIT);
+        loop {
+            self.begin_resolved(events);
+            self.perform(events);
+            self.enforce_limits(events);
+            let now = Instant::now();
+            if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) || now >= end {
+                return;
+            }
+            let next = self
+                .next_deadline()
+                .map_or(end, |deadline| deadline.min(end));
+            // libcurl counts whole milliseconds: one more, so that the time is really over then.
+            let wait = next.saturating_duration_since(now) + Duration::from_millis(1);
+            #[cfg(test)]
+            {
+                self.waits += 1;
+            }
+            if self.multi.poll(&mut [], wait).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Lets libcurl hold a connection for each lane and some that are about to go.
+    fn allow_connections(&mut self) -> Result<(), Failure> {
+        let wanted = self.lanes.len() * 2 + SPARE_CONNECTIONS;
+        if wanted > self.connections_allowed {
+            self.multi.set_max_connects(wanted).map_err(|error| {
+                Failure::unsent(FailureKind::Internal, format!("libcurl: {error}"))
+            })?;
+            self.connections_allowed = wanted;
+        }
+        Ok(())
+    }
+
+    fn begin_resolved(&mut self, events: &mut Vec<Event>) {
+        while let Some(Lookup { host, addresses }) = self.resolver.next_finished() {
+            for (id, lane) in &mut self.lanes {
+                let State::Resolving(resolving) = &lane.state else {
+                    continue;
+                };
+                if resolving.route.connect_host != host {
+                    continue;
+                }
+                let Some(resolving) = lane.take_resolving() else {
+                    continue;
+                };
+                match &addresses {
+                    Ok(addresses) => {
+                        lane.learn_addresses(&host, addresses);
+                        if let Err(failure) = begin(&self.multi, *id, lane, resolving) {
+                            events.push(Event {
+                                lane: *id,
+                                result: Err(failure),
+                                body: None,
+                                stats: Stats::default(),
+                            });
+                        }
+                    }
+                    Err(text) => {
+                        events.push(unresolved(*id, lane, resolving, text));
+                    }
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, events: &mut Vec<Event>) {
+        if let Err(error) = self.multi.perform() {
+            tracing::error!(%error, "libcurl cannot go on");
+        }
+        let mut ended = Vec::new();
+        self.multi.messages(|message| {
+            let Ok(token) = message.token() else { return };
+            let id = LaneId(token);
+            if let Some(Lane {
+                state: State::Running(running),
+                ..
+            }) = self.lanes.get(&id)
+                && let Some(result) = message.result_for2(&running.handle)
+            {
+                ended.push((id, result));
+            }
+        });
+        for (id, result) in ended {
+            events.extend(self.finish(id, End::Curl(result)));
+        }
+    }
+
+    fn enforce_limits(&mut self, events: &mut Vec<Event>) {
+        let now = Instant::now();
+        let mut over = Vec::new();
+        for (id, lane) in &self.lanes {
+            if let Some((deadline, limit)) = lane.deadline()
+                && deadline <= now
+            {
+                over.push((*id, limit));
+            }
+        }
+        for (id, limit) in over {
+            events.extend(self.finish(id, End::Limit(limit)));
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.lanes
+            .values()
+            .filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline))
+            .min()
+    }
+
+    /// Ends an exchange with an event.
+    fn finish(&mut self, id: LaneId, end: End) -> Option<Event> {
+        let lane = self.lanes.get_mut(&id)?;
+        let running = match std::mem::replace(&mut lane.state, State::Moving) {
+            State::Running(running) => *running,
+            State::Resolving(resolving) => {
+                return Some(unresolved(
+                    id,
+                    lane,
+                    *resolving,
+                    "no answer within the time limit",
+                ));
+            }
+            other => {
+                lane.state = other;
+                return None;
+            }
+        };
+        let Running { handle, route } = running;
+        let circumstances = Circumstances {
+            os_error: handle.os_errno().unwrap_or_default(),
+            through_proxy: route.through_proxy(),
+            connect_status: handle.http_connectcode().unwrap_or_default(),
+        };
+        let local_port = handle.local_port().unwrap_or_default();
+        let peer = handle
+            .primary_ip()
+            .ok()
+            .flatten()
+            .and_then(|text| text.parse().ok())
+            .zip(handle.primary_port().ok())
+            .map(|(address, port)| SocketAddr::new(address, port));
+        let invented = lane.invented_name();
+        let (easy, mut wire) = detach(&self.multi, handle);
+        lane.state = State::Idle(easy);
+
+        let finished = matches!(end, End::Curl(Ok(())));
+        let clean = finished && wire.leaves_connection_clean();
+        let sockets = wire.take_sockets();
+        let new_connection = !sockets.is_empty();
+        lane.settle_connection(sockets, local_port, clean, &route);
+
+        let result = outcome(&mut wire, end, &route, &circumstances, &invented);
+        match &result {
+            Ok(_) => lane.note_answer(&route, peer),
+            Err(failure) => {
+                if matches!(
+                    failure.kind,
+                    FailureKind::ConnectFailed
+                        | FailureKind::ConnectTimeout
+                        | FailureKind::NoRoute
+                        | FailureKind::ProxyFailed(None)
+                ) {
+                    lane.note_connect_failure(&route);
+                }
+            }
+        }
+        let (connect_time, sending_time, answer_delay) = wire.times();
+        let stats = Stats {
+            sent: wire.sent(),
+            new_connection,
+            peer,
+            connect_time,
+            sending_time,
+            answer_delay,
+        };
+        Some(Event {
+            lane: id,
+            result,
+            body: wire.take_body(),
+            stats,
+        })
+    }
+}
+
+/// Hands a prepared exchange to libcurl.
+fn begin(multi: &Multi, id: LaneId, lane: &mut Lane, resolving: Resolving) -> Result<(), Failure> {
+    let Resolving {
+        mut easy,
+        mut exchange,
+        route,
+        started,
+    } = resolving;
+    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started) {
+        let text = format!("{}: libcurl cannot do this: {error}", route.authority());
+        lane.state = State::Idle(easy);
+        return Err(Failure::unsent(FailureKind::Unsupported, text));
+    }
+    let added = multi
+        .add2(easy)
+        .map_err(|error| error.to_string())
+        .and_then(|mut handle| {
+            handle.set_token(id.0).map_err(|error| error.to_string())?;
+            Ok(handle)
+        });
+    match added {
+        Ok(handle) => {
+            lane.state = State::Running(Box::new(Running { handle, route }));
+            Ok(())
+        }
+        Err(error) => {
+            lane.state = State::Idle(Easy2::new(Wire::idle()));
+            let text = format!("{}: libcurl cannot begin: {error}", route.authority());
+            Err(Failure::unsent(FailureKind::Internal, text))
+        }
+    }
+}
+
+/// Takes a handle from libcurl, which closes the connection if the exchange was not over.
+fn detach(multi: &Multi, handle: Easy2Handle<Wire>) -> (Easy2<Wire>, Wire) {
+    let mut handle = handle;
+    let wire = std::mem::replace(handle.get_mut(), Wire::idle());
+    // It fails only for a handle of another multi; then a new one serves as well.
+    let easy = multi
+        .remove2(handle)
+        .unwrap_or_else(|_| Easy2::new(Wire::idle()));
+    (easy, wire)
+}
+
+/// What became of an exchange.
+fn outcome(
+    wire: &mut Wire,
+    end: End,
+    route: &Route,
+    circumstances: &Circumstances,
+    invented: &str,
+) -> Result<Answer, Failure> {
+    let finished = matches!(end, End::Curl(Ok(())));
+    if let Some(status) = wire.answer()
+        && (finished || wire.ends_with_headers())
+    {
+        return Ok(Answer {
+            status: status.code,
+            http10: status.http10,
+            headers: wire.take_headers(),
+            body_prefix: wire.take_body_prefix(),
+            request_sent: wire.all_sent(),
+        });
+    }
+    let (kind, text) = match (wire.take_stop(), end) {
+        (Some(stop), _) => failure::of_stop(stop),
+        (None, End::Limit(limit)) => {
+            let (kind, text) = failure::of_limit(limit);
+            (kind, text.to_owned())
+        }
+        (None, End::Curl(Err(error))) => {
+            let kind = failure::of_curl(&error, wire, circumstances);
+            (
+                kind,
+                failure::detail(&error).replace(invented, &route.connect_host),
+            )
+        }
+        (None, End::Curl(Ok(()))) => (FailureKind::BadAnswer, "no HTTP answer".to_owned()),
+    };
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    Err(Failure {
+        kind,
+        sent: failure::sent(wire),
+        message: format!("{}: {text}", route.authority()),
+    })
+}
+
+/// The end of an exchange whose name was not resolved.
+fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text: &str) -> Event {
+    let Resolving {
+        easy,
+        exchange,
+        route,
+        started,
+    } = resolving;
+    lane.state = State::Idle(easy);
+    let kind = if route.through_proxy() {
+        FailureKind::ProxyFailed(None)
+    } else {
+        FailureKind::NameNotResolved
+    };
+    let text = format!(
+        "{}: the name {} was not found: {text}",
+        route.authority(),
+        route.connect_host
+    );
+    let stats = Stats {
+        connect_time: started.elapsed(),
+        ..Stats::default()
+    };
+    Event {
+        lane: id,
+        result: Err(Failure::unsent(kind, text)),
+        body: exchange.body,
+        stats,
+    }
+}
+
+/// Refuses what would not stand on the wire as one request.
+fn check(exchange: &Exchange) -> Result<(), Failure> {
+    let refuse = |what: &str| {
+        let text = format!("{}:{}: {what}", exchange.host.escape_debug(), exchange.port);
+        Err(Failure::unsent(FailureKind::Internal, text))
+    };
+    let ends_line = |text: &str| text.contains(['\r', '\n', '\0']);
+    if !exchange.target.starts_with('/')
+        || exchange
+            .target
+            .contains(|c: char| c.is_ascii_control() || c == ' ' || c == '#')
+    {
+        return refuse("the request target is not valid");
+    }
+    let valid_host = |c: char| c.is_ascii_alphanumeric() || "-._~:%!$&'()*+,;=".contains(c);
+    if exchange.host.is_empty() || !exchange.host.chars().all(valid_host) {
+        return refuse("the host is not valid");
+    }
+    if exchange.headers.iter().any(|(name, value)| {
+        name.is_empty() || name.contains([':', ';']) || ends_line(name) || ends_line(value)
+    }) {
+        return refuse("a header is not valid");
+    }
+    if exchange.length > 0 && exchange.body.is_none() {
+        return refuse("a body is announced but there is none");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

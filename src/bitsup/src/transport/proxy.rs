@@ -1,0 +1,284 @@
+//! Whether an exchange goes through a proxy, and through which.
+//!
+//! libcurl would find this out by itself, but a lane must know the name it connects to, so that it
+//! can invent another one for it. The rules are libcurl's.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use zeroize::Zeroizing;
+
+use super::exchange::{AuthScheme, Credentials, Scheme};
+
+/// Where a lane takes its proxy from.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum ProxyChoice {
+    /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, as libcurl reads them.
+    #[default]
+    Environment,
+    /// No proxy, whatever the environment says.
+    Direct,
+    Explicit(Proxy),
+}
+
+/// A proxy to go through.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    pub(crate) kind: ProxyKind,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// `user:password` of the proxy's URL, still percent-encoded.
+    userinfo: Option<Zeroizing<String>>,
+    /// Credentials given beside the URL.
+    pub(crate) credentials: Option<std::sync::Arc<Credentials>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ProxyKind {
+    Http,
+    Https,
+    Socks4,
+    Socks4a,
+    Socks5,
+    Socks5Hostname,
+}
+
+impl Proxy {
+    /// Reads `[scheme://][user:password@]host[:port]`; no scheme means http, no port 1080, or
+    /// 443 for an https proxy. An error is one line without secrets.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+        let kind = match scheme.to_ascii_lowercase().as_str() {
+            "http" => ProxyKind::Http,
+            "https" => ProxyKind::Https,
+            "socks" | "socks4" => ProxyKind::Socks4,
+            "socks4a" => ProxyKind::Socks4a,
+            "socks5" => ProxyKind::Socks5,
+            "socks5h" => ProxyKind::Socks5Hostname,
+            other => return Err(format!("proxy scheme {other:?} is not known")),
+        };
+        // With a scheme that has no default port, an explicit port 80 can be told from none.
+        let url = url::Url::parse(&format!("proxy://{rest}"))
+            .map_err(|error| format!("the proxy's URL is not valid: {error}"))?;
+        let host = url.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or("the proxy's URL names no host")?;
+        let default_port = if kind == ProxyKind::Https { 443 } else { 1080 };
+        let userinfo = (!url.username().is_empty()).then(|| match url.password() {
+            Some(password) => Zeroizing::new(format!("{}:{password}", url.username())),
+            None => Zeroizing::new(url.username().to_owned()),
+        });
+        Ok(Self {
+            kind,
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: url.port().unwrap_or(default_port),
+            userinfo,
+            credentials: None,
+        })
+    }
+
+    /// The URL for libcurl, with another name in place of the proxy's.
+    pub(super) fn url_with_host(&self, name: &str) -> Zeroizing<String> {
+        let scheme = match self.kind {
+            ProxyKind::Http => "http",
+            ProxyKind::Https => "https",
+            ProxyKind::Socks4 => "socks4",
+            ProxyKind::Socks4a => "socks4a",
+            ProxyKind::Socks5 => "socks5",
+            ProxyKind::Socks5Hostname => "socks5h",
+        };
+        let (userinfo, at) = match &self.userinfo {
+            Some(userinfo) => (userinfo.as_str(), "@"),
+            None => ("", ""),
+        };
+        Zeroizing::new(format!("{scheme}://{userinfo}{at}{name}:{}", self.port))
+    }
+
+    /// Whether libcurl has something with which to answer a challenge of the proxy.
+    pub(super) fn answers_challenges(&self) -> bool {
+        self.credentials
+            .as_ref()
+            .is_some_and(|own| own.scheme != AuthScheme::Basic)
+    }
+}
+
+impl ProxyChoice {
+    /// The proxy for this origin. `no_proxy` given here replaces the one of the environment.
+    pub(super) fn for_origin(
+        &self,
+        scheme: Scheme,
+        host: &str,
+        no_proxy: Option<&str>,
+    ) -> Result<Option<Proxy>, String> {
+        self.for_origin_with(scheme, host, no_proxy, |name| std::env::var(name).ok())
+    }
+
+    fn for_origin_with(
+        &self,
+        scheme: Scheme,
+        host: &str,
+        no_proxy: Option<&str>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Proxy>, String> {
+        let first = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| variable(name).filter(|value| !value.is_empty()))
+        };
+        let exceptions = match no_proxy {
+            Some(list) => Some(list.to_owned()),
+            None => first(&["no_proxy", "NO_PROXY"]),
+        };
+        if exceptions.is_some_and(|list| is_excepted(host, &list)) {
+            return Ok(None);
+        }
+        match self {
+            Self::Direct => Ok(None),
+            Self::Explicit(proxy) => Ok(Some(proxy.clone())),
+            Self::Environment => {
+                // HTTP_PROXY in capitals can be set by a CGI client's `Proxy` header.
+                let names: &[&str] = match scheme {
+                    Scheme::Http => &["http_proxy", "all_proxy", "ALL_PROXY"],
+                    Scheme::Https => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
+                };
+                first(names).map(|text| Proxy::parse(&text)).transpose()
+            }
+        }
+    }
+}
+
+/// Whether the list of names, domains, addresses and networks covers the host.
+fn is_excepted(host: &str, list: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    let address: Option<IpAddr> = host.parse().ok();
+    list.split([',', ' '])
+        .filter(|entry| !entry.is_empty())
+        .any(|entry| {
+            if entry == "*" {
+                return true;
+            }
+            let entry = entry
+                .trim_start_matches('.')
+                .trim_end_matches('.')
+                .to_ascii_lowercase();
+            match address {
+                Some(address) => is_in_network(address, entry.trim_matches(['[', ']'])),
+                None => {
+                    !entry.is_empty()
+                        && host
+                            .strip_suffix(&entry)
+                            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                }
+            }
+        })
+}
+
+fn is_in_network(address: IpAddr, network: &str) -> bool {
+    let (base, bits) = match network.split_once('/') {
+        Some((base, bits)) => (base, bits.parse().ok()),
+        None => (network, Some(128)),
+    };
+    let (Ok(base), Some(bits)) = (base.parse(), bits) else {
+        return false;
+    };
+    match (address, base) {
+        (IpAddr::V4(address), IpAddr::V4(base)) => {
+            let shift = 32_u32.saturating_sub(bits);
+            let shifted = |address: u32| address.checked_shr(shift).unwrap_or(0);
+            shifted(address.to_bits()) == shifted(base.to_bits())
+        }
+        (IpAddr::V6(address), IpAddr::V6(base)) => {
+            let shift = 128_u32.saturating_sub(bits);
+            let shifted = |address: u128| address.checked_shr(shift).unwrap_or(0);
+            shifted(address.to_bits()) == shifted(base.to_bits())
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Proxy")
+            .field("kind", &self.kind)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Proxy, ProxyChoice, ProxyKind, is_excepted};
+    use crate::transport::exchange::Scheme;
+
+    #[test]
+    fn a_proxy_url_is_read_as_libcurl_does() {
+        let proxy = Proxy::parse("proxy.example:80").unwrap();
+        assert_eq!(
+            (proxy.kind, proxy.host.as_str(), proxy.port),
+            (ProxyKind::Http, "proxy.example", 80)
+        );
+        assert_eq!(Proxy::parse("http://proxy.example").unwrap().port, 1080);
+        assert_eq!(Proxy::parse("https://proxy.example").unwrap().port, 443);
+        let proxy = Proxy::parse("socks5h://u:p%40@[::1]:9").unwrap();
+        assert_eq!(
+            (proxy.kind, proxy.host.as_str()),
+            (ProxyKind::Socks5Hostname, "::1")
+        );
+        assert_eq!(proxy.url_with_host("x").as_str(), "socks5h://u:p%40@x:9");
+        assert!(!format!("{proxy:?}").contains("p%40"));
+        assert!(Proxy::parse("ftp://proxy.example").is_err());
+        assert!(Proxy::parse("http://").is_err());
+    }
+
+    #[test]
+    fn the_environment_is_asked_in_libcurls_order() {
+        let choose = |scheme, host: &str, variables: &[(&str, &str)]| {
+            ProxyChoice::Environment
+                .for_origin_with(scheme, host, None, |name| {
+                    let found = variables.iter().find(|(candidate, _)| *candidate == name)?;
+                    Some(found.1.to_owned())
+                })
+                .unwrap()
+                .map(|proxy| proxy.host)
+        };
+        let both = [("http_proxy", "a:1"), ("ALL_PROXY", "b:1")];
+        assert_eq!(choose(Scheme::Http, "h", &both).as_deref(), Some("a"));
+        assert_eq!(choose(Scheme::Https, "h", &both).as_deref(), Some("b"));
+        assert_eq!(choose(Scheme::Http, "h", &[("HTTP_PROXY", "a:1")]), None);
+        assert_eq!(
+            choose(
+                Scheme::Http,
+                "h",
+                &[("http_proxy", "a:1"), ("no_proxy", "h")]
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn exceptions_are_names_domains_and_networks() {
+        for (host, list) in [
+            ("h.example.com", "example.com"),
+            ("h.example.com", "x, .example.com"),
+            ("H.EXAMPLE.COM.", "h.example.com"),
+            ("10.1.2.3", "10.0.0.0/8"),
+            ("10.1.2.3", "10.1.2.3"),
+            ("fe80::1", "fe80::/10"),
+            ("anything", "*"),
+        ] {
+            assert!(is_excepted(host, list), "{host} in {list}");
+        }
+        for (host, list) in [
+            ("badexample.com", "example.com"),
+            ("example.com", "h.example.com"),
+            ("11.1.2.3", "10.0.0.0/8"),
+            ("10.1.2.3", "10.0.0.0/x"),
+            ("10.1.2.3", "2.3"),
+            ("h", "."),
+            ("h", ""),
+        ] {
+            assert!(!is_excepted(host, list), "{host} not in {list}");
+        }
+    }
+}

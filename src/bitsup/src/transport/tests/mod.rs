@@ -1,0 +1,5 @@
+//! The transport against raw sockets.
+
+mod support;
+
+mod wire;

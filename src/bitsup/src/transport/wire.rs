@@ -1,0 +1,511 @@
+//! One exchange as libcurl's callbacks see it: what was sent, what came back, when.
+//!
+//! The debug callback tells which request bytes the system has really taken. Two decisions
+//! rest on that: how much was sent when an exchange fails, and whether libcurl may open a
+//! connection. It may while nothing of the request has gone out, or after a 401 or 407; a
+//! connection wanted at any other time is libcurl sending a request a second time by itself.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::exchange::{Body, BodyRead, Limits, Method, Sink};
+use super::headers::{Headers, MAX_HEADER_BYTES, MAX_HEADER_LINES};
+
+/// A longer body of an answer to a packet is not read: error pages of servers and gateways are
+/// shorter, and reading more costs more than a new connection.
+pub(super) const MAX_DRAINED_BODY: u64 = 64 * 1024;
+
+/// Reading such a body may take so long; then the answer is taken without it.
+pub(super) const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// So much of an answer's body is kept for diagnostics.
+const BODY_PREFIX: usize = 4 * 1024;
+
+/// The kernel gives up a connection whose data has not been acknowledged for so long, so that
+/// the limit for the answer applies to a living path only.
+#[cfg(target_os = "linux")]
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What an exchange is made of, for the callbacks.
+pub(super) struct Wire {
+    method: Method,
+    body: Option<Box<dyn Body>>,
+    length: u64,
+    sink: Option<Box<dyn Sink>>,
+    answers_challenges: bool,
+    limits: Limits,
+
+    started: Instant,
+    last_moved: Instant,
+    head: RequestHead,
+    /// Body bytes taken from the source, and those of them that the system took.
+    taken: u64,
+    sent: u64,
+    paused: bool,
+    head_began: Option<Instant>,
+    all_sent: Option<Instant>,
+
+    sockets: Vec<Socket>,
+    challenged: bool,
+    refused_socket: bool,
+
+    status: Option<StatusLine>,
+    headers: Headers,
+    header_bytes: usize,
+    header_lines: usize,
+    answer_complete: Option<Instant>,
+    drained: u64,
+    body_prefix: Vec<u8>,
+    excess: bool,
+    stopped: Option<Stop>,
+}
+
+/// The head of the latest request on its way out.
+#[derive(Default)]
+struct RequestHead {
+    open: bool,
+    complete: bool,
+    to_proxy: bool,
+    tail: [u8; 4],
+    /// Body length that the head announced: 0 in the first steps of a login.
+    announced: u64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct StatusLine {
+    pub(super) code: u16,
+    pub(super) http10: bool,
+    ended: bool,
+}
+
+/// Why a callback of ours ended the exchange.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The answer is known; nothing more is needed.
+    AnswerTaken,
+    HeaderFlood,
+    SourceFailed(io::Error),
+    SinkFailed(io::Error),
+}
+
+/// Which limit ends the exchange next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Limit {
+    Connect,
+    Stall,
+    Answer,
+    /// The answer is there, only its body is not.
+    Drain,
+}
+
+impl Wire {
+    /// An exchange with nothing to send, for a handle that is not in use.
+    pub(super) fn idle() -> Self {
+        let zero = Limits {
+            connect: Duration::ZERO,
+            stall: Duration::ZERO,
+            answer: Duration::ZERO,
+        };
+        Self::new(Method::Head, None, 0, None, false, zero, Instant::now())
+    }
+
+    pub(super) fn new(
+        method: Method,
+        body: Option<Box<dyn Body>>,
+        length: u64,
+        sink: Option<Box<dyn Sink>>,
+        answers_challenges: bool,
+        limits: Limits,
+        started: Instant,
+    ) -> Self {
+        Self {
+            method,
+            body,
+            length,
+            sink,
+            answers_challenges,
+            limits,
+            started,
+            last_moved: started,
+            head: RequestHead::default(),
+            taken: 0,
+            sent: 0,
+            paused: false,
+            head_began: None,
+            all_sent: None,
+            sockets: Vec::new(),
+            challenged: false,
+            refused_socket: false,
+            status: None,
+            headers: Headers::default(),
+            header_bytes: 0,
+            header_lines: 0,
+            answer_complete: None,
+            drained: 0,
+            body_prefix: Vec::new(),
+            excess: false,
+            stopped: None,
+        }
+    }
+
+    /// When the next limit ends the exchange; `None` while its body has nothing to send.
+    pub(super) fn deadline(&self) -> Option<(Instant, Limit)> {
+        let (from, limit, kind) = if let Some(complete) = self.answer_complete {
+            match self.method {
+                Method::Get => (self.last_moved, self.limits.stall, Limit::Stall),
+                Method::BitsPost | Method::Head => (complete, DRAIN_LIMIT, Limit::Drain),
+            }
+        } else if let Some(sent) = self.all_sent {
+            (sent, self.limits.answer, Limit::Answer)
+        } else if self.head_began.is_none() {
+            (self.started, self.limits.connect, Limit::Connect)
+        } else if self.paused {
+            return None;
+        } else {
+            (self.last_moved, self.limits.stall, Limit::Stall)
+        };
+        Some((from.checked_add(limit)?, kind))
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.paused = false;
+        self.last_moved = Instant::now();
+    }
+
+    /// Whether a byte of the request, a CONNECT to a proxy aside, has gone out.
+    pub(super) fn began(&self) -> bool {
+        self.head_began.is_some()
+    }
+
+    pub(super) fn all_sent(&self) -> bool {
+        self.head.complete && self.sent == self.length
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Whether libcurl wanted a connection that it must not have.
+    pub(super) fn refused_socket(&self) -> bool {
+        self.refused_socket
+    }
+
+    /// The status line of an answer whose header lines are complete.
+    pub(super) fn answer(&self) -> Option<StatusLine> {
+        self.status.filter(|status| status.ended)
+    }
+
+    /// Whether an answer counts although its body was not read to the end.
+    pub(super) fn ends_with_headers(&self) -> bool {
+        self.method != Method::Get
+    }
+
+    /// Whether the connection can carry another request after this answer.
+    pub(super) fn leaves_connection_clean(&self) -> bool {
+        self.answer().is_some_and(|status| {
+            !status.http10
+                && status.code != 101
+                && (self.method == Method::Head || self.is_framed(status.code))
+        }) && self.all_sent()
+            && !self.excess
+            && self.stopped.is_none()
+            && !self.headers.has_word("Connection", "close")
+            && !self.headers.has_word("Proxy-Connection", "close")
+    }
+
+    pub(super) fn take_body(&mut self) -> Option<Box<dyn Body>> {
+        self.body.take()
+    }
+
+    pub(super) fn take_sockets(&mut self) -> Vec<Socket> {
+        std::mem::take(&mut self.sockets)
+    }
+
+    pub(super) fn take_headers(&mut self) -> Headers {
+        std::mem::take(&mut self.headers)
+    }
+
+    pub(super) fn take_body_prefix(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body_prefix)
+    }
+
+    pub(super) fn take_stop(&mut self) -> Option<Stop> {
+        self.stopped.take()
+    }
+
+    /// Connect time, sending time and answer delay, as far as the exchange came.
+    pub(super) fn times(&self) -> (Duration, Duration, Duration) {
+        let between = |from: Option<Instant>, to: Option<Instant>| match (from, to) {
+            (Some(from), Some(to)) => to.saturating_duration_since(from),
+            _ => Duration::ZERO,
+        };
+        (
+            between(Some(self.started), self.head_began),
+            between(self.head_began, self.all_sent),
+            between(self.all_sent, self.answer_complete),
+        )
+    }
+
+    fn head_went_out(&mut self, bytes: &[u8]) {
+        let now = Instant::now();
+        self.last_moved = now;
+        if !self.head.open {
+            self.begin_request(bytes, now);
+        }
+        for byte in bytes.iter().skip(bytes.len().saturating_sub(4)) {
+            self.head.tail.rotate_left(1);
+            self.head.tail[3] = *byte;
+        }
+        if self.head.tail == *b"\r\n\r\n" {
+            self.head.open = false;
+            self.head.complete = !self.head.to_proxy;
+            self.note_all_sent(now);
+        }
+    }
+
+    fn begin_request(&mut self, bytes: &[u8], now: Instant) {
+        let to_proxy = bytes.starts_with(b"CONNECT ");
+        let empty = b"\r\nContent-Length: 0\r\n";
+        let login_step = self.answers_challenges
+            && bytes
+                .windows(empty.len())
+                .any(|window| window.eq_ignore_ascii_case(empty));
+        self.head = RequestHead {
+            open: true,
+            to_proxy,
+            announced: if login_step { 0 } else { self.length },
+            ..RequestHead::default()
+        };
+        self.sent = 0;
+        self.all_sent = None;
+        if !to_proxy {
+            self.head_began.get_or_insert(now);
+        }
+        self.status = None;
+        self.headers.clear();
+        self.header_bytes = 0;
+        self.header_lines = 0;
+        self.answer_complete = None;
+        self.drained = 0;
+        self.body_prefix.clear();
+    }
+
+    fn body_went_out(&mut self, count: usize) {
+        let now = Instant::now();
+        self.last_moved = now;
+        self.sent += count as u64;
+        self.note_all_sent(now);
+    }
+
+    fn note_all_sent(&mut self, now: Instant) {
+        if self.head.complete && self.sent >= self.head.announced {
+            self.all_sent.get_or_insert(now);
+        }
+    }
+
+    /// The empty line after the header lines; says whether libcurl shall go on.
+    fn headers_ended(&mut self) -> bool {
+        let Some(status) = &mut self.status else {
+            return true;
+        };
+        if (100..200).contains(&status.code) && status.code != 101 {
+            self.status = None;
+            self.headers.clear();
+            return true;
+        }
+        status.ended = true;
+        let code = status.code;
+        if matches!(code, 401 | 407) && self.answers_challenges {
+            self.challenged = true;
+            return true;
+        }
+        let now = Instant::now();
+        self.last_moved = now;
+        self.answer_complete = Some(now);
+        if self.method != Method::BitsPost {
+            return true;
+        }
+        let too_long = self
+            .content_length()
+            .is_some_and(|length| length > MAX_DRAINED_BODY);
+        // libcurl stops sending by itself after an error status only.
+        let early = code < 400 && !self.all_sent();
+        if too_long || early || !self.is_framed(code) {
+            self.stopped = Some(Stop::AnswerTaken);
+        }
+        self.stopped.is_none()
+    }
+
+    /// Whether the end of the answer's body can be told without waiting for the close.
+    fn is_framed(&self, code: u16) -> bool {
+        matches!(code, 204 | 304)
+            || self.headers.has_word("Transfer-Encoding", "chunked")
+            || self.content_length().is_some()
+    }
+
+    fn content_length(&self) -> Option<u64> {
+        std::str::from_utf8(self.headers.get("Content-Length")?)
+            .ok()?
+            .parse()
+            .ok()
+    }
+}
+
+impl Handler for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        let left = usize::try_from(self.length - self.taken).unwrap_or(usize::MAX);
+        let limit = buffer.len().min(left);
+        if limit == 0 {
+            return Ok(0);
+        }
+        let (Some(body), Some(buffer)) = (&mut self.body, buffer.get_mut(..limit)) else {
+            self.stopped = Some(Stop::SourceFailed(io::ErrorKind::UnexpectedEof.into()));
+            return Err(ReadError::Abort);
+        };
+        match body.read(buffer) {
+            BodyRead::Bytes(count) if (1..=limit).contains(&count) => {
+                self.taken += count as u64;
+                Ok(count)
+            }
+            BodyRead::Bytes(_) => {
+                self.stopped = Some(Stop::SourceFailed(io::ErrorKind::UnexpectedEof.into()));
+                Err(ReadError::Abort)
+            }
+            BodyRead::Wait => {
+                self.paused = true;
+                Err(ReadError::Pause)
+            }
+            BodyRead::Failed(error) => {
+                self.stopped = Some(Stop::SourceFailed(error));
+                Err(ReadError::Abort)
+            }
+        }
+    }
+
+    fn seek(&mut self, whence: io::SeekFrom) -> SeekResult {
+        if !self.challenged || whence != io::SeekFrom::Start(0) {
+            return SeekResult::Fail;
+        }
+        if let Some(body) = &mut self.body {
+            body.rewind();
+        }
+        self.taken = 0;
+        SeekResult::Ok
+    }
+
+    fn header(&mut self, line: &[u8]) -> bool {
+        self.header_bytes += line.len();
+        self.header_lines += 1;
+        if self.header_bytes > MAX_HEADER_BYTES || self.header_lines > MAX_HEADER_LINES {
+            self.stopped = Some(match self.answer() {
+                // Only trailers can come after the answer's header lines.
+                Some(_) => Stop::AnswerTaken,
+                None => Stop::HeaderFlood,
+            });
+            return false;
+        }
+        if self.head.to_proxy {
+            // The answer to a CONNECT is between libcurl and the proxy.
+            return true;
+        }
+        if self.answer().is_some() {
+            return true;
+        }
+        if self.status.is_none() {
+            self.status = parse_status_line(line);
+            return true;
+        }
+        if line.trim_ascii().is_empty() {
+            return self.headers_ended();
+        }
+        self.headers.push_line(line);
+        true
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
+        self.last_moved = Instant::now();
+        let is_success = self
+            .answer()
+            .is_some_and(|status| (200..300).contains(&status.code));
+        if let (Method::Get, true, Some(sink)) = (self.method, is_success, &mut self.sink) {
+            return Ok(match sink.write(bytes) {
+                Ok(()) => bytes.len(),
+                Err(error) => {
+                    self.stopped = Some(Stop::SinkFailed(error));
+                    0
+                }
+            });
+        }
+        let room = BODY_PREFIX.saturating_sub(self.body_prefix.len());
+        self.body_prefix.extend(bytes.iter().take(room));
+        self.drained += bytes.len() as u64;
+        if self.drained > MAX_DRAINED_BODY {
+            self.stopped = Some(Stop::AnswerTaken);
+            return Ok(0);
+        }
+        Ok(bytes.len())
+    }
+
+    fn debug(&mut self, kind: InfoType, data: &[u8]) {
+        match kind {
+            InfoType::HeaderOut => self.head_went_out(data),
+            InfoType::DataOut => self.body_went_out(data.len()),
+            // libcurl throws bytes after the end of an answer away without another sign.
+            InfoType::Text if data.starts_with(b"Excess found") => self.excess = true,
+            _ => {}
+        }
+    }
+
+    fn open_socket(
+        &mut self,
+        family: i32,
+        kind: i32,
+        protocol: i32,
+    ) -> Option<curl::multi::Socket> {
+        if self.began() && !self.challenged {
+            self.refused_socket = true;
+            return None;
+        }
+        let protocol = Some(Protocol::from(protocol));
+        let socket = Socket::new(Domain::from(family), Type::from(kind), protocol).ok()?;
+        #[cfg(target_os = "linux")]
+        drop(socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)));
+        self.sockets.push(socket.try_clone().ok()?);
+        Some(into_raw(socket))
+    }
+}
+
+/// The version and the code; what follows can be in any encoding.
+fn parse_status_line(line: &[u8]) -> Option<StatusLine> {
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let version = words
+        .next()
+        .filter(|version| version.starts_with(b"HTTP/"))?;
+    let code = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    Some(StatusLine {
+        code,
+        http10: version == b"HTTP/1.0",
+        ended: false,
+    })
+}
+
+/// Gives the socket away; libcurl closes it.
+#[cfg(unix)]
+fn into_raw(socket: Socket) -> curl::multi::Socket {
+    std::os::fd::IntoRawFd::into_raw_fd(socket)
+}
+
+/// Gives the socket away; libcurl closes it.
+#[cfg(windows)]
+fn into_raw(socket: Socket) -> curl::multi::Socket {
+    std::os::windows::io::IntoRawSocket::into_raw_socket(socket)
+}
