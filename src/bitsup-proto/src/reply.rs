@@ -153,6 +153,8 @@ impl Fetch {
             },
             401 => Progress::Challenge { proxy: false },
             407 => Progress::Challenge { proxy: true },
+            // The driver has followed the redirect, and bounds their number.
+            301 | 302 | 303 | 307 | 308 => Progress::More,
             404 if self.try_other_host() => Progress::More,
             408 | 429 | 500 | 502..=504 => {
                 Progress::Again(reply_error(got.status, "the server does not hand the reply out"))

@@ -1,4 +1,50 @@
-//! Uploads files with the BITS Upload Protocol.
+//! Uploads files with the BITS Upload Protocol ([MC-BUP]).
+//!
+//! ```no_run
+//! # fn main() -> Result<(), bitsup::Error> {
+//! let client = bitsup::Client::new()?;
+//! let source = bitsup::Source::path("disk.img")?;
+//! let receipt = client.upload(source, "https://host/incoming/disk.img").start()?.wait()?;
+//! println!("{} bytes in {:?}", receipt.size, receipt.duration);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Client`] has one thread that moves all bytes. An [`Upload`] is a handle that any
+//! thread may use. A [`Receipt`] exists only if the server confirmed the file; everything
+//! else is an [`Error`] that says what happened and what to do.
+//!
+//! Where to start reading: [`Client`], then the private module `engine`, which drives the
+//! state machine of the crate `bitsup-proto` over libcurl.
+//!
+//! [MC-BUP]: https://learn.microsoft.com/openspecs/windows_protocols/mc-bup
 #![forbid(unsafe_code)]
 
+mod callbacks;
+mod client;
+mod destination;
+mod engine;
+mod error;
+mod features;
+mod options;
+mod packets;
+mod progress;
+mod source;
 mod transport;
+mod upload;
+
+pub use bitsup_proto::explain;
+pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
+pub use client::{Client, ClientBuilder, UploadBuilder};
+pub use error::Error;
+pub use features::{Features, VERSION, features};
+pub use options::{
+    Credentials, Header, HostPolicy, IfExists, ReplyTo, ResumeCheck, Secret, TlsOptions,
+    UnclearPolicy, UploadOptions, VerifyPolicy,
+};
+pub use packets::{PacketSession, PingReport};
+pub use progress::{
+    AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting,
+};
+pub use source::{ReadAt, Seekable, Source};
+pub use upload::{CancelMode, Upload};

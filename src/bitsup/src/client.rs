@@ -1,0 +1,298 @@
+//! The client: one engine thread and any number of uploads.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::callbacks::{Delivery, Dispatcher, Ear, Listener};
+use crate::destination::Destination;
+use crate::engine::{Command, Inbox, NewUpload, RateLimiter, Settings, TaskId};
+use crate::error::{Error, ErrorKind};
+use crate::options::UploadOptions;
+use crate::packets::{PacketSession, PingReport};
+use crate::progress::{Event, Flow};
+use crate::source::Source;
+use crate::upload::{Shared, Upload};
+
+/// Dropping a client waits no longer for its thread.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Uploads files. Cheap to clone: clones share the engine, which ends with the last clone
+/// and the last upload.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<ClientInner>,
+}
+
+pub(crate) struct ClientInner {
+    inbox: Inbox,
+    limiter: Arc<RateLimiter>,
+    dispatcher: Arc<Dispatcher>,
+    next: AtomicU64,
+    settings: Arc<Settings>,
+    process: u32,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    ended: Mutex<mpsc::Receiver<()>>,
+}
+
+/// Choices for a client.
+#[derive(Default)]
+pub struct ClientBuilder {
+    rate_limit: Option<u64>,
+    uploads_per_host: Option<usize>,
+    state_directory: Option<PathBuf>,
+    user_agent: Option<String>,
+    on_demand: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl ClientBuilder {
+    /// Bytes a second for all uploads together; `None` is unlimited.
+    #[must_use]
+    pub fn rate_limit(mut self, limit: Option<u64>) -> Self {
+        self.rate_limit = limit;
+        self
+    }
+
+    /// How many uploads to one host hold a session at a time; the others wait as `queued`.
+    /// Default 16: IIS deletes the newest of more than 50 sessions a user.
+    #[must_use]
+    pub fn uploads_per_host(mut self, limit: usize) -> Self {
+        self.uploads_per_host = Some(limit.max(1));
+        self
+    }
+
+    /// A folder for what lets uploads continue after a restart. Without one nothing is kept.
+    #[must_use]
+    pub fn state_directory(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state_directory = Some(folder.into());
+        self
+    }
+
+    /// The `User-Agent`; default `bitsup/VERSION`.
+    #[must_use]
+    pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
+        self.user_agent = Some(agent.into());
+        self
+    }
+
+    /// Callbacks run in [`Client::dispatch`] only, and `notify` is called from a thread of the
+    /// client whenever an event waits. It must not block and must not call the client.
+    #[must_use]
+    pub fn dispatch_on_demand(mut self, notify: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_demand = Some(Box::new(notify));
+        self
+    }
+
+    /// Starts the engine.
+    pub fn build(self) -> Result<Client, Error> {
+        curl::init();
+        let limiter = Arc::new(RateLimiter::new(self.rate_limit));
+        let user_agent =
+            self.user_agent.unwrap_or_else(|| concat!("bitsup/", env!("CARGO_PKG_VERSION")).into());
+        crate::options::Header::new("X-User-Agent", &user_agent)
+            .map_err(|_| Error::invalid("the user agent has a character that no header may hold"))?;
+        let settings = Arc::new(Settings {
+            uploads_per_host: self.uploads_per_host.unwrap_or(16),
+            state_directory: self.state_directory,
+            user_agent,
+        });
+        let delivery = self.on_demand.map_or(Delivery::Thread, Delivery::OnDemand);
+        let (inbox, dispatcher, thread, ended) =
+            crate::engine::start(Arc::clone(&settings), Arc::clone(&limiter), delivery)?;
+        let inner = ClientInner {
+            inbox,
+            limiter,
+            dispatcher,
+            next: AtomicU64::new(1),
+            settings,
+            process: std::process::id(),
+            thread: Mutex::new(Some(thread)),
+            ended: Mutex::new(ended),
+        };
+        Ok(Client { inner: Arc::new(inner) })
+    }
+}
+
+impl Client {
+    /// A client with the defaults.
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Begins to describe a client.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Begins to describe an upload of `source` to `url`. A URL that ends in `/` gets the
+    /// source's name appended.
+    #[must_use]
+    pub fn upload(&self, source: Source, url: &str) -> UploadBuilder {
+        UploadBuilder {
+            client: self.clone(),
+            source,
+            url: url.to_owned(),
+            options: UploadOptions::default(),
+            listener: None,
+        }
+    }
+
+    /// Asks whether a BITS server answers at `url`.
+    pub fn ping(&self, url: &str, options: &UploadOptions) -> Result<PingReport, Error> {
+        self.inner.check_process()?;
+        crate::packets::ping(&self.inner, url, options)
+    }
+
+    /// Opens a session to be driven packet by packet: the caller sends each Fragment, and
+    /// nothing is tried again.
+    pub fn session(
+        &self,
+        url: &str,
+        size: u64,
+        name: &str,
+        options: &UploadOptions,
+    ) -> Result<PacketSession, Error> {
+        self.inner.check_process()?;
+        PacketSession::create(&self.inner, url, size, name, options)
+    }
+
+    /// Changes the limit that all uploads share, in bytes a second; acts at once.
+    pub fn set_rate_limit(&self, limit: Option<u64>) {
+        self.inner.limiter.set(limit);
+        self.inner.send(Command::RateChanged);
+    }
+
+    /// Runs at most `max` callbacks that wait, on this thread, without waiting for more; for
+    /// clients made with [`ClientBuilder::dispatch_on_demand`]. Returns how many ran and
+    /// whether more wait.
+    pub fn dispatch(&self, max: usize) -> Result<(usize, bool), Error> {
+        self.inner.check_process()?;
+        Ok(self.inner.dispatcher.dispatch(max))
+    }
+
+    /// The folder for what lets uploads continue, if there is one.
+    #[must_use]
+    pub fn state_directory(&self) -> Option<&std::path::Path> {
+        self.inner.settings.state_directory.as_deref()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").finish_non_exhaustive()
+    }
+}
+
+impl ClientInner {
+    pub(crate) fn send(&self, command: Command) {
+        if self.process == std::process::id() {
+            self.inbox.send(command);
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn next_task(&self) -> TaskId {
+        TaskId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A fork has no engine thread; compared before any lock, since a lock may be held for ever there.
+    pub(crate) fn check_process(&self) -> Result<(), Error> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "this client was made before a fork, and its thread is not in this process: make a new client after the fork",
+        ))
+    }
+}
+
+impl Drop for ClientInner {
+    fn drop(&mut self) {
+        if self.process != std::process::id() {
+            return;
+        }
+        self.dispatcher.close();
+        self.inbox.send(Command::Shutdown);
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let here = std::thread::current().id();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != here) {
+            // The sender is dropped when the thread ends.
+            let ended = ended.recv_timeout(FAREWELL);
+            if !matches!(ended, Err(mpsc::RecvTimeoutError::Timeout)) {
+                drop(thread.join());
+            }
+        }
+    }
+}
+
+/// An upload that is not started yet.
+pub struct UploadBuilder {
+    client: Client,
+    source: Source,
+    url: String,
+    options: UploadOptions,
+    listener: Option<Listener>,
+}
+
+impl UploadBuilder {
+    /// Takes these options instead of the defaults.
+    #[must_use]
+    pub fn options(mut self, options: UploadOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Calls `listener` for each event, never twice at the same time. It must not wait for
+    /// the upload.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl FnMut(&Event) -> Flow + Send + 'static) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Starts. Bad arguments are errors here; everything else comes from [`Upload::wait`].
+    pub fn start(self) -> Result<Upload, Error> {
+        let inner = &self.client.inner;
+        inner.check_process()?;
+        let mut destination = Destination::parse(&self.url)?;
+        self.options.check(destination.https)?;
+        if destination.is_folder() {
+            let name = self.source.name().filter(|name| !name.is_empty()).ok_or_else(|| {
+                Error::invalid("the URL ends in / and the source has no name to append: give the whole URL")
+            })?;
+            destination = destination.with_name(name);
+        }
+        let id = inner.next_task();
+        let ear = Ear::new(id, self.listener);
+        let shared = Arc::new(Shared::new(id, ear, self.source.size()));
+        let new = NewUpload {
+            shared: Arc::clone(&shared),
+            source: self.source,
+            destination,
+            options: self.options,
+        };
+        inner.send(Command::Start(id, Box::new(new)));
+        Ok(Upload::new(shared, Arc::clone(inner)))
+    }
+}
+
+impl fmt::Debug for UploadBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadBuilder").field("source", &self.source).finish_non_exhaustive()
+    }
+}

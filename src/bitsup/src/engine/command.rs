@@ -1,0 +1,55 @@
+//! What other threads ask of the engine.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bitsup_proto::session::CancelMode;
+
+use super::packets::PacketJob;
+use super::task::NewUpload;
+use crate::transport::Waker;
+
+/// Names an upload, or a packet-by-packet session, of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TaskId(pub(crate) u64);
+
+pub(crate) enum Command {
+    Start(TaskId, Box<NewUpload>),
+    Suspend(TaskId),
+    Resume(TaskId),
+    Cancel(TaskId, CancelMode),
+    /// The caller's handle is gone: stop, and leave nothing behind that nobody can find again.
+    Abandon(TaskId),
+    /// A worker has read bytes for the Fragment under way.
+    BodyReady(TaskId),
+    /// A worker has finished something that the upload waits for.
+    Worked(TaskId, Box<dyn FnOnce(&mut super::task::Task) + Send>),
+    /// Send one packet of a packet-by-packet session, or a Ping.
+    Packet(TaskId, Box<PacketJob>),
+    /// The packet-by-packet session is gone.
+    ClosePackets(TaskId),
+    /// The shared limit has changed.
+    RateChanged,
+    Shutdown,
+}
+
+/// Where commands go; any thread may send.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    commands: Arc<Mutex<Vec<Command>>>,
+    waker: Waker,
+}
+
+impl Inbox {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self { commands: Arc::default(), waker }
+    }
+
+    pub(crate) fn send(&self, command: Command) {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        self.waker.wake();
+    }
+
+    pub(crate) fn take(&self) -> Vec<Command> {
+        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,110 @@
+//! How many uploads to one host hold a session at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::command::TaskId;
+
+/// The turns of all hosts.
+pub(crate) struct Hosts {
+    limit: usize,
+    hosts: BTreeMap<String, Host>,
+    admitted: VecDeque<TaskId>,
+}
+
+#[derive(Default)]
+struct Host {
+    active: usize,
+    /// Lower than the client's limit once the host was seen to forget sessions.
+    limit: Option<usize>,
+    waiting: VecDeque<TaskId>,
+}
+
+impl Hosts {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, hosts: BTreeMap::new(), admitted: VecDeque::new() }
+    }
+
+    /// Takes a turn, or a place in the queue. `true`: it is this upload's turn now.
+    pub(crate) fn enter(&mut self, key: &str, id: TaskId) -> bool {
+        let limit = self.limit;
+        let host = self.hosts.entry(key.to_owned()).or_default();
+        if host.active < host.limit.unwrap_or(limit) {
+            host.active += 1;
+            true
+        } else {
+            host.waiting.push_back(id);
+            false
+        }
+    }
+
+    /// Gives a turn back; the next in the queue is admitted.
+    pub(crate) fn leave(&mut self, key: &str) {
+        let limit = self.limit;
+        let Some(host) = self.hosts.get_mut(key) else { return };
+        host.active = host.active.saturating_sub(1);
+        while host.active < host.limit.unwrap_or(limit) {
+            let Some(next) = host.waiting.pop_front() else { break };
+            host.active += 1;
+            self.admitted.push_back(next);
+        }
+        if host.active == 0 && host.waiting.is_empty() && host.limit.is_none() {
+            self.hosts.remove(key);
+        }
+    }
+
+    /// Leaves the queue without having had a turn.
+    pub(crate) fn forget(&mut self, key: &str, id: TaskId) {
+        if let Some(host) = self.hosts.get_mut(key) {
+            host.waiting.retain(|waiting| *waiting != id);
+        }
+    }
+
+    /// An upload that may begin now.
+    pub(crate) fn next_admitted(&mut self) -> Option<TaskId> {
+        self.admitted.pop_front()
+    }
+
+    /// The host forgot a session. If others are active there it may hold too many: the limit
+    /// is halved. The new limit, if it changed.
+    pub(crate) fn session_lost(&mut self, key: &str) -> Option<usize> {
+        let host = self.hosts.get_mut(key)?;
+        if host.active < 2 {
+            return None;
+        }
+        let limit = (host.active / 2).max(1);
+        if host.limit.is_some_and(|old| old <= limit) {
+            return None;
+        }
+        host.limit = Some(limit);
+        Some(limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_given_in_order() {
+        let mut hosts = Hosts::new(2);
+        let entered: Vec<bool> = (0..4).map(|id| hosts.enter("h", TaskId(id))).collect();
+        assert_eq!(entered, [true, true, false, false]);
+        assert!(hosts.enter("other", TaskId(9)));
+        hosts.leave("h");
+        assert_eq!((hosts.next_admitted(), hosts.next_admitted()), (Some(TaskId(2)), None));
+        hosts.forget("h", TaskId(3));
+        hosts.leave("h");
+        assert_eq!(hosts.next_admitted(), None);
+    }
+
+    #[test]
+    fn a_host_that_forgets_sessions_gets_fewer() {
+        let mut hosts = Hosts::new(16);
+        for id in 0..9 {
+            hosts.enter("h", TaskId(id));
+        }
+        assert_eq!(hosts.session_lost("h"), Some(4));
+        assert_eq!(hosts.session_lost("h"), None);
+        assert!(!hosts.enter("h", TaskId(10)));
+    }
+}

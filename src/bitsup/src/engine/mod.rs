@@ -1,0 +1,313 @@
+//! The engine: one thread that drives all uploads of a client.
+//!
+//! It waits in one place, [`Transport::poll`]. What may take long (reads from slow sources,
+//! callbacks, hashing, syncs) runs on other threads, which answer with a [`Command`]. The
+//! numbered steps are those of the driving contract of `bitsup_proto::session`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bitsup_proto::Moment;
+
+mod body;
+mod command;
+mod hosts;
+mod packets;
+mod rate;
+mod reply;
+mod task;
+mod workers;
+
+pub(crate) use command::{Command, Inbox, TaskId};
+pub(crate) use packets::{PacketAnswer, PacketJob};
+pub(crate) use rate::RateLimiter;
+pub(crate) use task::NewUpload;
+
+use crate::callbacks::{Delivery, Dispatcher};
+use crate::error::{Error, ErrorKind};
+use crate::transport::{self, LaneId, Transport};
+use body::{Surroundings, Throttled};
+use hosts::Hosts;
+use packets::PacketTask;
+use task::Task;
+use workers::Workers;
+
+/// Without timers the engine looks up so often.
+const IDLE: Duration = Duration::from_secs(3600);
+/// When the client goes, sessions that nobody could find again are cancelled within this time.
+const FAREWELL: Duration = Duration::from_millis(1500);
+
+/// The choices for a client that concern the engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) uploads_per_host: usize,
+    pub(crate) state_directory: Option<PathBuf>,
+    pub(crate) user_agent: String,
+}
+
+/// What tasks need of the engine.
+pub(crate) struct Core {
+    pub(crate) transport: Transport,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) inbox: Inbox,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) limiter: Arc<RateLimiter>,
+    pub(crate) throttled: Arc<Throttled>,
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) lanes: BTreeMap<LaneId, TaskId>,
+    pub(crate) hosts: Hosts,
+    clock: Instant,
+    random: u64,
+}
+
+struct Engine {
+    core: Core,
+    tasks: BTreeMap<TaskId, Task>,
+    packets: BTreeMap<TaskId, PacketTask>,
+    timers: BTreeSet<(Instant, TaskId)>,
+    /// Until when to stay although the client is gone.
+    farewell: Option<Instant>,
+}
+
+/// Starts the engine's thread. The receiver ends when the thread does.
+#[expect(clippy::type_complexity, reason = "four parts for one caller")]
+pub(crate) fn start(
+    settings: Arc<Settings>,
+    limiter: Arc<RateLimiter>,
+    delivery: Delivery,
+) -> Result<(Inbox, Arc<Dispatcher>, JoinHandle<()>, mpsc::Receiver<()>), Error> {
+    let (begun, begin) = mpsc::channel();
+    let (ending, ended) = mpsc::channel();
+    let run = move || {
+        let _ending: mpsc::Sender<()> = ending;
+        let transport = match Transport::new() {
+            Ok(transport) => transport,
+            Err(failure) => {
+                drop(begun.send(Err(failure.message)));
+                return;
+            }
+        };
+        let inbox = Inbox::new(transport.waker());
+        let dispatcher = Arc::new(Dispatcher::new(inbox.clone(), delivery));
+        drop(begun.send(Ok((inbox.clone(), Arc::clone(&dispatcher)))));
+        let hosts = Hosts::new(settings.uploads_per_host);
+        let core = Core {
+            transport,
+            settings,
+            inbox,
+            dispatcher,
+            limiter,
+            throttled: Arc::default(),
+            workers: Arc::new(Workers::new()),
+            lanes: BTreeMap::new(),
+            hosts,
+            clock: Instant::now(),
+            random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
+        };
+        let engine = Engine {
+            core,
+            tasks: BTreeMap::new(),
+            packets: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            farewell: None,
+        };
+        engine.run();
+    };
+    let internal = |what: String| Error::new(ErrorKind::Internal, what);
+    let thread = spawn("bitsup", run)
+        .map_err(|error| internal(format!("the client's thread cannot be started: {error}")))?;
+    match begin.recv() {
+        Ok(Ok((inbox, dispatcher))) => Ok((inbox, dispatcher, thread, ended)),
+        Ok(Err(message)) => Err(internal(message)),
+        Err(_) => Err(internal("the client's thread ended at once".into())),
+    }
+}
+
+/// A thread that takes no signals, so that they reach the program's own threads.
+pub(crate) fn spawn(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(move || {
+        drop(nix::sys::signal::SigSet::all().thread_block());
+        run();
+    })
+}
+
+impl Engine {
+    fn run(mut self) {
+        let mut events = Vec::new();
+        loop {
+            for command in self.core.inbox.take() {
+                self.obey(command);
+            }
+            if self.is_over() {
+                return;
+            }
+            let timeout = self.timeout();
+            self.core.transport.poll(timeout, &mut events);
+            for event in events.drain(..) {
+                self.exchange_ended(event);
+            }
+            self.wake_throttled();
+            self.run_timers();
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Start(id, new) => {
+                if let Some(task) = Task::begin(id, *new, &mut self.core) {
+                    self.tasks.insert(id, task);
+                    self.step(id);
+                }
+            }
+            Command::Suspend(id) => self.with(id, Task::suspend),
+            Command::Resume(id) => self.with(id, Task::resume),
+            Command::Cancel(id, mode) => self.with(id, |task, core| task.cancel(mode, core)),
+            Command::Abandon(id) => self.with(id, Task::abandon),
+            Command::BodyReady(id) => {
+                if let Some(lane) = self.tasks.get(&id).and_then(Task::lane) {
+                    self.core.transport.resume_body(lane);
+                }
+                if let Some(task) = self.packets.get(&id) {
+                    self.core.transport.resume_body(task.lane());
+                }
+            }
+            Command::Worked(id, done) => self.with(id, |task, _| done(task)),
+            Command::Packet(id, job) => {
+                let core = &mut self.core;
+                let task = self.packets.entry(id).or_insert_with(|| PacketTask::new(id, &job, core));
+                task.start(*job, core);
+            }
+            Command::ClosePackets(id) => {
+                if let Some(task) = self.packets.remove(&id) {
+                    task.end(&mut self.core);
+                }
+            }
+            Command::RateChanged => self.wake_throttled(),
+            Command::Shutdown => self.farewell = Some(Instant::now() + FAREWELL),
+        }
+    }
+
+    fn with(&mut self, id: TaskId, act: impl FnOnce(&mut Task, &mut Core)) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            act(task, &mut self.core);
+            self.step(id);
+        }
+    }
+
+    /// Lets a task do what it can (step 2), and sees to its timer and its end.
+    fn step(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        if let Some(old) = task.timer.take() {
+            self.timers.remove(&(old, id));
+        }
+        task.step(&mut self.core);
+        task.timer = task.wake_at();
+        if let Some(at) = task.timer {
+            self.timers.insert((at, id));
+        }
+        if task.is_gone() {
+            if let Some(at) = task.timer {
+                self.timers.remove(&(at, id));
+            }
+            self.tasks.remove(&id);
+        }
+        while let Some(next) = self.core.hosts.next_admitted() {
+            self.with(next, |task, _| task.admit());
+        }
+    }
+
+    /// Step 3: how an exchange ended.
+    fn exchange_ended(&mut self, event: transport::Event) {
+        let Some(id) = self.core.lanes.get(&event.lane).copied() else { return };
+        if let Some(task) = self.packets.get_mut(&id) {
+            task.ended(event);
+        } else {
+            self.with(id, |task, core| task.exchange_ended(event, core));
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = Instant::now();
+        while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, id));
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.timer = None;
+                self.step(id);
+            }
+        }
+    }
+
+    /// Asks the bodies again that waited for their turn under the rate limit.
+    fn wake_throttled(&mut self) {
+        let waiting = {
+            let mut throttled = self.core.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+            if throttled.is_empty() || self.core.limiter.next_turn().is_some_and(|at| at > Instant::now()) {
+                return;
+            }
+            std::mem::take(&mut *throttled)
+        };
+        for id in waiting {
+            let lane = self.tasks.get(&id).and_then(Task::lane);
+            let lane = lane.or_else(|| self.packets.get(&id).map(PacketTask::lane));
+            if let Some(lane) = lane {
+                self.core.transport.resume_body(lane);
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let now = Instant::now();
+        let mut next = now + IDLE;
+        if let Some((at, _)) = self.timers.first() {
+            next = next.min(*at);
+        }
+        let throttled = self.core.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !throttled.is_empty() {
+            if let Some(turn) = self.core.limiter.next_turn() {
+                next = next.min(turn);
+            }
+        }
+        if let Some(farewell) = self.farewell {
+            next = next.min(farewell);
+        }
+        next.saturating_duration_since(now)
+    }
+
+    fn is_over(&self) -> bool {
+        self.farewell.is_some_and(|at| self.tasks.is_empty() || Instant::now() >= at)
+    }
+}
+
+impl Core {
+    pub(crate) fn now(&mut self) -> Moment {
+        // splitmix64: jitter needs to differ between processes, not to be secret.
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut random = self.random;
+        random = (random ^ (random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        random = (random ^ (random >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        Moment { monotonic: self.clock.elapsed(), unix, random: random ^ (random >> 31) }
+    }
+
+    /// The instant of a time that the state machine named.
+    pub(crate) fn instant(&self, monotonic: Duration) -> Instant {
+        self.clock.checked_add(monotonic).unwrap_or_else(|| Instant::now() + IDLE)
+    }
+
+    pub(crate) fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            limiter: &self.limiter,
+            throttled: &self.throttled,
+            workers: &self.workers,
+            inbox: &self.inbox,
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Ping, and sessions that the caller drives packet by packet.
+
+use std::fmt;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use bitsup_proto::classify::{Meaning, classify, invalid_answer};
+use bitsup_proto::host::{self, HostId};
+use bitsup_proto::packet::{self, Packet};
+use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
+
+use crate::client::ClientInner;
+use crate::destination::Destination;
+use crate::engine::{Command, PacketAnswer, PacketJob, TaskId};
+use crate::error::{Error, ErrorKind};
+use crate::options::UploadOptions;
+use crate::source::Source;
+
+/// What a Ping found out.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PingReport {
+    /// The URL, without its query.
+    pub url: String,
+    /// Connecting, asking and the answer together.
+    pub duration: Duration,
+    /// The `Server` header.
+    pub server: Option<String>,
+    /// Whether the server asked for the credentials and took them.
+    pub authorized: bool,
+}
+
+/// Sends one Ping; asked for credentials, one more with them.
+pub(crate) fn ping(client: &Arc<ClientInner>, url: &str, options: &UploadOptions) -> Result<PingReport, Error> {
+    let mut line = Line::new(client, url, options)?;
+    let started = Instant::now();
+    let packet = Packet {
+        packet_type: PacketType::Ping,
+        session_id: None,
+        content_name: None,
+        range: None,
+    };
+    let (answer, meaning) = line.exchange(&packet, None)?;
+    match meaning {
+        Meaning::Success => {
+            let server = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Server"));
+            let server = server.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+            Ok(PingReport {
+                url: line.destination.to_string(),
+                duration: started.elapsed(),
+                server: server.filter(|text| !text.chars().any(char::is_control)),
+                authorized: line.authorize,
+            })
+        }
+        meaning => Err(failed(PacketType::Ping, &answer, meaning)),
+    }
+}
+
+/// An upload session whose packets the caller sends one by one. Nothing is tried again:
+/// after an error the caller decides. Dropping it without [`PacketSession::close`] leaves
+/// the session on the server; [`PacketSession::cancel`] deletes it.
+pub struct PacketSession {
+    line: Line,
+    id: SessionId,
+    name: Option<String>,
+    size: u64,
+    offset: u64,
+    ended: bool,
+}
+
+impl PacketSession {
+    pub(crate) fn create(
+        client: &Arc<ClientInner>,
+        url: &str,
+        size: u64,
+        name: &str,
+        options: &UploadOptions,
+    ) -> Result<Self, Error> {
+        let mut line = Line::new(client, url, options)?;
+        let name = packet::content_name(name);
+        let create = Packet {
+            packet_type: PacketType::CreateSession,
+            session_id: None,
+            content_name: name.as_deref(),
+            range: None,
+        };
+        let (answer, meaning) = line.exchange(&create, None)?;
+        if meaning != Meaning::Success {
+            return Err(failed(PacketType::CreateSession, &answer, meaning));
+        }
+        let ack = answer.ack();
+        let invalid = |what| Error::from(invalid_answer(PacketType::CreateSession, &ack, what));
+        let id = ack
+            .session_id
+            .and_then(SessionId::new)
+            .ok_or_else(|| invalid("the session id is longer than 100 characters or not visible ASCII"))?;
+        if let Some(named) = ack.host_id {
+            let named = HostId::parse(named).ok_or_else(|| invalid("BITS-Host-Id is not a host"))?;
+            let origin = &line.destination.host;
+            let followed = host::decide(origin, named, options.host_id, &options.trusted_hosts);
+            let followed = followed.map_err(|host::Untrusted(host)| {
+                Error::new(
+                    ErrorKind::HostIdUntrusted,
+                    format!("the server wants the upload to go to {host}, which is not a trusted host"),
+                )
+            })?;
+            line.host = followed
+                .map(|host| (host.host().to_owned(), host.port().unwrap_or(line.destination.port)));
+        }
+        Ok(Self { line, id, name, size, offset: 0, ended: false })
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// Where the next part is to start.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Sends `data` as one Fragment from [`PacketSession::offset`] on, and returns the offset at
+    /// which the server wants to continue: normally behind what was sent, but it may be
+    /// anywhere in the file.
+    pub fn send(&mut self, data: impl Into<Arc<[u8]>>) -> Result<u64, Error> {
+        self.check_open()?;
+        let data = data.into();
+        let range = ContentRange::new(self.offset, data.len() as u64, self.size);
+        let range = range.ok_or_else(|| {
+            Error::invalid(format!(
+                "{} bytes from offset {} do not fit into a file of {} bytes, or there are none",
+                data.len(),
+                self.offset,
+                self.size
+            ))
+        })?;
+        let fragment = self.packet(PacketType::Fragment, Some(range));
+        let (answer, meaning) = fragment.exchange(&mut self.line, Some((range, Source::bytes(data))))?;
+        let ack = answer.ack();
+        match meaning {
+            Meaning::ContinueAt { offset: Some(offset), .. } if offset <= self.size => {
+                self.offset = offset;
+                Ok(offset)
+            }
+            Meaning::ContinueAt { .. } => Err(Error::from(invalid_answer(
+                PacketType::Fragment,
+                &ack,
+                "the answer names no offset within the file",
+            ))),
+            meaning => Err(failed(PacketType::Fragment, &answer, meaning)),
+        }
+    }
+
+    /// Sends Close-Session. Refused, and nothing sent, before the server has all bytes.
+    pub fn close(&mut self) -> Result<(), Error> {
+        self.check_open()?;
+        if self.offset != self.size {
+            return Err(Error::invalid(format!(
+                "the session cannot be closed: the server has {} of {} bytes",
+                self.offset, self.size
+            )));
+        }
+        self.finish(PacketType::CloseSession)
+    }
+
+    /// Sends Cancel-Session: the server deletes what it has.
+    pub fn cancel(&mut self) -> Result<(), Error> {
+        self.check_open()?;
+        match self.finish(PacketType::CancelSession) {
+            Err(error) if error.http_status().is_some_and(|status| (400..500).contains(&status)) => Ok(()),
+            Err(error) if error.hresult() == Some(bitsup_proto::Hresult::SESSION_NOT_FOUND) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn finish(&mut self, packet_type: PacketType) -> Result<(), Error> {
+        let packet = self.packet(packet_type, None);
+        let (answer, meaning) = packet.exchange(&mut self.line, None)?;
+        if meaning == Meaning::Success || packet_type == PacketType::CancelSession {
+            self.ended = true;
+        }
+        match meaning {
+            Meaning::Success => Ok(()),
+            meaning => Err(failed(packet_type, &answer, meaning)),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.ended {
+            return Err(Error::invalid("the session has ended already"));
+        }
+        Ok(())
+    }
+
+    fn packet(&self, packet_type: PacketType, range: Option<ContentRange>) -> OwnedPacket {
+        OwnedPacket { packet_type, id: self.id.clone(), name: self.name.clone(), range }
+    }
+}
+
+impl fmt::Debug for PacketSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PacketSession")
+            .field("url", &self.line.destination)
+            .field("size", &self.size)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A packet that does not borrow from its session.
+struct OwnedPacket {
+    packet_type: PacketType,
+    id: SessionId,
+    name: Option<String>,
+    range: Option<ContentRange>,
+}
+
+impl OwnedPacket {
+    fn exchange(
+        &self,
+        line: &mut Line,
+        body: Option<(ContentRange, Source)>,
+    ) -> Result<(PacketAnswer, Meaning), Error> {
+        let packet = Packet {
+            packet_type: self.packet_type,
+            session_id: Some(&self.id),
+            content_name: self.name.as_deref(),
+            range: self.range,
+        };
+        let (answer, meaning) = line.exchange(&packet, body)?;
+        let ack = answer.ack();
+        let foreign = ack.session_id.is_some_and(|theirs| !self.id.matches(theirs));
+        if foreign {
+            let what = "the answer belongs to another session";
+            return Err(invalid_answer(self.packet_type, &ack, what).into());
+        }
+        Ok((answer, meaning))
+    }
+}
+
+/// A lane to one destination.
+struct Line {
+    client: Arc<ClientInner>,
+    task: TaskId,
+    destination: Arc<Destination>,
+    options: Arc<UploadOptions>,
+    host: Option<(String, u16)>,
+    authorize: bool,
+}
+
+impl Line {
+    fn new(client: &Arc<ClientInner>, url: &str, options: &UploadOptions) -> Result<Self, Error> {
+        let destination = Destination::parse(url)?;
+        options.check(destination.https)?;
+        Ok(Self {
+            client: Arc::clone(client),
+            task: client.next_task(),
+            destination: Arc::new(destination),
+            options: Arc::new(options.clone()),
+            host: None,
+            authorize: false,
+        })
+    }
+
+    /// One packet and its answer; a challenge is answered once.
+    fn exchange(
+        &mut self,
+        packet: &Packet<'_>,
+        body: Option<(ContentRange, Source)>,
+    ) -> Result<(PacketAnswer, Meaning), Error> {
+        loop {
+            let answer = self.send(packet, body.clone())?;
+            let meaning = classify(packet.packet_type, &answer.ack());
+            let usable = self.options.credentials.is_some()
+                && (self.destination.https || self.options.allow_cleartext_credentials);
+            if meaning == (Meaning::Challenge { proxy: false }) && usable && !self.authorize {
+                self.authorize = true;
+                continue;
+            }
+            return Ok((answer, meaning));
+        }
+    }
+
+    fn send(&self, packet: &Packet<'_>, body: Option<(ContentRange, Source)>) -> Result<PacketAnswer, Error> {
+        self.client.check_process()?;
+        let mut headers = Vec::new();
+        packet.for_each_header(|name, value| headers.push((name.to_owned(), value.to_string())));
+        let (answer, receive) = mpsc::channel();
+        let last = packet.packet_type == PacketType::CloseSession
+            || packet.range.is_some_and(ContentRange::is_last);
+        let (range, source) = body.unzip();
+        let job = PacketJob {
+            destination: Arc::clone(&self.destination),
+            options: Arc::clone(&self.options),
+            headers,
+            range,
+            source,
+            host: self.host.clone(),
+            authorize: self.authorize,
+            last,
+            answer,
+        };
+        self.client.send(Command::Packet(self.task, Box::new(job)));
+        let ended = || Error::new(ErrorKind::Cancelled, "the client was closed");
+        receive.recv().map_err(|_| ended())?
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.client.send(Command::ClosePackets(self.task));
+    }
+}
+
+impl PacketAnswer {
+    fn ack(&self) -> Ack<'_> {
+        Ack::parse(self.status, self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
+    }
+}
+
+fn failed(packet: PacketType, answer: &PacketAnswer, meaning: Meaning) -> Error {
+    let refusal = || explain::refusal(packet, &answer.ack());
+    match meaning {
+        Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error.into(),
+        Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth).into(),
+        Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth).into(),
+        Meaning::SessionLost
+        | Meaning::TooLarge
+        | Meaning::NotFoundMaybeTooLarge
+        | Meaning::Success
+        | Meaning::ContinueAt { .. } => refusal().into(),
+    }
+}

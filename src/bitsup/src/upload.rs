@@ -1,0 +1,188 @@
+//! The handle of a running upload.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use bitsup_proto::session::CancelMode;
+
+use crate::callbacks::Ear;
+use crate::client::ClientInner;
+use crate::engine::{Command, TaskId};
+use crate::error::Error;
+use crate::progress::{Progress, Receipt, UploadState, Waiting};
+
+/// An upload under way. Any thread may use it.
+///
+/// Dropping it stops the upload without waiting: a session that can be found again (the
+/// client has a state directory) is kept, another one is cancelled on the server.
+pub struct Upload {
+    shared: Arc<Shared>,
+    client: Arc<ClientInner>,
+}
+
+/// What engine and handle share.
+pub(crate) struct Shared {
+    pub(crate) id: TaskId,
+    pub(crate) ear: Arc<Ear>,
+    /// Bytes of the part under way that were handed to the network.
+    pub(crate) sent: Arc<AtomicU64>,
+    status: Mutex<Status>,
+    finished: Condvar,
+}
+
+#[derive(Default)]
+struct Status {
+    progress: Progress,
+    /// Length of the part under way.
+    fragment: u64,
+    next_try: Option<Instant>,
+    reason: String,
+    result: Option<Result<Receipt, Error>>,
+}
+
+impl Shared {
+    pub(crate) fn new(id: TaskId, ear: Ear, total: u64) -> Self {
+        let progress = Progress { total, ..Progress::default() };
+        Self {
+            id,
+            ear: Arc::new(ear),
+            sent: Arc::default(),
+            status: Mutex::new(Status { progress, ..Status::default() }),
+            finished: Condvar::new(),
+        }
+    }
+
+    /// Changes what the handle shows; `true` if the state is another one now.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) -> bool {
+        let mut status = self.lock();
+        let before = status.progress.state;
+        change(&mut status.progress);
+        before != status.progress.state
+    }
+
+    pub(crate) fn fragment_under_way(&self, length: u64) {
+        self.lock().fragment = length;
+    }
+
+    pub(crate) fn waits(&self, reason: String, until: Instant) {
+        let mut status = self.lock();
+        status.reason = reason;
+        status.next_try = Some(until);
+    }
+
+    pub(crate) fn waits_no_more(&self) {
+        self.lock().next_try = None;
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let status = self.lock();
+        let mut progress = status.progress.clone();
+        let sent = self.sent.load(Ordering::Relaxed).min(status.fragment);
+        progress.sent = progress.acknowledged.saturating_add(sent).min(progress.total);
+        if progress.state == UploadState::Sending && status.fragment > 0 && sent == status.fragment {
+            progress.state = UploadState::WaitingAck;
+        }
+        if progress.rate > 0 {
+            let left = progress.total.saturating_sub(progress.sent);
+            progress.eta = Some(Duration::from_secs(left / progress.rate));
+        }
+        progress.waiting = status.next_try.map(|next| Waiting {
+            reason: status.reason.clone(),
+            remaining: next.saturating_duration_since(Instant::now()),
+        });
+        progress
+    }
+
+    pub(crate) fn finish(&self, result: Result<Receipt, Error>) {
+        let mut status = self.lock();
+        status.next_try = None;
+        if status.result.is_none() {
+            status.result = Some(result);
+        }
+        drop(status);
+        self.finished.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Upload {
+    pub(crate) fn new(shared: Arc<Shared>, client: Arc<ClientInner>) -> Self {
+        Self { shared, client }
+    }
+
+    /// Waits until the upload has ended.
+    pub fn wait(&self) -> Result<Receipt, Error> {
+        let mut status = self.shared.lock();
+        loop {
+            if let Some(result) = &status.result {
+                return result.clone();
+            }
+            status = self.shared.finished.wait(status).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits at most `limit`; `None` if the upload is still running then.
+    #[must_use]
+    pub fn wait_for(&self, limit: Duration) -> Option<Result<Receipt, Error>> {
+        let end = Instant::now().checked_add(limit);
+        let Some(end) = end else { return Some(self.wait()) };
+        let mut status = self.shared.lock();
+        loop {
+            if status.result.is_some() {
+                return status.result.clone();
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let waited = self.shared.finished.wait_timeout(status, left);
+            status = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// The result, if the upload has ended.
+    #[must_use]
+    pub fn result(&self) -> Option<Result<Receipt, Error>> {
+        self.shared.lock().result.clone()
+    }
+
+    /// A snapshot; never waits.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.shared.progress()
+    }
+
+    /// Pauses: the request under way ends, then nothing is sent. Returns at once; the state tells.
+    pub fn suspend(&self) {
+        self.client.send(Command::Suspend(self.shared.id));
+    }
+
+    /// Goes on after [`Upload::suspend`].
+    pub fn resume(&self) {
+        self.client.send(Command::Resume(self.shared.id));
+    }
+
+    /// Stops. With [`CancelMode::Delete`] the server is told to delete what it has. Returns at
+    /// once; the result is then an error of kind `Cancelled`.
+    pub fn cancel(&self, mode: CancelMode) {
+        self.client.send(Command::Cancel(self.shared.id, mode));
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.shared.ear.close();
+        self.client.send(Command::Abandon(self.shared.id));
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("progress", &self.progress()).finish_non_exhaustive()
+    }
+}
