@@ -91,15 +91,6 @@ impl Refusal {
 
 /// An Ack without a body.
 pub(crate) fn ack(status: u16) -> Response<Body> {
-    let mut response = ack_head(status);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    response
-}
-
-/// An Ack to which headers are added before `Content-Length`, as on the wire of IIS.
-pub(crate) fn ack_head(status: u16) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -107,6 +98,7 @@ pub(crate) fn ack_head(status: u16) -> Response<Body> {
     headers.insert(SERVER, server_name());
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert("bits-packet-type", HeaderValue::from_static("Ack"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 

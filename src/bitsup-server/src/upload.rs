@@ -116,7 +116,7 @@ impl Exchange {
             CreateError::Io(error) => Refusal::from_io(&error),
         })?;
         self.session = Some(session.id.clone());
-        let mut response = ack::ack_head(200);
+        let mut response = ack::ack(200);
         let headers = response.headers_mut();
         ack::put(headers, "bits-protocol", PROTOCOL);
         ack::put(headers, "bits-session-id", &session.id);
@@ -130,7 +130,6 @@ impl Exchange {
                 );
             }
         }
-        ack::put(headers, "content-length", "0");
         ack::put(headers, "accept-encoding", "identity");
         Ok(response)
     }
