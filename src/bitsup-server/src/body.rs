@@ -9,8 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::session::Turn;
 
 /// Bytes gathered for one write. Two such pieces are held a fragment, whatever its size.
 const PIECE: usize = 1024 * 1024;
@@ -143,7 +144,7 @@ impl RequestBody {
         file: File,
         offset: u64,
         mut skip: u64,
-        mut newer: watch::Receiver<u64>,
+        mut turn: Turn,
     ) -> Stored {
         let mut writer = Writer {
             file: Arc::new(file),
@@ -155,7 +156,7 @@ impl RequestBody {
         let cut = loop {
             let next = tokio::select! {
                 next = self.next() => next,
-                Ok(()) = newer.changed() => Err(Cut::Superseded),
+                () = turn.superseded() => Err(Cut::Superseded),
             };
             let mut bytes = match next {
                 Ok(Some(bytes)) => bytes,

@@ -10,8 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, HeaderValue,
-    WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -278,11 +277,6 @@ impl Exchange {
             headers.insert(WWW_AUTHENTICATE, basic_challenge());
         }
         ack::put(headers, "content-length", &answer.body.len().to_string());
-        for (name, value) in &answer.headers {
-            if let Some((name, value)) = header(name, value) {
-                headers.insert(name, value);
-            }
-        }
         // To HEAD there is no body, whatever its length says.
         if self.parts.method != Method::HEAD {
             *response.body_mut() = Body::text(answer.body.clone());
@@ -302,38 +296,30 @@ impl Exchange {
         {
             *response.status_mut() = status;
         }
-        for (name, value) in fault
-            .with
-            .iter()
-            .filter_map(|(name, value)| header(name, value))
-        {
-            response.headers_mut().insert(name, value);
-        }
-        for (name, value) in fault
-            .adding
-            .iter()
-            .filter_map(|(name, value)| header(name, value))
-        {
-            response.headers_mut().append(name, value);
-        }
+        // Headers go in below the HTTP library, which would stumble over a wrong length.
+        let scripted = match &fault.action {
+            Some(Action::Answer(answer)) => answer.headers.as_slice(),
+            _ => &[],
+        };
+        let set = scripted.iter().chain(&fault.with);
+        let line = |(name, value): &(String, String)| format!("{name}: {value}\r\n");
         Spoil {
             instead: match fault.action {
                 Some(Action::Garbage(bytes)) => Some(garbage(bytes)),
                 _ => None,
             },
-            without: fault.without.clone(),
+            without: set
+                .clone()
+                .map(|(name, _)| name)
+                .chain(&fault.without)
+                .cloned()
+                .collect(),
+            lines: set.chain(&fault.adding).map(line).collect(),
             version_10: fault.version_10,
             stray: fault.stray.clone().unwrap_or_default(),
             trickle: fault.trickle,
         }
     }
-}
-
-fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
-    Some((
-        HeaderName::from_bytes(name.as_bytes()).ok()?,
-        HeaderValue::from_str(value).ok()?,
-    ))
 }
 
 fn basic_challenge() -> HeaderValue {

@@ -63,6 +63,27 @@ pub(crate) struct Session {
     record: Arc<Mutex<Record>>,
 }
 
+/// The place of a packet in the order of arrival.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    number: u64,
+    latest: watch::Receiver<u64>,
+}
+
+impl Turn {
+    /// Waits for a newer packet of the same session; for ever if the session ends.
+    pub(crate) async fn superseded(&mut self) {
+        if self
+            .latest
+            .wait_for(|latest| *latest > self.number)
+            .await
+            .is_err()
+        {
+            std::future::pending().await
+        }
+    }
+}
+
 impl Record {
     pub(crate) fn new(target: Target) -> Self {
         let id = format!(
@@ -155,10 +176,17 @@ impl Session {
 
     /// Waits for this packet's turn. A body that is still being read for the same session on
     /// another connection ends: its client has given that connection up.
-    pub(crate) async fn take_turn(&self) -> (OwnedMutexGuard<Record>, watch::Receiver<u64>) {
-        self.turn.send_modify(|turn| *turn += 1);
-        let newer = self.turn.subscribe();
-        (Arc::clone(&self.record).lock_owned().await, newer)
+    pub(crate) async fn take_turn(&self) -> (OwnedMutexGuard<Record>, Turn) {
+        let mut number = 0;
+        self.turn.send_modify(|turn| {
+            *turn += 1;
+            number = *turn;
+        });
+        let turn = Turn {
+            number,
+            latest: self.turn.subscribe(),
+        };
+        (Arc::clone(&self.record).lock_owned().await, turn)
     }
 
     /// The record, if no packet has its turn.

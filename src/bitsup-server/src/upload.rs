@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use hyper::Response;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::ack::{
     self, BG_E_TOO_LARGE, CONTEXT_SERVER, E_INVALIDARG, ERROR_FILE_NOT_FOUND,
@@ -16,7 +16,7 @@ use crate::fault::Action;
 use crate::handler::{Exchange, Stop, off_thread};
 use crate::packet::{ContentRange, PROTOCOL, Packet, PacketKind};
 use crate::response::Body;
-use crate::session::{Phase, Record, Session};
+use crate::session::{Phase, Record, Session, Turn};
 use crate::store::CreateError;
 use crate::target::{Target, TargetError};
 
@@ -140,7 +140,7 @@ impl Exchange {
         if config.max_upload.is_some_and(|most| range.total > most) {
             return Err(Refusal::new(500, BG_E_TOO_LARGE, CONTEXT_SERVER).into());
         }
-        let (mut record, newer) = session.take_turn().await;
+        let (mut record, turn) = session.take_turn().await;
         present(&record)?;
         if record.total.is_some_and(|total| total != range.total) {
             return Err(Refusal::invalid().into());
@@ -163,7 +163,7 @@ impl Exchange {
             skip = record.received - range.first;
         }
         record.total = Some(range.total);
-        self.store(&session, &mut record, skip, newer).await?;
+        self.store(&session, &mut record, skip, turn).await?;
         let mut offset = if config.appends_blindly {
             range.end()
         } else {
@@ -188,13 +188,13 @@ impl Exchange {
         session: &Arc<Session>,
         record: &mut Record,
         skip: u64,
-        newer: watch::Receiver<u64>,
+        turn: Turn,
     ) -> Result<(), Stop> {
         let config = &self.shared.config;
         let (owner, sync) = (Arc::clone(session), config.sync);
         let file = off_thread(move || owner.open_data()).await??;
         let kept = file.try_clone()?;
-        let stored = self.body.store(file, record.received, skip, newer).await;
+        let stored = self.body.store(file, record.received, skip, turn).await;
         let keep = match self.fault.action {
             Some(Action::Drop {
                 keep: Some(keep), ..

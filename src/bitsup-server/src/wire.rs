@@ -28,6 +28,8 @@ pub(crate) struct Spoil {
     pub(crate) instead: Option<Vec<u8>>,
     /// Header names taken out, in any case.
     pub(crate) without: Vec<String>,
+    /// Header lines put in, each with its line end.
+    pub(crate) lines: String,
     pub(crate) version_10: bool,
     /// Bytes after the head of an answer (which has no body).
     pub(crate) stray: Vec<u8>,
@@ -128,6 +130,9 @@ impl<S> Wire<S> {
             if index == 0 && spoil.version_10 && line.starts_with(b"HTTP/1.1") {
                 self.queue.extend_from_slice(b"HTTP/1.0");
                 self.queue.extend_from_slice(&line[8..]);
+            } else if line == b"\r\n" {
+                self.queue.extend_from_slice(spoil.lines.as_bytes());
+                self.queue.extend_from_slice(line);
             } else if !spoil
                 .without
                 .iter()
@@ -229,6 +234,7 @@ mod tests {
     async fn an_answer_is_spoiled_once_even_in_pieces() {
         let spoil = Spoil {
             without: vec!["content-LENGTH".into()],
+            lines: "C: d\r\n".into(),
             version_10: true,
             stray: b"??".to_vec(),
             ..Spoil::default()
@@ -236,7 +242,7 @@ mod tests {
         let answer: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: b\r\n\r\n";
         let (start, end) = answer.split_at(answer.len() - 2);
         let seen = sent(spoil, &[start, end, answer]).await;
-        let wanted = [b"HTTP/1.0 200 OK\r\nA: b\r\n\r\n??", answer].concat();
+        let wanted = [b"HTTP/1.0 200 OK\r\nA: b\r\nC: d\r\n\r\n??", answer].concat();
         assert_eq!(
             String::from_utf8_lossy(&seen),
             String::from_utf8_lossy(&wanted)

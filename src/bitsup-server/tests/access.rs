@@ -145,7 +145,7 @@ fn each_request_is_reported_once() {
     let on_request: bitsup_server::RequestCallback = Arc::new(move |request| {
         kept.lock()
             .expect("list")
-            .push((request.packet_type(), request.status, request.body))
+            .push((request.packet_type(), request.status, request.body));
     });
     let fault = Some("ping 1: drop".parse().expect("script"));
     let bench = Bench::with(Config {

@@ -253,7 +253,8 @@ fn headers_and_status_can_be_spoiled() {
         fragment 2: adding \"BITS-Received-Content-Range: 7\"\n\
         ping 1: version 1.0 without Content-Length\n\
         ping 2: stray \"HTTP/1.1 999 ?\"\n\
-        ping 3: trickle 20/1ms";
+        ping 3: trickle 20/1ms\n\
+        ping 4: with \"Content-Length: 5\"";
     let bench = Bench::scripted(script);
     let mut peer = bench.connect();
     let ack = peer.create("/a");
@@ -287,6 +288,17 @@ fn headers_and_status_can_be_spoiled() {
         peer.packet("Ping", "/a", &[]).header("Content-Length"),
         Some("0"),
         "trickled, but whole"
+    );
+    peer.send_request(
+        "BITS_POST /a",
+        &["BITS-Packet-Type: Ping", "Content-Length: 0"],
+        b"",
+    );
+    let ack = peer.read_head_of("HEAD").expect("head");
+    assert_eq!(
+        ack.header("Content-Length"),
+        Some("5"),
+        "there is no such body"
     );
     assert_eq!(peer.close("/a", &id).status, 200);
 }

@@ -7,10 +7,8 @@ use std::time::Duration;
 use bitsup_server::{Config, Reply, rule};
 use peer::{Bench, bytes};
 
-fn command(script: &str) -> Option<Reply> {
-    Some(Reply::Command(
-        ["sh", "-c", script, "sh"].map(str::to_owned).to_vec(),
-    ))
+fn command(script: &str) -> Reply {
+    Reply::Command(["sh", "-c", script, "sh"].map(str::to_owned).to_vec())
 }
 
 /// The URL that a client makes of the header: MC-BUP §4.2.
@@ -26,7 +24,7 @@ fn path_of(folder: &str, url: &str) -> String {
 #[test]
 fn the_upload_reply_of_the_transcript() {
     let config = Config {
-        reply: command("tr a-z A-Z < \"$1\" > \"$2\""),
+        reply: Some(command("tr a-z A-Z < \"$1\" > \"$2\"")),
         create_dirs: true,
         host_id: Some("FRANKCAO8".into()),
         host_id_fallback: Some(110),
@@ -87,7 +85,7 @@ fn an_application_that_failed_is_asked_again() {
         runs.display()
     );
     let bench = Bench::with(Config {
-        reply: command(&script),
+        reply: Some(command(&script)),
         ..Config::default()
     });
     let mut peer = bench.connect();
@@ -120,7 +118,7 @@ fn downloads_know_ranges_length_and_age() {
     let _rule = rule!("SRV-06");
     let body = bytes(10_240);
     let bench = Bench::with(Config {
-        reply: command("cat \"$1\" > \"$2\""),
+        reply: Some(command("cat \"$1\" > \"$2\"")),
         ..Config::default()
     });
     let mut peer = bench.connect();
@@ -221,7 +219,7 @@ fn other_replies() {
     assert_eq!(bench.file("a"), None, "not asked to place it");
 
     let bench = Bench::with(Config {
-        reply: command("true"),
+        reply: Some(command("true")),
         ..Config::default()
     });
     let mut peer = bench.connect();
@@ -239,7 +237,7 @@ fn other_replies() {
     );
 
     let slow = Config {
-        reply: command("sleep 60"),
+        reply: Some(command("sleep 60")),
         reply_timeout: Duration::from_millis(100),
         ..Config::default()
     };

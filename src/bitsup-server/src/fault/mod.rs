@@ -3,6 +3,7 @@
 
 mod display;
 mod parse;
+mod tokens;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::tokens::{Parsed, Token, duration, number, tokens};
 use super::{Action, Answer, Fault, FaultScript, FaultScriptError, KINDS, Kind, Rule, When};
 
 /// Bytes of garbage unless the script says how many.
 const GARBAGE: usize = 512;
 /// Most bytes that `garbage` may ask for: they are held in memory.
 const MAX_GARBAGE: u64 = 1024 * 1024;
+
+/// What may follow the status of an answer.
+const ANSWER_PARTS: [&str; 5] = ["after", "header", "error", "context", "body"];
 
 impl FromStr for FaultScript {
     type Err = FaultScriptError;
@@ -30,15 +34,6 @@ impl FromStr for FaultScript {
         Ok(Self { rules })
     }
 }
-
-/// A word, or a text that stood in quotes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Text(Vec<u8>),
-}
-
-type Parsed<T> = Result<T, String>;
 
 /// The words of a line that are still to be read.
 struct Words<'a> {
@@ -162,35 +157,24 @@ impl Words<'_> {
             status,
             ..Answer::default()
         };
-        loop {
-            match self.peek() {
-                Some("after") => {
-                    self.word();
-                    if self.word().as_deref() != Some("work") {
-                        return Err("an answer is given at once or `after work`".into());
-                    }
-                    answer.after_work = true;
-                }
-                Some("header") => {
-                    self.word();
-                    answer.headers.push(self.header()?);
-                }
-                Some("error") => {
-                    self.word();
-                    answer.error = Some(self.hexadecimal("error")?);
-                }
-                Some("context") => {
-                    self.word();
-                    answer.context = Some(self.hexadecimal("context")?);
-                }
-                Some("body") => {
-                    self.word();
+        while let Some(part) = self
+            .peek()
+            .and_then(|word| ANSWER_PARTS.iter().find(|part| **part == word))
+        {
+            self.word();
+            match *part {
+                "after" if self.word().as_deref() == Some("work") => answer.after_work = true,
+                "after" => return Err("an answer is given at once or `after work`".into()),
+                "header" => answer.headers.push(self.header()?),
+                "error" => answer.error = Some(self.hexadecimal("error")?),
+                "context" => answer.context = Some(self.hexadecimal("context")?),
+                _ => {
                     answer.body = String::from_utf8(self.bytes("body")?)
                         .map_err(|_| "a body is UTF-8 text".to_owned())?;
                 }
-                _ => return Ok(answer),
             }
         }
+        Ok(answer)
     }
 
     fn after(&mut self) -> Parsed<u64> {
@@ -327,72 +311,6 @@ fn status(word: &str) -> Parsed<u16> {
         // 1xx are not answers, and the HTTP library would not send them as such.
         Ok(status @ 200..=999) => Ok(status),
         _ => Err(format!("not the status of an answer: {word:?}")),
-    }
-}
-
-fn number(word: &str) -> Option<u64> {
-    let (digits, scale) = match word.strip_suffix(['K', 'M', 'G']) {
-        Some(digits) if word.ends_with('K') => (digits, 10),
-        Some(digits) if word.ends_with('M') => (digits, 20),
-        Some(digits) => (digits, 30),
-        None => (word, 0),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << scale)
-}
-
-fn duration(word: &str) -> Option<Duration> {
-    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("", 1000)];
-    let (digits, milliseconds) = units
-        .iter()
-        .find_map(|(unit, scale)| Some((word.strip_suffix(unit)?, *scale)))?;
-    Some(Duration::from_millis(
-        digits.parse::<u64>().ok()?.checked_mul(milliseconds)?,
-    ))
-}
-
-/// Splits a line; a colon outside of quotes is a word, `#` begins a comment.
-fn tokens(line: &str) -> Parsed<Vec<Token>> {
-    let mut tokens = Vec::new();
-    let mut characters = line.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '#' => break,
-            ':' => tokens.push(Token::Word(":".into())),
-            '"' => tokens.push(Token::Text(quoted(&mut characters)?)),
-            space if space.is_whitespace() => {}
-            first => {
-                let mut word = String::from(first);
-                while let Some(next) = characters
-                    .next_if(|next| !next.is_whitespace() && !matches!(next, ':' | '"' | '#'))
-                {
-                    word.push(next);
-                }
-                tokens.push(Token::Word(word));
-            }
-        }
-    }
-    Ok(tokens)
-}
-
-fn quoted(characters: &mut impl Iterator<Item = char>) -> Parsed<Vec<u8>> {
-    let mut text = Vec::new();
-    loop {
-        match characters.next().ok_or("a text in quotes does not end")? {
-            '"' => return Ok(text),
-            '\\' => text.push(match characters.next() {
-                Some('r') => b'\r',
-                Some('n') => b'\n',
-                Some('t') => b'\t',
-                Some(same @ ('"' | '\\')) => same as u8,
-                Some('x') => {
-                    let digits: String = characters.take(2).collect();
-                    u8::from_str_radix(&digits, 16)
-                        .map_err(|_| format!("\\x takes two hexadecimal digits, not {digits:?}"))?
-                }
-                _ => return Err("after \\ comes one of r, n, t, x, \\ and \"".into()),
-            }),
-            other => text.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
     }
 }
 
