@@ -1,5 +1,44 @@
-//! A BITS server with scripted faults.
+//! A BITS server with scripted faults, for development, demonstration and tests.
+//!
+//! It follows [MC-BUP] by itself and shares no code with the client, so that neither can hide a
+//! misreading of the other.
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! let server = bitsup_server::Server::start(bitsup_server::Config {
+//!     root: folder.path().into(),
+//!     fault: Some("fragment 3: drop after 70000".parse()?),
+//!     ..Default::default()
+//! })?;
+//! println!("upload to {}", server.url("/file.bin"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [MC-BUP]: https://learn.microsoft.com/openspecs/windows_protocols/mc-bup
 #![forbid(unsafe_code)]
 
+mod ack;
+mod beneath;
+mod body;
+mod config;
+mod download;
+mod fault;
+mod handler;
+mod log;
+mod packet;
+mod reply;
+mod response;
 pub mod rules;
 pub mod scripted;
+mod server;
+mod session;
+mod store;
+mod target;
+mod tls;
+mod upload;
+mod wire;
+
+pub use config::{Config, ErrorHeaders, Publish, Reply, RequestCallback, TlsFiles};
+pub use fault::{FaultScript, FaultScriptError};
+pub use log::Request;
+pub use server::{Server, StartError, Stopper};

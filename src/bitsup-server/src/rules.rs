@@ -1,6 +1,6 @@
 //! How a test says which conformance rule it proves.
 //!
-//! ```
+//! ```no_run
 //! let _rule = bitsup_server::rule!("SRV-01", "SRV-02");
 //! // … the test …
 //! ```
