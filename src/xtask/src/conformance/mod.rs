@@ -48,7 +48,7 @@ fn compare(workspace: &Workspace, write: bool) -> Result {
     }
     let rules = tables::parse_rules(&read(RULES)?).map_err(|error| format!("{RULES}: {error}"))?;
     let mut open = tables::parse_open(&read(OPEN)?).map_err(|error| format!("{OPEN}: {error}"))?;
-    let evidence = tables::read_evidence(&notes)?;
+    let evidence = tables::read_evidence(&notes, &workspace.root)?;
 
     if write {
         open.retain(|entry| !evidence.contains_key(&entry.id));
@@ -158,6 +158,7 @@ mod tests {
         };
         fs::create_dir_all(workspace.path("docs")).expect("created");
         fs::create_dir_all(workspace.target.join("rules/system")).expect("created");
+        fs::write(workspace.path("packets.rs"), "").expect("written");
         fs::write(workspace.path(RULES), TABLE).expect("written");
         fs::write(workspace.path(OPEN), open).expect("written");
         fs::write(workspace.target.join("rules/system/1"), notes).expect("written");
@@ -166,7 +167,8 @@ mod tests {
 
     fn problems_of(open: &str, notes: &str) -> Vec<String> {
         let (_folder, workspace) = checkout(open, notes);
-        let evidence = tables::read_evidence(&workspace.target.join("rules")).expect("readable");
+        let evidence = tables::read_evidence(&workspace.target.join("rules"), &workspace.root)
+            .expect("readable");
         problems(
             &tables::parse_rules(TABLE).expect("a good table"),
             &evidence,
@@ -174,8 +176,8 @@ mod tests {
         )
     }
 
-    const NOTE_1: &str = "PKT-01\tpackets::one\tsrc/bitsup/tests/packets.rs\n";
-    const NOTE_2: &str = "PKT-02\tpackets::two\tsrc/bitsup/tests/packets.rs\n";
+    const NOTE_1: &str = "PKT-01\tpackets::one\tpackets.rs\n";
+    const NOTE_2: &str = "PKT-02\tpackets::two\tpackets.rs\n";
 
     #[test]
     fn tests_and_reasons_together_cover_the_table() {
@@ -194,7 +196,7 @@ mod tests {
     fn unknown_ids_are_problems_wherever_they_stand() {
         let problems = problems_of(
             "PKT-88\tgone\n",
-            &format!("{NOTE_1}{NOTE_2}PKT-99\ta::b\tc\n"),
+            &format!("{NOTE_1}{NOTE_2}PKT-99\ta::b\tpackets.rs\n"),
         );
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].starts_with("PKT-99 is no rule"));

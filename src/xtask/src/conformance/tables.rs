@@ -118,8 +118,8 @@ pub(super) fn open_text(open: &[Open]) -> String {
     text
 }
 
-/// Reads every file below the folder; each line is `ID<TAB>test path<TAB>file`.
-pub(super) fn read_evidence(folder: &Path) -> Result<Evidence> {
+/// Reads every file below the folder; each line is `ID<TAB>test path<TAB>file`, the file as seen from the root.
+pub(super) fn read_evidence(folder: &Path, root: &Path) -> Result<Evidence> {
     let mut evidence = Evidence::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -132,6 +132,12 @@ pub(super) fn read_evidence(folder: &Path) -> Result<Evidence> {
             for line in fs::read_to_string(&path)?.lines() {
                 let [id, name, file] = columns(line)
                     .ok_or_else(|| format!("{}: odd line {line:?}", path.display()))?;
+                if is_documentation_example(name, file) {
+                    continue;
+                }
+                if !root.join(file).is_file() {
+                    return Err(format!("{name} notes {id} from {file}, which is not there").into());
+                }
                 evidence.entry(id.to_owned()).or_default().insert(Test {
                     name: name.to_owned(),
                     file: file.to_owned(),
@@ -140,6 +146,12 @@ pub(super) fn read_evidence(folder: &Path) -> Result<Evidence> {
         }
     }
     Ok(evidence)
+}
+
+/// Examples in the documentation run as tests too, from a temporary file or with a `main` of their own; they show
+/// how a note is made and prove no rule.
+fn is_documentation_example(test: &str, file: &str) -> bool {
+    test.starts_with("rust_out::") || Path::new(file).is_absolute()
 }
 
 /// The columns of a line, when there are exactly as many.
@@ -184,7 +196,31 @@ mod tests {
     fn a_note_of_another_shape_is_an_error() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::write(folder.path().join("1"), "A-1 without tabs\n").expect("written");
-        assert!(read_evidence(folder.path()).is_err());
+        assert!(read_evidence(folder.path(), folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_note_counts_when_a_test_in_a_source_file_made_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let notes = folder.path().join("notes");
+        fs::create_dir(&notes).expect("created");
+        fs::write(folder.path().join("x.rs"), "").expect("written");
+        let evidence_of = |line: &str| {
+            fs::write(notes.join("1"), line).expect("written");
+            read_evidence(&notes, folder.path())
+        };
+        let counted = evidence_of("A-1\tx::y\tx.rs\n").expect("a good note");
+        assert!(counted.contains_key("A-1"));
+        for example in [
+            "A-1\tdoctest_bundle_2024::__doctest_0::main\t/tmp/rustdoctest/bundle.rs\n",
+            "A-1\trust_out::main\tx.rs\n",
+        ] {
+            assert!(
+                evidence_of(example).expect("skipped").is_empty(),
+                "{example}"
+            );
+        }
+        assert!(evidence_of("A-1\tx::y\tgone.rs\n").is_err());
     }
 
     #[test]
