@@ -96,17 +96,11 @@ pub(crate) fn is_root() -> bool {
 }
 
 fn in_container() -> bool {
-    let marked = [
-        "/.dockerenv",
-        "/run/.containerenv",
-        "/run/systemd/container",
-    ]
-    .iter()
-    .any(|path| Path::new(path).exists());
+    let marked = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"]
+        .iter()
+        .any(|path| Path::new(path).exists());
     let grouped = fs::read_to_string("/proc/1/cgroup").is_ok_and(|groups| {
-        ["docker", "containerd", "kubepods", "lxc"]
-            .iter()
-            .any(|name| groups.contains(name))
+        ["docker", "containerd", "kubepods", "lxc"].iter().any(|name| groups.contains(name))
     });
     marked || grouped
 }
@@ -126,24 +120,12 @@ mod tests {
     #[test]
     fn consent_is_given_by_option_by_ci_and_by_a_container() {
         assert_eq!(NOBODY.consent(), Consent::Refused);
-        let terminal = Circumstances {
-            terminal: true,
-            ..NOBODY
-        };
+        let terminal = Circumstances { terminal: true, ..NOBODY };
         assert_eq!(terminal.consent(), Consent::Ask);
         for given in [
-            Circumstances {
-                install_option: true,
-                ..NOBODY
-            },
-            Circumstances {
-                continuous_integration: true,
-                ..terminal
-            },
-            Circumstances {
-                root_in_container: true,
-                ..terminal
-            },
+            Circumstances { install_option: true, ..NOBODY },
+            Circumstances { continuous_integration: true, ..terminal },
+            Circumstances { root_in_container: true, ..terminal },
         ] {
             assert_eq!(given.consent(), Consent::Given, "{given:?}");
         }
@@ -151,35 +133,24 @@ mod tests {
 
     fn names_chosen(consent: Consent, answers: &str) -> Vec<&'static str> {
         let missing: [&'static Requirement; 2] = [&LIBCURL_HEADERS, &CURL_PROGRAM];
-        choose(
-            &missing,
-            consent,
-            &|_| "tests".to_owned(),
-            &mut answers.as_bytes(),
-        )
-        .expect("reading from memory works")
-        .iter()
-        .map(|requirement| requirement.name)
-        .collect()
+        choose(&missing, consent, &|_| "tests".to_owned(), &mut answers.as_bytes())
+            .expect("reading from memory works")
+            .iter()
+            .map(|requirement| requirement.name)
+            .collect()
     }
 
     #[test]
     fn each_answer_counts_for_its_requirement() {
         assert_eq!(names_chosen(Consent::Ask, "n\nyes\n"), ["curl"]);
-        assert_eq!(
-            names_chosen(Consent::Ask, "a\n"),
-            ["libcurl-headers", "curl"]
-        );
+        assert_eq!(names_chosen(Consent::Ask, "a\n"), ["libcurl-headers", "curl"]);
         assert!(names_chosen(Consent::Ask, "\n").is_empty());
         assert!(names_chosen(Consent::Ask, "").is_empty());
     }
 
     #[test]
     fn nothing_is_asked_when_the_answer_is_known() {
-        assert_eq!(
-            names_chosen(Consent::Given, "n\nn\n"),
-            ["libcurl-headers", "curl"]
-        );
+        assert_eq!(names_chosen(Consent::Given, "n\nn\n"), ["libcurl-headers", "curl"]);
         assert!(names_chosen(Consent::Refused, "y\ny\n").is_empty());
     }
 }

@@ -52,10 +52,7 @@ pub(crate) fn provide(
 
 /// Says that everything is there, or names what is not.
 pub(crate) fn check(workspace: &Workspace, wanted: &[&'static Requirement]) -> Result {
-    match wanted
-        .iter()
-        .find(|requirement| !requirement.is_met(workspace))
-    {
+    match wanted.iter().find(|requirement| !requirement.is_met(workspace)) {
         None => Ok(()),
         Some(missing) => {
             Err(format!("{} is missing ({})", missing.name, missing.describe()).into())
@@ -91,19 +88,14 @@ fn debian_command(packages: &[&str]) -> Command {
         command.arg("sh");
         command
     };
-    command
-        .args(["-c", DEBIAN_SCRIPT, "debian-install.sh", SERVICE_POLICY])
-        .args(packages);
+    command.args(["-c", DEBIAN_SCRIPT, "debian-install.sh", SERVICE_POLICY]).args(packages);
     command
 }
 
 fn install_python(workspace: &Workspace, requirement: &Requirement, requirements: &str) -> Result {
     let environment = requirement.environment(workspace);
     let wanted = fs::read(workspace.path(requirements))?;
-    run(workspace
-        .command("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(&environment))?;
+    run(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     run(workspace
         .command(environment.join("bin/python"))
         .args(["-m", "pip", "install", "--disable-pip-version-check", "-q"])
@@ -115,15 +107,9 @@ fn install_python(workspace: &Workspace, requirement: &Requirement, requirements
 
 fn run(command: &mut Command) -> Result {
     let program = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| format!("{program}: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{program} failed ({status})").into())
-    }
+    let status =
+        command.stdin(Stdio::null()).status().map_err(|error| format!("{program}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{program} failed ({status})").into()) }
 }
 
 #[cfg(test)]
@@ -160,10 +146,7 @@ mod tests {
             .stderr(Stdio::null())
             .status()
             .expect("sh runs");
-        (
-            fs::read_to_string(note).expect("apt-get was called"),
-            status.code(),
-        )
+        (fs::read_to_string(note).expect("apt-get was called"), status.code())
     }
 
     #[test]
@@ -206,10 +189,6 @@ mod tests {
     fn a_missing_installer_is_named() {
         let error = run(&mut Command::new("an-installer-that-nobody-has"))
             .expect_err("it cannot be started");
-        assert!(
-            error
-                .to_string()
-                .starts_with("an-installer-that-nobody-has: ")
-        );
+        assert!(error.to_string().starts_with("an-installer-that-nobody-has: "));
     }
 }

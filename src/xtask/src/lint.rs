@@ -47,11 +47,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         };
         println!("{:>7.1} s  {name}: {result}", start.elapsed().as_secs_f64());
     }
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("failed: {}", failed.join("; ")).into())
-    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join("; ")).into()) }
 }
 
 fn formatting(workspace: &Workspace) -> Result {
@@ -108,11 +104,7 @@ fn find_bare_allows(folder: &Path, found: &mut Vec<String>) -> Result {
             }
         } else if name.ends_with(".rs") {
             let lines = bare_allows(&fs::read_to_string(&path)?);
-            found.extend(
-                lines
-                    .iter()
-                    .map(|line| format!("{}:{line}", path.display())),
-            );
+            found.extend(lines.iter().map(|line| format!("{}:{line}", path.display())));
         }
     }
     Ok(())
@@ -144,11 +136,7 @@ fn features(workspace: &Workspace) -> Result {
     if found.is_empty() {
         Ok(())
     } else {
-        Err(format!(
-            "write `NAME.workspace = true` without features: {}",
-            found.join(", ")
-        )
-        .into())
+        Err(format!("write `NAME.workspace = true` without features: {}", found.join(", ")).into())
     }
 }
 
@@ -193,11 +181,7 @@ mod tests {
         fs::create_dir_all(&inner).expect("created");
         fs::create_dir_all(folder.path().join("crate/target")).expect("created");
         fs::write(inner.join("lib.rs"), "#[allow(unused)]\n").expect("written");
-        fs::write(
-            folder.path().join("crate/target/x.rs"),
-            "#[allow(unused)]\n",
-        )
-        .expect("written");
+        fs::write(folder.path().join("crate/target/x.rs"), "#[allow(unused)]\n").expect("written");
         let mut found = Vec::new();
         find_bare_allows(folder.path(), &mut found).expect("readable");
         assert_eq!(found.len(), 1, "{found:?}");
@@ -205,11 +189,7 @@ mod tests {
     }
 
     fn member(name: &str, dependencies: Vec<Dependency>) -> Member {
-        Member {
-            name: name.to_owned(),
-            has_bundled_feature: name != "server",
-            dependencies,
-        }
+        Member { name: name.to_owned(), has_bundled_feature: name != "server", dependencies }
     }
 
     fn dependency(name: &str, default_features: bool, features: &[&str]) -> Dependency {
@@ -230,9 +210,6 @@ mod tests {
             member("asks", vec![dependency("client", false, &["bundled"])]),
             member("other", vec![dependency("serde", true, &[])]),
         ];
-        assert_eq!(
-            forced_bundled(&members),
-            ["client in path", "client in asks"]
-        );
+        assert_eq!(forced_bundled(&members), ["client in path", "client in asks"]);
     }
 }

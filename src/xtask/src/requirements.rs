@@ -21,28 +21,19 @@ pub(crate) static LIBCURL_HEADERS: Requirement = Requirement {
 /// The `curl` program, which the benchmarks compare with.
 pub(crate) static CURL_PROGRAM: Requirement = Requirement {
     name: "curl",
-    source: Source::Debian {
-        packages: &["curl"],
-        probe: Probe::Program("curl"),
-    },
+    source: Source::Debian { packages: &["curl"], probe: Probe::Program("curl") },
 };
 
 /// `cargo fmt`.
 pub(crate) static RUSTFMT: Requirement = Requirement {
     name: "rustfmt",
-    source: Source::RustComponent {
-        component: "rustfmt",
-        command: "fmt",
-    },
+    source: Source::RustComponent { component: "rustfmt", command: "fmt" },
 };
 
 /// `cargo clippy`.
 pub(crate) static CLIPPY: Requirement = Requirement {
     name: "clippy",
-    source: Source::RustComponent {
-        component: "clippy",
-        command: "clippy",
-    },
+    source: Source::RustComponent { component: "clippy", command: "clippy" },
 };
 
 /// Python's modules for virtual environments, which Debian packages apart from Python.
@@ -57,10 +48,7 @@ static PYTHON_VENV: Requirement = Requirement {
 /// npm with Node.js.
 static NPM: Requirement = Requirement {
     name: "npm",
-    source: Source::Debian {
-        packages: &["nodejs", "npm"],
-        probe: Probe::Program("npm"),
-    },
+    source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
 };
 
 /// Something that a step needs and that can be installed.
@@ -76,20 +64,11 @@ pub(crate) struct Requirement {
 #[derive(Debug)]
 pub(crate) enum Source {
     /// Packages of Debian. Other systems may have the same by another way, so the probe looks at the thing itself.
-    Debian {
-        packages: &'static [&'static str],
-        probe: Probe,
-    },
+    Debian { packages: &'static [&'static str], probe: Probe },
     /// A component of the Rust toolchain, there when cargo has this command.
-    RustComponent {
-        component: &'static str,
-        command: &'static str,
-    },
+    RustComponent { component: &'static str, command: &'static str },
     /// A Python virtual environment `target/venv/<requirement's name>` with the pinned packages of a requirements file.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no step uses Python packages yet")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "no step uses Python packages yet"))]
     PythonPackages { requirements: &'static str },
     /// The npm packages of a folder with a `package-lock.json`, installed beside it.
     #[cfg_attr(not(test), expect(dead_code, reason = "no step uses npm packages yet"))]
@@ -210,17 +189,11 @@ mod tests {
 
     static PACKAGES: Requirement = Requirement {
         name: "some-packages",
-        source: Source::PythonPackages {
-            requirements: "requirements.txt",
-        },
+        source: Source::PythonPackages { requirements: "requirements.txt" },
     };
 
     fn workspace_in(folder: &std::path::Path) -> Workspace {
-        Workspace {
-            root: folder.to_owned(),
-            target: folder.join("target"),
-            members: Vec::new(),
-        }
+        Workspace { root: folder.to_owned(), target: folder.join("target"), members: Vec::new() }
     }
 
     #[test]
@@ -249,10 +222,8 @@ mod tests {
 
     #[test]
     fn npm_packages_are_met_when_installed_after_the_last_change_of_the_lock() {
-        static NODE: Requirement = Requirement {
-            name: "node-packages",
-            source: Source::NpmPackages { folder: "node" },
-        };
+        static NODE: Requirement =
+            Requirement { name: "node-packages", source: Source::NpmPackages { folder: "node" } };
         let folder = tempfile::tempdir().expect("a temporary folder");
         let workspace = workspace_in(folder.path());
         fs::create_dir_all(workspace.path("node/node_modules")).expect("created");

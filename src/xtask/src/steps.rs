@@ -67,12 +67,7 @@ pub(crate) enum Kind {
 
 fn system_tests(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
-    command.args([
-        "test",
-        "--workspace",
-        "--no-default-features",
-        "--no-fail-fast",
-    ]);
+    command.args(["test", "--workspace", "--no-default-features", "--no-fail-fast"]);
     vec![command]
 }
 
@@ -110,11 +105,7 @@ mod tests {
             .iter()
             .position(|step| matches!(step.kind, Kind::Review(_)))
             .expect("the conformance step is one");
-        assert!(
-            STEPS[first_review..]
-                .iter()
-                .all(|step| matches!(step.kind, Kind::Review(_)))
-        );
+        assert!(STEPS[first_review..].iter().all(|step| matches!(step.kind, Kind::Review(_))));
     }
 
     #[test]

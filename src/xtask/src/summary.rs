@@ -38,9 +38,7 @@ pub(crate) fn total(outcomes: &[Outcome]) -> Tally {
             StepResult::Failed(_) if outcome.tally.failed == 0 => total.failed += 1,
             StepResult::Skipped(reason) => {
                 total.skipped += 1;
-                total
-                    .skipped_names
-                    .push(format!("{} ({reason})", outcome.name));
+                total.skipped_names.push(format!("{} ({reason})", outcome.name));
             }
             _ => {}
         }
@@ -88,23 +86,14 @@ mod tests {
     fn outcome(name: &'static str, result: StepResult, counts: &str) -> Outcome {
         let mut tally = Tally::default();
         tally.read_line(counts);
-        Outcome {
-            name,
-            result,
-            tally,
-            time: Duration::from_millis(1250),
-        }
+        Outcome { name, result, tally, time: Duration::from_millis(1250) }
     }
 
     #[test]
     fn the_last_lines_have_the_sum_and_the_skipped_names() {
         let outcomes = [
             outcome("system", StepResult::Passed, "7 passed, 0 failed"),
-            outcome(
-                "bundled",
-                StepResult::Skipped("perl is missing".to_owned()),
-                "",
-            ),
+            outcome("bundled", StepResult::Skipped("perl is missing".to_owned()), ""),
         ];
         let total = total(&outcomes);
         assert_eq!(
@@ -132,9 +121,6 @@ mod tests {
     fn nothing_skipped_ends_with_the_sum() {
         let outcomes = [outcome("system", StepResult::Passed, "7 passed, 0 failed")];
         let summary = summary(&outcomes, &total(&outcomes));
-        assert!(
-            summary.ends_with("7 passed, 0 failed, 0 skipped\n"),
-            "{summary}"
-        );
+        assert!(summary.ends_with("7 passed, 0 failed, 0 skipped\n"), "{summary}");
     }
 }

@@ -58,12 +58,7 @@ impl Tally {
     }
 
     fn of(passed: u64, failed: u64, skipped: u64) -> Self {
-        Self {
-            passed,
-            failed,
-            skipped,
-            skipped_names: Vec::new(),
-        }
+        Self { passed, failed, skipped, skipped_names: Vec::new() }
     }
 }
 
@@ -145,10 +140,7 @@ fn plain(line: &str) -> Option<Tally> {
             _ => return None,
         },
     };
-    parts
-        .next()
-        .is_none()
-        .then(|| Tally::of(passed, failed, skipped))
+    parts.next().is_none().then(|| Tally::of(passed, failed, skipped))
 }
 
 fn number_and_word(part: &str) -> Option<(u64, &str)> {
@@ -195,10 +187,7 @@ mod tests {
         assert_eq!((tally.passed, tally.failed, tally.skipped), (4, 2, 2));
         assert_eq!(
             tally.skipped_names,
-            [
-                "tally::tests::soak (takes an hour)",
-                "src/lib.rs - explain (line 3)"
-            ]
+            ["tally::tests::soak (takes an hour)", "src/lib.rs - explain (line 3)"]
         );
     }
 
@@ -210,23 +199,14 @@ mod tests {
             tally(&["1 failed, 2 passed, 3 errors in 61.20s (0:01:01)"]),
             Tally::of(2, 4, 0)
         );
-        assert_eq!(
-            tally(&["===== no tests ran in 0.01s ====="]),
-            Tally::default()
-        );
+        assert_eq!(tally(&["===== no tests ran in 0.01s ====="]), Tally::default());
     }
 
     #[test]
     fn ctest_and_plain_lines_are_read() {
-        assert_eq!(
-            tally(&["75% tests passed, 2 tests failed out of 8"]),
-            Tally::of(6, 2, 0)
-        );
+        assert_eq!(tally(&["75% tests passed, 2 tests failed out of 8"]), Tally::of(6, 2, 0));
         assert_eq!(tally(&["5 passed, 1 failed"]), Tally::of(5, 1, 0));
-        assert_eq!(
-            tally(&["5 passed, 1 failed, 2 skipped"]),
-            Tally::of(5, 1, 2)
-        );
+        assert_eq!(tally(&["5 passed, 1 failed, 2 skipped"]), Tally::of(5, 1, 2));
     }
 
     #[test]

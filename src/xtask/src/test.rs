@@ -45,10 +45,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         list(workspace, &steps);
         return Ok(());
     }
-    let wanted: Vec<_> = steps
-        .iter()
-        .flat_map(|step| step.needs.iter().copied())
-        .collect();
+    let wanted: Vec<_> = steps.iter().flat_map(|step| step.needs.iter().copied()).collect();
     install::provide(workspace, &wanted, options.install, &|requirement| {
         purposes(&steps, requirement)
     })?;
@@ -68,12 +65,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         if let StepResult::Failed(reason) | StepResult::Skipped(reason) = &result {
             println!("{}: {reason}", step.name);
         }
-        outcomes.push(Outcome {
-            name: step.name,
-            result,
-            tally,
-            time: start.elapsed(),
-        });
+        outcomes.push(Outcome { name: step.name, result, tally, time: start.elapsed() });
     }
     let total = summary::total(&outcomes);
     print!("\n{}", summary::summary(&outcomes, &total));
@@ -81,16 +73,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 }
 
 fn choose(steps: &'static [Step], only: &[String]) -> Result<Vec<&'static Step>> {
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| !steps.iter().any(|step| step.name == name.as_str()))
+    if let Some(unknown) =
+        only.iter().find(|name| !steps.iter().any(|step| step.name == name.as_str()))
     {
         let names: Vec<_> = steps.iter().map(|step| step.name).collect();
-        return Err(format!(
-            "no step is named {unknown}; there are: {}",
-            names.join(", ")
-        )
-        .into());
+        return Err(format!("no step is named {unknown}; there are: {}", names.join(", ")).into());
     }
     Ok(steps
         .iter()
@@ -102,17 +89,8 @@ fn list(workspace: &Workspace, steps: &[&'static Step]) {
     for step in steps {
         println!("{:<12} {}", step.name, step.purpose);
         for requirement in requirements::closure(step.needs.iter().copied()) {
-            let state = if requirement.is_met(workspace) {
-                "there"
-            } else {
-                "missing"
-            };
-            println!(
-                "{:<12} needs {} ({}): {state}",
-                "",
-                requirement.name,
-                requirement.describe()
-            );
+            let state = if requirement.is_met(workspace) { "there" } else { "missing" };
+            println!("{:<12} needs {} ({}): {state}", "", requirement.name, requirement.describe());
         }
     }
 }
@@ -149,9 +127,8 @@ fn run_step(
             }),
         Kind::Check(commands) => run_commands(workspace, step, commands(workspace), output, tally),
         Kind::Review(review) => {
-            if let Some(incomplete) = before
-                .iter()
-                .find(|outcome| outcome.result != StepResult::Passed)
+            if let Some(incomplete) =
+                before.iter().find(|outcome| outcome.result != StepResult::Passed)
             {
                 return StepResult::Skipped(format!("{} did not pass", incomplete.name));
             }
@@ -175,9 +152,7 @@ fn run_commands(
     let rules = empty_folder(workspace, &folder(RULES_FOLDER))?;
     let skips = empty_folder(workspace, &folder(SKIPS_FOLDER))?;
     for mut command in commands {
-        command
-            .env("BITSUP_RULES_DIR", &rules)
-            .env("BITSUP_SKIPS_DIR", &skips);
+        command.env("BITSUP_RULES_DIR", &rules).env("BITSUP_SKIPS_DIR", &skips);
         if !runner::run(&mut command, output, tally)? {
             let words: Vec<_> = [command.get_program()]
                 .into_iter()
@@ -273,18 +248,10 @@ mod tests {
         };
         let mut outcomes = Vec::new();
         for name in names {
-            let step = SAMPLE
-                .iter()
-                .find(|step| step.name == *name)
-                .expect("known");
+            let step = SAMPLE.iter().find(|step| step.name == *name).expect("known");
             let mut tally = Tally::default();
             let result = run_step(&workspace, step, &outcomes, &mut Vec::new(), &mut tally);
-            outcomes.push(Outcome {
-                name: step.name,
-                result,
-                tally,
-                time: Duration::ZERO,
-            });
+            outcomes.push(Outcome { name: step.name, result, tally, time: Duration::ZERO });
         }
         outcomes
     }
@@ -306,10 +273,7 @@ mod tests {
     #[test]
     fn a_test_step_without_a_test_fails() {
         let outcomes = outcomes_of(&["silent"]);
-        assert_eq!(
-            outcomes[0].result,
-            StepResult::Failed("no test was executed".to_owned())
-        );
+        assert_eq!(outcomes[0].result, StepResult::Failed("no test was executed".to_owned()));
     }
 
     #[test]

@@ -77,9 +77,8 @@ impl Workspace {
     }
 
     fn from_metadata(metadata: &Value) -> Result<Self> {
-        let members = array(metadata, "packages")
-            .map(Member::from_metadata)
-            .collect::<Result<_>>()?;
+        let members =
+            array(metadata, "packages").map(Member::from_metadata).collect::<Result<_>>()?;
         Ok(Self {
             root: PathBuf::from(text(metadata, "workspace_root")?),
             target: PathBuf::from(text(metadata, "target_directory")?),
@@ -90,9 +89,8 @@ impl Workspace {
 
 impl Member {
     fn from_metadata(package: &Value) -> Result<Self> {
-        let dependencies = array(package, "dependencies")
-            .map(Dependency::from_metadata)
-            .collect::<Result<_>>()?;
+        let dependencies =
+            array(package, "dependencies").map(Dependency::from_metadata).collect::<Result<_>>()?;
         Ok(Self {
             name: text(package, "name")?.to_owned(),
             has_bundled_feature: package["features"].get("bundled").is_some(),
@@ -132,9 +130,7 @@ fn cargo_command() -> Command {
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
-    value[key]
-        .as_str()
-        .ok_or_else(|| format!("cargo metadata has no text {key}").into())
+    value[key].as_str().ok_or_else(|| format!("cargo metadata has no text {key}").into())
 }
 
 fn array<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
@@ -168,10 +164,7 @@ mod tests {
     fn metadata_without_a_root_is_an_error() {
         let error = Workspace::from_metadata(&serde_json::json!({"packages": []}))
             .expect_err("there is no root");
-        assert_eq!(
-            error.to_string(),
-            "cargo metadata has no text workspace_root"
-        );
+        assert_eq!(error.to_string(), "cargo metadata has no text workspace_root");
     }
 
     #[test]

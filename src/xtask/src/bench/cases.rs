@@ -43,19 +43,13 @@ pub(super) struct Case {
 fn curl_upload(file: &Path, url: &str) -> Command {
     let mut command = Command::new("curl");
     // -q: no settings of the user's.
-    command
-        .args(["-q", "-sS", "--fail", "-T"])
-        .arg(file)
-        .arg(url);
+    command.args(["-q", "-sS", "--fail", "-T"]).arg(file).arg(url);
     command
 }
 
 fn bitsup_upload(binary: &Path, file: &Path, url: &str) -> Command {
     let mut command = Command::new(binary);
-    command
-        .args(["upload", "--no-resume", "-q"])
-        .arg(file)
-        .arg(url);
+    command.args(["upload", "--no-resume", "-q"]).arg(file).arg(url);
     command
 }
 
@@ -70,9 +64,7 @@ impl Payload {
     pub(super) fn create(name: &str, bytes: u64) -> Result<Self> {
         let path = Path::new("/dev/shm").join(format!("bitsup-bench-{name}"));
         let payload = Self { path };
-        payload
-            .fill(bytes)
-            .map_err(|error| format!("{}: {error}", payload.path.display()))?;
+        payload.fill(bytes).map_err(|error| format!("{}: {error}", payload.path.display()))?;
         Ok(payload)
     }
 
@@ -124,10 +116,7 @@ mod tests {
             bitsup_upload(Path::new("bitsup"), file, "http://host/"),
         ] {
             let arguments: Vec<_> = command.get_args().collect();
-            assert_eq!(
-                arguments[arguments.len() - 2..],
-                ["/dev/shm/file", "http://host/"]
-            );
+            assert_eq!(arguments[arguments.len() - 2..], ["/dev/shm/file", "http://host/"]);
         }
     }
 }

@@ -26,9 +26,7 @@ pub(super) struct Usage {
 pub(super) fn measure(command: &mut Command) -> Result<Usage> {
     let program = command.get_program().to_string_lossy().into_owned();
     // A proxy of the user's has no part in this.
-    command
-        .env("no_proxy", "127.0.0.1")
-        .env("NO_PROXY", "127.0.0.1");
+    command.env("no_proxy", "127.0.0.1").env("NO_PROXY", "127.0.0.1");
     let start = Instant::now();
     let used = command
         .stdin(Stdio::null())
@@ -40,11 +38,7 @@ pub(super) fn measure(command: &mut Command) -> Result<Usage> {
     if !used.status.success() {
         return Err(format!("{program} failed ({})", used.status).into());
     }
-    Ok(Usage {
-        wall,
-        cpu: used.rusage.utime + used.rusage.stime,
-        peak_bytes: used.rusage.maxrss,
-    })
+    Ok(Usage { wall, cpu: used.rusage.utime + used.rusage.stime, peak_bytes: used.rusage.maxrss })
 }
 
 #[cfg(test)]

@@ -62,9 +62,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if options.features != Features::Bundled {
         needs.push(&LIBCURL_HEADERS);
     }
-    install::provide(workspace, &needs, options.install, &|_| {
-        "benchmarks".to_owned()
-    })?;
+    install::provide(workspace, &needs, options.install, &|_| "benchmarks".to_owned())?;
     install::check(workspace, &needs)?;
 
     let builds = build(workspace, options.features)?;
@@ -89,11 +87,7 @@ fn build(workspace: &Workspace, features: Features) -> Result<Vec<(&'static str,
     fs::create_dir_all(&folder)?;
     let mut builds = Vec::new();
     for (name, is_wanted, arguments) in [
-        (
-            "bitsup-system",
-            features != Features::Bundled,
-            &["--no-default-features"][..],
-        ),
+        ("bitsup-system", features != Features::Bundled, &["--no-default-features"][..]),
         ("bitsup-bundled", features != Features::System, &[]),
     ] {
         if !is_wanted {
@@ -152,10 +146,5 @@ fn run_case(case: &Case, builds: &[(&'static str, PathBuf)], runs: u32) -> Resul
             }
         }
     }
-    Ok(Report {
-        case: case.name,
-        purpose: case.purpose,
-        bytes: case.bytes,
-        contenders,
-    })
+    Ok(Report { case: case.name, purpose: case.purpose, bytes: case.bytes, contenders })
 }

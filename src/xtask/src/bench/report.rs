@@ -31,16 +31,8 @@ struct Quantity {
 }
 
 const QUANTITIES: [Quantity; 3] = [
-    Quantity {
-        title: "wall",
-        unit: "s",
-        of: |usage| usage.wall.as_secs_f64(),
-    },
-    Quantity {
-        title: "cpu",
-        unit: "s",
-        of: |usage| usage.cpu.as_secs_f64(),
-    },
+    Quantity { title: "wall", unit: "s", of: |usage| usage.wall.as_secs_f64() },
+    Quantity { title: "cpu", unit: "s", of: |usage| usage.cpu.as_secs_f64() },
     Quantity {
         title: "peak_memory",
         unit: "MiB",
@@ -51,10 +43,7 @@ const QUANTITIES: [Quantity; 3] = [
 impl Contender {
     /// One that has not run yet.
     pub(super) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            usages: Vec::new(),
-        }
+        Self { name: name.to_owned(), usages: Vec::new() }
     }
 
     fn spread(&self, quantity: &Quantity) -> Spread {
@@ -108,10 +97,8 @@ impl Display for Report {
 
 impl Report {
     fn ratio(&self, contender: &Contender, quantity: &Quantity) -> f64 {
-        let reference = self
-            .contenders
-            .first()
-            .map_or(f64::NAN, |first| first.spread(quantity).median);
+        let reference =
+            self.contenders.first().map_or(f64::NAN, |first| first.spread(quantity).median);
         contender.spread(quantity).median / reference
     }
 
@@ -176,15 +163,9 @@ mod tests {
     fn a_spread_has_the_middle_and_the_ends() {
         let spread = |figures: &[f64]| Spread::of(figures.to_vec());
         let odd = spread(&[4.0, 2.0, 9.0]);
-        assert_eq!(
-            format!("{odd:?}"),
-            "Spread { median: 4.0, min: 2.0, max: 9.0 }"
-        );
+        assert_eq!(format!("{odd:?}"), "Spread { median: 4.0, min: 2.0, max: 9.0 }");
         let even = spread(&[4.0, 2.0, 9.0, 5.0]);
-        assert_eq!(
-            format!("{even:?}"),
-            "Spread { median: 4.5, min: 2.0, max: 9.0 }"
-        );
+        assert_eq!(format!("{even:?}"), "Spread { median: 4.5, min: 2.0, max: 9.0 }");
         assert!(spread(&[]).median.is_nan());
     }
 

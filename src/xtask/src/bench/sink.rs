@@ -72,12 +72,7 @@ struct Head {
 
 impl Connection {
     fn new(stream: TcpStream, received: Arc<AtomicU64>) -> Self {
-        Self {
-            stream,
-            received,
-            buffer: vec![0; BUFFER_BYTES],
-            filled: 0,
-        }
+        Self { stream, received, buffer: vec![0; BUFFER_BYTES], filled: 0 }
     }
 
     fn serve(&mut self) -> io::Result<()> {
@@ -114,9 +109,7 @@ impl Connection {
     }
 
     fn discard(&mut self, body_bytes: u64) -> io::Result<()> {
-        let buffered = self
-            .filled
-            .min(usize::try_from(body_bytes).unwrap_or(usize::MAX));
+        let buffered = self.filled.min(usize::try_from(body_bytes).unwrap_or(usize::MAX));
         self.buffer.copy_within(buffered..self.filled, 0);
         self.filled -= buffered;
         let mut left = body_bytes - buffered as u64;
@@ -148,9 +141,7 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
         ..Head::default()
     };
     for header in request.headers.iter() {
-        let value = std::str::from_utf8(header.value)
-            .map_err(io::Error::other)?
-            .trim();
+        let value = std::str::from_utf8(header.value).map_err(io::Error::other)?.trim();
         match header.name.to_ascii_lowercase().as_str() {
             "content-length" => head.body_bytes = value.parse().map_err(io::Error::other)?,
             "expect" => head.expects_continue = value.eq_ignore_ascii_case("100-continue"),
@@ -199,9 +190,7 @@ mod tests {
     /// Sends the requests over one connection, then closes it for writing, and returns all that comes back.
     fn exchange(sink: &Sink, requests: &[&[u8]]) -> String {
         let mut stream = TcpStream::connect(sink.address).expect("it listens");
-        stream
-            .set_read_timeout(Some(Duration::from_mins(1)))
-            .expect("a valid time");
+        stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a valid time");
         for request in requests {
             stream.write_all(request).expect("it reads");
         }

@@ -61,9 +61,7 @@ fn compare(workspace: &Workspace, write: bool) -> Result {
 
     let mut problems = problems(&rules, &evidence, &open);
     if read(PAGE).ok().as_ref() != Some(&page) {
-        problems.push(format!(
-            "{PAGE} is stale: `cargo xtask conformance --write` renews it"
-        ));
+        problems.push(format!("{PAGE} is stale: `cargo xtask conformance --write` renews it"));
     }
     println!("{}", coverage(&rules, &evidence));
     for level in Level::ALL {
@@ -92,10 +90,7 @@ fn coverage(rules: &[Rule], evidence: &Evidence) -> String {
         .iter()
         .map(|level| {
             let of_level = rules.iter().filter(|rule| rule.level == *level);
-            let covered = of_level
-                .clone()
-                .filter(|rule| evidence.contains_key(&rule.id))
-                .count();
+            let covered = of_level.clone().filter(|rule| evidence.contains_key(&rule.id)).count();
             format!("{level} {covered} of {}", of_level.count())
         })
         .collect();
@@ -104,18 +99,13 @@ fn coverage(rules: &[Rule], evidence: &Evidence) -> String {
 
 fn problems(rules: &[Rule], evidence: &Evidence, open: &[Open]) -> Vec<String> {
     let known: BTreeSet<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
-    let open: BTreeMap<&str, &str> = open
-        .iter()
-        .map(|entry| (entry.id.as_str(), entry.reason.as_str()))
-        .collect();
+    let open: BTreeMap<&str, &str> =
+        open.iter().map(|entry| (entry.id.as_str(), entry.reason.as_str())).collect();
     let mut problems = Vec::new();
     for (id, tests) in evidence {
         if !known.contains(id.as_str()) {
             let names: Vec<_> = tests.iter().map(|test| test.name.as_str()).collect();
-            problems.push(format!(
-                "{id} is no rule of {RULES}, but {} shows it",
-                names.join(", ")
-            ));
+            problems.push(format!("{id} is no rule of {RULES}, but {} shows it", names.join(", ")));
         }
     }
     for id in open.keys() {
@@ -194,10 +184,8 @@ mod tests {
 
     #[test]
     fn unknown_ids_are_problems_wherever_they_stand() {
-        let problems = problems_of(
-            "PKT-88\tgone\n",
-            &format!("{NOTE_1}{NOTE_2}PKT-99\ta::b\tpackets.rs\n"),
-        );
+        let problems =
+            problems_of("PKT-88\tgone\n", &format!("{NOTE_1}{NOTE_2}PKT-99\ta::b\tpackets.rs\n"));
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].starts_with("PKT-99 is no rule"));
         assert!(problems[0].contains("a::b"));
@@ -215,10 +203,7 @@ mod tests {
     fn writing_drops_covered_rules_and_makes_the_page_fresh() {
         let open = "PKT-01\tnot built yet\nPKT-02\tno server does this\n";
         let (_folder, workspace) = checkout(open, NOTE_1);
-        assert!(
-            compare(&workspace, false).is_err(),
-            "covered but open, and no page"
-        );
+        assert!(compare(&workspace, false).is_err(), "covered but open, and no page");
         compare(&workspace, true).expect("everything is renewed");
         assert_eq!(
             fs::read_to_string(workspace.path(OPEN)).expect("written"),

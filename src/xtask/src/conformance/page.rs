@@ -70,20 +70,11 @@ mod tests {
     fn each_rule_has_its_tests_or_its_reason() {
         let rules = [rule("A-1", "a|b"), rule("A-2", "c*d"), rule("A-3", "e")];
         let tests = BTreeSet::from([
-            Test {
-                name: "x::y".to_owned(),
-                file: "x.rs".to_owned(),
-            },
-            Test {
-                name: "x::a".to_owned(),
-                file: "x.rs".to_owned(),
-            },
+            Test { name: "x::y".to_owned(), file: "x.rs".to_owned() },
+            Test { name: "x::a".to_owned(), file: "x.rs".to_owned() },
         ]);
         let evidence = Evidence::from([("A-1".to_owned(), tests)]);
-        let open = [Open {
-            id: "A-2".to_owned(),
-            reason: "not built yet".to_owned(),
-        }];
+        let open = [Open { id: "A-2".to_owned(), reason: "not built yet".to_owned() }];
         let page = generate(&rules, &evidence, &open);
         assert!(page.contains("Rules with a test: MUST 1 of 3,"), "{page}");
         assert!(

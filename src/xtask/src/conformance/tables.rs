@@ -51,9 +51,7 @@ impl Level {
     pub(super) const ALL: [Self; 4] = [Self::Must, Self::Should, Self::Recommended, Self::May];
 
     fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.to_string() == word)
+        Self::ALL.into_iter().find(|level| level.to_string() == word)
     }
 }
 
@@ -101,10 +99,7 @@ pub(super) fn parse_open(table: &str) -> Result<Vec<Open>> {
         if open.iter().any(|entry| entry.id == id) {
             return Err(format!("line {number}: {id} stands there twice").into());
         }
-        open.push(Open {
-            id: id.to_owned(),
-            reason: reason.to_owned(),
-        });
+        open.push(Open { id: id.to_owned(), reason: reason.to_owned() });
     }
     Ok(open)
 }
@@ -138,10 +133,10 @@ pub(super) fn read_evidence(folder: &Path, root: &Path) -> Result<Evidence> {
                 if !root.join(file).is_file() {
                     return Err(format!("{name} notes {id} from {file}, which is not there").into());
                 }
-                evidence.entry(id.to_owned()).or_default().insert(Test {
-                    name: name.to_owned(),
-                    file: file.to_owned(),
-                });
+                evidence
+                    .entry(id.to_owned())
+                    .or_default()
+                    .insert(Test { name: name.to_owned(), file: file.to_owned() });
             }
         }
     }
@@ -168,9 +163,7 @@ mod tests {
     #[test]
     fn a_bad_table_names_its_line() {
         let error = |lines: &str| {
-            parse_rules(&format!("{HEAD}{lines}"))
-                .expect_err("a bad table")
-                .to_string()
+            parse_rules(&format!("{HEAD}{lines}")).expect_err("a bad table").to_string()
         };
         assert!(error("A-1\tMUST\ttext\tsource\n").starts_with("line 2 has not"));
         assert!(error("A-1\tmust\ttext\tsource\thow\n").starts_with("line 2: the level must"));
@@ -215,10 +208,7 @@ mod tests {
             "A-1\tdoctest_bundle_2024::__doctest_0::main\t/tmp/rustdoctest/bundle.rs\n",
             "A-1\trust_out::main\tx.rs\n",
         ] {
-            assert!(
-                evidence_of(example).expect("skipped").is_empty(),
-                "{example}"
-            );
+            assert!(evidence_of(example).expect("skipped").is_empty(), "{example}");
         }
         assert!(evidence_of("A-1\tx::y\tgone.rs\n").is_err());
     }
