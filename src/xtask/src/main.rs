@@ -1,2 +1,61 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask --help` is the one list of them, and CI calls the same ones.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod conformance;
+mod consent;
+mod install;
+mod lint;
+mod requirements;
+mod runner;
+mod steps;
+mod summary;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// What a command comes to: the error is one line for people.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Developer commands of bitsup.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every test that can run here; offer to install what is missing
+    Test(test::Options),
+    /// Check formatting, clippy's warnings and the rules no compiler knows
+    Lint(lint::Options),
+    /// Compare the table of protocol rules with the tests that cover them
+    Conformance(conformance::Options),
+    /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = Workspace::find().and_then(|workspace| match arguments.command {
+        Command::Test(options) => test::run(&workspace, &options),
+        Command::Lint(options) => lint::run(&workspace, &options),
+        Command::Conformance(options) => conformance::run(&workspace, &options),
+        Command::Bench(options) => bench::run(&workspace, &options),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What a child process used: wall time, CPU time and peak memory.
+//!
+//! The figures come from `wait4(2)` by the crate `wait4`, so they are the child's own and exact; the standard
+//! library has no way to ask, and `/usr/bin/time` is one more program to install.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use wait4::Wait4;
+
+use crate::Result;
+
+/// What one run used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    /// From start to end.
+    pub(super) wall: Duration,
+    /// User and system time.
+    pub(super) cpu: Duration,
+    /// Largest resident set in bytes. The kernel counts this process's own at the start in, so what is smaller
+    /// than the benchmark itself (a few MiB) is not seen.
+    pub(super) peak_bytes: u64,
+}
+
+/// Runs the command to its end; a failure of the command is an error.
+pub(super) fn measure(command: &mut Command) -> Result<Usage> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    // A proxy of the user's has no part in this.
+    command.env("no_proxy", "127.0.0.1").env("NO_PROXY", "127.0.0.1");
+    let start = Instant::now();
+    let used = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|error| format!("{program} cannot be started: {error}"))?
+        .wait4()?;
+    let wall = start.elapsed();
+    if !used.status.success() {
+        return Err(format!("{program} failed ({})", used.status).into());
+    }
+    Ok(Usage { wall, cpu: used.rusage.utime + used.rusage.stime, peak_bytes: used.rusage.maxrss })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_child_uses_time_and_memory() {
+        let usage = measure(
+            Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]),
+        )
+        .expect("sh runs");
+        assert!(usage.cpu > Duration::ZERO);
+        assert!(usage.wall > Duration::ZERO);
+        assert!(usage.peak_bytes > 100_000, "{usage:?}");
+    }
+
+    #[test]
+    fn a_failed_child_is_an_error() {
+        let error = measure(&mut Command::new("false")).expect_err("it fails");
+        assert_eq!(error.to_string(), "false failed (exit status: 1)");
+    }
+}

@@ -1,0 +1,244 @@
+//! What steps need beyond Rust, a C compiler, make, perl, Python 3 and Debian's package manager.
+//!
+//! To add one: a `static` here, and its name in the step's `needs`. What it is for follows from the steps.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::workspace::{Workspace, has_program};
+
+/// libcurl's headers, for the build that links the system's libcurl.
+pub(crate) static LIBCURL_HEADERS: Requirement = Requirement {
+    name: "libcurl-headers",
+    // 7.68 has the waker that the client's engine waits with.
+    source: Source::Debian {
+        packages: &["libcurl4-openssl-dev", "pkg-config"],
+        probe: Probe::PkgConfig("libcurl >= 7.68.0"),
+    },
+};
+
+/// The `curl` program, which the benchmarks compare with.
+pub(crate) static CURL_PROGRAM: Requirement = Requirement {
+    name: "curl",
+    source: Source::Debian { packages: &["curl"], probe: Probe::Program("curl") },
+};
+
+/// `cargo fmt`.
+pub(crate) static RUSTFMT: Requirement = Requirement {
+    name: "rustfmt",
+    source: Source::RustComponent { component: "rustfmt", command: "fmt" },
+};
+
+/// `cargo clippy`.
+pub(crate) static CLIPPY: Requirement = Requirement {
+    name: "clippy",
+    source: Source::RustComponent { component: "clippy", command: "clippy" },
+};
+
+/// Python's modules for virtual environments, which Debian packages apart from Python.
+static PYTHON_VENV: Requirement = Requirement {
+    name: "python3-venv",
+    source: Source::Debian {
+        packages: &["python3-venv"],
+        probe: Probe::PythonModules("venv, ensurepip"),
+    },
+};
+
+/// npm with Node.js.
+static NPM: Requirement = Requirement {
+    name: "npm",
+    source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
+};
+
+/// Something that a step needs and that can be installed.
+#[derive(Debug)]
+pub(crate) struct Requirement {
+    /// How it is called in messages.
+    pub(crate) name: &'static str,
+    /// Where it comes from.
+    pub(crate) source: Source,
+}
+
+/// Where a requirement comes from, and how one sees that it is there.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// Packages of Debian. Other systems may have the same by another way, so the probe looks at the thing itself.
+    Debian { packages: &'static [&'static str], probe: Probe },
+    /// A component of the Rust toolchain, there when cargo has this command.
+    RustComponent { component: &'static str, command: &'static str },
+    /// A Python virtual environment `target/venv/<requirement's name>` with the pinned packages of a requirements file.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no step uses Python packages yet"))]
+    PythonPackages { requirements: &'static str },
+    /// The npm packages of a folder with a `package-lock.json`, installed beside it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no step uses npm packages yet"))]
+    NpmPackages { folder: &'static str },
+}
+
+/// How to see that something is there.
+#[derive(Debug)]
+pub(crate) enum Probe {
+    /// A program in the search path.
+    Program(&'static str),
+    /// A library with headers, as pkg-config knows it.
+    PkgConfig(&'static str),
+    /// Modules that `python3` can import.
+    PythonModules(&'static str),
+}
+
+impl Requirement {
+    /// What must be there before this can be installed.
+    pub(crate) fn needs(&self) -> Option<&'static Requirement> {
+        match self.source {
+            Source::Debian { .. } | Source::RustComponent { .. } => None,
+            Source::PythonPackages { .. } => Some(&PYTHON_VENV),
+            Source::NpmPackages { .. } => Some(&NPM),
+        }
+    }
+
+    /// Whether it is there.
+    pub(crate) fn is_met(&self, workspace: &Workspace) -> bool {
+        match &self.source {
+            Source::Debian { probe, .. } => probe.succeeds(),
+            Source::RustComponent { command, .. } => {
+                succeeds(workspace.cargo().args([command, "--version"]))
+            }
+            Source::PythonPackages { requirements } => {
+                let installed = fs::read(self.installed_list(workspace));
+                let wanted = fs::read(workspace.path(requirements));
+                matches!((installed, wanted), (Ok(installed), Ok(wanted)) if installed == wanted)
+            }
+            Source::NpmPackages { folder } => {
+                let modified = |name: &str| {
+                    let path = workspace.path(folder).join(name);
+                    path.metadata().and_then(|metadata| metadata.modified())
+                };
+                let installed = modified("node_modules/.package-lock.json");
+                let wanted = modified("package-lock.json");
+                matches!((installed, wanted), (Ok(installed), Ok(wanted)) if installed >= wanted)
+            }
+        }
+    }
+
+    /// What would be installed, for people.
+    pub(crate) fn describe(&self) -> String {
+        match &self.source {
+            Source::Debian { packages, .. } => {
+                format!("Debian packages {}", packages.join(" "))
+            }
+            Source::RustComponent { component, .. } => format!("Rust component {component}"),
+            Source::PythonPackages { requirements } => {
+                format!("Python packages of {requirements} in a virtual environment")
+            }
+            Source::NpmPackages { folder } => format!("npm packages of {folder}"),
+        }
+    }
+
+    /// The virtual environment of a requirement of Python packages.
+    pub(crate) fn environment(&self, workspace: &Workspace) -> PathBuf {
+        workspace.target.join("venv").join(self.name)
+    }
+
+    /// The copy of the requirements file that says what the virtual environment has.
+    pub(crate) fn installed_list(&self, workspace: &Workspace) -> PathBuf {
+        self.environment(workspace).join("installed.txt")
+    }
+}
+
+/// The requirements and what those need, each once, what is needed first.
+pub(crate) fn closure(
+    wanted: impl IntoIterator<Item = &'static Requirement>,
+) -> Vec<&'static Requirement> {
+    let mut all: Vec<&'static Requirement> = Vec::new();
+    for requirement in wanted {
+        for next in requirement.needs().into_iter().chain([requirement]) {
+            if !all.iter().any(|known| known.name == next.name) {
+                all.push(next);
+            }
+        }
+    }
+    all
+}
+
+impl Probe {
+    fn succeeds(&self) -> bool {
+        match self {
+            Self::Program(name) => has_program(name),
+            Self::PkgConfig(library) => {
+                succeeds(Command::new("pkg-config").args(["--exists", library]))
+            }
+            Self::PythonModules(modules) => {
+                succeeds(Command::new("python3").args(["-c", &format!("import {modules}")]))
+            }
+        }
+    }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static PACKAGES: Requirement = Requirement {
+        name: "some-packages",
+        source: Source::PythonPackages { requirements: "requirements.txt" },
+    };
+
+    fn workspace_in(folder: &std::path::Path) -> Workspace {
+        Workspace { root: folder.to_owned(), target: folder.join("target"), members: Vec::new() }
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_and_once() {
+        let names: Vec<_> = closure([&PACKAGES, &LIBCURL_HEADERS, &PACKAGES])
+            .iter()
+            .map(|requirement| requirement.name)
+            .collect();
+        assert_eq!(names, ["python3-venv", "some-packages", "libcurl-headers"]);
+    }
+
+    #[test]
+    fn an_environment_is_met_while_its_list_is_the_wanted_one() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let workspace = workspace_in(folder.path());
+        fs::write(workspace.path("requirements.txt"), "pytest==1\n").expect("written");
+        assert!(!PACKAGES.is_met(&workspace));
+
+        fs::create_dir_all(PACKAGES.environment(&workspace)).expect("created");
+        fs::write(PACKAGES.installed_list(&workspace), "pytest==1\n").expect("written");
+        assert!(PACKAGES.is_met(&workspace));
+
+        fs::write(workspace.path("requirements.txt"), "pytest==2\n").expect("written");
+        assert!(!PACKAGES.is_met(&workspace));
+    }
+
+    #[test]
+    fn npm_packages_are_met_when_installed_after_the_last_change_of_the_lock() {
+        static NODE: Requirement =
+            Requirement { name: "node-packages", source: Source::NpmPackages { folder: "node" } };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let workspace = workspace_in(folder.path());
+        fs::create_dir_all(workspace.path("node/node_modules")).expect("created");
+        fs::write(workspace.path("node/package-lock.json"), "{}").expect("written");
+        assert!(!NODE.is_met(&workspace));
+        fs::write(workspace.path("node/node_modules/.package-lock.json"), "{}").expect("written");
+        assert!(NODE.is_met(&workspace));
+        assert_eq!(NODE.needs().map(|needed| needed.name), Some("npm"));
+    }
+
+    #[test]
+    fn a_probe_sees_what_is_missing() {
+        assert!(Probe::Program("sh").succeeds());
+        assert!(!Probe::Program("a-program-that-nobody-has").succeeds());
+        assert!(!Probe::PkgConfig("a-library-that-nobody-has").succeeds());
+        assert!(!Probe::PythonModules("a_module_that_nobody_has").succeeds());
+    }
+}

@@ -1,0 +1,123 @@
+//! The steps of `cargo xtask test`. To add one: an entry in [`STEPS`].
+//!
+//! Every command of a step gets `BITSUP_RULES_DIR` and `BITSUP_SKIPS_DIR`, two empty folders of the step's own.
+//! A test notes the protocol rules it showed in the first (lines `ID<TAB>test path<TAB>file`), and in the second
+//! that a program it needs is missing (a line `test path<TAB>reason`); each process writes a file of its own.
+//! Under `--no-skip`, as in CI, a skipped or ignored test is a failure: a long run belongs into a command of its
+//! own, with a short form here.
+
+use std::process::Command;
+
+use crate::Result;
+use crate::conformance;
+use crate::requirements::{LIBCURL_HEADERS, Requirement};
+use crate::workspace::Workspace;
+
+/// All steps, in the order in which they run.
+pub(crate) static STEPS: &[Step] = &[
+    Step {
+        name: "system",
+        purpose: "tests of the build with the system's libcurl",
+        needs: &[&LIBCURL_HEADERS],
+        kind: Kind::Tests(system_tests),
+    },
+    Step {
+        name: "docs",
+        purpose: "the Rust documentation builds without a warning",
+        needs: &[&LIBCURL_HEADERS],
+        kind: Kind::Check(documentation),
+    },
+    Step {
+        name: "bundled",
+        purpose: "tests of the build with libcurl and OpenSSL from their crates' sources",
+        needs: &[],
+        kind: Kind::Tests(bundled_tests),
+    },
+    Step {
+        name: "conformance",
+        purpose: "every protocol rule has a test or a stated reason",
+        needs: &[],
+        kind: Kind::Review(conformance::review),
+    },
+];
+
+/// One step of the tests.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// Name for `--only` and for the summary.
+    pub(crate) name: &'static str,
+    /// What it shows.
+    pub(crate) purpose: &'static str,
+    /// What it cannot do without.
+    pub(crate) needs: &'static [&'static Requirement],
+    /// What it does.
+    pub(crate) kind: Kind,
+}
+
+/// What a step does. Commands run one after the other until one fails.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// Runs tests and fails when none was executed.
+    Tests(fn(&Workspace) -> Vec<Command>),
+    /// Runs commands that say nothing about single tests.
+    Check(fn(&Workspace) -> Vec<Command>),
+    /// Looks at what the other steps left, so it makes sense after a complete run only.
+    Review(fn(&Workspace) -> Result),
+}
+
+fn system_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["test", "--workspace", "--no-default-features", "--no-fail-fast"]);
+    vec![command]
+}
+
+/// Only the members that differ between the two builds; the others were tested with the system's libcurl.
+fn bundled_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["test", "--no-fail-fast"]);
+    for member in &workspace.members {
+        if member.has_bundled_feature {
+            command.args(["--package", &member.name]);
+        }
+    }
+    vec![command]
+}
+
+fn documentation(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command
+        .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    vec![command]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_reviews_come_last() {
+        let names: BTreeSet<_> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len());
+        let first_review = STEPS
+            .iter()
+            .position(|step| matches!(step.kind, Kind::Review(_)))
+            .expect("the conformance step is one");
+        assert!(STEPS[first_review..].iter().all(|step| matches!(step.kind, Kind::Review(_))));
+    }
+
+    #[test]
+    fn the_bundled_step_takes_the_members_that_differ() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        let commands = bundled_tests(&workspace);
+        let arguments: Vec<_> = commands[0]
+            .get_args()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
+        assert!(arguments.contains(&"bitsup".to_owned()));
+        assert!(!arguments.contains(&"bitsup-proto".to_owned()));
+        assert!(!arguments.contains(&"--no-default-features".to_owned()));
+    }
+}

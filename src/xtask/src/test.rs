@@ -1,0 +1,302 @@
+//! `cargo xtask test`: runs the steps and sums them up.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::Result;
+use crate::install;
+use crate::requirements::{self, Requirement};
+use crate::runner;
+use crate::steps::{Kind, STEPS, Step};
+use crate::summary::{self, Outcome, StepResult};
+use crate::tally::Tally;
+use crate::workspace::Workspace;
+
+/// Folder below `target` in which tests note the rules they showed.
+pub(crate) const RULES_FOLDER: &str = "rules";
+const SKIPS_FOLDER: &str = "skips";
+
+/// Options of `cargo xtask test`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Install what is missing without asking (as with CI set, and as root in a container)
+    #[arg(long)]
+    install: bool,
+    /// Fail when anything was skipped
+    #[arg(long)]
+    no_skip: bool,
+    /// Run these steps only
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<String>,
+    /// Show the steps and what they need, and run nothing
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    let steps = choose(STEPS, &options.only)?;
+    if options.list {
+        list(workspace, &steps);
+        return Ok(());
+    }
+    let wanted: Vec<_> = steps.iter().flat_map(|step| step.needs.iter().copied()).collect();
+    install::provide(workspace, &wanted, options.install, &|requirement| {
+        purposes(&steps, requirement)
+    })?;
+
+    if options.only.is_empty() {
+        // A step that is gone must not leave its notes behind.
+        for folder in [RULES_FOLDER, SKIPS_FOLDER] {
+            remove_folder(workspace, folder)?;
+        }
+    }
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for step in steps {
+        let start = Instant::now();
+        println!("\n==== {}: {}", step.name, step.purpose);
+        let mut tally = Tally::default();
+        let result = run_step(workspace, step, &outcomes, &mut io::stdout(), &mut tally);
+        if let StepResult::Failed(reason) | StepResult::Skipped(reason) = &result {
+            println!("{}: {reason}", step.name);
+        }
+        outcomes.push(Outcome { name: step.name, result, tally, time: start.elapsed() });
+    }
+    let total = summary::total(&outcomes);
+    print!("\n{}", summary::summary(&outcomes, &total));
+    summary::verdict(&total, options.no_skip)
+}
+
+fn choose(steps: &'static [Step], only: &[String]) -> Result<Vec<&'static Step>> {
+    if let Some(unknown) =
+        only.iter().find(|name| !steps.iter().any(|step| step.name == name.as_str()))
+    {
+        let names: Vec<_> = steps.iter().map(|step| step.name).collect();
+        return Err(format!("no step is named {unknown}; there are: {}", names.join(", ")).into());
+    }
+    Ok(steps
+        .iter()
+        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
+        .collect())
+}
+
+fn list(workspace: &Workspace, steps: &[&'static Step]) {
+    for step in steps {
+        println!("{:<12} {}", step.name, step.purpose);
+        for requirement in requirements::closure(step.needs.iter().copied()) {
+            let state = if requirement.is_met(workspace) { "there" } else { "missing" };
+            println!("{:<12} needs {} ({}): {state}", "", requirement.name, requirement.describe());
+        }
+    }
+}
+
+/// The purposes of the steps that need this, directly or through another requirement.
+fn purposes(steps: &[&'static Step], requirement: &Requirement) -> String {
+    let purposes: Vec<_> = steps
+        .iter()
+        .filter(|step| {
+            requirements::closure(step.needs.iter().copied())
+                .iter()
+                .any(|needed| needed.name == requirement.name)
+        })
+        .map(|step| step.purpose)
+        .collect();
+    purposes.join("; ")
+}
+
+fn run_step(
+    workspace: &Workspace,
+    step: &Step,
+    before: &[Outcome],
+    output: &mut dyn Write,
+    tally: &mut Tally,
+) -> StepResult {
+    if let Some(missing) = step.needs.iter().find(|needed| !needed.is_met(workspace)) {
+        return StepResult::Skipped(format!("{} is missing", missing.name));
+    }
+    let outcome = match step.kind {
+        Kind::Tests(commands) => run_commands(workspace, step, commands(workspace), output, tally)
+            .and_then(|()| match tally.executed() {
+                0 => Err("no test was executed".into()),
+                _ => Ok(()),
+            }),
+        Kind::Check(commands) => run_commands(workspace, step, commands(workspace), output, tally),
+        Kind::Review(review) => {
+            if let Some(incomplete) =
+                before.iter().find(|outcome| outcome.result != StepResult::Passed)
+            {
+                return StepResult::Skipped(format!("{} did not pass", incomplete.name));
+            }
+            review(workspace)
+        }
+    };
+    match outcome {
+        Ok(()) => StepResult::Passed,
+        Err(error) => StepResult::Failed(error.to_string()),
+    }
+}
+
+fn run_commands(
+    workspace: &Workspace,
+    step: &Step,
+    commands: Vec<Command>,
+    output: &mut dyn Write,
+    tally: &mut Tally,
+) -> Result {
+    let folder = |kind: &str| format!("{kind}/{}", step.name);
+    let rules = empty_folder(workspace, &folder(RULES_FOLDER))?;
+    let skips = empty_folder(workspace, &folder(SKIPS_FOLDER))?;
+    for mut command in commands {
+        command.env("BITSUP_RULES_DIR", &rules).env("BITSUP_SKIPS_DIR", &skips);
+        if !runner::run(&mut command, output, tally)? {
+            let words: Vec<_> = [command.get_program()]
+                .into_iter()
+                .chain(command.get_args())
+                .map(|word| word.to_string_lossy())
+                .collect();
+            return Err(format!("failed: {}", words.join(" ")).into());
+        }
+    }
+    tally.read_skips(&skips)?;
+    Ok(())
+}
+
+fn empty_folder(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    remove_folder(workspace, name)?;
+    let path = workspace.target.join(name);
+    fs::create_dir_all(&path)?;
+    Ok(path)
+}
+
+fn remove_folder(workspace: &Workspace, name: &str) -> Result {
+    let path = workspace.target.join(name);
+    if path.exists() {
+        fs::remove_dir_all(&path)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::requirements::{LIBCURL_HEADERS, Probe, Source};
+
+    static ABSENT: Requirement = Requirement {
+        name: "absent-library",
+        source: Source::Debian {
+            packages: &["libabsent-dev"],
+            probe: Probe::PkgConfig("a-library-that-nobody-has"),
+        },
+    };
+
+    static SAMPLE: &[Step] = &[
+        Step {
+            name: "needy",
+            purpose: "tests with an absent library",
+            needs: &[&ABSENT, &LIBCURL_HEADERS],
+            kind: Kind::Tests(|_| vec![Command::new("false")]),
+        },
+        Step {
+            name: "counting",
+            purpose: "tests that pass",
+            needs: &[],
+            kind: Kind::Tests(|_| vec![shell("echo 3 passed, 0 failed")]),
+        },
+        Step {
+            name: "silent",
+            purpose: "tests that are not there",
+            needs: &[],
+            kind: Kind::Tests(|_| vec![shell("echo nothing to do")]),
+        },
+        Step {
+            name: "noting",
+            purpose: "tests that leave notes",
+            needs: &[],
+            kind: Kind::Tests(|_| {
+                vec![shell(
+                    "echo 2 passed, 0 failed; printf 'a::b\\tno proxy\\n' >$BITSUP_SKIPS_DIR/1; touch $BITSUP_RULES_DIR/1",
+                )]
+            }),
+        },
+        Step {
+            name: "review",
+            purpose: "looks at the rest",
+            needs: &[],
+            kind: Kind::Review(|_| Ok(())),
+        },
+    ];
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn outcomes_of(names: &[&str]) -> Vec<Outcome> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace {
+            root: folder.path().to_owned(),
+            target: folder.path().join("target"),
+            members: Vec::new(),
+        };
+        let mut outcomes = Vec::new();
+        for name in names {
+            let step = SAMPLE.iter().find(|step| step.name == *name).expect("known");
+            let mut tally = Tally::default();
+            let result = run_step(&workspace, step, &outcomes, &mut Vec::new(), &mut tally);
+            outcomes.push(Outcome { name: step.name, result, tally, time: Duration::ZERO });
+        }
+        outcomes
+    }
+
+    #[test]
+    fn a_step_without_its_library_is_skipped_and_so_is_the_review() {
+        let outcomes = outcomes_of(&["counting", "needy", "review"]);
+        let results: Vec<_> = outcomes.into_iter().map(|outcome| outcome.result).collect();
+        assert_eq!(
+            results,
+            [
+                StepResult::Passed,
+                StepResult::Skipped("absent-library is missing".to_owned()),
+                StepResult::Skipped("needy did not pass".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_test_step_without_a_test_fails() {
+        let outcomes = outcomes_of(&["silent"]);
+        assert_eq!(outcomes[0].result, StepResult::Failed("no test was executed".to_owned()));
+    }
+
+    #[test]
+    fn notes_of_skipped_tests_are_counted() {
+        let outcomes = outcomes_of(&["noting", "review"]);
+        let tally = &outcomes[0].tally;
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (1, 0, 1));
+        assert_eq!(tally.skipped_names, ["a::b (no proxy)"]);
+        assert_eq!(outcomes[1].result, StepResult::Passed);
+    }
+
+    #[test]
+    fn a_missing_requirement_is_named_with_the_steps_it_is_for() {
+        let steps: Vec<_> = SAMPLE.iter().collect();
+        assert_eq!(purposes(&steps, &ABSENT), "tests with an absent library");
+        assert_eq!(ABSENT.describe(), "Debian packages libabsent-dev");
+    }
+
+    #[test]
+    fn an_unknown_step_is_refused_with_the_list() {
+        let error = choose(SAMPLE, &["sistem".to_owned()]).expect_err("there is no such step");
+        assert!(error.to_string().contains("needy, counting, silent"));
+        let chosen = choose(SAMPLE, &["silent".to_owned()]).expect("known");
+        assert_eq!(chosen.len(), 1);
+    }
+}

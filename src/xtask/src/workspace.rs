@@ -1,0 +1,175 @@
+//! Where the workspace lies and what its members are, as `cargo metadata` tells it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::Result;
+
+/// The workspace that these commands work on.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// Folder of the top `Cargo.toml`.
+    pub(crate) root: PathBuf,
+    /// Cargo's target folder.
+    pub(crate) target: PathBuf,
+    /// Every member, in cargo's order.
+    pub(crate) members: Vec<Member>,
+}
+
+/// One crate of the workspace.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Package name.
+    pub(crate) name: String,
+    /// Whether it passes the choice between the bundled and the system's libcurl on.
+    pub(crate) has_bundled_feature: bool,
+    /// What it depends on, dev and build dependencies included.
+    pub(crate) dependencies: Vec<Dependency>,
+}
+
+/// One dependency as a member declares it.
+#[derive(Debug)]
+pub(crate) struct Dependency {
+    /// Package name.
+    pub(crate) name: String,
+    /// Whether the default features are on.
+    pub(crate) default_features: bool,
+    /// The features that are asked for by name.
+    pub(crate) features: Vec<String>,
+}
+
+impl Workspace {
+    /// Asks cargo about the workspace that this program belongs to.
+    pub(crate) fn find() -> Result<Self> {
+        let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let output = cargo_command()
+            .args(["metadata", "--format-version=1", "--no-deps"])
+            .current_dir(&manifest_dir)
+            .output()?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("cargo metadata failed: {}", message.trim()).into());
+        }
+        Self::from_metadata(&serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// A `cargo` command that runs in the workspace's root.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut command = cargo_command();
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// A command that runs in the workspace's root.
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// A path below the root, written with slashes.
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    fn from_metadata(metadata: &Value) -> Result<Self> {
+        let members =
+            array(metadata, "packages").map(Member::from_metadata).collect::<Result<_>>()?;
+        Ok(Self {
+            root: PathBuf::from(text(metadata, "workspace_root")?),
+            target: PathBuf::from(text(metadata, "target_directory")?),
+            members,
+        })
+    }
+}
+
+impl Member {
+    fn from_metadata(package: &Value) -> Result<Self> {
+        let dependencies =
+            array(package, "dependencies").map(Dependency::from_metadata).collect::<Result<_>>()?;
+        Ok(Self {
+            name: text(package, "name")?.to_owned(),
+            has_bundled_feature: package["features"].get("bundled").is_some(),
+            dependencies,
+        })
+    }
+}
+
+impl Dependency {
+    fn from_metadata(dependency: &Value) -> Result<Self> {
+        Ok(Self {
+            name: text(dependency, "name")?.to_owned(),
+            default_features: dependency["uses_default_features"] != Value::Bool(false),
+            features: array(dependency, "features")
+                .filter_map(|feature| feature.as_str().map(str::to_owned))
+                .collect(),
+        })
+    }
+}
+
+/// Whether a program of this name is in the search path.
+pub(crate) fn has_program(name: &str) -> bool {
+    let Some(search_path) = env::var_os("PATH") else {
+        return false;
+    };
+    env::split_paths(&search_path).any(|folder| is_executable(&folder.join(name)))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+fn cargo_command() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
+    value[key].as_str().ok_or_else(|| format!("cargo metadata has no text {key}").into())
+}
+
+fn array<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value[key].as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_workspace_is_found() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        assert!(workspace.path("src/xtask/Cargo.toml").is_file());
+        let bitsup = workspace
+            .members
+            .iter()
+            .find(|member| member.name == "bitsup")
+            .expect("the client is a member");
+        assert!(bitsup.has_bundled_feature);
+        let curl = bitsup
+            .dependencies
+            .iter()
+            .find(|dependency| dependency.name == "curl")
+            .expect("the client uses curl");
+        assert!(!curl.default_features);
+        assert!(curl.features.iter().any(|feature| feature == "ssl"));
+    }
+
+    #[test]
+    fn metadata_without_a_root_is_an_error() {
+        let error = Workspace::from_metadata(&serde_json::json!({"packages": []}))
+            .expect_err("there is no root");
+        assert_eq!(error.to_string(), "cargo metadata has no text workspace_root");
+    }
+
+    #[test]
+    fn programs_are_looked_up_in_the_search_path() {
+        assert!(has_program("sh"));
+        assert!(!has_program("a-program-that-nobody-has"));
+    }
+}
