@@ -2,4 +2,7 @@
 
 mod support;
 
+mod answers;
+mod connections;
+mod limits;
 mod wire;
