@@ -332,11 +332,11 @@ impl Wire {
         if self.method != Method::BitsPost {
             return true;
         }
-        let too_long = self
-            .content_length()
-            .is_some_and(|length| length > MAX_DRAINED_BODY);
-        // libcurl stops sending by itself after an error status only.
-        let early = code < 400 && !self.all_sent();
+        let length = self.content_length();
+        let too_long = length.is_some_and(|length| length > MAX_DRAINED_BODY);
+        // After an early answer libcurl waits for the request's body, unless the status is an
+        // error; then the answer's own body can be read for its words, if its end is known.
+        let early = !self.all_sent() && (code < 400 || length.is_none_or(|length| length == 0));
         if too_long || early || !self.is_framed(code) {
             self.stopped = Some(Stop::AnswerTaken);
         }
@@ -446,7 +446,9 @@ impl Handler for Wire {
         let room = BODY_PREFIX.saturating_sub(self.body_prefix.len());
         self.body_prefix.extend(bytes.iter().take(room));
         self.drained += bytes.len() as u64;
-        if self.drained > MAX_DRAINED_BODY {
+        let early_and_whole =
+            !self.all_sent() && self.content_length().is_some_and(|length| length <= self.drained);
+        if self.drained > MAX_DRAINED_BODY || early_and_whole {
             self.stopped = Some(Stop::AnswerTaken);
             return Ok(0);
         }
