@@ -207,20 +207,13 @@ impl Scheme {
 impl Failure {
     /// A failure before any byte was sent.
     pub(super) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            sent: Sent::Nothing,
-            message: message.into(),
-        }
+        Self { kind, sent: Sent::Nothing, message: message.into() }
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Credentials")
-            .field("scheme", &self.scheme)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Credentials").field("scheme", &self.scheme).finish_non_exhaustive()
     }
 }
 

@@ -117,10 +117,7 @@ impl Transport {
 
     /// Something to end the wait of [`Transport::poll`] with.
     pub(crate) fn waker(&self) -> Waker {
-        Waker {
-            woken: Arc::clone(&self.woken),
-            multi: self.multi.waker(),
-        }
+        Waker { woken: Arc::clone(&self.woken), multi: self.multi.waker() }
     }
 
     /// Makes a place for one session.
@@ -162,12 +159,7 @@ impl Transport {
                 return Err(failure);
             }
         };
-        let resolving = Resolving {
-            easy,
-            exchange,
-            route,
-            started,
-        };
+        let resolving = Resolving { easy, exchange, route, started };
         if lane.knows_addresses(&resolving.route) {
             return begin(&self.multi, id, lane, resolving);
         }
@@ -177,10 +169,8 @@ impl Transport {
                 Ok(())
             }
             Err(error) => {
-                let text = format!(
-                    "{}: no thread for the name: {error}",
-                    resolving.route.authority()
-                );
+                let text =
+                    format!("{}: no thread for the name: {error}", resolving.route.authority());
                 lane.state = State::Idle(resolving.easy);
                 Err(Failure::unsent(FailureKind::Internal, text))
             }
@@ -215,10 +205,7 @@ impl Transport {
 
     /// Asks a body again that said [`BodyRead::Wait`]; without one it does nothing.
     pub(crate) fn resume_body(&mut self, id: LaneId) {
-        if let Some(Lane {
-            state: State::Running(running),
-            ..
-        }) = self.lanes.get_mut(&id)
+        if let Some(Lane { state: State::Running(running), .. }) = self.lanes.get_mut(&id)
             && running.handle.get_ref().is_paused()
         {
             running.handle.get_mut().resume();
@@ -239,9 +226,7 @@ impl Transport {
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) || now >= end {
                 return;
             }
-            let next = self
-                .next_deadline()
-                .map_or(end, |deadline| deadline.min(end));
+            let next = self.next_deadline().map_or(end, |deadline| deadline.min(end));
             // libcurl counts whole milliseconds: one more, so that the time is really over then.
             let wait = next.saturating_duration_since(now) + Duration::from_millis(1);
             #[cfg(test)]
@@ -306,10 +291,7 @@ impl Transport {
         self.multi.messages(|message| {
             let Ok(token) = message.token() else { return };
             let id = LaneId(token);
-            if let Some(Lane {
-                state: State::Running(running),
-                ..
-            }) = self.lanes.get(&id)
+            if let Some(Lane { state: State::Running(running), .. }) = self.lanes.get(&id)
                 && let Some(result) = message.result_for2(&running.handle)
             {
                 ended.push((id, result));
@@ -336,10 +318,7 @@ impl Transport {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.lanes
-            .values()
-            .filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline))
-            .min()
+        self.lanes.values().filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline)).min()
     }
 
     /// Ends an exchange with an event.
@@ -348,12 +327,7 @@ impl Transport {
         let running = match std::mem::replace(&mut lane.state, State::Moving) {
             State::Running(running) => *running,
             State::Resolving(resolving) => {
-                return Some(unresolved(
-                    id,
-                    lane,
-                    *resolving,
-                    "no answer within the time limit",
-                ));
+                return Some(unresolved(id, lane, *resolving, "no answer within the time limit"));
             }
             other => {
                 lane.state = other;
@@ -408,35 +382,22 @@ impl Transport {
             sending_time,
             answer_delay,
         };
-        Some(Event {
-            lane: id,
-            result,
-            body: wire.take_body(),
-            stats,
-        })
+        Some(Event { lane: id, result, body: wire.take_body(), stats })
     }
 }
 
 /// Hands a prepared exchange to libcurl.
 fn begin(multi: &Multi, id: LaneId, lane: &mut Lane, resolving: Resolving) -> Result<(), Failure> {
-    let Resolving {
-        mut easy,
-        mut exchange,
-        route,
-        started,
-    } = resolving;
+    let Resolving { mut easy, mut exchange, route, started } = resolving;
     if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started) {
         let text = format!("{}: libcurl cannot do this: {error}", route.authority());
         lane.state = State::Idle(easy);
         return Err(Failure::unsent(FailureKind::Unsupported, text));
     }
-    let added = multi
-        .add2(easy)
-        .map_err(|error| error.to_string())
-        .and_then(|mut handle| {
-            handle.set_token(id.0).map_err(|error| error.to_string())?;
-            Ok(handle)
-        });
+    let added = multi.add2(easy).map_err(|error| error.to_string()).and_then(|mut handle| {
+        handle.set_token(id.0).map_err(|error| error.to_string())?;
+        Ok(handle)
+    });
     match added {
         Ok(handle) => {
             lane.state = State::Running(Box::new(Running { handle, route }));
@@ -455,9 +416,7 @@ fn detach(multi: &Multi, handle: Easy2Handle<Wire>) -> (Easy2<Wire>, Wire) {
     let mut handle = handle;
     let wire = std::mem::replace(handle.get_mut(), Wire::idle());
     // It fails only for a handle of another multi; then a new one serves as well.
-    let easy = multi
-        .remove2(handle)
-        .unwrap_or_else(|_| Easy2::new(Wire::idle()));
+    let easy = multi.remove2(handle).unwrap_or_else(|_| Easy2::new(Wire::idle()));
     (easy, wire)
 }
 
@@ -489,17 +448,11 @@ fn outcome(
         }
         (None, End::Curl(Err(error))) => {
             let kind = failure::of_curl(&error, wire, circumstances);
-            (
-                kind,
-                failure::detail(&error).replace(invented, &route.connect_host),
-            )
+            (kind, failure::detail(&error).replace(invented, &route.connect_host))
         }
         (None, End::Curl(Ok(()))) => (FailureKind::BadAnswer, "no HTTP answer".to_owned()),
     };
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     Err(Failure {
         kind,
         sent: failure::sent(wire),
@@ -509,33 +462,17 @@ fn outcome(
 
 /// The end of an exchange whose name was not resolved.
 fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text: &str) -> Event {
-    let Resolving {
-        easy,
-        exchange,
-        route,
-        started,
-    } = resolving;
+    let Resolving { easy, exchange, route, started } = resolving;
     lane.state = State::Idle(easy);
     let kind = if route.through_proxy() {
         FailureKind::ProxyFailed(None)
     } else {
         FailureKind::NameNotResolved
     };
-    let text = format!(
-        "{}: the name {} was not found: {text}",
-        route.authority(),
-        route.connect_host
-    );
-    let stats = Stats {
-        connect_time: started.elapsed(),
-        ..Stats::default()
-    };
-    Event {
-        lane: id,
-        result: Err(Failure::unsent(kind, text)),
-        body: exchange.body,
-        stats,
-    }
+    let text =
+        format!("{}: the name {} was not found: {text}", route.authority(), route.connect_host);
+    let stats = Stats { connect_time: started.elapsed(), ..Stats::default() };
+    Event { lane: id, result: Err(Failure::unsent(kind, text)), body: exchange.body, stats }
 }
 
 /// Refuses what would not stand on the wire as one request.
@@ -546,9 +483,7 @@ fn check(exchange: &Exchange) -> Result<(), Failure> {
     };
     let ends_line = |text: &str| text.contains(['\r', '\n', '\0']);
     if !exchange.target.starts_with('/')
-        || exchange
-            .target
-            .contains(|c: char| c.is_ascii_control() || c == ' ' || c == '#')
+        || exchange.target.contains(|c: char| c.is_ascii_control() || c == ' ' || c == '#')
     {
         return refuse("the request target is not valid");
     }

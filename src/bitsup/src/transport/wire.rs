@@ -104,11 +104,8 @@ pub(super) enum Limit {
 impl Wire {
     /// An exchange with nothing to send, for a handle that is not in use.
     pub(super) fn idle() -> Self {
-        let zero = Limits {
-            connect: Duration::ZERO,
-            stall: Duration::ZERO,
-            answer: Duration::ZERO,
-        };
+        let zero =
+            Limits { connect: Duration::ZERO, stall: Duration::ZERO, answer: Duration::ZERO };
         Self::new(Method::Head, None, 0, None, false, zero, Instant::now())
     }
 
@@ -274,9 +271,7 @@ impl Wire {
         let to_proxy = bytes.starts_with(b"CONNECT ");
         let empty = b"\r\nContent-Length: 0\r\n";
         let login_step = self.answers_challenges
-            && bytes
-                .windows(empty.len())
-                .any(|window| window.eq_ignore_ascii_case(empty));
+            && bytes.windows(empty.len()).any(|window| window.eq_ignore_ascii_case(empty));
         self.head = RequestHead {
             open: true,
             to_proxy,
@@ -351,10 +346,7 @@ impl Wire {
     }
 
     fn content_length(&self) -> Option<u64> {
-        std::str::from_utf8(self.headers.get("Content-Length")?)
-            .ok()?
-            .parse()
-            .ok()
+        std::str::from_utf8(self.headers.get("Content-Length")?).ok()?.parse().ok()
     }
 }
 
@@ -431,9 +423,7 @@ impl Handler for Wire {
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         self.last_moved = Instant::now();
-        let is_success = self
-            .answer()
-            .is_some_and(|status| (200..300).contains(&status.code));
+        let is_success = self.answer().is_some_and(|status| (200..300).contains(&status.code));
         if let (Method::Get, true, Some(sink)) = (self.method, is_success, &mut self.sink) {
             return Ok(match sink.write(bytes) {
                 Ok(()) => bytes.len(),
@@ -486,18 +476,10 @@ impl Handler for Wire {
 
 /// The version and the code; what follows can be in any encoding.
 fn parse_status_line(line: &[u8]) -> Option<StatusLine> {
-    let mut words = line
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
-    let version = words
-        .next()
-        .filter(|version| version.starts_with(b"HTTP/"))?;
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let version = words.next().filter(|version| version.starts_with(b"HTTP/"))?;
     let code = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-    Some(StatusLine {
-        code,
-        http10: version == b"HTTP/1.0",
-        ended: false,
-    })
+    Some(StatusLine { code, http10: version == b"HTTP/1.0", ended: false })
 }
 
 /// Gives the socket away; libcurl closes it.

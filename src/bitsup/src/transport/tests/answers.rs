@@ -13,17 +13,12 @@ fn run_thrice(reply: impl Fn() -> Reply + Send + 'static, body: usize) -> (Scrip
     let peer = Scripted::start(move |_, _, _| reply());
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let events = (0..3)
-        .map(|_| bench.run(lane, fragment(&peer, body)))
-        .collect();
+    let events = (0..3).map(|_| bench.run(lane, fragment(&peer, body))).collect();
     (peer, events)
 }
 
 fn statuses(events: &[Event]) -> Vec<u16> {
-    events
-        .iter()
-        .map(|event| event.result.as_ref().map_or(0, |answer| answer.status))
-        .collect()
+    events.iter().map(|event| event.result.as_ref().map_or(0, |answer| answer.status)).collect()
 }
 
 #[test]
@@ -61,11 +56,7 @@ fn after_http_1_0_comes_a_new_connection_that_says_1_1() {
         assert_eq!(statuses(&events), [200, 200, 200]);
         assert!(events[0].result.as_ref().unwrap().http10);
         assert_eq!(peer.connections().len(), 3);
-        assert!(
-            peer.requests()
-                .iter()
-                .all(|request| request.version == "HTTP/1.1")
-        );
+        assert!(peer.requests().iter().all(|request| request.version == "HTTP/1.1"));
         assert!(peer.wait_for_close(0, SOON));
     }
 }
@@ -78,11 +69,7 @@ fn bodies_are_drained_up_to_a_bound() {
             let (peer, events) =
                 run_thrice(move || Reply::status(code, "Some").body(page(length)), 10);
             assert_eq!(statuses(&events), [code; 3]);
-            assert_eq!(
-                peer.connections().len(),
-                connections,
-                "{length} bytes on {code}"
-            );
+            assert_eq!(peer.connections().len(), connections, "{length} bytes on {code}");
         }
     }
     let chunked = move |chunks: usize| {
@@ -110,21 +97,14 @@ fn a_body_that_does_not_end_does_not_hold_the_answer_up() {
 #[test]
 fn an_early_answer_ends_the_sending() {
     for code in [200, 201, 413, 416, 500] {
-        for reply in [
-            Reply::status(code, "Early"),
-            Reply::status(code, "Early").body("why"),
-        ] {
+        for reply in [Reply::status(code, "Early"), Reply::status(code, "Early").body("why")] {
             let reply = reply.after_body_bytes(1000).then_hang();
             let peer = Scripted::start(move |_, _, _| reply.clone());
             let mut bench = Bench::new();
             let lane = bench.lane();
             let body = Fed::default();
             body.feed(BodyRead::Bytes(1000));
-            let exchange = Exchange {
-                length: 5000,
-                body: Some(Box::new(body)),
-                ..packet(&peer)
-            };
+            let exchange = Exchange { length: 5000, body: Some(Box::new(body)), ..packet(&peer) };
             let event = bench.run(lane, exchange);
             let answer = event.result.unwrap();
             assert_eq!(answer.status, code);
@@ -140,10 +120,7 @@ fn an_early_answer_ends_the_sending() {
 fn an_early_refusal_of_a_large_body_is_taken() {
     let peer = Scripted::start(|_, _, number| {
         if number == 0 {
-            Reply::status(413, "Too Large")
-                .body("too large")
-                .after_body_bytes(100_000)
-                .then_hang()
+            Reply::status(413, "Too Large").body("too large").after_body_bytes(100_000).then_hang()
         } else {
             Reply::ack()
         }
@@ -160,20 +137,15 @@ fn an_early_refusal_of_a_large_body_is_taken() {
 #[test]
 fn floods_of_header_lines_are_refused() {
     let long = "X: ".to_owned() + &"y".repeat(1000) + "\r\n";
-    for flood in [
-        "X: y\r\n".repeat(100_000),
-        long.repeat(1000),
-        "HTTP/1.1 100 C\r\n\r\n".repeat(50_000),
-    ] {
+    for flood in
+        ["X: y\r\n".repeat(100_000), long.repeat(1000), "HTTP/1.1 100 C\r\n\r\n".repeat(50_000)]
+    {
         let reply = format!("HTTP/1.1 200 OK\r\n{flood}");
         let peer = Scripted::start(move |_, _, _| Reply::raw(reply.clone()).then_hang());
         let mut bench = Bench::new();
         let lane = bench.lane();
         let failure = bench.run(lane, packet(&peer)).result.unwrap_err();
-        assert!(
-            matches!(failure.kind, FailureKind::BadAnswer),
-            "{failure:?}"
-        );
+        assert!(matches!(failure.kind, FailureKind::BadAnswer), "{failure:?}");
         assert_eq!(failure.sent, Sent::All);
         assert!(peer.wait_for_close(0, SOON));
     }
@@ -181,19 +153,12 @@ fn floods_of_header_lines_are_refused() {
 
 #[test]
 fn garbage_is_a_bad_answer() {
-    for garbage in [
-        "SSH-2.0-OpenSSH_9\r\n\r\n",
-        "HTTP/1.1 abc\r\n\r\n",
-        "\0\0\0\0\0\0\0\0\0\0",
-    ] {
+    for garbage in ["SSH-2.0-OpenSSH_9\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "\0\0\0\0\0\0\0\0\0\0"] {
         let peer = Scripted::start(move |_, _, _| Reply::raw(garbage).then_close());
         let mut bench = Bench::new();
         let lane = bench.lane();
         let failure = bench.run(lane, packet(&peer)).result.unwrap_err();
-        assert!(
-            matches!(failure.kind, FailureKind::BadAnswer),
-            "{garbage:?}: {failure:?}"
-        );
+        assert!(matches!(failure.kind, FailureKind::BadAnswer), "{garbage:?}: {failure:?}");
     }
 }
 
@@ -208,10 +173,7 @@ fn header_lines_keep_their_bytes() {
     let lane = bench.lane();
     let answer = bench.run(lane, packet(&peer)).result.unwrap();
     assert_eq!(answer.headers.get("x-raw"), Some(&b"\xe4\xf6"[..]));
-    assert_eq!(
-        answer.headers.get_all("A").collect::<Vec<_>>(),
-        [b"1", b"2"]
-    );
+    assert_eq!(answer.headers.get_all("A").collect::<Vec<_>>(), [b"1", b"2"]);
 }
 
 struct Kept(Arc<Mutex<Vec<u8>>>, usize);
@@ -220,11 +182,7 @@ impl Sink for Kept {
     fn write(&mut self, bytes: &[u8]) -> Result<(), std::io::Error> {
         let mut kept = self.0.lock().unwrap();
         kept.extend_from_slice(bytes);
-        if kept.len() > self.1 {
-            Err(std::io::Error::other("full"))
-        } else {
-            Ok(())
-        }
+        if kept.len() > self.1 { Err(std::io::Error::other("full")) } else { Ok(()) }
     }
 }
 
@@ -234,10 +192,7 @@ fn a_get_fills_its_sink() {
     let served = reply.clone();
     let peer = Scripted::start(move |_, request, _| match request.target.as_str() {
         "/missing" => Reply::status(404, "Not Found").body("no such file"),
-        "/unframed" => Reply::status(200, "OK")
-            .body(served.as_str())
-            .without_length()
-            .then_close(),
+        "/unframed" => Reply::status(200, "OK").body(served.as_str()).without_length().then_close(),
         _ => Reply::status(200, "OK").body(served.as_str()),
     });
     let mut bench = Bench::new();
@@ -257,18 +212,12 @@ fn a_get_fills_its_sink() {
         kept.lock().unwrap().clear();
     }
     let answer = bench.run(lane, get("/missing", 0)).result.unwrap();
-    assert_eq!(
-        (answer.status, answer.body_prefix),
-        (404, b"no such file".to_vec())
-    );
+    assert_eq!((answer.status, answer.body_prefix), (404, b"no such file".to_vec()));
     assert!(kept.lock().unwrap().is_empty());
 
     let failure = bench.run(lane, get("/framed", 1000)).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Sink(_)), "{failure:?}");
-    assert_eq!(
-        peer.requests()[0].head.split(|b| *b == b' ').next(),
-        Some(&b"GET"[..])
-    );
+    assert_eq!(peer.requests()[0].head.split(|b| *b == b' ').next(), Some(&b"GET"[..]));
 }
 
 #[test]
@@ -278,15 +227,9 @@ fn a_get_that_ends_early_is_no_answer() {
     });
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange {
-        method: Method::Get,
-        ..packet(&peer)
-    };
+    let exchange = Exchange { method: Method::Get, ..packet(&peer) };
     let failure = bench.run(lane, exchange).result.unwrap_err();
-    assert!(
-        matches!(failure.kind, FailureKind::ConnectionLost),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.kind, FailureKind::ConnectionLost), "{failure:?}");
 }
 
 #[test]
@@ -297,10 +240,7 @@ fn a_head_has_no_body_and_keeps_the_connection() {
     });
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange {
-        method: Method::Head,
-        ..packet(&peer)
-    };
+    let exchange = Exchange { method: Method::Head, ..packet(&peer) };
     let answer = bench.run(lane, exchange).result.unwrap();
     assert_eq!(answer.headers.get("Content-Length"), Some(&b"12345"[..]));
     assert!(!bench.run(lane, packet(&peer)).stats.new_connection);
@@ -315,15 +255,9 @@ fn an_endless_answer_to_a_head_or_a_get_ends_at_a_limit() {
     let lane = bench.lane();
     let exchange = Exchange {
         method: Method::Get,
-        limits: Limits {
-            stall: Duration::from_millis(200),
-            ..limits()
-        },
+        limits: Limits { stall: Duration::from_millis(200), ..limits() },
         ..packet(&peer)
     };
     let failure = bench.run(lane, exchange).result.unwrap_err();
-    assert!(
-        matches!(failure.kind, FailureKind::StallTimeout),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.kind, FailureKind::StallTimeout), "{failure:?}");
 }

@@ -25,11 +25,8 @@ fn ten_lanes_keep_their_own_connections() {
             assert_eq!(event.stats.new_connection, round == 0);
         }
     }
-    let pairs: BTreeSet<_> = peer
-        .requests()
-        .into_iter()
-        .map(|request| (request.target, request.connection))
-        .collect();
+    let pairs: BTreeSet<_> =
+        peer.requests().into_iter().map(|request| (request.target, request.connection)).collect();
     assert_eq!(pairs.len(), 10, "{pairs:?}");
     assert_eq!(peer.connections().len(), 10);
 }
@@ -40,10 +37,7 @@ fn a_name_is_resolved_and_its_connection_kept() {
     let mut bench = Bench::new();
     let lane = bench.lane();
     for _ in 0..3 {
-        let exchange = Exchange {
-            host: "LocalHost".to_owned(),
-            ..packet(&peer)
-        };
+        let exchange = Exchange { host: "LocalHost".to_owned(), ..packet(&peer) };
         let event = bench.run(lane, exchange);
         assert_eq!(event.result.unwrap().status, 200);
         assert_eq!(event.stats.peer, Some(peer.address()));
@@ -66,11 +60,7 @@ fn close_second(reply: fn() -> Reply, second: fn(&Scripted) -> Exchange) -> (Fai
     let event = bench.run(lane, second(&peer));
     assert!(!event.stats.new_connection);
     let failure = event.result.unwrap_err();
-    assert!(
-        failure.message.contains(&peer.address().to_string()),
-        "{}",
-        failure.message
-    );
+    assert!(failure.message.contains(&peer.address().to_string()), "{}", failure.message);
     assert!(!failure.message.contains("invalid"), "{}", failure.message);
     // A copy on a new connection would come at once.
     assert!(!peer.wait_for_requests(3, Duration::from_millis(200)));
@@ -86,10 +76,7 @@ fn a_request_is_not_sent_again_when_its_connection_dies() {
         (Reply::close, |peer| fragment(peer, 5000)),
         (Reply::close, |peer| fragment(peer, 3_000_000)),
         (|| Reply::close().then_reset(), |peer| fragment(peer, 5000)),
-        (
-            || Reply::close().delayed(Duration::from_millis(100)),
-            |peer| fragment(peer, 5000),
-        ),
+        (|| Reply::close().delayed(Duration::from_millis(100)), |peer| fragment(peer, 5000)),
     ];
     for (reply, second) in cases {
         let (kind, sent) = close_second(reply, second);
@@ -100,15 +87,10 @@ fn a_request_is_not_sent_again_when_its_connection_dies() {
 
 #[test]
 fn a_cut_off_body_is_reported_with_what_was_sent() {
-    let (kind, sent) = close_second(
-        || Reply::drop_after_body_bytes(100_000),
-        |peer| fragment(peer, 28_000_000),
-    );
+    let (kind, sent) =
+        close_second(|| Reply::drop_after_body_bytes(100_000), |peer| fragment(peer, 28_000_000));
     assert!(matches!(kind, FailureKind::ConnectionLost), "{kind:?}");
-    assert!(
-        matches!(sent, Sent::Part(count) if count >= 100_000),
-        "{sent:?}"
-    );
+    assert!(matches!(sent, Sent::Part(count) if count >= 100_000), "{sent:?}");
 }
 
 #[test]
@@ -130,21 +112,9 @@ fn a_connection_closed_after_an_answer_is_replaced() {
 fn stray_bytes_are_never_an_answer() {
     const STRAY: &str = "HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
     // Once in a segment of their own, and twice in the same as the answer.
-    let apart = || {
-        Reply::ack()
-            .pause(Duration::from_millis(50))
-            .followed_by(STRAY)
-    };
-    let joined = || {
-        Reply::raw(format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n{STRAY}"
-        ))
-    };
-    let in_body = || {
-        Reply::raw(format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi{STRAY}"
-        ))
-    };
+    let apart = || Reply::ack().pause(Duration::from_millis(50)).followed_by(STRAY);
+    let joined = || Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n{STRAY}"));
+    let in_body = || Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi{STRAY}"));
     let replies: [fn() -> Reply; 3] = [apart, joined, in_body];
     for (index, reply) in replies.into_iter().enumerate() {
         let peer = Scripted::start(move |_, _, _| reply());
@@ -166,10 +136,7 @@ fn fresh_closes_the_old_connection_first() {
     let mut bench = Bench::new();
     let lane = bench.lane();
     bench.run(lane, packet(&peer)).result.unwrap();
-    let exchange = Exchange {
-        connection: ConnectionUse::Fresh,
-        ..packet(&peer)
-    };
+    let exchange = Exchange { connection: ConnectionUse::Fresh, ..packet(&peer) };
     assert!(bench.run(lane, exchange).stats.new_connection);
     assert!(peer.wait_for_close(0, SOON));
     assert!(!bench.run(lane, packet(&peer)).stats.new_connection);
@@ -180,13 +147,11 @@ fn fresh_closes_the_old_connection_first() {
 fn abort_closes_the_connection_and_is_followed_by_nothing() {
     let gate = Gate::new();
     let held = gate.clone();
-    let peer = Scripted::start(move |_, _, number| {
-        if number == 0 {
-            Reply::hang()
-        } else {
-            Reply::ack().held(&held)
-        }
-    });
+    let peer = Scripted::start(
+        move |_, _, number| {
+            if number == 0 { Reply::hang() } else { Reply::ack().held(&held) }
+        },
+    );
     let mut bench = Bench::new();
     let lane = bench.lane();
     bench.transport.start(lane, fragment(&peer, 1000)).unwrap();

@@ -17,18 +17,10 @@ fn a_silent_peer_meets_the_answer_limit() {
         let peer = Scripted::start(|_, _, _| Reply::hang());
         let mut bench = Bench::new();
         let lane = bench.lane();
-        let exchange = Exchange {
-            limits: Limits {
-                answer: SHORT,
-                ..limits()
-            },
-            ..fragment(&peer, body)
-        };
+        let exchange =
+            Exchange { limits: Limits { answer: SHORT, ..limits() }, ..fragment(&peer, body) };
         let failure = bench.run(lane, exchange).result.unwrap_err();
-        assert!(
-            matches!(failure.kind, FailureKind::AnswerTimeout),
-            "{failure:?}"
-        );
+        assert!(matches!(failure.kind, FailureKind::AnswerTimeout), "{failure:?}");
         assert_eq!(failure.sent, Sent::All);
         assert!(peer.wait_for_close(0, SOON));
     }
@@ -38,26 +30,15 @@ fn a_silent_peer_meets_the_answer_limit() {
 fn trickling_headers_and_interim_answers_do_not_extend_the_limit() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(200);
     for reply in [
-        Reply::ack()
-            .header("X", &"y".repeat(1000))
-            .trickled(Duration::from_millis(50)),
+        Reply::ack().header("X", &"y".repeat(1000)).trickled(Duration::from_millis(50)),
         Reply::raw(interim).trickled(Duration::from_millis(5)),
     ] {
         let peer = Scripted::start(move |_, _, _| reply.clone());
         let mut bench = Bench::new();
         let lane = bench.lane();
-        let exchange = Exchange {
-            limits: Limits {
-                answer: SHORT,
-                ..limits()
-            },
-            ..packet(&peer)
-        };
+        let exchange = Exchange { limits: Limits { answer: SHORT, ..limits() }, ..packet(&peer) };
         let failure = bench.run(lane, exchange).result.unwrap_err();
-        assert!(
-            matches!(failure.kind, FailureKind::AnswerTimeout),
-            "{failure:?}"
-        );
+        assert!(matches!(failure.kind, FailureKind::AnswerTimeout), "{failure:?}");
     }
 }
 
@@ -66,16 +47,10 @@ fn late_answers_within_the_limit_all_pass() {
     let peer = Scripted::start(|_, _, _| Reply::ack().delayed(Duration::from_millis(600)));
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let limits = Limits {
-        answer: Duration::from_secs(2),
-        ..limits()
-    };
+    let limits = Limits { answer: Duration::from_secs(2), ..limits() };
     // Together they take longer than the limit.
     for _ in 0..5 {
-        let exchange = Exchange {
-            limits,
-            ..fragment(&peer, 100)
-        };
+        let exchange = Exchange { limits, ..fragment(&peer, 100) };
         assert_eq!(bench.run(lane, exchange).result.unwrap().status, 200);
     }
     assert_eq!(peer.connections().len(), 1);
@@ -91,21 +66,12 @@ fn a_peer_that_stops_reading_meets_the_stall_limit() {
     let lane = bench.lane();
     let exchange = Exchange {
         port: address.port(),
-        limits: Limits {
-            stall: SHORT,
-            ..limits()
-        },
+        limits: Limits { stall: SHORT, ..limits() },
         ..fragment(&peer, 100_000_000)
     };
     let failure = bench.run(lane, exchange).result.unwrap_err();
-    assert!(
-        matches!(failure.kind, FailureKind::StallTimeout),
-        "{failure:?}"
-    );
-    assert!(
-        matches!(failure.sent, Sent::Part(count) if count > 0),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.kind, FailureKind::StallTimeout), "{failure:?}");
+    assert!(matches!(failure.sent, Sent::Part(count) if count > 0), "{failure:?}");
 }
 
 #[test]
@@ -115,10 +81,7 @@ fn a_slow_body_that_moves_goes_on() {
     let mut bench = Bench::new();
     let lane = bench.lane();
     let exchange = Exchange {
-        limits: Limits {
-            stall: Duration::from_secs(1),
-            ..limits()
-        },
+        limits: Limits { stall: Duration::from_secs(1), ..limits() },
         ..fragment(&peer, 16_000_000)
     };
     assert_eq!(bench.run(lane, exchange).result.unwrap().status, 200);
@@ -133,26 +96,15 @@ fn a_waiting_body_is_no_stall_and_costs_no_wake_ups() {
     let exchange = Exchange {
         length: 20,
         body: Some(Box::new(body.clone())),
-        limits: Limits {
-            stall: Duration::from_millis(100),
-            ..limits()
-        },
+        limits: Limits { stall: Duration::from_millis(100), ..limits() },
         ..packet(&peer)
     };
     bench.transport.start(lane, exchange).unwrap();
     assert!(bench.drive_until(|| body.asked() > 0));
     let (asked, waits) = (body.asked(), bench.transport.waits);
-    assert!(
-        bench
-            .next_event_within(Duration::from_millis(500))
-            .is_none()
-    );
+    assert!(bench.next_event_within(Duration::from_millis(500)).is_none());
     assert_eq!(body.asked(), asked);
-    assert!(
-        bench.transport.waits - waits < 10,
-        "{} waits",
-        bench.transport.waits - waits
-    );
+    assert!(bench.transport.waits - waits < 10, "{} waits", bench.transport.waits - waits);
 
     for _ in 0..2 {
         body.feed(BodyRead::Bytes(10));
@@ -171,11 +123,7 @@ fn a_connection_that_ended_while_the_body_waited_is_noticed_when_it_goes_on() {
     let mut bench = Bench::new();
     let lane = bench.lane();
     let body = Fed::default();
-    let exchange = Exchange {
-        length: 1000,
-        body: Some(Box::new(body.clone())),
-        ..packet(&peer)
-    };
+    let exchange = Exchange { length: 1000, body: Some(Box::new(body.clone())), ..packet(&peer) };
     bench.transport.start(lane, exchange).unwrap();
     assert!(bench.drive_until(|| !peer.requests().is_empty() && body.asked() > 0));
     let end = Instant::now() + SOON;
@@ -188,10 +136,7 @@ fn a_connection_that_ended_while_the_body_waited_is_noticed_when_it_goes_on() {
         assert!(Instant::now() < end, "the exchange ends");
     };
     let failure = event.result.unwrap_err();
-    assert!(
-        matches!(failure.kind, FailureKind::ConnectionLost),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.kind, FailureKind::ConnectionLost), "{failure:?}");
     assert!(matches!(failure.sent, Sent::Part(_)), "{failure:?}");
     assert_eq!(peer.connections().len(), 1);
 }
@@ -204,17 +149,10 @@ fn a_failing_source_ends_the_exchange() {
     let body = Fed::default();
     body.feed(BodyRead::Bytes(10));
     body.feed(BodyRead::Failed(std::io::Error::other("disk on fire")));
-    let exchange = Exchange {
-        length: 20,
-        body: Some(Box::new(body)),
-        ..packet(&peer)
-    };
+    let exchange = Exchange { length: 20, body: Some(Box::new(body)), ..packet(&peer) };
     let event = bench.run(lane, exchange);
     let failure = event.result.unwrap_err();
-    assert!(
-        matches!(failure.kind, FailureKind::Source(_)),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.kind, FailureKind::Source(_)), "{failure:?}");
     assert!(failure.message.contains("disk on fire"));
     assert!(event.body.is_some());
     assert!(peer.wait_for_close(0, SOON));
@@ -229,22 +167,12 @@ fn a_closed_port_is_a_failed_connect() {
     let mut bench = Bench::new();
     let lane = bench.lane();
     for _ in 0..4 {
-        let exchange = Exchange {
-            host: "localhost".to_owned(),
-            port,
-            ..packet(&peer)
-        };
+        let exchange = Exchange { host: "localhost".to_owned(), port, ..packet(&peer) };
         let event = bench.run(lane, exchange);
         let failure = event.result.unwrap_err();
-        assert!(
-            matches!(failure.kind, FailureKind::ConnectFailed),
-            "{failure:?}"
-        );
+        assert!(matches!(failure.kind, FailureKind::ConnectFailed), "{failure:?}");
         assert_eq!(failure.sent, Sent::Nothing);
-        assert!(
-            failure.message.starts_with(&format!("localhost:{port}: ")),
-            "{failure:?}"
-        );
+        assert!(failure.message.starts_with(&format!("localhost:{port}: ")), "{failure:?}");
         assert!(!failure.message.contains("invalid"), "{failure:?}");
     }
 }
@@ -260,17 +188,11 @@ fn a_peer_that_never_finishes_the_handshake_meets_the_connect_limit() {
     let exchange = Exchange {
         scheme: Scheme::Https,
         port,
-        limits: Limits {
-            connect: SHORT,
-            ..limits()
-        },
+        limits: Limits { connect: SHORT, ..limits() },
         ..packet(&peer)
     };
     let failure = bench.run(lane, exchange).result.unwrap_err();
-    assert!(
-        matches!(failure.kind, FailureKind::ConnectTimeout),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.kind, FailureKind::ConnectTimeout), "{failure:?}");
     assert_eq!(failure.sent, Sent::Nothing);
 }
 
@@ -286,11 +208,7 @@ fn plain_http_in_place_of_tls_is_a_tls_failure() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange {
-        scheme: Scheme::Https,
-        port,
-        ..packet(&peer)
-    };
+    let exchange = Exchange { scheme: Scheme::Https, port, ..packet(&peer) };
     let failure = bench.run(lane, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
     plain.join().unwrap();
@@ -303,18 +221,9 @@ fn a_name_that_does_not_exist_is_reported() {
     let lane = bench.lane();
     // No label may be so long: the lookup fails without asking anybody.
     let host = format!("{}.invalid", "x".repeat(64));
-    let event = bench.run(
-        lane,
-        Exchange {
-            host: host.clone(),
-            ..fragment(&peer, 10)
-        },
-    );
+    let event = bench.run(lane, Exchange { host: host.clone(), ..fragment(&peer, 10) });
     let failure = event.result.unwrap_err();
-    assert!(
-        matches!(failure.kind, FailureKind::NameNotResolved),
-        "{failure:?}"
-    );
+    assert!(matches!(failure.kind, FailureKind::NameNotResolved), "{failure:?}");
     assert!(failure.message.contains(&host), "{failure:?}");
     assert!(event.body.is_some());
 }
