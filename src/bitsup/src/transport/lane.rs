@@ -1,22 +1,20 @@
 //! A session's own place: its settings and its one connection.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
 use curl::multi::Easy2Handle;
 use socket2::Socket;
-use zeroize::Zeroizing;
 
 use super::exchange::{
     AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
 };
-use super::proxy::{Proxy, ProxyChoice, ProxyKind};
+use super::options::LaneOptions;
+use super::proxy::{Proxy, ProxyKind};
 use super::wire::{Limit, Wire};
 
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
@@ -31,41 +29,7 @@ const MAX_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
-/// The settings of a lane; they hold as long as it is open.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LaneOptions {
-    pub(crate) tls: TlsOptions,
-    pub(crate) proxy: ProxyChoice,
-    /// Hosts reached without the proxy; `None` takes the environment's list.
-    pub(crate) no_proxy: Option<String>,
-    /// Empty for none.
-    pub(crate) user_agent: String,
-}
-
-/// How servers are verified, and what we show them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TlsOptions {
-    /// Trusted certificates (PEM) in place of the system's bundle.
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Takes any certificate.
-    pub(crate) insecure: bool,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
-    pub(crate) key_password: Option<KeyPassword>,
-    /// In libcurl's form, `sha256//…`.
-    pub(crate) pinned_key: Option<String>,
-}
-
-/// The password of a private key.
-#[derive(Clone)]
-pub(crate) struct KeyPassword(pub(crate) Zeroizing<String>);
-
-impl fmt::Debug for KeyPassword {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("KeyPassword(…)")
-    }
-}
-
+/// One lane.
 pub(super) struct Lane {
     id: LaneId,
     options: LaneOptions,

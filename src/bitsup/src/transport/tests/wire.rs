@@ -100,6 +100,7 @@ fn what_would_not_be_one_request_is_refused() {
         Exchange { target: "/a b".to_owned(), ..packet(&peer) },
         Exchange { target: "/a\r\nX: y".to_owned(), ..packet(&peer) },
         Exchange { target: "a".to_owned(), ..packet(&peer) },
+        Exchange { target: "/ü".to_owned(), ..packet(&peer) },
         Exchange { host: "h/x".to_owned(), ..packet(&peer) },
         Exchange { host: String::new(), ..packet(&peer) },
         Exchange { headers: header("X", "1\r\nY: 2"), ..packet(&peer) },
