@@ -167,10 +167,13 @@ impl Wire {
         self.refused_socket
     }
 
-    /// The status line of an answer that counts. It does when libcurl was content
-    /// (`finished`), and else if it is the answer to a packet: of that only the header lines
-    /// matter.
+    /// The status line of an answer that counts. A proxy's to a CONNECT never does, others do
+    /// when libcurl was content (`finished`), and else if it is the answer to a packet: of
+    /// that only the header lines matter.
     pub(super) fn answer(&self, finished: bool) -> Option<StatusLine> {
+        if self.head.to_proxy {
+            return None;
+        }
         let header_lines_suffice = self.method != Method::Get && !self.challenged;
         self.incoming.answer().filter(|_| finished || header_lines_suffice)
     }

@@ -5,4 +5,7 @@ mod support;
 mod answers;
 mod connections;
 mod limits;
+mod logins;
+mod proxies;
+mod tls;
 mod wire;
