@@ -79,12 +79,7 @@ impl Scripted {
             let (log, stopping) = (Arc::clone(&log), Arc::clone(&stopping));
             move || accept(&listener, &log, &stopping, &script)
         });
-        Self {
-            address,
-            log,
-            stopping,
-            acceptor: Some(acceptor),
-        }
+        Self { address, log, stopping, acceptor: Some(acceptor) }
     }
 
     /// The address it listens on.
@@ -137,9 +132,7 @@ impl Scripted {
     #[must_use]
     pub fn wait_for_close(&self, number: usize, limit: Duration) -> bool {
         self.wait_until(limit, |peer| {
-            peer.connections()
-                .get(number)
-                .is_some_and(|connection| connection.closed_by_client)
+            peer.connections().get(number).is_some_and(|connection| connection.closed_by_client)
         })
     }
 }

@@ -33,10 +33,7 @@ impl Request {
     /// The value of the first header of this name, in any case, as text; empty without one.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
-        self.header_values(name)
-            .into_iter()
-            .next()
-            .unwrap_or_default()
+        self.header_values(name).into_iter().next().unwrap_or_default()
     }
 
     /// The values of all headers of this name, in any case, as text.
@@ -97,11 +94,7 @@ struct State {
 
 impl Log {
     pub(super) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        }
+        Self { started: Instant::now(), state: Mutex::default(), changed: Condvar::new() }
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -112,10 +105,7 @@ impl Log {
     pub(super) fn opened(&self, stream: TcpStream) -> usize {
         let opened = self.now();
         self.change(|state| {
-            state.connections.push(Connection {
-                opened,
-                ..Connection::default()
-            });
+            state.connections.push(Connection { opened, ..Connection::default() });
             state.streams.push(Some(stream));
             state.connections.len() - 1
         })
@@ -159,10 +149,7 @@ impl Log {
     /// Waits until the log is newer than `seen`, at most `limit`.
     pub(super) fn wait_for_change(&self, seen: u64, limit: Duration) {
         let state = self.lock();
-        drop(
-            self.changed
-                .wait_timeout_while(state, limit, |state| state.version == seen),
-        );
+        drop(self.changed.wait_timeout_while(state, limit, |state| state.version == seen));
     }
 
     pub(super) fn close_all(&self) {

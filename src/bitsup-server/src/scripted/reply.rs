@@ -28,12 +28,7 @@ pub(super) enum BodyReading {
 pub(super) enum Answer {
     Nothing,
     Raw(Vec<u8>),
-    Built {
-        status_line: String,
-        headers: Vec<(String, String)>,
-        body: Vec<u8>,
-        length: bool,
-    },
+    Built { status_line: String, headers: Vec<(String, String)>, body: Vec<u8>, length: bool },
 }
 
 #[derive(Clone, Debug)]
@@ -83,10 +78,7 @@ impl Reply {
     /// Reads the request, answers nothing and waits for the client to close.
     #[must_use]
     pub fn hang() -> Self {
-        Self {
-            end: End::Hang,
-            ..Self::new(Answer::Nothing)
-        }
+        Self { end: End::Hang, ..Self::new(Answer::Nothing) }
     }
 
     /// Reads the request, answers nothing and closes.
@@ -238,18 +230,9 @@ impl Answer {
         match self {
             Self::Nothing => Vec::new(),
             Self::Raw(bytes) => bytes.clone(),
-            Self::Built {
-                status_line,
-                headers,
-                body,
-                length,
-            } => {
+            Self::Built { status_line, headers, body, length } => {
                 let mut lines = vec![status_line.clone()];
-                lines.extend(
-                    headers
-                        .iter()
-                        .map(|(name, value)| format!("{name}: {value}")),
-                );
+                lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
                 if *length {
                     lines.push(format!("Content-Length: {}", body.len()));
                 }

@@ -38,10 +38,7 @@ pub(super) fn serve_connection(
     };
     match end {
         End::Keep | End::Close => {}
-        End::Reset => drop(rustix::net::sockopt::set_socket_linger(
-            &stream,
-            Some(Duration::ZERO),
-        )),
+        End::Reset => drop(rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO))),
         End::Hang => hang(&mut stream, number, unread, log),
     }
     let closed = log.now();
@@ -127,19 +124,14 @@ fn read_head(
         unread.extend_from_slice(&piece[..count]);
     };
     let head: Vec<u8> = unread.drain(..end).collect();
-    let mut lines = head
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii_end);
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let request_line = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let mut words = request_line.splitn(3, ' ').map(str::to_owned);
     let headers = lines
         .filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let (name, value) = line.split_at(colon);
-            Some((
-                String::from_utf8_lossy(name).into_owned(),
-                value[1..].trim_ascii().to_vec(),
-            ))
+            Some((String::from_utf8_lossy(name).into_owned(), value[1..].trim_ascii().to_vec()))
         })
         .collect();
     Ok(Some(Request {

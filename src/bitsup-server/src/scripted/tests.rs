@@ -16,10 +16,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8], answer: &[u8]) {
     stream.write_all(request).unwrap();
     let mut got = vec![0; answer.len()];
     stream.read_exact(&mut got).unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&got),
-        String::from_utf8_lossy(answer)
-    );
+    assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(answer));
 }
 
 #[test]
@@ -51,9 +48,7 @@ fn requests_are_logged_and_answered_in_order() {
 fn a_body_can_be_cut_off() {
     let peer = Scripted::start(|_, _, _| Reply::drop_after_body_bytes(4));
     let mut stream = connect(&peer);
-    stream
-        .write_all(b"BITS_POST / HTTP/1.1\r\nContent-Length: 8\r\n\r\nabcd")
-        .unwrap();
+    stream.write_all(b"BITS_POST / HTTP/1.1\r\nContent-Length: 8\r\n\r\nabcd").unwrap();
     assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0);
     let request = peer.requests().remove(0);
     assert_eq!(request.body, b"abcd");
@@ -74,10 +69,7 @@ fn an_answer_can_be_held_back_and_trickle() {
     let gate = Gate::new();
     let held = gate.clone();
     let peer = Scripted::start(move |_, _, _| {
-        Reply::raw("late")
-            .held(&held)
-            .trickled(Duration::from_millis(1))
-            .then_close()
+        Reply::raw("late").held(&held).trickled(Duration::from_millis(1)).then_close()
     });
     let mut stream = connect(&peer);
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();

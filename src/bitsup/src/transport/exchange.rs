@@ -195,6 +195,36 @@ pub(crate) enum Sent {
     All,
 }
 
+impl Exchange {
+    /// Refuses what would not stand on the wire as one request.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let refuse = |what: &str| {
+            let text = format!("{}:{}: {what}", self.host.escape_debug(), self.port);
+            Err(Failure::unsent(FailureKind::Internal, text))
+        };
+        // libcurl would encode what is not ASCII and cut off what follows a number sign.
+        if !self.target.starts_with('/')
+            || self.target.contains(|c: char| !c.is_ascii_graphic() || c == '#')
+        {
+            return refuse("the request target is not valid");
+        }
+        let is_of_host = |c: char| c.is_ascii_alphanumeric() || "-._~:%!$&'()*+,;=".contains(c);
+        if self.host.is_empty() || !self.host.chars().all(is_of_host) {
+            return refuse("the host is not valid");
+        }
+        let ends_line = |text: &str| text.contains(['\r', '\n', '\0']);
+        if self.headers.iter().any(|(name, value)| {
+            name.is_empty() || name.contains([':', ';']) || ends_line(name) || ends_line(value)
+        }) {
+            return refuse("a header is not valid");
+        }
+        if self.length > 0 && self.body.is_none() {
+            return refuse("a body is announced but there is none");
+        }
+        Ok(())
+    }
+}
+
 impl Scheme {
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -207,20 +237,13 @@ impl Scheme {
 impl Failure {
     /// A failure before any byte was sent.
     pub(super) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            sent: Sent::Nothing,
-            message: message.into(),
-        }
+        Self { kind, sent: Sent::Nothing, message: message.into() }
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Credentials")
-            .field("scheme", &self.scheme)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Credentials").field("scheme", &self.scheme).finish_non_exhaustive()
     }
 }
 

@@ -38,28 +38,20 @@ pub(super) fn sent(wire: &Wire) -> Sent {
 /// The kind of an exchange that one of our limits ended.
 pub(super) fn of_limit(limit: Limit) -> (FailureKind, &'static str) {
     match limit {
-        Limit::Connect => (
-            FailureKind::ConnectTimeout,
-            "no connection within the time limit",
-        ),
-        Limit::Stall => (
-            FailureKind::StallTimeout,
-            "no byte moved within the time limit",
-        ),
-        Limit::Answer | Limit::Drain => (
-            FailureKind::AnswerTimeout,
-            "no answer within the time limit",
-        ),
+        Limit::Connect => (FailureKind::ConnectTimeout, "no connection within the time limit"),
+        Limit::Stall => (FailureKind::StallTimeout, "no byte moved within the time limit"),
+        Limit::Answer | Limit::Drain => {
+            (FailureKind::AnswerTimeout, "no answer within the time limit")
+        }
     }
 }
 
 /// The kind of an exchange that a callback of ours ended.
 pub(super) fn of_stop(stop: Stop) -> (FailureKind, String) {
     match stop {
-        Stop::HeaderFlood => (
-            FailureKind::BadAnswer,
-            "the answer has too many header lines".to_owned(),
-        ),
+        Stop::HeaderFlood => {
+            (FailureKind::BadAnswer, "the answer has too many header lines".to_owned())
+        }
         Stop::SourceFailed(error) => {
             let text = format!("the data to send could not be read: {error}");
             (FailureKind::Source(error), text)
@@ -68,10 +60,9 @@ pub(super) fn of_stop(stop: Stop) -> (FailureKind, String) {
             let text = format!("the answer could not be written: {error}");
             (FailureKind::Sink(error), text)
         }
-        Stop::AnswerTaken => (
-            FailureKind::BadAnswer,
-            "the answer ended before its header lines".to_owned(),
-        ),
+        Stop::AnswerTaken => {
+            (FailureKind::BadAnswer, "the answer ended before its header lines".to_owned())
+        }
     }
 }
 
@@ -99,9 +90,7 @@ pub(super) fn of_curl(
         return FailureKind::ProxyFailed(None);
     }
     if !wire.began() && circumstances.through_proxy {
-        let status = u16::try_from(circumstances.connect_status)
-            .ok()
-            .filter(|status| *status > 0);
+        let status = u16::try_from(circumstances.connect_status).ok().filter(|status| *status > 0);
         return FailureKind::ProxyFailed(status);
     }
     if error.is_couldnt_connect() {
@@ -138,10 +127,7 @@ pub(super) fn of_curl(
 
 /// libcurl's own words, the particular ones if it has any.
 pub(super) fn detail(error: &curl::Error) -> &str {
-    error
-        .extra_description()
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| error.description())
+    error.extra_description().filter(|text| !text.is_empty()).unwrap_or_else(|| error.description())
 }
 
 fn is_tls(error: &curl::Error, code: u32) -> bool {

@@ -50,9 +50,7 @@ impl Headers {
     /// Adds a line as it stood on the wire. A line that begins with a blank continues the one
     /// before; a line without a colon is left out.
     pub(super) fn push_line(&mut self, line: &[u8]) {
-        let folded = line
-            .first()
-            .is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let folded = line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
         if folded {
             if let Some((_, value_end)) = self.ends.last_mut() {
                 self.bytes.push(b' ');
@@ -82,12 +80,7 @@ mod tests {
     #[test]
     fn lines_are_kept_in_order_and_found_in_any_case() {
         let mut headers = Headers::default();
-        for line in [
-            "BITS-Packet-Type: Ack\r\n",
-            "no colon\r\n",
-            "X:1\r\n",
-            "x: \r\n",
-        ] {
+        for line in ["BITS-Packet-Type: Ack\r\n", "no colon\r\n", "X:1\r\n", "x: \r\n"] {
             headers.push_line(line.as_bytes());
         }
         let lines: Vec<_> = headers.iter().collect();

@@ -1,22 +1,20 @@
 //! A session's own place: its settings and its one connection.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
 use curl::multi::Easy2Handle;
 use socket2::Socket;
-use zeroize::Zeroizing;
 
 use super::exchange::{
     AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
 };
-use super::proxy::{Proxy, ProxyChoice, ProxyKind};
+use super::options::LaneOptions;
+use super::proxy::{Proxy, ProxyKind};
 use super::wire::{Limit, Wire};
 
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
@@ -31,41 +29,7 @@ const MAX_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
-/// The settings of a lane; they hold as long as it is open.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LaneOptions {
-    pub(crate) tls: TlsOptions,
-    pub(crate) proxy: ProxyChoice,
-    /// Hosts reached without the proxy; `None` takes the environment's list.
-    pub(crate) no_proxy: Option<String>,
-    /// Empty for none.
-    pub(crate) user_agent: String,
-}
-
-/// How servers are verified, and what we show them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TlsOptions {
-    /// Trusted certificates (PEM) in place of the system's bundle.
-    pub(crate) ca_file: Option<PathBuf>,
-    /// Takes any certificate.
-    pub(crate) insecure: bool,
-    pub(crate) cert: Option<PathBuf>,
-    pub(crate) key: Option<PathBuf>,
-    pub(crate) key_password: Option<KeyPassword>,
-    /// In libcurl's form, `sha256//…`.
-    pub(crate) pinned_key: Option<String>,
-}
-
-/// The password of a private key.
-#[derive(Clone)]
-pub(crate) struct KeyPassword(pub(crate) Zeroizing<String>);
-
-impl fmt::Debug for KeyPassword {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("KeyPassword(…)")
-    }
-}
-
+/// One lane.
 pub(super) struct Lane {
     id: LaneId,
     options: LaneOptions,
@@ -158,11 +122,8 @@ impl Lane {
             );
             return Err(Failure::unsent(FailureKind::Unsupported, text));
         }
-        let origin = Origin {
-            scheme: exchange.scheme,
-            host: exchange.host.clone(),
-            port: exchange.port,
-        };
+        let origin =
+            Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
         let fits = self
             .connection
             .as_ref()
@@ -174,12 +135,7 @@ impl Lane {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (exchange.host.clone(), exchange.port),
         };
-        Ok(Route {
-            origin,
-            proxy,
-            connect_host,
-            connect_port,
-        })
+        Ok(Route { origin, proxy, connect_host, connect_port })
     }
 
     /// Whether the addresses of this route are known.
@@ -188,20 +144,14 @@ impl Lane {
     }
 
     pub(super) fn learn_addresses(&mut self, host: &str, addresses: &[IpAddr]) {
-        let pin = Pin {
-            addresses: addresses.to_vec(),
-            failures: 0,
-        };
+        let pin = Pin { addresses: addresses.to_vec(), failures: 0 };
         self.pins.insert(host.to_owned(), pin);
     }
 
     /// Keeps to the address that answered.
     pub(super) fn note_answer(&mut self, route: &Route, peer: Option<SocketAddr>) {
         if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.connect_host), peer) {
-            *pin = Pin {
-                addresses: vec![peer.ip()],
-                failures: 0,
-            };
+            *pin = Pin { addresses: vec![peer.ip()], failures: 0 };
         }
     }
 
@@ -225,10 +175,7 @@ impl Lane {
     ) -> Result<(), curl::Error> {
         easy.reset();
         let method = exchange.method;
-        let challenges = exchange
-            .auth
-            .as_ref()
-            .is_some_and(|own| own.scheme != AuthScheme::Basic)
+        let challenges = exchange.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
             || route.proxy.as_ref().is_some_and(Proxy::answers_challenges);
         *easy.get_mut() = Wire::new(
             method,
@@ -245,10 +192,7 @@ impl Lane {
         easy.path_as_is(true)?;
         let host = bracketed(&exchange.host);
         let scheme = exchange.scheme.name();
-        easy.url(&format!(
-            "{scheme}://{host}:{}{}",
-            exchange.port, exchange.target
-        ))?;
+        easy.url(&format!("{scheme}://{host}:{}{}", exchange.port, exchange.target))?;
         match method {
             Method::BitsPost => {
                 easy.upload(true)?;
@@ -302,10 +246,7 @@ impl Lane {
             }
         }
         let literal: Option<IpAddr> = route.connect_host.parse().ok();
-        let known = self
-            .pins
-            .get(&route.connect_host)
-            .map(|pin| pin.addresses.as_slice());
+        let known = self.pins.get(&route.connect_host).map(|pin| pin.addresses.as_slice());
         let addresses: Vec<String> = known
             .unwrap_or(literal.as_slice())
             .iter()
@@ -349,10 +290,7 @@ impl Lane {
         route: &Route,
     ) {
         if let Some(socket) = used_socket(opened, local_port) {
-            self.connection = Some(Connection {
-                socket,
-                origin: route.origin.clone(),
-            });
+            self.connection = Some(Connection { socket, origin: route.origin.clone() });
         }
         if !clean {
             self.drop_connection();
@@ -364,9 +302,7 @@ impl Lane {
         match &self.state {
             State::Running(running) => running.handle.get_ref().deadline(),
             State::Resolving(resolving) => {
-                let end = resolving
-                    .started
-                    .checked_add(resolving.exchange.limits.connect)?;
+                let end = resolving.started.checked_add(resolving.exchange.limits.connect)?;
                 Some((end, Limit::Connect))
             }
             State::Idle(_) | State::Moving => None,
@@ -442,11 +378,7 @@ fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, cur
     }
     for (name, value) in headers {
         // libcurl takes "Name:" for "leave it out".
-        let line = if value.is_empty() {
-            format!("{name};")
-        } else {
-            format!("{name}: {value}")
-        };
+        let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         list.append(&line)?;
     }
     Ok(list)
@@ -464,9 +396,5 @@ fn auth_mask(credentials: &Credentials) -> Auth {
 }
 
 fn bracketed(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    }
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }

@@ -27,32 +27,32 @@
 mod exchange;
 mod failure;
 mod headers;
+mod incoming;
 mod lane;
+mod options;
 mod proxy;
 mod resolve;
+mod running;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use curl::easy::Easy2;
-use curl::multi::{Easy2Handle, Multi, MultiWaker};
+use curl::multi::{Multi, MultiWaker};
 
 pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
     FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
-pub(crate) use self::lane::{KeyPassword, LaneOptions, TlsOptions};
+pub(crate) use self::options::{KeyPassword, LaneOptions, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice, ProxyKind};
 
-use self::failure::Circumstances;
-use self::lane::{Lane, Resolving, Route, Running, State};
+use self::lane::{Lane, Resolving, State};
 use self::resolve::{Lookup, Resolver};
-use self::wire::{Limit, Wire};
+use self::running::End;
 
 /// libcurl closes the oldest idle connection when it holds more than it may. Connections that
 /// lanes have dropped count until libcurl notices, so it may hold more than there are lanes.
@@ -91,12 +91,6 @@ impl Waker {
     }
 }
 
-/// How libcurl or a limit ended an exchange.
-enum End {
-    Curl(Result<(), curl::Error>),
-    Limit(Limit),
-}
-
 impl Transport {
     /// A transport without lanes.
     pub(crate) fn new() -> Result<Self, Failure> {
@@ -117,10 +111,7 @@ impl Transport {
 
     /// Something to end the wait of [`Transport::poll`] with.
     pub(crate) fn waker(&self) -> Waker {
-        Waker {
-            woken: Arc::clone(&self.woken),
-            multi: self.multi.waker(),
-        }
+        Waker { woken: Arc::clone(&self.woken), multi: self.multi.waker() }
     }
 
     /// Makes a place for one session.
@@ -143,7 +134,7 @@ impl Transport {
     /// and the exchange with its body is gone.
     pub(crate) fn start(&mut self, id: LaneId, exchange: Exchange) -> Result<(), Failure> {
         self.allow_connections()?;
-        check(&exchange)?;
+        exchange.check()?;
         let Some(lane) = self.lanes.get_mut(&id) else {
             return Err(Failure::unsent(FailureKind::Internal, "the lane is closed"));
         };
@@ -162,14 +153,9 @@ impl Transport {
                 return Err(failure);
             }
         };
-        let resolving = Resolving {
-            easy,
-            exchange,
-            route,
-            started,
-        };
+        let resolving = Resolving { easy, exchange, route, started };
         if lane.knows_addresses(&resolving.route) {
-            return begin(&self.multi, id, lane, resolving);
+            return running::begin(&self.multi, id, lane, resolving);
         }
         match self.resolver.look_up(&resolving.route.connect_host) {
             Ok(()) => {
@@ -177,10 +163,8 @@ impl Transport {
                 Ok(())
             }
             Err(error) => {
-                let text = format!(
-                    "{}: no thread for the name: {error}",
-                    resolving.route.authority()
-                );
+                let text =
+                    format!("{}: no thread for the name: {error}", resolving.route.authority());
                 lane.state = State::Idle(resolving.easy);
                 Err(Failure::unsent(FailureKind::Internal, text))
             }
@@ -190,35 +174,12 @@ impl Transport {
     /// Ends the running exchange, if there is one, and closes its connection now. No event
     /// follows; the body is given back.
     pub(crate) fn abort(&mut self, id: LaneId) -> Option<Box<dyn Body>> {
-        let lane = self.lanes.get_mut(&id)?;
-        match std::mem::replace(&mut lane.state, State::Moving) {
-            State::Resolving(resolving) => {
-                let Resolving { easy, exchange, .. } = *resolving;
-                lane.state = State::Idle(easy);
-                exchange.body
-            }
-            State::Running(running) => {
-                let (easy, mut wire) = detach(&self.multi, running.handle);
-                lane.state = State::Idle(easy);
-                lane.drop_connection();
-                for socket in wire.take_sockets() {
-                    drop(socket.shutdown(std::net::Shutdown::Both));
-                }
-                wire.take_body()
-            }
-            other => {
-                lane.state = other;
-                None
-            }
-        }
+        running::take_back(&self.multi, self.lanes.get_mut(&id)?)
     }
 
     /// Asks a body again that said [`BodyRead::Wait`]; without one it does nothing.
     pub(crate) fn resume_body(&mut self, id: LaneId) {
-        if let Some(Lane {
-            state: State::Running(running),
-            ..
-        }) = self.lanes.get_mut(&id)
+        if let Some(Lane { state: State::Running(running), .. }) = self.lanes.get_mut(&id)
             && running.handle.get_ref().is_paused()
         {
             running.handle.get_mut().resume();
@@ -239,9 +200,7 @@ impl Transport {
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) || now >= end {
                 return;
             }
-            let next = self
-                .next_deadline()
-                .map_or(end, |deadline| deadline.min(end));
+            let next = self.next_deadline().map_or(end, |deadline| deadline.min(end));
             // libcurl counts whole milliseconds: one more, so that the time is really over then.
             let wait = next.saturating_duration_since(now) + Duration::from_millis(1);
             #[cfg(test)]
@@ -281,7 +240,7 @@ impl Transport {
                 match &addresses {
                     Ok(addresses) => {
                         lane.learn_addresses(&host, addresses);
-                        if let Err(failure) = begin(&self.multi, *id, lane, resolving) {
+                        if let Err(failure) = running::begin(&self.multi, *id, lane, resolving) {
                             events.push(Event {
                                 lane: *id,
                                 result: Err(failure),
@@ -291,7 +250,7 @@ impl Transport {
                         }
                     }
                     Err(text) => {
-                        events.push(unresolved(*id, lane, resolving, text));
+                        events.push(running::unresolved(*id, lane, resolving, text));
                     }
                 }
             }
@@ -306,17 +265,14 @@ impl Transport {
         self.multi.messages(|message| {
             let Ok(token) = message.token() else { return };
             let id = LaneId(token);
-            if let Some(Lane {
-                state: State::Running(running),
-                ..
-            }) = self.lanes.get(&id)
+            if let Some(Lane { state: State::Running(running), .. }) = self.lanes.get(&id)
                 && let Some(result) = message.result_for2(&running.handle)
             {
                 ended.push((id, result));
             }
         });
         for (id, result) in ended {
-            events.extend(self.finish(id, End::Curl(result)));
+            self.finish(id, End::Curl(result), events);
         }
     }
 
@@ -331,240 +287,19 @@ impl Transport {
             }
         }
         for (id, limit) in over {
-            events.extend(self.finish(id, End::Limit(limit)));
+            self.finish(id, End::Limit(limit), events);
+        }
+    }
+
+    fn finish(&mut self, id: LaneId, end: End, events: &mut Vec<Event>) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            events.extend(running::finish(&self.multi, id, lane, end));
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.lanes
-            .values()
-            .filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline))
-            .min()
+        self.lanes.values().filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline)).min()
     }
-
-    /// Ends an exchange with an event.
-    fn finish(&mut self, id: LaneId, end: End) -> Option<Event> {
-        let lane = self.lanes.get_mut(&id)?;
-        let running = match std::mem::replace(&mut lane.state, State::Moving) {
-            State::Running(running) => *running,
-            State::Resolving(resolving) => {
-                return Some(unresolved(
-                    id,
-                    lane,
-                    *resolving,
-                    "no answer within the time limit",
-                ));
-            }
-            other => {
-                lane.state = other;
-                return None;
-            }
-        };
-        let Running { handle, route } = running;
-        let circumstances = Circumstances {
-            os_error: handle.os_errno().unwrap_or_default(),
-            through_proxy: route.through_proxy(),
-            connect_status: handle.http_connectcode().unwrap_or_default(),
-        };
-        let local_port = handle.local_port().unwrap_or_default();
-        let peer = handle
-            .primary_ip()
-            .ok()
-            .flatten()
-            .and_then(|text| text.parse().ok())
-            .zip(handle.primary_port().ok())
-            .map(|(address, port)| SocketAddr::new(address, port));
-        let invented = lane.invented_name();
-        let (easy, mut wire) = detach(&self.multi, handle);
-        lane.state = State::Idle(easy);
-
-        let finished = matches!(end, End::Curl(Ok(())));
-        let clean = finished && wire.leaves_connection_clean();
-        let sockets = wire.take_sockets();
-        let new_connection = !sockets.is_empty();
-        lane.settle_connection(sockets, local_port, clean, &route);
-
-        let result = outcome(&mut wire, end, &route, &circumstances, &invented);
-        match &result {
-            Ok(_) => lane.note_answer(&route, peer),
-            Err(failure) => {
-                if matches!(
-                    failure.kind,
-                    FailureKind::ConnectFailed
-                        | FailureKind::ConnectTimeout
-                        | FailureKind::NoRoute
-                        | FailureKind::ProxyFailed(None)
-                ) {
-                    lane.note_connect_failure(&route);
-                }
-            }
-        }
-        let (connect_time, sending_time, answer_delay) = wire.times();
-        let stats = Stats {
-            sent: wire.sent(),
-            new_connection,
-            peer,
-            connect_time,
-            sending_time,
-            answer_delay,
-        };
-        Some(Event {
-            lane: id,
-            result,
-            body: wire.take_body(),
-            stats,
-        })
-    }
-}
-
-/// Hands a prepared exchange to libcurl.
-fn begin(multi: &Multi, id: LaneId, lane: &mut Lane, resolving: Resolving) -> Result<(), Failure> {
-    let Resolving {
-        mut easy,
-        mut exchange,
-        route,
-        started,
-    } = resolving;
-    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started) {
-        let text = format!("{}: libcurl cannot do this: {error}", route.authority());
-        lane.state = State::Idle(easy);
-        return Err(Failure::unsent(FailureKind::Unsupported, text));
-    }
-    let added = multi
-        .add2(easy)
-        .map_err(|error| error.to_string())
-        .and_then(|mut handle| {
-            handle.set_token(id.0).map_err(|error| error.to_string())?;
-            Ok(handle)
-        });
-    match added {
-        Ok(handle) => {
-            lane.state = State::Running(Box::new(Running { handle, route }));
-            Ok(())
-        }
-        Err(error) => {
-            lane.state = State::Idle(Easy2::new(Wire::idle()));
-            let text = format!("{}: libcurl cannot begin: {error}", route.authority());
-            Err(Failure::unsent(FailureKind::Internal, text))
-        }
-    }
-}
-
-/// Takes a handle from libcurl, which closes the connection if the exchange was not over.
-fn detach(multi: &Multi, handle: Easy2Handle<Wire>) -> (Easy2<Wire>, Wire) {
-    let mut handle = handle;
-    let wire = std::mem::replace(handle.get_mut(), Wire::idle());
-    // It fails only for a handle of another multi; then a new one serves as well.
-    let easy = multi
-        .remove2(handle)
-        .unwrap_or_else(|_| Easy2::new(Wire::idle()));
-    (easy, wire)
-}
-
-/// What became of an exchange.
-fn outcome(
-    wire: &mut Wire,
-    end: End,
-    route: &Route,
-    circumstances: &Circumstances,
-    invented: &str,
-) -> Result<Answer, Failure> {
-    let finished = matches!(end, End::Curl(Ok(())));
-    if let Some(status) = wire.answer()
-        && (finished || wire.ends_with_headers())
-    {
-        return Ok(Answer {
-            status: status.code,
-            http10: status.http10,
-            headers: wire.take_headers(),
-            body_prefix: wire.take_body_prefix(),
-            request_sent: wire.all_sent(),
-        });
-    }
-    let (kind, text) = match (wire.take_stop(), end) {
-        (Some(stop), _) => failure::of_stop(stop),
-        (None, End::Limit(limit)) => {
-            let (kind, text) = failure::of_limit(limit);
-            (kind, text.to_owned())
-        }
-        (None, End::Curl(Err(error))) => {
-            let kind = failure::of_curl(&error, wire, circumstances);
-            (
-                kind,
-                failure::detail(&error).replace(invented, &route.connect_host),
-            )
-        }
-        (None, End::Curl(Ok(()))) => (FailureKind::BadAnswer, "no HTTP answer".to_owned()),
-    };
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    Err(Failure {
-        kind,
-        sent: failure::sent(wire),
-        message: format!("{}: {text}", route.authority()),
-    })
-}
-
-/// The end of an exchange whose name was not resolved.
-fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text: &str) -> Event {
-    let Resolving {
-        easy,
-        exchange,
-        route,
-        started,
-    } = resolving;
-    lane.state = State::Idle(easy);
-    let kind = if route.through_proxy() {
-        FailureKind::ProxyFailed(None)
-    } else {
-        FailureKind::NameNotResolved
-    };
-    let text = format!(
-        "{}: the name {} was not found: {text}",
-        route.authority(),
-        route.connect_host
-    );
-    let stats = Stats {
-        connect_time: started.elapsed(),
-        ..Stats::default()
-    };
-    Event {
-        lane: id,
-        result: Err(Failure::unsent(kind, text)),
-        body: exchange.body,
-        stats,
-    }
-}
-
-/// Refuses what would not stand on the wire as one request.
-fn check(exchange: &Exchange) -> Result<(), Failure> {
-    let refuse = |what: &str| {
-        let text = format!("{}:{}: {what}", exchange.host.escape_debug(), exchange.port);
-        Err(Failure::unsent(FailureKind::Internal, text))
-    };
-    let ends_line = |text: &str| text.contains(['\r', '\n', '\0']);
-    if !exchange.target.starts_with('/')
-        || exchange
-            .target
-            .contains(|c: char| c.is_ascii_control() || c == ' ' || c == '#')
-    {
-        return refuse("the request target is not valid");
-    }
-    let valid_host = |c: char| c.is_ascii_alphanumeric() || "-._~:%!$&'()*+,;=".contains(c);
-    if exchange.host.is_empty() || !exchange.host.chars().all(valid_host) {
-        return refuse("the host is not valid");
-    }
-    if exchange.headers.iter().any(|(name, value)| {
-        name.is_empty() || name.contains([':', ';']) || ends_line(name) || ends_line(value)
-    }) {
-        return refuse("a header is not valid");
-    }
-    if exchange.length > 0 && exchange.body.is_none() {
-        return refuse("a body is announced but there is none");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

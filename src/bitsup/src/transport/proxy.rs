@@ -95,9 +95,7 @@ impl Proxy {
 
     /// Whether libcurl has something with which to answer a challenge of the proxy.
     pub(super) fn answers_challenges(&self) -> bool {
-        self.credentials
-            .as_ref()
-            .is_some_and(|own| own.scheme != AuthScheme::Basic)
+        self.credentials.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
     }
 }
 
@@ -120,9 +118,7 @@ impl ProxyChoice {
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Proxy>, String> {
         let first = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| variable(name).filter(|value| !value.is_empty()))
+            names.iter().find_map(|name| variable(name).filter(|value| !value.is_empty()))
         };
         let exceptions = match no_proxy {
             Some(list) => Some(list.to_owned()),
@@ -150,26 +146,21 @@ impl ProxyChoice {
 fn is_excepted(host: &str, list: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let address: Option<IpAddr> = host.parse().ok();
-    list.split([',', ' '])
-        .filter(|entry| !entry.is_empty())
-        .any(|entry| {
-            if entry == "*" {
-                return true;
+    list.split([',', ' ']).filter(|entry| !entry.is_empty()).any(|entry| {
+        if entry == "*" {
+            return true;
+        }
+        let entry = entry.trim_start_matches('.').trim_end_matches('.').to_ascii_lowercase();
+        match address {
+            Some(address) => is_in_network(address, entry.trim_matches(['[', ']'])),
+            None => {
+                !entry.is_empty()
+                    && host
+                        .strip_suffix(&entry)
+                        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             }
-            let entry = entry
-                .trim_start_matches('.')
-                .trim_end_matches('.')
-                .to_ascii_lowercase();
-            match address {
-                Some(address) => is_in_network(address, entry.trim_matches(['[', ']'])),
-                None => {
-                    !entry.is_empty()
-                        && host
-                            .strip_suffix(&entry)
-                            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-                }
-            }
-        })
+        }
+    })
 }
 
 fn is_in_network(address: IpAddr, network: &str) -> bool {
@@ -221,10 +212,7 @@ mod tests {
         assert_eq!(Proxy::parse("http://proxy.example").unwrap().port, 1080);
         assert_eq!(Proxy::parse("https://proxy.example").unwrap().port, 443);
         let proxy = Proxy::parse("socks5h://u:p%40@[::1]:9").unwrap();
-        assert_eq!(
-            (proxy.kind, proxy.host.as_str()),
-            (ProxyKind::Socks5Hostname, "::1")
-        );
+        assert_eq!((proxy.kind, proxy.host.as_str()), (ProxyKind::Socks5Hostname, "::1"));
         assert_eq!(proxy.url_with_host("x").as_str(), "socks5h://u:p%40@x:9");
         assert!(!format!("{proxy:?}").contains("p%40"));
         assert!(Proxy::parse("ftp://proxy.example").is_err());
@@ -246,14 +234,7 @@ mod tests {
         assert_eq!(choose(Scheme::Http, "h", &both).as_deref(), Some("a"));
         assert_eq!(choose(Scheme::Https, "h", &both).as_deref(), Some("b"));
         assert_eq!(choose(Scheme::Http, "h", &[("HTTP_PROXY", "a:1")]), None);
-        assert_eq!(
-            choose(
-                Scheme::Http,
-                "h",
-                &[("http_proxy", "a:1"), ("no_proxy", "h")]
-            ),
-            None
-        );
+        assert_eq!(choose(Scheme::Http, "h", &[("http_proxy", "a:1"), ("no_proxy", "h")]), None);
     }
 
     #[test]

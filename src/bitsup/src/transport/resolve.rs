@@ -33,12 +33,7 @@ impl Resolver {
     /// `waker` ends the wait of the engine's thread when a lookup is done.
     pub(super) fn new(waker: MultiWaker) -> Self {
         let (sender, receiver) = channel();
-        Self {
-            running: HashSet::new(),
-            sender,
-            receiver,
-            waker,
-        }
+        Self { running: HashSet::new(), sender, receiver, waker }
     }
 
     /// Begins a lookup, unless one of this name is running: its result serves all who wait.
@@ -47,21 +42,13 @@ impl Resolver {
             return Ok(());
         }
         let (name, sender, waker) = (host.to_owned(), self.sender.clone(), self.waker.clone());
-        std::thread::Builder::new()
-            .name("bitsup-resolve".to_owned())
-            .spawn(move || {
-                let addresses = addresses_of(&name);
-                // Nobody listens any more when the client has been closed meanwhile.
-                if sender
-                    .send(Lookup {
-                        host: name,
-                        addresses,
-                    })
-                    .is_ok()
-                {
-                    drop(waker.wakeup());
-                }
-            })?;
+        std::thread::Builder::new().name("bitsup-resolve".to_owned()).spawn(move || {
+            let addresses = addresses_of(&name);
+            // Nobody listens any more when the client has been closed meanwhile.
+            if sender.send(Lookup { host: name, addresses }).is_ok() {
+                drop(waker.wakeup());
+            }
+        })?;
         self.running.insert(host.to_owned());
         Ok(())
     }
@@ -75,9 +62,7 @@ impl Resolver {
 }
 
 fn addresses_of(host: &str) -> Result<Vec<IpAddr>, String> {
-    let found = (host, 0)
-        .to_socket_addrs()
-        .map_err(|error| error.to_string())?;
+    let found = (host, 0).to_socket_addrs().map_err(|error| error.to_string())?;
     let mut addresses: Vec<IpAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address.ip()) && addresses.len() < MAX_ADDRESSES {

@@ -12,17 +12,8 @@ use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::exchange::{Body, BodyRead, Limits, Method, Sink};
-use super::headers::{Headers, MAX_HEADER_BYTES, MAX_HEADER_LINES};
-
-/// A longer body of an answer to a packet is not read: error pages of servers and gateways are
-/// shorter, and reading more costs more than a new connection.
-pub(super) const MAX_DRAINED_BODY: u64 = 64 * 1024;
-
-/// Reading such a body may take so long; then the answer is taken without it.
-pub(super) const DRAIN_LIMIT: Duration = Duration::from_secs(5);
-
-/// So much of an answer's body is kept for diagnostics.
-const BODY_PREFIX: usize = 4 * 1024;
+use super::headers::Headers;
+use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
 
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
 /// the limit for the answer applies to a living path only.
@@ -49,16 +40,11 @@ pub(super) struct Wire {
     all_sent: Option<Instant>,
 
     sockets: Vec<Socket>,
+    /// The latest request was answered by a 401 or 407 and libcurl may answer that.
     challenged: bool,
     refused_socket: bool,
 
-    status: Option<StatusLine>,
-    headers: Headers,
-    header_bytes: usize,
-    header_lines: usize,
-    answer_complete: Option<Instant>,
-    drained: u64,
-    body_prefix: Vec<u8>,
+    incoming: Incoming,
     excess: bool,
     stopped: Option<Stop>,
 }
@@ -72,13 +58,6 @@ struct RequestHead {
     tail: [u8; 4],
     /// Body length that the head announced: 0 in the first steps of a login.
     announced: u64,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct StatusLine {
-    pub(super) code: u16,
-    pub(super) http10: bool,
-    ended: bool,
 }
 
 /// Why a callback of ours ended the exchange.
@@ -104,11 +83,8 @@ pub(super) enum Limit {
 impl Wire {
     /// An exchange with nothing to send, for a handle that is not in use.
     pub(super) fn idle() -> Self {
-        let zero = Limits {
-            connect: Duration::ZERO,
-            stall: Duration::ZERO,
-            answer: Duration::ZERO,
-        };
+        let zero =
+            Limits { connect: Duration::ZERO, stall: Duration::ZERO, answer: Duration::ZERO };
         Self::new(Method::Head, None, 0, None, false, zero, Instant::now())
     }
 
@@ -139,13 +115,7 @@ impl Wire {
             sockets: Vec::new(),
             challenged: false,
             refused_socket: false,
-            status: None,
-            headers: Headers::default(),
-            header_bytes: 0,
-            header_lines: 0,
-            answer_complete: None,
-            drained: 0,
-            body_prefix: Vec::new(),
+            incoming: Incoming::default(),
             excess: false,
             stopped: None,
         }
@@ -153,7 +123,7 @@ impl Wire {
 
     /// When the next limit ends the exchange; `None` while its body has nothing to send.
     pub(super) fn deadline(&self) -> Option<(Instant, Limit)> {
-        let (from, limit, kind) = if let Some(complete) = self.answer_complete {
+        let (from, limit, kind) = if let Some(complete) = self.incoming.complete {
             match self.method {
                 Method::Get => (self.last_moved, self.limits.stall, Limit::Stall),
                 Method::BitsPost | Method::Head => (complete, DRAIN_LIMIT, Limit::Drain),
@@ -197,27 +167,27 @@ impl Wire {
         self.refused_socket
     }
 
-    /// The status line of an answer whose header lines are complete.
-    pub(super) fn answer(&self) -> Option<StatusLine> {
-        self.status.filter(|status| status.ended)
-    }
-
-    /// Whether an answer counts although its body was not read to the end.
-    pub(super) fn ends_with_headers(&self) -> bool {
-        self.method != Method::Get
+    /// The status line of an answer that counts. A proxy's to a CONNECT never does, others do
+    /// when libcurl was content (`finished`), and else if it is the answer to a packet: of
+    /// that only the header lines matter.
+    pub(super) fn answer(&self, finished: bool) -> Option<StatusLine> {
+        if self.head.to_proxy {
+            return None;
+        }
+        let header_lines_suffice = self.method != Method::Get && !self.challenged;
+        self.incoming.answer().filter(|_| finished || header_lines_suffice)
     }
 
     /// Whether the connection can carry another request after this answer.
     pub(super) fn leaves_connection_clean(&self) -> bool {
-        self.answer().is_some_and(|status| {
-            !status.http10
-                && status.code != 101
-                && (self.method == Method::Head || self.is_framed(status.code))
-        }) && self.all_sent()
+        let Some(status) = self.incoming.answer() else { return false };
+        !status.http10
+            && status.code != 101
+            && (self.method == Method::Head || self.incoming.is_framed())
+            && !self.incoming.announces_close()
+            && self.all_sent()
             && !self.excess
             && self.stopped.is_none()
-            && !self.headers.has_word("Connection", "close")
-            && !self.headers.has_word("Proxy-Connection", "close")
     }
 
     pub(super) fn take_body(&mut self) -> Option<Box<dyn Body>> {
@@ -229,11 +199,11 @@ impl Wire {
     }
 
     pub(super) fn take_headers(&mut self) -> Headers {
-        std::mem::take(&mut self.headers)
+        self.incoming.take_headers()
     }
 
     pub(super) fn take_body_prefix(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.body_prefix)
+        self.incoming.take_body_prefix()
     }
 
     pub(super) fn take_stop(&mut self) -> Option<Stop> {
@@ -249,7 +219,7 @@ impl Wire {
         (
             between(Some(self.started), self.head_began),
             between(self.head_began, self.all_sent),
-            between(self.all_sent, self.answer_complete),
+            between(self.all_sent, self.incoming.complete),
         )
     }
 
@@ -274,9 +244,7 @@ impl Wire {
         let to_proxy = bytes.starts_with(b"CONNECT ");
         let empty = b"\r\nContent-Length: 0\r\n";
         let login_step = self.answers_challenges
-            && bytes
-                .windows(empty.len())
-                .any(|window| window.eq_ignore_ascii_case(empty));
+            && bytes.windows(empty.len()).any(|window| window.eq_ignore_ascii_case(empty));
         self.head = RequestHead {
             open: true,
             to_proxy,
@@ -288,13 +256,8 @@ impl Wire {
         if !to_proxy {
             self.head_began.get_or_insert(now);
         }
-        self.status = None;
-        self.headers.clear();
-        self.header_bytes = 0;
-        self.header_lines = 0;
-        self.answer_complete = None;
-        self.drained = 0;
-        self.body_prefix.clear();
+        self.challenged = false;
+        self.incoming = Incoming::default();
     }
 
     fn body_went_out(&mut self, count: usize) {
@@ -310,51 +273,32 @@ impl Wire {
         }
     }
 
-    /// The empty line after the header lines; says whether libcurl shall go on.
-    fn headers_ended(&mut self) -> bool {
-        let Some(status) = &mut self.status else {
-            return true;
-        };
-        if (100..200).contains(&status.code) && status.code != 101 {
-            self.status = None;
-            self.headers.clear();
-            return true;
-        }
-        status.ended = true;
-        let code = status.code;
+    /// The end of the header lines; says whether libcurl shall go on.
+    fn headers_ended(&mut self, code: u16) -> bool {
         if matches!(code, 401 | 407) && self.answers_challenges {
             self.challenged = true;
             return true;
         }
         let now = Instant::now();
         self.last_moved = now;
-        self.answer_complete = Some(now);
+        self.incoming.complete = Some(now);
         if self.method != Method::BitsPost {
             return true;
         }
-        let too_long = self
-            .content_length()
-            .is_some_and(|length| length > MAX_DRAINED_BODY);
-        // libcurl stops sending by itself after an error status only.
-        let early = code < 400 && !self.all_sent();
-        if too_long || early || !self.is_framed(code) {
+        let length = self.incoming.content_length();
+        let too_long = length.is_some_and(|length| length > MAX_DRAINED_BODY);
+        // After an early answer libcurl waits for the request's body, unless the status is an
+        // error; then the answer's own body can be read for its words, if its end is known.
+        let early = !self.all_sent() && (code < 400 || length.is_none_or(|length| length == 0));
+        if too_long || early || !self.incoming.is_framed() {
             self.stopped = Some(Stop::AnswerTaken);
         }
         self.stopped.is_none()
     }
 
-    /// Whether the end of the answer's body can be told without waiting for the close.
-    fn is_framed(&self, code: u16) -> bool {
-        matches!(code, 204 | 304)
-            || self.headers.has_word("Transfer-Encoding", "chunked")
-            || self.content_length().is_some()
-    }
-
-    fn content_length(&self) -> Option<u64> {
-        std::str::from_utf8(self.headers.get("Content-Length")?)
-            .ok()?
-            .parse()
-            .ok()
+    fn source_failed(&mut self, error: io::Error) -> ReadError {
+        self.stopped = Some(Stop::SourceFailed(error));
+        ReadError::Abort
     }
 }
 
@@ -366,26 +310,19 @@ impl Handler for Wire {
             return Ok(0);
         }
         let (Some(body), Some(buffer)) = (&mut self.body, buffer.get_mut(..limit)) else {
-            self.stopped = Some(Stop::SourceFailed(io::ErrorKind::UnexpectedEof.into()));
-            return Err(ReadError::Abort);
+            return Err(self.source_failed(io::ErrorKind::UnexpectedEof.into()));
         };
         match body.read(buffer) {
             BodyRead::Bytes(count) if (1..=limit).contains(&count) => {
                 self.taken += count as u64;
                 Ok(count)
             }
-            BodyRead::Bytes(_) => {
-                self.stopped = Some(Stop::SourceFailed(io::ErrorKind::UnexpectedEof.into()));
-                Err(ReadError::Abort)
-            }
+            BodyRead::Bytes(_) => Err(self.source_failed(io::ErrorKind::UnexpectedEof.into())),
             BodyRead::Wait => {
                 self.paused = true;
                 Err(ReadError::Pause)
             }
-            BodyRead::Failed(error) => {
-                self.stopped = Some(Stop::SourceFailed(error));
-                Err(ReadError::Abort)
-            }
+            BodyRead::Failed(error) => Err(self.source_failed(error)),
         }
     }
 
@@ -401,39 +338,26 @@ impl Handler for Wire {
     }
 
     fn header(&mut self, line: &[u8]) -> bool {
-        self.header_bytes += line.len();
-        self.header_lines += 1;
-        if self.header_bytes > MAX_HEADER_BYTES || self.header_lines > MAX_HEADER_LINES {
-            self.stopped = Some(match self.answer() {
-                // Only trailers can come after the answer's header lines.
-                Some(_) => Stop::AnswerTaken,
-                None => Stop::HeaderFlood,
-            });
-            return false;
-        }
-        if self.head.to_proxy {
+        match self.incoming.push_line(line) {
             // The answer to a CONNECT is between libcurl and the proxy.
-            return true;
+            Line::Last(_) if self.head.to_proxy => true,
+            Line::Last(code) => self.headers_ended(code),
+            Line::More => true,
+            Line::Flood => {
+                self.stopped = Some(match self.incoming.complete {
+                    // Only trailers can come after the answer's header lines.
+                    Some(_) => Stop::AnswerTaken,
+                    None => Stop::HeaderFlood,
+                });
+                false
+            }
         }
-        if self.answer().is_some() {
-            return true;
-        }
-        if self.status.is_none() {
-            self.status = parse_status_line(line);
-            return true;
-        }
-        if line.trim_ascii().is_empty() {
-            return self.headers_ended();
-        }
-        self.headers.push_line(line);
-        true
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, WriteError> {
         self.last_moved = Instant::now();
-        let is_success = self
-            .answer()
-            .is_some_and(|status| (200..300).contains(&status.code));
+        let is_success =
+            self.incoming.answer().is_some_and(|status| (200..300).contains(&status.code));
         if let (Method::Get, true, Some(sink)) = (self.method, is_success, &mut self.sink) {
             return Ok(match sink.write(bytes) {
                 Ok(()) => bytes.len(),
@@ -443,10 +367,10 @@ impl Handler for Wire {
                 }
             });
         }
-        let room = BODY_PREFIX.saturating_sub(self.body_prefix.len());
-        self.body_prefix.extend(bytes.iter().take(room));
-        self.drained += bytes.len() as u64;
-        if self.drained > MAX_DRAINED_BODY {
+        let drained = self.incoming.drain(bytes);
+        let early_and_whole =
+            !self.all_sent() && self.incoming.content_length().is_some_and(|all| all <= drained);
+        if drained > MAX_DRAINED_BODY || early_and_whole {
             self.stopped = Some(Stop::AnswerTaken);
             return Ok(0);
         }
@@ -480,22 +404,6 @@ impl Handler for Wire {
         self.sockets.push(socket.try_clone().ok()?);
         Some(into_raw(socket))
     }
-}
-
-/// The version and the code; what follows can be in any encoding.
-fn parse_status_line(line: &[u8]) -> Option<StatusLine> {
-    let mut words = line
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
-    let version = words
-        .next()
-        .filter(|version| version.starts_with(b"HTTP/"))?;
-    let code = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-    Some(StatusLine {
-        code,
-        http10: version == b"HTTP/1.0",
-        ended: false,
-    })
 }
 
 /// Gives the socket away; libcurl closes it.

@@ -2,4 +2,10 @@
 
 mod support;
 
+mod answers;
+mod connections;
+mod limits;
+mod logins;
+mod proxies;
+mod tls;
 mod wire;

@@ -22,10 +22,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self {
-            transport: Transport::new().unwrap(),
-            events: VecDeque::new(),
-        }
+        Self { transport: Transport::new().unwrap(), events: VecDeque::new() }
     }
 
     pub(super) fn lane(&mut self) -> LaneId {
@@ -47,8 +44,7 @@ impl Bench {
         let end = Instant::now() + limit;
         while self.events.is_empty() && Instant::now() < end {
             let mut events = Vec::new();
-            self.transport
-                .poll(end.saturating_duration_since(Instant::now()), &mut events);
+            self.transport.poll(end.saturating_duration_since(Instant::now()), &mut events);
             self.events.extend(events);
         }
         self.events.pop_front()
@@ -71,19 +67,12 @@ impl Bench {
 
 /// Settings that no environment changes.
 pub(super) fn direct() -> LaneOptions {
-    LaneOptions {
-        proxy: ProxyChoice::Direct,
-        ..LaneOptions::default()
-    }
+    LaneOptions { proxy: ProxyChoice::Direct, ..LaneOptions::default() }
 }
 
 /// Limits that no test reaches by accident.
 pub(super) fn limits() -> Limits {
-    Limits {
-        connect: SOON,
-        stall: SOON,
-        answer: SOON,
-    }
+    Limits { connect: SOON, stall: SOON, answer: SOON }
 }
 
 /// A packet without a body.
@@ -106,11 +95,7 @@ pub(super) fn packet(peer: &Scripted) -> Exchange {
 
 /// A packet with `length` bytes.
 pub(super) fn fragment(peer: &Scripted, length: usize) -> Exchange {
-    Exchange {
-        length: length as u64,
-        body: Some(Box::new(Counting::new(length))),
-        ..packet(peer)
-    }
+    Exchange { length: length as u64, body: Some(Box::new(Counting::new(length))), ..packet(peer) }
 }
 
 /// Bytes that count from 0 to 250 again and again.
@@ -126,10 +111,7 @@ pub(super) struct Counting {
 
 impl Counting {
     pub(super) fn new(length: usize) -> Self {
-        Self {
-            position: 0,
-            length,
-        }
+        Self { position: 0, length }
     }
 }
 
@@ -169,12 +151,7 @@ impl Fed {
 impl Body for Fed {
     fn read(&mut self, buffer: &mut [u8]) -> BodyRead {
         *self.asked.lock().unwrap() += 1;
-        let answer = self
-            .answers
-            .lock()
-            .unwrap()
-            .pop_front()
-            .unwrap_or(BodyRead::Wait);
+        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(BodyRead::Wait);
         if let BodyRead::Bytes(count) = answer {
             buffer[..count].fill(b'x');
         }

@@ -3,7 +3,7 @@
 use bitsup_server::scripted::{Reply, Scripted};
 
 use super::support::{Bench, counting, fragment, packet};
-use crate::transport::{Exchange, LaneOptions, ProxyChoice};
+use crate::transport::{Exchange, FailureKind, LaneOptions, ProxyChoice};
 
 #[test]
 fn a_packet_without_body_is_exactly_this() {
@@ -14,15 +14,9 @@ fn a_packet_without_body_is_exactly_this() {
         proxy: ProxyChoice::Direct,
         ..LaneOptions::default()
     });
-    let headers = [
-        ("BITS-Packet-Type", "Create-Session"),
-        ("bits-X", "{a}"),
-        ("Empty", ""),
-    ];
+    let headers = [("BITS-Packet-Type", "Create-Session"), ("bits-X", "{a}"), ("Empty", "")];
     let exchange = Exchange {
-        headers: headers
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         ..packet(&peer)
     };
     let event = bench.run(lane, exchange);
@@ -49,18 +43,73 @@ fn a_large_fragment_goes_out_with_one_length_and_nothing_else() {
     assert_eq!(event.stats.sent, length as u64);
     assert!(event.body.is_some());
     let request = peer.requests().remove(0);
-    assert_eq!(
-        request.header_values("Content-Length"),
-        [length.to_string()]
-    );
-    for name in [
-        "Expect",
-        "Transfer-Encoding",
-        "Content-Type",
-        "Content-Encoding",
-        "Upgrade",
-    ] {
+    assert_eq!(request.header_values("Content-Length"), [length.to_string()]);
+    for name in ["Expect", "Transfer-Encoding", "Content-Type", "Content-Encoding", "Upgrade"] {
         assert!(request.header_values(name).is_empty(), "{name}");
     }
     assert!(request.body == counting(length));
+}
+
+#[test]
+fn the_target_goes_out_untouched() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    let targets = [
+        "/",
+        "/?x=1",
+        "//a//b",
+        "/a/../b/./c/..",
+        "/%2e%2E/%7euser/%41",
+        "/{7b6f}/[1-3]/<>\"|\\^`",
+        "/a;b=c:d@e?q=/../?&{x}=%20+",
+        "/?",
+    ];
+    for target in targets {
+        let exchange = Exchange { target: target.to_owned(), ..packet(&peer) };
+        bench.run(lane, exchange).result.unwrap();
+    }
+    let seen: Vec<_> = peer.requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(seen, targets);
+}
+
+#[test]
+fn the_host_header_keeps_its_case_and_can_be_replaced() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    let exchange = Exchange { host: "LOCALhost".to_owned(), ..packet(&peer) };
+    bench.run(lane, exchange).result.unwrap();
+    let exchange = Exchange {
+        headers: vec![("Host".to_owned(), "Other.Example".to_owned())],
+        ..packet(&peer)
+    };
+    bench.run(lane, exchange).result.unwrap();
+    let hosts: Vec<_> =
+        peer.requests().iter().flat_map(|request| request.header_values("Host")).collect();
+    assert_eq!(hosts, [format!("LOCALhost:{}", peer.address().port()), "Other.Example".to_owned()]);
+}
+
+#[test]
+fn what_would_not_be_one_request_is_refused() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    for exchange in [
+        Exchange { target: "/a b".to_owned(), ..packet(&peer) },
+        Exchange { target: "/a\r\nX: y".to_owned(), ..packet(&peer) },
+        Exchange { target: "a".to_owned(), ..packet(&peer) },
+        Exchange { target: "/ü".to_owned(), ..packet(&peer) },
+        Exchange { host: "h/x".to_owned(), ..packet(&peer) },
+        Exchange { host: String::new(), ..packet(&peer) },
+        Exchange { headers: header("X", "1\r\nY: 2"), ..packet(&peer) },
+        Exchange { headers: header("X:", "1"), ..packet(&peer) },
+        Exchange { length: 1, ..packet(&peer) },
+    ] {
+        let failure = bench.transport.start(lane, exchange).unwrap_err();
+        assert!(matches!(failure.kind, FailureKind::Internal), "{failure:?}");
+    }
+    bench.run(lane, packet(&peer)).result.unwrap();
+    assert_eq!(peer.requests().len(), 1);
 }

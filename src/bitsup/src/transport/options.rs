@@ -1,0 +1,43 @@
+//! The settings of a lane.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::proxy::ProxyChoice;
+
+/// The settings of a lane; they hold as long as it is open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LaneOptions {
+    pub(crate) tls: TlsOptions,
+    pub(crate) proxy: ProxyChoice,
+    /// Hosts reached without the proxy; `None` takes the environment's list.
+    pub(crate) no_proxy: Option<String>,
+    /// Empty for none.
+    pub(crate) user_agent: String,
+}
+
+/// How servers are verified, and what we show them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TlsOptions {
+    /// Trusted certificates (PEM) in place of the system's bundle.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Takes any certificate.
+    pub(crate) insecure: bool,
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) key_password: Option<KeyPassword>,
+    /// In libcurl's form, `sha256//…`.
+    pub(crate) pinned_key: Option<String>,
+}
+
+/// The password of a private key.
+#[derive(Clone)]
+pub(crate) struct KeyPassword(pub(crate) Zeroizing<String>);
+
+impl fmt::Debug for KeyPassword {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeyPassword(…)")
+    }
+}

@@ -1,0 +1,186 @@
+//! An exchange on its way through libcurl: begun, ended, taken back.
+
+use std::net::{Shutdown, SocketAddr};
+
+use curl::easy::Easy2;
+use curl::multi::{Easy2Handle, Multi};
+
+use super::exchange::{Answer, Body, Event, Failure, FailureKind, LaneId, Stats};
+use super::failure::{self, Circumstances};
+use super::lane::{Lane, Resolving, Route, Running, State};
+use super::wire::{Limit, Wire};
+
+/// How libcurl or a limit ended an exchange.
+pub(super) enum End {
+    Curl(Result<(), curl::Error>),
+    Limit(Limit),
+}
+
+/// Hands a prepared exchange to libcurl.
+pub(super) fn begin(
+    multi: &Multi,
+    id: LaneId,
+    lane: &mut Lane,
+    resolving: Resolving,
+) -> Result<(), Failure> {
+    let Resolving { mut easy, mut exchange, route, started } = resolving;
+    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started) {
+        let text = format!("{}: libcurl cannot do this: {error}", route.authority());
+        lane.state = State::Idle(easy);
+        return Err(Failure::unsent(FailureKind::Unsupported, text));
+    }
+    let added = multi.add2(easy).map_err(|error| error.to_string()).and_then(|mut handle| {
+        handle.set_token(id.0).map_err(|error| error.to_string())?;
+        Ok(handle)
+    });
+    match added {
+        Ok(handle) => {
+            lane.state = State::Running(Box::new(Running { handle, route }));
+            Ok(())
+        }
+        Err(error) => {
+            lane.state = State::Idle(Easy2::new(Wire::idle()));
+            let text = format!("{}: libcurl cannot begin: {error}", route.authority());
+            Err(Failure::unsent(FailureKind::Internal, text))
+        }
+    }
+}
+
+/// Ends a lane's exchange with an event; `None` if it has none.
+pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Option<Event> {
+    let Running { handle, route } = match std::mem::replace(&mut lane.state, State::Moving) {
+        State::Running(running) => *running,
+        State::Resolving(resolving) => {
+            return Some(unresolved(id, lane, *resolving, "no answer within the time limit"));
+        }
+        other => {
+            lane.state = other;
+            return None;
+        }
+    };
+    let circumstances = Circumstances {
+        os_error: handle.os_errno().unwrap_or_default(),
+        through_proxy: route.through_proxy(),
+        connect_status: handle.http_connectcode().unwrap_or_default(),
+    };
+    let local_port = handle.local_port().unwrap_or_default();
+    let peer = peer_of(&handle);
+    let invented = lane.invented_name();
+    let (easy, mut wire) = detach(multi, handle);
+    lane.state = State::Idle(easy);
+
+    let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
+    let sockets = wire.take_sockets();
+    let new_connection = !sockets.is_empty();
+    lane.settle_connection(sockets, local_port, clean, &route);
+
+    let result = outcome(&mut wire, end, &route, &circumstances, &invented);
+    match &result {
+        Ok(_) => lane.note_answer(&route, peer),
+        Err(failure) => {
+            if matches!(
+                failure.kind,
+                FailureKind::ConnectFailed
+                    | FailureKind::ConnectTimeout
+                    | FailureKind::NoRoute
+                    | FailureKind::ProxyFailed(None)
+            ) {
+                lane.note_connect_failure(&route);
+            }
+        }
+    }
+    let (connect_time, sending_time, answer_delay) = wire.times();
+    let stats =
+        Stats { sent: wire.sent(), new_connection, peer, connect_time, sending_time, answer_delay };
+    Some(Event { lane: id, result, body: wire.take_body(), stats })
+}
+
+/// Ends a lane's exchange without an event and closes its connection at once.
+pub(super) fn take_back(multi: &Multi, lane: &mut Lane) -> Option<Box<dyn Body>> {
+    match std::mem::replace(&mut lane.state, State::Moving) {
+        State::Resolving(resolving) => {
+            let Resolving { easy, exchange, .. } = *resolving;
+            lane.state = State::Idle(easy);
+            exchange.body
+        }
+        State::Running(running) => {
+            let (easy, mut wire) = detach(multi, running.handle);
+            lane.state = State::Idle(easy);
+            lane.drop_connection();
+            for socket in wire.take_sockets() {
+                drop(socket.shutdown(Shutdown::Both));
+            }
+            wire.take_body()
+        }
+        other => {
+            lane.state = other;
+            None
+        }
+    }
+}
+
+/// The end of an exchange whose name was not resolved.
+pub(super) fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text: &str) -> Event {
+    let Resolving { easy, exchange, route, started } = resolving;
+    lane.state = State::Idle(easy);
+    let kind = if route.through_proxy() {
+        FailureKind::ProxyFailed(None)
+    } else {
+        FailureKind::NameNotResolved
+    };
+    let text =
+        format!("{}: the name {} was not found: {text}", route.authority(), route.connect_host);
+    let stats = Stats { connect_time: started.elapsed(), ..Stats::default() };
+    Event { lane: id, result: Err(Failure::unsent(kind, text)), body: exchange.body, stats }
+}
+
+/// Takes a handle from libcurl, which closes the connection if the exchange was not over.
+fn detach(multi: &Multi, mut handle: Easy2Handle<Wire>) -> (Easy2<Wire>, Wire) {
+    let wire = std::mem::replace(handle.get_mut(), Wire::idle());
+    // It fails only for a handle of another multi; then a new one serves as well.
+    let easy = multi.remove2(handle).unwrap_or_else(|_| Easy2::new(Wire::idle()));
+    (easy, wire)
+}
+
+fn peer_of(handle: &Easy2Handle<Wire>) -> Option<SocketAddr> {
+    let address = handle.primary_ip().ok()??.parse().ok()?;
+    Some(SocketAddr::new(address, handle.primary_port().ok()?))
+}
+
+/// What became of an exchange.
+fn outcome(
+    wire: &mut Wire,
+    end: End,
+    route: &Route,
+    circumstances: &Circumstances,
+    invented: &str,
+) -> Result<Answer, Failure> {
+    let finished = matches!(end, End::Curl(Ok(())));
+    if let Some(status) = wire.answer(finished) {
+        return Ok(Answer {
+            status: status.code,
+            http10: status.http10,
+            headers: wire.take_headers(),
+            body_prefix: wire.take_body_prefix(),
+            request_sent: wire.all_sent(),
+        });
+    }
+    let (kind, text) = match (wire.take_stop(), end) {
+        (Some(stop), _) => failure::of_stop(stop),
+        (None, End::Limit(limit)) => {
+            let (kind, text) = failure::of_limit(limit);
+            (kind, text.to_owned())
+        }
+        (None, End::Curl(Err(error))) => {
+            let kind = failure::of_curl(&error, wire, circumstances);
+            (kind, failure::detail(&error).replace(invented, &route.connect_host))
+        }
+        (None, End::Curl(Ok(()))) => (FailureKind::BadAnswer, "no HTTP answer".to_owned()),
+    };
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    Err(Failure {
+        kind,
+        sent: failure::sent(wire),
+        message: format!("{}: {text}", route.authority()),
+    })
+}

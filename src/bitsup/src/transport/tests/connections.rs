@@ -1,0 +1,194 @@
+//! Which connection carries what, and that libcurl sends nothing twice.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bitsup_server::scripted::{Gate, Reply, Scripted};
+
+use super::support::{Bench, SOON, fragment, packet};
+use crate::transport::{ConnectionUse, Exchange, FailureKind, Sent};
+
+#[test]
+fn ten_lanes_keep_their_own_connections() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lanes: Vec<_> = (0..10).map(|_| bench.lane()).collect();
+    for round in 0..4 {
+        for lane in &lanes {
+            let mut exchange = fragment(&peer, 1000);
+            exchange.target = format!("/{}", lane.0);
+            bench.transport.start(*lane, exchange).unwrap();
+        }
+        for _ in &lanes {
+            let event = bench.next_event().unwrap();
+            assert_eq!(event.result.unwrap().status, 200);
+            assert_eq!(event.stats.new_connection, round == 0);
+        }
+    }
+    let pairs: BTreeSet<_> =
+        peer.requests().into_iter().map(|request| (request.target, request.connection)).collect();
+    assert_eq!(pairs.len(), 10, "{pairs:?}");
+    assert_eq!(peer.connections().len(), 10);
+}
+
+#[test]
+fn a_name_is_resolved_and_its_connection_kept() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    for _ in 0..3 {
+        let exchange = Exchange { host: "LocalHost".to_owned(), ..packet(&peer) };
+        let event = bench.run(lane, exchange);
+        assert_eq!(event.result.unwrap().status, 200);
+        assert_eq!(event.stats.peer, Some(peer.address()));
+    }
+    let port = peer.address().port();
+    for request in peer.requests() {
+        assert_eq!(request.header_values("Host"), [format!("LocalHost:{port}")]);
+        assert_eq!(request.connection, 0);
+    }
+}
+
+/// Runs one exchange that is answered, then one on the same connection, which the peer closes
+/// without an answer. Returns how that one ended.
+fn close_second(reply: fn() -> Reply, second: fn(&Scripted) -> Exchange) -> (FailureKind, Sent) {
+    let peer =
+        Scripted::start(move |_, _, number| if number == 0 { Reply::ack() } else { reply() });
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    bench.run(lane, packet(&peer)).result.unwrap();
+    let event = bench.run(lane, second(&peer));
+    assert!(!event.stats.new_connection);
+    let failure = event.result.unwrap_err();
+    assert!(failure.message.contains(&peer.address().to_string()), "{}", failure.message);
+    assert!(!failure.message.contains("invalid"), "{}", failure.message);
+    // A copy on a new connection would come at once.
+    assert!(!peer.wait_for_requests(3, Duration::from_millis(200)));
+    assert_eq!(peer.connections().len(), 1);
+    (failure.kind, failure.sent)
+}
+
+#[test]
+fn a_request_is_not_sent_again_when_its_connection_dies() {
+    let cases: [(fn() -> Reply, fn(&Scripted) -> Exchange); 6] = [
+        (Reply::close, packet),
+        (|| Reply::close().then_reset(), packet),
+        (Reply::close, |peer| fragment(peer, 5000)),
+        (Reply::close, |peer| fragment(peer, 3_000_000)),
+        (|| Reply::close().then_reset(), |peer| fragment(peer, 5000)),
+        (|| Reply::close().delayed(Duration::from_millis(100)), |peer| fragment(peer, 5000)),
+    ];
+    for (reply, second) in cases {
+        let (kind, sent) = close_second(reply, second);
+        assert!(matches!(kind, FailureKind::ConnectionLost), "{kind:?}");
+        assert_eq!(sent, Sent::All);
+    }
+}
+
+#[test]
+fn a_cut_off_body_is_reported_with_what_was_sent() {
+    let (kind, sent) =
+        close_second(|| Reply::drop_after_body_bytes(100_000), |peer| fragment(peer, 28_000_000));
+    assert!(matches!(kind, FailureKind::ConnectionLost), "{kind:?}");
+    assert!(matches!(sent, Sent::Part(count) if count >= 100_000), "{sent:?}");
+}
+
+#[test]
+fn a_connection_closed_after_an_answer_is_replaced() {
+    let peer = Scripted::start(|_, _, _| Reply::ack().then_close());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    for _ in 0..3 {
+        let event = bench.run(lane, fragment(&peer, 10));
+        assert_eq!(event.result.unwrap().status, 200);
+        assert!(event.stats.new_connection);
+        let count = peer.connections().len();
+        assert!(peer.wait_until(SOON, |peer| peer.connections()[count - 1].closed.is_some()));
+    }
+    assert_eq!(peer.requests().len(), 3);
+}
+
+#[test]
+fn stray_bytes_are_never_an_answer() {
+    const STRAY: &str = "HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
+    // Once in a segment of their own, and twice in the same as the answer.
+    let apart = || Reply::ack().pause(Duration::from_millis(50)).followed_by(STRAY);
+    let joined = || Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n{STRAY}"));
+    let in_body = || Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi{STRAY}"));
+    let replies: [fn() -> Reply; 3] = [apart, joined, in_body];
+    for (index, reply) in replies.into_iter().enumerate() {
+        let peer = Scripted::start(move |_, _, _| reply());
+        let mut bench = Bench::new();
+        let lane = bench.lane();
+        for _ in 0..3 {
+            let event = bench.run(lane, fragment(&peer, 10));
+            assert_eq!(event.result.unwrap().status, 200);
+            assert!(event.stats.new_connection, "case {index}");
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        assert_eq!(peer.connections().len(), 3);
+    }
+}
+
+#[test]
+fn fresh_closes_the_old_connection_first() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    bench.run(lane, packet(&peer)).result.unwrap();
+    let exchange = Exchange { connection: ConnectionUse::Fresh, ..packet(&peer) };
+    assert!(bench.run(lane, exchange).stats.new_connection);
+    assert!(peer.wait_for_close(0, SOON));
+    assert!(!bench.run(lane, packet(&peer)).stats.new_connection);
+    assert_eq!(peer.connections().len(), 2);
+}
+
+#[test]
+fn abort_closes_the_connection_and_is_followed_by_nothing() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = Scripted::start(
+        move |_, _, number| {
+            if number == 0 { Reply::hang() } else { Reply::ack().held(&held) }
+        },
+    );
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    bench.transport.start(lane, fragment(&peer, 1000)).unwrap();
+    assert!(bench.drive_until(|| peer.requests().iter().any(|r| r.completed.is_some())));
+    assert!(bench.transport.abort(lane).is_some());
+    assert!(peer.wait_for_close(0, SOON));
+    assert!(bench.next_event_within(Duration::from_millis(50)).is_none());
+
+    bench.transport.start(lane, packet(&peer)).unwrap();
+    assert!(bench.transport.start(lane, packet(&peer)).is_err());
+    gate.open();
+    let event = bench.next_event().unwrap();
+    assert_eq!(event.result.unwrap().status, 200);
+    assert_eq!(peer.requests()[1].connection, 1);
+}
+
+#[test]
+fn closing_a_lane_closes_its_idle_connection() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    bench.run(lane, packet(&peer)).result.unwrap();
+    bench.transport.close_lane(lane);
+    assert!(peer.wait_for_close(0, SOON));
+    assert!(bench.transport.start(lane, packet(&peer)).is_err());
+}
+
+#[test]
+fn another_origin_takes_another_connection() {
+    let first = Scripted::start(|_, _, _| Reply::ack());
+    let second = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.lane();
+    for peer in [&first, &second, &first] {
+        let event = bench.run(lane, packet(peer));
+        assert_eq!(event.stats.peer, Some(peer.address()));
+        assert!(event.stats.new_connection);
+    }
+    assert_eq!((first.requests().len(), second.requests().len()), (2, 1));
+}

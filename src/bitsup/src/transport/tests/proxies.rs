@@ -1,0 +1,167 @@
+//! Exchanges through proxies.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use bitsup_server::scripted::{Reply, Scripted};
+
+use super::support::{Bench, direct, fragment, packet};
+use crate::transport::{Exchange, FailureKind, LaneOptions, Proxy, ProxyChoice, Scheme, Sent};
+
+fn through(url: &str) -> LaneOptions {
+    LaneOptions {
+        proxy: ProxyChoice::Explicit(Proxy::parse(url).unwrap()),
+        no_proxy: Some(String::new()),
+        ..direct()
+    }
+}
+
+fn to_origin(peer: &Scripted, host: &str) -> Exchange {
+    Exchange { host: host.to_owned(), port: 80, ..fragment(peer, 100) }
+}
+
+#[test]
+fn an_http_proxy_gets_the_whole_url_and_lanes_stay_apart() {
+    let proxy = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let options = through(&proxy.url(""));
+    let lanes: Vec<_> = (0..4).map(|_| bench.transport.open_lane(options.clone())).collect();
+    for _ in 0..3 {
+        for lane in &lanes {
+            let target = format!("/%2e/{{x}}//{}?a=b", lane.0);
+            let exchange = Exchange { target, ..to_origin(&proxy, "Origin.example") };
+            bench.transport.start(*lane, exchange).unwrap();
+        }
+        for _ in &lanes {
+            let event = bench.next_event().unwrap();
+            assert_eq!(event.result.unwrap().status, 200);
+            assert_eq!(event.stats.peer, Some(proxy.address()));
+        }
+    }
+    let requests = proxy.requests();
+    let pairs: BTreeSet<_> =
+        requests.iter().map(|request| (request.target.clone(), request.connection)).collect();
+    assert_eq!(pairs.len(), 4, "{pairs:?}");
+    for request in requests {
+        let rest = request.target.to_ascii_lowercase();
+        assert!(rest.starts_with("http://origin.example/%2e/{x}//"), "{rest}");
+        assert_eq!(request.header("Host"), "Origin.example");
+    }
+}
+
+#[test]
+fn a_proxys_answer_to_connect_is_not_the_servers() {
+    for status in [403, 407, 502] {
+        let proxy = Scripted::start(move |_, _, _| Reply::status(status, "No").body("no"));
+        let mut bench = Bench::new();
+        let lane = bench.transport.open_lane(through(&proxy.url("")));
+        let exchange =
+            Exchange { scheme: Scheme::Https, port: 443, ..to_origin(&proxy, "origin.example") };
+        let failure = bench.run(lane, exchange).result.unwrap_err();
+        assert!(
+            matches!(failure.kind, FailureKind::ProxyFailed(Some(code)) if code == status),
+            "{failure:?}"
+        );
+        assert_eq!(failure.sent, Sent::Nothing);
+        assert!(failure.message.starts_with("origin.example:443: "), "{failure:?}");
+        assert!(!failure.message.contains("invalid"), "{failure:?}");
+        let request = proxy.requests().remove(0);
+        assert_eq!(
+            (request.method.as_str(), request.target.as_str()),
+            ("CONNECT", "origin.example:443")
+        );
+        assert!(request.header("BITS-Packet-Type").is_empty());
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_reached_is_named_as_the_proxy() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.transport.open_lane(through(&address.to_string()));
+    let failure = bench.run(lane, to_origin(&peer, "origin.example")).result.unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::ProxyFailed(None)), "{failure:?}");
+    assert_eq!(failure.sent, Sent::Nothing);
+}
+
+#[test]
+fn an_https_proxy_is_refused_by_name() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.transport.open_lane(through("https://proxy.example:3128"));
+    let failure = bench.transport.start(lane, packet(&peer)).unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::Unsupported), "{failure:?}");
+    assert!(failure.message.contains("proxy.example:3128"), "{failure:?}");
+}
+
+#[test]
+fn an_excepted_host_is_reached_directly() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let options = LaneOptions {
+        no_proxy: Some("127.0.0.0/8".to_owned()),
+        ..through("http://proxy.invalid:9")
+    };
+    let lane = bench.transport.open_lane(options);
+    assert_eq!(bench.run(lane, packet(&peer)).result.unwrap().status, 200);
+}
+
+#[test]
+fn a_socks_proxy_resolves_the_origin_and_lanes_stay_apart() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let origin = peer.address();
+    let proxy = thread::spawn(move || {
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            let (stream, _) = listener.accept().unwrap();
+            asked.push(serve_socks(stream, origin));
+        }
+        asked
+    });
+    let mut bench = Bench::new();
+    let options = through(&format!("socks5h://{address}"));
+    let lanes = [bench.transport.open_lane(options.clone()), bench.transport.open_lane(options)];
+    for round in 0..2 {
+        for lane in lanes {
+            let exchange =
+                Exchange { target: format!("/{}", lane.0), ..to_origin(&peer, "origin.example") };
+            let event = bench.run(lane, exchange);
+            assert_eq!(event.result.unwrap().status, 200);
+            assert_eq!(event.stats.new_connection, round == 0);
+        }
+    }
+    assert_eq!(proxy.join().unwrap(), ["origin.example", "origin.example"]);
+    let pairs: BTreeSet<_> =
+        peer.requests().into_iter().map(|request| (request.target, request.connection)).collect();
+    assert_eq!(pairs.len(), 2, "{pairs:?}");
+}
+
+/// Answers a SOCKS5 request for a name and then passes bytes on. Returns the name.
+fn serve_socks(mut client: TcpStream, origin: std::net::SocketAddr) -> String {
+    let mut greeting = [0; 2];
+    client.read_exact(&mut greeting).unwrap();
+    client.read_exact(&mut vec![0; usize::from(greeting[1])]).unwrap();
+    client.write_all(&[5, 0]).unwrap();
+    let mut request = [0; 5];
+    client.read_exact(&mut request).unwrap();
+    assert_eq!(request[..4], [5, 1, 0, 3], "a request to connect to a name");
+    let mut name = vec![0; usize::from(request[4]) + 2];
+    client.read_exact(&mut name).unwrap();
+    name.truncate(usize::from(request[4]));
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+
+    let server = TcpStream::connect(origin).unwrap();
+    let (mut from_client, mut to_server) =
+        (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let (mut from_server, mut to_client) = (server, client);
+    thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+    thread::spawn(move || std::io::copy(&mut from_server, &mut to_client));
+    String::from_utf8(name).unwrap()
+}

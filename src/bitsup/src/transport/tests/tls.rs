@@ -1,0 +1,177 @@
+//! Exchanges over TLS.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use bitsup_server::scripted::{Reply, Scripted};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::NamedTempFile;
+
+use super::support::{Bench, direct, fragment};
+use crate::transport::{Exchange, FailureKind, LaneId, LaneOptions, Scheme, Sent, TlsOptions};
+
+/// A TLS peer that answers every request with an Ack.
+struct TlsPeer {
+    address: SocketAddr,
+    certificate: NamedTempFile,
+    /// What each request's connection agreed on by ALPN, and the number of that connection.
+    seen: Arc<Mutex<Vec<(Option<Vec<u8>>, usize)>>>,
+}
+
+impl TlsPeer {
+    /// With a certificate for this name; `stray` follows each answer in a record of its own.
+    fn start(name: &str, stray: &'static [u8]) -> Self {
+        let issued = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let mut certificate = NamedTempFile::new().unwrap();
+        certificate.write_all(issued.cert.pem().as_bytes()).unwrap();
+        let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![issued.cert.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        // It ends with the test's process: a listener cannot be woken without a connection.
+        thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let log = Arc::clone(&log);
+                thread::spawn(move || {
+                    serve(StreamOwned::new(session, stream), number, stray, &log)
+                });
+            }
+        });
+        Self { address, certificate, seen }
+    }
+
+    fn trusted(&self) -> LaneOptions {
+        let ca_file = Some(self.certificate.path().to_owned());
+        LaneOptions { tls: TlsOptions { ca_file, ..TlsOptions::default() }, ..direct() }
+    }
+
+    fn connections(&self) -> Vec<usize> {
+        self.seen.lock().unwrap().iter().map(|(_, number)| *number).collect()
+    }
+}
+
+fn serve(
+    mut stream: StreamOwned<ServerConnection, TcpStream>,
+    number: usize,
+    stray: &[u8],
+    log: &Mutex<Vec<(Option<Vec<u8>>, usize)>>,
+) {
+    let mut unread = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        // Every request of these tests has a body of ten bytes that ends so.
+        while !unread.ends_with(b"\x08\x09") {
+            match stream.read(&mut piece) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => unread.extend_from_slice(&piece[..count]),
+            }
+        }
+        unread.clear();
+        log.lock().unwrap().push((stream.conn.alpn_protocol().map(<[u8]>::to_vec), number));
+        if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
+            return;
+        }
+        if !stray.is_empty() {
+            thread::sleep(Duration::from_millis(50));
+            drop(stream.write_all(stray));
+        }
+    }
+}
+
+fn exchange(unused: &Scripted, peer: &TlsPeer) -> Exchange {
+    Exchange {
+        scheme: Scheme::Https,
+        host: "localhost".to_owned(),
+        port: peer.address.port(),
+        ..fragment(unused, 10)
+    }
+}
+
+/// The failure of one exchange that must not have begun.
+fn refused(bench: &mut Bench, lane: LaneId, exchange: Exchange) -> String {
+    let failure = bench.run(lane, exchange).result.unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
+    assert_eq!(failure.sent, Sent::Nothing);
+    failure.message
+}
+
+#[test]
+fn lanes_keep_their_connections_and_the_name_is_checked() {
+    let unused = Scripted::start(|_, _, _| Reply::ack());
+    let peer = TlsPeer::start("localhost", b"");
+    let mut bench = Bench::new();
+    let lanes =
+        [bench.transport.open_lane(peer.trusted()), bench.transport.open_lane(peer.trusted())];
+    for round in 0..3 {
+        for lane in lanes {
+            let event = bench.run(lane, exchange(&unused, &peer));
+            assert_eq!(event.result.unwrap().status, 200);
+            assert_eq!(event.stats.new_connection, round == 0);
+        }
+    }
+    assert_eq!(peer.connections(), [0, 1, 0, 1, 0, 1]);
+    for (protocol, _) in peer.seen.lock().unwrap().iter() {
+        assert_eq!(protocol.as_deref(), Some(&b"http/1.1"[..]));
+    }
+
+    // The same certificate says nothing about the address.
+    let lane = bench.transport.open_lane(peer.trusted());
+    let other = Exchange { host: "127.0.0.1".to_owned(), ..exchange(&unused, &peer) };
+    let message = refused(&mut bench, lane, other);
+    assert!(!message.contains("bitsup.invalid"), "{message}");
+}
+
+#[test]
+fn an_unknown_certificate_is_refused_unless_allowed() {
+    let unused = Scripted::start(|_, _, _| Reply::ack());
+    let peer = TlsPeer::start("localhost", b"");
+    let mut bench = Bench::new();
+    let lane = bench.transport.open_lane(direct());
+    refused(&mut bench, lane, exchange(&unused, &peer));
+
+    let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
+    let lane = bench.transport.open_lane(LaneOptions { tls, ..direct() });
+    assert_eq!(bench.run(lane, exchange(&unused, &peer)).result.unwrap().status, 200);
+    assert_eq!(peer.connections().len(), 1);
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let unused = Scripted::start(|_, _, _| Reply::ack());
+    let peer = TlsPeer::start("other.example", b"");
+    let mut bench = Bench::new();
+    let lane = bench.transport.open_lane(peer.trusted());
+    refused(&mut bench, lane, exchange(&unused, &peer));
+    assert!(peer.connections().is_empty());
+}
+
+#[test]
+fn stray_records_after_an_answer_are_never_an_answer() {
+    let unused = Scripted::start(|_, _, _| Reply::ack());
+    let stray = b"HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
+    let peer = TlsPeer::start("localhost", stray);
+    let mut bench = Bench::new();
+    let lane = bench.transport.open_lane(peer.trusted());
+    for _ in 0..3 {
+        let event = bench.run(lane, exchange(&unused, &peer));
+        assert_eq!(event.result.unwrap().status, 200);
+        assert!(event.stats.new_connection);
+        thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(peer.connections(), [0, 1, 2]);
+}
