@@ -83,7 +83,8 @@ impl Ear {
             }
             Err(_) => {
                 state.closed = true;
-                state.panic = Some(Error::new(ErrorKind::Internal, "a callback of the caller panicked"));
+                state.panic =
+                    Some(Error::new(ErrorKind::Internal, "a callback of the caller panicked"));
                 inbox.send(Command::Cancel(self.task, CancelMode::Keep));
             }
         }

@@ -92,8 +92,9 @@ impl ClientBuilder {
         let limiter = Arc::new(RateLimiter::new(self.rate_limit));
         let user_agent =
             self.user_agent.unwrap_or_else(|| concat!("bitsup/", env!("CARGO_PKG_VERSION")).into());
-        crate::options::Header::new("X-User-Agent", &user_agent)
-            .map_err(|_| Error::invalid("the user agent has a character that no header may hold"))?;
+        crate::options::Header::new("X-User-Agent", &user_agent).map_err(|_| {
+            Error::invalid("the user agent has a character that no header may hold")
+        })?;
         let settings = Arc::new(Settings {
             uploads_per_host: self.uploads_per_host.unwrap_or(16),
             state_directory: self.state_directory,
@@ -273,7 +274,9 @@ impl UploadBuilder {
         self.options.check(destination.https)?;
         if destination.is_folder() {
             let name = self.source.name().filter(|name| !name.is_empty()).ok_or_else(|| {
-                Error::invalid("the URL ends in / and the source has no name to append: give the whole URL")
+                Error::invalid(
+                    "the URL ends in / and the source has no name to append: give the whole URL",
+                )
             })?;
             destination = destination.with_name(name);
         }

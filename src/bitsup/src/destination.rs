@@ -233,9 +233,6 @@ mod tests {
     fn names_are_encoded_as_one_segment() {
         let folder = parse("http://h/d/?k=v");
         assert!(folder.is_folder());
-        assert_eq!(
-            folder.with_name("a b%#?/ü.bin").target,
-            "/d/a%20b%25%23%3F%2F%C3%BC.bin?k=v"
-        );
+        assert_eq!(folder.with_name("a b%#?/ü.bin").target, "/d/a%20b%25%23%3F%2F%C3%BC.bin?k=v");
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-pub use bitsup_proto::ErrorKind;
+pub(crate) use bitsup_proto::ErrorKind;
 use bitsup_proto::{Hresult, PacketType, explain};
 
 /// The error of every fallible function of this crate.

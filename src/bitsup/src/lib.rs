@@ -43,8 +43,6 @@ pub use options::{
     UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
-pub use progress::{
-    AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting,
-};
+pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
 pub use source::{ReadAt, Seekable, Source};
 pub use upload::{CancelMode, Upload};

@@ -31,19 +31,20 @@ pub struct PingReport {
 }
 
 /// Sends one Ping; asked for credentials, one more with them.
-pub(crate) fn ping(client: &Arc<ClientInner>, url: &str, options: &UploadOptions) -> Result<PingReport, Error> {
+pub(crate) fn ping(
+    client: &Arc<ClientInner>,
+    url: &str,
+    options: &UploadOptions,
+) -> Result<PingReport, Error> {
     let mut line = Line::new(client, url, options)?;
     let started = Instant::now();
-    let packet = Packet {
-        packet_type: PacketType::Ping,
-        session_id: None,
-        content_name: None,
-        range: None,
-    };
+    let packet =
+        Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
     let (answer, meaning) = line.exchange(&packet, None)?;
     match meaning {
         Meaning::Success => {
-            let server = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Server"));
+            let server =
+                answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Server"));
             let server = server.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
             Ok(PingReport {
                 url: line.destination.to_string(),
@@ -90,18 +91,20 @@ impl PacketSession {
         }
         let ack = answer.ack();
         let invalid = |what| Error::from(invalid_answer(PacketType::CreateSession, &ack, what));
-        let id = ack
-            .session_id
-            .and_then(SessionId::new)
-            .ok_or_else(|| invalid("the session id is longer than 100 characters or not visible ASCII"))?;
+        let id = ack.session_id.and_then(SessionId::new).ok_or_else(|| {
+            invalid("the session id is longer than 100 characters or not visible ASCII")
+        })?;
         if let Some(named) = ack.host_id {
-            let named = HostId::parse(named).ok_or_else(|| invalid("BITS-Host-Id is not a host"))?;
+            let named =
+                HostId::parse(named).ok_or_else(|| invalid("BITS-Host-Id is not a host"))?;
             let origin = &line.destination.host;
             let followed = host::decide(origin, named, options.host_id, &options.trusted_hosts);
             let followed = followed.map_err(|host::Untrusted(host)| {
                 Error::new(
                     ErrorKind::HostIdUntrusted,
-                    format!("the server wants the upload to go to {host}, which is not a trusted host"),
+                    format!(
+                        "the server wants the upload to go to {host}, which is not a trusted host"
+                    ),
                 )
             })?;
             line.host = followed
@@ -138,7 +141,8 @@ impl PacketSession {
             ))
         })?;
         let fragment = self.packet(PacketType::Fragment, Some(range));
-        let (answer, meaning) = fragment.exchange(&mut self.line, Some((range, Source::bytes(data))))?;
+        let (answer, meaning) =
+            fragment.exchange(&mut self.line, Some((range, Source::bytes(data))))?;
         let ack = answer.ack();
         match meaning {
             Meaning::ContinueAt { offset: Some(offset), .. } if offset <= self.size => {
@@ -170,8 +174,14 @@ impl PacketSession {
     pub fn cancel(&mut self) -> Result<(), Error> {
         self.check_open()?;
         match self.finish(PacketType::CancelSession) {
-            Err(error) if error.http_status().is_some_and(|status| (400..500).contains(&status)) => Ok(()),
-            Err(error) if error.hresult() == Some(bitsup_proto::Hresult::SESSION_NOT_FOUND) => Ok(()),
+            Err(error)
+                if error.http_status().is_some_and(|status| (400..500).contains(&status)) =>
+            {
+                Ok(())
+            }
+            Err(error) if error.hresult() == Some(bitsup_proto::Hresult::SESSION_NOT_FOUND) => {
+                Ok(())
+            }
             result => result,
         }
     }
@@ -284,7 +294,11 @@ impl Line {
         }
     }
 
-    fn send(&self, packet: &Packet<'_>, body: Option<(ContentRange, Source)>) -> Result<PacketAnswer, Error> {
+    fn send(
+        &self,
+        packet: &Packet<'_>,
+        body: Option<(ContentRange, Source)>,
+    ) -> Result<PacketAnswer, Error> {
         self.client.check_process()?;
         let mut headers = Vec::new();
         packet.for_each_header(|name, value| headers.push((name.to_owned(), value.to_string())));
@@ -317,7 +331,10 @@ impl Drop for Line {
 
 impl PacketAnswer {
     fn ack(&self) -> Ack<'_> {
-        Ack::parse(self.status, self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
+        Ack::parse(
+            self.status,
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
+        )
     }
 }
 

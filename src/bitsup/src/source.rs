@@ -112,12 +112,10 @@ impl Source {
     }
 
     fn file(path: PathBuf, spooled: Option<tempfile::TempPath>) -> Result<Self, Error> {
-        let problem = |error: &io::Error| {
-            Error::local(format_args!("cannot read {}", path.display()), error)
-        };
-        let refuse = |what: &str| {
-            Error::new(ErrorKind::LocalFile, format!("{} is {what}", path.display()))
-        };
+        let problem =
+            |error: &io::Error| Error::local(format_args!("cannot read {}", path.display()), error);
+        let refuse =
+            |what: &str| Error::new(ErrorKind::LocalFile, format!("{} is {what}", path.display()));
         // Before opening: opening a pipe would wait for its writer.
         let metadata = std::fs::metadata(&path).map_err(|error| problem(&error))?;
         if metadata.is_dir() {
@@ -284,7 +282,10 @@ impl<T> fmt::Debug for Seekable<T> {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("size", &self.size).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("size", &self.size)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -299,13 +300,15 @@ mod platform {
 
     /// Reads what is in memory; `WouldBlock` if it is not.
     #[cfg(target_os = "linux")]
-    pub(super) fn read_now(fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    pub(super) fn read_now(
+        fd: BorrowedFd<'_>,
+        buffer: &mut [u8],
+        offset: u64,
+    ) -> io::Result<usize> {
         let mut slices = [IoSliceMut::new(buffer)];
         match rustix::io::preadv2(fd, &mut slices, offset, ReadWriteFlags::NOWAIT) {
             // tmpfs does not know the flag; it has everything in memory.
-            Err(rustix::io::Errno::OPNOTSUPP) => {
-                Ok(rustix::io::preadv(fd, &mut slices, offset)?)
-            }
+            Err(rustix::io::Errno::OPNOTSUPP) => Ok(rustix::io::preadv(fd, &mut slices, offset)?),
             result => Ok(result?),
         }
     }

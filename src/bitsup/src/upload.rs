@@ -81,7 +81,8 @@ impl Shared {
         let mut progress = status.progress.clone();
         let sent = self.sent.load(Ordering::Relaxed).min(status.fragment);
         progress.sent = progress.acknowledged.saturating_add(sent).min(progress.total);
-        if progress.state == UploadState::Sending && status.fragment > 0 && sent == status.fragment {
+        if progress.state == UploadState::Sending && status.fragment > 0 && sent == status.fragment
+        {
             progress.state = UploadState::WaitingAck;
         }
         if progress.rate > 0 {

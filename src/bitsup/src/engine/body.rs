@@ -188,7 +188,8 @@ struct Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         let result = self.result.take();
-        let result = result.unwrap_or_else(|| Err(io::Error::other("the source's reader panicked")));
+        let result =
+            result.unwrap_or_else(|| Err(io::Error::other("the source's reader panicked")));
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Ready(result);
     }
 }

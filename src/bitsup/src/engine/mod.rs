@@ -129,10 +129,7 @@ pub(crate) fn start(
 }
 
 /// A thread that takes no signals, so that they reach the program's own threads.
-pub(crate) fn spawn(
-    name: &str,
-    run: impl FnOnce() + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(move || {
         drop(nix::sys::signal::SigSet::all().thread_block());
         run();
@@ -182,7 +179,8 @@ impl Engine {
             Command::Worked(id, done) => self.with(id, |task, _| done(task)),
             Command::Packet(id, job) => {
                 let core = &mut self.core;
-                let task = self.packets.entry(id).or_insert_with(|| PacketTask::new(id, &job, core));
+                let task =
+                    self.packets.entry(id).or_insert_with(|| PacketTask::new(id, &job, core));
                 task.start(*job, core);
             }
             Command::ClosePackets(id) => {
@@ -249,7 +247,9 @@ impl Engine {
     fn wake_throttled(&mut self) {
         let waiting = {
             let mut throttled = self.core.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-            if throttled.is_empty() || self.core.limiter.next_turn().is_some_and(|at| at > Instant::now()) {
+            if throttled.is_empty()
+                || self.core.limiter.next_turn().is_some_and(|at| at > Instant::now())
+            {
                 return;
             }
             std::mem::take(&mut *throttled)

@@ -56,7 +56,17 @@ impl PacketTask {
     }
 
     pub(crate) fn start(&mut self, job: PacketJob, core: &mut Core) {
-        let PacketJob { destination, options, headers, range, source, host, authorize, last, answer } = job;
+        let PacketJob {
+            destination,
+            options,
+            headers,
+            range,
+            source,
+            host,
+            authorize,
+            last,
+            answer,
+        } = job;
         let body = range.zip(source).map(|(range, source)| {
             // The bytes of one packet are its own source, read from 0 on.
             let own = ContentRange::new(0, range.length(), range.length()).unwrap_or(range);

@@ -48,11 +48,16 @@ impl ReplyFetch {
                     .prefix(".bitsup-reply-")
                     .tempfile_in(folder)
                     .map_err(|error| {
-                        Error::local(format_args!("cannot write the reply in {}", folder.display()), &error)
+                        Error::local(
+                            format_args!("cannot write the reply in {}", folder.display()),
+                            &error,
+                        )
                     })?;
                 (TargetKind::File(file), Some(path.clone()))
             }
-            ReplyTo::Memory(limit) => (TargetKind::Memory { bytes: Vec::new(), limit: *limit }, None),
+            ReplyTo::Memory(limit) => {
+                (TargetKind::Memory { bytes: Vec::new(), limit: *limit }, None)
+            }
             ReplyTo::Nowhere => (TargetKind::Memory { bytes: Vec::new(), limit: 0 }, None),
         };
         let target = Arc::new(Mutex::new(Target { kind, received: 0 }));
@@ -117,7 +122,11 @@ impl ReplyFetch {
     }
 
     /// Reads the answer; follows redirects by asking again.
-    pub(crate) fn answered(&mut self, answer: &Answer, destination: &Destination) -> Result<Got, Error> {
+    pub(crate) fn answered(
+        &mut self,
+        answer: &Answer,
+        destination: &Destination,
+    ) -> Result<Got, Error> {
         let received = {
             let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
             target.received
@@ -146,7 +155,10 @@ impl ReplyFetch {
         match (target.kind, self.path) {
             (TargetKind::File(file), Some(path)) => {
                 let problem = |error: &io::Error| {
-                    Error::local(format_args!("cannot write the reply to {}", path.display()), error)
+                    Error::local(
+                        format_args!("cannot write the reply to {}", path.display()),
+                        error,
+                    )
                 };
                 file.as_file().sync_all().map_err(|error| problem(&error))?;
                 file.persist(&path).map_err(|error| problem(&error.error))?;
@@ -160,7 +172,10 @@ impl ReplyFetch {
     fn redirect(&mut self, answer: &Answer, destination: &Destination) -> Result<Got, Error> {
         self.redirects += 1;
         if self.redirects > MAX_REDIRECTS {
-            return Err(Error::new(ErrorKind::Refused, "the reply's URL redirects again and again"));
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the reply's URL redirects again and again",
+            ));
         }
         let location = text(answer, "Location").map(reply::escape);
         let next = location.and_then(|location| self.url.as_ref()?.join(&location).ok());
@@ -185,7 +200,9 @@ impl ReplyFetch {
             )),
             other => Err(Error::new(
                 ErrorKind::Protocol,
-                format!("the reply's URL has the scheme {other:?}: only http and https are followed"),
+                format!(
+                    "the reply's URL has the scheme {other:?}: only http and https are followed"
+                ),
             )),
         }
     }
@@ -196,7 +213,11 @@ fn resolve(get: &Get, destination: &Destination, host: Option<&HostId>) -> Resul
     let bad = || Error::new(ErrorKind::Protocol, "the reply's URL cannot be read");
     let mut base = Url::parse(&destination.full()).map_err(|_| bad())?;
     if let Some(host) = host.filter(|_| !get.other_host) {
-        let name = if host.host().contains(':') { format!("[{}]", host.host()) } else { host.host().to_owned() };
+        let name = if host.host().contains(':') {
+            format!("[{}]", host.host())
+        } else {
+            host.host().to_owned()
+        };
         base.set_host(Some(&name)).map_err(|_| bad())?;
         if let Some(port) = host.port() {
             base.set_port(Some(port)).map_err(|()| bad())?;
@@ -240,9 +261,9 @@ impl Sink for ReplySink {
         let received = target.received;
         match &mut target.kind {
             TargetKind::File(file) => file.write_all(piece),
-            TargetKind::Memory { limit, .. } if received > *limit => Err(io::Error::other(format!(
-                "the reply is larger than the {limit} bytes allowed"
-            ))),
+            TargetKind::Memory { limit, .. } if received > *limit => {
+                Err(io::Error::other(format!("the reply is larger than the {limit} bytes allowed")))
+            }
             TargetKind::Memory { bytes, .. } => {
                 bytes.extend_from_slice(piece);
                 Ok(())

@@ -10,10 +10,10 @@ use bitsup_proto::session::{
 use bitsup_proto::verify::Head;
 use bitsup_proto::{Ack, Config, PacketType, fragment_size, packet, retry};
 
+use super::Core;
 use super::body::FragmentBody;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
-use super::Core;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::{IfExists, ReplyTo, UploadOptions};
@@ -150,24 +150,25 @@ impl Task {
         if self.phase == Phase::Running {
             let now = core.now();
             // Refused only where there is nothing to pause.
-            drop(self.session.suspend(now));
+            let _ = self.session.suspend(now);
         }
     }
 
     pub(crate) fn resume(&mut self, core: &mut Core) {
         let now = core.now();
-        drop(self.session.resume(now));
+        let _ = self.session.resume(now);
     }
 
     pub(crate) fn cancel(&mut self, mode: CancelMode, core: &mut Core) {
         match self.phase {
             Phase::Running => {
                 let now = core.now();
-                drop(self.session.cancel(now, mode));
+                let _ = self.session.cancel(now, mode);
             }
             Phase::Queued | Phase::Precheck => {
                 self.abort_exchange(core);
-                let error = Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
+                let error =
+                    Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
                 self.end(Err(error), core);
             }
             Phase::Ended => {}
@@ -252,7 +253,7 @@ impl Task {
             Err(error) => {
                 let protocol = error.protocol().clone();
                 self.local_error = Some(error);
-                drop(self.session.fail_source(now, protocol));
+                let _ = self.session.fail_source(now, protocol);
                 return false;
             }
         };
@@ -269,8 +270,7 @@ impl Task {
         exchange.auth = self.authorization(request.authorize);
         self.shared.fragment_under_way(exchange.length);
         let range = request.range.map(|range| (range.first(), range.length()));
-        let event =
-            PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
+        let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
         core.dispatcher.push(&self.shared.ear, Event::Packet(event));
         self.begin_exchange(Running::Packet(request, Instant::now()), exchange, core)
     }
@@ -320,7 +320,7 @@ impl Task {
                 };
                 self.local_error = Some(error);
                 let now = core.now();
-                drop(self.session.handle_failure(now, &failure));
+                let _ = self.session.handle_failure(now, &failure);
                 false
             }
         }
@@ -355,7 +355,8 @@ impl Task {
     }
 
     fn authorization(&self, wanted: bool) -> Option<Arc<transport::Credentials>> {
-        let credentials = self.options.credentials.as_ref().filter(|_| wanted && self.may_authorize())?;
+        let credentials =
+            self.options.credentials.as_ref().filter(|_| wanted && self.may_authorize())?;
         Some(Arc::new(transport::Credentials {
             scheme: AuthScheme::Basic,
             user: credentials.user.clone(),
@@ -408,22 +409,28 @@ impl Task {
         let now = core.now();
         match running {
             Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
-            Running::Head => drop(self.session.handle_head(&head(answer))),
+            Running::Head => {
+                let _ = self.session.handle_head(&head(answer));
+            }
             Running::Reply => {
                 if let Some(fetch) = &mut self.reply {
                     match fetch.answered(answer, &self.destination) {
-                        Ok(got) => drop(self.session.handle_reply(now, &got)),
+                        Ok(got) => {
+                            let _ = self.session.handle_reply(now, &got);
+                        }
                         Err(error) => self.reply_broken(error, core),
                     }
                 }
             }
             Running::Packet(request, started) => {
-                let headers = answer.headers.iter().filter_map(|(name, value)| {
-                    Some((std::str::from_utf8(name).ok()?, value))
-                });
+                let headers = answer
+                    .headers
+                    .iter()
+                    .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
                 let ack = Ack::parse(answer.status, headers);
                 if let (401, true) = (answer.status, self.options.credentials.is_some()) {
-                    let usable = self.may_authorize() && offers(answer, "WWW-Authenticate", "basic");
+                    let usable =
+                        self.may_authorize() && offers(answer, "WWW-Authenticate", "basic");
                     self.session.set_credentials(usable || request.authorize, false);
                 }
                 let date = ack.date.and_then(http_date);
@@ -434,7 +441,7 @@ impl Task {
                 let exchange =
                     session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
                 let had_session = self.session.session_id().is_some();
-                drop(self.session.handle_ack(now, &ack, date, retry_after, exchange));
+                let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
                 self.sent_nothing();
                 let created = !had_session && self.session.session_id().is_some();
                 if let Some(id) = self.session.session_id() {
@@ -445,7 +452,9 @@ impl Task {
                     range: request.range.map(|range| (range.first(), range.length())),
                     status: answer.status,
                     offset: match ack.offset {
-                        bitsup_proto::ack::Offset::At(offset) if request.range.is_some() => Some(offset),
+                        bitsup_proto::ack::Offset::At(offset) if request.range.is_some() => {
+                            Some(offset)
+                        }
                         _ => None,
                     },
                     duration: started.elapsed(),
@@ -472,8 +481,8 @@ impl Task {
             // Reported first, so that the state machine knows that nothing runs any more.
             let class = FailureClass::Transport;
             let lost = Failure { class, sent: session::Sent::Perhaps, message: failure.message };
-            drop(self.session.handle_failure(now, &lost));
-            drop(self.session.fail_source(now, protocol));
+            let _ = self.session.handle_failure(now, &lost);
+            let _ = self.session.fail_source(now, protocol);
             return;
         }
         if let FailureKind::Sink(error) = &failure.kind {
@@ -484,7 +493,7 @@ impl Task {
             transport::Sent::Part(_) | transport::Sent::All => session::Sent::Perhaps,
         };
         let failure = Failure { class: class(&failure.kind), sent, message: failure.message };
-        drop(self.session.handle_failure(now, &failure));
+        let _ = self.session.handle_failure(now, &failure);
     }
 
     /// A read failed: most often because the file was cut short or replaced.
@@ -492,7 +501,8 @@ impl Task {
         if let Err(changed) = self.source.open() {
             return changed;
         }
-        let name = self.source.file_path().map_or("the source".into(), |path| path.display().to_string());
+        let name =
+            self.source.file_path().map_or("the source".into(), |path| path.display().to_string());
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
             return crate::source::changed(&name, "it is shorter than it was");
         }
@@ -505,7 +515,7 @@ impl Task {
         let message = error.message().to_owned();
         self.local_error = Some(error);
         let failure = Failure { class, sent: session::Sent::Nothing, message };
-        drop(self.session.handle_failure(now, &failure));
+        let _ = self.session.handle_failure(now, &failure);
     }
 
     fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
@@ -594,9 +604,12 @@ impl Task {
             Phase::Precheck => return UploadState::Checking,
             Phase::Running | Phase::Ended => {}
         }
-        let authorizing = matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
+        let authorizing =
+            matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
         match self.session.state() {
-            State::Init | State::CreateSession | State::Ping if authorizing => UploadState::Authenticating,
+            State::Init | State::CreateSession | State::Ping if authorizing => {
+                UploadState::Authenticating
+            }
             State::Init | State::CreateSession | State::Ping => UploadState::Connecting,
             State::Fragment => UploadState::Sending,
             State::GetReply => UploadState::Reply,
@@ -626,7 +639,9 @@ impl Task {
             None => Err(Error::new(ErrorKind::Internal, "the upload ended without a result")),
         };
         let now = core.now();
-        if let (Err(error), None, true) = (&result, &self.last_words, self.session.session_id().is_some()) {
+        if let (Err(error), None, true) =
+            (&result, &self.last_words, self.session.session_id().is_some())
+        {
             // Without a place to remember it in, nobody could find the session again.
             if error.kind() != ErrorKind::Cancelled || self.session.state() == State::Failed {
                 self.last_words = Some(error.clone());
