@@ -37,20 +37,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) const fn new(status: u16, code: u32, context: u32) -> Self {
-        Self {
-            status,
-            error: Some((code, context)),
-            offset: None,
-        }
+        Self { status, error: Some((code, context)), offset: None }
     }
 
     /// An answer of the HTTP level, without a code.
     pub(crate) const fn plain(status: u16) -> Self {
-        Self {
-            status,
-            error: None,
-            offset: None,
-        }
+        Self { status, error: None, offset: None }
     }
 
     pub(crate) const fn invalid() -> Self {
@@ -67,11 +59,7 @@ impl Refusal {
 
     /// A fragment that starts elsewhere: the error code is absent (MC-BUP §2.2.1.2, `S_OK`).
     pub(crate) const fn wrong_offset(wanted: u64) -> Self {
-        Self {
-            status: 416,
-            error: None,
-            offset: Some(wanted),
-        }
+        Self { status: 416, error: None, offset: Some(wanted) }
     }
 
     /// A failure of the server's disk.

@@ -52,14 +52,7 @@ pub(crate) struct Stored {
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, read: Arc<AtomicU64>, patience: Duration) -> Self {
-        Self {
-            incoming,
-            read,
-            patience,
-            drop_after: None,
-            stall: None,
-            rest: None,
-        }
+        Self { incoming, read, patience, drop_after: None, stall: None, rest: None }
     }
 
     /// Ends as cut after `bytes`, or at the end of the body if that is before.
@@ -90,11 +83,7 @@ impl RequestBody {
             return Err(Cut::Scripted);
         }
         let Some(mut bytes) = self.frame().await? else {
-            return if self.drop_after.is_some() {
-                Err(Cut::Scripted)
-            } else {
-                Ok(None)
-            };
+            return if self.drop_after.is_some() { Err(Cut::Scripted) } else { Ok(None) };
         };
         // A fault strikes at its byte, not at the end of the frame that has it.
         let strikes = [self.drop_after, self.stall.map(|(_, after)| after)];
@@ -146,12 +135,7 @@ impl RequestBody {
         mut skip: u64,
         mut turn: Turn,
     ) -> Stored {
-        let mut writer = Writer {
-            file: Arc::new(file),
-            offset,
-            stored: 0,
-            writing: None,
-        };
+        let mut writer = Writer { file: Arc::new(file), offset, stored: 0, writing: None };
         let mut piece = Vec::new();
         let cut = loop {
             let next = tokio::select! {
@@ -195,9 +179,7 @@ impl Writer {
         self.wait().await?;
         if !piece.is_empty() {
             let (file, at) = (Arc::clone(&self.file), self.offset + self.stored);
-            self.writing = Some(tokio::task::spawn_blocking(move || {
-                write_at(&file, &piece, at)
-            }));
+            self.writing = Some(tokio::task::spawn_blocking(move || write_at(&file, &piece, at)));
         }
         Ok(())
     }
@@ -210,11 +192,7 @@ impl Writer {
     }
 
     fn end(self, cut: Option<Cut>, failure: Option<io::Error>) -> Stored {
-        Stored {
-            bytes: self.stored,
-            cut,
-            failure,
-        }
+        Stored { bytes: self.stored, cut, failure }
     }
 }
 

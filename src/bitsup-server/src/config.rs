@@ -164,10 +164,7 @@ impl fmt::Debug for Config {
             .field("root", &self.root)
             .field("listen", &self.listen)
             .field("state_dir", &self.state_dir)
-            .field(
-                "basic_auth",
-                &self.basic_auth.as_ref().map(|(user, _)| user),
-            )
+            .field("basic_auth", &self.basic_auth.as_ref().map(|(user, _)| user))
             .field("tls", &self.tls)
             .field("reply", &self.reply)
             .field("fault", &self.fault)
@@ -179,16 +176,10 @@ impl Config {
     /// What is wrong with these settings, in one line.
     pub(crate) fn check(&self) -> Result<(), String> {
         if !matches!(self.conflict_status, 403 | 409) {
-            return Err(format!(
-                "conflict_status is 403 or 409, not {}",
-                self.conflict_status
-            ));
+            return Err(format!("conflict_status is 403 or 409, not {}", self.conflict_status));
         }
         if !matches!(self.oversize_status, 404 | 413) {
-            return Err(format!(
-                "oversize_status is 413 or 404, not {}",
-                self.oversize_status
-            ));
+            return Err(format!("oversize_status is 413 or 404, not {}", self.oversize_status));
         }
         match &self.reply {
             Some(Reply::Command(words)) if words.is_empty() => {
@@ -219,10 +210,8 @@ mod tests {
 
     #[test]
     fn debug_hides_the_password() {
-        let config = Config {
-            basic_auth: Some(("user".into(), "secret".into())),
-            ..Config::default()
-        };
+        let config =
+            Config { basic_auth: Some(("user".into(), "secret".into())), ..Config::default() };
         let text = format!("{config:?}");
         assert!(text.contains("user") && !text.contains("secret"), "{text}");
     }
@@ -230,26 +219,11 @@ mod tests {
     #[test]
     fn odd_settings_are_named() {
         let bad = [
-            Config {
-                conflict_status: 404,
-                ..Config::default()
-            },
-            Config {
-                oversize_status: 500,
-                ..Config::default()
-            },
-            Config {
-                reply: Some(Reply::Command(Vec::new())),
-                ..Config::default()
-            },
-            Config {
-                reply: Some(Reply::StaticUrl("x".repeat(2201))),
-                ..Config::default()
-            },
-            Config {
-                host_id: Some("a\r\nb".into()),
-                ..Config::default()
-            },
+            Config { conflict_status: 404, ..Config::default() },
+            Config { oversize_status: 500, ..Config::default() },
+            Config { reply: Some(Reply::Command(Vec::new())), ..Config::default() },
+            Config { reply: Some(Reply::StaticUrl("x".repeat(2201))), ..Config::default() },
+            Config { host_id: Some("a\r\nb".into()), ..Config::default() },
         ];
         for config in bad {
             assert!(config.check().is_err(), "{config:?}");

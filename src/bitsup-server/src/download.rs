@@ -45,26 +45,18 @@ impl Exchange {
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();
         headers.insert(SERVER, ack::server_name());
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if let Ok(modified) = metadata.modified() {
             set(headers, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
-            let nanoseconds = modified
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_nanos());
+            let nanoseconds =
+                modified.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
             set(headers, ETAG, &format!("\"{nanoseconds:x}-{size:x}\""));
         }
         let (status, first, length) = match self.wanted(headers, size) {
             Wanted::Whole => (StatusCode::OK, 0, size),
             Wanted::Part { first, last } => {
-                set(
-                    headers,
-                    CONTENT_RANGE,
-                    &format!("bytes {first}-{last}/{size}"),
-                );
+                set(headers, CONTENT_RANGE, &format!("bytes {first}-{last}/{size}"));
                 (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
             }
             Wanted::Nothing => {
@@ -84,9 +76,7 @@ impl Exchange {
         let request = &self.parts.headers;
         // A part of another version than the one asked for must not be mixed with it.
         let same_version = |condition: &HeaderValue| {
-            [ETAG, LAST_MODIFIED]
-                .iter()
-                .any(|name| answer.get(name) == Some(condition))
+            [ETAG, LAST_MODIFIED].iter().any(|name| answer.get(name) == Some(condition))
         };
         if !request.get(IF_RANGE).is_none_or(same_version) {
             return Wanted::Whole;
@@ -111,9 +101,7 @@ fn open(shared: &Shared, target: &Target) -> Result<(File, Metadata), Refusal> {
 fn reply_of(shared: &Shared, target: &Target) -> Option<File> {
     let (folders, id) = target.as_reply()?;
     let session = shared.store.find(id)?;
-    (session.target().folders == folders)
-        .then(|| File::open(session.reply_path()).ok())
-        .flatten()
+    (session.target().folders == folders).then(|| File::open(session.reply_path()).ok()).flatten()
 }
 
 /// One range; several, or another unit, are ignored as RFC 9110 allows.
@@ -136,20 +124,13 @@ fn parse_range(text: &str, size: u64) -> Wanted {
         (Some(first), _) if first >= size && (last.is_empty() || number(last).is_some()) => {
             Wanted::Nothing
         }
-        (Some(first), Some(last)) => Wanted::Part {
-            first,
-            last: last.min(size - 1),
-        },
-        (Some(first), None) if last.is_empty() => Wanted::Part {
-            first,
-            last: size - 1,
-        },
+        (Some(first), Some(last)) => Wanted::Part { first, last: last.min(size - 1) },
+        (Some(first), None) if last.is_empty() => Wanted::Part { first, last: size - 1 },
         (None, Some(0)) if first.is_empty() => Wanted::Nothing,
         (None, Some(_)) if first.is_empty() && size == 0 => Wanted::Nothing,
-        (None, Some(tail)) if first.is_empty() => Wanted::Part {
-            first: size.saturating_sub(tail),
-            last: size - 1,
-        },
+        (None, Some(tail)) if first.is_empty() => {
+            Wanted::Part { first: size.saturating_sub(tail), last: size - 1 }
+        }
         _ => Wanted::Whole,
     }
 }

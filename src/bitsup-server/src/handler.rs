@@ -87,9 +87,7 @@ pub(crate) async fn serve(
 pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
 async fn handle(
@@ -98,9 +96,7 @@ async fn handle(
     request: hyper::Request<Incoming>,
 ) -> Outcome {
     let (parts, incoming) = request.into_parts();
-    let fault = shared
-        .faults
-        .next(parts.method.as_str(), PacketKind::of(&parts.headers));
+    let fault = shared.faults.next(parts.method.as_str(), PacketKind::of(&parts.headers));
     let number = shared.log.add(log_entry(&shared, &control, &parts));
     let read = Arc::new(AtomicU64::new(0));
     let body = RequestBody::new(incoming, Arc::clone(&read), shared.config.idle_timeout);
@@ -125,12 +121,7 @@ async fn handle(
         Outcome::Answer(response) => Some(response.status().as_u16()),
         Outcome::Close | Outcome::Hang => None,
     };
-    let logged = shared.log.finish(
-        number,
-        read.load(Ordering::Relaxed),
-        status,
-        exchange.session,
-    );
+    let logged = shared.log.finish(number, read.load(Ordering::Relaxed), status, exchange.session);
     if let (Some(callback), Some(logged)) = (&shared.config.on_request, logged) {
         callback(&logged);
     }
@@ -190,9 +181,7 @@ impl Exchange {
     async fn work(&mut self) -> Result<Response<Body>, Stop> {
         if !self.is_authorized() {
             let mut response = ack::http_only(401);
-            response
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, basic_challenge());
+            response.headers_mut().insert(WWW_AUTHENTICATE, basic_challenge());
             return Ok(response);
         }
         match self.parts.method.as_str() {
@@ -228,9 +217,7 @@ impl Exchange {
         match drained {
             Ok(true) => {}
             Ok(false) => {
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Err(_) => return Outcome::Close,
         }
@@ -241,11 +228,7 @@ impl Exchange {
         let Some((user, password)) = &self.shared.config.basic_auth else {
             return true;
         };
-        let shown = self
-            .parts
-            .headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
+        let shown = self.parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some((scheme, credentials)) = shown.and_then(|value| value.split_once(' ')) else {
             return false;
         };
@@ -256,10 +239,7 @@ impl Exchange {
     }
 
     fn has_body(&self) -> bool {
-        self.parts
-            .headers
-            .get(CONTENT_LENGTH)
-            .is_some_and(|length| length != "0")
+        self.parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
     }
 
     fn scripted(&self, answer: &Answer) -> Response<Body> {
@@ -290,10 +270,7 @@ impl Exchange {
         if let Some(time) = fault.delay {
             tokio::time::sleep(time).await;
         }
-        if let Some(status) = fault
-            .status
-            .and_then(|status| StatusCode::from_u16(status).ok())
-        {
+        if let Some(status) = fault.status.and_then(|status| StatusCode::from_u16(status).ok()) {
             *response.status_mut() = status;
         }
         // Headers go in below the HTTP library, which would stumble over a wrong length.
@@ -308,12 +285,7 @@ impl Exchange {
                 Some(Action::Garbage(bytes)) => Some(garbage(bytes)),
                 _ => None,
             },
-            without: set
-                .clone()
-                .map(|(name, _)| name)
-                .chain(&fault.without)
-                .cloned()
-                .collect(),
+            without: set.clone().map(|(name, _)| name).chain(&fault.without).cloned().collect(),
             lines: set.chain(&fault.adding).map(line).collect(),
             version_10: fault.version_10,
             stray: fault.stray.clone().unwrap_or_default(),

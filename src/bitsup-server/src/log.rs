@@ -69,15 +69,9 @@ impl fmt::Debug for Request {
             self.number, self.connection, self.time, self.method, self.target
         )?;
         for (name, value) in &self.headers {
-            let secret = matches!(
-                name.as_str(),
-                "authorization" | "proxy-authorization" | "cookie"
-            );
-            let value = if secret {
-                "…".into()
-            } else {
-                String::from_utf8_lossy(value)
-            };
+            let secret =
+                matches!(name.as_str(), "authorization" | "proxy-authorization" | "cookie");
+            let value = if secret { "…".into() } else { String::from_utf8_lossy(value) };
             write!(f, "; {name}: {value}")?;
         }
         write!(f, "; {} bytes; answered {:?}", self.body, self.status)
@@ -121,9 +115,8 @@ impl Log {
     ) -> Option<Request> {
         let mut entries = self.lock();
         let first = entries.requests.front()?.number;
-        let request = entries
-            .requests
-            .get_mut(usize::try_from(number.checked_sub(first)?).ok()?)?;
+        let request =
+            entries.requests.get_mut(usize::try_from(number.checked_sub(first)?).ok()?)?;
         request.body = body;
         request.status = status;
         request.session = session;
@@ -170,8 +163,7 @@ mod tests {
         assert_eq!(all.last().map(|last| last.number), Some(40));
         assert!(log.finish(1, 0, Some(200), None).is_none(), "gone");
         assert_eq!(
-            log.finish(40, 7, Some(200), None)
-                .map(|last| (last.body, last.status)),
+            log.finish(40, 7, Some(200), None).map(|last| (last.body, last.status)),
             Some((7, Some(200)))
         );
     }

@@ -88,12 +88,7 @@ impl Packet {
             Some(id) if !is_session_id(id) => return Err(Refusal::invalid()),
             id => id.map(str::to_owned),
         };
-        let mut packet = Self {
-            kind,
-            content_length,
-            session_id,
-            range: None,
-        };
+        let mut packet = Self { kind, content_length, session_id, range: None };
         match kind {
             PacketKind::Create => check_protocols(headers)?,
             PacketKind::Ping => {}
@@ -113,10 +108,7 @@ impl Packet {
     fn check_fragment(&mut self, headers: &HeaderMap) -> Result<(), Refusal> {
         let text = single(headers, &CONTENT_RANGE)?.ok_or_else(Refusal::invalid)?;
         let range = ContentRange::parse(text).ok_or_else(Refusal::invalid)?;
-        if self
-            .content_length
-            .is_some_and(|length| length != range.length())
-        {
+        if self.content_length.is_some_and(|length| length != range.length()) {
             return Err(Refusal::invalid());
         }
         if single(headers, &CONTENT_ENCODING)?
@@ -134,11 +126,7 @@ impl ContentRange {
         let (unit, rest) = text.split_once(' ')?;
         let (range, total) = rest.split_once('/')?;
         let (first, last) = range.split_once('-')?;
-        let range = Self {
-            first: decimal(first)?,
-            last: decimal(last)?,
-            total: decimal(total)?,
-        };
+        let range = Self { first: decimal(first)?, last: decimal(last)?, total: decimal(total)? };
         (unit.eq_ignore_ascii_case("bytes")
             && range.first <= range.last
             && range.last < range.total)
@@ -181,19 +169,13 @@ fn is_session_id(id: &str) -> bool {
 }
 
 fn check_protocols(headers: &HeaderMap) -> Result<(), Refusal> {
-    let offered = headers
-        .get_all("bits-supported-protocols")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let offered =
+        headers.get_all("bits-supported-protocols").iter().filter_map(|value| value.to_str().ok());
     let mut ids = offered
         .flat_map(|value| value.split([' ', ',', '\t']))
         .filter(|id| !id.is_empty())
         .take(MAX_PROTOCOLS);
-    if ids.any(|id| id.eq_ignore_ascii_case(PROTOCOL)) {
-        Ok(())
-    } else {
-        Err(Refusal::invalid())
-    }
+    if ids.any(|id| id.eq_ignore_ascii_case(PROTOCOL)) { Ok(()) } else { Err(Refusal::invalid()) }
 }
 
 #[cfg(test)]
@@ -203,10 +185,7 @@ mod tests {
     #[test]
     fn content_range_is_read_strictly_and_in_64_bits() {
         let range = |first, last, total| Some(ContentRange { first, last, total });
-        assert_eq!(
-            ContentRange::parse("bytes 0-4891/4892"),
-            range(0, 4891, 4892)
-        );
+        assert_eq!(ContentRange::parse("bytes 0-4891/4892"), range(0, 4891, 4892));
         assert_eq!(ContentRange::parse("Bytes 0-0/1"), range(0, 0, 1));
         let most =
             ContentRange::parse("bytes 4294967296-18446744073709551614/18446744073709551615")
@@ -252,19 +231,13 @@ mod tests {
     fn protocol_ids_may_be_split_by_space_or_comma() {
         let offered = |value: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(
-                "bits-supported-protocols",
-                value.parse().expect("header value"),
-            );
+            headers.insert("bits-supported-protocols", value.parse().expect("header value"));
             check_protocols(&headers).is_ok()
         };
         assert!(offered(PROTOCOL));
         assert!(offered(&format!("{{other}},{}", PROTOCOL.to_uppercase())));
         assert!(offered(&format!("{{other}} {PROTOCOL}")));
         assert!(!offered("{other}") && !offered(""));
-        assert!(!offered(&format!(
-            "{}{PROTOCOL}",
-            "{other} ".repeat(MAX_PROTOCOLS)
-        )));
+        assert!(!offered(&format!("{}{PROTOCOL}", "{other} ".repeat(MAX_PROTOCOLS))));
     }
 }

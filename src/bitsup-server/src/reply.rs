@@ -24,10 +24,7 @@ pub(crate) async fn make(
         Reply::Command(words) => {
             run(words, session, limit).await?;
             // Relative and with backslashes, as IIS writes it: MC-BUP §4.2.
-            Ok(format!(
-                r"BITS-Sessions\Replies\{}\responsefile.bin",
-                session.id
-            ))
+            Ok(format!(r"BITS-Sessions\Replies\{}\responsefile.bin", session.id))
         }
     }
 }
@@ -37,9 +34,7 @@ async fn run(words: &[String], session: &Arc<Session>, limit: Duration) -> Resul
         tracing::warn!("the reply command failed: {what}");
         Refusal::new(500, E_FAIL, CONTEXT_APPLICATION)
     };
-    let (program, arguments) = words
-        .split_first()
-        .ok_or_else(|| failed("it is empty".into()))?;
+    let (program, arguments) = words.split_first().ok_or_else(|| failed("it is empty".into()))?;
     let running = Command::new(program)
         .args(arguments)
         .arg(session.data_path())
@@ -52,11 +47,7 @@ async fn run(words: &[String], session: &Arc<Session>, limit: Duration) -> Resul
     let mut running = running.map_err(|error| failed(format!("{program}: {error}")))?;
     match tokio::time::timeout(limit, running.wait()).await {
         Err(_) => {
-            return Err(Refusal::new(
-                408,
-                APPLICATION_TIMED_OUT,
-                CONTEXT_APPLICATION,
-            ));
+            return Err(Refusal::new(408, APPLICATION_TIMED_OUT, CONTEXT_APPLICATION));
         }
         Ok(Err(error)) => return Err(failed(error.to_string())),
         Ok(Ok(status)) if !status.success() => return Err(failed(status.to_string())),
@@ -65,14 +56,7 @@ async fn run(words: &[String], session: &Arc<Session>, limit: Duration) -> Resul
     // A command that wrote no reply gave an empty one.
     let session = Arc::clone(session);
     let there = off_thread(move || {
-        std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(session.reply_path())
-            .map(drop)
+        std::fs::OpenOptions::new().append(true).create(true).open(session.reply_path()).map(drop)
     });
-    there
-        .await
-        .and_then(|made| made)
-        .map_err(|error: io::Error| Refusal::from_io(&error))
+    there.await.and_then(|made| made).map_err(|error: io::Error| Refusal::from_io(&error))
 }

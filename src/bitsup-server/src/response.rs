@@ -41,12 +41,7 @@ impl Body {
 
     /// `length` bytes of `file` from `offset` on.
     pub(crate) fn file(file: File, offset: u64, length: u64) -> Self {
-        Self::File(FilePart {
-            file: Arc::new(file),
-            offset,
-            left: length,
-            reading: None,
-        })
+        Self::File(FilePart { file: Arc::new(file), offset, left: length, reading: None })
     }
 }
 
@@ -60,9 +55,9 @@ impl hyper::body::Body for Body {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut *self {
             Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::File(part) => part
-                .poll_piece(context)
-                .map(|piece| piece.map(|read| read.map(Frame::data))),
+            Self::File(part) => {
+                part.poll_piece(context).map(|piece| piece.map(|read| read.map(Frame::data)))
+            }
         }
     }
 

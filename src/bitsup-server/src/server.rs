@@ -113,27 +113,13 @@ impl Server {
     pub fn start(config: Config) -> Result<Self, StartError> {
         config.check().map_err(StartError::Config)?;
         let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let root_error = |source| StartError::Root {
-            path: config.root.clone(),
-            source,
-        };
+        let root_error = |source| StartError::Root { path: config.root.clone(), source };
         let root = config.root.canonicalize().map_err(root_error)?;
-        let state = config
-            .state_dir
-            .clone()
-            .unwrap_or_else(|| root.join(".bitsup-server"));
-        let state_error = |source| StartError::State {
-            path: state.clone(),
-            source,
-        };
+        let state = config.state_dir.clone().unwrap_or_else(|| root.join(".bitsup-server"));
+        let state_error = |source| StartError::State { path: state.clone(), source };
         let lock = lock_state(&state).map_err(state_error)?;
-        let store = Store::open(
-            &state,
-            config.max_sessions,
-            config.session_timeout,
-            config.sync,
-        )
-        .map_err(state_error)?;
+        let store = Store::open(&state, config.max_sessions, config.session_timeout, config.sync)
+            .map_err(state_error)?;
         let root = Root::open(&root, &state).map_err(root_error)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -142,13 +128,8 @@ impl Server {
             .enable_all()
             .build()
             .map_err(StartError::Threads)?;
-        let listen_error = |source| StartError::Listen {
-            address: config.listen,
-            source,
-        };
-        let listener = runtime
-            .block_on(TcpListener::bind(config.listen))
-            .map_err(listen_error)?;
+        let listen_error = |source| StartError::Listen { address: config.listen, source };
+        let listener = runtime.block_on(TcpListener::bind(config.listen)).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
 
         let faults = Stage::new(config.fault.clone());
@@ -165,13 +146,7 @@ impl Server {
         let stopper = Stopper(Arc::new(watch::Sender::new(false)));
         runtime.spawn(accept(listener, acceptor, Arc::clone(&shared)));
         runtime.spawn(clean_up(Arc::clone(&shared)));
-        Ok(Self {
-            runtime: Some(runtime),
-            shared,
-            address,
-            stopper,
-            _lock: lock,
-        })
+        Ok(Self { runtime: Some(runtime), shared, address, stopper, _lock: lock })
     }
 
     /// Address that the server listens on, with the port it really took.
@@ -183,11 +158,7 @@ impl Server {
     /// Absolute URL of a path such as `/up/a.bin`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        let scheme = if self.shared.config.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.shared.config.tls.is_some() { "https" } else { "http" };
         let mut address = self.address;
         if address.ip().is_unspecified() {
             let ip = if address.is_ipv4() {
@@ -318,10 +289,7 @@ async fn clean_up(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(pause).await;
         let store = Arc::clone(&shared.store);
-        if tokio::task::spawn_blocking(move || store.remove_idle())
-            .await
-            .is_err()
-        {
+        if tokio::task::spawn_blocking(move || store.remove_idle()).await.is_err() {
             tracing::warn!("the look for idle sessions failed");
         }
     }

@@ -73,23 +73,15 @@ pub(crate) struct Turn {
 impl Turn {
     /// Waits for a newer packet of the same session; for ever if the session ends.
     pub(crate) async fn superseded(&mut self) {
-        if self
-            .latest
-            .wait_for(|latest| *latest > self.number)
-            .await
-            .is_err()
-        {
-            std::future::pending().await
+        if self.latest.wait_for(|latest| *latest > self.number).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }
 
 impl Record {
     pub(crate) fn new(target: Target) -> Self {
-        let id = format!(
-            "{{{}}}",
-            Uuid::new_v4().hyphenated().to_string().to_uppercase()
-        );
+        let id = format!("{{{}}}", Uuid::new_v4().hyphenated().to_string().to_uppercase());
         Self {
             version: VERSION,
             id,
@@ -119,23 +111,16 @@ impl Session {
         let session = Self::of(sessions.join(folder_name(&record.id)), record, connection);
         fs::create_dir(&session.folder)?;
         File::create(session.data_path())?;
-        session.save(
-            &session.record.try_lock().map_err(io::Error::other)?.clone(),
-            sync,
-        )?;
+        session.save(&session.record.try_lock().map_err(io::Error::other)?.clone(), sync)?;
         Ok(session)
     }
 
     /// Reads a session that an earlier run left in `folder`.
     pub(crate) fn load(folder: PathBuf) -> io::Result<Self> {
         let mut text = String::new();
-        File::open(folder.join("session.json"))?
-            .take(MAX_RECORD)
-            .read_to_string(&mut text)?;
+        File::open(folder.join("session.json"))?.take(MAX_RECORD).read_to_string(&mut text)?;
         let mut record: Record = serde_json::from_str(&text)?;
-        let named_right = folder
-            .file_name()
-            .is_some_and(|name| *name == *folder_name(&record.id));
+        let named_right = folder.file_name().is_some_and(|name| *name == *folder_name(&record.id));
         if record.version != VERSION || !named_right || !record.target.is_sound() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -182,10 +167,7 @@ impl Session {
             *turn += 1;
             number = *turn;
         });
-        let turn = Turn {
-            number,
-            latest: self.turn.subscribe(),
-        };
+        let turn = Turn { number, latest: self.turn.subscribe() };
         (Arc::clone(&self.record).lock_owned().await, turn)
     }
 
@@ -210,21 +192,15 @@ impl Session {
 
     /// Writes the record beside the old one and takes its place in one step.
     pub(crate) fn save(&self, record: &Record, sync: bool) -> io::Result<()> {
-        let (next, place) = (
-            self.folder.join("session.json.new"),
-            self.folder.join("session.json"),
-        );
+        let (next, place) =
+            (self.folder.join("session.json.new"), self.folder.join("session.json"));
         let mut file = File::create(&next)?;
         file.write_all(&serde_json::to_vec(record)?)?;
         if sync {
             file.sync_all()?;
         }
         fs::rename(next, place)?;
-        if sync {
-            File::open(&self.folder)?.sync_all()
-        } else {
-            Ok(())
-        }
+        if sync { File::open(&self.folder)?.sync_all() } else { Ok(()) }
     }
 
     pub(crate) fn delete(&self) -> io::Result<()> {
@@ -238,9 +214,7 @@ fn folder_name(id: &str) -> String {
 }
 
 fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -279,19 +253,10 @@ mod tests {
     fn a_record_of_another_kind_is_refused() {
         let (_folder, session, record) = saved();
         for bad in [
+            Record { version: 2, ..record.clone() },
+            Record { id: "{../../x}".into(), ..record.clone() },
             Record {
-                version: 2,
-                ..record.clone()
-            },
-            Record {
-                id: "{../../x}".into(),
-                ..record.clone()
-            },
-            Record {
-                target: Target {
-                    folders: vec!["..".into()],
-                    name: "x".into(),
-                },
+                target: Target { folders: vec!["..".into()], name: "x".into() },
                 ..record.clone()
             },
         ] {

@@ -47,13 +47,7 @@ impl Store {
                 Err(error) => tracing::warn!("left aside: {}: {error}", path.display()),
             }
         }
-        Ok(Self {
-            folder,
-            sessions: Mutex::new(sessions),
-            max_sessions,
-            timeout,
-            sync,
-        })
+        Ok(Self { folder, sessions: Mutex::new(sessions), max_sessions, timeout, sync })
     }
 
     /// Makes a session. Writes to the disk.
@@ -145,20 +139,10 @@ mod tests {
         let store = Store::open(folder.path(), 2, Duration::from_mins(1), false).expect("store");
         let first = store.create(target(), 1).expect("first");
         store.create(target(), 1).expect("second");
-        assert!(matches!(
-            store.create(target(), 1),
-            Err(CreateError::TooMany)
-        ));
-        store
-            .remove(&first, &mut first.look_if_free().expect("free"))
-            .expect("removed");
+        assert!(matches!(store.create(target(), 1), Err(CreateError::TooMany)));
+        store.remove(&first, &mut first.look_if_free().expect("free")).expect("removed");
         store.create(target(), 1).expect("a free place");
-        assert_eq!(
-            fs::read_dir(folder.path().join("sessions"))
-                .expect("folder")
-                .count(),
-            2
-        );
+        assert_eq!(fs::read_dir(folder.path().join("sessions")).expect("folder").count(), 2);
     }
 
     #[test]
@@ -178,9 +162,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let lock = lock_state(folder.path()).expect("lock");
         assert_eq!(
-            lock_state(folder.path())
-                .map(drop)
-                .map_err(|error| error.kind()),
+            lock_state(folder.path()).map(drop).map_err(|error| error.kind()),
             Err(io::ErrorKind::ResourceBusy)
         );
         drop(lock);

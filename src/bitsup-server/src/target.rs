@@ -37,11 +37,7 @@ impl Target {
         if folders.len() > MAX_DEPTH {
             return Err(TargetError::Invalid);
         }
-        let name = if last.is_empty() {
-            String::new()
-        } else {
-            decode_segment(last)?
-        };
+        let name = if last.is_empty() { String::new() } else { decode_segment(last)? };
         Ok(Self { folders, name })
     }
 
@@ -71,20 +67,12 @@ fn decode_segment(segment: &str) -> Result<String, TargetError> {
     // A `%` without two digits is left as it is by the decoder; here it is an error.
     let bytes = segment.as_bytes();
     let complete = |at: usize| {
-        bytes
-            .get(at + 1..at + 3)
-            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     };
-    if bytes
-        .iter()
-        .enumerate()
-        .any(|(at, byte)| *byte == b'%' && !complete(at))
-    {
+    if bytes.iter().enumerate().any(|(at, byte)| *byte == b'%' && !complete(at)) {
         return Err(TargetError::Invalid);
     }
-    let name = percent_decode_str(segment)
-        .decode_utf8()
-        .map_err(|_| TargetError::Invalid)?;
+    let name = percent_decode_str(segment).decode_utf8().map_err(|_| TargetError::Invalid)?;
     check_segment(&name)?;
     Ok(name.into_owned())
 }
@@ -106,19 +94,13 @@ mod tests {
     use super::*;
 
     fn target(folders: &[&str], name: &str) -> Target {
-        Target {
-            folders: folders.iter().map(ToString::to_string).collect(),
-            name: name.into(),
-        }
+        Target { folders: folders.iter().map(ToString::to_string).collect(), name: name.into() }
     }
 
     #[test]
     fn plain_and_escaped_paths() {
         assert_eq!(Target::parse("/a.bin"), Ok(target(&[], "a.bin")));
-        assert_eq!(
-            Target::parse("/up/%7Bx%7D/na%20me"),
-            Ok(target(&["up", "{x}"], "na me"))
-        );
+        assert_eq!(Target::parse("/up/%7Bx%7D/na%20me"), Ok(target(&["up", "{x}"], "na me")));
         assert_eq!(Target::parse("//up///a"), Ok(target(&["up"], "a")));
         assert_eq!(Target::parse("/up/"), Ok(target(&["up"], "")));
         assert_eq!(Target::parse("/%C3%BC"), Ok(target(&[], "ü")));
@@ -154,10 +136,7 @@ mod tests {
         ] {
             assert_eq!(Target::parse(path), Err(TargetError::Invalid), "{path}");
         }
-        assert_eq!(
-            Target::parse(&"/a".repeat(MAX_DEPTH + 2)),
-            Err(TargetError::Invalid)
-        );
+        assert_eq!(Target::parse(&"/a".repeat(MAX_DEPTH + 2)), Err(TargetError::Invalid));
     }
 
     #[test]
@@ -165,9 +144,6 @@ mod tests {
         let reply = Target::parse("/up/BITS-Sessions/Replies/%7BA%7D/responsefile.bin")
             .expect("sound path");
         assert_eq!(reply.as_reply(), Some((&["up".to_string()][..], "{A}")));
-        assert_eq!(
-            target(&["Replies", "x"], "responsefile.bin").as_reply(),
-            None
-        );
+        assert_eq!(target(&["Replies", "x"], "responsefile.bin").as_reply(), None);
     }
 }

@@ -32,8 +32,5 @@ pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, StartError> {
 }
 
 fn problem(path: &Path, problem: &dyn ToString) -> StartError {
-    StartError::Tls {
-        path: path.to_path_buf(),
-        problem: problem.to_string(),
-    }
+    StartError::Tls { path: path.to_path_buf(), problem: problem.to_string() }
 }

@@ -61,11 +61,7 @@ impl Exchange {
 
     /// Deletes the session of this packet and answers as if it had never been.
     pub(crate) async fn forget(&mut self) -> Done {
-        if let Some(session) = self
-            .session
-            .as_deref()
-            .and_then(|id| self.shared.store.find(id))
-        {
+        if let Some(session) = self.session.as_deref().and_then(|id| self.shared.store.find(id)) {
             let (record, _) = session.take_turn().await;
             self.remove(session, record).await?;
         }
@@ -91,11 +87,7 @@ impl Exchange {
     }
 
     async fn find(&self, id: &str, target: &Target) -> Result<Arc<Session>, Stop> {
-        let session = self
-            .shared
-            .store
-            .find(id)
-            .ok_or_else(Refusal::session_not_found)?;
+        let session = self.shared.store.find(id).ok_or_else(Refusal::session_not_found)?;
         if self.shared.config.session_bound_to_connection && session.connection != self.connection {
             let (record, _) = session.take_turn().await;
             self.remove(session, record).await?;
@@ -123,11 +115,7 @@ impl Exchange {
         if let Some(host) = &self.shared.config.host_id {
             ack::put(headers, "bits-host-id", host);
             if let Some(seconds) = self.shared.config.host_id_fallback {
-                ack::put(
-                    headers,
-                    "bits-host-id-fallback-timeout",
-                    &seconds.to_string(),
-                );
+                ack::put(headers, "bits-host-id-fallback-timeout", &seconds.to_string());
             }
         }
         ack::put(headers, "accept-encoding", "identity");
@@ -164,11 +152,7 @@ impl Exchange {
         }
         record.total = Some(range.total);
         self.store(&session, &mut record, skip, turn).await?;
-        let mut offset = if config.appends_blindly {
-            range.end()
-        } else {
-            record.received
-        };
+        let mut offset = if config.appends_blindly { range.end() } else { record.received };
         let mut status = 200;
         if let Some((wanted, answer)) = self.other_offset(offset) {
             // Bytes after a lower offset are really forgotten, so the upload can still end well.
@@ -196,9 +180,7 @@ impl Exchange {
         let kept = file.try_clone()?;
         let stored = self.body.store(file, record.received, skip, turn).await;
         let keep = match self.fault.action {
-            Some(Action::Drop {
-                keep: Some(keep), ..
-            }) => keep,
+            Some(Action::Drop { keep: Some(keep), .. }) => keep,
             _ => config.keep_partial,
         };
         if stored.cut.is_none() || keep {
@@ -267,16 +249,11 @@ impl Exchange {
     }
 
     async fn publish(&self, session: &Arc<Session>, record: &Record) -> Result<(), Stop> {
-        let (shared, session, record) = (
-            Arc::clone(&self.shared),
-            Arc::clone(session),
-            record.clone(),
-        );
+        let (shared, session, record) =
+            (Arc::clone(&self.shared), Arc::clone(session), record.clone());
         let published = off_thread(move || {
             // Bytes that do not count, of a body that was cut, are cut off.
-            let data = session
-                .open_data()
-                .and_then(|file| file.set_len(record.received));
+            let data = session.open_data().and_then(|file| file.set_len(record.received));
             match data {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(VANISHED),
                 Err(error) => Err(Refusal::from_io(&error)),
@@ -308,19 +285,11 @@ impl Exchange {
 
     fn fragment_ack(&self, status: u16, offset: u64, record: &Record) -> Response<Body> {
         let mut response = ack::ack(status);
-        ack::put(
-            response.headers_mut(),
-            "bits-received-content-range",
-            &offset.to_string(),
-        );
+        ack::put(response.headers_mut(), "bits-received-content-range", &offset.to_string());
         if let Some(url) = &record.reply_url {
             ack::put(response.headers_mut(), "bits-reply-url", url);
         }
-        if status == 200 {
-            self.with_session_id(response, &record.id)
-        } else {
-            response
-        }
+        if status == 200 { self.with_session_id(response, &record.id) } else { response }
     }
 
     fn with_session_id(&self, mut response: Response<Body>, id: &str) -> Response<Body> {
@@ -333,11 +302,7 @@ impl Exchange {
 
 /// A packet that waited for its turn may find its session gone.
 fn present(record: &Record) -> Result<(), Refusal> {
-    if record.phase == Phase::Gone {
-        Err(Refusal::session_not_found())
-    } else {
-        Ok(())
-    }
+    if record.phase == Phase::Gone { Err(Refusal::session_not_found()) } else { Ok(()) }
 }
 
 fn landing(config: &Config) -> Landing {

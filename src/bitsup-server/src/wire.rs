@@ -52,11 +52,7 @@ pub(crate) struct Wire<S> {
 
 impl Control {
     pub(crate) fn new(number: u64) -> Self {
-        Self {
-            number,
-            closing: Notify::new(),
-            spoil: Mutex::default(),
-        }
+        Self { number, closing: Notify::new(), spoil: Mutex::default() }
     }
 
     /// Ends the connection without another byte.
@@ -76,10 +72,7 @@ impl Control {
     }
 
     fn take_spoil(&self) -> Option<Spoil> {
-        self.spoil
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.spoil.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -153,9 +146,8 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
                 ready!(pause.as_mut().poll(context));
                 self.pause = None;
             }
-            let piece = self
-                .trickle
-                .map_or(self.queue.len(), |(bytes, _)| bytes.min(self.queue.len()));
+            let piece =
+                self.trickle.map_or(self.queue.len(), |(bytes, _)| bytes.min(self.queue.len()));
             let sent = ready!(Pin::new(&mut self.inner).poll_write(context, &self.queue[..piece]))?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -243,10 +235,7 @@ mod tests {
         let (start, end) = answer.split_at(answer.len() - 2);
         let seen = sent(spoil, &[start, end, answer]).await;
         let wanted = [b"HTTP/1.0 200 OK\r\nA: b\r\nC: d\r\n\r\n??", answer].concat();
-        assert_eq!(
-            String::from_utf8_lossy(&seen),
-            String::from_utf8_lossy(&wanted)
-        );
+        assert_eq!(String::from_utf8_lossy(&seen), String::from_utf8_lossy(&wanted));
     }
 
     #[tokio::test]

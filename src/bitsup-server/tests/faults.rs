@@ -13,25 +13,17 @@ fn every_example_of_the_guide_is_a_script() {
     let mut examples = 0;
     for block in guide.split("```fault\n").skip(1) {
         let text = block.split("```").next().expect("end of the block");
-        let script: FaultScript = text
-            .parse()
-            .unwrap_or_else(|error| panic!("{error} in\n{text}"));
+        let script: FaultScript = text.parse().unwrap_or_else(|error| panic!("{error} in\n{text}"));
         assert_eq!(script.to_string().parse(), Ok(script), "{text}");
         examples += text.lines().filter(|line| !line.starts_with('#')).count();
     }
     assert!(examples > 25, "{examples}");
     // Each verb of the tables has an example.
-    let verbs = guide
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split(['`', ' ']).next());
-    let lowercase: Vec<_> = verbs
-        .filter(|verb| verb.bytes().all(|byte| byte.is_ascii_lowercase()))
-        .collect();
-    let blocks: String = guide
-        .split("```fault\n")
-        .skip(1)
-        .filter_map(|block| block.split("```").next())
-        .collect();
+    let verbs = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split(['`', ' ']).next());
+    let lowercase: Vec<_> =
+        verbs.filter(|verb| verb.bytes().all(|byte| byte.is_ascii_lowercase())).collect();
+    let blocks: String =
+        guide.split("```fault\n").skip(1).filter_map(|block| block.split("```").next()).collect();
     for verb in lowercase {
         assert!(blocks.contains(verb), "{verb} has no example");
     }
@@ -83,23 +75,14 @@ fn swallow_does_the_work() {
     peer.send_fragment("/a", &id, 0, 3, 3, b"abc");
     assert_eq!(peer.rest(), b"");
     let ack = bench.connect().fragment("/a", &id, 0, 4, b"abcd");
-    assert_eq!(
-        ack.status, 400,
-        "the size is known, so the fragment was seen"
-    );
+    assert_eq!(ack.status, 400, "the size is known, so the fragment was seen");
     let mut peer = bench.connect();
-    let lines = [
-        "BITS-Packet-Type: Close-Session",
-        "Content-Length: 0",
-        &format!("BITS-Session-Id: {id}"),
-    ];
+    let lines =
+        ["BITS-Packet-Type: Close-Session", "Content-Length: 0", &format!("BITS-Session-Id: {id}")];
     peer.send_request("BITS_POST /a", &lines, b"");
     assert_eq!(peer.rest(), b"");
     assert_eq!(bench.file("a").as_deref(), Some(&b"abc"[..]));
-    assert_eq!(
-        bench.connect().close("/a", &id).error().1,
-        Some("0x8020001f")
-    );
+    assert_eq!(bench.connect().close("/a", &id).error().1, Some("0x8020001f"));
 }
 
 #[test]
@@ -108,14 +91,9 @@ fn hang_never_answers_and_another_connection_goes_on() {
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     peer.send_fragment("/a", &id, 0, 6, 3, b"abc");
-    peer.stream
-        .set_read_timeout(Some(Duration::from_millis(200)))
-        .expect("time-out");
+    peer.stream.set_read_timeout(Some(Duration::from_millis(200))).expect("time-out");
     assert!(peer.read().is_err());
-    assert_eq!(
-        bench.connect().fragment("/a", &id, 3, 6, b"def").offset(),
-        Some(6)
-    );
+    assert_eq!(bench.connect().fragment("/a", &id, 3, 6, b"def").offset(), Some(6));
 }
 
 #[test]
@@ -123,11 +101,7 @@ fn garbage_comes_instead_of_an_answer() {
     let bench = Bench::scripted("ping 1: garbage\nping 2: garbage 70000 trickle 10000/1ms");
     for length in [512, 70_000] {
         let mut peer = bench.connect();
-        peer.send_request(
-            "BITS_POST /a",
-            &["BITS-Packet-Type: Ping", "Content-Length: 0"],
-            b"",
-        );
+        peer.send_request("BITS_POST /a", &["BITS-Packet-Type: Ping", "Content-Length: 0"], b"");
         let seen = peer.rest();
         assert_eq!(seen.len(), length);
         assert!(!seen.starts_with(b"H"));
@@ -159,25 +133,12 @@ fn answers_of_the_script() {
     let id = peer.create("/a").session();
     let ack = peer.fragment("/a", &id, 0, 6, b"abc");
     assert_eq!(ack.error(), (503, Some("0x80070070"), Some("0x7")));
-    assert_eq!(
-        (ack.header("Retry-After"), ack.body.as_slice()),
-        (Some("2"), &b"<html>"[..])
-    );
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 6, b"abc").error(),
-        (413, None, None)
-    );
+    assert_eq!((ack.header("Retry-After"), ack.body.as_slice()), (Some("2"), &b"<html>"[..]));
+    assert_eq!(peer.fragment("/a", &id, 0, 6, b"abc").error(), (413, None, None));
     let ack = peer.fragment("/a", &id, 0, 6, b"abc");
-    assert_eq!(
-        (ack.status, ack.header("WWW-Authenticate").is_some()),
-        (401, true)
-    );
+    assert_eq!((ack.status, ack.header("WWW-Authenticate").is_some()), (401, true));
     assert_eq!(peer.fragment("/a", &id, 0, 6, b"abc").status, 502);
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 6, b"abc").offset(),
-        Some(3),
-        "the fourth was stored"
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 6, b"abc").offset(), Some(3), "the fourth was stored");
 }
 
 #[test]
@@ -200,11 +161,7 @@ fn offsets_go_back_or_lie_and_the_file_is_still_right() {
     ];
     for (first, end, status, offset) in steps {
         let ack = peer.fragment("/a", &id, first as u64, 60, &body[first..end]);
-        assert_eq!(
-            (ack.status, ack.offset()),
-            (status, Some(offset)),
-            "{first} to {end}"
-        );
+        assert_eq!((ack.status, ack.offset()), (status, Some(offset)), "{first} to {end}");
     }
     peer.close("/a", &id);
     assert_eq!(bench.file("a"), Some(body));
@@ -216,10 +173,7 @@ fn stall_and_delay_take_their_time() {
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     let start = Instant::now();
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 3000, &bytes(3000)).offset(),
-        Some(3000)
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 3000, &bytes(3000)).offset(), Some(3000));
     assert_eq!(peer.packet("Ping", "/a", &[]).status, 200);
     assert!(start.elapsed() >= Duration::from_millis(600));
 }
@@ -232,10 +186,7 @@ fn a_newer_packet_ends_a_stalled_body() {
     stuck.send_fragment("/a", &id, 0, 100, 100, &bytes(100)[..40]);
     wait_until("the body begins", || bench.server.requests().len() == 2);
     let mut peer = bench.connect();
-    let mut offset = peer
-        .fragment("/a", &id, 99, 100, &bytes(100)[99..])
-        .offset()
-        .expect("offset");
+    let mut offset = peer.fragment("/a", &id, 99, 100, &bytes(100)[99..]).offset().expect("offset");
     // The server may have been told of the fragment before its first bytes came.
     assert!(offset == 40 || offset == 0, "{offset}");
     offset = peer
@@ -259,24 +210,14 @@ fn headers_and_status_can_be_spoiled() {
     let mut peer = bench.connect();
     let ack = peer.create("/a");
     assert_eq!(
-        (
-            ack.status,
-            ack.header("BITS-Host-Id"),
-            ack.header("Accept-Encoding")
-        ),
+        (ack.status, ack.header("BITS-Host-Id"), ack.header("Accept-Encoding")),
         (201, Some("node7"), None)
     );
     let id = ack.header("BITS-Session-Id").expect("session").to_owned();
     let ack = peer.fragment("/a", &id, 0, 6, b"abc");
     assert_eq!((ack.status, ack.offset()), (200, None));
     let ack = peer.fragment("/a", &id, 3, 6, b"def");
-    assert_eq!(
-        ack.head
-            .to_ascii_lowercase()
-            .matches("bits-received-content-range")
-            .count(),
-        2
-    );
+    assert_eq!(ack.head.to_ascii_lowercase().matches("bits-received-content-range").count(), 2);
     let ack = peer.packet("Ping", "/a", &[]);
     assert!(ack.head.starts_with("HTTP/1.0 200 OK\r\n"), "{}", ack.head);
     assert_eq!(ack.header("Content-Length"), None);
@@ -289,17 +230,9 @@ fn headers_and_status_can_be_spoiled() {
         Some("0"),
         "trickled, but whole"
     );
-    peer.send_request(
-        "BITS_POST /a",
-        &["BITS-Packet-Type: Ping", "Content-Length: 0"],
-        b"",
-    );
+    peer.send_request("BITS_POST /a", &["BITS-Packet-Type: Ping", "Content-Length: 0"], b"");
     let ack = peer.read_head_of("HEAD").expect("head");
-    assert_eq!(
-        ack.header("Content-Length"),
-        Some("5"),
-        "there is no such body"
-    );
+    assert_eq!(ack.header("Content-Length"), Some("5"), "there is no such body");
     assert_eq!(peer.close("/a", &id).status, 200);
 }
 
@@ -307,41 +240,26 @@ fn headers_and_status_can_be_spoiled() {
 fn every_and_from_count_requests() {
     let bench = Bench::scripted("every 3: 503\nfrom 5: 504");
     let mut peer = bench.connect();
-    let seen: Vec<u16> = (0..6)
-        .map(|_| peer.packet("Ping", "/a", &[]).status)
-        .collect();
+    let seen: Vec<u16> = (0..6).map(|_| peer.packet("Ping", "/a", &[]).status).collect();
     assert_eq!(seen, [200, 200, 503, 200, 504, 503]);
 }
 
 #[test]
 fn broken_servers() {
-    let bench = Bench::with(Config {
-        appends_blindly: true,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { appends_blindly: true, ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     assert_eq!(peer.fragment("/a", &id, 0, 6, b"abc").offset(), Some(3));
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 6, b"abc").offset(),
-        Some(3),
-        "again"
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 6, b"abc").offset(), Some(3), "again");
     assert_eq!(peer.fragment("/a", &id, 3, 6, b"def").offset(), Some(6));
     assert_eq!(peer.close("/a", &id).status, 200);
     assert_eq!(bench.file("a").as_deref(), Some(&b"abcabcdef"[..]));
 
-    let bench = Bench::with(Config {
-        session_bound_to_connection: true,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { session_bound_to_connection: true, ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     assert_eq!(peer.fragment("/a", &id, 0, 6, b"abc").offset(), Some(3));
-    assert_eq!(
-        bench.connect().fragment("/a", &id, 3, 6, b"def").error().1,
-        Some("0x8020001f")
-    );
+    assert_eq!(bench.connect().fragment("/a", &id, 3, 6, b"def").error().1, Some("0x8020001f"));
     assert_eq!(
         peer.fragment("/a", &id, 3, 6, b"def").error().1,
         Some("0x8020001f"),

@@ -12,10 +12,7 @@ const NOT_FOUND: (u16, Option<&str>, Option<&str>) = (500, Some("0x8020001f"), S
 /// MC-BUP §4.1 with its header lines as they stand there.
 #[test]
 fn the_simple_upload_of_the_transcript() {
-    let bench = Bench::with(Config {
-        create_dirs: true,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { create_dirs: true, ..Config::default() });
     let mut peer = bench.connect();
     let body = bytes(4892);
     let tail = "User-Agent: Microsoft BITS/6.7\r\nHost: frankcao8\r\n";
@@ -31,11 +28,7 @@ fn the_simple_upload_of_the_transcript() {
     assert_eq!(ack.header("Pragma"), Some("no-cache"));
     assert_eq!(ack.header("BITS-Host-Id"), None);
     let id = ack.session();
-    assert_eq!(
-        (id.len(), id.starts_with('{'), id.to_uppercase() == id),
-        (38, true, true),
-        "{id}"
-    );
+    assert_eq!((id.len(), id.starts_with('{'), id.to_uppercase() == id), (38, true, true), "{id}");
 
     let session = format!("BITS-Session-Id: {id}\r\nContent-Name: rfc2119.txt\r\n");
     peer.send(format!("{line}BITS-Packet-Type: Fragment\r\n{session}Content-Range: bytes 0-4891/4892\r\n{tail}Content-Length: 4892\r\nConnection: Keep-Alive\r\n\r\n").as_bytes());
@@ -45,24 +38,13 @@ fn the_simple_upload_of_the_transcript() {
         (ack.status, ack.offset(), ack.header("BITS-Packet-Type")),
         (200, Some(4892), Some("Ack"))
     );
-    assert_eq!(
-        (ack.header("BITS-Reply-URL"), ack.header("BITS-Error")),
-        (None, None)
-    );
-    assert_eq!(
-        bench.file("upload/2000mb-rfc2119.txt"),
-        None,
-        "published at Close-Session"
-    );
+    assert_eq!((ack.header("BITS-Reply-URL"), ack.header("BITS-Error")), (None, None));
+    assert_eq!(bench.file("upload/2000mb-rfc2119.txt"), None, "published at Close-Session");
 
     peer.send(format!("{line}BITS-Packet-Type: Ping\r\n{tail}Content-Length: 0\r\nConnection: Keep-Alive\r\n\r\n").as_bytes());
     let ack = peer.read().expect("Ack");
     assert_eq!(
-        (
-            ack.status,
-            ack.header("BITS-Packet-Type"),
-            ack.header("BITS-Session-Id")
-        ),
+        (ack.status, ack.header("BITS-Packet-Type"), ack.header("BITS-Session-Id")),
         (200, Some("Ack"), None)
     );
     assert_eq!(bench.server.open_sessions(), 1);
@@ -70,11 +52,7 @@ fn the_simple_upload_of_the_transcript() {
     peer.send(format!("{line}BITS-Packet-Type: Close-Session\r\n{session}{tail}Content-Length: 0\r\nConnection: Keep-Alive\r\n\r\n").as_bytes());
     let ack = peer.read().expect("Ack");
     assert_eq!(
-        (
-            ack.status,
-            ack.header("BITS-Packet-Type"),
-            ack.header("Content-Length")
-        ),
+        (ack.status, ack.header("BITS-Packet-Type"), ack.header("Content-Length")),
         (200, Some("Ack"), Some("0"))
     );
     assert_eq!(bench.file("upload/2000mb-rfc2119.txt"), Some(body));
@@ -84,23 +62,13 @@ fn the_simple_upload_of_the_transcript() {
     let seen: Vec<_> = log
         .iter()
         .map(|request| {
-            (
-                request.packet_type().expect("type"),
-                request.body,
-                request.status,
-                request.connection,
-            )
+            (request.packet_type().expect("type"), request.body, request.status, request.connection)
         })
         .collect();
     let row = |kind: &str, body| (kind.to_owned(), body, Some(200), 1);
     assert_eq!(
         seen,
-        [
-            row("Create-Session", 0),
-            row("Fragment", 4892),
-            row("Ping", 0),
-            row("Close-Session", 0)
-        ]
+        [row("Create-Session", 0), row("Fragment", 4892), row("Ping", 0), row("Close-Session", 0)]
     );
     assert_eq!(log[0].session.as_deref(), Some(id.as_str()));
 }
@@ -112,53 +80,30 @@ fn the_other_offset_is_answered_416_or_trimmed() {
     let bench = Bench::start();
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 200, &body[..101]).offset(),
-        Some(101)
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 200, &body[..101]).offset(), Some(101));
     for first in [50, 0, 102, 199] {
-        let ack = peer.fragment(
-            "/a",
-            &id,
-            first,
-            200,
-            &body[first as usize..=first as usize],
-        );
+        let ack = peer.fragment("/a", &id, first, 200, &body[first as usize..=first as usize]);
         assert_eq!(
             (ack.status, ack.offset(), ack.header("BITS-Error-Code")),
             (416, Some(101), None),
             "start {first}"
         );
     }
-    assert_eq!(
-        peer.fragment("/a", &id, 101, 200, &body[101..]).offset(),
-        Some(200)
-    );
+    assert_eq!(peer.fragment("/a", &id, 101, 200, &body[101..]).offset(), Some(200));
     assert_eq!(peer.close("/a", &id).status, 200);
     assert_eq!(bench.file("a"), Some(body.clone()));
 
-    let bench = Bench::with(Config {
-        overlap: true,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { overlap: true, ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     peer.fragment("/a", &id, 0, 200, &body[..101]);
     let mut other = body.clone();
     other[..101].fill(0);
     let ack = peer.fragment("/a", &id, 50, 200, &other[50..151]);
-    assert_eq!(
-        (ack.status, ack.offset()),
-        (200, Some(151)),
-        "Learn's example: 101-150 are stored"
-    );
+    assert_eq!((ack.status, ack.offset()), (200, Some(151)), "Learn's example: 101-150 are stored");
     let ack = peer.fragment("/a", &id, 0, 200, &other[..20]);
     assert_eq!((ack.status, ack.offset()), (200, Some(151)), "nothing new");
-    assert_eq!(
-        peer.fragment("/a", &id, 152, 200, &other[152..]).status,
-        416,
-        "a gap"
-    );
+    assert_eq!(peer.fragment("/a", &id, 152, 200, &other[152..]).status, 416, "a gap");
     peer.fragment("/a", &id, 151, 200, &other[151..]);
     peer.close("/a", &id);
     assert_eq!(bench.file("a"), Some(body));
@@ -174,12 +119,7 @@ fn faults_are_found_in_the_order_of_the_protocol() {
     // Syntax before right.
     let ack = peer.ask(
         "BITS_POST /../x",
-        &[
-            &kind("Fragment"),
-            &unknown,
-            "Content-Range: bytes 5-1/9",
-            "Content-Length: 0",
-        ],
+        &[&kind("Fragment"), &unknown, "Content-Range: bytes 5-1/9", "Content-Length: 0"],
         b"",
     );
     assert_eq!(ack.error(), INVALID);
@@ -192,11 +132,7 @@ fn faults_are_found_in_the_order_of_the_protocol() {
     // The session before the packet type.
     assert_eq!(peer.packet("Explode", "/x", &[&unknown]).error(), NOT_FOUND);
     let id = peer.create("/x").session();
-    assert_eq!(
-        peer.packet("Explode", "/x", &[&format!("BITS-Session-Id: {id}")])
-            .error(),
-        INVALID
-    );
+    assert_eq!(peer.packet("Explode", "/x", &[&format!("BITS-Session-Id: {id}")]).error(), INVALID);
     // And the other packets ask for the session, but Ping does not.
     assert_eq!(peer.fragment("/x", UNKNOWN, 0, 1, b"x").error(), NOT_FOUND);
     assert_eq!(peer.close("/x", UNKNOWN).error(), NOT_FOUND);
@@ -211,47 +147,25 @@ fn malformed_packets_are_answered_400() {
     let id = peer.create("/a").session();
     let session = format!("BITS-Session-Id: {id}");
     let long = format!("X-Long: {}", "x".repeat(4097));
+    assert_eq!(peer.packet("Ping", "/a", &[&long]).error(), INVALID, "4 KB a value");
     assert_eq!(
-        peer.packet("Ping", "/a", &[&long]).error(),
-        INVALID,
-        "4 KB a value"
-    );
-    assert_eq!(
-        peer.packet(
-            "Create-Session",
-            "/a",
-            &["BITS-Supported-Protocols: {other}"]
-        )
-        .error(),
+        peer.packet("Create-Session", "/a", &["BITS-Supported-Protocols: {other}"]).error(),
         INVALID
     );
     assert_eq!(peer.packet("Create-Session", "/a", &[]).error(), INVALID);
-    assert_eq!(
-        peer.packet("Close-Session", "/a", &[]).error(),
-        INVALID,
-        "no session id"
-    );
+    assert_eq!(peer.packet("Close-Session", "/a", &[]).error(), INVALID, "no session id");
     assert_eq!(
         peer.packet("Close-Session", "/other", &[&session]).error(),
         INVALID,
         "another path"
     );
     assert_eq!(
-        peer.ask("BITS_POST /a", &["Content-Length: 0"], b"")
-            .error(),
+        peer.ask("BITS_POST /a", &["Content-Length: 0"], b"").error(),
         INVALID,
         "no packet type"
     );
-    let close = [
-        "BITS-Packet-Type: Close-Session",
-        &session,
-        "Content-Length: 3",
-    ];
-    assert_eq!(
-        peer.ask("BITS_POST /a", &close, b"abc").error(),
-        INVALID,
-        "a body"
-    );
+    let close = ["BITS-Packet-Type: Close-Session", &session, "Content-Length: 3"];
+    assert_eq!(peer.ask("BITS_POST /a", &close, b"abc").error(), INVALID, "a body");
     for range in [
         "bytes 0-2/3 ",
         "0-2/3",
@@ -262,19 +176,10 @@ fn malformed_packets_are_answered_400() {
         "bytes 0-2/2",
     ] {
         let range_line = format!("Content-Range: {range}");
-        let lines = [
-            "BITS-Packet-Type: Fragment",
-            &session,
-            &range_line,
-            "Content-Length: 3",
-        ];
+        let lines = ["BITS-Packet-Type: Fragment", &session, &range_line, "Content-Length: 3"];
         let ack = peer.ask("BITS_POST /a", &lines, b"abc");
         if range.ends_with(' ') {
-            assert_eq!(
-                ack.offset(),
-                Some(3),
-                "white space around a value is not part of it"
-            );
+            assert_eq!(ack.offset(), Some(3), "white space around a value is not part of it");
         } else {
             assert_eq!(ack.error(), INVALID, "{range}");
         }
@@ -290,21 +195,11 @@ fn malformed_packets_are_answered_400() {
         "Content-Range: bytes 0-2/3",
         "Transfer-Encoding: chunked",
     ];
-    assert_eq!(
-        peer.ask("BITS_POST /a", &chunked, b"3\r\nabc\r\n0\r\n\r\n")
-            .status,
-        411
-    );
+    assert_eq!(peer.ask("BITS_POST /a", &chunked, b"3\r\nabc\r\n0\r\n\r\n").status, 411);
     let mut old = bench.connect();
     old.send(b"BITS_POST /a HTTP/1.0\r\nBITS-Packet-Type: Ping\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(old.read().expect("answer").error(), INVALID);
-    assert_eq!(
-        bench
-            .connect()
-            .ask("PUT /a", &["Content-Length: 0"], b"")
-            .status,
-        405
-    );
+    assert_eq!(bench.connect().ask("PUT /a", &["Content-Length: 0"], b"").status, 405);
 }
 
 #[test]
@@ -315,26 +210,16 @@ fn error_headers_in_both_spellings() {
         (ErrorHeaders::CodeOnly, true, false),
         (ErrorHeaders::ErrorOnly, false, true),
     ] {
-        let bench = Bench::with(Config {
-            error_headers: spelling,
-            ..Config::default()
-        });
+        let bench = Bench::with(Config { error_headers: spelling, ..Config::default() });
         let ack = bench.connect().close("/a", UNKNOWN);
         let has = |line: &str| ack.head.to_ascii_lowercase().contains(line);
-        assert_eq!(
-            has("\r\nbits-error-code: 0x8020001f\r\n"),
-            code,
-            "{spelling:?}"
-        );
+        assert_eq!(has("\r\nbits-error-code: 0x8020001f\r\n"), code, "{spelling:?}");
         assert_eq!(has("\r\nbits-error: 0x8020001f\r\n"), error, "{spelling:?}");
         assert!(has("\r\nbits-error-context: 0x5\r\n"), "{spelling:?}");
     }
     // 0x7 comes from the application.
     let reply = Some(bitsup_server::Reply::Command(vec!["false".into()]));
-    let bench = Bench::with(Config {
-        reply,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { reply, ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     assert_eq!(
@@ -373,10 +258,7 @@ fn a_file_is_published_whole_or_not_at_all() {
     assert_eq!(peer.close("/gone", &id).error(), NOT_FOUND);
     assert_eq!(bench.server.open_sessions(), 0);
 
-    let bench = Bench::with(Config {
-        publish: Publish::AtLastFragment,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { publish: Publish::AtLastFragment, ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     peer.fragment("/a", &id, 0, 3, b"ab");

@@ -13,12 +13,7 @@ fn command(script: &str) -> Reply {
 
 /// The URL that a client makes of the header: MC-BUP §4.2.
 fn path_of(folder: &str, url: &str) -> String {
-    format!(
-        "{folder}/{}",
-        url.replace('\\', "/")
-            .replace('{', "%7B")
-            .replace('}', "%7D")
-    )
+    format!("{folder}/{}", url.replace('\\', "/").replace('{', "%7B").replace('}', "%7D"))
 }
 
 #[test]
@@ -34,24 +29,14 @@ fn the_upload_reply_of_the_transcript() {
     let mut peer = bench.connect();
     let ack = peer.create("/up/a.txt");
     assert_eq!(
-        (
-            ack.header("BITS-Host-Id"),
-            ack.header("BITS-Host-Id-Fallback-Timeout")
-        ),
+        (ack.header("BITS-Host-Id"), ack.header("BITS-Host-Id-Fallback-Timeout")),
         (Some("FRANKCAO8"), Some("110"))
     );
     let id = ack.session();
-    assert_eq!(
-        peer.fragment("/up/a.txt", &id, 0, 6, b"abc")
-            .header("BITS-Reply-URL"),
-        None
-    );
+    assert_eq!(peer.fragment("/up/a.txt", &id, 0, 6, b"abc").header("BITS-Reply-URL"), None);
     let ack = peer.fragment("/up/a.txt", &id, 3, 6, b"def");
     let url = format!("BITS-Sessions\\Replies\\{id}\\responsefile.bin");
-    assert_eq!(
-        (ack.offset(), ack.header("BITS-Reply-URL")),
-        (Some(6), Some(url.as_str()))
-    );
+    assert_eq!((ack.offset(), ack.header("BITS-Reply-URL")), (Some(6), Some(url.as_str())));
     // A lost Ack: the resent fragment is told the offset and the reply again.
     let ack = peer.fragment("/up/a.txt", &id, 3, 6, b"def");
     assert_eq!(
@@ -61,17 +46,12 @@ fn the_upload_reply_of_the_transcript() {
     let path = path_of("/up", &url);
     assert_eq!(peer.ask(&format!("GET {path}"), &[], b"").body, b"ABCDEF");
     assert_eq!(
-        peer.ask(&format!("GET {}", path_of("", &url)), &[], b"")
-            .status,
+        peer.ask(&format!("GET {}", path_of("", &url)), &[], b"").status,
         404,
         "another folder"
     );
     assert_eq!(peer.close("/up/a.txt", &id).status, 200);
-    assert_eq!(
-        peer.ask(&format!("GET {path}"), &[], b"").status,
-        404,
-        "gone with the session"
-    );
+    assert_eq!(peer.ask(&format!("GET {path}"), &[], b"").status, 404, "gone with the session");
     assert_eq!(bench.file("up/a.txt").as_deref(), Some(&b"abcdef"[..]));
 }
 
@@ -84,10 +64,7 @@ fn an_application_that_failed_is_asked_again() {
         "echo run >> '{0}'; test $(wc -l < '{0}') -gt 1 && cat \"$1\" > \"$2\"",
         runs.display()
     );
-    let bench = Bench::with(Config {
-        reply: Some(command(&script)),
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { reply: Some(command(&script)), ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     peer.fragment("/a", &id, 0, 6, b"abc");
@@ -97,18 +74,8 @@ fn an_application_that_failed_is_asked_again() {
     let ack = peer.fragment("/a", &id, 3, 6, b"xxx");
     assert_eq!((ack.status, ack.offset()), (200, Some(6)));
     let url = ack.header("BITS-Reply-URL").expect("reply").to_owned();
-    assert_eq!(
-        peer.ask(&format!("GET {}", path_of("", &url)), &[], b"")
-            .body,
-        b"abcdef"
-    );
-    assert_eq!(
-        std::fs::read_to_string(&runs)
-            .expect("runs")
-            .lines()
-            .count(),
-        2
-    );
+    assert_eq!(peer.ask(&format!("GET {}", path_of("", &url)), &[], b"").body, b"abcdef");
+    assert_eq!(std::fs::read_to_string(&runs).expect("runs").lines().count(), 2);
     peer.close("/a", &id);
     assert_eq!(bench.file("a").as_deref(), Some(&b"abcdef"[..]));
 }
@@ -117,10 +84,8 @@ fn an_application_that_failed_is_asked_again() {
 fn downloads_know_ranges_length_and_age() {
     let _rule = rule!("SRV-06");
     let body = bytes(10_240);
-    let bench = Bench::with(Config {
-        reply: Some(command("cat \"$1\" > \"$2\"")),
-        ..Config::default()
-    });
+    let bench =
+        Bench::with(Config { reply: Some(command("cat \"$1\" > \"$2\"")), ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     let url = peer
@@ -134,70 +99,40 @@ fn downloads_know_ranges_length_and_age() {
         &["Range: bytes=0-9976", "Accept-Encoding: identity"],
         b"",
     );
-    assert_eq!(
-        (first.status, first.header("Content-Range")),
-        (206, Some("bytes 0-9976/10240"))
-    );
+    assert_eq!((first.status, first.header("Content-Range")), (206, Some("bytes 0-9976/10240")));
     assert_eq!(
         (first.header("Content-Length"), first.body.as_slice()),
         (Some("9977"), &body[..9977])
     );
-    let modified = format!(
-        "If-Range: {}",
-        first.header("Last-Modified").expect("Last-Modified")
-    );
+    let modified = format!("If-Range: {}", first.header("Last-Modified").expect("Last-Modified"));
     assert_eq!(
-        peer.ask(
-            &format!("GET {path}"),
-            &["Range: bytes=9977-", &modified],
-            b""
-        )
-        .body,
+        peer.ask(&format!("GET {path}"), &["Range: bytes=9977-", &modified], b"").body,
         body[9977..]
     );
-    let other = [
-        "Range: bytes=9977-",
-        "If-Range: Mon, 18 Jun 2007 21:12:01 GMT",
-    ];
+    let other = ["Range: bytes=9977-", "If-Range: Mon, 18 Jun 2007 21:12:01 GMT"];
     assert_eq!(
         peer.ask(&format!("GET {path}"), &other, b"").status,
         200,
         "another version: all of it"
     );
-    assert_eq!(
-        peer.ask(&format!("GET {path}"), &["Range: bytes=10240-"], b"")
-            .status,
-        416
-    );
+    assert_eq!(peer.ask(&format!("GET {path}"), &["Range: bytes=10240-"], b"").status, 416);
     let whole = peer.ask(&format!("GET {path}"), &[], b"");
     assert_eq!(
-        (
-            whole.status,
-            whole.body.len(),
-            whole.header("Accept-Ranges")
-        ),
+        (whole.status, whole.body.len(), whole.header("Accept-Ranges")),
         (200, 10_240, Some("bytes"))
     );
     peer.send_request(&format!("HEAD {path}"), &[], b"");
     let head = peer.read_head_of("HEAD").expect("answer");
-    assert_eq!(
-        (head.status, head.header("Content-Length")),
-        (200, Some("10240"))
-    );
+    assert_eq!((head.status, head.header("Content-Length")), (200, Some("10240")));
     assert_eq!(head.header("Last-Modified"), whole.header("Last-Modified"));
     peer.close("/a", &id);
     peer.send_request("HEAD /a", &[], b"");
     assert_eq!(
-        peer.read_head_of("HEAD")
-            .expect("answer")
-            .header("Content-Length"),
+        peer.read_head_of("HEAD").expect("answer").header("Content-Length"),
         Some("10240"),
         "a published file too"
     );
-    assert_eq!(
-        peer.ask("GET /a", &["Range: bytes=-5"], b"").body,
-        body[10_235..]
-    );
+    assert_eq!(peer.ask("GET /a", &["Range: bytes=-5"], b"").body, body[10_235..]);
 }
 
 #[test]
@@ -210,31 +145,17 @@ fn other_replies() {
     });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 1, b"x")
-            .header("BITS-Reply-URL"),
-        Some(url)
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 1, b"x").header("BITS-Reply-URL"), Some(url));
     peer.close("/a", &id);
     assert_eq!(bench.file("a"), None, "not asked to place it");
 
-    let bench = Bench::with(Config {
-        reply: Some(command("true")),
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { reply: Some(command("true")), ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
-    let url = peer
-        .fragment("/a", &id, 0, 1, b"x")
-        .header("BITS-Reply-URL")
-        .expect("reply")
-        .to_owned();
+    let url =
+        peer.fragment("/a", &id, 0, 1, b"x").header("BITS-Reply-URL").expect("reply").to_owned();
     let answer = peer.ask(&format!("GET {}", path_of("", &url)), &[], b"");
-    assert_eq!(
-        (answer.status, answer.body.len()),
-        (200, 0),
-        "no reply is an empty one"
-    );
+    assert_eq!((answer.status, answer.body.len()), (200, 0), "no reply is an empty one");
 
     let slow = Config {
         reply: Some(command("sleep 60")),

@@ -22,21 +22,14 @@ fn passing_tests_are_recorded_and_failing_ones_are_not() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let run = |test: &str| {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        command
-            .args(["--ignored", "--exact", test])
-            .env("BITSUP_RULES_DIR", folder.path());
+        command.args(["--ignored", "--exact", test]).env("BITSUP_RULES_DIR", folder.path());
         command.output().expect("run").status.success()
     };
     assert!(!run("proves_nothing"));
     assert!(run("proves_two_rules"));
     let files: Vec<_> = std::fs::read_dir(folder.path()).expect("folder").collect();
     assert_eq!(files.len(), 1);
-    let path = files
-        .into_iter()
-        .next()
-        .expect("one file")
-        .expect("entry")
-        .path();
+    let path = files.into_iter().next().expect("one file").expect("entry").path();
     let file = file!();
     let wanted = format!(
         "NONE-01\trules::proves_two_rules\t{file}\nNONE-02\trules::proves_two_rules\t{file}\n"

@@ -11,47 +11,31 @@ use peer::{Bench, bytes, wait_until};
 #[test]
 fn sessions_survive_a_restart() {
     let body = bytes(100_000);
-    let bench = Bench::with(Config {
-        sync: true,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { sync: true, ..Config::default() });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 100_000, &body[..40_000])
-            .offset(),
-        Some(40_000)
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 100_000, &body[..40_000]).offset(), Some(40_000));
     let other = peer.create("/b").session();
 
-    let bench = bench.restart(Config {
-        sync: true,
-        ..Config::default()
-    });
+    let bench = bench.restart(Config { sync: true, ..Config::default() });
     assert_eq!(peer.rest(), b"", "connections end with the server");
     assert_eq!(bench.server.open_sessions(), 2);
     let mut peer = bench.connect();
     let ack = peer.fragment("/a", &id, 99_999, 100_000, &body[99_999..]);
     assert_eq!((ack.status, ack.offset()), (416, Some(40_000)));
     assert_eq!(
-        peer.fragment("/a", &id, 40_000, 100_001, &body[40_000..])
-            .status,
+        peer.fragment("/a", &id, 40_000, 100_001, &body[40_000..]).status,
         400,
         "the size is kept too"
     );
-    assert_eq!(
-        peer.fragment("/a", &id, 40_000, 100_000, &body[40_000..])
-            .offset(),
-        Some(100_000)
-    );
+    assert_eq!(peer.fragment("/a", &id, 40_000, 100_000, &body[40_000..]).offset(), Some(100_000));
 
     let bench = bench.restart(Config::default());
     assert_eq!(bench.connect().close("/a", &id).status, 200);
     assert_eq!(bench.file("a"), Some(body));
     assert_eq!(bench.connect().cancel("/b", &other).status, 200);
-    let left = std::fs::read_dir(bench.root().join(".bitsup-server/sessions"))
-        .expect("sessions")
-        .count();
+    let left =
+        std::fs::read_dir(bench.root().join(".bitsup-server/sessions")).expect("sessions").count();
     assert_eq!(left, 0);
 }
 
@@ -59,20 +43,13 @@ fn sessions_survive_a_restart() {
 fn a_cut_body_is_kept_or_not() {
     let body = bytes(50_000);
     for (keep_partial, kept) in [(true, 20_000), (false, 0)] {
-        let bench = Bench::with(Config {
-            keep_partial,
-            ..Config::default()
-        });
+        let bench = Bench::with(Config { keep_partial, ..Config::default() });
         let mut peer = bench.connect();
         let id = peer.create("/a").session();
         peer.send_fragment("/a", &id, 0, 50_000, 50_000, &body[..20_000]);
         drop(peer);
         wait_until("the cut is seen", || {
-            bench
-                .server
-                .requests()
-                .get(1)
-                .is_some_and(|request| request.body == 20_000)
+            bench.server.requests().get(1).is_some_and(|request| request.body == 20_000)
         });
         let mut peer = bench.connect();
         let ack = peer.fragment("/a", &id, 49_999, 50_000, &body[49_999..]);
@@ -87,11 +64,7 @@ fn a_cut_body_is_kept_or_not() {
 fn no_path_leads_out_of_the_root() {
     let outside = tempfile::tempdir().expect("temporary folder");
     std::fs::write(outside.path().join("secret"), "secret").expect("file");
-    let bench = Bench::with(Config {
-        overwrite: true,
-        create_dirs: true,
-        ..Config::default()
-    });
+    let bench = Bench::with(Config { overwrite: true, create_dirs: true, ..Config::default() });
     symlink(outside.path(), bench.root().join("link")).expect("link");
     symlink(".bitsup-server", bench.root().join("state")).expect("link");
     let mut peer = bench.connect();
@@ -111,26 +84,13 @@ fn no_path_leads_out_of_the_root() {
         "/%2ebitsup-server/x",
     ];
     for path in denied {
-        assert_eq!(
-            peer.create(path).error(),
-            (403, Some("0x80070005"), Some("0x5")),
-            "{path}"
-        );
+        assert_eq!(peer.create(path).error(), (403, Some("0x80070005"), Some("0x5")), "{path}");
         assert_eq!(peer.packet("Ping", path, &[]).status, 403, "{path}");
     }
-    for path in [
-        "/",
-        "/folder/",
-        "/x%00y",
-        "/%zz",
-        "/.bitsup-server",
-        &format!("/{}", "x".repeat(300)),
-    ] {
-        assert_eq!(
-            peer.create(path).error(),
-            (400, Some("0x80070057"), Some("0x5")),
-            "{path}"
-        );
+    for path in
+        ["/", "/folder/", "/x%00y", "/%zz", "/.bitsup-server", &format!("/{}", "x".repeat(300))]
+    {
+        assert_eq!(peer.create(path).error(), (400, Some("0x80070057"), Some("0x5")), "{path}");
     }
     for path in [
         "/link/secret",
@@ -146,30 +106,20 @@ fn no_path_leads_out_of_the_root() {
             answer.head
         );
     }
-    assert_eq!(
-        std::fs::read_dir(outside.path()).expect("folder").count(),
-        1
-    );
+    assert_eq!(std::fs::read_dir(outside.path()).expect("folder").count(), 1);
 
     // A link that appears after Create-Session is met at Close-Session.
     let id = peer.create("/later/x").session();
     peer.fragment("/later/x", &id, 0, 1, b"x");
     symlink(outside.path(), bench.root().join("later")).expect("link");
     assert_eq!(peer.close("/later/x", &id).status, 403);
-    assert_eq!(
-        std::fs::read_dir(outside.path()).expect("folder").count(),
-        1
-    );
+    assert_eq!(std::fs::read_dir(outside.path()).expect("folder").count(), 1);
 }
 
 #[test]
 fn existing_files_and_missing_folders() {
     for (conflict_status, overwrite) in [(403, false), (409, false), (403, true)] {
-        let bench = Bench::with(Config {
-            conflict_status,
-            overwrite,
-            ..Config::default()
-        });
+        let bench = Bench::with(Config { conflict_status, overwrite, ..Config::default() });
         std::fs::write(bench.root().join("old"), "old").expect("file");
         std::fs::create_dir(bench.root().join("folder")).expect("folder");
         let mut peer = bench.connect();
@@ -182,18 +132,12 @@ fn existing_files_and_missing_folders() {
             peer.close("/old", &id);
             assert_eq!(bench.file("old").as_deref(), Some(&b"new"[..]));
         } else {
-            assert_eq!(
-                ack.error(),
-                (conflict_status, Some("0x80070005"), Some("0x5"))
-            );
+            assert_eq!(ack.error(), (conflict_status, Some("0x80070005"), Some("0x5")));
         }
         // Of two sessions for one name the second to close finds the file.
         let ids = [peer.create("/two").session(), peer.create("/two").session()];
         let statuses = ids.map(|id| peer.close("/two", &id).status);
-        assert_eq!(
-            statuses,
-            [200, if overwrite { 200 } else { conflict_status }]
-        );
+        assert_eq!(statuses, [200, if overwrite { 200 } else { conflict_status }]);
     }
 }
 
@@ -208,50 +152,31 @@ fn limits() {
     let bench = Bench::with(config.clone());
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 100, &bytes(11)).error(),
-        (413, None, None)
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 100, &bytes(11)).error(), (413, None, None));
     assert_eq!(
         peer.fragment("/a", &id, 0, 101, &bytes(10)).error(),
         (500, Some("0x80200020"), Some("0x5"))
     );
-    assert_eq!(
-        peer.fragment("/a", &id, 0, 100, &bytes(10)).offset(),
-        Some(10)
-    );
+    assert_eq!(peer.fragment("/a", &id, 0, 100, &bytes(10)).offset(), Some(10));
     peer.create("/b").session();
     assert_eq!(peer.create("/c").status, 503);
 
-    let bench = Bench::with(Config {
-        oversize_status: 404,
-        ..config
-    });
+    let bench = Bench::with(Config { oversize_status: 404, ..config });
     let mut peer = bench.connect();
     let id = peer.create("/a").session();
     let answer = peer.fragment("/a", &id, 0, 100, &bytes(11));
-    assert_eq!(
-        (answer.status, answer.header("BITS-Packet-Type")),
-        (404, None)
-    );
+    assert_eq!((answer.status, answer.header("BITS-Packet-Type")), (404, None));
 }
 
 #[test]
 fn idle_sessions_are_forgotten() {
-    let bench = Bench::with(Config {
-        session_timeout: Duration::from_secs(1),
-        ..Config::default()
-    });
+    let bench =
+        Bench::with(Config { session_timeout: Duration::from_secs(1), ..Config::default() });
     let id = bench.connect().create("/a").session();
     wait_until("the session expires", || bench.server.open_sessions() == 0);
+    assert_eq!(bench.connect().close("/a", &id).error().1, Some("0x8020001f"));
     assert_eq!(
-        bench.connect().close("/a", &id).error().1,
-        Some("0x8020001f")
-    );
-    assert_eq!(
-        std::fs::read_dir(bench.root().join(".bitsup-server/sessions"))
-            .expect("sessions")
-            .count(),
+        std::fs::read_dir(bench.root().join(".bitsup-server/sessions")).expect("sessions").count(),
         0
     );
 }
@@ -287,15 +212,9 @@ fn a_full_disk_and_a_vanished_upload_are_named() {
 fn start_errors_say_what_is_wrong() {
     let bench = Bench::start();
     let error = |config| Server::start(config).map(drop).expect_err("cannot start");
-    let missing = error(Config {
-        root: bench.root().join("missing"),
-        ..Config::default()
-    });
+    let missing = error(Config { root: bench.root().join("missing"), ..Config::default() });
     assert!(matches!(missing, StartError::Root { .. }), "{missing}");
-    let second = error(Config {
-        root: bench.root().into(),
-        ..Config::default()
-    });
+    let second = error(Config { root: bench.root().into(), ..Config::default() });
     assert!(second.to_string().contains("another server"), "{second}");
     let elsewhere = tempfile::tempdir().expect("temporary folder");
     let taken = error(Config {
@@ -304,10 +223,7 @@ fn start_errors_say_what_is_wrong() {
         ..Config::default()
     });
     assert!(matches!(taken, StartError::Listen { .. }), "{taken}");
-    let odd = error(Config {
-        root: elsewhere.path().into(),
-        conflict_status: 500,
-        ..Config::default()
-    });
+    let odd =
+        error(Config { root: elsewhere.path().into(), conflict_status: 500, ..Config::default() });
     assert!(matches!(odd, StartError::Config(_)), "{odd}");
 }

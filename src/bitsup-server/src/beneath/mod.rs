@@ -56,12 +56,7 @@ impl Root {
         let directory = fs::open(root, folder_flags(), Mode::empty())?;
         let identity = identity(&directory)?;
         let state = identity_of_path(state)?;
-        let mut opened = Self {
-            directory,
-            identity,
-            state,
-            resolver: Resolver::Kernel,
-        };
+        let mut opened = Self { directory, identity, state, resolver: Resolver::Kernel };
         if opened.open_by_kernel(".").is_err() {
             opened.resolver = Resolver::OneByOne;
         }
@@ -108,24 +103,15 @@ impl Root {
                 .and_then(|file| file.sync_all())
                 .map_err(|error| Refusal::from_io(&error))?;
         }
-        let moved = match move_into(
-            fs::CWD,
-            data.as_os_str(),
-            &folder,
-            &target.name,
-            landing.overwrite,
-        ) {
-            Err(Errno::XDEV) => copy_into(data, &folder, &target.name, landing.overwrite),
-            other => other,
-        };
+        let moved =
+            match move_into(fs::CWD, data.as_os_str(), &folder, &target.name, landing.overwrite) {
+                Err(Errno::XDEV) => copy_into(data, &folder, &target.name, landing.overwrite),
+                other => other,
+            };
         match moved {
             Ok(()) if landing.sync => {
-                let readable = fs::openat(
-                    &folder,
-                    ".",
-                    OFlags::RDONLY | OFlags::CLOEXEC,
-                    Mode::empty(),
-                );
+                let readable =
+                    fs::openat(&folder, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
                 readable.and_then(fs::fsync).map_err(refusal_of)
             }
             Ok(()) => Ok(()),
@@ -186,24 +172,16 @@ impl Root {
 
     fn open_folder(&self, folders: &[String]) -> rustix::io::Result<OwnedFd> {
         if self.resolver == Resolver::Kernel {
-            let path = if folders.is_empty() {
-                ".".into()
-            } else {
-                folders.join("/")
-            };
+            let path = if folders.is_empty() { ".".into() } else { folders.join("/") };
             return self.open_by_kernel(&path);
         }
         let mut folder = fs::openat(&self.directory, ".", folder_flags(), Mode::empty())?;
         for name in folders {
-            folder = match fs::openat(
-                &folder,
-                name,
-                folder_flags() | OFlags::NOFOLLOW,
-                Mode::empty(),
-            ) {
-                Err(Errno::NOTDIR) if is_link(&folder, name) => return Err(Errno::LOOP),
-                other => other?,
-            };
+            folder =
+                match fs::openat(&folder, name, folder_flags() | OFlags::NOFOLLOW, Mode::empty()) {
+                    Err(Errno::NOTDIR) if is_link(&folder, name) => return Err(Errno::LOOP),
+                    other => other?,
+                };
         }
         Ok(folder)
     }
@@ -214,13 +192,7 @@ impl Root {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let mut last = Errno::AGAIN;
         for _ in 0..RACE_TRIES {
-            match fs::openat2(
-                &self.directory,
-                path,
-                folder_flags(),
-                Mode::empty(),
-                resolve,
-            ) {
+            match fs::openat2(&self.directory, path, folder_flags(), Mode::empty(), resolve) {
                 Err(error @ (Errno::AGAIN | Errno::INTR)) => last = error,
                 other => return other,
             }
@@ -281,12 +253,7 @@ fn copy_into(data: &Path, folder: &OwnedFd, name: &str, overwrite: bool) -> rust
     let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     let temporary = format!(".bitsup-{}.part", uuid::Uuid::new_v4().simple());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut copy = File::from(fs::openat(
-        folder,
-        &temporary,
-        flags,
-        Mode::from_raw_mode(0o666),
-    )?);
+    let mut copy = File::from(fs::openat(folder, &temporary, flags, Mode::from_raw_mode(0o666))?);
     let moved = File::open(data)
         .and_then(|mut source| io::copy(&mut source, &mut copy))
         .and_then(|_| copy.sync_all())
@@ -335,10 +302,7 @@ fn is_link(folder: &OwnedFd, name: &str) -> bool {
 }
 
 fn conflict(status: u16) -> Refusal {
-    Refusal {
-        status,
-        ..Refusal::denied()
-    }
+    Refusal { status, ..Refusal::denied() }
 }
 
 fn refusal_of(error: Errno) -> Refusal {

@@ -3,12 +3,8 @@
 use super::*;
 use std::os::unix::fs::symlink;
 
-const PLAIN: Landing = Landing {
-    overwrite: false,
-    create_dirs: false,
-    conflict_status: 403,
-    sync: false,
-};
+const PLAIN: Landing =
+    Landing { overwrite: false, create_dirs: false, conflict_status: 403, sync: false };
 
 struct Tree {
     _folder: tempfile::TempDir,
@@ -33,11 +29,7 @@ fn tree() -> Tree {
     let open = || Root::open(&root, &root.join("state")).expect("root");
     let mut second = open();
     second.resolver = Resolver::OneByOne;
-    Tree {
-        roots: [open(), second],
-        base,
-        _folder: folder,
-    }
+    Tree { roots: [open(), second], base, _folder: folder }
 }
 
 fn at(path: &str) -> Target {
@@ -70,23 +62,11 @@ fn links_never_lead_out_or_into_the_state_folder() {
             );
             let data = tree.base.join("data");
             std::fs::write(&data, "data").expect("file");
-            let eager = Landing {
-                overwrite: true,
-                create_dirs: true,
-                ..PLAIN
-            };
-            assert_eq!(
-                root.publish(&data, &at(path), eager),
-                Err(Refusal::denied()),
-                "{path}"
-            );
+            let eager = Landing { overwrite: true, create_dirs: true, ..PLAIN };
+            assert_eq!(root.publish(&data, &at(path), eager), Err(Refusal::denied()), "{path}");
         }
         for path in ["/relative/secret", "/absolute/secret", "/file-link"] {
-            assert_eq!(
-                root.open_file(&at(path)).map(drop),
-                Err(Refusal::denied()),
-                "{path}"
-            );
+            assert_eq!(root.open_file(&at(path)).map(drop), Err(Refusal::denied()), "{path}");
         }
         assert_eq!(
             root.check(&at("/state"), PLAIN),
@@ -94,12 +74,7 @@ fn links_never_lead_out_or_into_the_state_folder() {
             "a folder is no file"
         );
     }
-    assert_eq!(
-        std::fs::read_dir(tree.base.join("outside"))
-            .expect("folder")
-            .count(),
-        1
-    );
+    assert_eq!(std::fs::read_dir(tree.base.join("outside")).expect("folder").count(), 1);
 }
 
 #[test]
@@ -109,29 +84,12 @@ fn an_existing_file_is_replaced_only_if_allowed() {
     for root in &tree.roots {
         std::fs::write(&data, "new").expect("file");
         let status = |landing| {
-            root.publish(&data, &at("/up/there"), landing)
-                .map_err(|refusal| refusal.status)
+            root.publish(&data, &at("/up/there"), landing).map_err(|refusal| refusal.status)
         };
         assert_eq!(status(PLAIN), Err(403));
-        assert_eq!(
-            status(Landing {
-                conflict_status: 409,
-                ..PLAIN
-            }),
-            Err(409)
-        );
-        assert_eq!(
-            status(Landing {
-                overwrite: true,
-                sync: true,
-                ..PLAIN
-            }),
-            Ok(())
-        );
-        assert_eq!(
-            std::fs::read(tree.base.join("root/up/there")).expect("file"),
-            b"new"
-        );
+        assert_eq!(status(Landing { conflict_status: 409, ..PLAIN }), Err(409));
+        assert_eq!(status(Landing { overwrite: true, sync: true, ..PLAIN }), Ok(()));
+        assert_eq!(std::fs::read(tree.base.join("root/up/there")).expect("file"), b"new");
         assert!(!data.exists());
     }
 }
@@ -141,21 +99,10 @@ fn a_link_in_the_place_is_replaced_not_followed() {
     let tree = tree();
     let data = tree.base.join("data");
     std::fs::write(&data, "new").expect("file");
-    let landing = Landing {
-        overwrite: true,
-        ..PLAIN
-    };
-    tree.roots[0]
-        .publish(&data, &at("/file-link"), landing)
-        .expect("published");
-    assert_eq!(
-        std::fs::read(tree.base.join("outside/secret")).expect("file"),
-        b"secret"
-    );
-    assert_eq!(
-        std::fs::read(tree.base.join("root/file-link")).expect("file"),
-        b"new"
-    );
+    let landing = Landing { overwrite: true, ..PLAIN };
+    tree.roots[0].publish(&data, &at("/file-link"), landing).expect("published");
+    assert_eq!(std::fs::read(tree.base.join("outside/secret")).expect("file"), b"secret");
+    assert_eq!(std::fs::read(tree.base.join("root/file-link")).expect("file"), b"new");
 }
 
 #[test]
@@ -165,26 +112,12 @@ fn folders_are_made_only_if_allowed() {
         let target = at(&format!("/new{index}/deeper/x"));
         let data = tree.base.join("data");
         std::fs::write(&data, "new").expect("file");
-        assert_eq!(
-            root.check(&target, PLAIN).map_err(|refusal| refusal.status),
-            Err(404)
-        );
-        assert_eq!(
-            root.publish(&data, &target, PLAIN)
-                .map_err(|refusal| refusal.status),
-            Err(404)
-        );
-        let landing = Landing {
-            create_dirs: true,
-            ..PLAIN
-        };
+        assert_eq!(root.check(&target, PLAIN).map_err(|refusal| refusal.status), Err(404));
+        assert_eq!(root.publish(&data, &target, PLAIN).map_err(|refusal| refusal.status), Err(404));
+        let landing = Landing { create_dirs: true, ..PLAIN };
         assert_eq!(root.check(&target, landing), Ok(()));
         assert_eq!(root.publish(&data, &target, landing), Ok(()));
-        assert!(
-            tree.base
-                .join(format!("root/new{index}/deeper/x"))
-                .is_file()
-        );
+        assert!(tree.base.join(format!("root/new{index}/deeper/x")).is_file());
     }
 }
 

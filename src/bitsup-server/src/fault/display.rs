@@ -13,10 +13,8 @@ impl Display for FaultScript {
 
 impl Display for Rule {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let name = KINDS
-            .iter()
-            .find(|(_, kind)| *kind == self.kind)
-            .map_or("request", |(name, _)| name);
+        let name =
+            KINDS.iter().find(|(_, kind)| *kind == self.kind).map_or("request", |(name, _)| name);
         match self.when {
             When::Always => write!(f, "{name}:")?,
             When::Only(only) => write!(f, "{name} {only}:")?,
@@ -43,15 +41,9 @@ impl Display for Fault {
         if let Some(status) = self.status {
             write!(f, " status {status}")?;
         }
-        self.without
-            .iter()
-            .try_for_each(|name| write!(f, " without {name}"))?;
-        self.with
-            .iter()
-            .try_for_each(|header| write!(f, " with {}", Header(header)))?;
-        self.adding
-            .iter()
-            .try_for_each(|header| write!(f, " adding {}", Header(header)))?;
+        self.without.iter().try_for_each(|name| write!(f, " without {name}"))?;
+        self.with.iter().try_for_each(|header| write!(f, " with {}", Header(header)))?;
+        self.adding.iter().try_for_each(|header| write!(f, " adding {}", Header(header)))?;
         if self.version_10 {
             f.write_str(" version 1.0")?;
         }
@@ -69,11 +61,7 @@ impl Display for Action {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let write_offset = |f: &mut Formatter<'_>, verb: &str, number: u64, status: u16| {
             write!(f, "{verb} {number}")?;
-            if status == 200 {
-                Ok(())
-            } else {
-                write!(f, " as {status}")
-            }
+            if status == 200 { Ok(()) } else { write!(f, " as {status}") }
         };
         match self {
             Self::Drop { after, keep } => {
@@ -98,9 +86,7 @@ impl Display for Answer {
         if self.after_work {
             f.write_str(" after work")?;
         }
-        self.headers
-            .iter()
-            .try_for_each(|header| write!(f, " header {}", Header(header)))?;
+        self.headers.iter().try_for_each(|header| write!(f, " header {}", Header(header)))?;
         if let Some(code) = self.error {
             write!(f, " error 0x{code:08x}")?;
         }
@@ -116,11 +102,7 @@ impl Display for Answer {
 }
 
 fn write_after(f: &mut Formatter<'_>, after: u64) -> fmt::Result {
-    if after == 0 {
-        Ok(())
-    } else {
-        write!(f, " after {after}")
-    }
+    if after == 0 { Ok(()) } else { write!(f, " after {after}") }
 }
 
 struct Time(Duration);
@@ -173,11 +155,7 @@ mod tests {
             close: offset 7\nget: garbage 9\nhead 1: hang\nping 1: swallow\ncancel 1: forget\n";
         let script: FaultScript = text.parse().expect("script");
         let written = script.to_string();
-        assert_eq!(
-            written.parse::<FaultScript>().expect("written script"),
-            script,
-            "{written}"
-        );
+        assert_eq!(written.parse::<FaultScript>().expect("written script"), script, "{written}");
         assert_eq!(written, text.replace('ü', "\\xc3\\xbc"));
     }
 }

@@ -130,10 +130,7 @@ const KINDS: [(&str, Kind); 8] = [
 
 impl Stage {
     pub(crate) fn new(script: Option<FaultScript>) -> Self {
-        Self {
-            script: script.unwrap_or_default(),
-            counters: Mutex::default(),
-        }
+        Self { script: script.unwrap_or_default(), counters: Mutex::default() }
     }
 
     /// Counts a request and says what goes wrong with it.
@@ -160,12 +157,7 @@ impl Stage {
             (wanted, Some(kind), Some(number)) => wanted == kind && rule.when.fits(number),
             _ => false,
         };
-        self.script
-            .rules
-            .iter()
-            .find(fits)
-            .map(|rule| rule.fault.clone())
-            .unwrap_or_default()
+        self.script.rules.iter().find(fits).map(|rule| rule.fault.clone()).unwrap_or_default()
     }
 }
 
@@ -195,11 +187,7 @@ mod tests {
         assert_eq!(fragment(), Some(Action::Swallow));
         assert_eq!(fragment(), None);
         assert_eq!(fragment(), Some(Action::Garbage(512)));
-        assert_eq!(
-            fragment(),
-            Some(Action::Hang),
-            "the first rule that fits wins"
-        );
+        assert_eq!(fragment(), Some(Action::Hang), "the first rule that fits wins");
         let close = || stage.next("BITS_POST", Some(PacketKind::Close)).action;
         assert_eq!((close(), close()), (None, Some(Action::Forget)));
         assert_eq!(stage.next("GET", None), Fault::default());

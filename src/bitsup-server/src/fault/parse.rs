@@ -22,10 +22,7 @@ impl FromStr for FaultScript {
     fn from_str(text: &str) -> Result<Self, FaultScriptError> {
         let mut rules = Vec::new();
         for (index, line) in text.lines().enumerate() {
-            let at_line = |problem| FaultScriptError {
-                line: index + 1,
-                problem,
-            };
+            let at_line = |problem| FaultScriptError { line: index + 1, problem };
             let tokens = tokens(line).map_err(at_line)?;
             if !tokens.is_empty() {
                 rules.push(Words { tokens: &tokens }.rule().map_err(at_line)?);
@@ -57,10 +54,7 @@ impl Words<'_> {
     }
 
     fn selector(&mut self) -> Parsed<(Kind, When)> {
-        let kind = match self
-            .peek()
-            .and_then(|word| KINDS.iter().find(|(name, _)| *name == word))
-        {
+        let kind = match self.peek().and_then(|word| KINDS.iter().find(|(name, _)| *name == word)) {
             Some((_, kind)) => {
                 self.word();
                 *kind
@@ -68,10 +62,7 @@ impl Words<'_> {
             None if matches!(self.peek(), Some("every" | "from")) => Kind::Request,
             None => {
                 let names: Vec<_> = KINDS.iter().map(|(name, _)| *name).collect();
-                return Err(format!(
-                    "a rule begins with one of {}, every, from",
-                    names.join(", ")
-                ));
+                return Err(format!("a rule begins with one of {}, every, from", names.join(", ")));
             }
         };
         let when = match self.word().as_deref() {
@@ -95,22 +86,17 @@ impl Words<'_> {
 
     fn step(&mut self, verb: &str, fault: &mut Fault) -> Parsed<()> {
         let action = match verb {
-            "drop" => Action::Drop {
-                after: self.after()?,
-                keep: self.keep(),
-            },
+            "drop" => Action::Drop { after: self.after()?, keep: self.keep() },
             "swallow" => Action::Swallow,
             "hang" => Action::Hang,
             "forget" => Action::Forget,
             "garbage" => Action::Garbage(self.garbage()?),
-            "rewind" => Action::Rewind {
-                bytes: self.number("rewind")?,
-                status: self.offset_status()?,
-            },
-            "offset" => Action::Offset {
-                offset: self.number("offset")?,
-                status: self.offset_status()?,
-            },
+            "rewind" => {
+                Action::Rewind { bytes: self.number("rewind")?, status: self.offset_status()? }
+            }
+            "offset" => {
+                Action::Offset { offset: self.number("offset")?, status: self.offset_status()? }
+            }
             "answer" => {
                 let word = self.word().unwrap_or_default();
                 Action::Answer(self.answer(status(&word)?)?)
@@ -153,13 +139,9 @@ impl Words<'_> {
     }
 
     fn answer(&mut self, status: u16) -> Parsed<Answer> {
-        let mut answer = Answer {
-            status,
-            ..Answer::default()
-        };
-        while let Some(part) = self
-            .peek()
-            .and_then(|word| ANSWER_PARTS.iter().find(|part| **part == word))
+        let mut answer = Answer { status, ..Answer::default() };
+        while let Some(part) =
+            self.peek().and_then(|word| ANSWER_PARTS.iter().find(|part| **part == word))
         {
             self.word();
             match *part {
@@ -196,10 +178,7 @@ impl Words<'_> {
     }
 
     fn garbage(&mut self) -> Parsed<usize> {
-        if !self
-            .peek()
-            .is_some_and(|word| word.starts_with(|first: char| first.is_ascii_digit()))
-        {
+        if !self.peek().is_some_and(|word| word.starts_with(|first: char| first.is_ascii_digit())) {
             return Ok(GARBAGE);
         }
         match self.number("garbage")? {
@@ -228,9 +207,7 @@ impl Words<'_> {
         let (name, value) = (name.trim(), value.trim());
         if HeaderName::from_bytes(name.as_bytes()).is_err() || HeaderValue::from_str(value).is_err()
         {
-            return Err(format!(
-                "a header is \"Name: value\" in plain characters, not {text:?}"
-            ));
+            return Err(format!("a header is \"Name: value\" in plain characters, not {text:?}"));
         }
         Ok((name.to_owned(), value.to_owned()))
     }
@@ -300,9 +277,7 @@ impl Words<'_> {
 fn occurrence(word: &str) -> Parsed<u64> {
     match word.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!(
-            "requests are counted from 1: {word:?} is no such number"
-        )),
+        _ => Err(format!("requests are counted from 1: {word:?} is no such number")),
     }
 }
 
@@ -383,14 +358,9 @@ mod tests {
             "request 1: answer 200 error 5",
         ];
         for line in bad {
-            let error = format!("# comment\n\n{line}\n")
-                .parse::<FaultScript>()
-                .expect_err(line);
+            let error = format!("# comment\n\n{line}\n").parse::<FaultScript>().expect_err(line);
             assert_eq!(error.line, 3, "{line}");
-            assert!(
-                !error.problem.is_empty() && !error.problem.contains('\n'),
-                "{line}"
-            );
+            assert!(!error.problem.is_empty() && !error.problem.contains('\n'), "{line}");
         }
     }
 }

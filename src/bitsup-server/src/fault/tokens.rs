@@ -72,12 +72,9 @@ pub(super) fn number(word: &str) -> Option<u64> {
 /// A time in ms, s or m; a bare number is seconds.
 pub(super) fn duration(word: &str) -> Option<Duration> {
     let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("", 1000)];
-    let (digits, milliseconds) = units
-        .iter()
-        .find_map(|(unit, scale)| Some((word.strip_suffix(unit)?, *scale)))?;
-    Some(Duration::from_millis(
-        digits.parse::<u64>().ok()?.checked_mul(milliseconds)?,
-    ))
+    let (digits, milliseconds) =
+        units.iter().find_map(|(unit, scale)| Some((word.strip_suffix(unit)?, *scale)))?;
+    Some(Duration::from_millis(digits.parse::<u64>().ok()?.checked_mul(milliseconds)?))
 }
 
 #[cfg(test)]
@@ -105,13 +102,7 @@ mod tests {
         let read = tokens("a 1: b\"c # \\x41\\\"\" # rest").expect("tokens");
         assert_eq!(
             read,
-            [
-                word("a"),
-                word("1"),
-                word(":"),
-                word("b"),
-                Token::Text(b"c # A\"".to_vec())
-            ]
+            [word("a"), word("1"), word(":"), word("b"), Token::Text(b"c # A\"".to_vec())]
         );
         for open in ["\"open", "\"a\\q\"", "\"\\x4\"", "\"\\"] {
             assert!(tokens(open).is_err(), "{open}");

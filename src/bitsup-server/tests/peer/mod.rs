@@ -30,25 +30,16 @@ impl Bench {
 
     pub(crate) fn with(config: Config) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let server = Server::start(Config {
-            root: folder.path().into(),
-            ..config
-        })
-        .expect("server");
+        let server =
+            Server::start(Config { root: folder.path().into(), ..config }).expect("server");
         Self { server, folder }
     }
 
     pub(crate) fn restart(self, config: Config) -> Self {
         self.server.stop();
-        let server = Server::start(Config {
-            root: self.folder.path().into(),
-            ..config
-        })
-        .expect("server");
-        Self {
-            server,
-            folder: self.folder,
-        }
+        let server =
+            Server::start(Config { root: self.folder.path().into(), ..config }).expect("server");
+        Self { server, folder: self.folder }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -61,9 +52,7 @@ impl Bench {
 
     pub(crate) fn connect(&self) -> Peer<TcpStream> {
         let stream = TcpStream::connect(self.server.address()).expect("connection");
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .expect("time-out");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("time-out");
         Peer::new(stream)
     }
 }
@@ -83,19 +72,9 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let named = |line: &&str| {
-            line.split(':')
-                .next()
-                .is_some_and(|found| found.eq_ignore_ascii_case(name))
+            line.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name))
         };
-        Some(
-            self.head
-                .lines()
-                .skip(1)
-                .find(named)?
-                .split_once(':')?
-                .1
-                .trim(),
-        )
+        Some(self.head.lines().skip(1).find(named)?.split_once(':')?.1.trim())
     }
 
     pub(crate) fn offset(&self) -> Option<u64> {
@@ -104,18 +83,12 @@ impl Answer {
 
     pub(crate) fn session(&self) -> String {
         assert_eq!(self.status, 200, "{}", self.head);
-        self.header("BITS-Session-Id")
-            .expect("session id")
-            .to_owned()
+        self.header("BITS-Session-Id").expect("session id").to_owned()
     }
 
     /// Status, code and context.
     pub(crate) fn error(&self) -> (u16, Option<&str>, Option<&str>) {
-        (
-            self.status,
-            self.header("BITS-Error-Code"),
-            self.header("BITS-Error-Context"),
-        )
+        (self.status, self.header("BITS-Error-Code"), self.header("BITS-Error-Context"))
     }
 }
 
@@ -155,11 +128,7 @@ impl<S: Read + Write> Peer<S> {
     }
 
     pub(crate) fn create(&mut self, path: &str) -> Answer {
-        self.packet(
-            "Create-Session",
-            path,
-            &[&format!("BITS-Supported-Protocols: {PROTOCOL}")],
-        )
+        self.packet("Create-Session", path, &[&format!("BITS-Supported-Protocols: {PROTOCOL}")])
     }
 
     pub(crate) fn fragment(
@@ -187,10 +156,7 @@ impl<S: Read + Write> Peer<S> {
         let lines = [
             "BITS-Packet-Type: Fragment".to_owned(),
             format!("BITS-Session-Id: {id}"),
-            format!(
-                "Content-Range: bytes {first}-{}/{total}",
-                first + length - 1
-            ),
+            format!("Content-Range: bytes {first}-{}/{total}", first + length - 1),
             format!("Content-Length: {length}"),
         ];
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -218,20 +184,11 @@ impl<S: Read + Write> Peer<S> {
             head.push(byte[0]);
         }
         let head = String::from_utf8(head).map_err(io::Error::other)?;
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .expect("status line");
-        let mut answer = Answer {
-            head,
-            status,
-            body: Vec::new(),
-        };
-        let length = answer
-            .header("Content-Length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0);
+        let status =
+            head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("status line");
+        let mut answer = Answer { head, status, body: Vec::new() };
+        let length =
+            answer.header("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
         if method != "HEAD" {
             answer.body.resize(length, 0);
             self.stream.read_exact(&mut answer.body)?;
@@ -259,9 +216,7 @@ impl<S: Read + Write> Peer<S> {
 
 /// Bytes that differ at each place.
 pub(crate) fn bytes(length: usize) -> Vec<u8> {
-    (0..length)
-        .map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect()
+    (0..length).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
 }
 
 /// Waits until something becomes true, within a generous bound.
