@@ -74,7 +74,7 @@ impl Turn {
     /// Waits for a newer packet of the same session; for ever if the session ends.
     pub(crate) async fn superseded(&mut self) {
         if self.latest.wait_for(|latest| *latest > self.number).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -1,0 +1,189 @@
+//! Hashes of what the server has acknowledged, to compare a source with what it was.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+
+use crate::source::Opened;
+
+/// One hash for each block of this size: small enough that a resume reads the last block
+/// at once, large enough that the hashes of a terabyte take 2 MB.
+pub(crate) const BLOCK: u64 = 8 * 1024 * 1024;
+/// Read at a time while hashing.
+const CHUNK: usize = 256 * 1024;
+
+/// Hashes of the first bytes of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Prefix {
+    /// XXH3 of each whole block.
+    blocks: Vec<u64>,
+    /// Length and XXH3 of what follows them, less than a block.
+    tail_length: u64,
+    tail: u64,
+}
+
+impl Prefix {
+    /// How many bytes the hashes stand for.
+    pub(crate) fn length(&self) -> u64 {
+        (self.blocks.len() as u64).saturating_mul(BLOCK).saturating_add(self.tail_length)
+    }
+
+    /// One number for all whole blocks.
+    pub(crate) fn digest(&self) -> u64 {
+        let bytes: Vec<u8> = self.blocks.iter().flat_map(|block| block.to_le_bytes()).collect();
+        xxh3_64(&bytes)
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub(crate) fn tail(&self) -> (u64, u64) {
+        (self.tail_length, self.tail)
+    }
+
+    /// The same bytes, known by one number for the blocks and the tail.
+    pub(crate) fn agrees_with(&self, blocks: usize, digest: u64, tail: (u64, u64)) -> bool {
+        self.blocks.len() == blocks && self.digest() == digest && self.tail() == tail
+    }
+
+    /// Whether the source's bytes behind the last whole block are still the same; if there
+    /// are none, the last whole block.
+    pub(crate) fn check_end(&self, source: &Opened) -> io::Result<bool> {
+        let whole = self.blocks.len() as u64;
+        if self.tail_length > 0 {
+            return Ok(hash(source, whole * BLOCK, self.tail_length)? == Some(self.tail));
+        }
+        match self.blocks.last() {
+            Some(last) => Ok(hash(source, (whole - 1) * BLOCK, BLOCK)? == Some(*last)),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether all whole blocks are still the same; asks `go_on` between them.
+    pub(crate) fn check_blocks(&self, source: &Opened, go_on: impl Fn() -> bool) -> io::Result<bool> {
+        for (at, block) in (0..).zip(&self.blocks) {
+            if !go_on() {
+                return Ok(true);
+            }
+            if hash(source, at * BLOCK, BLOCK)? != Some(*block) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Hashes a source as the acknowledged offset moves on.
+#[derive(Clone, Default)]
+pub(crate) struct Hasher {
+    prefix: Prefix,
+    tail: Xxh3Default,
+}
+
+impl Hasher {
+    /// Goes on behind the whole blocks of an earlier run; the tail is read again.
+    pub(crate) fn continuing(prefix: &Prefix) -> Self {
+        let blocks = prefix.blocks.clone();
+        Self { prefix: Prefix { blocks, ..Prefix::default() }, tail: Xxh3Default::new() }
+    }
+
+    /// Covers exactly the first `length` bytes; those new to it are given to `also`.
+    pub(crate) fn advance(
+        &mut self,
+        source: &Opened,
+        length: u64,
+        mut also: impl FnMut(u64, &[u8]),
+    ) -> io::Result<&Prefix> {
+        if length < self.prefix.length() {
+            self.prefix.blocks.truncate(usize::try_from(length / BLOCK).unwrap_or(usize::MAX));
+            self.prefix.tail_length = 0;
+            self.tail.reset();
+        }
+        let mut buffer = vec![0; CHUNK];
+        while self.prefix.length() < length {
+            let at = self.prefix.length();
+            let to_block = BLOCK - self.prefix.tail_length;
+            let wanted = usize::try_from((length - at).min(to_block)).unwrap_or(CHUNK).min(CHUNK);
+            let buffer = buffer.get_mut(..wanted).unwrap_or_default();
+            let count = source.read(buffer, at)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let bytes = buffer.get(..count).unwrap_or_default();
+            also(at, bytes);
+            self.tail.update(bytes);
+            self.prefix.tail_length += count as u64;
+            if self.prefix.tail_length == BLOCK {
+                self.prefix.blocks.push(self.tail.digest());
+                self.prefix.tail_length = 0;
+                self.tail.reset();
+            }
+        }
+        self.prefix.tail = if self.prefix.tail_length > 0 { self.tail.digest() } else { 0 };
+        Ok(&self.prefix)
+    }
+}
+
+/// The XXH3 of a range; `None` if the source ends before.
+fn hash(source: &Opened, from: u64, length: u64) -> io::Result<Option<u64>> {
+    let mut hasher = Xxh3Default::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut at = 0;
+    while at < length {
+        let wanted = usize::try_from(length - at).unwrap_or(CHUNK).min(CHUNK);
+        let count = source.read(buffer.get_mut(..wanted).unwrap_or_default(), from + at)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        hasher.update(buffer.get(..count).unwrap_or_default());
+        at += count as u64;
+    }
+    Ok(Some(hasher.digest()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+
+    fn source(bytes: &[u8]) -> Opened {
+        Source::bytes(bytes.to_vec()).open().expect("memory")
+    }
+
+    #[test]
+    fn a_prefix_is_the_same_however_it_was_reached() {
+        let bytes: Vec<u8> = (0..20_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let source = source(&bytes);
+        let mut direct = Hasher::default();
+        let direct = direct.advance(&source, 17_000_001, |_, _| {}).expect("read").clone();
+        assert_eq!((direct.blocks(), direct.length()), (2, 17_000_001));
+        let mut winding = Hasher::default();
+        let mut seen = 0;
+        for length in [5, 9_000_000, 8_388_608, 1, 0, 16_777_216, 17_000_001] {
+            winding.advance(&source, length, |_, bytes| seen += bytes.len()).expect("read");
+        }
+        assert_eq!(winding.prefix, direct);
+        let mut continued = Hasher::continuing(&direct);
+        assert_eq!(continued.advance(&source, 17_000_001, |_, _| {}).expect("read"), &direct);
+        assert!(direct.check_end(&source).expect("read") && direct.check_blocks(&source, || true).expect("read"));
+    }
+
+    #[test]
+    fn another_byte_anywhere_is_found() {
+        let bytes = vec![7_u8; 17_000_000];
+        let mut hasher = Hasher::default();
+        let prefix = hasher.advance(&source(&bytes), 17_000_000, |_, _| {}).expect("read").clone();
+        for at in [0, 8_388_607, 8_388_608, 16_777_216, 16_999_999] {
+            let mut altered = bytes.clone();
+            altered[at] ^= 1;
+            let altered = source(&altered);
+            let end = prefix.check_end(&altered).expect("read");
+            let blocks = prefix.check_blocks(&altered, || true).expect("read");
+            assert!(!(end && blocks), "byte {at}");
+        }
+        assert!(!prefix.check_end(&source(&bytes[..16_999_999])).expect("read"));
+    }
+}
