@@ -72,7 +72,7 @@ pub(super) fn of_curl(
     wire: &Wire,
     circumstances: &Circumstances,
 ) -> FailureKind {
-    let code = u32::try_from(error.code()).unwrap_or_default();
+    let code = error.code();
     if wire.refused_socket() || error.is_send_fail_rewind() {
         return FailureKind::ConnectionLost;
     }

@@ -24,7 +24,7 @@ const UPLOAD_BUFFER: usize = 256 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// An idle connection is never too old: the server decides.
-const MAX_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_IDLE: Duration = Duration::from_hours(24);
 
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;

@@ -21,6 +21,9 @@
 //! - libcurl sends a request again by itself when a reused connection dies. That is stopped
 //!   (see `wire`); the caller gets [`FailureKind::ConnectionLost`].
 //! - An answer is complete with its header lines if it does not say where its body ends.
+//! - A request target goes out as it is given, with one exception that cannot be helped:
+//!   newer versions of libcurl (8.22, not 7.88) write the hexadecimal digits of escapes in a
+//!   path in capitals.
 //! - The limits of an exchange run by this layer's own clock.
 //! - Names are looked up on helper threads (see `resolve`).
 
@@ -59,7 +62,7 @@ use self::running::End;
 const SPARE_CONNECTIONS: usize = 64;
 
 /// Without anything to do, a wait ends after so long at the latest.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// All exchanges of one client; lives on one thread.
 pub(crate) struct Transport {

@@ -18,7 +18,7 @@ use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine}
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
 /// the limit for the answer applies to a living path only.
 #[cfg(target_os = "linux")]
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
+const TCP_USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What an exchange is made of, for the callbacks.
 pub(super) struct Wire {

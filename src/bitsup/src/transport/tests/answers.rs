@@ -23,6 +23,7 @@ fn statuses(events: &[Event]) -> Vec<u16> {
 
 #[test]
 fn an_answer_without_length_ends_with_its_headers() {
+    let _rule = bitsup_server::rule!("ACK-15");
     for body in [0, 10] {
         let (peer, events) = run_thrice(|| Reply::ack().without_length(), body);
         assert_eq!(statuses(&events), [200, 200, 200]);
@@ -34,6 +35,7 @@ fn an_answer_without_length_ends_with_its_headers() {
 
 #[test]
 fn interim_answers_are_skipped() {
+    let _rule = bitsup_server::rule!("ACK-14");
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
     for reply in [Reply::ack(), Reply::ack().without_length()] {
         let reply = move || reply.clone().preceded_by(interim).header("X", "1");
@@ -47,6 +49,7 @@ fn interim_answers_are_skipped() {
 
 #[test]
 fn after_http_1_0_comes_a_new_connection_that_says_1_1() {
+    let _rule = bitsup_server::rule!("ACK-14");
     for reply in [
         Reply::ack().http10(),
         Reply::ack().http10().header("Connection", "keep-alive"),
@@ -63,6 +66,7 @@ fn after_http_1_0_comes_a_new_connection_that_says_1_1() {
 
 #[test]
 fn bodies_are_drained_up_to_a_bound() {
+    let _rule = bitsup_server::rule!("ACK-05");
     let page = |length| "x".repeat(length);
     for (length, connections) in [(4096, 1), (65_536, 1), (65_537, 3)] {
         for code in [200, 416, 503] {

@@ -70,7 +70,8 @@ fn close_second(reply: fn() -> Reply, second: fn(&Scripted) -> Exchange) -> (Fai
 
 #[test]
 fn a_request_is_not_sent_again_when_its_connection_dies() {
-    let cases: [(fn() -> Reply, fn(&Scripted) -> Exchange); 6] = [
+    type Case = (fn() -> Reply, fn(&Scripted) -> Exchange);
+    let cases: [Case; 6] = [
         (Reply::close, packet),
         (|| Reply::close().then_reset(), packet),
         (Reply::close, |peer| fragment(peer, 5000)),
@@ -108,9 +109,11 @@ fn a_connection_closed_after_an_answer_is_replaced() {
     assert_eq!(peer.requests().len(), 3);
 }
 
+const STRAY: &str = "HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
+
 #[test]
 fn stray_bytes_are_never_an_answer() {
-    const STRAY: &str = "HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
+    let _rule = bitsup_server::rule!("ACK-15");
     // Once in a segment of their own, and twice in the same as the answer.
     let apart = || Reply::ack().pause(Duration::from_millis(50)).followed_by(STRAY);
     let joined = || Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n{STRAY}"));

@@ -28,6 +28,7 @@ fn a_silent_peer_meets_the_answer_limit() {
 
 #[test]
 fn trickling_headers_and_interim_answers_do_not_extend_the_limit() {
+    let _rule = bitsup_server::rule!("TMR-05");
     let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(200);
     for reply in [
         Reply::ack().header("X", &"y".repeat(1000)).trickled(Duration::from_millis(50)),
@@ -58,6 +59,7 @@ fn late_answers_within_the_limit_all_pass() {
 
 #[test]
 fn a_peer_that_stops_reading_meets_the_stall_limit() {
+    let _rule = bitsup_server::rule!("TMR-01");
     // The head is answered by nothing and the body is never read.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -76,6 +78,7 @@ fn a_peer_that_stops_reading_meets_the_stall_limit() {
 
 #[test]
 fn a_slow_body_that_moves_goes_on() {
+    let _rule = bitsup_server::rule!("TMR-01");
     // Takes longer than the limit, but no pause does.
     let peer = Scripted::start(|_, _, _| Reply::ack().reading(400_000, Duration::from_millis(50)));
     let mut bench = Bench::new();

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use super::support::{Bench, counting, fragment, packet};
 use crate::transport::{AuthScheme, Credentials, Exchange, FailureKind};
 
-fn credentials(scheme: AuthScheme) -> Option<Arc<Credentials>> {
+fn credentials(scheme: AuthScheme) -> Arc<Credentials> {
     let password = Zeroizing::new("secret".to_owned());
-    Some(Arc::new(Credentials { scheme, user: "user".to_owned(), password }))
+    Arc::new(Credentials { scheme, user: "user".to_owned(), password })
 }
 
 fn challenge(request: &Request) -> Option<Reply> {
@@ -27,7 +27,8 @@ fn a_digest_login_sends_the_body_once_it_is_welcome() {
     let peer = Scripted::start(|_, request, _| challenge(request).unwrap_or_else(Reply::ack));
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange { auth: credentials(AuthScheme::Digest), ..fragment(&peer, 100_000) };
+    let exchange =
+        Exchange { auth: Some(credentials(AuthScheme::Digest)), ..fragment(&peer, 100_000) };
     let event = bench.run(lane, exchange);
     assert_eq!(event.result.unwrap().status, 200);
     assert_eq!(event.stats.sent, 100_000);
@@ -45,7 +46,8 @@ fn a_login_on_a_connection_that_closes_goes_on_with_a_new_one() {
     });
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange { auth: credentials(AuthScheme::Digest), ..fragment(&peer, 1000) };
+    let exchange =
+        Exchange { auth: Some(credentials(AuthScheme::Digest)), ..fragment(&peer, 1000) };
     assert_eq!(bench.run(lane, exchange).result.unwrap().status, 200);
     assert_eq!(peer.connections().len(), 2);
 }
@@ -55,7 +57,8 @@ fn a_request_is_not_sent_again_after_its_login_either() {
     let peer = Scripted::start(|_, request, _| challenge(request).unwrap_or_else(Reply::close));
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange { auth: credentials(AuthScheme::Digest), ..fragment(&peer, 1000) };
+    let exchange =
+        Exchange { auth: Some(credentials(AuthScheme::Digest)), ..fragment(&peer, 1000) };
     let failure = bench.run(lane, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::ConnectionLost), "{failure:?}");
     assert!(!peer.wait_for_requests(3, Duration::from_millis(200)));
@@ -69,7 +72,7 @@ fn a_refused_login_is_an_answer() {
     });
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange { auth: credentials(AuthScheme::Digest), ..packet(&peer) };
+    let exchange = Exchange { auth: Some(credentials(AuthScheme::Digest)), ..packet(&peer) };
     assert_eq!(bench.run(lane, exchange).result.unwrap().status, 401);
     assert_eq!(peer.requests().len(), 2);
 }
@@ -79,7 +82,7 @@ fn basic_credentials_go_out_at_once() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let exchange = Exchange { auth: credentials(AuthScheme::Basic), ..fragment(&peer, 10) };
+    let exchange = Exchange { auth: Some(credentials(AuthScheme::Basic)), ..fragment(&peer, 10) };
     bench.run(lane, exchange).result.unwrap();
     assert_eq!(peer.requests()[0].header("Authorization"), "Basic dXNlcjpzZWNyZXQ=");
     assert_eq!(peer.requests()[0].body.len(), 10);

@@ -18,9 +18,11 @@ use crate::transport::{Exchange, FailureKind, LaneId, LaneOptions, Scheme, Sent,
 struct TlsPeer {
     address: SocketAddr,
     certificate: NamedTempFile,
-    /// What each request's connection agreed on by ALPN, and the number of that connection.
-    seen: Arc<Mutex<Vec<(Option<Vec<u8>>, usize)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
+
+/// What a request's connection agreed on by ALPN, and the number of that connection.
+type Seen = (Option<Vec<u8>>, usize);
 
 impl TlsPeer {
     /// With a certificate for this name; `stray` follows each answer in a record of its own.
@@ -48,7 +50,7 @@ impl TlsPeer {
                 let session = ServerConnection::new(Arc::clone(&config)).unwrap();
                 let log = Arc::clone(&log);
                 thread::spawn(move || {
-                    serve(StreamOwned::new(session, stream), number, stray, &log)
+                    serve(StreamOwned::new(session, stream), number, stray, &log);
                 });
             }
         });
@@ -69,7 +71,7 @@ fn serve(
     mut stream: StreamOwned<ServerConnection, TcpStream>,
     number: usize,
     stray: &[u8],
-    log: &Mutex<Vec<(Option<Vec<u8>>, usize)>>,
+    log: &Mutex<Vec<Seen>>,
 ) {
     let mut unread = Vec::new();
     let mut piece = [0; 4096];
@@ -112,6 +114,7 @@ fn refused(bench: &mut Bench, lane: LaneId, exchange: Exchange) -> String {
 
 #[test]
 fn lanes_keep_their_connections_and_the_name_is_checked() {
+    let _rule = bitsup_server::rule!("PKT-03");
     let unused = Scripted::start(|_, _, _| Reply::ack());
     let peer = TlsPeer::start("localhost", b"");
     let mut bench = Bench::new();
@@ -162,6 +165,7 @@ fn a_certificate_for_another_name_is_refused() {
 
 #[test]
 fn stray_records_after_an_answer_are_never_an_answer() {
+    let _rule = bitsup_server::rule!("ACK-15");
     let unused = Scripted::start(|_, _, _| Reply::ack());
     let stray = b"HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
     let peer = TlsPeer::start("localhost", stray);
