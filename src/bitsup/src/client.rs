@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use crate::callbacks::{Delivery, Dispatcher, Ear, Listener};
 use crate::destination::Destination;
-use crate::engine::{Command, Inbox, NewUpload, RateLimiter, Settings, TaskId};
+use crate::engine::{Command, Inbox, NewUpload, Opening, RateLimiter, Settings, TaskId};
 use crate::error::{Error, ErrorKind};
+use crate::journal::{self, StateDirectory, Token};
 use crate::options::UploadOptions;
 use crate::packets::{PacketSession, PingReport};
 use crate::progress::{Event, Flow};
+use crate::sessions;
 use crate::source::Source;
 use crate::upload::{Shared, Upload};
 
@@ -113,7 +115,9 @@ impl ClientBuilder {
             thread: Mutex::new(Some(thread)),
             ended: Mutex::new(ended),
         };
-        Ok(Client { inner: Arc::new(inner) })
+        let client = Client { inner: Arc::new(inner) };
+        client.inner.sweep();
+        Ok(client)
     }
 }
 
@@ -139,7 +143,13 @@ impl Client {
             url: url.to_owned(),
             options: UploadOptions::default(),
             listener: None,
+            token: None,
+            continuing: false,
         }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<ClientInner> {
+        &self.inner
     }
 
     /// Asks whether a BITS server answers at `url`.
@@ -201,8 +211,34 @@ impl ClientInner {
         }
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
+    /// The state directory, for what cannot be done without one.
+    pub(crate) fn state(&self) -> Result<StateDirectory, Error> {
+        let folder = self.settings.state_directory.as_deref();
+        let folder = folder.ok_or_else(|| {
+            Error::invalid("the client has no state directory, and so no sessions: give it one")
+        })?;
+        StateDirectory::open(folder)
+    }
+
+    /// Cancels what is older than any server keeps it, in the background.
+    fn sweep(self: &Arc<Self>) {
+        let Some(folder) = &self.settings.state_directory else { return };
+        // Without a folder there is nothing to sweep, and one is made when it is needed.
+        let Some(directory) = folder.exists().then(|| StateDirectory::open(folder).ok()).flatten()
+        else {
+            return;
+        };
+        for id in directory.ids().unwrap_or_default() {
+            let expired =
+                directory.read(&id).ok().flatten().is_some_and(|entry| entry.is_expired());
+            let kept = expired.then(|| directory.lock(&id).ok()).flatten();
+            let Some(journal) = kept else { continue };
+            let Some(entry) = journal.read().ok().flatten() else { continue };
+            let kept = journal::Kept { journal, entry: None };
+            if let Ok(upload) = sessions::cancel(self, kept, &entry, &UploadOptions::default()) {
+                upload.detach();
+            }
+        }
     }
 
     pub(crate) fn next_task(&self) -> TaskId {
@@ -248,6 +284,8 @@ pub struct UploadBuilder {
     url: String,
     options: UploadOptions,
     listener: Option<Listener>,
+    token: Option<Token>,
+    continuing: bool,
 }
 
 impl UploadBuilder {
@@ -266,7 +304,18 @@ impl UploadBuilder {
         self
     }
 
-    /// Starts. Bad arguments are errors here; everything else comes from [`Upload::wait`].
+    pub(crate) fn continuing(mut self) -> Self {
+        self.continuing = true;
+        self
+    }
+
+    pub(crate) fn with_token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Starts. With a state directory this goes on with a session that was kept for the same
+    /// source and URL. Bad arguments are errors here; everything else comes from [`Upload::wait`].
     pub fn start(self) -> Result<Upload, Error> {
         let inner = &self.client.inner;
         inner.check_process()?;
@@ -280,6 +329,35 @@ impl UploadBuilder {
             })?;
             destination = destination.with_name(name);
         }
+        let mut warning = None;
+        let kept = match &inner.settings.state_directory {
+            Some(folder) if !self.options.no_resume => {
+                match journal::open(folder, &self.source, &destination, self.options.fresh) {
+                    Err(error)
+                        if error.kind() == ErrorKind::LocalFile
+                            && journal::is_environment(&error)
+                            && !self.options.require_resume =>
+                    {
+                        warning =
+                            Some(format!("nothing can be kept for a later continuation: {error}"));
+                        None
+                    }
+                    result => result?,
+                }
+            }
+            _ => None,
+        };
+        let (journal, entry) = kept.map_or((None, None), |kept| (Some(kept.journal), kept.entry));
+        let opening = match (&self.token, &entry) {
+            (Some(token), _) => sessions::opening_of_token(token, &self.source)?,
+            (None, Some(entry)) => sessions::opening(entry, &self.source, &self.options)?,
+            (None, None) if self.continuing => {
+                return Err(Error::invalid(
+                    "the session is over, or was continued by another upload",
+                ));
+            }
+            (None, None) => Opening::New,
+        };
         let id = inner.next_task();
         let ear = Ear::new(id, self.listener);
         let shared = Arc::new(Shared::new(id, ear, self.source.size()));
@@ -288,6 +366,10 @@ impl UploadBuilder {
             source: self.source,
             destination,
             options: self.options,
+            opening,
+            journal,
+            entry,
+            warning,
         };
         inner.send(Command::Start(id, Box::new(new)));
         Ok(Upload::new(shared, Arc::clone(inner)))

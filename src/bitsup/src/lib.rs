@@ -26,9 +26,11 @@ mod destination;
 mod engine;
 mod error;
 mod features;
+mod journal;
 mod options;
 mod packets;
 mod progress;
+mod sessions;
 mod source;
 mod transport;
 mod upload;
@@ -44,5 +46,6 @@ pub use options::{
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
+pub use sessions::SessionInfo;
 pub use source::{ReadAt, Seekable, Source};
 pub use upload::{CancelMode, Upload};

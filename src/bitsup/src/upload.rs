@@ -20,6 +20,7 @@ use crate::progress::{Progress, Receipt, UploadState, Waiting};
 pub struct Upload {
     shared: Arc<Shared>,
     client: Arc<ClientInner>,
+    detached: bool,
 }
 
 /// What engine and handle share.
@@ -113,7 +114,12 @@ impl Shared {
 
 impl Upload {
     pub(crate) fn new(shared: Arc<Shared>, client: Arc<ClientInner>) -> Self {
-        Self { shared, client }
+        Self { shared, client, detached: false }
+    }
+
+    /// Lets it run without a handle.
+    pub(crate) fn detach(mut self) {
+        self.detached = true;
     }
 
     /// Waits until the upload has ended.
@@ -177,6 +183,9 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        if self.detached {
+            return;
+        }
         self.shared.ear.close();
         self.client.send(Command::Abandon(self.shared.id));
     }

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bitsup_proto::session::CancelMode;
 
+use super::Core;
 use super::packets::PacketJob;
-use super::task::NewUpload;
+use super::task::{NewUpload, Task};
 use crate::transport::Waker;
 
 /// Names an upload, or a packet-by-packet session, of one client.
@@ -22,7 +23,7 @@ pub(crate) enum Command {
     /// A worker has read bytes for the Fragment under way.
     BodyReady(TaskId),
     /// A worker has finished something that the upload waits for.
-    Worked(TaskId, Box<dyn FnOnce(&mut super::task::Task) + Send>),
+    Worked(TaskId, Box<dyn FnOnce(&mut Task, &mut Core) + Send>),
     /// Send one packet of a packet-by-packet session, or a Ping.
     Packet(TaskId, Box<PacketJob>),
     /// The packet-by-packet session is gone.

@@ -26,16 +26,17 @@ mod workers;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
-pub(crate) use task::NewUpload;
+pub(crate) use task::{Check, NewUpload, Opening, Then};
+pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
+use crate::journal::Endpoints;
 use crate::transport::{self, LaneId, Transport};
 use body::{Surroundings, Throttled};
 use hosts::Hosts;
 use packets::PacketTask;
 use task::Task;
-use workers::Workers;
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -61,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) workers: Arc<Workers>,
     pub(crate) lanes: BTreeMap<LaneId, TaskId>,
     pub(crate) hosts: Hosts,
+    pub(crate) endpoints: Endpoints,
     clock: Instant,
     random: u64,
 }
@@ -96,6 +98,8 @@ pub(crate) fn start(
         let dispatcher = Arc::new(Dispatcher::new(inbox.clone(), delivery));
         drop(begun.send(Ok((inbox.clone(), Arc::clone(&dispatcher)))));
         let hosts = Hosts::new(settings.uploads_per_host);
+        let folder = settings.state_directory.as_deref();
+        let endpoints = Endpoints::open(folder.map(|folder| folder.join("endpoints.json")));
         let core = Core {
             transport,
             settings,
@@ -106,6 +110,7 @@ pub(crate) fn start(
             workers: Arc::new(Workers::new()),
             lanes: BTreeMap::new(),
             hosts,
+            endpoints,
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
         };
@@ -176,7 +181,7 @@ impl Engine {
                     self.core.transport.resume_body(task.lane());
                 }
             }
-            Command::Worked(id, done) => self.with(id, |task, _| done(task)),
+            Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
             Command::Packet(id, job) => {
                 let core = &mut self.core;
                 let task =

@@ -1,6 +1,8 @@
 //! One upload on the engine's thread: from the state machine's wishes to exchanges and back.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bitsup_proto::reply::ReplyMode;
@@ -8,17 +10,18 @@ use bitsup_proto::session::{
     self, Action, CancelMode, Failure, FailureClass, Notice, Outcome, Request, Session, State,
 };
 use bitsup_proto::verify::Head;
-use bitsup_proto::{Ack, Config, PacketType, fragment_size, packet, retry};
+use bitsup_proto::{Ack, Checkpoint, Config, PacketType, SessionId, fragment_size, packet, retry};
 
 use super::Core;
 use super::body::FragmentBody;
-use super::command::TaskId;
+use super::command::{Command, TaskId};
 use super::reply::ReplyFetch;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
-use crate::options::{IfExists, ReplyTo, UploadOptions};
+use crate::journal::{Endpoint, Entry, Finish, Journal, Keeper, Leavings, Place, Prefix, Token};
+use crate::options::{IfExists, ReplyTo, UnclearPolicy, UploadOptions};
 use crate::progress::{AckEvent, Event, PacketEvent, Receipt, UploadState};
-use crate::source::Source;
+use crate::source::{Opened, Source};
 use crate::transport::{
     self, Answer, AuthScheme, ConnectionUse, Exchange, FailureKind, LaneId, LaneOptions, Limits,
     Method, Scheme, TlsOptions,
@@ -38,6 +41,30 @@ pub(crate) struct NewUpload {
     pub(crate) source: Source,
     pub(crate) destination: Destination,
     pub(crate) options: UploadOptions,
+    pub(crate) opening: Opening,
+    pub(crate) journal: Option<Journal>,
+    /// What the journal holds of an earlier run.
+    pub(crate) entry: Option<Entry>,
+    pub(crate) warning: Option<String>,
+}
+
+/// How an upload begins.
+pub(crate) enum Opening {
+    New,
+    /// In a session that was kept; the check runs beside the sending.
+    Continue(Checkpoint, Option<Check>),
+    /// A session that was kept is cancelled first.
+    CancelFirst(Checkpoint, Then),
+}
+
+/// Compares a source with what was sent of it before; the function says whether to go on.
+pub(crate) type Check = Box<dyn FnOnce(&Opened, &dyn Fn() -> bool) -> io::Result<bool> + Send>;
+
+/// What follows when the kept session is cancelled.
+pub(crate) enum Then {
+    Start,
+    Fail(Error),
+    Forget,
 }
 
 /// An upload.
@@ -51,6 +78,17 @@ pub(crate) struct Task {
     phase: Phase,
     lane: Option<LaneId>,
     running: Option<Running>,
+    /// The last packet, which waits until the source is checked.
+    held: Option<Request>,
+    checking: Option<Arc<AtomicBool>>,
+    /// Set while a kept session is cancelled.
+    then: Option<Then>,
+    keeper: Option<Keeper>,
+    has_journal: bool,
+    /// The session that the journal is about.
+    kept_session: Option<SessionId>,
+    ending: Option<Result<Receipt, Error>>,
+    leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
@@ -75,6 +113,8 @@ enum Phase {
     Precheck,
     /// The state machine runs.
     Running,
+    /// The journal and the hashes are being finished.
+    Finishing,
     /// The result is there.
     Ended,
 }
@@ -90,34 +130,77 @@ enum Running {
 impl Task {
     /// Takes an upload over; `None` if it ended at once.
     pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Option<Self> {
-        let NewUpload { shared, source, destination, options } = new;
-        let session = Session::new(config(&source, &destination, &options));
+        let NewUpload { shared, source, destination, options, opening, journal, entry, warning } =
+            new;
+        let now = core.now();
+        let endpoint = core.endpoints.get(&destination.endpoint());
+        let config = config(&source, &destination, &options, &endpoint);
+        let (session, check, then) = match opening {
+            Opening::New => (Session::new(config), None, None),
+            Opening::Continue(checkpoint, check) => {
+                (Session::restore(config, &checkpoint, now), check, None)
+            }
+            Opening::CancelFirst(checkpoint, then) => {
+                let config = Config { size: checkpoint.size, ..config };
+                let mut session = Session::restore(config, &checkpoint, now);
+                let _ = session.cancel(now, CancelMode::Delete);
+                (session, None, Some(then))
+            }
+        };
         let phase = if core.hosts.enter(&destination.origin(), id) {
-            first_phase(&options)
+            first_phase(&options, &session)
         } else {
             Phase::Queued
         };
-        let task = Self {
+        let has_journal = journal.is_some();
+        let keeper = (has_journal || options.sha256).then(|| {
+            let place = Place {
+                url: destination.full(),
+                path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
+                note: options.note.clone(),
+            };
+            Keeper::new(source.clone(), journal, entry, place, options.sha256)
+        });
+        let mut task = Self {
             id,
             shared,
             source,
             destination,
             options,
+            kept_session: session.session_id().cloned(),
+            session_name: session.session_id().map(|id| id.as_str().to_owned()),
             session,
             phase,
             lane: None,
             running: None,
+            held: None,
+            checking: None,
+            then,
+            keeper,
+            has_journal,
+            ending: None,
+            leavings: None,
             reply: None,
             local_error: None,
             last_words: None,
-            warnings: Vec::new(),
-            session_name: None,
+            warnings: warning.into_iter().collect(),
             begun: Instant::now(),
             wake: None,
             abandoned: None,
             rate: Rate::default(),
             timer: None,
         };
+        if let Some(check) = check {
+            task.begin_check(check, core);
+        }
+        if task.kept_session.is_some() && task.then.is_none() {
+            let from = task.session.offset();
+            let event = Event::Notice(format!("continuing a kept session from byte {from}"));
+            core.dispatcher.push(&task.shared.ear, event);
+        }
+        for warning in &task.warnings {
+            core.dispatcher.push(&task.shared.ear, Event::Notice(warning.clone()));
+        }
         task.tell_progress(core);
         Some(task)
     }
@@ -125,7 +208,7 @@ impl Task {
     /// It is this upload's turn.
     pub(crate) fn admit(&mut self) {
         if self.phase == Phase::Queued {
-            self.phase = first_phase(&self.options);
+            self.phase = first_phase(&self.options, &self.session);
             self.begun = Instant::now();
         }
     }
@@ -171,13 +254,17 @@ impl Task {
                     Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
                 self.end(Err(error), core);
             }
-            Phase::Ended => {}
+            Phase::Finishing | Phase::Ended => {}
         }
     }
 
     /// Nobody waits any more.
     pub(crate) fn abandon(&mut self, core: &mut Core) {
-        self.cancel(CancelMode::Delete, core);
+        if self.then.is_some() {
+            return;
+        }
+        let mode = if self.has_journal { CancelMode::Keep } else { CancelMode::Delete };
+        self.cancel(mode, core);
         self.abandoned = Some(Instant::now() + ABANDON);
     }
 
@@ -190,6 +277,7 @@ impl Task {
         }
         match self.phase {
             Phase::Queued | Phase::Ended => {}
+            Phase::Finishing => self.end_if_finished(core),
             Phase::Precheck => {
                 if self.running.is_none() {
                     self.start_head(core);
@@ -197,7 +285,7 @@ impl Task {
             }
             Phase::Running => self.drive(core),
         }
-        if self.phase != Phase::Ended {
+        if self.phase != Phase::Ended && self.phase != Phase::Finishing {
             self.rate.measure(self.shared.progress().sent);
             self.tell_progress(core);
         }
@@ -205,12 +293,24 @@ impl Task {
 
     fn drive(&mut self, core: &mut Core) {
         self.wake = self.session.deadline().map(|at| core.instant(at));
+        if self.checking.is_none() {
+            if let Some(request) = self.held.take() {
+                if self.send(request, core) {
+                    return;
+                }
+            }
+        }
         loop {
             let now = core.now();
             let action = self.session.poll_action(now);
             self.take_notices(core);
+            self.keep(core);
             match action {
                 Action::Send(request) => {
+                    if self.must_hold(request) {
+                        self.held = Some(request);
+                        return;
+                    }
                     if self.send(request, core) {
                         return;
                     }
@@ -387,7 +487,67 @@ impl Task {
         }
     }
 
+    // ---- what was sent before ----------------------------------------------
+
+    fn begin_check(&mut self, check: Check, core: &Core) {
+        let go_on = Arc::new(AtomicBool::new(true));
+        self.checking = Some(Arc::clone(&go_on));
+        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
+        core.workers.run(move || {
+            let result = source.open().and_then(|opened| {
+                let checked = check(&opened, &|| go_on.load(Ordering::Relaxed));
+                checked.map_err(|error| Error::local("cannot read the source", &error))
+            });
+            let done = |task: &mut Self, core: &mut Core| task.checked(result, core);
+            inbox.send(Command::Worked(id, Box::new(done)));
+        });
+    }
+
+    fn checked(&mut self, result: Result<bool, Error>, core: &mut Core) {
+        self.checking = None;
+        let error = match result {
+            Ok(true) => return,
+            Ok(false) => {
+                let name = self
+                    .source
+                    .file_path()
+                    .map_or("the source".into(), |path| path.display().to_string());
+                crate::source::changed(&name, "it holds other bytes than those that were sent")
+            }
+            Err(error) => error,
+        };
+        self.held = None;
+        let now = core.now();
+        let protocol = error.protocol().clone();
+        self.local_error = Some(error);
+        let _ = self.session.fail_source(now, protocol);
+    }
+
+    /// Nothing that completes the file goes out before what was sent earlier is known to be the same.
+    fn must_hold(&self, request: Request) -> bool {
+        let completes = request.packet == PacketType::CloseSession
+            || request.range.is_some_and(bitsup_proto::ContentRange::is_last);
+        completes && self.checking.is_some()
+    }
+
+    /// Step 5: keeps the checkpoint.
+    fn keep(&mut self, core: &Core) {
+        if !self.session.take_checkpoint_due() || self.then.is_some() {
+            return;
+        }
+        let Some(keeper) = &self.keeper else { return };
+        let checkpoint = self.session.checkpoint();
+        if let Some(checkpoint) = &checkpoint {
+            if self.kept_session.as_ref() != Some(&checkpoint.session_id) {
+                self.kept_session = Some(checkpoint.session_id.clone());
+                keeper.created(checkpoint.clone());
+            }
+        }
+        keeper.update(self.session.offset(), checkpoint, &core.workers);
+    }
+
     fn abort_exchange(&mut self, core: &mut Core) {
+        self.held = None;
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
             drop(core.transport.abort(lane));
         }
@@ -602,10 +762,13 @@ impl Task {
         match self.phase {
             Phase::Queued => return UploadState::Queued,
             Phase::Precheck => return UploadState::Checking,
-            Phase::Running | Phase::Ended => {}
+            Phase::Running | Phase::Finishing | Phase::Ended => {}
         }
         let authorizing =
             matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
+        if self.held.is_some() {
+            return UploadState::Checking;
+        }
         match self.session.state() {
             State::Init | State::CreateSession | State::Ping if authorizing => {
                 UploadState::Authenticating
@@ -630,28 +793,49 @@ impl Task {
 
     // ---- the end ---------------------------------------------------------
 
-    /// The state machine is done. `false`: there is more to do (the session is cancelled first).
+    /// The state machine is done. `false`: there is more to do (a session is cancelled first).
     fn finished(&mut self, core: &mut Core) -> bool {
+        let now = core.now();
+        match self.then.take() {
+            None => {}
+            Some(Then::Start) => {
+                let endpoint = core.endpoints.get(&self.destination.endpoint());
+                let config = config(&self.source, &self.destination, &self.options, &endpoint);
+                self.session = Session::new(config);
+                self.phase = first_phase(&self.options, &self.session);
+                if self.phase == Phase::Precheck {
+                    self.start_head(core);
+                    return true;
+                }
+                return false;
+            }
+            Some(Then::Fail(error)) => {
+                self.end(Err(error), core);
+                return true;
+            }
+            Some(Then::Forget) => {}
+        }
         let result = match self.session.outcome().cloned() {
             Some(Outcome::Done(summary)) => self.receipt(summary),
             Some(Outcome::Failed(error)) => Err(self.failure(error)),
             Some(Outcome::Cancelled { confirmed, kept }) => Err(self.cancelled(confirmed, kept)),
             None => Err(Error::new(ErrorKind::Internal, "the upload ended without a result")),
         };
-        let now = core.now();
-        if let (Err(error), None, true) =
-            (&result, &self.last_words, self.session.session_id().is_some())
-        {
-            // Without a place to remember it in, nobody could find the session again.
-            if error.kind() != ErrorKind::Cancelled || self.session.state() == State::Failed {
-                self.last_words = Some(error.clone());
+        let result = match (self.last_words.take(), result) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) if self.options.no_resume && self.session.session_id().is_some() => {
+                // Nobody is to find the session again.
+                self.last_words = Some(error);
                 self.abandoned = Some(Instant::now() + ABANDON);
-                return self.session.cancel(now, CancelMode::Delete).is_err();
+                let refused = self.session.cancel(now, CancelMode::Delete).is_err();
+                if !refused {
+                    return false;
+                }
+                Err(self.last_words.take().unwrap_or_else(|| {
+                    Error::new(ErrorKind::Internal, "the session cannot be cancelled")
+                }))
             }
-        }
-        let result = match self.last_words.take() {
-            Some(error) => Err(error),
-            None => result,
+            (None, result) => result,
         };
         self.end(result, core);
         true
@@ -708,8 +892,9 @@ impl Task {
         Error::new(ErrorKind::Cancelled, message)
     }
 
+    /// The result stands; what is kept is brought in order first.
     fn end(&mut self, result: Result<Receipt, Error>, core: &mut Core) {
-        if self.phase == Phase::Ended {
+        if matches!(self.phase, Phase::Finishing | Phase::Ended) {
             return;
         }
         let key = self.destination.origin();
@@ -718,12 +903,66 @@ impl Task {
         } else {
             core.hosts.leave(&key);
         }
-        self.phase = Phase::Ended;
+        if let Some(checking) = self.checking.take() {
+            checking.store(false, Ordering::Relaxed);
+        }
         if let Some(lane) = self.lane.take() {
             core.transport.close_lane(lane);
             core.lanes.remove(&lane);
         }
+        self.running = None;
         self.sent_nothing();
+        self.learn(core);
+        self.ending = Some(result);
+        self.phase = Phase::Finishing;
+        match &self.keeper {
+            None => {
+                self.leavings = Some(Leavings::default());
+                self.end_if_finished(core);
+            }
+            Some(keeper) => {
+                let held = self.session.session_id().is_some();
+                let finish = if held { Finish::Keep } else { Finish::Remove };
+                let (inbox, id) = (core.inbox.clone(), self.id);
+                let done = move |leavings| {
+                    let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);
+                    inbox.send(Command::Worked(id, Box::new(take)));
+                };
+                keeper.finish(finish, done, &core.workers);
+            }
+        }
+    }
+
+    fn learn(&self, core: &mut Core) {
+        let learned = self.session.learned();
+        if let Some((file, text)) = core.endpoints.learn(&self.destination.endpoint(), &learned) {
+            core.workers.run(move || crate::journal::store(&file, &text));
+        }
+    }
+
+    fn end_if_finished(&mut self, core: &mut Core) {
+        let Some(leavings) = self.leavings.take() else { return };
+        let Some(result) = self.ending.take() else { return };
+        self.phase = Phase::Ended;
+        self.wake = None;
+        self.abandoned = None;
+        let result = match result {
+            Ok(mut receipt) => {
+                receipt.sha256 = leavings.sha256;
+                if self.options.sha256 && receipt.sha256.is_none() && !receipt.skipped {
+                    receipt.warnings.push(
+                        "the SHA-256 could not be computed: the source cannot be read".into(),
+                    );
+                }
+                receipt.warnings.extend(leavings.problem);
+                Ok(receipt)
+            }
+            Err(error) => {
+                let token = self.token(leavings.prefix.as_ref());
+                let kept = self.has_journal && token.is_some() && leavings.problem.is_none();
+                Err(error.with_resumable(kept).with_token(token))
+            }
+        };
         let state = match &result {
             Ok(_) => UploadState::Done,
             Err(error) if error.kind() == ErrorKind::Cancelled => UploadState::Cancelled,
@@ -741,13 +980,31 @@ impl Task {
         }
         self.shared.finish(result);
     }
+
+    /// The session for another process or machine, while the server holds one.
+    fn token(&self, prefix: Option<&Prefix>) -> Option<String> {
+        let identity = self.source.identity();
+        let token = Token {
+            url: self.destination.full(),
+            checkpoint: self.session.checkpoint()?,
+            prefix: prefix.map(Token::prefix_of),
+            modified: identity.map(|identity| (identity.modified_s, identity.modified_ns)),
+        };
+        token.encode()
+    }
 }
 
-fn first_phase(options: &UploadOptions) -> Phase {
-    if options.if_exists == IfExists::Try { Phase::Running } else { Phase::Precheck }
+fn first_phase(options: &UploadOptions, session: &Session) -> Phase {
+    let ask = options.if_exists != IfExists::Try && session.session_id().is_none();
+    if ask { Phase::Precheck } else { Phase::Running }
 }
 
-fn config(source: &Source, destination: &Destination, options: &UploadOptions) -> Config {
+fn config(
+    source: &Source,
+    destination: &Destination,
+    options: &UploadOptions,
+    endpoint: &Endpoint,
+) -> Config {
     let name = options.content_name.as_deref().or(source.name());
     let credentials = options.credentials.is_some();
     Config {
@@ -783,7 +1040,13 @@ fn config(source: &Source, destination: &Destination, options: &UploadOptions) -
         refuse_empty: options.refuse_empty,
         lenient_offset: options.lenient,
         verify: options.verify,
-        on_unclear: options.on_unclear,
+        // A server that was seen to append a repeated part gets no repeated part.
+        on_unclear: match options.on_unclear {
+            UnclearPolicy::Resend if endpoint.appends => UnclearPolicy::Restart,
+            policy => policy,
+        },
+        learned_size: endpoint.max_fragment,
+        checks_offsets: endpoint.checks_offsets,
         ..Config::default()
     }
 }

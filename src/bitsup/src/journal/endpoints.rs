@@ -41,7 +41,11 @@ impl Endpoints {
     }
 
     /// Takes what an upload learned; what to write where, if that is new.
-    pub(crate) fn learn(&mut self, endpoint: &str, learned: &bitsup_proto::session::Learned) -> Option<(PathBuf, String)> {
+    pub(crate) fn learn(
+        &mut self,
+        endpoint: &str,
+        learned: &bitsup_proto::session::Learned,
+    ) -> Option<(PathBuf, String)> {
         let before = self.get(endpoint);
         let after = Endpoint {
             max_fragment: learned.size.or(before.max_fragment),

@@ -65,6 +65,7 @@ pub(crate) enum Finish {
 }
 
 /// What the keeper leaves.
+#[derive(Default)]
 pub(crate) struct Kept {
     /// SHA-256 of the whole source in hexadecimal digits, if it was asked for and all is sent.
     pub(crate) sha256: Option<String>,
@@ -160,10 +161,11 @@ impl Shared {
 }
 
 impl Desk {
-    /// A new session begins at byte 0.
+    /// A new session begins at byte 0, with the source as it is now.
     fn restart(&mut self) {
-        if let Some(entry) = &mut self.entry {
-            entry.prefix = Prefix::default();
+        self.entry = None;
+        if let Some(hasher) = &mut self.hasher {
+            *hasher = Hasher::default();
         }
     }
 
@@ -194,7 +196,9 @@ impl Desk {
                 }
             }
             Ok(None) => {}
-            Err(error) => self.problem = Some(format!("the source cannot be read for its hash: {error}")),
+            Err(error) => {
+                self.problem = Some(format!("the source cannot be read for its hash: {error}"))
+            }
         }
     }
 

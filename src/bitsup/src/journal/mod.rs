@@ -28,9 +28,9 @@ mod keeper;
 mod prefix;
 mod token;
 
-pub(crate) use endpoints::{Endpoint, Endpoints};
-pub(crate) use keeper::{Finish, Keeper};
-pub(crate) use prefix::Prefix;
+pub(crate) use endpoints::{Endpoint, Endpoints, store};
+pub(crate) use keeper::{Finish, Keeper, Kept as Leavings, Place};
+pub(crate) use prefix::{BLOCK, Prefix, check_tail, hash_prefix};
 pub(crate) use token::Token;
 
 /// The format this version writes and reads.
@@ -59,7 +59,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(url: String, path: PathBuf, identity: Identity, checkpoint: Checkpoint, note: Option<String>) -> Self {
+    pub(crate) fn new(
+        url: String,
+        path: PathBuf,
+        identity: Identity,
+        checkpoint: Checkpoint,
+        note: Option<String>,
+    ) -> Self {
         let now = unix_now();
         Self {
             version: VERSION,
@@ -81,7 +87,10 @@ impl Entry {
     /// Whether its numbers fit together; a checksum does not prove who wrote it.
     fn check(&self) -> Result<(), String> {
         if self.version != VERSION {
-            return Err(format!("it has version {}, and this program reads version {VERSION}", self.version));
+            return Err(format!(
+                "it has version {}, and this program reads version {VERSION}",
+                self.version
+            ));
         }
         let sizes = self.checkpoint.offset <= self.checkpoint.size
             && self.checkpoint.size == self.identity.size
@@ -149,15 +158,16 @@ impl StateDirectory {
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     return Err(Error::new(
                         ErrorKind::SessionInUse,
-                        format!("another upload of the same file to the same URL is running (session {id})"),
+                        format!(
+                            "another upload of the same file to the same URL is running (session {id})"
+                        ),
                     ));
                 }
                 Err(error) => return Err(problem(&error.into())),
             }
             // Whoever had it may have removed the file before letting go: then ours is no lock.
-            let same = fs::metadata(&lock_path).is_ok_and(|there| {
-                lock.metadata().is_ok_and(|ours| there.ino() == ours.ino())
-            });
+            let same = fs::metadata(&lock_path)
+                .is_ok_and(|there| lock.metadata().is_ok_and(|ours| there.ino() == ours.ino()));
             if same {
                 return Ok(Journal { path: self.file(id, "json")?, _lock: lock, lock_path });
             }
@@ -185,10 +195,6 @@ impl StateDirectory {
         Ok(ids)
     }
 
-    pub(crate) fn endpoints_file(&self) -> PathBuf {
-        self.path.join("endpoints.json")
-    }
-
     fn file(&self, id: &str, extension: &str) -> Result<PathBuf, Error> {
         if !is_id(id) {
             return Err(Error::invalid(format!(
@@ -206,10 +212,6 @@ fn is_id(id: &str) -> bool {
 }
 
 impl Journal {
-    pub(crate) fn id(&self) -> String {
-        self.path.file_stem().map_or_else(String::new, |id| id.to_string_lossy().into_owned())
-    }
-
     pub(crate) fn read(&self) -> Result<Option<Entry>, Error> {
         read(&self.path)
     }
@@ -273,8 +275,8 @@ fn read(path: &Path) -> Result<Option<Entry>, Error> {
     if format!("{:016x}", xxh3_64(line.as_bytes())) != checksum {
         return Err(unusable("its checksum is wrong"));
     }
-    let entry: Entry =
-        serde_json::from_str(line).map_err(|error| unusable(&format!("it is not understood ({error})")))?;
+    let entry: Entry = serde_json::from_str(line)
+        .map_err(|error| unusable(&format!("it is not understood ({error})")))?;
     entry.check().map_err(|why| unusable(&why))?;
     Ok(Some(entry))
 }
@@ -310,13 +312,27 @@ pub(crate) struct Kept {
 }
 
 /// Locks the journal of this upload and reads it. `None`: the source has no name to find it by.
-pub(crate) fn open(folder: &Path, source: &Source, destination: &Destination) -> Result<Option<Kept>, Error> {
+/// A journal that cannot be used is passed over if the upload is to start anew anyway.
+pub(crate) fn open(
+    folder: &Path,
+    source: &Source,
+    destination: &Destination,
+    fresh: bool,
+) -> Result<Option<Kept>, Error> {
     let Some(path) = source.file_path() else { return Ok(None) };
     let path = absolute(path);
     let directory = StateDirectory::open(folder)?;
     let journal = directory.lock(&StateDirectory::id(&path, destination))?;
-    let entry = journal.read()?;
+    let entry = match journal.read() {
+        Err(_) if fresh => None,
+        read => read?,
+    };
     Ok(Some(Kept { journal, entry }))
+}
+
+/// Whether the error is about the folder (full, read-only, missing) and not about what is in a journal.
+pub(crate) fn is_environment(error: &Error) -> bool {
+    error.io_kind().is_some()
 }
 
 /// The path under which a source is found again, whatever the working directory.

@@ -63,7 +63,11 @@ impl Prefix {
     }
 
     /// Whether all whole blocks are still the same; asks `go_on` between them.
-    pub(crate) fn check_blocks(&self, source: &Opened, go_on: impl Fn() -> bool) -> io::Result<bool> {
+    pub(crate) fn check_blocks(
+        &self,
+        source: &Opened,
+        go_on: &dyn Fn() -> bool,
+    ) -> io::Result<bool> {
         for (at, block) in (0..).zip(&self.blocks) {
             if !go_on() {
                 return Ok(true);
@@ -127,6 +131,34 @@ impl Hasher {
     }
 }
 
+/// Whether the bytes behind so many whole blocks have that hash.
+pub(crate) fn check_tail(
+    source: &Opened,
+    blocks: u64,
+    length: u64,
+    wanted: u64,
+) -> io::Result<bool> {
+    Ok(length == 0 || hash(source, blocks.saturating_mul(BLOCK), length)? == Some(wanted))
+}
+
+/// The hashes of a source's first bytes; `None` if `go_on` said no.
+pub(crate) fn hash_prefix(
+    source: &Opened,
+    length: u64,
+    go_on: &dyn Fn() -> bool,
+) -> io::Result<Option<Prefix>> {
+    let mut hasher = Hasher::default();
+    let mut at = 0;
+    while at < length {
+        if !go_on() {
+            return Ok(None);
+        }
+        at = (at + BLOCK).min(length);
+        hasher.advance(source, at, |_, _| {})?;
+    }
+    Ok(Some(hasher.prefix))
+}
+
 /// The XXH3 of a range; `None` if the source ends before.
 fn hash(source: &Opened, from: u64, length: u64) -> io::Result<Option<u64>> {
     let mut hasher = Xxh3Default::new();
@@ -155,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_prefix_is_the_same_however_it_was_reached() {
-        let bytes: Vec<u8> = (0..20_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..20_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let source = source(&bytes);
         let mut direct = Hasher::default();
         let direct = direct.advance(&source, 17_000_001, |_, _| {}).expect("read").clone();
@@ -168,7 +201,10 @@ mod tests {
         assert_eq!(winding.prefix, direct);
         let mut continued = Hasher::continuing(&direct);
         assert_eq!(continued.advance(&source, 17_000_001, |_, _| {}).expect("read"), &direct);
-        assert!(direct.check_end(&source).expect("read") && direct.check_blocks(&source, || true).expect("read"));
+        assert!(
+            direct.check_end(&source).expect("read")
+                && direct.check_blocks(&source, &|| true).expect("read")
+        );
     }
 
     #[test]
@@ -181,7 +217,7 @@ mod tests {
             altered[at] ^= 1;
             let altered = source(&altered);
             let end = prefix.check_end(&altered).expect("read");
-            let blocks = prefix.check_blocks(&altered, || true).expect("read");
+            let blocks = prefix.check_blocks(&altered, &|| true).expect("read");
             assert!(!(end && blocks), "byte {at}");
         }
         assert!(!prefix.check_end(&source(&bytes[..16_999_999])).expect("read"));

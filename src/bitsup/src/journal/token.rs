@@ -48,10 +48,11 @@ impl Token {
         if text.len() > MAX_TOKEN {
             return Err(bad("it is too long"));
         }
-        let encoded = text
-            .strip_prefix(PREFIX)
-            .ok_or_else(|| bad("it does not begin with bitsup1., as those that this program reads do"))?;
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| bad("a character is wrong or missing"))?;
+        let encoded = text.strip_prefix(PREFIX).ok_or_else(|| {
+            bad("it does not begin with bitsup1., as those that this program reads do")
+        })?;
+        let bytes =
+            URL_SAFE_NO_PAD.decode(encoded).map_err(|_| bad("a character is wrong or missing"))?;
         let at = bytes.len().checked_sub(8).ok_or_else(|| bad("it is cut off"))?;
         let (json, checksum) = bytes.split_at(at);
         if xxh3_64(json).to_le_bytes() != checksum {

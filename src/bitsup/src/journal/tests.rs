@@ -1,0 +1,118 @@
+use super::*;
+use bitsup_proto::SessionId;
+use proptest::prelude::*;
+use std::os::unix::fs::PermissionsExt;
+
+fn entry() -> Entry {
+    let checkpoint = Checkpoint {
+        session_id: SessionId::new("{C85B4E0A-9EB9-4114-BFA4-8A43B4710091}").expect("legal"),
+        created: 1_700_000_000,
+        size: 100,
+        offset: 40,
+        host_id: None,
+        fallback_seconds: None,
+        fallback_started: None,
+        fallen_back: false,
+        reply_url: None,
+        restarts: 0,
+        unclear_resends: 1,
+        checks_offsets: false,
+    };
+    let identity = Identity { size: 100, modified_s: 5, modified_ns: 6, device: 7, inode: 8 };
+    Entry::new("http://h/d/x.bin?k=v".into(), "/x.bin".into(), identity, checkpoint, None)
+}
+
+/// A folder with one journal, and the path of its file.
+fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let destination = Destination::parse("http://h/d/x.bin?k=v").expect("URL");
+    let id = StateDirectory::id(Path::new("/x.bin"), &destination);
+    let journal = directory.lock(&id).expect("locked");
+    journal.write(&entry(), true).expect("written");
+    let path = journal.path.clone();
+    (folder, directory, id, path)
+}
+
+#[test]
+fn a_journal_reads_back_and_is_for_the_user_alone() {
+    let _rule = bitsup_server::rule!("SEC-10");
+    let (_folder, directory, id, path) = written();
+    let read = directory.read(&id).expect("readable").expect("there");
+    assert_eq!(read.checkpoint, entry().checkpoint);
+    assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o600);
+    assert_eq!(directory.ids().expect("listed"), [id]);
+}
+
+#[test]
+fn a_second_holder_is_refused_until_the_first_lets_go() {
+    let (_folder, directory, id, _) = written();
+    let first = directory.lock(&id).expect("free");
+    let error = directory.lock(&id).expect_err("held");
+    assert_eq!(error.kind(), ErrorKind::SessionInUse);
+    first.remove().expect("removed");
+    drop(first);
+    let second = directory.lock(&id).expect("free again");
+    assert!(second.read().expect("readable").is_none());
+}
+
+#[test]
+fn a_journal_that_others_can_write_is_refused() {
+    let (_folder, directory, id, path) = written();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("permissions");
+    let error = directory.read(&id).expect_err("writable by others");
+    assert!(error.to_string().contains("others"), "{error}");
+    let link = path.with_file_name("0123456789abcdef.json");
+    std::os::unix::fs::symlink(&path, &link).expect("link");
+    assert!(directory.read("0123456789abcdef").is_err());
+}
+
+#[test]
+fn a_name_cannot_lead_out_of_the_folder() {
+    let (_folder, directory, ..) = written();
+    for id in ["../../etc/passwd", "", "0123456789ABCDEF", "0123456789abcde/", "x"] {
+        assert_eq!(directory.lock(id).expect_err(id).kind(), ErrorKind::InvalidArgument);
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused() {
+    let (_folder, directory, id, path) = written();
+    let text = fs::read_to_string(&path).expect("text");
+    let line = text.lines().next().expect("line").replace("\"version\":1", "\"version\":2");
+    let checksum = xxh3_64(line.as_bytes());
+    fs::write(&path, format!("{line}\n{checksum:016x}\n")).expect("written");
+    let error = directory.read(&id).expect_err("another version");
+    assert!(error.to_string().contains("version 2"), "{error}");
+}
+
+#[test]
+fn a_journal_cut_off_anywhere_is_refused() {
+    let _rule = bitsup_server::rule!("RES-07");
+    let (_folder, directory, id, path) = written();
+    let bytes = fs::read(&path).expect("bytes");
+    for length in 0..bytes.len() {
+        fs::write(&path, &bytes[..length]).expect("written");
+        assert!(directory.read(&id).is_err(), "{length} bytes");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_journal_with_any_byte_altered_is_refused(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let (_folder, directory, id, path) = written();
+        let mut bytes = fs::read(&path).expect("bytes");
+        let at = at.index(bytes.len());
+        prop_assume!(bytes[at] != to);
+        bytes[at] = to;
+        fs::write(&path, &bytes).expect("written");
+        prop_assert!(directory.read(&id).is_err());
+    }
+
+    #[test]
+    fn any_bytes_as_a_journal_are_refused(bytes in any::<Vec<u8>>()) {
+        let (_folder, directory, id, path) = written();
+        fs::write(&path, &bytes).expect("written");
+        prop_assert!(directory.read(&id).is_err());
+    }
+}

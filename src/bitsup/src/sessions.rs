@@ -1,0 +1,235 @@
+//! Sessions that were kept, and how uploads go on with them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bitsup_proto::Checkpoint;
+
+use crate::callbacks::Ear;
+use crate::client::{Client, ClientInner, UploadBuilder};
+use crate::destination::Destination;
+use crate::engine::{Check, Command, NewUpload, Opening, Then};
+use crate::error::{Error, ErrorKind};
+use crate::journal::{Entry, Kept, StateDirectory, Token};
+use crate::options::UploadOptions;
+use crate::source::{Opened, Source, changed};
+use crate::upload::{Shared, Upload};
+
+/// A session that was kept.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// Its name in the state directory.
+    pub id: String,
+    /// The destination, without its query.
+    pub url: String,
+    /// The source.
+    pub path: PathBuf,
+    /// Size in bytes.
+    pub size: u64,
+    /// Bytes that the server acknowledged.
+    pub acknowledged: u64,
+    /// When the upload began and when it last got further: seconds since 1970.
+    pub begun: u64,
+    /// When it last got further.
+    pub updated: u64,
+    /// Whether an upload is running in it.
+    pub in_use: bool,
+    /// What [`UploadOptions::note`] said.
+    pub note: Option<String>,
+}
+
+impl Client {
+    /// The sessions that were kept, oldest first. One whose journal cannot be read is an
+    /// error in its place.
+    pub fn sessions(&self) -> Result<Vec<Result<SessionInfo, Error>>, Error> {
+        let directory = self.inner().state()?;
+        let mut sessions = Vec::new();
+        for id in directory.ids()? {
+            match directory.read(&id) {
+                Ok(Some(entry)) => sessions.push(Ok(info(&directory, id, &entry))),
+                Ok(None) => {}
+                Err(error) => sessions.push(Err(error)),
+            }
+        }
+        sessions.sort_by_key(|session| session.as_ref().map_or(0, |session| session.begun));
+        Ok(sessions)
+    }
+
+    /// Begins to describe the continuation of a kept session.
+    pub fn resume(&self, id: &str) -> Result<UploadBuilder, Error> {
+        let entry = self.entry(id)?;
+        let source = Source::path(&entry.path)?;
+        Ok(self.upload(source, &entry.url).continuing())
+    }
+
+    /// Cancels a kept session on the server and forgets it. Waits for the server.
+    pub fn cancel_session(&self, id: &str, options: &UploadOptions) -> Result<(), Error> {
+        let directory = self.inner().state()?;
+        let journal = directory.lock(id)?;
+        let entry = journal.read()?.ok_or_else(|| unknown(id))?;
+        let upload =
+            cancel(self.inner(), Kept { journal, entry: Some(entry.clone()) }, &entry, options)?;
+        match upload.wait() {
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Forgets a kept session without telling the server.
+    pub fn forget_session(&self, id: &str) -> Result<(), Error> {
+        let directory = self.inner().state()?;
+        let journal = directory.lock(id)?;
+        journal.remove().map_err(|error| Error::local("cannot remove the journal", &error))
+    }
+
+    /// A kept session as a token for [`Client::import`], here or elsewhere. It holds no
+    /// password, but who has it can write to the upload.
+    pub fn export(&self, id: &str) -> Result<String, Error> {
+        let entry = self.entry(id)?;
+        let token = Token {
+            url: entry.url.clone(),
+            checkpoint: entry.checkpoint.clone(),
+            prefix: Some(Token::prefix_of(&entry.prefix)),
+            modified: None,
+        };
+        token.encode().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the session cannot be written as a token")
+        })
+    }
+
+    /// Begins to describe the continuation of a session from elsewhere. The source must
+    /// hold the same bytes, which is checked before the last part goes out.
+    pub fn import(&self, token: &str, source: Source) -> Result<UploadBuilder, Error> {
+        let token = Token::decode(token)?;
+        if token.checkpoint.size != source.size() {
+            return Err(Error::new(
+                ErrorKind::SourceChanged,
+                format!(
+                    "the source has {} bytes, and the upload that the token continues has {}",
+                    source.size(),
+                    token.checkpoint.size
+                ),
+            ));
+        }
+        let url = token.url.clone();
+        Ok(self.upload(source, &url).with_token(token))
+    }
+
+    fn entry(&self, id: &str) -> Result<Entry, Error> {
+        self.inner().state()?.read(id)?.ok_or_else(|| unknown(id))
+    }
+}
+
+fn unknown(id: &str) -> Error {
+    Error::invalid(format!("there is no session {id}"))
+}
+
+fn info(directory: &StateDirectory, id: String, entry: &Entry) -> SessionInfo {
+    let url = Destination::parse(&entry.url).map_or_else(|_| String::new(), |url| url.to_string());
+    let in_use = directory.lock(&id).is_err();
+    SessionInfo {
+        id,
+        url,
+        path: entry.path.clone(),
+        size: entry.checkpoint.size,
+        acknowledged: entry.checkpoint.offset,
+        begun: entry.begun,
+        updated: entry.updated,
+        in_use,
+        note: entry.note.clone(),
+    }
+}
+
+/// Cancels a session of which only the journal is left.
+pub(crate) fn cancel(
+    client: &Arc<ClientInner>,
+    kept: Kept,
+    entry: &Entry,
+    options: &UploadOptions,
+) -> Result<Upload, Error> {
+    let id = client.next_task();
+    let shared = Arc::new(Shared::new(id, Ear::new(id, None), entry.checkpoint.size));
+    let new = NewUpload {
+        shared: Arc::clone(&shared),
+        source: Source::bytes(Vec::new()),
+        destination: Destination::parse(&entry.url)?,
+        options: options.clone(),
+        opening: Opening::CancelFirst(entry.checkpoint.clone(), Then::Forget),
+        journal: Some(kept.journal),
+        entry: Some(entry.clone()),
+        warning: None,
+    };
+    client.send(Command::Start(id, Box::new(new)));
+    Ok(Upload::new(shared, Arc::clone(client)))
+}
+
+/// How an upload with a kept session begins.
+pub(crate) fn opening(
+    entry: &Entry,
+    source: &Source,
+    options: &UploadOptions,
+) -> Result<Opening, Error> {
+    let checkpoint = entry.checkpoint.clone();
+    if options.fresh || entry.is_expired() {
+        return Ok(Opening::CancelFirst(checkpoint, Then::Start));
+    }
+    let difference = source.identity().and_then(|now| entry.identity.difference(&now));
+    let opened = match (difference, source.open()) {
+        (Some(difference), _) => return Ok(refuse(checkpoint, entry, difference)),
+        (None, Ok(opened)) => opened,
+        (None, Err(error)) => return Err(error),
+    };
+    if !entry.prefix.check_end(&opened).map_err(|error| unreadable(&error))? {
+        return Ok(refuse(checkpoint, entry, "it holds other bytes than those that were sent"));
+    }
+    let prefix = entry.prefix.clone();
+    let full = options.resume_check == crate::ResumeCheck::Full && prefix.blocks() > 0;
+    let check = full.then(|| {
+        Box::new(move |source: &Opened, go_on: &dyn Fn() -> bool| {
+            prefix.check_blocks(source, go_on)
+        }) as Check
+    });
+    Ok(Opening::Continue(checkpoint, check))
+}
+
+/// How an upload with a token begins.
+pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening, Error> {
+    let other = |what: &str| {
+        let name = source.name().unwrap_or("the source").to_owned();
+        changed(&name, what)
+    };
+    let Some((blocks, digest, tail_length, tail)) = token.prefix else {
+        let modified =
+            source.identity().map(|identity| (identity.modified_s, identity.modified_ns));
+        return match token.modified {
+            Some(then) if modified == Some(then) => {
+                Ok(Opening::Continue(token.checkpoint.clone(), None))
+            }
+            _ => Err(other("it has another time stamp than the one the token was made for")),
+        };
+    };
+    let opened = source.open()?;
+    let length = (blocks as u64).saturating_mul(crate::journal::BLOCK).saturating_add(tail_length);
+    let same = crate::journal::check_tail(&opened, blocks as u64, tail_length, tail);
+    if length > source.size() || !same.map_err(|error| unreadable(&error))? {
+        return Err(other("it holds other bytes than those that were sent"));
+    }
+    let check: Check = Box::new(move |source: &Opened, go_on: &dyn Fn() -> bool| {
+        let hashed = crate::journal::hash_prefix(source, length, go_on)?;
+        Ok(hashed.is_none_or(|prefix| prefix.agrees_with(blocks, digest, (tail_length, tail))))
+    });
+    Ok(Opening::Continue(token.checkpoint.clone(), Some(check)))
+}
+
+/// The session cannot be finished any more: it is cancelled, and the next start is a new one.
+fn refuse(checkpoint: Checkpoint, entry: &Entry, difference: &str) -> Opening {
+    let error = changed(&entry.path.display(), difference)
+        .with_advice("The interrupted upload of the old content was cancelled; start again to upload the new one.");
+    Opening::CancelFirst(checkpoint, Then::Fail(error))
+}
+
+fn unreadable(error: &std::io::Error) -> Error {
+    Error::local("cannot read the source", error)
+}
