@@ -1,6 +1,8 @@
 //! What the tests of whole uploads share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod cutter;
+
 use std::path::PathBuf;
 
 use bitsup_server::{Config, Request, Server};

@@ -1,0 +1,59 @@
+//! Many uploads through a proxy that cuts connections at random positions.
+//!
+//! `BITSUP_SOAK` sets how many (the long form is 1,000), `BITSUP_SEED` which positions.
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bitsup::{Client, Source, UploadOptions};
+use common::cutter::Cutter;
+use common::payload;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn every_upload_through_a_cutting_proxy_is_byte_exact() {
+    const SIZE: usize = 3_000_000;
+    let (uploads, seed) = (number("BITSUP_SOAK", 40), number("BITSUP_SEED", 1));
+    let root = tempfile::tempdir().expect("root");
+    let config = bitsup_server::Config { root: root.path().to_owned(), ..bitsup_server::Config::default() };
+    let server = bitsup_server::Server::start(config).expect("server");
+    let cutter = Cutter::start(server.address(), seed, 3_000_000);
+    let client = Client::builder().uploads_per_host(8).build().expect("client");
+    let mut options = UploadOptions::default();
+    options.retry_delay = Duration::from_millis(1);
+    options.max_retry_delay = Duration::from_millis(20);
+    options.wait_for_server = Duration::from_secs(60);
+    let bytes = payload(SIZE);
+    let started: Vec<_> = (0..uploads)
+        .map(|at| {
+            let url = format!("http://{}/{at}.bin", cutter.address);
+            let source = Source::bytes(bytes.clone());
+            client.upload(source, &url).options(options.clone()).start().expect("started")
+        })
+        .collect();
+    let (mut confirmed, mut unclear, mut restarts, mut unproven) = (0_u64, 0, 0, 0);
+    for (at, upload) in started.into_iter().enumerate() {
+        match upload.wait() {
+            Ok(receipt) => {
+                let published = std::fs::read(root.path().join(format!("{at}.bin"))).expect("published");
+                assert!(published == bytes, "upload {at} is not byte-exact");
+                confirmed += u64::from(receipt.close_confirmed);
+                unclear += u64::from(receipt.unclear_resends);
+                restarts += u64::from(receipt.restarts);
+                unproven += u64::from(!receipt.verified);
+            }
+            Err(error) => panic!("upload {at}: {error}"),
+        }
+    }
+    let sent = cutter.forwarded.load(Ordering::Relaxed) as f64 / (uploads as f64 * SIZE as f64);
+    println!(
+        "{uploads} uploads of {SIZE} bytes: all byte-exact; {} cuts, {sent:.3} bytes moved for each payload byte, \
+         {confirmed} closes confirmed, {unclear} unclear resends, {restarts} restarts, {unproven} unverified",
+        cutter.cuts.load(Ordering::Relaxed)
+    );
+}
