@@ -20,7 +20,8 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
     const SIZE: usize = 3_000_000;
     let (uploads, seed) = (number("BITSUP_SOAK", 40), number("BITSUP_SEED", 1));
     let root = tempfile::tempdir().expect("root");
-    let config = bitsup_server::Config { root: root.path().to_owned(), ..bitsup_server::Config::default() };
+    let config =
+        bitsup_server::Config { root: root.path().to_owned(), ..bitsup_server::Config::default() };
     let server = bitsup_server::Server::start(config).expect("server");
     let cutter = Cutter::start(server.address(), seed, 3_000_000);
     let client = Client::builder().uploads_per_host(8).build().expect("client");
@@ -40,7 +41,8 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
     for (at, upload) in started.into_iter().enumerate() {
         match upload.wait() {
             Ok(receipt) => {
-                let published = std::fs::read(root.path().join(format!("{at}.bin"))).expect("published");
+                let published =
+                    std::fs::read(root.path().join(format!("{at}.bin"))).expect("published");
                 assert!(published == bytes, "upload {at} is not byte-exact");
                 confirmed += u64::from(receipt.close_confirmed);
                 unclear += u64::from(receipt.unclear_resends);

@@ -175,7 +175,10 @@ fn outcome(
             let kind = failure::of_curl(&error, wire, circumstances);
             (kind, failure::detail(&error).replace(invented, &route.connect_host))
         }
-        (None, End::Curl(Ok(()))) => (FailureKind::BadAnswer, "no HTTP answer".to_owned()),
+        // libcurl takes a connection that is closed among the header lines for a success.
+        (None, End::Curl(Ok(()))) => {
+            (FailureKind::ConnectionLost, "closed before the answer was complete".to_owned())
+        }
     };
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     Err(Failure {

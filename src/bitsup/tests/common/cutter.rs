@@ -29,12 +29,15 @@ impl Cutter {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else { continue };
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else {
+                    continue;
+                };
                 // Most positions lie within a body, some within the first requests and answers.
                 let up = random.below(most);
                 let down = if random.below(2) == 0 { random.below(2000) } else { u64::MAX };
                 for (from, to, budget) in [(&client, &server, up), (&server, &client, down)] {
-                    let (from, to) = (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
+                    let (from, to) =
+                        (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
                     let (cuts, forwarded) = (Arc::clone(&cuts), Arc::clone(&forwarded));
                     std::thread::spawn(move || pump(from, to, budget, &cuts, &forwarded));
                 }
@@ -51,10 +54,17 @@ impl Drop for Cutter {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, mut budget: u64, cuts: &AtomicU64, forwarded: &AtomicU64) {
+fn pump(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    mut budget: u64,
+    cuts: &AtomicU64,
+    forwarded: &AtomicU64,
+) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let wanted = usize::try_from(budget).map_or(buffer.len(), |budget| budget.min(buffer.len()));
+        let wanted =
+            usize::try_from(budget).map_or(buffer.len(), |budget| budget.min(buffer.len()));
         if wanted == 0 {
             cuts.fetch_add(1, Ordering::Relaxed);
             break;
