@@ -30,7 +30,7 @@
 //!                                                             Suspend: paused, from any state
 //! ```
 //!
-//! All transitions stand in `transitions.rs`, and nowhere else.
+//! All transitions stand in `transitions/`, and nowhere else.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;

@@ -1,0 +1,140 @@
+//! Close-Session, the doubt that a lost answer leaves, and a session that is gone.
+
+use alloc::format;
+
+use super::super::{
+    MAX_HEADS, MAX_RESTARTS, MAX_RESTARTS_IN_ALL, Moment, Notice, Outcome, Request, Session, State,
+    Summary,
+};
+use crate::ack::Ack;
+use crate::error::{Error, ErrorKind};
+use crate::explain;
+use crate::packet::PacketType;
+use crate::reply::ReplyMode;
+use crate::verify::{Evidence, UnclearPolicy, VerifyPolicy};
+
+impl Session {
+    pub(super) fn closed(&mut self) {
+        let doubt = self.counters.unclear_resends > 0 && !self.checks_offsets;
+        let ask = match self.config.verify {
+            VerifyPolicy::Never => false,
+            VerifyPolicy::Always => true,
+            VerifyPolicy::Auto => doubt,
+        };
+        self.close_unclear = false;
+        if ask && self.config.reply == ReplyMode::None {
+            self.heads = 0;
+            self.state = State::Verify;
+        } else {
+            self.done(Summary { close_confirmed: true, verified: !doubt });
+        }
+    }
+
+    pub(super) fn weighed(&mut self, evidence: Evidence) {
+        if self.close_unclear {
+            return self.close_weighed(evidence);
+        }
+        let failed = |message: &'static str| Error::new(ErrorKind::VerifyFailed, message);
+        match evidence {
+            Evidence::Same => self.done(Summary { close_confirmed: true, verified: true }),
+            Evidence::Different => {
+                self.appends = self.counters.unclear_resends > 0;
+                self.fail_closed(failed(
+                    "the file on the server has another size than the one that was sent: a part was stored twice or not at all",
+                ));
+            }
+            Evidence::Unknown if self.config.verify == VerifyPolicy::Always => {
+                self.fail_closed(failed(
+                    "all was sent and closed, but the server does not tell the file's size",
+                ));
+            }
+            Evidence::Unknown => {
+                self.notice(Notice::NotVerified);
+                self.done(Summary { close_confirmed: true, verified: false });
+            }
+        }
+    }
+
+    /// Close-Session was sent twice, and the second one met a session that is gone.
+    pub(super) fn close_weighed(&mut self, evidence: Evidence) {
+        match (evidence, self.config.on_unclear) {
+            (Evidence::Same, _) => {
+                self.notice(Notice::CloseUnconfirmed);
+                self.done(Summary { close_confirmed: false, verified: true });
+            }
+            (_, UnclearPolicy::Accept) => {
+                self.notice(Notice::CloseUnconfirmed);
+                self.done(Summary { close_confirmed: false, verified: false });
+            }
+            (_, UnclearPolicy::Restart) => self.restart(),
+            (Evidence::Different | Evidence::Unknown, UnclearPolicy::Resend) => {
+                self.fail_closed(Error::new(
+                    ErrorKind::VerifyFailed,
+                    "the answer to Close-Session was lost and the session is gone: the file has probably arrived, but the server does not prove it",
+                ));
+            }
+        }
+    }
+
+    pub(super) fn head_failed(&mut self, now: Moment, cause: Error) {
+        self.heads += 1;
+        if self.heads >= MAX_HEADS {
+            self.weighed(Evidence::Unknown);
+        } else {
+            let delay = self.config.retry.delay(self.heads + 1, now.random);
+            self.wait(now, cause, delay, State::Verify);
+        }
+    }
+
+    pub(super) fn done(&mut self, summary: Summary) {
+        self.state = State::Done;
+        self.outcome = Some(Outcome::Done(summary));
+        self.checkpoint_due = true;
+        self.session_id = None;
+    }
+
+    // ---- a session that is gone -------------------------------------------
+
+    pub(super) fn session_lost(&mut self, now: Moment, ack: &Ack<'_>, request: Request) {
+        let error = explain::refusal(request.packet, ack);
+        if request.packet == PacketType::CloseSession && self.close_unclear {
+            self.heads = 0;
+            self.state = State::Verify;
+            return;
+        }
+        if request.packet == PacketType::CreateSession {
+            // There is no session that could be lost: the answer makes no sense yet.
+            return self.invalid(now, error);
+        }
+        if self.restarts_in_row >= MAX_RESTARTS || self.counters.restarts >= MAX_RESTARTS_IN_ALL {
+            let sessions = self.restarts_in_row + 1;
+            return self.fail(error.with_message(format!(
+                "the server forgot the session again and again ({sessions} sessions in a row)"
+            )));
+        }
+        self.notice(Notice::SessionLost);
+        self.restart();
+    }
+
+    /// Starts over from byte 0 with a new session, at the host the old one had.
+    pub(super) fn restart(&mut self) {
+        if self.restarts_in_row >= MAX_RESTARTS || self.counters.restarts >= MAX_RESTARTS_IN_ALL {
+            return self.fail(Error::new(
+                ErrorKind::Refused,
+                "the upload had to be started over again and again without getting further",
+            ));
+        }
+        self.restarts_in_row += 1;
+        self.counters.restarts += 1;
+        self.session_id = None;
+        self.offset = 0;
+        self.highest = 0;
+        self.unclear = false;
+        self.close_unclear = false;
+        self.stuck = 0;
+        self.reply = None;
+        self.reply_url = None;
+        self.checkpoint_due = true;
+        self.state = State::CreateSession;
+    }
+}
