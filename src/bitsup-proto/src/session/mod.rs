@@ -139,9 +139,9 @@ impl Default for Config {
             wait_out_fallback: false,
             fragment: fragment_size::Limits::default(),
             learned_size: None,
-            answer_limit: Duration::from_secs(5 * 60),
-            last_answer_limit: Duration::from_secs(15 * 60),
-            cancel_limit: Duration::from_secs(60),
+            answer_limit: Duration::from_mins(5),
+            last_answer_limit: Duration::from_mins(15),
+            cancel_limit: Duration::from_mins(1),
             max_time: None,
             max_bytes: None,
             refuse_empty: false,
@@ -179,7 +179,7 @@ pub enum State {
     Error,
     /// Complete, and confirmed.
     Done,
-    /// Given up; [`Session::resume`] goes on if a session is held.
+    /// Given up; [`Session::resume`] tries again where that can help.
     Failed,
     /// Cancelled by the caller.
     Cancelled,
@@ -321,7 +321,8 @@ pub enum Notice {
     },
     /// The server offers a reply that was not asked for.
     ReplyOffered(String),
-    /// A part may have been stored twice and the server does not tell the file's size.
+    /// A part may have been stored twice, or bytes that were never sent were taken for
+    /// received, and the server does not prove the file right.
     NotVerified,
     /// The Ack of Close-Session was lost; the destination has the file.
     CloseUnconfirmed,
@@ -402,6 +403,9 @@ pub struct Session {
     close_unclear: bool,
     checks_offsets: bool,
     appends: bool,
+    skipped: bool,
+    closed: bool,
+    ended: bool,
 
     host_id: Option<HostId>,
     fallback: Option<Duration>,
@@ -411,6 +415,8 @@ pub struct Session {
 
     authorize: bool,
     authorize_proxy: bool,
+    refused: bool,
+    refused_proxy: bool,
 
     reply: Option<reply::Fetch>,
     reply_url: Option<String>,
@@ -483,6 +489,9 @@ impl Session {
             close_unclear: false,
             checks_offsets,
             appends: false,
+            skipped: false,
+            closed: false,
+            ended: false,
             host_id: None,
             fallback: None,
             fallback_since: None,
@@ -490,6 +499,8 @@ impl Session {
             fallen_back: false,
             authorize: false,
             authorize_proxy: false,
+            refused: false,
+            refused_proxy: false,
             reply: None,
             reply_url: None,
             answered: false,
@@ -527,11 +538,12 @@ impl Session {
             // A wall clock that was set back must not make the timer run longer than asked for.
             let elapsed = Duration::from_secs(now.unix.saturating_sub(since));
             session.fallback_since = Some(since);
-            session.fallback_at = Some(now.monotonic + limit.saturating_sub(elapsed));
+            session.fallback_at = Some(now.monotonic.saturating_add(limit.saturating_sub(elapsed)));
         }
         session.reply_url.clone_from(&checkpoint.reply_url);
         session.counters.restarts = checkpoint.restarts;
         session.counters.unclear_resends = checkpoint.unclear_resends;
+        session.skipped = checkpoint.skipped;
         session.checks_offsets |= checkpoint.checks_offsets;
         // Whoever left the session may have had a request under way.
         session.unclear = session.offset < session.config.size;
@@ -556,6 +568,7 @@ impl Session {
             reply_url: self.reply_url.clone(),
             restarts: self.counters.restarts,
             unclear_resends: self.counters.unclear_resends,
+            skipped: self.skipped,
             checks_offsets: self.checks_offsets,
         })
     }
@@ -635,8 +648,7 @@ impl Session {
         }
     }
 
-    /// Whether the file changed on the server side of an earlier doubt: an unclear end that
-    /// is not yet settled.
+    /// Whether a Fragment met no Ack and the server has not told since what it holds.
     #[must_use]
     pub fn is_unclear(&self) -> bool {
         self.unclear

@@ -4,7 +4,9 @@ use alloc::borrow::Cow;
 use alloc::format;
 use core::time::Duration;
 
-use super::super::{Connection, Moment, Notice, Outcome, Request, Retry, Session, State};
+use super::super::{
+    AfterCancel, Connection, Moment, Notice, Outcome, Request, Retry, Session, State,
+};
 use crate::ack::Ack;
 use crate::error::{Error, ErrorKind};
 use crate::packet::PacketType;
@@ -15,7 +17,7 @@ impl Session {
     /// those that were are refused, and are not sent again.
     pub(super) fn challenged(&mut self, ack: &Ack<'_>, request: Request, proxy: bool) {
         let carried = if proxy { request.authorize_proxy } else { request.authorize };
-        let usable = if proxy { self.config.proxy_credentials } else { self.config.credentials };
+        let usable = self.has_credentials(proxy);
         if usable && !carried {
             if proxy {
                 self.authorize_proxy = true;
@@ -24,7 +26,13 @@ impl Session {
             }
             return;
         }
-        let mut error = unauthorized(proxy, usable)
+        if carried && proxy {
+            self.refused_proxy = true;
+        } else if carried {
+            self.refused = true;
+        }
+        let refused = if proxy { self.refused_proxy } else { self.refused };
+        let mut error = unauthorized(proxy, refused)
             .during(request.packet)
             .with_status(ack.status)
             .with_context(ack.context);
@@ -32,6 +40,16 @@ impl Session {
             error = error.with_code(code);
         }
         self.fail(error);
+    }
+
+    /// Whether there are credentials that were not refused yet: those that were are never
+    /// sent again, or retries would lock the account.
+    pub(super) fn has_credentials(&self, proxy: bool) -> bool {
+        if proxy {
+            self.config.proxy_credentials && !self.refused_proxy
+        } else {
+            self.config.credentials && !self.refused
+        }
     }
 
     /// The server may have acted on this request although its Ack is missing.
@@ -45,7 +63,7 @@ impl Session {
 
     /// An answer that BITS does not know: a few more tries on new connections, then an error.
     pub(super) fn invalid(&mut self, now: Moment, error: Error) {
-        self.invalid_in_row += 1;
+        self.invalid_in_row = self.invalid_in_row.saturating_add(1);
         self.connection = Connection::Fresh;
         if self.invalid_in_row > self.config.retry.max_invalid {
             if self.state == State::Cancel {
@@ -67,7 +85,7 @@ impl Session {
         counts: bool,
     ) {
         if counts {
-            self.attempts += 1;
+            self.attempts = self.attempts.saturating_add(1);
         }
         self.retries_in_row = self.retries_in_row.saturating_add(1);
         let own = self.config.retry.delay(self.retries_in_row, now.random);
@@ -85,7 +103,7 @@ impl Session {
     }
 
     pub(super) fn wait(&mut self, now: Moment, cause: Error, delay: Duration, state: State) {
-        let mut at = now.monotonic + delay;
+        let mut at = now.monotonic.saturating_add(delay);
         if let Some(fallback) = self.fallback_at.filter(|_| self.host().is_some()) {
             at = at.min(fallback.max(now.monotonic));
         }
@@ -107,7 +125,7 @@ impl Session {
         asked: Option<Duration>,
     ) -> Option<Error> {
         let policy = &self.config.retry;
-        let next = now.monotonic + delay;
+        let next = now.monotonic.saturating_add(delay);
         let end = |reason: Cow<'static, str>| {
             let kind = match cause.kind() {
                 // The server kept answering "later".
@@ -131,6 +149,9 @@ impl Session {
             )
             .into());
         }
+        if let Some(max) = policy.max_attempts.filter(|max| self.attempts >= *max) {
+            return end(format!("given up after {max} tries without progress").into());
+        }
         if !self.answered {
             let waited = next.saturating_sub(self.progress_at);
             let patient = policy.wait_for_server > WAIT_FOR_SERVER;
@@ -142,14 +163,21 @@ impl Session {
                 None
             };
         }
-        if let Some(max) = policy.max_attempts.filter(|max| self.attempts >= *max) {
-            return end(format!("given up after {max} tries without progress").into());
-        }
         let mut limit = policy.give_up_after;
-        if self.config.wait_out_fallback && self.host().is_some() {
-            if let Some(fallback) = self.fallback {
-                limit = limit.max(fallback.saturating_add(Duration::from_secs(3600)));
-            }
+        // The hour is for the URL's host, once the other one has been given up.
+        if let Some(fallback) = self.fallback.filter(|_| self.config.wait_out_fallback) {
+            limit = limit.max(fallback.saturating_add(Duration::from_hours(1)));
+        }
+        let asked_too_much = |asked: &Duration| {
+            now.monotonic.saturating_add(*asked).saturating_sub(self.progress_at) > limit
+        };
+        if let Some(asked) = asked.filter(asked_too_much) {
+            return end(format!(
+                "the server asks to wait {} s, which ends after the {} s allowed without progress",
+                asked.as_secs(),
+                limit.as_secs()
+            )
+            .into());
         }
         if next.saturating_sub(self.progress_at) > limit {
             let seconds = limit.as_secs();
@@ -166,15 +194,30 @@ impl Session {
     pub(super) fn fail(&mut self, error: Error) {
         self.abort_running();
         self.retry = None;
+        self.cancel_deadline = None;
+        self.after_cancel = AfterCancel::Finish;
         self.checkpoint_due = true;
+        if self.suspended {
+            // MC-BUP §3.1.5.1.7: a pause counts before any error; Resume meets it again.
+            self.state = State::Suspend;
+            return;
+        }
         self.state = State::Failed;
         self.outcome = Some(Outcome::Failed(error));
     }
 
-    /// Gives up after the session was closed: there is nothing to continue.
-    pub(super) fn fail_closed(&mut self, error: Error) {
+    /// Gives up an upload that cannot be continued, nor sent again without being asked.
+    pub(super) fn fail_for_good(&mut self, error: Error) {
+        self.end_pause();
         self.session_id = None;
+        self.ended = true;
         self.fail(error);
+    }
+
+    /// A pause does not outlive the upload.
+    pub(super) fn end_pause(&mut self) {
+        self.suspended = false;
+        self.suspended_at = None;
     }
 
     /// Progress fills every budget.
@@ -188,9 +231,7 @@ impl Session {
     }
 
     pub(super) fn is_over_time(&self, now: Moment) -> bool {
-        !self.is_cancelling()
-            && !self.suspended
-            && self.deadline().is_some_and(|deadline| now.monotonic >= deadline)
+        self.deadline().is_some_and(|deadline| now.monotonic >= deadline)
     }
 
     pub(super) fn name_likely_cause(&self, packet: PacketType, error: Error) -> Error {

@@ -32,17 +32,17 @@ impl Session {
             self.fail(Error::new(ErrorKind::Internal, "a fragment would be empty"));
             return Action::Finished;
         };
-        self.sent_bytes = self.sent_bytes.saturating_add(length);
-        if let Some(limit) = self.config.max_bytes.filter(|limit| self.sent_bytes > *limit) {
-            self.sent_bytes -= length;
+        let sent_bytes = self.sent_bytes.saturating_add(length);
+        if let Some(limit) = self.config.max_bytes.filter(|limit| sent_bytes > *limit) {
             self.fail(Error::new(
                 ErrorKind::LimitReached,
                 format!("the limit of {limit} bytes to send is reached"),
             ));
             return Action::Finished;
         }
+        self.sent_bytes = sent_bytes;
         if self.unclear {
-            self.counters.unclear_resends += 1;
+            self.counters.unclear_resends = self.counters.unclear_resends.saturating_add(1);
             self.checkpoint_due = true;
         }
         self.send(PacketType::Fragment, Some(range))
@@ -76,7 +76,12 @@ impl Session {
         self.unclear = false;
         self.counters.fragments += 1;
         if corrected {
-            self.checks_offsets = true;
+            // To want the very byte that was sent is no check of anything.
+            self.checks_offsets |= offset != range.first();
+        } else if offset > range.end() {
+            // Whether these bytes came from us only their sender's memory could tell; a
+            // server that appends whatever comes answers so too.
+            self.skipped = true;
         } else if offset == range.end() {
             self.sizes.accepted(range.length(), exchange.sending, exchange.waiting);
         }

@@ -21,7 +21,6 @@ mod cancel;
 mod close;
 mod create;
 mod failure;
-mod fallback;
 mod fragment;
 
 use failure::unauthorized;
@@ -63,6 +62,14 @@ impl Session {
             ));
             return Action::Finished;
         }
+        if self.config.size == 0 && self.config.reply == ReplyMode::Required {
+            // The Ack of the last Fragment names the reply, and an empty file has none.
+            self.fail(Error::new(
+                ErrorKind::InvalidArgument,
+                "an empty file brings no reply, and one was asked for",
+            ));
+            return Action::Finished;
+        }
         self.expire_fallback(now);
         match self.state {
             State::Init => {
@@ -85,10 +92,14 @@ impl Session {
     }
 
     /// When to call [`Session::poll_action`] although nothing happened: the limit on the
-    /// whole upload's time.
+    /// whole upload's time. There is none while paused, while the session is cancelled and
+    /// at the end.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        Some(self.started? + self.config.max_time?)
+        if self.suspended || self.is_cancelling() || self.state.is_final() {
+            return None;
+        }
+        Some(self.started?.saturating_add(self.config.max_time?))
     }
 
     /// The answer to the packet under way.
@@ -109,7 +120,8 @@ impl Session {
         let packet = request.packet;
         let meaning = self.check_session(packet, ack).unwrap_or_else(|| classify(packet, ack));
         if packet == PacketType::CancelSession {
-            self.cancel_answered(now, ack, meaning, request);
+            let wait = retry_after_of(ack, date, retry_after, now);
+            self.cancel_answered(now, ack, meaning, request, wait);
             return Ok(());
         }
         match meaning {
@@ -135,6 +147,7 @@ impl Session {
             }
             Meaning::Invalid(error) => {
                 self.note_unclear(request);
+                self.start_fallback(now);
                 self.invalid(now, error);
             }
             Meaning::Later(error) => {
@@ -146,7 +159,10 @@ impl Session {
                 let wait = retry_after_of(ack, date, retry_after, now);
                 self.later(now, error, wait, true);
             }
-            Meaning::Fatal(error) => self.fail(self.name_likely_cause(packet, error)),
+            Meaning::Fatal(error) => {
+                self.start_fallback(now);
+                self.fail(self.name_likely_cause(packet, error));
+            }
         }
         Ok(())
     }
@@ -185,9 +201,9 @@ impl Session {
                 if request.packet == PacketType::Fragment && failure.sent == Sent::Perhaps {
                     self.sizes.lost();
                 }
+                self.start_fallback(now);
             }
         }
-        self.start_fallback(now);
         match failure.class {
             FailureClass::Fatal(_) if self.state == State::Cancel => self.cancel_failed(error),
             FailureClass::Fatal(_) => self.fail(error),
@@ -221,19 +237,19 @@ impl Session {
         };
         self.running = None;
         self.connection = Connection::Keep;
-        match fetch.handle(got) {
-            reply::Progress::More => {
-                self.progress_at = now.monotonic;
-                self.attempts = 0;
-                self.retries_in_row = 0;
-            }
+        let before = fetch.highest();
+        let progress = fetch.handle(got);
+        if fetch.highest() > before {
+            self.refill(now);
+        }
+        match progress {
+            reply::Progress::More => {}
             reply::Progress::Complete => self.state = State::Complete,
             reply::Progress::Again(error) => self.later(now, error, None, true),
             reply::Progress::Failed(error) => self.fail(error),
             reply::Progress::Challenge { proxy } => {
+                let usable = self.has_credentials(proxy);
                 let answered = if proxy { &mut self.authorize_proxy } else { &mut self.authorize };
-                let usable =
-                    if proxy { self.config.proxy_credentials } else { self.config.credentials };
                 if usable && !*answered {
                     *answered = true;
                 } else {
@@ -246,7 +262,7 @@ impl Session {
 
     /// Pauses: the running exchange ends, nothing follows until [`Session::resume`].
     pub fn suspend(&mut self, now: Moment) -> Result<(), NotNow> {
-        if self.state.is_final() || self.is_cancelling() || self.suspended {
+        if self.state.is_final() || self.is_ending() || self.suspended {
             return Err(NotNow);
         }
         self.suspended = true;
@@ -257,20 +273,21 @@ impl Session {
         Ok(())
     }
 
-    /// Goes on after a pause, or after a failure that left a session: with a Ping, then with
-    /// what is pending (MC-BUP §3.1.4.3).
+    /// Goes on after a pause, or after a failure: in a session with a Ping, then with what
+    /// is pending (MC-BUP §3.1.4.3), else with a new session. Not after a failure that is
+    /// the upload's end: the file is on the server in a wrong or unknown state, or the
+    /// source has changed.
     pub fn resume(&mut self, now: Moment) -> Result<(), NotNow> {
-        let paused = self.suspended;
-        let failed = self.state == State::Failed && self.session_id.is_some();
-        if !paused && !failed {
+        let failed = self.state == State::Failed && !self.ended;
+        if !self.suspended && !failed {
             return Err(NotNow);
         }
         self.suspended = false;
         if let Some(at) = self.suspended_at.take() {
             // A pause is no lack of progress.
             let pause = now.monotonic.saturating_sub(at);
-            self.progress_at += pause;
-            self.started = self.started.map(|started| started + pause);
+            self.progress_at = self.progress_at.saturating_add(pause);
+            self.started = self.started.map(|started| started.saturating_add(pause));
         }
         if failed {
             self.outcome = None;
@@ -279,8 +296,11 @@ impl Session {
             self.started = Some(now.monotonic);
             self.refill(now);
         }
-        self.ask_again_for_reply();
         if self.running.is_none() {
+            self.ask_again_for_reply();
+            // A pause may have come while a session was deleted to be replaced.
+            self.after_cancel = AfterCancel::Finish;
+            self.cancel_deadline = None;
             self.retry = None;
             self.state = self.entrance();
         }
@@ -293,20 +313,22 @@ impl Session {
         self.config.proxy_credentials = proxy;
         self.authorize = false;
         self.authorize_proxy = false;
+        self.refused = false;
+        self.refused_proxy = false;
     }
 
     /// Gives the upload up. A running request is aborted first; what the server holds is
     /// deleted, or left to be continued.
     pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), NotNow> {
-        if matches!(self.state, State::Done | State::Cancelled) || self.is_cancelling() {
+        if matches!(self.state, State::Done | State::Cancelled) || self.is_ending() {
             return Err(NotNow);
         }
-        self.suspended = false;
+        self.end_pause();
         self.outcome = None;
         self.abort_running();
         match mode {
+            _ if self.session_id.is_none() => self.end_cancelled(true, false),
             CancelMode::Keep => self.end_cancelled(false, true),
-            CancelMode::Delete if self.session_id.is_none() => self.end_cancelled(true, false),
             CancelMode::Delete => self.begin_cancel(now, AfterCancel::Finish),
         }
         Ok(())
@@ -315,15 +337,17 @@ impl Session {
     /// The source cannot be read any more, or has changed: the session cannot be finished.
     /// It is deleted on the server if the source has changed.
     pub fn fail_source(&mut self, now: Moment, error: Error) -> Result<(), NotNow> {
-        if self.state.is_final() || self.is_cancelling() {
+        if self.state.is_final() || self.is_ending() {
             return Err(NotNow);
         }
-        self.suspended = false;
+        self.end_pause();
         self.abort_running();
-        if self.session_id.is_some() && error.kind() == ErrorKind::SourceChanged {
-            self.begin_cancel(now, AfterCancel::Fail(error));
-        } else {
-            self.fail(error);
+        match error.kind() {
+            ErrorKind::SourceChanged if self.session_id.is_some() => {
+                self.begin_cancel(now, AfterCancel::Fail(error));
+            }
+            ErrorKind::SourceChanged => self.fail_for_good(error),
+            _ => self.fail(error),
         }
         Ok(())
     }
@@ -332,7 +356,9 @@ impl Session {
 
     /// The first packet of an upload, and of every new try: Ping in a session.
     fn entrance(&self) -> State {
-        if self.session_id.is_some() || self.config.opening_ping {
+        if self.closed {
+            State::Verify
+        } else if self.session_id.is_some() || self.config.opening_ping {
             State::Ping
         } else {
             State::CreateSession
@@ -367,10 +393,10 @@ impl Session {
             connection: self.connection,
             authorize: self.authorize,
             authorize_proxy: self.authorize_proxy,
-            answer_limit: if last {
-                self.config.last_answer_limit
-            } else {
-                self.config.answer_limit
+            answer_limit: match packet {
+                PacketType::CancelSession => self.config.answer_limit.min(self.config.cancel_limit),
+                _ if last => self.config.last_answer_limit,
+                _ => self.config.answer_limit,
             },
             repeats: range.is_some() && self.unclear,
         };
