@@ -47,26 +47,25 @@ impl Session {
 
     pub(super) fn weighed(&mut self, evidence: Evidence) {
         // A size does not prove bytes that were never sent, or that stand twice for others.
-        let evidence = match evidence {
-            Evidence::Same if self.skipped && !self.checks_offsets => Evidence::Unknown,
-            evidence => evidence,
-        };
+        let proves = self.checks_offsets || !self.skipped;
         if self.close_unclear {
-            return self.close_weighed(evidence);
+            return self.close_weighed(evidence, proves);
         }
         match evidence {
-            Evidence::Same => self.done(Summary { close_confirmed: true, verified: true }),
+            Evidence::Same if proves => {
+                self.done(Summary { close_confirmed: true, verified: true })
+            }
             Evidence::Different => {
                 self.appends = self.counters.unclear_resends > 0;
                 self.fail_for_good(another_size());
             }
-            Evidence::Unknown if self.config.verify == VerifyPolicy::Always => {
+            Evidence::Same | Evidence::Unknown if self.config.verify == VerifyPolicy::Always => {
                 self.fail_for_good(Error::new(
                     ErrorKind::VerifyFailed,
                     "all was sent and closed, but the server does not prove that the file is right",
                 ));
             }
-            Evidence::Unknown => {
+            Evidence::Same | Evidence::Unknown => {
                 self.notice(Notice::NotVerified);
                 self.done(Summary { close_confirmed: true, verified: false });
             }
@@ -74,11 +73,11 @@ impl Session {
     }
 
     /// Close-Session was sent twice, and the second one met a session that is gone.
-    fn close_weighed(&mut self, evidence: Evidence) {
+    fn close_weighed(&mut self, evidence: Evidence, proves: bool) {
         match (evidence, self.config.on_unclear) {
             (Evidence::Same, _) => {
                 self.notice(Notice::CloseUnconfirmed);
-                self.done(Summary { close_confirmed: false, verified: true });
+                self.done(Summary { close_confirmed: false, verified: proves });
             }
             (_, UnclearPolicy::Restart) => self.restart(),
             (Evidence::Different, _) => self.fail_for_good(another_size()),
