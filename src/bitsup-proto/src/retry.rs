@@ -5,6 +5,10 @@ use core::time::Duration;
 /// The longest `Retry-After` that is waited for: who asks for more means "not today".
 pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
+/// The longest fallback timer that is waited out: a session left for longer is deleted by
+/// servers with the usual settings, and a peer must not hold us for ever.
+pub const MAX_FALLBACK: Duration = Duration::from_hours(14 * 24);
+
 /// The budgets of an upload. Progress, a new highest acknowledged offset, fills them again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {

@@ -10,7 +10,7 @@ use super::super::{
 use crate::ack::Ack;
 use crate::error::{Error, ErrorKind};
 use crate::packet::PacketType;
-use crate::retry::{MAX_RETRY_AFTER, WAIT_FOR_SERVER};
+use crate::retry::{MAX_FALLBACK, MAX_RETRY_AFTER, WAIT_FOR_SERVER};
 
 impl Session {
     /// MC-BUP §3.1.5.1.7: credentials that were not sent yet go with the same packet;
@@ -166,7 +166,7 @@ impl Session {
         let mut limit = policy.give_up_after;
         // The hour is for the URL's host, once the other one has been given up.
         if let Some(fallback) = self.fallback.filter(|_| self.config.wait_out_fallback) {
-            limit = limit.max(fallback.saturating_add(Duration::from_hours(1)));
+            limit = limit.max(fallback.min(MAX_FALLBACK) + Duration::from_hours(1));
         }
         let asked_too_much = |asked: &Duration| {
             now.monotonic.saturating_add(*asked).saturating_sub(self.progress_at) > limit
