@@ -10,12 +10,18 @@
 
 use super::*;
 use crate::ack::{Ack, Offset, RetryAfter};
+use crate::error::ErrorKind;
+use crate::fragment_size;
+use crate::host::HostPolicy;
 use crate::hresult::Hresult;
-use crate::reply::Got;
-use crate::verify::Head;
+use crate::packet::{ContentRange, PacketType};
+use crate::reply::{Got, ReplyMode};
+use crate::retry::RetryPolicy;
+use crate::verify::{Head, UnclearPolicy, VerifyPolicy};
 use std::format;
 use std::string::ToString;
 use std::vec;
+use std::vec::Vec;
 
 mod authentication;
 mod cancelling;
@@ -168,7 +174,7 @@ impl Upload {
         loop {
             let text = match self.poll() {
                 Action::Wait(until) => {
-                    let wait = until - self.now.monotonic;
+                    let wait = until.saturating_sub(self.now.monotonic);
                     assert!(wait > Duration::ZERO, "a wait for nothing");
                     self.now.unix = self.now.unix.saturating_add(wait.as_secs());
                     self.now.monotonic = until;

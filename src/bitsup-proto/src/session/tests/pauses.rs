@@ -64,7 +64,7 @@ fn a_pause_before_the_head_goes_on_with_the_head() {
 
 #[test]
 fn a_pause_is_no_lack_of_progress() {
-    let mut upload = Upload::new(Config { max_time: Some(Duration::from_secs(60)), ..config() });
+    let mut upload = Upload::new(Config { max_time: Some(Duration::from_mins(1)), ..config() });
     upload.play([("Create-Session", created())]);
     upload.session.suspend(upload.now).expect("it runs");
     assert_eq!(upload.exchange(), "Idle");

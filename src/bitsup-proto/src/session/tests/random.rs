@@ -299,7 +299,7 @@ fn end(upload: &mut Upload, stubborn: &[Answer], seen: &mut Seen) {
         match step(upload, seen) {
             Action::Finished => return,
             Action::Wait(until) => {
-                upload.now.unix += (until - upload.now.monotonic).as_secs();
+                upload.now.unix += until.saturating_sub(upload.now.monotonic).as_secs();
                 upload.now.monotonic = until;
             }
             Action::Send(_) | Action::Head | Action::GetReply(_) | Action::Idle => {

@@ -1,12 +1,11 @@
 //! When the next try comes, and when there is none.
 
 use super::*;
-use crate::retry::RetryPolicy;
 
 /// The seconds that the upload waits now, with the highest random number.
 fn wait(upload: &mut Upload) -> u64 {
     match upload.poll() {
-        Action::Wait(until) => (until - upload.now.monotonic).as_secs(),
+        Action::Wait(until) => until.saturating_sub(upload.now.monotonic).as_secs(),
         other => panic!("no wait: {other:?}"),
     }
 }
@@ -48,7 +47,7 @@ fn retry_after_is_honoured_up_to_an_hour() {
             .handle_ack(now, &ack, server, Some(wanted), Exchange::default())
             .expect("under way");
         match upload.poll() {
-            Action::Wait(until) => assert_eq!((until - now.monotonic).as_secs(), delay),
+            Action::Wait(until) => assert_eq!(until.saturating_sub(now.monotonic).as_secs(), delay),
             action => assert!(delay == 0 && matches!(action, Action::Send(_))),
         }
     }
@@ -89,7 +88,7 @@ fn a_server_that_never_answers_is_left_after_three_tries() {
         upload.pass(1);
     }
     upload.error();
-    let waited = upload.now.monotonic - begin;
+    let waited = upload.now.monotonic.saturating_sub(begin);
     assert!(waited > Duration::from_mins(13) && waited <= Duration::from_mins(15), "{waited:?}");
     assert!(upload.requests.iter().all(|request| request.packet != PacketType::CancelSession));
     upload.session.resume(upload.now).expect("a session is held");
@@ -181,7 +180,7 @@ fn a_wait_shows_its_reason_and_its_end() {
     assert_eq!(wait(&mut upload), 1);
     let (cause, until) = upload.session.waiting_for().expect("it waits");
     assert_eq!(cause.http_status(), Some(503));
-    assert_eq!(until - upload.now.monotonic, Duration::from_secs(1));
+    assert_eq!(until.saturating_sub(upload.now.monotonic), Duration::from_secs(1));
     assert_eq!(upload.session.attempt(), 2);
     let delay = Duration::from_secs(1);
     let told = |notice: &Notice| matches!(notice, Notice::Retrying { delay: d, attempt: 2, .. } if *d == delay);

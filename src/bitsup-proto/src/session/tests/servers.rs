@@ -72,8 +72,7 @@ impl Server {
                 wanted = Some(value.to_string());
             }
         });
-        let Some((_, stored)) =
-            self.session.as_mut().filter(|(id, _)| Some(&*id) == wanted.as_ref())
+        let Some((_, stored)) = self.session.as_mut().filter(|(id, _)| Some(id) == wanted.as_ref())
         else {
             let code = Some(Hresult::SESSION_NOT_FOUND);
             return Reply { status: 500, code, ..Reply::default() };

@@ -46,8 +46,8 @@ fn situations() -> Vec<(&'static str, Upload, Vec<&'static str>)> {
     list.push(("a ping under way", ping(), allowed(&["ack", "failure"])));
     let reply = || {
         let mut upload = Upload::new(Config { reply: ReplyMode::Required, size: 10, ..config() });
-        let last = Ack { offset: Offset::At(10), reply_url: Some("r"), ..ACK };
-        upload.play([("Create-Session", created()), ("Fragment 0-9", Answer::Ack(last))]);
+        let end = Ack { offset: Offset::At(10), reply_url: Some("r"), ..ACK };
+        upload.play([("Create-Session", created()), ("Fragment 0-9", Answer::Ack(end))]);
         running(upload, "GET 0-")
     };
     list.push(("a reply under way", reply(), allowed(&["reply", "failure"])));

@@ -53,7 +53,7 @@ impl Session {
         }
         match evidence {
             Evidence::Same if proves => {
-                self.done(Summary { close_confirmed: true, verified: true })
+                self.done(Summary { close_confirmed: true, verified: true });
             }
             Evidence::Different => {
                 self.appends = self.counters.unclear_resends > 0;
