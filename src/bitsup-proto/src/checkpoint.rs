@@ -40,6 +40,9 @@ pub struct Checkpoint {
     /// Fragments sent again where the server may have stored them before.
     #[serde(default)]
     pub unclear_resends: u32,
+    /// Whether the server went on at a byte behind the last one that was sent to it.
+    #[serde(default)]
+    pub skipped: bool,
     /// Whether the server has answered 416 with the right offset.
     #[serde(default)]
     pub checks_offsets: bool,

@@ -138,8 +138,7 @@ fn is_transient(ack: &Ack<'_>) -> bool {
     if ack.context == Some(CONTEXT_REMOTE_APPLICATION) {
         return match ack.status {
             300..=305 | 307 | 501 | 505 => false,
-            408 | 409 => true,
-            400..=499 => false,
+            400..=499 => matches!(ack.status, 408 | 409),
             _ => true,
         };
     }

@@ -87,7 +87,7 @@ impl Controller {
         if self.limits.fixed.is_some() || length < self.size {
             return;
         }
-        let taken = sending + overhead;
+        let taken = sending.saturating_add(overhead);
         let pays = taken < AT_MOST && taken < overhead.saturating_mul(WORTHWHILE);
         if pays || taken < UNNOTICED {
             self.size = self.size.saturating_mul(2).min(self.ceiling);

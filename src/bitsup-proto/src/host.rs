@@ -30,20 +30,17 @@ impl HostId {
         if text.parse::<Ipv6Addr>().is_ok() {
             return Some(Self { host: text.to_owned(), port: None });
         }
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (address, port) = rest.split_once(']')?;
-                address.parse::<Ipv6Addr>().ok()?;
-                let port = if port.is_empty() { None } else { Some(port.strip_prefix(':')?) };
-                (address, port)
-            }
-            None => {
-                let (host, port) = match text.split_once(':') {
-                    Some((host, port)) => (host, Some(port)),
-                    None => (text, None),
-                };
-                is_host_name(host).then_some((host, port))?
-            }
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            let port = if port.is_empty() { None } else { Some(port.strip_prefix(':')?) };
+            (address, port)
+        } else {
+            let (host, port) = match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            };
+            is_host_name(host).then_some((host, port))?
         };
         let port = match port {
             Some(digits) if !digits.bytes().all(|b| b.is_ascii_digit()) => return None,

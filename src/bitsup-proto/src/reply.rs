@@ -3,8 +3,8 @@
 //! MC-BUP §3.6: plain GETs with byte ranges; a changed `Last-Modified` means starting
 //! over, a wrong length is an error, and Close-Session waits until the reply is here.
 
-use alloc::format;
 use alloc::string::String;
+use core::fmt::Write as _;
 
 use crate::error::{Error, ErrorKind};
 
@@ -82,12 +82,14 @@ pub enum Progress {
 pub struct Fetch {
     url: String,
     received: u64,
+    highest: u64,
     total: Option<u64>,
     last_modified: Option<String>,
     restart: bool,
     changes: u32,
     other_host: bool,
     tried_other_host: bool,
+    missing: bool,
     complete: bool,
 }
 
@@ -98,12 +100,14 @@ impl Fetch {
         Self {
             url,
             received: 0,
+            highest: 0,
             total: None,
             last_modified: None,
             restart: true,
             changes: 0,
             other_host: false,
             tried_other_host: false,
+            missing: false,
             complete: false,
         }
     }
@@ -112,6 +116,12 @@ impl Fetch {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// The most bytes that were ever here: more of them is progress.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        self.highest
     }
 
     /// The next GET.
@@ -127,13 +137,24 @@ impl Fetch {
         }
     }
 
-    /// A GET met no answer: the other host may have the reply.
+    /// A GET met no answer: the other host may have the reply, and is tried once.
     pub fn failed(&mut self) {
-        self.try_other_host();
+        if !self.try_other_host() {
+            self.other_host = false;
+        }
     }
 
     /// Takes what a GET brought.
     pub fn handle(&mut self, got: &Got) -> Progress {
+        let progress = self.read(got);
+        if matches!(progress, Progress::Failed(_)) {
+            // Who tries again all the same begins at the beginning.
+            *self = Self { highest: self.highest, ..Self::new(core::mem::take(&mut self.url)) };
+        }
+        progress
+    }
+
+    fn read(&mut self, got: &Got) -> Progress {
         match got.status {
             200 if self.received > 0 && !self.restart => Progress::Failed(reply_error(
                 got.status,
@@ -144,6 +165,14 @@ impl Fetch {
                 Some((first, last, total))
                     if first == self.received && last >= first && last < total =>
                 {
+                    // A range cannot span all 2^64 bytes, since its end lies below the total.
+                    let announced = last - first + 1;
+                    if got.length > announced || got.length < announced && !got.cut {
+                        return Progress::Failed(reply_error(
+                            got.status,
+                            "the part of the reply has not the length that was announced",
+                        ));
+                    }
                     self.take(got, first, Some(total))
                 }
                 _ => Progress::Failed(reply_error(
@@ -155,7 +184,15 @@ impl Fetch {
             407 => Progress::Challenge { proxy: true },
             // The driver has followed the redirect, and bounds their number.
             301 | 302 | 303 | 307 | 308 => Progress::More,
-            404 if self.try_other_host() => Progress::More,
+            404 if self.other_host && !self.missing => {
+                // The first host was only out of reach.
+                self.other_host = false;
+                Progress::Again(reply_error(404, "the reply is not on the other host"))
+            }
+            404 if self.try_other_host() => {
+                self.missing = true;
+                Progress::More
+            }
             408 | 429 | 500 | 502..=504 => {
                 Progress::Again(reply_error(got.status, "the server does not hand the reply out"))
             }
@@ -184,8 +221,16 @@ impl Fetch {
         self.restart = false;
         self.last_modified.clone_from(&got.last_modified);
         self.total = total;
-        self.received = first + got.length;
+        self.received = first.saturating_add(got.length);
+        self.highest = self.highest.max(self.received);
         match total {
+            Some(total) if self.received == total => {
+                self.complete = true;
+                Progress::Complete
+            }
+            Some(total) if self.received > total => {
+                Progress::Failed(reply_error(got.status, "the reply is longer than announced"))
+            }
             _ if got.cut => {
                 // Without Last-Modified nothing says that the rest would belong to it.
                 if self.last_modified.is_none() || total.is_none() {
@@ -194,14 +239,11 @@ impl Fetch {
                 }
                 Progress::Again(reply_error(got.status, "the reply was cut off"))
             }
-            Some(total) if self.received > total => {
-                Progress::Failed(reply_error(got.status, "the reply is longer than announced"))
-            }
-            Some(total) if self.received < total && got.length > 0 => Progress::More,
-            Some(total) if self.received < total => {
+            Some(_) if got.status == 206 => Progress::More,
+            Some(_) => {
                 Progress::Failed(reply_error(got.status, "the reply is shorter than announced"))
             }
-            _ => {
+            None => {
                 self.complete = true;
                 Progress::Complete
             }
@@ -227,14 +269,11 @@ pub fn escape(url: &str) -> String {
     for c in url.chars() {
         match c {
             '\\' => escaped.push('/'),
-            '{' | '}' | '"' | '<' | '>' | '^' | '`' | '|' | ' ' => {
-                escaped.push_str(&format!("%{:02X}", u32::from(c)));
-            }
-            c if c.is_ascii_graphic() => escaped.push(c),
+            c if c.is_ascii_graphic() && !r#"{}"<>^`|"#.contains(c) => escaped.push(c),
             c => {
                 let mut utf8 = [0; 4];
                 for byte in c.encode_utf8(&mut utf8).bytes() {
-                    escaped.push_str(&format!("%{byte:02X}"));
+                    let _ = write!(escaped, "%{byte:02X}");
                 }
             }
         }

@@ -3,7 +3,11 @@
 use core::time::Duration;
 
 /// The longest `Retry-After` that is waited for: who asks for more means "not today".
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// The longest fallback timer that is waited out: a session left for longer is deleted by
+/// servers with the usual settings, and a peer must not hold us for ever.
+pub const MAX_FALLBACK: Duration = Duration::from_hours(14 * 24);
 
 /// The budgets of an upload. Progress, a new highest acknowledged offset, fills them again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +36,8 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             first_delay: Duration::from_secs(1),
-            max_delay: Duration::from_secs(60),
-            give_up_after: Duration::from_secs(15 * 60),
+            max_delay: Duration::from_mins(1),
+            give_up_after: Duration::from_mins(15),
             wait_for_server: WAIT_FOR_SERVER,
             attempts_unanswered: 3,
             max_attempts: None,
@@ -50,12 +54,11 @@ impl RetryPolicy {
         let Some(doublings) = retry.checked_sub(2) else {
             return Duration::ZERO;
         };
-        let bound = self
-            .first_delay
-            .checked_mul(1_u32.checked_shl(doublings.min(31)).unwrap_or(u32::MAX))
-            .map_or(self.max_delay, |bound| bound.min(self.max_delay));
-        // 32 random bits are finer than a millisecond for any bound up to the maximum.
-        bound.mul_f64((random >> 32) as f64 / f64::from(u32::MAX))
+        let bound = self.first_delay.saturating_mul(1 << doublings.min(31)).min(self.max_delay);
+        // 32 random bits are finer than a millisecond for any bound up to a month; a bound in
+        // nanoseconds has less than 94 bits, so that the product fits.
+        let share = u128::from(random >> 32);
+        Duration::from_nanos_u128(bound.as_nanos() * share / u128::from(u32::MAX))
     }
 }
 

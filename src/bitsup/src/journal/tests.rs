@@ -16,6 +16,7 @@ fn entry() -> Entry {
         reply_url: None,
         restarts: 0,
         unclear_resends: 1,
+        skipped: false,
         checks_offsets: false,
     };
     let identity = Identity { size: 100, modified_s: 5, modified_ns: 6, device: 7, inode: 8 };

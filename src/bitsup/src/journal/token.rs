@@ -86,6 +86,7 @@ mod tests {
             reply_url: None,
             restarts: 0,
             unclear_resends: 0,
+            skipped: false,
             checks_offsets: true,
         };
         Token { url: "http://h/x?y".into(), checkpoint, prefix: Some((0, 1, 5, 2)), modified: None }

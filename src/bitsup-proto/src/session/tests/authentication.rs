@@ -1,0 +1,111 @@
+//! Challenges: answered once, and a refused credential is not sent again.
+
+use super::*;
+
+fn with_credentials() -> Config {
+    Config { credentials: true, proxy_credentials: true, ..config() }
+}
+
+#[test]
+fn each_packet_answers_a_challenge_with_the_same_packet() {
+    for (number, proxy) in [(401, false), (407, true)] {
+        let path = ["Create-Session", "Fragment 1000-1999", "Fragment 2000-2499", "Close-Session"];
+        for exchange in path {
+            let mut upload = Upload::new(with_credentials());
+            let good = |name: &str| match name {
+                "Create-Session" => created(),
+                "Fragment 0-999" => received(1000),
+                "Fragment 1000-1999" => received(2000),
+                "Fragment 2000-2499" => received(2500),
+                _ => ok(),
+            };
+            loop {
+                let name = upload.exchange();
+                if name == exchange {
+                    break;
+                }
+                upload.answer(&good(&name)).expect("under way");
+            }
+            upload.answer(&status(number)).expect("under way");
+            assert_eq!(upload.exchange(), exchange);
+            let carried: Vec<_> = upload
+                .requests
+                .iter()
+                .map(|request| if proxy { request.authorize_proxy } else { request.authorize })
+                .collect();
+            let (last, before) = carried.split_last().expect("some were sent");
+            assert!(*last && before.iter().all(|carried| !carried));
+            upload.answer(&good(exchange)).expect("under way");
+            while upload.exchange() != "Finished" {
+                let name = upload.requests.last().map(|request| request.packet.to_string());
+                let range = upload.requests.last().and_then(|request| request.range);
+                let answer = match range {
+                    Some(range) => received(range.end()),
+                    None => good(&name.expect("some were sent")),
+                };
+                upload.answer(&answer).expect("under way");
+            }
+            assert_eq!(upload.summary(), CERTAIN);
+        }
+    }
+}
+
+#[test]
+fn refused_credentials_are_not_sent_again_until_they_are_replaced() {
+    for (number, kind, code) in
+        [(401, ErrorKind::Auth, 0x8019_0191), (407, ErrorKind::ProxyAuth, 0x8019_0197)]
+    {
+        let mut upload = Upload::new(with_credentials());
+        upload.play([
+            ("Create-Session", created()),
+            ("Fragment 0-999", status(number)),
+            ("Fragment 0-999", status(number)),
+        ]);
+        let error = upload.error();
+        assert_eq!((error.kind(), error.hresult()), (kind, Some(Hresult(code))));
+        let carried = |upload: &Upload| {
+            upload.requests.iter().filter(|r| r.authorize || r.authorize_proxy).count()
+        };
+        assert_eq!(carried(&upload), 1);
+        upload.session.resume(upload.now).expect("a session is held");
+        upload.play([("Ping", status(number))]);
+        assert!(upload.error().message().contains("refused the credentials"));
+        assert_eq!(carried(&upload), 1, "the refused credentials stay where they are");
+        upload.session.set_credentials(true, true);
+        upload.session.resume(upload.now).expect("a session is held");
+        upload.play([("Ping", status(number)), ("Ping", ok()), ("Fragment 0-999", received(1000))]);
+        assert_eq!(carried(&upload), 3);
+    }
+}
+
+#[test]
+fn without_credentials_the_session_waits_for_them() {
+    let _rule = bitsup_server::rule!("AUT-06");
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", status(401))]);
+    let error = upload.error();
+    assert_eq!(error.kind(), ErrorKind::Auth);
+    assert!(error.message().contains("wants credentials"));
+    assert!(upload.session.session_id().is_some());
+    upload.session.set_credentials(true, false);
+    upload.session.resume(upload.now).expect("a session is held");
+    upload.play([
+        ("Ping", status(401)),
+        ("Ping", ok()),
+        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 2000-2499", received(2500)),
+        ("Close-Session", ok()),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+    let creates = upload.requests.iter().filter(|r| r.packet == PacketType::CreateSession).count();
+    assert_eq!(creates, 1);
+}
+
+#[test]
+fn a_bits_error_on_a_challenge_reaches_the_caller() {
+    let answer = Ack { status: 401, code: Some(Hresult(0xA000_1234)), context: Some(5), ..ACK };
+    let mut upload = Upload::before("Fragment 0-999");
+    upload.play([("Fragment 0-999", Answer::Ack(answer))]);
+    let error = upload.error();
+    assert_eq!((error.hresult(), error.context()), (Some(Hresult(0xA000_1234)), Some(5)));
+}

@@ -1,0 +1,282 @@
+//! When the next try comes, and when there is none.
+
+use super::*;
+
+/// The seconds that the upload waits now, with the highest random number.
+fn wait(upload: &mut Upload) -> u64 {
+    match upload.poll() {
+        Action::Wait(until) => until.saturating_sub(upload.now.monotonic).as_secs(),
+        other => panic!("no wait: {other:?}"),
+    }
+}
+
+#[test]
+fn the_first_retry_goes_at_once_and_further_ones_wait_longer_and_longer() {
+    let _rule = bitsup_server::rule!("TMR-06");
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", UNREACHABLE)]);
+    for bound in [1, 2, 4, 8, 16, 32, 60, 60] {
+        upload.play([("Ping", UNREACHABLE)]);
+        assert_eq!(wait(&mut upload), bound);
+    }
+    upload.play([("Ping", ok()), ("Fragment 1000-1999", received(2000))]);
+    upload.play([("Fragment 2000-2499", UNREACHABLE)]);
+    assert!(matches!(upload.poll(), Action::Send(_)), "progress starts the delays anew");
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.now.random = 0;
+    upload.play([("Fragment 1000-1999", UNREACHABLE), ("Ping", UNREACHABLE)]);
+    assert!(matches!(upload.poll(), Action::Send(_)), "a random delay may be nothing");
+}
+
+#[test]
+fn retry_after_is_honoured_up_to_an_hour() {
+    let busy = |retry_after| Ack { status: 503, retry_after: Some(retry_after), ..ACK };
+    for number in [3, 600] {
+        let mut upload = Upload::before("Fragment 1000-1999");
+        upload.play([("Fragment 1000-1999", Answer::Ack(busy(RetryAfter::Seconds(number))))]);
+        assert_eq!(wait(&mut upload), number);
+        upload.play([("Ping", ok())]);
+    }
+    for (server, wanted, delay) in [(Some(50), 90, 40), (None, 1_000_007, 7), (Some(90), 50, 0)] {
+        let mut upload = Upload::before("Fragment 1000-1999");
+        assert_eq!(upload.exchange(), "Fragment 1000-1999");
+        let ack = busy(RetryAfter::Date("a date"));
+        let now = upload.now;
+        upload
+            .session
+            .handle_ack(now, &ack, server, Some(wanted), Exchange::default())
+            .expect("under way");
+        match upload.poll() {
+            Action::Wait(until) => assert_eq!(until.saturating_sub(now.monotonic).as_secs(), delay),
+            action => assert!(delay == 0 && matches!(action, Action::Send(_))),
+        }
+    }
+    for number in [3601, u64::MAX] {
+        let mut upload = Upload::before("Fragment 1000-1999");
+        upload.play([("Fragment 1000-1999", Answer::Ack(busy(RetryAfter::Seconds(number))))]);
+        let error = upload.error();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.message().contains(&number.to_string()), "{error}");
+    }
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", Answer::Ack(busy(RetryAfter::Seconds(1800))))]);
+    let error = upload.error();
+    assert!(error.message().contains("1800 s, which ends after the 900 s allowed"), "{error}");
+}
+
+#[test]
+fn a_server_that_never_answers_is_left_after_three_tries() {
+    let _rule = bitsup_server::rule!("TMR-08");
+    let offline = Fails(FailureClass::Offline, Sent::Nothing);
+    for failure in [UNREACHABLE, LOST, offline] {
+        let mut upload = Upload::new(config());
+        upload.play((0..3).map(|_| ("Create-Session", failure.clone())));
+        assert_eq!(upload.error().kind(), ErrorKind::Network);
+    }
+    let mut upload = Upload::new(config());
+    upload.play([("Create-Session", UNREACHABLE)]);
+    assert_eq!(upload.exchange(), "Create-Session");
+    upload.pass(16);
+    upload.answer(&Fails(FailureClass::Timeout, Sent::Nothing)).expect("under way");
+    assert_eq!(upload.error().kind(), ErrorKind::Timeout);
+
+    let mut upload = Upload::before("Fragment 1000-1999");
+    let begin = upload.now.monotonic;
+    upload.play([("Fragment 1000-1999", UNREACHABLE)]);
+    while upload.exchange() == "Ping" {
+        upload.answer(&UNREACHABLE).expect("under way");
+        upload.pass(1);
+    }
+    upload.error();
+    let waited = upload.now.monotonic.saturating_sub(begin);
+    assert!(waited > Duration::from_mins(13) && waited <= Duration::from_mins(15), "{waited:?}");
+    assert!(upload.requests.iter().all(|request| request.packet != PacketType::CancelSession));
+    upload.session.resume(upload.now).expect("a session is held");
+    upload.play([
+        ("Ping", UNREACHABLE),
+        ("Ping", ok()),
+        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 2000-2499", received(2500)),
+        ("Close-Session", ok()),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+}
+
+#[test]
+fn the_caller_may_wait_longer_for_a_server() {
+    let retry = RetryPolicy { wait_for_server: Duration::from_hours(24), ..Default::default() };
+    let mut upload = Upload::new(Config { retry, ..config() });
+    upload.play((0..50).map(|_| ("Create-Session", UNREACHABLE)));
+    upload.play([("Create-Session", created())]);
+    let limited = RetryPolicy { max_attempts: Some(2), ..retry };
+    let mut upload = Upload::new(Config { retry: limited, ..config() });
+    upload.play((0..2).map(|_| ("Create-Session", UNREACHABLE)));
+    upload.error();
+}
+
+#[test]
+fn progress_fills_the_budget_of_tries() {
+    let _rule = bitsup_server::rule!("TMR-09");
+    let retry = RetryPolicy {
+        max_attempts: Some(10),
+        give_up_after: Duration::from_mins(15),
+        ..Default::default()
+    };
+    let nine_failures = |upload: &mut Upload, fragment: &'static str| {
+        upload.play([(fragment, UNREACHABLE)]);
+        upload.play((0..8).map(|_| ("Ping", UNREACHABLE)));
+        upload.play([("Ping", ok())]);
+    };
+    let mut upload = Upload::new(Config { retry, ..config() });
+    upload.play([("Create-Session", created())]);
+    nine_failures(&mut upload, "Fragment 0-999");
+    upload.play([("Fragment 0-999", received(1000))]);
+    nine_failures(&mut upload, "Fragment 1000-1999");
+    upload.pass(600);
+    upload.play([("Fragment 1000-1999", received(2000))]);
+    nine_failures(&mut upload, "Fragment 2000-2499");
+    upload.play([("Fragment 2000-2499", UNREACHABLE)]);
+    assert!(upload.error().message().contains("10 tries"));
+}
+
+#[test]
+fn an_ack_that_brings_no_new_highest_offset_is_no_progress() {
+    let retry = RetryPolicy { max_attempts: Some(4), ..Default::default() };
+    let mut upload = Upload::new(Config { retry, ..config() });
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-999", received(1000)),
+        ("Fragment 1000-1999", UNREACHABLE),
+        ("Ping", UNREACHABLE),
+        ("Ping", ok()),
+        ("Fragment 1000-1999", wants(0)),
+        ("Fragment 0-999", received(1000)),
+        ("Fragment 1000-1999", UNREACHABLE),
+        ("Ping", UNREACHABLE),
+    ]);
+    upload.error();
+}
+
+#[test]
+fn being_offline_uses_up_no_tries_once_a_server_has_answered() {
+    let _rule = bitsup_server::rule!("TMR-10");
+    let retry = RetryPolicy {
+        max_attempts: Some(2),
+        give_up_after: Duration::from_hours(1),
+        ..Default::default()
+    };
+    let mut upload = Upload::new(Config { retry, size: 10, ..config() });
+    let offline = Fails(FailureClass::Offline, Sent::Nothing);
+    upload.play([("Create-Session", created()), ("Fragment 0-9", offline.clone())]);
+    upload.play((0..20).map(|_| ("Ping", offline.clone())));
+    upload.play([("Ping", ok()), ("Fragment 0-9", received(10)), ("Close-Session", ok())]);
+    assert_eq!(upload.summary(), CERTAIN);
+}
+
+#[test]
+fn a_wait_shows_its_reason_and_its_end() {
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", status(503)), ("Ping", status(503))]);
+    assert_eq!(wait(&mut upload), 1);
+    let (cause, until) = upload.session.waiting_for().expect("it waits");
+    assert_eq!(cause.http_status(), Some(503));
+    assert_eq!(until.saturating_sub(upload.now.monotonic), Duration::from_secs(1));
+    assert_eq!(upload.session.attempt(), 2);
+    let delay = Duration::from_secs(1);
+    let told = |notice: &Notice| matches!(notice, Notice::Retrying { delay: d, attempt: 2, .. } if *d == delay);
+    assert!(upload.notices.iter().any(told));
+}
+
+#[test]
+fn transport_and_time_out_can_be_told_apart() {
+    for (class, kind) in [
+        (FailureClass::Transport, ErrorKind::Network),
+        (FailureClass::Timeout, ErrorKind::Timeout),
+        (FailureClass::Fatal(ErrorKind::Tls), ErrorKind::Tls),
+    ] {
+        let mut upload = Upload::before("Fragment 1000-1999");
+        let failure = Fails(class, Sent::Perhaps);
+        while upload.exchange() != "Finished" {
+            upload.answer(&failure).expect("under way");
+            upload.pass(1);
+        }
+        assert_eq!(upload.error().kind(), kind);
+        let fatal = matches!(class, FailureClass::Fatal(_));
+        assert_eq!(upload.requests.len() == 3, fatal);
+    }
+}
+
+#[test]
+fn an_application_error_on_the_last_fragment_keeps_the_session() {
+    for number in [306, 308, 408, 409, 500, 503] {
+        let error = Ack { status: number, context: Some(7), ..ACK };
+        let mut upload = Upload::before("Fragment 2000-2499");
+        upload.play([
+            ("Fragment 2000-2499", Answer::Ack(error)),
+            ("Ping", ok()),
+            ("Fragment 2000-2499", wants(2500)),
+            ("Close-Session", ok()),
+        ]);
+        assert_eq!(upload.session.counters().unclear_resends, 0);
+    }
+    for number in [301, 307, 400, 403, 404, 501, 505] {
+        let error = Ack { status: number, context: Some(7), ..ACK };
+        let mut upload = Upload::before("Fragment 2000-2499");
+        upload.play([("Fragment 2000-2499", Answer::Ack(error))]);
+        assert_eq!((upload.error().http_status(), upload.requests.len()), (Some(number), 4));
+    }
+}
+
+#[test]
+fn after_a_failure_the_connection_is_a_new_one() {
+    for failure in [LOST, UNREACHABLE, Answer::Ack(Ack { is_ack: false, ..ACK })] {
+        let mut upload = Upload::before("Fragment 1000-1999");
+        upload.play([
+            ("Fragment 1000-1999", failure),
+            ("Ping", ok()),
+            ("Fragment 1000-1999", received(2000)),
+        ]);
+        let ways: Vec<_> =
+            upload.requests.iter().skip(2).map(|request| request.connection).collect();
+        assert_eq!(ways, [Connection::Keep, Connection::Fresh, Connection::Keep]);
+    }
+}
+
+#[test]
+fn the_whole_upload_has_a_limit_of_time() {
+    for max_time in [Duration::from_secs(30), Duration::ZERO] {
+        let mut upload = Upload::new(Config { max_time: Some(max_time), ..config() });
+        if max_time > Duration::ZERO {
+            assert_eq!(upload.exchange(), "Create-Session");
+            assert_eq!(upload.session.deadline(), Some(upload.now.monotonic + max_time));
+            upload.pass(30);
+            assert_eq!(upload.exchange(), "Abort");
+        }
+        assert_eq!(upload.error().kind(), ErrorKind::LimitReached);
+        assert_eq!(upload.session.deadline(), None);
+    }
+    let mut upload = Upload::new(Config { max_time: Some(Duration::MAX), ..config() });
+    upload.play([("Create-Session", created())]);
+    assert_eq!(upload.session.deadline(), Some(Duration::MAX));
+}
+
+#[test]
+fn limits_without_end_are_no_harm() {
+    let endless = Duration::MAX;
+    let retry = RetryPolicy {
+        first_delay: endless,
+        max_delay: endless,
+        give_up_after: endless,
+        wait_for_server: endless,
+        ..Default::default()
+    };
+    let config = Config { retry, cancel_limit: endless, ..config() };
+    for random in [0, 1, u64::MAX / 2, u64::MAX] {
+        let mut upload = Upload::new(config.clone());
+        upload.now.random = random;
+        upload.play([("Create-Session", UNREACHABLE), ("Create-Session", created())]);
+        upload.play([("Fragment 0-999", UNREACHABLE), ("Ping", UNREACHABLE)]);
+        upload.session.cancel(upload.now, CancelMode::Delete).expect("it waits");
+        upload.play([("Cancel-Session", UNREACHABLE), ("Cancel-Session", ok())]);
+    }
+}

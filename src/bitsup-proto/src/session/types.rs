@@ -1,0 +1,342 @@
+//! What goes into the state machine and what comes out of it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::fragment_size;
+use crate::host::HostPolicy;
+use crate::packet::{ContentRange, PacketType};
+use crate::reply::{self, ReplyMode};
+use crate::retry::RetryPolicy;
+use crate::verify::{UnclearPolicy, VerifyPolicy};
+
+/// The time and a random number, given with every event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Time since a fixed point of the process; never goes back.
+    pub monotonic: Duration,
+    /// Seconds since 1970.
+    pub unix: u64,
+    /// 64 random bits, for the jitter of retries.
+    pub random: u64,
+}
+
+/// What the caller wants of an upload.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The source's size in bytes.
+    pub size: u64,
+    /// The `Content-Name`, already cleaned by [`crate::packet::content_name`].
+    pub content_name: Option<String>,
+    /// The URL's host name or address, without port and brackets.
+    pub origin: String,
+    /// Whether to open with a Ping: when credentials or a proxy are set, so that a handshake costs no body.
+    pub opening_ping: bool,
+    /// Whether there are credentials for the server.
+    pub credentials: bool,
+    /// Whether there are credentials for the proxy.
+    pub proxy_credentials: bool,
+    /// Which `BITS-Host-Id` to follow.
+    pub host_policy: HostPolicy,
+    /// Hosts to follow whatever the policy; a leading dot allows all names below.
+    pub trusted_hosts: Vec<String>,
+    /// Whether a reply is wanted.
+    pub reply: ReplyMode,
+    /// The budgets for retries.
+    pub retry: RetryPolicy,
+    /// Whether no-progress may last until the host-fallback timer has run out.
+    pub wait_out_fallback: bool,
+    /// The bounds of fragment sizes.
+    pub fragment: fragment_size::Limits,
+    /// The largest size known to pass this endpoint, where a larger one did not.
+    pub learned_size: Option<u64>,
+    /// How long an Ack may take.
+    pub answer_limit: Duration,
+    /// How long the Ack of the last Fragment, and that of Close-Session, may take.
+    pub last_answer_limit: Duration,
+    /// How long Cancel-Session is tried.
+    pub cancel_limit: Duration,
+    /// How long the whole upload may take.
+    pub max_time: Option<Duration>,
+    /// How many body bytes may be sent in all, repetitions included.
+    pub max_bytes: Option<u64>,
+    /// Whether an empty file is refused instead of being sent as Create and Close.
+    pub refuse_empty: bool,
+    /// Whether a 200 without `BITS-Received-Content-Range` is taken for "all received".
+    pub lenient_offset: bool,
+    /// When to ask for the destination's size.
+    pub verify: VerifyPolicy,
+    /// What to do after an unclear end.
+    pub on_unclear: UnclearPolicy,
+    /// Whether this endpoint is known to check offsets.
+    pub checks_offsets: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            size: 0,
+            content_name: None,
+            origin: String::new(),
+            opening_ping: false,
+            credentials: false,
+            proxy_credentials: false,
+            host_policy: HostPolicy::default(),
+            trusted_hosts: Vec::new(),
+            reply: ReplyMode::default(),
+            retry: RetryPolicy::default(),
+            wait_out_fallback: false,
+            fragment: fragment_size::Limits::default(),
+            learned_size: None,
+            answer_limit: Duration::from_mins(5),
+            last_answer_limit: Duration::from_mins(15),
+            cancel_limit: Duration::from_mins(1),
+            max_time: None,
+            max_bytes: None,
+            refuse_empty: false,
+            lenient_offset: false,
+            verify: VerifyPolicy::default(),
+            on_unclear: UnclearPolicy::default(),
+            checks_offsets: false,
+        }
+    }
+}
+
+/// Where an upload stands. The names are those of MC-BUP §3.1.5.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Nothing was sent yet.
+    Init,
+    /// A session is being opened.
+    CreateSession,
+    /// The host is asked whether it answers.
+    Ping,
+    /// The file is being sent.
+    Fragment,
+    /// The reply is being fetched.
+    GetReply,
+    /// The session is being closed.
+    Complete,
+    /// The destination is asked what it holds.
+    Verify,
+    /// The session is being cancelled.
+    Cancel,
+    /// Paused by the caller.
+    Suspend,
+    /// Waiting for the next try.
+    Error,
+    /// Complete, and confirmed.
+    Done,
+    /// Given up; [`super::Session::resume`] tries again where that can help.
+    Failed,
+    /// Cancelled by the caller.
+    Cancelled,
+}
+
+impl State {
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Which connection a packet is to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// The session's own, if it is still good.
+    Keep,
+    /// A new one.
+    Fresh,
+}
+
+/// One packet to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which packet.
+    pub packet: PacketType,
+    /// The bytes it carries, if it is a Fragment.
+    pub range: Option<ContentRange>,
+    /// Which connection to take.
+    pub connection: Connection,
+    /// Whether credentials go with it, since the server asked for them.
+    pub authorize: bool,
+    /// Whether credentials for the proxy go with it.
+    pub authorize_proxy: bool,
+    /// How long the Ack may take, from the last byte sent.
+    pub answer_limit: Duration,
+    /// Whether the bytes may have reached the server before.
+    pub repeats: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send this packet to [`super::Session::host`].
+    Send(Request),
+    /// Fetch (a part of) the reply.
+    GetReply(reply::Get),
+    /// Send a HEAD for the destination to [`super::Session::host`].
+    Head,
+    /// End the running exchange and close its connection.
+    Abort,
+    /// Call again at that time.
+    Wait(Duration),
+    /// Call again after the next event.
+    Idle,
+    /// Nothing more will happen.
+    Finished,
+}
+
+/// How an exchange went on the wire, as far as the protocol minds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// Time from the first to the last body byte.
+    pub sending: Duration,
+    /// Time from the last body byte to the Ack.
+    pub waiting: Duration,
+}
+
+/// How much of a request went out before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing: the server cannot have seen it.
+    Nothing,
+    /// Some or all of it: the server may have acted on it.
+    Perhaps,
+}
+
+/// Why an exchange met no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The class, which decides about retries.
+    pub class: FailureClass,
+    /// How much went out.
+    pub sent: Sent,
+    /// One line.
+    pub message: String,
+}
+
+/// The classes of failure below HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureClass {
+    /// No route, or the name is not resolved: we seem to be offline.
+    Offline,
+    /// Refused, reset or cut: `ERROR_TRANSPORT` of MC-BUP.
+    Transport,
+    /// No byte or no Ack in time: `ERROR_TIMEOUT` of MC-BUP.
+    Timeout,
+    /// What came is no HTTP answer.
+    BadAnswer,
+    /// Trying again cannot help.
+    Fatal(ErrorKind),
+}
+
+/// Something worth telling a person, in the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The server opened a session.
+    SessionCreated,
+    /// The server forgot the session: starting from 0 with a new one.
+    SessionLost,
+    /// Packets go to another host from now on.
+    HostChanged(String),
+    /// The other host did not come back in time: packets go to the URL's host again.
+    FellBack,
+    /// The server wants an earlier or later byte than the one we would have sent next.
+    Moved {
+        /// Where we would have gone on.
+        from: u64,
+        /// Where the server wants us to go on.
+        to: u64,
+    },
+    /// Parts of that size are refused; the next ones are smaller.
+    Shrunk {
+        /// The size that was refused, in bytes.
+        refused: u64,
+        /// The next size, in bytes.
+        next: u64,
+    },
+    /// Something went wrong and is tried again.
+    Retrying {
+        /// What went wrong.
+        cause: Error,
+        /// How long until the next try.
+        delay: Duration,
+        /// How many tries there have been since the last progress.
+        attempt: u32,
+    },
+    /// The server offers a reply that was not asked for.
+    ReplyOffered(String),
+    /// A part may have been stored twice, or bytes that were never sent were taken for
+    /// received, and the server does not prove the file right.
+    NotVerified,
+    /// The Ack of Close-Session was lost; the destination has the file.
+    CloseUnconfirmed,
+}
+
+/// How an upload ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is on the server.
+    Done(Summary),
+    /// Given up.
+    Failed(Error),
+    /// Cancelled.
+    Cancelled {
+        /// Whether the server confirmed that it deleted the session, or had none.
+        confirmed: bool,
+        /// Whether the session was kept on purpose.
+        kept: bool,
+    },
+}
+
+/// The facts of a complete upload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Whether Close-Session was acknowledged.
+    pub close_confirmed: bool,
+    /// Whether no doubt about the file is left.
+    pub verified: bool,
+}
+
+/// Counts of what happened so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Fragments acknowledged.
+    pub fragments: u64,
+    /// Sessions that had to be replaced.
+    pub restarts: u32,
+    /// Fragments sent again where the server may have stored them before.
+    pub unclear_resends: u32,
+    /// Tries after a failure.
+    pub retries: u64,
+}
+
+/// An event that the state does not allow; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotNow;
+
+/// How to cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelMode {
+    /// Tell the server to delete the session.
+    Delete,
+    /// Stop, and leave the session on the server so that it can be continued.
+    Keep,
+}
+
+/// What an upload learned about its endpoint, for the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    /// The largest fragment size that may pass, if a larger one was refused.
+    pub size: Option<u64>,
+    /// The endpoint answered 416 with the right offset.
+    pub checks_offsets: bool,
+    /// The endpoint appended a repeated part.
+    pub appends: bool,
+}
