@@ -15,6 +15,10 @@ pub struct Features {
     pub tls: Option<String>,
     /// Whether libcurl was built with this library instead of being the system's.
     pub bundled: bool,
+    /// Whether servers can be answered with NTLM.
+    pub ntlm: bool,
+    /// Whether servers can be answered with Negotiate (Kerberos).
+    pub negotiate: bool,
 }
 
 /// Asks the libraries.
@@ -25,6 +29,8 @@ pub fn features() -> Features {
         libcurl: curl.version().to_owned(),
         tls: curl.ssl_version().map(str::to_owned),
         bundled: curl.vendored(),
+        ntlm: curl.feature_ntlm(),
+        negotiate: curl.feature_spnego(),
     }
 }
 
@@ -32,7 +38,13 @@ impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let origin = if self.bundled { "bundled" } else { "of the system" };
         let tls = self.tls.as_deref().unwrap_or("no TLS");
-        write!(f, "libcurl {} ({origin}), {tls}", self.libcurl)
+        write!(f, "libcurl {} ({origin}), {tls}", self.libcurl)?;
+        for (has, name) in [(self.ntlm, "NTLM"), (self.negotiate, "Negotiate")] {
+            if has {
+                write!(f, ", {name}")?;
+            }
+        }
+        Ok(())
     }
 }
 

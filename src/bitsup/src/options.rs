@@ -9,6 +9,7 @@ pub use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::transport;
 
 /// A value that is never shown and is overwritten when it is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -172,6 +173,36 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// With which scheme a server's challenge is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthChoice {
+    /// The strongest that the server offers and this build has: Negotiate, NTLM, Digest, then
+    /// Basic, which goes over verified TLS only.
+    #[default]
+    Any,
+    /// Basic.
+    Basic,
+    /// Digest.
+    Digest,
+    /// NTLM, if [`crate::features`] has it.
+    Ntlm,
+    /// Negotiate (Kerberos), if [`crate::features`] has it.
+    Negotiate,
+}
+
+/// Which proxy to go through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// What `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say, as with curl.
+    #[default]
+    Environment,
+    /// None.
+    Direct,
+    /// This one: `http://host:port` or `socks5h://host:port`. No password in it.
+    Url(String),
+}
+
 /// How TLS is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -180,6 +211,14 @@ pub struct TlsOptions {
     pub ca_file: Option<PathBuf>,
     /// Whether certificates are not checked at all.
     pub insecure: bool,
+    /// A file with the client's certificate (PEM).
+    pub cert: Option<PathBuf>,
+    /// A file with its private key (PEM), if that is not in the same file.
+    pub key: Option<PathBuf>,
+    /// The private key's passphrase.
+    pub key_password: Option<Secret>,
+    /// The server's public key, as curl writes it: `sha256//…`.
+    pub pinned_public_key: Option<String>,
 }
 
 /// The choices for one upload. All have the defaults of the documentation.
@@ -194,7 +233,17 @@ pub struct UploadOptions {
     pub headers: Vec<Header>,
     /// User and password for the server.
     pub credentials: Option<Credentials>,
-    /// Whether passwords and secret headers may go over plain http.
+    /// With which scheme to answer the server's challenge.
+    pub auth: AuthChoice,
+    /// A bearer token, which goes with every packet.
+    pub bearer_token: Option<Secret>,
+    /// Which proxy to go through.
+    pub proxy: ProxyChoice,
+    /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
+    pub no_proxy: Option<String>,
+    /// User and password for the proxy.
+    pub proxy_credentials: Option<Credentials>,
+    /// Whether passwords, tokens and secret headers may go over plain http.
     pub allow_cleartext_credentials: bool,
     /// TLS.
     pub tls: TlsOptions,
@@ -261,6 +310,11 @@ impl Default for UploadOptions {
             max_fragment: bitsup_proto::fragment_size::CEILING,
             headers: Vec::new(),
             credentials: None,
+            auth: AuthChoice::default(),
+            bearer_token: None,
+            proxy: ProxyChoice::default(),
+            no_proxy: None,
+            proxy_credentials: None,
             allow_cleartext_credentials: false,
             tls: TlsOptions::default(),
             connect_timeout: Duration::from_secs(30),
@@ -320,7 +374,38 @@ impl UploadOptions {
                 header.name()
             )));
         }
-        Ok(())
+        if self.bearer_token.is_some() && !https && !self.allow_cleartext_credentials {
+            return Err(Error::invalid(
+                "the bearer token would go over plain http, readable by all on the way: use https, or allow cleartext credentials",
+            ));
+        }
+        if let Some(token) = &self.bearer_token {
+            Header::new("X-Token", token.reveal()).map_err(|_| {
+                Error::invalid("the bearer token has a character that no header may hold")
+            })?;
+        }
+        self.transport_proxy().map(drop)
+    }
+
+    /// Whether a proxy was named, so that its login should not cost a fragment.
+    pub(crate) fn uses_proxy(&self) -> bool {
+        matches!(self.proxy, ProxyChoice::Url(_))
+    }
+
+    /// The proxy as the transport takes it.
+    pub(crate) fn transport_proxy(&self) -> Result<transport::ProxyChoice, Error> {
+        let ProxyChoice::Url(url) = &self.proxy else {
+            return Ok(match self.proxy {
+                ProxyChoice::Direct => transport::ProxyChoice::Direct,
+                _ => transport::ProxyChoice::Environment,
+            });
+        };
+        let mut proxy = transport::Proxy::parse(url).map_err(Error::invalid)?;
+        if let Some(credentials) = &self.proxy_credentials {
+            proxy.credentials =
+                Some(crate::engine::for_transport(credentials, transport::AuthScheme::Basic));
+        }
+        Ok(transport::ProxyChoice::Explicit(proxy))
     }
 }
 

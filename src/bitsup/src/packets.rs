@@ -15,6 +15,7 @@ use crate::engine::{Command, PacketAnswer, PacketJob, TaskId};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
+use crate::transport::AuthScheme;
 
 /// What a Ping found out.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ pub(crate) fn ping(
                 url: line.destination.to_string(),
                 duration: started.elapsed(),
                 server: server.filter(|text| !text.chars().any(char::is_control)),
-                authorized: line.authorize,
+                authorized: line.auth.is_some(),
             })
         }
         meaning => Err(failed(PacketType::Ping, &answer, meaning)),
@@ -142,7 +143,7 @@ impl PacketSession {
         })?;
         let fragment = self.packet(PacketType::Fragment, Some(range));
         let (answer, meaning) =
-            fragment.exchange(&mut self.line, Some((range, Source::bytes(data))))?;
+            fragment.exchange(&mut self.line, Some(&(range, Source::bytes(data))))?;
         let ack = answer.ack();
         match meaning {
             Meaning::ContinueAt { offset: Some(offset), .. } if offset <= self.size => {
@@ -232,7 +233,7 @@ impl OwnedPacket {
     fn exchange(
         &self,
         line: &mut Line,
-        body: Option<(ContentRange, Source)>,
+        body: Option<&(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning), Error> {
         let packet = Packet {
             packet_type: self.packet_type,
@@ -258,7 +259,7 @@ struct Line {
     destination: Arc<Destination>,
     options: Arc<UploadOptions>,
     host: Option<(String, u16)>,
-    authorize: bool,
+    auth: Option<AuthScheme>,
 }
 
 impl Line {
@@ -271,7 +272,7 @@ impl Line {
             destination: Arc::new(destination),
             options: Arc::new(options.clone()),
             host: None,
-            authorize: false,
+            auth: None,
         })
     }
 
@@ -279,15 +280,13 @@ impl Line {
     fn exchange(
         &mut self,
         packet: &Packet<'_>,
-        body: Option<(ContentRange, Source)>,
+        body: Option<&(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning), Error> {
         loop {
-            let answer = self.send(packet, body.clone())?;
+            let answer = self.send(packet, body.cloned())?;
             let meaning = classify(packet.packet_type, &answer.ack());
-            let usable = self.options.credentials.is_some()
-                && (self.destination.https || self.options.allow_cleartext_credentials);
-            if meaning == (Meaning::Challenge { proxy: false }) && usable && !self.authorize {
-                self.authorize = true;
+            if let (Meaning::Challenge { proxy: false }, Some(scheme)) = (&meaning, answer.scheme) {
+                self.auth = Some(scheme);
                 continue;
             }
             return Ok((answer, meaning));
@@ -313,7 +312,7 @@ impl Line {
             range,
             source,
             host: self.host.clone(),
-            authorize: self.authorize,
+            auth: self.auth,
             last,
             answer,
         };

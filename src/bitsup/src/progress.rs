@@ -1,5 +1,6 @@
 //! What an upload tells while it runs, and when it is done.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -192,6 +193,12 @@ pub struct AckEvent {
     pub duration: Duration,
     /// Whether the server opened a session with this Ack.
     pub session_created: bool,
+    /// Whether the packet went over a new connection.
+    pub new_connection: bool,
+    /// The server's address, or the proxy's.
+    pub peer: Option<SocketAddr>,
+    /// How long it took until the packet could go out: next to nothing on a kept connection.
+    pub connect_time: Duration,
 }
 
 /// What a callback wants.

@@ -86,10 +86,8 @@ impl Shared {
         {
             progress.state = UploadState::WaitingAck;
         }
-        if progress.rate > 0 {
-            let left = progress.total.saturating_sub(progress.sent);
-            progress.eta = Some(Duration::from_secs(left / progress.rate));
-        }
+        let left = progress.total.saturating_sub(progress.sent);
+        progress.eta = left.checked_div(progress.rate).map(Duration::from_secs);
         progress.waiting = status.next_try.map(|next| Waiting {
             reason: status.reason.clone(),
             remaining: next.saturating_duration_since(Instant::now()),

@@ -13,6 +13,9 @@ use crate::transport::Waker;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TaskId(pub(crate) u64);
 
+/// What to do with an upload once a worker is done.
+pub(crate) type Worked = Box<dyn FnOnce(&mut Task, &mut Core) + Send>;
+
 pub(crate) enum Command {
     Start(TaskId, Box<NewUpload>),
     Suspend(TaskId),
@@ -23,7 +26,7 @@ pub(crate) enum Command {
     /// A worker has read bytes for the Fragment under way.
     BodyReady(TaskId),
     /// A worker has finished something that the upload waits for.
-    Worked(TaskId, Box<dyn FnOnce(&mut Task, &mut Core) + Send>),
+    Worked(TaskId, Worked),
     /// Send one packet of a packet-by-packet session, or a Ping.
     Packet(TaskId, Box<PacketJob>),
     /// The packet-by-packet session is gone.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bitsup_proto::Moment;
 
+mod auth;
 mod body;
 mod command;
 mod hosts;
@@ -23,6 +24,7 @@ mod reply;
 mod task;
 mod workers;
 
+pub(crate) use auth::for_transport;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
@@ -63,6 +65,7 @@ pub(crate) struct Core {
     pub(crate) lanes: BTreeMap<LaneId, TaskId>,
     pub(crate) hosts: Hosts,
     pub(crate) endpoints: Endpoints,
+    pub(crate) refused: auth::Refused,
     clock: Instant,
     random: u64,
 }
@@ -111,6 +114,7 @@ pub(crate) fn start(
             lanes: BTreeMap::new(),
             hosts,
             endpoints,
+            refused: auth::Refused::default(),
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
         };
@@ -136,7 +140,7 @@ pub(crate) fn start(
 /// A thread that takes no signals, so that they reach the program's own threads.
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(move || {
-        drop(nix::sys::signal::SigSet::all().thread_block());
+        let _ = nix::sys::signal::SigSet::all().thread_block();
         run();
     })
 }
@@ -164,10 +168,9 @@ impl Engine {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Start(id, new) => {
-                if let Some(task) = Task::begin(id, *new, &mut self.core) {
-                    self.tasks.insert(id, task);
-                    self.step(id);
-                }
+                let task = Task::begin(id, *new, &mut self.core);
+                self.tasks.insert(id, task);
+                self.step(id);
             }
             Command::Suspend(id) => self.with(id, Task::suspend),
             Command::Resume(id) => self.with(id, Task::resume),
@@ -231,7 +234,7 @@ impl Engine {
     fn exchange_ended(&mut self, event: transport::Event) {
         let Some(id) = self.core.lanes.get(&event.lane).copied() else { return };
         if let Some(task) = self.packets.get_mut(&id) {
-            task.ended(event);
+            task.ended(event, &mut self.core);
         } else {
             self.with(id, |task, core| task.exchange_ended(event, core));
         }
@@ -275,10 +278,10 @@ impl Engine {
             next = next.min(*at);
         }
         let throttled = self.core.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-        if !throttled.is_empty() {
-            if let Some(turn) = self.core.limiter.next_turn() {
-                next = next.min(turn);
-            }
+        if !throttled.is_empty()
+            && let Some(turn) = self.core.limiter.next_turn()
+        {
+            next = next.min(turn);
         }
         if let Some(farewell) = self.farewell {
             next = next.min(farewell);

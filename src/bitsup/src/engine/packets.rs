@@ -7,15 +7,16 @@ use bitsup_proto::session::FailureClass;
 use bitsup_proto::{ContentRange, Hresult};
 
 use super::Core;
+use super::auth::{choose, for_transport};
 use super::body::FragmentBody;
 use super::command::TaskId;
-use super::task::{class, lane_options};
+use super::task::{class, lane_options, own_headers};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
 use crate::transport::{
-    self, Answer, AuthScheme, ConnectionUse, Credentials, Exchange, LaneId, Limits, Method, Scheme,
+    self, Answer, AuthScheme, ConnectionUse, Exchange, LaneId, Limits, Method, Scheme,
 };
 
 /// One packet to send, and where its answer goes.
@@ -26,7 +27,8 @@ pub(crate) struct PacketJob {
     pub(crate) range: Option<ContentRange>,
     pub(crate) source: Option<Source>,
     pub(crate) host: Option<(String, u16)>,
-    pub(crate) authorize: bool,
+    /// The scheme to answer with, once the server has asked.
+    pub(crate) auth: Option<AuthScheme>,
     pub(crate) last: bool,
     pub(crate) answer: mpsc::Sender<Result<PacketAnswer, Error>>,
 }
@@ -35,20 +37,30 @@ pub(crate) struct PacketJob {
 pub(crate) struct PacketAnswer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// The scheme that a challenge can be answered with.
+    pub(crate) scheme: Option<AuthScheme>,
 }
 
 /// The lane of one packet-by-packet session.
 pub(crate) struct PacketTask {
     id: TaskId,
     lane: LaneId,
-    answer: Option<mpsc::Sender<Result<PacketAnswer, Error>>>,
+    asked: Option<Asked>,
+}
+
+/// The packet under way.
+struct Asked {
+    answer: mpsc::Sender<Result<PacketAnswer, Error>>,
+    options: Arc<UploadOptions>,
+    destination: Arc<Destination>,
+    authorized: bool,
 }
 
 impl PacketTask {
     pub(crate) fn new(id: TaskId, job: &PacketJob, core: &mut Core) -> Self {
         let lane = core.transport.open_lane(lane_options(&job.options, core));
         core.lanes.insert(lane, id);
-        Self { id, lane, answer: None }
+        Self { id, lane, asked: None }
     }
 
     pub(crate) fn lane(&self) -> LaneId {
@@ -56,17 +68,8 @@ impl PacketTask {
     }
 
     pub(crate) fn start(&mut self, job: PacketJob, core: &mut Core) {
-        let PacketJob {
-            destination,
-            options,
-            headers,
-            range,
-            source,
-            host,
-            authorize,
-            last,
-            answer,
-        } = job;
+        let PacketJob { destination, options, headers, range, source, host, auth, last, answer } =
+            job;
         let body = range.zip(source).map(|(range, source)| {
             // The bytes of one packet are its own source, read from 0 on.
             let own = ContentRange::new(0, range.length(), range.length()).unwrap_or(range);
@@ -83,14 +86,14 @@ impl PacketTask {
             }
         };
         let (host, port) = host.unwrap_or_else(|| (destination.host.clone(), destination.port));
-        let own = options.headers.iter().map(|h| (h.name().to_owned(), h.value().to_owned()));
+        let own = own_headers(&options);
         let exchange = Exchange {
             method: Method::BitsPost,
             scheme: if destination.https { Scheme::Https } else { Scheme::Http },
             host,
             port,
             target: destination.target.clone(),
-            headers: own.chain(headers).collect(),
+            headers: own.into_iter().chain(headers).collect(),
             body: body.map(|body| Box::new(body) as Box<dyn transport::Body>),
             length: range.map_or(0, ContentRange::length),
             sink: None,
@@ -100,26 +103,23 @@ impl PacketTask {
                 stall: options.stall_timeout,
                 answer: if last { options.last_ack_timeout } else { options.ack_timeout },
             },
-            auth: options.credentials.as_ref().filter(|_| authorize).map(|credentials| {
-                Arc::new(Credentials {
-                    scheme: AuthScheme::Basic,
-                    user: credentials.user.clone(),
-                    password: credentials.password.reveal().to_owned().into(),
-                })
-            }),
+            auth: auth
+                .and_then(|scheme| Some(for_transport(options.credentials.as_ref()?, scheme))),
         };
         match core.transport.start(self.lane, exchange) {
-            Ok(()) => self.answer = Some(answer),
+            Ok(()) => {
+                let authorized = auth.is_some();
+                self.asked = Some(Asked { answer, options, destination, authorized });
+            }
             Err(failure) => drop(answer.send(Err(error_of(failure)))),
         }
     }
 
-    pub(crate) fn ended(&mut self, event: transport::Event) {
-        if let Some(answer) = self.answer.take() {
-            let result = event.result.map(|answer| of(&answer)).map_err(error_of);
-            // Whoever asked may be gone.
-            drop(answer.send(result));
-        }
+    pub(crate) fn ended(&mut self, event: transport::Event, core: &mut Core) {
+        let Some(asked) = self.asked.take() else { return };
+        let result = event.result.map(|answer| of(&answer, &asked, core)).map_err(error_of);
+        // Whoever asked may be gone.
+        drop(asked.answer.send(result));
     }
 
     pub(crate) fn end(self, core: &mut Core) {
@@ -128,14 +128,27 @@ impl PacketTask {
     }
 }
 
-fn of(answer: &Answer) -> PacketAnswer {
+fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
     let headers = answer.headers.iter();
     PacketAnswer {
         status: answer.status,
         headers: headers
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
+        scheme: scheme_for(answer, asked, core),
     }
+}
+
+/// The scheme to answer a challenge with, if there are credentials that were not refused.
+fn scheme_for(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthScheme> {
+    let credentials = asked.options.credentials.as_ref().filter(|_| answer.status == 401)?;
+    let origin = asked.destination.origin();
+    if asked.authorized {
+        core.refused.add(origin, credentials);
+        return None;
+    }
+    let known = core.refused.has(&origin, credentials);
+    choose(answer, &asked.options, asked.destination.https).filter(|_| !known)
 }
 
 fn error_of(failure: transport::Failure) -> Error {

@@ -93,7 +93,7 @@ impl ReplyFetch {
                 .map_err(|error| Error::local("cannot write the reply", &error))?;
         }
         exchange.scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
-        exchange.host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        url.host_str().unwrap_or_default().trim_matches(['[', ']']).clone_into(&mut exchange.host);
         exchange.port = url.port_or_known_default().unwrap_or(80);
         exchange.target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),

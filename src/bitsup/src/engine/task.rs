@@ -13,6 +13,7 @@ use bitsup_proto::verify::Head;
 use bitsup_proto::{Ack, Checkpoint, Config, PacketType, SessionId, fragment_size, packet, retry};
 
 use super::Core;
+use super::auth;
 use super::body::FragmentBody;
 use super::command::{Command, TaskId};
 use super::reply::ReplyFetch;
@@ -23,8 +24,8 @@ use crate::options::{IfExists, ReplyTo, UnclearPolicy, UploadOptions};
 use crate::progress::{AckEvent, Event, PacketEvent, Receipt, UploadState};
 use crate::source::{Opened, Source};
 use crate::transport::{
-    self, Answer, AuthScheme, ConnectionUse, Exchange, FailureKind, LaneId, LaneOptions, Limits,
-    Method, Scheme, TlsOptions,
+    self, Answer, AuthScheme, ConnectionUse, Exchange, FailureKind, KeyPassword, LaneId,
+    LaneOptions, Limits, Method, Scheme, TlsOptions,
 };
 use crate::upload::Shared;
 
@@ -92,6 +93,12 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
+    /// The scheme the server is answered with, once it has asked.
+    scheme: Option<AuthScheme>,
+    /// The server takes Basic only, and the way there is not safe.
+    withheld: bool,
+    /// The server has refused these credentials before.
+    known_refused: bool,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
     warnings: Vec<String>,
@@ -128,8 +135,8 @@ enum Running {
 }
 
 impl Task {
-    /// Takes an upload over; `None` if it ended at once.
-    pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Option<Self> {
+    /// Takes an upload over.
+    pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Self {
         let NewUpload { shared, source, destination, options, opening, journal, entry, warning } =
             new;
         let now = core.now();
@@ -182,6 +189,9 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
+            scheme: None,
+            withheld: false,
+            known_refused: false,
             last_words: None,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
@@ -202,7 +212,7 @@ impl Task {
             core.dispatcher.push(&task.shared.ear, Event::Notice(warning.clone()));
         }
         task.tell_progress(core);
-        Some(task)
+        task
     }
 
     /// It is this upload's turn.
@@ -293,12 +303,11 @@ impl Task {
 
     fn drive(&mut self, core: &mut Core) {
         self.wake = self.session.deadline().map(|at| core.instant(at));
-        if self.checking.is_none() {
-            if let Some(request) = self.held.take() {
-                if self.send(request, core) {
-                    return;
-                }
-            }
+        if self.checking.is_none()
+            && let Some(request) = self.held.take()
+            && self.send(request, core)
+        {
+            return;
         }
         loop {
             let now = core.now();
@@ -361,7 +370,7 @@ impl Task {
         self.session.headers(&request, |name, value| {
             exchange.headers.push((name.to_owned(), value.to_string()));
         });
-        exchange.length = request.range.map_or(0, |range| range.length());
+        exchange.length = request.range.map_or(0, bitsup_proto::ContentRange::length);
         exchange.body = body.map(|body| Box::new(body) as Box<dyn transport::Body>);
         if request.connection == session::Connection::Fresh {
             exchange.connection = ConnectionUse::Fresh;
@@ -393,7 +402,7 @@ impl Task {
 
     fn start_head(&mut self, core: &mut Core) {
         let mut exchange = self.exchange(Method::Head, core);
-        exchange.auth = self.authorization(self.options.credentials.is_some());
+        exchange.auth = self.authorization(true);
         self.begin_exchange(Running::Head, exchange, core);
     }
 
@@ -433,14 +442,13 @@ impl Task {
             None => (self.destination.host.clone(), self.destination.port),
         };
         let https = self.destination.https;
-        let headers = self.options.headers.iter();
         Exchange {
             method,
             scheme: if https { Scheme::Https } else { Scheme::Http },
             host,
             port,
             target: self.destination.target.clone(),
-            headers: headers.map(|h| (h.name().to_owned(), h.value().to_owned())).collect(),
+            headers: own_headers(&self.options),
             body: None,
             length: 0,
             sink: None,
@@ -454,19 +462,25 @@ impl Task {
         }
     }
 
+    /// The credentials, once the server has asked for them.
     fn authorization(&self, wanted: bool) -> Option<Arc<transport::Credentials>> {
-        let credentials =
-            self.options.credentials.as_ref().filter(|_| wanted && self.may_authorize())?;
-        Some(Arc::new(transport::Credentials {
-            scheme: AuthScheme::Basic,
-            user: credentials.user.clone(),
-            password: credentials.password.reveal().to_owned().into(),
-        }))
+        let credentials = self.options.credentials.as_ref().filter(|_| wanted)?;
+        Some(auth::for_transport(credentials, self.scheme?))
     }
 
-    /// A password does not go over plain http unless the caller says so.
-    fn may_authorize(&self) -> bool {
-        self.destination.https || self.options.allow_cleartext_credentials
+    /// The server asks for credentials: whether there are any that may be shown to it.
+    fn challenged(&mut self, answer: &Answer, authorized: bool, core: &mut Core) {
+        let Some(credentials) = &self.options.credentials else { return };
+        let origin = self.destination.origin();
+        if authorized {
+            core.refused.add(origin, credentials);
+            return;
+        }
+        let https = self.destination.https;
+        self.scheme = auth::choose(answer, &self.options, https);
+        self.withheld = self.scheme.is_none() && auth::offers_only_basic(answer);
+        self.known_refused = core.refused.has(&origin, credentials);
+        self.session.set_credentials(self.scheme.is_some() && !self.known_refused, false);
     }
 
     fn begin_exchange(&mut self, running: Running, exchange: Exchange, core: &mut Core) -> bool {
@@ -537,11 +551,11 @@ impl Task {
         }
         let Some(keeper) = &self.keeper else { return };
         let checkpoint = self.session.checkpoint();
-        if let Some(checkpoint) = &checkpoint {
-            if self.kept_session.as_ref() != Some(&checkpoint.session_id) {
-                self.kept_session = Some(checkpoint.session_id.clone());
-                keeper.created(checkpoint.clone());
-            }
+        if let Some(checkpoint) = &checkpoint
+            && self.kept_session.as_ref() != Some(&checkpoint.session_id)
+        {
+            self.kept_session = Some(checkpoint.session_id.clone());
+            keeper.created(checkpoint.clone());
         }
         keeper.update(self.session.offset(), checkpoint, &core.workers);
     }
@@ -588,10 +602,8 @@ impl Task {
                     .iter()
                     .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
                 let ack = Ack::parse(answer.status, headers);
-                if let (401, true) = (answer.status, self.options.credentials.is_some()) {
-                    let usable =
-                        self.may_authorize() && offers(answer, "WWW-Authenticate", "basic");
-                    self.session.set_credentials(usable || request.authorize, false);
+                if answer.status == 401 {
+                    self.challenged(answer, request.authorize, core);
                 }
                 let date = ack.date.and_then(http_date);
                 let retry_after = match ack.retry_after {
@@ -619,6 +631,9 @@ impl Task {
                     },
                     duration: started.elapsed(),
                     session_created: created,
+                    new_connection: stats.new_connection,
+                    peer: stats.peer,
+                    connect_time: stats.connect_time,
                 };
                 core.dispatcher.push(&self.shared.ear, Event::Ack(event));
             }
@@ -657,13 +672,13 @@ impl Task {
     }
 
     /// A read failed: most often because the file was cut short or replaced.
-    fn source_failed(&self, error: &std::io::Error) -> Error {
+    fn source_failed(&self, error: &io::Error) -> Error {
         if let Err(changed) = self.source.open() {
             return changed;
         }
         let name =
             self.source.file_path().map_or("the source".into(), |path| path.display().to_string());
-        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
             return crate::source::changed(&name, "it is shorter than it was");
         }
         Error::local(format_args!("cannot read {name}"), error)
@@ -787,7 +802,7 @@ impl Task {
     }
 
     fn sent_nothing(&self) {
-        self.shared.sent.store(0, std::sync::atomic::Ordering::Relaxed);
+        self.shared.sent.store(0, Ordering::Relaxed);
         self.shared.fragment_under_way(0);
     }
 
@@ -872,9 +887,14 @@ impl Task {
             return local;
         }
         let error = Error::from(error);
-        if kind == ErrorKind::Auth && self.options.credentials.is_some() && !self.may_authorize() {
+        if kind == ErrorKind::Auth && self.withheld {
             return error.with_advice(
-                "The password was not sent, since everybody on the way could read it over plain http: use https, or allow it (--allow-cleartext-credentials).",
+                "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
+            );
+        }
+        if kind == ErrorKind::Auth && self.known_refused {
+            return error.with_advice(
+                "The server refused this password before, so that it was not sent again: no account is to be locked. Give the right one.",
             );
         }
         error
@@ -1011,7 +1031,7 @@ fn config(
         size: source.size(),
         content_name: name.and_then(packet::content_name),
         origin: destination.host.clone(),
-        opening_ping: credentials,
+        opening_ping: credentials || options.bearer_token.is_some() || options.uses_proxy(),
         credentials,
         host_policy: options.host_id,
         trusted_hosts: options.trusted_hosts.clone(),
@@ -1052,15 +1072,33 @@ fn config(
 }
 
 pub(super) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions {
+    let tls = &options.tls;
     LaneOptions {
         tls: TlsOptions {
-            ca_file: options.tls.ca_file.clone(),
-            insecure: options.tls.insecure,
-            ..TlsOptions::default()
+            ca_file: tls.ca_file.clone(),
+            insecure: tls.insecure,
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            key_password: tls
+                .key_password
+                .as_ref()
+                .map(|p| KeyPassword(p.reveal().to_owned().into())),
+            pinned_key: tls.pinned_public_key.clone(),
         },
+        // Checked before the upload began.
+        proxy: options.transport_proxy().unwrap_or_default(),
+        no_proxy: options.no_proxy.clone(),
         user_agent: core.settings.user_agent.clone(),
-        ..LaneOptions::default()
     }
+}
+
+/// The headers that the caller wants with every packet.
+pub(super) fn own_headers(options: &UploadOptions) -> Vec<(String, String)> {
+    let own = options.headers.iter().map(|h| (h.name().to_owned(), h.value().to_owned()));
+    let token = options.bearer_token.iter();
+    let token =
+        token.map(|token| ("Authorization".to_owned(), format!("Bearer {}", token.reveal())));
+    own.chain(token).collect()
 }
 
 /// The class of a transport failure, which decides about retries.
@@ -1074,7 +1112,7 @@ pub(super) fn class(kind: &FailureKind) -> FailureClass {
             FailureClass::Timeout
         }
         FailureKind::BadAnswer => FailureClass::BadAnswer,
-        FailureKind::Tls(_) => FailureClass::Fatal(ErrorKind::Tls),
+        FailureKind::Tls => FailureClass::Fatal(ErrorKind::Tls),
         FailureKind::Source(_) | FailureKind::Sink(_) => FailureClass::Fatal(ErrorKind::LocalFile),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
         FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),
@@ -1088,16 +1126,6 @@ fn head(answer: &Answer) -> Head {
         encoded: answer.headers.get("Content-Encoding").is_some(),
         last_modified: text(answer, "Last-Modified").and_then(http_date),
     }
-}
-
-fn offers(answer: &Answer, header: &str, scheme: &str) -> bool {
-    answer.headers.get_all(header).any(|value| {
-        value.split(|b| *b == b',').any(|part| {
-            let part = part.trim_ascii();
-            let word = part.split(|b| *b == b' ').next().unwrap_or_default();
-            word.eq_ignore_ascii_case(scheme.as_bytes())
-        })
-    })
 }
 
 pub(super) fn text<'a>(answer: &'a Answer, name: &'a str) -> Option<&'a str> {

@@ -32,8 +32,11 @@ struct Shared {
 struct Work {
     busy: bool,
     update: Option<(u64, Option<Checkpoint>)>,
-    finish: Option<(Finish, Box<dyn FnOnce(Kept) + Send>)>,
+    finish: Option<(Finish, Done)>,
 }
+
+/// What takes what is left.
+type Done = Box<dyn FnOnce(Kept) + Send>;
 
 /// Who works has it.
 struct Desk {
@@ -197,7 +200,7 @@ impl Desk {
             }
             Ok(None) => {}
             Err(error) => {
-                self.problem = Some(format!("the source cannot be read for its hash: {error}"))
+                self.problem = Some(format!("the source cannot be read for its hash: {error}"));
             }
         }
     }
@@ -214,7 +217,7 @@ impl Desk {
             *hashed += count as u64;
         }
         let (sha256, _) = self.sha256.take()?;
-        Some(sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(format!("{:x}", sha256.finalize()))
     }
 
     fn write(&mut self, checkpoint: Option<Checkpoint>, may_sync: bool) {

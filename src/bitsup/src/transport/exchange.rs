@@ -118,6 +118,7 @@ pub(crate) struct Event {
     pub(crate) lane: LaneId,
     pub(crate) result: Result<Answer, Failure>,
     /// The body of the exchange, given back.
+    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) body: Option<Box<dyn Body>>,
     pub(crate) stats: Stats,
 }
@@ -127,17 +128,21 @@ pub(crate) struct Event {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The status line said HTTP/1.0; the next exchange will use a new connection.
+    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) http10: bool,
     pub(crate) headers: Headers,
     /// The first bytes of the body, for diagnostics; empty if a sink got it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) body_prefix: Vec<u8>,
     /// Whether the whole request had been sent when the answer was complete.
+    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) request_sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stats {
     /// Body bytes of the last request that the system took for sending.
+    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) sent: u64,
     pub(crate) new_connection: bool,
     /// The other end: the server, or the proxy.
@@ -166,7 +171,7 @@ pub(crate) enum FailureKind {
     ConnectFailed,
     ConnectTimeout,
     /// Handshake or certificate; the text says what.
-    Tls(String),
+    Tls,
     /// The proxy cannot be reached or refuses; with the status of its answer, if it gave one.
     ProxyFailed(Option<u16>),
     /// Closed or reset after the connection stood.

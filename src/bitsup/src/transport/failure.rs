@@ -77,11 +77,7 @@ pub(super) fn of_curl(
         return FailureKind::ConnectionLost;
     }
     if is_tls(error, code) {
-        return if is_cut_off(error) {
-            FailureKind::ConnectionLost
-        } else {
-            FailureKind::Tls(detail(error).to_owned())
-        };
+        return if is_cut_off(error) { FailureKind::ConnectionLost } else { FailureKind::Tls };
     }
     if error.is_couldnt_resolve_host() {
         return FailureKind::NameNotResolved;

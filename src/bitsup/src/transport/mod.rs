@@ -49,9 +49,8 @@ pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
     FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
 };
-pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{KeyPassword, LaneOptions, TlsOptions};
-pub(crate) use self::proxy::{Proxy, ProxyChoice, ProxyKind};
+pub(crate) use self::proxy::{Proxy, ProxyChoice};
 
 use self::lane::{Lane, Resolving, State};
 use self::resolve::{Lookup, Resolver};
