@@ -4,9 +4,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use core::time::Duration;
 
-use super::super::{
-    AfterCancel, Connection, Moment, Notice, Outcome, Request, Retry, Session, State,
-};
+use super::super::{Connection, Moment, Notice, Outcome, Request, Retry, Session, State};
 use crate::ack::Ack;
 use crate::error::{Error, ErrorKind};
 use crate::packet::PacketType;
@@ -194,8 +192,6 @@ impl Session {
     pub(super) fn fail(&mut self, error: Error) {
         self.abort_running();
         self.retry = None;
-        self.cancel_deadline = None;
-        self.after_cancel = AfterCancel::Finish;
         self.checkpoint_due = true;
         if self.suspended {
             // MC-BUP §3.1.5.1.7: a pause counts before any error; Resume meets it again.

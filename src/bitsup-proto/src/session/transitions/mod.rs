@@ -298,8 +298,7 @@ impl Session {
         }
         if self.running.is_none() {
             self.ask_again_for_reply();
-            // A pause may have come while a session was deleted to be replaced.
-            self.after_cancel = AfterCancel::Finish;
+            // A cancel may have failed, or be that of a session to be replaced.
             self.cancel_deadline = None;
             self.retry = None;
             self.state = self.entrance();
