@@ -208,3 +208,15 @@ fn a_changed_source_deletes_the_session_and_is_the_end() {
     assert_eq!(ping.connection, Connection::Fresh, "the aborted one was closed");
     upload.play([("Fragment 1000-1999", received(2000))]);
 }
+
+#[test]
+fn cancel_has_tries_of_its_own() {
+    let page = Answer::Ack(Ack { is_ack: false, ..ACK });
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", page.clone())]);
+    upload.play((0..2).map(|_| ("Ping", page.clone())));
+    cancel(&mut upload);
+    upload.play((0..3).map(|_| ("Cancel-Session", page.clone())));
+    upload.play([("Cancel-Session", ok())]);
+    assert_eq!(upload.outcome(), CONFIRMED);
+}
