@@ -52,6 +52,7 @@ fn cancel_leads_to_cancel_session_from_every_state() {
         assert_eq!(next, "Cancel-Session", "{was:?}");
         let request = upload.requests.last().expect("one was sent");
         assert_eq!(request.connection, Connection::Fresh, "{was:?}");
+        assert_eq!(request.answer_limit, Duration::from_mins(1), "no longer than it is tried");
         upload.answer(&ok()).expect("under way");
         assert_eq!(upload.outcome(), CONFIRMED);
         assert_eq!(upload.session.resume(upload.now), Err(NotNow));
@@ -196,9 +197,26 @@ fn a_changed_source_deletes_the_session_and_is_the_end() {
     upload.session.fail_source(upload.now, changed()).expect("it runs");
     assert_eq!(upload.error().kind(), ErrorKind::SourceChanged);
     let mut upload = Upload::before("Fragment 1000-1999");
+    assert_eq!(upload.exchange(), "Fragment 1000-1999");
     let unreadable = Error::new(ErrorKind::LocalFile, "the file cannot be read");
     upload.session.fail_source(upload.now, unreadable).expect("it runs");
+    assert_eq!(upload.exchange(), "Abort");
     assert_eq!(upload.error().kind(), ErrorKind::LocalFile);
     upload.session.resume(upload.now).expect("it may be readable again");
-    upload.play([("Ping", ok()), ("Fragment 1000-1999", received(2000))]);
+    upload.play([("Ping", ok())]);
+    let ping = upload.requests.last().expect("one was sent");
+    assert_eq!(ping.connection, Connection::Fresh, "the aborted one was closed");
+    upload.play([("Fragment 1000-1999", received(2000))]);
+}
+
+#[test]
+fn cancel_has_tries_of_its_own() {
+    let page = Answer::Ack(Ack { is_ack: false, ..ACK });
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", page.clone())]);
+    upload.play((0..2).map(|_| ("Ping", page.clone())));
+    cancel(&mut upload);
+    upload.play((0..3).map(|_| ("Cancel-Session", page.clone())));
+    upload.play([("Cancel-Session", ok())]);
+    assert_eq!(upload.outcome(), CONFIRMED);
 }

@@ -222,3 +222,24 @@ fn the_callers_policy_decides_whom_to_follow() {
     upload.session.resume(upload.now).expect("the caller may try again");
     assert_eq!(upload.exchange(), "Create-Session");
 }
+
+#[test]
+fn a_new_session_at_the_same_host_leaves_the_timer_running() {
+    for (host, next) in [("b.example.com", "Ping"), ("c.example.com", "Ping @c.example.com")] {
+        let mut upload = at_other_host(patient(), Some(100));
+        upload.play([("Fragment 0-999 @b.example.com", LOST)]);
+        upload.pass(60);
+        let again = Ack { host_id: Some(host), fallback_timeout: Some(100), ..ACK };
+        upload.play([
+            ("Ping @b.example.com", forgotten()),
+            (
+                "Create-Session @b.example.com",
+                Answer::Ack(Ack { session_id: Some("{two}"), ..again }),
+            ),
+        ]);
+        assert_eq!(upload.exchange(), format!("Ping @{host}"));
+        upload.answer(&UNREACHABLE).expect("under way");
+        upload.pass(40);
+        assert_eq!(upload.exchange(), next);
+    }
+}

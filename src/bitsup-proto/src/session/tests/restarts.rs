@@ -128,3 +128,62 @@ fn create_session_has_no_session_to_lose() {
     assert_eq!(upload.session.counters().restarts, 0);
     upload.error();
 }
+
+#[test]
+fn nothing_of_the_old_session_clings_to_the_new_one() {
+    // Bytes that the old one skipped.
+    let mut upload = Upload::new(config());
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-999", received(2000)),
+        ("Fragment 2000-2499", forgotten()),
+        ("Create-Session", created_as("{two}")),
+        ("Fragment 0-999", received(1000)),
+        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 2000-2499", received(2500)),
+        ("Close-Session", ok()),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+    // A Close-Session that met no answer.
+    let restart = Config { on_unclear: UnclearPolicy::Restart, ..config() };
+    let mut upload = Upload::new(restart);
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-999", received(2500)),
+        ("Close-Session", LOST),
+        ("Ping", ok()),
+        ("Close-Session", forgotten()),
+        ("HEAD", holds(1)),
+        ("Create-Session", created_as("{two}")),
+        ("Fragment 0-999", received(2500)),
+        ("Close-Session", forgotten()),
+        ("Create-Session", created_as("{three}")),
+    ]);
+    // A reply that was fetched.
+    let reply = Config { reply: ReplyMode::Required, size: 10, ..config() };
+    let end = Ack { offset: Offset::At(10), reply_url: Some("r"), ..ACK };
+    let got = Got { status: 200, length: 5, content_length: Some(5), ..Got::default() };
+    let mut upload = Upload::new(reply);
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-9", Answer::Ack(end)),
+        ("GET 0-", Answer::Got(got.clone())),
+        ("Close-Session", forgotten()),
+        ("Create-Session", created_as("{two}")),
+        ("Fragment 0-9", Answer::Ack(end)),
+        ("GET 0-", Answer::Got(got)),
+        ("Close-Session", ok()),
+    ]);
+    // Acks that did not move on.
+    let mut upload = Upload::new(config());
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-999", wants(0)),
+        ("Fragment 0-999", wants(0)),
+        ("Fragment 0-999", forgotten()),
+        ("Create-Session", created_as("{two}")),
+        ("Fragment 0-999", wants(0)),
+        ("Fragment 0-999", wants(0)),
+        ("Fragment 0-999", received(1000)),
+    ]);
+}

@@ -280,3 +280,21 @@ fn limits_without_end_are_no_harm() {
         upload.play([("Cancel-Session", UNREACHABLE), ("Cancel-Session", ok())]);
     }
 }
+
+#[test]
+fn progress_allows_new_invalid_answers() {
+    let page = Answer::Ack(Ack { is_ack: false, ..ACK });
+    let mut upload = Upload::new(config());
+    upload.play([("Create-Session", created())]);
+    for fragment in ["Fragment 0-999", "Fragment 1000-1999", "Fragment 2000-2499"] {
+        upload.play([(fragment, UNREACHABLE)]);
+        upload.play((0..3).map(|_| ("Ping", page.clone())));
+        upload.play([("Ping", ok())]);
+        assert_eq!(upload.exchange(), fragment);
+        let end = upload.requests.last().and_then(|request| request.range).expect("a range").end();
+        upload.answer(&received(end)).expect("under way");
+    }
+    upload.play((0..3).flat_map(|_| [("Close-Session", page.clone()), ("Ping", ok())]));
+    upload.play([("Close-Session", page.clone())]);
+    upload.error();
+}

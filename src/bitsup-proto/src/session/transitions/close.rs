@@ -171,7 +171,6 @@ impl Session {
         self.skipped = false;
         self.closed = false;
         self.stuck = 0;
-        self.rewinds = 0;
         self.reply = None;
         self.reply_url = None;
         self.checkpoint_due = true;

@@ -47,7 +47,9 @@ impl Session {
         self.created = date.unwrap_or(now.unix);
         self.checkpoint_due = true;
         self.notice(Notice::SessionCreated);
-        self.stop_fallback();
+        if self.host_id != followed {
+            self.stop_fallback();
+        }
         if self.host() != followed.as_ref() {
             self.connection = Connection::Fresh;
             if let Some(host) = &followed {

@@ -4,10 +4,8 @@ use alloc::borrow::Cow;
 use alloc::format;
 use core::time::Duration;
 
-use super::super::{
-    AfterCancel, Connection, Moment, Notice, Outcome, Request, Retry, Session, State,
-};
-use crate::ack::Ack;
+use super::super::{Action, Connection, Moment, Notice, Outcome, Request, Retry, Session, State};
+use crate::ack::{Ack, RetryAfter};
 use crate::error::{Error, ErrorKind};
 use crate::packet::PacketType;
 use crate::retry::{MAX_FALLBACK, MAX_RETRY_AFTER, WAIT_FOR_SERVER};
@@ -116,6 +114,22 @@ impl Session {
         self.state = State::Error;
     }
 
+    pub(super) fn poll_retry(&mut self, now: Moment) -> Action {
+        match &self.retry {
+            Some(retry) if now.monotonic < retry.at => Action::Wait(retry.at),
+            Some(retry) => {
+                self.state = retry.state;
+                self.retry = None;
+                self.counters.retries += 1;
+                self.poll_action(now)
+            }
+            None => {
+                self.state = self.entrance();
+                self.poll_action(now)
+            }
+        }
+    }
+
     /// Whether a budget forbids another try after `delay`; then the error to end with.
     pub(super) fn exhausted(
         &self,
@@ -194,8 +208,6 @@ impl Session {
     pub(super) fn fail(&mut self, error: Error) {
         self.abort_running();
         self.retry = None;
-        self.cancel_deadline = None;
-        self.after_cancel = AfterCancel::Finish;
         self.checkpoint_due = true;
         if self.suspended {
             // MC-BUP §3.1.5.1.7: a pause counts before any error; Resume meets it again.
@@ -249,5 +261,21 @@ pub(super) fn unauthorized(proxy: bool, refused: bool) -> Error {
         (false, true) => Error::new(ErrorKind::Auth, "the server refused the credentials"),
         (true, false) => Error::new(ErrorKind::ProxyAuth, "the proxy wants credentials"),
         (true, true) => Error::new(ErrorKind::ProxyAuth, "the proxy refused the credentials"),
+    }
+}
+
+/// `Retry-After` in seconds, or as a date by the server's clock.
+pub(super) fn retry_after_of(
+    ack: &Ack<'_>,
+    date: Option<u64>,
+    retry_after_date: Option<u64>,
+    now: Moment,
+) -> Option<Duration> {
+    match ack.retry_after? {
+        RetryAfter::Seconds(seconds) => Some(Duration::from_secs(seconds)),
+        RetryAfter::Date(_) => {
+            let then = retry_after_date?;
+            Some(Duration::from_secs(then.saturating_sub(date.unwrap_or(now.unix))))
+        }
     }
 }

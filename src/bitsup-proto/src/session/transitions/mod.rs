@@ -8,7 +8,7 @@ use super::{
     Action, AfterCancel, CancelMode, Connection, Exchange, Failure, FailureClass, Moment, NotNow,
     Request, Running, Sent, Session, State,
 };
-use crate::ack::{Ack, RetryAfter};
+use crate::ack::Ack;
 use crate::classify::{Meaning, classify};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
@@ -23,7 +23,7 @@ mod create;
 mod failure;
 mod fragment;
 
-use failure::unauthorized;
+use failure::{retry_after_of, unauthorized};
 
 impl Session {
     /// What to do now (step 2 of the driving contract).
@@ -298,8 +298,7 @@ impl Session {
         }
         if self.running.is_none() {
             self.ask_again_for_reply();
-            // A pause may have come while a session was deleted to be replaced.
-            self.after_cancel = AfterCancel::Finish;
+            // A cancel may have failed, or be that of a session to be replaced.
             self.cancel_deadline = None;
             self.retry = None;
             self.state = self.entrance();
@@ -402,37 +401,5 @@ impl Session {
         };
         self.running = Some(Running::Packet(request));
         Action::Send(request)
-    }
-
-    fn poll_retry(&mut self, now: Moment) -> Action {
-        match &self.retry {
-            Some(retry) if now.monotonic < retry.at => Action::Wait(retry.at),
-            Some(retry) => {
-                self.state = retry.state;
-                self.retry = None;
-                self.counters.retries += 1;
-                self.poll_action(now)
-            }
-            None => {
-                self.state = self.entrance();
-                self.poll_action(now)
-            }
-        }
-    }
-}
-
-/// `Retry-After` in seconds, or as a date by the server's clock.
-fn retry_after_of(
-    ack: &Ack<'_>,
-    date: Option<u64>,
-    retry_after_date: Option<u64>,
-    now: Moment,
-) -> Option<Duration> {
-    match ack.retry_after? {
-        RetryAfter::Seconds(seconds) => Some(Duration::from_secs(seconds)),
-        RetryAfter::Date(_) => {
-            let then = retry_after_date?;
-            Some(Duration::from_secs(then.saturating_sub(date.unwrap_or(now.unix))))
-        }
     }
 }
