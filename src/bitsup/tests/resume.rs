@@ -91,7 +91,8 @@ fn another_url_starts_a_session_of_its_own() {
 #[test]
 fn a_source_that_changed_is_refused_and_its_session_cancelled() {
     let _rule = bitsup_server::rule!("RES-02");
-    let alterations: [(&str, fn(&Path)); 3] = [
+    type Alteration = (&'static str, fn(&Path));
+    let alterations: [Alteration; 3] = [
         ("size", |path| {
             let mut bytes = std::fs::read(path).expect("read");
             bytes.push(0);
