@@ -88,10 +88,12 @@ fn another_url_starts_a_session_of_its_own() {
     assert_eq!(setup.server.open_sessions(), 1, "the first one is still kept");
 }
 
+/// What changes, and how.
+type Alteration = (&'static str, fn(&Path));
+
 #[test]
 fn a_source_that_changed_is_refused_and_its_session_cancelled() {
     let _rule = bitsup_server::rule!("RES-02");
-    type Alteration = (&'static str, fn(&Path));
     let alterations: [Alteration; 3] = [
         ("size", |path| {
             let mut bytes = std::fs::read(path).expect("read");
