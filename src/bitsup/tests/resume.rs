@@ -286,3 +286,28 @@ fn the_sha_256_is_that_of_the_file_also_over_two_runs() {
     let expected = String::from_utf8(output.stdout).expect("text");
     assert_eq!(receipt.sha256.as_deref(), expected.split(' ').next());
 }
+
+#[test]
+fn an_upload_can_be_paused_and_goes_on_with_a_ping() {
+    let setup = Setup::new(&payload(3_000_000));
+    let client = Client::new().expect("client");
+    client.set_rate_limit(Some(3_000_000));
+    let source = Source::path(setup.file()).expect("source");
+    let upload = client.upload(source, &setup.url("x.bin")).options(options()).start();
+    let upload = upload.expect("started");
+    while upload.progress().acknowledged == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    upload.suspend();
+    while upload.progress().state != bitsup::UploadState::Suspended {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let requests = setup.server.requests().len();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(setup.server.requests().len(), requests, "nothing goes out during a pause");
+    client.set_rate_limit(None);
+    upload.resume();
+    upload.wait().expect("uploaded");
+    assert_eq!(packets(&setup.server.requests()[requests..])[0], "Ping");
+    assert_eq!(setup.published("x.bin"), payload(3_000_000));
+}

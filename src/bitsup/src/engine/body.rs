@@ -120,6 +120,8 @@ impl Body for FragmentBody {
         let granted = self.limiter.take(wanted);
         if granted == 0 {
             self.throttled.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
+            // The engine's wait was set before it could know of this turn.
+            self.inbox.wake();
             return BodyRead::Wait;
         }
         let Some(buffer) = buffer.get_mut(..granted) else {

@@ -53,6 +53,11 @@ impl Inbox {
         self.waker.wake();
     }
 
+    /// Makes the engine look up without telling it anything.
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
     pub(crate) fn take(&self) -> Vec<Command> {
         std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
     }
