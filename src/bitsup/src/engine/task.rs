@@ -1055,6 +1055,7 @@ fn config(
         },
         answer_limit: options.ack_timeout,
         last_answer_limit: options.last_ack_timeout,
+        cancel_limit: options.give_up_after.min(Config::default().cancel_limit),
         max_time: options.max_time,
         max_bytes: options.max_bytes,
         refuse_empty: options.refuse_empty,
