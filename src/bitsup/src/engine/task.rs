@@ -694,6 +694,13 @@ impl Task {
     }
 
     fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
+        if answer.status == 401 {
+            let authorized = self.scheme.is_some();
+            self.challenged(answer, authorized, core);
+            if !authorized && self.scheme.is_some() && !self.known_refused {
+                return self.start_head(core);
+            }
+        }
         self.phase = Phase::Running;
         if answer.status != 200 {
             return;
