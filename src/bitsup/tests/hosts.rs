@@ -234,7 +234,7 @@ fn after_the_time_out_all_packets_go_to_the_origin() {
                 _ => trouble(),
             });
         result.expect("uploaded");
-        // The farm shares its sessions: the origin goes on in the old one.
+        // The farm shares its sessions: the origin goes on in the old one. No Ping passed at the node.
         let expected = ["Create-Session", "Ping", "Fragment 1000", "Fragment 2000"];
         assert_eq!(origin.packets()[..4], expected);
         assert_eq!(node.packets()[..3], ["Ping", "Fragment 0", "Fragment 1000"]);
@@ -255,7 +255,9 @@ fn a_good_ping_does_not_stop_the_timer_and_a_fragment_does() {
         });
     result.expect("uploaded");
     assert!(node.count("Ping") >= 2, "{:?}", node.packets());
-    assert_eq!(origin.packets()[1..3], ["Ping", "Fragment 0"]);
+    // The timer may run out before the Ping of a try or behind it.
+    let packets: Vec<_> = origin.packets().into_iter().filter(|name| name != "Ping").collect();
+    assert_eq!(packets[..3], ["Create-Session", "Fragment 0", "Fragment 1000"]);
 
     // Every second Fragment passes: the node keeps the upload, however long it takes.
     let (result, origin, node) =
@@ -304,8 +306,9 @@ fn an_origin_that_does_not_know_the_session_gets_a_new_one_and_its_host_id_is_fo
     });
     let receipt = upload(&origin.url(), &payload(SIZE), trusting("127.0.0.2")).expect("uploaded");
     assert_eq!(receipt.restarts, 1);
-    let expected = ["Create-Session", "Ping", "Fragment 1000", "Create-Session"];
-    assert_eq!(origin.packets(), expected);
+    // The timer may run out before the Ping of a try or behind it.
+    let packets: Vec<_> = origin.packets().into_iter().filter(|name| name != "Ping").collect();
+    assert_eq!(packets, ["Create-Session", "Fragment 1000", "Create-Session"]);
     let last = ["Ping", "Fragment 0", "Fragment 1000", "Fragment 2000", "Close-Session"];
     let packets = node.packets();
     let begin = packets.iter().rposition(|packet| packet == "Ping").expect("a Ping");
