@@ -82,6 +82,8 @@ pub(crate) struct Task {
     /// The last packet, which waits until the source is checked.
     held: Option<Request>,
     checking: Option<Arc<AtomicBool>>,
+    /// Whether the caller wants a pause.
+    paused: bool,
     /// Set while a kept session is cancelled.
     then: Option<Then>,
     keeper: Option<Keeper>,
@@ -182,6 +184,7 @@ impl Task {
             running: None,
             held: None,
             checking: None,
+            paused: false,
             then,
             keeper,
             has_journal,
@@ -240,37 +243,55 @@ impl Task {
     }
 
     pub(crate) fn suspend(&mut self, core: &mut Core) {
-        if self.phase == Phase::Running {
-            let now = core.now();
-            // Refused only where there is nothing to pause.
-            let _ = self.session.suspend(now);
-        }
+        self.paused = true;
+        let now = core.now();
+        // Refused only where there is nothing to pause, or a kept session is cancelled first.
+        let _ = self.session.suspend(now);
     }
 
     pub(crate) fn resume(&mut self, core: &mut Core) {
+        self.paused = false;
         let now = core.now();
         let _ = self.session.resume(now);
     }
 
     pub(crate) fn cancel(&mut self, mode: CancelMode, core: &mut Core) {
+        let before =
+            || Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
         match self.phase {
-            Phase::Running => {
-                let now = core.now();
-                let _ = self.session.cancel(now, mode);
+            Phase::Finishing | Phase::Ended => return,
+            Phase::Running => {}
+            Phase::Queued if mode == CancelMode::Delete && self.session.session_id().is_some() => {
+                // One packet to delete a session needs no turn.
+                core.hosts.enter_now(&self.destination.origin(), self.id);
+                self.phase = Phase::Running;
             }
             Phase::Queued | Phase::Precheck => {
                 self.abort_exchange(core);
-                let error =
-                    Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
-                self.end(Err(error), core);
+                return self.end(Err(before()), core);
             }
-            Phase::Finishing | Phase::Ended => {}
+        }
+        match (&self.then, mode) {
+            (Some(_), CancelMode::Keep) => {
+                self.abort_exchange(core);
+                self.end(Err(before()), core);
+            }
+            (Some(Then::Start), CancelMode::Delete) => self.then = Some(Then::Fail(before())),
+            (Some(_), CancelMode::Delete) => {}
+            (None, mode) => {
+                let now = core.now();
+                let _ = self.session.cancel(now, mode);
+            }
         }
     }
 
     /// Nobody waits any more.
     pub(crate) fn abandon(&mut self, core: &mut Core) {
-        if self.then.is_some() {
+        if let Some(then) = &mut self.then {
+            // The kept session is cancelled all the same, but nothing follows.
+            if matches!(then, Then::Start) {
+                *then = Then::Forget;
+            }
             return;
         }
         let mode = if self.has_journal { CancelMode::Keep } else { CancelMode::Delete };
@@ -289,7 +310,7 @@ impl Task {
             Phase::Queued | Phase::Ended => {}
             Phase::Finishing => self.end_if_finished(core),
             Phase::Precheck => {
-                if self.running.is_none() {
+                if self.running.is_none() && !self.paused {
                     self.start_head(core);
                 }
             }
@@ -694,6 +715,13 @@ impl Task {
     }
 
     fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
+        if answer.status == 401 {
+            let authorized = self.scheme.is_some();
+            self.challenged(answer, authorized, core);
+            if !authorized && self.scheme.is_some() && !self.known_refused {
+                return self.start_head(core);
+            }
+        }
         self.phase = Phase::Running;
         if answer.status != 200 {
             return;
@@ -775,6 +803,7 @@ impl Task {
 
     fn state(&self) -> UploadState {
         match self.phase {
+            Phase::Queued | Phase::Precheck if self.paused => return UploadState::Suspended,
             Phase::Queued => return UploadState::Queued,
             Phase::Precheck => return UploadState::Checking,
             Phase::Running | Phase::Finishing | Phase::Ended => {}
@@ -817,9 +846,14 @@ impl Task {
                 let endpoint = core.endpoints.get(&self.destination.endpoint());
                 let config = config(&self.source, &self.destination, &self.options, &endpoint);
                 self.session = Session::new(config);
+                if self.paused {
+                    let _ = self.session.suspend(now);
+                }
                 self.phase = first_phase(&self.options, &self.session);
                 if self.phase == Phase::Precheck {
-                    self.start_head(core);
+                    if !self.paused {
+                        self.start_head(core);
+                    }
                     return true;
                 }
                 return false;
@@ -1055,6 +1089,7 @@ fn config(
         },
         answer_limit: options.ack_timeout,
         last_answer_limit: options.last_ack_timeout,
+        cancel_limit: options.give_up_after.min(Config::default().cancel_limit),
         max_time: options.max_time,
         max_bytes: options.max_bytes,
         refuse_empty: options.refuse_empty,

@@ -3,6 +3,8 @@
 
 pub mod cutter;
 
+pub(crate) mod peer;
+
 use std::path::PathBuf;
 
 use bitsup_server::{Config, Request, Server};

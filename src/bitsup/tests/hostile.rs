@@ -1,0 +1,173 @@
+//! Servers that do not want an upload to end: each is left with an error of its own.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use bitsup::{ErrorKind, Hresult, UploadOptions};
+use bitsup_server::scripted::Reply;
+use common::payload;
+use common::peer::{Call, PATIENCE, Peer, Turn, lost, options, range, received, upload};
+
+const SIZE: usize = 5000;
+
+/// The budget of these tests, far below their patience.
+fn budget() -> UploadOptions {
+    let mut options = options();
+    options.ack_timeout = Duration::from_millis(300);
+    options.last_ack_timeout = Duration::from_millis(300);
+    options.give_up_after = Duration::from_secs(2);
+    options
+}
+
+/// How the upload to such a server ends, and that it does so within the budget.
+fn failing(act: impl FnMut(&Call<'_>) -> Turn + Send + 'static) -> (bitsup::Error, Peer) {
+    let peer = Peer::start(act);
+    let begun = Instant::now();
+    let error = upload(&peer.url(), &payload(SIZE), budget()).expect_err("hostile");
+    assert!(begun.elapsed() < PATIENCE / 2, "{error}");
+    assert_eq!(peer.files().len(), 0);
+    (error, peer)
+}
+
+#[test]
+fn it_always_forgets_the_session() {
+    let (error, peer) = failing(|call| match call.packet {
+        "Fragment" => Turn::Answer(lost(500)),
+        _ => Turn::Serve,
+    });
+    assert_eq!(error.hresult(), Some(Hresult::SESSION_NOT_FOUND), "{error}");
+    assert_eq!((peer.count("Create-Session"), peer.count("Fragment")), (4, 4));
+}
+
+#[test]
+fn it_always_wants_the_same_byte() {
+    for wanted in ["0", "1000", "777"] {
+        let (error, peer) = failing(move |call| match call.packet {
+            "Fragment" => Turn::Answer(
+                Reply::status(416, "Range")
+                    .header("BITS-Packet-Type", "Ack")
+                    .header("BITS-Received-Content-Range", wanted),
+            ),
+            _ => Turn::Serve,
+        });
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        assert_eq!(error.hresult(), Some(Hresult::NO_PROGRESS), "{error}");
+        assert!(peer.count("Fragment") <= 5, "{:?}", peer.packets());
+    }
+}
+
+#[test]
+fn it_goes_back_each_time() {
+    // One part forward, more than one back; and a little back behind every part.
+    let steps: [fn(u64, u64) -> u64; 2] = [
+        |first, end| if first % 2000 == 0 { end } else { first - 1000 },
+        |first, end| if first == 0 { end } else { first - 1 },
+    ];
+    for step in steps {
+        let (error, peer) = failing(move |call| match range(call.request) {
+            Some((first, end)) => Turn::Answer(received(step(first, end))),
+            None => Turn::Serve,
+        });
+        assert_eq!(error.hresult(), Some(Hresult::NO_PROGRESS), "{error}");
+        assert!(peer.count("Fragment") < 20, "{:?}", peer.packets());
+    }
+}
+
+#[test]
+fn it_never_answers() {
+    let (error, peer) = failing(|_| Turn::Answer(Reply::hang()));
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(peer.packets(), ["Create-Session"; 3], "no server has ever answered");
+
+    for packet in ["Fragment", "Close-Session"] {
+        let (error, peer) = failing(move |call| match call.packet {
+            name if name == packet => Turn::Answer(Reply::hang()),
+            _ => Turn::Serve,
+        });
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(peer.count(packet) >= 2);
+        assert_eq!(peer.count("Create-Session"), 1);
+        assert!(error.token().is_some(), "the session is still there");
+    }
+}
+
+#[test]
+fn it_answers_one_byte_a_minute() {
+    for packet in ["Create-Session", "Fragment", "Close-Session"] {
+        let (error, _) = failing(move |call| match call.packet {
+            name if name == packet => Turn::Answer(Reply::ack().trickled(Duration::from_secs(60))),
+            _ => Turn::Serve,
+        });
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{packet}: {error}");
+    }
+}
+
+#[test]
+fn it_reads_nothing() {
+    let mut options = budget();
+    options.fragment_size = Some(20_000_000);
+    options.stall_timeout = Duration::from_millis(500);
+    let peer = Peer::start(|call| match call.packet {
+        "Fragment" => Turn::Answer(Reply::hang().before_body()),
+        _ => Turn::Serve,
+    });
+    let begun = Instant::now();
+    let error = upload(&peer.url(), &payload(20_000_000), options).expect_err("hostile");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(begun.elapsed() < PATIENCE / 2);
+}
+
+#[test]
+fn it_says_later_for_ever() {
+    let (error, peer) = failing(|_| Turn::Answer(Reply::status(503, "Later")));
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(error.http_status(), Some(503));
+    assert!(peer.count("Create-Session") > 3);
+    // Longer than anybody would wait.
+    let (error, peer) =
+        failing(|_| Turn::Answer(Reply::status(503, "Later").header("Retry-After", "86400")));
+    assert_eq!(error.http_status(), Some(503), "{error}");
+    assert_eq!(peer.packets(), ["Create-Session"]);
+}
+
+#[test]
+fn it_closes_every_connection_after_one_answer_and_that_is_no_harm() {
+    let peer = Peer::start(|call| match (call.packet, range(call.request)) {
+        ("Create-Session", _) => Turn::After(common::peer::created("{session-1}").then_close()),
+        (_, Some((_, end))) => Turn::After(received(end).then_close()),
+        _ => Turn::Serve,
+    });
+    upload(&peer.url(), &payload(SIZE), budget()).expect("uploaded");
+    assert_eq!(peer.files(), [payload(SIZE)]);
+}
+
+#[test]
+fn it_appends_what_comes_and_answers_with_the_sum() {
+    // A part is stored and its Ack lost; its repetition is appended, and the offset that the
+    // server then names skips what was never sent. The size fits; the file does not.
+    let peer = Peer::start({
+        let mut stored = 0;
+        move |call| match (call.packet, range(call.request)) {
+            ("Fragment", Some((first, end))) => {
+                stored = (stored + end - first).min(SIZE as u64);
+                if call.nth == 2 {
+                    Turn::Answer(Reply::close())
+                } else {
+                    Turn::Answer(received(stored))
+                }
+            }
+            ("HEAD", _) => Turn::Answer(
+                Reply::status(200, "OK").without_length().header("Content-Length", "5000"),
+            ),
+            _ => Turn::Serve,
+        }
+    });
+    match upload(&peer.url(), &payload(SIZE), budget()) {
+        Ok(receipt) => {
+            assert!(!receipt.verified, "{receipt:?}");
+            assert!(!receipt.warnings.is_empty());
+        }
+        Err(error) => assert_eq!(error.kind(), ErrorKind::VerifyFailed, "{error}"),
+    }
+}

@@ -1,0 +1,223 @@
+//! Pauses, stops and dropped handles at moments when no packet is under way.
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use bitsup::{CancelMode, Client, ErrorKind, IfExists, Source, Upload, UploadState};
+use bitsup_server::scripted::{Gate, Reply};
+use common::payload;
+use common::peer::{
+    PATIENCE, Peer, Turn, created, ended, options, range, received, start, wait_for_state,
+};
+
+const SIZE: usize = 2500;
+/// So long nothing may arrive where nothing is to be sent.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// Nothing more arrives.
+fn is_silent(peer: &Peer) {
+    let before = peer.packets();
+    std::thread::sleep(SILENCE);
+    assert_eq!(peer.packets(), before);
+}
+
+#[test]
+fn a_queued_upload_that_is_paused_sends_nothing_when_its_turn_comes() {
+    let _rule = bitsup_server::rule!("FSM-11");
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = Peer::start(move |call| match call {
+        call if call.is("Create-Session", 1) => Turn::After(created("{session-1}").held(&held)),
+        _ => Turn::Serve,
+    });
+    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let first = start(&client, &peer.url(), &payload(10), options());
+    peer.wait_for("Create-Session", 1);
+    let second = start(&client, &peer.url(), &payload(SIZE), options());
+    wait_for_state(&second, UploadState::Queued);
+    second.suspend();
+    wait_for_state(&second, UploadState::Suspended);
+    gate.open();
+    ended(&first).expect("uploaded");
+    is_silent(&peer);
+    assert_eq!(peer.packets(), ["Create-Session", "Fragment 0", "Close-Session"]);
+    second.resume();
+    ended(&second).expect("uploaded");
+    assert_eq!(peer.files(), [payload(10), payload(SIZE)]);
+}
+
+#[test]
+fn a_pause_during_the_question_whether_the_file_exists_holds() {
+    let _rule = bitsup_server::rule!("FSM-11");
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = Peer::start(move |call| match call.packet {
+        "HEAD" => Turn::Answer(Reply::status(404, "Not Found").held(&held)),
+        _ => Turn::Serve,
+    });
+    let client = Client::new().expect("client");
+    let mut options = options();
+    options.if_exists = IfExists::Fail;
+    let upload = start(&client, &peer.url(), &payload(10), options);
+    peer.wait_for("HEAD", 1);
+    upload.suspend();
+    wait_for_state(&upload, UploadState::Suspended);
+    gate.open();
+    is_silent(&peer);
+    assert_eq!(peer.packets(), ["HEAD"]);
+    upload.resume();
+    ended(&upload).expect("uploaded");
+    assert_eq!(peer.packets(), ["HEAD", "Create-Session", "Fragment 0", "Close-Session"]);
+}
+
+#[test]
+fn a_pause_while_a_retry_is_waited_for_holds() {
+    let _rule = bitsup_server::rule!("FSM-11");
+    let peer = Peer::start(|call| match call {
+        call if call.is("Fragment", 1) => {
+            Turn::Answer(Reply::status(503, "Later").header("Retry-After", "1"))
+        }
+        _ => Turn::Serve,
+    });
+    let client = Client::new().expect("client");
+    let upload = start(&client, &peer.url(), &payload(10), options());
+    wait_for_state(&upload, UploadState::WaitingRetry);
+    upload.suspend();
+    wait_for_state(&upload, UploadState::Suspended);
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!(peer.packets(), ["Create-Session", "Fragment 0"]);
+    upload.resume();
+    ended(&upload).expect("uploaded");
+    assert_eq!(peer.packets()[2..5], ["Ping", "Fragment 0", "Close-Session"]);
+}
+
+/// A client with a kept session for the file, on a peer that holds Cancel-Session back.
+struct Kept {
+    folder: tempfile::TempDir,
+    client: Client,
+    peer: Peer,
+    gate: Gate,
+}
+
+impl Kept {
+    fn new(uploads: usize) -> Self {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let peer = Peer::start(move |call| match call {
+            call if call.is("Fragment", 2) => Turn::Answer(Reply::hang()),
+            call if call.packet == "Cancel-Session" => Turn::After(Reply::ack().held(&held)),
+            call if call.request.target.contains("slow") && range(call.request).is_some() => {
+                Turn::After(received(10).held(&held))
+            }
+            _ => Turn::Serve,
+        });
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("x.bin"), payload(SIZE)).expect("written");
+        let client = Client::builder()
+            .state_directory(folder.path().join("state"))
+            .uploads_per_host(uploads)
+            .build()
+            .expect("client");
+        let kept = Self { folder, client, peer, gate };
+        let upload = kept.start(false);
+        kept.peer.wait_for("Fragment", 2);
+        upload.cancel(CancelMode::Keep);
+        assert!(ended(&upload).expect_err("stopped").is_resumable());
+        kept
+    }
+
+    fn file(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn start(&self, fresh: bool) -> Upload {
+        let source = Source::path(self.file().join("x.bin")).expect("source");
+        let mut options = options();
+        options.fresh = fresh;
+        self.client.upload(source, &self.peer.url()).options(options).start().expect("started")
+    }
+}
+
+#[test]
+fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
+    let _rule = bitsup_server::rule!("FSM-10", "FSM-11");
+    // A pause.
+    let kept = Kept::new(16);
+    let upload = kept.start(true);
+    kept.peer.wait_for("Cancel-Session", 1);
+    upload.suspend();
+    kept.gate.open();
+    wait_for_state(&upload, UploadState::Suspended);
+    is_silent(&kept.peer);
+    upload.resume();
+    ended(&upload).expect("uploaded");
+    assert_eq!(kept.peer.files(), [payload(SIZE)]);
+
+    // A cancel, and a stop.
+    for mode in [CancelMode::Delete, CancelMode::Keep] {
+        let kept = Kept::new(16);
+        let upload = kept.start(true);
+        kept.peer.wait_for("Cancel-Session", 1);
+        upload.cancel(mode);
+        if mode == CancelMode::Delete {
+            std::thread::sleep(SILENCE);
+            kept.gate.open();
+        }
+        let error = ended(&upload).expect_err("cancelled");
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        kept.gate.open();
+        is_silent(&kept.peer);
+        assert_eq!(kept.peer.count("Create-Session"), 1, "{:?}", kept.peer.packets());
+    }
+
+    // A handle that is dropped.
+    let kept = Kept::new(16);
+    let upload = kept.start(true);
+    kept.peer.wait_for("Cancel-Session", 1);
+    drop(upload);
+    std::thread::sleep(SILENCE);
+    kept.gate.open();
+    is_silent(&kept.peer);
+    assert_eq!(kept.peer.count("Create-Session"), 1, "{:?}", kept.peer.packets());
+}
+
+#[test]
+fn a_queued_continuation_that_is_cancelled_deletes_its_session() {
+    let _rule = bitsup_server::rule!("CAN-01");
+    let kept = Kept::new(1);
+    let slow = start(&kept.client, &kept.peer.raw.url("/slow"), &payload(10), options());
+    kept.peer.wait_for("Fragment", 3);
+    let upload = kept.start(false);
+    wait_for_state(&upload, UploadState::Queued);
+    upload.cancel(CancelMode::Delete);
+    kept.peer.wait_for("Cancel-Session", 1);
+    kept.gate.open();
+    assert_eq!(ended(&upload).expect_err("cancelled").kind(), ErrorKind::Cancelled);
+    ended(&slow).expect("uploaded");
+    assert_eq!(kept.peer.open_sessions(), 0);
+    assert!(kept.client.sessions().expect("listed").is_empty());
+    // The turns are counted right: others still get theirs.
+    let url = |number| kept.peer.raw.url(&format!("/up/{number}.bin"));
+    let more: Vec<_> =
+        (0..3).map(|number| start(&kept.client, &url(number), &payload(10), options())).collect();
+    for upload in &more {
+        ended(upload).expect("uploaded");
+    }
+}
+
+#[test]
+fn a_dropped_handle_cancels_what_nobody_could_find_again() {
+    let _rule = bitsup_server::rule!("CAN-01");
+    let peer = Peer::start(|call| match call.packet {
+        "Fragment" => Turn::Answer(Reply::hang()),
+        _ => Turn::Serve,
+    });
+    let client = Client::new().expect("client");
+    let upload = start(&client, &peer.url(), &payload(10), options());
+    peer.wait_for("Fragment", 1);
+    drop(upload);
+    peer.wait_for("Cancel-Session", 1);
+    assert!(peer.raw.wait_until(PATIENCE, |_| peer.open_sessions() == 0));
+}
