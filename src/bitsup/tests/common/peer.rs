@@ -1,0 +1,328 @@
+//! A small BITS peer on raw sockets, in which a test overrides the answer to single packets.
+//!
+//! It keeps the books of a BITS server (sessions, offsets, what was closed), and leaves how
+//! the bytes go to [`bitsup_server::scripted`].
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bitsup::{Client, Error, Receipt, Source, Upload, UploadOptions, UploadState};
+use bitsup_server::scripted::{Reply, Request, Scripted};
+
+/// No test waits longer for anything: a bound for a loaded machine, not a measure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The size of all fragments under [`options`].
+pub(crate) const FRAGMENT: u64 = 1000;
+
+/// What a test does about one packet.
+pub(crate) enum Turn {
+    /// The peer does its work and answers by the book.
+    Serve,
+    /// The peer answers so and does no work.
+    Answer(Reply),
+    /// The peer does its work, then answers so.
+    After(Reply),
+}
+
+/// A packet as a test's override sees it; its body is not there yet.
+pub(crate) struct Call<'a> {
+    /// The packet type; the method of what is no packet.
+    pub(crate) packet: &'a str,
+    /// Which of that type at this peer, from 1.
+    pub(crate) nth: usize,
+    /// The head.
+    pub(crate) request: &'a Request,
+    /// Number of the connection, from 0.
+    pub(crate) connection: usize,
+}
+
+impl Call<'_> {
+    /// Whether it is the `nth` packet of that type.
+    pub(crate) fn is(&self, packet: &str, nth: usize) -> bool {
+        self.packet == packet && self.nth == nth
+    }
+}
+
+/// What the members of a farm share; a farm of one is a server.
+#[derive(Clone, Default)]
+pub(crate) struct Farm {
+    books: Arc<Mutex<Books>>,
+}
+
+#[derive(Default)]
+struct Books {
+    created: usize,
+    most_open: usize,
+    open: BTreeMap<String, Stored>,
+    closed: Vec<Stored>,
+}
+
+/// What a session holds, as places in the logs of peers.
+#[derive(Clone, Default)]
+struct Stored {
+    offset: u64,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy)]
+struct Part {
+    peer: std::net::SocketAddr,
+    request: usize,
+    first: u64,
+    end: u64,
+}
+
+/// A listening peer.
+pub(crate) struct Peer {
+    farm: Farm,
+    pub(crate) raw: Scripted,
+}
+
+impl Peer {
+    /// A server of its own on 127.0.0.1.
+    pub(crate) fn start(act: impl FnMut(&Call<'_>) -> Turn + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::member(&Farm::default(), listener, act)
+    }
+
+    /// A server by the book.
+    pub(crate) fn plain() -> Self {
+        Self::start(|_| Turn::Serve)
+    }
+
+    /// A member of a farm.
+    pub(crate) fn member(
+        farm: &Farm,
+        listener: TcpListener,
+        mut act: impl FnMut(&Call<'_>) -> Turn + Send + 'static,
+    ) -> Self {
+        let address = listener.local_addr().expect("an address");
+        let books = farm.clone();
+        let mut counts = BTreeMap::<String, usize>::new();
+        let raw = Scripted::start_on(listener, move |connection, request, number| {
+            let packet = name(request);
+            let nth = counts.entry(packet.clone()).or_default();
+            *nth += 1;
+            let call = Call { packet: &packet, nth: *nth, request, connection };
+            match act(&call) {
+                Turn::Answer(reply) => reply,
+                Turn::Serve => books.lock().work(&packet, request, address, number),
+                Turn::After(reply) => {
+                    books.lock().work(&packet, request, address, number);
+                    reply
+                }
+            }
+        });
+        Self { farm: farm.clone(), raw }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.raw.url("/up/x.bin")
+    }
+
+    /// The packets in order, fragments with their first byte: `Fragment 1000`.
+    pub(crate) fn packets(&self) -> Vec<String> {
+        self.raw.requests().iter().map(line).collect()
+    }
+
+    pub(crate) fn count(&self, packet: &str) -> usize {
+        self.raw.requests().iter().filter(|request| name(request) == packet).count()
+    }
+
+    /// Waits until that many packets of the type have arrived.
+    pub(crate) fn wait_for(&self, packet: &str, count: usize) {
+        let came = self.raw.wait_until(PATIENCE, |raw| {
+            raw.requests().iter().filter(|request| name(request) == packet).count() >= count
+        });
+        assert!(came, "no {count} x {packet}: {:?}", self.packets());
+    }
+
+    /// The bytes of the files that were closed, from the bodies in the peer's log.
+    pub(crate) fn files(&self) -> Vec<Vec<u8>> {
+        files(&self.farm, &[self])
+    }
+
+    pub(crate) fn open_sessions(&self) -> usize {
+        self.farm.lock().open.len()
+    }
+
+    /// The most sessions that were open at a time.
+    pub(crate) fn most_open(&self) -> usize {
+        self.farm.lock().most_open
+    }
+}
+
+/// The files that a farm has closed.
+pub(crate) fn files(farm: &Farm, peers: &[&Peer]) -> Vec<Vec<u8>> {
+    let logs: Vec<_> = peers.iter().map(|peer| (peer.raw.address(), peer.raw.requests())).collect();
+    let body = |part: &Part| {
+        let (_, log) = logs.iter().find(|(address, _)| *address == part.peer).expect("a member");
+        log[part.request].body.clone()
+    };
+    let file = |stored: &Stored| {
+        let mut bytes = Vec::new();
+        for part in &stored.parts {
+            bytes.truncate(usize::try_from(part.first).expect("small"));
+            let body = body(part);
+            assert_eq!(body.len() as u64, part.end - part.first, "a body is not complete");
+            bytes.extend_from_slice(&body);
+        }
+        bytes
+    };
+    farm.lock().closed.iter().map(file).collect()
+}
+
+impl Farm {
+    fn lock(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Deletes all sessions, as a server that restarts.
+    pub(crate) fn forget_all(&self) {
+        self.lock().open.clear();
+    }
+}
+
+impl Books {
+    fn work(
+        &mut self,
+        packet: &str,
+        request: &Request,
+        peer: std::net::SocketAddr,
+        number: usize,
+    ) -> Reply {
+        let id = request.header("BITS-Session-Id");
+        match packet {
+            "Ping" => Reply::ack(),
+            "Create-Session" => {
+                self.created += 1;
+                let id = format!("{{session-{}}}", self.created);
+                self.open.insert(id.clone(), Stored::default());
+                self.most_open = self.most_open.max(self.open.len());
+                created(&id)
+            }
+            "Fragment" => {
+                let Some(stored) = self.open.get_mut(&id) else { return lost(500) };
+                let (first, end) = range(request).expect("a Fragment has a range");
+                if first != stored.offset {
+                    return Reply::status(416, "Range")
+                        .header("BITS-Packet-Type", "Ack")
+                        .header("BITS-Received-Content-Range", &stored.offset.to_string());
+                }
+                stored.offset = end;
+                stored.parts.push(Part { peer, request: number, first, end });
+                received(end)
+            }
+            "Close-Session" => match self.open.remove(&id) {
+                Some(stored) => {
+                    self.closed.push(stored);
+                    Reply::ack()
+                }
+                None => lost(500),
+            },
+            "Cancel-Session" => match self.open.remove(&id) {
+                Some(_) => Reply::ack(),
+                None => lost(500),
+            },
+            _ => Reply::status(404, "Not Found"),
+        }
+    }
+}
+
+/// An Ack of Create-Session.
+pub(crate) fn created(id: &str) -> Reply {
+    Reply::ack()
+        .header("BITS-Protocol", "{7df0354d-249b-430f-820d-3d2a9bef4931}")
+        .header("BITS-Session-Id", id)
+}
+
+/// An Ack of a Fragment.
+pub(crate) fn received(offset: u64) -> Reply {
+    Reply::ack().header("BITS-Received-Content-Range", &offset.to_string())
+}
+
+/// "Session not found" with that status.
+pub(crate) fn lost(status: u16) -> Reply {
+    error(status, "0x8020001F")
+}
+
+/// An error of the BITS server.
+pub(crate) fn error(status: u16, code: &str) -> Reply {
+    Reply::status(status, "Error")
+        .header("BITS-Packet-Type", "Ack")
+        .header("BITS-Error-Code", code)
+        .header("BITS-Error-Context", "0x5")
+}
+
+/// A challenge for Basic.
+pub(crate) fn challenge() -> Reply {
+    Reply::status(401, "Unauthorized").header("WWW-Authenticate", "Basic realm=\"up\"")
+}
+
+/// The packet type, or the method of what is no packet.
+pub(crate) fn name(request: &Request) -> String {
+    if request.method == "BITS_POST" { request.packet_type() } else { request.method.clone() }
+}
+
+/// First byte and end of a Fragment.
+pub(crate) fn range(request: &Request) -> Option<(u64, u64)> {
+    let text = request.header("Content-Range");
+    let (range, _) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    Some((first.parse().ok()?, last.parse::<u64>().ok()? + 1))
+}
+
+fn line(request: &Request) -> String {
+    match range(request) {
+        Some((first, _)) => format!("{} {first}", name(request)),
+        None => name(request),
+    }
+}
+
+/// Options under which a test is quick: fragments of [`FRAGMENT`] bytes, short delays.
+pub(crate) fn options() -> UploadOptions {
+    let mut options = UploadOptions::default();
+    options.fragment_size = Some(FRAGMENT);
+    options.retry_delay = Duration::from_millis(2);
+    options.max_retry_delay = Duration::from_millis(20);
+    options
+}
+
+/// Starts an upload of bytes.
+pub(crate) fn start(client: &Client, url: &str, bytes: &[u8], options: UploadOptions) -> Upload {
+    client.upload(Source::bytes(bytes), url).options(options).start().expect("started")
+}
+
+/// Uploads bytes with a client of its own.
+pub(crate) fn upload(url: &str, bytes: &[u8], options: UploadOptions) -> Result<Receipt, Error> {
+    let client = Client::new().expect("client");
+    ended(&start(&client, url, bytes, options))
+}
+
+/// How an upload ended, within the patience of all tests.
+pub(crate) fn ended(upload: &Upload) -> Result<Receipt, Error> {
+    match upload.wait_for(PATIENCE) {
+        Some(result) => result,
+        None => panic!("the upload hangs: {:?}", upload.progress()),
+    }
+}
+
+/// Waits until the upload is in that state.
+pub(crate) fn wait_for_state(upload: &Upload, state: UploadState) {
+    let begun = Instant::now();
+    while upload.progress().state != state {
+        assert!(begun.elapsed() < PATIENCE, "never {state:?}: {:?}", upload.progress());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits for a condition.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
