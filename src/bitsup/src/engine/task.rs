@@ -629,6 +629,7 @@ impl Task {
                         }
                         _ => None,
                     },
+                    hresult: ack.code,
                     duration: started.elapsed(),
                     session_created: created,
                     new_connection: stats.new_connection,
