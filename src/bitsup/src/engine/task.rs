@@ -1052,7 +1052,7 @@ fn config(
         fragment: fragment_size::Limits {
             fixed: options.fragment_size,
             ceiling: options.max_fragment,
-            ..fragment_size::Limits::default()
+            floor: options.min_fragment,
         },
         answer_limit: options.ack_timeout,
         last_answer_limit: options.last_ack_timeout,
