@@ -16,7 +16,7 @@ use super::Core;
 use super::auth;
 use super::body::FragmentBody;
 use super::command::{Command, TaskId};
-use super::reply::ReplyFetch;
+use super::reply::{self, ReplyFetch};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Endpoint, Entry, Finish, Journal, Keeper, Leavings, Place, Prefix, Token};
@@ -418,6 +418,8 @@ impl Task {
             Ok((fetch, mut exchange)) => {
                 let same_site = fetch.is_at_destination();
                 exchange.auth = self.authorization(get.authorize && same_site);
+                // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
+                exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 self.begin_exchange(Running::Reply, exchange, core)
             }
@@ -662,7 +664,7 @@ impl Task {
             return;
         }
         if let FailureKind::Sink(error) = &failure.kind {
-            self.local_error = Some(Error::local("cannot write the reply", error));
+            self.local_error = Some(reply::not_stored(error));
         }
         let sent = match failure.sent {
             transport::Sent::Nothing => session::Sent::Nothing,
@@ -1114,7 +1116,8 @@ pub(super) fn class(kind: &FailureKind) -> FailureClass {
         }
         FailureKind::BadAnswer => FailureClass::BadAnswer,
         FailureKind::Tls => FailureClass::Fatal(ErrorKind::Tls),
-        FailureKind::Source(_) | FailureKind::Sink(_) => FailureClass::Fatal(ErrorKind::LocalFile),
+        FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
+        FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
         FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),
     }
