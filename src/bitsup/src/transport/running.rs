@@ -175,12 +175,10 @@ fn outcome(
         }
         (None, End::Curl(Err(error))) => {
             let kind = failure::of_curl(&error, wire, circumstances);
-            let text = if wire.refused_socket() || error.is_send_fail_rewind() {
-                // libcurl's words are about its second try, which was not allowed.
-                "closed before there was an answer".to_owned()
-            } else {
-                failure::detail(&error).replace(invented, &route.connect_host)
-            };
+            let text = failure::words(&error, wire).map_or_else(
+                || failure::detail(&error).replace(invented, &route.connect_host),
+                str::to_owned,
+            );
             (kind, text)
         }
         // libcurl takes a connection that is closed among the header lines for a success.
