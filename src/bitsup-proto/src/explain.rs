@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::string::String;
 
 use crate::ack::Ack;
 use crate::error::{Error, ErrorKind};
@@ -10,6 +11,9 @@ use crate::packet::PacketType;
 
 mod table;
 pub use table::{Entry, TABLE};
+
+/// So much of an error code that cannot be read is shown: all that a real one could have, and some.
+const SHOWN: usize = 40;
 
 /// Where an entry applies: every field that is `Some` must match.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +68,13 @@ pub fn refusal(packet: PacketType, ack: &Ack<'_>) -> Error {
             Cow::Borrowed("the application behind the server reported an error")
         }
         None => Cow::Owned(format!("the server refused {packet}")),
+    };
+    let message = match ack.unread_code.filter(|text| text.bytes().any(|b| b.is_ascii_graphic())) {
+        Some(text) => {
+            let text: String = text.chars().take(SHOWN).collect();
+            Cow::Owned(format!("{message} (with an error code that cannot be read: {text:?})"))
+        }
+        None => message,
     };
     let error = Error::new(ErrorKind::Refused, message)
         .during(packet)

@@ -32,6 +32,8 @@ pub struct Get {
     pub url: String,
     /// The first byte wanted; without a `Range` header if 0.
     pub from: u64,
+    /// The last byte wanted, if it is known.
+    pub last: Option<u64>,
     /// Whether what was received before has to be thrown away.
     pub restart: bool,
     /// Whether to try the other host (the URL's instead of the Host-Id's).
@@ -130,6 +132,7 @@ impl Fetch {
         Get {
             url: self.url.clone(),
             from: self.received,
+            last: self.total.and_then(|total| total.checked_sub(1)),
             restart: self.restart,
             other_host: self.other_host,
             authorize,

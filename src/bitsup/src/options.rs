@@ -229,6 +229,8 @@ pub struct UploadOptions {
     pub fragment_size: Option<u64>,
     /// The most bytes in a Fragment that is chosen by itself. Default 28 MiB: IIS refuses requests above 30,000,000 bytes.
     pub max_fragment: u64,
+    /// The smallest size that a server's "too large" leads to, in bytes. Default 5 KiB, as with Windows clients.
+    pub min_fragment: u64,
     /// Headers for every packet.
     pub headers: Vec<Header>,
     /// User and password for the server.
@@ -308,6 +310,7 @@ impl Default for UploadOptions {
         Self {
             fragment_size: None,
             max_fragment: bitsup_proto::fragment_size::CEILING,
+            min_fragment: bitsup_proto::fragment_size::FLOOR,
             headers: Vec::new(),
             credentials: None,
             auth: AuthChoice::default(),

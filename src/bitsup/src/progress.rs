@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bitsup_proto::PacketType;
+use bitsup_proto::{Hresult, PacketType};
 
 use crate::error::Error;
 
@@ -189,6 +189,8 @@ pub struct AckEvent {
     pub status: u16,
     /// The offset at which the server wants to continue, after a Fragment.
     pub offset: Option<u64>,
+    /// The BITS error of the answer, for diagnostics: some servers send one with a success.
+    pub hresult: Option<Hresult>,
     /// How long the exchange took.
     pub duration: Duration,
     /// Whether the server opened a session with this Ack.

@@ -1,5 +1,6 @@
 //! Fetching the reply of an upload-reply session.
 
+use std::fmt;
 use std::io::{self, Seek, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,7 +110,8 @@ impl ReplyFetch {
         }
         exchange.headers.push(("Accept-Encoding".into(), "identity".into()));
         if get.from > 0 {
-            exchange.headers.push(("Range".into(), format!("bytes={}-", get.from)));
+            let last = get.last.map(|last| last.to_string()).unwrap_or_default();
+            exchange.headers.push(("Range".into(), format!("bytes={}-{last}", get.from)));
         }
         exchange.sink = Some(Box::new(ReplySink(Arc::clone(&self.target))));
         self.url = Some(url);
@@ -226,6 +228,14 @@ fn resolve(get: &Get, destination: &Destination, host: Option<&HostId>) -> Resul
     base.join(&reply::escape(&get.url)).map_err(|_| bad())
 }
 
+/// What became of a reply that could not be stored.
+pub(super) fn not_stored(error: &io::Error) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>()) {
+        Some(too_large) => Error::new(ErrorKind::LimitReached, too_large.to_string()),
+        None => Error::local("cannot write the reply", error),
+    }
+}
+
 /// `bytes 0-9976/10240`.
 fn content_range(text: &str) -> Option<(u64, u64, u64)> {
     let (unit, rest) = text.split_once(' ')?;
@@ -252,6 +262,18 @@ impl Target {
     }
 }
 
+/// The reply does not fit into the memory that the caller allows.
+#[derive(Debug)]
+struct TooLarge(u64);
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the reply is larger than the {} bytes allowed", self.0)
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
 struct ReplySink(Arc<Mutex<Target>>);
 
 impl Sink for ReplySink {
@@ -262,7 +284,7 @@ impl Sink for ReplySink {
         match &mut target.kind {
             TargetKind::File(file) => file.write_all(piece),
             TargetKind::Memory { limit, .. } if received > *limit => {
-                Err(io::Error::other(format!("the reply is larger than the {limit} bytes allowed")))
+                Err(io::Error::other(TooLarge(*limit)))
             }
             TargetKind::Memory { bytes, .. } => {
                 bytes.extend_from_slice(piece);

@@ -16,7 +16,7 @@ use super::Core;
 use super::auth;
 use super::body::FragmentBody;
 use super::command::{Command, TaskId};
-use super::reply::ReplyFetch;
+use super::reply::{self, ReplyFetch};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Endpoint, Entry, Finish, Journal, Keeper, Leavings, Place, Prefix, Token};
@@ -439,6 +439,8 @@ impl Task {
             Ok((fetch, mut exchange)) => {
                 let same_site = fetch.is_at_destination();
                 exchange.auth = self.authorization(get.authorize && same_site);
+                // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
+                exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 self.begin_exchange(Running::Reply, exchange, core)
             }
@@ -650,6 +652,7 @@ impl Task {
                         }
                         _ => None,
                     },
+                    hresult: ack.code,
                     duration: started.elapsed(),
                     session_created: created,
                     new_connection: stats.new_connection,
@@ -682,7 +685,7 @@ impl Task {
             return;
         }
         if let FailureKind::Sink(error) = &failure.kind {
-            self.local_error = Some(Error::local("cannot write the reply", error));
+            self.local_error = Some(reply::not_stored(error));
         }
         let sent = match failure.sent {
             transport::Sent::Nothing => session::Sent::Nothing,
@@ -1085,7 +1088,7 @@ fn config(
         fragment: fragment_size::Limits {
             fixed: options.fragment_size,
             ceiling: options.max_fragment,
-            ..fragment_size::Limits::default()
+            floor: options.min_fragment,
         },
         answer_limit: options.ack_timeout,
         last_answer_limit: options.last_ack_timeout,
@@ -1148,7 +1151,8 @@ pub(super) fn class(kind: &FailureKind) -> FailureClass {
         }
         FailureKind::BadAnswer => FailureClass::BadAnswer,
         FailureKind::Tls => FailureClass::Fatal(ErrorKind::Tls),
-        FailureKind::Source(_) | FailureKind::Sink(_) => FailureClass::Fatal(ErrorKind::LocalFile),
+        FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
+        FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
         FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),
     }

@@ -110,6 +110,7 @@ pub(super) fn of_curl(
     }
     if code == code::WEIRD_SERVER_REPLY
         || code == code::TOO_LARGE
+        || is_long_line(error, wire)
         || error.is_unsupported_protocol()
         || error.is_bad_content_encoding()
     {
@@ -121,9 +122,26 @@ pub(super) fn of_curl(
     FailureKind::Internal
 }
 
+/// Our words, where libcurl's would mislead.
+pub(super) fn words(error: &curl::Error, wire: &Wire) -> Option<&'static str> {
+    if wire.refused_socket() || error.is_send_fail_rewind() {
+        // They would be about libcurl's second try, which was not allowed.
+        Some("closed before there was an answer")
+    } else if is_long_line(error, wire) {
+        Some("the answer has a header line that is too long")
+    } else {
+        None
+    }
+}
+
 /// libcurl's own words, the particular ones if it has any.
 pub(super) fn detail(error: &curl::Error) -> &str {
     error.extra_description().filter(|text| !text.is_empty()).unwrap_or_else(|| error.description())
+}
+
+/// 7.88 calls a line above its bound "out of memory"; later versions say that it is too large.
+fn is_long_line(error: &curl::Error, wire: &Wire) -> bool {
+    error.is_out_of_memory() && wire.began()
 }
 
 fn is_tls(error: &curl::Error, code: u32) -> bool {

@@ -67,9 +67,11 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let peer = peer_of(&handle);
     let invented = lane.invented_name();
     let (easy, mut wire) = detach(multi, handle);
-    lane.state = State::Idle(easy);
 
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
+    // What libcurl still meant to do about a request that failed (7.88: to rewind its body), it
+    // would do at the handle's next one.
+    lane.state = State::Idle(if clean { easy } else { Easy2::new(Wire::idle()) });
     let sockets = wire.take_sockets();
     let new_connection = !sockets.is_empty();
     lane.settle_connection(sockets, local_port, clean, &route);
@@ -104,8 +106,8 @@ pub(super) fn take_back(multi: &Multi, lane: &mut Lane) -> Option<Box<dyn Body>>
             exchange.body
         }
         State::Running(running) => {
-            let (easy, mut wire) = detach(multi, running.handle);
-            lane.state = State::Idle(easy);
+            let (_, mut wire) = detach(multi, running.handle);
+            lane.state = State::Idle(Easy2::new(Wire::idle()));
             lane.drop_connection();
             for socket in wire.take_sockets() {
                 drop(socket.shutdown(Shutdown::Both));
@@ -173,7 +175,11 @@ fn outcome(
         }
         (None, End::Curl(Err(error))) => {
             let kind = failure::of_curl(&error, wire, circumstances);
-            (kind, failure::detail(&error).replace(invented, &route.connect_host))
+            let text = failure::words(&error, wire).map_or_else(
+                || failure::detail(&error).replace(invented, &route.connect_host),
+                str::to_owned,
+            );
+            (kind, text)
         }
         // libcurl takes a connection that is closed among the header lines for a success.
         (None, End::Curl(Ok(()))) => {

@@ -1,0 +1,327 @@
+//! Where an upload goes on: at the offset that the server names.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+
+use bitsup::{Client, ErrorKind, Event, Flow, Hresult, ReplyTo, Source, VerifyPolicy};
+use bitsup_server::scripted::{Gate, Reply};
+use common::payload;
+use common::peer::{PATIENCE, Peer, Turn, ended, options, range, received, start, upload};
+use common::wire::{answering, assembled, corrected, echo, lengths, of_type, ranges, types, with};
+
+#[test]
+fn the_offset_is_followed_forward_and_back() {
+    let _rule = bitsup_server::rule!("OFF-01", "OFF-03");
+    let size = 8000;
+    for (offset, next) in [(2000, "2000-2999"), (1400, "1400-2399"), (0, "0-999")] {
+        let peer = answering(move |nth| (nth == 2).then(|| received(offset)));
+        upload(&peer.url(), &payload(size), options()).expect("uploaded");
+        let seen = ranges(&peer.raw);
+        assert_eq!(seen[..3], ["0-999/8000", "1000-1999/8000", &format!("{next}/8000")]);
+        assert_eq!(assembled(&peer.raw, size), payload(size));
+    }
+    let peer = answering(|nth| (nth == 1).then(|| received(5000)));
+    upload(&peer.url(), &payload(size), options()).expect("uploaded");
+    let expected = ["0-999", "5000-5999", "6000-6999", "7000-7999"];
+    assert_eq!(ranges(&peer.raw), expected.map(|range| format!("{range}/8000")));
+    let bytes = payload(size);
+    assert_eq!(assembled(&peer.raw, size)[5000..], bytes[5000..]);
+}
+
+#[test]
+fn a_correction_is_no_error() {
+    let _rule = bitsup_server::rule!("OFF-02");
+    for code in [None, Some("0x0"), Some("0")] {
+        let peer = answering(move |nth| {
+            let reply = corrected(5);
+            (nth == 1).then(|| match code {
+                Some(code) => reply.header("BITS-Error-Code", code),
+                None => reply,
+            })
+        });
+        let receipt = upload(&peer.url(), &payload(10), options()).expect("uploaded");
+        assert_eq!(receipt.retries, 0);
+        assert_eq!(ranges(&peer.raw), ["0-9/10", "5-9/10"]);
+    }
+}
+
+#[test]
+fn offsets_that_cannot_be_are_an_invalid_answer() {
+    let _rule = bitsup_server::rule!("OFF-04");
+    for text in ["11", "-1", "5-9", "0x10", "abc", "", "18446744073709551616", "+5", "5 5"] {
+        for status in [200, 416] {
+            let reply = Reply::status(status, "Odd")
+                .header("BITS-Packet-Type", "Ack")
+                .header("BITS-Received-Content-Range", text);
+            let one = reply.clone();
+            let peer = answering(move |_| Some(one.clone()));
+            let client = Client::new().expect("client");
+            let mut session = client.session(&peer.url(), 10, "x", &options()).expect("session");
+            let error = session.send(payload(10)).expect_err("an odd offset");
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{text:?} {error}");
+            assert_eq!(error.hresult(), Some(Hresult::INVALID_SERVER_RESPONSE), "{text:?}");
+            assert_eq!((session.offset(), peer.count("Fragment")), (0, 1));
+
+            let peer = answering(move |_| Some(reply.clone()));
+            let error = upload(&peer.url(), &payload(10), options()).expect_err("an odd offset");
+            assert_eq!(error.hresult(), Some(Hresult::INVALID_SERVER_RESPONSE), "{text:?}");
+            assert!(ranges(&peer.raw).iter().all(|range| range == "0-9/10"), "{text:?}");
+            assert_eq!(peer.count("Close-Session"), 0);
+        }
+    }
+}
+
+#[test]
+fn a_missing_offset_is_taken_in_lenient_mode_only() {
+    let _rule = bitsup_server::rule!("OFF-05");
+    let peer = answering(|_| Some(Reply::ack()));
+    let error = upload(&peer.url(), &payload(2500), options()).expect_err("no offset");
+    assert_eq!(error.hresult(), Some(Hresult::INVALID_SERVER_RESPONSE));
+    assert!(ranges(&peer.raw).iter().all(|range| range.starts_with("0-")));
+
+    let lenient = || with(|o| o.lenient = true);
+    let peer = answering(|_| Some(Reply::ack()));
+    upload(&peer.url(), &payload(2500), lenient()).expect("uploaded");
+    assert_eq!(ranges(&peer.raw), ["0-999/2500", "1000-1999/2500", "2000-2499/2500"]);
+
+    for options in [options(), lenient()] {
+        let peer = answering(|_| Some(Reply::status(416, "Range")));
+        let error = upload(&peer.url(), &payload(2500), options).expect_err("no offset");
+        assert_eq!(error.hresult(), Some(Hresult::INVALID_SERVER_RESPONSE));
+        assert_eq!(error.http_status(), Some(416));
+    }
+}
+
+#[test]
+fn a_server_that_is_stuck_sees_three_fragments() {
+    let _rule = bitsup_server::rule!("OFF-06");
+    for reply in [received(0), corrected(0)] {
+        let peer = answering(move |_| Some(reply.clone()));
+        let error = upload(&peer.url(), &payload(2500), options()).expect_err("stuck");
+        assert_eq!(error.hresult(), Some(Hresult::NO_PROGRESS), "{error}");
+        assert_eq!(peer.count("Fragment"), 3);
+        assert_eq!(peer.count("Close-Session"), 0);
+    }
+}
+
+#[test]
+fn a_server_that_goes_back_and_forth_is_left() {
+    let _rule = bitsup_server::rule!("OFF-07");
+    let peer = answering(|nth| Some(received(if nth % 2 == 1 { 1000 } else { 0 })));
+    let error = upload(&peer.url(), &payload(2500), options()).expect_err("no progress");
+    assert_eq!(error.hresult(), Some(Hresult::NO_PROGRESS), "{error}");
+    // Three times back are borne, the fourth is not.
+    assert_eq!(peer.count("Fragment"), 8);
+}
+
+#[test]
+fn a_correction_to_the_end_means_that_all_is_stored() {
+    let _rule = bitsup_server::rule!("OFF-08");
+    let peer = answering(|nth| match nth {
+        3 => Some(Reply::close()),
+        4 => Some(corrected(2500)),
+        _ => None,
+    });
+    upload(&peer.url(), &payload(2500), options()).expect("uploaded");
+    assert_eq!(types(&peer.raw)[4..], ["Ping", "Fragment", "Close-Session"]);
+
+    let peer = Peer::start(|call| match (call.packet, call.nth) {
+        ("Fragment", 3) => Turn::Answer(Reply::close()),
+        ("Fragment", 4) => Turn::Answer(corrected(2500).header("BITS-Reply-URL", "/r")),
+        ("Fragment", _) => echo(call.request),
+        ("GET", _) => Turn::Answer(Reply::status(200, "OK").body("reply")),
+        ("Close-Session", _) => Turn::Answer(Reply::ack()),
+        _ => Turn::Serve,
+    });
+    let options = with(|o| o.reply_to = ReplyTo::Memory(100));
+    let receipt = upload(&peer.url(), &payload(2500), options).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"reply"[..]));
+    assert_eq!(types(&peer.raw)[4..], ["Ping", "Fragment", "GET", "Close-Session"]);
+}
+
+#[test]
+fn after_a_lost_ack_the_last_acknowledged_offset_is_sent_again() {
+    let _rule = bitsup_server::rule!("OFF-09");
+    let lost = [Reply::drop_after_body_bytes(700), Reply::close()];
+    for reply in lost {
+        // A server that keeps what came and wants just the rest.
+        let strict = reply.clone();
+        let peer = answering(move |nth| match nth {
+            2 => Some(strict.clone()),
+            3 => Some(corrected(1700)),
+            _ => None,
+        });
+        upload(&peer.url(), &payload(2500), options()).expect("uploaded");
+        let seen = ranges(&peer.raw);
+        assert_eq!(seen, ["0-999/2500", "1000-1999/2500", "1000-1999/2500", "1700-2499/2500"]);
+        assert_eq!(assembled(&peer.raw, 2500), payload(2500));
+        // A server that takes overlapping parts, and answers with what it had.
+        let peer = answering(move |nth| match nth {
+            2 => Some(reply.clone()),
+            3 => Some(received(2000)),
+            _ => None,
+        });
+        upload(&peer.url(), &payload(2500), options()).expect("uploaded");
+        let seen = ranges(&peer.raw);
+        assert_eq!(seen, ["0-999/2500", "1000-1999/2500", "1000-1999/2500", "2000-2499/2500"]);
+    }
+}
+
+#[test]
+fn progress_is_what_the_server_acknowledged() {
+    let _rule = bitsup_server::rule!("OFF-10");
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = answering(move |nth| match nth {
+        2 => Some(received(0)),
+        4 => Some(received(2000).held(&held)),
+        _ => None,
+    });
+    let client = Client::new().expect("client");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    let upload = client
+        .upload(Source::bytes(payload(2500)), &peer.url())
+        .options(options())
+        .on_event(move |event| {
+            let mut told = told.lock().expect("lock");
+            if let Event::Progress(progress) = event
+                && told.last() != Some(&progress.acknowledged)
+            {
+                told.push(progress.acknowledged);
+            }
+            Flow::Continue
+        })
+        .start()
+        .expect("started");
+    peer.wait_for("Fragment", 4);
+    let complete = |raw: &bitsup_server::scripted::Scripted| {
+        of_type(raw, "Fragment").get(3).is_some_and(|fragment| fragment.completed.is_some())
+    };
+    assert!(peer.raw.wait_until(PATIENCE, complete));
+    let now = upload.progress();
+    assert_eq!((now.acknowledged, now.total), (1000, 2500), "the rest is with the network only");
+    assert!(now.sent >= now.acknowledged);
+    gate.open();
+    ended(&upload).expect("uploaded");
+    common::peer::wait_until("the last progress", || {
+        seen.lock().expect("lock").last() == Some(&2500)
+    });
+    assert_eq!(*seen.lock().expect("lock"), [0, 1000, 0, 1000, 2000, 2500]);
+}
+
+#[test]
+fn a_stream_is_spooled_and_can_be_sent_again_from_the_start() {
+    let _rule = bitsup_server::rule!("OFF-11");
+    let bytes = payload(5000);
+    let peer = answering(|nth| (nth == 3).then(|| received(0)));
+    let (read, mut write) = std::io::pipe().expect("pipe");
+    let content = bytes.clone();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut write, &content));
+    let source = Source::spooled(read, None).expect("spooled");
+    writer.join().expect("writer").expect("written");
+    let client = Client::new().expect("client");
+    let upload = client.upload(source, &peer.url()).options(options()).start().expect("started");
+    ended(&upload).expect("uploaded");
+    let seen = ranges(&peer.raw);
+    assert!(seen.iter().all(|range| range.ends_with("/5000")), "{seen:?}");
+    assert_eq!(seen[2..4], ["2000-2999/5000", "0-999/5000"]);
+    assert_eq!(assembled(&peer.raw, 5000), bytes);
+}
+
+#[test]
+fn after_an_unclear_end_comes_a_small_fragment() {
+    let _rule = bitsup_server::rule!("OFF-12");
+    for reply in [Reply::close(), Reply::drop_after_body_bytes(30_000), Reply::hang()] {
+        let peer = answering(move |nth| (nth == 2).then(|| reply.clone()));
+        let options = with(|o| {
+            o.fragment_size = Some(50_000);
+            o.ack_timeout = common::wire::milliseconds(2000);
+        });
+        upload(&peer.url(), &payload(200_000), options).expect("uploaded");
+        let seen = lengths(&peer.raw);
+        assert_eq!(seen, [50_000, 50_000, 8192, 50_000, 50_000, 41_808]);
+        assert!(ranges(&peer.raw)[2].starts_with("50000-"));
+        assert_eq!(assembled(&peer.raw, 200_000), payload(200_000));
+    }
+}
+
+/// A peer that appends whatever comes, loses one Ack, and answers HEAD so.
+fn appending(head: Reply) -> Peer {
+    Peer::start(move |call| match (call.packet, call.nth) {
+        ("Fragment", 2) => Turn::Answer(Reply::close()),
+        ("Fragment", _) => echo(call.request),
+        ("HEAD", _) => Turn::Answer(head.clone()),
+        ("Create-Session", _) => Turn::Serve,
+        _ => Turn::Answer(Reply::ack()),
+    })
+}
+
+/// The answer to HEAD for a file of that size.
+fn holds(size: usize) -> Reply {
+    Reply::raw(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n"))
+}
+
+#[test]
+fn a_part_that_was_stored_twice_is_found_out() {
+    let _rule = bitsup_server::rule!("OFF-13");
+    let peer = appending(holds(3500));
+    let error = upload(&peer.url(), &payload(2500), options()).expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::VerifyFailed, "{error}");
+    assert_eq!(types(&peer.raw).last().expect("some"), "HEAD");
+    assert_eq!(of_type(&peer.raw, "HEAD")[0].target, "/up/x.bin");
+
+    let peer = appending(holds(2500));
+    let receipt = upload(&peer.url(), &payload(2500), options()).expect("uploaded");
+    assert!(receipt.verified && receipt.unclear_resends == 1);
+
+    for status in [405, 401, 404] {
+        let head = Reply::raw(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
+        let peer = appending(head);
+        let receipt = upload(&peer.url(), &payload(2500), options()).expect("uploaded");
+        assert!(!receipt.verified && receipt.close_confirmed);
+        assert_eq!(receipt.warnings.len(), 1, "{:?}", receipt.warnings);
+        assert_eq!(peer.count("HEAD"), 1);
+    }
+    let peer = appending(holds(3500));
+    let never = with(|o| o.verify = VerifyPolicy::Never);
+    assert!(!upload(&peer.url(), &payload(2500), never).expect("uploaded").verified);
+    assert_eq!(peer.count("HEAD"), 0);
+}
+
+#[test]
+fn without_a_doubt_nobody_is_asked() {
+    let _rule = bitsup_server::rule!("OFF-13");
+    let peer = Peer::start(|call| match (call.packet, call.nth) {
+        // The server says no by itself: nothing of this part is stored.
+        ("Fragment", 2) => Turn::Answer(common::peer::error(503, "0x80070008")),
+        _ => Turn::Serve,
+    });
+    let receipt = upload(&peer.url(), &payload(2500), options()).expect("uploaded");
+    assert!(receipt.verified && receipt.unclear_resends == 0);
+    assert_eq!(peer.count("HEAD"), 0);
+    assert_eq!(peer.files(), [payload(2500)]);
+}
+
+#[test]
+fn a_server_that_sends_the_client_about_is_followed_byte_for_byte() {
+    let _rule = bitsup_server::rule!("OFF-01", "OFF-02");
+    // Each Ack keeps a part of what came, and now and then nothing at all.
+    let peer = Peer::start({
+        let mut kept = 0;
+        move |call| match (call.packet, range(call.request)) {
+            ("Fragment", Some((first, end))) => {
+                let wrong = first != kept;
+                kept = if wrong { kept } else { (first + 1 + (end - first) * 3 / 4).min(end) };
+                Turn::Answer(if wrong { corrected(kept) } else { received(kept) })
+            }
+            ("Close-Session", _) => Turn::Answer(Reply::ack()),
+            _ => Turn::Serve,
+        }
+    });
+    let client = Client::new().expect("client");
+    let upload = start(&client, &peer.url(), &payload(9000), options());
+    ended(&upload).expect("uploaded");
+    assert_eq!(assembled(&peer.raw, 9000), payload(9000));
+}

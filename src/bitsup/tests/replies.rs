@@ -1,0 +1,355 @@
+//! Fetching the reply of an upload-reply session.
+
+mod common;
+
+use std::net::TcpListener;
+
+use bitsup::{
+    Client, Credentials, Error, ErrorKind, Receipt, ReplyTo, Secret, Source, UploadOptions,
+};
+use bitsup_server::scripted::{Reply, Request, Scripted};
+use common::payload;
+use common::peer::{Farm, Peer, Turn, created, ended, options, range, received, start, upload};
+use common::wire::{corrected, milliseconds, of_type, types, with};
+
+/// Options of an upload that wants a reply in memory.
+fn wanting() -> UploadOptions {
+    with(|o| {
+        o.reply_to = ReplyTo::Memory(100_000);
+        o.max_attempts = Some(3);
+    })
+}
+
+/// A peer that offers a reply at `url` and answers the n-th GET (from 1) so.
+fn replying(
+    url: &'static str,
+    mut get: impl FnMut(usize, &Request) -> Reply + Send + 'static,
+) -> Peer {
+    Peer::start(move |call| match (call.packet, range(call.request)) {
+        ("Fragment", Some((_, 2500))) => Turn::After(received(2500).header("BITS-Reply-URL", url)),
+        ("GET", _) => Turn::Answer(get(call.nth, call.request)),
+        _ => Turn::Serve,
+    })
+}
+
+fn fetched(peer: &Peer, options: UploadOptions) -> Result<Receipt, Error> {
+    upload(&peer.url(), &payload(2500), options)
+}
+
+fn ok(body: &[u8]) -> Reply {
+    Reply::status(200, "OK").header("Last-Modified", "Mon, 18 Jun 2007 21:01:56 GMT").body(body)
+}
+
+fn part(whole: &[u8], first: usize, last: usize, modified: &str) -> Reply {
+    Reply::status(206, "Partial Content")
+        .header("Content-Range", &format!("bytes {first}-{last}/{}", whole.len()))
+        .header("Last-Modified", modified)
+        .body(&whole[first..=last])
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for_is_told_and_not_fetched() {
+    let _rule = bitsup_server::rule!("RPL-01");
+    let peer = replying("/r.bin", |_, _| ok(b"reply"));
+    let receipt = fetched(&peer, options()).expect("uploaded");
+    assert_eq!(receipt.reply_url.as_deref(), Some("/r.bin"));
+    assert_eq!((receipt.reply, receipt.warnings.len()), (None, 1));
+    assert_eq!(types(&peer.raw)[4..], ["Close-Session"]);
+}
+
+#[test]
+fn a_missing_reply_is_an_error_unless_it_may_be_missing() {
+    let _rule = bitsup_server::rule!("RPL-02");
+    let peer = Peer::plain();
+    let error = fetched(&peer, wanting()).expect_err("no reply");
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert_eq!(peer.count("Close-Session"), 0);
+
+    let peer = Peer::plain();
+    let mut optional = wanting();
+    optional.reply_optional = true;
+    let receipt = fetched(&peer, optional).expect("uploaded");
+    assert_eq!(receipt.reply.unwrap_or_default(), b"");
+    assert!(receipt.close_confirmed);
+}
+
+#[test]
+fn a_relative_url_is_made_legal() {
+    let _rule = bitsup_server::rule!("RPL-03", "RPL-06", "RPL-07");
+    let peer = replying(r"BITS-Sessions\Replies\{G}\r.bin", |_, _| ok(b"reply"));
+    let url = peer.raw.url("/d/x.bin");
+    let receipt = upload(&url, &payload(2500), wanting()).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"reply"[..]));
+    let requests = peer.raw.requests();
+    let get = &of_type(&peer.raw, "GET")[0];
+    assert_eq!(get.target, "/d/BITS-Sessions/Replies/%7BG%7D/r.bin");
+    assert_eq!((get.method.as_str(), get.version.as_str()), ("GET", "HTTP/1.1"));
+    assert_eq!(get.header_values("Accept-Encoding"), ["identity"]);
+    for absent in ["Range", "BITS-Packet-Type", "BITS-Session-Id", "Content-Length"] {
+        assert!(get.header_values(absent).is_empty(), "{absent}");
+    }
+    assert!(requests.iter().all(|request| request.method != "HEAD"));
+    assert_eq!(types(&peer.raw)[4..], ["GET", "Close-Session"]);
+}
+
+/// Two members of a farm: the URL's, which sends the client to the other one.
+fn farm(first: impl FnMut(usize) -> Reply + Send + 'static, second: Reply) -> (Peer, Peer) {
+    let shared = Farm::default();
+    let listener = TcpListener::bind("127.0.0.2:0").expect("another address");
+    let other = listener.local_addr().expect("an address").to_string();
+    let mut first = first;
+    let origin = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let origin = Peer::member(&shared, origin, move |call| match call.packet {
+        "Create-Session" => Turn::After(created("{session-1}").header("BITS-Host-Id", &other)),
+        "GET" => Turn::Answer(first(call.nth)),
+        _ => Turn::Serve,
+    });
+    let member =
+        Peer::member(&shared, listener, move |call| match (call.packet, range(call.request)) {
+            ("Fragment", Some((_, 2500))) => {
+                Turn::After(received(2500).header("BITS-Reply-URL", "r.bin"))
+            }
+            ("GET", _) => Turn::Answer(second.clone()),
+            _ => Turn::Serve,
+        });
+    (origin, member)
+}
+
+#[test]
+fn a_relative_url_is_fetched_where_the_upload_went_then_at_the_other_host_once() {
+    let _rule = bitsup_server::rule!("RPL-04");
+    let trusting = || {
+        let mut options = wanting();
+        options.trusted_hosts = vec!["127.0.0.2".into()];
+        options
+    };
+    let (origin, member) = farm(|_| ok(b"wrong"), ok(b"reply"));
+    let receipt = fetched(&origin, trusting()).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"reply"[..]));
+    assert_eq!((origin.count("GET"), member.count("GET")), (0, 1));
+    assert_eq!(of_type(&member.raw, "GET")[0].target, "/up/r.bin");
+
+    for reply in [Reply::status(404, "Not Found"), Reply::close()] {
+        let (origin, member) = farm(|_| ok(b"reply"), reply);
+        let receipt = fetched(&origin, trusting()).expect("uploaded");
+        assert_eq!(receipt.reply.as_deref(), Some(&b"reply"[..]));
+        assert_eq!((origin.count("GET"), member.count("GET")), (1, 1));
+    }
+
+    let not_found = || Reply::status(404, "Not Found");
+    let (origin, member) = farm(move |_| not_found(), not_found());
+    let error = fetched(&origin, trusting()).expect_err("nowhere");
+    assert_eq!(error.http_status(), Some(404));
+    assert_eq!((origin.count("GET"), member.count("GET")), (1, 1));
+    assert_eq!(origin.count("Close-Session") + member.count("Close-Session"), 0);
+}
+
+#[test]
+fn an_absolute_url_is_fetched_as_it_stands() {
+    let _rule = bitsup_server::rule!("RPL-05");
+    let other = Scripted::start(|_, _, _| ok(b"static"));
+    let url: &'static str = Box::leak(other.url("/static/reply.txt?x=1").into_boxed_str());
+    let peer = replying(url, |_, _| ok(b"wrong"));
+    let receipt = fetched(&peer, wanting()).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"static"[..]));
+    let seen = other.requests();
+    assert_eq!((seen.len(), seen[0].target.as_str()), (1, "/static/reply.txt?x=1"));
+    assert_eq!(peer.count("GET"), 0);
+}
+
+#[test]
+fn pieces_add_up_to_the_total() {
+    let _rule = bitsup_server::rule!("RPL-07", "RPL-08");
+    let whole = payload(10_240);
+    let sent = whole.clone();
+    let peer = replying("r", move |nth, _| match nth {
+        1 => part(&sent, 0, 9976, "x"),
+        _ => part(&sent, 9977, 10_239, "x"),
+    });
+    let receipt = fetched(&peer, wanting()).expect("uploaded");
+    assert_eq!(receipt.reply, Some(whole));
+    let gets = of_type(&peer.raw, "GET");
+    assert_eq!(gets.len(), 2);
+    assert!(gets[0].header_values("Range").is_empty());
+    assert_eq!(gets[1].header_values("Range"), ["bytes=9977-10239"]);
+}
+
+#[test]
+fn the_whole_for_a_part_and_too_few_bytes_are_errors() {
+    let _rule = bitsup_server::rule!("RPL-09");
+    let folder = tempfile::tempdir().expect("folder");
+    let whole = payload(1000);
+    let short = Reply::raw(
+        "HTTP/1.1 200 OK\r\nLast-Modified: x\r\nContent-Length: 1000\r\n\r\nonly this".to_owned(),
+    );
+    let peers = [
+        replying("r", move |nth, _| if nth == 1 { part(&whole, 0, 599, "x") } else { ok(&whole) }),
+        replying("r", move |_, _| short.clone().then_close()),
+        replying("r", |_, _| {
+            Reply::status(206, "Partial").header("Content-Range", "bytes 0-9/10").body("short")
+        }),
+    ];
+    for peer in peers {
+        let path = folder.path().join("reply.bin");
+        let mut options = wanting();
+        options.reply_to = ReplyTo::File(path.clone());
+        fetched(&peer, options).expect_err("no reply");
+        assert_eq!(peer.count("Close-Session"), 0);
+        assert!(!path.exists());
+        assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 0, "nothing is left");
+    }
+}
+
+#[test]
+fn a_reply_that_changes_is_fetched_again_from_the_start() {
+    let _rule = bitsup_server::rule!("RPL-10");
+    let (old, new) = (payload(1000), payload(3000)[2000..].to_vec());
+    let expected = new.clone();
+    let peer = replying("r", move |nth, request| match (nth, request.header("Range").as_str()) {
+        (1, _) => part(&old, 0, 599, "Mon, 18 Jun 2007 21:01:56 GMT"),
+        (_, "") => part(&new, 0, 599, "Tue, 19 Jun 2007 21:01:56 GMT"),
+        _ => part(&new, 600, 999, "Tue, 19 Jun 2007 21:01:56 GMT"),
+    });
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("reply.bin");
+    let mut options = wanting();
+    options.reply_to = ReplyTo::File(path.clone());
+    let receipt = fetched(&peer, options).expect("uploaded");
+    assert_eq!(receipt.reply_path.as_deref(), Some(path.as_path()));
+    assert_eq!(std::fs::read(path).expect("the reply"), expected);
+    let gets = of_type(&peer.raw, "GET");
+    let asked: Vec<_> = gets.iter().map(|get| get.header("Range")).collect();
+    assert_eq!(asked, ["", "bytes=600-999", "", "bytes=600-999"]);
+}
+
+#[test]
+fn challenges_are_answered_and_other_statuses_reported() {
+    let _rule = bitsup_server::rule!("RPL-11");
+    let peer = replying("r", |_, request| {
+        if request.header("Authorization").is_empty() {
+            common::peer::challenge()
+        } else {
+            ok(b"reply")
+        }
+    });
+    let mut options = wanting();
+    options.credentials = Some(Credentials { user: "u".into(), password: Secret::new("hunter2") });
+    options.allow_cleartext_credentials = true;
+    let receipt = fetched(&peer, options).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"reply"[..]));
+    assert_eq!(of_type(&peer.raw, "GET")[1].header("Authorization"), "Basic dTpodW50ZXIy");
+
+    for (status, kind) in [
+        (401, ErrorKind::Auth),
+        (407, ErrorKind::ProxyAuth),
+        (404, ErrorKind::Refused),
+        (403, ErrorKind::Refused),
+        (204, ErrorKind::Refused),
+    ] {
+        let peer =
+            replying("r", move |_, _| Reply::status(status, "No").without_length().then_close());
+        let error = fetched(&peer, wanting()).expect_err("no reply");
+        assert_eq!(error.kind(), kind, "{status}: {error}");
+        assert_eq!(peer.count("Close-Session"), 0);
+    }
+    let peer = replying("r", |_, _| Reply::status(500, "Error"));
+    let error = fetched(&peer, wanting()).expect_err("no reply");
+    assert_eq!((error.http_status(), peer.count("GET")), (Some(500), 3));
+}
+
+#[test]
+fn a_reply_that_stalls_is_a_time_out_and_can_be_fetched_later() {
+    let _rule = bitsup_server::rule!("RPL-12");
+    for stalled in [
+        Reply::hang(),
+        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nrep".to_owned()).then_hang(),
+    ] {
+        let peer = replying("r", move |nth, _| match nth {
+            1 | 2 => stalled.clone(),
+            _ => ok(b"reply"),
+        });
+        let state = tempfile::tempdir().expect("folder");
+        let file = state.path().join("x.bin");
+        std::fs::write(&file, payload(2500)).expect("written");
+        let attempt = |options: UploadOptions| {
+            let client = Client::builder().state_directory(state.path().join("state"));
+            let client = client.build().expect("client");
+            let source = Source::path(&file).expect("source");
+            let upload = client.upload(source, &peer.url()).options(options).start();
+            ended(&upload.expect("started"))
+        };
+        let mut impatient = wanting();
+        impatient.ack_timeout = milliseconds(300);
+        impatient.max_attempts = Some(2);
+        let error = attempt(impatient).expect_err("stalls");
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!(error.is_resumable());
+        assert_eq!((peer.count("Close-Session"), peer.count("Cancel-Session")), (0, 0));
+        let receipt = attempt(wanting()).expect("continued");
+        assert_eq!(receipt.reply.as_deref(), Some(&b"reply"[..]));
+        assert_eq!(peer.count("Create-Session"), 1);
+    }
+}
+
+#[test]
+fn redirects_are_followed_up_to_a_limit() {
+    let _rule = bitsup_server::rule!("RPL-13");
+    let redirect = || Reply::status(302, "Found").header("Location", "/elsewhere?x=1");
+    let peer = replying("r", move |nth, _| if nth == 1 { redirect() } else { ok(b"reply") });
+    let receipt = fetched(&peer, wanting()).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"reply"[..]));
+    assert_eq!(of_type(&peer.raw, "GET")[1].target, "/elsewhere?x=1");
+
+    let peer = replying("r", move |_, _| redirect());
+    let error = fetched(&peer, wanting()).expect_err("a loop");
+    assert!(error.message().contains("redirect"), "{error}");
+    assert_eq!(peer.count("GET"), 11);
+    assert_eq!(peer.count("Close-Session"), 0);
+}
+
+#[test]
+fn a_url_counts_on_the_ack_of_the_last_byte_only() {
+    let _rule = bitsup_server::rule!("RPL-14");
+    let peer = Peer::start(|call| match (call.packet, call.nth) {
+        ("Fragment", 1) => Turn::After(received(1000).header("BITS-Reply-URL", "early")),
+        _ => Turn::Serve,
+    });
+    let error = fetched(&peer, wanting()).expect_err("no reply");
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!((peer.count("GET"), peer.count("Close-Session")), (0, 0));
+
+    // The last Ack is lost; the part that is sent again gets the URL.
+    for corrects in [true, false] {
+        let peer = Peer::start(move |call| match (call.packet, call.nth) {
+            ("Fragment", 1) => Turn::After(received(1000).header("BITS-Reply-URL", "early")),
+            ("Fragment", 3) => Turn::After(Reply::close()),
+            ("Fragment", _) if call.nth > 3 => {
+                let reply = if corrects { corrected(2500) } else { received(2500) };
+                Turn::Answer(reply.header("BITS-Reply-URL", "late"))
+            }
+            ("GET", _) => Turn::Answer(ok(call.request.target.as_bytes())),
+            _ => Turn::Serve,
+        });
+        let receipt = fetched(&peer, wanting()).expect("uploaded");
+        assert_eq!(receipt.reply.as_deref(), Some(&b"/up/late"[..]));
+    }
+}
+
+#[test]
+fn a_reply_above_the_callers_limit_is_not_held() {
+    let _rule = bitsup_server::rule!("SEC-09");
+    // Endless: the client has to end it.
+    let peer = replying("r", |_, _| {
+        Reply::raw("HTTP/1.1 200 OK\r\n\r\n".to_owned())
+            .followed_by(vec![b'x'; 4 << 20])
+            .then_hang()
+    });
+    let mut options = wanting();
+    options.reply_to = ReplyTo::Memory(1000);
+    let client = Client::new().expect("client");
+    let upload = start(&client, &peer.url(), &payload(2500), options);
+    let error = ended(&upload).expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+    assert!(error.message().contains("1000 bytes"), "{error}");
+    assert_eq!((peer.count("GET"), peer.count("Close-Session")), (1, 0));
+}
