@@ -2,10 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 pub mod cutter;
-pub mod peer;
-pub mod wire;
-
 pub(crate) mod peer;
+pub(crate) mod wire;
 
 use std::path::PathBuf;
 
