@@ -133,7 +133,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply,
+    Reply { authorized: bool },
 }
 
 impl Task {
@@ -442,7 +442,8 @@ impl Task {
                 // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
-                self.begin_exchange(Running::Reply, exchange, core)
+                let authorized = exchange.auth.is_some();
+                self.begin_exchange(Running::Reply { authorized }, exchange, core)
             }
             Err(error) => {
                 let failure = Failure {
@@ -609,7 +610,12 @@ impl Task {
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
-            Running::Reply => {
+            Running::Reply { authorized } => {
+                // Only the upload's own site may ask for the password.
+                let own_site = self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination);
+                if answer.status == 401 && own_site {
+                    self.challenged(answer, authorized, core);
+                }
                 if let Some(fetch) = &mut self.reply {
                     match fetch.answered(answer, &self.destination) {
                         Ok(got) => {
