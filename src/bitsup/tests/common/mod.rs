@@ -5,8 +5,6 @@ pub mod cutter;
 pub mod peer;
 pub mod wire;
 
-pub(crate) mod peer;
-
 use std::path::PathBuf;
 
 use bitsup_server::{Config, Request, Server};
