@@ -220,18 +220,18 @@ fn after_the_last_ack_a_retry_pings_and_then_does_what_is_pending() {
 #[test]
 fn nothing_is_sent_while_paused_whatever_the_answer_was() {
     let _rule = bitsup_server::rule!("FSM-11", "FSM-12");
-    let answers: [(fn() -> Reply, &str); 5] = [
-        (|| Reply::status(503, "Later"), "Fragment 0"),
-        (|| Reply::status(413, "Too Large"), "Fragment 0"),
-        (|| lost(401), "Create-Session"),
-        (challenge, "Fragment 0"),
-        (Reply::close, "Fragment 0"),
+    let answers = [
+        (Reply::status(503, "Later"), "Fragment 0"),
+        (Reply::status(413, "Too Large"), "Fragment 0"),
+        (lost(401), "Create-Session"),
+        (challenge(), "Fragment 0"),
+        (Reply::close(), "Fragment 0"),
     ];
     for (answer, next) in answers {
         let gate = Gate::new();
         let held = gate.clone();
         let peer = Peer::start(move |call| match call {
-            call if call.is("Fragment", 1) => Turn::Answer(answer().held(&held)),
+            call if call.is("Fragment", 1) => Turn::Answer(answer.clone().held(&held)),
             _ => Turn::Serve,
         });
         let client = Client::new().expect("client");
@@ -259,19 +259,18 @@ fn nothing_is_sent_while_paused_whatever_the_answer_was() {
 #[test]
 fn of_several_reasons_the_lost_session_counts_first_then_the_login_then_the_size() {
     let _rule = bitsup_server::rule!("FSM-12", "SES-01");
-    let lost_at = |status| move || lost(status);
-    let cases: Vec<(Box<dyn Fn() -> Reply + Send>, &str, bool)> = vec![
-        (Box::new(lost_at(200)), "Create-Session", true),
-        (Box::new(lost_at(401)), "Create-Session", true),
-        (Box::new(lost_at(404)), "Create-Session", true),
-        (Box::new(lost_at(413)), "Create-Session", true),
-        (Box::new(lost_at(500)), "Create-Session", true),
-        (Box::new(challenge), "Fragment 0", true),
-        (Box::new(|| error(413, "0x80070005")), "Fragment 0", true),
-        (Box::new(|| error(403, "0x80070005")), "", false),
+    let cases = [
+        (lost(200), "Create-Session", true),
+        (lost(401), "Create-Session", true),
+        (lost(404), "Create-Session", true),
+        (lost(413), "Create-Session", true),
+        (lost(500), "Create-Session", true),
+        (challenge(), "Fragment 0", true),
+        (error(413, "0x80070005"), "Fragment 0", true),
+        (error(403, "0x80070005"), "", false),
     ];
     for (number, (answer, next, succeeds)) in cases.into_iter().enumerate() {
-        let mut first = Some(answer());
+        let mut first = Some(answer);
         let peer = Peer::start(move |call| match call.packet {
             "Fragment" => first.take().map_or(Turn::Serve, Turn::Answer),
             _ => Turn::Serve,

@@ -326,3 +326,39 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// Two listeners on the same port of these addresses: a Host-Id without a port keeps the URL's.
+pub(crate) fn same_port(first: &str, second: &str) -> (TcpListener, TcpListener) {
+    for _ in 0..100 {
+        let one = TcpListener::bind((first, 0)).expect("a port");
+        let port = one.local_addr().expect("address").port();
+        if let Ok(two) = TcpListener::bind((second, port)) {
+            return (one, two);
+        }
+    }
+    panic!("no port is free at both {first} and {second}");
+}
+
+pub(crate) fn trusting(host: &str) -> UploadOptions {
+    let mut options = options();
+    options.trusted_hosts = vec![host.to_owned()];
+    options
+}
+
+/// Sends uploads to another host with these headers.
+pub(crate) fn sending_to(
+    headers: &[(&str, &str)],
+) -> impl FnMut(&Call<'_>) -> Turn + Send + 'static {
+    let headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    move |call| match call.packet {
+        "Create-Session" => {
+            let mut reply = created(&format!("{{session-{}}}", call.nth));
+            for (name, value) in &headers {
+                reply = reply.header(name, value);
+            }
+            Turn::After(reply)
+        }
+        _ => Turn::Serve,
+    }
+}

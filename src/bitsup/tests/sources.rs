@@ -1,0 +1,73 @@
+//! Sources that change while they are uploaded.
+
+mod common;
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use bitsup::{Client, ErrorKind, Source};
+use bitsup_server::scripted::Gate;
+use common::payload;
+use common::peer::{PATIENCE, Peer, Turn, ended, options, range, received};
+
+const SIZE: usize = 3500;
+
+#[test]
+fn a_source_that_changes_during_the_upload_ends_it_and_the_session() {
+    let _rule = bitsup_server::rule!("RES-03");
+    let changes: [fn(&Path); 4] = [
+        |path| {
+            let file = std::fs::File::options().write(true).open(path).expect("open");
+            file.set_modified(SystemTime::now() - Duration::from_secs(1000)).expect("time");
+        },
+        |path| {
+            use std::io::Write;
+            let mut file = std::fs::File::options().append(true).open(path).expect("open");
+            file.write_all(b"more").expect("written");
+        },
+        |path| {
+            let file = std::fs::File::options().write(true).open(path).expect("open");
+            file.set_len(2500).expect("cut");
+        },
+        |path| {
+            let other = path.with_extension("other");
+            std::fs::write(&other, payload(SIZE)).expect("written");
+            std::fs::rename(other, path).expect("renamed");
+        },
+    ];
+    // Between two Acks, and between the last Ack and the Close-Session.
+    for held_fragment in [2, 4] {
+        for change in changes {
+            let gate = Gate::new();
+            let held = gate.clone();
+            let peer = Peer::start(move |call| match call {
+                call if call.is("Fragment", held_fragment) => {
+                    let (_, end) = range(call.request).expect("a range");
+                    Turn::After(received(end).held(&held))
+                }
+                _ => Turn::Serve,
+            });
+            let folder = tempfile::tempdir().expect("folder");
+            let file = folder.path().join("x.bin");
+            std::fs::write(&file, payload(SIZE)).expect("written");
+            let client = Client::new().expect("client");
+            let source = Source::path(&file).expect("source");
+            let upload = client.upload(source, &peer.url()).options(options()).start();
+            let upload = upload.expect("started");
+            peer.wait_for("Fragment", held_fragment);
+            let whole = peer.raw.wait_until(PATIENCE, |raw| {
+                raw.requests().last().is_some_and(|request| request.completed.is_some())
+            });
+            assert!(whole);
+            change(&file);
+            gate.open();
+            let error = ended(&upload).expect_err("changed");
+            assert_eq!(error.kind(), ErrorKind::SourceChanged, "{error}");
+            assert_eq!(error.hresult().map(|code| code.0), Some(0x8020_001D));
+            let packets = peer.packets();
+            assert_eq!(packets.len(), 1 + held_fragment + 1, "{packets:?}");
+            assert_eq!(packets.last().map(String::as_str), Some("Cancel-Session"));
+            assert_eq!(peer.open_sessions(), 0);
+        }
+    }
+}
