@@ -47,6 +47,9 @@ pub(crate) enum SessionKey {
     None,
 }
 
+/// Makes the command that continues a session, or all.
+type Continue<'a> = Box<dyn Fn(Option<&str>) -> String + 'a>;
+
 enum Message {
     Event(usize, Box<Event>),
     Signal(i32),
@@ -96,7 +99,7 @@ pub(crate) struct Batch<'a> {
     report: &'a mut Report,
     mailbox: Mailbox,
     /// The words of a command that continues.
-    continue_with: Box<dyn Fn(Option<&str>) -> String + 'a>,
+    continue_with: Continue<'a>,
     running: BTreeMap<usize, Running>,
     counts: Counts,
     exit_codes: Vec<u8>,

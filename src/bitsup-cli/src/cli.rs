@@ -27,8 +27,9 @@ Exit codes:
   9 limit reached    10 cancelled    11 session in use    70 a fault of this program
   128 + N stopped by signal N";
 
-/// Uploads files with the BITS Upload Protocol (BITS_POST)
+/// The command line.
 #[derive(Debug, Parser)]
+#[command(about = "Uploads files with the BITS Upload Protocol (BITS_POST)", long_about = None)]
 #[command(name = "bitsup", after_help = EXAMPLES, disable_help_flag = true)]
 #[command(disable_help_subcommand = true, max_term_width = 100)]
 struct Cli {

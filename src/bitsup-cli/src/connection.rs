@@ -25,8 +25,14 @@ pub(crate) struct ConnectionArgs {
     /// Send this header with every packet; headers in FILE (one a line) are treated like passwords
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE|@FILE")]
     pub(crate) headers: Vec<String>,
-    /// Log in as NAME, also DOMAIN\NAME; the password comes from BITSUP_PASSWORD, a file or a prompt
-    #[arg(short, long, value_name = "NAME", env = "BITSUP_USER", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        env = "BITSUP_USER",
+        hide_env_values = true,
+        help = "Log in as NAME, also DOMAIN\\NAME; the password comes from BITSUP_PASSWORD, a file or a prompt"
+    )]
     user: Option<String>,
     /// Read the password from FILE
     #[arg(long, value_name = "FILE")]

@@ -158,14 +158,14 @@ impl Teller<'_> {
     fn tell(&mut self, event: &Event) {
         match event {
             Event::Packet(packet) if packet.packet == PacketType::Fragment => {
-                say(&fragment(packet))
+                say(&fragment(packet));
             }
             Event::Ack(ack) => self.ack(ack),
             Event::Retry { cause, .. } => {
                 self.lost += 1;
                 match cause.kind() {
                     ErrorKind::Network if self.lost == 1 => {
-                        say(&format!("  connection lost at {}", words::size(self.plan.lost_at())))
+                        say(&format!("  connection lost at {}", words::size(self.plan.lost_at())));
                     }
                     _ => say(&format!("  {cause}: trying again")),
                 }
@@ -178,7 +178,7 @@ impl Teller<'_> {
         let expected = ack.range.map(|(first, length)| first + length);
         match (ack.packet, ack.offset) {
             (PacketType::Fragment, Some(offset)) if Some(offset) != expected => {
-                say(&format!("  server has {}: continuing there", words::size(offset)))
+                say(&format!("  server has {}: continuing there", words::size(offset)));
             }
             (PacketType::Fragment, _) => {}
             (PacketType::CreateSession, _) if ack.status == 200 => {

@@ -1,5 +1,6 @@
 //! How uploads are told: a line on a terminal, lines in a log, JSON, a trace and receipts.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -304,10 +305,10 @@ fn summary_line(counts: Counts, time: Duration) -> String {
         words::time(time)
     );
     if counts.failed > 0 {
-        line.push_str(&format!("; {} failed", counts.failed));
+        let _ = write!(line, "; {} failed", counts.failed);
     }
     if counts.not_started > 0 {
-        line.push_str(&format!("; {} not started", counts.not_started));
+        let _ = write!(line, "; {} not started", counts.not_started);
     }
     line
 }

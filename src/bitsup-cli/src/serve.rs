@@ -140,7 +140,7 @@ enum Headers {
 pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
     let config = config(args)?;
     let exposed = !config.listen.ip().is_loopback() && config.basic_auth.is_none();
-    let server = Server::start(config).map_err(failure)?;
+    let server = Server::start(config).map_err(|error| failure(&error))?;
     let stopper = server.stopper();
     let _listener = Listener::start(move |_| stopper.stop()).map_err(|error| {
         Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
@@ -217,7 +217,7 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
     })
 }
 
-fn failure(error: StartError) -> Failure {
+fn failure(error: &StartError) -> Failure {
     let kind = match error {
         StartError::Config(_) => ErrorKind::InvalidArgument,
         StartError::Threads(_) => ErrorKind::Internal,
