@@ -266,6 +266,8 @@ impl<'a> Batch<'a> {
             "another process is uploading this file: nothing to do here".into()
         } else if failure.kind() == ErrorKind::VerifyFailed {
             "the file may be on the server: look there before you send it again".into()
+        } else if failure.kind() == ErrorKind::HostIdUntrusted {
+            "an empty session is left on the server, which deletes it by itself in time".into()
         } else if held {
             "a part of the file is left on the server, which deletes it by itself in time".into()
         } else {

@@ -207,7 +207,7 @@ mod tests {
         };
         let mut words = Words::default();
         args.words(false, &mut words);
-        assert_eq!(words.joined(), "'--header=X-Case: 17' --header=@/etc/h");
+        assert_eq!(words.joined(), "'--header=X-Case: 17' '--header=@/etc/h'");
         assert_eq!(args.secret_headers().collect::<Vec<_>>(), ["X-Api-Key"]);
     }
 
