@@ -46,8 +46,12 @@ impl Failure {
     /// The next step; empty where the message says it itself, as those of bad arguments do.
     pub(crate) fn advice(&self) -> &str {
         match &self.error {
-            Some(error) if self.kind != ErrorKind::InvalidArgument => error.advice(),
-            _ => "",
+            // The last line says how a cancelled upload goes on.
+            Some(error) => match self.kind {
+                ErrorKind::InvalidArgument | ErrorKind::Cancelled => "",
+                _ => error.advice(),
+            },
+            None => "",
         }
     }
 
