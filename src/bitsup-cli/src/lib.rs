@@ -1,2 +1,55 @@
-//! The library part of the tool.
+//! The tool `bitsup`, as a library, so that other packages can carry the same program.
+//!
+//! Start with [`main_with`]. One module holds each command (`upload`, `ping`, `serve`, `demo`,
+//! `explain`, `completions`); the rest is what they share: options of a connection, values as
+//! people type them, signals, and how things are told.
 #![forbid(unsafe_code)]
+
+mod batch;
+mod cli;
+mod completions;
+mod connection;
+mod demo;
+mod explain;
+mod failure;
+mod inputs;
+mod json;
+mod kept;
+mod packets;
+mod ping;
+mod report;
+mod screen;
+mod serve;
+mod signals;
+mod standard_input;
+mod state;
+mod transfer;
+mod upload;
+mod values;
+mod words;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+/// Runs the tool with these arguments, the first of which is the program's name, and returns
+/// its exit code.
+///
+/// It writes to standard output and standard error, and answers SIGINT, SIGTERM and SIGHUP
+/// while a command runs: it is meant to be all that its process does.
+pub fn main_with(args: impl Iterator<Item = OsString>) -> u8 {
+    match cli::parse(args) {
+        Ok(command) => match command.run() {
+            Ok(code) => code,
+            Err(failure) => {
+                failure.tell();
+                failure.exit_code()
+            }
+        },
+        Err(error) => {
+            // Help and version end here too; nobody may be listening any more.
+            let _ = error.print();
+            let _ = io::stdout().flush();
+            u8::try_from(error.exit_code()).unwrap_or(2)
+        }
+    }
+}

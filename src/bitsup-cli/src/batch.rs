@@ -1,0 +1,322 @@
+//! Runs uploads: as many at a time as wanted, until all have ended or a signal comes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use bitsup::{CancelMode, Client, ErrorKind, Event, Flow, Receipt, Upload, UploadBuilder};
+
+use crate::failure::Failure;
+use crate::json::Counts;
+use crate::report::Report;
+use crate::signals::{self, Listener};
+use crate::words;
+
+/// How often the display is renewed.
+const TICK: Duration = Duration::from_millis(100);
+/// A signal ends the program within a second.
+const STOP_WITHIN: Duration = Duration::from_millis(800);
+
+/// One file to upload.
+pub(crate) struct Job {
+    /// Its name for people.
+    pub(crate) name: String,
+    /// Its size, as far as it is known beforehand.
+    pub(crate) size: Option<u64>,
+    /// How to find its session again.
+    pub(crate) session: SessionKey,
+    /// Whether its session is worth keeping.
+    pub(crate) keep: bool,
+    /// Makes the upload.
+    pub(crate) begin: Begin,
+}
+
+/// Makes an upload that is not started yet.
+pub(crate) type Begin = Box<dyn FnOnce(&Client) -> Result<UploadBuilder, Failure>>;
+
+/// How a session is found in the state directory.
+pub(crate) enum SessionKey {
+    /// It is the latest of this file.
+    Path(PathBuf),
+    /// It is known by its id.
+    Id(String),
+    /// It cannot be.
+    None,
+}
+
+/// Makes the command that continues a session, or all.
+type Continue<'a> = Box<dyn Fn(Option<&str>) -> String + 'a>;
+
+enum Message {
+    Event(usize, Box<Event>),
+    Signal(i32),
+}
+
+/// Events and signals, from their start on.
+pub(crate) struct Mailbox {
+    sender: Sender<Message>,
+    receiver: Receiver<Message>,
+    stop: Arc<AtomicBool>,
+    _listener: Listener,
+}
+
+impl Mailbox {
+    pub(crate) fn open() -> Result<Self, Failure> {
+        let (sender, receiver) = mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (signals, flag) = (sender.clone(), Arc::clone(&stop));
+        let listener = Listener::start(move |signal| {
+            flag.store(true, Ordering::Relaxed);
+            // Nobody listens any more when all is over.
+            let _ = signals.send(Message::Signal(signal));
+        });
+        let listener = listener.map_err(|error| {
+            Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
+        })?;
+        Ok(Self { sender, receiver, stop, _listener: listener })
+    }
+
+    /// Set when a signal has come.
+    pub(crate) fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Waits so long, or until a signal comes, which is returned.
+    pub(crate) fn sleep(&self, time: Duration) -> Option<i32> {
+        match self.receiver.recv_timeout(time) {
+            Ok(Message::Signal(signal)) => Some(signal),
+            _ => None,
+        }
+    }
+}
+
+/// The uploads of one command.
+pub(crate) struct Batch<'a> {
+    client: Client,
+    report: &'a mut Report,
+    mailbox: Mailbox,
+    /// The words of a command that continues.
+    continue_with: Continue<'a>,
+    running: BTreeMap<usize, Running>,
+    counts: Counts,
+    exit_codes: Vec<u8>,
+    total: u64,
+    ended_bytes: u64,
+    any_resumable: bool,
+    stopped: Option<(i32, Instant)>,
+}
+
+struct Running {
+    name: String,
+    upload: Upload,
+    session: SessionKey,
+    keep: bool,
+}
+
+impl<'a> Batch<'a> {
+    /// `continue_with` makes the command that continues a session, or all.
+    pub(crate) fn new(
+        client: Client,
+        report: &'a mut Report,
+        mailbox: Mailbox,
+        continue_with: impl Fn(Option<&str>) -> String + 'a,
+    ) -> Self {
+        Self {
+            client,
+            report,
+            mailbox,
+            continue_with: Box::new(continue_with),
+            running: BTreeMap::new(),
+            counts: Counts::default(),
+            exit_codes: Vec::new(),
+            total: 0,
+            ended_bytes: 0,
+            any_resumable: false,
+            stopped: None,
+        }
+    }
+
+    /// Runs all jobs and returns the exit code.
+    pub(crate) fn run(mut self, jobs: Vec<Job>, parallel: usize) -> Result<u8, Failure> {
+        self.total = jobs.iter().filter_map(|job| job.size).sum();
+        let mut jobs = jobs.into_iter().enumerate();
+        loop {
+            while self.running.len() < parallel && self.stopped.is_none() {
+                let Some((number, job)) = jobs.next() else { break };
+                self.begin(number, job);
+                self.take_waiting();
+            }
+            if self.running.is_empty() {
+                break;
+            }
+            match self.mailbox.receiver.recv_timeout(TICK) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.take_waiting();
+            self.tick();
+            if self.stopped.is_some_and(|(_, deadline)| Instant::now() >= deadline) {
+                break;
+            }
+        }
+        self.counts.not_started = jobs.len();
+        self.finish()
+    }
+
+    fn begin(&mut self, number: usize, job: Job) {
+        self.report.started(&job.name, job.size);
+        let sender = self.mailbox.sender.clone();
+        let listen = move |event: &Event| {
+            // Progress is looked up when it is shown.
+            if !matches!(event, Event::Progress(_)) {
+                let _ = sender.send(Message::Event(number, Box::new(event.clone())));
+            }
+            Flow::Continue
+        };
+        let started =
+            (job.begin)(&self.client).and_then(|builder| Ok(builder.on_event(listen).start()?));
+        match started {
+            Ok(upload) => {
+                let Job { name, session, keep, .. } = job;
+                self.running.insert(number, Running { name, upload, session, keep });
+            }
+            // Reading standard input ends so when a signal comes.
+            Err(_) if self.mailbox.stop.load(Ordering::Relaxed) => self.counts.not_started += 1,
+            Err(failure) => {
+                self.ended_bytes += job.size.unwrap_or(0);
+                self.failed(&job.name, &failure, &job.session);
+            }
+        }
+    }
+
+    fn take_waiting(&mut self) {
+        while let Ok(message) = self.mailbox.receiver.try_recv() {
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Signal(signal) => self.stop(signal),
+            Message::Event(number, event) => match *event {
+                Event::Finished(result) => self.ended(number, result.map(|receipt| *receipt)),
+                event => {
+                    if let Some(running) = self.running.get(&number) {
+                        self.report.event(&running.name, &event);
+                    }
+                }
+            },
+        }
+    }
+
+    fn stop(&mut self, signal: i32) {
+        if self.stopped.is_some() {
+            return;
+        }
+        self.stopped = Some((signal, Instant::now() + STOP_WITHIN));
+        for running in self.running.values() {
+            let mode = if running.keep { CancelMode::Keep } else { CancelMode::Delete };
+            running.upload.cancel(mode);
+        }
+    }
+
+    fn tick(&mut self) {
+        let progress: Vec<_> = self
+            .running
+            .values()
+            .map(|running| (running.name.as_str(), running.upload.progress()))
+            .collect();
+        let ended = self.counts.done + self.counts.failed;
+        // Standard input tells its size when it was read.
+        let total = self.total.max(progress.iter().map(|(_, one)| one.total).sum());
+        self.report.tick(&progress, ended, (self.ended_bytes, total));
+    }
+
+    fn ended(&mut self, number: usize, result: Result<Receipt, bitsup::Error>) {
+        let Some(running) = self.running.remove(&number) else { return };
+        self.ended_bytes += running.upload.progress().total;
+        match result {
+            Ok(receipt) => {
+                self.counts.done += 1;
+                self.counts.bytes += if receipt.skipped { 0 } else { receipt.size };
+                self.report.done(&running.name, &receipt);
+            }
+            Err(error) => self.failed(&running.name, &error.into(), &running.session),
+        }
+    }
+
+    fn failed(&mut self, name: &str, failure: &Failure, session: &SessionKey) {
+        self.counts.failed += 1;
+        self.exit_codes.push(failure.exit_code());
+        self.any_resumable |= failure.is_resumable();
+        let then = self.then(failure, session);
+        self.report.failed(name, failure, &then);
+    }
+
+    /// The last line: how to continue, or what is left on the server.
+    fn then(&self, failure: &Failure, session: &SessionKey) -> String {
+        let held = failure.error().is_some_and(|error| error.token().is_some());
+        if failure.is_resumable() {
+            format!("to continue: {}", (self.continue_with)(self.session_id(session).as_deref()))
+        } else if failure.kind() == ErrorKind::SessionInUse {
+            "another process is uploading this file: nothing to do here".into()
+        } else if failure.kind() == ErrorKind::VerifyFailed {
+            "the file may be on the server: look there before you send it again".into()
+        } else if failure.kind() == ErrorKind::HostIdUntrusted {
+            "an empty session is left on the server, which deletes it by itself in time".into()
+        } else if held {
+            "a part of the file is left on the server, which deletes it by itself in time".into()
+        } else {
+            "nothing is left on the server".into()
+        }
+    }
+
+    fn session_id(&self, key: &SessionKey) -> Option<String> {
+        match key {
+            SessionKey::Id(id) => Some(id.clone()),
+            SessionKey::None => None,
+            SessionKey::Path(path) => {
+                let sessions = self.client.sessions().ok()?.into_iter().flatten();
+                let own = sessions.filter(|session| session.path == *path);
+                own.max_by_key(|session| session.updated).map(|session| session.id)
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<u8, Failure> {
+        if self.stopped.is_some() {
+            // Those that could not even be stopped in time.
+            for (_, running) in std::mem::take(&mut self.running) {
+                let error = Failure::new(
+                    ErrorKind::Cancelled,
+                    "the upload was stopped before its server answered",
+                );
+                self.failed(&running.name, &error, &running.session);
+                // Its end would wait for the server.
+                std::mem::forget(running.upload);
+            }
+        }
+        let exit_code = match (self.stopped, self.exit_codes.as_slice()) {
+            (Some((signal, _)), _) => signals::exit_code(signal),
+            (None, []) => 0,
+            (None, [first, rest @ ..]) if rest.iter().all(|code| code == first) => *first,
+            (None, _) => 1,
+        };
+        let then = match (self.any_resumable, self.counts.failed) {
+            (true, _) => Some(format!("to continue: {}", (self.continue_with)(None))),
+            (false, 0) => None,
+            (false, _) => Some("nothing is left on the server".into()),
+        };
+        let finished = self.report.finish(self.counts, exit_code, then.as_deref());
+        if let Some((signal, _)) = self.stopped {
+            words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
+            // Dropping it would wait for what runs in the background.
+            std::mem::forget(self.client);
+        }
+        finished.map(|()| exit_code)
+    }
+}

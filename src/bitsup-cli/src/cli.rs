@@ -1,0 +1,108 @@
+//! The command line: commands, help and version.
+
+use std::ffi::OsString;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::completions::{CompletionsArgs, ManArgs};
+use crate::demo::DemoArgs;
+use crate::explain::ExplainArgs;
+use crate::failure::Failure;
+use crate::kept::{CancelArgs, ListArgs, ResumeArgs};
+use crate::ping::PingArgs;
+use crate::serve::ServeArgs;
+use crate::upload::UploadArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  bitsup upload disk.img https://server/incoming/
+  bitsup ping https://server/incoming/
+  bitsup explain 0x80200020
+  bitsup demo
+
+Exit codes:
+  0 done    1 several files failed for different reasons    2 usage
+  3 local file    4 authentication    5 TLS    6 not now, the same command may work later
+  7 refused by the server    8 the server broke the protocol, or verification failed
+  9 limit reached    10 cancelled    11 session in use    70 a fault of this program
+  128 + N stopped by signal N";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(about = "Uploads files with the BITS Upload Protocol (BITS_POST)", long_about = None)]
+#[command(name = "bitsup", after_help = EXAMPLES, disable_help_flag = true)]
+#[command(disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    /// Show the options that matter most
+    #[arg(short, long, global = true, action = ArgAction::HelpShort, display_order = 900)]
+    help: Option<bool>,
+    /// Show all options
+    #[arg(long, global = true, action = ArgAction::HelpLong, display_order = 901)]
+    help_all: Option<bool>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Upload(UploadArgs),
+    List(ListArgs),
+    Resume(ResumeArgs),
+    Cancel(CancelArgs),
+    Ping(PingArgs),
+    Explain(ExplainArgs),
+    Serve(ServeArgs),
+    Demo(DemoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+impl Command {
+    /// Does it. The result is the exit code, or a failure that is not told yet.
+    pub(crate) fn run(self) -> Result<u8, Failure> {
+        match self {
+            Self::Upload(args) => crate::upload::run(&args),
+            Self::List(args) => crate::kept::list(&args),
+            Self::Resume(args) => crate::kept::resume(&args),
+            Self::Cancel(args) => crate::kept::cancel(&args),
+            Self::Ping(args) => crate::ping::run(&args),
+            Self::Explain(args) => crate::explain::run(&args),
+            Self::Serve(args) => crate::serve::run(args),
+            Self::Demo(args) => crate::demo::run(&args),
+            Self::Completions(args) => crate::completions::completions(&args),
+            Self::Man(args) => crate::completions::man(&args),
+        }
+    }
+}
+
+/// Reads the command line. Help and version come as an error of clap's, with exit code 0.
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let matches = command().try_get_matches_from(args)?;
+    Ok(Cli::from_arg_matches(&matches)?.command)
+}
+
+/// The whole command line, for help, completions and manual page too.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().version(format!("{} with {}", bitsup::VERSION, bitsup::features()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_shows_less_than_all_help() {
+        let mut upload = command();
+        let upload = upload.find_subcommand_mut("upload").expect("there");
+        let visible = |argument: &&clap::Arg| !argument.is_hide_short_help_set();
+        let shown = upload.get_opts().filter(visible).count();
+        assert!((8..=15).contains(&shown), "{shown} options in --help");
+        assert!(upload.get_opts().count() > 25);
+    }
+}

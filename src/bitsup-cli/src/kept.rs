@@ -1,0 +1,214 @@
+//! `bitsup list`, `resume` and `cancel`: sessions that were kept.
+
+use bitsup::{Client, SessionInfo, UploadOptions};
+use clap::Args;
+
+use crate::batch::{Batch, Job, Mailbox, SessionKey};
+use crate::connection::ConnectionArgs;
+use crate::failure::Failure;
+use crate::inputs;
+use crate::report::{Report, TellArgs};
+use crate::state::StateArgs;
+use crate::transfer::KeptArgs;
+use crate::upload::command_to_continue;
+use crate::{json, words};
+
+/// List the uploads that can be continued
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Write one JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+/// Continue interrupted uploads: those named, or all
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The uploads, as `bitsup list` names them
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    #[command(flatten)]
+    own: KeptArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    tell: TellArgs,
+}
+
+/// Cancel interrupted uploads, so that the server deletes what it has of them
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// The uploads, as `bitsup list` names them
+    #[arg(value_name = "ID", required_unless_present = "all")]
+    ids: Vec<String>,
+    /// Cancel all
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// Forget them without asking the server, which deletes them by itself in time
+    #[arg(long)]
+    local: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+/// Lists.
+pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
+    let client = client(&args.state, None)?;
+    let (sessions, exit_code) = readable(&client)?;
+    if sessions.is_empty() && !args.json && exit_code == 0 {
+        words::say("there is nothing to continue");
+    }
+    for session in &sessions {
+        let line = if args.json { json::session(session) } else { line(session) };
+        if !words::print(&line) {
+            break;
+        }
+    }
+    Ok(exit_code)
+}
+
+/// Continues.
+pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
+    let client = client(&args.state, args.own.transfer.limit_rate)?;
+    let (sessions, unreadable) = readable(&client)?;
+    let sessions = chosen(sessions, &args.ids)?;
+    if sessions.is_empty() {
+        words::say("there is nothing to continue");
+        return Ok(unreadable);
+    }
+    let jobs: Vec<Job> = sessions.into_iter().map(|session| job(session, &args.own)).collect();
+    let mut report = Report::new(&args.tell, jobs.len())?;
+    let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.own);
+    let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL)?;
+    Ok(if exit_code == 0 { unreadable } else { exit_code })
+}
+
+/// Cancels.
+pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
+    let client = client(&args.state, None)?;
+    let (sessions, mut exit_code) = readable(&client)?;
+    for session in chosen(sessions, &args.ids)? {
+        match cancel_one(&client, &session, args) {
+            Ok(()) => words::say(&format!("{} cancelled", session.id)),
+            Err(failure) => {
+                words::say(&format!("bitsup: {}: {failure}", session.id));
+                if !failure.advice().is_empty() {
+                    words::say(failure.advice());
+                }
+                exit_code = match exit_code {
+                    0 => failure.exit_code(),
+                    other if other == failure.exit_code() => other,
+                    _ => 1,
+                };
+            }
+        }
+    }
+    Ok(exit_code)
+}
+
+/// As many as `upload` runs at a time.
+const PARALLEL: usize = 2;
+
+fn client(state: &StateArgs, limit_rate: Option<u64>) -> Result<Client, Failure> {
+    let folder = state.folder().ok_or_else(|| {
+        Failure::usage("there is no home folder, and so no state directory: give --state-dir")
+    })?;
+    let builder = Client::builder().state_directory(folder).uploads_per_host(PARALLEL);
+    Ok(builder.rate_limit(limit_rate).build()?)
+}
+
+/// The sessions that can be read, and the exit code for those that cannot.
+fn readable(client: &Client) -> Result<(Vec<SessionInfo>, u8), Failure> {
+    // Before the first upload there is no folder.
+    if client.state_directory().is_none_or(|folder| !folder.exists()) {
+        return Ok((Vec::new(), 0));
+    }
+    let mut exit_code = 0;
+    let mut readable = Vec::new();
+    for session in client.sessions()? {
+        match session {
+            Ok(session) => readable.push(session),
+            Err(error) => {
+                words::say(&format!("bitsup: {error}"));
+                exit_code = error.kind().exit_code();
+            }
+        }
+    }
+    Ok((readable, exit_code))
+}
+
+/// Those named by their ids or by the unmistakable beginning of one; all, if none is named.
+fn chosen(sessions: Vec<SessionInfo>, ids: &[String]) -> Result<Vec<SessionInfo>, Failure> {
+    if ids.is_empty() {
+        return Ok(sessions);
+    }
+    let mut chosen: Vec<SessionInfo> = Vec::new();
+    for id in ids {
+        let mut fitting = sessions.iter().filter(|session| session.id.starts_with(id.as_str()));
+        let exact = sessions.iter().find(|session| session.id == *id);
+        let session = match (exact, fitting.next(), fitting.next()) {
+            (Some(session), ..) | (None, Some(session), None) => session,
+            (None, Some(_), Some(_)) => {
+                return Err(Failure::usage(format!("several uploads begin with {id:?}")));
+            }
+            (None, None, _) => {
+                return Err(Failure::usage(format!(
+                    "there is no upload {id:?} to continue: see bitsup list"
+                )));
+            }
+        };
+        if !chosen.iter().any(|other| other.id == session.id) {
+            chosen.push(session.clone());
+        }
+    }
+    Ok(chosen)
+}
+
+fn job(session: SessionInfo, own: &KeptArgs) -> Job {
+    let own = own.clone();
+    Job {
+        name: inputs::name(&session.path),
+        size: Some(session.size),
+        session: SessionKey::Id(session.id.clone()),
+        keep: true,
+        begin: Box::new(move |client| {
+            let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
+            let mut options = UploadOptions::default();
+            kept.connection.apply(&mut options)?;
+            kept.transfer.apply(&mut options);
+            options.note = Some(kept.note());
+            if own.transfer.limit_rate.is_none() && kept.transfer.limit_rate.is_some() {
+                client.set_rate_limit(kept.transfer.limit_rate);
+            }
+            Ok(client.resume(&session.id)?.options(options))
+        }),
+    }
+}
+
+fn cancel_one(client: &Client, session: &SessionInfo, args: &CancelArgs) -> Result<(), Failure> {
+    if args.local {
+        return Ok(client.forget_session(&session.id)?);
+    }
+    let own = KeptArgs { connection: args.connection.clone(), ..KeptArgs::default() };
+    let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
+    let mut options = UploadOptions::default();
+    kept.connection.apply(&mut options)?;
+    Ok(client.cancel_session(&session.id, &options)?)
+}
+
+fn line(session: &SessionInfo) -> String {
+    let percent = session.acknowledged.saturating_mul(100) / session.size.max(1);
+    let running = if session.in_use { ", running" } else { "" };
+    format!(
+        "{}  {percent:>3}% of {}, {}{running}  {} -> {}",
+        session.id,
+        words::size(session.size),
+        words::date(session.updated),
+        inputs::name(&session.path),
+        session.url
+    )
+}

@@ -1,0 +1,314 @@
+//! How uploads are told: a line on a terminal, lines in a log, JSON, a trace and receipts.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bitsup::{Event, Progress, Receipt};
+use clap::Args;
+
+use crate::failure::Failure;
+use crate::json::{self, Counts};
+use crate::screen::{Picture, Screen};
+use crate::{packets, values, words};
+
+/// How often JSON tells progress.
+const JSON_PROGRESS: Duration = Duration::from_secs(1);
+/// A shorter wait is over before anybody has read of it.
+const WORTH_TELLING: Duration = Duration::from_secs(2);
+
+/// What is told, and where.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct TellArgs {
+    /// Say nothing unless something fails
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Show each packet
+    #[arg(short, long)]
+    verbose: bool,
+    /// Write one JSON object a line to standard output
+    #[arg(long)]
+    json: bool,
+    /// Tell progress every TIME, for logs [default with --json: 1s]
+    #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
+    progress: Option<Duration>,
+    /// Write each packet and its answer to FILE, without secrets
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    trace: Option<PathBuf>,
+    /// Write a receipt (JSON) of each file to FILE
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    receipt: Option<PathBuf>,
+}
+
+/// Tells what happens.
+pub(crate) struct Report {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    every: Option<Duration>,
+    last: Instant,
+    screen: Option<Screen>,
+    trace: Option<File>,
+    receipts: Option<Receipts>,
+    files: usize,
+    begun: Instant,
+    last_reason: String,
+}
+
+/// The file of receipts, which takes its place when all is over.
+struct Receipts {
+    path: PathBuf,
+    file: tempfile::NamedTempFile,
+}
+
+impl Report {
+    /// Opens what has to be written, before anything is sent.
+    pub(crate) fn new(args: &TellArgs, files: usize) -> Result<Self, Failure> {
+        let trace = args
+            .trace
+            .as_deref()
+            .map(|path| File::create(path).map_err(|error| cannot_write(path, &error)));
+        let receipts = args.receipt.as_deref().map(Receipts::open);
+        let bar = std::io::stderr().is_terminal() && !args.quiet && !args.json;
+        Ok(Self {
+            json: args.json,
+            quiet: args.quiet,
+            verbose: args.verbose,
+            every: args.progress.or(args.json.then_some(JSON_PROGRESS)),
+            last: Instant::now(),
+            screen: bar.then(Screen::new),
+            trace: trace.transpose()?,
+            receipts: receipts.transpose()?,
+            files,
+            begun: Instant::now(),
+            last_reason: String::new(),
+        })
+    }
+
+    /// An upload begins.
+    pub(crate) fn started(&mut self, file: &str, size: Option<u64>) {
+        self.print_json(|| json::start(file, size));
+    }
+
+    /// Something happened to an upload.
+    pub(crate) fn event(&mut self, file: &str, event: &Event) {
+        if let Some(line) = packets::line(event) {
+            self.trace_line(file, &line);
+            if self.verbose {
+                self.say(&format!("{}{line}", self.prefix(file)));
+            }
+        }
+        match event {
+            Event::Packet(packet) => self.print_json(|| json::packet(file, packet)),
+            Event::Ack(ack) => {
+                self.last_reason.clear();
+                self.print_json(|| json::ack(file, ack));
+            }
+            Event::Notice(text) => self.print_json(|| json::notice(file, text)),
+            Event::Retry { cause, delay, attempt } => {
+                self.print_json(|| json::retry(file, cause, *delay, *attempt));
+                self.tell_retry(file, &cause.to_string(), *delay);
+            }
+            _ => {}
+        }
+    }
+
+    /// Some time has passed. `bytes` are those of files that ended, and of all.
+    pub(crate) fn tick(&mut self, running: &[(&str, Progress)], ended: usize, bytes: (u64, u64)) {
+        if let Some(screen) = &mut self.screen {
+            let progress: Vec<Progress> = running.iter().map(|(_, one)| one.clone()).collect();
+            screen.show(&Picture { files: (ended, self.files), bytes, running: &progress });
+        }
+        let Some(every) = self.every.filter(|every| self.last.elapsed() >= *every) else { return };
+        // Not now, so that late looks do not add up.
+        self.last = self.last.checked_add(every).map_or_else(Instant::now, |next| {
+            if next.elapsed() >= every { Instant::now() } else { next }
+        });
+        for (file, progress) in running {
+            if self.json {
+                self.print_json(|| json::progress(file, progress));
+            } else if self.screen.is_none() && !self.quiet {
+                words::say(&progress_line(file, progress));
+            }
+        }
+    }
+
+    /// A file arrived.
+    pub(crate) fn done(&mut self, file: &str, receipt: &Receipt) {
+        let line = json::receipt(file, receipt);
+        self.keep_receipt(&line);
+        self.print_json(|| line);
+        if self.quiet {
+            return;
+        }
+        if self.files == 1 || self.verbose {
+            self.say(&receipt_line(file, receipt));
+        }
+        for warning in &receipt.warnings {
+            self.say(&format!("bitsup: warning: {}{warning}", self.prefix(file)));
+        }
+    }
+
+    /// A file did not arrive. `then`: how to continue, or what is left.
+    pub(crate) fn failed(&mut self, file: &str, failure: &Failure, then: &str) {
+        let line = json::error(file, failure, then);
+        self.keep_receipt(&line);
+        self.print_json(|| line);
+        let message = failure.to_string();
+        let named = message.contains(file);
+        self.say(&if named {
+            format!("bitsup: {message}")
+        } else {
+            format!("bitsup: {file}: {message}")
+        });
+        if !failure.advice().is_empty() {
+            self.say(failure.advice());
+        }
+        if self.files == 1 {
+            self.say(then);
+        }
+    }
+
+    /// All is over. `then` as for one file.
+    pub(crate) fn finish(
+        &mut self,
+        counts: Counts,
+        exit_code: u8,
+        then: Option<&str>,
+    ) -> Result<(), Failure> {
+        if let Some(screen) = self.screen.take() {
+            screen.clear();
+        }
+        if self.files > 1 {
+            self.print_json(|| json::summary(counts, self.begun.elapsed(), exit_code));
+            if !self.quiet || counts.failed + counts.not_started > 0 {
+                words::say(&summary_line(counts, self.begun.elapsed()));
+            }
+            if let Some(then) = then {
+                words::say(then);
+            }
+        }
+        self.receipts.take().map_or(Ok(()), Receipts::persist)
+    }
+
+    /// A line for people.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.screen {
+            Some(screen) => screen.aside(|| words::say(line)),
+            None => words::say(line),
+        }
+    }
+
+    /// In a log, a wait is told once a reason; a terminal shows it all the time.
+    fn tell_retry(&mut self, file: &str, reason: &str, delay: Duration) {
+        let silent = self.quiet || self.verbose || self.screen.is_some();
+        if silent || delay < WORTH_TELLING || self.last_reason == reason {
+            return;
+        }
+        reason.clone_into(&mut self.last_reason);
+        words::say(&format!("{file}: {reason}; next try in {}", words::time_left(delay)));
+    }
+
+    fn prefix(&self, file: &str) -> String {
+        if self.files == 1 { String::new() } else { format!("{file}: ") }
+    }
+
+    fn print_json(&self, line: impl FnOnce() -> String) {
+        if self.json {
+            // Where nobody reads any more, the upload goes on all the same.
+            let _ = words::print(&line());
+        }
+    }
+
+    fn trace_line(&mut self, file: &str, line: &str) {
+        let Some(trace) = &mut self.trace else { return };
+        if let Err(error) = writeln!(trace, "{} {file} {line}", words::now()) {
+            self.trace = None;
+            self.say(&format!("bitsup: warning: the trace ends here: {}", words::io_error(&error)));
+        }
+    }
+
+    fn keep_receipt(&mut self, line: &str) {
+        let written = self.receipts.as_mut().map(|receipts| writeln!(receipts.file, "{line}"));
+        if let Some(Err(error)) = written {
+            self.receipts = None;
+            self.say(&format!(
+                "bitsup: warning: no receipts are written: {}",
+                words::io_error(&error)
+            ));
+        }
+    }
+}
+
+impl Receipts {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let file = tempfile::Builder::new()
+            .prefix(".bitsup-receipt-")
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    fn persist(self) -> Result<(), Failure> {
+        let persisted = self.file.persist(&self.path);
+        persisted.map(drop).map_err(|error| cannot_write(&self.path, &error.error))
+    }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::local(format_args!("cannot write {}", path.display()), error)
+}
+
+fn progress_line(file: &str, progress: &Progress) -> String {
+    if let Some(waiting) = &progress.waiting {
+        let left = words::time_left(waiting.remaining);
+        return format!("{file}: {}; next try in {left}", waiting.reason);
+    }
+    let percent = (progress.sent as f64 * 100.0 / progress.total.max(1) as f64) as u64;
+    let left = progress.eta.map_or(String::new(), |eta| format!(", {} left", words::time(eta)));
+    format!(
+        "{file}: {percent}%, {} of {}, {}/s{left}, {}",
+        words::size(progress.sent),
+        words::size(progress.total),
+        words::size(progress.rate),
+        progress.state.name()
+    )
+}
+
+fn receipt_line(file: &str, receipt: &Receipt) -> String {
+    if receipt.skipped {
+        return format!("{file}: skipped, {} exists", receipt.url);
+    }
+    let mut line = format!(
+        "{file}: {} in {} ({}) -> {}",
+        words::size(receipt.size),
+        words::time(receipt.duration),
+        words::rate(receipt.size, receipt.duration),
+        receipt.url
+    );
+    if let Some(digest) = &receipt.sha256 {
+        line.push_str("\nsha256 ");
+        line.push_str(digest);
+    }
+    line
+}
+
+fn summary_line(counts: Counts, time: Duration) -> String {
+    let mut line = format!(
+        "{} uploaded, {} in {}",
+        words::count(counts.done, "file"),
+        words::size(counts.bytes),
+        words::time(time)
+    );
+    if counts.failed > 0 {
+        let _ = write!(line, "; {} failed", counts.failed);
+    }
+    if counts.not_started > 0 {
+        let _ = write!(line, "; {} not started", counts.not_started);
+    }
+    line
+}

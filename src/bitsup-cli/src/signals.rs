@@ -1,0 +1,69 @@
+//! SIGINT, SIGTERM and SIGHUP: the first is reported, a second ends the process at once.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::{Handle, Signals};
+
+/// Reports signals as long as it lives.
+pub(crate) struct Listener {
+    handle: Handle,
+    registered: Vec<signal_hook::SigId>,
+}
+
+impl Listener {
+    /// Calls `tell` with the number of each signal, on a thread of its own.
+    pub(crate) fn start(tell: impl Fn(i32) + Send + 'static) -> io::Result<Self> {
+        let wanted: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
+            .into_iter()
+            // `nohup` sets it aside on purpose.
+            .filter(|signal| *signal != SIGHUP || !hangup_is_ignored())
+            .collect();
+        let second = Arc::new(AtomicBool::new(false));
+        let mut registered = Vec::new();
+        for &signal in &wanted {
+            // In this order: what the first signal sets must not end the process itself.
+            let end =
+                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
+            registered.extend([end, flag::register(signal, Arc::clone(&second))?]);
+        }
+        let mut signals = Signals::new(wanted)?;
+        let handle = signals.handle();
+        std::thread::Builder::new().name("bitsup-signals".into()).spawn(move || {
+            for signal in &mut signals {
+                tell(signal);
+            }
+        })?;
+        Ok(Self { handle, registered })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.handle.close();
+        for id in self.registered.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+    }
+}
+
+/// A signal's name.
+pub(crate) fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
+}
+
+/// The exit code that a shell gives a process which died of it.
+pub(crate) fn exit_code(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// Whether SIGHUP was ignored when the process started; not where the system does not tell.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (SIGHUP - 1) & 1 == 1)
+}

@@ -1,0 +1,177 @@
+//! `bitsup upload`.
+
+use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bitsup::{Client, Source, UploadOptions};
+use clap::Args;
+
+use crate::batch::{Batch, Job, Mailbox, SessionKey};
+use crate::failure::Failure;
+use crate::inputs::{self, Input};
+use crate::report::{Report, TellArgs};
+use crate::standard_input::StandardInput;
+use crate::state::{self, StateArgs};
+use crate::transfer::KeptArgs;
+use crate::{signals, values, words};
+
+const EXAMPLES: &str = "\
+Examples:
+  bitsup upload disk.img https://server/incoming/
+  bitsup upload disk.img https://server/incoming/other-name.img
+  bitsup upload --limit-rate 2M -u 'CORP\\backup' *.vhdx https://server/incoming/
+  tar cz /etc | bitsup upload - https://server/incoming/etc.tar.gz
+  find /cases -name '*.e01' | bitsup upload --files-from - https://server/cases/
+
+An upload that was interrupted continues when the same command runs again, or with `bitsup resume`.";
+
+/// Upload files to a BITS server; a URL that ends in / gets their names appended
+#[derive(Debug, Args)]
+#[command(override_usage = "bitsup upload [OPTIONS] FILE... URL", after_help = EXAMPLES)]
+pub(crate) struct UploadArgs {
+    /// The files, - for standard input, and at last the URL
+    #[arg(value_name = "FILE... URL", required = true, num_args = 1.., value_hint = clap::ValueHint::FilePath)]
+    arguments: Vec<OsString>,
+    #[command(flatten)]
+    kept: KeptArgs,
+    /// Upload N files at a time
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64), hide_short_help = true, help_heading = "Transfer")]
+    parallel: u16,
+    /// Upload the files named in FILE too, one a line or NUL-separated; - is standard input
+    #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Transfer")]
+    files_from: Option<PathBuf>,
+    /// Wait for a random time of up to TIME first, so that many machines do not begin at once
+    #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true, help_heading = "Transfer")]
+    splay: Option<Duration>,
+    /// Cancel what an interrupted upload left, and begin anew
+    #[arg(long, hide_short_help = true, help_heading = "Continuing")]
+    fresh: bool,
+    /// Keep nothing for a later continuation
+    #[arg(
+        long,
+        hide_short_help = true,
+        conflicts_with = "require_resume",
+        help_heading = "Continuing"
+    )]
+    no_resume: bool,
+    /// Fail if nothing can be kept for a later continuation
+    #[arg(long, hide_short_help = true, help_heading = "Continuing")]
+    require_resume: bool,
+    #[command(flatten, next_help_heading = "Continuing")]
+    state: StateArgs,
+    #[command(flatten)]
+    tell: TellArgs,
+}
+
+/// Uploads.
+pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
+    let (inputs, url) = inputs::split(&args.arguments, args.files_from.as_deref())?;
+    if inputs.len() > 1 && args.kept.transfer.reply.is_some() {
+        return Err(Failure::usage(
+            "--reply takes the reply to one file: upload the files one by one",
+        ));
+    }
+    let mut options = UploadOptions::default();
+    args.kept.connection.apply(&mut options)?;
+    args.kept.transfer.apply(&mut options);
+    let folder = if args.no_resume { None } else { args.state.folder() };
+    if folder.is_none() && args.require_resume {
+        return Err(Failure::usage("there is no folder to keep anything in: give --state-dir"));
+    }
+    options.fresh = args.fresh;
+    options.no_resume = folder.is_none();
+    options.require_resume = args.require_resume;
+    options.note = Some(args.kept.note());
+
+    let mut report = Report::new(&args.tell, inputs.len())?;
+    let mailbox = Mailbox::open()?;
+    if let Some(signal) = args.splay.and_then(|time| mailbox.sleep(random_part(time))) {
+        words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
+        return Ok(signals::exit_code(signal));
+    }
+    let mut builder = Client::builder()
+        .uploads_per_host(usize::from(args.parallel))
+        .rate_limit(args.kept.transfer.limit_rate);
+    if let Some(folder) = &folder {
+        builder = builder.state_directory(folder);
+    }
+    let client = builder.build()?;
+    let jobs = inputs.into_iter().map(|input| match input {
+        Input::File(path) => file(path, &url, &options),
+        Input::StandardInput => standard_input(&mailbox, folder.clone(), &url, &options),
+    });
+    let jobs = jobs.collect();
+    let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.kept);
+    Batch::new(client, &mut report, mailbox, again).run(jobs, usize::from(args.parallel))
+}
+
+/// The command that goes on with a session, or with all of them; without secrets.
+pub(crate) fn command_to_continue(id: Option<&str>, state: &StateArgs, kept: &KeptArgs) -> String {
+    let mut command = String::from("bitsup resume");
+    for header in kept.connection.secret_headers() {
+        command.push_str(" -H ");
+        command.push_str(&words::shell_quoted(&format!("{header}: ...")));
+    }
+    if let Some(folder) = state.given() {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        command.push_str(" --state-dir ");
+        command.push_str(&words::shell_quoted(&folder.to_string_lossy()));
+    }
+    if let Some(id) = id {
+        command.push(' ');
+        command.push_str(&words::shell_quoted(id));
+    }
+    command
+}
+
+fn file(path: PathBuf, url: &str, options: &UploadOptions) -> Job {
+    let (url, options) = (url.to_owned(), options.clone());
+    Job {
+        name: inputs::name(&path),
+        size: std::fs::metadata(&path)
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+            .map(|data| data.len()),
+        session: session_key(&path),
+        keep: !options.no_resume,
+        begin: Box::new(move |client| {
+            let source = Source::path(path)?;
+            Ok(client.upload(source, &url).options(options))
+        }),
+    }
+}
+
+fn session_key(path: &Path) -> SessionKey {
+    std::fs::canonicalize(path).map_or(SessionKey::None, SessionKey::Path)
+}
+
+fn standard_input(
+    mailbox: &Mailbox,
+    folder: Option<PathBuf>,
+    url: &str,
+    options: &UploadOptions,
+) -> Job {
+    let (url, mut options) = (url.to_owned(), options.clone());
+    // The spooled copy goes with this process, so nobody could go on.
+    options.no_resume = true;
+    let stream = StandardInput::new(mailbox.stop_flag());
+    Job {
+        name: "-".into(),
+        size: None,
+        session: SessionKey::None,
+        keep: false,
+        begin: Box::new(move |client| {
+            let folder = state::spool(folder);
+            let source = Source::spooled(stream, folder.as_deref())?;
+            Ok(client.upload(source, &url).options(options))
+        }),
+    }
+}
+
+/// A part of a time, by chance.
+fn random_part(time: Duration) -> Duration {
+    let chance = RandomState::new().build_hasher().finish();
+    time.mul_f64(chance as f64 / u64::MAX as f64)
+}

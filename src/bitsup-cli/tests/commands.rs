@@ -1,0 +1,90 @@
+//! `serve`, `demo`, `explain`, help, completions and manual pages.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+
+use common::{Place, payload, signal, wait};
+
+#[test]
+fn serve_tells_its_address_takes_an_upload_and_ends_on_a_signal() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("root")).expect("made");
+    place.write("faults", b"fragment 1: drop after 500\n");
+    place.write("a.bin", &payload(100_000));
+    let args = ["serve", "--root", "root", "--create-dirs", "--fault-script", "faults"];
+    let mut child = place.command(args).spawn().expect("started");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut line).expect("read");
+    let url = line.trim_end().strip_prefix("listening on ").expect("the address");
+    assert!(url.starts_with("http://127.0.0.1:"), "{line}");
+    place.run(["upload", "a.bin", &format!("{url}/new/?key=hunter2")]).ok();
+    assert!(std::fs::read(place.path("root/new/a.bin")).expect("published") == payload(100_000));
+    signal(&child, "INT");
+    let ended = wait(child).ok();
+    assert!(ended.stderr.contains("Close-Session: 200"), "{ended:?}");
+    assert!(ended.stderr.contains("dropped"), "{ended:?}");
+    assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains("warning"), "{ended:?}");
+}
+
+#[test]
+fn a_server_open_to_all_says_so() {
+    let place = Place::new();
+    place.write("password", b"x");
+    for (options, warns) in [(&[][..], true), (&["--user=u", "--password-file=password"], false)] {
+        let args = ["serve", "--root", ".", "--listen", "0.0.0.0:0"].iter().chain(options);
+        let mut child = place.command(args).spawn().expect("started");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("read");
+        signal(&child, "TERM");
+        let ended = wait(child).ok();
+        assert_eq!(ended.stderr.contains("warning"), warns, "{ended:?}");
+    }
+}
+
+#[test]
+fn the_demonstration_loses_a_connection_and_arrives() {
+    let place = Place::new();
+    place.write("large.bin", &payload(3_000_000));
+    place.write("one.bin", b"1");
+    place.write("empty.bin", b"");
+    for file in [None, Some("large.bin"), Some("one.bin"), Some("empty.bin")] {
+        let ended = place.run(["demo", "--fast"].into_iter().chain(file)).ok();
+        assert!(ended.stdout.contains("byte for byte"), "{ended:?}");
+        assert!(ended.stdout.contains("with one lost connection"), "{ended:?}");
+        assert!(ended.stdout.contains("connection lost"), "{ended:?}");
+        if file.is_none_or(|file| file == "large.bin") {
+            assert!(ended.stdout.contains("continuing there"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn codes_are_explained() {
+    let place = Place::new();
+    for code in ["0x80200020", "BG_E_TOO_LARGE", "413"] {
+        let ended = place.run(["explain", code]).ok();
+        assert!(ended.stdout.lines().count() >= 3, "{ended:?}");
+    }
+}
+
+#[test]
+fn help_version_completions_and_manual_pages_are_there() {
+    let place = Place::new();
+    let version = place.run(["--version"]).ok().stdout;
+    assert!(
+        version.contains("libcurl") && version.contains(env!("CARGO_PKG_VERSION")),
+        "{version}"
+    );
+    let (short, long) =
+        (place.run(["upload", "--help"]).ok(), place.run(["upload", "--help-all"]).ok());
+    assert!(short.stdout.contains("Examples:") && !short.stdout.contains("--on-unclear"));
+    assert!(long.stdout.contains("--on-unclear"));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.run(["completions", shell]).ok().stdout.contains("upload"));
+    }
+    for command in [&["man"][..], &["man", "upload"]] {
+        assert!(place.run(command).ok().stdout.contains(".TH"));
+    }
+}

@@ -1,0 +1,163 @@
+//! What the tests of the program share: the program itself, a server, and files.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bitsup_server::{Config, Server};
+
+/// Longer than anything here may take on a busy machine.
+pub const GENEROUS: Duration = Duration::from_secs(60);
+
+/// A folder to run the program in, which is also its home.
+pub struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).expect("written");
+        path
+    }
+
+    /// The program, with nothing of the caller's surroundings.
+    pub fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bitsup"));
+        command.args(args).current_dir(self.folder.path()).env("HOME", self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for name in [
+            "BITSUP_STATE_DIR",
+            "STATE_DIRECTORY",
+            "XDG_STATE_HOME",
+            "BITSUP_USER",
+            "BITSUP_PASSWORD",
+        ] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub fn run<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Ended {
+        Ended::from(self.command(args).output().expect("the program starts"))
+    }
+
+    /// Runs it with `input` on standard input.
+    pub fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ended {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn().expect("started");
+        child.stdin.take().expect("piped").write_all(input).expect("taken");
+        Ended::from(child.wait_with_output().expect("ended"))
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Ended {
+    pub fn last_line(&self) -> &str {
+        self.stderr.lines().last().unwrap_or_default()
+    }
+
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+}
+
+/// Waits for a child within a generous bound; one that does not end is killed.
+pub fn wait(mut child: Child) -> Ended {
+    let deadline = Instant::now() + GENEROUS;
+    while child.try_wait().expect("our child").is_none() {
+        if Instant::now() > deadline {
+            child.kill().expect("killed");
+            panic!("the program did not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ended::from(child.wait_with_output().expect("ended"))
+}
+
+/// Sends a signal, as `kill` does.
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
+    assert!(sent.expect("sh runs").success());
+}
+
+/// A server on a folder of its own.
+pub struct Host {
+    root: tempfile::TempDir,
+    pub server: Server,
+}
+
+impl Host {
+    pub fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub fn with_faults(script: &str) -> Self {
+        Self::with(Config { fault: Some(script.parse().expect("a script")), ..Config::default() })
+    }
+
+    pub fn with(config: Config) -> Self {
+        let root = tempfile::tempdir().expect("root");
+        let config = Config { root: root.path().to_owned(), ..config };
+        Self { server: Server::start(config).expect("server"), root }
+    }
+
+    pub fn url(&self, name: &str) -> String {
+        self.server.url(&format!("/{name}"))
+    }
+
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub fn published(&self, name: &str) -> Vec<u8> {
+        let mut content = Vec::new();
+        let opened = std::fs::File::open(self.root.path().join(name));
+        opened.expect("published").read_to_end(&mut content).expect("read");
+        content
+    }
+
+    /// Waits until the server has taken so many bytes.
+    pub fn wait_for_bytes(&self, bytes: u64) {
+        let deadline = Instant::now() + GENEROUS;
+        let taken = || self.server.requests().iter().map(|request| request.body).sum::<u64>();
+        while taken() < bytes {
+            assert!(Instant::now() < deadline, "only {} bytes came", taken());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Bytes that differ wherever they are spliced.
+pub fn payload(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
+}
