@@ -1,19 +1,17 @@
-//! Options of a connection: headers, credentials, TLS and time-outs.
+//! Options of a connection: headers, login, TLS, proxy and time-outs.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bitsup::{Credentials, Header, Secret, UploadOptions};
+use bitsup::{Header, Secret, UploadOptions};
 use clap::Args;
 
 use crate::failure::Failure;
+use crate::login::{LoginArgs, ProxyArgs, secret_file};
 use crate::values;
 use crate::words::Words;
 
-/// A password or a few headers; more is a wrong file.
-const MAX_SECRET_FILE: u64 = 64 * 1024;
 /// Words in a header's name that tell of a secret, which is then not kept anywhere.
 const SECRET_WORDS: [&str; 8] =
     ["auth", "cookie", "token", "key", "secret", "passw", "signature", "credential"];
@@ -25,27 +23,28 @@ pub(crate) struct ConnectionArgs {
     /// Send this header with every packet; headers in FILE (one a line) are treated like passwords
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE|@FILE")]
     pub(crate) headers: Vec<String>,
-    #[arg(
-        short,
-        long,
-        value_name = "NAME",
-        env = "BITSUP_USER",
-        hide_env_values = true,
-        help = "Log in as NAME, also DOMAIN\\NAME; the password comes from BITSUP_PASSWORD, a file or a prompt"
-    )]
-    user: Option<String>,
-    /// Read the password from FILE
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
-    /// Send passwords and secret headers over plain http too, readable by all on the way
-    #[arg(long, hide_short_help = true)]
-    allow_cleartext_credentials: bool,
+    #[command(flatten)]
+    login: LoginArgs,
     /// Trust the CA certificates in FILE (PEM) instead of the system's
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
     /// Do not check the server's certificate
     #[arg(short = 'k', long)]
     insecure: bool,
+    /// Take no other public key from the server: sha256//..., as curl writes it
+    #[arg(long, value_name = "HASHES", hide_short_help = true)]
+    pinnedpubkey: Option<String>,
+    /// Show the client certificate in FILE (PEM)
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    cert: Option<PathBuf>,
+    /// Its private key (PEM), if it is not in the same file
+    #[arg(long, value_name = "FILE", requires = "cert", hide_short_help = true)]
+    key: Option<PathBuf>,
+    /// Read the key's passphrase from FILE
+    #[arg(long, value_name = "FILE", requires = "cert", hide_short_help = true)]
+    key_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    proxy: ProxyArgs,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -63,15 +62,15 @@ impl ConnectionArgs {
         for header in &self.headers {
             add_header(header, &mut options.headers)?;
         }
-        options.credentials = self.credentials()?;
-        options.allow_cleartext_credentials = self.allow_cleartext_credentials;
+        self.login.apply(options)?;
+        self.proxy.apply(options)?;
         options.tls.insecure = self.insecure;
-        if let Some(file) = &self.cacert {
-            let problem =
-                |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
-            File::open(file).map_err(problem)?;
-            options.tls.ca_file = Some(file.clone());
-        }
+        options.tls.ca_file = readable(self.cacert.as_ref())?;
+        options.tls.cert = readable(self.cert.as_ref())?;
+        options.tls.key = readable(self.key.as_ref())?;
+        let passphrase = self.key_password_file.as_deref().map(secret_file).transpose()?;
+        options.tls.key_password = passphrase.map(Secret::new);
+        options.tls.pinned_public_key.clone_from(&self.pinnedpubkey);
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -94,11 +93,14 @@ impl ConnectionArgs {
                 None => {}
             }
         }
-        words.text("--user", self.user.as_ref());
-        words.path("--password-file", self.password_file.as_deref());
-        words.flag("--allow-cleartext-credentials", self.allow_cleartext_credentials);
+        self.login.words(words);
         words.path("--cacert", self.cacert.as_deref());
         words.flag("--insecure", self.insecure);
+        words.text("--pinnedpubkey", self.pinnedpubkey.as_ref());
+        words.path("--cert", self.cert.as_deref());
+        words.path("--key", self.key.as_deref());
+        words.path("--key-password-file", self.key_password_file.as_deref());
+        self.proxy.words(words);
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);
@@ -109,29 +111,14 @@ impl ConnectionArgs {
         let inline = self.headers.iter().filter(|header| !header.starts_with('@'));
         inline.filter(|header| looks_secret(header)).filter_map(|header| header.split(':').next())
     }
+}
 
-    fn credentials(&self) -> Result<Option<Credentials>, Failure> {
-        let Some(user) = &self.user else {
-            if self.password_file.is_some() {
-                return Err(Failure::usage("--password-file needs a user: add --user NAME"));
-            }
-            return Ok(None);
-        };
-        if user.contains(':') {
-            return Err(Failure::usage(
-                "a user name has no colon; a password does not belong on a command line, where all can see it: use BITSUP_PASSWORD, --password-file or the prompt",
-            ));
-        }
-        if user.chars().any(char::is_control) {
-            return Err(Failure::usage("the user name has a control character in it"));
-        }
-        let password = match (&self.password_file, std::env::var("BITSUP_PASSWORD")) {
-            (Some(file), _) => secret_file(file)?,
-            (None, Ok(password)) => password,
-            (None, Err(_)) => prompt(user)?,
-        };
-        Ok(Some(Credentials { user: user.clone(), password: Secret::new(password) }))
-    }
+/// The file, if it can be read: libcurl would only say that something is wrong with it.
+fn readable(file: Option<&PathBuf>) -> Result<Option<PathBuf>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let problem = |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
+    File::open(file).map_err(problem)?;
+    Ok(Some(file.clone()))
 }
 
 fn looks_secret(header: &str) -> bool {
@@ -164,37 +151,6 @@ fn header(text: &str) -> Result<Header, Failure> {
     Ok(Header::new(name, value.trim_matches([' ', '\t']))?)
 }
 
-/// The content without one newline at its end.
-pub(crate) fn secret_file(file: &Path) -> Result<String, Failure> {
-    let problem = |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
-    let mut content = String::new();
-    File::open(file)
-        .and_then(|open| open.take(MAX_SECRET_FILE + 1).read_to_string(&mut content))
-        .map_err(problem)?;
-    if content.len() as u64 > MAX_SECRET_FILE {
-        return Err(Failure::usage(format!("{} is too large for a secret", file.display())));
-    }
-    if content.ends_with('\n') {
-        content.pop();
-        if content.ends_with('\r') {
-            content.pop();
-        }
-    }
-    Ok(content)
-}
-
-fn prompt(user: &str) -> Result<String, Failure> {
-    let missing = || {
-        Failure::usage(format!(
-            "there is no password for {user}: set BITSUP_PASSWORD or give --password-file"
-        ))
-    };
-    if !std::io::stderr().is_terminal() {
-        return Err(missing());
-    }
-    rpassword::prompt_password(format!("Password for {user}: ")).map_err(|_| missing())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,12 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_file_ends_at_its_newline_and_is_not_quoted() {
+    fn the_content_of_a_secret_file_is_not_quoted() {
         let file = tempfile::NamedTempFile::new().expect("file");
-        std::fs::write(file.path(), "pass word\n\n").expect("written");
-        assert_eq!(secret_file(file.path()).expect("read"), "pass word\n");
-        let mut headers = Vec::new();
         std::fs::write(file.path(), "hunter2").expect("written");
+        let mut headers = Vec::new();
         let error = add_header(&format!("@{}", file.path().display()), &mut headers);
         assert!(!error.expect_err("no header").to_string().contains("hunter2"));
     }

@@ -15,6 +15,7 @@ mod failure;
 mod inputs;
 mod json;
 mod kept;
+mod login;
 mod packets;
 mod ping;
 mod report;

@@ -9,8 +9,8 @@ use bitsup::ErrorKind;
 use bitsup_server::{Config, ErrorHeaders, Publish, Reply, Request, Server, StartError, TlsFiles};
 use clap::{Args, ValueEnum};
 
-use crate::connection::secret_file;
 use crate::failure::Failure;
+use crate::login::secret_file;
 use crate::signals::Listener;
 use crate::{values, words};
 

@@ -8,6 +8,9 @@ use std::time::Instant;
 use bitsup_server::scripted::{Reply, Scripted};
 use common::{GENEROUS, Host, Place};
 
+/// What answers, how, and the exit code for it.
+type Case = (&'static str, fn() -> Reply, i32);
+
 /// Uploads a small file and expects failure; returns what was said.
 fn refused(place: &Place, args: &[&str], code: i32) -> String {
     let begun = Instant::now();
@@ -101,7 +104,7 @@ fn servers_that_speak_no_bits() {
     place.write("a", b"x");
     let html =
         || Reply::status(200, "OK").header("Content-Type", "text/html").body("<html>hello</html>");
-    let cases: [(&str, fn() -> Reply, i32); 5] = [
+    let cases: [Case; 5] = [
         ("HTML", || Reply::status(200, "OK").body("<html>hello</html>"), 8),
         ("405", || Reply::status(405, "Method Not Allowed"), 7),
         ("501", || Reply::status(501, "Not Implemented"), 7),

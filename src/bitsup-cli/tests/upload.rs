@@ -167,3 +167,31 @@ fn a_login_needs_the_right_password_and_shows_it_to_nobody() {
     let ended = common::wait(command.spawn().expect("started")).ok();
     assert!(ended.stdout.contains("logged in"), "{ended:?}");
 }
+
+#[test]
+fn tokens_and_proxies_are_used_as_told() {
+    use bitsup_server::scripted::{Reply, Scripted};
+    let place = Place::new();
+    place.write("a.bin", b"x");
+    place.write("token", b"hunter2\n");
+    let peer = Scripted::start(|_, request, _| {
+        let held = request.header("Authorization") == "Bearer hunter2";
+        if held { Reply::ack() } else { Reply::status(401, "Unauthorized") }
+    });
+    let url = peer.url("/a.bin");
+    let clear = "--allow-cleartext-credentials";
+    assert_eq!(place.run(["ping", &url]).code, 4);
+    assert_eq!(place.run(["ping", "--token-file=token", &url]).code, 2, "not over plain http");
+    place.run(["ping", clear, "--token-file=token", &url]).ok();
+    assert_eq!(place.run(["ping", "--auth=bearer", &url]).code, 2);
+
+    // The proxy is asked for the origin, whatever its name.
+    let proxy = Scripted::start(|_, _, _| Reply::ack());
+    let args = ["ping", "--proxy", &proxy.url(""), "http://far.invalid/x"];
+    place.run(args).ok();
+    let asked = proxy.requests();
+    assert!(String::from_utf8_lossy(&asked[0].head).contains("http://far.invalid/x"), "{asked:?}");
+    let refused = place.run(["ping", "--proxy=http://u:hunter2@h:1", "http://far.invalid/x"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+}

@@ -10,30 +10,30 @@ use std::time::{Duration, Instant};
 use bitsup_server::{Config, Server};
 
 /// Longer than anything here may take on a busy machine.
-pub const GENEROUS: Duration = Duration::from_secs(60);
+pub(crate) const GENEROUS: Duration = Duration::from_secs(60);
 
 /// A folder to run the program in, which is also its home.
-pub struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("folder") }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, content).expect("written");
         path
     }
 
     /// The program, with nothing of the caller's surroundings.
-    pub fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+    pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bitsup"));
         command.args(args).current_dir(self.folder.path()).env("HOME", self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -43,18 +43,23 @@ impl Place {
             "XDG_STATE_HOME",
             "BITSUP_USER",
             "BITSUP_PASSWORD",
+            "BITSUP_TOKEN",
+            "BITSUP_PROXY_PASSWORD",
+            "http_proxy",
+            "all_proxy",
+            "ALL_PROXY",
         ] {
             command.env_remove(name);
         }
         command
     }
 
-    pub fn run<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Ended {
+    pub(crate) fn run<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Ended {
         Ended::from(self.command(args).output().expect("the program starts"))
     }
 
     /// Runs it with `input` on standard input.
-    pub fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ended {
+    pub(crate) fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ended {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().expect("started");
         child.stdin.take().expect("piped").write_all(input).expect("taken");
         Ended::from(child.wait_with_output().expect("ended"))
@@ -63,10 +68,10 @@ impl Place {
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl From<Output> for Ended {
@@ -80,18 +85,18 @@ impl From<Output> for Ended {
 }
 
 impl Ended {
-    pub fn last_line(&self) -> &str {
+    pub(crate) fn last_line(&self) -> &str {
         self.stderr.lines().last().unwrap_or_default()
     }
 
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
     }
 }
 
 /// Waits for a child within a generous bound; one that does not end is killed.
-pub fn wait(mut child: Child) -> Ended {
+pub(crate) fn wait(mut child: Child) -> Ended {
     let deadline = Instant::now() + GENEROUS;
     while child.try_wait().expect("our child").is_none() {
         if Instant::now() > deadline {
@@ -104,42 +109,42 @@ pub fn wait(mut child: Child) -> Ended {
 }
 
 /// Sends a signal, as `kill` does.
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
     let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &pid]).status();
     assert!(sent.expect("sh runs").success());
 }
 
 /// A server on a folder of its own.
-pub struct Host {
+pub(crate) struct Host {
     root: tempfile::TempDir,
-    pub server: Server,
+    pub(crate) server: Server,
 }
 
 impl Host {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
 
-    pub fn with_faults(script: &str) -> Self {
+    pub(crate) fn with_faults(script: &str) -> Self {
         Self::with(Config { fault: Some(script.parse().expect("a script")), ..Config::default() })
     }
 
-    pub fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let root = tempfile::tempdir().expect("root");
         let config = Config { root: root.path().to_owned(), ..config };
         Self { server: Server::start(config).expect("server"), root }
     }
 
-    pub fn url(&self, name: &str) -> String {
+    pub(crate) fn url(&self, name: &str) -> String {
         self.server.url(&format!("/{name}"))
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 
-    pub fn published(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn published(&self, name: &str) -> Vec<u8> {
         let mut content = Vec::new();
         let opened = std::fs::File::open(self.root.path().join(name));
         opened.expect("published").read_to_end(&mut content).expect("read");
@@ -147,7 +152,7 @@ impl Host {
     }
 
     /// Waits until the server has taken so many bytes.
-    pub fn wait_for_bytes(&self, bytes: u64) {
+    pub(crate) fn wait_for_bytes(&self, bytes: u64) {
         let deadline = Instant::now() + GENEROUS;
         let taken = || self.server.requests().iter().map(|request| request.body).sum::<u64>();
         while taken() < bytes {
@@ -158,6 +163,6 @@ impl Host {
 }
 
 /// Bytes that differ wherever they are spliced.
-pub fn payload(length: usize) -> Vec<u8> {
+pub(crate) fn payload(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
 }

@@ -1,0 +1,239 @@
+//! Who we are: user, password, token, and the same for a proxy.
+
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use bitsup::{AuthChoice, Credentials, ProxyChoice, Secret, UploadOptions};
+use clap::{Args, ValueEnum};
+
+use crate::failure::Failure;
+use crate::words::Words;
+
+/// A password or a few headers; more is a wrong file.
+const MAX_SECRET_FILE: u64 = 64 * 1024;
+
+/// Login at the server.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct LoginArgs {
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        env = "BITSUP_USER",
+        hide_env_values = true,
+        help = "Log in as NAME, also DOMAIN\\NAME; the password comes from BITSUP_PASSWORD, a file or a prompt"
+    )]
+    user: Option<String>,
+    /// Read the password from FILE
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// How to log in [default: any, the strongest that the server offers]
+    #[arg(long, value_enum, value_name = "SCHEME", hide_short_help = true)]
+    auth: Option<Auth>,
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_short_help = true,
+        help = "Send the bearer token in FILE, or that in BITSUP_TOKEN, with each packet"
+    )]
+    token_file: Option<PathBuf>,
+    /// Send passwords, tokens and secret headers over plain http too, readable by all on the way
+    #[arg(long, hide_short_help = true)]
+    allow_cleartext_credentials: bool,
+}
+
+/// The way through a proxy.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ProxyArgs {
+    #[arg(
+        short = 'x',
+        long,
+        value_name = "URL",
+        help = "Go through this proxy, http://HOST:PORT or socks5h://HOST:PORT [default: as http_proxy and https_proxy say]"
+    )]
+    proxy: Option<String>,
+    /// Reach these hosts without it, separated by commas
+    #[arg(long, value_name = "HOSTS", hide_short_help = true)]
+    noproxy: Option<String>,
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "proxy",
+        hide_short_help = true,
+        help = "Log in at the proxy as NAME; the password comes from BITSUP_PROXY_PASSWORD, a file or a prompt"
+    )]
+    proxy_user: Option<String>,
+    /// Read the proxy's password from FILE
+    #[arg(long, value_name = "FILE", requires = "proxy_user", hide_short_help = true)]
+    proxy_password_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Auth {
+    /// The strongest that the server offers
+    Any,
+    /// Basic, over verified TLS only
+    Basic,
+    /// Digest
+    Digest,
+    /// NTLM
+    Ntlm,
+    /// Negotiate (Kerberos)
+    Negotiate,
+    /// A bearer token
+    Bearer,
+}
+
+impl LoginArgs {
+    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<(), Failure> {
+        options.allow_cleartext_credentials = self.allow_cleartext_credentials;
+        options.bearer_token = self.token()?;
+        options.auth = match self.auth {
+            Some(Auth::Basic) => AuthChoice::Basic,
+            Some(Auth::Digest) => AuthChoice::Digest,
+            Some(Auth::Ntlm) => AuthChoice::Ntlm,
+            Some(Auth::Negotiate) => AuthChoice::Negotiate,
+            Some(Auth::Any | Auth::Bearer) | None => AuthChoice::Any,
+        };
+        if self.auth == Some(Auth::Bearer) {
+            if options.bearer_token.is_none() {
+                return Err(Failure::usage(
+                    "there is no token: give --token-file or set BITSUP_TOKEN",
+                ));
+            }
+            return Ok(());
+        }
+        options.credentials = match &self.user {
+            Some(user) => {
+                Some(credentials(user, self.password_file.as_deref(), "BITSUP_PASSWORD", "")?)
+            }
+            None if self.password_file.is_some() => {
+                return Err(Failure::usage("--password-file needs a user: add --user NAME"));
+            }
+            None => None,
+        };
+        Ok(())
+    }
+
+    pub(crate) fn words(&self, words: &mut Words) {
+        words.text("--user", self.user.as_ref());
+        words.path("--password-file", self.password_file.as_deref());
+        words.choice("--auth", self.auth.as_ref());
+        words.path("--token-file", self.token_file.as_deref());
+        words.flag("--allow-cleartext-credentials", self.allow_cleartext_credentials);
+    }
+
+    fn token(&self) -> Result<Option<Secret>, Failure> {
+        let token = match &self.token_file {
+            Some(file) => Some(secret_file(file)?),
+            None => variable("BITSUP_TOKEN"),
+        };
+        Ok(token.map(Secret::new))
+    }
+}
+
+impl ProxyArgs {
+    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<(), Failure> {
+        if let Some(url) = &self.proxy {
+            if url.contains('@') {
+                return Err(Failure::usage(
+                    "the proxy's URL has a user name or password in it: give them as --proxy-user and --proxy-password-file",
+                ));
+            }
+            // As with curl, an empty one is none.
+            let direct = url.is_empty();
+            options.proxy =
+                if direct { ProxyChoice::Direct } else { ProxyChoice::Url(url.clone()) };
+        }
+        options.no_proxy.clone_from(&self.noproxy);
+        if let Some(user) = &self.proxy_user {
+            let file = self.proxy_password_file.as_deref();
+            let made = credentials(user, file, "BITSUP_PROXY_PASSWORD", "proxy-")?;
+            options.proxy_credentials = Some(made);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn words(&self, words: &mut Words) {
+        words.text("--proxy", self.proxy.as_ref());
+        words.text("--noproxy", self.noproxy.as_ref());
+        words.text("--proxy-user", self.proxy_user.as_ref());
+        words.path("--proxy-password-file", self.proxy_password_file.as_deref());
+    }
+}
+
+fn credentials(
+    user: &str,
+    file: Option<&Path>,
+    variable_name: &str,
+    prefix: &str,
+) -> Result<Credentials, Failure> {
+    if user.contains(':') {
+        return Err(Failure::usage(format!(
+            "a user name has no colon; a password does not belong on a command line, where all can see it: use {variable_name}, --{prefix}password-file or the prompt"
+        )));
+    }
+    if user.chars().any(char::is_control) {
+        return Err(Failure::usage("the user name has a control character in it"));
+    }
+    let password = match (file, variable(variable_name)) {
+        (Some(file), _) => secret_file(file)?,
+        (None, Some(password)) => password,
+        (None, None) => prompt(user).ok_or_else(|| {
+            Failure::usage(format!(
+                "there is no password for {user}: set {variable_name} or give --{prefix}password-file"
+            ))
+        })?,
+    };
+    Ok(Credentials { user: user.to_owned(), password: Secret::new(password) })
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Asks on a terminal; `None` where there is none.
+fn prompt(user: &str) -> Option<String> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(format!("Password for {user}: ")).ok()
+}
+
+/// The content without one newline at its end.
+pub(crate) fn secret_file(file: &Path) -> Result<String, Failure> {
+    let problem = |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
+    let mut content = String::new();
+    File::open(file)
+        .and_then(|open| open.take(MAX_SECRET_FILE + 1).read_to_string(&mut content))
+        .map_err(problem)?;
+    if content.len() as u64 > MAX_SECRET_FILE {
+        return Err(Failure::usage(format!("{} is too large for a secret", file.display())));
+    }
+    if content.ends_with('\n') {
+        content.pop();
+        if content.ends_with('\r') {
+            content.pop();
+        }
+    }
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_file_ends_at_its_newline() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        for (content, secret) in
+            [("pass word\n\n", "pass word\n"), ("x\r\n", "x"), ("x", "x"), ("", "")]
+        {
+            std::fs::write(file.path(), content).expect("written");
+            assert_eq!(secret_file(file.path()).expect("read"), secret);
+        }
+        std::fs::write(file.path(), "x".repeat(70_000)).expect("written");
+        assert!(secret_file(file.path()).is_err());
+    }
+}
