@@ -16,12 +16,10 @@ fn documented() -> BTreeMap<String, BTreeMap<String, String>> {
             name.clone_into(&mut heading);
         }
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        if let [_, field, kind, ..] = cells.as_slice() {
-            if let Some(field) = field.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
-                all.entry(heading.clone())
-                    .or_default()
-                    .insert(field.to_owned(), (*kind).to_owned());
-            }
+        if let [_, field, kind, ..] = cells.as_slice()
+            && let Some(field) = field.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'))
+        {
+            all.entry(heading.clone()).or_default().insert(field.to_owned(), (*kind).to_owned());
         }
     }
     all

@@ -21,7 +21,7 @@ fn five_gibibytes_take_little_memory() {
     file.set_len(SIZE).expect("a sparse file");
     let sink = Sink::start();
     let args = ["upload", "-q", "large.img", &format!("http://127.0.0.1:{}/large.img", sink.port)];
-    let mut child = place.command(args).spawn().expect("started");
+    let child = place.command(args).spawn().expect("started");
     let used = child.wait4().expect("our child");
     assert!(used.status.success(), "{:?}", used.status);
     assert_eq!(sink.received.load(Ordering::Relaxed), SIZE);

@@ -51,7 +51,7 @@ fn several_files_end_in_a_summary_with_what_failed() {
         place.write(&format!("{number}.bin"), &payload(number * 1000));
     }
     std::fs::write(host.root().join("7.bin"), b"there").expect("written");
-    let list: String = (0..20).map(|number| format!("{number}.bin\n")).collect();
+    let list = (0..20).map(|number| format!("{number}.bin")).collect::<Vec<_>>().join("\n");
     let args = ["upload", "--files-from", "-", &host.url("")];
     let ended = place.run_with_input(&args, list.as_bytes());
     // One kind of failure: its code.
