@@ -20,6 +20,12 @@ const TICK: Duration = Duration::from_millis(100);
 /// A signal ends the program within a second.
 const STOP_WITHIN: Duration = Duration::from_millis(800);
 
+/// The last line where all is as if nothing had been sent.
+const NOTHING_LEFT: &str = "nothing is left on the server";
+/// The last line where the server did not answer in time.
+const MAY_BE_LEFT: &str =
+    "a part of the file may be left on the server, which deletes it by itself in time";
+
 /// One file to upload.
 pub(crate) struct Job {
     /// Its name for people.
@@ -106,6 +112,8 @@ pub(crate) struct Batch<'a> {
     total: u64,
     ended_bytes: u64,
     any_resumable: bool,
+    /// What is left on the server of a file that cannot be continued.
+    left: String,
     stopped: Option<(i32, Instant)>,
 }
 
@@ -135,6 +143,7 @@ impl<'a> Batch<'a> {
             total: 0,
             ended_bytes: 0,
             any_resumable: false,
+            left: String::new(),
             stopped: None,
         }
     }
@@ -250,11 +259,18 @@ impl<'a> Batch<'a> {
     }
 
     fn failed(&mut self, name: &str, failure: &Failure, session: &SessionKey) {
-        self.counts.failed += 1;
-        self.exit_codes.push(failure.exit_code());
         self.any_resumable |= failure.is_resumable();
         let then = self.then(failure, session);
-        self.report.failed(name, failure, &then);
+        self.tell_failed(name, failure, &then);
+    }
+
+    fn tell_failed(&mut self, name: &str, failure: &Failure, then: &str) {
+        self.counts.failed += 1;
+        self.exit_codes.push(failure.exit_code());
+        if then != NOTHING_LEFT {
+            then.clone_into(&mut self.left);
+        }
+        self.report.failed(name, failure, then);
     }
 
     /// The last line: how to continue, or what is left on the server.
@@ -271,7 +287,7 @@ impl<'a> Batch<'a> {
         } else if held {
             "a part of the file is left on the server, which deletes it by itself in time".into()
         } else {
-            "nothing is left on the server".into()
+            NOTHING_LEFT.into()
         }
     }
 
@@ -288,17 +304,21 @@ impl<'a> Batch<'a> {
     }
 
     fn finish(mut self) -> Result<u8, Failure> {
-        if self.stopped.is_some() {
-            // Those that could not even be stopped in time.
-            for (_, running) in std::mem::take(&mut self.running) {
-                let error = Failure::new(
-                    ErrorKind::Cancelled,
-                    "the upload was stopped before its server answered",
-                );
-                self.failed(&running.name, &error, &running.session);
-                // Its end would wait for the server.
-                std::mem::forget(running.upload);
-            }
+        // Those that could not even be stopped in time.
+        for (_, running) in std::mem::take(&mut self.running) {
+            let failure = Failure::new(
+                ErrorKind::Cancelled,
+                "the upload was stopped before its server answered",
+            );
+            let kept = running.keep.then(|| self.session_id(&running.session)).flatten();
+            self.any_resumable |= kept.is_some();
+            let then = match kept {
+                Some(id) => format!("to continue: {}", (self.continue_with)(Some(&id))),
+                None => MAY_BE_LEFT.to_owned(),
+            };
+            self.tell_failed(&running.name, &failure, &then);
+            // Its end would wait for the server.
+            std::mem::forget(running.upload);
         }
         let exit_code = match (self.stopped, self.exit_codes.as_slice()) {
             (Some((signal, _)), _) => signals::exit_code(signal),
@@ -309,7 +329,8 @@ impl<'a> Batch<'a> {
         let then = match (self.any_resumable, self.counts.failed) {
             (true, _) => Some(format!("to continue: {}", (self.continue_with)(None))),
             (false, 0) => None,
-            (false, _) => Some("nothing is left on the server".into()),
+            (false, _) if !self.left.is_empty() => Some(std::mem::take(&mut self.left)),
+            (false, _) => Some(NOTHING_LEFT.into()),
         };
         let finished = self.report.finish(self.counts, exit_code, then.as_deref());
         if let Some((signal, _)) = self.stopped {

@@ -129,7 +129,10 @@ fn a_server_that_hangs_does_not_hold_the_program() {
             .expect("started");
         std::thread::sleep(std::time::Duration::from_millis(700));
         signal(&child, "INT");
-        assert_eq!(wait(child).code, 130);
+        let ended = wait(child);
+        assert_eq!(ended.code, 130);
+        let told = ["may be left on the server", "to continue: bitsup resume"];
+        assert!(told.iter().any(|words| ended.stderr.contains(words)), "{ended:?}");
     }
 }
 
