@@ -185,6 +185,13 @@ impl Client {
         Ok(self.inner.dispatcher.dispatch(max))
     }
 
+    /// Ends the client now, within two seconds, also where clones and uploads of it are alive.
+    /// Uploads that still run are stopped as if their handles were dropped; they, and what is
+    /// started later, end with an error of kind `Cancelled`. No event follows.
+    pub fn shutdown(&self) {
+        self.inner.shutdown();
+    }
+
     /// The folder for what lets uploads continue, if there is one.
     #[must_use]
     pub fn state_directory(&self) -> Option<&std::path::Path> {
@@ -245,6 +252,23 @@ impl ClientInner {
         TaskId(self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    fn shutdown(&self) {
+        if self.process != std::process::id() {
+            return;
+        }
+        self.dispatcher.close();
+        self.inbox.send(Command::Shutdown);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let here = std::thread::current().id();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != here) {
+            // The sender is dropped when the thread ends.
+            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(ended.recv_timeout(FAREWELL), Err(mpsc::RecvTimeoutError::Timeout)) {
+                drop(thread.join());
+            }
+        }
+    }
+
     /// A fork has no engine thread; compared before any lock, since a lock may be held for ever there.
     pub(crate) fn check_process(&self) -> Result<(), Error> {
         if self.process == std::process::id() {
@@ -259,21 +283,7 @@ impl ClientInner {
 
 impl Drop for ClientInner {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
-            return;
-        }
-        self.dispatcher.close();
-        self.inbox.send(Command::Shutdown);
-        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let here = std::thread::current().id();
-        if let Some(thread) = thread.filter(|thread| thread.thread().id() != here) {
-            // The sender is dropped when the thread ends.
-            let ended = ended.recv_timeout(FAREWELL);
-            if !matches!(ended, Err(mpsc::RecvTimeoutError::Timeout)) {
-                drop(thread.join());
-            }
-        }
+        self.shutdown();
     }
 }
 

@@ -10,7 +10,7 @@ pub use bitsup_proto::session::CancelMode;
 use crate::callbacks::Ear;
 use crate::client::ClientInner;
 use crate::engine::{Command, TaskId};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::progress::{Progress, Receipt, UploadState, Waiting};
 
 /// An upload under way. Any thread may use it.
@@ -103,6 +103,12 @@ impl Shared {
         }
         drop(status);
         self.finished.notify_all();
+    }
+
+    /// The client was closed before the upload could end by itself.
+    pub(crate) fn finish_closed(&self) {
+        self.update(|progress| progress.state = UploadState::Cancelled);
+        self.finish(Err(Error::new(ErrorKind::Cancelled, "the client was closed")));
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {

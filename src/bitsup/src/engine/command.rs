@@ -1,6 +1,6 @@
 //! What other threads ask of the engine.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitsup_proto::session::CancelMode;
 
@@ -33,23 +33,41 @@ pub(crate) enum Command {
     ClosePackets(TaskId),
     /// The shared limit has changed.
     RateChanged,
+    /// Stop all uploads, and end.
     Shutdown,
+}
+
+impl Command {
+    /// The engine has ended: what waits for it must not wait for ever.
+    fn refuse(self) {
+        if let Self::Start(_, new) = self {
+            new.shared.finish_closed();
+        }
+    }
 }
 
 /// Where commands go; any thread may send.
 #[derive(Clone)]
 pub(crate) struct Inbox {
-    commands: Arc<Mutex<Vec<Command>>>,
+    /// `None` once the engine has ended.
+    commands: Arc<Mutex<Option<Vec<Command>>>>,
     waker: Waker,
 }
 
 impl Inbox {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { commands: Arc::default(), waker }
+        Self { commands: Arc::new(Mutex::new(Some(Vec::new()))), waker }
     }
 
     pub(crate) fn send(&self, command: Command) {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        let mut commands = self.lock();
+        let Some(waiting) = commands.as_mut() else {
+            drop(commands);
+            command.refuse();
+            return;
+        };
+        waiting.push(command);
+        drop(commands);
         self.waker.wake();
     }
 
@@ -59,6 +77,16 @@ impl Inbox {
     }
 
     pub(crate) fn take(&self) -> Vec<Command> {
-        std::mem::take(&mut *self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The engine ends; commands that come later are refused.
+    pub(crate) fn close(&self) {
+        let waiting = self.lock().take();
+        waiting.into_iter().flatten().for_each(Command::refuse);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Command>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

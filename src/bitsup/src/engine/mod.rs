@@ -153,6 +153,10 @@ impl Engine {
                 self.obey(command);
             }
             if self.is_over() {
+                for task in self.tasks.values() {
+                    task.closed();
+                }
+                self.core.inbox.close();
                 return;
             }
             let timeout = self.timeout();
@@ -197,7 +201,12 @@ impl Engine {
                 }
             }
             Command::RateChanged => self.wake_throttled(),
-            Command::Shutdown => self.farewell = Some(Instant::now() + FAREWELL),
+            Command::Shutdown => {
+                self.farewell = Some(Instant::now() + FAREWELL);
+                for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+                    self.with(id, Task::abandon);
+                }
+            }
         }
     }
 

@@ -299,6 +299,11 @@ impl Task {
         self.abandoned = Some(Instant::now() + ABANDON);
     }
 
+    /// The engine ends before the upload did.
+    pub(crate) fn closed(&self) {
+        self.shared.finish_closed();
+    }
+
     /// Does what can be done now.
     pub(crate) fn step(&mut self, core: &mut Core) {
         if self.abandoned.is_some_and(|at| Instant::now() >= at) {
@@ -1036,12 +1041,12 @@ impl Task {
             progress.state = state;
             progress.acknowledged = offset;
         });
+        // First, so that a caller who hears of the end finds the result.
+        self.shared.finish(result.clone());
         if self.shared.ear.listens() {
             core.dispatcher.push(&self.shared.ear, Event::Progress(self.shared.progress()));
-            let finished = result.clone().map(Box::new);
-            core.dispatcher.push(&self.shared.ear, Event::Finished(finished));
+            core.dispatcher.push(&self.shared.ear, Event::Finished(result.map(Box::new)));
         }
-        self.shared.finish(result);
     }
 
     /// The session for another process or machine, while the server holds one.
