@@ -1,0 +1,1216 @@
+/* bitsup.h: uploads files with the BITS Upload Protocol (BITS_POST).
+ *
+ * Generated from src/bitsup-capi; never edited.
+ *
+ * CONVENTIONS
+ *
+ * Ownership. A function that gives a pointer to bitsup_client, bitsup_config,
+ *   bitsup_upload_options, bitsup_upload, bitsup_session or bitsup_error
+ *   gives the object too: end it with its _free function, once, as its last
+ *   use on any thread. Text in a const char * result belongs to the library:
+ *   it lives as long as the object it comes from, or for ever where its
+ *   function says that it is static. Objects may be freed in any order.
+ *
+ * NULL. Every _free takes NULL and does nothing. Where NULL is allowed, the
+ *   function says so; elsewhere it gives BITSUP_STATUS_INVALID_ARGUMENT, or
+ *   the empty value named there.
+ *
+ * Text is UTF-8 and ends with a zero byte. It is copied during the call. The
+ *   _bytes variants take a pointer and a length, for paths in any encoding.
+ *
+ * Errors. A function that can fail returns bitsup_status and takes a
+ *   bitsup_error **, which may be NULL. What it points to need not be
+ *   initialised: it is NULL after BITSUP_STATUS_OK and BITSUP_STATUS_PENDING,
+ *   and otherwise an error that the caller frees.
+ *
+ * What is written on failure. A pointer to a new object is set to NULL;
+ *   other results are left as they were.
+ *
+ * Structures of the caller begin with struct_size: set it to the structure's
+ *   sizeof before the call. Where header and library differ in age, the part
+ *   that both know is read or written, and struct_size tells how much of a
+ *   result was written.
+ *
+ * Enumerations come out as such. Where one goes in, the parameter is an int,
+ *   and a number that is none is refused. Switches are int: 0 is off.
+ *
+ * Threads. Every object can be used from any thread, and from several at a
+ *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping and the
+ *   bitsup_session functions wait for the network. The library's threads
+ *   block all signals, SIGPIPE included.
+ *
+ * Callbacks run on a thread of the client, one at a time, or inside
+ *   bitsup_client_dispatch, if the client was made so. A read_at callback
+ *   always runs on a thread of the client. A callback must return: it must
+ *   not throw a C++ exception, longjmp or end its thread. It may use any
+ *   function but bitsup_upload_wait on its own upload. No callback runs after
+ *   the _free of its upload or client returned, and userdata is not used then.
+ *
+ * Fork. A child process cannot use objects made before the fork (errors
+ *   excepted): it gets BITSUP_STATUS_INVALID_ARGUMENT, and _free does nothing
+ *   there. It can make new ones.
+ *
+ * Faults of the library are caught, and give BITSUP_STATUS_PANIC. The object
+ *   of that call is then refused and can only be freed.
+ *
+ * ABI. What is declared here stays until the number in the library's file
+ *   name (libbitsup.so.0) changes: see docs/abi.md.
+ */
+
+#ifndef BITSUP_H
+#define BITSUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header; compare bitsup_version. */
+#define BITSUP_VERSION "0.1.0"
+/** The same as a number; compare bitsup_version_number. */
+#define BITSUP_VERSION_NUMBER (0 * 65536 + 1 * 256 + 0)
+
+/**
+ * There is TLS, so that https works.
+ */
+#define BITSUP_FEATURE_TLS 1
+
+/**
+ * libcurl and the TLS library are part of this library instead of being the
+ * system's.
+ */
+#define BITSUP_FEATURE_BUNDLED 2
+
+/**
+ * What became of a call. Numbers never change their meaning; a program built
+ * today may see numbers above those it knows, and treats them like
+ * BITSUP_STATUS_INTERNAL.
+ */
+typedef enum bitsup_status {
+  /**
+   * Done.
+   */
+  BITSUP_STATUS_OK = 0,
+  /**
+   * Not done yet: the upload still runs, or more events wait. No error is set.
+   */
+  BITSUP_STATUS_PENDING = 1,
+  /**
+   * A fault inside bitsup was caught. The handle can only be freed.
+   */
+  BITSUP_STATUS_PANIC = 2,
+  /**
+   * An argument cannot be used.
+   */
+  BITSUP_STATUS_INVALID_ARGUMENT = 3,
+  /**
+   * The source cannot be read.
+   */
+  BITSUP_STATUS_LOCAL_FILE = 4,
+  /**
+   * The source is not what it was when the upload began.
+   */
+  BITSUP_STATUS_SOURCE_CHANGED = 5,
+  /**
+   * Another process or upload holds the session.
+   */
+  BITSUP_STATUS_SESSION_IN_USE = 6,
+  /**
+   * The server wants credentials, or refused those it got.
+   */
+  BITSUP_STATUS_AUTH = 7,
+  /**
+   * The proxy wants credentials, or refused those it got.
+   */
+  BITSUP_STATUS_PROXY_AUTH = 8,
+  /**
+   * The TLS connection could not be made as it must be.
+   */
+  BITSUP_STATUS_TLS = 9,
+  /**
+   * The server cannot be reached, or the connection is lost again and again.
+   */
+  BITSUP_STATUS_NETWORK = 10,
+  /**
+   * A limit of time passed: no answer, no byte, or the server kept answering
+   * "later".
+   */
+  BITSUP_STATUS_TIMEOUT = 11,
+  /**
+   * The server understood and said no.
+   */
+  BITSUP_STATUS_REFUSED = 12,
+  /**
+   * The server names another host that is not trusted.
+   */
+  BITSUP_STATUS_HOST_ID_UNTRUSTED = 13,
+  /**
+   * The answer is none that the protocol allows.
+   */
+  BITSUP_STATUS_PROTOCOL = 14,
+  /**
+   * All was sent, and the file on the server is not proven to be right.
+   */
+  BITSUP_STATUS_VERIFY_FAILED = 15,
+  /**
+   * A limit that the caller set was reached.
+   */
+  BITSUP_STATUS_LIMIT_REACHED = 16,
+  /**
+   * The upload was cancelled.
+   */
+  BITSUP_STATUS_CANCELLED = 17,
+  /**
+   * This build or this server lacks what was asked for.
+   */
+  BITSUP_STATUS_UNSUPPORTED = 18,
+  /**
+   * A fault of bitsup.
+   */
+  BITSUP_STATUS_INTERNAL = 19,
+} bitsup_status;
+
+/**
+ * How much a line of the log matters.
+ */
+typedef enum bitsup_log_level {
+  /**
+   * An upload has failed.
+   */
+  BITSUP_LOG_LEVEL_ERROR = 1,
+  /**
+   * Something went wrong and is tried again.
+   */
+  BITSUP_LOG_LEVEL_WARNING = 2,
+  /**
+   * Something worth telling.
+   */
+  BITSUP_LOG_LEVEL_INFO = 3,
+  /**
+   * Every packet and its answer.
+   */
+  BITSUP_LOG_LEVEL_DEBUG = 4,
+} bitsup_log_level;
+
+/**
+ * Where an upload stands.
+ */
+typedef enum bitsup_state {
+  /**
+   * Waits for its turn, without a session and with no clock running.
+   */
+  BITSUP_STATE_QUEUED = 0,
+  /**
+   * Connects and opens a session, or asks whether the server answers.
+   */
+  BITSUP_STATE_CONNECTING = 1,
+  /**
+   * Shows its credentials.
+   */
+  BITSUP_STATE_AUTHENTICATING = 2,
+  /**
+   * Sends a part of the file.
+   */
+  BITSUP_STATE_SENDING = 3,
+  /**
+   * Has sent a part and waits for the answer.
+   */
+  BITSUP_STATE_WAITING_ACK = 4,
+  /**
+   * Waits for the next try.
+   */
+  BITSUP_STATE_WAITING_RETRY = 5,
+  /**
+   * Paused.
+   */
+  BITSUP_STATE_SUSPENDED = 6,
+  /**
+   * Compares the source with what was sent before, or asks what the server
+   * has.
+   */
+  BITSUP_STATE_CHECKING = 7,
+  /**
+   * Fetches the reply.
+   */
+  BITSUP_STATE_REPLY = 8,
+  /**
+   * Closes or cancels the session.
+   */
+  BITSUP_STATE_CLOSING = 9,
+  /**
+   * Complete; nothing more happens.
+   */
+  BITSUP_STATE_DONE = 10,
+  /**
+   * Given up; nothing more happens.
+   */
+  BITSUP_STATE_FAILED = 11,
+  /**
+   * Cancelled; nothing more happens.
+   */
+  BITSUP_STATE_CANCELLED = 12,
+} bitsup_state;
+
+/**
+ * What to do about a file that already exists at the destination.
+ */
+typedef enum bitsup_if_exists {
+  /**
+   * Upload, and let the server decide. The default.
+   */
+  BITSUP_IF_EXISTS_TRY = 0,
+  /**
+   * Ask first; upload nothing if it exists.
+   */
+  BITSUP_IF_EXISTS_SKIP = 1,
+  /**
+   * Ask first; fail if it exists.
+   */
+  BITSUP_IF_EXISTS_FAIL = 2,
+} bitsup_if_exists;
+
+/**
+ * Which other host to go on with, where the server names one (BITS-Host-Id).
+ */
+typedef enum bitsup_host_policy {
+  /**
+   * One of the same registrable domain, and trusted ones. The default.
+   */
+  BITSUP_HOST_POLICY_SAME_SITE = 0,
+  /**
+   * Any.
+   */
+  BITSUP_HOST_POLICY_ANY = 1,
+  /**
+   * None: all packets go to the host of the URL.
+   */
+  BITSUP_HOST_POLICY_IGNORE = 2,
+} bitsup_host_policy;
+
+/**
+ * When to ask for the destination's size afterwards.
+ */
+typedef enum bitsup_verify {
+  /**
+   * Where it is unclear what the server did. The default.
+   */
+  BITSUP_VERIFY_AUTO = 0,
+  /**
+   * Always; an answer that tells nothing is an error.
+   */
+  BITSUP_VERIFY_ALWAYS = 1,
+  /**
+   * Never.
+   */
+  BITSUP_VERIFY_NEVER = 2,
+} bitsup_verify;
+
+/**
+ * What to do where an answer was lost and it is unclear what the server did.
+ */
+typedef enum bitsup_on_unclear {
+  /**
+   * Send again in the same session, and verify afterwards. The default.
+   */
+  BITSUP_ON_UNCLEAR_RESEND = 0,
+  /**
+   * Cancel the session and start anew: for servers that append without looking
+   * at offsets.
+   */
+  BITSUP_ON_UNCLEAR_RESTART = 1,
+  /**
+   * Send again; where only the answer to the end is missing, take it as given.
+   */
+  BITSUP_ON_UNCLEAR_ACCEPT = 2,
+} bitsup_on_unclear;
+
+/**
+ * Uploads files: any number at a time, on one thread of its own.
+ */
+typedef struct bitsup_client bitsup_client;
+
+/**
+ * What a client is made with. A client takes a copy.
+ */
+typedef struct bitsup_config bitsup_config;
+
+/**
+ * Why a call failed. It never changes and any thread may read it; its texts
+ * live as long as it does.
+ */
+typedef struct bitsup_error bitsup_error;
+
+/**
+ * An upload session whose packets the program sends one by one. Nothing is
+ * tried again. Calls from several threads wait for each other.
+ */
+typedef struct bitsup_session bitsup_session;
+
+/**
+ * An upload under way, or one that has ended.
+ */
+typedef struct bitsup_upload bitsup_upload;
+
+/**
+ * What is chosen for uploads. Each call that takes options copies them.
+ */
+typedef struct bitsup_upload_options bitsup_upload_options;
+
+/**
+ * Called with one line of text, which lives until the function returns and
+ * holds no secret.
+ */
+typedef void (*bitsup_log_callback)(void *userdata,
+                                    enum bitsup_log_level level,
+                                    const char *message);
+
+/**
+ * A snapshot of an upload.
+ */
+typedef struct bitsup_progress {
+  /**
+   * Set it to sizeof(bitsup_progress) before the call; afterwards the bytes
+   * that were written.
+   */
+  size_t struct_size;
+  /**
+   * Size of the file in bytes.
+   */
+  uint64_t total;
+  /**
+   * Bytes that the server acknowledged: they are safe. May go back if the
+   * server does.
+   */
+  uint64_t acknowledged;
+  /**
+   * Bytes handed to the network; at least acknowledged.
+   */
+  uint64_t sent;
+  /**
+   * Bytes a second, over the last seconds.
+   */
+  uint64_t rate;
+  /**
+   * Milliseconds until the end at this rate; -1 if that cannot be told.
+   */
+  int64_t eta_ms;
+  /**
+   * Milliseconds until the next try; -1 if none is waited for.
+   */
+  int64_t retry_ms;
+  /**
+   * Where it stands.
+   */
+  enum bitsup_state state;
+  /**
+   * Tries since the last progress.
+   */
+  uint32_t attempt;
+} bitsup_progress;
+
+/**
+ * Called with a snapshot of an upload, which lives until the function returns.
+ * 0 goes on; anything else stops the upload and keeps its session.
+ */
+typedef int (*bitsup_progress_callback)(void *userdata,
+                                        const struct bitsup_progress *progress);
+
+/**
+ * Called when an upload is in another state; states that pass quickly may be
+ * left out, the last one is not. 0 goes on; anything else stops the upload and
+ * keeps its session.
+ */
+typedef int (*bitsup_state_callback)(void *userdata,
+                                     enum bitsup_state state);
+
+/**
+ * Reads at most length bytes of the source from offset on into buffer, and
+ * returns how many: at least one, except at the end of the source. A negative
+ * value is an error number (-EIO for instance), and ends the upload. It runs
+ * on a thread of the client, also where the client dispatches; never twice at
+ * the same time for one upload.
+ */
+typedef int64_t (*bitsup_read_callback)(void *userdata,
+                                        void *buffer,
+                                        size_t length,
+                                        uint64_t offset);
+
+/**
+ * A source that is read through a function of the program.
+ */
+typedef struct bitsup_source {
+  /**
+   * Set it to sizeof(bitsup_source).
+   */
+  size_t struct_size;
+  /**
+   * How many bytes there are.
+   */
+  uint64_t size;
+  /**
+   * Reads them.
+   */
+  bitsup_read_callback read_at;
+  /**
+   * Goes to read_at as it is, and must be good until bitsup_upload_free
+   * returned.
+   */
+  void *userdata;
+  /**
+   * The source's name, for a URL that ends in a slash and as the Content-Name;
+   * or NULL.
+   */
+  const char *name;
+} bitsup_source;
+
+/**
+ * What is known about a complete upload. Texts and reply live as long as the
+ * upload's handle.
+ */
+typedef struct bitsup_receipt {
+  /**
+   * Set it to sizeof(bitsup_receipt) before the call; afterwards the bytes
+   * that were written.
+   */
+  size_t struct_size;
+  /**
+   * The destination, without its query.
+   */
+  const char *url;
+  /**
+   * Size in bytes.
+   */
+  uint64_t size;
+  /**
+   * The session's id; NULL if there was no session.
+   */
+  const char *session_id;
+  /**
+   * How long it took, in milliseconds.
+   */
+  uint64_t duration_ms;
+  /**
+   * Fragments acknowledged.
+   */
+  uint64_t fragments;
+  /**
+   * Tries after a failure.
+   */
+  uint64_t retries;
+  /**
+   * Sessions that had to be replaced.
+   */
+  uint32_t restarts;
+  /**
+   * Parts sent again where the server may have stored them before.
+   */
+  uint32_t unclear_resends;
+  /**
+   * Whether the end of the session was acknowledged.
+   */
+  bool close_confirmed;
+  /**
+   * Whether no doubt about the file on the server is left.
+   */
+  bool verified;
+  /**
+   * Whether nothing was sent because the destination existed.
+   */
+  bool skipped;
+  /**
+   * SHA-256 of what was sent, as hexadecimal digits; NULL if it was not asked
+   * for.
+   */
+  const char *sha256;
+  /**
+   * The file with the reply; NULL if there is none.
+   */
+  const char *reply_path;
+  /**
+   * The reply, if it was asked for in memory; else NULL.
+   */
+  const void *reply;
+  /**
+   * Bytes of the reply in memory.
+   */
+  size_t reply_size;
+  /**
+   * The URL of a reply that the server offered; NULL if it did not.
+   */
+  const char *reply_url;
+  /**
+   * Things that a person should know, a line each; NULL if there are none.
+   */
+  const char *warnings;
+} bitsup_receipt;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a level, such as "WARNING"; "UNKNOWN" for a number that is none.
+ * The text is static.
+ */
+const char *bitsup_log_level_name(uint32_t level);
+
+/**
+ * Makes a client and starts its thread. config may be NULL, for the defaults.
+ */
+enum bitsup_status bitsup_client_new(const struct bitsup_config *config,
+                                     struct bitsup_client **client,
+                                     struct bitsup_error **error);
+
+/**
+ * Changes the limit that all uploads of the client share, in bytes a second; 0
+ * is unlimited. It acts at once.
+ */
+enum bitsup_status bitsup_client_set_rate_limit(struct bitsup_client *client,
+                                                uint64_t bytes_per_second,
+                                                struct bitsup_error **error);
+
+/**
+ * A file descriptor that is readable when callbacks wait or an upload has
+ * ended, to be polled and nothing else; it belongs to the client. -1 if the
+ * client does not dispatch (bitsup_config_set_dispatch).
+ */
+int bitsup_client_event_fd(const struct bitsup_client *client);
+
+/**
+ * Runs callbacks that wait, at most max_events of them (0: all), on this
+ * thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
+ * dispatches just now; the descriptor stays readable.
+ */
+enum bitsup_status bitsup_client_dispatch(struct bitsup_client *client,
+                                          uint32_t max_events,
+                                          struct bitsup_error **error);
+
+/**
+ * Ends the client, within two seconds and the time of a callback that is
+ * running. Uploads that still run end with BITSUP_STATUS_CANCELLED, and their
+ * sessions are cancelled on the server as far as that goes in this time.
+ * Handles of uploads and sessions stay, to be asked and freed. NULL is
+ * allowed.
+ */
+void bitsup_client_free(struct bitsup_client *client);
+
+/**
+ * A configuration with the defaults; NULL only after a fault inside bitsup.
+ */
+struct bitsup_config *bitsup_config_new(void);
+
+/**
+ * The User-Agent of all requests; default "bitsup/VERSION".
+ */
+enum bitsup_status bitsup_config_set_user_agent(struct bitsup_config *config,
+                                                const char *user_agent,
+                                                struct bitsup_error **error);
+
+/**
+ * Bytes a second for all uploads of the client together; 0 is unlimited, which
+ * is the default.
+ */
+enum bitsup_status bitsup_config_set_rate_limit(struct bitsup_config *config,
+                                                uint64_t bytes_per_second,
+                                                struct bitsup_error **error);
+
+/**
+ * How many uploads to one host hold a session at a time, at least 1; the
+ * others wait as queued. Default 16: IIS deletes the newest of more than 50
+ * sessions a user.
+ */
+enum bitsup_status bitsup_config_set_uploads_per_host(struct bitsup_config *config,
+                                                      size_t uploads,
+                                                      struct bitsup_error **error);
+
+/**
+ * Whether callbacks run in bitsup_client_dispatch only (not 0), or on a thread
+ * of the client (0, the default).
+ */
+enum bitsup_status bitsup_config_set_dispatch(struct bitsup_config *config,
+                                              int on,
+                                              struct bitsup_error **error);
+
+/**
+ * Calls the function with each line of the client's log; NULL for none, which
+ * is the default. userdata goes to it as it is, and must be good until
+ * bitsup_client_free returned.
+ */
+enum bitsup_status bitsup_config_set_on_log(struct bitsup_config *config,
+                                            bitsup_log_callback callback,
+                                            void *userdata,
+                                            struct bitsup_error **error);
+
+/**
+ * The options that the client's uploads and sessions start from; what an
+ * upload's own options set wins over them. A copy is taken.
+ */
+enum bitsup_status bitsup_config_set_upload_options(struct bitsup_config *config,
+                                                    const struct bitsup_upload_options *options,
+                                                    struct bitsup_error **error);
+
+/**
+ * Frees the configuration. NULL is allowed.
+ */
+void bitsup_config_free(struct bitsup_config *config);
+
+/**
+ * The status that the call returned; BITSUP_STATUS_OK for NULL.
+ */
+enum bitsup_status bitsup_error_status(const struct bitsup_error *error);
+
+/**
+ * What happened, in one line, with what the server said; "" for NULL. It holds
+ * no secret.
+ */
+const char *bitsup_error_message(const struct bitsup_error *error);
+
+/**
+ * The likely next step, in one or two sentences; "" for NULL.
+ */
+const char *bitsup_error_advice(const struct bitsup_error *error);
+
+/**
+ * The HTTP status of the server's answer; 0 if there was none.
+ */
+uint32_t bitsup_error_http_status(const struct bitsup_error *error);
+
+/**
+ * The BITS error (an HRESULT such as 0x80200020) of the server's answer, else
+ * the code that stands for its HTTP status; 0 if there was none.
+ */
+uint32_t bitsup_error_hresult(const struct bitsup_error *error);
+
+/**
+ * BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
+ * application behind it; 0 if there was none.
+ */
+uint32_t bitsup_error_context(const struct bitsup_error *error);
+
+/**
+ * The value of errno where something on this machine failed; 0 if nothing did.
+ */
+int32_t bitsup_error_os_error(const struct bitsup_error *error);
+
+/**
+ * Whether the server still holds what was sent, so that starting the same
+ * upload again continues it.
+ */
+bool bitsup_error_resumable(const struct bitsup_error *error);
+
+/**
+ * The session that was left on the server, as text to continue it with; NULL
+ * if there is none. Who has this text can write to the upload.
+ */
+const char *bitsup_error_token(const struct bitsup_error *error);
+
+/**
+ * Frees the error and its texts. NULL is allowed.
+ */
+void bitsup_error_free(struct bitsup_error *error);
+
+/**
+ * Options with the defaults; NULL only after a fault inside bitsup.
+ */
+struct bitsup_upload_options *bitsup_upload_options_new(void);
+
+/**
+ * The user, also as DOMAIN\user or user@domain; goes with a password.
+ */
+enum bitsup_status bitsup_upload_options_set_user(struct bitsup_upload_options *options,
+                                                  const char *user,
+                                                  struct bitsup_error **error);
+
+/**
+ * The password. Copies inside bitsup are overwritten when they are not needed
+ * any more.
+ */
+enum bitsup_status bitsup_upload_options_set_password(struct bitsup_upload_options *options,
+                                                      const char *password,
+                                                      struct bitsup_error **error);
+
+/**
+ * Whether (not 0) passwords and secret headers may go over plain http. Default
+ * 0.
+ */
+enum bitsup_status bitsup_upload_options_set_allow_cleartext_credentials(struct bitsup_upload_options *options,
+                                                                         int on,
+                                                                         struct bitsup_error **error);
+
+/**
+ * A header for every packet; it takes the place of one of the same name.
+ */
+enum bitsup_status bitsup_upload_options_set_header(struct bitsup_upload_options *options,
+                                                    const char *name,
+                                                    const char *value,
+                                                    struct bitsup_error **error);
+
+/**
+ * A header that is treated like a password: never shown, and not sent over
+ * plain http unless that is allowed.
+ */
+enum bitsup_status bitsup_upload_options_set_secret_header(struct bitsup_upload_options *options,
+                                                           const char *name,
+                                                           const char *value,
+                                                           struct bitsup_error **error);
+
+/**
+ * A file of CA certificates (PEM) instead of those of the system.
+ */
+enum bitsup_status bitsup_upload_options_set_ca_file(struct bitsup_upload_options *options,
+                                                     const char *path,
+                                                     struct bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+enum bitsup_status bitsup_upload_options_set_ca_file_bytes(struct bitsup_upload_options *options,
+                                                           const char *path,
+                                                           size_t length,
+                                                           struct bitsup_error **error);
+
+/**
+ * Whether (not 0) certificates are not checked at all. Default 0.
+ */
+enum bitsup_status bitsup_upload_options_set_insecure(struct bitsup_upload_options *options,
+                                                      int on,
+                                                      struct bitsup_error **error);
+
+/**
+ * Bytes in each Fragment; 0 chooses by itself, which is the default.
+ */
+enum bitsup_status bitsup_upload_options_set_fragment_size(struct bitsup_upload_options *options,
+                                                           uint64_t bytes,
+                                                           struct bitsup_error **error);
+
+/**
+ * The most bytes in a Fragment that is chosen by itself, at least 1. Default
+ * 28 MiB: IIS refuses requests above 30,000,000 bytes.
+ */
+enum bitsup_status bitsup_upload_options_set_max_fragment(struct bitsup_upload_options *options,
+                                                          uint64_t bytes,
+                                                          struct bitsup_error **error);
+
+/**
+ * How long connecting may take (name, TCP, TLS). Default 30 s.
+ */
+enum bitsup_status bitsup_upload_options_set_connect_timeout_ms(struct bitsup_upload_options *options,
+                                                                uint64_t milliseconds,
+                                                                struct bitsup_error **error);
+
+/**
+ * How long no byte may move while a packet is sent. Default 60 s.
+ */
+enum bitsup_status bitsup_upload_options_set_stall_timeout_ms(struct bitsup_upload_options *options,
+                                                              uint64_t milliseconds,
+                                                              struct bitsup_error **error);
+
+/**
+ * How long an answer may take. Default 5 min.
+ */
+enum bitsup_status bitsup_upload_options_set_ack_timeout_ms(struct bitsup_upload_options *options,
+                                                            uint64_t milliseconds,
+                                                            struct bitsup_error **error);
+
+/**
+ * How long the answers to the last Fragment and to Close-Session may take.
+ * Default 15 min.
+ */
+enum bitsup_status bitsup_upload_options_set_last_ack_timeout_ms(struct bitsup_upload_options *options,
+                                                                 uint64_t milliseconds,
+                                                                 struct bitsup_error **error);
+
+/**
+ * How long to go on without progress once a server has answered. Default 15
+ * min.
+ */
+enum bitsup_status bitsup_upload_options_set_give_up_after_ms(struct bitsup_upload_options *options,
+                                                              uint64_t milliseconds,
+                                                              struct bitsup_error **error);
+
+/**
+ * How long to wait for a server that never answered. Default 15 s, and 3
+ * tries.
+ */
+enum bitsup_status bitsup_upload_options_set_wait_for_server_ms(struct bitsup_upload_options *options,
+                                                                uint64_t milliseconds,
+                                                                struct bitsup_error **error);
+
+/**
+ * The bound of the second retry's delay, which doubles up to the longest.
+ * Default 1 s.
+ */
+enum bitsup_status bitsup_upload_options_set_retry_delay_ms(struct bitsup_upload_options *options,
+                                                            uint64_t milliseconds,
+                                                            struct bitsup_error **error);
+
+/**
+ * The longest bound of a retry's delay. Default 60 s.
+ */
+enum bitsup_status bitsup_upload_options_set_max_retry_delay_ms(struct bitsup_upload_options *options,
+                                                                uint64_t milliseconds,
+                                                                struct bitsup_error **error);
+
+/**
+ * How many tries without progress; 0 is unlimited, which is the default.
+ */
+enum bitsup_status bitsup_upload_options_set_max_attempts(struct bitsup_upload_options *options,
+                                                          uint32_t attempts,
+                                                          struct bitsup_error **error);
+
+/**
+ * How long the whole upload may take; 0 is unlimited, which is the default.
+ */
+enum bitsup_status bitsup_upload_options_set_max_time_ms(struct bitsup_upload_options *options,
+                                                         uint64_t milliseconds,
+                                                         struct bitsup_error **error);
+
+/**
+ * How many bytes may be sent, repetitions included; 0 is unlimited, which is
+ * the default.
+ */
+enum bitsup_status bitsup_upload_options_set_max_bytes(struct bitsup_upload_options *options,
+                                                       uint64_t bytes,
+                                                       struct bitsup_error **error);
+
+/**
+ * Which other host to go on with: a bitsup_host_policy.
+ */
+enum bitsup_status bitsup_upload_options_set_host_id(struct bitsup_upload_options *options,
+                                                     int policy,
+                                                     struct bitsup_error **error);
+
+/**
+ * Adds a host to go on with whatever the policy; a leading dot allows all
+ * names below.
+ */
+enum bitsup_status bitsup_upload_options_set_trusted_host(struct bitsup_upload_options *options,
+                                                          const char *host,
+                                                          struct bitsup_error **error);
+
+/**
+ * What to do about a file that exists: a bitsup_if_exists.
+ */
+enum bitsup_status bitsup_upload_options_set_if_exists(struct bitsup_upload_options *options,
+                                                       int policy,
+                                                       struct bitsup_error **error);
+
+/**
+ * When to ask for the destination's size afterwards: a bitsup_verify.
+ */
+enum bitsup_status bitsup_upload_options_set_verify(struct bitsup_upload_options *options,
+                                                    int policy,
+                                                    struct bitsup_error **error);
+
+/**
+ * What to do where an answer was lost: a bitsup_on_unclear.
+ */
+enum bitsup_status bitsup_upload_options_set_on_unclear(struct bitsup_upload_options *options,
+                                                        int policy,
+                                                        struct bitsup_error **error);
+
+/**
+ * Asks for a reply, into this file, which is replaced when the reply is
+ * complete.
+ */
+enum bitsup_status bitsup_upload_options_set_reply_path(struct bitsup_upload_options *options,
+                                                        const char *path,
+                                                        struct bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+enum bitsup_status bitsup_upload_options_set_reply_path_bytes(struct bitsup_upload_options *options,
+                                                              const char *path,
+                                                              size_t length,
+                                                              struct bitsup_error **error);
+
+/**
+ * Asks for a reply, into memory: at most max_bytes, at least 1. The receipt
+ * has it.
+ */
+enum bitsup_status bitsup_upload_options_set_reply_memory(struct bitsup_upload_options *options,
+                                                          uint64_t max_bytes,
+                                                          struct bitsup_error **error);
+
+/**
+ * Whether (not 0) a missing reply is no error. Default 0.
+ */
+enum bitsup_status bitsup_upload_options_set_reply_optional(struct bitsup_upload_options *options,
+                                                            int on,
+                                                            struct bitsup_error **error);
+
+/**
+ * Whether (not 0) an empty file is an error. Default 0.
+ */
+enum bitsup_status bitsup_upload_options_set_refuse_empty(struct bitsup_upload_options *options,
+                                                          int on,
+                                                          struct bitsup_error **error);
+
+/**
+ * Whether (not 0) a 200 without BITS-Received-Content-Range is taken for "all
+ * received". Default 0.
+ */
+enum bitsup_status bitsup_upload_options_set_lenient(struct bitsup_upload_options *options,
+                                                     int on,
+                                                     struct bitsup_error **error);
+
+/**
+ * The Content-Name; default: the name of the source.
+ */
+enum bitsup_status bitsup_upload_options_set_content_name(struct bitsup_upload_options *options,
+                                                          const char *name,
+                                                          struct bitsup_error **error);
+
+/**
+ * Calls the function at most ten times a second and at every change of state;
+ * NULL for none. userdata goes to it as it is, and must be good until
+ * bitsup_upload_free returned.
+ */
+enum bitsup_status bitsup_upload_options_set_on_progress(struct bitsup_upload_options *options,
+                                                         bitsup_progress_callback callback,
+                                                         void *userdata,
+                                                         struct bitsup_error **error);
+
+/**
+ * Calls the function at every change of state; NULL for none. userdata goes to
+ * it as it is, and must be good until bitsup_upload_free returned.
+ */
+enum bitsup_status bitsup_upload_options_set_on_state(struct bitsup_upload_options *options,
+                                                      bitsup_state_callback callback,
+                                                      void *userdata,
+                                                      struct bitsup_error **error);
+
+/**
+ * Frees the options. NULL is allowed.
+ */
+void bitsup_upload_options_free(struct bitsup_upload_options *options);
+
+/**
+ * The name of a state, such as "waiting_ack"; "unknown" for a number that is
+ * none. The text is static.
+ */
+const char *bitsup_state_name(uint32_t state);
+
+/**
+ * Sends Ping, and waits for the answer: whether a BITS server is there and
+ * lets us in. options may be NULL.
+ */
+enum bitsup_status bitsup_ping(struct bitsup_client *client,
+                               const char *url,
+                               const struct bitsup_upload_options *options,
+                               struct bitsup_error **error);
+
+/**
+ * Sends Create-Session for a file of size bytes, and waits for the answer.
+ * name is the Content-Name, or NULL for none; options may be NULL.
+ */
+enum bitsup_status bitsup_session_create(struct bitsup_client *client,
+                                         const char *url,
+                                         uint64_t size,
+                                         const char *name,
+                                         const struct bitsup_upload_options *options,
+                                         struct bitsup_session **session,
+                                         struct bitsup_error **error);
+
+/**
+ * The session's id, which lives as long as the handle; NULL for NULL.
+ */
+const char *bitsup_session_id(const struct bitsup_session *session);
+
+/**
+ * Where the next fragment is to start; 0 for NULL.
+ */
+uint64_t bitsup_session_offset(const struct bitsup_session *session);
+
+/**
+ * Sends length bytes, at least one, as a Fragment from bitsup_session_offset
+ * on, and waits for the answer. *next_offset, if next_offset is not NULL, is
+ * then where the server wants to continue: normally behind what was sent, but
+ * it may be anywhere in the file. It is not written on failure.
+ */
+enum bitsup_status bitsup_session_send(struct bitsup_session *session,
+                                       const void *data,
+                                       size_t length,
+                                       uint64_t *next_offset,
+                                       struct bitsup_error **error);
+
+/**
+ * Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
+ * confirmed the file. Refused, and nothing sent, before the server has all
+ * bytes.
+ */
+enum bitsup_status bitsup_session_close(struct bitsup_session *session,
+                                        struct bitsup_error **error);
+
+/**
+ * Sends Cancel-Session, and waits for the answer: the server deletes what it
+ * has.
+ */
+enum bitsup_status bitsup_session_cancel(struct bitsup_session *session,
+                                         struct bitsup_error **error);
+
+/**
+ * Frees the handle and sends nothing: a session that was neither closed nor
+ * cancelled stays on the server until the server forgets it. NULL is allowed.
+ */
+void bitsup_session_free(struct bitsup_session *session);
+
+/**
+ * The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
+ * for a number that is none. The text is static.
+ */
+const char *bitsup_status_name(uint32_t status);
+
+/**
+ * Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
+ * in one. A URL that ends in a slash gets the file's name appended.
+ */
+enum bitsup_status bitsup_upload_file(struct bitsup_client *client,
+                                      const char *path,
+                                      const char *url,
+                                      struct bitsup_error **error);
+
+/**
+ * Starts to upload a file, which must stay as it is until the end. A URL that
+ * ends in a slash gets the file's name appended. options may be NULL.
+ */
+enum bitsup_status bitsup_upload_start(struct bitsup_client *client,
+                                       const char *path,
+                                       const char *url,
+                                       const struct bitsup_upload_options *options,
+                                       struct bitsup_upload **upload,
+                                       struct bitsup_error **error);
+
+/**
+ * bitsup_upload_start with a path of path_length bytes, in any encoding.
+ */
+enum bitsup_status bitsup_upload_start_bytes(struct bitsup_client *client,
+                                             const char *path,
+                                             size_t path_length,
+                                             const char *url,
+                                             const struct bitsup_upload_options *options,
+                                             struct bitsup_upload **upload,
+                                             struct bitsup_error **error);
+
+/**
+ * Starts to upload length bytes in memory, which is not copied: it must stay
+ * as it is until bitsup_upload_free returned. data may be NULL if length is 0;
+ * options may be NULL.
+ */
+enum bitsup_status bitsup_upload_start_memory(struct bitsup_client *client,
+                                              const void *data,
+                                              size_t length,
+                                              const char *url,
+                                              const struct bitsup_upload_options *options,
+                                              struct bitsup_upload **upload,
+                                              struct bitsup_error **error);
+
+/**
+ * Starts to upload what a function of the program reads. The structure is
+ * copied; options may be NULL.
+ */
+enum bitsup_status bitsup_upload_start_callbacks(struct bitsup_client *client,
+                                                 const struct bitsup_source *source,
+                                                 const char *url,
+                                                 const struct bitsup_upload_options *options,
+                                                 struct bitsup_upload **upload,
+                                                 struct bitsup_error **error);
+
+/**
+ * Waits for the end, at most timeout_ms milliseconds; 0 does not wait, a
+ * negative number waits for ever. BITSUP_STATUS_PENDING: the upload still
+ * runs. BITSUP_STATUS_OK: the server confirmed the file. Everything else is
+ * why there is no such file. Not in a callback of the same upload.
+ */
+enum bitsup_status bitsup_upload_wait(struct bitsup_upload *upload,
+                                      int64_t timeout_ms,
+                                      struct bitsup_error **error);
+
+/**
+ * Pauses: the request under way ends, then nothing is sent. Returns at once;
+ * the state tells.
+ */
+enum bitsup_status bitsup_upload_suspend(struct bitsup_upload *upload,
+                                         struct bitsup_error **error);
+
+/**
+ * Goes on after bitsup_upload_suspend.
+ */
+enum bitsup_status bitsup_upload_resume(struct bitsup_upload *upload,
+                                        struct bitsup_error **error);
+
+/**
+ * Stops, and tells the server to delete what it has. Returns at once; the
+ * upload then ends with BITSUP_STATUS_CANCELLED.
+ */
+enum bitsup_status bitsup_upload_cancel(struct bitsup_upload *upload,
+                                        struct bitsup_error **error);
+
+/**
+ * Stops, and leaves the session on the server. Returns at once; the upload
+ * then ends with BITSUP_STATUS_CANCELLED.
+ */
+enum bitsup_status bitsup_upload_stop(struct bitsup_upload *upload,
+                                      struct bitsup_error **error);
+
+/**
+ * Takes a snapshot; never waits. Set progress->struct_size first.
+ */
+enum bitsup_status bitsup_upload_progress(const struct bitsup_upload *upload,
+                                          struct bitsup_progress *progress);
+
+/**
+ * Why the upload waits for its next try, in one line: written to buffer, cut
+ * to size bytes with the zero at its end. Returns the bytes of the whole text
+ * without that zero; 0 while it does not wait. buffer may be NULL if size is
+ * 0.
+ */
+size_t bitsup_upload_waiting_for(const struct bitsup_upload *upload,
+                                 char *buffer,
+                                 size_t size);
+
+/**
+ * Tells about a complete upload; BITSUP_STATUS_PENDING while it runs, and what
+ * bitsup_upload_wait returns if it failed. Set receipt->struct_size first.
+ */
+enum bitsup_status bitsup_upload_receipt(const struct bitsup_upload *upload,
+                                         struct bitsup_receipt *receipt,
+                                         struct bitsup_error **error);
+
+/**
+ * Frees the upload. One that still runs is stopped, and its session cancelled
+ * on the server, without waiting for that. Afterwards its callbacks, userdata
+ * and memory are not used any more: the call waits for a callback that is
+ * running, unless it is made by that callback. NULL is allowed.
+ */
+void bitsup_upload_free(struct bitsup_upload *upload);
+
+/**
+ * The version of the library at run time, such as "0.1.0"; compare
+ * BITSUP_VERSION, that of the header. The text is static.
+ */
+const char *bitsup_version(void);
+
+/**
+ * The version of the library at run time as major * 65536 + minor * 256 +
+ * patch; compare BITSUP_VERSION_NUMBER.
+ */
+uint32_t bitsup_version_number(void);
+
+/**
+ * What this build has, as the libraries themselves say at run time:
+ * BITSUP_FEATURE_… together.
+ */
+uint32_t bitsup_features(void);
+
+/**
+ * The same in words for people, with the versions of libcurl and the TLS
+ * library. The text is static.
+ */
+const char *bitsup_features_text(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* BITSUP_H */

@@ -1,0 +1,14 @@
+//! Makes the library a good shared library: a name by ABI version, and never unloaded.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
+        return;
+    }
+    // Threads of the library may still run when the program calls dlclose.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libbitsup.so.{ABI}");
+}
+
+/// Number of the ABI, in the file name of the library: see `docs/abi.md`.
+const ABI: u32 = 0;

@@ -1,0 +1,115 @@
+//! What stands between C and everything else.
+
+use std::any::Any;
+
+use crate::error::{Failure, bitsup_error};
+use crate::status::bitsup_status;
+
+/// The whole body of an entry point.
+///
+/// `boundary!(error: place, [handles], or_null [handles], { … })` gives a status: the body is a
+/// `Result<bitsup_status, Failure>`. `boundary!(value: fallback, [handles], { … })` gives a value,
+/// and `fallback` where there is none. In the body each handle's name is a reference: NULL, a handle
+/// from before a fork and one that met a panic never get there. A panic becomes a status, and the
+/// handles are refused from then on.
+macro_rules! boundary {
+    (error: $error:expr, [$($handle:ident),*] $(, or_null [$($maybe:ident),*])?, $body:block) => {{
+        $(
+            // SAFETY: the caller gives NULL, or a handle that `_free` was not called for.
+            let $handle = unsafe { crate::handle::look($handle) };
+        )*
+        $($(
+            // SAFETY: as above.
+            let $maybe = unsafe { crate::handle::look($maybe) };
+        )*)?
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(
+            || -> Result<crate::status::bitsup_status, crate::error::Failure> {
+                crate::boundary::inject_panic("entry");
+                $(
+                    let $handle = crate::handle::usable($handle, stringify!($handle))?;
+                )*
+                $($(
+                    if $maybe.is_some() {
+                        crate::handle::usable($maybe, stringify!($maybe))?;
+                    }
+                )*)?
+                $body
+            },
+        ));
+        if outcome.is_err() {
+            $( crate::handle::spoil($handle); )*
+        }
+        // SAFETY: the caller gives NULL, or a place for the pointer to an error.
+        unsafe { crate::boundary::status(outcome, $error) }
+    }};
+    (value: $fallback:expr, [$($handle:ident),*], $body:block) => {{
+        $(
+            // SAFETY: the caller gives NULL, or a handle that `_free` was not called for.
+            let $handle = unsafe { crate::handle::look($handle) };
+        )*
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            crate::boundary::inject_panic("entry");
+            $(
+                let Ok($handle) = crate::handle::usable($handle, stringify!($handle)) else {
+                    return $fallback;
+                };
+            )*
+            $body
+        }));
+        if outcome.is_err() {
+            $( crate::handle::spoil($handle); )*
+        }
+        outcome.unwrap_or($fallback)
+    }};
+}
+
+/// Gives the caller the error, or takes an old value away from its variable.
+///
+/// # Safety
+/// `error` is NULL or a place for a pointer.
+pub(crate) unsafe fn status(
+    outcome: Result<Result<bitsup_status, Failure>, Box<dyn Any + Send>>,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    let (status, made) = match outcome {
+        Ok(Ok(status)) => (status, None),
+        Ok(Err(failure)) => (failure.status(), Some(failure)),
+        Err(panic) => (bitsup_status::Panic, Some(Failure::panic(panic.as_ref()))),
+    };
+    if !error.is_null() {
+        let made = made.map_or(std::ptr::null_mut(), |made| crate::handle::give(*made.0));
+        // SAFETY: not NULL, so it is a place for a pointer.
+        unsafe { error.write(made) };
+    }
+    status
+}
+
+/// In tests, panics if this thread asked for it at that point.
+#[cfg(test)]
+pub(crate) fn inject_panic(point: &'static str) {
+    tests::panic_if_asked(point);
+}
+
+#[cfg(not(test))]
+pub(crate) const fn inject_panic(_point: &'static str) {}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ASKED: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// The next passage through `point` on this thread panics.
+    pub(crate) fn ask_for_panic(point: &'static str) {
+        ASKED.set(Some(point));
+    }
+
+    pub(super) fn panic_if_asked(point: &'static str) {
+        if ASKED.get() == Some(point) {
+            ASKED.set(None);
+            panic!("injected at {point}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Calls the caller's functions.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bitsup::{Event, Flow};
+
+use crate::boundary::inject_panic;
+use crate::life::Life;
+use crate::progress::{bitsup_progress, bitsup_state};
+use crate::text;
+
+/// Called with a snapshot of an upload, which lives until the function returns.
+/// 0 goes on; anything else stops the upload and keeps its session.
+pub type bitsup_progress_callback =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, progress: *const bitsup_progress) -> c_int>;
+
+/// Called when an upload is in another state; states that pass quickly may be
+/// left out, the last one is not. 0 goes on; anything else stops the upload and
+/// keeps its session.
+pub type bitsup_state_callback =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, state: bitsup_state) -> c_int>;
+
+/// Called with one line of text, which lives until the function returns and
+/// holds no secret.
+pub type bitsup_log_callback = Option<
+    unsafe extern "C" fn(userdata: *mut c_void, level: bitsup_log_level, message: *const c_char),
+>;
+
+/// How much a line of the log matters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum bitsup_log_level {
+    /// An upload has failed.
+    Error = 1,
+    /// Something went wrong and is tried again.
+    Warning = 2,
+    /// Something worth telling.
+    Info = 3,
+    /// Every packet and its answer.
+    Debug = 4,
+}
+
+/// The pointer that goes with a callback.
+#[derive(Clone, Copy)]
+pub(crate) struct Userdata(pub(crate) *mut c_void);
+
+// SAFETY: bitsup never looks behind the pointer. The header says that callbacks run on other
+// threads, so the caller gives a pointer that they may have.
+unsafe impl Send for Userdata {}
+// SAFETY: as above.
+unsafe impl Sync for Userdata {}
+
+pub(crate) type ProgressFunction =
+    unsafe extern "C" fn(*mut c_void, *const bitsup_progress) -> c_int;
+pub(crate) type StateFunction = unsafe extern "C" fn(*mut c_void, bitsup_state) -> c_int;
+pub(crate) type LogFunction = unsafe extern "C" fn(*mut c_void, bitsup_log_level, *const c_char);
+
+#[derive(Clone, Copy)]
+pub(crate) struct ProgressCallback(pub(crate) ProgressFunction, pub(crate) Userdata);
+
+#[derive(Clone, Copy)]
+pub(crate) struct StateCallback(pub(crate) StateFunction, pub(crate) Userdata);
+
+#[derive(Clone, Copy)]
+pub(crate) struct LogCallback(pub(crate) LogFunction, pub(crate) Userdata);
+
+/// The callbacks of one upload.
+pub(crate) struct Callbacks {
+    pub(crate) client: Arc<Life>,
+    pub(crate) upload: Arc<Life>,
+    pub(crate) progress: Option<ProgressCallback>,
+    pub(crate) state: Option<StateCallback>,
+    pub(crate) log: Option<LogCallback>,
+    pub(crate) last_state: Option<bitsup_state>,
+}
+
+impl Callbacks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.progress.is_none() && self.state.is_none() && self.log.is_none()
+    }
+
+    /// Brings one event to the caller. A panic of ours stops the upload and spoils its handle.
+    pub(crate) fn deliver(&mut self, event: &Event) -> Flow {
+        let (client, upload) = (Arc::clone(&self.client), Arc::clone(&self.upload));
+        let Some(_client) = client.enter() else { return Flow::Continue };
+        let Some(_upload) = upload.enter() else { return Flow::Continue };
+        catch_unwind(AssertUnwindSafe(|| self.call(event))).unwrap_or_else(|_| {
+            upload.spoil();
+            Flow::Stop
+        })
+    }
+
+    fn call(&mut self, event: &Event) -> Flow {
+        inject_panic("before callback");
+        if let Some(LogCallback(function, userdata)) = self.log {
+            if let Some((level, line)) = log_line(event) {
+                let line = text::for_c(&line);
+                // SAFETY: the caller's function for this pointer; it does not unwind.
+                unsafe { function(userdata.0, level, line.as_ptr()) };
+            }
+        }
+        let mut stop = 0;
+        if let Event::Progress(progress) = event {
+            let progress = bitsup_progress::from(progress);
+            if self.last_state.replace(progress.state) != Some(progress.state) {
+                if let Some(StateCallback(function, userdata)) = self.state {
+                    // SAFETY: the caller's function for this pointer; it does not unwind.
+                    stop |= unsafe { function(userdata.0, progress.state) };
+                }
+            }
+            if let Some(ProgressCallback(function, userdata)) = self.progress {
+                // SAFETY: as above; the structure lives until the function returns.
+                stop |= unsafe { function(userdata.0, &raw const progress) };
+            }
+        }
+        inject_panic("after callback");
+        if stop == 0 { Flow::Continue } else { Flow::Stop }
+    }
+}
+
+/// An event in one line; progress has none.
+fn log_line(event: &Event) -> Option<(bitsup_log_level, String)> {
+    let range = |line: &mut String, range: Option<(u64, u64)>| {
+        if let Some((first, length)) = range {
+            let _ = write!(line, " of {length} bytes from {first}");
+        }
+    };
+    Some(match event {
+        Event::Packet(packet) => {
+            let mut line = packet.packet.to_string();
+            range(&mut line, packet.range);
+            let _ = write!(line, " to {}", packet.host);
+            (bitsup_log_level::Debug, line)
+        }
+        Event::Ack(ack) => {
+            let mut line = format!("HTTP {} to {}", ack.status, ack.packet);
+            range(&mut line, ack.range);
+            if let Some(offset) = ack.offset {
+                let _ = write!(line, ", the server has {offset}");
+            }
+            let _ = write!(line, ", after {} ms", ack.duration.as_millis());
+            (bitsup_log_level::Debug, line)
+        }
+        Event::Notice(notice) => (bitsup_log_level::Info, notice.clone()),
+        Event::Retry { cause, delay, .. } => {
+            let seconds = delay.as_secs_f64();
+            (bitsup_log_level::Warning, format!("{cause}; next try in {seconds:.1} s"))
+        }
+        Event::Finished(Ok(receipt)) => {
+            (bitsup_log_level::Info, format!("{} is complete: {} bytes", receipt.url, receipt.size))
+        }
+        Event::Finished(Err(error)) => (bitsup_log_level::Error, error.to_string()),
+        _ => return None,
+    })
+}
+
+/// The name of a level, such as "WARNING"; "UNKNOWN" for a number that is none.
+/// The text is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn bitsup_log_level_name(level: u32) -> *const c_char {
+    boundary!(value: c"UNKNOWN".as_ptr(), [], {
+        const NAMES: [&CStr; 4] = [c"ERROR", c"WARNING", c"INFO", c"DEBUG"];
+        let at = (level as usize).wrapping_sub(1);
+        NAMES.get(at).map_or(c"UNKNOWN".as_ptr(), |name| name.as_ptr())
+    })
+}

@@ -1,0 +1,58 @@
+/* bitsup.h: uploads files with the BITS Upload Protocol (BITS_POST).
+ *
+ * Generated from src/bitsup-capi; never edited.
+ *
+ * CONVENTIONS
+ *
+ * Ownership. A function that gives a pointer to bitsup_client, bitsup_config,
+ *   bitsup_upload_options, bitsup_upload, bitsup_session or bitsup_error
+ *   gives the object too: end it with its _free function, once, as its last
+ *   use on any thread. Text in a const char * result belongs to the library:
+ *   it lives as long as the object it comes from, or for ever where its
+ *   function says that it is static. Objects may be freed in any order.
+ *
+ * NULL. Every _free takes NULL and does nothing. Where NULL is allowed, the
+ *   function says so; elsewhere it gives BITSUP_STATUS_INVALID_ARGUMENT, or
+ *   the empty value named there.
+ *
+ * Text is UTF-8 and ends with a zero byte. It is copied during the call. The
+ *   _bytes variants take a pointer and a length, for paths in any encoding.
+ *
+ * Errors. A function that can fail returns bitsup_status and takes a
+ *   bitsup_error **, which may be NULL. What it points to need not be
+ *   initialised: it is NULL after BITSUP_STATUS_OK and BITSUP_STATUS_PENDING,
+ *   and otherwise an error that the caller frees.
+ *
+ * What is written on failure. A pointer to a new object is set to NULL;
+ *   other results are left as they were.
+ *
+ * Structures of the caller begin with struct_size: set it to the structure's
+ *   sizeof before the call. Where header and library differ in age, the part
+ *   that both know is read or written, and struct_size tells how much of a
+ *   result was written.
+ *
+ * Enumerations come out as such. Where one goes in, the parameter is an int,
+ *   and a number that is none is refused. Switches are int: 0 is off.
+ *
+ * Threads. Every object can be used from any thread, and from several at a
+ *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping and the
+ *   bitsup_session functions wait for the network. The library's threads
+ *   block all signals, SIGPIPE included.
+ *
+ * Callbacks run on a thread of the client, one at a time, or inside
+ *   bitsup_client_dispatch, if the client was made so. A read_at callback
+ *   always runs on a thread of the client. A callback must return: it must
+ *   not throw a C++ exception, longjmp or end its thread. It may use any
+ *   function but bitsup_upload_wait on its own upload. No callback runs after
+ *   the _free of its upload or client returned, and userdata is not used then.
+ *
+ * Fork. A child process cannot use objects made before the fork (errors
+ *   excepted): it gets BITSUP_STATUS_INVALID_ARGUMENT, and _free does nothing
+ *   there. It can make new ones.
+ *
+ * Faults of the library are caught, and give BITSUP_STATUS_PANIC. The object
+ *   of that call is then refused and can only be freed.
+ *
+ * ABI. What is declared here stays until the number in the library's file
+ *   name (libbitsup.so.0) changes: see docs/abi.md.
+ */

@@ -1,0 +1,31 @@
+//! The C library: `bitsup.h` is generated from this crate, and its head states the conventions.
+//!
+//! One file an object of C. Every entry point is written out, with its whole body in the macro
+//! [`boundary`], which keeps panics and unusable handles away from the rest. Only `handle` casts
+//! handles, only `text` and `structure` read and write the caller's memory.
+//!
+//! Doc comments of what is public are C documentation.
+#![expect(non_camel_case_types, reason = "types carry their names in C")]
+#![expect(unreachable_pub, reason = "C reaches public items by their symbols")]
+#![expect(clippy::missing_safety_doc, reason = "the head of bitsup.h states the contract once")]
+
+#[macro_use]
+mod boundary;
+mod callbacks;
+mod choices;
+mod client;
+mod config;
+mod error;
+mod handle;
+mod life;
+mod options;
+mod progress;
+mod receipt;
+mod session;
+mod signal;
+mod source;
+mod status;
+mod structure;
+mod text;
+mod upload;
+mod version;

@@ -1,0 +1,166 @@
+//! Packet by packet: Ping, and sessions that the program drives itself.
+
+use std::ffi::{CString, c_char, c_void};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bitsup::PacketSession;
+
+use crate::client::bitsup_client;
+use crate::error::{Failure, bitsup_error};
+use crate::handle::{self, Handle, Owned};
+use crate::life::Life;
+use crate::options::bitsup_upload_options;
+use crate::status::bitsup_status;
+use crate::{structure, text};
+
+/// An upload session whose packets the program sends one by one. Nothing is
+/// tried again. Calls from several threads wait for each other.
+pub struct bitsup_session {
+    life: Life,
+    id: CString,
+    size: u64,
+    session: Mutex<PacketSession>,
+}
+
+impl Handle for bitsup_session {
+    type Ownership = Owned;
+
+    fn life(&self) -> Option<&Life> {
+        Some(&self.life)
+    }
+}
+
+impl bitsup_session {
+    fn lock(&self) -> MutexGuard<'_, PacketSession> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends Ping, and waits for the answer: whether a BITS server is there and
+/// lets us in. options may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_ping(
+    client: *mut bitsup_client,
+    url: *const c_char,
+    options: *const bitsup_upload_options,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or text.
+        let url = unsafe { text::text(url, "url") }?;
+        client.client.ping(url, &client.choices(options)?.options)?;
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Sends Create-Session for a file of size bytes, and waits for the answer.
+/// name is the Content-Name, or NULL for none; options may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_session_create(
+    client: *mut bitsup_client,
+    url: *const c_char,
+    size: u64,
+    name: *const c_char,
+    options: *const bitsup_upload_options,
+    session: *mut *mut bitsup_session,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(session, "session") }?;
+        // SAFETY: the caller gives NULL or text.
+        let url = unsafe { text::text(url, "url") }?;
+        let name = if name.is_null() {
+            ""
+        } else {
+            // SAFETY: not NULL, so it is text.
+            unsafe { text::text(name, "name") }?
+        };
+        let made = client.client.session(url, size, name, &client.choices(options)?.options)?;
+        let id = text::for_c(made.id());
+        let session = Mutex::new(made);
+        *place = handle::give(bitsup_session { life: Life::new(), id, size, session });
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// The session's id, which lives as long as the handle; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_session_id(session: *const bitsup_session) -> *const c_char {
+    boundary!(value: std::ptr::null(), [session], { session.id.as_ptr() })
+}
+
+/// Where the next fragment is to start; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_session_offset(session: *const bitsup_session) -> u64 {
+    boundary!(value: 0, [session], { session.lock().offset() })
+}
+
+/// Sends length bytes, at least one, as a Fragment from bitsup_session_offset
+/// on, and waits for the answer. *next_offset, if next_offset is not NULL, is
+/// then where the server wants to continue: normally behind what was sent, but
+/// it may be anywhere in the file. It is not written on failure.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_session_send(
+    session: *mut bitsup_session,
+    data: *const c_void,
+    length: usize,
+    next_offset: *mut u64,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [session], {
+        let mut packets = session.lock();
+        let left = session.size.saturating_sub(packets.offset());
+        // Before the bytes are looked at: a wrong length must not read beyond them.
+        if length == 0 || length as u64 > left {
+            return Err(Failure::invalid(format!(
+                "length is {length}; a fragment here can have 1 to {left} bytes"
+            )));
+        }
+        // SAFETY: the caller gives NULL or as many bytes as it says.
+        let data = unsafe { text::bytes(data, length, "data") }?;
+        let offset = packets.send(data)?;
+        if !next_offset.is_null() {
+            // SAFETY: not NULL, so it is a place for a number.
+            unsafe { next_offset.write(offset) };
+        }
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
+/// confirmed the file. Refused, and nothing sent, before the server has all
+/// bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_session_close(
+    session: *mut bitsup_session,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [session], {
+        session.lock().close()?;
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Sends Cancel-Session, and waits for the answer: the server deletes what it
+/// has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_session_cancel(
+    session: *mut bitsup_session,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [session], {
+        session.lock().cancel()?;
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Frees the handle and sends nothing: a session that was neither closed nor
+/// cancelled stays on the server until the server forgets it. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_session_free(session: *mut bitsup_session) {
+    boundary!(value: (), [], {
+        // SAFETY: the caller gives NULL or a session that it owns, and this is its last use.
+        drop(unsafe { handle::take(session) });
+    });
+}

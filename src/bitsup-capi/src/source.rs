@@ -1,0 +1,167 @@
+//! Sources in the caller's hands: memory, and a function that reads.
+
+use std::ffi::{c_char, c_void};
+use std::io;
+use std::mem::offset_of;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bitsup::{ReadAt, Source};
+
+use crate::boundary::inject_panic;
+use crate::callbacks::Userdata;
+use crate::error::Failure;
+use crate::life::Life;
+use crate::structure::Extensible;
+use crate::text;
+
+/// Reads at most length bytes of the source from offset on into buffer, and
+/// returns how many: at least one, except at the end of the source. A negative
+/// value is an error number (-EIO for instance), and ends the upload. It runs
+/// on a thread of the client, also where the client dispatches; never twice at
+/// the same time for one upload.
+pub type bitsup_read_callback = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        buffer: *mut c_void,
+        length: usize,
+        offset: u64,
+    ) -> i64,
+>;
+
+/// A source that is read through a function of the program.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct bitsup_source {
+    /// Set it to sizeof(bitsup_source).
+    pub struct_size: usize,
+    /// How many bytes there are.
+    pub size: u64,
+    /// Reads them.
+    pub read_at: bitsup_read_callback,
+    /// Goes to read_at as it is, and must be good until bitsup_upload_free
+    /// returned.
+    pub userdata: *mut c_void,
+    /// The source's name, for a URL that ends in a slash and as the Content-Name;
+    /// or NULL.
+    pub name: *const c_char,
+}
+
+// SAFETY: `repr(C)`, the first field is the size, and each field may be zero.
+unsafe impl Extensible for bitsup_source {
+    const FIRST: usize = offset_of!(Self, name) + size_of::<*const c_char>();
+}
+
+/// A source over the caller's memory, which is not touched once `life` is closed.
+///
+/// # Safety
+/// `data` is `length` bytes that do not change until `life` is closed, or NULL with length 0.
+pub(crate) unsafe fn memory(
+    data: *const c_void,
+    length: usize,
+    life: &Arc<Life>,
+) -> Result<Source, Failure> {
+    // SAFETY: as this function's; the reference ends here.
+    let length = unsafe { text::bytes(data, length, "data") }?.len();
+    let memory = Memory { data: Userdata(data.cast_mut()), length, life: Arc::clone(life) };
+    Ok(Source::read_at(memory, length as u64))
+}
+
+/// A source over the caller's function, which is not called once `life` or the client's is closed.
+///
+/// # Safety
+/// The fields are as the header says, until `life` is closed.
+pub(crate) unsafe fn callback(
+    source: &bitsup_source,
+    client: &Arc<Life>,
+    life: &Arc<Life>,
+) -> Result<Source, Failure> {
+    let read = source.read_at.ok_or_else(|| Failure::invalid("source->read_at is NULL"))?;
+    let reader = Callback {
+        read,
+        userdata: Userdata(source.userdata),
+        turn: Mutex::new(()),
+        client: Arc::clone(client),
+        life: Arc::clone(life),
+    };
+    let made = Source::read_at(reader, source.size);
+    if source.name.is_null() {
+        return Ok(made);
+    }
+    // SAFETY: not NULL, so the header says that it is text.
+    let name = unsafe { text::text(source.name, "source->name") }?;
+    Ok(made.named(name))
+}
+
+struct Memory {
+    data: Userdata,
+    length: usize,
+    life: Arc<Life>,
+}
+
+impl ReadAt for Memory {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let _call = self.life.enter().ok_or_else(gone)?;
+        let at = usize::try_from(offset).unwrap_or(usize::MAX).min(self.length);
+        let count = buffer.len().min(self.length - at);
+        if count > 0 {
+            // SAFETY: the upload was not freed, so the caller's `length` bytes are there, and
+            // `at + count` is within them. `buffer` is ours, so the two do not overlap.
+            unsafe {
+                let from = self.data.0.cast::<u8>().cast_const().add(at);
+                from.copy_to_nonoverlapping(buffer.as_mut_ptr(), count);
+            }
+        }
+        Ok(count)
+    }
+
+    fn may_block(&self) -> bool {
+        false
+    }
+}
+
+struct Callback {
+    read: unsafe extern "C" fn(*mut c_void, *mut c_void, usize, u64) -> i64,
+    userdata: Userdata,
+    /// One call at a time.
+    turn: Mutex<()>,
+    client: Arc<Life>,
+    life: Arc<Life>,
+}
+
+impl ReadAt for Callback {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _client = self.client.enter().ok_or_else(gone)?;
+        let _call = self.life.enter().ok_or_else(gone)?;
+        catch_unwind(AssertUnwindSafe(|| self.call(buffer, offset))).unwrap_or_else(|_| {
+            self.life.spoil();
+            Err(io::Error::other("a fault inside bitsup around read_at"))
+        })
+    }
+}
+
+impl Callback {
+    fn call(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        inject_panic("before read_at");
+        let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: the caller's function for this pointer; it does not unwind, and writes at most
+        // `length` bytes.
+        let read = unsafe { (self.read)(self.userdata.0, start, length, offset) };
+        inject_panic("after read_at");
+        match usize::try_from(read) {
+            Ok(read) if read <= length => Ok(read),
+            Ok(read) => Err(io::Error::other(format!(
+                "read_at returned {read}, but was asked for {length} bytes at most"
+            ))),
+            Err(_) => {
+                let number = i32::try_from(read.unsigned_abs()).unwrap_or(0);
+                Err(io::Error::from_raw_os_error(number))
+            }
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the upload was freed")
+}

@@ -1,0 +1,118 @@
+//! Status numbers.
+
+use std::ffi::c_char;
+
+use bitsup::ErrorKind;
+
+/// What became of a call. Numbers never change their meaning; a program built
+/// today may see numbers above those it knows, and treats them like
+/// BITSUP_STATUS_INTERNAL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum bitsup_status {
+    /// Done.
+    Ok = 0,
+    /// Not done yet: the upload still runs, or more events wait. No error is set.
+    Pending = 1,
+    /// A fault inside bitsup was caught. The handle can only be freed.
+    Panic = 2,
+    /// An argument cannot be used.
+    InvalidArgument = 3,
+    /// The source cannot be read.
+    LocalFile = 4,
+    /// The source is not what it was when the upload began.
+    SourceChanged = 5,
+    /// Another process or upload holds the session.
+    SessionInUse = 6,
+    /// The server wants credentials, or refused those it got.
+    Auth = 7,
+    /// The proxy wants credentials, or refused those it got.
+    ProxyAuth = 8,
+    /// The TLS connection could not be made as it must be.
+    Tls = 9,
+    /// The server cannot be reached, or the connection is lost again and again.
+    Network = 10,
+    /// A limit of time passed: no answer, no byte, or the server kept answering
+    /// "later".
+    Timeout = 11,
+    /// The server understood and said no.
+    Refused = 12,
+    /// The server names another host that is not trusted.
+    HostIdUntrusted = 13,
+    /// The answer is none that the protocol allows.
+    Protocol = 14,
+    /// All was sent, and the file on the server is not proven to be right.
+    VerifyFailed = 15,
+    /// A limit that the caller set was reached.
+    LimitReached = 16,
+    /// The upload was cancelled.
+    Cancelled = 17,
+    /// This build or this server lacks what was asked for.
+    Unsupported = 18,
+    /// A fault of bitsup.
+    Internal = 19,
+}
+
+use bitsup_status as Status;
+
+impl Status {
+    const ALL: [(Self, &'static std::ffi::CStr); 20] = [
+        (Self::Ok, c"OK"),
+        (Self::Pending, c"PENDING"),
+        (Self::Panic, c"PANIC"),
+        (Self::InvalidArgument, c"INVALID_ARGUMENT"),
+        (Self::LocalFile, c"LOCAL_FILE"),
+        (Self::SourceChanged, c"SOURCE_CHANGED"),
+        (Self::SessionInUse, c"SESSION_IN_USE"),
+        (Self::Auth, c"AUTH"),
+        (Self::ProxyAuth, c"PROXY_AUTH"),
+        (Self::Tls, c"TLS"),
+        (Self::Network, c"NETWORK"),
+        (Self::Timeout, c"TIMEOUT"),
+        (Self::Refused, c"REFUSED"),
+        (Self::HostIdUntrusted, c"HOST_ID_UNTRUSTED"),
+        (Self::Protocol, c"PROTOCOL"),
+        (Self::VerifyFailed, c"VERIFY_FAILED"),
+        (Self::LimitReached, c"LIMIT_REACHED"),
+        (Self::Cancelled, c"CANCELLED"),
+        (Self::Unsupported, c"UNSUPPORTED"),
+        (Self::Internal, c"INTERNAL"),
+    ];
+}
+
+impl From<ErrorKind> for Status {
+    /// By the number in the table that all languages share; kinds that are new fall to `Internal`.
+    fn from(kind: ErrorKind) -> Self {
+        let number = kind.row().status;
+        let known = Self::ALL.iter().find(|(status, _)| *status as u32 == number);
+        known.map_or(Self::Internal, |(status, _)| *status)
+    }
+}
+
+/// The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
+/// for a number that is none. The text is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn bitsup_status_name(status: u32) -> *const c_char {
+    boundary!(value: c"UNKNOWN".as_ptr(), [], {
+        let known = Status::ALL.iter().find(|(known, _)| *known as u32 == status);
+        known.map_or(c"UNKNOWN", |(_, name)| name).as_ptr()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_those_of_the_shared_table() {
+        assert_eq!(Status::ALL.len(), bitsup::KINDS.len() + 3);
+        for row in bitsup::KINDS {
+            let status = Status::from(row.kind);
+            assert_eq!(status as u32, row.status);
+            assert_eq!(format!("{status:?}"), row.name);
+            let (_, name) = Status::ALL[row.status as usize];
+            let plain = name.to_str().expect("ASCII").replace('_', "");
+            assert_eq!(plain, row.name.to_ascii_uppercase());
+        }
+    }
+}

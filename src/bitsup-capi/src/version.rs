@@ -1,0 +1,53 @@
+//! Version and features.
+
+use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
+
+/// There is TLS, so that https works.
+pub const BITSUP_FEATURE_TLS: u32 = 1;
+/// libcurl and the TLS library are part of this library instead of being the
+/// system's.
+pub const BITSUP_FEATURE_BUNDLED: u32 = 2;
+
+/// The version of the library at run time, such as "0.1.0"; compare
+/// BITSUP_VERSION, that of the header. The text is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn bitsup_version() -> *const c_char {
+    boundary!(value: c"".as_ptr(), [], {
+        static TEXT: OnceLock<CString> = OnceLock::new();
+        TEXT.get_or_init(|| crate::text::for_c(bitsup::VERSION)).as_ptr()
+    })
+}
+
+/// The version of the library at run time as major * 65536 + minor * 256 +
+/// patch; compare BITSUP_VERSION_NUMBER.
+#[unsafe(no_mangle)]
+pub extern "C" fn bitsup_version_number() -> u32 {
+    boundary!(value: 0, [], {
+        let part = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0_u32);
+        let mut parts = bitsup::VERSION.split(['.', '-', '+']);
+        part(parts.next()) << 16 | part(parts.next()) << 8 | part(parts.next())
+    })
+}
+
+/// What this build has, as the libraries themselves say at run time:
+/// BITSUP_FEATURE_… together.
+#[unsafe(no_mangle)]
+pub extern "C" fn bitsup_features() -> u32 {
+    boundary!(value: 0, [], {
+        let features = bitsup::features();
+        let tls = if features.tls.is_some() { BITSUP_FEATURE_TLS } else { 0 };
+        let bundled = if features.bundled { BITSUP_FEATURE_BUNDLED } else { 0 };
+        tls | bundled
+    })
+}
+
+/// The same in words for people, with the versions of libcurl and the TLS
+/// library. The text is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn bitsup_features_text() -> *const c_char {
+    boundary!(value: c"".as_ptr(), [], {
+        static TEXT: OnceLock<CString> = OnceLock::new();
+        TEXT.get_or_init(|| crate::text::for_c(&bitsup::features().to_string())).as_ptr()
+    })
+}

@@ -1,0 +1,89 @@
+//! The header is the generated one, and compilers take it alone.
+
+use std::process::Command;
+
+use crate::support::{self, capi, workspace};
+
+/// As cbindgen makes it from the sources.
+fn generate() -> String {
+    let mut version = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse::<u32>());
+    let mut part = || version.next().expect("three parts").expect("a number");
+    let (major, minor, patch) = (part(), part(), part());
+    let macros = format!(
+        "
+/** The version of this header; compare bitsup_version. */
+#define BITSUP_VERSION \"{major}.{minor}.{patch}\"
+/** The same as a number; compare bitsup_version_number. */
+#define BITSUP_VERSION_NUMBER ({major} * 65536 + {minor} * 256 + {patch})"
+    );
+    let include = ["bitsup_if_exists", "bitsup_host_policy", "bitsup_verify", "bitsup_on_unclear"];
+    let config = cbindgen::Config {
+        language: cbindgen::Language::C,
+        header: Some(include_str!("../../src/head.h").trim_end().to_owned()),
+        include_guard: Some("BITSUP_H".to_owned()),
+        after_includes: Some(macros),
+        sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
+        no_includes: true,
+        cpp_compat: true,
+        usize_is_size_t: true,
+        documentation_style: cbindgen::DocumentationStyle::Doxy,
+        line_length: 79,
+        tab_width: 2,
+        export: cbindgen::ExportConfig {
+            include: include.map(str::to_owned).to_vec(),
+            ..Default::default()
+        },
+        enumeration: cbindgen::EnumConfig {
+            rename_variants: cbindgen::RenameRule::QualifiedScreamingSnakeCase,
+            ..Default::default()
+        },
+        function: cbindgen::FunctionConfig {
+            args: cbindgen::Layout::Vertical,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let bindings = cbindgen::Builder::new()
+        .with_crate(capi())
+        .with_config(config)
+        .generate()
+        .expect("cbindgen understands the crate");
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    String::from_utf8(text).expect("UTF-8")
+}
+
+#[test]
+fn the_committed_header_is_the_generated_one() {
+    support::blessed(&workspace().join("include/bitsup.h"), &generate());
+}
+
+#[test]
+fn compilers_take_the_header_alone_and_twice() {
+    let folder = tempfile::tempdir().expect("folder");
+    let source = "#include <bitsup.h>\n#include <bitsup.h>\nint main(void) { return 0; }\n";
+    for (compilers, standards, name) in [
+        (["gcc", "clang"], &["c99", "c11"][..], "header.c"),
+        (["g++", "clang++"], &["c++11", "c++17", "c++20"][..], "header.cpp"),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, source).expect("written");
+        for compiler in compilers {
+            if !support::has_program(compiler) {
+                support::skipped(&format!("{compiler} is missing"));
+                continue;
+            }
+            for standard in standards {
+                let mut command = Command::new(compiler);
+                command
+                    .arg(format!("-std={standard}"))
+                    .args(support::STRICT)
+                    .arg("-fsyntax-only")
+                    .arg("-I")
+                    .arg(workspace().join("include"))
+                    .arg(&file);
+                support::succeed(&mut command);
+            }
+        }
+    }
+}
