@@ -85,7 +85,7 @@
  * today may see numbers above those it knows, and treats them like
  * BITSUP_STATUS_INTERNAL.
  */
-typedef enum bitsup_status {
+typedef enum {
   /**
    * Done.
    */
@@ -172,7 +172,7 @@ typedef enum bitsup_status {
 /**
  * How much a line of the log matters.
  */
-typedef enum bitsup_log_level {
+typedef enum {
   /**
    * An upload has failed.
    */
@@ -194,7 +194,7 @@ typedef enum bitsup_log_level {
 /**
  * Where an upload stands.
  */
-typedef enum bitsup_state {
+typedef enum {
   /**
    * Waits for its turn, without a session and with no clock running.
    */
@@ -253,7 +253,7 @@ typedef enum bitsup_state {
 /**
  * What to do about a file that already exists at the destination.
  */
-typedef enum bitsup_if_exists {
+typedef enum {
   /**
    * Upload, and let the server decide. The default.
    */
@@ -271,7 +271,7 @@ typedef enum bitsup_if_exists {
 /**
  * Which other host to go on with, where the server names one (BITS-Host-Id).
  */
-typedef enum bitsup_host_policy {
+typedef enum {
   /**
    * One of the same registrable domain, and trusted ones. The default.
    */
@@ -289,7 +289,7 @@ typedef enum bitsup_host_policy {
 /**
  * When to ask for the destination's size afterwards.
  */
-typedef enum bitsup_verify {
+typedef enum {
   /**
    * Where it is unclear what the server did. The default.
    */
@@ -307,7 +307,7 @@ typedef enum bitsup_verify {
 /**
  * What to do where an answer was lost and it is unclear what the server did.
  */
-typedef enum bitsup_on_unclear {
+typedef enum {
   /**
    * Send again in the same session, and verify afterwards. The default.
    */
@@ -359,14 +359,15 @@ typedef struct bitsup_upload_options bitsup_upload_options;
  * Called with one line of text, which lives until the function returns and
  * holds no secret.
  */
-typedef void (*bitsup_log_callback)(void *userdata,
-                                    enum bitsup_log_level level,
-                                    const char *message);
+typedef void (*bitsup_log_callback)(
+    void *userdata,
+    bitsup_log_level level,
+    const char *message);
 
 /**
  * A snapshot of an upload.
  */
-typedef struct bitsup_progress {
+typedef struct {
   /**
    * Set it to sizeof(bitsup_progress) before the call; afterwards the bytes
    * that were written.
@@ -400,7 +401,7 @@ typedef struct bitsup_progress {
   /**
    * Where it stands.
    */
-  enum bitsup_state state;
+  bitsup_state state;
   /**
    * Tries since the last progress.
    */
@@ -411,16 +412,18 @@ typedef struct bitsup_progress {
  * Called with a snapshot of an upload, which lives until the function returns.
  * 0 goes on; anything else stops the upload and keeps its session.
  */
-typedef int (*bitsup_progress_callback)(void *userdata,
-                                        const struct bitsup_progress *progress);
+typedef int (*bitsup_progress_callback)(
+    void *userdata,
+    const bitsup_progress *progress);
 
 /**
  * Called when an upload is in another state; states that pass quickly may be
  * left out, the last one is not. 0 goes on; anything else stops the upload and
  * keeps its session.
  */
-typedef int (*bitsup_state_callback)(void *userdata,
-                                     enum bitsup_state state);
+typedef int (*bitsup_state_callback)(
+    void *userdata,
+    bitsup_state state);
 
 /**
  * Reads at most length bytes of the source from offset on into buffer, and
@@ -429,15 +432,16 @@ typedef int (*bitsup_state_callback)(void *userdata,
  * on a thread of the client, also where the client dispatches; never twice at
  * the same time for one upload.
  */
-typedef int64_t (*bitsup_read_callback)(void *userdata,
-                                        void *buffer,
-                                        size_t length,
-                                        uint64_t offset);
+typedef int64_t (*bitsup_read_callback)(
+    void *userdata,
+    void *buffer,
+    size_t length,
+    uint64_t offset);
 
 /**
  * A source that is read through a function of the program.
  */
-typedef struct bitsup_source {
+typedef struct {
   /**
    * Set it to sizeof(bitsup_source).
    */
@@ -466,7 +470,7 @@ typedef struct bitsup_source {
  * What is known about a complete upload. Texts and reply live as long as the
  * upload's handle.
  */
-typedef struct bitsup_receipt {
+typedef struct {
   /**
    * Set it to sizeof(bitsup_receipt) before the call; afterwards the bytes
    * that were written.
@@ -556,33 +560,36 @@ const char *bitsup_log_level_name(uint32_t level);
 /**
  * Makes a client and starts its thread. config may be NULL, for the defaults.
  */
-enum bitsup_status bitsup_client_new(const struct bitsup_config *config,
-                                     struct bitsup_client **client,
-                                     struct bitsup_error **error);
+bitsup_status bitsup_client_new(
+    const bitsup_config *config,
+    bitsup_client **client,
+    bitsup_error **error);
 
 /**
  * Changes the limit that all uploads of the client share, in bytes a second; 0
  * is unlimited. It acts at once.
  */
-enum bitsup_status bitsup_client_set_rate_limit(struct bitsup_client *client,
-                                                uint64_t bytes_per_second,
-                                                struct bitsup_error **error);
+bitsup_status bitsup_client_set_rate_limit(
+    bitsup_client *client,
+    uint64_t bytes_per_second,
+    bitsup_error **error);
 
 /**
  * A file descriptor that is readable when callbacks wait or an upload has
  * ended, to be polled and nothing else; it belongs to the client. -1 if the
  * client does not dispatch (bitsup_config_set_dispatch).
  */
-int bitsup_client_event_fd(const struct bitsup_client *client);
+int bitsup_client_event_fd(const bitsup_client *client);
 
 /**
  * Runs callbacks that wait, at most max_events of them (0: all), on this
  * thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
  * dispatches just now; the descriptor stays readable.
  */
-enum bitsup_status bitsup_client_dispatch(struct bitsup_client *client,
-                                          uint32_t max_events,
-                                          struct bitsup_error **error);
+bitsup_status bitsup_client_dispatch(
+    bitsup_client *client,
+    uint32_t max_events,
+    bitsup_error **error);
 
 /**
  * Ends the client, within two seconds and the time of a callback that is
@@ -591,399 +598,440 @@ enum bitsup_status bitsup_client_dispatch(struct bitsup_client *client,
  * Handles of uploads and sessions stay, to be asked and freed. NULL is
  * allowed.
  */
-void bitsup_client_free(struct bitsup_client *client);
+void bitsup_client_free(bitsup_client *client);
 
 /**
  * A configuration with the defaults; NULL only after a fault inside bitsup.
  */
-struct bitsup_config *bitsup_config_new(void);
+bitsup_config *bitsup_config_new(void);
 
 /**
  * The User-Agent of all requests; default "bitsup/VERSION".
  */
-enum bitsup_status bitsup_config_set_user_agent(struct bitsup_config *config,
-                                                const char *user_agent,
-                                                struct bitsup_error **error);
+bitsup_status bitsup_config_set_user_agent(
+    bitsup_config *config,
+    const char *user_agent,
+    bitsup_error **error);
 
 /**
  * Bytes a second for all uploads of the client together; 0 is unlimited, which
  * is the default.
  */
-enum bitsup_status bitsup_config_set_rate_limit(struct bitsup_config *config,
-                                                uint64_t bytes_per_second,
-                                                struct bitsup_error **error);
+bitsup_status bitsup_config_set_rate_limit(
+    bitsup_config *config,
+    uint64_t bytes_per_second,
+    bitsup_error **error);
 
 /**
  * How many uploads to one host hold a session at a time, at least 1; the
  * others wait as queued. Default 16: IIS deletes the newest of more than 50
  * sessions a user.
  */
-enum bitsup_status bitsup_config_set_uploads_per_host(struct bitsup_config *config,
-                                                      size_t uploads,
-                                                      struct bitsup_error **error);
+bitsup_status bitsup_config_set_uploads_per_host(
+    bitsup_config *config,
+    size_t uploads,
+    bitsup_error **error);
 
 /**
  * Whether callbacks run in bitsup_client_dispatch only (not 0), or on a thread
  * of the client (0, the default).
  */
-enum bitsup_status bitsup_config_set_dispatch(struct bitsup_config *config,
-                                              int on,
-                                              struct bitsup_error **error);
+bitsup_status bitsup_config_set_dispatch(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
 
 /**
  * Calls the function with each line of the client's log; NULL for none, which
  * is the default. userdata goes to it as it is, and must be good until
  * bitsup_client_free returned.
  */
-enum bitsup_status bitsup_config_set_on_log(struct bitsup_config *config,
-                                            bitsup_log_callback callback,
-                                            void *userdata,
-                                            struct bitsup_error **error);
+bitsup_status bitsup_config_set_on_log(
+    bitsup_config *config,
+    bitsup_log_callback callback,
+    void *userdata,
+    bitsup_error **error);
 
 /**
  * The options that the client's uploads and sessions start from; what an
  * upload's own options set wins over them. A copy is taken.
  */
-enum bitsup_status bitsup_config_set_upload_options(struct bitsup_config *config,
-                                                    const struct bitsup_upload_options *options,
-                                                    struct bitsup_error **error);
+bitsup_status bitsup_config_set_upload_options(
+    bitsup_config *config,
+    const bitsup_upload_options *options,
+    bitsup_error **error);
 
 /**
  * Frees the configuration. NULL is allowed.
  */
-void bitsup_config_free(struct bitsup_config *config);
+void bitsup_config_free(bitsup_config *config);
 
 /**
  * The status that the call returned; BITSUP_STATUS_OK for NULL.
  */
-enum bitsup_status bitsup_error_status(const struct bitsup_error *error);
+bitsup_status bitsup_error_status(const bitsup_error *error);
 
 /**
  * What happened, in one line, with what the server said; "" for NULL. It holds
  * no secret.
  */
-const char *bitsup_error_message(const struct bitsup_error *error);
+const char *bitsup_error_message(const bitsup_error *error);
 
 /**
  * The likely next step, in one or two sentences; "" for NULL.
  */
-const char *bitsup_error_advice(const struct bitsup_error *error);
+const char *bitsup_error_advice(const bitsup_error *error);
 
 /**
  * The HTTP status of the server's answer; 0 if there was none.
  */
-uint32_t bitsup_error_http_status(const struct bitsup_error *error);
+uint32_t bitsup_error_http_status(const bitsup_error *error);
 
 /**
  * The BITS error (an HRESULT such as 0x80200020) of the server's answer, else
  * the code that stands for its HTTP status; 0 if there was none.
  */
-uint32_t bitsup_error_hresult(const struct bitsup_error *error);
+uint32_t bitsup_error_hresult(const bitsup_error *error);
 
 /**
  * BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
  * application behind it; 0 if there was none.
  */
-uint32_t bitsup_error_context(const struct bitsup_error *error);
+uint32_t bitsup_error_context(const bitsup_error *error);
 
 /**
  * The value of errno where something on this machine failed; 0 if nothing did.
  */
-int32_t bitsup_error_os_error(const struct bitsup_error *error);
+int32_t bitsup_error_os_error(const bitsup_error *error);
 
 /**
  * Whether the server still holds what was sent, so that starting the same
  * upload again continues it.
  */
-bool bitsup_error_resumable(const struct bitsup_error *error);
+bool bitsup_error_resumable(const bitsup_error *error);
 
 /**
  * The session that was left on the server, as text to continue it with; NULL
  * if there is none. Who has this text can write to the upload.
  */
-const char *bitsup_error_token(const struct bitsup_error *error);
+const char *bitsup_error_token(const bitsup_error *error);
 
 /**
  * Frees the error and its texts. NULL is allowed.
  */
-void bitsup_error_free(struct bitsup_error *error);
+void bitsup_error_free(bitsup_error *error);
 
 /**
  * Options with the defaults; NULL only after a fault inside bitsup.
  */
-struct bitsup_upload_options *bitsup_upload_options_new(void);
+bitsup_upload_options *bitsup_upload_options_new(void);
 
 /**
  * The user, also as DOMAIN\user or user@domain; goes with a password.
  */
-enum bitsup_status bitsup_upload_options_set_user(struct bitsup_upload_options *options,
-                                                  const char *user,
-                                                  struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_user(
+    bitsup_upload_options *options,
+    const char *user,
+    bitsup_error **error);
 
 /**
  * The password. Copies inside bitsup are overwritten when they are not needed
  * any more.
  */
-enum bitsup_status bitsup_upload_options_set_password(struct bitsup_upload_options *options,
-                                                      const char *password,
-                                                      struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_password(
+    bitsup_upload_options *options,
+    const char *password,
+    bitsup_error **error);
 
 /**
  * Whether (not 0) passwords and secret headers may go over plain http. Default
  * 0.
  */
-enum bitsup_status bitsup_upload_options_set_allow_cleartext_credentials(struct bitsup_upload_options *options,
-                                                                         int on,
-                                                                         struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_allow_cleartext_credentials(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
 
 /**
  * A header for every packet; it takes the place of one of the same name.
  */
-enum bitsup_status bitsup_upload_options_set_header(struct bitsup_upload_options *options,
-                                                    const char *name,
-                                                    const char *value,
-                                                    struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_header(
+    bitsup_upload_options *options,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
 
 /**
  * A header that is treated like a password: never shown, and not sent over
  * plain http unless that is allowed.
  */
-enum bitsup_status bitsup_upload_options_set_secret_header(struct bitsup_upload_options *options,
-                                                           const char *name,
-                                                           const char *value,
-                                                           struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_secret_header(
+    bitsup_upload_options *options,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
 
 /**
  * A file of CA certificates (PEM) instead of those of the system.
  */
-enum bitsup_status bitsup_upload_options_set_ca_file(struct bitsup_upload_options *options,
-                                                     const char *path,
-                                                     struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_ca_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
 
 /**
  * The same with a path of length bytes, in any encoding.
  */
-enum bitsup_status bitsup_upload_options_set_ca_file_bytes(struct bitsup_upload_options *options,
-                                                           const char *path,
-                                                           size_t length,
-                                                           struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_ca_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
 
 /**
  * Whether (not 0) certificates are not checked at all. Default 0.
  */
-enum bitsup_status bitsup_upload_options_set_insecure(struct bitsup_upload_options *options,
-                                                      int on,
-                                                      struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_insecure(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
 
 /**
  * Bytes in each Fragment; 0 chooses by itself, which is the default.
  */
-enum bitsup_status bitsup_upload_options_set_fragment_size(struct bitsup_upload_options *options,
-                                                           uint64_t bytes,
-                                                           struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_fragment_size(
+    bitsup_upload_options *options,
+    uint64_t bytes,
+    bitsup_error **error);
 
 /**
  * The most bytes in a Fragment that is chosen by itself, at least 1. Default
  * 28 MiB: IIS refuses requests above 30,000,000 bytes.
  */
-enum bitsup_status bitsup_upload_options_set_max_fragment(struct bitsup_upload_options *options,
-                                                          uint64_t bytes,
-                                                          struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_max_fragment(
+    bitsup_upload_options *options,
+    uint64_t bytes,
+    bitsup_error **error);
 
 /**
  * How long connecting may take (name, TCP, TLS). Default 30 s.
  */
-enum bitsup_status bitsup_upload_options_set_connect_timeout_ms(struct bitsup_upload_options *options,
-                                                                uint64_t milliseconds,
-                                                                struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_connect_timeout_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * How long no byte may move while a packet is sent. Default 60 s.
  */
-enum bitsup_status bitsup_upload_options_set_stall_timeout_ms(struct bitsup_upload_options *options,
-                                                              uint64_t milliseconds,
-                                                              struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_stall_timeout_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * How long an answer may take. Default 5 min.
  */
-enum bitsup_status bitsup_upload_options_set_ack_timeout_ms(struct bitsup_upload_options *options,
-                                                            uint64_t milliseconds,
-                                                            struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_ack_timeout_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * How long the answers to the last Fragment and to Close-Session may take.
  * Default 15 min.
  */
-enum bitsup_status bitsup_upload_options_set_last_ack_timeout_ms(struct bitsup_upload_options *options,
-                                                                 uint64_t milliseconds,
-                                                                 struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_last_ack_timeout_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * How long to go on without progress once a server has answered. Default 15
  * min.
  */
-enum bitsup_status bitsup_upload_options_set_give_up_after_ms(struct bitsup_upload_options *options,
-                                                              uint64_t milliseconds,
-                                                              struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_give_up_after_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * How long to wait for a server that never answered. Default 15 s, and 3
  * tries.
  */
-enum bitsup_status bitsup_upload_options_set_wait_for_server_ms(struct bitsup_upload_options *options,
-                                                                uint64_t milliseconds,
-                                                                struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_wait_for_server_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * The bound of the second retry's delay, which doubles up to the longest.
  * Default 1 s.
  */
-enum bitsup_status bitsup_upload_options_set_retry_delay_ms(struct bitsup_upload_options *options,
-                                                            uint64_t milliseconds,
-                                                            struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_retry_delay_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * The longest bound of a retry's delay. Default 60 s.
  */
-enum bitsup_status bitsup_upload_options_set_max_retry_delay_ms(struct bitsup_upload_options *options,
-                                                                uint64_t milliseconds,
-                                                                struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_max_retry_delay_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * How many tries without progress; 0 is unlimited, which is the default.
  */
-enum bitsup_status bitsup_upload_options_set_max_attempts(struct bitsup_upload_options *options,
-                                                          uint32_t attempts,
-                                                          struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_max_attempts(
+    bitsup_upload_options *options,
+    uint32_t attempts,
+    bitsup_error **error);
 
 /**
  * How long the whole upload may take; 0 is unlimited, which is the default.
  */
-enum bitsup_status bitsup_upload_options_set_max_time_ms(struct bitsup_upload_options *options,
-                                                         uint64_t milliseconds,
-                                                         struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_max_time_ms(
+    bitsup_upload_options *options,
+    uint64_t milliseconds,
+    bitsup_error **error);
 
 /**
  * How many bytes may be sent, repetitions included; 0 is unlimited, which is
  * the default.
  */
-enum bitsup_status bitsup_upload_options_set_max_bytes(struct bitsup_upload_options *options,
-                                                       uint64_t bytes,
-                                                       struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_max_bytes(
+    bitsup_upload_options *options,
+    uint64_t bytes,
+    bitsup_error **error);
 
 /**
  * Which other host to go on with: a bitsup_host_policy.
  */
-enum bitsup_status bitsup_upload_options_set_host_id(struct bitsup_upload_options *options,
-                                                     int policy,
-                                                     struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_host_id(
+    bitsup_upload_options *options,
+    int policy,
+    bitsup_error **error);
 
 /**
  * Adds a host to go on with whatever the policy; a leading dot allows all
  * names below.
  */
-enum bitsup_status bitsup_upload_options_set_trusted_host(struct bitsup_upload_options *options,
-                                                          const char *host,
-                                                          struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_trusted_host(
+    bitsup_upload_options *options,
+    const char *host,
+    bitsup_error **error);
 
 /**
  * What to do about a file that exists: a bitsup_if_exists.
  */
-enum bitsup_status bitsup_upload_options_set_if_exists(struct bitsup_upload_options *options,
-                                                       int policy,
-                                                       struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_if_exists(
+    bitsup_upload_options *options,
+    int policy,
+    bitsup_error **error);
 
 /**
  * When to ask for the destination's size afterwards: a bitsup_verify.
  */
-enum bitsup_status bitsup_upload_options_set_verify(struct bitsup_upload_options *options,
-                                                    int policy,
-                                                    struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_verify(
+    bitsup_upload_options *options,
+    int policy,
+    bitsup_error **error);
 
 /**
  * What to do where an answer was lost: a bitsup_on_unclear.
  */
-enum bitsup_status bitsup_upload_options_set_on_unclear(struct bitsup_upload_options *options,
-                                                        int policy,
-                                                        struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_on_unclear(
+    bitsup_upload_options *options,
+    int policy,
+    bitsup_error **error);
 
 /**
  * Asks for a reply, into this file, which is replaced when the reply is
  * complete.
  */
-enum bitsup_status bitsup_upload_options_set_reply_path(struct bitsup_upload_options *options,
-                                                        const char *path,
-                                                        struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_reply_path(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
 
 /**
  * The same with a path of length bytes, in any encoding.
  */
-enum bitsup_status bitsup_upload_options_set_reply_path_bytes(struct bitsup_upload_options *options,
-                                                              const char *path,
-                                                              size_t length,
-                                                              struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_reply_path_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
 
 /**
  * Asks for a reply, into memory: at most max_bytes, at least 1. The receipt
  * has it.
  */
-enum bitsup_status bitsup_upload_options_set_reply_memory(struct bitsup_upload_options *options,
-                                                          uint64_t max_bytes,
-                                                          struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_reply_memory(
+    bitsup_upload_options *options,
+    uint64_t max_bytes,
+    bitsup_error **error);
 
 /**
  * Whether (not 0) a missing reply is no error. Default 0.
  */
-enum bitsup_status bitsup_upload_options_set_reply_optional(struct bitsup_upload_options *options,
-                                                            int on,
-                                                            struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_reply_optional(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
 
 /**
  * Whether (not 0) an empty file is an error. Default 0.
  */
-enum bitsup_status bitsup_upload_options_set_refuse_empty(struct bitsup_upload_options *options,
-                                                          int on,
-                                                          struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_refuse_empty(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
 
 /**
  * Whether (not 0) a 200 without BITS-Received-Content-Range is taken for "all
  * received". Default 0.
  */
-enum bitsup_status bitsup_upload_options_set_lenient(struct bitsup_upload_options *options,
-                                                     int on,
-                                                     struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_lenient(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
 
 /**
  * The Content-Name; default: the name of the source.
  */
-enum bitsup_status bitsup_upload_options_set_content_name(struct bitsup_upload_options *options,
-                                                          const char *name,
-                                                          struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_content_name(
+    bitsup_upload_options *options,
+    const char *name,
+    bitsup_error **error);
 
 /**
  * Calls the function at most ten times a second and at every change of state;
  * NULL for none. userdata goes to it as it is, and must be good until
  * bitsup_upload_free returned.
  */
-enum bitsup_status bitsup_upload_options_set_on_progress(struct bitsup_upload_options *options,
-                                                         bitsup_progress_callback callback,
-                                                         void *userdata,
-                                                         struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_on_progress(
+    bitsup_upload_options *options,
+    bitsup_progress_callback callback,
+    void *userdata,
+    bitsup_error **error);
 
 /**
  * Calls the function at every change of state; NULL for none. userdata goes to
  * it as it is, and must be good until bitsup_upload_free returned.
  */
-enum bitsup_status bitsup_upload_options_set_on_state(struct bitsup_upload_options *options,
-                                                      bitsup_state_callback callback,
-                                                      void *userdata,
-                                                      struct bitsup_error **error);
+bitsup_status bitsup_upload_options_set_on_state(
+    bitsup_upload_options *options,
+    bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
 
 /**
  * Frees the options. NULL is allowed.
  */
-void bitsup_upload_options_free(struct bitsup_upload_options *options);
+void bitsup_upload_options_free(bitsup_upload_options *options);
 
 /**
  * The name of a state, such as "waiting_ack"; "unknown" for a number that is
@@ -995,32 +1043,34 @@ const char *bitsup_state_name(uint32_t state);
  * Sends Ping, and waits for the answer: whether a BITS server is there and
  * lets us in. options may be NULL.
  */
-enum bitsup_status bitsup_ping(struct bitsup_client *client,
-                               const char *url,
-                               const struct bitsup_upload_options *options,
-                               struct bitsup_error **error);
+bitsup_status bitsup_ping(
+    bitsup_client *client,
+    const char *url,
+    const bitsup_upload_options *options,
+    bitsup_error **error);
 
 /**
  * Sends Create-Session for a file of size bytes, and waits for the answer.
  * name is the Content-Name, or NULL for none; options may be NULL.
  */
-enum bitsup_status bitsup_session_create(struct bitsup_client *client,
-                                         const char *url,
-                                         uint64_t size,
-                                         const char *name,
-                                         const struct bitsup_upload_options *options,
-                                         struct bitsup_session **session,
-                                         struct bitsup_error **error);
+bitsup_status bitsup_session_create(
+    bitsup_client *client,
+    const char *url,
+    uint64_t size,
+    const char *name,
+    const bitsup_upload_options *options,
+    bitsup_session **session,
+    bitsup_error **error);
 
 /**
  * The session's id, which lives as long as the handle; NULL for NULL.
  */
-const char *bitsup_session_id(const struct bitsup_session *session);
+const char *bitsup_session_id(const bitsup_session *session);
 
 /**
  * Where the next fragment is to start; 0 for NULL.
  */
-uint64_t bitsup_session_offset(const struct bitsup_session *session);
+uint64_t bitsup_session_offset(const bitsup_session *session);
 
 /**
  * Sends length bytes, at least one, as a Fragment from bitsup_session_offset
@@ -1028,32 +1078,35 @@ uint64_t bitsup_session_offset(const struct bitsup_session *session);
  * then where the server wants to continue: normally behind what was sent, but
  * it may be anywhere in the file. It is not written on failure.
  */
-enum bitsup_status bitsup_session_send(struct bitsup_session *session,
-                                       const void *data,
-                                       size_t length,
-                                       uint64_t *next_offset,
-                                       struct bitsup_error **error);
+bitsup_status bitsup_session_send(
+    bitsup_session *session,
+    const void *data,
+    size_t length,
+    uint64_t *next_offset,
+    bitsup_error **error);
 
 /**
  * Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
  * confirmed the file. Refused, and nothing sent, before the server has all
  * bytes.
  */
-enum bitsup_status bitsup_session_close(struct bitsup_session *session,
-                                        struct bitsup_error **error);
+bitsup_status bitsup_session_close(
+    bitsup_session *session,
+    bitsup_error **error);
 
 /**
  * Sends Cancel-Session, and waits for the answer: the server deletes what it
  * has.
  */
-enum bitsup_status bitsup_session_cancel(struct bitsup_session *session,
-                                         struct bitsup_error **error);
+bitsup_status bitsup_session_cancel(
+    bitsup_session *session,
+    bitsup_error **error);
 
 /**
  * Frees the handle and sends nothing: a session that was neither closed nor
  * cancelled stays on the server until the server forgets it. NULL is allowed.
  */
-void bitsup_session_free(struct bitsup_session *session);
+void bitsup_session_free(bitsup_session *session);
 
 /**
  * The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
@@ -1065,56 +1118,61 @@ const char *bitsup_status_name(uint32_t status);
  * Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
  * in one. A URL that ends in a slash gets the file's name appended.
  */
-enum bitsup_status bitsup_upload_file(struct bitsup_client *client,
-                                      const char *path,
-                                      const char *url,
-                                      struct bitsup_error **error);
+bitsup_status bitsup_upload_file(
+    bitsup_client *client,
+    const char *path,
+    const char *url,
+    bitsup_error **error);
 
 /**
  * Starts to upload a file, which must stay as it is until the end. A URL that
  * ends in a slash gets the file's name appended. options may be NULL.
  */
-enum bitsup_status bitsup_upload_start(struct bitsup_client *client,
-                                       const char *path,
-                                       const char *url,
-                                       const struct bitsup_upload_options *options,
-                                       struct bitsup_upload **upload,
-                                       struct bitsup_error **error);
+bitsup_status bitsup_upload_start(
+    bitsup_client *client,
+    const char *path,
+    const char *url,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
 
 /**
  * bitsup_upload_start with a path of path_length bytes, in any encoding.
  */
-enum bitsup_status bitsup_upload_start_bytes(struct bitsup_client *client,
-                                             const char *path,
-                                             size_t path_length,
-                                             const char *url,
-                                             const struct bitsup_upload_options *options,
-                                             struct bitsup_upload **upload,
-                                             struct bitsup_error **error);
+bitsup_status bitsup_upload_start_bytes(
+    bitsup_client *client,
+    const char *path,
+    size_t path_length,
+    const char *url,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
 
 /**
  * Starts to upload length bytes in memory, which is not copied: it must stay
  * as it is until bitsup_upload_free returned. data may be NULL if length is 0;
  * options may be NULL.
  */
-enum bitsup_status bitsup_upload_start_memory(struct bitsup_client *client,
-                                              const void *data,
-                                              size_t length,
-                                              const char *url,
-                                              const struct bitsup_upload_options *options,
-                                              struct bitsup_upload **upload,
-                                              struct bitsup_error **error);
+bitsup_status bitsup_upload_start_memory(
+    bitsup_client *client,
+    const void *data,
+    size_t length,
+    const char *url,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
 
 /**
  * Starts to upload what a function of the program reads. The structure is
  * copied; options may be NULL.
  */
-enum bitsup_status bitsup_upload_start_callbacks(struct bitsup_client *client,
-                                                 const struct bitsup_source *source,
-                                                 const char *url,
-                                                 const struct bitsup_upload_options *options,
-                                                 struct bitsup_upload **upload,
-                                                 struct bitsup_error **error);
+bitsup_status bitsup_upload_start_callbacks(
+    bitsup_client *client,
+    const bitsup_source *source,
+    const char *url,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
 
 /**
  * Waits for the end, at most timeout_ms milliseconds; 0 does not wait, a
@@ -1122,42 +1180,48 @@ enum bitsup_status bitsup_upload_start_callbacks(struct bitsup_client *client,
  * runs. BITSUP_STATUS_OK: the server confirmed the file. Everything else is
  * why there is no such file. Not in a callback of the same upload.
  */
-enum bitsup_status bitsup_upload_wait(struct bitsup_upload *upload,
-                                      int64_t timeout_ms,
-                                      struct bitsup_error **error);
+bitsup_status bitsup_upload_wait(
+    bitsup_upload *upload,
+    int64_t timeout_ms,
+    bitsup_error **error);
 
 /**
  * Pauses: the request under way ends, then nothing is sent. Returns at once;
  * the state tells.
  */
-enum bitsup_status bitsup_upload_suspend(struct bitsup_upload *upload,
-                                         struct bitsup_error **error);
+bitsup_status bitsup_upload_suspend(
+    bitsup_upload *upload,
+    bitsup_error **error);
 
 /**
  * Goes on after bitsup_upload_suspend.
  */
-enum bitsup_status bitsup_upload_resume(struct bitsup_upload *upload,
-                                        struct bitsup_error **error);
+bitsup_status bitsup_upload_resume(
+    bitsup_upload *upload,
+    bitsup_error **error);
 
 /**
  * Stops, and tells the server to delete what it has. Returns at once; the
  * upload then ends with BITSUP_STATUS_CANCELLED.
  */
-enum bitsup_status bitsup_upload_cancel(struct bitsup_upload *upload,
-                                        struct bitsup_error **error);
+bitsup_status bitsup_upload_cancel(
+    bitsup_upload *upload,
+    bitsup_error **error);
 
 /**
  * Stops, and leaves the session on the server. Returns at once; the upload
  * then ends with BITSUP_STATUS_CANCELLED.
  */
-enum bitsup_status bitsup_upload_stop(struct bitsup_upload *upload,
-                                      struct bitsup_error **error);
+bitsup_status bitsup_upload_stop(
+    bitsup_upload *upload,
+    bitsup_error **error);
 
 /**
  * Takes a snapshot; never waits. Set progress->struct_size first.
  */
-enum bitsup_status bitsup_upload_progress(const struct bitsup_upload *upload,
-                                          struct bitsup_progress *progress);
+bitsup_status bitsup_upload_progress(
+    const bitsup_upload *upload,
+    bitsup_progress *progress);
 
 /**
  * Why the upload waits for its next try, in one line: written to buffer, cut
@@ -1165,17 +1229,19 @@ enum bitsup_status bitsup_upload_progress(const struct bitsup_upload *upload,
  * without that zero; 0 while it does not wait. buffer may be NULL if size is
  * 0.
  */
-size_t bitsup_upload_waiting_for(const struct bitsup_upload *upload,
-                                 char *buffer,
-                                 size_t size);
+size_t bitsup_upload_waiting_for(
+    const bitsup_upload *upload,
+    char *buffer,
+    size_t size);
 
 /**
  * Tells about a complete upload; BITSUP_STATUS_PENDING while it runs, and what
  * bitsup_upload_wait returns if it failed. Set receipt->struct_size first.
  */
-enum bitsup_status bitsup_upload_receipt(const struct bitsup_upload *upload,
-                                         struct bitsup_receipt *receipt,
-                                         struct bitsup_error **error);
+bitsup_status bitsup_upload_receipt(
+    const bitsup_upload *upload,
+    bitsup_receipt *receipt,
+    bitsup_error **error);
 
 /**
  * Frees the upload. One that still runs is stopped, and its session cancelled
@@ -1183,7 +1249,7 @@ enum bitsup_status bitsup_upload_receipt(const struct bitsup_upload *upload,
  * and memory are not used any more: the call waits for a callback that is
  * running, unless it is made by that callback. NULL is allowed.
  */
-void bitsup_upload_free(struct bitsup_upload *upload);
+void bitsup_upload_free(bitsup_upload *upload);
 
 /**
  * The version of the library at run time, such as "0.1.0"; compare

@@ -25,6 +25,7 @@ fn generate() -> String {
         sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
         no_includes: true,
         cpp_compat: true,
+        style: cbindgen::Style::Type,
         usize_is_size_t: true,
         documentation_style: cbindgen::DocumentationStyle::Doxy,
         line_length: 79,
@@ -50,7 +51,25 @@ fn generate() -> String {
         .expect("cbindgen understands the crate");
     let mut text = Vec::new();
     bindings.write(&mut text);
-    String::from_utf8(text).expect("UTF-8")
+    fold(&String::from_utf8(text).expect("UTF-8"))
+}
+
+/// Puts the parameters of long declarations below them, instead of far to the right.
+fn fold(text: &str) -> String {
+    let mut folded = String::new();
+    for line in text.lines() {
+        let parameter = line.trim_start();
+        let depth = line.len() - parameter.len();
+        let opens = !line.starts_with([' ', '/']) && line.ends_with(',');
+        if opens && let Some((function, first)) = line.rsplit_once('(') {
+            folded += &format!("{function}(\n    {first}\n");
+        } else if depth > 8 && line.ends_with([',', ';']) {
+            folded += &format!("    {parameter}\n");
+        } else {
+            folded += &format!("{line}\n");
+        }
+    }
+    folded
 }
 
 #[test]

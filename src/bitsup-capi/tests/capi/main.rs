@@ -1,4 +1,8 @@
 //! Tests of the C library from outside: its header, its symbols, and programs that link it.
 
+mod arguments;
+mod entry_points;
 mod header;
+mod programs;
 mod support;
+mod symbols;

@@ -1,0 +1,111 @@
+//! Reads the sources: every entry point, as it is written.
+
+use std::fs;
+
+use syn::{FnArg, Item, ItemFn, Pat, Stmt, Visibility};
+
+use crate::support::{capi, workspace};
+
+/// All `extern "C"` functions of the crate, with the files they are in.
+pub(crate) fn all() -> Vec<ItemFn> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(capi().join("src")).expect("the sources are there") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("readable");
+        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        found.extend(file.items.into_iter().filter_map(|item| match item {
+            Item::Fn(function) if function.sig.abi.is_some() => Some(function),
+            _ => None,
+        }));
+    }
+    assert!(found.len() > 60, "only {} entry points were found", found.len());
+    found.sort_by_key(name);
+    found
+}
+
+/// The function's name.
+pub(crate) fn name(function: &ItemFn) -> String {
+    function.sig.ident.to_string()
+}
+
+/// Names and types of the parameters, the types without spaces.
+pub(crate) fn parameters(function: &ItemFn) -> Vec<(String, String)> {
+    let parameter = |argument: &FnArg| {
+        let FnArg::Typed(typed) = argument else { panic!("a function has no self") };
+        let Pat::Ident(name) = &*typed.pat else { panic!("a parameter is a name") };
+        (name.ident.to_string(), type_text(&typed.ty))
+    };
+    function.sig.inputs.iter().map(parameter).collect()
+}
+
+fn type_text(kind: &syn::Type) -> String {
+    match kind {
+        syn::Type::Ptr(pointer) => {
+            let change = if pointer.mutability.is_some() { "mut" } else { "const" };
+            format!("*{change} {}", type_text(&pointer.elem))
+        }
+        syn::Type::Path(path) => {
+            path.path.segments.last().expect("a type has a name").ident.to_string()
+        }
+        _ => panic!("a parameter is a pointer or has a plain type"),
+    }
+}
+
+fn is_one_boundary(function: &ItemFn) -> bool {
+    let body = match function.block.stmts.as_slice() {
+        [Stmt::Macro(body)] => &body.mac,
+        [Stmt::Expr(syn::Expr::Macro(body), _)] => &body.mac,
+        _ => return false,
+    };
+    body.path.is_ident("boundary")
+}
+
+#[test]
+fn every_entry_point_is_public_documented_and_inside_the_boundary() {
+    for function in all() {
+        let name = name(&function);
+        assert!(matches!(function.vis, Visibility::Public(_)), "{name} is not public");
+        assert!(name.starts_with("bitsup_"), "{name} has no prefix");
+        assert!(is_one_boundary(&function), "the body of {name} is not one boundary!");
+        let documented = function.attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
+        assert!(documented, "{name} has no comment");
+        let exported = function.attrs.iter().any(|attribute| {
+            attribute.path().is_ident("unsafe")
+                && matches!(&attribute.meta, syn::Meta::List(list) if list.tokens.to_string() == "no_mangle")
+        });
+        assert!(exported, "{name} is not exported");
+    }
+}
+
+#[test]
+fn every_fallible_entry_point_takes_the_error_last() {
+    for function in all() {
+        let name = name(&function);
+        let syn::ReturnType::Type(_, kind) = &function.sig.output else { continue };
+        if type_text(kind) != "bitsup_status"
+            || ["bitsup_error_status", "bitsup_upload_progress"].contains(&name.as_str())
+        {
+            continue;
+        }
+        let last = parameters(&function).pop().expect("it has parameters");
+        assert_eq!(last, ("error".to_owned(), "*mut *mut bitsup_error".to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn the_header_declares_every_entry_point_and_no_other() {
+    let header = fs::read_to_string(workspace().join("include/bitsup.h")).expect("readable");
+    let mut declared: Vec<&str> = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '/', '#']) && line.contains("bitsup_"))
+        .filter_map(|line| line.split_once('('))
+        .filter_map(|(before, _)| before.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("bitsup_"))
+        .collect();
+    declared.sort_unstable();
+    let written: Vec<String> = all().iter().map(name).collect();
+    assert_eq!(declared, written);
+}

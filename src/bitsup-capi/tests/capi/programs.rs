@@ -1,0 +1,1 @@
+//! C programs, each for one promise of the header, under valgrind.
