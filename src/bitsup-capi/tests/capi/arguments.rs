@@ -50,6 +50,7 @@ fn value(function: &str, name: &str, kind: &str) -> (&'static str, bool) {
         ("bitsup_state_callback", _) => ("on_state", true),
         ("usize", "path_length") => ("strlen(a->path)", false),
         ("usize", "length") if function.ends_with("_bytes") => ("strlen(a->path)", false),
+        ("u64", "bytes_per_second") => ("0", false),
         ("usize" | "u64" | "u32" | "c_int" | "i64", _) => ("1", false),
         (kind, name) => panic!("{function}: no value is known for {name}: {kind}"),
     }

@@ -123,14 +123,21 @@ pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
     succeed(&mut command);
 }
 
-/// A command that runs the program under valgrind, which fails on any error and leak; plainly, with
-/// a note, where there is no valgrind.
+/// A command that runs the program and ends it if it hangs.
+pub(crate) fn plain(program: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg("120").arg(program);
+    command
+}
+
+/// The same under valgrind, which fails on any error and leak; plainly, with a note, where there is
+/// no valgrind.
 pub(crate) fn checked(program: &Path) -> Command {
     if !has_program("valgrind") {
         skipped("valgrind is missing");
-        return Command::new(program);
+        return plain(program);
     }
-    let mut command = Command::new("valgrind");
+    let mut command = plain(Path::new("valgrind"));
     command
         .args(["--quiet", "--error-exitcode=99", "--fair-sched=yes", "--num-callers=40"])
         .args(["--leak-check=full", "--show-leak-kinds=definite,indirect"])
