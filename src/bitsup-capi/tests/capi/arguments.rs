@@ -69,8 +69,7 @@ fn program() -> (String, usize) {
         }
         let gives_status = matches!(&function.sig.output, syn::ReturnType::Type(_, kind)
             if matches!(&**kind, syn::Type::Path(path) if path.path.is_ident("bitsup_status")));
-        let values: Vec<_> =
-            parameters.iter().map(|(of, kind)| value(&name, of, kind)).collect();
+        let values: Vec<_> = parameters.iter().map(|(of, kind)| value(&name, of, kind)).collect();
         for (at, (of, kind)) in parameters.iter().enumerate().filter(|(at, _)| values[*at].1) {
             let arguments: Vec<&str> = (0..values.len())
                 .map(|other| if other == at { "NULL" } else { values[other].0 })

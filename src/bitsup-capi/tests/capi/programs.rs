@@ -1,1 +1,174 @@
-//! C programs, each for one promise of the header, under valgrind.
+//! C programs, each for one promise of the header, under valgrind; and the examples.
+
+use std::path::{Path, PathBuf};
+
+use bitsup_server::{Config, Server, TlsFiles};
+use tempfile::TempDir;
+
+use crate::support::{self, capi, workspace};
+
+/// A server with a folder, and a compiled program.
+struct Stage {
+    root: TempDir,
+    server: Server,
+    program: PathBuf,
+}
+
+impl Stage {
+    fn new(source: &Path, options: &[&str], config: Config) -> Self {
+        let root = tempfile::tempdir().expect("root");
+        let config = Config { root: root.path().to_owned(), overwrite: true, ..config };
+        let server = Server::start(config).expect("server");
+        let program = root.path().join("program");
+        support::compile(source, &program, options);
+        Self { root, server, program }
+    }
+
+    fn test(name: &str, fault: &str) -> Self {
+        let source = capi().join("tests/capi/programs").join(name);
+        let fault = (!fault.is_empty()).then(|| fault.parse().expect("a fault script"));
+        Self::new(&source, &[], Config { fault, ..Config::default() })
+    }
+
+    fn example(name: &str) -> Self {
+        Self::new(&workspace().join("examples").join(name), &[], Config::default())
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = support::succeed(support::checked(&self.program).args(arguments));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    /// A file of that many bytes that differ wherever they are spliced.
+    fn file(&self, name: &str, size: usize) -> (String, Vec<u8>) {
+        let bytes: Vec<u8> =
+            (0..size).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        let path = self.root.path().join(name);
+        std::fs::write(&path, &bytes).expect("written");
+        (path.to_str().expect("UTF-8").to_owned(), bytes)
+    }
+
+    fn uploaded(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.root.path().join(name)).expect("the upload is there")
+    }
+}
+
+#[test]
+fn misuse_is_a_status() {
+    let stage = Stage::test("misuse.c", "");
+    stage.run(&[&stage.server.url("/x.bin"), "unused"]);
+}
+
+#[test]
+fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
+    let stage = Stage::test("sources.c", "");
+    stage.run(&[&stage.server.url("/"), &stage.server.url("/memory.bin")]);
+    assert_eq!(stage.uploaded("callback.bin"), stage.uploaded("memory.bin"));
+    assert_eq!(stage.uploaded("memory.bin").len(), 3_000_000);
+}
+
+const ABRUPT: &str =
+    "fragment 1..3: drop after 1000\nfragment 5: drop after 70000\nclose 1: swallow";
+
+#[test]
+fn an_abrupt_peer_raises_no_signal() {
+    let stage = Stage::test("sigpipe.c", ABRUPT);
+    let output = support::succeed(
+        support::plain(&stage.program).args([&stage.server.url("/x.bin"), "/dev/null"]),
+    );
+    drop(output);
+    assert_eq!(stage.uploaded("x.bin").len(), 2_000_000);
+}
+
+#[test]
+fn an_abrupt_peer_raises_no_signal_over_tls() {
+    let folder = tempfile::tempdir().expect("folder");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()])
+        .expect("certificate");
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let ca = cert.to_str().expect("UTF-8").to_owned();
+    let config = Config {
+        tls: Some(TlsFiles { cert, key }),
+        fault: Some(ABRUPT.parse().expect("a fault script")),
+        ..Config::default()
+    };
+    let stage = Stage::new(&capi().join("tests/capi/programs/sigpipe.c"), &[], config);
+    support::succeed(support::plain(&stage.program).args([&stage.server.url("/x.bin"), &ca]));
+    assert_eq!(stage.uploaded("x.bin").len(), 2_000_000);
+}
+
+#[test]
+fn a_child_of_a_fork_gets_a_clear_error() {
+    let stage = Stage::test("fork.c", "");
+    let (url, other) = (stage.server.url("/x.bin"), stage.server.url("/y.bin"));
+    // The child leaks on purpose, so valgrind has nothing to say here.
+    support::succeed(support::plain(&stage.program).args([url, other]));
+}
+
+#[test]
+fn eight_threads_share_a_client_and_it_ends_with_uploads_alive() {
+    let stage = Stage::test("farewell.c", "");
+    let silent = Stage::test("farewell.c", "request: hang");
+    stage.run(&[&stage.server.url("/x.bin"), &silent.server.url("/never.bin")]);
+}
+
+#[test]
+fn unloading_the_library_does_no_harm() {
+    let stage = Stage::test("unload.c", "");
+    let library = support::library().join("libbitsup.so");
+    let library = library.to_str().expect("UTF-8");
+    support::succeed(support::plain(&stage.program).args([&stage.server.url("/x.bin"), library]));
+}
+
+#[test]
+fn example_upload() {
+    let stage = Stage::example("upload.c");
+    let (path, bytes) = stage.file("disk.img", 3_000_000);
+    let printed = stage.run(&[&path, &stage.server.url("/up.img")]);
+    assert!(printed.ends_with("is uploaded\n"), "{printed}");
+    assert_eq!(stage.uploaded("up.img"), bytes);
+}
+
+#[test]
+fn example_upload_explains_a_failure() {
+    let stage = Stage::example("upload.c");
+    let output = support::checked(&stage.program)
+        .args(["/nowhere", &stage.server.url("/up.img")])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(printed.starts_with("upload: cannot read /nowhere: "), "{printed}");
+}
+
+#[test]
+fn example_progress() {
+    let stage = Stage::example("progress.c");
+    let (path, bytes) = stage.file("disk.img", 3_000_000);
+    let printed = stage.run(&[&path, &stage.server.url("/up.img")]);
+    assert!(printed.ends_with("done\n") && printed.contains("MiB/s"), "{printed}");
+    assert_eq!(stage.uploaded("up.img"), bytes);
+}
+
+#[test]
+fn example_event_loop() {
+    let stage = Stage::example("event_loop.c");
+    std::fs::create_dir(stage.root.path().join("in")).expect("made");
+    let (first, bytes) = stage.file("one.bin", 2_000_000);
+    let (second, _) = stage.file("two.bin", 0);
+    let printed = stage.run(&[&stage.server.url("/in/"), &first, &second]);
+    assert_eq!(printed.matches(": done\n").count(), 2, "{printed}");
+    assert_eq!(stage.uploaded("in/one.bin"), bytes);
+    assert_eq!(stage.uploaded("in/two.bin"), b"");
+}
+
+#[test]
+fn example_packets() {
+    let stage = Stage::example("packets.c");
+    let printed = stage.run(&[&stage.server.url("/two.txt")]);
+    assert_eq!(printed.matches("Fragment: OK\n").count(), 3, "{printed}");
+    assert!(printed.ends_with("Cancel-Session: OK\n"), "{printed}");
+    assert_eq!(stage.uploaded("two.txt"), b"sent in two fragments\n");
+}

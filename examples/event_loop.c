@@ -1,0 +1,95 @@
+/* Uploads files within an event loop, with all callbacks on its thread:
+ * event_loop URL FILE... (a URL that ends in a slash) */
+
+#include <bitsup.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { MOST = 16 };
+
+struct job {
+  const char *file;
+  bitsup_upload *upload;
+};
+
+static int on_state(void *userdata, bitsup_state state)
+{
+  const struct job *job = userdata;
+  printf("%s: %s\n", job->file, bitsup_state_name((uint32_t)state));
+  return 0;
+}
+
+static int fail(const char *what, bitsup_error *error)
+{
+  fprintf(stderr, "event_loop: %s: %s\n", what, bitsup_error_message(error));
+  bitsup_error_free(error);
+  return 1;
+}
+
+/* Looks which uploads have ended; returns how many still run. */
+static int collect(struct job *jobs, int count, int *failures)
+{
+  int at, running = 0;
+  for (at = 0; at < count; at++) {
+    bitsup_error *error = NULL;
+    bitsup_status status;
+    if (!jobs[at].upload)
+      continue;
+    status = bitsup_upload_wait(jobs[at].upload, 0, &error);
+    if (status == BITSUP_STATUS_PENDING) {
+      running++;
+      continue;
+    }
+    if (status != BITSUP_STATUS_OK)
+      *failures += fail(jobs[at].file, error);
+    bitsup_upload_free(jobs[at].upload);
+    jobs[at].upload = NULL;
+  }
+  return running;
+}
+
+int main(int argc, char **argv)
+{
+  struct job jobs[MOST];
+  int count = argc - 2, failures = 0, at, loop;
+  bitsup_config *config = bitsup_config_new();
+  bitsup_client *client = NULL;
+  bitsup_error *error = NULL;
+  struct epoll_event event = {0};
+
+  if (count < 1 || count > MOST) {
+    fprintf(stderr, "usage: event_loop URL FILE... (at most %d)\n", MOST);
+    return 2;
+  }
+  bitsup_config_set_dispatch(config, 1, NULL);
+  if (bitsup_client_new(config, &client, &error) != BITSUP_STATUS_OK)
+    return fail("client", error);
+  bitsup_config_free(config);
+
+  loop = epoll_create1(EPOLL_CLOEXEC);
+  event.events = EPOLLIN;
+  epoll_ctl(loop, EPOLL_CTL_ADD, bitsup_client_event_fd(client), &event);
+
+  for (at = 0; at < count; at++) {
+    bitsup_upload_options *options = bitsup_upload_options_new();
+    jobs[at].file = argv[at + 2];
+    jobs[at].upload = NULL;
+    bitsup_upload_options_set_on_state(options, on_state, &jobs[at], NULL);
+    if (bitsup_upload_start(client, jobs[at].file, argv[1], options,
+                            &jobs[at].upload, &error) != BITSUP_STATUS_OK)
+      failures += fail(jobs[at].file, error);
+    bitsup_upload_options_free(options);
+  }
+
+  while (collect(jobs, count, &failures) > 0) {
+    /* A program's own descriptors would be waited for here, too. */
+    if (epoll_wait(loop, &event, 1, -1) < 0 && errno != EINTR)
+      break;
+    bitsup_client_dispatch(client, 0, NULL);
+  }
+  close(loop);
+  bitsup_client_free(client);
+  return failures > 0;
+}

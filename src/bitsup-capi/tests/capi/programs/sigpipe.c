@@ -1,0 +1,30 @@
+/* The peer closes abruptly, again and again; SIGPIPE would end this. */
+
+#include "check.h"
+
+#include <signal.h>
+
+int main(int argc, char **argv)
+{
+  static char data[2000000];
+  bitsup_client *client;
+  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_upload *upload;
+  bitsup_receipt receipt = {0};
+
+  CHECK(argc == 3);
+  signal(SIGPIPE, SIG_DFL);
+  GIVES(OK, bitsup_upload_options_set_retry_delay_ms(options, 1, &error));
+  GIVES(OK, bitsup_upload_options_set_ca_file(options, argv[2], &error));
+  GIVES(OK, bitsup_client_new(NULL, &client, &error));
+  GIVES(OK, bitsup_upload_start_memory(client, data, sizeof data, argv[1],
+                                       options, &upload, &error));
+  GIVES(OK, bitsup_upload_wait(upload, -1, &error));
+  receipt.struct_size = sizeof receipt;
+  GIVES(OK, bitsup_upload_receipt(upload, &receipt, &error));
+  CHECK(receipt.retries > 0);
+  bitsup_upload_free(upload);
+  bitsup_upload_options_free(options);
+  bitsup_client_free(client);
+  return 0;
+}
