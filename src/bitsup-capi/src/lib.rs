@@ -19,6 +19,8 @@ mod error;
 mod handle;
 mod life;
 mod options;
+#[cfg(test)]
+mod panics;
 mod progress;
 mod receipt;
 mod session;

@@ -76,14 +76,7 @@ pub(crate) unsafe fn callback(
     client: &Arc<Life>,
     life: &Arc<Life>,
 ) -> Result<Source, Failure> {
-    let read = source.read_at.ok_or_else(|| Failure::invalid("source->read_at is NULL"))?;
-    let reader = Callback {
-        read,
-        userdata: Userdata(source.userdata),
-        turn: Mutex::new(()),
-        client: Arc::clone(client),
-        life: Arc::clone(life),
-    };
+    let reader = reader(source, client, life)?;
     let made = Source::read_at(reader, source.size);
     if source.name.is_null() {
         return Ok(made);
@@ -91,6 +84,22 @@ pub(crate) unsafe fn callback(
     // SAFETY: not NULL, so the header says that it is text.
     let name = unsafe { text::text(source.name, "source->name") }?;
     Ok(made.named(name))
+}
+
+/// What calls the caller's function.
+pub(crate) fn reader(
+    source: &bitsup_source,
+    client: &Arc<Life>,
+    life: &Arc<Life>,
+) -> Result<impl ReadAt + use<>, Failure> {
+    let read = source.read_at.ok_or_else(|| Failure::invalid("source->read_at is NULL"))?;
+    Ok(Callback {
+        read,
+        userdata: Userdata(source.userdata),
+        turn: Mutex::new(()),
+        client: Arc::clone(client),
+        life: Arc::clone(life),
+    })
 }
 
 struct Memory {

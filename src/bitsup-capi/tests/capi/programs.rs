@@ -172,3 +172,23 @@ fn example_packets() {
     assert!(printed.ends_with("Cancel-Session: OK\n"), "{printed}");
     assert_eq!(stage.uploaded("two.txt"), b"sent in two fragments\n");
 }
+
+#[test]
+fn example_upload_in_cpp() {
+    let stage = Stage::example("upload.cpp");
+    let (path, bytes) = stage.file("disk.img", 3_000_000);
+    let printed = stage.run(&[&path, &stage.server.url("/up.img")]);
+    assert!(printed.ends_with("up.img has 3000000 bytes\n"), "{printed}");
+    assert_eq!(stage.uploaded("up.img"), bytes);
+}
+
+#[test]
+fn the_cpp_header_works_with_exceptions_and_without() {
+    let source = capi().join("tests/capi/programs/wrapper.cpp");
+    for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
+        let stage = Stage::new(&source, options, Config::default());
+        stage.run(&[&stage.server.url("/")]);
+        assert_eq!(stage.uploaded("function.txt"), b"read by a function");
+        assert_eq!(stage.uploaded("packets"), b"abcabc");
+    }
+}

@@ -1,0 +1,145 @@
+// bitsup.hpp, built with exceptions and without.
+
+#include <bitsup.hpp>
+#include <bitsup.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstring>
+
+#define CHECK(condition)                                                      \
+  do {                                                                        \
+    if (!(condition)) {                                                       \
+      std::fprintf(stderr, "%d: not so: %s\n", __LINE__, #condition);         \
+      std::exit(1);                                                           \
+    }                                                                         \
+  } while (0)
+
+static_assert(!std::is_copy_constructible_v<bitsup::client>);
+static_assert(!std::is_copy_constructible_v<bitsup::upload>);
+static_assert(!std::is_copy_constructible_v<bitsup::session>);
+static_assert(std::is_nothrow_move_constructible_v<bitsup::client>);
+static_assert(std::is_nothrow_move_constructible_v<bitsup::upload>);
+static_assert(std::is_copy_constructible_v<bitsup::options>);
+
+static void sources(bitsup::client &client, const std::string &url) {
+  std::vector<std::uint32_t> numbers(100000, 7);
+  std::atomic<int> states{0};
+  auto options = bitsup::options()
+                     .header("X-Test", "yes")
+                     .fragment_size(100000)
+                     .give_up_after(std::chrono::seconds(30))
+                     .on_state([&](bitsup::state) {
+                       states++;
+                       return bitsup::flow::go_on;
+                     });
+  auto first = client.start_memory(numbers, url + "numbers", options);
+  CHECK(first);
+  auto moved = std::move(*first);
+  auto receipt = moved.wait();
+  CHECK(receipt && receipt->size == 400000 && receipt->fragments == 4);
+  CHECK(moved.progress().state == BITSUP_STATE_DONE);
+  CHECK(!moved.wait_for(std::chrono::milliseconds(0))->operator->()->skipped);
+
+  std::string_view text = "read by a function";
+  bitsup::reader reader;
+  reader.size = text.size();
+  reader.name = "function.txt";
+  reader.read_at = [&](void *buffer, std::size_t length, std::uint64_t at) {
+    auto count = std::min<std::size_t>(length, 5);
+    std::memcpy(buffer, text.data() + at, count);
+    return static_cast<std::int64_t>(count);
+  };
+  auto second = client.start_reader(reader, url);
+  CHECK(second && second->wait());
+  moved = std::move(*second); // frees the first
+  CHECK(moved.progress().total == text.size());
+}
+
+static void failures(bitsup::client &client, const std::string &url) {
+  auto none = client.start("/nowhere", url);
+  CHECK(!none && none.why().status() == BITSUP_STATUS_LOCAL_FILE);
+  CHECK(none.why().os_error() == 2 && none.why().token().empty());
+  auto wrong = client.start_memory({}, url + "x",
+                                   bitsup::options().header("Host", "x"));
+  CHECK(!wrong && wrong.why().status() == BITSUP_STATUS_INVALID_ARGUMENT);
+  bitsup::config config;
+  config.user_agent = "a\nb";
+  CHECK(!bitsup::client::make(config));
+  CHECK(!client.dispatch() && client.event_fd() == -1);
+
+  CHECK(client.set_rate_limit(100000));
+  std::vector<char> data(1000000);
+  auto upload = client.start_memory(data, url + "cancelled");
+  CHECK(upload && !upload->wait_for(std::chrono::milliseconds(20)));
+  CHECK(upload->suspend() && upload->resume() && upload->cancel());
+  auto ended = upload->wait();
+  CHECK(!ended && ended.why().status() == BITSUP_STATUS_CANCELLED);
+  CHECK(client.set_rate_limit(0));
+}
+
+static void packets(bitsup::client &client, const std::string &url) {
+  CHECK(client.ping(url));
+  auto session = client.create_session(url + "packets", 6);
+  CHECK(session && !session->id().empty());
+  std::array<char, 3> half{'a', 'b', 'c'};
+  auto next = session->send(half);
+  CHECK(next && *next == 3 && session->offset() == 3);
+  CHECK(session->send(half) && session->close());
+  auto unwanted = client.create_session(url + "unwanted", 6, "name");
+  CHECK(unwanted && unwanted->cancel());
+}
+
+#if defined(__cpp_exceptions)
+static void exceptions(bitsup::client &client, const std::string &url) {
+  auto throwing = bitsup::options().on_progress(
+      [](const auto &) -> bitsup::flow { throw std::logic_error("mine"); });
+  std::vector<char> data(3000000);
+  CHECK(client.set_rate_limit(1000000));
+  auto upload = client.start_memory(data, url + "thrown", throwing).value();
+  try {
+    upload.wait().value();
+    CHECK(!"thrown");
+  } catch (const std::logic_error &error) {
+    CHECK(!std::strcmp(error.what(), "mine"));
+  }
+  bitsup::reader reader;
+  reader.size = 10;
+  reader.read_at = [](void *, std::size_t, std::uint64_t) -> std::int64_t {
+    throw 7;
+  };
+  auto second = client.start_reader(reader, url + "read").value();
+  try {
+    (void)second.wait();
+    CHECK(!"thrown");
+  } catch (int number) {
+    CHECK(number == 7);
+  }
+  CHECK(client.set_rate_limit(0));
+  try {
+    client.start("/nowhere", url).value();
+    CHECK(!"thrown");
+  } catch (const bitsup::error &error) {
+    CHECK(error.status() == BITSUP_STATUS_LOCAL_FILE);
+  }
+}
+#endif
+
+int main(int argc, char **argv) {
+  CHECK(argc == 2);
+  std::string url = argv[1];
+  std::atomic<int> lines{0};
+  bitsup::config config;
+  config.on_log = [&](bitsup_log_level, const char *) { lines++; };
+  config.defaults.retry_delay(std::chrono::milliseconds(1));
+  auto client = bitsup::client::make(config).value();
+  sources(client, url);
+  failures(client, url);
+  packets(client, url);
+#if defined(__cpp_exceptions)
+  exceptions(client, url);
+#endif
+  CHECK(lines > 0);
+  client = bitsup::client::make().value(); // frees the first, with its log
+  CHECK(client.ping(url));
+}
