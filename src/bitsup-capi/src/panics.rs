@@ -6,8 +6,8 @@ use std::ptr;
 use bitsup::ReadAt;
 
 use crate::boundary::tests::ask_for_panic;
-use crate::client::{bitsup_client_dispatch, bitsup_client_free, bitsup_client_new};
 use crate::client::{bitsup_client, bitsup_client_event_fd};
+use crate::client::{bitsup_client_dispatch, bitsup_client_free, bitsup_client_new};
 use crate::config::{bitsup_config_free, bitsup_config_new, bitsup_config_set_dispatch};
 use crate::error::{bitsup_error, bitsup_error_free, bitsup_error_message, bitsup_error_status};
 use crate::options::{
@@ -17,8 +17,8 @@ use crate::progress::bitsup_progress;
 use crate::source::bitsup_source;
 use crate::status::bitsup_status as Status;
 use crate::upload::{
-    bitsup_upload, bitsup_upload_free, bitsup_upload_progress,
-    bitsup_upload_start_memory, bitsup_upload_suspend, bitsup_upload_wait,
+    bitsup_upload, bitsup_upload_free, bitsup_upload_progress, bitsup_upload_start_memory,
+    bitsup_upload_suspend, bitsup_upload_wait,
 };
 
 /// A client that dispatches, so that callbacks run on the test's thread, and a server.
@@ -154,10 +154,7 @@ fn a_fault_around_a_callback_ends_the_upload_and_spoils_its_handle() {
         unsafe {
             ask_for_panic(point);
             loop {
-                assert_ne!(
-                    bitsup_client_dispatch(stage.client, 0, ptr::null_mut()),
-                    Status::Panic
-                );
+                assert_ne!(bitsup_client_dispatch(stage.client, 0, ptr::null_mut()), Status::Panic);
                 let status = bitsup_upload_wait(upload, 1, ptr::null_mut());
                 if status == Status::Panic {
                     break;

@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod consent;
 mod install;
+mod library;
 mod lint;
 mod requirements;
 mod runner;
@@ -39,6 +40,8 @@ enum Command {
     Lint(lint::Options),
     /// Compare the table of protocol rules with the tests that cover them
     Conformance(conformance::Options),
+    /// Build the C library and install it with its headers, pkg-config file and CMake package
+    Install(library::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&workspace, &options),
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
+        Command::Install(options) => library::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
     });
     match outcome {

@@ -24,6 +24,24 @@ pub(crate) static CURL_PROGRAM: Requirement = Requirement {
     source: Source::Debian { packages: &["curl"], probe: Probe::Program("curl") },
 };
 
+/// A second C and C++ compiler, for the headers.
+pub(crate) static CLANG: Requirement = Requirement {
+    name: "clang",
+    source: Source::Debian { packages: &["clang"], probe: Probe::Program("clang++") },
+};
+
+/// Finds errors and leaks in the C test programs.
+pub(crate) static VALGRIND: Requirement = Requirement {
+    name: "valgrind",
+    source: Source::Debian { packages: &["valgrind"], probe: Probe::Program("valgrind") },
+};
+
+/// Builds the C and C++ examples through the CMake package.
+pub(crate) static CMAKE: Requirement = Requirement {
+    name: "cmake",
+    source: Source::Debian { packages: &["cmake"], probe: Probe::Program("cmake") },
+};
+
 /// `cargo fmt`.
 pub(crate) static RUSTFMT: Requirement = Requirement {
     name: "rustfmt",

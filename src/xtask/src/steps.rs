@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
-use crate::requirements::{LIBCURL_HEADERS, Requirement};
+use crate::requirements::{CLANG, CMAKE, LIBCURL_HEADERS, Requirement, VALGRIND};
 use crate::workspace::Workspace;
 
 /// All steps, in the order in which they run.
@@ -20,6 +20,12 @@ pub(crate) static STEPS: &[Step] = &[
         purpose: "tests of the build with the system's libcurl",
         needs: &[&LIBCURL_HEADERS],
         kind: Kind::Tests(system_tests),
+    },
+    Step {
+        name: "c",
+        purpose: "tests of the C library: compilers, valgrind, examples, packaging",
+        needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE],
+        kind: Kind::Tests(c_tests),
     },
     Step {
         name: "docs",
@@ -68,6 +74,13 @@ pub(crate) enum Kind {
 fn system_tests(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
     command.args(["test", "--workspace", "--no-default-features", "--no-fail-fast"]);
+    command.args(["--exclude", "bitsup-capi"]);
+    vec![command]
+}
+
+fn c_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["test", "--package", "bitsup-capi", "--no-default-features", "--no-fail-fast"]);
     vec![command]
 }
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod entry_points;
 mod header;
+mod install;
 mod programs;
 mod support;
 mod symbols;

@@ -174,6 +174,18 @@ fn example_packets() {
 }
 
 #[test]
+fn example_packets_explains_a_failure() {
+    let stage = Stage::example("packets.c");
+    let output = support::checked(&stage.program)
+        .arg(stage.server.url("/no/such/folder.txt"))
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(printed.contains("HTTP 404 to Create-Session"), "{printed}");
+}
+
+#[test]
 fn example_upload_in_cpp() {
     let stage = Stage::example("upload.cpp");
     let (path, bytes) = stage.file("disk.img", 3_000_000);

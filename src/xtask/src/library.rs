@@ -1,0 +1,135 @@
+//! `cargo xtask install`: the C library where compilers, pkg-config and CMake find it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use clap::Args;
+
+use crate::Result;
+use crate::workspace::Workspace;
+
+/// Number of the ABI, as in the build script of the C library: see `docs/abi.md`.
+const ABI: u32 = 0;
+
+/// Options of `cargo xtask install`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Where programs will find the library
+    #[arg(long, value_name = "FOLDER", default_value = "/usr/local")]
+    prefix: PathBuf,
+    /// Put everything below this folder instead, as packages are made
+    #[arg(long, value_name = "FOLDER")]
+    destdir: Option<PathBuf>,
+    /// Folder of libraries below the prefix
+    #[arg(long, value_name = "NAME", default_value = "lib")]
+    libdir: String,
+    /// Link the system's libcurl instead of building one
+    #[arg(long)]
+    system_libcurl: bool,
+    /// Cargo profile to build with
+    #[arg(long, value_name = "NAME", default_value = "release")]
+    profile: String,
+}
+
+/// Builds and copies.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    if !options.prefix.is_absolute() {
+        return Err(format!("--prefix {} is not absolute", options.prefix.display()).into());
+    }
+    let private = build(workspace, options)?;
+    let root = match &options.destdir {
+        Some(folder) => folder.join(options.prefix.strip_prefix("/")?),
+        None => options.prefix.clone(),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let include = folder(&root, "include")?;
+    for header in ["bitsup.h", "bitsup.hpp"] {
+        copy(&workspace.path("include").join(header), &include.join(header))?;
+    }
+
+    let libraries = folder(&root, &options.libdir)?;
+    let built = workspace.target.join(match options.profile.as_str() {
+        "dev" => "debug",
+        other => other,
+    });
+    let (abi_name, full_name) = (format!("libbitsup.so.{ABI}"), format!("libbitsup.so.{version}"));
+    copy(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
+    copy(&built.join("libbitsup.a"), &libraries.join("libbitsup.a"))?;
+    link(&full_name, &libraries.join(&abi_name))?;
+    link(&abi_name, &libraries.join("libbitsup.so"))?;
+
+    let fill = |template: &str| {
+        template
+            .replace("@PREFIX@", &options.prefix.to_string_lossy())
+            .replace("@LIBDIR@", &options.libdir)
+            .replace("@VERSION@", version)
+            .replace("@SONAME@", &abi_name)
+            .replace("@FULL_NAME@", &full_name)
+            .replace("@PRIVATE@", &private.join(" "))
+            .replace("@PRIVATE_LIST@", &private.join(";"))
+    };
+    for (place, name, template) in [
+        ("pkgconfig", "bitsup.pc", include_str!("library/bitsup.pc")),
+        ("cmake/bitsup", "bitsup-config.cmake", include_str!("library/config.cmake")),
+        ("cmake/bitsup", "bitsup-config-version.cmake", include_str!("library/version.cmake")),
+    ] {
+        let file = folder(&libraries, place)?.join(name);
+        fs::write(&file, fill(template)).map_err(|error| problem(&file, &error))?;
+    }
+    println!("installed bitsup {version} in {}", root.display());
+    Ok(())
+}
+
+/// Builds both libraries; the linker options that a program with the static one needs.
+fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
+    let mut command = workspace.cargo();
+    command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
+    if options.system_libcurl {
+        command.arg("--no-default-features");
+    }
+    command.args(["--color", "never", "--", "--print", "native-static-libs"]);
+    let output = command.stderr(Stdio::piped()).output()?;
+    let messages = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("the library could not be built:\n{messages}").into());
+    }
+    let mut list: Vec<String> = messages
+        .lines()
+        .filter_map(|line| line.split_once("native-static-libs:"))
+        .flat_map(|(_, list)| list.split_whitespace().map(str::to_owned))
+        .collect();
+    if list.is_empty() {
+        return Err("rustc did not say what the static library needs".into());
+    }
+    // Repetitions beside each other mean nothing to a linker.
+    list.dedup();
+    Ok(list)
+}
+
+fn folder(parent: &Path, name: &str) -> Result<PathBuf> {
+    let path = parent.join(name);
+    fs::create_dir_all(&path).map_err(|error| problem(&path, &error))?;
+    Ok(path)
+}
+
+fn copy(from: &Path, to: &Path) -> Result {
+    // By another name first: a program may be running with the old library.
+    let new = to.with_added_extension("new");
+    fs::copy(from, &new).map_err(|error| problem(&new, &error))?;
+    fs::rename(&new, to).map_err(|error| problem(to, &error))?;
+    Ok(())
+}
+
+fn link(target: &str, path: &Path) -> Result {
+    if path.symlink_metadata().is_ok() {
+        fs::remove_file(path).map_err(|error| problem(path, &error))?;
+    }
+    symlink(target, path).map_err(|error| problem(path, &error))?;
+    Ok(())
+}
+
+fn problem(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
+}
