@@ -95,21 +95,22 @@ impl Callbacks {
 
     fn call(&mut self, event: &Event) -> Flow {
         inject_panic("before callback");
-        if let Some(LogCallback(function, userdata)) = self.log {
-            if let Some((level, line)) = log_line(event) {
-                let line = text::for_c(&line);
-                // SAFETY: the caller's function for this pointer; it does not unwind.
-                unsafe { function(userdata.0, level, line.as_ptr()) };
-            }
+        if let Some(LogCallback(function, userdata)) = self.log
+            && let Some((level, line)) = log_line(event)
+        {
+            let line = text::for_c(&line);
+            // SAFETY: the caller's function for this pointer; it does not unwind.
+            unsafe { function(userdata.0, level, line.as_ptr()) };
         }
         let mut stop = 0;
         if let Event::Progress(progress) = event {
             let progress = bitsup_progress::from(progress);
-            if self.last_state.replace(progress.state) != Some(progress.state) {
-                if let Some(StateCallback(function, userdata)) = self.state {
-                    // SAFETY: the caller's function for this pointer; it does not unwind.
-                    stop |= unsafe { function(userdata.0, progress.state) };
-                }
+            let before = self.last_state.replace(progress.state);
+            if let Some(StateCallback(function, userdata)) = self.state
+                && before != Some(progress.state)
+            {
+                // SAFETY: the caller's function for this pointer; it does not unwind.
+                stop |= unsafe { function(userdata.0, progress.state) };
             }
             if let Some(ProgressCallback(function, userdata)) = self.progress {
                 // SAFETY: as above; the structure lives until the function returns.

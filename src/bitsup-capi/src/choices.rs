@@ -17,9 +17,11 @@ pub(crate) struct Choices {
     pub(crate) state: Option<StateCallback>,
 }
 
+type Change = Arc<dyn Fn(&mut Choices) + Send + Sync>;
+
 /// Changes to the defaults. They are kept as such, so that an upload's own win over its client's.
 #[derive(Clone, Default)]
-pub(crate) struct Changes(Vec<Arc<dyn Fn(&mut Choices) + Send + Sync>>);
+pub(crate) struct Changes(Vec<Change>);
 
 impl Changes {
     pub(crate) fn push(&mut self, change: impl Fn(&mut Choices) + Send + Sync + 'static) {

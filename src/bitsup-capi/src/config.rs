@@ -42,6 +42,7 @@ impl bitsup_config {
         self.lock().clone()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the last expression of every setter")]
     fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<bitsup_status, Failure> {
         change(&mut self.lock());
         Ok(bitsup_status::Ok)

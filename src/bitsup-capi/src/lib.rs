@@ -7,6 +7,7 @@
 //! Doc comments of what is public are C documentation.
 #![expect(non_camel_case_types, reason = "types carry their names in C")]
 #![expect(unreachable_pub, reason = "C reaches public items by their symbols")]
+#![expect(clippy::doc_markdown, reason = "comments of public items are C documentation")]
 #![expect(clippy::missing_safety_doc, reason = "the head of bitsup.h states the contract once")]
 
 #[macro_use]

@@ -24,6 +24,7 @@ pub struct bitsup_upload_options {
 
 /// What to do about a file that already exists at the destination.
 #[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub enum bitsup_if_exists {
     /// Upload, and let the server decide. The default.
     Try = 0,
@@ -35,6 +36,7 @@ pub enum bitsup_if_exists {
 
 /// Which other host to go on with, where the server names one (BITS-Host-Id).
 #[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub enum bitsup_host_policy {
     /// One of the same registrable domain, and trusted ones. The default.
     SameSite = 0,
@@ -46,6 +48,7 @@ pub enum bitsup_host_policy {
 
 /// When to ask for the destination's size afterwards.
 #[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub enum bitsup_verify {
     /// Where it is unclear what the server did. The default.
     Auto = 0,
@@ -57,6 +60,7 @@ pub enum bitsup_verify {
 
 /// What to do where an answer was lost and it is unclear what the server did.
 #[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub enum bitsup_on_unclear {
     /// Send again in the same session, and verify afterwards. The default.
     Resend = 0,
@@ -81,6 +85,7 @@ impl bitsup_upload_options {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the last expression of every setter")]
     fn change(
         &self,
         change: impl Fn(&mut Choices) + Send + Sync + 'static,
@@ -90,10 +95,12 @@ impl bitsup_upload_options {
     }
 }
 
-/// One of three, by the number of an enumerator.
-fn choose<T: Copy>(values: [T; 3], number: c_int, name: &str) -> Result<T, Failure> {
-    let value = usize::try_from(number).ok().and_then(|at| values.get(at));
-    value.copied().ok_or_else(|| Failure::invalid(format!("{name} is {number}: give 0, 1 or 2")))
+/// What the number of an enumerator stands for.
+fn choose<T: Copy>(values: [(c_int, T); 3], number: c_int, name: &str) -> Result<T, Failure> {
+    let found = values.iter().find(|(known, _)| *known == number);
+    let known =
+        || Failure::invalid(format!("{name} is {number}, which is none of its enumeration"));
+    found.map(|(_, value)| *value).ok_or_else(known)
 }
 
 /// Options with the defaults; NULL only after a fault inside bitsup.
@@ -417,7 +424,7 @@ pub unsafe extern "C" fn bitsup_upload_options_set_host_id(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [options], {
-        let values = [HostPolicy::SameSite, HostPolicy::Any, HostPolicy::Ignore];
+        let values = [(bitsup_host_policy::SameSite as c_int, HostPolicy::SameSite), (bitsup_host_policy::Any as c_int, HostPolicy::Any), (bitsup_host_policy::Ignore as c_int, HostPolicy::Ignore)];
         let value = choose(values, policy, "policy")?;
         options.change(move |choices| choices.options.host_id = value)
     })
@@ -446,7 +453,7 @@ pub unsafe extern "C" fn bitsup_upload_options_set_if_exists(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [options], {
-        let values = [IfExists::Try, IfExists::Skip, IfExists::Fail];
+        let values = [(bitsup_if_exists::Try as c_int, IfExists::Try), (bitsup_if_exists::Skip as c_int, IfExists::Skip), (bitsup_if_exists::Fail as c_int, IfExists::Fail)];
         let value = choose(values, policy, "policy")?;
         options.change(move |choices| choices.options.if_exists = value)
     })
@@ -460,7 +467,7 @@ pub unsafe extern "C" fn bitsup_upload_options_set_verify(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [options], {
-        let values = [VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never];
+        let values = [(bitsup_verify::Auto as c_int, VerifyPolicy::Auto), (bitsup_verify::Always as c_int, VerifyPolicy::Always), (bitsup_verify::Never as c_int, VerifyPolicy::Never)];
         let value = choose(values, policy, "policy")?;
         options.change(move |choices| choices.options.verify = value)
     })
@@ -474,7 +481,7 @@ pub unsafe extern "C" fn bitsup_upload_options_set_on_unclear(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [options], {
-        let values = [UnclearPolicy::Resend, UnclearPolicy::Restart, UnclearPolicy::Accept];
+        let values = [(bitsup_on_unclear::Resend as c_int, UnclearPolicy::Resend), (bitsup_on_unclear::Restart as c_int, UnclearPolicy::Restart), (bitsup_on_unclear::Accept as c_int, UnclearPolicy::Accept)];
         let value = choose(values, policy, "policy")?;
         options.change(move |choices| choices.options.on_unclear = value)
     })

@@ -1,4 +1,4 @@
-//! `cargo xtask install`: the C library where compilers, pkg-config and CMake find it.
+//! `cargo xtask install`: the C library where compilers, pkg-config and cmake find it.
 
 use std::fs;
 use std::os::unix::fs::symlink;

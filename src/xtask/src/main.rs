@@ -40,7 +40,7 @@ enum Command {
     Lint(lint::Options),
     /// Compare the table of protocol rules with the tests that cover them
     Conformance(conformance::Options),
-    /// Build the C library and install it with its headers, pkg-config file and CMake package
+    /// Build the C library and install it with its headers, files for pkg-config and cmake
     Install(library::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),

@@ -36,7 +36,7 @@ pub(crate) static VALGRIND: Requirement = Requirement {
     source: Source::Debian { packages: &["valgrind"], probe: Probe::Program("valgrind") },
 };
 
-/// Builds the C and C++ examples through the CMake package.
+/// Builds the C and C++ examples through the package for cmake.
 pub(crate) static CMAKE: Requirement = Requirement {
     name: "cmake",
     source: Source::Debian { packages: &["cmake"], probe: Probe::Program("cmake") },

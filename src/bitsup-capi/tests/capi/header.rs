@@ -6,7 +6,7 @@ use crate::support::{self, capi, workspace};
 
 /// As cbindgen makes it from the sources.
 fn generate() -> String {
-    let mut version = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse::<u32>());
+    let mut version = env!("CARGO_PKG_VERSION").split('.').map(str::parse::<u32>);
     let mut part = || version.next().expect("three parts").expect("a number");
     let (major, minor, patch) = (part(), part(), part());
     let macros = format!(
@@ -62,11 +62,11 @@ fn fold(text: &str) -> String {
         let depth = line.len() - parameter.len();
         let opens = !line.starts_with([' ', '/']) && line.ends_with(',');
         if opens && let Some((function, first)) = line.rsplit_once('(') {
-            folded += &format!("{function}(\n    {first}\n");
+            folded.extend([function, "(\n    ", first, "\n"]);
         } else if depth > 8 && line.ends_with([',', ';']) {
-            folded += &format!("    {parameter}\n");
+            folded.extend(["    ", parameter, "\n"]);
         } else {
-            folded += &format!("{line}\n");
+            folded.extend([line, "\n"]);
         }
     }
     folded

@@ -1,4 +1,4 @@
-//! The examples, built from an installed prefix through pkg-config and CMake.
+//! The examples, built from an installed prefix through pkg-config and cmake.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -124,10 +124,11 @@ fn examples_build_through_cmake_shared_and_static() {
     for example in EXAMPLES {
         let path = workspace().join("examples").join(example);
         let name = example.replace('.', "_");
-        project += &format!(
-            "add_executable({name} {})\ntarget_link_libraries({name} bitsup::bitsup)\n",
-            path.display()
-        );
+        let lines = [
+            format!("add_executable({name} {})\n", path.display()),
+            format!("target_link_libraries({name} bitsup::bitsup)\n"),
+        ];
+        project.extend(lines);
     }
     fs::write(source.join("CMakeLists.txt"), project).expect("written");
     for fixed in ["OFF", "ON"] {
