@@ -8,7 +8,6 @@
 #![expect(non_camel_case_types, reason = "types carry their names in C")]
 #![expect(unreachable_pub, reason = "C reaches public items by their symbols")]
 #![expect(clippy::doc_markdown, reason = "comments of public items are C documentation")]
-#![expect(clippy::missing_safety_doc, reason = "the head of bitsup.h states the contract once")]
 
 #[macro_use]
 mod boundary;
