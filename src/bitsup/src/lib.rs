@@ -35,6 +35,7 @@ mod source;
 mod transport;
 mod upload;
 
+pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use client::{Client, ClientBuilder, UploadBuilder};
