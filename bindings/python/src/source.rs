@@ -1,0 +1,90 @@
+//! Where bytes come from: a file, immutable bytes, other memory, or a Python object that reads.
+
+use std::io;
+use std::path::PathBuf;
+
+use bitsup::{ReadAt, Source};
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyMemoryView, PySlice};
+
+use crate::errors;
+
+/// The source for what Python hands over. Bytes and memory are taken as they are; an object with
+/// a size is asked for `read_at(offset, size)`; everything else is a path.
+pub(crate) fn source(
+    object: &Bound<'_, PyAny>,
+    size: Option<u64>,
+    name: Option<String>,
+) -> PyResult<Source> {
+    let py = object.py();
+    let source = if let Ok(bytes) = object.cast::<PyBytes>() {
+        let bytes = PyBackedBytes::from(bytes.clone());
+        let size = bytes.len() as u64;
+        Source::read_at(Immutable(bytes), size)
+    } else if let Ok(view) = object.cast::<PyMemoryView>() {
+        let size = view.len()?;
+        Source::read_at(Memory(view.clone().unbind(), size), size as u64)
+    } else if let Some(size) = size {
+        Source::read_at(Reader(object.getattr("read_at")?.unbind()), size)
+    } else {
+        let path: PathBuf = object.extract()?;
+        py.detach(|| Source::path(path)).map_err(|error| errors::raised(py, &error))?
+    };
+    Ok(match name {
+        Some(name) => source.named(name),
+        None => source,
+    })
+}
+
+/// `bytes` never change, so that the client's thread reads them without the interpreter.
+struct Immutable(PyBackedBytes);
+
+impl ReadAt for Immutable {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..));
+        io::Read::read(&mut rest.unwrap_or_default(), buffer)
+    }
+
+    fn may_block(&self) -> bool {
+        false
+    }
+}
+
+/// Memory that Python code may write to (a `memoryview` of bytes), so that it is read under the interpreter's lock.
+struct Memory(Py<PyMemoryView>, usize);
+
+impl ReadAt for Memory {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.1);
+        let count = buffer.len().min(self.1 - start);
+        let target = buffer.get_mut(..count).unwrap_or_default();
+        let copied = Python::try_attach(|py| {
+            let range = PySlice::new(py, start.cast_signed(), (start + count).cast_signed(), 1);
+            let part = self.0.bind(py).get_item(range)?;
+            PyBuffer::<u8>::get(&part)?.copy_to_slice(py, target)
+        });
+        copied.ok_or_else(interpreter_ends)?.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(count)
+    }
+}
+
+/// An object with a method `read_at(offset, size) -> bytes`.
+struct Reader(Py<PyAny>);
+
+impl ReadAt for Reader {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let read = Python::try_attach(|py| {
+            let answer = self.0.bind(py).call1((offset, buffer.len()))?;
+            let bytes = answer.cast_into::<PyBytes>()?;
+            io::Read::read(&mut bytes.as_bytes(), buffer).map_err(PyErr::from)
+        });
+        // The reader keeps its exception for whoever waits for the upload.
+        read.ok_or_else(interpreter_ends)?.map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
+fn interpreter_ends() -> io::Error {
+    io::Error::other("the Python interpreter ends")
+}
