@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
-use bitsup::{ReadAt, Source};
+use bitsup::{ReadAt, Source, Wake};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyMemoryView, PySlice};
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyMemoryView, PySlice, PyTuple};
 
 use crate::errors;
 
@@ -27,7 +28,7 @@ pub(crate) fn source(
         let size = view.len()?;
         Source::read_at(Memory(view.clone().unbind(), size), size as u64)
     } else if let Some(size) = size {
-        Source::read_at(Reader(object.getattr("read_at")?.unbind()), size)
+        Source::read_at(Reader(object.clone().unbind()), size)
     } else {
         let path: PathBuf = object.extract()?;
         py.detach(|| Source::path(path)).map_err(|error| errors::raised(py, &error))?
@@ -70,18 +71,37 @@ impl ReadAt for Memory {
     }
 }
 
-/// An object with a method `read_at(offset, size) -> bytes`.
+/// An object with methods `read_at(offset, size) -> bytes | None`, where `None` is "not yet", and
+/// `when_ready(offset, wake)`, which calls `wake()` when it is worth to ask again.
 struct Reader(Py<PyAny>);
 
 impl ReadAt for Reader {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = Python::try_attach(|py| {
-            let answer = self.0.bind(py).call1((offset, buffer.len()))?;
-            let bytes = answer.cast_into::<PyBytes>()?;
-            io::Read::read(&mut bytes.as_bytes(), buffer).map_err(PyErr::from)
+            let answer = self.0.bind(py).call_method1("read_at", (offset, buffer.len()))?;
+            let bytes: Option<PyBackedBytes> = answer.extract()?;
+            bytes.map(|bytes| io::Read::read(&mut &bytes[..], buffer)).transpose().map_err(PyErr::from)
         });
         // The reader keeps its exception for whoever waits for the upload.
-        read.ok_or_else(interpreter_ends)?.map_err(|error| io::Error::other(error.to_string()))
+        let read = read.ok_or_else(interpreter_ends)?;
+        read.map_err(|error| io::Error::other(error.to_string()))?
+            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn when_ready(&self, offset: u64, wake: Wake) {
+        let wake = Mutex::new(Some(wake));
+        // If this fails the wake is dropped, which asks the reader again, and that fails then.
+        let _asked = Python::try_attach(|py| {
+            let call = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
+                let wake = wake.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(wake) = wake {
+                    wake();
+                }
+            };
+            let call = PyCFunction::new_closure(py, None, None, call)?;
+            self.0.bind(py).call_method1("when_ready", (offset, call))?;
+            Ok::<(), PyErr>(())
+        });
     }
 }
 

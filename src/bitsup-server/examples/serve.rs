@@ -1,5 +1,5 @@
 //! A server for tests in other languages: `serve ROOT [--fault SCRIPT] [--user U:P] [--host-id H] [--reply COMMAND] [--max-fragment N]`.
-//! Prints its URL, then a line for each answered request, and ends with its standard input.
+//! Prints its URL, then a line for each request (packet, target, status), and ends with its standard input.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -24,7 +24,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             other => return Err(format!("{other} is no option").into()),
         }
     }
-    config.on_request = Some(Arc::new(|request| println!("{request:?}")));
+    config.on_request = Some(Arc::new(|request| {
+        let packet = request.packet_type().unwrap_or_else(|| request.method.clone());
+        let status = request.status.map_or("-".into(), |status| status.to_string());
+        println!("{packet} {} {status}", request.target);
+    }));
     let server = Server::start(config)?;
     println!("{}", server.url(""));
     std::io::stdout().flush()?;

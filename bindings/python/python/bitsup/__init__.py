@@ -23,6 +23,9 @@ from ._errors import (
     InvalidArgumentError,
     LimitReachedError,
     LocalFileError,
+    LocalFileIsADirectoryError,
+    LocalFileNotFoundError,
+    LocalFilePermissionError,
     NetworkError,
     NetworkTimeoutError,
     ProtocolError,
@@ -36,6 +39,7 @@ from ._errors import (
     VerifyFailedError,
 )
 from ._options import Options
+from ._session import Session
 from ._sources import Source
 from ._types import (
     AckEvent,
@@ -52,6 +56,7 @@ from ._types import (
     State,
 )
 from ._upload import Upload
+from ._writer import UploadWriter
 
 __version__: str = _bitsup.version()
 
@@ -145,6 +150,9 @@ __all__ = [
     "InvalidArgumentError",
     "LimitReachedError",
     "LocalFileError",
+    "LocalFileIsADirectoryError",
+    "LocalFileNotFoundError",
+    "LocalFilePermissionError",
     "NetworkError",
     "NetworkTimeoutError",
     "Notice",
@@ -157,6 +165,7 @@ __all__ = [
     "Receipt",
     "RefusedError",
     "Retry",
+    "Session",
     "SessionInUseError",
     "Source",
     "SourceChangedError",
@@ -165,6 +174,7 @@ __all__ = [
     "TlsError",
     "UnsupportedError",
     "Upload",
+    "UploadWriter",
     "VerifyFailedError",
     "__version__",
     "explain",

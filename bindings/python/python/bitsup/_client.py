@@ -17,9 +17,11 @@ from . import _bitsup
 from ._channel import Channel, logger
 from ._errors import InvalidArgumentError
 from ._options import Options
-from ._sources import STREAM_FRAGMENT, Source, prepare
+from ._session import Session
+from ._sources import STREAM_FRAGMENT, Prepared, Source, Stream, checked_size, prepare
 from ._types import PingReport, Progress, Receipt
 from ._upload import PACKETS, PROGRESS, Upload
+from ._writer import Pipe, UploadWriter
 
 FAREWELL = 1.0
 """Seconds that stopped uploads get to end in an orderly way."""
@@ -114,6 +116,36 @@ class Client:
         """Asks whether a BITS server answers at ``url``; sends no data. Raises a ``bitsup.Error`` if none does."""
         return PingReport(**self._open_native().ping(_checked_url(url), dict(options)))
 
+    def session(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
+        """Opens an upload session of ``size`` bytes, to be driven packet by packet, with Create-Session.
+
+        ``name`` is told to the server; by default the last part of the URL. Options as in ``bitsup.upload``;
+        those about retries, replies and verification have no meaning here.
+        """
+        size = checked_size(size)
+        _checked_url(url)
+        if name is None:
+            name = _without_query(url).rpartition("/")[2]
+        return Session(self._open_native().session(url, size, name, dict(options)), size)
+
+    def open(
+        self,
+        url: str,
+        size: int,
+        *,
+        on_progress: Callable[[Progress], object] | None = None,
+        **options: Unpack[Options],
+    ) -> UploadWriter:
+        """Opens ``url`` as a binary file to write ``size`` bytes to. It cannot be continued after a restart.
+
+        What was sent last, up to 4 MiB, is kept in memory; a server that forgets more makes it fail. Options as in
+        ``bitsup.upload``. Works with ``shutil.copyfileobj``. A pause longer than ``stall_timeout`` breaks the
+        connection, and what is under way is sent again.
+        """
+        size = checked_size(size)
+        pipe = Pipe(size)
+        return UploadWriter(self._begin(Prepared(pipe, size), url, on_progress, options, None), pipe, size)
+
     @property
     def limit_rate(self) -> int | None:
         """Bytes a second for all uploads together; ``None`` is unlimited. A new value acts at once."""
@@ -183,16 +215,25 @@ class Client:
         options: Options,
         loop: asyncio.AbstractEventLoop | None,
     ) -> Upload:
+        return self._begin(prepare(source, size), url, on_progress, options, loop)
+
+    def _begin(
+        self,
+        prepared: Prepared,
+        url: str,
+        on_progress: Callable[[Progress], object] | None,
+        options: Options,
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> Upload:
         native = self._open_native()
         _checked_url(url)
         if on_progress is not None and (not callable(on_progress) or inspect.iscoroutinefunction(on_progress)):
             raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
-        prepared = prepare(source, size)
         keywords: dict[str, Any] = dict(options)
-        if prepared.stream is not None:
+        if isinstance(prepared.native, (Stream, Pipe)):
             limit = min(keywords.get("max_fragment") or STREAM_FRAGMENT, STREAM_FRAGMENT)
             keywords["max_fragment"] = limit
-            prepared.stream.window = max(limit, keywords.get("fragment_size") or 0)
+            prepared.native.window = max(limit, keywords.get("fragment_size") or 0)
         channel = Channel(on_progress, loop, _without_query(url))
         level = PACKETS if logger.isEnabledFor(logging.DEBUG) else PROGRESS if on_progress is not None else 0
         handle = native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)

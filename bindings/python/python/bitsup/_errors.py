@@ -142,27 +142,24 @@ class StillRunning(TimeoutError):
     """The time given to ``result(timeout)`` is over; the upload goes on."""
 
 
-class _Missing(LocalFileError, FileNotFoundError):
+class LocalFileNotFoundError(LocalFileError, FileNotFoundError):
     """A file that is not there."""
 
 
-class _Forbidden(LocalFileError, PermissionError):
-    """A file that may not be read."""
+class LocalFilePermissionError(LocalFileError, PermissionError):
+    """A file that may not be used."""
 
 
-class _Directory(LocalFileError, IsADirectoryError):
+class LocalFileIsADirectoryError(LocalFileError, IsADirectoryError):
     """A folder where a file is needed."""
 
 
-for _class, _name in ((_Missing, "FileNotFound"), (_Forbidden, "Permission"), (_Directory, "IsADirectory")):
-    _class.__doc__ = f"A ``LocalFileError`` that is also a ``{_name}Error``."
-
 _LOCAL: dict[int | None, type[LocalFileError]] = {
-    _errno.ENOENT: _Missing,
-    _errno.ENOTDIR: _Missing,
-    _errno.EACCES: _Forbidden,
-    _errno.EPERM: _Forbidden,
-    _errno.EISDIR: _Directory,
+    _errno.ENOENT: LocalFileNotFoundError,
+    _errno.ENOTDIR: LocalFileNotFoundError,
+    _errno.EACCES: LocalFilePermissionError,
+    _errno.EPERM: LocalFilePermissionError,
+    _errno.EISDIR: LocalFileIsADirectoryError,
 }
 
 _CLASS_OF_KIND: dict[str, type[Error]] = {

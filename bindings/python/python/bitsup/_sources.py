@@ -50,16 +50,11 @@ class Prepared:
         found: BaseException | None = getattr(self.native, "failure", None)
         return found
 
-    @property
-    def stream(self) -> Stream | None:
-        """The source, if it can be read once only."""
-        return self.native if isinstance(self.native, Stream) else None
-
 
 def prepare(source: Any, size: int | None) -> Prepared:
     """Finds out what ``source`` is. ``size`` is needed for streams only; elsewhere it must be right."""
     if size is not None:
-        size = _checked_size(size)
+        size = checked_size(size)
     if isinstance(source, (str, os.PathLike)):
         _check_same(size, None, "a path")
         path = os.fspath(source)
@@ -85,6 +80,16 @@ def prepare(source: Any, size: int | None) -> Prepared:
     _check_same(size, view.nbytes, "the buffer")
     # An empty view cannot be cast.
     return Prepared(view.cast("B") if view.nbytes else b"")
+
+
+def checked_size(size: Any) -> int:
+    """A number of bytes, checked."""
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(f"size must be an int, not {type(size).__name__}")
+    size = int(size)
+    if not 0 <= size < 1 << 63:
+        raise InvalidArgumentError(f"a size of {size} bytes cannot be: give the number of bytes of the source")
+    return size
 
 
 def _file(file: Any, size: int | None) -> Prepared:
@@ -211,15 +216,6 @@ def _bytes_of(chunk: Any) -> Any:
         return bytes(memoryview(chunk))
     except TypeError:
         raise TypeError(f"the source gives {type(chunk).__name__}: give bytes") from None
-
-
-def _checked_size(size: Any) -> int:
-    if isinstance(size, bool) or not hasattr(size, "__index__"):
-        raise TypeError(f"size must be an int, not {type(size).__name__}")
-    size = int(size)
-    if not 0 <= size < 1 << 63:
-        raise InvalidArgumentError(f"a size of {size} bytes cannot be: give the number of bytes of the source")
-    return size
 
 
 def _check_same(given: int | None, found: int | None, what: str) -> None:
