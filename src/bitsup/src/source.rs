@@ -131,7 +131,7 @@ impl Source {
         // Before opening: opening a pipe would wait for its writer.
         let metadata = std::fs::metadata(&path).map_err(|error| problem(&error))?;
         if metadata.is_dir() {
-            return Err(refuse("a directory: name a file"));
+            return Err(problem(&io::Error::from_raw_os_error(libc::EISDIR)));
         }
         if !metadata.is_file() {
             return Err(refuse("not a regular file: pass its content on standard input"));
