@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 import time
@@ -25,8 +26,16 @@ class Channel:
     """
 
     def __init__(
-        self, on_progress: Callable[[Progress], object] | None, loop: asyncio.AbstractEventLoop | None, name: str
+        self,
+        on_progress: Callable[[Progress], object] | None,
+        loop: asyncio.AbstractEventLoop | None,
+        name: str,
+        *,
+        awaited: bool = False,
     ) -> None:
+        """``awaited``: ``wait`` will be called at once, so that nothing is delivered elsewhere before."""
+        if on_progress is not None and (not callable(on_progress) or inspect.iscoroutinefunction(on_progress)):
+            raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
         self.outcome: Finished | None = None
         self.failure: BaseException | None = None
         self.name = name
@@ -35,10 +44,15 @@ class Channel:
         self._loop = loop
         self._condition = threading.Condition(threading.Lock())
         self._queue: deque[Progress] = deque()
-        self._waiters = 0
+        self._waiters = 1 if awaited else 0
         self._delivering: int | None = None
         self._scheduled = False
         self._done_callbacks: list[Callable[[], object]] = []
+
+    @property
+    def has_listener(self) -> bool:
+        """Whether anybody wants to see progress."""
+        return self._on_progress is not None
 
     def __call__(self, kind: str, facts: Any) -> bool:
         """Called on the client's callback thread; ``False`` stops the upload."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import inspect
 import logging
 import os
 import threading
@@ -68,7 +67,8 @@ class Client:
         **options: Unpack[Options],
     ) -> Receipt:
         """Uploads ``source`` to ``url`` and waits: see ``bitsup.upload``."""
-        upload = self.start(source, url, on_progress=on_progress, size=size, **options)
+        channel = Channel(on_progress, None, _without_query(url), awaited=True)
+        upload = self._start(source, url, channel, size, options)
         try:
             return upload.result()
         except BaseException:
@@ -90,7 +90,7 @@ class Client:
         Bad arguments raise here, everything else in ``result()``. ``on_progress`` is called on the
         thread that waits in ``result()``, else on the client's callback thread.
         """
-        return self._start(source, url, on_progress, size, options, None)
+        return self._start(source, url, Channel(on_progress, None, _without_query(url)), size, options)
 
     async def upload_async(
         self,
@@ -105,7 +105,8 @@ class Client:
 
         Arguments as in ``bitsup.upload``. Cancelling the task stops the upload and keeps its session.
         """
-        upload = self._start(source, url, on_progress, size, options, asyncio.get_running_loop())
+        channel = Channel(on_progress, asyncio.get_running_loop(), _without_query(url))
+        upload = self._start(source, url, channel, size, options)
         try:
             return await upload
         except asyncio.CancelledError:
@@ -144,7 +145,8 @@ class Client:
         """
         size = checked_size(size)
         pipe = Pipe(size)
-        return UploadWriter(self._begin(Prepared(pipe, size), url, on_progress, options, None), pipe, size)
+        channel = Channel(on_progress, None, _without_query(url))
+        return UploadWriter(self._begin(Prepared(pipe, size), url, channel, options), pipe, size)
 
     @property
     def limit_rate(self) -> int | None:
@@ -206,36 +208,17 @@ class Client:
     def __reduce__(self) -> Any:
         raise TypeError("a client has a thread and cannot be pickled: make one in each process")
 
-    def _start(
-        self,
-        source: Source,
-        url: str,
-        on_progress: Callable[[Progress], object] | None,
-        size: int | None,
-        options: Options,
-        loop: asyncio.AbstractEventLoop | None,
-    ) -> Upload:
-        return self._begin(prepare(source, size), url, on_progress, options, loop)
+    def _start(self, source: Source, url: str, channel: Channel, size: int | None, options: Options) -> Upload:
+        return self._begin(prepare(source, size), url, channel, options)
 
-    def _begin(
-        self,
-        prepared: Prepared,
-        url: str,
-        on_progress: Callable[[Progress], object] | None,
-        options: Options,
-        loop: asyncio.AbstractEventLoop | None,
-    ) -> Upload:
+    def _begin(self, prepared: Prepared, url: str, channel: Channel, options: Options) -> Upload:
         native = self._open_native()
-        _checked_url(url)
-        if on_progress is not None and (not callable(on_progress) or inspect.iscoroutinefunction(on_progress)):
-            raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
         keywords: dict[str, Any] = dict(options)
         if isinstance(prepared.native, (Stream, Pipe)):
             limit = min(keywords.get("max_fragment") or STREAM_FRAGMENT, STREAM_FRAGMENT)
             keywords["max_fragment"] = limit
             prepared.native.window = max(limit, keywords.get("fragment_size") or 0)
-        channel = Channel(on_progress, loop, _without_query(url))
-        level = PACKETS if logger.isEnabledFor(logging.DEBUG) else PROGRESS if on_progress is not None else 0
+        level = PACKETS if logger.isEnabledFor(logging.DEBUG) else PROGRESS if channel.has_listener else 0
         handle = native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
         upload = Upload(handle, channel, prepared)
         self._uploads.add(upload)
@@ -288,6 +271,7 @@ atexit.register(_end)
 
 def _without_query(url: str) -> str:
     """A query may hold a secret, and so may what stands before an @."""
+    _checked_url(url)
     shown = url.split("?", 1)[0].split("#", 1)[0]
     scheme, found, rest = shown.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if found else shown

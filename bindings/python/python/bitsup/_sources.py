@@ -67,16 +67,15 @@ def prepare(source: Any, size: int | None) -> Prepared:
         _check_same(size, len(source), "the bytes")
         # A subclass may have methods of its own.
         return Prepared(source)
-    if isinstance(source, io.TextIOBase):
-        raise TypeError("the file is open in text mode: open it with mode 'rb'")
-    if hasattr(source, "read"):
-        return _file(source, size)
     try:
+        # Before files: an mmap is both, and a buffer needs no lock around seek and read.
         view = memoryview(source)
     except TypeError:
-        return _iterable(source, size)
+        return _file(source, size) if hasattr(source, "read") else _iterable(source, size)
     if not view.c_contiguous:
-        raise TypeError("the buffer is not contiguous: make a copy of it, e.g. with bytes(…) or numpy.ascontiguousarray(…)")
+        raise TypeError(
+            "the buffer is not contiguous: make a copy of it, e.g. with bytes(…) or numpy.ascontiguousarray(…)"
+        )
     _check_same(size, view.nbytes, "the buffer")
     # An empty view cannot be cast.
     return Prepared(view.cast("B") if view.nbytes else b"")
@@ -93,6 +92,8 @@ def checked_size(size: Any) -> int:
 
 
 def _file(file: Any, size: int | None) -> Prepared:
+    if isinstance(file, io.TextIOBase):
+        raise TypeError("the file is open in text mode: open it with mode 'rb'")
     if getattr(file, "closed", False):
         raise InvalidArgumentError("the file is closed: open it, and close it when the upload has ended")
     if hasattr(file, "readable") and not file.readable():
