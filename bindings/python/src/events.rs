@@ -7,7 +7,7 @@ use bitsup::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::errors;
+use crate::{errors, gate};
 
 /// Which events Python wants to see; the others never take the interpreter's lock.
 /// Notices, retries and the end are always wanted.
@@ -45,7 +45,7 @@ pub(crate) fn listener(
         if !interest.covers(event) {
             return Flow::Continue;
         }
-        let flow = Python::try_attach(|py| -> PyResult<Flow> {
+        let flow = gate::enter(|py| -> PyResult<Flow> {
             let Some(to) = &sink else { return Ok(Flow::Continue) };
             let (kind, facts) = describe(py, event)?;
             let go_on: bool = to.bind(py).call1((kind, facts))?.extract()?;
@@ -59,7 +59,7 @@ pub(crate) fn listener(
             Some(Ok(flow)) => flow,
             Some(Err(problem)) => {
                 // The sink keeps the exceptions of callbacks; this is a fault of the package.
-                Python::try_attach(|py: Python<'_>| problem.write_unraisable(py, None));
+                gate::enter(|py: Python<'_>| problem.write_unraisable(py, None));
                 Flow::Stop
             }
             None => Flow::Stop,

@@ -2,13 +2,14 @@
 //!
 //! What people see is written in Python, in `python/bitsup`; this part moves no bytes and takes
 //! no decisions. Two rules keep it free of deadlocks: the interpreter's lock is given up before
-//! anything that may wait, and threads of the client take it with [`Python::try_attach`], which
-//! fails instead of hanging while the interpreter ends.
+//! anything that may wait, and threads of the client take it through [`gate`] only, which is
+//! closed when the interpreter ends.
 #![forbid(unsafe_code)]
 
 mod client;
 mod errors;
 mod events;
+mod gate;
 mod information;
 mod options;
 mod session;
@@ -23,6 +24,8 @@ use pyo3::prelude::*;
 mod _bitsup {
     #[pymodule_export]
     use crate::client::Client;
+    #[pymodule_export]
+    use crate::gate::{close_gate, reset_gate};
     #[pymodule_export]
     use crate::information::{explain, features, kinds, version};
     #[pymodule_export]

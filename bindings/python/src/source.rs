@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyMemoryView, PySlice, PyTuple};
 
-use crate::errors;
+use crate::{errors, gate};
 
 /// The source for what Python hands over. Bytes and memory are taken as they are; an object with
 /// a size is asked for `read_at(offset, size)`; everything else is a path.
@@ -61,7 +61,7 @@ impl ReadAt for Memory {
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.1);
         let count = buffer.len().min(self.1 - start);
         let target = buffer.get_mut(..count).unwrap_or_default();
-        let copied = Python::try_attach(|py| {
+        let copied = gate::enter(|py| {
             let range = PySlice::new(py, start.cast_signed(), (start + count).cast_signed(), 1);
             let part = self.0.bind(py).get_item(range)?;
             PyBuffer::<u8>::get(&part)?.copy_to_slice(py, target)
@@ -77,7 +77,7 @@ struct Reader(Py<PyAny>);
 
 impl ReadAt for Reader {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let read = Python::try_attach(|py| {
+        let read = gate::enter(|py| {
             let answer = self.0.bind(py).call_method1("read_at", (offset, buffer.len()))?;
             let bytes: Option<PyBackedBytes> = answer.extract()?;
             bytes.map(|bytes| io::Read::read(&mut &bytes[..], buffer)).transpose().map_err(PyErr::from)
@@ -91,7 +91,7 @@ impl ReadAt for Reader {
     fn when_ready(&self, offset: u64, wake: Wake) {
         let wake = Mutex::new(Some(wake));
         // If this fails the wake is dropped, which asks the reader again, and that fails then.
-        let _asked = Python::try_attach(|py| {
+        let _asked = gate::enter(|py| {
             let call = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
                 let wake = wake.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let Some(wake) = wake {

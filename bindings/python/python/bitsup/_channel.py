@@ -39,6 +39,7 @@ class Channel:
         self.outcome: Finished | None = None
         self.failure: BaseException | None = None
         self.name = name
+        self.ended: Callable[[], object] | None = None
         self.subscribers: list[Callable[[Event], object]] = []
         self._on_progress = on_progress
         self._loop = loop
@@ -73,6 +74,9 @@ class Channel:
         with self._condition:
             if self.outcome is not None:
                 return
+            # Before anybody can see the outcome: the client's own book-keeping.
+            if self.ended is not None:
+                self.ended()
             self.outcome = outcome
             callbacks = self._done_callbacks
             self._done_callbacks = []

@@ -52,7 +52,7 @@ class Client:
         self._native = _bitsup.Client(
             limit_rate=limit_rate, uploads_per_host=uploads_per_host, user_agent=user_agent
         )
-        self._uploads: set[Upload] = set()
+        self._uploads: dict[object, Upload] = {}
         self._process = os.getpid()
         self._closed = False
         _clients.add(self)
@@ -162,7 +162,7 @@ class Client:
     @property
     def uploads(self) -> tuple[Upload, ...]:
         """The uploads that have not ended."""
-        return tuple(self._uploads)
+        return tuple(self._uploads.values())
 
     def close(self) -> None:
         """Stops all uploads, keeps their sessions, and ends the client's threads, within two seconds or so."""
@@ -219,18 +219,21 @@ class Client:
             keywords["max_fragment"] = limit
             prepared.native.window = max(limit, keywords.get("fragment_size") or 0)
         level = PACKETS if logger.isEnabledFor(logging.DEBUG) else PROGRESS if channel.has_listener else 0
-        handle = native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
-        upload = Upload(handle, channel, prepared)
-        self._uploads.add(upload)
         client = weakref.ref(self)
-        started = weakref.ref(upload)
+        name = object()
 
         def ended() -> None:
-            owner, finished = client(), started()
-            if owner is not None and finished is not None:
-                owner._uploads.discard(finished)
+            owner = client()
+            if owner is not None:
+                owner._uploads.pop(name, None)
 
-        channel.when_done(ended)
+        channel.ended = ended
+        handle = native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
+        upload = Upload(handle, channel, prepared)
+        self._uploads[name] = upload
+        if upload.done():
+            # It ended before it was entered.
+            self._uploads.pop(name, None)
         return upload
 
     def _open_native(self) -> _bitsup.Client:
@@ -257,12 +260,14 @@ def _forget_parent() -> None:
     global _shared, _shared_lock
     _shared = None
     _shared_lock = threading.Lock()
+    _bitsup.reset_gate()
 
 
 def _end() -> None:
     """Nothing runs on when the interpreter ends."""
     for client in tuple(_clients):
         client.close()
+    _bitsup.close_gate()
 
 
 os.register_at_fork(after_in_child=_forget_parent)
