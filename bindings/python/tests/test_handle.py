@@ -93,8 +93,9 @@ def test_a_handle_that_nobody_keeps_goes_on(server: Server) -> None:
 
 def test_a_block_that_raises_stops_its_uploads(serve: Callable[..., Server]) -> None:
     server = serve("fragment 1: stall 30s")
-    with pytest.raises(LookupError), bitsup.Client() as client:
-        upload = client.start(payload(SIZE), server.url("x"))
+    client = bitsup.Client()
+    upload = client.start(payload(SIZE), server.url("x"))
+    with pytest.raises(LookupError), client:
         raise LookupError
     assert upload.cancelled()
     with pytest.raises(ValueError, match="closed"):

@@ -253,7 +253,8 @@ def test_options_reach_the_server(serve: Callable[..., Server]) -> None:
     assert receipt.fragments == 4
     assert pickle.loads(pickle.dumps(options)) == options
     with pytest.raises(bitsup.AuthError) as caught:
-        bitsup.upload(b"abc", server.url("y"), **{**options, "password": "wrong"})
+        options["password"] = "wrong"
+        bitsup.upload(b"abc", server.url("y"), **options)
     assert caught.value.http_status == 401
     with pytest.raises(bitsup.AuthError):
         bitsup.upload(b"abc", server.url("y"))

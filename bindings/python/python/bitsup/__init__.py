@@ -9,6 +9,7 @@ for the packets one by one. Errors are a ``bitsup.Error`` each.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Unpack
 
@@ -129,9 +130,12 @@ def explain(code: int | str) -> list[Explanation]:
 
     An ``int`` below 1000 is an HTTP status. The list is empty for a code that nothing is known about.
     """
-    if isinstance(code, bool) or not isinstance(code, (int, str)):
-        raise TypeError(f"a code is an int or a str, not {type(code).__name__}")
-    text = code if isinstance(code, str) else str(code) if 0 <= code < 1000 else f"{code & 0xFFFFFFFF:#010x}"
+    if isinstance(code, str):
+        text = code
+    else:
+        # A float is a TypeError; a negative number is how some tools print codes.
+        number = operator.index(code)
+        text = str(number) if 0 <= number < 1000 else f"{number & 0xFFFFFFFF:#010x}"
     return [Explanation(**facts) for facts in _bitsup.explain(text)]
 
 
@@ -182,8 +186,14 @@ __all__ = [
     "upload",
     "upload_async",
 ]
-for _name in __all__:
-    _object = globals()[_name]
-    if isinstance(_object, type) and _object.__module__.startswith("bitsup._"):
-        _object.__module__ = "bitsup"
-del _name, _object
+
+
+def _show_public_names() -> None:
+    """Classes say where people find them, not in which file they stand."""
+    for name in __all__:
+        found = globals()[name]
+        if isinstance(found, type) and found.__module__.startswith("bitsup._"):
+            found.__module__ = "bitsup"
+
+
+_show_public_names()

@@ -164,6 +164,11 @@ class Client:
         """The uploads that have not ended."""
         return tuple(self._uploads.values())
 
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self._closed
+
     def close(self) -> None:
         """Stops all uploads, keeps their sessions, and ends the client's threads, within two seconds or so."""
         if self._closed or os.getpid() != self._process:
@@ -173,7 +178,7 @@ class Client:
         for upload in uploads:
             upload.cancel(keep=True)
         for upload in uploads:
-            upload._channel.wait(FAREWELL, upload._poll)
+            upload.wait_until_ended(FAREWELL)
         self._native.close()
 
     def __enter__(self) -> Self:
@@ -197,7 +202,7 @@ class Client:
     ) -> None:
         try:
             if kind is None:
-                await asyncio.gather(*(upload._wait_async() for upload in self.uploads), return_exceptions=True)
+                await asyncio.gather(*(upload.wait_async() for upload in self.uploads), return_exceptions=True)
         finally:
             self.close()
 
@@ -246,7 +251,7 @@ def shared_client() -> Client:
     """The client of the functions of the module, made when it is first needed."""
     global _shared
     with _shared_lock:
-        if _shared is None or _shared._closed:
+        if _shared is None or _shared.closed:
             _shared = Client()
         return _shared
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from ._errors import InvalidArgumentError
 
@@ -29,7 +30,7 @@ class Buffer(Protocol):
     def __len__(self) -> int: ...
 
 
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Buffer | BinaryIO | Iterable[bytes]
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Buffer | BinaryIO | Iterable[bytes | bytearray | memoryview]
 """What can be uploaded: a path, bytes, a binary file object, or (with ``size=``) an iterable of bytes."""
 
 STREAM_FRAGMENT = 4 * 1024 * 1024
@@ -57,9 +58,7 @@ def prepare(source: Any, size: int | None) -> Prepared:
         size = checked_size(size)
     if isinstance(source, (str, os.PathLike)):
         _check_same(size, None, "a path")
-        path = os.fspath(source)
-        if not isinstance(path, str):
-            path = os.fsdecode(path)
+        path = os.fsdecode(cast("str | os.PathLike[str]", source))
         if "\0" in path:
             raise InvalidArgumentError("the path has a null character in it: no file has such a name")
         return Prepared(path)
@@ -81,11 +80,11 @@ def prepare(source: Any, size: int | None) -> Prepared:
     return Prepared(view.cast("B") if view.nbytes else b"")
 
 
-def checked_size(size: Any) -> int:
+def checked_size(given: Any) -> int:
     """A number of bytes, checked."""
-    if isinstance(size, bool) or not hasattr(size, "__index__"):
-        raise TypeError(f"size must be an int, not {type(size).__name__}")
-    size = int(size)
+    if isinstance(given, bool) or not hasattr(given, "__index__"):
+        raise TypeError(f"size must be an int, not {type(given).__name__}")
+    size = operator.index(given)
     if not 0 <= size < 1 << 63:
         raise InvalidArgumentError(f"a size of {size} bytes cannot be: give the number of bytes of the source")
     return size
@@ -143,7 +142,7 @@ class SeekableFile:
         try:
             with self._lock:
                 self._file.seek(self._start + offset)
-                return _bytes_of(self._file.read(size))
+                return _bytes_of(self._file.read(size)) or b""
         except BaseException as problem:
             self.failure = self.failure or problem
             raise
@@ -208,7 +207,7 @@ class Stream:
             raise InvalidArgumentError(f"the source gave more than the {self._size} bytes of size=: give the right size=")
 
 
-def _bytes_of(chunk: Any) -> Any:
+def _bytes_of(chunk: Any) -> bytes | None:
     if chunk is None or isinstance(chunk, bytes):
         return chunk
     if isinstance(chunk, str):

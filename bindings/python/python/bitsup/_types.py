@@ -207,19 +207,18 @@ class Explanation:
 
 def progress_of(facts: Mapping[str, Any]) -> Progress:
     """From the native part's fields."""
-    return Progress(**{**facts, "state": State(facts["state"])})
+    fields = dict(facts)
+    fields["state"] = State(facts["state"])
+    return Progress(**fields)
 
 
 def receipt_of(facts: Mapping[str, Any]) -> Receipt:
     """From the native part's fields."""
+    fields = dict(facts)
+    fields["warnings"] = tuple(facts["warnings"])
     path = facts["reply_path"]
-    return Receipt(
-        **{
-            **facts,
-            "warnings": tuple(facts["warnings"]),
-            "reply_path": None if path is None else str(path),
-        }
-    )
+    fields["reply_path"] = None if path is None else str(path)
+    return Receipt(**fields)
 
 
 def event_of(kind: str, facts: Any) -> Event | None:

@@ -90,15 +90,19 @@ class Upload:
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits like ``result()``, and returns what it would raise; ``None`` if all is well."""
-        self._check_process()
         if timeout is not None and timeout != timeout:
             raise InvalidArgumentError("a time-out must be a number of seconds")
+        if not self.wait_until_ended(timeout):
+            raise StillRunning(f"the upload is still running after {timeout} s: {self!r}")
+        return self._failure()
+
+    def wait_until_ended(self, timeout: float | None = None) -> bool:
+        """Waits like ``result()``, and raises nothing: ``False`` when the time is over."""
+        self._check_process()
         try:
-            if not self._channel.wait(timeout, self._poll):
-                raise StillRunning(f"the upload is still running after {timeout} s: {self!r}")
+            return self._channel.wait(timeout, self._poll)
         finally:
             self._stop_if_broken()
-        return self._failure()
 
     def add_done_callback(self, callback: Callable[[Upload], object]) -> None:
         """Calls ``callback(upload)`` when the upload has ended, on the client's callback thread; at once if it has."""
@@ -142,9 +146,10 @@ class Upload:
             self._channel.subscribers.remove(subscriber)
 
     def __await__(self) -> Generator[Any, None, Receipt]:
-        return self._wait_async().__await__()
+        return self.wait_async().__await__()
 
-    async def _wait_async(self) -> Receipt:
+    async def wait_async(self) -> Receipt:
+        """What ``await upload`` does: waits for the receipt without a thread."""
         self._check_process()
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
