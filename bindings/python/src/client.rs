@@ -56,8 +56,7 @@ impl Client {
         if let Some(agent) = user_agent {
             builder = builder.user_agent(agent);
         }
-        let client =
-            py.detach(|| builder.build()).map_err(|error| errors::raised(py, &error))?;
+        let client = py.detach(|| builder.build()).map_err(|error| errors::raised(py, &error))?;
         Ok(Self { client: Mutex::new(Some(client)), process: std::process::id() })
     }
 
@@ -81,8 +80,7 @@ impl Client {
         interest.raise(level);
         let listener = events::listener(sink, interest.clone());
         let upload = client.upload(source, url).options(options).on_event(listener);
-        let upload =
-            py.detach(|| upload.start()).map_err(|error| errors::raised(py, &error))?;
+        let upload = py.detach(|| upload.start()).map_err(|error| errors::raised(py, &error))?;
         Ok(Upload::new(upload, interest))
     }
 

@@ -7,10 +7,7 @@ use pyo3::types::PyDict;
 const MODULE: &str = "bitsup._errors";
 
 /// The exception for `error`, as an object; an exception of its own if it cannot be made.
-pub(crate) fn object<'py>(
-    py: Python<'py>,
-    error: &bitsup::Error,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn object<'py>(py: Python<'py>, error: &bitsup::Error) -> PyResult<Bound<'py, PyAny>> {
     let facts = PyDict::new(py);
     facts.set_item("kind", error.kind().row().name)?;
     facts.set_item("text", error.to_string())?;

@@ -94,10 +94,7 @@ pub(crate) fn outcome<'py>(
     }
 }
 
-fn describe<'py>(
-    py: Python<'py>,
-    event: &Event,
-) -> PyResult<(&'static str, Bound<'py, PyAny>)> {
+fn describe<'py>(py: Python<'py>, event: &Event) -> PyResult<(&'static str, Bound<'py, PyAny>)> {
     let facts = PyDict::new(py);
     let kind = match event {
         Event::Progress(snapshot) => return Ok(("progress", progress(py, snapshot)?.into_any())),

@@ -85,9 +85,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
         }
     }
     options.credentials = match (user, password) {
-        (Some(user), Some(password)) => {
-            Some(Credentials { user, password: Secret::new(password) })
-        }
+        (Some(user), Some(password)) => Some(Credentials { user, password: Secret::new(password) }),
         (None, None) => None,
         (Some(_), None) => {
             return Err(errors::invalid(keywords.py(), "user is given without password"));
@@ -224,9 +222,11 @@ impl<'py> Keyword<'_, 'py> {
     fn wrong(&self, problem: &PyErr) -> PyErr {
         let py = self.value.py();
         if !problem.is_instance_of::<PyTypeError>(py) {
-            return self.invalid("cannot be used: its value is out of range or has illegal characters");
+            return self
+                .invalid("cannot be used: its value is out of range or has illegal characters");
         }
-        let kind = self.value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+        let kind =
+            self.value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
         PyTypeError::new_err(format!("{} cannot be of type {kind}", self.name))
     }
 }

@@ -66,7 +66,9 @@ impl ReadAt for Memory {
             let part = self.0.bind(py).get_item(range)?;
             PyBuffer::<u8>::get(&part)?.copy_to_slice(py, target)
         });
-        copied.ok_or_else(interpreter_ends)?.map_err(|error| io::Error::other(error.to_string()))?;
+        copied
+            .ok_or_else(interpreter_ends)?
+            .map_err(|error| io::Error::other(error.to_string()))?;
         Ok(count)
     }
 }
@@ -80,7 +82,10 @@ impl ReadAt for Reader {
         let read = gate::enter(|py| {
             let answer = self.0.bind(py).call_method1("read_at", (offset, buffer.len()))?;
             let bytes: Option<PyBackedBytes> = answer.extract()?;
-            bytes.map(|bytes| io::Read::read(&mut &bytes[..], buffer)).transpose().map_err(PyErr::from)
+            bytes
+                .map(|bytes| io::Read::read(&mut &bytes[..], buffer))
+                .transpose()
+                .map_err(PyErr::from)
         });
         // The reader keeps its exception for whoever waits for the upload.
         let read = read.ok_or_else(interpreter_ends)?;

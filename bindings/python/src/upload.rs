@@ -36,10 +36,7 @@ impl Upload {
     }
 
     /// The result, if there is one: `("receipt", fields)` or `("error", exception)`.
-    fn outcome<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(&'static str, Bound<'py, PyAny>)>> {
+    fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<(&'static str, Bound<'py, PyAny>)>> {
         let result = self.with(bitsup::Upload::result);
         result.map(|result| events::outcome(py, result.as_ref())).transpose()
     }

@@ -6,6 +6,7 @@ mod conformance;
 mod consent;
 mod install;
 mod lint;
+mod python;
 mod requirements;
 mod runner;
 mod steps;

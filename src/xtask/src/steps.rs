@@ -10,7 +10,8 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
-use crate::requirements::{LIBCURL_HEADERS, Requirement};
+use crate::python;
+use crate::requirements::{LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement};
 use crate::workspace::Workspace;
 
 /// All steps, in the order in which they run.
@@ -26,6 +27,22 @@ pub(crate) static STEPS: &[Step] = &[
         purpose: "the Rust documentation builds without a warning",
         needs: &[&LIBCURL_HEADERS],
         kind: Kind::Check(documentation),
+    },
+    Step {
+        name: "python",
+        purpose: "tests and types of the Python package",
+        needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS, &NPM],
+        kind: Kind::Tests(|workspace| {
+            python::tests(workspace, &PYTHON_TESTS.environment(workspace))
+        }),
+    },
+    Step {
+        name: "python-3.13",
+        purpose: "the same on the newest Python",
+        needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS_NEWEST, &NPM],
+        kind: Kind::Tests(|workspace| {
+            python::tests(workspace, &PYTHON_TESTS_NEWEST.environment(workspace))
+        }),
     },
     Step {
         name: "bundled",
