@@ -117,7 +117,8 @@ fn install_python(
     Ok(())
 }
 
-fn run(command: &mut Command) -> Result {
+/// Runs a command, whose failure is an error.
+pub(crate) fn run(command: &mut Command) -> Result {
     let program = command.get_program().to_string_lossy().into_owned();
     let status =
         command.stdin(Stdio::null()).status().map_err(|error| format!("{program}: {error}"))?;

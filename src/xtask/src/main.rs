@@ -13,6 +13,7 @@ mod steps;
 mod summary;
 mod tally;
 mod test;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),
+    /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
+    Wheel(wheel::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Wheel(options) => wheel::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! The tests of the Python package, on the oldest and the newest CPython that are wanted.
+//! The tests of the Python package, on the oldest and the newest `CPython` that are wanted.
 
 use std::env;
 use std::path::{Path, PathBuf};

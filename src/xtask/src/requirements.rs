@@ -58,6 +58,15 @@ pub(crate) static PYTHON_TESTS_NEWEST: Requirement = Requirement {
     source: Source::PythonPackages { requirements: python::REQUIREMENTS, version: Some("3.13") },
 };
 
+/// What builds and checks the wheel.
+pub(crate) static WHEEL_TOOLS: Requirement = Requirement {
+    name: "wheel-tools",
+    source: Source::PythonPackages {
+        requirements: "bindings/python/wheel-requirements.txt",
+        version: None,
+    },
+};
+
 /// npm with Node.js, which also runs one of the type checkers of Python.
 pub(crate) static NPM: Requirement = Requirement {
     name: "npm",

@@ -99,6 +99,7 @@ class Channel:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         me = threading.get_ident()
+        missed = False
         if self._delivering == me and self.outcome is None:
             raise RuntimeError("on_progress must not wait for the upload that it is called for")
         with self._condition:
@@ -115,12 +116,12 @@ class Channel:
                     left = SIGNAL_INTERVAL if deadline is None else deadline - time.monotonic()
                     if left <= 0:
                         return False
-                    self._condition.wait(min(left, SIGNAL_INTERVAL))
-                    outcome = self.outcome
-                if outcome is None and (found := poll()) is not None and self.outcome is None:
-                    # The event may be on its way.
-                    time.sleep(SIGNAL_INTERVAL)
+                    quiet = not self._condition.wait(min(left, SIGNAL_INTERVAL))
+                # Twice nothing was heard of an outcome that is there: no event brings it any more.
+                found = poll() if quiet and self.outcome is None else None
+                if found is not None and missed:
                     self.finish(found)
+                missed = found is not None
         finally:
             with self._condition:
                 self._waiters -= 1
