@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use bitsup::PacketSession;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 
 use crate::errors;
 use crate::waiting::interruptible;
@@ -68,8 +68,8 @@ impl Session {
     }
 
     /// Sends one Fragment; where the server wants to go on.
-    fn send(&self, py: Python<'_>, data: PyBackedBytes) -> PyResult<u64> {
-        let data: Arc<[u8]> = Arc::from(&data[..]);
+    fn send(&self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<u64> {
+        let data: Arc<[u8]> = Arc::from(data.as_bytes());
         self.packet(py, move |session| session.send(data))
     }
 
