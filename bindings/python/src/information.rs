@@ -1,5 +1,7 @@
 //! What this build has, and what codes mean.
 
+use std::ffi::OsString;
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -39,4 +41,10 @@ pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'p
         Ok(facts)
     };
     bitsup::explain::search(code).map(explain).collect()
+}
+
+/// Runs the tool with these arguments, the first of which is the program's name; its exit code.
+#[pyfunction]
+pub(crate) fn tool(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    py.detach(|| bitsup_cli::main_with(arguments.into_iter()))
 }

@@ -27,7 +27,7 @@ mod _bitsup {
     #[pymodule_export]
     use crate::gate::{close_gate, reset_gate};
     #[pymodule_export]
-    use crate::information::{explain, features, kinds, version};
+    use crate::information::{explain, features, kinds, tool, version};
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]
