@@ -27,13 +27,14 @@ def test_memory_is_flat_over_many_small_uploads(server: Server, capsys: pytest.C
         nonlocal seen
         seen += 1
 
+    before = 0
     with bitsup.Client() as client:
         for number in range(UPLOADS):
             if number == WARM_UP:
                 before = resident()
             client.start(bytes(2000), server.url("x"), on_progress=on_progress).result()
             server.requests.clear()
-        after = resident()
+    after = resident()
     with capsys.disabled():
         print(f" [{UPLOADS} uploads: {before} KiB resident after {WARM_UP}, {after} KiB at the end]")
     assert seen > UPLOADS
