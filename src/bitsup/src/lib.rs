@@ -48,5 +48,5 @@ pub use options::{
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
 pub use sessions::SessionInfo;
-pub use source::{ReadAt, Seekable, Source};
+pub use source::{ReadAt, Seekable, Source, Wake};
 pub use upload::{CancelMode, Upload};

@@ -21,7 +21,19 @@ pub trait ReadAt: Send + Sync {
     fn may_block(&self) -> bool {
         true
     }
+
+    /// For bytes that are still being made: after [`ReadAt::read_at`] said `WouldBlock`, calls
+    /// `wake` when reading at `offset` makes sense again, at once if it does already. So no
+    /// thread waits meanwhile. The default asks again at once, which suits only a reader that
+    /// never says `WouldBlock`.
+    fn when_ready(&self, offset: u64, wake: Wake) {
+        let _ = offset;
+        wake();
+    }
 }
+
+/// Called once, from any thread, when a source has more bytes: see [`ReadAt::when_ready`].
+pub type Wake = Box<dyn FnOnce() + Send>;
 
 /// The bytes to upload: a file, memory, or anything that can be read at an offset.
 #[derive(Clone)]
@@ -119,7 +131,7 @@ impl Source {
         // Before opening: opening a pipe would wait for its writer.
         let metadata = std::fs::metadata(&path).map_err(|error| problem(&error))?;
         if metadata.is_dir() {
-            return Err(refuse("a directory: name a file"));
+            return Err(problem(&io::Error::from_raw_os_error(libc::EISDIR)));
         }
         if !metadata.is_file() {
             return Err(refuse("not a regular file: pass its content on standard input"));
@@ -216,6 +228,14 @@ impl Opened {
             Self::Other(reader) => reader.read_at(buffer, offset),
             Self::File(_, source) if source.remote => Err(io::ErrorKind::WouldBlock.into()),
             Self::File(file, _) => platform::read_now(file.as_fd(), buffer, offset),
+        }
+    }
+
+    /// Calls `wake` when a read makes sense again that said `WouldBlock`.
+    pub(crate) fn when_ready(&self, offset: u64, wake: Wake) {
+        match self {
+            Self::Other(reader) => reader.when_ready(offset, wake),
+            Self::File(..) => wake(),
         }
     }
 

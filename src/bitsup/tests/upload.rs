@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bitsup::{Client, Event, Flow, Source};
+use bitsup::{Client, Event, Flow, ReadAt, Source, Wake};
 use bitsup_server::{Config, Server};
 
 fn server() -> (tempfile::TempDir, Server) {
@@ -59,4 +59,74 @@ fn a_file_is_read_from_disk_and_events_tell_the_packets() {
     }
     let packets = packets.lock().expect("lock").clone();
     assert_eq!(packets, ["Create-Session", "Fragment", "Fragment", "Close-Session"]);
+}
+
+/// Bytes that are still being made while they are sent.
+#[derive(Default)]
+struct Growing {
+    state: Mutex<(Vec<u8>, Option<Wake>)>,
+}
+
+impl Growing {
+    fn grow(&self, bytes: &[u8]) {
+        let mut state = self.state.lock().expect("lock");
+        state.0.extend_from_slice(bytes);
+        let wake = state.1.take();
+        drop(state);
+        if let Some(wake) = wake {
+            wake();
+        }
+    }
+}
+
+struct Reader(Arc<Growing>);
+
+impl ReadAt for Reader {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        let state = self.0.state.lock().expect("lock");
+        let rest = &state.0[usize::try_from(offset).expect("small")..];
+        if rest.is_empty() {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn when_ready(&self, offset: u64, wake: Wake) {
+        let mut state = self.0.state.lock().expect("lock");
+        if (state.0.len() as u64) > offset {
+            drop(state);
+            wake();
+        } else {
+            state.1 = Some(wake);
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_still_being_made_hold_no_thread() {
+    let (root, server) = server();
+    let client = Client::new().expect("client");
+    let bytes = payload(700_000);
+    // More of them than the client has threads for reading.
+    let sources: Vec<_> = (0..20).map(|_| Arc::new(Growing::default())).collect();
+    let uploads: Vec<_> = sources
+        .iter()
+        .enumerate()
+        .map(|(number, source)| {
+            let source = Source::read_at(Reader(Arc::clone(source)), bytes.len() as u64);
+            let url = server.url(&format!("/{number}"));
+            client.upload(source, &url).start().expect("started")
+        })
+        .collect();
+    for part in bytes.chunks(100_000) {
+        sources.iter().rev().for_each(|source| source.grow(part));
+        std::thread::yield_now();
+    }
+    for (number, upload) in uploads.iter().enumerate() {
+        upload.wait().expect("uploaded");
+        let file = root.path().join(number.to_string());
+        assert_eq!(std::fs::read(file).expect("published"), bytes);
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::Result;
 use crate::consent::{self, Circumstances};
+use crate::python;
 use crate::requirements::{self, Requirement, Source};
 use crate::workspace::{Workspace, has_program};
 
@@ -35,8 +37,8 @@ pub(crate) fn provide(
             Source::RustComponent { component, .. } => {
                 run(Command::new("rustup").args(["component", "add", component]))
             }
-            Source::PythonPackages { requirements } => {
-                install_python(workspace, requirement, requirements)
+            Source::PythonPackages { requirements, version } => {
+                install_python(workspace, requirement, requirements, *version)
             }
             Source::NpmPackages { folder } => run(workspace
                 .command("npm")
@@ -92,10 +94,20 @@ fn debian_command(packages: &[&str]) -> Command {
     command
 }
 
-fn install_python(workspace: &Workspace, requirement: &Requirement, requirements: &str) -> Result {
+fn install_python(
+    workspace: &Workspace,
+    requirement: &Requirement,
+    requirements: &str,
+    version: Option<&str>,
+) -> Result {
+    let python = match version {
+        None => PathBuf::from("python3"),
+        Some(version) => python::interpreter(version)
+            .ok_or_else(|| format!("there is no python{version}, also not in pyenv"))?,
+    };
     let environment = requirement.environment(workspace);
     let wanted = fs::read(workspace.path(requirements))?;
-    run(workspace.command("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    run(workspace.command(python).args(["-m", "venv", "--clear"]).arg(&environment))?;
     run(workspace
         .command(environment.join("bin/python"))
         .args(["-m", "pip", "install", "--disable-pip-version-check", "-q"])
@@ -105,7 +117,8 @@ fn install_python(workspace: &Workspace, requirement: &Requirement, requirements
     Ok(())
 }
 
-fn run(command: &mut Command) -> Result {
+/// Runs a command, whose failure is an error.
+pub(crate) fn run(command: &mut Command) -> Result {
     let program = command.get_program().to_string_lossy().into_owned();
     let status =
         command.stdin(Stdio::null()).status().map_err(|error| format!("{program}: {error}"))?;

@@ -7,12 +7,14 @@ mod consent;
 mod install;
 mod library;
 mod lint;
+mod python;
 mod requirements;
 mod runner;
 mod steps;
 mod summary;
 mod tally;
 mod test;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ enum Command {
     Install(library::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),
+    /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
+    Wheel(wheel::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Wheel(options) => wheel::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

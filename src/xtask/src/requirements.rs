@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::python;
 use crate::workspace::{Workspace, has_program};
 
 /// libcurl's headers, for the build that links the system's libcurl.
@@ -63,8 +64,29 @@ static PYTHON_VENV: Requirement = Requirement {
     },
 };
 
-/// npm with Node.js.
-static NPM: Requirement = Requirement {
+/// What tests and checks the Python package, on the system's Python.
+pub(crate) static PYTHON_TESTS: Requirement = Requirement {
+    name: "python-tests",
+    source: Source::PythonPackages { requirements: python::REQUIREMENTS, version: None },
+};
+
+/// The same on the newest Python that the package is tested with.
+pub(crate) static PYTHON_TESTS_NEWEST: Requirement = Requirement {
+    name: "python-tests-3.13",
+    source: Source::PythonPackages { requirements: python::REQUIREMENTS, version: Some("3.13") },
+};
+
+/// What builds and checks the wheel.
+pub(crate) static WHEEL_TOOLS: Requirement = Requirement {
+    name: "wheel-tools",
+    source: Source::PythonPackages {
+        requirements: "bindings/python/wheel-requirements.txt",
+        version: None,
+    },
+};
+
+/// npm with Node.js, which also runs one of the type checkers of Python.
+pub(crate) static NPM: Requirement = Requirement {
     name: "npm",
     source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
 };
@@ -85,9 +107,9 @@ pub(crate) enum Source {
     Debian { packages: &'static [&'static str], probe: Probe },
     /// A component of the Rust toolchain, there when cargo has this command.
     RustComponent { component: &'static str, command: &'static str },
-    /// A Python virtual environment `target/venv/<requirement's name>` with the pinned packages of a requirements file.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no step uses Python packages yet"))]
-    PythonPackages { requirements: &'static str },
+    /// A Python virtual environment `target/venv/<requirement's name>` with the pinned packages of a requirements
+    /// file; of the `python3` in the search path, or of another version such as `3.13`.
+    PythonPackages { requirements: &'static str, version: Option<&'static str> },
     /// The npm packages of a folder with a `package-lock.json`, installed beside it.
     #[cfg_attr(not(test), expect(dead_code, reason = "no step uses npm packages yet"))]
     NpmPackages { folder: &'static str },
@@ -121,7 +143,7 @@ impl Requirement {
             Source::RustComponent { command, .. } => {
                 succeeds(workspace.cargo().args([command, "--version"]))
             }
-            Source::PythonPackages { requirements } => {
+            Source::PythonPackages { requirements, .. } => {
                 let installed = fs::read(self.installed_list(workspace));
                 let wanted = fs::read(workspace.path(requirements));
                 matches!((installed, wanted), (Ok(installed), Ok(wanted)) if installed == wanted)
@@ -145,8 +167,10 @@ impl Requirement {
                 format!("Debian packages {}", packages.join(" "))
             }
             Source::RustComponent { component, .. } => format!("Rust component {component}"),
-            Source::PythonPackages { requirements } => {
-                format!("Python packages of {requirements} in a virtual environment")
+            Source::PythonPackages { requirements, version } => {
+                let version =
+                    version.map_or_else(String::new, |version| format!(" of Python {version}"));
+                format!("Python packages of {requirements} in a virtual environment{version}")
             }
             Source::NpmPackages { folder } => format!("npm packages of {folder}"),
         }
@@ -207,7 +231,7 @@ mod tests {
 
     static PACKAGES: Requirement = Requirement {
         name: "some-packages",
-        source: Source::PythonPackages { requirements: "requirements.txt" },
+        source: Source::PythonPackages { requirements: "requirements.txt", version: None },
     };
 
     fn workspace_in(folder: &std::path::Path) -> Workspace {

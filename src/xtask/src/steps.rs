@@ -10,7 +10,10 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
-use crate::requirements::{CLANG, CMAKE, LIBCURL_HEADERS, Requirement, VALGRIND};
+use crate::python;
+use crate::requirements::{
+    CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement, VALGRIND,
+};
 use crate::workspace::Workspace;
 
 /// All steps, in the order in which they run.
@@ -32,6 +35,22 @@ pub(crate) static STEPS: &[Step] = &[
         purpose: "the Rust documentation builds without a warning",
         needs: &[&LIBCURL_HEADERS],
         kind: Kind::Check(documentation),
+    },
+    Step {
+        name: "python",
+        purpose: "tests and types of the Python package",
+        needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS, &NPM],
+        kind: Kind::Tests(|workspace| {
+            python::tests(workspace, &PYTHON_TESTS.environment(workspace))
+        }),
+    },
+    Step {
+        name: "python-3.13",
+        purpose: "the same on the newest Python",
+        needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS_NEWEST, &NPM],
+        kind: Kind::Tests(|workspace| {
+            python::tests(workspace, &PYTHON_TESTS_NEWEST.environment(workspace))
+        }),
     },
     Step {
         name: "bundled",

@@ -102,10 +102,17 @@ impl FragmentBody {
         let (inbox, task) = (self.inbox.clone(), self.task);
         self.workers.run(move || {
             // Sent also if a caller's reader panics: then the slot says what happened.
-            let _ready = OnDrop(|| inbox.send(Command::BodyReady(task)));
+            let ready = OnDrop(move || inbox.send(Command::BodyReady(task)));
             let mut guard = Delivery { slot, result: None };
             let mut buffer = vec![0; length];
-            guard.result = Some(source.read(&mut buffer, at).map(|count| {
+            let read = source.read(&mut buffer, at);
+            if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                // Held until the source wakes us: then the slot is empty and the engine asks again.
+                guard.result = Some(Err(io::ErrorKind::WouldBlock.into()));
+                source.when_ready(at, Box::new(move || drop((guard, ready))));
+                return;
+            }
+            guard.result = Some(read.map(|count| {
                 buffer.truncate(count);
                 buffer
             }));
@@ -192,7 +199,11 @@ impl Drop for Delivery {
         let result = self.result.take();
         let result =
             result.unwrap_or_else(|| Err(io::Error::other("the source's reader panicked")));
-        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Ready(result);
+        let slot = match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Slot::Empty,
+            result => Slot::Ready(result),
+        };
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
     }
 }
 

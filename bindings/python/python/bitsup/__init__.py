@@ -1,0 +1,199 @@
+"""Upload files with the BITS Upload Protocol (BITS_POST).
+
+    >>> import bitsup
+    >>> receipt = bitsup.upload("disk.img", "https://host/incoming/disk.img")  # doctest: +SKIP
+
+``upload`` for scripts, ``Client`` for services, ``upload_async`` for asyncio, and ``Client.session``
+for the packets one by one. Errors are a ``bitsup.Error`` each.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Unpack
+
+from . import _bitsup
+from ._client import Client, shared_client
+from ._errors import (
+    AuthError,
+    CancelledError,
+    Error,
+    HostIdUntrustedError,
+    InternalError,
+    InvalidArgumentError,
+    LimitReachedError,
+    LocalFileError,
+    LocalFileIsADirectoryError,
+    LocalFileNotFoundError,
+    LocalFilePermissionError,
+    NetworkError,
+    NetworkTimeoutError,
+    ProtocolError,
+    ProxyAuthError,
+    RefusedError,
+    SessionInUseError,
+    SourceChangedError,
+    StillRunning,
+    TlsError,
+    UnsupportedError,
+    VerifyFailedError,
+)
+from ._options import Options
+from ._session import Session
+from ._sources import Source
+from ._types import (
+    AckEvent,
+    Event,
+    Explanation,
+    Features,
+    Finished,
+    Notice,
+    PacketEvent,
+    PingReport,
+    Progress,
+    Receipt,
+    Retry,
+    State,
+)
+from ._upload import Upload
+from ._writer import UploadWriter
+
+__version__: str = _bitsup.version()
+
+
+def upload(
+    source: Source,
+    url: str,
+    *,
+    on_progress: Callable[[Progress], object] | None = None,
+    size: int | None = None,
+    **options: Unpack[Options],
+) -> Receipt:
+    """Uploads ``source`` to ``url``, waits until the server has confirmed it, and returns a ``Receipt``.
+
+    source: a path (``str`` or ``PathLike``); ``bytes`` or any buffer (``memoryview``, ``mmap``, a numpy
+        array), which must not change meanwhile; a binary file that can seek, from its position on; an
+        iterable of ``bytes``, or a binary file that cannot seek, with ``size``.
+    url: http or https. If it ends in ``/``, the file's name is appended.
+    on_progress: called with a ``Progress`` on this thread, at most ten times a second and at every
+        change of state. An exception that it raises stops the upload and is raised here.
+    size: the number of bytes of a stream.
+
+    Options (times in seconds or as ``timedelta``, sizes in bytes, rates in bytes a second):
+
+    user, password: for the server; refused over plain http unless allow_cleartext_credentials.
+    headers, secret_headers: for every packet; secret ones are treated like a password.
+    ca_file, insecure: whose certificates are trusted; whether they are not checked at all.
+    fragment_size, max_fragment: bytes in a part, and at most; chosen by itself up to 28 MiB.
+    connect_timeout, stall_timeout, ack_timeout, last_ack_timeout: 30 s, 60 s, 5 min, 15 min.
+    max_attempts, give_up_after: tries and time without progress; no limit, and 15 min.
+    wait_for_server: for a server that has never answered; 15 s and 3 tries.
+    retry_delay, max_retry_delay: 1 s and 60 s.
+    max_time, max_bytes: for the whole upload; no limit.
+    host_id, trusted_hosts: which other hosts the server may send us to: "same-site", "any", "ignore".
+    reply_to, reply_optional: the file for the server's reply, or the most bytes to hold in memory.
+    if_exists: "try" (let the server decide), "skip" or "fail" (ask first).
+    verify, on_unclear: what to do where an answer was lost: "auto", "always", "never"; "resend",
+        "restart", "accept".
+    sha256: whether the receipt gets the SHA-256 of what was sent.
+    refuse_empty, lenient, content_name: see ``bitsup.Options``.
+
+    Raises a ``bitsup.Error`` if the upload failed: ``InvalidArgumentError`` (a ``ValueError``),
+    ``LocalFileError`` (an ``OSError``), ``NetworkError`` (a ``ConnectionError``), ``RefusedError``, … and
+    ``TypeError`` for arguments of a wrong type. Ctrl-C raises ``KeyboardInterrupt``.
+
+    >>> bitsup.upload(b"hello", "https://host/incoming/hello.txt", user="u", password="p")  # doctest: +SKIP
+    """
+    return shared_client().upload(source, url, on_progress=on_progress, size=size, **options)
+
+
+async def upload_async(
+    source: Source,
+    url: str,
+    *,
+    on_progress: Callable[[Progress], object] | None = None,
+    size: int | None = None,
+    **options: Unpack[Options],
+) -> Receipt:
+    """Like ``upload``, for asyncio: see ``Client.upload_async``."""
+    return await shared_client().upload_async(source, url, on_progress=on_progress, size=size, **options)
+
+
+def features() -> Features:
+    """What this build has, as the libraries themselves say."""
+    return Features(version=__version__, **_bitsup.features())
+
+
+def explain(code: int | str) -> list[Explanation]:
+    """What an HTTP status, an error code (``0x80200020``) or its name most likely means, and what to do.
+
+    An ``int`` below 1000 is an HTTP status. The list is empty for a code that nothing is known about.
+    """
+    if isinstance(code, str):
+        text = code
+    else:
+        # A float is a TypeError; a negative number is how some tools print codes.
+        number = operator.index(code)
+        text = str(number) if 0 <= number < 1000 else f"{number & 0xFFFFFFFF:#010x}"
+    return [Explanation(**facts) for facts in _bitsup.explain(text)]
+
+
+__all__ = [
+    "AckEvent",
+    "AuthError",
+    "CancelledError",
+    "Client",
+    "Error",
+    "Event",
+    "Explanation",
+    "Features",
+    "Finished",
+    "HostIdUntrustedError",
+    "InternalError",
+    "InvalidArgumentError",
+    "LimitReachedError",
+    "LocalFileError",
+    "LocalFileIsADirectoryError",
+    "LocalFileNotFoundError",
+    "LocalFilePermissionError",
+    "NetworkError",
+    "NetworkTimeoutError",
+    "Notice",
+    "Options",
+    "PacketEvent",
+    "PingReport",
+    "Progress",
+    "ProtocolError",
+    "ProxyAuthError",
+    "Receipt",
+    "RefusedError",
+    "Retry",
+    "Session",
+    "SessionInUseError",
+    "Source",
+    "SourceChangedError",
+    "State",
+    "StillRunning",
+    "TlsError",
+    "UnsupportedError",
+    "Upload",
+    "UploadWriter",
+    "VerifyFailedError",
+    "__version__",
+    "explain",
+    "features",
+    "upload",
+    "upload_async",
+]
+
+
+def _show_public_names() -> None:
+    """Classes say where people find them, not in which file they stand."""
+    for name in __all__:
+        found = globals()[name]
+        if isinstance(found, type) and found.__module__.startswith("bitsup._"):
+            found.__module__ = "bitsup"
+
+
+_show_public_names()

@@ -1,0 +1,21 @@
+"""The tool: ``python -m bitsup``, and the command ``bitsup``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import _bitsup
+
+
+def main() -> None:
+    """Runs the same program as the tool's own binary, and ends with its exit code."""
+    # The tool answers signals by itself, and threads of it may still run: nothing of Python is needed any more.
+    code = _bitsup.tool(["bitsup", *sys.argv[1:]])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

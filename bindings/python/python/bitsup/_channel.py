@@ -1,0 +1,199 @@
+"""Between the client's callback thread and whoever waits for an upload."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ._types import Event, Finished, Notice, Progress, Retry, event_of
+
+logger = logging.getLogger("bitsup")
+
+SIGNAL_INTERVAL = 0.05
+"""Waiting is cut into such pieces, in seconds: a signal that another thread got is seen then."""
+
+
+class Channel:
+    """Takes one upload's events and brings them where they belong.
+
+    It knows neither the upload nor the client, so that events keep nothing alive.
+    """
+
+    def __init__(
+        self,
+        on_progress: Callable[[Progress], object] | None,
+        loop: asyncio.AbstractEventLoop | None,
+        name: str,
+        *,
+        awaited: bool = False,
+    ) -> None:
+        """``awaited``: ``wait`` will be called at once, so that nothing is delivered elsewhere before."""
+        if on_progress is not None and (not callable(on_progress) or inspect.iscoroutinefunction(on_progress)):
+            raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
+        self.outcome: Finished | None = None
+        self.failure: BaseException | None = None
+        self.name = name
+        self.ended: Callable[[], object] | None = None
+        self.subscribers: list[Callable[[Event], object]] = []
+        self._on_progress = on_progress
+        self._loop = loop
+        self._condition = threading.Condition(threading.Lock())
+        self._queue: deque[Progress] = deque()
+        self._waiters = 1 if awaited else 0
+        self._delivering: int | None = None
+        self._scheduled = False
+        self._done_callbacks: list[Callable[[], object]] = []
+
+    @property
+    def has_listener(self) -> bool:
+        """Whether anybody wants to see progress."""
+        return self._on_progress is not None
+
+    def __call__(self, kind: str, facts: Any) -> bool:
+        """Called on the client's callback thread; ``False`` stops the upload."""
+        event = event_of(kind, facts)
+        if event is None:
+            return True
+        self._log(event)
+        for subscriber in tuple(self.subscribers):
+            subscriber(event)
+        if isinstance(event, Finished):
+            self.finish(event)
+        elif isinstance(event, Progress) and self._on_progress is not None:
+            self._hand_over(event)
+        return self.failure is None
+
+    def finish(self, outcome: Finished) -> None:
+        """Sets the outcome, once, and tells everybody."""
+        with self._condition:
+            if self.outcome is not None:
+                return
+            # Before anybody can see the outcome: the client's own book-keeping.
+            if self.ended is not None:
+                self.ended()
+            self.outcome = outcome
+            callbacks = self._done_callbacks
+            self._done_callbacks = []
+            self._condition.notify_all()
+        for callback in callbacks:
+            self._run(callback)
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Calls back when there is an outcome: at once if there is one."""
+        with self._condition:
+            if self.outcome is None:
+                self._done_callbacks.append(callback)
+                return
+        self._run(callback)
+
+    def wait(self, timeout: float | None, poll: Callable[[], Finished | None]) -> bool:
+        """Waits for the outcome, and runs ``on_progress`` meanwhile; ``False`` when the time is over.
+
+        ``poll`` looks for an outcome that no event brought, because the client was closed.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        me = threading.get_ident()
+        missed = False
+        if self._delivering == me and self.outcome is None:
+            raise RuntimeError("on_progress must not wait for the upload that it is called for")
+        with self._condition:
+            self._waiters += 1
+        try:
+            while True:
+                if self._loop is None:
+                    self.deliver()
+                with self._condition:
+                    if self._waits_for_delivery():
+                        continue
+                    if self.outcome is not None and self._delivering in (None, me):
+                        return True
+                    left = SIGNAL_INTERVAL if deadline is None else deadline - time.monotonic()
+                    if left <= 0:
+                        return False
+                    quiet = not self._condition.wait(min(left, SIGNAL_INTERVAL))
+                # Twice nothing was heard of an outcome that is there: no event brings it any more.
+                found = poll() if quiet and self.outcome is None else None
+                if found is not None and missed:
+                    self.finish(found)
+                missed = found is not None
+        finally:
+            with self._condition:
+                self._waiters -= 1
+
+    def deliver(self) -> None:
+        """Runs ``on_progress`` for what waits, unless another thread does that now."""
+        self._scheduled = False
+        while True:
+            with self._condition:
+                if self._delivering is not None or not self._queue or self.failure is not None:
+                    return
+                progress = self._queue.popleft()
+                self._delivering = threading.get_ident()
+            try:
+                if self._on_progress is not None:
+                    self._on_progress(progress)
+            except Exception as problem:
+                self.failure = problem
+            except BaseException as problem:
+                self.failure = problem
+                raise
+            finally:
+                with self._condition:
+                    self._delivering = None
+                    if self.failure is not None:
+                        self._queue.clear()
+                    self._condition.notify_all()
+
+    def _waits_for_delivery(self) -> bool:
+        return self._loop is None and bool(self._queue) and self._delivering is None and self.failure is None
+
+    def _hand_over(self, progress: Progress) -> None:
+        with self._condition:
+            # A slow callback misses numbers, never a change of state.
+            if self._queue and self._queue[-1].state == progress.state:
+                self._queue[-1] = progress
+            else:
+                self._queue.append(progress)
+            elsewhere = self._waiters > 0
+            self._condition.notify_all()
+        if self._loop is not None:
+            if not self._scheduled:
+                self._scheduled = True
+                call_soon(self._loop, self.deliver)
+        elif not elsewhere:
+            self.deliver()
+
+    def _run(self, callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except Exception:
+            logger.exception("a callback of the upload to %s failed", self.name)
+
+    def _log(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            return
+        if isinstance(event, Retry):
+            logger.warning("%s: %s; next try in %.1f s", self.name, event.cause, event.delay)
+        elif isinstance(event, Notice):
+            logger.info("%s: %s", self.name, event.text)
+        elif isinstance(event, Finished):
+            if event.error is None:
+                logger.info("%s: done", self.name)
+            else:
+                logger.info("%s: %s", self.name, event.error)
+        else:
+            logger.debug("%s: %s", self.name, event)
+
+
+def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: Any) -> None:
+    """Runs ``callback`` on ``loop``; a loop that is closed wants nothing any more."""
+    try:
+        loop.call_soon_threadsafe(callback, *arguments)
+    except RuntimeError:
+        logger.debug("the event loop is closed")

@@ -1,0 +1,79 @@
+"""Sessions driven packet by packet."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from . import _bitsup
+from ._errors import Error
+
+
+class Session:
+    """An upload session whose packets you send one by one. Made by ``Client.session``.
+
+    As a context manager it sends Close-Session at the end, and Cancel-Session if the block raises.
+    Nothing is tried again: after a ``bitsup.Error`` you decide. One packet at a time.
+    """
+
+    def __init__(self, native: _bitsup.Session, size: int) -> None:
+        self._native = native
+        self._size = size
+        self._ended = False
+
+    @property
+    def id(self) -> str:
+        """The session's id. Who has it can write to the upload."""
+        return self._native.id()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self._size
+
+    @property
+    def offset(self) -> int:
+        """Where the next Fragment starts: what the server has."""
+        return self._native.offset()
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """Sends one Fragment from ``offset`` on, and returns the offset at which the server wants to go on.
+
+        That is normally behind ``data``, but it may be anywhere in the file: send from there.
+        """
+        if isinstance(data, str):
+            raise TypeError("data must be bytes, not str: encode it")
+        return self._native.send(bytes(memoryview(data)))
+
+    def close(self) -> None:
+        """Sends Close-Session: the file is complete. Raises ``InvalidArgumentError`` before the server has all bytes."""
+        self._native.close()
+        self._ended = True
+
+    def cancel(self) -> None:
+        """Sends Cancel-Session: the server deletes what it has."""
+        self._native.cancel()
+        self._ended = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ended:
+            return
+        if kind is None:
+            self.close()
+            return
+        try:
+            self.cancel()
+        except Error as problem:
+            if error is not None:
+                error.add_note(f"Cancel-Session failed too: {problem}")
+
+    def __repr__(self) -> str:
+        return f"<bitsup.Session of {self._size} bytes>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session lives in one process and cannot be pickled")

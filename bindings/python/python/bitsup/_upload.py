@@ -1,0 +1,212 @@
+"""The handle of an upload under way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any
+
+from . import _bitsup
+from ._channel import Channel, call_soon
+from ._errors import CancelledError, Error, InvalidArgumentError, StillRunning
+from ._sources import Prepared
+from ._types import Event, Finished, Progress, Receipt, State, event_of, progress_of
+
+MAX_EVENTS = 10_000
+"""Events kept for a reader of ``events()`` that does not keep up; older ones are dropped then."""
+
+PROGRESS, PACKETS = 1, 2
+
+
+class Upload:
+    """An upload under way, much like a ``concurrent.futures.Future``. Any thread may use it.
+
+    Made by ``Client.start``. ``await upload`` waits for its receipt in asyncio.
+    """
+
+    def __init__(self, native: _bitsup.Upload, channel: Channel, source: Prepared) -> None:
+        self._native = native
+        self._channel = channel
+        self._source = source
+        self._process = os.getpid()
+
+    @property
+    def progress(self) -> Progress:
+        """A snapshot; never waits."""
+        self._check_process()
+        return progress_of(self._native.progress())
+
+    @property
+    def state(self) -> State:
+        """Where it stands: short for ``progress.state``."""
+        return self.progress.state
+
+    def suspend(self) -> None:
+        """Pauses: what is under way is broken off, and nothing is sent until ``resume()``. Returns at once."""
+        self._check_process()
+        self._native.suspend()
+
+    def resume(self) -> None:
+        """Goes on after ``suspend()``. Returns at once."""
+        self._check_process()
+        self._native.resume()
+
+    def cancel(self, *, keep: bool = False) -> bool:
+        """Stops the upload; the server deletes what it has, unless ``keep``. Returns at once.
+
+        ``False`` if the upload has ended before. ``result()`` raises ``CancelledError`` then.
+        """
+        self._check_process()
+        if self.done():
+            return False
+        self._native.cancel(keep)
+        return True
+
+    def done(self) -> bool:
+        """Whether the upload has ended, in whatever way."""
+        return self._channel.outcome is not None
+
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return not self.done()
+
+    def cancelled(self) -> bool:
+        """Whether it ended by ``cancel()``."""
+        return self.done() and isinstance(self._failure(), CancelledError)
+
+    def result(self, timeout: float | None = None) -> Receipt:
+        """Waits for the end, at most ``timeout`` seconds, and runs ``on_progress`` meanwhile.
+
+        Raises ``StillRunning`` when the time is over (the upload goes on), a ``bitsup.Error`` if the
+        upload failed, and the exception of ``on_progress`` or of the source if one of them raised it.
+        Ctrl-C raises ``KeyboardInterrupt`` and leaves the upload running.
+        """
+        failure = self.exception(timeout)
+        if failure is not None:
+            raise failure
+        return self._receipt()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Waits like ``result()``, and returns what it would raise; ``None`` if all is well."""
+        if timeout is not None and timeout != timeout:
+            raise InvalidArgumentError("a time-out must be a number of seconds")
+        if not self.wait_until_ended(timeout):
+            raise StillRunning(f"the upload is still running after {timeout} s: {self!r}")
+        return self._failure()
+
+    def wait_until_ended(self, timeout: float | None = None) -> bool:
+        """Waits like ``result()``, and raises nothing: ``False`` when the time is over."""
+        self._check_process()
+        try:
+            return self._channel.wait(timeout, self._poll)
+        finally:
+            self._stop_if_broken()
+
+    def add_done_callback(self, callback: Callable[[Upload], object]) -> None:
+        """Calls ``callback(upload)`` when the upload has ended, on the client's callback thread; at once if it has."""
+        self._channel.when_done(lambda: callback(self))
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Everything that happens from now on, up to and with ``Finished``: ``async for event in upload.events()``."""
+        self._check_process()
+        loop = asyncio.get_running_loop()
+        waiting: deque[Event] = deque(maxlen=MAX_EVENTS)
+        arrived = asyncio.Event()
+
+        def arrive(event: Event) -> None:
+            if isinstance(event, Progress) and waiting and isinstance(waiting[-1], Progress):
+                waiting.pop()
+            waiting.append(event)
+            arrived.set()
+
+        def subscriber(event: Event) -> None:
+            if not isinstance(event, Finished):
+                call_soon(loop, arrive, event)
+
+        def finished() -> None:
+            call_soon(loop, arrive, Finished(receipt=None, error=None))
+
+        self._channel.subscribers.append(subscriber)
+        self._native.listen(PACKETS)
+        self._channel.when_done(finished)
+        try:
+            while True:
+                await arrived.wait()
+                arrived.clear()
+                while waiting:
+                    event = waiting.popleft()
+                    if isinstance(event, Finished):
+                        failure = self._failure()
+                        yield Finished(receipt=None if failure else self._receipt(), error=failure)
+                        return
+                    yield event
+        finally:
+            self._channel.subscribers.remove(subscriber)
+
+    def __await__(self) -> Generator[Any, None, Receipt]:
+        return self.wait_async().__await__()
+
+    async def wait_async(self) -> Receipt:
+        """What ``await upload`` does: waits for the receipt without a thread."""
+        self._check_process()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def end() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        self._channel.when_done(lambda: call_soon(loop, end))
+        await ended
+        failure = self._failure()
+        if failure is not None:
+            raise failure
+        return self._receipt()
+
+    def _failure(self) -> BaseException | None:
+        outcome = self._channel.outcome
+        # What the caller's own code raised tells more than what came of it.
+        own = self._channel.failure
+        if own is not None:
+            return own
+        if outcome is None or outcome.error is None:
+            return None
+        own = self._source.failure
+        if own is not None:
+            if own.__cause__ is None and isinstance(outcome.error, Error):
+                own.__cause__ = outcome.error
+            return own
+        return outcome.error
+
+    def _receipt(self) -> Receipt:
+        outcome = self._channel.outcome
+        if outcome is None or outcome.receipt is None:
+            raise InvalidArgumentError("the upload has no receipt")
+        return outcome.receipt
+
+    def _poll(self) -> Finished | None:
+        self._stop_if_broken()
+        found = self._native.outcome()
+        event = None if found is None else event_of(*found)
+        return event if isinstance(event, Finished) else None
+
+    def _stop_if_broken(self) -> None:
+        if self._channel.failure is not None and not self.done():
+            self._native.cancel(True)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise InvalidArgumentError(
+                "this upload was started before a fork and goes on in the parent process: use it there, or make a new client here"
+            )
+
+    def __repr__(self) -> str:
+        if os.getpid() != self._process:
+            return "<bitsup.Upload of another process>"
+        progress = self.progress
+        return f"<bitsup.Upload {self._channel.name} {progress.state.value} {progress.acknowledged}/{progress.total}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("an upload lives in one process and cannot be pickled; its receipt and its errors can")

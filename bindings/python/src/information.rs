@@ -1,0 +1,50 @@
+//! What this build has, and what codes mean.
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// The version of the library.
+#[pyfunction]
+pub(crate) fn version() -> &'static str {
+    bitsup::VERSION
+}
+
+/// The fields of a `bitsup.Features`.
+#[pyfunction]
+pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let features = bitsup::features();
+    let facts = PyDict::new(py);
+    facts.set_item("libcurl", features.libcurl)?;
+    facts.set_item("tls", features.tls)?;
+    facts.set_item("bundled", features.bundled)?;
+    Ok(facts)
+}
+
+/// The rows of the table of errors: name, C status, class, exit code of the tool.
+#[pyfunction]
+pub(crate) fn kinds() -> Vec<(&'static str, u32, &'static str, u8)> {
+    bitsup::KINDS.iter().map(|row| (row.name, row.status, row.python, row.exit)).collect()
+}
+
+/// The fields of the `bitsup.Explanation`s of an HTTP status, a code or its name.
+#[pyfunction]
+pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    let explain = |entry: &bitsup::explain::Entry| {
+        let facts = PyDict::new(py);
+        facts.set_item("http_status", entry.key.status)?;
+        facts.set_item("hresult", entry.key.code)?;
+        facts.set_item("title", entry.title)?;
+        facts.set_item("cause", entry.cause)?;
+        facts.set_item("advice", entry.advice)?;
+        Ok(facts)
+    };
+    bitsup::explain::search(code).map(explain).collect()
+}
+
+/// Runs the tool with these arguments, the first of which is the program's name; its exit code.
+#[pyfunction]
+pub(crate) fn tool(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    py.detach(|| bitsup_cli::main_with(arguments.into_iter()))
+}

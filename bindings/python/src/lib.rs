@@ -1,0 +1,35 @@
+//! The native part of the Python package `bitsup`: thin classes over the crate `bitsup`.
+//!
+//! What people see is written in Python, in `python/bitsup`; this part moves no bytes and takes
+//! no decisions. Two rules keep it free of deadlocks: the interpreter's lock is given up before
+//! anything that may wait, and threads of the client take it through [`gate`] only, which is
+//! closed when the interpreter ends.
+#![forbid(unsafe_code)]
+
+mod client;
+mod errors;
+mod events;
+mod gate;
+mod information;
+mod options;
+mod session;
+mod source;
+mod upload;
+mod waiting;
+
+use pyo3::prelude::*;
+
+/// The native part of bitsup. Private: use the package `bitsup`.
+#[pymodule]
+mod _bitsup {
+    #[pymodule_export]
+    use crate::client::Client;
+    #[pymodule_export]
+    use crate::gate::{close_gate, reset_gate};
+    #[pymodule_export]
+    use crate::information::{explain, features, kinds, tool, version};
+    #[pymodule_export]
+    use crate::session::Session;
+    #[pymodule_export]
+    use crate::upload::Upload;
+}

@@ -1,0 +1,232 @@
+//! From keywords to [`UploadOptions`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bitsup::{
+    Credentials, Header, HostPolicy, IfExists, ReplyTo, Secret, UnclearPolicy, UploadOptions,
+    VerifyPolicy,
+};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::errors;
+
+/// Reads the keywords; `None` means the default. An unknown keyword is a `TypeError`, as for any function.
+pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
+    let mut options = UploadOptions::default();
+    let mut user: Option<String> = None;
+    let mut password: Option<String> = None;
+    for (name, value) in keywords {
+        let name: String = name.extract()?;
+        if value.is_none() {
+            check_known(&name)?;
+            continue;
+        }
+        let keyword = Keyword { name: &name, value };
+        match name.as_str() {
+            "user" => user = Some(keyword.get()?),
+            "password" => password = Some(keyword.get()?),
+            "allow_cleartext_credentials" => options.allow_cleartext_credentials = keyword.get()?,
+            "headers" => options.headers.extend(keyword.headers(false)?),
+            "secret_headers" => options.headers.extend(keyword.headers(true)?),
+            "ca_file" => options.tls.ca_file = Some(keyword.get::<PathBuf>()?),
+            "insecure" => options.tls.insecure = keyword.get()?,
+            "fragment_size" => options.fragment_size = Some(keyword.number()?),
+            "max_fragment" => options.max_fragment = keyword.number()?,
+            "connect_timeout" => options.connect_timeout = keyword.time()?,
+            "stall_timeout" => options.stall_timeout = keyword.time()?,
+            "ack_timeout" => options.ack_timeout = keyword.time()?,
+            "last_ack_timeout" => options.last_ack_timeout = keyword.time()?,
+            "max_attempts" => options.max_attempts = Some(keyword.attempts()?),
+            "give_up_after" => options.give_up_after = keyword.time()?,
+            "wait_for_server" => options.wait_for_server = keyword.time()?,
+            "retry_delay" => options.retry_delay = keyword.time()?,
+            "max_retry_delay" => options.max_retry_delay = keyword.time()?,
+            "max_time" => options.max_time = Some(keyword.time()?),
+            "max_bytes" => options.max_bytes = Some(keyword.number()?),
+            "host_id" => {
+                options.host_id = keyword.word(&[
+                    ("same-site", HostPolicy::SameSite),
+                    ("any", HostPolicy::Any),
+                    ("ignore", HostPolicy::Ignore),
+                ])?;
+            }
+            "trusted_hosts" => options.trusted_hosts = keyword.words()?,
+            "reply_to" => options.reply_to = keyword.reply()?,
+            "reply_optional" => options.reply_optional = keyword.get()?,
+            "if_exists" => {
+                options.if_exists = keyword.word(&[
+                    ("try", IfExists::Try),
+                    ("skip", IfExists::Skip),
+                    ("fail", IfExists::Fail),
+                ])?;
+            }
+            "verify" => {
+                options.verify = keyword.word(&[
+                    ("auto", VerifyPolicy::Auto),
+                    ("always", VerifyPolicy::Always),
+                    ("never", VerifyPolicy::Never),
+                ])?;
+            }
+            "on_unclear" => {
+                options.on_unclear = keyword.word(&[
+                    ("resend", UnclearPolicy::Resend),
+                    ("restart", UnclearPolicy::Restart),
+                    ("accept", UnclearPolicy::Accept),
+                ])?;
+            }
+            "sha256" => options.sha256 = keyword.get()?,
+            "refuse_empty" => options.refuse_empty = keyword.get()?,
+            "lenient" => options.lenient = keyword.get()?,
+            "content_name" => options.content_name = Some(keyword.get()?),
+            _ => check_known(&name)?,
+        }
+    }
+    options.credentials = match (user, password) {
+        (Some(user), Some(password)) => Some(Credentials { user, password: Secret::new(password) }),
+        (None, None) => None,
+        (Some(_), None) => {
+            return Err(errors::invalid(keywords.py(), "user is given without password"));
+        }
+        (None, Some(_)) => {
+            return Err(errors::invalid(keywords.py(), "password is given without user"));
+        }
+    };
+    Ok(options)
+}
+
+/// Every keyword that [`read`] takes.
+const NAMES: [&str; 32] = [
+    "ack_timeout",
+    "allow_cleartext_credentials",
+    "ca_file",
+    "connect_timeout",
+    "content_name",
+    "fragment_size",
+    "give_up_after",
+    "headers",
+    "host_id",
+    "if_exists",
+    "insecure",
+    "last_ack_timeout",
+    "lenient",
+    "max_attempts",
+    "max_bytes",
+    "max_fragment",
+    "max_retry_delay",
+    "max_time",
+    "on_unclear",
+    "password",
+    "refuse_empty",
+    "reply_optional",
+    "reply_to",
+    "retry_delay",
+    "secret_headers",
+    "sha256",
+    "stall_timeout",
+    "trusted_hosts",
+    "user",
+    "verify",
+    "wait_for_server",
+    "name",
+];
+
+fn check_known(name: &str) -> PyResult<()> {
+    if NAMES.contains(&name) {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "{name:?} is no option of an upload; help(bitsup.upload) lists them"
+    )))
+}
+
+/// One keyword with its value.
+struct Keyword<'a, 'py> {
+    name: &'a str,
+    value: Bound<'py, PyAny>,
+}
+
+impl<'py> Keyword<'_, 'py> {
+    /// The value as `T`; a value of another type is a `TypeError` that names the keyword.
+    fn get<T: for<'a> FromPyObject<'a, 'py>>(&self) -> PyResult<T> {
+        self.value.extract().map_err(|problem| self.wrong(&Into::<PyErr>::into(problem)))
+    }
+
+    /// A number of bytes.
+    fn number(&self) -> PyResult<u64> {
+        let number: i128 = self.get()?;
+        u64::try_from(number).map_err(|_| self.invalid("must be a number of bytes, 0 or more"))
+    }
+
+    fn attempts(&self) -> PyResult<u32> {
+        let number: i128 = self.get()?;
+        u32::try_from(number).map_err(|_| self.invalid("must be a number of tries, 1 or more"))
+    }
+
+    /// Seconds, or a `timedelta`.
+    fn time(&self) -> PyResult<Duration> {
+        if let Ok(seconds) = self.value.extract::<f64>() {
+            return Duration::try_from_secs_f64(seconds)
+                .map_err(|_| self.invalid("must be a number of seconds, 0 or more"));
+        }
+        self.get()
+    }
+
+    fn word<T: Copy>(&self, choices: &[(&str, T)]) -> PyResult<T> {
+        let word: String = self.get()?;
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == word) {
+            return Ok(*choice);
+        }
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+        Err(self.invalid(&format!("must be one of {}", names.join(", "))))
+    }
+
+    /// Several strings; a single one is a mistake that would be taken apart into letters.
+    fn words(&self) -> PyResult<Vec<String>> {
+        if self.value.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err(format!("{} must be a list of str", self.name)));
+        }
+        self.get()
+    }
+
+    /// A mapping, or pairs.
+    fn headers(&self, secret: bool) -> PyResult<Vec<Header>> {
+        let pairs: Vec<(String, String)> = match self.value.call_method0("items") {
+            Ok(items) => items.try_iter()?.map(|item| item?.extract()).collect::<PyResult<_>>(),
+            Err(_) => self.value.extract(),
+        }
+        .map_err(|problem| self.wrong(&problem))?;
+        let header = |(name, value): &(String, String)| {
+            let header = Header::new(name, value)?;
+            Ok(if secret { header.secret() } else { header })
+        };
+        let headers: Result<_, bitsup::Error> = pairs.iter().map(header).collect();
+        headers.map_err(|error| errors::raised(self.value.py(), &error))
+    }
+
+    /// The path of a file, or how many bytes may be held in memory.
+    fn reply(&self) -> PyResult<ReplyTo> {
+        match self.value.extract::<i128>() {
+            Ok(_) => Ok(ReplyTo::Memory(self.number()?)),
+            Err(_) => Ok(ReplyTo::File(self.get()?)),
+        }
+    }
+
+    fn invalid(&self, what: &str) -> PyErr {
+        errors::invalid(self.value.py(), &format!("{} {what}", self.name))
+    }
+
+    /// Names the type, never the value: it may be a secret.
+    fn wrong(&self, problem: &PyErr) -> PyErr {
+        let py = self.value.py();
+        if !problem.is_instance_of::<PyTypeError>(py) {
+            return self
+                .invalid("cannot be used: its value is out of range or has illegal characters");
+        }
+        let kind =
+            self.value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+        PyTypeError::new_err(format!("{} cannot be of type {kind}", self.name))
+    }
+}

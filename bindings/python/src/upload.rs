@@ -1,0 +1,81 @@
+//! The handle of an upload.
+
+use std::sync::{Mutex, PoisonError};
+
+use bitsup::CancelMode;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::events::{self, Interest};
+
+/// An upload under way. It stops when this object is freed.
+#[pyclass(frozen, module = "bitsup._bitsup")]
+pub(crate) struct Upload {
+    upload: Mutex<Option<bitsup::Upload>>,
+    interest: Interest,
+    process: u32,
+}
+
+impl Upload {
+    pub(crate) fn new(upload: bitsup::Upload, interest: Interest) -> Self {
+        Self { upload: Mutex::new(Some(upload)), interest, process: std::process::id() }
+    }
+
+    /// None of the functions called here waits.
+    fn with<T: Default>(&self, work: impl FnOnce(&bitsup::Upload) -> T) -> T {
+        let upload = self.upload.lock().unwrap_or_else(PoisonError::into_inner);
+        upload.as_ref().map(work).unwrap_or_default()
+    }
+}
+
+#[pymethods]
+impl Upload {
+    /// The fields of a `bitsup.Progress`.
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        events::progress(py, &self.with(bitsup::Upload::progress))
+    }
+
+    /// The result, if there is one: `("receipt", fields)` or `("error", exception)`.
+    fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<(&'static str, Bound<'py, PyAny>)>> {
+        let result = self.with(bitsup::Upload::result);
+        result.map(|result| events::outcome(py, result.as_ref())).transpose()
+    }
+
+    /// Asks for more events: 1 progress, 2 packets and Acks too.
+    fn listen(&self, level: u8) {
+        self.interest.raise(level);
+    }
+
+    /// Pauses; returns at once.
+    fn suspend(&self) {
+        self.with(bitsup::Upload::suspend);
+    }
+
+    /// Goes on; returns at once.
+    fn resume(&self) {
+        self.with(bitsup::Upload::resume);
+    }
+
+    /// Stops; returns at once. The session stays on the server if `keep`.
+    fn cancel(&self, keep: bool) {
+        let mode = if keep { CancelMode::Keep } else { CancelMode::Delete };
+        self.with(|upload| upload.cancel(mode));
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let upload = self.upload.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if std::process::id() != self.process {
+            // After a fork: locks in there may be held by threads that are not in this process.
+            std::mem::forget(upload);
+            return;
+        }
+        // Waits for a callback that is running, which may need the interpreter's lock.
+        let mut upload = Some(upload);
+        Python::try_attach(|py| {
+            let upload = upload.take();
+            py.detach(|| drop(upload));
+        });
+    }
+}

@@ -1,0 +1,97 @@
+"""A server for each test, which can be told to misbehave."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+SERVER = Path(
+    os.environ.get(
+        "BITSUP_TEST_SERVER",
+        Path(__file__).parents[3] / "target" / "debug" / "examples" / "serve",
+    )
+)
+"""Built by ``cargo build -p bitsup-server --example serve``."""
+
+
+class Server:
+    """A running server and what it saw."""
+
+    def __init__(self, root: Path, arguments: list[str]) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self.root = root
+        self._process = subprocess.Popen(
+            [SERVER, root, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        assert line.startswith("http"), f"{SERVER} said {line!r}"
+        self.base = line.rstrip("/")
+        self.requests: list[tuple[str, ...]] = []
+        self._arrived = threading.Condition()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def url(self, name: str) -> str:
+        """The URL of a file."""
+        return f"{self.base}/{name}"
+
+    def content(self, name: str) -> bytes:
+        """The bytes that arrived."""
+        return (self.root / name).read_bytes()
+
+    def packets(self) -> list[str]:
+        """The types of the packets that came."""
+        return [request[0] for request in self.requests]
+
+    def wait_for(self, packet: str) -> None:
+        """Waits until such a packet was answered; generous, since machines can be slow."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: packet in self.packets(), 30), self.requests
+
+    def stop(self) -> None:
+        """Ends the server."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._thread.join()
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._arrived:
+                self.requests.append(tuple(line.split()))
+                self._arrived.notify_all()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers: ``serve("fragment 2: drop", "--user", "u:p")``."""
+    servers: list[Server] = []
+
+    def start(fault: str | None = None, *arguments: str) -> Server:
+        options = ["--fault", fault] if fault else []
+        server = Server(tmp_path / f"root{len(servers)}", [*options, *arguments])
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Server:
+    """A server that behaves."""
+    return serve()
+
+
+def payload(size: int) -> bytes:
+    """Bytes that differ wherever they are spliced."""
+    return b"".join(number.to_bytes(4, "big") for number in range(size // 4 + 1))[:size]

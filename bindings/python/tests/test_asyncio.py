@@ -1,0 +1,147 @@
+"""Uploads in asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import bitsup
+import pytest
+from conftest import Server, payload
+
+SIZE = 3_000_001
+
+
+def test_two_hundred_at_once_on_one_engine_thread(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    payloads = [payload(300_000 + number) for number in range(200)]
+    loop_thread = threading.get_ident()
+    seen: set[int] = set()
+    names: set[str] = set()
+
+    def on_progress(_: bitsup.Progress) -> None:
+        seen.add(threading.get_ident())
+        if len(names) < 10:
+            names.update(name for name in thread_names() if name.startswith("bitsup"))
+
+    async def main() -> list[bitsup.Receipt]:
+        async with bitsup.Client() as client:
+            uploads = (
+                client.upload_async(data, server.url(f"{number}"), on_progress=on_progress)
+                for number, data in enumerate(payloads)
+            )
+            return await asyncio.gather(*uploads)
+
+    before = len(thread_names())
+    receipts = asyncio.run(main())
+    assert len(receipts) == 200
+    for number, data in enumerate(payloads):
+        assert server.content(f"{number}") == data
+    assert seen == {loop_thread}, "progress comes on the event loop"
+    assert names == {"bitsup", "bitsup-events"}, "one engine thread and one for callbacks"
+    assert len(thread_names()) <= before + 3
+    with capsys.disabled():
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f" [200 uploads of 0.3 MB at once: threads {sorted(names)}, peak {peak} MiB of the whole process]")
+
+
+def test_cancelling_a_task_stops_the_upload_and_keeps_its_session(serve: Callable[..., Server]) -> None:
+    server = serve("fragment 2: hang")
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        async with bitsup.Client() as client:
+            reached = asyncio.Event()
+
+            def on_progress(progress: bitsup.Progress) -> None:
+                if progress.acknowledged:
+                    reached.set()
+
+            task = asyncio.ensure_future(
+                client.upload_async(payload(SIZE), server.url("x"), on_progress=on_progress, fragment_size=1_000_000)
+            )
+            await reached.wait()
+            started = loop.time()
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(task, 0.2)
+            took = loop.time() - started - 0.2
+            while client.uploads:
+                await asyncio.sleep(0.01)
+            return took
+
+    took = asyncio.run(main())
+    assert took < 5, "a generous bound; the figure is printed by the benchmark"
+    assert "Cancel-Session" not in server.packets()
+    assert not (server.root / "x").exists()
+
+
+def test_events(serve: Callable[..., Server]) -> None:
+    server = serve("fragment 1: 503")
+
+    async def main() -> list[bitsup.Event]:
+        async with bitsup.Client() as client:
+            upload = client.start(payload(SIZE), server.url("x"), max_retry_delay=0.1)
+            events = [event async for event in upload.events()]
+            assert [event async for event in upload.events()] == events[-1:]
+            assert (await upload).size == SIZE
+            return events
+
+    events = asyncio.run(main())
+    last = events[-1]
+    assert isinstance(last, bitsup.Finished) and last.receipt is not None and last.error is None
+    kinds = {type(event) for event in events}
+    assert {bitsup.Progress, bitsup.AckEvent, bitsup.Retry, bitsup.Finished} <= kinds
+    retry = next(event for event in events if isinstance(event, bitsup.Retry))
+    assert retry.cause.http_status == 503
+
+
+def test_events_of_an_upload_that_fails(serve: Callable[..., Server]) -> None:
+    server = serve("create: 403")
+
+    async def main() -> None:
+        async with bitsup.Client() as client:
+            upload = client.start(b"abc", server.url("x"))
+            events = [event async for event in upload.events()]
+            last = events[-1]
+            assert isinstance(last, bitsup.Finished) and isinstance(last.error, bitsup.RefusedError)
+            with pytest.raises(bitsup.RefusedError):
+                await upload
+
+    asyncio.run(main())
+
+
+def test_an_exception_of_a_callback_comes_out(serve: Callable[..., Server]) -> None:
+    server = serve("fragment 2: stall 30s")
+
+    def broken(progress: bitsup.Progress) -> None:
+        if progress.acknowledged:
+            raise LookupError("the callback is broken")
+
+    async def main() -> None:
+        async with bitsup.Client() as client:
+            with pytest.raises(LookupError, match="the callback is broken"):
+                await client.upload_async(payload(SIZE), server.url("x"), on_progress=broken)
+
+    asyncio.run(main())
+
+
+def test_the_function_of_the_module_and_a_second_loop(server: Server) -> None:
+    for name in ("x", "y"):
+        receipt = asyncio.run(bitsup.upload_async(b"abc", server.url(name)))
+        assert receipt.size == 3 and server.content(name) == b"abc"
+
+
+def thread_names() -> list[str]:
+    """The names of this process's threads, those of the native part too."""
+    folder = Path(f"/proc/{os.getpid()}/task")
+    names: list[str] = []
+    for task in folder.iterdir():
+        try:
+            names.append((task / "comm").read_text().strip())
+        except OSError:
+            # It has ended meanwhile.
+            continue
+    return names

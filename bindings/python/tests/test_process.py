@@ -1,0 +1,120 @@
+"""Ctrl-C, forks, and the end of the interpreter: each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from conftest import Server
+
+SCRIPT = """
+import sys, time
+import bitsup
+data = bytes(3_000_000)
+def ready(progress):
+    if progress.acknowledged:
+        print("ready", flush=True)
+try:
+    {statement}
+except KeyboardInterrupt:
+    print(f"interrupted {{time.time()}}", flush=True)
+"""
+
+WAYS = {
+    "upload": "bitsup.upload(data, sys.argv[1], on_progress=ready, fragment_size=1_000_000)",
+    "result": "u = bitsup.Client().start(data, sys.argv[1], on_progress=ready, fragment_size=1_000_000); u.result()",
+    "with": "with bitsup.Client() as c: c.start(data, sys.argv[1], on_progress=ready, fragment_size=1_000_000)",
+    "writer": "f = bitsup.Client().open(sys.argv[1], 50_000_000, on_progress=ready, fragment_size=1_000_000)\n    for _ in range(50): f.write(data[:1_000_000])",
+    "session": "s = bitsup.Client().session(sys.argv[1], 3_000_000); s.send(data[:1_000_000]); print('ready', flush=True); s.send(data[:1_000_000])",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ctrl_c(serve: Callable[..., Server], way: str, capsys: pytest.CaptureFixture[str]) -> None:
+    server = serve("fragment 2: hang")
+    script = SCRIPT.format(statement=WAYS[way])
+    with started(script, server.url("x")) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        sent = time.time()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    said = [line for line in output.splitlines() if line.startswith("interrupted")]
+    assert said, (output, errors)
+    took = float(said[0].split()[1]) - sent
+    with capsys.disabled():
+        print(f" [Ctrl-C to KeyboardInterrupt in {way}: {took * 1000:.0f} ms]")
+    assert process.returncode == 0 and errors == ""
+    assert took < 5, "a generous bound; the figure is printed"
+    if way != "writer":
+        assert "Cancel-Session" not in server.packets(), "the session is kept"
+
+
+@pytest.mark.parametrize("kind", ["file", "slow iterator", "callback"])
+def test_nothing_is_left_running_when_the_interpreter_ends(serve: Callable[..., Server], kind: str) -> None:
+    server = serve("fragment 2: hang")
+    start = {
+        "file": "u = bitsup.Client().start(bytes(3_000_000), url, fragment_size=1_000_000); time.sleep(0.3)",
+        "slow iterator": "import itertools; u = bitsup.Client().start("
+        "(time.sleep(0.2) or bytes(10) for _ in itertools.count()), url, size=10_000); time.sleep(0.3)",
+        "callback": "u = bitsup.Client().start(bytes(3_000_000), url, on_progress=lambda p: time.sleep(0.1)); time.sleep(0.3)",
+    }[kind]
+    script = f"import sys, time, bitsup\nurl = sys.argv[1]\n{start}\nprint('end', flush=True)\n"
+    with started(script, server.url("x")) as process:
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors) == (0, "end\n", "")
+
+
+def test_a_fork_gets_a_clear_error_and_a_client_of_its_own(server: Server) -> None:
+    script = """
+import multiprocessing, os, sys, warnings
+import bitsup
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and up warn of forks with threads
+url = sys.argv[1]
+client = bitsup.Client()
+upload = client.start(b"parent", url + "/parent")
+bitsup.upload(b"shared", url + "/shared")
+child = os.fork()
+if child == 0:
+    for call in (lambda: client.start(b"x", url + "/x"), lambda: client.ping(url), upload.result, upload.cancel,
+                 lambda: upload.progress):
+        try:
+            call()
+        except bitsup.InvalidArgumentError as error:
+            assert "before a fork" in str(error), error
+        else:
+            raise SystemExit("no error")
+    repr(upload), repr(client)
+    del client, upload
+    bitsup.upload(b"child", url + "/child")
+    with bitsup.Client() as own:
+        own.start(b"own", url + "/own").result(30)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert upload.result(30).size == 6
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    receipts = pool.starmap(bitsup.upload, [(b"pool", f"{url}/pool{n}") for n in range(4)])
+assert [receipt.size for receipt in receipts] == [4] * 4
+print("good")
+"""
+    with started(script, server.base) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (output, errors) == ("good\n", "")
+    assert server.content("child") == b"child" and server.content("pool3") == b"pool"
+
+
+def started(script: str, *arguments: str) -> subprocess.Popen[str]:
+    """A Python with that script, its warnings errors."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+    )

@@ -1,0 +1,71 @@
+//! The tests of the Python package, on the oldest and the newest `CPython` that are wanted.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::workspace::Workspace;
+
+/// Folder of the package.
+pub(crate) const PACKAGE: &str = "bindings/python";
+/// Versions of the tools for its tests.
+pub(crate) const REQUIREMENTS: &str = "bindings/python/tests/requirements.txt";
+
+/// Builds the module with the system's libcurl, installs it, and runs tests and type checkers.
+pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let python = environment.join("bin/python");
+    let mut server = workspace.cargo();
+    server.args(["build", "--package", "bitsup-server", "--example", "serve"]);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&python);
+        command
+            .args(arguments)
+            .current_dir(workspace.path(PACKAGE))
+            .env("VIRTUAL_ENV", environment)
+            .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
+        command
+    };
+    vec![
+        server,
+        run(&["-m", "maturin", "develop", "--no-default-features"]),
+        run(&["-m", "pytest", "-q"]),
+        run(&["-m", "mypy"]),
+        run(&["-m", "mypy.stubtest", "bitsup._bitsup"]),
+        run(&["-m", "pyright", "--pythonpath", &python.to_string_lossy()]),
+    ]
+}
+
+/// `python3.13`, from the search path or from pyenv; pyenv's shims may name versions that are not active.
+pub(crate) fn interpreter(version: &str) -> Option<PathBuf> {
+    let name = format!("python{version}");
+    let searched = env::var_os("PATH").unwrap_or_default();
+    let in_path = env::split_paths(&searched).map(|folder| folder.join(&name));
+    let pyenv = env::var_os("PYENV_ROOT")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv")));
+    let installed = pyenv.and_then(|root| root.join("versions").read_dir().ok());
+    let in_pyenv = installed
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin").join(&name)));
+    in_path.chain(in_pyenv).find(|program| is_version(program, version))
+}
+
+fn is_version(program: &Path, version: &str) -> bool {
+    let output = Command::new(program)
+        .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+        .output();
+    output.is_ok_and(|output| {
+        output.status.success() && output.stdout.trim_ascii() == version.as_bytes()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_nobody_has_is_not_found() {
+        assert_eq!(interpreter("2.99"), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! The wheel that people install: for every `CPython` from 3.11 on, with libcurl and OpenSSL inside, and linked
+//! against a C library as old as that of manylinux2014.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::Result;
+use crate::install;
+use crate::python::PACKAGE;
+use crate::requirements::WHEEL_TOOLS;
+use crate::workspace::Workspace;
+
+/// glibc 2.17.
+const POLICY: &str = "manylinux2014";
+
+/// Options of `cargo xtask wheel`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Install what is missing without asking (as with CI set, and as root in a container)
+    #[arg(long)]
+    install: bool,
+    /// Folder for the wheel
+    #[arg(long, default_value = "target/wheels")]
+    output: PathBuf,
+}
+
+/// Builds the wheel, and has auditwheel look at what it links.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    install::provide(workspace, &[&WHEEL_TOOLS], options.install, &|_| "wheels".to_owned())?;
+    install::check(workspace, &[&WHEEL_TOOLS])?;
+    let environment = WHEEL_TOOLS.environment(workspace);
+    let output = workspace.root.join(&options.output);
+    if output.exists() {
+        fs::remove_dir_all(&output)?;
+    }
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [environment.join("bin")].into_iter().chain(std::env::split_paths(&search_path));
+    let search_path = std::env::join_paths(folders)?;
+    let tool = |name: &str| {
+        let mut command = workspace.command(environment.join("bin").join(name));
+        command.env("PATH", &search_path).env("VIRTUAL_ENV", &environment);
+        command
+    };
+    let manifest = workspace.path(PACKAGE).join("Cargo.toml");
+    // The C compiler of Zig links against a C library of any age.
+    install::run(
+        tool("maturin")
+            .args(["build", "--release", "--locked", "--zig", "--compatibility", POLICY])
+            .arg("--manifest-path")
+            .arg(manifest)
+            .arg("--out")
+            .arg(&output),
+    )?;
+    for entry in fs::read_dir(&output)? {
+        let wheel = entry?.path();
+        let shown = tool("auditwheel").arg("show").arg(&wheel).output()?;
+        let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+        println!("{}", text.trim());
+        // auditwheel's new name for manylinux2014 has the C library's version in it.
+        if !shown.status.success() || !text.replace('\n', " ").contains("manylinux_2_17_") {
+            return Err(format!("{} is not {POLICY}", wheel.display()).into());
+        }
+        println!("{} ({} KiB)", wheel.display(), fs::metadata(&wheel)?.len() / 1024);
+    }
+    Ok(())
+}
