@@ -8,6 +8,7 @@ mod install;
 mod lint;
 mod requirements;
 mod runner;
+mod simulate;
 mod steps;
 mod summary;
 mod tally;
@@ -41,6 +42,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),
+    /// Play whole uploads in virtual time, with servers, networks and crashes that a seed decides
+    Simulate(simulate::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Simulate(options) => simulate::run(&options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
