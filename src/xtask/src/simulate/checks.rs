@@ -30,6 +30,12 @@ impl Checks {
         *highest = offset.max(*highest);
     }
 
+    /// Another process goes on.
+    pub(crate) fn restored(&mut self) {
+        self.suspended = false;
+        self.to_delete = None;
+    }
+
     /// A packet goes out.
     pub(crate) fn sends(
         &mut self,
@@ -55,9 +61,8 @@ impl Checks {
         {
             return Err(format!("the Fragment {range} at offset {offset} of {size}"));
         }
-        if request.packet == PacketType::CancelSession {
-            self.to_delete.clone_from(&id);
-        }
+        let deletes = request.packet == PacketType::CancelSession;
+        self.to_delete = id.clone().filter(|_| deletes);
         if request.packet == PacketType::CloseSession {
             let known = id.and_then(|id| self.acknowledged.get(&id).copied()).unwrap_or(0);
             if offset != size || known < size {

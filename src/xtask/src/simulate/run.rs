@@ -264,7 +264,7 @@ impl Run {
     fn restore(&mut self, loses: Loses) -> Result<(), String> {
         self.born = self.now;
         self.connection = None;
-        self.checks.suspended = false;
+        self.checks.restored();
         self.reply = ReplyFile::default();
         self.refused.clear();
         let learned = self.session.learned();

@@ -113,7 +113,7 @@ impl Scenario {
             network,
             events: Vec::new(),
             credentials,
-            patience: random.below(4) as u32,
+            patience: if calm { 0 } else { random.below(4) as u32 },
             calm,
         };
         if !calm {

@@ -226,8 +226,8 @@ impl Server {
         if random.chance(self.traits.rewinds) {
             let length = stored.length();
             stored.truncate(length - random.magnitude(length));
-        }
-        if random.chance(self.traits.holes) {
+        } else if random.chance(self.traits.holes) {
+            // Always beyond the bytes that came, or nobody could know.
             stored.append_hole(random.magnitude(total.saturating_sub(stored.length())));
         }
         let offset = match self.traits.offsets {
