@@ -6,7 +6,7 @@ use bitsup_proto::host::HostPolicy;
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{Outcome, Request, Session, Summary};
 use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
-use bitsup_proto::{Checkpoint, PacketType};
+use bitsup_proto::{Checkpoint, ErrorKind, PacketType};
 
 use super::replies::ReplyFile;
 use super::scenario::Scenario;
@@ -105,7 +105,10 @@ impl Checks {
     ) -> Result<(), String> {
         match outcome {
             Outcome::Done(summary) => done(*summary, scenario, server, reply),
-            Outcome::Failed(_) if self.suspended => Err("it failed although it is paused".into()),
+            // Only what no later try can mend ends a pause.
+            Outcome::Failed(error) if self.suspended && !is_final(error.kind()) => {
+                Err(format!("it failed although it is paused: {error}"))
+            }
             Outcome::Failed(_) => Ok(()),
             Outcome::Cancelled { confirmed, kept } => {
                 if *kept && session.session_id().is_none() {
@@ -121,6 +124,10 @@ impl Checks {
             }
         }
     }
+}
+
+fn is_final(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::VerifyFailed | ErrorKind::SourceChanged)
 }
 
 /// The heart of it: never a false success.

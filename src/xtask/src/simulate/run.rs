@@ -133,6 +133,7 @@ impl Run {
                         &self.server,
                         &self.reply,
                     )?;
+                    self.checks.suspended = false;
                     self.transcript.note(self.now, || format!("ended: {outcome:?}"));
                     if !self.goes_on(&outcome)? {
                         return self.report(outcome);

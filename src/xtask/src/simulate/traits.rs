@@ -179,7 +179,7 @@ impl Traits {
         self.forgets = share(150, 100);
         // Who appends blindly and loses bytes without a word cannot be found out by anybody.
         let rewinds = share(100, 200);
-        self.rewinds = if self.offsets == Offsets::AppendsAndEchoes { 0 } else { rewinds };
+        self.rewinds = if self.offsets.is_honest() { rewinds } else { 0 };
         let holes = share(200, 300);
         // One that has shown that it checks offsets is believed in what it counts.
         self.holes = if self.offsets == Offsets::AppendsAndCounts { holes } else { 0 };
