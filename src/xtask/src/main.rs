@@ -4,6 +4,7 @@
 mod bench;
 mod conformance;
 mod consent;
+mod fuzz;
 mod install;
 mod lint;
 mod requirements;
@@ -44,6 +45,8 @@ enum Command {
     Bench(bench::Options),
     /// Play whole uploads in virtual time, with servers, networks and crashes that a seed decides
     Simulate(simulate::Options),
+    /// Feed what reads a stranger's bytes with inputs that libFuzzer makes up
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Simulate(options) => simulate::run(&options),
+        Command::Fuzz(options) => fuzz::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

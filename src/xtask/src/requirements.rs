@@ -24,6 +24,12 @@ pub(crate) static CURL_PROGRAM: Requirement = Requirement {
     source: Source::Debian { packages: &["curl"], probe: Probe::Program("curl") },
 };
 
+/// A C++ compiler, which builds libFuzzer.
+pub(crate) static CXX_COMPILER: Requirement = Requirement {
+    name: "c++",
+    source: Source::Debian { packages: &["g++"], probe: Probe::Program("c++") },
+};
+
 /// `cargo fmt`.
 pub(crate) static RUSTFMT: Requirement = Requirement {
     name: "rustfmt",

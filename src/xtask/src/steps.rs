@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
+use crate::fuzz;
 use crate::requirements::{LIBCURL_HEADERS, Requirement};
 use crate::workspace::Workspace;
 
@@ -32,6 +33,12 @@ pub(crate) static STEPS: &[Step] = &[
         purpose: "tests of the build with libcurl and OpenSSL from their crates' sources",
         needs: &[],
         kind: Kind::Tests(bundled_tests),
+    },
+    Step {
+        name: "fuzz",
+        purpose: "a minute of made-up inputs for all that reads a stranger's bytes",
+        needs: &fuzz::NEEDS,
+        kind: Kind::Check(fuzzing),
     },
     Step {
         name: "conformance",
@@ -88,6 +95,13 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
+    vec![command]
+}
+
+/// The short form of the command; the long one is for the nights.
+fn fuzzing(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz", "--seconds", "60"]);
     vec![command]
 }
 

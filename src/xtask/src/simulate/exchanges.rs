@@ -41,7 +41,7 @@ impl Run {
         let credentials = wire.credentials;
         let course = self.course(length, request.answer_limit, fresh);
         let (sending, end) = (course.sending, course.end.clone());
-        let Heard::Course(answer) = self.under_way(Some(wire), course)? else {
+        let Heard::Course(answer) = self.under_way(Some(wire), &course)? else {
             return Ok(());
         };
         let now = self.moment_of_now();
@@ -83,7 +83,7 @@ impl Run {
         self.packets += 1;
         let course = self.course(0, ANSWER_LIMIT, false);
         let end = course.end.clone();
-        let Heard::Course(_) = self.under_way(None, course)? else { return Ok(()) };
+        let Heard::Course(_) = self.under_way(None, &course)? else { return Ok(()) };
         let now = self.moment_of_now();
         let taken = match end {
             End::Failure(failure) => self.session.handle_failure(now, &failure),
@@ -106,7 +106,7 @@ impl Run {
         self.packets += 1;
         let course = self.course(0, ANSWER_LIMIT, false);
         let end = course.end.clone();
-        let Heard::Course(_) = self.under_way(None, course)? else { return Ok(()) };
+        let Heard::Course(_) = self.under_way(None, &course)? else { return Ok(()) };
         let cut = self.random.chance(self.scenario.network.trouble);
         let now = self.moment_of_now();
         let taken = match end {
@@ -156,7 +156,7 @@ impl Run {
     }
 
     /// Lets time pass until the course ends, or the client ends it.
-    fn under_way(&mut self, wire: Option<Wire>, course: Course) -> Result<Heard, String> {
+    fn under_way(&mut self, wire: Option<Wire>, course: &Course) -> Result<Heard, String> {
         if self.poll()? != Action::Idle {
             return Err("a second request while one is under way".into());
         }

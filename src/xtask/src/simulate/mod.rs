@@ -19,11 +19,13 @@ mod traits;
 mod transcript;
 
 use std::any::Any;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use clap::Args;
@@ -67,18 +69,7 @@ pub(crate) fn run(options: &Options) -> Result {
     let start = Instant::now();
     let seeds = options.from..options.from.saturating_add(options.seeds);
     if options.verbose || options.record.is_some() {
-        for seed in seeds {
-            let (result, transcript) = play(seed, Transcript::kept());
-            let text = transcript.lines().join("\n");
-            match &options.record {
-                Some(file) => {
-                    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?
-                }
-                None => println!("{text}"),
-            }
-            result.map_err(|what| format!("seed {seed}: {what}"))?;
-        }
-        return Ok(());
+        return tell(seeds, options.record.as_deref());
     }
     let outcome = play_all(seeds);
     let seconds = start.elapsed().as_secs_f64();
@@ -100,8 +91,26 @@ pub(crate) fn run(options: &Options) -> Result {
     }
 }
 
+/// Plays them one after the other and tells what happens.
+fn tell(seeds: Range<u64>, file: Option<&Path>) -> Result {
+    let mut out: Box<dyn Write> = match file {
+        Some(file) => {
+            Box::new(File::create(file).map_err(|error| format!("{}: {error}", file.display()))?)
+        }
+        None => Box::new(io::stdout()),
+    };
+    for seed in seeds {
+        let (result, transcript) = play(seed, Transcript::kept());
+        for line in transcript.lines() {
+            writeln!(out, "{line}")?;
+        }
+        result.map_err(|what| format!("seed {seed}: {what}"))?;
+    }
+    Ok(())
+}
+
 /// Plays them on all processors; the failure is that of the lowest seed that was met.
-fn play_all(seeds: std::ops::Range<u64>) -> std::result::Result<Tally, Failure> {
+fn play_all(seeds: Range<u64>) -> std::result::Result<Tally, Failure> {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
     let work = || {
@@ -126,7 +135,7 @@ fn play_all(seeds: std::ops::Range<u64>) -> std::result::Result<Tally, Failure> 
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let results: Vec<_> = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| worker.join()).collect()
+        workers.into_iter().map(ScopedJoinHandle::join).collect()
     });
     let mut total = Tally::default();
     let mut failure: Option<Failure> = None;

@@ -1,4 +1,4 @@
-//! Random numbers that a seed repeats: SplitMix64 (Steele, Lea, Flood 2014), small and without state to share.
+//! Random numbers that a seed repeats: `SplitMix64` (Steele, Lea, Flood 2014), small and without state to share.
 
 use std::time::Duration;
 

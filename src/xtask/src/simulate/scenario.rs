@@ -99,7 +99,7 @@ impl Scenario {
         let has_credentials = server.credentials.is_some() && random.chance(800);
         let credentials = has_credentials.then(|| if random.chance(800) { 1 } else { 2 });
         let fragment = Limits { fixed, ..Limits::default() };
-        let config = draw_config(Config { size, fragment, ..Config::default() }, &server, random);
+        let config = draw_config(size, fragment, &server, random);
         let config = if calm { without_limits(config) } else { config };
         let network = Network::draw(calm, random);
         // As long as an upload without trouble takes, and a while for retries.
@@ -180,7 +180,7 @@ fn draw_size(fragment: u64, random: &mut Random) -> u64 {
     }
 }
 
-fn draw_config(base: Config, server: &Traits, random: &mut Random) -> Config {
+fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random) -> Config {
     let verify =
         [VerifyPolicy::Auto, VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never];
     let unclear = [
@@ -194,6 +194,8 @@ fn draw_config(base: Config, server: &Traits, random: &mut Random) -> Config {
     let wants_reply = server.reply.is_some() || random.chance(20);
     let learned = server.ceiling.filter(|_| random.chance(300));
     Config {
+        size,
+        fragment,
         content_name: random.chance(500).then(|| "file.bin".to_owned()),
         origin: ORIGIN.to_owned(),
         opening_ping: random.chance(300),
@@ -208,12 +210,12 @@ fn draw_config(base: Config, server: &Traits, random: &mut Random) -> Config {
         wait_out_fallback: random.chance(500),
         learned_size: learned,
         max_time: random.chance(100).then(|| Duration::from_secs(random.magnitude(10_000))),
-        max_bytes: random.chance(50).then(|| random.magnitude(base.size.saturating_mul(3))),
+        max_bytes: random.chance(50).then(|| random.magnitude(size.saturating_mul(3))),
         refuse_empty: random.chance(50),
         verify: random.pick(&verify).unwrap_or_default(),
         on_unclear: random.pick(&unclear).unwrap_or_default(),
         checks_offsets: server.offsets.is_honest() && random.chance(200),
-        ..base
+        ..Config::default()
     }
 }
 
