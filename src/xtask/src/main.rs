@@ -4,12 +4,14 @@
 mod bench;
 mod conformance;
 mod consent;
+mod fuzz;
 mod install;
 mod library;
 mod lint;
 mod python;
 mod requirements;
 mod runner;
+mod simulate;
 mod steps;
 mod summary;
 mod tally;
@@ -48,6 +50,10 @@ enum Command {
     Bench(bench::Options),
     /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
     Wheel(wheel::Options),
+    /// Play whole uploads in virtual time, with servers, networks and crashes that a seed decides
+    Simulate(simulate::Options),
+    /// Feed what reads a stranger's bytes with inputs that libFuzzer makes up
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +65,8 @@ fn main() -> ExitCode {
         Command::Install(options) => library::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
+        Command::Simulate(options) => simulate::run(&options),
+        Command::Fuzz(options) => fuzz::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

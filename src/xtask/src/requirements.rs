@@ -43,6 +43,12 @@ pub(crate) static CMAKE: Requirement = Requirement {
     source: Source::Debian { packages: &["cmake"], probe: Probe::Program("cmake") },
 };
 
+/// A C++ compiler, which builds libFuzzer.
+pub(crate) static CXX_COMPILER: Requirement = Requirement {
+    name: "c++",
+    source: Source::Debian { packages: &["g++"], probe: Probe::Program("c++") },
+};
+
 /// `cargo fmt`.
 pub(crate) static RUSTFMT: Requirement = Requirement {
     name: "rustfmt",

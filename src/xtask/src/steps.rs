@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
+use crate::fuzz;
 use crate::python;
 use crate::requirements::{
     CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement, VALGRIND,
@@ -57,6 +58,12 @@ pub(crate) static STEPS: &[Step] = &[
         purpose: "tests of the build with libcurl and OpenSSL from their crates' sources",
         needs: &[],
         kind: Kind::Tests(bundled_tests),
+    },
+    Step {
+        name: "fuzz",
+        purpose: "a minute of made-up inputs for all that reads a stranger's bytes",
+        needs: &fuzz::NEEDS,
+        kind: Kind::Check(fuzzing),
     },
     Step {
         name: "conformance",
@@ -120,6 +127,13 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
+    vec![command]
+}
+
+/// The short form of the command; the long one is for the nights.
+fn fuzzing(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz", "--seconds", "60"]);
     vec![command]
 }
 

@@ -109,3 +109,23 @@ fn a_bits_error_on_a_challenge_reaches_the_caller() {
     let error = upload.error();
     assert_eq!((error.hresult(), error.context()), (Some(Hresult(0xA000_1234)), Some(5)));
 }
+
+#[test]
+fn credentials_refused_during_a_pause_are_not_sent_after_it() {
+    for (number, kind) in [(401, ErrorKind::Auth), (407, ErrorKind::ProxyAuth)] {
+        let mut upload = Upload::new(with_credentials());
+        upload.play([("Create-Session", status(number)), ("Create-Session", created())]);
+        assert_eq!(upload.exchange(), "Fragment 0-999");
+        upload.session.suspend(upload.now).expect("it runs");
+        upload.answer(&status(number)).expect("the exchange may end");
+        assert_eq!(upload.exchange(), "Idle");
+        upload.session.resume(upload.now).expect("it is paused");
+        assert_eq!(upload.exchange(), "Ping");
+        let request = upload.requests.last().expect("one was sent");
+        assert!(!request.authorize && !request.authorize_proxy);
+        upload.answer(&status(number)).expect("under way");
+        assert_eq!(upload.exchange(), "Finished");
+        let outcome = upload.session.outcome();
+        assert!(matches!(outcome, Some(Outcome::Failed(error)) if error.kind() == kind));
+    }
+}

@@ -24,10 +24,13 @@ impl Session {
             }
             return;
         }
+        // A pause keeps the upload from failing here: what follows it must not carry them either.
         if carried && proxy {
             self.refused_proxy = true;
+            self.authorize_proxy = false;
         } else if carried {
             self.refused = true;
+            self.authorize = false;
         }
         let refused = if proxy { self.refused_proxy } else { self.refused };
         let mut error = unauthorized(proxy, refused)

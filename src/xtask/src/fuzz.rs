@@ -1,0 +1,155 @@
+//! `cargo xtask fuzz`: libFuzzer on everything that reads what a stranger wrote.
+//!
+//! The targets stand in `src/xtask/fuzz`, outside of the workspace. The stable compiler inserts libFuzzer's
+//! counters by the options below, the ones that cargo-fuzz uses, so that no nightly toolchain is needed.
+//! What a target finds lies in `target/fuzz/artifacts` and is run again by giving its path to the program.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use clap::Args;
+
+use crate::Result;
+use crate::install;
+use crate::requirements::{CXX_COMPILER, LIBCURL_HEADERS, Requirement};
+use crate::workspace::Workspace;
+
+/// What the targets need; libFuzzer itself is built from its crate.
+pub(crate) static NEEDS: [&Requirement; 2] = [&CXX_COMPILER, &LIBCURL_HEADERS];
+
+/// Every target, with its share of the time.
+static TARGETS: [(&str, u64); 4] = [("ack", 1), ("session", 3), ("journal", 1), ("token", 1)];
+
+/// Counters on every branch, and what comparisons compare.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
+
+/// An input that takes longer than so many seconds is a loop without end.
+const SECONDS_AN_INPUT: u32 = 10;
+/// What a peer or a file can make us hold is bounded far below this, in megabytes.
+const MEMORY: u32 = 1024;
+
+/// Options of `cargo xtask fuzz`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// How long in all; the short form is what CI runs
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    seconds: u64,
+    /// Run this target only
+    #[arg(long, value_name = "NAME", value_parser = TARGETS.map(|(name, _)| name).to_vec())]
+    target: Option<String>,
+    /// Install what is missing without asking (as with CI set, and as root in a container)
+    #[arg(long)]
+    install: bool,
+}
+
+/// Runs the command: every target, also after one failed.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    install::provide(workspace, &NEEDS, options.install, &|_| "fuzzing".to_owned())?;
+    install::check(workspace, &NEEDS)?;
+    let programs = build(workspace)?;
+    let wanted = |name: &str| options.target.as_deref().is_none_or(|target| target == name);
+    let targets: Vec<_> = TARGETS.iter().filter(|(name, _)| wanted(name)).collect();
+    let shares: u64 = targets.iter().map(|(_, share)| share).sum();
+    let mut failed = Vec::new();
+    for (name, share) in targets {
+        let seconds = (options.seconds * share / shares.max(1)).max(1);
+        match fuzz(workspace, &programs.join(name), name, seconds) {
+            Ok(line) => println!("{name:<8} {line}"),
+            Err(error) => {
+                println!("{name:<8} FAILED: {error}");
+                failed.push(*name);
+            }
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
+}
+
+/// Builds the targets; the folder of the programs.
+fn build(workspace: &Workspace) -> Result<PathBuf> {
+    let host = host(workspace)?;
+    let target = workspace.target.join("fuzz");
+    let status = workspace
+        .cargo()
+        // With `--target` the options are for the targets alone, not for build scripts.
+        .args(["build", "--quiet", "--release", "--locked", "--target", &host])
+        .arg("--manifest-path")
+        .arg(workspace.path("src/xtask/fuzz/Cargo.toml"))
+        .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTFLAGS", COVERAGE)
+        .status()?;
+    if !status.success() {
+        return Err("the fuzz targets do not build".into());
+    }
+    Ok(target.join(host).join("release"))
+}
+
+/// The name of the system that the compiler runs on.
+fn host(workspace: &Workspace) -> Result<String> {
+    let output = workspace.command("rustc").arg("-vV").output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| "rustc -vV does not name the host".into())
+}
+
+/// Runs one target; libFuzzer's last line says how many inputs it tried.
+fn fuzz(workspace: &Workspace, program: &PathBuf, name: &str, seconds: u64) -> Result<String> {
+    let folder = workspace.target.join("fuzz");
+    let (corpus, artifacts) = (folder.join("corpus").join(name), folder.join("artifacts"));
+    fs::create_dir_all(&corpus)?;
+    fs::create_dir_all(&artifacts)?;
+    let mut command = Command::new(program);
+    command.arg(&corpus);
+    let seeds = workspace.path("src/xtask/fuzz/seeds").join(name);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    command
+        .arg(format!("-artifact_prefix={}/{name}-", artifacts.display()))
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-timeout={SECONDS_AN_INPUT}"))
+        .arg(format!("-rss_limit_mb={MEMORY}"))
+        .args(["-max_len=4096", "-print_final_stats=0"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut lines = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        lines = BufReader::new(stderr).lines().map_while(std::io::Result::ok).collect();
+    }
+    let status = child.wait()?;
+    if status.success() {
+        let done = lines.iter().rev().find(|line| line.starts_with("Done "));
+        return done.cloned().ok_or_else(|| "libFuzzer did not say what it did".into());
+    }
+    for line in lines.iter().rev().take(40).rev() {
+        println!("{line}");
+    }
+    Err(format!("{status}; the input is in {}", artifacts.display()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_is_in_the_manifest_and_has_a_source() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        let manifest = fs::read_to_string(workspace.path("src/xtask/fuzz/Cargo.toml"))
+            .expect("the manifest is there");
+        assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+        for (name, _) in TARGETS {
+            assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+            assert!(workspace.path(&format!("src/xtask/fuzz/src/{name}.rs")).is_file(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_compiler_names_its_host() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        assert!(host(&workspace).expect("rustc runs").contains('-'));
+    }
+}

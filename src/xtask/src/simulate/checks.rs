@@ -1,0 +1,163 @@
+//! What must hold whatever happens.
+
+use std::collections::BTreeMap;
+
+use bitsup_proto::host::HostPolicy;
+use bitsup_proto::reply::ReplyMode;
+use bitsup_proto::session::{Outcome, Request, Session, Summary};
+use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
+use bitsup_proto::{Checkpoint, ErrorKind, PacketType};
+
+use super::replies::ReplyFile;
+use super::scenario::Scenario;
+use super::server::Server;
+
+/// What the checks remember of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    /// The upload is paused.
+    pub(crate) suspended: bool,
+    /// The highest offset that reached the client, by session.
+    acknowledged: BTreeMap<String, u64>,
+    /// The session that the last Cancel-Session was about.
+    to_delete: Option<String>,
+}
+
+impl Checks {
+    /// An Ack with this offset has reached the client.
+    pub(crate) fn acknowledged(&mut self, session: String, offset: u64) {
+        let highest = self.acknowledged.entry(session).or_default();
+        *highest = offset.max(*highest);
+    }
+
+    /// Another process goes on.
+    pub(crate) fn restored(&mut self) {
+        self.suspended = false;
+        self.to_delete = None;
+    }
+
+    /// A packet goes out.
+    pub(crate) fn sends(
+        &mut self,
+        request: &Request,
+        session: &Session,
+        scenario: &Scenario,
+    ) -> Result<(), String> {
+        let size = scenario.config.size;
+        let offset = session.offset();
+        if self.suspended {
+            return Err(format!("{} is sent although the upload is paused", request.packet));
+        }
+        let opens = matches!(request.packet, PacketType::Ping | PacketType::CreateSession);
+        let id = session.session_id().map(|id| id.as_str().to_owned());
+        if id.is_none() && !opens {
+            return Err(format!("{} is sent without a session", request.packet));
+        }
+        if request.range.is_some() != (request.packet == PacketType::Fragment) {
+            return Err(format!("{} with the range {:?}", request.packet, request.range));
+        }
+        if let Some(range) = request.range
+            && (range.first() != offset || range.total() != size || range.end() > size)
+        {
+            return Err(format!("the Fragment {range} at offset {offset} of {size}"));
+        }
+        let deletes = request.packet == PacketType::CancelSession;
+        self.to_delete = id.clone().filter(|_| deletes);
+        if request.packet == PacketType::CloseSession {
+            let known = id.and_then(|id| self.acknowledged.get(&id).copied()).unwrap_or(0);
+            if offset != size || known < size {
+                return Err(format!("Close-Session at {offset} of {size}, Acks told of {known}"));
+            }
+        }
+        let Some(host) = session.host() else { return Ok(()) };
+        let config = &scenario.config;
+        let trusted = match config.host_policy {
+            HostPolicy::Ignore => false,
+            HostPolicy::Any => true,
+            HostPolicy::SameSite => {
+                host.host().ends_with(".example.com") || !config.trusted_hosts.is_empty()
+            }
+        };
+        if trusted { Ok(()) } else { Err(format!("a packet goes to {host}")) }
+    }
+
+    /// A checkpoint goes to disk.
+    pub(crate) fn stored(&self, checkpoint: Option<&Checkpoint>) -> Result<(), String> {
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
+        let known = self.acknowledged.get(checkpoint.session_id.as_str()).copied().unwrap_or(0);
+        if checkpoint.offset > known {
+            return Err(format!(
+                "the journal says {}, and the server's Acks told of {known}",
+                checkpoint.offset
+            ));
+        }
+        Ok(())
+    }
+
+    /// The upload has ended.
+    pub(crate) fn end(
+        &self,
+        outcome: &Outcome,
+        session: &Session,
+        scenario: &Scenario,
+        server: &Server,
+        reply: &ReplyFile,
+    ) -> Result<(), String> {
+        match outcome {
+            Outcome::Done(summary) => done(*summary, scenario, server, reply),
+            // Only what no later try can mend ends a pause.
+            Outcome::Failed(error) if self.suspended && !is_final(error.kind()) => {
+                Err(format!("it failed although it is paused: {error}"))
+            }
+            Outcome::Failed(_) => Ok(()),
+            Outcome::Cancelled { confirmed, kept } => {
+                if *kept && session.session_id().is_none() {
+                    return Err("a session was kept that there is not".into());
+                }
+                // The URL's host cannot speak for a node whose sessions it does not know.
+                let speaks = server.traits.host.is_none() || server.traits.shares;
+                let left = self.to_delete.as_ref().is_some_and(|id| server.has_session(id));
+                if *confirmed && left && speaks {
+                    return Err("the server holds the session that it deleted".into());
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn is_final(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::VerifyFailed | ErrorKind::SourceChanged)
+}
+
+/// The heart of it: never a false success.
+fn done(
+    summary: Summary,
+    scenario: &Scenario,
+    server: &Server,
+    reply: &ReplyFile,
+) -> Result<(), String> {
+    let config = &scenario.config;
+    let destination = server.destination.as_ref();
+    let is_exact = destination.is_some_and(|(stored, _)| stored.is_exact(config.size));
+    if config.reply == ReplyMode::Required && !reply.is_whole(server) {
+        return Err(format!("done without a whole reply: {reply:?}"));
+    }
+    if is_exact {
+        return Ok(());
+    }
+    let wrong = |why: &str| Err(format!("{why}, and the file is wrong: {destination:?}"));
+    if summary.verified {
+        return wrong("done and verified");
+    }
+    if server.traits.is_honest() {
+        // Who accepts an unconfirmed end takes the risk that Close-Session never arrived.
+        let accepted = config.on_unclear == UnclearPolicy::Accept && !summary.close_confirmed;
+        return if accepted { Ok(()) } else { wrong("done at a server that checks offsets") };
+    }
+    let looks = config.verify == VerifyPolicy::Always && config.reply == ReplyMode::None;
+    if looks && summary.close_confirmed {
+        return wrong("done by a client that always verifies");
+    }
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Exchanges of a run: what goes out, what arrives at the server and when, what the client hears of it.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use bitsup_proto::ack::{Offset, RetryAfter};
+use bitsup_proto::reply::{Get, Got};
+use bitsup_proto::session::{Action, Connection, Exchange, Request};
+use bitsup_proto::{Ack, ContentRange, PacketType};
+
+use super::network::{Arrives, Circumstances, Course, End};
+use super::run::Run;
+use super::server::{Answer, Wire};
+
+/// How long HEAD and GET may take to be answered.
+const ANSWER_LIMIT: Duration = Duration::from_mins(5);
+
+/// How an exchange ended for the client.
+enum Heard {
+    /// It did not: the client ended it, or its process did.
+    Nothing,
+    /// At the end of its course; the server's answer, if it acted on it.
+    Course(Option<Answer>),
+}
+
+impl Run {
+    /// Sends a packet and reports how that ended.
+    pub(super) fn send(&mut self, request: Request) -> Result<(), String> {
+        self.checks.sends(&request, &self.session, &self.scenario)?;
+        let fresh = request.connection == Connection::Fresh;
+        let wire = self.wire(&request, fresh);
+        if let Some(sent) = wire.credentials
+            && self.refused.contains(&sent)
+        {
+            return Err("credentials that were refused are sent again".into());
+        }
+        let length = request.range.map_or(0, ContentRange::length);
+        let sent_id = self.session.session_id().map(|id| id.as_str().to_owned());
+        self.packets += 1;
+        self.transcript
+            .note(self.now, || format!("{} {}{wire:?}", request.packet, range_of(&request)));
+        let credentials = wire.credentials;
+        let course = self.course(length, request.answer_limit, fresh);
+        let (sending, end) = (course.sending, course.end.clone());
+        let Heard::Course(answer) = self.under_way(Some(wire), &course)? else {
+            return Ok(());
+        };
+        let now = self.moment_of_now();
+        let answer = match (end, answer) {
+            (End::Failure(failure), _) => {
+                self.transcript.note(self.now, || format!("  failed: {failure:?}"));
+                let taken = self.session.handle_failure(now, &failure);
+                return taken.map_err(|_| "the report of a failure was refused".into());
+            }
+            (End::Other(answer), _) | (End::Answer, Some(answer)) => answer,
+            (End::Answer, None) => return Err("an answer to nothing".into()),
+        };
+        self.transcript.note(self.now, || format!("  answered: {answer:?}"));
+        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let ack = Ack::parse(answer.status, headers);
+        if answer.status == 401 {
+            if let Some(sent) = credentials {
+                self.refused.insert(sent);
+            } else {
+                let usable = self.credentials.is_some_and(|own| !self.refused.contains(&own));
+                self.session.set_credentials(usable, false);
+            }
+        }
+        if let (Offset::At(offset), Some(id), 200 | 416) = (ack.offset, sent_id, answer.status) {
+            self.checks.acknowledged(id, offset);
+        }
+        let date = ack.date.and_then(http_date);
+        let retry_after = match ack.retry_after {
+            Some(RetryAfter::Date(text)) => http_date(text),
+            _ => None,
+        };
+        let exchange = Exchange { sending, waiting: self.scenario.network.round_trip };
+        let taken = self.session.handle_ack(now, &ack, date, retry_after, exchange);
+        taken.map_err(|_| "an answer was refused".into())
+    }
+
+    /// Asks for the destination's size.
+    pub(super) fn head(&mut self) -> Result<(), String> {
+        self.packets += 1;
+        let course = self.course(0, ANSWER_LIMIT, false);
+        let end = course.end.clone();
+        let Heard::Course(_) = self.under_way(None, &course)? else { return Ok(()) };
+        let now = self.moment_of_now();
+        let taken = match end {
+            End::Failure(failure) => self.session.handle_failure(now, &failure),
+            end => {
+                let mut head = self.server.head();
+                if let End::Other(answer) = end {
+                    // A success in the server's place has no length to compare.
+                    head.status = answer.status;
+                    head.content_length = None;
+                }
+                self.transcript.note(self.now, || format!("HEAD: {head:?}"));
+                self.session.handle_head(&head)
+            }
+        };
+        taken.map_err(|_| "the answer to HEAD was refused".into())
+    }
+
+    /// Fetches (a part of) the reply.
+    pub(super) fn get_reply(&mut self, get: &Get) -> Result<(), String> {
+        self.packets += 1;
+        let course = self.course(0, ANSWER_LIMIT, false);
+        let end = course.end.clone();
+        let Heard::Course(_) = self.under_way(None, &course)? else { return Ok(()) };
+        let cut = self.random.chance(self.scenario.network.trouble);
+        let now = self.moment_of_now();
+        let taken = match end {
+            End::Failure(failure) => self.session.handle_failure(now, &failure),
+            End::Other(_) => {
+                let got = Got { status: 503, ..Got::default() };
+                self.session.handle_reply(now, &got)
+            }
+            End::Answer => {
+                let got = self.reply.get(get, &self.server, cut, &mut self.random);
+                self.transcript.note(self.now, || format!("{get:?}: {got:?}"));
+                self.session.handle_reply(now, &got)
+            }
+        };
+        taken.map_err(|_| "the answer to GET was refused".into())
+    }
+
+    fn wire(&mut self, request: &Request, fresh: bool) -> Wire {
+        let mut headers = Vec::new();
+        self.session.headers(request, |name, value| headers.push((name, value.to_string())));
+        Wire {
+            headers,
+            credentials: self.credentials.filter(|_| request.authorize),
+            connection: self.connect(fresh),
+            at_node: self.session.host().is_some(),
+        }
+    }
+
+    fn connect(&mut self, fresh: bool) -> u64 {
+        if let Some(connection) = self.connection.filter(|_| !fresh) {
+            return connection;
+        }
+        self.connections += 1;
+        self.connection = Some(self.connections);
+        self.connections
+    }
+
+    fn course(&mut self, length: u64, answer_limit: Duration, fresh: bool) -> Course {
+        let about = Circumstances {
+            now: self.now,
+            length,
+            answer_limit,
+            new_connection: fresh,
+            at_node: self.session.host().is_some(),
+        };
+        self.scenario.network.course(about, &mut self.random)
+    }
+
+    /// Lets time pass until the course ends, or the client ends it.
+    fn under_way(&mut self, wire: Option<Wire>, course: &Course) -> Result<Heard, String> {
+        if self.poll()? != Action::Idle {
+            return Err("a second request while one is under way".into());
+        }
+        let began = self.now;
+        let ends = began.saturating_add(course.ends);
+        let mut arrival = course.arrival.map(|(after, what)| (began.saturating_add(after), what));
+        let mut answer = None;
+        loop {
+            let event = self.events.front().map(|(at, _)| *at);
+            let next = [event, self.deadline()].into_iter().flatten().fold(ends, Duration::min);
+            let at = next.max(self.now);
+            if let (Some((when, what)), Some(wire)) = (arrival, &wire)
+                && when <= at
+            {
+                answer = self.arrive(when, wire, what);
+                arrival = None;
+            }
+            self.now = at;
+            if next >= ends {
+                break;
+            }
+            let event = self.events.pop_front_if(|(at, _)| *at <= self.now);
+            let was_event = event.is_some();
+            let replaced = event.map_or(Ok(false), |(_, event)| self.happens(event))?;
+            if replaced || self.poll_aborts(was_event)? {
+                self.abandon(arrival, wire);
+                return Ok(Heard::Nothing);
+            }
+        }
+        if !course.keeps_connection {
+            self.connection = None;
+        }
+        if let (Some((when, what)), Some(wire)) = (arrival, wire) {
+            self.late.push((when, wire, what));
+        }
+        Ok(Heard::Course(answer))
+    }
+
+    /// After an event: whether the running exchange is to be ended.
+    fn poll_aborts(&mut self, was_event: bool) -> Result<bool, String> {
+        match self.poll()? {
+            Action::Abort => Ok(true),
+            Action::Idle if was_event => Ok(false),
+            Action::Idle => Err("the upload's time is over, and its exchange goes on".into()),
+            other => Err(format!("{other:?} while an exchange is under way")),
+        }
+    }
+
+    /// What was on its way when the client left may arrive all the same, or its first bytes.
+    fn abandon(&mut self, arrival: Option<(Duration, Arrives)>, wire: Option<Wire>) {
+        self.connection = None;
+        let (Some((when, what)), Some(wire)) = (arrival, wire) else { return };
+        let what = match what {
+            Arrives::All if self.random.chance(500) => Arrives::All,
+            Arrives::All => Arrives::Part(0),
+            Arrives::Part(length) => Arrives::Part(self.random.below(length + 1)),
+        };
+        self.late.push((when, wire, what));
+    }
+
+    /// A request is at the server; those that were on the way for longer come before it.
+    fn arrive(&mut self, when: Duration, wire: &Wire, what: Arrives) -> Option<Answer> {
+        let mut due: Vec<_> = self.late.extract_if(.., |(at, ..)| *at <= when).collect();
+        due.sort_by_key(|(at, ..)| *at);
+        for (at, wire, what) in due {
+            self.transcript.note(at, || format!("  late: {what:?} of {wire:?}"));
+            self.take(&wire, what);
+        }
+        self.take(wire, what)
+    }
+
+    fn take(&mut self, wire: &Wire, what: Arrives) -> Option<Answer> {
+        let unix = self.unix();
+        match what {
+            Arrives::All => Some(self.server.handle(wire, unix, &mut self.random)),
+            Arrives::Part(length) => {
+                self.server.handle_part(wire, length);
+                None
+            }
+        }
+    }
+}
+
+fn range_of(request: &Request) -> String {
+    match (request.packet, request.range) {
+        (PacketType::Fragment, Some(range)) => format!("{range} "),
+        _ => String::new(),
+    }
+}
+
+/// Seconds since 1970 of an HTTP date.
+fn http_date(text: &str) -> Option<u64> {
+    let time = httpdate::parse_http_date(text).ok()?;
+    time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
+}

@@ -1,0 +1,194 @@
+//! `cargo xtask simulate`: whole uploads in virtual time, each with a server, a network, a disk, a clock
+//! and a caller that its seed decides.
+//!
+//! The state machine is driven as the client's engine does it. What must never happen ends the command
+//! with the seed, which plays the same upload again.
+
+mod checks;
+mod exchanges;
+mod journal;
+mod network;
+mod random;
+mod replies;
+mod run;
+mod scenario;
+mod server;
+mod stored;
+mod tally;
+mod traits;
+mod transcript;
+
+use std::any::Any;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::Result;
+use run::{Report, Run};
+use tally::Tally;
+use transcript::Transcript;
+
+/// Seeds that a thread takes at a time.
+const BATCH: u64 = 64;
+/// So many lines before a failure tell how it came about.
+const LAST_LINES: usize = 40;
+
+/// Options of `cargo xtask simulate`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// How many uploads to play
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    from: u64,
+    /// Print what happens, line by line
+    #[arg(short, long)]
+    verbose: bool,
+    /// Write what happens to this file
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+/// A seed whose upload did what must never happen.
+#[derive(Debug)]
+struct Failure {
+    seed: u64,
+    what: String,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options) -> Result {
+    let start = Instant::now();
+    let seeds = options.from..options.from.saturating_add(options.seeds);
+    if options.verbose || options.record.is_some() {
+        return tell(seeds, options.record.as_deref());
+    }
+    let outcome = play_all(seeds);
+    let seconds = start.elapsed().as_secs_f64();
+    match outcome {
+        Ok(tally) => {
+            println!("{tally}\n{:.0} uploads a second", options.seeds as f64 / seconds);
+            Ok(())
+        }
+        Err(Failure { seed, what }) => {
+            let (_, transcript) = play(seed, Transcript::kept());
+            for line in transcript.last(LAST_LINES) {
+                println!("{line}");
+            }
+            Err(format!(
+                "seed {seed}: {what} (again: cargo xtask simulate --seeds 1 --from {seed} -v)"
+            )
+            .into())
+        }
+    }
+}
+
+/// Plays them one after the other and tells what happens.
+fn tell(seeds: Range<u64>, file: Option<&Path>) -> Result {
+    let mut out: Box<dyn Write> = match file {
+        Some(file) => {
+            Box::new(File::create(file).map_err(|error| format!("{}: {error}", file.display()))?)
+        }
+        None => Box::new(io::stdout()),
+    };
+    for seed in seeds {
+        let (result, transcript) = play(seed, Transcript::kept());
+        for line in transcript.lines() {
+            writeln!(out, "{line}")?;
+        }
+        result.map_err(|what| format!("seed {seed}: {what}"))?;
+    }
+    Ok(())
+}
+
+/// Plays them on all processors; the failure is that of the lowest seed that was met.
+fn play_all(seeds: Range<u64>) -> std::result::Result<Tally, Failure> {
+    let next = AtomicU64::new(seeds.start);
+    let stop = AtomicBool::new(false);
+    let work = || {
+        let mut tally = Tally::default();
+        while !stop.load(Ordering::Relaxed) {
+            let first = next.fetch_add(BATCH, Ordering::Relaxed);
+            if first >= seeds.end {
+                break;
+            }
+            for seed in first..seeds.end.min(first + BATCH) {
+                match play(seed, Transcript::default()).0 {
+                    Ok(report) => tally.add(seed, &report),
+                    Err(what) => {
+                        stop.store(true, Ordering::Relaxed);
+                        return Err(Failure { seed, what });
+                    }
+                }
+            }
+        }
+        Ok(tally)
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let results: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(ScopedJoinHandle::join).collect()
+    });
+    let mut total = Tally::default();
+    let mut failure: Option<Failure> = None;
+    for result in results {
+        match result {
+            Ok(Ok(tally)) => total.merge(tally),
+            Ok(Err(other)) => {
+                if failure.as_ref().is_none_or(|known| other.seed < known.seed) {
+                    failure = Some(other);
+                }
+            }
+            Err(panic) => {
+                failure = Some(Failure { seed: seeds.start, what: panic_text(panic.as_ref()) });
+            }
+        }
+    }
+    failure.map_or(Ok(total), Err)
+}
+
+/// Plays one upload. A panic is a failure like others.
+fn play(seed: u64, transcript: Transcript) -> (std::result::Result<Report, String>, Transcript) {
+    let mut run = Run::new(seed, transcript);
+    let result = catch_unwind(AssertUnwindSafe(|| run.play()))
+        .unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
+    (result, run.into_transcript())
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a panic: {}", text.unwrap_or("without words"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_thousand_uploads_end_as_they_must() {
+        let tally = play_all(0..20_000).unwrap_or_else(|failure| panic!("{failure:?}"));
+        // A world in which nearly nothing succeeds, or nothing fails, would show little.
+        let uploads = tally.uploads();
+        assert!(tally.share_of("done") > 0.4 && tally.share_of("failed") > 0.1, "{tally}");
+        assert_eq!(uploads, 20_000);
+    }
+
+    #[test]
+    fn a_seed_repeats_its_upload() {
+        for seed in 0..50 {
+            let (first, second) = (play(seed, Transcript::kept()), play(seed, Transcript::kept()));
+            assert_eq!(first.1.lines(), second.1.lines());
+            let (first, quiet) = (first.0.expect("it ends"), play(seed, Transcript::default()).0);
+            assert_eq!(first.packets, quiet.expect("it ends").packets);
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! One upload from its beginning to its end, in virtual time: the driver of the state machine, as the
+//! client's engine is one, among a caller, a disk, a network and a server that are all simulated.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bitsup_proto::session::{Action, Outcome, Session};
+use bitsup_proto::{Error, ErrorKind, Moment};
+
+use super::checks::Checks;
+use super::journal::Journal;
+use super::random::Random;
+use super::replies::ReplyFile;
+use super::scenario::{BEGUN, Event, Loses, Scenario};
+use super::server::{Server, Wire};
+use super::transcript::Transcript;
+
+/// Who needs more polls than that goes round in circles: the longest of a million uploads needs a tenth.
+const MAX_POLLS: u32 = 200_000;
+/// As many packets as no upload of these sizes needs.
+const MAX_PACKETS: u32 = 50_000;
+/// The pauses of the caller and all budgets for retries are far shorter.
+const MAX_TIME: Duration = Duration::from_hours(24 * 365);
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) outcome: Outcome,
+    pub(crate) packets: u32,
+    pub(crate) polls: u32,
+    pub(crate) time: Duration,
+    pub(crate) crashes: u32,
+    /// Whether the file under the URL is right.
+    pub(crate) exact: bool,
+}
+
+/// A run under way.
+pub(crate) struct Run {
+    pub(super) scenario: Scenario,
+    pub(super) random: Random,
+    pub(super) server: Server,
+    pub(super) session: Session,
+    pub(super) journal: Journal,
+    pub(super) checks: Checks,
+    pub(super) transcript: Transcript,
+    /// The time of the world.
+    pub(super) now: Duration,
+    /// When the client's process began.
+    born: Duration,
+    /// By how much the client's clock was set, in seconds.
+    clock: i64,
+    pub(super) events: VecDeque<(Duration, Event)>,
+    /// The TCP connection in use, and how many there have been.
+    pub(super) connection: Option<u64>,
+    pub(super) connections: u64,
+    /// Requests that arrive when nobody waits for them any more.
+    pub(super) late: Vec<(Duration, Wire, super::network::Arrives)>,
+    /// The caller's credentials, and those that were refused.
+    pub(super) credentials: Option<u32>,
+    pub(super) refused: BTreeSet<u32>,
+    pub(super) reply: ReplyFile,
+    pub(super) packets: u32,
+    polls: u32,
+    crashes: u32,
+}
+
+impl Run {
+    /// The run of this seed.
+    pub(crate) fn new(seed: u64, transcript: Transcript) -> Self {
+        let mut random = Random::new(seed);
+        let mut scenario = Scenario::draw(&mut random);
+        scenario.config.credentials = scenario.credentials.is_some();
+        let mut run = Self {
+            server: Server::new(scenario.server.clone()),
+            session: Session::new(scenario.config.clone()),
+            journal: Journal::default(),
+            checks: Checks::default(),
+            transcript,
+            now: Duration::ZERO,
+            born: Duration::ZERO,
+            clock: 0,
+            events: scenario.events.iter().copied().collect(),
+            connection: None,
+            connections: 0,
+            late: Vec::new(),
+            credentials: scenario.credentials,
+            refused: BTreeSet::new(),
+            reply: ReplyFile::default(),
+            packets: 0,
+            polls: 0,
+            crashes: 0,
+            scenario,
+            random,
+        };
+        let scenario = &run.scenario;
+        run.transcript.note(run.now, || format!("seed {seed}: {scenario:?}"));
+        run
+    }
+
+    /// Plays it. The error is what must never happen.
+    pub(crate) fn play(&mut self) -> Result<Report, String> {
+        loop {
+            self.due_events()?;
+            let action = self.poll()?;
+            match action {
+                Action::Send(request) => self.send(request)?,
+                Action::Head => self.head()?,
+                Action::GetReply(get) => self.get_reply(&get)?,
+                // What ran has ended with the event that led to this.
+                Action::Abort => self.connection = None,
+                Action::Wait(until) => {
+                    let until = self.born.saturating_add(until);
+                    if until <= self.now {
+                        return Err("it waits for a time that has passed".into());
+                    }
+                    self.pass_until(until);
+                }
+                Action::Idle => {
+                    let Some((at, _)) = self.events.front().filter(|_| self.checks.suspended)
+                    else {
+                        return Err(format!("idle for ever in {:?}", self.session.state()));
+                    };
+                    let at = *at;
+                    self.pass_until(at);
+                }
+                Action::Finished => {
+                    let outcome =
+                        self.session.outcome().cloned().ok_or("an end without outcome")?;
+                    self.checks.end(
+                        &outcome,
+                        &self.session,
+                        &self.scenario,
+                        &self.server,
+                        &self.reply,
+                    )?;
+                    self.checks.suspended = false;
+                    self.transcript.note(self.now, || format!("ended: {outcome:?}"));
+                    if !self.goes_on(&outcome)? {
+                        return self.report(outcome);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The lines of the transcript.
+    pub(crate) fn into_transcript(self) -> Transcript {
+        self.transcript
+    }
+
+    /// Steps 2 and 5 of the driving contract, and what must hold after them.
+    pub(super) fn poll(&mut self) -> Result<Action, String> {
+        self.polls += 1;
+        let now = self.moment_of_now();
+        let action = self.session.poll_action(now);
+        while let Some(notice) = self.session.poll_notice() {
+            self.transcript.note(self.now, || format!("  notice: {notice:?}"));
+        }
+        if self.session.take_checkpoint_due() {
+            let checkpoint = self.session.checkpoint();
+            self.checks.stored(checkpoint.as_ref())?;
+            self.journal.store(self.now, checkpoint);
+        }
+        if self.session.offset() > self.scenario.config.size {
+            return Err(format!("the offset {} is beyond the file", self.session.offset()));
+        }
+        if self.polls > MAX_POLLS || self.packets > MAX_PACKETS || self.now > MAX_TIME {
+            return Err(format!(
+                "no end after {} polls, {} packets and {:?}",
+                self.polls, self.packets, self.now
+            ));
+        }
+        Ok(action)
+    }
+
+    /// The client's view of the time.
+    pub(super) fn moment_of_now(&mut self) -> Moment {
+        Moment {
+            monotonic: self.now.saturating_sub(self.born),
+            unix: self.unix().saturating_add_signed(self.clock),
+            random: self.random.bits(),
+        }
+    }
+
+    /// The world's seconds since 1970.
+    pub(super) fn unix(&self) -> u64 {
+        BEGUN + self.now.as_secs()
+    }
+
+    /// When the whole upload's time is over, by the world's clock.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.session.deadline().map(|at| self.born.saturating_add(at))
+    }
+
+    // ---- the caller ------------------------------------------------------
+
+    /// Waits until then, or until the caller does something.
+    fn pass_until(&mut self, until: Duration) {
+        let events = self.events.front().map(|(at, _)| *at);
+        let next = [events, self.deadline()].into_iter().flatten().fold(until, Duration::min);
+        self.now = self.now.max(next);
+    }
+
+    fn due_events(&mut self) -> Result<(), String> {
+        while let Some((_, event)) = self.events.pop_front_if(|(at, _)| *at <= self.now) {
+            self.happens(event)?;
+        }
+        Ok(())
+    }
+
+    /// Step 4. `true`: another process goes on.
+    pub(super) fn happens(&mut self, event: Event) -> Result<bool, String> {
+        self.transcript.note(self.now, || format!("caller: {event:?}"));
+        let now = self.moment_of_now();
+        match event {
+            Event::Suspend(time) => {
+                if self.session.suspend(now).is_ok() {
+                    self.checks.suspended = true;
+                    let at = self.now.saturating_add(time);
+                    let place = self.events.partition_point(|(other, _)| *other <= at);
+                    self.events.insert(place, (at, Event::Resume));
+                }
+            }
+            Event::Resume => {
+                if self.session.resume(now).is_ok() {
+                    self.checks.suspended = false;
+                }
+            }
+            Event::Cancel(mode) => {
+                if self.session.cancel(now, mode).is_ok() {
+                    self.checks.suspended = false;
+                }
+            }
+            Event::SourceFails { changed } => {
+                let kind = if changed { ErrorKind::SourceChanged } else { ErrorKind::LocalFile };
+                if self.session.fail_source(now, Error::new(kind, "the source failed")).is_ok() {
+                    self.checks.suspended = false;
+                }
+            }
+            Event::CredentialsExpire => {
+                if let Some(wanted) = &mut self.server.traits.credentials {
+                    *wanted += 1;
+                }
+            }
+            Event::ReplaceCredentials { right } => self.replace_credentials(right),
+            Event::Crash { down, loses, clock } => {
+                self.now = self.now.saturating_add(down);
+                self.clock += clock;
+                self.crashes += 1;
+                self.restore(loses)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn replace_credentials(&mut self, right: bool) {
+        let Some(wanted) = self.server.traits.credentials else { return };
+        let given = if right { wanted } else { wanted + 1000 };
+        self.credentials = Some(given);
+        self.session.set_credentials(!self.refused.contains(&given), false);
+    }
+
+    /// Another process goes on from what the disk holds.
+    fn restore(&mut self, loses: Loses) -> Result<(), String> {
+        self.born = self.now;
+        self.connection = None;
+        self.checks.restored();
+        self.reply = ReplyFile::default();
+        self.refused.clear();
+        let learned = self.session.learned();
+        let config = &mut self.scenario.config;
+        config.credentials = self.credentials.is_some();
+        config.learned_size = learned.size.or(config.learned_size);
+        let kept = self.journal.read(loses)?;
+        let now = self.moment_of_now();
+        let config = self.scenario.config.clone();
+        self.transcript.note(self.now, || format!("restored: {kept:?}"));
+        self.session = match &kept {
+            Some(kept) => Session::restore(config, kept, now),
+            None => Session::new(config),
+        };
+        Ok(())
+    }
+
+    /// Whether the caller goes on after this end.
+    fn goes_on(&mut self, outcome: &Outcome) -> Result<bool, String> {
+        if self.scenario.patience == 0 {
+            return Ok(false);
+        }
+        self.scenario.patience -= 1;
+        let pause = Duration::from_secs(self.random.magnitude(100_000));
+        match outcome {
+            Outcome::Failed(error) => {
+                self.now = self.now.saturating_add(pause);
+                if error.kind() == ErrorKind::Auth {
+                    let right = self.random.chance(700);
+                    self.replace_credentials(right);
+                }
+                if self.random.chance(500) {
+                    self.restore(Loses::Nothing)?;
+                    return Ok(true);
+                }
+                let now = self.moment_of_now();
+                Ok(self.session.resume(now).is_ok())
+            }
+            Outcome::Cancelled { kept: true, .. } => {
+                self.now = self.now.saturating_add(pause);
+                self.restore(Loses::Nothing)?;
+                Ok(true)
+            }
+            // The power may go before the journal of a complete upload is removed.
+            Outcome::Done(_) if self.random.chance(200) => {
+                self.restore(Loses::LastStore)?;
+                Ok(true)
+            }
+            Outcome::Done(_) | Outcome::Cancelled { .. } => Ok(false),
+        }
+    }
+
+    fn report(&self, outcome: Outcome) -> Result<Report, String> {
+        if self.scenario.calm && !matches!(&outcome, Outcome::Done(summary) if summary.verified) {
+            return Err(format!("nothing went wrong, and it ended with {outcome:?}"));
+        }
+        let size = self.scenario.config.size;
+        let destination = self.server.destination.as_ref();
+        Ok(Report {
+            outcome,
+            packets: self.packets,
+            polls: self.polls,
+            time: self.now,
+            crashes: self.crashes,
+            exact: destination.is_some_and(|(stored, _)| stored.is_exact(size)),
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! What a seed means: the upload, the server, the network and what the caller does when.
+
+use std::time::Duration;
+
+use bitsup_proto::fragment_size::{INITIAL, Limits};
+use bitsup_proto::host::HostPolicy;
+use bitsup_proto::reply::ReplyMode;
+use bitsup_proto::retry::RetryPolicy;
+use bitsup_proto::session::{CancelMode, Config};
+use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
+
+use super::random::Random;
+use super::traits::Traits;
+
+/// When every simulated upload begins: seconds since 1970.
+pub(crate) const BEGUN: u64 = 1_700_000_000;
+/// The URL's host.
+const ORIGIN: &str = "upload.example.com";
+
+/// One upload and its world.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) config: Config,
+    pub(crate) server: Traits,
+    pub(crate) network: Network,
+    /// What the caller does, in order of time.
+    pub(crate) events: Vec<(Duration, Event)>,
+    /// The number of the caller's credentials, if there are some.
+    pub(crate) credentials: Option<u32>,
+    /// How often the caller goes on after a failure.
+    pub(crate) patience: u32,
+    /// Nothing goes wrong: the upload has to succeed.
+    pub(crate) calm: bool,
+}
+
+/// The way to the server. Shares are in a thousand requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub(crate) round_trip: Duration,
+    /// Bytes a second, at least 1.
+    pub(crate) rate: u64,
+    /// Requests that something happens to.
+    pub(crate) trouble: u64,
+    /// Answers that a middlebox gives in the server's place.
+    pub(crate) gateway: u64,
+    /// From when to when nothing is reached.
+    pub(crate) offline: Vec<(Duration, Duration)>,
+    /// When the node that a Host-Id names is out of reach.
+    pub(crate) node_down: Option<(Duration, Duration)>,
+}
+
+/// What the caller does, or what happens to its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Suspend(Duration),
+    Resume,
+    Cancel(CancelMode),
+    /// The process ends, and after a while another one goes on from the journal.
+    Crash {
+        down: Duration,
+        loses: Loses,
+        clock: i64,
+    },
+    /// The source cannot be read, or has changed.
+    SourceFails {
+        changed: bool,
+    },
+    /// The server wants new credentials from now on.
+    CredentialsExpire,
+    /// The caller has got credentials; whether they are the right ones.
+    ReplaceCredentials {
+        right: bool,
+    },
+}
+
+/// How much of the journal a crash takes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loses {
+    Nothing,
+    /// The store under way.
+    LastStore,
+    /// What was not synced to disk.
+    NotSynced,
+}
+
+impl Scenario {
+    /// The world of this seed.
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let calm = random.chance(100);
+        let fixed = match random.below(4) {
+            0 => None,
+            1 => Some(700 + random.below(1000)),
+            2 => Some(5 * 1024),
+            _ => Some(1 + random.magnitude(1 << 20)),
+        };
+        let size = draw_size(fixed.unwrap_or(INITIAL), random);
+        let server =
+            if calm { Traits::conforming(size) } else { Traits::draw(size, BEGUN, random) };
+        let has_credentials = server.credentials.is_some() && random.chance(800);
+        let credentials = has_credentials.then(|| if random.chance(800) { 1 } else { 2 });
+        let fragment = Limits { fixed, ..Limits::default() };
+        let config = draw_config(size, fragment, &server, random);
+        let config = if calm { without_limits(config) } else { config };
+        let network = Network::draw(calm, random);
+        // As long as an upload without trouble takes, and a while for retries.
+        let least = fixed.unwrap_or(INITIAL).min(size.max(1));
+        let fragments = u32::try_from(size / least).unwrap_or(u32::MAX);
+        let expected = network.round_trip * 2 * fragments.saturating_add(4)
+            + Duration::from_secs(size / network.rate + 30);
+        let mut scenario = Self {
+            config,
+            server,
+            network,
+            events: Vec::new(),
+            credentials,
+            patience: if calm { 0 } else { random.below(4) as u32 },
+            calm,
+        };
+        if !calm {
+            scenario.draw_events(expected, random);
+        }
+        scenario
+    }
+
+    fn draw_events(&mut self, expected: Duration, random: &mut Random) {
+        let count = if random.chance(500) { 0 } else { random.below(8) };
+        for _ in 0..count {
+            let at = random.time(expected);
+            let event = match random.below(20) {
+                0..5 => Event::Suspend(Duration::from_secs(random.magnitude(100_000))),
+                5 => Event::Resume,
+                6 => Event::Cancel(CancelMode::Delete),
+                7 | 8 => Event::Cancel(CancelMode::Keep),
+                9 if random.chance(300) => Event::SourceFails { changed: random.chance(500) },
+                10 => Event::CredentialsExpire,
+                11 | 12 => Event::ReplaceCredentials { right: random.chance(700) },
+                _ => Event::Crash {
+                    down: Duration::from_secs(random.magnitude(200_000)),
+                    loses: random
+                        .pick(&[Loses::Nothing, Loses::LastStore, Loses::NotSynced])
+                        .unwrap_or(Loses::Nothing),
+                    clock: if random.chance(100) { -100_000 } else { 0 },
+                },
+            };
+            self.events.push((at, event));
+        }
+        let spells = if random.chance(700) { 0 } else { 1 + random.below(4) };
+        let spell = |random: &mut Random| {
+            let from = random.time(expected);
+            (from, from + Duration::from_secs(random.magnitude(2_000)))
+        };
+        self.network.offline = (0..spells).map(|_| spell(random)).collect();
+        if self.server.host.is_some() && random.chance(500) {
+            self.network.node_down = Some(spell(random));
+        }
+        self.events.sort_by_key(|(at, _)| *at);
+    }
+}
+
+impl Network {
+    fn draw(calm: bool, random: &mut Random) -> Self {
+        let often = !calm && random.chance(700);
+        Self {
+            round_trip: Duration::from_micros(200 + random.magnitude(2_000_000)),
+            rate: 20_000 + random.magnitude(1_000_000_000),
+            trouble: if often { random.below(400) } else { 0 },
+            gateway: if often && random.chance(300) { random.below(200) } else { 0 },
+            offline: Vec::new(),
+            node_down: None,
+        }
+    }
+}
+
+/// Sizes at and around multiples of the Fragment's size, none, one, and any.
+fn draw_size(fragment: u64, random: &mut Random) -> u64 {
+    match random.below(10) {
+        0 => random.below(2),
+        1..7 => (fragment * random.magnitude(40) + random.below(3)).saturating_sub(1),
+        _ => random.magnitude(fragment.saturating_mul(60)),
+    }
+}
+
+fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random) -> Config {
+    let verify =
+        [VerifyPolicy::Auto, VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never];
+    let unclear = [
+        UnclearPolicy::Resend,
+        UnclearPolicy::Resend,
+        UnclearPolicy::Restart,
+        UnclearPolicy::Accept,
+    ];
+    let hosts = [HostPolicy::SameSite, HostPolicy::SameSite, HostPolicy::Any, HostPolicy::Ignore];
+    let replies = [ReplyMode::None, ReplyMode::Required, ReplyMode::Optional];
+    let wants_reply = server.reply.is_some() || random.chance(20);
+    let learned = server.ceiling.filter(|_| random.chance(300));
+    Config {
+        size,
+        fragment,
+        content_name: random.chance(500).then(|| "file.bin".to_owned()),
+        origin: ORIGIN.to_owned(),
+        opening_ping: random.chance(300),
+        host_policy: random.pick(&hosts).unwrap_or_default(),
+        trusted_hosts: random.chance(300).then(|| ".example.net".to_owned()).into_iter().collect(),
+        reply: random.pick(&replies).filter(|_| wants_reply).unwrap_or_default(),
+        retry: RetryPolicy {
+            max_attempts: random.chance(100).then(|| 1 + random.below(20) as u32),
+            wait_for_server: Duration::from_secs(if random.chance(200) { 3600 } else { 15 }),
+            ..RetryPolicy::default()
+        },
+        wait_out_fallback: random.chance(500),
+        learned_size: learned,
+        max_time: random.chance(100).then(|| Duration::from_secs(random.magnitude(10_000))),
+        max_bytes: random.chance(50).then(|| random.magnitude(size.saturating_mul(3))),
+        refuse_empty: random.chance(50),
+        verify: random.pick(&verify).unwrap_or_default(),
+        on_unclear: random.pick(&unclear).unwrap_or_default(),
+        checks_offsets: server.offsets.is_honest() && random.chance(200),
+        ..Config::default()
+    }
+}
+
+/// Nothing in it keeps an upload from its end.
+fn without_limits(config: Config) -> Config {
+    Config {
+        reply: ReplyMode::None,
+        max_time: None,
+        max_bytes: None,
+        refuse_empty: false,
+        ..config
+    }
+}
