@@ -129,3 +129,20 @@ fn credentials_refused_during_a_pause_are_not_sent_after_it() {
         assert!(matches!(outcome, Some(Outcome::Failed(error)) if error.kind() == kind));
     }
 }
+
+#[test]
+fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
+    let on_unclear = UnclearPolicy::Restart;
+    let mut upload = Upload::new(Config { on_unclear, ..with_credentials() });
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-999", LOST),
+        ("Ping", ok()),
+        ("Cancel-Session", status(401)),
+        ("Cancel-Session", status(401)),
+    ]);
+    assert_eq!(upload.exchange(), "Create-Session");
+    assert!(!upload.requests.last().expect("one was sent").authorize);
+    upload.answer(&status(401)).expect("under way");
+    assert!(upload.error().message().contains("refused the credentials"));
+}

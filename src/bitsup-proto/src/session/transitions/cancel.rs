@@ -41,6 +41,9 @@ impl Session {
         request: Request,
         wait: Option<Duration>,
     ) {
+        if let Meaning::Challenge { proxy } = meaning {
+            self.note_refused(request, proxy);
+        }
         match meaning {
             Meaning::Success | Meaning::SessionLost => self.cancel_done(true),
             Meaning::Challenge { proxy: false }

@@ -24,14 +24,7 @@ impl Session {
             }
             return;
         }
-        // A pause keeps the upload from failing here: what follows it must not carry them either.
-        if carried && proxy {
-            self.refused_proxy = true;
-            self.authorize_proxy = false;
-        } else if carried {
-            self.refused = true;
-            self.authorize = false;
-        }
+        self.note_refused(request, proxy);
         let refused = if proxy { self.refused_proxy } else { self.refused };
         let mut error = unauthorized(proxy, refused)
             .during(request.packet)
@@ -41,6 +34,18 @@ impl Session {
             error = error.with_code(code);
         }
         self.fail(error);
+    }
+
+    /// What the request carried is refused. A pause or a session to be replaced keeps the upload
+    /// from failing here, and what follows must not carry it either.
+    pub(super) fn note_refused(&mut self, request: Request, proxy: bool) {
+        if proxy && request.authorize_proxy {
+            self.refused_proxy = true;
+            self.authorize_proxy = false;
+        } else if !proxy && request.authorize {
+            self.refused = true;
+            self.authorize = false;
+        }
     }
 
     /// Whether there are credentials that were not refused yet: those that were are never
