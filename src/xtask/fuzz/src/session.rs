@@ -13,8 +13,9 @@ use bitsup_proto::verify::{Head, UnclearPolicy, VerifyPolicy};
 use bitsup_proto::{Ack, Error, ErrorKind, Moment, PacketType, Request};
 use libfuzzer_sys::fuzz_target;
 
-/// Polls after which an upload that meets nothing but failures must have ended.
-const MAX_POLLS: u32 = 20_000;
+/// Polls after which an upload that meets nothing but failures must have ended: the longest fallback
+/// timer, two weeks, is waited out with three polls a minute.
+const MAX_POLLS: u32 = 100_000;
 
 /// The input, byte by byte; zeros behind its end.
 struct Input<'a>(&'a [u8]);

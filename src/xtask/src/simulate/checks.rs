@@ -96,7 +96,7 @@ impl Checks {
 
     /// The upload has ended.
     pub(crate) fn end(
-        &self,
+        &mut self,
         outcome: &Outcome,
         session: &Session,
         scenario: &Scenario,
@@ -109,7 +109,11 @@ impl Checks {
             Outcome::Failed(error) if self.suspended && !is_final(error.kind()) => {
                 Err(format!("it failed although it is paused: {error}"))
             }
-            Outcome::Failed(_) => Ok(()),
+            Outcome::Failed(_) => {
+                // Whether an abandoned session was deleted is no matter of what follows.
+                self.to_delete = None;
+                Ok(())
+            }
             Outcome::Cancelled { confirmed, kept } => {
                 if *kept && session.session_id().is_none() {
                     return Err("a session was kept that there is not".into());

@@ -15,7 +15,7 @@ use super::scenario::{BEGUN, Event, Loses, Scenario};
 use super::server::{Server, Wire};
 use super::transcript::Transcript;
 
-/// Who needs more polls than that goes round in circles: the longest of a million uploads needs a tenth.
+/// Who needs more polls than that goes round in circles: the longest of a million uploads needs a quarter.
 const MAX_POLLS: u32 = 200_000;
 /// As many packets as no upload of these sizes needs.
 const MAX_PACKETS: u32 = 50_000;
