@@ -33,7 +33,7 @@ fn local_files_that_cannot_be_read() {
     let url = host.url("");
     for (file, words) in [
         ("missing", "No such file"),
-        ("folder", "is a directory"),
+        ("folder", "It is a directory: name a file"),
         ("fifo", "not a regular file"),
         ("/proc/self/mem/x", "cannot read"),
     ] {

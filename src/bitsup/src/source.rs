@@ -131,7 +131,8 @@ impl Source {
         // Before opening: opening a pipe would wait for its writer.
         let metadata = std::fs::metadata(&path).map_err(|error| problem(&error))?;
         if metadata.is_dir() {
-            return Err(problem(&io::Error::from_raw_os_error(libc::EISDIR)));
+            let error = problem(&io::Error::from_raw_os_error(libc::EISDIR));
+            return Err(error.with_advice("It is a directory: name a file in it."));
         }
         if !metadata.is_file() {
             return Err(refuse("not a regular file: pass its content on standard input"));
