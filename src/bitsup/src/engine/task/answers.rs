@@ -1,0 +1,172 @@
+//! Step 3 of the driving contract: how exchanges end.
+
+use std::io;
+
+use bitsup_proto::Ack;
+use bitsup_proto::session::{self, Failure, FailureClass};
+
+use super::super::Core;
+use super::super::reply::{self, ReplyFetch};
+use super::{Phase, Running, Task, class, head, http_date};
+use crate::error::{Error, ErrorKind};
+use crate::options::IfExists;
+use crate::progress::{AckEvent, Event, Receipt};
+use crate::transport::{self, Answer, FailureKind};
+
+impl Task {
+    pub(crate) fn exchange_ended(&mut self, event: transport::Event, core: &mut Core) {
+        match event.result {
+            Ok(answer) => self.answered(&answer, &event.stats, core),
+            Err(failure) => self.failed(failure, core),
+        }
+    }
+
+    pub(super) fn answered(&mut self, answer: &Answer, stats: &transport::Stats, core: &mut Core) {
+        let Some(running) = self.running.take() else { return };
+        let now = core.now();
+        match running {
+            Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
+            Running::Head => {
+                let _ = self.session.handle_head(&head(answer));
+            }
+            Running::Reply { authorized } => {
+                // Only the upload's own site may ask for the password.
+                let own_site = self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination);
+                if answer.status == 401 && own_site {
+                    self.challenged(answer, authorized, core);
+                }
+                if let Some(fetch) = &mut self.reply {
+                    match fetch.answered(answer, &self.destination) {
+                        Ok(got) => {
+                            let _ = self.session.handle_reply(now, &got);
+                        }
+                        Err(error) => self.reply_broken(error, core),
+                    }
+                }
+            }
+            Running::Packet(request, started) => {
+                let headers = answer
+                    .headers
+                    .iter()
+                    .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
+                let ack = Ack::parse(answer.status, headers);
+                if answer.status == 401 {
+                    self.challenged(answer, request.authorize, core);
+                }
+                let date = ack.date.and_then(http_date);
+                let retry_after = match ack.retry_after {
+                    Some(bitsup_proto::ack::RetryAfter::Date(text)) => http_date(text),
+                    _ => None,
+                };
+                let exchange =
+                    session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
+                let had_session = self.session.session_id().is_some();
+                let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
+                self.sent_nothing();
+                let created = !had_session && self.session.session_id().is_some();
+                if let Some(id) = self.session.session_id() {
+                    self.session_name = Some(id.as_str().to_owned());
+                }
+                let event = AckEvent {
+                    packet: request.packet,
+                    range: request.range.map(|range| (range.first(), range.length())),
+                    status: answer.status,
+                    offset: match ack.offset {
+                        bitsup_proto::ack::Offset::At(offset) if request.range.is_some() => {
+                            Some(offset)
+                        }
+                        _ => None,
+                    },
+                    hresult: ack.code,
+                    duration: started.elapsed(),
+                    session_created: created,
+                    new_connection: stats.new_connection,
+                    peer: stats.peer,
+                    connect_time: stats.connect_time,
+                };
+                core.dispatcher.push(&self.shared.ear, Event::Ack(event));
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, failure: transport::Failure, core: &mut Core) {
+        let Some(running) = self.running.take() else { return };
+        self.sent_nothing();
+        if self.phase == Phase::Precheck {
+            // The upload itself will tell what is wrong.
+            self.phase = Phase::Running;
+            return;
+        }
+        let now = core.now();
+        if let (FailureKind::Source(error), Running::Packet(..)) = (&failure.kind, running) {
+            let error = self.source_failed(error);
+            let protocol = error.protocol().clone();
+            self.local_error = Some(error);
+            // Reported first, so that the state machine knows that nothing runs any more.
+            let class = FailureClass::Transport;
+            let lost = Failure { class, sent: session::Sent::Perhaps, message: failure.message };
+            let _ = self.session.handle_failure(now, &lost);
+            let _ = self.session.fail_source(now, protocol);
+            return;
+        }
+        if let FailureKind::Sink(error) = &failure.kind {
+            self.local_error = Some(reply::not_stored(error));
+        }
+        let sent = match failure.sent {
+            transport::Sent::Nothing => session::Sent::Nothing,
+            transport::Sent::Part(_) | transport::Sent::All => session::Sent::Perhaps,
+        };
+        let failure = Failure { class: class(&failure.kind), sent, message: failure.message };
+        let _ = self.session.handle_failure(now, &failure);
+    }
+
+    /// A read failed: most often because the file was cut short or replaced.
+    pub(super) fn source_failed(&self, error: &io::Error) -> Error {
+        if let Err(changed) = self.source.open() {
+            return changed;
+        }
+        let name =
+            self.source.file_path().map_or("the source".into(), |path| path.display().to_string());
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return crate::source::changed(&name, "it is shorter than it was");
+        }
+        Error::local(format_args!("cannot read {name}"), error)
+    }
+
+    pub(super) fn reply_broken(&mut self, error: Error, core: &mut Core) {
+        let now = core.now();
+        let class = FailureClass::Fatal(error.kind());
+        let message = error.message().to_owned();
+        self.local_error = Some(error);
+        let failure = Failure { class, sent: session::Sent::Nothing, message };
+        let _ = self.session.handle_failure(now, &failure);
+    }
+
+    pub(super) fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
+        if answer.status == 401 {
+            let authorized = self.scheme.is_some();
+            self.challenged(answer, authorized, core);
+            if !authorized && self.scheme.is_some() && !self.known_refused {
+                return self.start_head(core);
+            }
+        }
+        self.phase = Phase::Running;
+        if answer.status != 200 {
+            return;
+        }
+        if self.options.if_exists == IfExists::Skip {
+            let receipt = Receipt {
+                url: self.destination.to_string(),
+                size: self.source.size(),
+                skipped: true,
+                ..Receipt::default()
+            };
+            self.end(Ok(receipt), core);
+        } else {
+            let message = format!("{} exists already", self.destination);
+            let error = Error::new(ErrorKind::Refused, message)
+                .with_advice("Choose another name, or allow it to be replaced (--if-exists try).");
+            self.end(Err(error), core);
+        }
+    }
+}

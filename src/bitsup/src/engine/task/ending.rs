@@ -1,0 +1,225 @@
+//! How an upload ends, and what is kept of it.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bitsup_proto::session::{self, CancelMode, Outcome, Session};
+
+use super::super::Core;
+use super::super::command::Command;
+use super::{ABANDON, Phase, Task, Then, config, first_phase};
+use crate::error::{Error, ErrorKind};
+use crate::journal::{Finish, Leavings, Prefix, Token};
+use crate::progress::{Event, Receipt, UploadState};
+
+impl Task {
+    /// The state machine is done. `false`: there is more to do (a session is cancelled first).
+    pub(super) fn finished(&mut self, core: &mut Core) -> bool {
+        let now = core.now();
+        match self.then.take() {
+            None => {}
+            Some(Then::Start) => {
+                let endpoint = core.endpoints.get(&self.destination.endpoint());
+                let config = config(&self.source, &self.destination, &self.options, &endpoint);
+                self.session = Session::new(config);
+                if self.paused {
+                    let _ = self.session.suspend(now);
+                }
+                self.phase = first_phase(&self.options, &self.session);
+                if self.phase == Phase::Precheck {
+                    if !self.paused {
+                        self.start_head(core);
+                    }
+                    return true;
+                }
+                return false;
+            }
+            Some(Then::Fail(error)) => {
+                self.end(Err(error), core);
+                return true;
+            }
+            Some(Then::Forget) => {}
+        }
+        let result = match self.session.outcome().cloned() {
+            Some(Outcome::Done(summary)) => self.receipt(summary),
+            Some(Outcome::Failed(error)) => Err(self.failure(error)),
+            Some(Outcome::Cancelled { confirmed, kept }) => Err(self.cancelled(confirmed, kept)),
+            None => Err(Error::new(ErrorKind::Internal, "the upload ended without a result")),
+        };
+        let result = match (self.last_words.take(), result) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) if self.options.no_resume && self.session.session_id().is_some() => {
+                // Nobody is to find the session again.
+                self.last_words = Some(error);
+                self.abandoned = Some(Instant::now() + ABANDON);
+                let refused = self.session.cancel(now, CancelMode::Delete).is_err();
+                if !refused {
+                    return false;
+                }
+                Err(self.last_words.take().unwrap_or_else(|| {
+                    Error::new(ErrorKind::Internal, "the session cannot be cancelled")
+                }))
+            }
+            (None, result) => result,
+        };
+        self.end(result, core);
+        true
+    }
+
+    pub(super) fn receipt(&mut self, summary: session::Summary) -> Result<Receipt, Error> {
+        let counters = self.session.counters();
+        let (reply_path, reply) = match self.reply.take() {
+            Some(reply) => reply.finish()?,
+            None => (None, None),
+        };
+        Ok(Receipt {
+            url: self.destination.to_string(),
+            size: self.source.size(),
+            session_id: self.session_name.clone(),
+            duration: self.begun.elapsed(),
+            fragments: counters.fragments,
+            restarts: counters.restarts,
+            retries: counters.retries,
+            unclear_resends: counters.unclear_resends,
+            close_confirmed: summary.close_confirmed,
+            verified: summary.verified,
+            reply_path,
+            reply,
+            reply_url: self.session.reply_url().map(str::to_owned),
+            warnings: std::mem::take(&mut self.warnings),
+            ..Receipt::default()
+        })
+    }
+
+    pub(super) fn failure(&mut self, error: bitsup_proto::Error) -> Error {
+        let kind = error.kind();
+        if let Some(local) = self.local_error.take().filter(|local| local.kind() == kind) {
+            return local;
+        }
+        let error = Error::from(error);
+        if kind == ErrorKind::Auth && self.withheld {
+            return error.with_advice(
+                "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
+            );
+        }
+        if kind == ErrorKind::Auth && self.known_refused {
+            return error.with_advice(
+                "The server refused this password before, so that it was not sent again: no account is to be locked. Give the right one.",
+            );
+        }
+        error
+    }
+
+    pub(super) fn cancelled(&mut self, confirmed: bool, kept: bool) -> Error {
+        if let Some(panic) = self.shared.ear.take_panic() {
+            return panic;
+        }
+        let message = match (kept, confirmed) {
+            (true, _) => "the upload was stopped",
+            (false, true) => "the upload was cancelled",
+            (false, false) => "the upload was cancelled, but the server did not confirm it",
+        };
+        Error::new(ErrorKind::Cancelled, message)
+    }
+
+    /// The result stands; what is kept is brought in order first.
+    pub(super) fn end(&mut self, result: Result<Receipt, Error>, core: &mut Core) {
+        if matches!(self.phase, Phase::Finishing | Phase::Ended) {
+            return;
+        }
+        let key = self.destination.origin();
+        if self.phase == Phase::Queued {
+            core.hosts.forget(&key, self.id);
+        } else {
+            core.hosts.leave(&key);
+        }
+        if let Some(checking) = self.checking.take() {
+            checking.store(false, Ordering::Relaxed);
+        }
+        if let Some(lane) = self.lane.take() {
+            core.transport.close_lane(lane);
+            core.lanes.remove(&lane);
+        }
+        self.running = None;
+        self.sent_nothing();
+        self.learn(core);
+        self.ending = Some(result);
+        self.phase = Phase::Finishing;
+        match &self.keeper {
+            None => {
+                self.leavings = Some(Leavings::default());
+                self.end_if_finished(core);
+            }
+            Some(keeper) => {
+                let held = self.session.session_id().is_some();
+                let finish = if held { Finish::Keep } else { Finish::Remove };
+                let (inbox, id) = (core.inbox.clone(), self.id);
+                let done = move |leavings| {
+                    let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);
+                    inbox.send(Command::Worked(id, Box::new(take)));
+                };
+                keeper.finish(finish, done, &core.workers);
+            }
+        }
+    }
+
+    pub(super) fn learn(&self, core: &mut Core) {
+        let learned = self.session.learned();
+        if let Some((file, text)) = core.endpoints.learn(&self.destination.endpoint(), &learned) {
+            core.workers.run(move || crate::journal::store(&file, &text));
+        }
+    }
+
+    pub(super) fn end_if_finished(&mut self, core: &mut Core) {
+        let Some(leavings) = self.leavings.take() else { return };
+        let Some(result) = self.ending.take() else { return };
+        self.phase = Phase::Ended;
+        self.wake = None;
+        self.abandoned = None;
+        let result = match result {
+            Ok(mut receipt) => {
+                receipt.sha256 = leavings.sha256;
+                if self.options.sha256 && receipt.sha256.is_none() && !receipt.skipped {
+                    receipt.warnings.push(
+                        "the SHA-256 could not be computed: the source cannot be read".into(),
+                    );
+                }
+                receipt.warnings.extend(leavings.problem);
+                Ok(receipt)
+            }
+            Err(error) => {
+                let token = self.token(leavings.prefix.as_ref());
+                let kept = self.has_journal && token.is_some() && leavings.problem.is_none();
+                Err(error.with_resumable(kept).with_token(token))
+            }
+        };
+        let state = match &result {
+            Ok(_) => UploadState::Done,
+            Err(error) if error.kind() == ErrorKind::Cancelled => UploadState::Cancelled,
+            Err(_) => UploadState::Failed,
+        };
+        let offset = self.session.offset();
+        self.shared.update(|progress| {
+            progress.state = state;
+            progress.acknowledged = offset;
+        });
+        // First, so that a caller who hears of the end finds the result.
+        self.shared.finish(result.clone());
+        if self.shared.ear.listens() {
+            core.dispatcher.push(&self.shared.ear, Event::Progress(self.shared.progress()));
+            core.dispatcher.push(&self.shared.ear, Event::Finished(result.map(Box::new)));
+        }
+    }
+
+    /// The session for another process or machine, while the server holds one.
+    pub(super) fn token(&self, prefix: Option<&Prefix>) -> Option<String> {
+        let identity = self.source.identity();
+        let token = Token {
+            url: self.destination.full(),
+            checkpoint: self.session.checkpoint()?,
+            prefix: prefix.map(Token::prefix_of),
+            modified: identity.map(|identity| (identity.modified_s, identity.modified_ns)),
+        };
+        token.encode()
+    }
+}

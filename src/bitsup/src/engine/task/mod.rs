@@ -1,0 +1,380 @@
+//! One upload on the engine's thread: from the state machine's wishes to exchanges and back.
+
+mod answers;
+mod ending;
+mod rate;
+mod sending;
+mod telling;
+mod wording;
+
+use rate::Rate;
+pub(super) use wording::{class, lane_options, number, own_headers, text};
+use wording::{config, first_phase, head, http_date};
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use bitsup_proto::session::{Action, CancelMode, Request, Session};
+use bitsup_proto::{Checkpoint, Config, SessionId};
+
+use super::Core;
+use super::command::TaskId;
+use super::reply::ReplyFetch;
+use crate::destination::Destination;
+use crate::error::{Error, ErrorKind};
+use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
+use crate::options::UploadOptions;
+use crate::progress::{Event, Receipt};
+use crate::source::{Opened, Source};
+use crate::transport::{AuthScheme, LaneId};
+use crate::upload::Shared;
+
+/// How often progress is told while bytes move.
+const TICK: Duration = Duration::from_millis(100);
+/// A session that nobody could find again is cancelled within this time, or left.
+const ABANDON: Duration = Duration::from_secs(5);
+
+/// What [`crate::UploadBuilder::start`] hands over.
+pub(crate) struct NewUpload {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) source: Source,
+    pub(crate) destination: Destination,
+    pub(crate) options: UploadOptions,
+    pub(crate) opening: Opening,
+    pub(crate) journal: Option<Journal>,
+    /// What the journal holds of an earlier run.
+    pub(crate) entry: Option<Entry>,
+    pub(crate) warning: Option<String>,
+}
+
+/// How an upload begins.
+pub(crate) enum Opening {
+    New,
+    /// In a session that was kept; the check runs beside the sending.
+    Continue(Checkpoint, Option<Check>),
+    /// A session that was kept is cancelled first.
+    CancelFirst(Checkpoint, Then),
+}
+
+/// Compares a source with what was sent of it before; the function says whether to go on.
+pub(crate) type Check = Box<dyn FnOnce(&Opened, &dyn Fn() -> bool) -> io::Result<bool> + Send>;
+
+/// What follows when the kept session is cancelled.
+pub(crate) enum Then {
+    Start,
+    Fail(Error),
+    Forget,
+}
+
+/// An upload.
+pub(crate) struct Task {
+    id: TaskId,
+    shared: Arc<Shared>,
+    source: Source,
+    destination: Destination,
+    options: UploadOptions,
+    session: Session,
+    phase: Phase,
+    lane: Option<LaneId>,
+    running: Option<Running>,
+    /// The last packet, which waits until the source is checked.
+    held: Option<Request>,
+    checking: Option<Arc<AtomicBool>>,
+    /// Whether the caller wants a pause.
+    paused: bool,
+    /// Set while a kept session is cancelled.
+    then: Option<Then>,
+    keeper: Option<Keeper>,
+    has_journal: bool,
+    /// The session that the journal is about.
+    kept_session: Option<SessionId>,
+    ending: Option<Result<Receipt, Error>>,
+    leavings: Option<Leavings>,
+    reply: Option<ReplyFetch>,
+    /// The error of a local operation, which says more than the state machine's.
+    local_error: Option<Error>,
+    /// The scheme the server is answered with, once it has asked.
+    scheme: Option<AuthScheme>,
+    /// The server takes Basic only, and the way there is not safe.
+    withheld: bool,
+    /// The server has refused these credentials before.
+    known_refused: bool,
+    /// What is reported once the session is cancelled that nobody could continue.
+    last_words: Option<Error>,
+    warnings: Vec<String>,
+    session_name: Option<String>,
+    begun: Instant,
+    /// When to look up next, by the state machine's wish.
+    wake: Option<Instant>,
+    abandoned: Option<Instant>,
+    rate: Rate,
+    /// The entry of this task in the engine's timers.
+    pub(crate) timer: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Waits for its turn at the host.
+    Queued,
+    /// Asks whether the destination exists.
+    Precheck,
+    /// The state machine runs.
+    Running,
+    /// The journal and the hashes are being finished.
+    Finishing,
+    /// The result is there.
+    Ended,
+}
+
+/// The exchange under way.
+#[derive(Clone, Copy)]
+enum Running {
+    Packet(Request, Instant),
+    Head,
+    Reply { authorized: bool },
+}
+
+impl Task {
+    /// Takes an upload over.
+    pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Self {
+        let NewUpload { shared, source, destination, options, opening, journal, entry, warning } =
+            new;
+        let now = core.now();
+        let endpoint = core.endpoints.get(&destination.endpoint());
+        let config = config(&source, &destination, &options, &endpoint);
+        let (session, check, then) = match opening {
+            Opening::New => (Session::new(config), None, None),
+            Opening::Continue(checkpoint, check) => {
+                (Session::restore(config, &checkpoint, now), check, None)
+            }
+            Opening::CancelFirst(checkpoint, then) => {
+                let config = Config { size: checkpoint.size, ..config };
+                let mut session = Session::restore(config, &checkpoint, now);
+                let _ = session.cancel(now, CancelMode::Delete);
+                (session, None, Some(then))
+            }
+        };
+        let phase = if core.hosts.enter(&destination.origin(), id) {
+            first_phase(&options, &session)
+        } else {
+            Phase::Queued
+        };
+        let has_journal = journal.is_some();
+        let keeper = (has_journal || options.sha256).then(|| {
+            let place = Place {
+                url: destination.full(),
+                path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
+                note: options.note.clone(),
+            };
+            Keeper::new(source.clone(), journal, entry, place, options.sha256)
+        });
+        let mut task = Self {
+            id,
+            shared,
+            source,
+            destination,
+            options,
+            kept_session: session.session_id().cloned(),
+            session_name: session.session_id().map(|id| id.as_str().to_owned()),
+            session,
+            phase,
+            lane: None,
+            running: None,
+            held: None,
+            checking: None,
+            paused: false,
+            then,
+            keeper,
+            has_journal,
+            ending: None,
+            leavings: None,
+            reply: None,
+            local_error: None,
+            scheme: None,
+            withheld: false,
+            known_refused: false,
+            last_words: None,
+            warnings: warning.into_iter().collect(),
+            begun: Instant::now(),
+            wake: None,
+            abandoned: None,
+            rate: Rate::default(),
+            timer: None,
+        };
+        if let Some(check) = check {
+            task.begin_check(check, core);
+        }
+        if task.kept_session.is_some() && task.then.is_none() {
+            let from = task.session.offset();
+            let event = Event::Notice(format!("continuing a kept session from byte {from}"));
+            core.dispatcher.push(&task.shared.ear, event);
+        }
+        for warning in &task.warnings {
+            core.dispatcher.push(&task.shared.ear, Event::Notice(warning.clone()));
+        }
+        task.tell_progress(core);
+        task
+    }
+
+    /// It is this upload's turn.
+    pub(crate) fn admit(&mut self) {
+        if self.phase == Phase::Queued {
+            self.phase = first_phase(&self.options, &self.session);
+            self.begun = Instant::now();
+        }
+    }
+
+    pub(crate) fn lane(&self) -> Option<LaneId> {
+        self.lane
+    }
+
+    /// Whether the engine can forget it: it has ended and nothing is to be sent any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
+        let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
+            && self.shared.ear.listens();
+        let tick = tick.then(|| Instant::now() + TICK);
+        [self.wake, tick, self.abandoned].into_iter().flatten().min()
+    }
+
+    pub(crate) fn suspend(&mut self, core: &mut Core) {
+        self.paused = true;
+        let now = core.now();
+        // Refused only where there is nothing to pause, or a kept session is cancelled first.
+        let _ = self.session.suspend(now);
+    }
+
+    pub(crate) fn resume(&mut self, core: &mut Core) {
+        self.paused = false;
+        let now = core.now();
+        let _ = self.session.resume(now);
+    }
+
+    pub(crate) fn cancel(&mut self, mode: CancelMode, core: &mut Core) {
+        let before =
+            || Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
+        match self.phase {
+            Phase::Finishing | Phase::Ended => return,
+            Phase::Running => {}
+            Phase::Queued if mode == CancelMode::Delete && self.session.session_id().is_some() => {
+                // One packet to delete a session needs no turn.
+                core.hosts.enter_now(&self.destination.origin(), self.id);
+                self.phase = Phase::Running;
+            }
+            Phase::Queued | Phase::Precheck => {
+                self.abort_exchange(core);
+                return self.end(Err(before()), core);
+            }
+        }
+        match (&self.then, mode) {
+            (Some(_), CancelMode::Keep) => {
+                self.abort_exchange(core);
+                self.end(Err(before()), core);
+            }
+            (Some(Then::Start), CancelMode::Delete) => self.then = Some(Then::Fail(before())),
+            (Some(_), CancelMode::Delete) => {}
+            (None, mode) => {
+                let now = core.now();
+                let _ = self.session.cancel(now, mode);
+            }
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn abandon(&mut self, core: &mut Core) {
+        if let Some(then) = &mut self.then {
+            // The kept session is cancelled all the same, but nothing follows.
+            if matches!(then, Then::Start) {
+                *then = Then::Forget;
+            }
+            return;
+        }
+        let mode = if self.has_journal { CancelMode::Keep } else { CancelMode::Delete };
+        self.cancel(mode, core);
+        self.abandoned = Some(Instant::now() + ABANDON);
+    }
+
+    /// The engine ends before the upload did.
+    pub(crate) fn closed(&self) {
+        self.shared.finish_closed();
+    }
+
+    /// Does what can be done now.
+    pub(crate) fn step(&mut self, core: &mut Core) {
+        if self.abandoned.is_some_and(|at| Instant::now() >= at) {
+            self.abort_exchange(core);
+            let error = Error::new(ErrorKind::Cancelled, "the upload was abandoned");
+            self.end(Err(error), core);
+        }
+        match self.phase {
+            Phase::Queued | Phase::Ended => {}
+            Phase::Finishing => self.end_if_finished(core),
+            Phase::Precheck => {
+                if self.running.is_none() && !self.paused {
+                    self.start_head(core);
+                }
+            }
+            Phase::Running => self.drive(core),
+        }
+        if self.phase != Phase::Ended && self.phase != Phase::Finishing {
+            self.rate.measure(self.shared.progress().sent);
+            self.tell_progress(core);
+        }
+    }
+
+    fn drive(&mut self, core: &mut Core) {
+        self.wake = self.session.deadline().map(|at| core.instant(at));
+        if self.checking.is_none()
+            && let Some(request) = self.held.take()
+            && self.send(request, core)
+        {
+            return;
+        }
+        loop {
+            let now = core.now();
+            let action = self.session.poll_action(now);
+            self.take_notices(core);
+            self.keep(core);
+            match action {
+                Action::Send(request) => {
+                    if self.must_hold(request) {
+                        self.held = Some(request);
+                        return;
+                    }
+                    if self.send(request, core) {
+                        return;
+                    }
+                }
+                Action::Head => {
+                    self.start_head(core);
+                    return;
+                }
+                Action::GetReply(get) => {
+                    if self.start_reply(&get, core) {
+                        return;
+                    }
+                }
+                Action::Abort => self.abort_exchange(core),
+                Action::Wait(until) => {
+                    let at = core.instant(until);
+                    self.wake = Some(self.wake.map_or(at, |deadline| deadline.min(at)));
+                    if let Some((cause, _)) = self.session.waiting_for() {
+                        self.shared.waits(cause.to_string(), at);
+                    }
+                    return;
+                }
+                Action::Idle => return,
+                Action::Finished => {
+                    if self.finished(core) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

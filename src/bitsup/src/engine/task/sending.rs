@@ -1,0 +1,247 @@
+//! How an upload puts packets, questions and requests for replies on the wire.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use bitsup_proto::PacketType;
+use bitsup_proto::session::{self, Failure, FailureClass, Request};
+
+use super::super::Core;
+use super::super::auth;
+use super::super::body::FragmentBody;
+use super::super::command::Command;
+use super::super::reply::ReplyFetch;
+use super::{Check, Running, Task, lane_options, own_headers};
+use crate::error::{Error, ErrorKind};
+use crate::progress::{Event, PacketEvent};
+use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
+
+impl Task {
+    /// Step 2: sends a packet. `false`: it could not be begun, and the state machine knows.
+    pub(super) fn send(&mut self, request: Request, core: &mut Core) -> bool {
+        let now = core.now();
+        let body = match self.open_source(request, core) {
+            Ok(body) => body,
+            Err(error) => {
+                let protocol = error.protocol().clone();
+                self.local_error = Some(error);
+                let _ = self.session.fail_source(now, protocol);
+                return false;
+            }
+        };
+        let mut exchange = self.exchange(Method::BitsPost, core);
+        self.session.headers(&request, |name, value| {
+            exchange.headers.push((name.to_owned(), value.to_string()));
+        });
+        exchange.length = request.range.map_or(0, bitsup_proto::ContentRange::length);
+        exchange.body = body.map(|body| Box::new(body) as Box<dyn transport::Body>);
+        if request.connection == session::Connection::Fresh {
+            exchange.connection = ConnectionUse::Fresh;
+        }
+        exchange.limits.answer = request.answer_limit;
+        exchange.auth = self.authorization(request.authorize);
+        self.shared.fragment_under_way(exchange.length);
+        let range = request.range.map(|range| (range.first(), range.length()));
+        let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
+        core.dispatcher.push(&self.shared.ear, Event::Packet(event));
+        self.begin_exchange(Running::Packet(request, Instant::now()), exchange, core)
+    }
+
+    pub(super) fn open_source(
+        &self,
+        request: Request,
+        core: &Core,
+    ) -> Result<Option<FragmentBody>, Error> {
+        match (request.packet, request.range) {
+            (PacketType::Fragment, Some(range)) => {
+                let opened = self.source.open()?;
+                let sent = Arc::clone(&self.shared.sent);
+                Ok(Some(FragmentBody::new(opened, range, sent, self.id, &core.around())))
+            }
+            // What was sent must still be what the file holds; a file that is gone is no change.
+            (PacketType::CloseSession, _) => match self.source.open() {
+                Err(error) if error.kind() == ErrorKind::SourceChanged => Err(error),
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    pub(super) fn start_head(&mut self, core: &mut Core) {
+        let mut exchange = self.exchange(Method::Head, core);
+        exchange.auth = self.authorization(true);
+        self.begin_exchange(Running::Head, exchange, core);
+    }
+
+    pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) -> bool {
+        let exchange = self.exchange(Method::Get, core);
+        let fetch = self.reply.take().map_or_else(|| ReplyFetch::new(&self.options), Ok);
+        let prepared = fetch.and_then(|mut fetch| {
+            let host = self.session.host();
+            let prepared = fetch.prepare(get, &self.destination, host, exchange)?;
+            Ok((fetch, prepared))
+        });
+        match prepared {
+            Ok((fetch, mut exchange)) => {
+                let same_site = fetch.is_at_destination();
+                exchange.auth = self.authorization(get.authorize && same_site);
+                // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
+                exchange.limits.stall = exchange.limits.answer;
+                self.reply = Some(fetch);
+                let authorized = exchange.auth.is_some();
+                self.begin_exchange(Running::Reply { authorized }, exchange, core)
+            }
+            Err(error) => {
+                let failure = Failure {
+                    class: FailureClass::Fatal(error.kind()),
+                    sent: session::Sent::Nothing,
+                    message: error.message().to_owned(),
+                };
+                self.local_error = Some(error);
+                let now = core.now();
+                let _ = self.session.handle_failure(now, &failure);
+                false
+            }
+        }
+    }
+
+    /// An exchange with what all have in common.
+    pub(super) fn exchange(&self, method: Method, _: &Core) -> Exchange {
+        let (host, port) = match self.session.host() {
+            Some(host) => (host.host().to_owned(), host.port().unwrap_or(self.destination.port)),
+            None => (self.destination.host.clone(), self.destination.port),
+        };
+        let https = self.destination.https;
+        Exchange {
+            method,
+            scheme: if https { Scheme::Https } else { Scheme::Http },
+            host,
+            port,
+            target: self.destination.target.clone(),
+            headers: own_headers(&self.options),
+            body: None,
+            length: 0,
+            sink: None,
+            connection: ConnectionUse::Reuse,
+            limits: Limits {
+                connect: self.options.connect_timeout,
+                stall: self.options.stall_timeout,
+                answer: self.options.ack_timeout,
+            },
+            auth: None,
+        }
+    }
+
+    /// The credentials, once the server has asked for them.
+    pub(super) fn authorization(&self, wanted: bool) -> Option<Arc<transport::Credentials>> {
+        let credentials = self.options.credentials.as_ref().filter(|_| wanted)?;
+        Some(auth::for_transport(credentials, self.scheme?))
+    }
+
+    /// The server asks for credentials: whether there are any that may be shown to it.
+    pub(super) fn challenged(&mut self, answer: &Answer, authorized: bool, core: &mut Core) {
+        let Some(credentials) = &self.options.credentials else { return };
+        let origin = self.destination.origin();
+        if authorized {
+            core.refused.add(origin, credentials);
+            return;
+        }
+        let https = self.destination.https;
+        self.scheme = auth::choose(answer, &self.options, https);
+        self.withheld = self.scheme.is_none() && auth::offers_only_basic(answer);
+        self.known_refused = core.refused.has(&origin, credentials);
+        self.session.set_credentials(self.scheme.is_some() && !self.known_refused, false);
+    }
+
+    pub(super) fn begin_exchange(
+        &mut self,
+        running: Running,
+        exchange: Exchange,
+        core: &mut Core,
+    ) -> bool {
+        self.shared.waits_no_more();
+        let lane = self.lane.unwrap_or_else(|| {
+            let lane = core.transport.open_lane(lane_options(&self.options, core));
+            core.lanes.insert(lane, self.id);
+            lane
+        });
+        self.lane = Some(lane);
+        self.running = Some(running);
+        match core.transport.start(lane, exchange) {
+            Ok(()) => true,
+            Err(failure) => {
+                self.failed(failure, core);
+                false
+            }
+        }
+    }
+
+    // ---- what was sent before ----------------------------------------------
+
+    pub(super) fn begin_check(&mut self, check: Check, core: &Core) {
+        let go_on = Arc::new(AtomicBool::new(true));
+        self.checking = Some(Arc::clone(&go_on));
+        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
+        core.workers.run(move || {
+            let result = source.open().and_then(|opened| {
+                let checked = check(&opened, &|| go_on.load(Ordering::Relaxed));
+                checked.map_err(|error| Error::local("cannot read the source", &error))
+            });
+            let done = |task: &mut Self, core: &mut Core| task.checked(result, core);
+            inbox.send(Command::Worked(id, Box::new(done)));
+        });
+    }
+
+    pub(super) fn checked(&mut self, result: Result<bool, Error>, core: &mut Core) {
+        self.checking = None;
+        let error = match result {
+            Ok(true) => return,
+            Ok(false) => {
+                let name = self
+                    .source
+                    .file_path()
+                    .map_or("the source".into(), |path| path.display().to_string());
+                crate::source::changed(&name, "it holds other bytes than those that were sent")
+            }
+            Err(error) => error,
+        };
+        self.held = None;
+        let now = core.now();
+        let protocol = error.protocol().clone();
+        self.local_error = Some(error);
+        let _ = self.session.fail_source(now, protocol);
+    }
+
+    /// Nothing that completes the file goes out before what was sent earlier is known to be the same.
+    pub(super) fn must_hold(&self, request: Request) -> bool {
+        let completes = request.packet == PacketType::CloseSession
+            || request.range.is_some_and(bitsup_proto::ContentRange::is_last);
+        completes && self.checking.is_some()
+    }
+
+    /// Step 5: keeps the checkpoint.
+    pub(super) fn keep(&mut self, core: &Core) {
+        if !self.session.take_checkpoint_due() || self.then.is_some() {
+            return;
+        }
+        let Some(keeper) = &self.keeper else { return };
+        let checkpoint = self.session.checkpoint();
+        if let Some(checkpoint) = &checkpoint
+            && self.kept_session.as_ref() != Some(&checkpoint.session_id)
+        {
+            self.kept_session = Some(checkpoint.session_id.clone());
+            keeper.created(checkpoint.clone());
+        }
+        keeper.update(self.session.offset(), checkpoint, &core.workers);
+    }
+
+    pub(super) fn abort_exchange(&mut self, core: &mut Core) {
+        self.held = None;
+        if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
+            drop(core.transport.abort(lane));
+        }
+        self.running = None;
+        self.sent_nothing();
+    }
+}

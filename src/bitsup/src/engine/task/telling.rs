@@ -1,0 +1,102 @@
+//! What the caller is told while an upload runs.
+
+use std::sync::atomic::Ordering;
+
+use bitsup_proto::session::{Notice, State};
+
+use super::super::Core;
+use super::{Phase, Running, Task};
+use crate::progress::{Event, UploadState};
+
+impl Task {
+    pub(super) fn take_notices(&mut self, core: &mut Core) {
+        while let Some(notice) = self.session.poll_notice() {
+            let event = match notice {
+                Notice::Retrying { cause, delay, attempt } => {
+                    Event::Retry { cause: cause.into(), delay, attempt }
+                }
+                notice => Event::Notice(self.describe(notice, core)),
+            };
+            core.dispatcher.push(&self.shared.ear, event);
+        }
+    }
+
+    pub(super) fn describe(&mut self, notice: Notice, core: &mut Core) -> String {
+        match notice {
+            Notice::SessionCreated => "session created".into(),
+            Notice::SessionLost => {
+                let limit = core.hosts.session_lost(&self.destination.origin());
+                let fewer = limit.map_or(String::new(), |limit| {
+                    format!("; the server may hold too many: at most {limit} uploads at once from now on")
+                });
+                format!("the server forgot the session: starting again from the beginning{fewer}")
+            }
+            Notice::HostChanged(host) => format!("the server sends us to {host}"),
+            Notice::FellBack => "the other host did not come back: going on at the URL's host".into(),
+            Notice::Moved { to, .. } => format!("the server has {to} bytes: continuing there"),
+            Notice::Shrunk { refused, next } => {
+                format!("parts of {refused} bytes are too large for the server: going on with {next}")
+            }
+            Notice::ReplyOffered(url) => self.warn(format!("the server offers a reply that was not asked for: {url}")),
+            Notice::NotVerified => self.warn(
+                "a part had to be sent twice, and the server does not tell the file's size: compare the file on the server".into(),
+            ),
+            Notice::CloseUnconfirmed => self.warn("the server's last answer was lost".into()),
+            _ => "something new happened".into(),
+        }
+    }
+
+    pub(super) fn warn(&mut self, warning: String) -> String {
+        self.warnings.push(warning.clone());
+        warning
+    }
+
+    pub(super) fn tell_progress(&self, core: &Core) {
+        let state = self.state();
+        let (acknowledged, attempt) = (self.session.offset(), self.session.attempt());
+        let rate = self.rate.per_second();
+        self.shared.update(|progress| {
+            progress.state = state;
+            progress.acknowledged = acknowledged;
+            progress.attempt = attempt;
+            progress.rate = rate;
+        });
+        if self.shared.ear.listens() {
+            core.dispatcher.push(&self.shared.ear, Event::Progress(self.shared.progress()));
+        }
+    }
+
+    pub(super) fn state(&self) -> UploadState {
+        match self.phase {
+            Phase::Queued | Phase::Precheck if self.paused => return UploadState::Suspended,
+            Phase::Queued => return UploadState::Queued,
+            Phase::Precheck => return UploadState::Checking,
+            Phase::Running | Phase::Finishing | Phase::Ended => {}
+        }
+        let authorizing =
+            matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
+        if self.held.is_some() {
+            return UploadState::Checking;
+        }
+        match self.session.state() {
+            State::Init | State::CreateSession | State::Ping if authorizing => {
+                UploadState::Authenticating
+            }
+            State::Init | State::CreateSession | State::Ping => UploadState::Connecting,
+            State::Fragment => UploadState::Sending,
+            State::GetReply => UploadState::Reply,
+            State::Complete | State::Cancel => UploadState::Closing,
+            State::Verify => UploadState::Checking,
+            State::Suspend => UploadState::Suspended,
+            State::Error => UploadState::WaitingRetry,
+            State::Done => UploadState::Done,
+            State::Cancelled => UploadState::Cancelled,
+            _ => UploadState::Failed,
+        }
+    }
+
+    pub(super) fn sent_nothing(&self) {
+        self.shared.sent.store(0, Ordering::Relaxed);
+        self.shared.fragment_under_way(0);
+    }
+}

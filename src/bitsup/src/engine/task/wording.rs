@@ -1,0 +1,146 @@
+//! From options and answers to the words of the layers below, and back.
+
+use bitsup_proto::reply::ReplyMode;
+use bitsup_proto::session::{FailureClass, Session};
+use bitsup_proto::verify::Head;
+use bitsup_proto::{Config, fragment_size, packet, retry};
+
+use super::super::Core;
+use super::super::reply::{self};
+use super::Phase;
+use crate::destination::Destination;
+use crate::error::ErrorKind;
+use crate::journal::Endpoint;
+use crate::options::{IfExists, ReplyTo, UnclearPolicy, UploadOptions};
+use crate::source::Source;
+use crate::transport::{Answer, FailureKind, KeyPassword, LaneOptions, TlsOptions};
+
+pub(super) fn first_phase(options: &UploadOptions, session: &Session) -> Phase {
+    let ask = options.if_exists != IfExists::Try && session.session_id().is_none();
+    if ask { Phase::Precheck } else { Phase::Running }
+}
+
+pub(super) fn config(
+    source: &Source,
+    destination: &Destination,
+    options: &UploadOptions,
+    endpoint: &Endpoint,
+) -> Config {
+    let name = options.content_name.as_deref().or(source.name());
+    let credentials = options.credentials.is_some();
+    Config {
+        size: source.size(),
+        content_name: name.and_then(packet::content_name),
+        origin: destination.host.clone(),
+        opening_ping: credentials || options.bearer_token.is_some() || options.uses_proxy(),
+        credentials,
+        host_policy: options.host_id,
+        trusted_hosts: options.trusted_hosts.clone(),
+        reply: match (&options.reply_to, options.reply_optional) {
+            (ReplyTo::Nowhere, _) => ReplyMode::None,
+            (_, true) => ReplyMode::Optional,
+            (_, false) => ReplyMode::Required,
+        },
+        retry: retry::RetryPolicy {
+            first_delay: options.retry_delay,
+            max_delay: options.max_retry_delay,
+            give_up_after: options.give_up_after,
+            wait_for_server: options.wait_for_server,
+            max_attempts: options.max_attempts,
+            ..retry::RetryPolicy::default()
+        },
+        fragment: fragment_size::Limits {
+            fixed: options.fragment_size,
+            ceiling: options.max_fragment,
+            floor: options.min_fragment,
+        },
+        answer_limit: options.ack_timeout,
+        last_answer_limit: options.last_ack_timeout,
+        cancel_limit: options.give_up_after.min(Config::default().cancel_limit),
+        max_time: options.max_time,
+        max_bytes: options.max_bytes,
+        refuse_empty: options.refuse_empty,
+        lenient_offset: options.lenient,
+        verify: options.verify,
+        // A server that was seen to append a repeated part gets no repeated part.
+        on_unclear: match options.on_unclear {
+            UnclearPolicy::Resend if endpoint.appends => UnclearPolicy::Restart,
+            policy => policy,
+        },
+        learned_size: endpoint.max_fragment,
+        checks_offsets: endpoint.checks_offsets,
+        ..Config::default()
+    }
+}
+
+pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions {
+    let tls = &options.tls;
+    LaneOptions {
+        tls: TlsOptions {
+            ca_file: tls.ca_file.clone(),
+            insecure: tls.insecure,
+            cert: tls.cert.clone(),
+            key: tls.key.clone(),
+            key_password: tls
+                .key_password
+                .as_ref()
+                .map(|p| KeyPassword(p.reveal().to_owned().into())),
+            pinned_key: tls.pinned_public_key.clone(),
+        },
+        // Checked before the upload began.
+        proxy: options.transport_proxy().unwrap_or_default(),
+        no_proxy: options.no_proxy.clone(),
+        user_agent: core.settings.user_agent.clone(),
+    }
+}
+
+/// The headers that the caller wants with every packet.
+pub(crate) fn own_headers(options: &UploadOptions) -> Vec<(String, String)> {
+    let own = options.headers.iter().map(|h| (h.name().to_owned(), h.value().to_owned()));
+    let token = options.bearer_token.iter();
+    let token =
+        token.map(|token| ("Authorization".to_owned(), format!("Bearer {}", token.reveal())));
+    own.chain(token).collect()
+}
+
+/// The class of a transport failure, which decides about retries.
+pub(crate) fn class(kind: &FailureKind) -> FailureClass {
+    match kind {
+        FailureKind::NameNotResolved | FailureKind::NoRoute => FailureClass::Offline,
+        FailureKind::ConnectFailed | FailureKind::ConnectionLost => FailureClass::Transport,
+        FailureKind::ProxyFailed(Some(407)) => FailureClass::Fatal(ErrorKind::ProxyAuth),
+        FailureKind::ProxyFailed(_) => FailureClass::Transport,
+        FailureKind::ConnectTimeout | FailureKind::StallTimeout | FailureKind::AnswerTimeout => {
+            FailureClass::Timeout
+        }
+        FailureKind::BadAnswer => FailureClass::BadAnswer,
+        FailureKind::Tls => FailureClass::Fatal(ErrorKind::Tls),
+        FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
+        FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
+        FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
+        FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),
+    }
+}
+
+pub(super) fn head(answer: &Answer) -> Head {
+    Head {
+        status: answer.status,
+        content_length: number(answer, "Content-Length"),
+        encoded: answer.headers.get("Content-Encoding").is_some(),
+        last_modified: text(answer, "Last-Modified").and_then(http_date),
+    }
+}
+
+pub(crate) fn text<'a>(answer: &'a Answer, name: &'a str) -> Option<&'a str> {
+    answer.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
+}
+
+pub(crate) fn number(answer: &Answer, name: &str) -> Option<u64> {
+    text(answer, name)?.parse().ok()
+}
+
+/// Seconds since 1970 of an HTTP date.
+pub(super) fn http_date(text: &str) -> Option<u64> {
+    let time = httpdate::parse_http_date(text).ok()?;
+    time.duration_since(std::time::UNIX_EPOCH).ok().map(|time| time.as_secs())
+}
