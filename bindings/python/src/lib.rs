@@ -2,7 +2,7 @@
 //!
 //! What people see is written in Python, in `python/bitsup`; this part moves no bytes and takes
 //! no decisions. Two rules keep it free of deadlocks: the interpreter's lock is given up before
-//! anything that may wait, and threads of the client take it through [`gate`] only, which is
+//! anything that may wait, and threads of the client take it through the module `gate` only, which is
 //! closed when the interpreter ends.
 #![forbid(unsafe_code)]
 
