@@ -46,7 +46,7 @@ pub(crate) struct ServeArgs {
     tls_key: Option<PathBuf>,
     /// Act out the faults that FILE describes
     #[arg(long, value_name = "FILE")]
-    fault_script: Option<PathBuf>,
+    fault: Option<PathBuf>,
     /// Make replies with COMMAND, split like a shell's; it gets the paths of upload and reply
     #[arg(long, value_name = "COMMAND", conflicts_with = "reply_url")]
     reply_command: Option<String>,
@@ -163,7 +163,7 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
         (Some(user), Some(file)) => Some((user, secret_file(file)?)),
         _ => None,
     };
-    let fault = args.fault_script.map(|path| {
+    let fault = args.fault.map(|path| {
         let text = std::fs::read_to_string(&path).map_err(|error| {
             Failure::local(format_args!("cannot read {}", path.display()), &error)
         })?;

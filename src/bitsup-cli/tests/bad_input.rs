@@ -134,7 +134,7 @@ fn other_commands_refuse_what_they_cannot_use() {
         (&["man", "nothing"], 2),
         (&["demo", "missing"], 3),
         (&["serve", "--root", "missing"], 3),
-        (&["serve", "--root", ".", "--fault-script", "missing"], 3),
+        (&["serve", "--root", ".", "--fault", "missing"], 3),
         (&["serve", "--root", ".", "--listen", "nonsense"], 2),
         (&["serve", "--root", ".", "--conflict-status", "418"], 2),
         (&[], 2),

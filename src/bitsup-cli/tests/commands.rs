@@ -12,7 +12,7 @@ fn serve_tells_its_address_takes_an_upload_and_ends_on_a_signal() {
     std::fs::create_dir(place.path("root")).expect("made");
     place.write("faults", b"fragment 1: drop after 500\n");
     place.write("a.bin", &payload(100_000));
-    let args = ["serve", "--root", "root", "--create-dirs", "--fault-script", "faults"];
+    let args = ["serve", "--root", "root", "--create-dirs", "--fault", "faults"];
     let mut child = place.command(args).spawn().expect("started");
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
