@@ -187,7 +187,8 @@ fn a_session_in_use_is_not_touched_by_another_upload() {
         })
         .start()
         .expect("started");
-    while !sending.load(Ordering::SeqCst) {
+    // Until the part is under way that the server does not read.
+    while !sending.load(Ordering::SeqCst) || setup.server.requests().len() < 3 {
         std::thread::sleep(Duration::from_millis(5));
     }
     let before = setup.server.requests().len();
