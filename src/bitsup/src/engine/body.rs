@@ -116,6 +116,8 @@ impl FragmentBody {
                 buffer.truncate(count);
                 buffer
             }));
+            // Whoever is told that the bytes are there may want its source back.
+            drop(source);
         });
     }
 }

@@ -255,8 +255,9 @@ impl Desk {
                 self.note_problem(&error);
             }
         }
-        // Lets the lock go.
+        // Lets the lock and the source go.
         self.journal = None;
+        self.source = Source::bytes(Vec::new());
         let prefix = self.entry.as_ref().map(|entry| entry.prefix.clone());
         Kept { sha256, prefix, problem: self.problem.take() }
     }

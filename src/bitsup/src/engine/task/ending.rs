@@ -11,6 +11,7 @@ use super::{ABANDON, Phase, Task, Then, config, first_phase};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Finish, Leavings, Prefix, Token};
 use crate::progress::{Event, Receipt, UploadState};
+use crate::source::Source;
 
 impl Task {
     /// The state machine is done. `false`: there is more to do (a session is cancelled first).
@@ -198,6 +199,9 @@ impl Task {
             Err(error) if error.kind() == ErrorKind::Cancelled => UploadState::Cancelled,
             Err(_) => UploadState::Failed,
         };
+        // Whoever gets the result may want the source back at once: a buffer to close, a file to delete.
+        self.source = Source::bytes(Vec::new());
+        self.keeper = None;
         let offset = self.session.offset();
         self.shared.update(|progress| {
             progress.state = state;

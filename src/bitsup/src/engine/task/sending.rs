@@ -188,6 +188,7 @@ impl Task {
                 let checked = check(&opened, &|| go_on.load(Ordering::Relaxed));
                 checked.map_err(|error| Error::local("cannot read the source", &error))
             });
+            drop(source);
             let done = |task: &mut Self, core: &mut Core| task.checked(result, core);
             inbox.send(Command::Worked(id, Box::new(done)));
         });
