@@ -2,8 +2,8 @@
 
 use std::io;
 
-use bitsup_proto::Ack;
 use bitsup_proto::session::{self, Failure, FailureClass};
+use bitsup_proto::{Ack, PacketType};
 
 use super::super::Core;
 use super::super::reply::{self, ReplyFetch};
@@ -62,8 +62,16 @@ impl Task {
                     session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
                 let had_session = self.session.session_id().is_some();
                 let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
-                self.sent_nothing();
                 let created = !had_session && self.session.session_id().is_some();
+                if created {
+                    // Before anything else: who is killed from here on finds the session again.
+                    self.keep(core);
+                } else if let (PacketType::CreateSession, Some(keeper)) =
+                    (request.packet, &self.keeper)
+                {
+                    keeper.not_created();
+                }
+                self.sent_nothing();
                 if let Some(id) = self.session.session_id() {
                     self.session_name = Some(id.as_str().to_owned());
                 }

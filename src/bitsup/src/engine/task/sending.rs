@@ -42,6 +42,9 @@ impl Task {
         exchange.limits.answer = request.answer_limit;
         exchange.auth = self.authorization(request.authorize);
         self.shared.fragment_under_way(exchange.length);
+        if let (PacketType::CreateSession, Some(keeper)) = (request.packet, &self.keeper) {
+            keeper.creating();
+        }
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
         core.dispatcher.push(&self.shared.ear, Event::Packet(event));
