@@ -49,6 +49,7 @@ pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
     FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
 };
+pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 

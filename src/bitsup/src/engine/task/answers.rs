@@ -3,7 +3,7 @@
 use std::io;
 
 use bitsup_proto::session::{self, Failure, FailureClass};
-use bitsup_proto::{Ack, PacketType};
+use bitsup_proto::{Ack, Moment, PacketType};
 
 use super::super::Core;
 use super::super::reply::{self, ReplyFetch};
@@ -24,6 +24,21 @@ impl Task {
     pub(super) fn answered(&mut self, answer: &Answer, stats: &transport::Stats, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
+        let logged_in = self.shows_login(&running);
+        self.act_on(running, answer, stats, now, core);
+        if logged_in {
+            self.verdict(answer.status, core);
+        }
+    }
+
+    fn act_on(
+        &mut self,
+        running: Running,
+        answer: &Answer,
+        stats: &transport::Stats,
+        now: Moment,
+        core: &mut Core,
+    ) {
         match running {
             Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
             Running::Head => {
@@ -100,6 +115,9 @@ impl Task {
     pub(super) fn failed(&mut self, failure: transport::Failure, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         self.sent_nothing();
+        if self.shows_login(&running) {
+            core.trials.leave(self.id);
+        }
         if self.phase == Phase::Precheck {
             // The upload itself will tell what is wrong.
             self.phase = Phase::Running;
