@@ -22,6 +22,9 @@ use crate::upload::{Shared, Upload};
 /// Dropping a client waits no longer for its thread.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What can be said of a process that was killed before it read which session it was given.
+const LEFT_BEHIND: &str = "the run before ended while it waited for a session: the server may hold one that nobody can find again, and lets it go by itself (IIS: after 14 days)";
+
 /// Uploads files. Cheap to clone: clones share the engine, which ends with the last clone
 /// and the last upload.
 #[derive(Clone)]
@@ -241,7 +244,7 @@ impl ClientInner {
             let kept = expired.then(|| directory.lock(&id).ok()).flatten();
             let Some(journal) = kept else { continue };
             let Some(entry) = journal.read().ok().flatten() else { continue };
-            let kept = journal::Kept { journal, entry: None };
+            let kept = journal::Kept { journal, entry: None, lost: false };
             if let Ok(upload) = sessions::cancel(self, kept, &entry, &UploadOptions::default()) {
                 upload.detach();
             }
@@ -357,6 +360,9 @@ impl UploadBuilder {
             }
             _ => None,
         };
+        if kept.as_ref().is_some_and(|kept| kept.lost) {
+            warning = Some(LEFT_BEHIND.into());
+        }
         let (journal, entry) = kept.map_or((None, None), |kept| (Some(kept.journal), kept.entry));
         let opening = match (&self.token, &entry) {
             (Some(token), _) => sessions::opening_of_token(token, &self.source)?,

@@ -22,6 +22,7 @@ mod packets;
 mod rate;
 mod reply;
 mod task;
+mod trials;
 mod workers;
 
 pub(crate) use auth::for_transport;
@@ -66,6 +67,7 @@ pub(crate) struct Core {
     pub(crate) hosts: Hosts,
     pub(crate) endpoints: Endpoints,
     pub(crate) refused: auth::Refused,
+    pub(crate) trials: trials::Trials,
     clock: Instant,
     random: u64,
 }
@@ -115,6 +117,7 @@ pub(crate) fn start(
             hosts,
             endpoints,
             refused: auth::Refused::default(),
+            trials: trials::Trials::default(),
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
         };
@@ -236,6 +239,9 @@ impl Engine {
         }
         while let Some(next) = self.core.hosts.next_admitted() {
             self.with(next, |task, _| task.admit());
+        }
+        while let Some(next) = self.core.trials.next_woken() {
+            self.with(next, |_, _| {});
         }
     }
 

@@ -37,7 +37,8 @@ pub(super) struct Lane {
     /// never be found again.
     generation: u32,
     connection: Option<Connection>,
-    pins: HashMap<String, Pin>,
+    /// By name and port.
+    pins: HashMap<(String, u16), Pin>,
     pub(super) state: State,
 }
 
@@ -135,32 +136,46 @@ impl Lane {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (exchange.host.clone(), exchange.port),
         };
+        self.take_given_addresses(&connect_host, connect_port);
         Ok(Route { origin, proxy, connect_host, connect_port })
+    }
+
+    /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
+    fn take_given_addresses(&mut self, host: &str, port: u16) {
+        let given = self
+            .options
+            .resolve
+            .iter()
+            .find(|given| given.port == port && given.host.eq_ignore_ascii_case(host));
+        if let Some(given) = given {
+            let pin = || Pin { addresses: given.addresses.clone(), failures: 0 };
+            self.pins.entry((host.to_owned(), port)).or_insert_with(pin);
+        }
     }
 
     /// Whether the addresses of this route are known.
     pub(super) fn knows_addresses(&self, route: &Route) -> bool {
-        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.connect_host)
+        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.key())
     }
 
-    pub(super) fn learn_addresses(&mut self, host: &str, addresses: &[IpAddr]) {
+    pub(super) fn learn_addresses(&mut self, route: &Route, addresses: &[IpAddr]) {
         let pin = Pin { addresses: addresses.to_vec(), failures: 0 };
-        self.pins.insert(host.to_owned(), pin);
+        self.pins.insert(route.key(), pin);
     }
 
     /// Keeps to the address that answered.
     pub(super) fn note_answer(&mut self, route: &Route, peer: Option<SocketAddr>) {
-        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.connect_host), peer) {
+        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.key()), peer) {
             *pin = Pin { addresses: vec![peer.ip()], failures: 0 };
         }
     }
 
     /// Gives a pinned address up after some failed connects; its name is then looked up again.
     pub(super) fn note_connect_failure(&mut self, route: &Route) {
-        if let Some(pin) = self.pins.get_mut(&route.connect_host) {
+        if let Some(pin) = self.pins.get_mut(&route.key()) {
             pin.failures += 1;
             if pin.failures >= PINNED_TRIES {
-                self.pins.remove(&route.connect_host);
+                self.pins.remove(&route.key());
             }
         }
     }
@@ -246,7 +261,7 @@ impl Lane {
             }
         }
         let literal: Option<IpAddr> = route.connect_host.parse().ok();
-        let known = self.pins.get(&route.connect_host).map(|pin| pin.addresses.as_slice());
+        let known = self.pins.get(&route.key()).map(|pin| pin.addresses.as_slice());
         let addresses: Vec<String> = known
             .unwrap_or(literal.as_slice())
             .iter()
@@ -337,6 +352,10 @@ impl Lane {
 }
 
 impl Route {
+    fn key(&self) -> (String, u16) {
+        (self.connect_host.clone(), self.connect_port)
+    }
+
     pub(super) fn through_proxy(&self) -> bool {
         self.proxy.is_some()
     }

@@ -49,7 +49,8 @@ pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
     FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
 };
-pub(crate) use self::options::{KeyPassword, LaneOptions, TlsOptions};
+pub(crate) use self::headers::Headers;
+pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 
 use self::lane::{Lane, Resolving, State};
@@ -241,7 +242,7 @@ impl Transport {
                 };
                 match &addresses {
                     Ok(addresses) => {
-                        lane.learn_addresses(&host, addresses);
+                        lane.learn_addresses(&resolving.route, addresses);
                         if let Err(failure) = running::begin(&self.multi, *id, lane, resolving) {
                             events.push(Event {
                                 lane: *id,

@@ -1,6 +1,7 @@
 //! The settings of a lane.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -16,6 +17,16 @@ pub(crate) struct LaneOptions {
     pub(crate) no_proxy: Option<String>,
     /// Empty for none.
     pub(crate) user_agent: String,
+    /// Addresses of names that are not looked up.
+    pub(crate) resolve: Vec<Resolve>,
+}
+
+/// The addresses of a name and port.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolve {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// How servers are verified, and what we show them.

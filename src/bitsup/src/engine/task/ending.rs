@@ -31,7 +31,7 @@ impl Task {
                     if !self.paused {
                         self.start_head(core);
                     }
-                    return true;
+                    return self.phase == Phase::Precheck;
                 }
                 return false;
             }
@@ -128,6 +128,7 @@ impl Task {
         if matches!(self.phase, Phase::Finishing | Phase::Ended) {
             return;
         }
+        core.trials.leave(self.id);
         let key = self.destination.origin();
         if self.phase == Phase::Queued {
             core.hosts.forget(&key, self.id);
