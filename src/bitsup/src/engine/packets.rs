@@ -12,6 +12,7 @@ use super::body::FragmentBody;
 use super::command::TaskId;
 use super::task::{class, lane_options, own_headers};
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
@@ -39,6 +40,8 @@ pub(crate) struct PacketAnswer {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     /// The scheme that a challenge can be answered with.
     pub(crate) scheme: Option<AuthScheme>,
+    /// What is to be said about it.
+    pub(crate) remark: Option<Remark>,
 }
 
 /// The lane of one packet-by-packet session.
@@ -136,6 +139,7 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
         scheme: scheme_for(answer, asked, core),
+        remark: Remark::of_answer(answer),
     }
 }
 
@@ -152,6 +156,7 @@ fn scheme_for(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthSch
 }
 
 fn error_of(failure: transport::Failure) -> Error {
+    let remark = Remark::of_failure(&failure);
     let (kind, code) = match class(&failure.kind) {
         FailureClass::Offline | FailureClass::Transport => (ErrorKind::Network, None),
         FailureClass::Timeout => (ErrorKind::Timeout, None),
@@ -161,6 +166,6 @@ fn error_of(failure: transport::Failure) -> Error {
     let error = bitsup_proto::Error::new(kind, failure.message);
     match code {
         Some(code) => error.with_code(code).into(),
-        None => error.into(),
+        None => Remark::apply(remark.as_ref(), error),
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod cutter;
 pub mod peer;
+pub mod pki;
 pub mod program;
 pub mod wire;
 

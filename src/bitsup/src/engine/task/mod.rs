@@ -23,6 +23,7 @@ use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
@@ -95,6 +96,8 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
+    /// What is to be said about the last exchange.
+    remark: Option<Remark>,
     /// The scheme the server is answered with, once it has asked.
     scheme: Option<AuthScheme>,
     /// The server takes Basic only, and the way there is not safe.
@@ -192,6 +195,7 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
+            remark: None,
             scheme: None,
             withheld: false,
             known_refused: false,
