@@ -261,6 +261,7 @@ struct Line {
     options: Arc<UploadOptions>,
     host: Option<(String, u16)>,
     auth: Option<AuthScheme>,
+    at_proxy: Option<AuthScheme>,
 }
 
 impl Line {
@@ -274,6 +275,7 @@ impl Line {
             options: Arc::new(options.clone()),
             host: None,
             auth: None,
+            at_proxy: None,
         })
     }
 
@@ -288,6 +290,12 @@ impl Line {
             let meaning = classify(packet.packet_type, &answer.ack());
             if let (Meaning::Challenge { proxy: false }, Some(scheme)) = (&meaning, answer.scheme) {
                 self.auth = Some(scheme);
+                continue;
+            }
+            if let (Meaning::Challenge { proxy: true }, Some(scheme)) =
+                (&meaning, answer.proxy_scheme)
+            {
+                self.at_proxy = Some(scheme);
                 continue;
             }
             return Ok((answer, meaning));
@@ -314,6 +322,7 @@ impl Line {
             source,
             host: self.host.clone(),
             auth: self.auth,
+            at_proxy: self.at_proxy,
             last,
             answer,
         };

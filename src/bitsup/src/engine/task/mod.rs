@@ -100,6 +100,8 @@ pub(crate) struct Task {
     remark: Option<Remark>,
     /// The scheme the server is answered with, once it has asked.
     scheme: Option<AuthScheme>,
+    /// The same for a proxy that forwards requests.
+    proxy_scheme: Option<AuthScheme>,
     /// The server takes Basic only, and the way there is not safe.
     withheld: bool,
     /// The server has refused these credentials before.
@@ -136,7 +138,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply { authorized: bool },
+    Reply { authorized: bool, at_proxy: bool },
 }
 
 impl Task {
@@ -197,6 +199,7 @@ impl Task {
             local_error: None,
             remark: None,
             scheme: None,
+            proxy_scheme: None,
             withheld: false,
             known_refused: false,
             last_words: None,
