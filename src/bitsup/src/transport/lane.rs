@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
 use curl::multi::Easy2Handle;
 use socket2::Socket;
+use zeroize::Zeroizing;
 
 use super::exchange::{
     AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
@@ -29,6 +30,9 @@ const MAX_IDLE: Duration = Duration::from_hours(24);
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
+/// A load balancer needs one, an application behind it some; more are no longer for affinity.
+const MAX_COOKIES: usize = 20;
+
 /// One lane.
 pub(super) struct Lane {
     id: LaneId,
@@ -38,6 +42,9 @@ pub(super) struct Lane {
     generation: u32,
     connection: Option<Connection>,
     pins: HashMap<String, Pin>,
+    /// In libcurl's form. They lead to the same server behind a load balancer again, and are
+    /// forgotten with the lane. libcurl sends each to the site that it came from only.
+    cookies: Vec<Zeroizing<String>>,
     pub(super) state: State,
 }
 
@@ -101,6 +108,7 @@ impl Lane {
             generation: 0,
             connection: None,
             pins: HashMap::new(),
+            cookies: Vec::new(),
             state: State::Idle(Easy2::new(Wire::idle())),
         }
     }
@@ -158,6 +166,23 @@ impl Lane {
         }
     }
 
+    /// Keeps the cookies that the handle holds, at most so many; a site that sets more gets none
+    /// back.
+    pub(super) fn keep_cookies(&mut self, easy: &mut Easy2<Wire>) {
+        let held = easy.cookies().unwrap_or_else(|_| List::new());
+        self.cookies = held
+            .iter()
+            .take(MAX_COOKIES + 1)
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .map(|line| Zeroizing::new(line.to_owned()))
+            .collect();
+        if self.cookies.len() > MAX_COOKIES {
+            self.cookies.clear();
+            // It fails only where libcurl has no cookies at all.
+            drop(easy.cookie_list("ALL"));
+        }
+    }
+
     /// Sets the handle up for one exchange.
     pub(super) fn configure(
         &self,
@@ -203,6 +228,13 @@ impl Lane {
             }
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
+        easy.cookie_file("")?; // libcurl keeps cookies from now on
+        for cookie in &self.cookies {
+            easy.cookie_list(cookie)?;
+        }
+        if let Some((_, own)) = exchange.headers.iter().find(|(name, _)| is_cookie(name)) {
+            easy.cookie(own)?;
+        }
         if !self.options.user_agent.is_empty() {
             easy.useragent(&self.options.user_agent)?;
         }
@@ -410,12 +442,17 @@ fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, cur
         // An `Expect: 100-continue` would cost each fragment a round trip.
         list.append("Expect:")?;
     }
-    for (name, value) in headers {
+    for (name, value) in headers.iter().filter(|(name, _)| !is_cookie(name)) {
         // libcurl takes "Name:" for "leave it out".
         let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         list.append(&line)?;
     }
     Ok(list)
+}
+
+/// The caller's own cookies go into one line with those of the site.
+fn is_cookie(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Cookie")
 }
 
 fn auth_mask(credentials: &Credentials) -> Auth {

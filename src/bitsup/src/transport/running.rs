@@ -66,7 +66,8 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let local_port = handle.local_port().unwrap_or_default();
     let peer = peer_of(&handle);
     let invented = lane.invented_name();
-    let (easy, mut wire) = detach(multi, handle);
+    let (mut easy, mut wire) = detach(multi, handle);
+    lane.keep_cookies(&mut easy);
 
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
     // What libcurl still meant to do about a request that failed (7.88: to rewind its body), it

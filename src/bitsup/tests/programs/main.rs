@@ -3,5 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod haproxy;
 mod nginx;
+mod openssl;
+mod socks;
 mod squid;
