@@ -19,13 +19,13 @@ mod body;
 mod command;
 mod hosts;
 mod packets;
+mod proxy_auth;
 mod rate;
 mod reply;
 mod task;
 mod trials;
 mod workers;
 
-pub(crate) use auth::for_transport;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;

@@ -36,7 +36,11 @@ pub(crate) struct TlsOptions {
     pub(crate) ca_file: Option<PathBuf>,
     /// Takes any certificate.
     pub(crate) insecure: bool,
+    /// The same for a proxy that is reached over https.
+    pub(crate) proxy_ca_file: Option<PathBuf>,
     pub(crate) cert: Option<PathBuf>,
+    /// The certificate's file is PKCS#12 and holds the key too; else it is PEM.
+    pub(crate) cert_is_pkcs12: bool,
     pub(crate) key: Option<PathBuf>,
     pub(crate) key_password: Option<KeyPassword>,
     /// In libcurl's form, `sha256//…`.
