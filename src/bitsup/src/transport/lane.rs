@@ -21,6 +21,11 @@ use super::wire::{Limit, Wire};
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
 const UPLOAD_BUFFER: usize = 256 * 1024;
 
+/// With more lanes than this each gets a smaller buffer, so that memory stays flat: the
+/// processor is shared by then, and a larger buffer would not make any of them faster.
+pub(super) const MANY_LANES: usize = 64;
+const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
+
 /// An idle connection is probed after so long, and then as often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -46,6 +51,8 @@ pub(super) struct Lane {
     /// In libcurl's form. They lead to the same server behind a load balancer again, and are
     /// forgotten with the lane. libcurl sends each to the site that it came from only.
     cookies: Vec<Zeroizing<String>>,
+    /// Somebody may have logged in on the connection, or gone through a proxy.
+    personal: bool,
     pub(super) state: State,
 }
 
@@ -110,6 +117,7 @@ impl Lane {
             connection: None,
             pins: HashMap::new(),
             cookies: Vec::new(),
+            personal: false,
             state: State::Idle(Easy2::new(Wire::idle())),
         }
     }
@@ -122,6 +130,7 @@ impl Lane {
             .proxy
             .for_origin(exchange.scheme, &exchange.host, no_proxy)
             .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
+        self.personal |= proxy.is_some() || exchange.auth.is_some();
         let origin =
             Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
         let fits = self
@@ -205,8 +214,10 @@ impl Lane {
         exchange: &mut Exchange,
         route: &Route,
         started: Instant,
+        many: bool,
     ) -> Result<(), curl::Error> {
         easy.reset();
+        let buffer = if many { SMALL_UPLOAD_BUFFER } else { UPLOAD_BUFFER };
         let method = exchange.method;
         let challenges = exchange.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
             || exchange
@@ -234,12 +245,12 @@ impl Lane {
                 easy.upload(true)?;
                 easy.in_filesize(exchange.length)?;
                 easy.custom_request("BITS_POST")?;
-                easy.upload_buffer_size(UPLOAD_BUFFER)?;
+                easy.upload_buffer_size(buffer)?;
             }
             Method::Head => easy.nobody(true)?,
             Method::Get => {
                 easy.get(true)?;
-                easy.buffer_size(UPLOAD_BUFFER)?;
+                easy.buffer_size(buffer)?;
             }
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
@@ -401,6 +412,24 @@ impl Lane {
         if let Some(connection) = self.connection.take() {
             drop(connection.socket.shutdown(Shutdown::Both));
         }
+    }
+
+    /// Whether another session may use the connection: one that nobody has logged in on, and
+    /// that no cookie ties to a server.
+    pub(super) fn is_reusable(&self) -> bool {
+        matches!(self.state, State::Idle(_))
+            && !self.personal
+            && self.cookies.is_empty()
+            && self.options.tls.cert.is_none()
+            && self.connection.as_ref().is_some_and(|connection| is_quiet(&connection.socket))
+    }
+
+    /// Whether it has these settings and a living connection to `host`.
+    pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
+        let goes_there = |connection: &Connection| {
+            connection.origin.host == host && is_quiet(&connection.socket)
+        };
+        self.options == *options && self.connection.as_ref().is_some_and(goes_there)
     }
 
     /// The name libcurl connects to: it keys its connections by name, so one that no other lane

@@ -140,7 +140,11 @@ impl Task {
             checking.store(false, Ordering::Relaxed);
         }
         if let Some(lane) = self.lane.take() {
-            core.transport.close_lane(lane);
+            if result.is_ok() {
+                core.transport.retire_lane(lane);
+            } else {
+                core.transport.close_lane(lane);
+            }
             core.lanes.remove(&lane);
         }
         self.running = None;

@@ -196,7 +196,8 @@ impl Task {
     ) -> bool {
         self.shared.waits_no_more();
         let lane = self.lane.unwrap_or_else(|| {
-            let lane = core.transport.open_lane(lane_options(&self.options, core));
+            let lane =
+                core.transport.open_lane_to(&exchange.host, lane_options(&self.options, core));
             core.lanes.insert(lane, self.id);
             lane
         });
