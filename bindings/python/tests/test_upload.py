@@ -205,7 +205,7 @@ def test_bad_arguments(server: Server, tmp_path: Path) -> None:
         (ValueError, "options instead", (b"", "http://u:hunter2@host/x"), {}),
         (ValueError, "the whole URL", (b"", server.url("")), {}),
         (TypeError, '"colour" is no option', (b"", url), {"colour": "red"}),
-        (TypeError, "fragment_size cannot be of type str", (b"", url), {"fragment_size": "1M"}),
+        (ValueError, 'fragment_size must be a number of bytes, or "auto"', (b"", url), {"fragment_size": "1M"}),
         (ValueError, "fragment_size must be a number of bytes", (b"", url), {"fragment_size": -1}),
         (ValueError, "at least 1", (b"", url), {"fragment_size": 0}),
         (ValueError, "give_up_after must be a number of seconds", (b"", url), {"give_up_after": -1}),
