@@ -74,6 +74,22 @@ def test_the_examples_of_a_section(serve: Callable[..., Server], tmp_path: Path,
             assert sum("disk.img" in request[1] for request in begun) == 1, "it goes on, and does not begin anew"
 
 
+def test_the_example_that_exists_in_every_language(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "disk.img"
+    file.write_bytes(payload(3_000_000))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", str(TOP / "examples/upload.py"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+    finished = run(str(file), server.url("x"))
+    assert finished.returncode == 0 and finished.stdout.startswith("3000000 bytes in "), finished
+    assert "done 3000000/3000000" in finished.stderr and server.content("x") == payload(3_000_000)
+    failed = run(str(tmp_path / "missing"), server.url("x"))
+    assert failed.returncode == 1 and "No such file" in failed.stderr and "Traceback" not in failed.stderr
+    assert run().stderr.startswith("usage: ")
+
+
 def interrupt(folder: Path, server: Server) -> None:
     """Leaves an upload that hangs in its third part."""
     with bitsup.Client(state_dir=folder / "state") as client:

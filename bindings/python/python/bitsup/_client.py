@@ -310,6 +310,8 @@ class Client:
                 keywords["max_fragment"] = limit
                 size = keywords.get("fragment_size")
                 prepared.native.window = max(limit, size if isinstance(size, int) else 0)
+                # Nobody can go on with what comes once: the server need not keep a part of it.
+                keywords["no_resume"] = True
             return native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
 
         return self._begin(prepared, channel, options, begin)
