@@ -15,8 +15,11 @@ mod callbacks;
 mod choices;
 mod client;
 mod config;
+mod enumerations;
 mod error;
 mod handle;
+mod hidden;
+mod journal;
 mod life;
 mod options;
 #[cfg(test)]
@@ -29,5 +32,6 @@ mod source;
 mod status;
 mod structure;
 mod text;
+mod token;
 mod upload;
 mod version;

@@ -10,9 +10,8 @@ use crate::client::{bitsup_client, bitsup_client_event_fd};
 use crate::client::{bitsup_client_dispatch, bitsup_client_free, bitsup_client_new};
 use crate::config::{bitsup_config_free, bitsup_config_new, bitsup_config_set_dispatch};
 use crate::error::{bitsup_error, bitsup_error_free, bitsup_error_message, bitsup_error_status};
-use crate::options::{
-    bitsup_upload_options_free, bitsup_upload_options_new, bitsup_upload_options_set_on_progress,
-};
+use crate::options::callbacks::bitsup_upload_options_set_on_progress;
+use crate::options::{bitsup_upload_options_free, bitsup_upload_options_new};
 use crate::progress::bitsup_progress;
 use crate::source::bitsup_source;
 use crate::status::bitsup_status as Status;

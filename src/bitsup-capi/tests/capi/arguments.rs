@@ -7,15 +7,23 @@ use crate::entry_points::{all, name, parameters};
 use crate::support;
 
 /// Pointers that may be NULL, beside `error` and userdata, as the header says of them.
-const MAY_BE_NULL: [(&str, &str); 12] = [
+const MAY_BE_NULL: [(&str, &str); 20] = [
     ("bitsup_client_new", "config"),
     ("bitsup_config_set_on_log", "callback"),
+    ("bitsup_config_set_on_progress", "callback"),
+    ("bitsup_config_set_on_state", "callback"),
+    ("bitsup_journal_cancel", "options"),
+    ("bitsup_journal_resume", "options"),
     ("bitsup_ping", "options"),
     ("bitsup_session_create", "name"),
     ("bitsup_session_create", "options"),
     ("bitsup_session_send", "next_offset"),
     ("bitsup_upload_options_set_on_progress", "callback"),
     ("bitsup_upload_options_set_on_state", "callback"),
+    ("bitsup_upload_import", "options"),
+    ("bitsup_upload_import_bytes", "options"),
+    ("bitsup_upload_import_callbacks", "options"),
+    ("bitsup_upload_import_memory", "options"),
     ("bitsup_upload_start", "options"),
     ("bitsup_upload_start_bytes", "options"),
     ("bitsup_upload_start_callbacks", "options"),
@@ -29,11 +37,16 @@ fn value(function: &str, name: &str, kind: &str) -> (&'static str, bool) {
         ("*mut *mut bitsup_client", _) => ("&a->new_client", true),
         ("*mut *mut bitsup_upload", _) => ("&a->new_upload", true),
         ("*mut *mut bitsup_session", _) => ("&a->new_session", true),
+        ("*mut *mut bitsup_journal", _) => ("&a->new_journal", true),
+        ("*mut *mut bitsup_token", _) => ("&a->new_token", true),
         ("*mut bitsup_client" | "*const bitsup_client", _) => ("a->client", true),
         ("*mut bitsup_config" | "*const bitsup_config", _) => ("a->config", true),
         ("*mut bitsup_upload_options" | "*const bitsup_upload_options", _) => ("a->options", true),
         ("*mut bitsup_upload" | "*const bitsup_upload", _) => ("a->upload", true),
         ("*mut bitsup_session" | "*const bitsup_session", _) => ("a->session", true),
+        ("*const bitsup_journal", _) => ("a->journal", true),
+        ("*const bitsup_token", _) => ("a->token", true),
+        ("*mut bitsup_journal_entry", _) => ("&a->entry", true),
         ("*const bitsup_error", _) => ("a->error", true),
         ("*mut bitsup_progress", _) => ("&a->progress", true),
         ("*mut bitsup_receipt", _) => ("&a->receipt", true),
@@ -43,11 +56,14 @@ fn value(function: &str, name: &str, kind: &str) -> (&'static str, bool) {
         ("*mut c_void", "userdata") => ("NULL", false),
         ("*const c_void", "data") => ("\"x\"", true),
         ("*const c_char", "url") => ("a->url", true),
+        ("*const c_char", "id") => ("a->id", true),
+        ("*const c_char", "token") => ("bitsup_token_text(a->token)", true),
         ("*const c_char", "path") => ("a->path", true),
         ("*const c_char", _) => ("\"X-Text\"", true),
         ("bitsup_log_callback", _) => ("on_log", true),
         ("bitsup_progress_callback", _) => ("on_progress", true),
         ("bitsup_state_callback", _) => ("on_state", true),
+        ("usize", "index") => ("0", false),
         ("usize", "path_length") => ("strlen(a->path)", false),
         ("usize", "length") if function.ends_with("_bytes") => ("strlen(a->path)", false),
         ("u64", "bytes_per_second") => ("0", false),
@@ -106,9 +122,11 @@ fn null_is_a_status_in_every_place() {
     let config = bitsup_server::Config {
         root: root.path().to_owned(),
         overwrite: true,
+        fault: Some("fragment 2: hang".parse().expect("a fault script")),
         ..bitsup_server::Config::default()
     };
     let server = bitsup_server::Server::start(config).expect("server");
     let command: &mut Command = &mut support::checked(&binary);
-    support::succeed(command.arg(server.url("/x.bin")).arg(&source));
+    let state = folder.path().join("state");
+    support::succeed(command.arg(server.url("/x.bin")).arg(&source).arg(&state));
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod entry_points;
 mod header;
 mod install;
+mod mirror;
 mod programs;
 mod support;
 mod symbols;

@@ -67,6 +67,30 @@ fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
     assert_eq!(stage.uploaded("memory.bin").len(), 3_000_000);
 }
 
+#[test]
+fn choices_of_a_client_and_those_of_an_upload_over_them() {
+    let login = ("u".to_owned(), "pass word".to_owned());
+    let config = Config { basic_auth: Some(login), ..Config::default() };
+    let stage = Stage::new(&capi().join("tests/capi/programs/settings.c"), &[], config);
+    let (right, wrong) = (stage.root.path().join("right"), stage.root.path().join("wrong"));
+    std::fs::write(&right, "pass word\n").expect("written");
+    std::fs::write(&wrong, "password").expect("written");
+    let (right, wrong) = (right.to_str().expect("UTF-8"), wrong.to_str().expect("UTF-8"));
+    stage.run(&[&stage.server.url("/x.bin"), right, wrong]);
+}
+
+#[test]
+fn uploads_are_left_and_continued() {
+    let stage = Stage::test("journal.c", "");
+    let (path, bytes) = stage.file("source", 100_000);
+    let state = stage.root.path().join("state");
+    stage.run(&[&stage.server.url(""), &path, state.to_str().expect("UTF-8")]);
+    for name in ["one", "two", "three", "four"] {
+        assert_eq!(stage.uploaded(name), bytes, "{name}");
+    }
+    assert!(!stage.root.path().join("five").exists());
+}
+
 const ABRUPT: &str =
     "fragment 1..3: drop after 1000\nfragment 5: drop after 70000\nclose 1: swallow";
 
