@@ -17,13 +17,12 @@ mod client;
 mod config;
 mod enumerations;
 mod error;
+mod faults;
 mod handle;
 mod hidden;
 mod journal;
 mod life;
 mod options;
-#[cfg(test)]
-mod panics;
 mod progress;
 mod receipt;
 mod session;

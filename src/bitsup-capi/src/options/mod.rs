@@ -1,7 +1,7 @@
 //! The options of an upload. Each setter stands again in `config`, for all uploads of a client:
 //! those files are made from these, and a test compares them.
 
-pub(crate) mod callbacks;
+mod callbacks;
 mod credentials;
 mod limits;
 mod policies;

@@ -8,14 +8,14 @@ use tempfile::TempDir;
 use crate::support::{self, capi, workspace};
 
 /// A server with a folder, and a compiled program.
-struct Stage {
+pub(crate) struct Stage {
     root: TempDir,
-    server: Server,
-    program: PathBuf,
+    pub(crate) server: Server,
+    pub(crate) program: PathBuf,
 }
 
 impl Stage {
-    fn new(source: &Path, options: &[&str], config: Config) -> Self {
+    pub(crate) fn new(source: &Path, options: &[&str], config: Config) -> Self {
         let root = tempfile::tempdir().expect("root");
         let config = Config { root: root.path().to_owned(), overwrite: true, ..config };
         let server = Server::start(config).expect("server");
