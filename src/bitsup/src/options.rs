@@ -353,6 +353,8 @@ pub struct UploadOptions {
     pub lenient: bool,
     /// The `Content-Name`; default: the source's name.
     pub content_name: Option<String>,
+    /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
+    pub transcript: bool,
     /// Words that a journal entry keeps for people, e.g. the command line to continue with.
     pub note: Option<String>,
 }
@@ -399,6 +401,7 @@ impl Default for UploadOptions {
             refuse_empty: false,
             lenient: false,
             content_name: None,
+            transcript: false,
             note: None,
         }
     }

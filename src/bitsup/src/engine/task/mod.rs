@@ -3,6 +3,7 @@
 mod answers;
 mod ending;
 mod rate;
+mod recording;
 mod sending;
 mod telling;
 mod trial;
@@ -30,6 +31,7 @@ use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
+use crate::transcript::Recorder;
 use crate::transport::{AuthScheme, Headers, LaneId};
 use crate::upload::Shared;
 
@@ -107,6 +109,8 @@ pub(crate) struct Task {
     known_refused: bool,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
+    /// Writes the exchanges down, if the caller wants them.
+    recorder: Option<Recorder>,
     warnings: Vec<String>,
     session_name: Option<String>,
     begun: Instant,
@@ -166,6 +170,7 @@ impl Task {
             Phase::Queued
         };
         let has_journal = journal.is_some();
+        let recorder = options.transcript.then(Recorder::default);
         let keeper = (has_journal || options.sha256).then(|| {
             let place = Place {
                 url: destination.full(),
@@ -201,6 +206,7 @@ impl Task {
             withheld: false,
             known_refused: false,
             last_words: None,
+            recorder,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
             wake: None,
