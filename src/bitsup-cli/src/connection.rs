@@ -34,7 +34,7 @@ pub(crate) struct ConnectionArgs {
     /// Take no other public key from the server: sha256//..., as curl writes it
     #[arg(long, value_name = "HASHES", hide_short_help = true)]
     pinnedpubkey: Option<String>,
-    /// Show the client certificate in FILE (PEM)
+    /// Show the client certificate in FILE (PEM, or PKCS#12 with its key)
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     cert: Option<PathBuf>,
     /// Its private key (PEM), if it is not in the same file
@@ -123,7 +123,7 @@ impl ConnectionArgs {
 }
 
 /// The file, if it can be read: libcurl would only say that something is wrong with it.
-fn readable(file: Option<&PathBuf>) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn readable(file: Option<&PathBuf>) -> Result<Option<PathBuf>, Failure> {
     let Some(file) = file else { return Ok(None) };
     let problem = |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
     File::open(file).map_err(problem)?;

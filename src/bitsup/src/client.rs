@@ -62,7 +62,8 @@ impl ClientBuilder {
     }
 
     /// How many uploads to one host hold a session at a time; the others wait as `queued`.
-    /// Default 16: IIS deletes the newest of more than 50 sessions a user.
+    /// Default 16: IIS deletes the newest of more than 50 sessions a user. A process that may
+    /// have only few files open has fewer active uploads: about a ninth of that limit.
     #[must_use]
     pub fn uploads_per_host(mut self, limit: usize) -> Self {
         self.uploads_per_host = Some(limit.max(1));
@@ -186,6 +187,13 @@ impl Client {
     pub fn dispatch(&self, max: usize) -> Result<(usize, bool), Error> {
         self.inner.check_process()?;
         Ok(self.inner.dispatcher.dispatch(max))
+    }
+
+    /// How many uploads can be active at once by the limit of open files that this process has
+    /// now; the others wait as `queued`. A client takes this number when it is built.
+    #[must_use]
+    pub fn most_active() -> usize {
+        crate::engine::most_active()
     }
 
     /// Ends the client now, within two seconds, also where clones and uploads of it are alive.

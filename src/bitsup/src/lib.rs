@@ -23,6 +23,7 @@
 mod callbacks;
 mod client;
 mod destination;
+mod diagnosis;
 mod engine;
 mod error;
 mod features;

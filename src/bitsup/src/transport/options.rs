@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::proxy::ProxyChoice;
 
 /// The settings of a lane; they hold as long as it is open.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LaneOptions {
     pub(crate) tls: TlsOptions,
     pub(crate) proxy: ProxyChoice,
@@ -22,7 +22,7 @@ pub(crate) struct LaneOptions {
 }
 
 /// The addresses of a name and port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Resolve {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -30,13 +30,17 @@ pub(crate) struct Resolve {
 }
 
 /// How servers are verified, and what we show them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TlsOptions {
     /// Trusted certificates (PEM) in place of the system's bundle.
     pub(crate) ca_file: Option<PathBuf>,
     /// Takes any certificate.
     pub(crate) insecure: bool,
+    /// The same for a proxy that is reached over https.
+    pub(crate) proxy_ca_file: Option<PathBuf>,
     pub(crate) cert: Option<PathBuf>,
+    /// The certificate's file is PKCS#12 and holds the key too; else it is PEM.
+    pub(crate) cert_is_pkcs12: bool,
     pub(crate) key: Option<PathBuf>,
     pub(crate) key_password: Option<KeyPassword>,
     /// In libcurl's form, `sha256//…`.
@@ -44,7 +48,7 @@ pub(crate) struct TlsOptions {
 }
 
 /// The password of a private key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct KeyPassword(pub(crate) Zeroizing<String>);
 
 impl fmt::Debug for KeyPassword {

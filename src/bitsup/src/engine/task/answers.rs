@@ -6,8 +6,10 @@ use bitsup_proto::session::{self, Failure, FailureClass};
 use bitsup_proto::{Ack, Moment, PacketType};
 
 use super::super::Core;
+use super::super::proxy_auth;
 use super::super::reply::{self, ReplyFetch};
 use super::{Phase, Running, Task, class, head, http_date};
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
 use crate::progress::{AckEvent, Event, Receipt};
@@ -24,6 +26,7 @@ impl Task {
     pub(super) fn answered(&mut self, answer: &Answer, stats: &transport::Stats, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
+        self.remark = Remark::of_answer(answer);
         let logged_in = self.shows_login(&running);
         self.record_answer(&running, answer, core);
         self.act_on(running, answer, stats, now, core);
@@ -45,7 +48,10 @@ impl Task {
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
-            Running::Reply { authorized } => {
+            Running::Reply { authorized, at_proxy } => {
+                if answer.status == 407 {
+                    self.challenged_by_proxy(answer, at_proxy, core);
+                }
                 // Only the upload's own site may ask for the password.
                 let own_site = self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination);
                 if answer.status == 401 && own_site {
@@ -68,6 +74,9 @@ impl Task {
                 let ack = Ack::parse(answer.status, headers);
                 if answer.status == 401 {
                     self.challenged(answer, request.authorize, core);
+                }
+                if answer.status == 407 {
+                    self.challenged_by_proxy(answer, request.authorize_proxy, core);
                 }
                 let date = ack.date.and_then(http_date);
                 let retry_after = match ack.retry_after {
@@ -125,6 +134,10 @@ impl Task {
             self.phase = Phase::Running;
             return;
         }
+        self.remark = Remark::of_failure(&failure);
+        if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) {
+            proxy_auth::refuse(&self.options, &mut core.refused);
+        }
         let now = core.now();
         if let (FailureKind::Source(error), Running::Packet(..)) = (&failure.kind, running) {
             let error = self.source_failed(error);
@@ -175,6 +188,12 @@ impl Task {
             let authorized = self.scheme.is_some();
             self.challenged(answer, authorized, core);
             if !authorized && self.scheme.is_some() && !self.known_refused {
+                return self.start_head(core);
+            }
+        }
+        if answer.status == 407 && self.proxy_scheme.is_none() {
+            self.challenged_by_proxy(answer, false, core);
+            if self.proxy_scheme.is_some() {
                 return self.start_head(core);
             }
         }

@@ -26,6 +26,7 @@ use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
@@ -99,10 +100,14 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
+    /// What is to be said about the last exchange.
+    remark: Option<Remark>,
     /// The scheme the server is answered with, once it has asked.
     scheme: Option<AuthScheme>,
     /// The header lines with which the server asked.
     challenge: Option<Headers>,
+    /// The same for a proxy that forwards requests.
+    proxy_scheme: Option<AuthScheme>,
     /// The server takes Basic only, and the way there is not safe.
     withheld: bool,
     /// The server has refused these credentials before.
@@ -141,7 +146,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply { authorized: bool },
+    Reply { authorized: bool, at_proxy: bool },
 }
 
 impl Task {
@@ -201,8 +206,10 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
+            remark: None,
             scheme: None,
             challenge: None,
+            proxy_scheme: None,
             withheld: false,
             known_refused: false,
             last_words: None,

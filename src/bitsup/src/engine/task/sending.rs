@@ -11,6 +11,7 @@ use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
 use super::super::command::Command;
+use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::trial::Ready;
 use super::{Check, Phase, Running, Task, lane_options, own_headers};
@@ -42,6 +43,7 @@ impl Task {
         }
         exchange.limits.answer = request.answer_limit;
         exchange.auth = self.authorization(request.authorize);
+        exchange.proxy_asked = request.authorize_proxy;
         self.shared.fragment_under_way(exchange.length);
         if let (PacketType::CreateSession, Some(keeper)) = (request.packet, &self.keeper) {
             keeper.creating();
@@ -85,6 +87,7 @@ impl Task {
         }
         let mut exchange = self.exchange(Method::Head, core);
         exchange.auth = self.authorization(ready == Ready::Now);
+        exchange.proxy_asked = self.proxy_scheme.is_some();
         self.begin_exchange(Running::Head, exchange, core);
     }
 
@@ -104,7 +107,9 @@ impl Task {
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 let authorized = exchange.auth.is_some();
-                self.begin_exchange(Running::Reply { authorized }, exchange, core)
+                exchange.proxy_asked = get.authorize_proxy;
+                let running = Running::Reply { authorized, at_proxy: get.authorize_proxy };
+                self.begin_exchange(running, exchange, core)
             }
             Err(error) => {
                 let failure = Failure {
@@ -121,7 +126,7 @@ impl Task {
     }
 
     /// An exchange with what all have in common.
-    pub(super) fn exchange(&self, method: Method, _: &Core) -> Exchange {
+    pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
         let (host, port) = match self.session.host() {
             Some(host) => (host.host().to_owned(), host.port().unwrap_or(self.destination.port)),
             None => (self.destination.host.clone(), self.destination.port),
@@ -144,6 +149,8 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
+            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, &core.refused),
+            proxy_asked: false,
         }
     }
 
@@ -166,7 +173,19 @@ impl Task {
         self.scheme = auth::choose(answer, &self.options, https);
         self.withheld = self.scheme.is_none() && auth::offers_only_basic(answer);
         self.known_refused = core.refused.has(&origin, credentials);
-        self.session.set_credentials(self.scheme.is_some() && !self.known_refused, false);
+        self.session.set_server_credentials(self.scheme.is_some() && !self.known_refused);
+    }
+
+    /// The proxy asks for credentials: whether there are any that it has not refused.
+    pub(super) fn challenged_by_proxy(&mut self, answer: &Answer, shown: bool, core: &mut Core) {
+        if shown {
+            proxy_auth::refuse(&self.options, &mut core.refused);
+            return;
+        }
+        self.proxy_scheme = proxy_auth::choose(answer, &self.options, &core.refused);
+        if self.proxy_scheme.is_none() {
+            self.session.set_proxy_credentials(false);
+        }
     }
 
     pub(super) fn begin_exchange(
@@ -177,7 +196,8 @@ impl Task {
     ) -> bool {
         self.shared.waits_no_more();
         let lane = self.lane.unwrap_or_else(|| {
-            let lane = core.transport.open_lane(lane_options(&self.options, core));
+            let lane =
+                core.transport.open_lane_to(&exchange.host, lane_options(&self.options, core));
             core.lanes.insert(lane, self.id);
             lane
         });

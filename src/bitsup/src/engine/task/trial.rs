@@ -114,7 +114,7 @@ impl Task {
             && match running {
                 Running::Packet(request, _) => request.authorize,
                 Running::Head => true,
-                Running::Reply { authorized } => *authorized,
+                Running::Reply { authorized, .. } => *authorized,
             }
     }
 
