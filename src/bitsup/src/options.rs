@@ -149,6 +149,19 @@ pub enum IfExists {
     Fail,
 }
 
+/// What a caller wants done about a failure that bitsup would try again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryDecision {
+    /// Try again when bitsup would.
+    #[default]
+    Retry,
+    /// Try again after this time, one day at most.
+    After(Duration),
+    /// Fail with what went wrong; the session on the server can be continued.
+    Fail,
+}
+
 /// How much of a source is compared before an upload is continued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResumeCheck {
