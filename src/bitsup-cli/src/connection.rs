@@ -45,6 +45,9 @@ pub(crate) struct ConnectionArgs {
     key_password_file: Option<PathBuf>,
     #[command(flatten)]
     proxy: ProxyArgs,
+    /// Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so
+    #[arg(long, hide_short_help = true)]
+    post_override: bool,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -71,6 +74,7 @@ impl ConnectionArgs {
         let passphrase = self.key_password_file.as_deref().map(secret_file).transpose()?;
         options.tls.key_password = passphrase.map(Secret::new);
         options.tls.pinned_public_key.clone_from(&self.pinnedpubkey);
+        options.post_override = self.post_override;
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -101,6 +105,7 @@ impl ConnectionArgs {
         words.path("--key", self.key.as_deref());
         words.path("--key-password-file", self.key_password_file.as_deref());
         self.proxy.words(words);
+        words.flag("--post-override", self.post_override);
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);

@@ -245,6 +245,9 @@ pub struct UploadOptions {
     pub proxy: ProxyChoice,
     /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
     pub no_proxy: Option<String>,
+    /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
+    /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
+    pub post_override: bool,
     /// User and password for the proxy.
     pub proxy_credentials: Option<Credentials>,
     /// With which scheme to answer the proxy. [`AuthChoice::Any`] takes the strongest that it offers, Basic too:
@@ -322,6 +325,7 @@ impl Default for UploadOptions {
             bearer_token: None,
             proxy: ProxyChoice::default(),
             no_proxy: None,
+            post_override: false,
             proxy_credentials: None,
             proxy_auth: AuthChoice::default(),
             allow_cleartext_credentials: false,
