@@ -45,8 +45,11 @@ pub(crate) struct ConnectionArgs {
     key_password_file: Option<PathBuf>,
     #[command(flatten)]
     proxy: ProxyArgs,
-    /// Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so
-    #[arg(long, hide_short_help = true)]
+    #[arg(
+        long,
+        hide_short_help = true,
+        help = "Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so"
+    )]
     post_override: bool,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]

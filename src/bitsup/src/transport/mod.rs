@@ -52,6 +52,7 @@ pub(crate) use self::exchange::{
 };
 pub(crate) use self::options::{KeyPassword, LaneOptions, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
+pub(crate) use self::resolve::addresses_within;
 
 use self::lane::{Lane, Resolving, State};
 use self::resolve::{Lookup, Resolver};
