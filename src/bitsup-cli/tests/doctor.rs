@@ -25,7 +25,8 @@ fn a_healthy_server_is_found_healthy_and_left_as_it_was() {
     assert!(line(&ended, "certificates").starts_with("- "), "{ended:?}");
     assert!(line(&ended, "session").contains("deleted again"), "{ended:?}");
     assert!(ended.stdout.ends_with("Uploads should work.\n"), "{ended:?}");
-    let packets: Vec<_> = host.server.requests().iter().filter_map(|r| r.packet_type()).collect();
+    let packets: Vec<_> =
+        host.server.requests().iter().filter_map(bitsup_server::Request::packet_type).collect();
     assert_eq!(packets, ["Ping", "Create-Session", "Cancel-Session"]);
 
     let ended = place.run(["doctor", "--json", &host.url("x.bin")]).ok();
