@@ -18,6 +18,7 @@ mod config;
 mod error;
 mod handle;
 mod life;
+mod named;
 mod options;
 #[cfg(test)]
 mod panics;
