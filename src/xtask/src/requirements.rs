@@ -97,6 +97,12 @@ pub(crate) static NPM: Requirement = Requirement {
     source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
 };
 
+/// Compiles the example in Go.
+pub(crate) static GO: Requirement = Requirement {
+    name: "go",
+    source: Source::Debian { packages: &["golang-go", "pkg-config"], probe: Probe::Program("go") },
+};
+
 /// Something that a step needs and that can be installed.
 #[derive(Debug)]
 pub(crate) struct Requirement {

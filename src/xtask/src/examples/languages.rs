@@ -1,0 +1,47 @@
+//! The languages: their programs, and what these need.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::scenarios::Stage;
+use crate::requirements::{GO, Requirement};
+
+/// One language.
+pub(crate) struct Language {
+    /// On the command line and in results.
+    pub(crate) name: &'static str,
+    /// Its folder in the workspace.
+    pub(crate) folder: &'static str,
+    /// The wrapper in it.
+    pub(crate) wrapper: &'static str,
+    /// Whether it wraps all that the scenarios show, or is a probe: upload, progress and errors.
+    pub(crate) full: bool,
+    /// What it cannot do without.
+    pub(crate) needs: &'static [&'static Requirement],
+    /// Builds its programs into the folder that is given.
+    pub(crate) build: fn(&Stage, &Path) -> Vec<Command>,
+    /// Runs one of them, `check` or `upload`; arguments follow.
+    pub(crate) program: fn(&Stage, &Path, &str) -> Command,
+}
+
+/// The names, for the command line.
+pub(crate) const NAMES: [&str; 1] = ["go"];
+
+/// All languages, in the order in which they run.
+pub(crate) static LANGUAGES: [Language; 1] = [Language {
+    name: "go",
+    folder: "examples/go",
+    wrapper: "bitsup.go",
+    full: true,
+    needs: &[&GO],
+    build: |stage, place| {
+        let mut command = Command::new("go");
+        command.current_dir(stage.root.join("examples/go")).arg("build").arg("-o").arg(place);
+        command.args(["./upload", "./check"]);
+        // Neither looks for newer toolchains and modules nor leaves anything in the home folder.
+        command.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
+        command.env("GOCACHE", stage.folder.join("go-cache"));
+        vec![command]
+    },
+    program: |_, place, name| Command::new(place.join(name)),
+}];
