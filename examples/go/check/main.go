@@ -117,9 +117,10 @@ func packets(client *bitsup.Client) {
 func many(client *bitsup.Client) {
 	data, err := os.ReadFile(file)
 	must(err == nil, err)
+	options := bitsup.Options{"reply_memory": 65536}
 	for number := 0; number < 1000; number++ {
 		part := bytes.NewReader(append([]byte{}, data[:32*1024]...))
-		upload, err := client.StartReader(part, 32*1024, "part", fmt.Sprintf("%s.%d", url, number), nil,
+		upload, err := client.StartReader(part, 32*1024, "part", fmt.Sprintf("%s.%d", url, number), options,
 			func(bitsup.Progress) bool { return true })
 		must(err == nil, err)
 		_, err = upload.Wait(ctx)

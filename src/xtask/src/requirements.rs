@@ -103,6 +103,10 @@ pub(crate) static GO: Requirement = Requirement {
     source: Source::Debian { packages: &["golang-go", "pkg-config"], probe: Probe::Program("go") },
 };
 
+/// The library through which the example in Node.js calls C.
+pub(crate) static NODE_PACKAGES: Requirement =
+    Requirement { name: "koffi", source: Source::NpmPackages { folder: "examples/node" } };
+
 /// Something that a step needs and that can be installed.
 #[derive(Debug)]
 pub(crate) struct Requirement {
@@ -123,7 +127,6 @@ pub(crate) enum Source {
     /// file; of the `python3` in the search path, or of another version such as `3.13`.
     PythonPackages { requirements: &'static str, version: Option<&'static str> },
     /// The npm packages of a folder with a `package-lock.json`, installed beside it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no step uses npm packages yet"))]
     NpmPackages { folder: &'static str },
 }
 

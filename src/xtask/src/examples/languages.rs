@@ -1,10 +1,10 @@
 //! The languages: their programs, and what these need.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::scenarios::Stage;
-use crate::requirements::{GO, Requirement};
+use crate::requirements::{GO, NODE_PACKAGES, Requirement};
 
 /// One language.
 pub(crate) struct Language {
@@ -25,23 +25,43 @@ pub(crate) struct Language {
 }
 
 /// The names, for the command line.
-pub(crate) const NAMES: [&str; 1] = ["go"];
+pub(crate) const NAMES: [&str; 2] = ["go", "node"];
 
 /// All languages, in the order in which they run.
-pub(crate) static LANGUAGES: [Language; 1] = [Language {
-    name: "go",
-    folder: "examples/go",
-    wrapper: "bitsup.go",
-    full: true,
-    needs: &[&GO],
-    build: |stage, place| {
-        let mut command = Command::new("go");
-        command.current_dir(stage.root.join("examples/go")).arg("build").arg("-o").arg(place);
-        command.args(["./upload", "./check"]);
-        // Neither looks for newer toolchains and modules nor leaves anything in the home folder.
-        command.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
-        command.env("GOCACHE", stage.folder.join("go-cache"));
-        vec![command]
+pub(crate) static LANGUAGES: [Language; 2] = [
+    Language {
+        name: "go",
+        folder: "examples/go",
+        wrapper: "bitsup.go",
+        full: true,
+        needs: &[&GO],
+        build: |stage, place| {
+            let mut command = Command::new("go");
+            command.current_dir(stage.root.join("examples/go")).arg("build").arg("-o").arg(place);
+            command.args(["./upload", "./check"]);
+            // Neither looks for newer toolchains and modules nor leaves anything in the home folder.
+            command.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
+            command.env("GOCACHE", stage.folder.join("go-cache"));
+            vec![command]
+        },
+        program: |_, place, name| Command::new(place.join(name)),
     },
-    program: |_, place, name| Command::new(place.join(name)),
-}];
+    Language {
+        name: "node",
+        folder: "examples/node",
+        wrapper: "bitsup.js",
+        full: true,
+        needs: &[&NODE_PACKAGES],
+        build: |_, _| vec![],
+        program: |stage, _, name| {
+            let mut command = Command::new("node");
+            command.arg("--expose-gc").arg(script(stage, "examples/node", name, "js"));
+            command
+        },
+    },
+];
+
+/// The file of a program that needs no compiler.
+fn script(stage: &Stage, folder: &str, name: &str, extension: &str) -> PathBuf {
+    stage.root.join(folder).join(name).with_extension(extension)
+}

@@ -19,7 +19,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts one in an empty folder.
-    pub(crate) fn start(tool: &Path, folder: &Path, faults: &str) -> Result<Self> {
+    pub(crate) fn start(
+        tool: &Path,
+        folder: &Path,
+        faults: &str,
+        options: &[&str],
+    ) -> Result<Self> {
         let root = folder.join("root");
         fs::create_dir_all(&root)?;
         let (script, log) = (folder.join("faults"), folder.join("log"));
@@ -29,6 +34,7 @@ impl Server {
             .arg(&root)
             .arg("--fault")
             .arg(&script)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
