@@ -38,7 +38,9 @@
  * Threads. Every object can be used from any thread, and from several at a
  *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping and the
  *   bitsup_session functions wait for the network. The library's threads
- *   block all signals, SIGPIPE included.
+ *   block the signals that are meant for a process, SIGPIPE included; a
+ *   thread's own faults and the signals that language runtimes suspend threads
+ *   with are left alone.
  *
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -22,6 +21,7 @@ mod packets;
 mod rate;
 mod reply;
 mod task;
+mod thread;
 mod workers;
 
 pub(crate) use auth::for_transport;
@@ -29,6 +29,7 @@ pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
 pub(crate) use task::{Check, NewUpload, Opening, Then};
+pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
@@ -135,14 +136,6 @@ pub(crate) fn start(
         Ok(Err(message)) => Err(internal(message)),
         Err(_) => Err(internal("the client's thread ended at once".into())),
     }
-}
-
-/// A thread that takes no signals, so that they reach the program's own threads.
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(move || {
-        let _ = nix::sys::signal::SigSet::all().thread_block();
-        run();
-    })
 }
 
 impl Engine {
