@@ -3,7 +3,7 @@
 //! To add one: a `static` here, and its name in the step's `needs`. What it is for follows from the steps.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::python;
@@ -107,6 +107,35 @@ pub(crate) static GO: Requirement = Requirement {
 pub(crate) static NODE_PACKAGES: Requirement =
     Requirement { name: "koffi", source: Source::NpmPackages { folder: "examples/node" } };
 
+/// Compiles and runs the example in Java.
+pub(crate) static JAVA: Requirement = Requirement {
+    name: "java",
+    source: Source::Debian { packages: &["default-jdk-headless"], probe: Probe::Program("javac") },
+};
+
+/// The library through which it calls C.
+pub(crate) static JNA: Requirement = Requirement {
+    name: "jna",
+    source: Source::Debian {
+        packages: &["libjna-java"],
+        probe: Probe::File("/usr/share/java/jna.jar"),
+    },
+};
+
+/// Compiles and runs the example in C#.
+pub(crate) static MONO: Requirement = Requirement {
+    name: "mono",
+    source: Source::Debian {
+        packages: &[
+            "mono-mcs",
+            "mono-runtime",
+            "libmono-corlib4.5-cil",
+            "libmono-system-core4.0-cil",
+        ],
+        probe: Probe::Program("mcs"),
+    },
+};
+
 /// Something that a step needs and that can be installed.
 #[derive(Debug)]
 pub(crate) struct Requirement {
@@ -137,6 +166,8 @@ pub(crate) enum Probe {
     Program(&'static str),
     /// A library with headers, as pkg-config knows it.
     PkgConfig(&'static str),
+    /// A file at this place.
+    File(&'static str),
     /// Modules that `python3` can import.
     PythonModules(&'static str),
 }
@@ -221,6 +252,7 @@ impl Probe {
     fn succeeds(&self) -> bool {
         match self {
             Self::Program(name) => has_program(name),
+            Self::File(path) => Path::new(path).is_file(),
             Self::PkgConfig(library) => {
                 succeeds(Command::new("pkg-config").args(["--exists", library]))
             }

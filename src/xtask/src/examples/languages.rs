@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::scenarios::Stage;
-use crate::requirements::{GO, NODE_PACKAGES, Requirement};
+use crate::requirements::{GO, JAVA, JNA, MONO, NODE_PACKAGES, Requirement};
 
 /// One language.
 pub(crate) struct Language {
@@ -25,10 +25,10 @@ pub(crate) struct Language {
 }
 
 /// The names, for the command line.
-pub(crate) const NAMES: [&str; 2] = ["go", "node"];
+pub(crate) const NAMES: [&str; 4] = ["go", "node", "java", "csharp"];
 
 /// All languages, in the order in which they run.
-pub(crate) static LANGUAGES: [Language; 2] = [
+pub(crate) static LANGUAGES: [Language; 4] = [
     Language {
         name: "go",
         folder: "examples/go",
@@ -59,7 +59,57 @@ pub(crate) static LANGUAGES: [Language; 2] = [
             command
         },
     },
+    Language {
+        name: "java",
+        folder: "examples/java",
+        wrapper: "Bitsup.java",
+        full: true,
+        needs: &[&JAVA, &JNA],
+        build: |stage, place| {
+            let folder = stage.root.join("examples/java");
+            let mut command = Command::new("javac");
+            command.args(["-Xlint:all", "-Werror", "-cp", JNA_JAR, "-d"]).arg(place);
+            for file in ["Bitsup.java", "Upload.java", "Check.java"] {
+                command.arg(folder.join(file));
+            }
+            vec![command]
+        },
+        program: |_, place, name| {
+            let mut command = Command::new("java");
+            // A heap that is small and whole from the start, so that memory that grows is not the collector's.
+            command.args(["-Xms32m", "-Xmx32m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC", "-cp"]);
+            command.arg(format!("{JNA_JAR}:{}", place.display()));
+            command.arg(if name == "check" { "Check" } else { "Upload" });
+            command
+        },
+    },
+    Language {
+        name: "csharp",
+        folder: "examples/csharp",
+        wrapper: "Bitsup.cs",
+        full: true,
+        needs: &[&MONO],
+        build: |stage, place| {
+            let folder = stage.root.join("examples/csharp");
+            let compile = |source: &str, program: &str| {
+                let mut command = Command::new("mcs");
+                command.args(["-langversion:7", "-warnaserror"]);
+                command.arg(format!("-out:{}", place.join(program).display()));
+                command.arg(folder.join("Bitsup.cs")).arg(folder.join(source));
+                command
+            };
+            vec![compile("Check.cs", "check.exe"), compile("Upload.cs", "upload.exe")]
+        },
+        program: |_, place, name| {
+            let mut command = Command::new("mono");
+            command.arg(place.join(name).with_extension("exe"));
+            command
+        },
+    },
 ];
+
+/// Where Debian has it.
+const JNA_JAR: &str = "/usr/share/java/jna.jar";
 
 /// The file of a program that needs no compiler.
 fn script(stage: &Stage, folder: &str, name: &str, extension: &str) -> PathBuf {
