@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::scenarios::Stage;
-use crate::requirements::{GO, JAVA, JNA, MONO, NODE_PACKAGES, Requirement};
+use crate::requirements::{GO, JAVA, JNA, LUAJIT, MONO, NODE_PACKAGES, PHP, RUBY_FFI, Requirement};
 
 /// One language.
 pub(crate) struct Language {
@@ -25,10 +25,10 @@ pub(crate) struct Language {
 }
 
 /// The names, for the command line.
-pub(crate) const NAMES: [&str; 4] = ["go", "node", "java", "csharp"];
+pub(crate) const NAMES: [&str; 7] = ["go", "node", "java", "csharp", "ruby", "php", "lua"];
 
 /// All languages, in the order in which they run.
-pub(crate) static LANGUAGES: [Language; 4] = [
+pub(crate) static LANGUAGES: [Language; 7] = [
     Language {
         name: "go",
         folder: "examples/go",
@@ -103,6 +103,45 @@ pub(crate) static LANGUAGES: [Language; 4] = [
         program: |_, place, name| {
             let mut command = Command::new("mono");
             command.arg(place.join(name).with_extension("exe"));
+            command
+        },
+    },
+    Language {
+        name: "ruby",
+        folder: "examples/ruby",
+        wrapper: "bitsup.rb",
+        full: false,
+        needs: &[&RUBY_FFI],
+        build: |_, _| vec![],
+        program: |stage, _, name| {
+            let mut command = Command::new("ruby");
+            command.arg(script(stage, "examples/ruby", name, "rb"));
+            command
+        },
+    },
+    Language {
+        name: "php",
+        folder: "examples/php",
+        wrapper: "bitsup.php",
+        full: false,
+        needs: &[&PHP],
+        build: |_, _| vec![],
+        program: |stage, _, name| {
+            let mut command = Command::new("php");
+            command.args(["-d", "ffi.enable=1"]).arg(script(stage, "examples/php", name, "php"));
+            command
+        },
+    },
+    Language {
+        name: "lua",
+        folder: "examples/lua",
+        wrapper: "bitsup.lua",
+        full: false,
+        needs: &[&LUAJIT],
+        build: |_, _| vec![],
+        program: |stage, _, name| {
+            let mut command = Command::new("luajit");
+            command.arg(script(stage, "examples/lua", name, "lua"));
             command
         },
     },
