@@ -8,6 +8,8 @@ import com.sun.jna.ptr.LongByReference;
 import com.sun.jna.ptr.PointerByReference;
 import java.io.IOException;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 
 /** Uploads any number of files at a time with the BITS Upload Protocol, through libbitsup. Any thread may use it. */
 public final class Bitsup implements AutoCloseable {
@@ -99,6 +101,8 @@ public final class Bitsup implements AutoCloseable {
 
   private static final Functions C = Native.load("libbitsup.so.0", Functions.class, Map.of(Library.OPTION_STRING_ENCODING, "UTF-8"));
   private static final int PENDING = 1;
+  /** The first of the states at the end. */
+  private static final int DONE = 10;
 
   /** A call whose last argument is the place for an error. */
   private interface Call {
@@ -191,22 +195,26 @@ public final class Bitsup implements AutoCloseable {
     private final Memory memory;
     /** Kept here, since the library calls it until close. */
     private final OnProgress callback;
+    private final CountDownLatch ended = new CountDownLatch(1);
     private volatile RuntimeException thrown;
 
     private Upload(Memory memory, Listener listener, Map<String, ?> values, Start start) throws Failure {
       this.memory = memory;
       callback = (userdata, p) -> {
         try {
-          return listener.onProgress(new Progress(p.total, p.acknowledged, p.sent, p.rate, p.eta_ms,
-              C.bitsup_state_name(p.state), p.attempt)) ? 0 : 1;
+          boolean goOn = listener == null || listener.onProgress(new Progress(p.total, p.acknowledged, p.sent, p.rate,
+              p.eta_ms, C.bitsup_state_name(p.state), p.attempt));
+          return goOn ? 0 : 1;
         } catch (RuntimeException exception) {
           thrown = exception;
           return 1;
+        } finally {
+          if (p.state >= DONE) ended.countDown();
         }
       };
       Pointer options = options(values);
       try {
-        if (listener != null) check(error -> C.bitsup_upload_options_set_on_progress(options, callback, null, error));
+        check(error -> C.bitsup_upload_options_set_on_progress(options, callback, null, error));
         var place = new PointerByReference();
         check(error -> start.run(options, place, error));
         upload = place.getValue();
@@ -218,13 +226,12 @@ public final class Bitsup implements AutoCloseable {
     /** Waits for the end. */
     public Receipt await() throws Failure, InterruptedException {
       try {
-        // In short steps, since Java cannot interrupt a thread in C.
-        while (!check(error -> C.bitsup_upload_wait(upload, 100, error))) {
-          if (Thread.interrupted()) {
-            cancel();
-            throw new InterruptedException();
-          }
-        }
+        // The listener's last call is the end; there is none if the client was closed before.
+        while (!ended.await(1, TimeUnit.SECONDS) && !check(error -> C.bitsup_upload_wait(upload, 0, error))) {}
+        check(error -> C.bitsup_upload_wait(upload, 0, error));
+      } catch (InterruptedException interrupt) {
+        cancel();
+        throw interrupt;
       } catch (Failure failure) {
         if (thrown != null) throw thrown;
         throw failure;

@@ -27,6 +27,10 @@ pub(crate) struct Language {
 /// The names, for the command line.
 pub(crate) const NAMES: [&str; 7] = ["go", "node", "java", "csharp", "ruby", "php", "lua"];
 
+/// What they need, each of them for itself alone.
+pub(crate) static WANTS: [&Requirement; 8] =
+    [&GO, &NODE_PACKAGES, &JAVA, &JNA, &MONO, &RUBY_FFI, &PHP, &LUAJIT];
+
 /// All languages, in the order in which they run.
 pub(crate) static LANGUAGES: [Language; 7] = [
     Language {
@@ -76,8 +80,10 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         },
         program: |_, place, name| {
             let mut command = Command::new("java");
-            // A heap that is small and whole from the start, so that memory that grows is not the collector's.
-            command.args(["-Xms32m", "-Xmx32m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC", "-cp"]);
+            // A heap that is small and whole from the start, and the simple compiler, so that memory that grows is
+            // not the virtual machine's.
+            command.args(["-Xms32m", "-Xmx32m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC"]);
+            command.args(["-XX:TieredStopAtLevel=1", "-cp"]);
             command.arg(format!("{JNA_JAR}:{}", place.display()));
             command.arg(if name == "check" { "Check" } else { "Upload" });
             command

@@ -17,12 +17,13 @@ use std::time::Instant;
 
 use clap::Args;
 
+pub(crate) use self::languages::WANTS;
 use self::languages::{LANGUAGES, Language};
 use self::scenarios::Stage;
 use crate::Result;
 use crate::install;
 use crate::library;
-use crate::requirements::{LIBCURL_HEADERS, Requirement};
+use crate::requirements::LIBCURL_HEADERS;
 use crate::workspace::Workspace;
 
 /// Options of `cargo xtask examples`.
@@ -34,11 +35,6 @@ pub(crate) struct Options {
     /// Install what is missing without asking (as with CI set, and as root in a container)
     #[arg(long)]
     install: bool,
-}
-
-/// What the languages need, each of them for itself alone.
-pub(crate) fn wants() -> impl Iterator<Item = &'static Requirement> {
-    LANGUAGES.iter().flat_map(|language| language.needs.iter().copied())
 }
 
 /// Runs the command: every language, also after one failed.
@@ -170,6 +166,14 @@ mod tests {
             count_lines("// a\n\n# b\n-- c\n/* d\n * e\n */\n#include <a>\n  x = 1 // f\n"),
             2
         );
+    }
+
+    #[test]
+    fn the_step_offers_what_the_languages_need() {
+        let needed = LANGUAGES.iter().flat_map(|language| language.needs.iter());
+        let needed: Vec<_> = needed.map(|requirement| requirement.name).collect();
+        let wanted: Vec<_> = WANTS.iter().map(|requirement| requirement.name).collect();
+        assert_eq!(needed, wanted);
     }
 
     #[test]
