@@ -35,6 +35,9 @@ const MAX_IDLE: Duration = Duration::from_hours(24);
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
+/// Makes a handle keep cookies, and is none, since it is over. The option meant for it, an empty
+/// file, stays allocated for good when a handle is reset.
+const NO_COOKIE: &str = "Set-Cookie: none=; Max-Age=0; Domain=bitsup.invalid";
 /// A load balancer needs one, an application behind it some; more are no longer for affinity.
 const MAX_COOKIES: usize = 20;
 
@@ -259,7 +262,7 @@ impl Lane {
             exchange.headers.push(header);
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
-        easy.cookie_file("")?; // libcurl keeps cookies from now on
+        easy.cookie_list(NO_COOKIE)?; // libcurl keeps cookies from now on
         for cookie in &self.cookies {
             easy.cookie_list(cookie)?;
         }
