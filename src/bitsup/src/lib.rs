@@ -22,6 +22,7 @@
 
 mod callbacks;
 mod client;
+mod credentials;
 mod destination;
 mod engine;
 mod error;
@@ -39,11 +40,12 @@ pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use client::{Client, ClientBuilder, UploadBuilder};
+pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
-    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck,
-    Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck, TlsOptions,
+    UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};

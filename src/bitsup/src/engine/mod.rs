@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bitsup_proto::Moment;
 
+mod advice;
 mod auth;
 mod body;
 mod command;
@@ -24,9 +25,9 @@ mod reply;
 mod task;
 mod workers;
 
-pub(crate) use auth::for_transport;
+pub(crate) use auth::{for_transport, may_be_read};
 pub(crate) use command::{Command, Inbox, TaskId};
-pub(crate) use packets::{PacketAnswer, PacketJob};
+pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
 pub(crate) use task::{Check, NewUpload, Opening, Then};
 pub(crate) use workers::Workers;
@@ -66,6 +67,7 @@ pub(crate) struct Core {
     pub(crate) hosts: Hosts,
     pub(crate) endpoints: Endpoints,
     pub(crate) refused: auth::Refused,
+    pub(crate) advice: advice::Advice,
     clock: Instant,
     random: u64,
 }
@@ -115,6 +117,7 @@ pub(crate) fn start(
             hosts,
             endpoints,
             refused: auth::Refused::default(),
+            advice: advice::Advice::default(),
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
         };
@@ -189,6 +192,7 @@ impl Engine {
                 }
             }
             Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
+            Command::Advice(number, reply) => self.advise(number, reply),
             Command::Packet(id, job) => {
                 let core = &mut self.core;
                 let task =

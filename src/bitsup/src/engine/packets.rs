@@ -7,10 +7,11 @@ use bitsup_proto::session::FailureClass;
 use bitsup_proto::{ContentRange, Hresult};
 
 use super::Core;
-use super::auth::{choose, for_transport};
+use super::auth::{Offer, choose, for_transport, offered};
 use super::body::FragmentBody;
 use super::command::TaskId;
 use super::task::{class, lane_options, own_headers};
+use crate::credentials::Login;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
@@ -30,15 +31,26 @@ pub(crate) struct PacketJob {
     /// The scheme to answer with, once the server has asked.
     pub(crate) auth: Option<AuthScheme>,
     pub(crate) last: bool,
-    pub(crate) answer: mpsc::Sender<Result<PacketAnswer, Error>>,
+    pub(crate) answer: mpsc::Sender<Result<PacketAnswer, NotSent>>,
 }
 
 /// A server's answer, with its headers as they came.
 pub(crate) struct PacketAnswer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
-    /// The scheme that a challenge can be answered with.
+    /// The scheme that a password can answer a challenge with.
     pub(crate) scheme: Option<AuthScheme>,
+    /// What a challenge offers.
+    pub(crate) offers: Vec<Offer>,
+    /// Whether the password of the options was refused at this site.
+    pub(crate) refused: bool,
+}
+
+/// Why there is no answer.
+pub(crate) enum NotSent {
+    Failed(Error),
+    /// The login was refused at this site before, and so nothing was sent.
+    RefusedBefore,
 }
 
 /// The lane of one packet-by-packet session.
@@ -50,10 +62,11 @@ pub(crate) struct PacketTask {
 
 /// The packet under way.
 struct Asked {
-    answer: mpsc::Sender<Result<PacketAnswer, Error>>,
+    answer: mpsc::Sender<Result<PacketAnswer, NotSent>>,
     options: Arc<UploadOptions>,
     destination: Arc<Destination>,
-    authorized: bool,
+    /// What the packet shows of us.
+    carried: Option<Login>,
 }
 
 impl PacketTask {
@@ -70,6 +83,11 @@ impl PacketTask {
     pub(crate) fn start(&mut self, job: PacketJob, core: &mut Core) {
         let PacketJob { destination, options, headers, range, source, host, auth, last, answer } =
             job;
+        let carried = carried(&options, auth);
+        if carried.as_ref().is_some_and(|own| core.refused.has(&destination.origin(), own)) {
+            drop(answer.send(Err(NotSent::RefusedBefore)));
+            return;
+        }
         let body = range.zip(source).map(|(range, source)| {
             // The bytes of one packet are its own source, read from 0 on.
             let own = ContentRange::new(0, range.length(), range.length()).unwrap_or(range);
@@ -81,7 +99,7 @@ impl PacketTask {
         let body = match body.transpose() {
             Ok(body) => body,
             Err(error) => {
-                drop(answer.send(Err(error)));
+                drop(answer.send(Err(NotSent::Failed(error))));
                 return;
             }
         };
@@ -108,16 +126,16 @@ impl PacketTask {
         };
         match core.transport.start(self.lane, exchange) {
             Ok(()) => {
-                let authorized = auth.is_some();
-                self.asked = Some(Asked { answer, options, destination, authorized });
+                self.asked = Some(Asked { answer, options, destination, carried });
             }
-            Err(failure) => drop(answer.send(Err(error_of(failure)))),
+            Err(failure) => drop(answer.send(Err(NotSent::Failed(error_of(failure))))),
         }
     }
 
     pub(crate) fn ended(&mut self, event: transport::Event, core: &mut Core) {
         let Some(asked) = self.asked.take() else { return };
-        let result = event.result.map(|answer| of(&answer, &asked, core)).map_err(error_of);
+        let result = event.result.map(|answer| of(&answer, &asked, core));
+        let result = result.map_err(|failure| NotSent::Failed(error_of(failure)));
         // Whoever asked may be gone.
         drop(asked.answer.send(result));
     }
@@ -130,25 +148,30 @@ impl PacketTask {
 
 fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
     let headers = answer.headers.iter();
+    let origin = asked.destination.origin();
+    let asks = answer.status == 401;
+    if let Some(login) = asked.carried.as_ref().filter(|_| asks) {
+        core.refused.add(origin.clone(), login);
+    }
+    let password = asked.options.credentials.clone().map(Login::Password);
     PacketAnswer {
         status: answer.status,
         headers: headers
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
-        scheme: scheme_for(answer, asked, core),
+        scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
+        offers: offered(answer),
+        refused: password.is_some_and(|own| core.refused.has(&origin, &own)),
     }
 }
 
-/// The scheme to answer a challenge with, if there are credentials that were not refused.
-fn scheme_for(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthScheme> {
-    let credentials = asked.options.credentials.as_ref().filter(|_| answer.status == 401)?;
-    let origin = asked.destination.origin();
-    if asked.authorized {
-        core.refused.add(origin, credentials);
-        return None;
+/// What a packet shows of us.
+fn carried(options: &UploadOptions, auth: Option<AuthScheme>) -> Option<Login> {
+    match (auth, &options.credentials, &options.bearer_token) {
+        (Some(_), Some(credentials), _) => Some(Login::Password(credentials.clone())),
+        (None, _, Some(token)) => Some(Login::Token { token: token.clone(), valid_for: None }),
+        _ => None,
     }
-    let known = core.refused.has(&origin, credentials);
-    choose(answer, &asked.options, asked.destination.https).filter(|_| !known)
 }
 
 fn error_of(failure: transport::Failure) -> Error {

@@ -306,6 +306,15 @@ impl Session {
         Ok(())
     }
 
+    /// The packet under way carried credentials that were replaced since. Said before its Ack
+    /// is handed over, this makes a challenge in it one that the new ones answer.
+    pub fn outdate_running(&mut self) {
+        if let Some(Running::Packet(request)) = &mut self.running {
+            request.authorize = false;
+            request.authorize_proxy = false;
+        }
+    }
+
     /// New credentials replace those that were refused, or that were missing.
     pub fn set_credentials(&mut self, server: bool, proxy: bool) {
         self.config.credentials = server;

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use bitsup_proto::Ack;
 use bitsup_proto::session::{self, Failure, FailureClass};
 
 use super::super::Core;
-use super::super::reply::{self, ReplyFetch};
+use super::super::reply;
+use super::wording::ack;
 use super::{Phase, Running, Task, class, head, http_date};
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
@@ -16,7 +16,15 @@ use crate::transport::{self, Answer, FailureKind};
 impl Task {
     pub(crate) fn exchange_ended(&mut self, event: transport::Event, core: &mut Core) {
         match event.result {
-            Ok(answer) => self.answered(&answer, &event.stats, core),
+            Ok(answer) if self.is_challenge(&answer) => {
+                if let Some((answer, stats)) = self.challenged(answer, event.stats, core) {
+                    self.answered(&answer, &stats, core);
+                }
+            }
+            Ok(answer) => {
+                self.note_taken(&answer);
+                self.answered(&answer, &event.stats, core);
+            }
             Err(failure) => self.failed(failure, core),
         }
     }
@@ -29,12 +37,7 @@ impl Task {
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
-            Running::Reply { authorized } => {
-                // Only the upload's own site may ask for the password.
-                let own_site = self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination);
-                if answer.status == 401 && own_site {
-                    self.challenged(answer, authorized, core);
-                }
+            Running::Reply => {
                 if let Some(fetch) = &mut self.reply {
                     match fetch.answered(answer, &self.destination) {
                         Ok(got) => {
@@ -45,14 +48,7 @@ impl Task {
                 }
             }
             Running::Packet(request, started) => {
-                let headers = answer
-                    .headers
-                    .iter()
-                    .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
-                let ack = Ack::parse(answer.status, headers);
-                if answer.status == 401 {
-                    self.challenged(answer, request.authorize, core);
-                }
+                let ack = ack(answer);
                 let date = ack.date.and_then(http_date);
                 let retry_after = match ack.retry_after {
                     Some(bitsup_proto::ack::RetryAfter::Date(text)) => http_date(text),
@@ -143,12 +139,8 @@ impl Task {
     }
 
     pub(super) fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
-        if answer.status == 401 {
-            let authorized = self.scheme.is_some();
-            self.challenged(answer, authorized, core);
-            if !authorized && self.scheme.is_some() && !self.known_refused {
-                return self.start_head(core);
-            }
+        if answer.status == 401 && self.login.ready {
+            return self.start_head(core);
         }
         self.phase = Phase::Running;
         if answer.status != 200 {

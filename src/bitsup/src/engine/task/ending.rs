@@ -98,14 +98,14 @@ impl Task {
             return local;
         }
         let error = Error::from(error);
-        if kind == ErrorKind::Auth && self.withheld {
+        if kind == ErrorKind::Auth && self.login.withheld {
             return error.with_advice(
                 "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
             );
         }
-        if kind == ErrorKind::Auth && self.known_refused {
+        if kind == ErrorKind::Auth && self.login.known_refused {
             return error.with_advice(
-                "The server refused this password before, so that it was not sent again: no account is to be locked. Give the right one.",
+                "The server refused this login before, so that it was not sent again: no account is to be locked. Give the right one.",
             );
         }
         error
@@ -142,6 +142,7 @@ impl Task {
             core.lanes.remove(&lane);
         }
         self.running = None;
+        self.login.forget_question();
         self.sent_nothing();
         self.learn(core);
         self.ending = Some(result);

@@ -2,11 +2,14 @@
 
 mod answers;
 mod ending;
+mod login;
 mod rate;
 mod sending;
 mod telling;
 mod wording;
 
+use login::LoginState;
+pub(super) use login::renewal;
 use rate::Rate;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, first_phase, head, http_date};
@@ -28,7 +31,7 @@ use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
-use crate::transport::{AuthScheme, LaneId};
+use crate::transport::LaneId;
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -95,12 +98,7 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
-    /// The scheme the server is answered with, once it has asked.
-    scheme: Option<AuthScheme>,
-    /// The server takes Basic only, and the way there is not safe.
-    withheld: bool,
-    /// The server has refused these credentials before.
-    known_refused: bool,
+    login: LoginState,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
     warnings: Vec<String>,
@@ -133,7 +131,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply { authorized: bool },
+    Reply,
 }
 
 impl Task {
@@ -192,9 +190,7 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
-            scheme: None,
-            withheld: false,
-            known_refused: false,
+            login: LoginState::default(),
             last_words: None,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
@@ -203,6 +199,7 @@ impl Task {
             rate: Rate::default(),
             timer: None,
         };
+        task.withhold_refused_token(core);
         if let Some(check) = check {
             task.begin_check(check, core);
         }
@@ -237,6 +234,7 @@ impl Task {
 
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
+            && !self.login.is_asking()
             && self.shared.ear.listens();
         let tick = tick.then(|| Instant::now() + TICK);
         [self.wake, tick, self.abandoned].into_iter().flatten().min()
@@ -330,6 +328,7 @@ impl Task {
     fn drive(&mut self, core: &mut Core) {
         self.wake = self.session.deadline().map(|at| core.instant(at));
         if self.checking.is_none()
+            && !self.login.renewing
             && let Some(request) = self.held.take()
             && self.send(request, core)
         {
@@ -342,7 +341,7 @@ impl Task {
             self.keep(core);
             match action {
                 Action::Send(request) => {
-                    if self.must_hold(request) {
+                    if self.must_hold(request) || self.must_renew(core) {
                         self.held = Some(request);
                         return;
                     }

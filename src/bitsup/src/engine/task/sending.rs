@@ -15,7 +15,7 @@ use super::super::reply::ReplyFetch;
 use super::{Check, Running, Task, lane_options, own_headers};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
-use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
+use crate::transport::{self, ConnectionUse, Exchange, Limits, Method, Scheme};
 
 impl Task {
     /// Step 2: sends a packet. `false`: it could not be begun, and the state machine knows.
@@ -89,8 +89,7 @@ impl Task {
                 // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
-                let authorized = exchange.auth.is_some();
-                self.begin_exchange(Running::Reply { authorized }, exchange, core)
+                self.begin_exchange(Running::Reply, exchange, core)
             }
             Err(error) => {
                 let failure = Failure {
@@ -136,22 +135,7 @@ impl Task {
     /// The credentials, once the server has asked for them.
     pub(super) fn authorization(&self, wanted: bool) -> Option<Arc<transport::Credentials>> {
         let credentials = self.options.credentials.as_ref().filter(|_| wanted)?;
-        Some(auth::for_transport(credentials, self.scheme?))
-    }
-
-    /// The server asks for credentials: whether there are any that may be shown to it.
-    pub(super) fn challenged(&mut self, answer: &Answer, authorized: bool, core: &mut Core) {
-        let Some(credentials) = &self.options.credentials else { return };
-        let origin = self.destination.origin();
-        if authorized {
-            core.refused.add(origin, credentials);
-            return;
-        }
-        let https = self.destination.https;
-        self.scheme = auth::choose(answer, &self.options, https);
-        self.withheld = self.scheme.is_none() && auth::offers_only_basic(answer);
-        self.known_refused = core.refused.has(&origin, credentials);
-        self.session.set_credentials(self.scheme.is_some() && !self.known_refused, false);
+        Some(auth::for_transport(credentials, self.login.scheme?))
     }
 
     pub(super) fn begin_exchange(
@@ -167,6 +151,7 @@ impl Task {
             lane
         });
         self.lane = Some(lane);
+        self.note_carried(&exchange);
         self.running = Some(running);
         match core.transport.start(lane, exchange) {
             Ok(()) => true,
@@ -239,6 +224,7 @@ impl Task {
 
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {
         self.held = None;
+        self.login.forget_question();
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
             drop(core.transport.abort(lane));
         }

@@ -75,6 +75,9 @@ impl Task {
         }
         let authorizing =
             matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
+        if self.login.is_asking() {
+            return UploadState::Authenticating;
+        }
         if self.held.is_some() {
             return UploadState::Checking;
         }
