@@ -34,7 +34,7 @@ pub(crate) struct ConnectionArgs {
     /// Take no other public key from the server: sha256//..., as curl writes it
     #[arg(long, value_name = "HASHES", hide_short_help = true)]
     pinnedpubkey: Option<String>,
-    /// Show the client certificate in FILE (PEM)
+    /// Show the client certificate in FILE (PEM, or PKCS#12 with its key)
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     cert: Option<PathBuf>,
     /// Its private key (PEM), if it is not in the same file

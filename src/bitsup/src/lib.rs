@@ -24,6 +24,7 @@ mod callbacks;
 mod client;
 mod credentials;
 mod destination;
+mod diagnosis;
 mod engine;
 mod error;
 mod features;

@@ -174,7 +174,7 @@ pub struct TlsOptions {
     pub ca_file: Option<PathBuf>,
     /// Whether certificates are not checked at all.
     pub insecure: bool,
-    /// A file with the client's certificate (PEM).
+    /// A file with the client's certificate: PEM, or PKCS#12 with its key.
     pub cert: Option<PathBuf>,
     /// A file with its private key (PEM), if that is not in the same file.
     pub key: Option<PathBuf>,

@@ -12,6 +12,7 @@ use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
 use crate::client::ClientInner;
 use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::engine::{Command, NotSent, PacketAnswer, PacketJob, TaskId, may_be_read};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
@@ -398,14 +399,15 @@ impl PacketAnswer {
 
 fn failed(packet: PacketType, answer: &PacketAnswer, meaning: Meaning) -> Error {
     let refusal = || explain::refusal(packet, &answer.ack());
-    match meaning {
-        Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error.into(),
-        Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth).into(),
-        Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth).into(),
+    let error = match meaning {
+        Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error,
+        Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth),
+        Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth),
         Meaning::SessionLost
         | Meaning::TooLarge
         | Meaning::NotFoundMaybeTooLarge
         | Meaning::Success
-        | Meaning::ContinueAt { .. } => refusal().into(),
-    }
+        | Meaning::ContinueAt { .. } => refusal(),
+    };
+    Remark::apply(answer.remark.as_ref(), error)
 }

@@ -13,6 +13,7 @@ use super::command::TaskId;
 use super::task::{class, lane_options, own_headers};
 use crate::credentials::Login;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
@@ -44,6 +45,8 @@ pub(crate) struct PacketAnswer {
     pub(crate) offers: Vec<Offer>,
     /// Whether the password of the options was refused at this site.
     pub(crate) refused: bool,
+    /// What is to be said about it.
+    pub(crate) remark: Option<Remark>,
 }
 
 /// Why there is no answer.
@@ -162,6 +165,7 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
         scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
         offers: offered(answer),
         refused: password.is_some_and(|own| core.refused.has(&origin, &own)),
+        remark: Remark::of_answer(answer),
     }
 }
 
@@ -175,6 +179,7 @@ fn carried(options: &UploadOptions, auth: Option<AuthScheme>) -> Option<Login> {
 }
 
 fn error_of(failure: transport::Failure) -> Error {
+    let remark = Remark::of_failure(&failure);
     let (kind, code) = match class(&failure.kind) {
         FailureClass::Offline | FailureClass::Transport => (ErrorKind::Network, None),
         FailureClass::Timeout => (ErrorKind::Timeout, None),
@@ -184,6 +189,6 @@ fn error_of(failure: transport::Failure) -> Error {
     let error = bitsup_proto::Error::new(kind, failure.message);
     match code {
         Some(code) => error.with_code(code).into(),
-        None => error.into(),
+        None => Remark::apply(remark.as_ref(), error),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::headers::Headers;
+use super::trouble::Trouble;
 
 /// Names one lane of one [`Transport`](super::Transport); never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -132,7 +133,6 @@ pub(crate) struct Answer {
     pub(crate) http10: bool,
     pub(crate) headers: Headers,
     /// The first bytes of the body, for diagnostics; empty if a sink got it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) body_prefix: Vec<u8>,
     /// Whether the whole request had been sent when the answer was complete.
     #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
@@ -170,8 +170,8 @@ pub(crate) enum FailureKind {
     NoRoute,
     ConnectFailed,
     ConnectTimeout,
-    /// Handshake or certificate; the text says what.
-    Tls,
+    /// Handshake or certificate; the text says what, and this what to do, if it is known.
+    Tls(Option<&'static Trouble>),
     /// The proxy cannot be reached or refuses; with the status of its answer, if it gave one.
     ProxyFailed(Option<u16>),
     /// Closed or reset after the connection stood.

@@ -1,6 +1,7 @@
 //! What libcurl's errors mean here.
 
 use super::exchange::{FailureKind, Sent};
+use super::trouble::{self, OWN_CERTIFICATE};
 use super::wire::{Limit, Stop, Wire};
 
 /// Numbers of `CURLcode` that the crate has no question for.
@@ -77,7 +78,18 @@ pub(super) fn of_curl(
         return FailureKind::ConnectionLost;
     }
     if is_tls(error, code) {
-        return if is_cut_off(error) { FailureKind::ConnectionLost } else { FailureKind::Tls };
+        return if is_cut_off(error) {
+            FailureKind::ConnectionLost
+        } else if error.is_ssl_certproblem() || code == code::SSL_CLIENTCERT {
+            FailureKind::Tls(Some(trouble::of_alert(detail(error)).unwrap_or(&OWN_CERTIFICATE)))
+        } else {
+            FailureKind::Tls(trouble::of_words(detail(error)))
+        };
+    }
+    if (error.is_recv_error() || error.is_send_error())
+        && let Some(trouble) = trouble::of_alert(detail(error))
+    {
+        return FailureKind::Tls(Some(trouble));
     }
     if error.is_couldnt_resolve_host() {
         return FailureKind::NameNotResolved;

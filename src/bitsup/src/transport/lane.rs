@@ -268,6 +268,9 @@ impl Lane {
         }
         if let Some(path) = &tls.cert {
             easy.ssl_cert(path)?;
+            if tls.cert_is_pkcs12 {
+                easy.ssl_cert_type("P12")?;
+            }
         }
         if let Some(path) = &tls.key {
             easy.ssl_key(path)?;

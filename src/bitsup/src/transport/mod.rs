@@ -36,6 +36,7 @@ mod options;
 mod proxy;
 mod resolve;
 mod running;
+mod trouble;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -26,6 +26,8 @@ pub(crate) struct TlsOptions {
     /// Takes any certificate.
     pub(crate) insecure: bool,
     pub(crate) cert: Option<PathBuf>,
+    /// The certificate's file is PKCS#12 and holds the key too; else it is PEM.
+    pub(crate) cert_is_pkcs12: bool,
     pub(crate) key: Option<PathBuf>,
     pub(crate) key_password: Option<KeyPassword>,
     /// In libcurl's form, `sha256//…`.

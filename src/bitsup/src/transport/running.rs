@@ -179,7 +179,10 @@ fn outcome(
                 || failure::detail(&error).replace(invented, &route.connect_host),
                 str::to_owned,
             );
-            (kind, text)
+            match kind {
+                FailureKind::Tls(Some(trouble)) => (kind, format!("{} ({text})", trouble.title)),
+                kind => (kind, text),
+            }
         }
         // libcurl takes a connection that is closed among the header lines for a success.
         (None, End::Curl(Ok(()))) => {

@@ -8,6 +8,7 @@ use super::super::Core;
 use super::super::reply;
 use super::wording::ack;
 use super::{Phase, Running, Task, class, head, http_date};
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
 use crate::progress::{AckEvent, Event, Receipt};
@@ -32,6 +33,7 @@ impl Task {
     pub(super) fn answered(&mut self, answer: &Answer, stats: &transport::Stats, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
+        self.remark = Remark::of_answer(answer);
         match running {
             Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
             Running::Head => {
@@ -93,6 +95,7 @@ impl Task {
             self.phase = Phase::Running;
             return;
         }
+        self.remark = Remark::of_failure(&failure);
         let now = core.now();
         if let (FailureKind::Source(error), Running::Packet(..)) = (&failure.kind, running) {
             let error = self.source_failed(error);

@@ -26,6 +26,7 @@ use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
@@ -99,6 +100,8 @@ pub(crate) struct Task {
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
     login: LoginState,
+    /// What is to be said about the last exchange.
+    remark: Option<Remark>,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
     warnings: Vec<String>,
@@ -191,6 +194,7 @@ impl Task {
             reply: None,
             local_error: None,
             login: LoginState::default(),
+            remark: None,
             last_words: None,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),

@@ -1,5 +1,9 @@
 //! From options and answers to the words of the layers below, and back.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{FailureClass, Session};
 use bitsup_proto::verify::Head;
@@ -83,6 +87,7 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
             ca_file: tls.ca_file.clone(),
             insecure: tls.insecure,
             cert: tls.cert.clone(),
+            cert_is_pkcs12: tls.cert.as_deref().is_some_and(is_pkcs12),
             key: tls.key.clone(),
             key_password: tls
                 .key_password
@@ -95,6 +100,12 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
         no_proxy: options.no_proxy.clone(),
         user_agent: core.settings.user_agent.clone(),
     }
+}
+
+/// PKCS#12 begins with the tag of an ASN.1 sequence, PEM with text.
+fn is_pkcs12(path: &Path) -> bool {
+    let mut first = [0];
+    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == [0x30]
 }
 
 /// The headers that the caller wants with every packet.
@@ -117,7 +128,7 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
             FailureClass::Timeout
         }
         FailureKind::BadAnswer => FailureClass::BadAnswer,
-        FailureKind::Tls => FailureClass::Fatal(ErrorKind::Tls),
+        FailureKind::Tls(_) => FailureClass::Fatal(ErrorKind::Tls),
         FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
         FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),

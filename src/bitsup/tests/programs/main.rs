@@ -1,0 +1,6 @@
+//! Uploads through real server programs. A program that is not installed skips its tests by name.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod nginx;
