@@ -114,7 +114,7 @@ impl ConnectionArgs {
 }
 
 /// The file, if it can be read: libcurl would only say that something is wrong with it.
-fn readable(file: Option<&PathBuf>) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn readable(file: Option<&PathBuf>) -> Result<Option<PathBuf>, Failure> {
     let Some(file) = file else { return Ok(None) };
     let problem = |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
     File::open(file).map_err(problem)?;

@@ -22,8 +22,15 @@ pub(crate) struct Remark {
 impl Remark {
     /// What is to be said about a failure of the transport.
     pub(crate) fn of_failure(failure: &Failure) -> Option<Self> {
-        let FailureKind::Tls(Some(trouble)) = &failure.kind else { return None };
-        Some(Self { status: None, kind: None, title: None, advice: trouble.advice.into() })
+        let (kind, advice) = match &failure.kind {
+            FailureKind::Tls(Some(trouble)) => (ErrorKind::Tls, trouble.advice),
+            FailureKind::ProxyFailed(Some(400..407 | 409..500)) => (
+                ErrorKind::Refused,
+                "Have the proxy allow CONNECT to this host and port (squid: an acl of ports such as SSL_ports, and http_access), or reach the host without it (--noproxy).",
+            ),
+            _ => return None,
+        };
+        Some(Self { status: None, kind: Some(kind), title: None, advice: advice.into() })
     }
 
     /// What is to be said about an answer.
@@ -65,7 +72,7 @@ impl Remark {
     fn is_about(&self, error: &bitsup_proto::Error) -> bool {
         match self.status {
             Some(_) => error.http_status() == self.status,
-            None => error.kind() == ErrorKind::Tls && error.http_status().is_none(),
+            None => Some(error.kind()) == self.kind && error.http_status().is_none(),
         }
     }
 }

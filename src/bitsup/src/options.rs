@@ -162,7 +162,7 @@ pub enum ProxyChoice {
     Environment,
     /// None.
     Direct,
-    /// This one: `http://host:port` or `socks5h://host:port`. No password in it.
+    /// This one: `http://host:port`, `https://host:port` or `socks5h://host:port`. No password in it.
     Url(String),
 }
 
@@ -172,7 +172,9 @@ pub enum ProxyChoice {
 pub struct TlsOptions {
     /// A file of CA certificates (PEM) instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Whether certificates are not checked at all.
+    /// A file of CA certificates (PEM) instead of the system's for a proxy that is reached over https.
+    pub proxy_ca_file: Option<PathBuf>,
+    /// Whether certificates of servers are not checked at all. Those of a proxy always are.
     pub insecure: bool,
     /// A file with the client's certificate: PEM, or PKCS#12 with its key.
     pub cert: Option<PathBuf>,
@@ -210,6 +212,9 @@ pub struct UploadOptions {
     pub no_proxy: Option<String>,
     /// User and password for the proxy.
     pub proxy_credentials: Option<Credentials>,
+    /// With which scheme to answer the proxy. [`AuthChoice::Any`] takes the strongest that it offers, Basic too:
+    /// few proxies have TLS of their own.
+    pub proxy_auth: AuthChoice,
     /// Whether passwords, tokens and secret headers may go over plain http.
     pub allow_cleartext_credentials: bool,
     /// TLS.
@@ -284,6 +289,7 @@ impl Default for UploadOptions {
             proxy: ProxyChoice::default(),
             no_proxy: None,
             proxy_credentials: None,
+            proxy_auth: AuthChoice::default(),
             allow_cleartext_credentials: false,
             tls: TlsOptions::default(),
             connect_timeout: Duration::from_secs(30),
@@ -369,11 +375,7 @@ impl UploadOptions {
                 _ => transport::ProxyChoice::Environment,
             });
         };
-        let mut proxy = transport::Proxy::parse(url).map_err(Error::invalid)?;
-        if let Some(credentials) = &self.proxy_credentials {
-            proxy.credentials =
-                Some(crate::engine::for_transport(credentials, transport::AuthScheme::Basic));
-        }
+        let proxy = transport::Proxy::parse(url).map_err(Error::invalid)?;
         Ok(transport::ProxyChoice::Explicit(proxy))
     }
 }

@@ -262,6 +262,7 @@ struct Line {
     options: Arc<UploadOptions>,
     host: Option<(String, u16)>,
     auth: Option<AuthScheme>,
+    at_proxy: Option<AuthScheme>,
 }
 
 impl Line {
@@ -275,6 +276,7 @@ impl Line {
             options: Arc::new(options.clone()),
             host: None,
             auth: None,
+            at_proxy: None,
         })
     }
 
@@ -309,6 +311,12 @@ impl Line {
                 if self.ask(Some(&answer), &mut questions) {
                     continue;
                 }
+            }
+            if let (Meaning::Challenge { proxy: true }, Some(scheme)) =
+                (&meaning, answer.proxy_scheme)
+            {
+                self.at_proxy = Some(scheme);
+                continue;
             }
             return Ok((answer, meaning));
         }
@@ -373,6 +381,7 @@ impl Line {
             source,
             host: self.host.clone(),
             auth: self.auth,
+            at_proxy: self.at_proxy,
             last,
             answer,
         };

@@ -14,6 +14,8 @@ use crate::transport::{self, Answer, AuthScheme};
 const MAX_REFUSED: usize = 100;
 /// So many schemes of an answer are looked at; servers offer five at most.
 const MAX_SCHEMES: usize = 16;
+/// What servers ask with.
+pub(crate) const SERVER: &str = "WWW-Authenticate";
 /// So much of a realm is told.
 const MAX_REALM: usize = 200;
 
@@ -42,7 +44,7 @@ impl Refused {
 /// Basic shows the password to everybody on the way, and so wants TLS or a word of the caller.
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
     let features = crate::features::features();
-    let offered = offered(answer);
+    let offered = offered(answer, SERVER);
     [
         (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.negotiate),
         (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.ntlm),
@@ -65,7 +67,7 @@ pub(crate) fn may_be_read(options: &UploadOptions, https: bool) -> bool {
 
 /// Whether the password could go out in no way but readable.
 pub(crate) fn offers_only_basic(answer: &Answer) -> bool {
-    let offered = offered(answer);
+    let offered = offered(answer, SERVER);
     let has = |name: &str| offered.iter().any(|offer| offer.scheme == name);
     has("basic") && !["digest", "ntlm", "negotiate"].into_iter().any(has)
 }
@@ -90,10 +92,10 @@ pub(crate) struct Offer {
     pub(crate) realm: Option<String>,
 }
 
-/// The schemes that an answer offers, in its order.
-pub(crate) fn offered(answer: &Answer) -> Vec<Offer> {
+/// The schemes that an answer offers in that header, in its order.
+pub(crate) fn offered(answer: &Answer, header: &str) -> Vec<Offer> {
     let mut offers = Vec::new();
-    for value in answer.headers.get_all("WWW-Authenticate") {
+    for value in answer.headers.get_all(header) {
         for part in parts(&String::from_utf8_lossy(value)) {
             add_part(&mut offers, part.trim());
         }

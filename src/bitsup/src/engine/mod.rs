@@ -20,12 +20,13 @@ mod body;
 mod command;
 mod hosts;
 mod packets;
+mod proxy_auth;
 mod rate;
 mod reply;
 mod task;
 mod workers;
 
-pub(crate) use auth::{for_transport, may_be_read};
+pub(crate) use auth::may_be_read;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;

@@ -7,9 +7,10 @@ use bitsup_proto::session::FailureClass;
 use bitsup_proto::{ContentRange, Hresult};
 
 use super::Core;
-use super::auth::{Offer, choose, for_transport, offered};
+use super::auth::{Offer, SERVER, choose, for_transport, offered};
 use super::body::FragmentBody;
 use super::command::TaskId;
+use super::proxy_auth;
 use super::task::{class, lane_options, own_headers};
 use crate::credentials::Login;
 use crate::destination::Destination;
@@ -31,6 +32,8 @@ pub(crate) struct PacketJob {
     pub(crate) host: Option<(String, u16)>,
     /// The scheme to answer with, once the server has asked.
     pub(crate) auth: Option<AuthScheme>,
+    /// The same for a proxy that forwards requests.
+    pub(crate) at_proxy: Option<AuthScheme>,
     pub(crate) last: bool,
     pub(crate) answer: mpsc::Sender<Result<PacketAnswer, NotSent>>,
 }
@@ -45,6 +48,8 @@ pub(crate) struct PacketAnswer {
     pub(crate) offers: Vec<Offer>,
     /// Whether the password of the options was refused at this site.
     pub(crate) refused: bool,
+    /// The same for the proxy's.
+    pub(crate) proxy_scheme: Option<AuthScheme>,
     /// What is to be said about it.
     pub(crate) remark: Option<Remark>,
 }
@@ -70,6 +75,7 @@ struct Asked {
     destination: Arc<Destination>,
     /// What the packet shows of us.
     carried: Option<Login>,
+    at_proxy: bool,
 }
 
 impl PacketTask {
@@ -84,8 +90,18 @@ impl PacketTask {
     }
 
     pub(crate) fn start(&mut self, job: PacketJob, core: &mut Core) {
-        let PacketJob { destination, options, headers, range, source, host, auth, last, answer } =
-            job;
+        let PacketJob {
+            destination,
+            options,
+            headers,
+            range,
+            source,
+            host,
+            auth,
+            at_proxy,
+            last,
+            answer,
+        } = job;
         let carried = carried(&options, auth);
         if carried.as_ref().is_some_and(|own| core.refused.has(&destination.origin(), own)) {
             drop(answer.send(Err(NotSent::RefusedBefore)));
@@ -126,10 +142,13 @@ impl PacketTask {
             },
             auth: auth
                 .and_then(|scheme| Some(for_transport(options.credentials.as_ref()?, scheme))),
+            proxy_auth: proxy_auth::login(&options, at_proxy, &core.refused),
+            proxy_asked: at_proxy.is_some(),
         };
         match core.transport.start(self.lane, exchange) {
             Ok(()) => {
-                self.asked = Some(Asked { answer, options, destination, carried });
+                let at_proxy = at_proxy.is_some();
+                self.asked = Some(Asked { answer, options, destination, carried, at_proxy });
             }
             Err(failure) => drop(answer.send(Err(NotSent::Failed(error_of(failure))))),
         }
@@ -137,6 +156,11 @@ impl PacketTask {
 
     pub(crate) fn ended(&mut self, event: transport::Event, core: &mut Core) {
         let Some(asked) = self.asked.take() else { return };
+        if let Err(failure) = &event.result
+            && matches!(failure.kind, transport::FailureKind::ProxyFailed(Some(407)))
+        {
+            proxy_auth::refuse(&asked.options, &mut core.refused);
+        }
         let result = event.result.map(|answer| of(&answer, &asked, core));
         let result = result.map_err(|failure| NotSent::Failed(error_of(failure)));
         // Whoever asked may be gone.
@@ -163,8 +187,9 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
         scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
-        offers: offered(answer),
+        offers: offered(answer, SERVER),
         refused: password.is_some_and(|own| core.refused.has(&origin, &own)),
+        proxy_scheme: scheme_for_proxy(answer, asked, core),
         remark: Remark::of_answer(answer),
     }
 }
@@ -176,6 +201,17 @@ fn carried(options: &UploadOptions, auth: Option<AuthScheme>) -> Option<Login> {
         (None, _, Some(token)) => Some(Login::Token { token: token.clone(), valid_for: None }),
         _ => None,
     }
+}
+
+fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthScheme> {
+    if answer.status != 407 {
+        return None;
+    }
+    if asked.at_proxy {
+        proxy_auth::refuse(&asked.options, &mut core.refused);
+        return None;
+    }
+    proxy_auth::choose(answer, &asked.options, &core.refused)
 }
 
 fn error_of(failure: transport::Failure) -> Error {

@@ -37,6 +37,11 @@ pub(crate) struct Exchange {
     pub(crate) limits: Limits,
     /// Credentials for a challenge scheme that libcurl drives.
     pub(crate) auth: Option<Arc<Credentials>>,
+    /// Credentials for the proxy, if there is one.
+    pub(crate) proxy_auth: Option<Arc<Credentials>>,
+    /// Whether a proxy that forwards requests has asked for them. One that makes a tunnel is asked
+    /// for it without a body, and gets them when it wants them.
+    pub(crate) proxy_asked: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,6 +93,8 @@ pub(crate) enum AuthScheme {
     Digest,
     Ntlm,
     Negotiate,
+    /// What a proxy asks for before it makes a tunnel; no body is there then.
+    OfTunnel,
 }
 
 /// The bytes of a request's body, read on the engine's thread: it must not block.

@@ -94,6 +94,9 @@ pub(super) fn of_curl(
     if error.is_couldnt_resolve_host() {
         return FailureKind::NameNotResolved;
     }
+    if code == code::PROXY && is_socks_login(error) {
+        return FailureKind::ProxyFailed(Some(407));
+    }
     if error.is_couldnt_resolve_proxy() || code == code::PROXY {
         return FailureKind::ProxyFailed(None);
     }
@@ -135,7 +138,19 @@ pub(super) fn of_curl(
 }
 
 /// Our words, where libcurl's would mislead.
-pub(super) fn words(error: &curl::Error, wire: &Wire) -> Option<&'static str> {
+pub(super) fn words(
+    error: &curl::Error,
+    kind: &FailureKind,
+    wire: &Wire,
+    shows_proxy_login: bool,
+) -> Option<&'static str> {
+    match kind {
+        FailureKind::ProxyFailed(Some(407)) if shows_proxy_login => {
+            return Some("the proxy refused the credentials");
+        }
+        FailureKind::ProxyFailed(Some(407)) => return Some("the proxy wants credentials"),
+        _ => {}
+    }
     if wire.refused_socket() || error.is_send_fail_rewind() {
         // They would be about libcurl's second try, which was not allowed.
         Some("closed before there was an answer")
@@ -173,6 +188,12 @@ fn is_tls(error: &curl::Error, code: u32) -> bool {
                 | code::SSL_INVALIDCERTSTATUS
                 | code::SSL_CLIENTCERT
         )
+}
+
+/// A SOCKS5 server wants a login, or another one.
+fn is_socks_login(error: &curl::Error) -> bool {
+    let text = detail(error);
+    ["rejected by the SOCKS5", "authentication method"].iter().any(|sign| text.contains(sign))
 }
 
 /// A handshake that ended without a word of TLS: a dead peer or middlebox, not a refusal.

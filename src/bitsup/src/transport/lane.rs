@@ -67,6 +67,8 @@ pub(super) struct Running {
 pub(super) struct Route {
     origin: Origin,
     proxy: Option<Proxy>,
+    /// Whether the proxy is shown credentials.
+    pub(super) shows_proxy_login: bool,
     /// What is connected to: the origin or the proxy.
     pub(super) connect_host: String,
     connect_port: u16,
@@ -111,17 +113,6 @@ impl Lane {
             .proxy
             .for_origin(exchange.scheme, &exchange.host, no_proxy)
             .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
-        if let Some(proxy) = &proxy
-            && proxy.kind == ProxyKind::Https
-        {
-            // Its certificate must carry its name, so no other can be invented for it, and
-            // lanes could not be kept apart.
-            let text = format!(
-                "{}:{}: a proxy reached over https is not supported; use its http address",
-                proxy.host, proxy.port
-            );
-            return Err(Failure::unsent(FailureKind::Unsupported, text));
-        }
         let origin =
             Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
         let fits = self
@@ -135,7 +126,9 @@ impl Lane {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (exchange.host.clone(), exchange.port),
         };
-        Ok(Route { origin, proxy, connect_host, connect_port })
+        let shows_proxy_login =
+            exchange.proxy_auth.is_some() || proxy.as_ref().is_some_and(Proxy::has_login);
+        Ok(Route { origin, proxy, shows_proxy_login, connect_host, connect_port })
     }
 
     /// Whether the addresses of this route are known.
@@ -176,7 +169,10 @@ impl Lane {
         easy.reset();
         let method = exchange.method;
         let challenges = exchange.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
-            || route.proxy.as_ref().is_some_and(Proxy::answers_challenges);
+            || exchange
+                .proxy_auth
+                .as_ref()
+                .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
         *easy.get_mut() = Wire::new(
             method,
             exchange.body.take(),
@@ -215,7 +211,7 @@ impl Lane {
             easy.password(&credentials.password)?;
             easy.http_auth(&auth_mask(credentials))?;
         }
-        self.configure_route(easy, route)?;
+        self.configure_route(easy, exchange, route)?;
         self.configure_tls(easy)?;
         easy.connect_timeout(exchange.limits.connect.max(Duration::from_millis(1)))?;
         easy.tcp_keepalive(true)?;
@@ -224,8 +220,13 @@ impl Lane {
         easy.maxage_conn(MAX_IDLE)
     }
 
-    fn configure_route(&self, easy: &mut Easy2<Wire>, route: &Route) -> Result<(), curl::Error> {
-        let name = self.invented_name();
+    fn configure_route(
+        &self,
+        easy: &mut Easy2<Wire>,
+        exchange: &Exchange,
+        route: &Route,
+    ) -> Result<(), curl::Error> {
+        let mut name = self.invented_name();
         let port = route.connect_port;
         // The proxy was chosen before: libcurl shall not choose again.
         easy.noproxy("")?;
@@ -237,8 +238,12 @@ impl Lane {
                 easy.connect_to(connect_to)?;
             }
             Some(proxy) => {
+                if proxy.kind == ProxyKind::Https {
+                    self.configure_proxy_tls(easy, &name)?;
+                    name = bracketed(&proxy.host);
+                }
                 easy.proxy(&proxy.url_with_host(&name))?;
-                if let Some(credentials) = &proxy.credentials {
+                if let Some(credentials) = route.proxy_login(exchange) {
                     easy.proxy_username(&credentials.user)?;
                     easy.proxy_password(&credentials.password)?;
                     easy.proxy_auth(&auth_mask(credentials))?;
@@ -256,6 +261,25 @@ impl Lane {
         let mut resolve = List::new();
         resolve.append(&format!("+{name}:{port}:{}", addresses.join(",")))?;
         easy.resolve(resolve)
+    }
+
+    /// Its certificate is checked against its name, so that no other can be invented for it.
+    /// libcurl keeps connections apart whose ciphers were chosen by other words, too, and
+    /// OpenSSL passes over a cipher that it does not know.
+    fn configure_proxy_tls(&self, easy: &mut Easy2<Wire>, lane: &str) -> Result<(), curl::Error> {
+        easy.proxy_ssl_cipher_list(&format!("DEFAULT:{lane}"))?;
+        easy.proxy_ssl_min_max_version(SslVersion::Tlsv12, SslVersion::Default)?;
+        easy.proxy_ssl_verify_peer(true)?;
+        easy.proxy_ssl_verify_host(true)?;
+        match &self.options.tls.proxy_ca_file {
+            Some(file) => easy.proxy_cainfo(&file.to_string_lossy()),
+            // A libcurl of our own has no path built in.
+            None if cfg!(feature = "bundled") => match openssl_probe::probe().cert_file {
+                Some(file) => easy.proxy_cainfo(&file.to_string_lossy()),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
     }
 
     fn configure_tls(&self, easy: &mut Easy2<Wire>) -> Result<(), curl::Error> {
@@ -344,6 +368,13 @@ impl Route {
         self.proxy.is_some()
     }
 
+    /// What the proxy is shown: at once by the request for a tunnel, else when it has asked.
+    pub(super) fn proxy_login<'a>(&self, exchange: &'a Exchange) -> Option<&'a Credentials> {
+        let proxy = self.proxy.as_ref()?;
+        let wanted = exchange.proxy_asked || proxy.makes_tunnels(exchange.scheme);
+        exchange.proxy_auth.as_deref().filter(|_| wanted)
+    }
+
     /// Host and port for messages.
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", bracketed(&self.origin.host), self.origin.port)
@@ -394,6 +425,7 @@ fn auth_mask(credentials: &Credentials) -> Auth {
         AuthScheme::Digest => auth.digest(true),
         AuthScheme::Ntlm => auth.ntlm(true),
         AuthScheme::Negotiate => auth.gssnegotiate(true),
+        AuthScheme::OfTunnel => auth.basic(true).digest(true).ntlm(true),
     };
     auth
 }

@@ -25,6 +25,8 @@ pub(crate) struct TlsOptions {
     pub(crate) ca_file: Option<PathBuf>,
     /// Takes any certificate.
     pub(crate) insecure: bool,
+    /// The same for a proxy that is reached over https.
+    pub(crate) proxy_ca_file: Option<PathBuf>,
     pub(crate) cert: Option<PathBuf>,
     /// The certificate's file is PKCS#12 and holds the key too; else it is PEM.
     pub(crate) cert_is_pkcs12: bool,

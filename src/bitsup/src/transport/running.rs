@@ -175,12 +175,15 @@ fn outcome(
         }
         (None, End::Curl(Err(error))) => {
             let kind = failure::of_curl(&error, wire, circumstances);
-            let text = failure::words(&error, wire).map_or_else(
+            let text = failure::words(&error, &kind, wire, route.shows_proxy_login).map_or_else(
                 || failure::detail(&error).replace(invented, &route.connect_host),
                 str::to_owned,
             );
             match kind {
                 FailureKind::Tls(Some(trouble)) => (kind, format!("{} ({text})", trouble.title)),
+                FailureKind::ProxyFailed(Some(status)) if status != 407 => {
+                    (kind, format!("the proxy makes no connection to it: it answers {status}"))
+                }
                 kind => (kind, text),
             }
         }

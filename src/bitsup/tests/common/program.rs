@@ -1,9 +1,10 @@
 //! Real server programs: each with a configuration of its own in a temporary folder, in the
 //! foreground, on free ports of the loopback interface, ended with the value.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -71,11 +72,8 @@ impl Program {
         let path = installed(name)?;
         let mut logs = String::new();
         for _ in 0..TRIES {
-            let folder = tempfile::Builder::new()
-                .prefix("bitsup-program-")
-                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
-                .tempdir()
-                .expect("folder");
+            let folder = tempfile::tempdir().expect("folder");
+            fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("changed");
             let place = Place { folder, ports: (0..ports).map(|_| free_port()).collect() };
             let mut command = Command::new("timeout");
             command.args(["--kill-after=5", LIFETIME]).arg(&path).args(configure(&place));

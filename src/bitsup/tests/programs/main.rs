@@ -5,3 +5,4 @@ mod common;
 
 mod apache;
 mod nginx;
+mod squid;

@@ -306,22 +306,31 @@ impl Session {
         Ok(())
     }
 
-    /// The packet under way carried credentials that were replaced since. Said before its Ack
+    /// The packet under way carried credentials for the server that were replaced since. Said before its Ack
     /// is handed over, this makes a challenge in it one that the new ones answer.
     pub fn outdate_running(&mut self) {
         if let Some(Running::Packet(request)) = &mut self.running {
             request.authorize = false;
-            request.authorize_proxy = false;
         }
     }
 
     /// New credentials replace those that were refused, or that were missing.
     pub fn set_credentials(&mut self, server: bool, proxy: bool) {
-        self.config.credentials = server;
-        self.config.proxy_credentials = proxy;
+        self.set_server_credentials(server);
+        self.set_proxy_credentials(proxy);
+    }
+
+    /// [`set_credentials`](Self::set_credentials) for the server alone.
+    pub fn set_server_credentials(&mut self, usable: bool) {
+        self.config.credentials = usable;
         self.authorize = false;
-        self.authorize_proxy = false;
         self.refused = false;
+    }
+
+    /// [`set_credentials`](Self::set_credentials) for the proxy alone.
+    pub fn set_proxy_credentials(&mut self, usable: bool) {
+        self.config.proxy_credentials = usable;
+        self.authorize_proxy = false;
         self.refused_proxy = false;
     }
 

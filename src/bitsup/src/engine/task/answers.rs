@@ -5,6 +5,7 @@ use std::io;
 use bitsup_proto::session::{self, Failure, FailureClass};
 
 use super::super::Core;
+use super::super::proxy_auth;
 use super::super::reply;
 use super::wording::ack;
 use super::{Phase, Running, Task, class, head, http_date};
@@ -39,7 +40,10 @@ impl Task {
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
-            Running::Reply => {
+            Running::Reply { at_proxy } => {
+                if answer.status == 407 {
+                    self.challenged_by_proxy(answer, at_proxy, core);
+                }
                 if let Some(fetch) = &mut self.reply {
                     match fetch.answered(answer, &self.destination) {
                         Ok(got) => {
@@ -51,6 +55,9 @@ impl Task {
             }
             Running::Packet(request, started) => {
                 let ack = ack(answer);
+                if answer.status == 407 {
+                    self.challenged_by_proxy(answer, request.authorize_proxy, core);
+                }
                 let date = ack.date.and_then(http_date);
                 let retry_after = match ack.retry_after {
                     Some(bitsup_proto::ack::RetryAfter::Date(text)) => http_date(text),
@@ -96,6 +103,9 @@ impl Task {
             return;
         }
         self.remark = Remark::of_failure(&failure);
+        if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) {
+            proxy_auth::refuse(&self.options, &mut core.refused);
+        }
         let now = core.now();
         if let (FailureKind::Source(error), Running::Packet(..)) = (&failure.kind, running) {
             let error = self.source_failed(error);
@@ -144,6 +154,12 @@ impl Task {
     pub(super) fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
         if answer.status == 401 && self.login.ready {
             return self.start_head(core);
+        }
+        if answer.status == 407 && self.proxy_scheme.is_none() {
+            self.challenged_by_proxy(answer, false, core);
+            if self.proxy_scheme.is_some() {
+                return self.start_head(core);
+            }
         }
         self.phase = Phase::Running;
         if answer.status != 200 {

@@ -112,7 +112,7 @@ impl Task {
             return Some((answer, stats));
         };
         self.login.questions += 1;
-        let offered = auth::offered(&answer);
+        let offered = auth::offered(&answer, auth::SERVER);
         let request = CredentialRequest {
             site: origin,
             realm: offered.iter().find_map(|offer| offer.realm.clone()),
@@ -155,7 +155,7 @@ impl Task {
                 break;
             }
         }
-        self.session.set_credentials(self.login.ready, false);
+        self.session.set_server_credentials(self.login.ready);
         self.login.ready
     }
 
@@ -254,7 +254,9 @@ impl Task {
             // A question before the upload; the one after it asks nobody.
             Some(Running::Head) => self.phase == Phase::Precheck,
             // Only the upload's own site may ask for the password.
-            Some(Running::Reply) => self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination),
+            Some(Running::Reply { .. }) => {
+                self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)
+            }
             None => false,
         }
     }

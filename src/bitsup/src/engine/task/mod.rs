@@ -32,7 +32,7 @@ use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
-use crate::transport::LaneId;
+use crate::transport::{AuthScheme, LaneId};
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -102,6 +102,8 @@ pub(crate) struct Task {
     login: LoginState,
     /// What is to be said about the last exchange.
     remark: Option<Remark>,
+    /// The scheme that a proxy which forwards requests is answered with, once it has asked.
+    proxy_scheme: Option<AuthScheme>,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
     warnings: Vec<String>,
@@ -134,7 +136,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply,
+    Reply { at_proxy: bool },
 }
 
 impl Task {
@@ -195,6 +197,7 @@ impl Task {
             local_error: None,
             login: LoginState::default(),
             remark: None,
+            proxy_scheme: None,
             last_words: None,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),

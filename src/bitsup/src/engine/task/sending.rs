@@ -11,11 +11,12 @@ use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
 use super::super::command::Command;
+use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Check, Running, Task, lane_options, own_headers};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
-use crate::transport::{self, ConnectionUse, Exchange, Limits, Method, Scheme};
+use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
 
 impl Task {
     /// Step 2: sends a packet. `false`: it could not be begun, and the state machine knows.
@@ -41,6 +42,7 @@ impl Task {
         }
         exchange.limits.answer = request.answer_limit;
         exchange.auth = self.authorization(request.authorize);
+        exchange.proxy_asked = request.authorize_proxy;
         self.shared.fragment_under_way(exchange.length);
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
@@ -71,6 +73,7 @@ impl Task {
     pub(super) fn start_head(&mut self, core: &mut Core) {
         let mut exchange = self.exchange(Method::Head, core);
         exchange.auth = self.authorization(true);
+        exchange.proxy_asked = self.proxy_scheme.is_some();
         self.begin_exchange(Running::Head, exchange, core);
     }
 
@@ -89,7 +92,12 @@ impl Task {
                 // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
-                self.begin_exchange(Running::Reply, exchange, core)
+                exchange.proxy_asked = get.authorize_proxy;
+                self.begin_exchange(
+                    Running::Reply { at_proxy: get.authorize_proxy },
+                    exchange,
+                    core,
+                )
             }
             Err(error) => {
                 let failure = Failure {
@@ -106,7 +114,7 @@ impl Task {
     }
 
     /// An exchange with what all have in common.
-    pub(super) fn exchange(&self, method: Method, _: &Core) -> Exchange {
+    pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
         let (host, port) = match self.session.host() {
             Some(host) => (host.host().to_owned(), host.port().unwrap_or(self.destination.port)),
             None => (self.destination.host.clone(), self.destination.port),
@@ -129,6 +137,8 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
+            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, &core.refused),
+            proxy_asked: false,
         }
     }
 
@@ -136,6 +146,18 @@ impl Task {
     pub(super) fn authorization(&self, wanted: bool) -> Option<Arc<transport::Credentials>> {
         let credentials = self.options.credentials.as_ref().filter(|_| wanted)?;
         Some(auth::for_transport(credentials, self.login.scheme?))
+    }
+
+    /// The proxy asks for credentials: whether there are any that it has not refused.
+    pub(super) fn challenged_by_proxy(&mut self, answer: &Answer, shown: bool, core: &mut Core) {
+        if shown {
+            proxy_auth::refuse(&self.options, &mut core.refused);
+            return;
+        }
+        self.proxy_scheme = proxy_auth::choose(answer, &self.options, &core.refused);
+        if self.proxy_scheme.is_none() {
+            self.session.set_proxy_credentials(false);
+        }
     }
 
     pub(super) fn begin_exchange(

@@ -41,6 +41,7 @@ pub(super) fn config(
             || options.credential_callback.is_some()
             || options.uses_proxy(),
         credentials,
+        proxy_credentials: options.proxy_credentials.is_some(),
         host_policy: options.host_id,
         trusted_hosts: options.trusted_hosts.clone(),
         reply: match (&options.reply_to, options.reply_optional) {
@@ -86,6 +87,7 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
         tls: TlsOptions {
             ca_file: tls.ca_file.clone(),
             insecure: tls.insecure,
+            proxy_ca_file: tls.proxy_ca_file.clone(),
             cert: tls.cert.clone(),
             cert_is_pkcs12: tls.cert.as_deref().is_some_and(is_pkcs12),
             key: tls.key.clone(),
@@ -123,6 +125,10 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
         FailureKind::NameNotResolved | FailureKind::NoRoute => FailureClass::Offline,
         FailureKind::ConnectFailed | FailureKind::ConnectionLost => FailureClass::Transport,
         FailureKind::ProxyFailed(Some(407)) => FailureClass::Fatal(ErrorKind::ProxyAuth),
+        // It will not make the tunnel tomorrow either.
+        FailureKind::ProxyFailed(Some(status @ 400..500)) if !matches!(status, 408 | 429) => {
+            FailureClass::Fatal(ErrorKind::Refused)
+        }
         FailureKind::ProxyFailed(_) => FailureClass::Transport,
         FailureKind::ConnectTimeout | FailureKind::StallTimeout | FailureKind::AnswerTimeout => {
             FailureClass::Timeout
