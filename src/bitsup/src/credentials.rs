@@ -121,8 +121,11 @@ impl fmt::Debug for Login {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CredentialRequest {
-    /// The server as `https://host:port`, the port only if it is not the scheme's own.
+    /// The server as `https://host:port`, the port only if it is not the scheme's own; or the
+    /// proxy's URL, empty if the environment named the proxy.
     pub site: String,
+    /// Whether it is the proxy that asks.
+    pub proxy: bool,
     /// The realm that the server names.
     pub realm: Option<String>,
     /// The schemes that the server offers, in lower case and in its order: `negotiate`, `ntlm`,
@@ -139,7 +142,7 @@ pub struct CredentialRequest {
     pub attempt: u32,
 }
 
-/// A function that is asked for a login when a server wants one and the options have none
+/// A function that is asked for a login when a server or a proxy wants one and the options have none
 /// that it takes, or when a token is about to expire; never twice at the same time for the
 /// uploads of one client to one site.
 ///

@@ -333,6 +333,7 @@ impl Line {
         let shown = self.auth.is_some() || self.options.bearer_token.is_some();
         let request = CredentialRequest {
             site: self.destination.origin(),
+            proxy: false,
             realm: offers.iter().find_map(|offer| offer.realm.clone()),
             schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
             user: self.options.credentials.as_ref().map(|own| own.user.clone()),

@@ -9,9 +9,9 @@ use std::time::Duration;
 use base64::Engine;
 use bitsup::{
     CancelMode, Client, CredentialCallback, CredentialRequest, Credentials, ErrorKind, Login,
-    Secret, UploadOptions, UploadState,
+    ProxyChoice, Secret, UploadOptions, UploadState,
 };
-use bitsup_server::scripted::{Reply, Request};
+use bitsup_server::scripted::{Reply, Request, Scripted};
 use common::payload;
 use common::peer::{
     PATIENCE, Peer, Turn, challenge, ended, options, start, upload, wait_for_state,
@@ -325,4 +325,46 @@ fn files_are_read_again_when_their_content_is_refused() {
     std::fs::write(&file, "new\n").expect("written");
     ended(&start(&client, &peer.url(), &payload(10), options)).expect("uploaded");
     assert_eq!(shown(&peer).iter().filter(|shown| **shown == basic("old")).count(), 4 + 1);
+}
+
+#[test]
+fn a_proxy_that_asks_is_answered_too() {
+    let _rule = bitsup_server::rule!("AUT-02");
+    let asks = || {
+        let reply = Reply::status(407, "Who");
+        reply.header("Proxy-Authenticate", "Basic realm=\"way\"")
+    };
+    let proxy = Peer::start(move |call| {
+        if call.request.header("Proxy-Authorization") == basic("secret") {
+            Turn::Serve
+        } else {
+            Turn::Answer(asks())
+        }
+    });
+    let (mut options, asked) = asking(vec![Some(password("wrong")), Some(password("secret"))]);
+    options.proxy = ProxyChoice::Url(proxy.raw.url(""));
+    upload("http://origin.invalid/x", &payload(SIZE), options.clone()).expect("uploaded");
+    assert_eq!(proxy.files(), [payload(SIZE)]);
+    let seen: Vec<_> = questions(&asked)
+        .into_iter()
+        .map(|asked| (asked.proxy, asked.realm, asked.refused, asked.attempt))
+        .collect();
+    let realm = Some("way".to_owned());
+    assert_eq!(seen, [(true, realm.clone(), false, 1), (true, realm, true, 2)]);
+
+    // Nobody gets through to a server over TLS; each password is shown once.
+    let proxy = Scripted::start(move |_, _, _| asks());
+    let answers = (0..10).map(|number| Some(password(&format!("wrong{number}")))).collect();
+    let (mut options, asked) = asking(answers);
+    options.proxy = ProxyChoice::Url(proxy.url(""));
+    let error = upload("https://origin.invalid/x", &payload(10), options).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::ProxyAuth, "{error}");
+    assert_eq!(questions(&asked).len(), 3);
+    let shown: Vec<_> = proxy
+        .requests()
+        .iter()
+        .map(|request| request.header("Proxy-Authorization"))
+        .filter(|shown| !shown.is_empty())
+        .collect();
+    assert_eq!(shown, [basic("wrong0"), basic("wrong1"), basic("wrong2")]);
 }

@@ -31,6 +31,7 @@ struct Question {
 /// The latest answer of a callback for a site.
 struct Given {
     site: String,
+    proxy: bool,
     callback: CredentialCallback,
     login: Login,
     renew_at: Option<Instant>,
@@ -48,16 +49,17 @@ impl Advice {
     pub(crate) fn given(
         &self,
         site: &str,
+        proxy: bool,
         callback: &CredentialCallback,
     ) -> Option<(Login, Option<Instant>)> {
-        let given =
-            self.given.iter().find(|given| given.site == site && given.callback.is(callback))?;
+        let given = self.given.iter().find(|given| given.is(site, proxy, callback))?;
         Some((given.login.clone(), given.renew_at))
     }
 
     fn remember(&mut self, question: &Question, login: Login) {
         let site = &question.request.site;
-        self.given.retain(|given| given.site != *site || !given.callback.is(&question.callback));
+        let proxy = question.request.proxy;
+        self.given.retain(|given| !given.is(site, proxy, &question.callback));
         if self.given.len() == MAX_GIVEN {
             self.given.remove(0);
         }
@@ -66,7 +68,13 @@ impl Advice {
             _ => None,
         };
         let (site, callback) = (site.clone(), question.callback.clone());
-        self.given.push(Given { site, callback, login, renew_at });
+        self.given.push(Given { site, proxy, callback, login, renew_at });
+    }
+}
+
+impl Given {
+    fn is(&self, site: &str, proxy: bool, callback: &CredentialCallback) -> bool {
+        self.site == site && self.proxy == proxy && self.callback.is(callback)
     }
 }
 
@@ -79,7 +87,9 @@ impl Core {
         request: CredentialRequest,
     ) {
         let same = |question: &&mut Question| {
-            question.request.site == request.site && question.callback.is(callback)
+            question.request.site == request.site
+                && question.request.proxy == request.proxy
+                && question.callback.is(callback)
         };
         if let Some(question) = self.advice.open.iter_mut().find(same) {
             question.waiting.push(asker);

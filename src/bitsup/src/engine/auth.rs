@@ -16,6 +16,8 @@ const MAX_REFUSED: usize = 100;
 const MAX_SCHEMES: usize = 16;
 /// What servers ask with.
 pub(crate) const SERVER: &str = "WWW-Authenticate";
+/// What proxies ask with.
+pub(crate) const PROXY: &str = "Proxy-Authenticate";
 /// So much of a realm is told.
 const MAX_REALM: usize = 200;
 

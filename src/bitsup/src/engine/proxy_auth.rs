@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::auth::{Refused, for_transport, offered};
-use crate::credentials::Login;
+use super::auth::{PROXY, Refused, for_transport, offered};
+use crate::credentials::{Credentials, Login};
 use crate::options::{AuthChoice, ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
@@ -24,8 +24,7 @@ pub(crate) fn login(
         AuthChoice::Ntlm => AuthScheme::Ntlm,
         AuthChoice::Negotiate => AuthScheme::Negotiate,
     });
-    let known = refused.has(&name(options), &Login::Password(credentials.clone()));
-    (!known).then(|| for_transport(credentials, scheme))
+    (!was_refused(options, credentials, refused)).then(|| for_transport(credentials, scheme))
 }
 
 /// The scheme to answer a proxy's challenge with: the strongest that proxy, build and caller have.
@@ -35,10 +34,10 @@ pub(crate) fn choose(
     refused: &Refused,
 ) -> Option<AuthScheme> {
     let credentials = options.proxy_credentials.as_ref()?;
-    if refused.has(&name(options), &Login::Password(credentials.clone())) {
+    if was_refused(options, credentials, refused) {
         return None;
     }
-    let offered = offered(answer, "Proxy-Authenticate");
+    let offered = offered(answer, PROXY);
     let features = crate::features::features();
     [
         (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.negotiate),
@@ -61,6 +60,23 @@ pub(crate) fn choose(
 pub(crate) fn refuse(options: &UploadOptions, refused: &mut Refused) {
     if let Some(credentials) = &options.proxy_credentials {
         refused.add(name(options), &Login::Password(credentials.clone()));
+    }
+}
+
+/// Whether the proxy has refused these.
+pub(crate) fn was_refused(
+    options: &UploadOptions,
+    credentials: &Credentials,
+    refused: &Refused,
+) -> bool {
+    refused.has(&name(options), &Login::Password(credentials.clone()))
+}
+
+/// The proxy's URL; empty if the environment names it.
+pub(crate) fn site(options: &UploadOptions) -> String {
+    match &options.proxy {
+        ProxyChoice::Url(url) => url.clone(),
+        _ => String::new(),
     }
 }
 

@@ -162,3 +162,14 @@ fn credentials_replaced_before_a_refusal_is_told_answer_it() {
     }
     assert!(upload.error().message().contains("refused the credentials"));
 }
+
+#[test]
+fn what_was_not_sent_is_begun_again_without_counting() {
+    let mut upload = Upload::new(with_credentials());
+    for _ in 0..20 {
+        assert_eq!(upload.exchange(), "Create-Session");
+        upload.session.begin_again();
+    }
+    upload.play([("Create-Session", created())]);
+    assert_eq!(upload.session.attempt(), 0);
+}

@@ -17,6 +17,7 @@ use crate::transport::{self, Answer, FailureKind};
 
 impl Task {
     pub(crate) fn exchange_ended(&mut self, event: transport::Event, core: &mut Core) {
+        let Some(event) = self.proxy_challenged(event, core) else { return };
         match event.result {
             Ok(answer) if self.is_challenge(&answer) => {
                 if let Some((answer, stats)) = self.challenged(answer, event.stats, core) {

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use bitsup_proto::classify::{Meaning, classify};
 
 use super::super::Core;
-use super::super::auth;
+use super::super::{auth, proxy_auth};
 use super::wording::ack;
 use super::{Phase, ReplyFetch, Running, Task};
 use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
-use crate::transport::{self, Answer, Exchange, Stats};
+use crate::transport::{self, Answer, Exchange, FailureKind, Stats};
 
 /// A token is renewed so long before its end, or in the last quarter of a shorter life: what
 /// is under way then still arrives in time.
@@ -40,11 +40,19 @@ pub(super) struct LoginState {
 }
 
 /// A challenge that waits for the caller's answer.
-struct Parked {
-    answer: Answer,
-    stats: Stats,
-    /// It refuses what the exchange carried.
-    refused: bool,
+enum Parked {
+    Server {
+        answer: Answer,
+        stats: Stats,
+        /// It refuses what the exchange carried.
+        refused: bool,
+    },
+    Proxy {
+        answer: Answer,
+        stats: Stats,
+    },
+    /// A proxy made no tunnel.
+    Tunnel(transport::Failure),
 }
 
 impl LoginState {
@@ -115,6 +123,7 @@ impl Task {
         let offered = auth::offered(&answer, auth::SERVER);
         let request = CredentialRequest {
             site: origin,
+            proxy: false,
             realm: offered.iter().find_map(|offer| offer.realm.clone()),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
             user: self.options.credentials.as_ref().map(|own| own.user.clone()),
@@ -122,7 +131,7 @@ impl Task {
             expiring: false,
             attempt: self.login.questions,
         };
-        self.login.parked = Some(Box::new(Parked { answer, stats, refused }));
+        self.login.parked = Some(Box::new(Parked::Server { answer, stats, refused }));
         self.sent_nothing();
         core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
         None
@@ -135,7 +144,7 @@ impl Task {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
         let given = self.options.credential_callback.as_ref();
-        let given = given.and_then(|callback| core.advice.given(&origin, callback));
+        let given = given.and_then(|callback| core.advice.given(&origin, false, callback));
         let candidates = [
             token.map(|token| (Login::Token { token, valid_for: None }, None)),
             own.map(|own| (Login::Password(own), None)),
@@ -192,12 +201,109 @@ impl Task {
             self.login.renew_at = None;
             self.take_given_token(core, false);
         }
-        if let Some(parked) = self.login.parked.take() {
-            let Parked { answer, stats, refused } = *parked;
-            self.find_login(&answer, core);
-            self.login.known_refused &= answered || !refused;
-            self.answered(&answer, &stats, core);
+        match self.login.parked.take().map(|parked| *parked) {
+            None => {}
+            Some(Parked::Server { answer, stats, refused }) => {
+                self.find_login(&answer, core);
+                self.login.known_refused &= answered || !refused;
+                self.answered(&answer, &stats, core);
+            }
+            Some(Parked::Proxy { answer, stats }) => {
+                self.take_proxy_login(core);
+                self.answered(&answer, &stats, core);
+            }
+            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.begin_again(),
+            Some(Parked::Tunnel(failure)) => self.failed(failure, core),
         }
+    }
+
+    /// The proxy wants a login, and there is none or it was refused: asks the caller, if there
+    /// is somebody to ask. Gives the event back if not.
+    pub(super) fn proxy_challenged(
+        &mut self,
+        event: transport::Event,
+        core: &mut Core,
+    ) -> Option<transport::Event> {
+        let (shown, offered) = match (&event.result, self.running) {
+            (Ok(answer), Some(Running::Packet(request, _))) if answer.status == 407 => {
+                (request.authorize_proxy, auth::offered(answer, auth::PROXY))
+            }
+            (Ok(answer), Some(Running::Reply { at_proxy })) if answer.status == 407 => {
+                (at_proxy, auth::offered(answer, auth::PROXY))
+            }
+            (Err(failure), Some(Running::Packet(..) | Running::Reply { .. }))
+                if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) =>
+            {
+                (true, Vec::new())
+            }
+            _ => return Some(event),
+        };
+        let own = self.options.proxy_credentials.as_ref();
+        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.refused);
+        let callback = self.options.credential_callback.clone();
+        let Some(callback) = callback.filter(|_| !own.is_some_and(is_usable)) else {
+            return Some(event);
+        };
+        let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
+        if shown {
+            proxy_auth::refuse(&self.options, &mut core.refused);
+        }
+        if self.take_proxy_login(core) {
+            if event.result.is_ok() {
+                return Some(event);
+            }
+            self.begin_again();
+            return None;
+        }
+        if self.login.questions == MAX_QUESTIONS {
+            return Some(event);
+        }
+        self.login.questions += 1;
+        let request = CredentialRequest {
+            site: proxy_auth::site(&self.options),
+            proxy: true,
+            realm: offered.iter().find_map(|offer| offer.realm.clone()),
+            schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
+            user,
+            refused,
+            expiring: false,
+            attempt: self.login.questions,
+        };
+        self.login.parked = Some(Box::new(match event.result {
+            Ok(answer) => Parked::Proxy { answer, stats: event.stats },
+            Err(failure) => Parked::Tunnel(failure),
+        }));
+        self.sent_nothing();
+        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        None
+    }
+
+    /// Nothing of the upload was sent; it is now, with the new login.
+    fn begin_again(&mut self) {
+        self.running = None;
+        self.sent_nothing();
+        self.session.begin_again();
+    }
+
+    /// Takes what the callback answered for the proxy, unless that was refused.
+    fn take_proxy_login(&mut self, core: &Core) -> bool {
+        let site = proxy_auth::site(&self.options);
+        let callback = self.options.credential_callback.as_ref();
+        let given = callback.and_then(|callback| core.advice.given(&site, true, callback));
+        let Some((Login::Password(credentials), _)) = given else { return false };
+        if proxy_auth::was_refused(&self.options, &credentials, &core.refused) {
+            return false;
+        }
+        self.options.proxy_credentials = Some(credentials);
+        // What is under way has not shown this one.
+        self.session.outdate_running();
+        self.session.set_proxy_credentials(true);
+        match &mut self.running {
+            Some(Running::Packet(request, _)) => request.authorize_proxy = false,
+            Some(Running::Reply { at_proxy }) => *at_proxy = false,
+            Some(Running::Head) | None => {}
+        }
+        true
     }
 
     /// Whether a packet must wait, since the token is about to expire and a new one is asked for.
@@ -209,6 +315,7 @@ impl Task {
         let Some(callback) = self.options.credential_callback.clone() else { return false };
         let request = CredentialRequest {
             site: self.destination.origin(),
+            proxy: false,
             realm: None,
             schemes: Vec::new(),
             user: None,
@@ -226,7 +333,7 @@ impl Task {
     fn take_given_token(&mut self, core: &Core, fresh: bool) -> bool {
         let origin = self.destination.origin();
         let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.advice.given(&origin, callback));
+        let given = callback.and_then(|callback| core.advice.given(&origin, false, callback));
         let Some((login, renew_at)) = given else { return false };
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {
