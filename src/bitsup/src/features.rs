@@ -15,10 +15,13 @@ pub struct Features {
     pub tls: Option<String>,
     /// Whether libcurl was built with this library instead of being the system's.
     pub bundled: bool,
-    /// Whether servers can be answered with NTLM.
+    /// Whether servers can be answered with NTLM, alone and inside of Negotiate; with every build.
     pub ntlm: bool,
-    /// Whether servers can be answered with Negotiate (Kerberos).
+    /// Whether servers and proxies can be answered with a Kerberos ticket of the system
+    /// (Negotiate); with the system's libcurl.
     pub negotiate: bool,
+    /// Whether proxies can be answered with NTLM; as libcurl has it.
+    pub proxy_ntlm: bool,
 }
 
 /// Asks the libraries.
@@ -29,7 +32,8 @@ pub fn features() -> Features {
         libcurl: curl.version().to_owned(),
         tls: curl.ssl_version().map(str::to_owned),
         bundled: curl.vendored(),
-        ntlm: curl.feature_ntlm(),
+        ntlm: true,
+        proxy_ntlm: curl.feature_ntlm(),
         negotiate: curl.feature_spnego(),
     }
 }
@@ -39,7 +43,11 @@ impl fmt::Display for Features {
         let origin = if self.bundled { "bundled" } else { "of the system" };
         let tls = self.tls.as_deref().unwrap_or("no TLS");
         write!(f, "libcurl {} ({origin}), {tls}", self.libcurl)?;
-        for (has, name) in [(self.ntlm, "NTLM"), (self.negotiate, "Negotiate")] {
+        for (has, name) in [
+            (self.ntlm, "NTLM"),
+            (self.proxy_ntlm, "NTLM at proxies"),
+            (self.negotiate, "Kerberos"),
+        ] {
             if has {
                 write!(f, ", {name}")?;
             }

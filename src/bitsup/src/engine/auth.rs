@@ -45,11 +45,11 @@ impl Refused {
 /// The scheme to answer a challenge with: the strongest that server, build and caller have.
 /// Basic shows the password to everybody on the way, and so wants TLS or a word of the caller.
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
-    let features = crate::features::features();
     let offered = offered(answer, SERVER);
     [
-        (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.negotiate),
-        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.ntlm),
+        // Kerberos needs a ticket; with a password, Negotiate is NTLM in another dress.
+        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", true),
+        (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", true),
         (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", may_be_read(options, https)),
     ]

@@ -18,7 +18,9 @@ mod advice;
 mod auth;
 mod body;
 mod command;
+mod gate;
 mod hosts;
+mod mechanism;
 mod packets;
 mod proxy_auth;
 mod rate;
@@ -69,6 +71,7 @@ pub(crate) struct Core {
     pub(crate) endpoints: Endpoints,
     pub(crate) refused: auth::Refused,
     pub(crate) advice: advice::Advice,
+    pub(crate) gates: gate::Gates,
     clock: Instant,
     random: u64,
 }
@@ -119,6 +122,7 @@ pub(crate) fn start(
             endpoints,
             refused: auth::Refused::default(),
             advice: advice::Advice::default(),
+            gates: gate::Gates::new(),
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
         };
@@ -246,6 +250,7 @@ impl Engine {
 
     /// Step 3: how an exchange ended.
     fn exchange_ended(&mut self, event: transport::Event) {
+        let Some(event) = self.core.pass(event) else { return };
         let Some(id) = self.core.lanes.get(&event.lane).copied() else { return };
         if let Some(task) = self.packets.get_mut(&id) {
             task.ended(event, &mut self.core);

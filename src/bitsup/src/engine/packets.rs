@@ -145,7 +145,7 @@ impl PacketTask {
             proxy_auth: proxy_auth::login(&options, at_proxy, &core.refused),
             proxy_asked: at_proxy.is_some(),
         };
-        match core.transport.start(self.lane, exchange) {
+        match core.start(self.lane, exchange) {
             Ok(()) => {
                 let at_proxy = at_proxy.is_some();
                 self.asked = Some(Asked { answer, options, destination, carried, at_proxy });
@@ -168,8 +168,7 @@ impl PacketTask {
     }
 
     pub(crate) fn end(self, core: &mut Core) {
-        core.transport.close_lane(self.lane);
-        core.lanes.remove(&self.lane);
+        core.close_lane(self.lane);
     }
 }
 

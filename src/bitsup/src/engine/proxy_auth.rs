@@ -41,7 +41,7 @@ pub(crate) fn choose(
     let features = crate::features::features();
     [
         (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.negotiate),
-        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.ntlm),
+        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.proxy_ntlm),
         (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", true),
     ]

@@ -5,4 +5,5 @@ mod common;
 
 mod apache;
 mod nginx;
+mod ntlm;
 mod squid;

@@ -139,8 +139,7 @@ impl Task {
             checking.store(false, Ordering::Relaxed);
         }
         if let Some(lane) = self.lane.take() {
-            core.transport.close_lane(lane);
-            core.lanes.remove(&lane);
+            core.close_lane(lane);
         }
         self.running = None;
         self.login.forget_question();

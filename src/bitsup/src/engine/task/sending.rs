@@ -175,7 +175,7 @@ impl Task {
         self.lane = Some(lane);
         self.note_carried(&exchange);
         self.running = Some(running);
-        match core.transport.start(lane, exchange) {
+        match core.start(lane, exchange) {
             Ok(()) => true,
             Err(failure) => {
                 self.failed(failure, core);
@@ -248,7 +248,7 @@ impl Task {
         self.held = None;
         self.login.forget_question();
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
-            drop(core.transport.abort(lane));
+            core.abort(lane);
         }
         self.running = None;
         self.sent_nothing();
