@@ -45,8 +45,8 @@ pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login,
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
-    AuthChoice, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck, TlsOptions,
-    UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
+    TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};

@@ -102,6 +102,15 @@ impl Core {
         drop(self.transport.abort(lane));
     }
 
+    /// A lane is no more; its connection may serve another upload, if nobody is logged in there.
+    pub(crate) fn retire_lane(&mut self, lane: LaneId) {
+        if self.gates.contains_key(&lane) {
+            return self.close_lane(lane);
+        }
+        self.transport.retire_lane(lane);
+        self.lanes.remove(&lane);
+    }
+
     /// A lane is no more.
     pub(crate) fn close_lane(&mut self, lane: LaneId) {
         self.gates.remove(&lane);

@@ -22,9 +22,10 @@ pub(super) fn begin(
     id: LaneId,
     lane: &mut Lane,
     resolving: Resolving,
+    many: bool,
 ) -> Result<(), Failure> {
     let Resolving { mut easy, mut exchange, route, started } = resolving;
-    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started) {
+    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started, many) {
         let text = format!("{}: libcurl cannot do this: {error}", route.authority());
         lane.state = State::Idle(easy);
         return Err(Failure::unsent(FailureKind::Unsupported, text));
@@ -66,7 +67,8 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let local_port = handle.local_port().unwrap_or_default();
     let peer = peer_of(&handle);
     let invented = lane.invented_name();
-    let (easy, mut wire) = detach(multi, handle);
+    let (mut easy, mut wire) = detach(multi, handle);
+    lane.keep_cookies(&mut easy);
 
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
     // What libcurl still meant to do about a request that failed (7.88: to rewind its body), it

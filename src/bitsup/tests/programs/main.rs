@@ -4,6 +4,9 @@
 mod common;
 
 mod apache;
+mod haproxy;
 mod nginx;
 mod ntlm;
+mod openssl;
+mod socks;
 mod squid;

@@ -3,6 +3,7 @@
 use std::io;
 
 use bitsup_proto::session::{self, Failure, FailureClass};
+use bitsup_proto::{Moment, PacketType};
 
 use super::super::Core;
 use super::super::proxy_auth;
@@ -25,7 +26,7 @@ impl Task {
                 }
             }
             Ok(answer) => {
-                self.note_taken(&answer);
+                self.note_taken(&answer, core);
                 self.answered(&answer, &event.stats, core);
             }
             Err(failure) => self.failed(failure, core),
@@ -36,6 +37,17 @@ impl Task {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
         self.remark = Remark::of_answer(answer);
+        self.act_on(running, answer, stats, now, core);
+    }
+
+    fn act_on(
+        &mut self,
+        running: Running,
+        answer: &Answer,
+        stats: &transport::Stats,
+        now: Moment,
+        core: &mut Core,
+    ) {
         match running {
             Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
             Running::Head => {
@@ -68,8 +80,16 @@ impl Task {
                     session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
                 let had_session = self.session.session_id().is_some();
                 let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
-                self.sent_nothing();
                 let created = !had_session && self.session.session_id().is_some();
+                if created {
+                    // Before anything else: who is killed from here on finds the session again.
+                    self.keep(core);
+                } else if let (PacketType::CreateSession, Some(keeper)) =
+                    (request.packet, &self.keeper)
+                {
+                    keeper.not_created();
+                }
+                self.sent_nothing();
                 if let Some(id) = self.session.session_id() {
                     self.session_name = Some(id.as_str().to_owned());
                 }
@@ -98,6 +118,7 @@ impl Task {
     pub(super) fn failed(&mut self, failure: transport::Failure, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         self.sent_nothing();
+        self.note_no_verdict(core);
         if self.phase == Phase::Precheck {
             // The upload itself will tell what is wrong.
             self.phase = Phase::Running;

@@ -10,7 +10,7 @@ use super::super::{auth, proxy_auth};
 use super::wording::ack;
 use super::{Phase, ReplyFetch, Running, Task};
 use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
-use crate::transport::{self, Answer, Exchange, FailureKind, Stats};
+use crate::transport::{self, Answer, Exchange, FailureKind, Headers, Stats};
 
 /// A token is renewed so long before its end, or in the last quarter of a shorter life: what
 /// is under way then still arrives in time.
@@ -31,12 +31,16 @@ pub(super) struct LoginState {
     questions: u32,
     /// A challenge that waits for the caller's answer.
     parked: Option<Box<Parked>>,
+    /// The header lines of the last challenge.
+    challenge: Headers,
     /// The last challenge can be answered.
     pub(super) ready: bool,
     /// When the token is to be renewed.
     renew_at: Option<Instant>,
     /// A packet waits for a new token.
     pub(super) renewing: bool,
+    /// It has waited, and goes out whatever came of it.
+    renewed: bool,
 }
 
 /// A challenge that waits for the caller's answer.
@@ -47,6 +51,8 @@ enum Parked {
         /// It refuses what the exchange carried.
         refused: bool,
     },
+    /// What another upload tried was refused, and nothing was sent.
+    Unsent(Answer),
     Proxy {
         answer: Answer,
         stats: Stats,
@@ -56,6 +62,11 @@ enum Parked {
 }
 
 impl LoginState {
+    /// The last challenge as an answer.
+    pub(super) fn challenge_again(&self) -> Answer {
+        Answer { status: 401, headers: self.challenge.clone(), ..Answer::default() }
+    }
+
     /// Whether the caller is being asked.
     pub(super) fn is_asking(&self) -> bool {
         self.parked.is_some() || self.renewing
@@ -83,9 +94,20 @@ impl Task {
     }
 
     /// An answer that asks for no login: perhaps the server took what it was shown.
-    pub(super) fn note_taken(&mut self, answer: &Answer) {
-        if self.login.carried.take().is_some() && answer.status < 400 {
+    pub(super) fn note_taken(&mut self, answer: &Answer, core: &mut Core) {
+        let carried = self.login.carried.take();
+        if carried.is_some() && answer.status < 400 {
             self.login.questions = 0;
+        }
+        if let Some(Login::Password(credentials)) = carried {
+            self.verdict(answer.status, &credentials, core);
+        }
+    }
+
+    /// There was no answer to what the exchange showed.
+    pub(super) fn note_no_verdict(&mut self, core: &mut Core) {
+        if self.login.carried.take().is_some() {
+            core.trials.leave(self.id);
         }
     }
 
@@ -111,18 +133,41 @@ impl Task {
         let refused = carried.is_some();
         if let Some(login) = &carried {
             core.refused.add(origin.clone(), login);
+            if let Login::Password(credentials) = login {
+                core.trials.refused(&origin, credentials);
+            }
         }
-        let found = self.find_login(&answer, core);
+        self.login.challenge = answer.headers.clone();
+        if !self.must_ask(&answer, refused, core) {
+            return Some((answer, stats));
+        }
+        self.login.parked = Some(Box::new(Parked::Server { answer, stats, refused }));
+        self.sent_nothing();
+        None
+    }
+
+    /// As [`Self::challenged`], for what another upload tried and this one has not sent.
+    pub(super) fn challenged_again(&mut self, answer: Answer, core: &mut Core) -> Option<Answer> {
+        if !self.must_ask(&answer, false, core) {
+            return Some(answer);
+        }
+        self.login.parked = Some(Box::new(Parked::Unsent(answer)));
+        None
+    }
+
+    /// Finds a login to answer with; if there is none, asks the caller: then `true`.
+    fn must_ask(&mut self, answer: &Answer, refused: bool, core: &mut Core) -> bool {
+        let found = self.find_login(answer, core);
         let callback = self.options.credential_callback.clone();
         let may_ask = !found && !self.login.withheld && self.login.questions < MAX_QUESTIONS;
         let Some(callback) = callback.filter(|_| may_ask) else {
             self.login.known_refused &= !refused;
-            return Some((answer, stats));
+            return false;
         };
         self.login.questions += 1;
-        let offered = auth::offered(&answer, auth::SERVER);
+        let offered = auth::offered(answer, auth::SERVER);
         let request = CredentialRequest {
-            site: origin,
+            site: self.destination.origin(),
             proxy: false,
             realm: offered.iter().find_map(|offer| offer.realm.clone()),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
@@ -131,15 +176,13 @@ impl Task {
             expiring: false,
             attempt: self.login.questions,
         };
-        self.login.parked = Some(Box::new(Parked::Server { answer, stats, refused }));
-        self.sent_nothing();
         core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
-        None
+        true
     }
 
     /// Takes the first login that the server has not refused and that may be shown to it: the
     /// caller's own, or what the callback answered last.
-    fn find_login(&mut self, answer: &Answer, core: &Core) -> bool {
+    pub(super) fn find_login(&mut self, answer: &Answer, core: &Core) -> bool {
         let origin = self.destination.origin();
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
@@ -198,6 +241,7 @@ impl Task {
     /// The caller was asked; what was answered is with what was given.
     pub(crate) fn advised(&mut self, answered: bool, core: &mut Core) {
         if std::mem::take(&mut self.login.renewing) {
+            self.login.renewed = true;
             self.login.renew_at = None;
             self.take_given_token(core, false);
         }
@@ -207,6 +251,10 @@ impl Task {
                 self.find_login(&answer, core);
                 self.login.known_refused &= answered || !refused;
                 self.answered(&answer, &stats, core);
+            }
+            Some(Parked::Unsent(answer)) => {
+                self.find_login(&answer, core);
+                self.refused_unsent(&answer, core);
             }
             Some(Parked::Proxy { answer, stats }) => {
                 self.take_proxy_login(core);
@@ -308,6 +356,12 @@ impl Task {
 
     /// Whether a packet must wait, since the token is about to expire and a new one is asked for.
     pub(super) fn must_renew(&mut self, core: &mut Core) -> bool {
+        if self.login.renewing {
+            return true;
+        }
+        if std::mem::take(&mut self.login.renewed) {
+            return false;
+        }
         let is_old = self.login.renew_at.is_some_and(|at| at <= Instant::now());
         if !is_old || self.options.bearer_token.is_none() || self.take_given_token(core, true) {
             return false;

@@ -6,11 +6,13 @@ mod login;
 mod rate;
 mod sending;
 mod telling;
+mod trial;
 mod wording;
 
 use login::LoginState;
 pub(super) use login::renewal;
 use rate::Rate;
+use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, first_phase, head, http_date};
 
@@ -83,8 +85,8 @@ pub(crate) struct Task {
     phase: Phase,
     lane: Option<LaneId>,
     running: Option<Running>,
-    /// The last packet, which waits until the source is checked.
-    held: Option<Request>,
+    /// What waits until the source is checked, or a password.
+    held: Option<Held>,
     checking: Option<Arc<AtomicBool>>,
     /// Whether the caller wants a pause.
     paused: bool,
@@ -249,6 +251,7 @@ impl Task {
 
     pub(crate) fn suspend(&mut self, core: &mut Core) {
         self.paused = true;
+        core.trials.leave(self.id);
         let now = core.now();
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
         let _ = self.session.suspend(now);
@@ -323,6 +326,9 @@ impl Task {
                 if self.running.is_none() && !self.paused {
                     self.start_head(core);
                 }
+                if self.phase == Phase::Running {
+                    self.drive(core);
+                }
             }
             Phase::Running => self.drive(core),
         }
@@ -334,10 +340,9 @@ impl Task {
 
     fn drive(&mut self, core: &mut Core) {
         self.wake = self.session.deadline().map(|at| core.instant(at));
-        if self.checking.is_none()
-            && !self.login.renewing
-            && let Some(request) = self.held.take()
-            && self.send(request, core)
+        if let Some(held) = self.held.take()
+            && self.offer(held, core)
+            && self.held.is_none()
         {
             return;
         }
@@ -348,11 +353,7 @@ impl Task {
             self.keep(core);
             match action {
                 Action::Send(request) => {
-                    if self.must_hold(request) || self.must_renew(core) {
-                        self.held = Some(request);
-                        return;
-                    }
-                    if self.send(request, core) {
+                    if self.offer(Held::Packet(request), core) {
                         return;
                     }
                 }
@@ -361,7 +362,7 @@ impl Task {
                     return;
                 }
                 Action::GetReply(get) => {
-                    if self.start_reply(&get, core) {
+                    if self.offer(Held::Reply(get), core) {
                         return;
                     }
                 }

@@ -78,8 +78,10 @@ impl Task {
         if self.login.is_asking() {
             return UploadState::Authenticating;
         }
-        if self.held.is_some() {
-            return UploadState::Checking;
+        match self.held {
+            Some(_) if self.checking.is_some() => return UploadState::Checking,
+            Some(_) => return UploadState::Authenticating,
+            None => {}
         }
         match self.session.state() {
             State::Init | State::CreateSession | State::Ping if authorizing => {
