@@ -25,6 +25,7 @@ mod client;
 mod credentials;
 mod destination;
 mod diagnosis;
+mod doctor;
 mod engine;
 mod error;
 mod features;
@@ -34,6 +35,7 @@ mod packets;
 mod progress;
 mod sessions;
 mod source;
+mod transcript;
 mod transport;
 mod upload;
 
@@ -42,14 +44,16 @@ pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use client::{Client, ClientBuilder, UploadBuilder};
 pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
+pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
     AuthChoice, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
-    TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    RetryDecision, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
 pub use sessions::SessionInfo;
 pub use source::{ReadAt, Seekable, Source, Wake};
+pub use transcript::TRANSCRIPT_HEAD;
 pub use upload::{CancelMode, Upload};

@@ -4,7 +4,9 @@
 mod common;
 
 mod apache;
+mod guide;
 mod haproxy;
+mod logins;
 mod nginx;
 mod ntlm;
 mod openssl;

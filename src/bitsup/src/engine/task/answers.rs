@@ -37,6 +37,7 @@ impl Task {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
         self.remark = Remark::of_answer(answer);
+        self.record_answer(&running, answer, core);
         self.act_on(running, answer, stats, now, core);
     }
 
@@ -118,6 +119,7 @@ impl Task {
     pub(super) fn failed(&mut self, failure: transport::Failure, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         self.sent_nothing();
+        self.record_failure(&running, &failure, core);
         self.note_no_verdict(core);
         if self.phase == Phase::Precheck {
             // The upload itself will tell what is wrong.

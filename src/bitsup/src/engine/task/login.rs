@@ -23,6 +23,8 @@ pub(super) struct LoginState {
     pub(super) scheme: Option<transport::AuthScheme>,
     /// What the exchange under way shows.
     carried: Option<Login>,
+    /// The exchange under way, or the last one, shows a password.
+    pub(super) showed_password: bool,
     /// The server takes only what everybody on the way there could read.
     pub(super) withheld: bool,
     /// The server has refused all that there is before.
@@ -91,6 +93,7 @@ impl Task {
             }
             _ => None,
         };
+        self.login.showed_password = matches!(self.login.carried, Some(Login::Password(_)));
     }
 
     /// An answer that asks for no login: perhaps the server took what it was shown.

@@ -1,14 +1,17 @@
 //! One upload on the engine's thread: from the state machine's wishes to exchanges and back.
 
 mod answers;
+mod deciding;
 mod ending;
 mod login;
 mod rate;
+mod recording;
 mod sending;
 mod telling;
 mod trial;
 mod wording;
 
+use deciding::Deciding;
 use login::LoginState;
 pub(super) use login::renewal;
 use rate::Rate;
@@ -34,6 +37,7 @@ use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
+use crate::transcript::Recorder;
 use crate::transport::{AuthScheme, LaneId};
 use crate::upload::Shared;
 
@@ -53,6 +57,8 @@ pub(crate) struct NewUpload {
     /// What the journal holds of an earlier run.
     pub(crate) entry: Option<Entry>,
     pub(crate) warning: Option<String>,
+    /// Whether the caller is asked before each next try.
+    pub(crate) decides: bool,
 }
 
 /// How an upload begins.
@@ -108,6 +114,9 @@ pub(crate) struct Task {
     proxy_scheme: Option<AuthScheme>,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
+    deciding: Deciding,
+    /// Writes the exchanges down, if the caller wants them.
+    recorder: Option<Recorder>,
     warnings: Vec<String>,
     session_name: Option<String>,
     begun: Instant,
@@ -144,8 +153,17 @@ enum Running {
 impl Task {
     /// Takes an upload over.
     pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Self {
-        let NewUpload { shared, source, destination, options, opening, journal, entry, warning } =
-            new;
+        let NewUpload {
+            shared,
+            source,
+            destination,
+            options,
+            opening,
+            journal,
+            entry,
+            warning,
+            decides,
+        } = new;
         let now = core.now();
         let endpoint = core.endpoints.get(&destination.endpoint());
         let config = config(&source, &destination, &options, &endpoint);
@@ -167,6 +185,7 @@ impl Task {
             Phase::Queued
         };
         let has_journal = journal.is_some();
+        let recorder = options.transcript.then(Recorder::default);
         let keeper = (has_journal || options.sha256).then(|| {
             let place = Place {
                 url: destination.full(),
@@ -201,6 +220,8 @@ impl Task {
             remark: None,
             proxy_scheme: None,
             last_words: None,
+            deciding: Deciding::new(decides),
+            recorder,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
             wake: None,
@@ -347,6 +368,8 @@ impl Task {
             return;
         }
         loop {
+            // Before the next step, since the caller may want another one.
+            self.take_notices(core);
             let now = core.now();
             let action = self.session.poll_action(now);
             self.take_notices(core);

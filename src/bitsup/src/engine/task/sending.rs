@@ -255,6 +255,7 @@ impl Task {
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {
         self.held = None;
         self.login.forget_question();
+        self.record_abort(core);
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
             core.abort(lane);
         }
