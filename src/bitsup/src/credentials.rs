@@ -224,4 +224,13 @@ mod tests {
         std::fs::write(file.path(), "x".repeat(70_000)).expect("written");
         assert!(Secret::from_file(file.path()).is_err());
     }
+
+    #[test]
+    fn logins_are_not_shown() {
+        let password = Secret::new("hunter2");
+        let token = Login::Token { token: password.clone(), valid_for: None };
+        let login = Login::Password(Credentials { user: "u".into(), password });
+        let callback = CredentialCallback::password_file("hunter2", "/hunter2");
+        assert!(!format!("{token:?} {login:?} {callback:?}").contains("hunter2"));
+    }
 }

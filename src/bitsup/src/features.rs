@@ -19,8 +19,8 @@ pub struct Features {
     pub bundled: bool,
     /// Whether servers can be answered with NTLM, alone and inside of Negotiate; with every build.
     pub ntlm: bool,
-    /// Whether servers and proxies can be answered with a Kerberos ticket of the system
-    /// (Negotiate); with the system's libcurl.
+    /// Whether proxies can be answered with a Kerberos ticket of the system (Negotiate); as
+    /// libcurl has it.
     pub negotiate: bool,
     /// Whether proxies can be answered with NTLM; as libcurl has it.
     pub proxy_ntlm: bool,
@@ -52,7 +52,7 @@ impl fmt::Display for Features {
         for (has, name) in [
             (self.ntlm, "NTLM"),
             (self.proxy_ntlm, "NTLM at proxies"),
-            (self.negotiate, "Kerberos"),
+            (self.negotiate, "Kerberos at proxies"),
         ] {
             if has {
                 write!(f, ", {name}")?;

@@ -154,17 +154,18 @@ pub enum ResumeCheck {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthChoice {
-    /// The strongest that the server offers and this build has: Negotiate, NTLM, Digest, then
-    /// Basic, which goes over verified TLS only.
+    /// The strongest that is offered and this build has: NTLM, Negotiate, Digest, then Basic,
+    /// which goes to servers over verified TLS only.
     #[default]
     Any,
     /// Basic.
     Basic,
     /// Digest.
     Digest,
-    /// NTLM, if [`crate::features`] has it.
+    /// NTLM; at proxies if [`crate::features`] has it.
     Ntlm,
-    /// Negotiate (Kerberos), if [`crate::features`] has it.
+    /// Negotiate: at servers with NTLM inside, at proxies with a Kerberos ticket if
+    /// [`crate::features`] has it.
     Negotiate,
 }
 

@@ -92,3 +92,66 @@ fn run<T: Sspi + SspiImpl>(
 fn problem(error: &sspi::Error) -> String {
     format!("the login cannot be made: {:?}", error.error_type)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::{Debug, Write as _};
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Keeps all that is traced, however fine.
+    #[derive(Clone, Default)]
+    struct Traced(Arc<Mutex<String>>);
+
+    impl Visit for &Traced {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            let mut text = self.0.lock().expect("not poisoned");
+            writeln!(text, "{field}={value:?}").expect("memory");
+        }
+    }
+
+    impl Subscriber for Traced {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            span.record(&mut &*self);
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, values: &Record<'_>) {
+            values.record(&mut &*self);
+        }
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut &*self);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn the_password_is_in_no_trace_of_a_login() {
+        let _rule = bitsup_server::rule!("SEC-10");
+        let traced = Traced::default();
+        tracing::subscriber::with_default(traced.clone(), || {
+            for scheme in [AuthScheme::Ntlm, AuthScheme::Spnego] {
+                let password = "hunter2".to_owned().into();
+                let credentials = Credentials { scheme, user: "CORP\\u".into(), password };
+                let mut mechanism = Mechanism::new(&credentials).expect("begun");
+                assert!(mechanism.step(Vec::new()).expect("a token").len() > 30);
+                assert!(mechanism.step(b"nonsense".to_vec()).is_err());
+            }
+        });
+        let text = traced.0.lock().expect("not poisoned").clone();
+        assert!(text.contains("output"), "nothing is traced: {text}");
+        // As text, and as the bytes of UTF-8 and UTF-16.
+        for secret in ["hunter2", "104, 117, 110, 116", "104, 0, 117, 0, 110"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}

@@ -273,3 +273,13 @@ fn a_lost_connection_logs_in_again_in_the_same_session() {
         assert!(receipt.restarts == 0 && creates <= 2, "{packets:?}");
     }
 }
+
+#[test]
+fn the_guide_shows_the_configurations() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/authentication.md");
+    let guide = std::fs::read_to_string(docs).expect("the guide");
+    for (name, text) in [("basic", BASIC), ("digest", DIGEST)] {
+        let block = format!("<!-- logins/apache-{name}.conf -->\n```apache\n{text}```\n");
+        assert!(guide.contains(&block), "docs/authentication.md shows another apache-{name}.conf");
+    }
+}
