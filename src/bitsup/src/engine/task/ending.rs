@@ -99,14 +99,14 @@ impl Task {
             return local;
         }
         let error = Remark::apply(self.remark.as_ref(), error);
-        if kind == ErrorKind::Auth && self.withheld {
+        if kind == ErrorKind::Auth && self.login.withheld {
             return error.with_advice(
                 "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
             );
         }
-        if kind == ErrorKind::Auth && self.known_refused {
+        if kind == ErrorKind::Auth && self.login.known_refused {
             return error.with_advice(
-                "The server refused this password before, so that it was not sent again: no account is to be locked. Give the right one.",
+                "The server refused this login before, so that it was not sent again: no account is to be locked. Give the right one.",
             );
         }
         error
@@ -141,13 +141,13 @@ impl Task {
         }
         if let Some(lane) = self.lane.take() {
             if result.is_ok() {
-                core.transport.retire_lane(lane);
+                core.retire_lane(lane);
             } else {
-                core.transport.close_lane(lane);
+                core.close_lane(lane);
             }
-            core.lanes.remove(&lane);
         }
         self.running = None;
+        self.login.forget_question();
         self.sent_nothing();
         self.learn(core);
         self.ending = Some(result);

@@ -3,6 +3,7 @@
 mod answers;
 mod deciding;
 mod ending;
+mod login;
 mod rate;
 mod recording;
 mod sending;
@@ -11,6 +12,8 @@ mod trial;
 mod wording;
 
 use deciding::Deciding;
+use login::LoginState;
+pub(super) use login::renewal;
 use rate::Rate;
 use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
@@ -35,7 +38,7 @@ use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
-use crate::transport::{AuthScheme, Headers, LaneId};
+use crate::transport::{AuthScheme, LaneId};
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -104,18 +107,11 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
+    login: LoginState,
     /// What is to be said about the last exchange.
     remark: Option<Remark>,
-    /// The scheme the server is answered with, once it has asked.
-    scheme: Option<AuthScheme>,
-    /// The header lines with which the server asked.
-    challenge: Option<Headers>,
-    /// The same for a proxy that forwards requests.
+    /// The scheme that a proxy which forwards requests is answered with, once it has asked.
     proxy_scheme: Option<AuthScheme>,
-    /// The server takes Basic only, and the way there is not safe.
-    withheld: bool,
-    /// The server has refused these credentials before.
-    known_refused: bool,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
     deciding: Deciding,
@@ -151,7 +147,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply { authorized: bool, at_proxy: bool },
+    Reply { at_proxy: bool },
 }
 
 impl Task {
@@ -220,12 +216,9 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
+            login: LoginState::default(),
             remark: None,
-            scheme: None,
-            challenge: None,
             proxy_scheme: None,
-            withheld: false,
-            known_refused: false,
             last_words: None,
             deciding: Deciding::new(decides),
             recorder,
@@ -236,6 +229,7 @@ impl Task {
             rate: Rate::default(),
             timer: None,
         };
+        task.withhold_refused_token(core);
         if let Some(check) = check {
             task.begin_check(check, core);
         }
@@ -270,6 +264,7 @@ impl Task {
 
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
+            && !self.login.is_asking()
             && self.shared.ear.listens();
         let tick = tick.then(|| Instant::now() + TICK);
         [self.wake, tick, self.abandoned].into_iter().flatten().min()
