@@ -133,7 +133,7 @@ impl Task {
         let key = self.destination.origin();
         if self.phase == Phase::Queued {
             core.hosts.forget(&key, self.id);
-        } else {
+        } else if !self.aside {
             core.hosts.leave(&key);
         }
         if let Some(checking) = self.checking.take() {
