@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::callbacks::{Delivery, Dispatcher, Ear, Listener};
 use crate::destination::Destination;
+use crate::doctor::DoctorReport;
 use crate::engine::{
     Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId,
 };
@@ -163,6 +164,14 @@ impl Client {
     pub fn ping(&self, url: &str, options: &UploadOptions) -> Result<PingReport, Error> {
         self.inner.check_process()?;
         crate::packets::ping(&self.inner, url, options)
+    }
+
+    /// Looks at all that stands between this machine and an upload to `url`: proxy, name, connection,
+    /// certificates, login, and whether a session can be created, which is deleted again. What is
+    /// wrong is in the report; an error is a URL or an option that cannot be used.
+    pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
+        self.inner.check_process()?;
+        crate::doctor::examine(&self.inner, url, options)
     }
 
     /// Opens a session to be driven packet by packet: the caller sends each Fragment, and

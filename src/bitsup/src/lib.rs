@@ -24,6 +24,7 @@ mod callbacks;
 mod client;
 mod destination;
 mod diagnosis;
+mod doctor;
 mod engine;
 mod error;
 mod features;
@@ -41,6 +42,7 @@ pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use client::{Client, ClientBuilder, UploadBuilder};
+pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{

@@ -308,6 +308,9 @@ pub struct UploadOptions {
     pub proxy: ProxyChoice,
     /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
     pub no_proxy: Option<String>,
+    /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
+    /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
+    pub post_override: bool,
     /// User and password for the proxy.
     pub proxy_credentials: Option<Credentials>,
     /// Addresses of names that are not looked up.
@@ -389,6 +392,7 @@ impl Default for UploadOptions {
             bearer_token: None,
             proxy: ProxyChoice::default(),
             no_proxy: None,
+            post_override: false,
             proxy_credentials: None,
             resolve: Vec::new(),
             proxy_auth: AuthChoice::default(),
