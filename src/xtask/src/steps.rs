@@ -100,7 +100,7 @@ pub(crate) static STEPS: &[Step] = &[
     },
     Step {
         name: "fuzz",
-        purpose: "a minute of made-up inputs for all that reads a stranger's bytes",
+        purpose: "a minute of made-up inputs for each thing that reads a stranger's bytes",
         needs: &fuzz::NEEDS,
         uses: &[],
         kind: Kind::Check(fuzzing),
@@ -198,7 +198,7 @@ fn example_tests(workspace: &Workspace) -> Vec<Command> {
 /// The short form of the command; the long one is for the nights.
 fn fuzzing(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz", "--seconds", "60"]);
+    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz", "--seconds", "240"]);
     vec![command]
 }
 

@@ -242,7 +242,7 @@ impl Engine {
             self.tasks.remove(&id);
         }
         while let Some(next) = self.core.hosts.next_admitted() {
-            self.with(next, |task, _| task.admit());
+            self.with(next, Task::admit);
         }
         while let Some(next) = self.core.trials.next_woken() {
             self.with(next, |_, _| {});

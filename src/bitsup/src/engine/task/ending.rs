@@ -133,7 +133,7 @@ impl Task {
         let key = self.destination.origin();
         if self.phase == Phase::Queued {
             core.hosts.forget(&key, self.id);
-        } else {
+        } else if !self.aside {
             core.hosts.leave(&key);
         }
         if let Some(checking) = self.checking.take() {
@@ -150,9 +150,11 @@ impl Task {
         self.login.forget_question();
         self.sent_nothing();
         self.learn(core);
+        let failed = result.is_err();
         self.ending = Some(result);
         self.phase = Phase::Finishing;
         match &self.keeper {
+            None if failed && self.hash_for_token(core) => {}
             None => {
                 self.leavings = Some(Leavings::default());
                 self.end_if_finished(core);
@@ -168,6 +170,25 @@ impl Task {
                 keeper.finish(finish, done, &core.workers);
             }
         }
+    }
+
+    /// What is in memory has no time stamp by which a token could know it again: it gets a
+    /// hash of what was acknowledged. `false`: there is nothing to hash.
+    fn hash_for_token(&self, core: &Core) -> bool {
+        let length = self.session.offset();
+        let Some(source) = self.source.in_memory().filter(|_| self.session.checkpoint().is_some())
+        else {
+            return false;
+        };
+        let (inbox, id) = (core.inbox.clone(), self.id);
+        core.workers.run(move || {
+            let prefix = crate::journal::hash_prefix(&source, length, &|| true).ok().flatten();
+            drop(source);
+            let leavings = Leavings { prefix, ..Leavings::default() };
+            let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);
+            inbox.send(Command::Worked(id, Box::new(take)));
+        });
+        true
     }
 
     pub(super) fn learn(&self, core: &mut Core) {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bitsup_proto::session::{Action, CancelMode, Request, Session};
+use bitsup_proto::session::{Action, CancelMode, Request, Session, State};
 use bitsup_proto::{Checkpoint, Config, SessionId};
 
 use super::Core;
@@ -96,6 +96,10 @@ pub(crate) struct Task {
     checking: Option<Arc<AtomicBool>>,
     /// Whether the caller wants a pause.
     paused: bool,
+    /// Whether the turn at the host was given up for a pause.
+    aside: bool,
+    /// Whether it is in the queue again after a pause.
+    returning: bool,
     /// Set while a kept session is cancelled.
     then: Option<Then>,
     keeper: Option<Keeper>,
@@ -209,6 +213,8 @@ impl Task {
             held: None,
             checking: None,
             paused: false,
+            aside: false,
+            returning: false,
             then,
             keeper,
             has_journal,
@@ -238,6 +244,9 @@ impl Task {
             let event = Event::Notice(format!("continuing a kept session from byte {from}"));
             core.dispatcher.push(&task.shared.ear, event);
         }
+        if task.phase == Phase::Queued {
+            task.tell_queued();
+        }
         for warning in &task.warnings {
             core.dispatcher.push(&task.shared.ear, Event::Notice(warning.clone()));
         }
@@ -246,10 +255,20 @@ impl Task {
     }
 
     /// It is this upload's turn.
-    pub(crate) fn admit(&mut self) {
-        if self.phase == Phase::Queued {
-            self.phase = first_phase(&self.options, &self.session);
+    pub(crate) fn admit(&mut self, core: &mut Core) {
+        if self.phase != Phase::Queued {
+            return;
+        }
+        self.shared.waits_no_more();
+        self.phase = first_phase(&self.options, &self.session);
+        if !std::mem::take(&mut self.returning) {
             self.begun = Instant::now();
+        }
+        if self.paused {
+            self.step_aside(core);
+        } else if self.session.state() == State::Suspend {
+            let now = core.now();
+            let _ = self.session.resume(now);
         }
     }
 
@@ -275,13 +294,43 @@ impl Task {
         core.trials.leave(self.id);
         let now = core.now();
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
-        let _ = self.session.suspend(now);
+        let suspended = self.session.suspend(now).is_ok();
+        if suspended && self.phase == Phase::Running {
+            self.step_aside(core);
+        }
+    }
+
+    /// Gives the turn at the host up: nobody waits for an upload that waits for a person.
+    fn step_aside(&mut self, core: &mut Core) {
+        if !std::mem::replace(&mut self.aside, true) {
+            core.hosts.leave(&self.destination.origin());
+        }
     }
 
     pub(crate) fn resume(&mut self, core: &mut Core) {
         self.paused = false;
+        if std::mem::take(&mut self.aside) && !core.hosts.enter(&self.destination.origin(), self.id)
+        {
+            self.phase = Phase::Queued;
+            self.returning = true;
+            self.tell_queued();
+            return;
+        }
         let now = core.now();
         let _ = self.session.resume(now);
+    }
+
+    /// Takes the turn back that a pause gave up, for what cannot wait.
+    fn come_back(&mut self, core: &mut Core) {
+        if std::mem::take(&mut self.aside) {
+            core.hosts.enter_now(&self.destination.origin(), self.id);
+        }
+    }
+
+    /// Why nothing happens; when it will, nobody knows.
+    fn tell_queued(&self) {
+        let reason = "other uploads to this host go first".to_owned();
+        self.shared.waits(reason, Instant::now());
     }
 
     pub(crate) fn cancel(&mut self, mode: CancelMode, core: &mut Core) {
@@ -289,7 +338,13 @@ impl Task {
             || Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
         match self.phase {
             Phase::Finishing | Phase::Ended => return,
+            Phase::Running if mode == CancelMode::Delete => self.come_back(core),
             Phase::Running => {}
+            Phase::Queued if mode == CancelMode::Keep && self.returning => {
+                core.hosts.forget(&self.destination.origin(), self.id);
+                self.aside = true;
+                self.phase = Phase::Running;
+            }
             Phase::Queued if mode == CancelMode::Delete && self.session.session_id().is_some() => {
                 // One packet to delete a session needs no turn.
                 core.hosts.enter_now(&self.destination.origin(), self.id);
