@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bitsup::{Header, Secret, UploadOptions};
+use bitsup::{Header, Resolve, Secret, UploadOptions};
 use clap::Args;
 
 use crate::failure::Failure;
@@ -51,6 +51,9 @@ pub(crate) struct ConnectionArgs {
         help = "Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so"
     )]
     post_override: bool,
+    /// Connect to these addresses for HOST at PORT instead of looking the name up
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", hide_short_help = true)]
+    resolve: Vec<String>,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -78,6 +81,9 @@ impl ConnectionArgs {
         options.tls.key_password = passphrase.map(Secret::new);
         options.tls.pinned_public_key.clone_from(&self.pinnedpubkey);
         options.post_override = self.post_override;
+        for text in &self.resolve {
+            options.resolve.push(Resolve::parse(text)?);
+        }
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -109,6 +115,9 @@ impl ConnectionArgs {
         words.path("--key-password-file", self.key_password_file.as_deref());
         self.proxy.words(words);
         words.flag("--post-override", self.post_override);
+        for text in &self.resolve {
+            words.text("--resolve", Some(text));
+        }
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);

@@ -80,6 +80,7 @@ pub(crate) struct Limits {
 }
 
 /// A user and a password for one scheme.
+#[derive(PartialEq)]
 pub(crate) struct Credentials {
     pub(crate) scheme: AuthScheme,
     pub(crate) user: String,

@@ -21,6 +21,11 @@ use super::wire::{Limit, Wire};
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
 const UPLOAD_BUFFER: usize = 256 * 1024;
 
+/// With more lanes than this each gets a smaller buffer, so that memory stays flat: the
+/// processor is shared by then, and a larger buffer would not make any of them faster.
+pub(super) const MANY_LANES: usize = 64;
+const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
+
 /// An idle connection is probed after so long, and then as often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -41,10 +46,13 @@ pub(super) struct Lane {
     /// never be found again.
     generation: u32,
     connection: Option<Connection>,
-    pins: HashMap<String, Pin>,
+    /// By name and port.
+    pins: HashMap<(String, u16), Pin>,
     /// In libcurl's form. They lead to the same server behind a load balancer again, and are
     /// forgotten with the lane. libcurl sends each to the site that it came from only.
     cookies: Vec<Zeroizing<String>>,
+    /// Somebody may have logged in on the connection, or gone through a proxy.
+    personal: bool,
     pub(super) state: State,
 }
 
@@ -109,6 +117,7 @@ impl Lane {
             connection: None,
             pins: HashMap::new(),
             cookies: Vec::new(),
+            personal: false,
             state: State::Idle(Easy2::new(Wire::idle())),
         }
     }
@@ -121,6 +130,7 @@ impl Lane {
             .proxy
             .for_origin(exchange.scheme, &exchange.host, no_proxy)
             .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
+        self.personal |= proxy.is_some() || exchange.auth.is_some();
         let origin =
             Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
         let fits = self
@@ -134,34 +144,48 @@ impl Lane {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (exchange.host.clone(), exchange.port),
         };
+        self.take_given_addresses(&connect_host, connect_port);
         let shows_proxy_login =
             exchange.proxy_auth.is_some() || proxy.as_ref().is_some_and(Proxy::has_login);
         Ok(Route { origin, proxy, shows_proxy_login, connect_host, connect_port })
     }
 
-    /// Whether the addresses of this route are known.
-    pub(super) fn knows_addresses(&self, route: &Route) -> bool {
-        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.connect_host)
+    /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
+    fn take_given_addresses(&mut self, host: &str, port: u16) {
+        let given = self
+            .options
+            .resolve
+            .iter()
+            .find(|given| given.port == port && given.host.eq_ignore_ascii_case(host));
+        if let Some(given) = given {
+            let pin = || Pin { addresses: given.addresses.clone(), failures: 0 };
+            self.pins.entry((host.to_owned(), port)).or_insert_with(pin);
+        }
     }
 
-    pub(super) fn learn_addresses(&mut self, host: &str, addresses: &[IpAddr]) {
+    /// Whether the addresses of this route are known.
+    pub(super) fn knows_addresses(&self, route: &Route) -> bool {
+        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.key())
+    }
+
+    pub(super) fn learn_addresses(&mut self, route: &Route, addresses: &[IpAddr]) {
         let pin = Pin { addresses: addresses.to_vec(), failures: 0 };
-        self.pins.insert(host.to_owned(), pin);
+        self.pins.insert(route.key(), pin);
     }
 
     /// Keeps to the address that answered.
     pub(super) fn note_answer(&mut self, route: &Route, peer: Option<SocketAddr>) {
-        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.connect_host), peer) {
+        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.key()), peer) {
             *pin = Pin { addresses: vec![peer.ip()], failures: 0 };
         }
     }
 
     /// Gives a pinned address up after some failed connects; its name is then looked up again.
     pub(super) fn note_connect_failure(&mut self, route: &Route) {
-        if let Some(pin) = self.pins.get_mut(&route.connect_host) {
+        if let Some(pin) = self.pins.get_mut(&route.key()) {
             pin.failures += 1;
             if pin.failures >= PINNED_TRIES {
-                self.pins.remove(&route.connect_host);
+                self.pins.remove(&route.key());
             }
         }
     }
@@ -190,8 +214,10 @@ impl Lane {
         exchange: &mut Exchange,
         route: &Route,
         started: Instant,
+        many: bool,
     ) -> Result<(), curl::Error> {
         easy.reset();
+        let buffer = if many { SMALL_UPLOAD_BUFFER } else { UPLOAD_BUFFER };
         let method = exchange.method;
         let challenges = exchange.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
             || exchange
@@ -220,12 +246,12 @@ impl Lane {
                 easy.in_filesize(exchange.length)?;
                 let method = if self.options.post_override { "POST" } else { "BITS_POST" };
                 easy.custom_request(method)?;
-                easy.upload_buffer_size(UPLOAD_BUFFER)?;
+                easy.upload_buffer_size(buffer)?;
             }
             Method::Head => easy.nobody(true)?,
             Method::Get => {
                 easy.get(true)?;
-                easy.buffer_size(UPLOAD_BUFFER)?;
+                easy.buffer_size(buffer)?;
             }
         }
         if method == Method::BitsPost && self.options.post_override {
@@ -289,7 +315,7 @@ impl Lane {
             }
         }
         let literal: Option<IpAddr> = route.connect_host.parse().ok();
-        let known = self.pins.get(&route.connect_host).map(|pin| pin.addresses.as_slice());
+        let known = self.pins.get(&route.key()).map(|pin| pin.addresses.as_slice());
         let addresses: Vec<String> = known
             .unwrap_or(literal.as_slice())
             .iter()
@@ -404,6 +430,24 @@ impl Lane {
         }
     }
 
+    /// Whether another session may use the connection: one that nobody has logged in on, and
+    /// that no cookie ties to a server.
+    pub(super) fn is_reusable(&self) -> bool {
+        matches!(self.state, State::Idle(_))
+            && !self.personal
+            && self.cookies.is_empty()
+            && self.options.tls.cert.is_none()
+            && self.connection.as_ref().is_some_and(|connection| is_quiet(&connection.socket))
+    }
+
+    /// Whether it has these settings and a living connection to `host`.
+    pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
+        let goes_there = |connection: &Connection| {
+            connection.origin.host == host && is_quiet(&connection.socket)
+        };
+        self.options == *options && self.connection.as_ref().is_some_and(goes_there)
+    }
+
     /// The name libcurl connects to: it keys its connections by name, so one that no other lane
     /// has keeps this lane's connection apart. The certificate is checked against the URL's.
     pub(super) fn invented_name(&self) -> String {
@@ -412,6 +456,10 @@ impl Lane {
 }
 
 impl Route {
+    fn key(&self) -> (String, u16) {
+        (self.connect_host.clone(), self.connect_port)
+    }
+
     pub(super) fn through_proxy(&self) -> bool {
         self.proxy.is_some()
     }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::exchange::Scheme;
 
 /// Where a lane takes its proxy from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum ProxyChoice {
     /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, as libcurl reads them.
     #[default]
@@ -22,7 +22,7 @@ pub(crate) enum ProxyChoice {
 }
 
 /// A proxy to go through.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Proxy {
     pub(crate) kind: ProxyKind,
     pub(crate) host: String,

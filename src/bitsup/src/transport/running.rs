@@ -22,9 +22,10 @@ pub(super) fn begin(
     id: LaneId,
     lane: &mut Lane,
     resolving: Resolving,
+    many: bool,
 ) -> Result<(), Failure> {
     let Resolving { mut easy, mut exchange, route, started } = resolving;
-    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started) {
+    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started, many) {
         let text = format!("{}: libcurl cannot do this: {error}", route.authority());
         lane.state = State::Idle(easy);
         return Err(Failure::unsent(FailureKind::Unsupported, text));

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use bitsup_proto::Ack;
 use bitsup_proto::session::{self, Failure, FailureClass};
+use bitsup_proto::{Ack, Moment, PacketType};
 
 use super::super::Core;
 use super::super::proxy_auth;
@@ -27,6 +27,21 @@ impl Task {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
         self.remark = Remark::of_answer(answer);
+        let logged_in = self.shows_login(&running);
+        self.act_on(running, answer, stats, now, core);
+        if logged_in {
+            self.verdict(answer.status, core);
+        }
+    }
+
+    fn act_on(
+        &mut self,
+        running: Running,
+        answer: &Answer,
+        stats: &transport::Stats,
+        now: Moment,
+        core: &mut Core,
+    ) {
         match running {
             Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
             Running::Head => {
@@ -71,8 +86,16 @@ impl Task {
                     session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
                 let had_session = self.session.session_id().is_some();
                 let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
-                self.sent_nothing();
                 let created = !had_session && self.session.session_id().is_some();
+                if created {
+                    // Before anything else: who is killed from here on finds the session again.
+                    self.keep(core);
+                } else if let (PacketType::CreateSession, Some(keeper)) =
+                    (request.packet, &self.keeper)
+                {
+                    keeper.not_created();
+                }
+                self.sent_nothing();
                 if let Some(id) = self.session.session_id() {
                     self.session_name = Some(id.as_str().to_owned());
                 }
@@ -101,6 +124,9 @@ impl Task {
     pub(super) fn failed(&mut self, failure: transport::Failure, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         self.sent_nothing();
+        if self.shows_login(&running) {
+            core.trials.leave(self.id);
+        }
         if self.phase == Phase::Precheck {
             // The upload itself will tell what is wrong.
             self.phase = Phase::Running;

@@ -32,7 +32,7 @@ impl Task {
                     if !self.paused {
                         self.start_head(core);
                     }
-                    return true;
+                    return self.phase == Phase::Precheck;
                 }
                 return false;
             }
@@ -129,6 +129,7 @@ impl Task {
         if matches!(self.phase, Phase::Finishing | Phase::Ended) {
             return;
         }
+        core.trials.leave(self.id);
         let key = self.destination.origin();
         if self.phase == Phase::Queued {
             core.hosts.forget(&key, self.id);
@@ -139,7 +140,11 @@ impl Task {
             checking.store(false, Ordering::Relaxed);
         }
         if let Some(lane) = self.lane.take() {
-            core.transport.close_lane(lane);
+            if result.is_ok() {
+                core.transport.retire_lane(lane);
+            } else {
+                core.transport.close_lane(lane);
+            }
             core.lanes.remove(&lane);
         }
         self.running = None;

@@ -13,7 +13,8 @@ use super::super::body::FragmentBody;
 use super::super::command::Command;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
-use super::{Check, Running, Task, lane_options, own_headers};
+use super::trial::Ready;
+use super::{Check, Phase, Running, Task, lane_options, own_headers};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
@@ -44,6 +45,9 @@ impl Task {
         exchange.auth = self.authorization(request.authorize);
         exchange.proxy_asked = request.authorize_proxy;
         self.shared.fragment_under_way(exchange.length);
+        if let (PacketType::CreateSession, Some(keeper)) = (request.packet, &self.keeper) {
+            keeper.creating();
+        }
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
         core.dispatcher.push(&self.shared.ear, Event::Packet(event));
@@ -71,8 +75,18 @@ impl Task {
     }
 
     pub(super) fn start_head(&mut self, core: &mut Core) {
+        let ready = self.may_log_in(core);
+        match ready {
+            Ready::Later if self.phase == Phase::Precheck => return,
+            Ready::Refused if self.phase == Phase::Precheck => {
+                // The upload itself tells what is wrong.
+                self.phase = Phase::Running;
+                return;
+            }
+            _ => {}
+        }
         let mut exchange = self.exchange(Method::Head, core);
-        exchange.auth = self.authorization(true);
+        exchange.auth = self.authorization(ready == Ready::Now);
         exchange.proxy_asked = self.proxy_scheme.is_some();
         self.begin_exchange(Running::Head, exchange, core);
     }
@@ -154,6 +168,7 @@ impl Task {
             core.refused.add(origin, credentials);
             return;
         }
+        self.challenge = Some(answer.headers.clone());
         let https = self.destination.https;
         self.scheme = auth::choose(answer, &self.options, https);
         self.withheld = self.scheme.is_none() && auth::offers_only_basic(answer);
@@ -181,7 +196,8 @@ impl Task {
     ) -> bool {
         self.shared.waits_no_more();
         let lane = self.lane.unwrap_or_else(|| {
-            let lane = core.transport.open_lane(lane_options(&self.options, core));
+            let lane =
+                core.transport.open_lane_to(&exchange.host, lane_options(&self.options, core));
             core.lanes.insert(lane, self.id);
             lane
         });
@@ -231,13 +247,6 @@ impl Task {
         let protocol = error.protocol().clone();
         self.local_error = Some(error);
         let _ = self.session.fail_source(now, protocol);
-    }
-
-    /// Nothing that completes the file goes out before what was sent earlier is known to be the same.
-    pub(super) fn must_hold(&self, request: Request) -> bool {
-        let completes = request.packet == PacketType::CloseSession
-            || request.range.is_some_and(bitsup_proto::ContentRange::is_last);
-        completes && self.checking.is_some()
     }
 
     /// Step 5: keeps the checkpoint.

@@ -99,6 +99,7 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
         no_proxy: options.no_proxy.clone(),
         post_override: options.post_override,
         user_agent: core.settings.user_agent.clone(),
+        resolve: options.resolve.iter().map(crate::options::Resolve::for_transport).collect(),
     }
 }
 
