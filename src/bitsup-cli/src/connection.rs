@@ -45,15 +45,15 @@ pub(crate) struct ConnectionArgs {
     key_password_file: Option<PathBuf>,
     #[command(flatten)]
     proxy: ProxyArgs,
+    /// Connect to these addresses for HOST at PORT instead of looking the name up
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", hide_short_help = true)]
+    resolve: Vec<String>,
     #[arg(
         long,
         hide_short_help = true,
         help = "Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so"
     )]
     post_override: bool,
-    /// Connect to these addresses for HOST at PORT instead of looking the name up
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", hide_short_help = true)]
-    resolve: Vec<String>,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -80,10 +80,10 @@ impl ConnectionArgs {
         let passphrase = self.key_password_file.as_deref().map(secret_file).transpose()?;
         options.tls.key_password = passphrase.map(Secret::new);
         options.tls.pinned_public_key.clone_from(&self.pinnedpubkey);
-        options.post_override = self.post_override;
         for text in &self.resolve {
             options.resolve.push(Resolve::parse(text)?);
         }
+        options.post_override = self.post_override;
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -114,10 +114,10 @@ impl ConnectionArgs {
         words.path("--key", self.key.as_deref());
         words.path("--key-password-file", self.key_password_file.as_deref());
         self.proxy.words(words);
-        words.flag("--post-override", self.post_override);
         for text in &self.resolve {
             words.text("--resolve", Some(text));
         }
+        words.flag("--post-override", self.post_override);
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);

@@ -34,6 +34,7 @@ mod packets;
 mod progress;
 mod sessions;
 mod source;
+mod transcript;
 mod transport;
 mod upload;
 
@@ -46,10 +47,11 @@ pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
     AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve,
-    ResumeCheck, Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    ResumeCheck, RetryDecision, Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
 pub use sessions::SessionInfo;
 pub use source::{ReadAt, Seekable, Source, Wake};
+pub use transcript::TRANSCRIPT_HEAD;
 pub use upload::{CancelMode, Upload};

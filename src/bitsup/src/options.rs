@@ -149,6 +149,19 @@ pub enum IfExists {
     Fail,
 }
 
+/// What a caller wants done about a failure that bitsup would try again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryDecision {
+    /// Try again when bitsup would.
+    #[default]
+    Retry,
+    /// Try again after this time, one day at most.
+    After(Duration),
+    /// Fail with what went wrong; the session on the server can be continued.
+    Fail,
+}
+
 /// How much of a source is compared before an upload is continued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResumeCheck {
@@ -361,6 +374,8 @@ pub struct UploadOptions {
     pub lenient: bool,
     /// The `Content-Name`; default: the source's name.
     pub content_name: Option<String>,
+    /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
+    pub transcript: bool,
     /// Words that a journal entry keeps for people, e.g. the command line to continue with.
     pub note: Option<String>,
 }
@@ -409,6 +424,7 @@ impl Default for UploadOptions {
             refuse_empty: false,
             lenient: false,
             content_name: None,
+            transcript: false,
             note: None,
         }
     }

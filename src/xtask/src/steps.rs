@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
+use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
@@ -35,11 +36,32 @@ pub(crate) static STEPS: &[Step] = &[
         kind: Kind::Tests(c_tests),
     },
     Step {
+        name: "c-address",
+        purpose: "the C programs with AddressSanitizer in them and in the library",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
+    },
+    Step {
+        name: "c-thread",
+        purpose: "the C programs with ThreadSanitizer in them and in the library",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
+    },
+    Step {
         name: "docs",
         purpose: "the Rust documentation builds without a warning",
         needs: &[&LIBCURL_HEADERS],
         uses: &[],
         kind: Kind::Check(documentation),
+    },
+    Step {
+        name: "examples",
+        purpose: "the wrappers in other languages: cargo xtask examples",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &examples::WANTS,
+        kind: Kind::Tests(example_tests),
     },
     Step {
         name: "python",
@@ -65,6 +87,16 @@ pub(crate) static STEPS: &[Step] = &[
         needs: &[],
         uses: &SERVER_PROGRAMS,
         kind: Kind::Tests(bundled_tests),
+    },
+    // After the step that has built libcurl and OpenSSL.
+    Step {
+        name: "python-package",
+        purpose: "the Python package from its folder and from its source distribution",
+        needs: &[&PYTHON_TESTS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| {
+            python::package_tests(workspace, &PYTHON_TESTS.environment(workspace))
+        }),
     },
     Step {
         name: "fuzz",
@@ -128,6 +160,15 @@ fn c_tests(workspace: &Workspace) -> Vec<Command> {
     vec![command]
 }
 
+/// Those of the C tests that run programs; they build the library once more, in a folder of its own.
+fn sanitized_tests(workspace: &Workspace, sanitizer: &str) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["test", "--package", "bitsup-capi", "--no-default-features", "--test", "capi"]);
+    command.args(["--", "programs::", "arguments::", "panics::"]);
+    command.env("BITSUP_SANITIZER", sanitizer);
+    vec![command]
+}
+
 /// Only the members that differ between the two builds; the others were tested with the system's libcurl.
 fn bundled_tests(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
@@ -145,6 +186,12 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
+    vec![command]
+}
+
+fn example_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "examples"]);
     vec![command]
 }
 

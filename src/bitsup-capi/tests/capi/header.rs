@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::build;
 use crate::support::{self, capi, workspace};
 
 /// As cbindgen makes it from the sources.
@@ -30,7 +31,7 @@ fn generate() -> String {
         header: Some(include_str!("../../src/head.h").trim_end().to_owned()),
         include_guard: Some("BITSUP_H".to_owned()),
         after_includes: Some(macros),
-        sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
+        sys_includes: ["stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
         no_includes: true,
         cpp_compat: true,
         style: cbindgen::Style::Type,
@@ -107,7 +108,7 @@ fn compilers_take_the_header_alone_and_twice() {
                 let mut command = Command::new(compiler);
                 command
                     .arg(format!("-std={standard}"))
-                    .args(support::STRICT)
+                    .args(build::STRICT)
                     .arg("-fsyntax-only")
                     .arg("-I")
                     .arg(workspace().join("include"))
