@@ -59,6 +59,15 @@ pub(crate) static STEPS: &[Step] = &[
         needs: &[],
         kind: Kind::Tests(bundled_tests),
     },
+    // After the step that has built libcurl and OpenSSL.
+    Step {
+        name: "python-package",
+        purpose: "the Python package from its folder and from its source distribution",
+        needs: &[&PYTHON_TESTS],
+        kind: Kind::Tests(|workspace| {
+            python::package_tests(workspace, &PYTHON_TESTS.environment(workspace))
+        }),
+    },
     Step {
         name: "fuzz",
         purpose: "a minute of made-up inputs for all that reads a stranger's bytes",
