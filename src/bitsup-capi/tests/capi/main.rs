@@ -2,8 +2,12 @@
 
 mod arguments;
 mod entry_points;
+mod every_function;
 mod header;
 mod install;
+mod mirror;
+#[cfg(debug_assertions)]
+mod panics;
 mod programs;
 mod support;
 mod symbols;

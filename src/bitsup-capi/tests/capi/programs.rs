@@ -8,14 +8,14 @@ use tempfile::TempDir;
 use crate::support::{self, capi, workspace};
 
 /// A server with a folder, and a compiled program.
-struct Stage {
+pub(crate) struct Stage {
     root: TempDir,
-    server: Server,
-    program: PathBuf,
+    pub(crate) server: Server,
+    pub(crate) program: PathBuf,
 }
 
 impl Stage {
-    fn new(source: &Path, options: &[&str], config: Config) -> Self {
+    pub(crate) fn new(source: &Path, options: &[&str], config: Config) -> Self {
         let root = tempfile::tempdir().expect("root");
         let config = Config { root: root.path().to_owned(), overwrite: true, ..config };
         let server = Server::start(config).expect("server");
@@ -65,6 +65,30 @@ fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
     stage.run(&[&stage.server.url("/"), &stage.server.url("/memory.bin")]);
     assert_eq!(stage.uploaded("callback.bin"), stage.uploaded("memory.bin"));
     assert_eq!(stage.uploaded("memory.bin").len(), 3_000_000);
+}
+
+#[test]
+fn choices_of_a_client_and_those_of_an_upload_over_them() {
+    let login = ("u".to_owned(), "pass word".to_owned());
+    let config = Config { basic_auth: Some(login), ..Config::default() };
+    let stage = Stage::new(&capi().join("tests/capi/programs/settings.c"), &[], config);
+    let (right, wrong) = (stage.root.path().join("right"), stage.root.path().join("wrong"));
+    std::fs::write(&right, "pass word\n").expect("written");
+    std::fs::write(&wrong, "password").expect("written");
+    let (right, wrong) = (right.to_str().expect("UTF-8"), wrong.to_str().expect("UTF-8"));
+    stage.run(&[&stage.server.url("/x.bin"), right, wrong]);
+}
+
+#[test]
+fn uploads_are_left_and_continued() {
+    let stage = Stage::test("journal.c", "");
+    let (path, bytes) = stage.file("source", 100_000);
+    let state = stage.root.path().join("state");
+    stage.run(&[&stage.server.url(""), &path, state.to_str().expect("UTF-8")]);
+    for name in ["one", "two", "three", "four"] {
+        assert_eq!(stage.uploaded(name), bytes, "{name}");
+    }
+    assert!(!stage.root.path().join("five").exists());
 }
 
 const ABRUPT: &str =

@@ -45,6 +45,11 @@ static void options_refuse(bitsup_upload_options *options)
           bitsup_upload_options_set_verify(options, number, &error));
     GIVES(INVALID_ARGUMENT,
           bitsup_upload_options_set_on_unclear(options, number, &error));
+    GIVES(INVALID_ARGUMENT,
+          bitsup_upload_options_set_resume_check(options, number, &error));
+    if (number != 3) /* which is NTLM */
+      GIVES(INVALID_ARGUMENT,
+            bitsup_upload_options_set_auth(options, number, &error));
   }
   GIVES(INVALID_ARGUMENT,
         bitsup_upload_options_set_user(options, "\xff\xfe", &error));
