@@ -303,7 +303,7 @@ mod tests {
         source: Source::PythonPackages { requirements: "requirements.txt", version: None },
     };
 
-    fn workspace_in(folder: &std::path::Path) -> Workspace {
+    fn workspace_in(folder: &Path) -> Workspace {
         Workspace { root: folder.to_owned(), target: folder.join("target"), members: Vec::new() }
     }
 

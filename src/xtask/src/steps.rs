@@ -71,6 +71,7 @@ pub(crate) static STEPS: &[Step] = &[
         name: "python-package",
         purpose: "the Python package from its folder and from its source distribution",
         needs: &[&PYTHON_TESTS],
+        uses: &[],
         kind: Kind::Tests(|workspace| {
             python::package_tests(workspace, &PYTHON_TESTS.environment(workspace))
         }),
