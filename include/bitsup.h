@@ -33,12 +33,15 @@
  *   result was written.
  *
  * Enumerations come out as such. Where one goes in, the parameter is an int,
- *   and a number that is none is refused. Switches are int: 0 is off.
+ *   and a number that is none is refused. Truth is an int, in and out: 0 is
+ *   no, which every language reads alike.
  *
  * Threads. Every object can be used from any thread, and from several at a
  *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping,
  *   bitsup_journal_cancel and the bitsup_session functions wait for the
- *   network. The library's threads block all signals, SIGPIPE included.
+ *   network. The library's threads block the signals that are meant for a
+ *   process, SIGPIPE included; a thread's own faults and the signals that
+ *   language runtimes suspend threads with are left alone.
  *
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
@@ -61,7 +64,6 @@
 #ifndef BITSUP_H
 #define BITSUP_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -531,9 +533,9 @@ typedef struct {
    */
   const char *note;
   /**
-   * Whether an upload is running in it.
+   * Whether (not 0) an upload is running in it.
    */
-  bool in_use;
+  int in_use;
 } bitsup_journal_entry;
 
 /**
@@ -620,17 +622,17 @@ typedef struct {
    */
   uint32_t unclear_resends;
   /**
-   * Whether the end of the session was acknowledged.
+   * Whether (not 0) the end of the session was acknowledged.
    */
-  bool close_confirmed;
+  int close_confirmed;
   /**
-   * Whether no doubt about the file on the server is left.
+   * Whether (not 0) no doubt about the file on the server is left.
    */
-  bool verified;
+  int verified;
   /**
-   * Whether nothing was sent because the destination existed.
+   * Whether (not 0) nothing was sent because the destination existed.
    */
-  bool skipped;
+  int skipped;
   /**
    * SHA-256 of what was sent, as hexadecimal digits; NULL if it was not asked
    * for.
@@ -1405,10 +1407,10 @@ uint32_t bitsup_error_context(const bitsup_error *error);
 int32_t bitsup_error_os_error(const bitsup_error *error);
 
 /**
- * Whether the server still holds what was sent, so that starting the same
- * upload again continues it.
+ * Whether (not 0) the server still holds what was sent, so that starting the
+ * same upload again continues it.
  */
-bool bitsup_error_resumable(const bitsup_error *error);
+int bitsup_error_resumable(const bitsup_error *error);
 
 /**
  * The session that was left on the server, as text to continue it with; NULL
@@ -1786,6 +1788,20 @@ bitsup_status bitsup_upload_options_set_max_time_ms(
 bitsup_status bitsup_upload_options_set_max_bytes(
     bitsup_upload_options *options,
     uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * Sets one option by name, for programs that would rather not declare each of
+ * the functions below: name is the rest of a function's name after
+ * bitsup_upload_options_set_, such as "fragment_size". value is its argument
+ * as text: a decimal number; 0 or 1, false or true; an enumerator's last words
+ * such as "skip"; for "header" and "secret_header", "Name: value". Callbacks
+ * cannot be set so.
+ */
+bitsup_status bitsup_upload_options_set(
+    bitsup_upload_options *options,
+    const char *name,
+    const char *value,
     bitsup_error **error);
 
 /**

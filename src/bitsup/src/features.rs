@@ -96,7 +96,7 @@ mod tests {
         if upstream.is_empty() { own } else { upstream }
     }
 
-    /// The list in the form of CycloneDX.
+    /// The list in the form of `CycloneDX`.
     fn bill_of_materials(locked: &[(String, String)]) -> String {
         let components: Vec<_> = C_CODE
             .iter()

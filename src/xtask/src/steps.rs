@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
+use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
@@ -38,12 +39,14 @@ pub(crate) static STEPS: &[Step] = &[
         name: "c-address",
         purpose: "the C programs with AddressSanitizer in them and in the library",
         needs: &[&LIBCURL_HEADERS],
+        uses: &[],
         kind: Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
     },
     Step {
         name: "c-thread",
         purpose: "the C programs with ThreadSanitizer in them and in the library",
         needs: &[&LIBCURL_HEADERS],
+        uses: &[],
         kind: Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
     },
     Step {
@@ -52,6 +55,13 @@ pub(crate) static STEPS: &[Step] = &[
         needs: &[&LIBCURL_HEADERS],
         uses: &[],
         kind: Kind::Check(documentation),
+    },
+    Step {
+        name: "examples",
+        purpose: "the wrappers in other languages: cargo xtask examples",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &examples::WANTS,
+        kind: Kind::Tests(example_tests),
     },
     Step {
         name: "python",
@@ -176,6 +186,12 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
+    vec![command]
+}
+
+fn example_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "examples"]);
     vec![command]
 }
 

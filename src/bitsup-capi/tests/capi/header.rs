@@ -31,7 +31,7 @@ fn generate() -> String {
         header: Some(include_str!("../../src/head.h").trim_end().to_owned()),
         include_guard: Some("BITSUP_H".to_owned()),
         after_includes: Some(macros),
-        sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
+        sys_includes: ["stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
         no_includes: true,
         cpp_compat: true,
         style: cbindgen::Style::Type,

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -23,6 +22,7 @@ mod proxy_auth;
 mod rate;
 mod reply;
 mod task;
+mod thread;
 mod trials;
 mod workers;
 
@@ -31,6 +31,7 @@ pub(crate) use hosts::most_active;
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
 pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
+pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
@@ -140,14 +141,6 @@ pub(crate) fn start(
         Ok(Err(message)) => Err(internal(message)),
         Err(_) => Err(internal("the client's thread ended at once".into())),
     }
-}
-
-/// A thread that takes no signals, so that they reach the program's own threads.
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(move || {
-        let _ = nix::sys::signal::SigSet::all().thread_block();
-        run();
-    })
 }
 
 impl Engine {
