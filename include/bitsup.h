@@ -1228,6 +1228,43 @@ bitsup_status bitsup_config_set_proxy_password_file_bytes(
 
 /**
  * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_auth.
+ */
+bitsup_status bitsup_config_set_proxy_auth(
+    bitsup_config *config,
+    int scheme,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_ca_file.
+ */
+bitsup_status bitsup_config_set_proxy_ca_file(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_ca_file_bytes.
+ */
+bitsup_status bitsup_config_set_proxy_ca_file_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_resolve.
+ */
+bitsup_status bitsup_config_set_resolve(
+    bitsup_config *config,
+    const char *addresses,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
  * bitsup_upload_options_set_reply_path.
  */
 bitsup_status bitsup_config_set_reply_path(
@@ -1908,9 +1945,9 @@ bitsup_status bitsup_upload_options_set_note(
     bitsup_error **error);
 
 /**
- * The proxy to go through: http://host:port or socks5h://host:port, without a
- * password; "" for none. Default: what http_proxy, https_proxy, all_proxy and
- * no_proxy in the environment say.
+ * The proxy to go through: http://host:port, https://host:port or
+ * socks5h://host:port, without a password; "" for none. Default: what
+ * http_proxy, https_proxy, all_proxy and no_proxy in the environment say.
  */
 bitsup_status bitsup_upload_options_set_proxy(
     bitsup_upload_options *options,
@@ -1958,6 +1995,42 @@ bitsup_status bitsup_upload_options_set_proxy_password_file_bytes(
     bitsup_upload_options *options,
     const char *path,
     size_t length,
+    bitsup_error **error);
+
+/**
+ * With which scheme to answer the proxy's challenge: a bitsup_auth.
+ * BITSUP_AUTH_ANY takes Basic too: few proxies have TLS of their own.
+ */
+bitsup_status bitsup_upload_options_set_proxy_auth(
+    bitsup_upload_options *options,
+    int scheme,
+    bitsup_error **error);
+
+/**
+ * A file of CA certificates (PEM) for a proxy that is reached over https,
+ * instead of those of the system.
+ */
+bitsup_status bitsup_upload_options_set_proxy_ca_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_proxy_ca_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * Adds the addresses to take for a name instead of looking it up:
+ * HOST:PORT:ADDRESS[,ADDRESS]…, as for curl's --resolve.
+ */
+bitsup_status bitsup_upload_options_set_resolve(
+    bitsup_upload_options *options,
+    const char *addresses,
     bitsup_error **error);
 
 /**
@@ -2013,7 +2086,8 @@ bitsup_status bitsup_upload_options_set_ca_file_bytes(
     bitsup_error **error);
 
 /**
- * A file with a certificate (PEM) that shows the server who we are.
+ * A file with a certificate that shows the server who we are: PEM, or
+ * PKCS#12 with its key.
  */
 bitsup_status bitsup_upload_options_set_client_cert(
     bitsup_upload_options *options,

@@ -43,6 +43,24 @@ pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'p
     bitsup::explain::search(code).map(explain).collect()
 }
 
+/// The fields of a `bitsup.SessionInfo`.
+pub(crate) fn session<'py>(
+    py: Python<'py>,
+    session: &bitsup::SessionInfo,
+) -> PyResult<Bound<'py, PyDict>> {
+    let facts = PyDict::new(py);
+    facts.set_item("id", &session.id)?;
+    facts.set_item("url", &session.url)?;
+    facts.set_item("path", &session.path)?;
+    facts.set_item("size", session.size)?;
+    facts.set_item("acknowledged", session.acknowledged)?;
+    facts.set_item("begun", session.begun)?;
+    facts.set_item("updated", session.updated)?;
+    facts.set_item("in_use", session.in_use)?;
+    facts.set_item("note", &session.note)?;
+    Ok(facts)
+}
+
 /// Runs the tool with these arguments, the first of which is the program's name; its exit code.
 #[pyfunction]
 pub(crate) fn tool(py: Python<'_>, arguments: Vec<OsString>) -> u8 {

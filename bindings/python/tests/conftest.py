@@ -49,6 +49,12 @@ class Server:
         """The types of the packets that came."""
         return [request[0] for request in self.requests]
 
+    def ranges(self) -> list[tuple[int, int]]:
+        """First and last byte of each Fragment, in the order in which they ended."""
+        fragments = (request for request in self.requests if request[0] == "Fragment")
+        found = (request[-1].partition("/")[0].split("-") for request in fragments)
+        return [(int(first), int(last)) for first, last in found]
+
     def wait_for(self, packet: str) -> None:
         """Waits until such a packet was answered; generous, since machines can be slow."""
         with self._arrived:

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bitsup::{Client, Source, UploadOptions};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::batch::{Batch, Job, Mailbox, SessionKey};
 use crate::failure::Failure;
@@ -37,7 +38,7 @@ pub(crate) struct UploadArgs {
     #[command(flatten)]
     kept: KeptArgs,
     /// Upload N files at a time
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64), hide_short_help = true, help_heading = "Transfer")]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true, help_heading = "Transfer")]
     parallel: u16,
     /// Upload the files named in FILE too, one a line or NUL-separated; - is standard input
     #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Transfer")]
@@ -91,9 +92,9 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
         words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
         return Ok(signals::exit_code(signal));
     }
-    let mut builder = Client::builder()
-        .uploads_per_host(usize::from(args.parallel))
-        .rate_limit(args.kept.transfer.limit_rate);
+    let parallel = parallel(args.parallel);
+    let mut builder =
+        Client::builder().uploads_per_host(parallel).rate_limit(args.kept.transfer.limit_rate);
     if let Some(folder) = &folder {
         builder = builder.state_directory(folder);
     }
@@ -104,7 +105,20 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     });
     let jobs = jobs.collect();
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.kept);
-    Batch::new(client, &mut report, mailbox, again).run(jobs, usize::from(args.parallel))
+    Batch::new(client, &mut report, mailbox, again).run(jobs, parallel)
+}
+
+/// As many files at a time as wished, or as the system lets this process have open.
+fn parallel(wish: u16) -> usize {
+    let wish = usize::from(wish);
+    if wish > Client::most_active() {
+        // The soft limit is often 1024 for the sake of programs that use select(2).
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: limit.maximum, ..limit };
+        // Refused, it is as it was.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+    wish.min(Client::most_active())
 }
 
 /// The command that goes on with a session, or with all of them; without secrets.

@@ -22,6 +22,9 @@ use crate::upload::{Shared, Upload};
 /// Dropping a client waits no longer for its thread.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What can be said of a process that was killed before it read which session it was given.
+const LEFT_BEHIND: &str = "the run before ended while it waited for a session: the server may hold one that nobody can find again, and lets it go by itself (IIS: after 14 days)";
+
 /// Uploads files. Cheap to clone: clones share the engine, which ends with the last clone
 /// and the last upload.
 #[derive(Clone)]
@@ -59,7 +62,8 @@ impl ClientBuilder {
     }
 
     /// How many uploads to one host hold a session at a time; the others wait as `queued`.
-    /// Default 16: IIS deletes the newest of more than 50 sessions a user.
+    /// Default 16: IIS deletes the newest of more than 50 sessions a user. A process that may
+    /// have only few files open has fewer active uploads: about a ninth of that limit.
     #[must_use]
     pub fn uploads_per_host(mut self, limit: usize) -> Self {
         self.uploads_per_host = Some(limit.max(1));
@@ -185,6 +189,13 @@ impl Client {
         Ok(self.inner.dispatcher.dispatch(max))
     }
 
+    /// How many uploads can be active at once by the limit of open files that this process has
+    /// now; the others wait as `queued`. A client takes this number when it is built.
+    #[must_use]
+    pub fn most_active() -> usize {
+        crate::engine::most_active()
+    }
+
     /// Ends the client now, within two seconds, also where clones and uploads of it are alive.
     /// Uploads that still run are stopped as if their handles were dropped; they, and what is
     /// started later, end with an error of kind `Cancelled`. No event follows.
@@ -241,7 +252,7 @@ impl ClientInner {
             let kept = expired.then(|| directory.lock(&id).ok()).flatten();
             let Some(journal) = kept else { continue };
             let Some(entry) = journal.read().ok().flatten() else { continue };
-            let kept = journal::Kept { journal, entry: None };
+            let kept = journal::Kept { journal, entry: None, lost: false };
             if let Ok(upload) = sessions::cancel(self, kept, &entry, &UploadOptions::default()) {
                 upload.detach();
             }
@@ -357,6 +368,9 @@ impl UploadBuilder {
             }
             _ => None,
         };
+        if kept.as_ref().is_some_and(|kept| kept.lost) {
+            warning = Some(LEFT_BEHIND.into());
+        }
         let (journal, entry) = kept.map_or((None, None), |kept| (Some(kept.journal), kept.entry));
         let opening = match (&self.token, &entry) {
             (Some(token), _) => sessions::opening_of_token(token, &self.source)?,

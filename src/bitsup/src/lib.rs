@@ -23,6 +23,7 @@
 mod callbacks;
 mod client;
 mod destination;
+mod diagnosis;
 mod engine;
 mod error;
 mod features;
@@ -42,8 +43,8 @@ pub use client::{Client, ClientBuilder, UploadBuilder};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
-    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck,
-    Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve,
+    ResumeCheck, Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};

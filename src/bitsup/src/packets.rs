@@ -11,6 +11,7 @@ use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
 
 use crate::client::ClientInner;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::engine::{Command, PacketAnswer, PacketJob, TaskId};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
@@ -260,6 +261,7 @@ struct Line {
     options: Arc<UploadOptions>,
     host: Option<(String, u16)>,
     auth: Option<AuthScheme>,
+    at_proxy: Option<AuthScheme>,
 }
 
 impl Line {
@@ -273,6 +275,7 @@ impl Line {
             options: Arc::new(options.clone()),
             host: None,
             auth: None,
+            at_proxy: None,
         })
     }
 
@@ -287,6 +290,12 @@ impl Line {
             let meaning = classify(packet.packet_type, &answer.ack());
             if let (Meaning::Challenge { proxy: false }, Some(scheme)) = (&meaning, answer.scheme) {
                 self.auth = Some(scheme);
+                continue;
+            }
+            if let (Meaning::Challenge { proxy: true }, Some(scheme)) =
+                (&meaning, answer.proxy_scheme)
+            {
+                self.at_proxy = Some(scheme);
                 continue;
             }
             return Ok((answer, meaning));
@@ -313,6 +322,7 @@ impl Line {
             source,
             host: self.host.clone(),
             auth: self.auth,
+            at_proxy: self.at_proxy,
             last,
             answer,
         };
@@ -339,14 +349,15 @@ impl PacketAnswer {
 
 fn failed(packet: PacketType, answer: &PacketAnswer, meaning: Meaning) -> Error {
     let refusal = || explain::refusal(packet, &answer.ack());
-    match meaning {
-        Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error.into(),
-        Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth).into(),
-        Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth).into(),
+    let error = match meaning {
+        Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error,
+        Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth),
+        Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth),
         Meaning::SessionLost
         | Meaning::TooLarge
         | Meaning::NotFoundMaybeTooLarge
         | Meaning::Success
-        | Meaning::ContinueAt { .. } => refusal().into(),
-    }
+        | Meaning::ContinueAt { .. } => refusal(),
+    };
+    Remark::apply(answer.remark.as_ref(), error)
 }

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, ErrorKind};
 use bitsup_proto::Hresult;
@@ -64,6 +65,8 @@ pub(crate) struct FileSource {
     identity: Identity,
     /// Reads of what is not in memory may take long (a network or a user-space file system always).
     remote: bool,
+    /// The file system has refused to say whether a read would wait; asked only once.
+    always_reads: AtomicBool,
     /// Kept alive, and so deleted, with the source: standard input is spooled to a temporary file.
     spooled: Option<tempfile::TempPath>,
 }
@@ -143,7 +146,8 @@ impl Source {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let remote = platform::may_hang(&file);
         let name = if spooled.is_some() { None } else { name };
-        let source = FileSource { path, identity, remote, spooled };
+        let source =
+            FileSource { path, identity, remote, always_reads: AtomicBool::new(false), spooled };
         Ok(Self { kind: Kind::File(Arc::new(source)), size: identity.size, name })
     }
 
@@ -169,6 +173,7 @@ impl Source {
                 let file = File::open(&source.path).map_err(|error| {
                     Error::local(format_args!("cannot read {}", source.path.display()), &error)
                 })?;
+                platform::reads_in_order(&file);
                 let opened = Opened::File(Arc::new(file), Arc::clone(source));
                 opened.check()?;
                 Ok(opened)
@@ -228,7 +233,26 @@ impl Opened {
             Self::Other(reader) if reader.may_block() => Err(io::ErrorKind::WouldBlock.into()),
             Self::Other(reader) => reader.read_at(buffer, offset),
             Self::File(_, source) if source.remote => Err(io::ErrorKind::WouldBlock.into()),
-            Self::File(file, _) => platform::read_now(file.as_fd(), buffer, offset),
+            Self::File(file, source) => {
+                platform::read_now(file.as_fd(), buffer, offset, &source.always_reads)
+            }
+        }
+    }
+
+    /// Whether no read can be done at once, so that it is worth to begin the next one early.
+    pub(crate) fn always_waits(&self) -> bool {
+        match self {
+            Self::Other(reader) => reader.may_block(),
+            Self::File(_, source) => source.remote,
+        }
+    }
+
+    /// What is at `offset` will be read soon.
+    pub(crate) fn soon(&self, offset: u64) {
+        if let Self::File(file, source) = self
+            && !source.remote
+        {
+            platform::fetch(file, offset);
         }
     }
 
@@ -316,23 +340,52 @@ mod platform {
     use std::fs::File;
     use std::io::{self, IoSliceMut};
     use std::os::fd::BorrowedFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use rustix::io::ReadWriteFlags;
 
-    /// Reads what is in memory; `WouldBlock` if it is not.
+    /// Reads what is in memory; `WouldBlock` if it is not. `always` remembers that this cannot
+    /// be asked.
     #[cfg(target_os = "linux")]
     pub(super) fn read_now(
         fd: BorrowedFd<'_>,
         buffer: &mut [u8],
         offset: u64,
+        always: &AtomicBool,
     ) -> io::Result<usize> {
         let mut slices = [IoSliceMut::new(buffer)];
-        match rustix::io::preadv2(fd, &mut slices, offset, ReadWriteFlags::NOWAIT) {
-            // tmpfs does not know the flag; it has everything in memory.
-            Err(rustix::io::Errno::OPNOTSUPP) => Ok(rustix::io::preadv(fd, &mut slices, offset)?),
-            result => Ok(result?),
+        if !always.load(Ordering::Relaxed) {
+            match rustix::io::preadv2(fd, &mut slices, offset, ReadWriteFlags::NOWAIT) {
+                // tmpfs does not know the flag; it has everything in memory.
+                Err(rustix::io::Errno::OPNOTSUPP) => always.store(true, Ordering::Relaxed),
+                result => return Ok(result?),
+            }
         }
+        Ok(rustix::io::preadv(fd, &mut slices, offset)?)
     }
+
+    /// How much is fetched from the disk while what was read is sent.
+    #[cfg(target_os = "linux")]
+    const FETCHED: std::num::NonZeroU64 = std::num::NonZeroU64::new(4 << 20).unwrap();
+
+    /// Lets the system read further ahead than for a file of which it knows nothing.
+    #[cfg(target_os = "linux")]
+    pub(super) fn reads_in_order(file: &File) {
+        // Advice: without it all works as well.
+        let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);
+    }
+
+    /// Begins to read from the disk what will be wanted next; may wait.
+    #[cfg(target_os = "linux")]
+    pub(super) fn fetch(file: &File, offset: u64) {
+        let _ = rustix::fs::fadvise(file, offset, Some(FETCHED), rustix::fs::Advice::WillNeed);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn reads_in_order(_: &File) {}
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn fetch(_: &File, _: u64) {}
 
     /// Whether a read may hang although it is asked not to wait: network and user-space
     /// file systems do not know the flag.
@@ -349,7 +402,12 @@ mod platform {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn read_now(_: BorrowedFd<'_>, _: &mut [u8], _: u64) -> io::Result<usize> {
+    pub(super) fn read_now(
+        _: BorrowedFd<'_>,
+        _: &mut [u8],
+        _: u64,
+        _: &AtomicBool,
+    ) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 

@@ -3,7 +3,7 @@
 //! To add one: a `static` here, and its name in the step's `needs`. What it is for follows from the steps.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::python;
@@ -97,6 +97,63 @@ pub(crate) static NPM: Requirement = Requirement {
     source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
 };
 
+/// The servers that uploads go through in tests; their packages must not start services.
+pub(crate) static SERVER_PROGRAMS: [&Requirement; 8] =
+    [&NGINX, &HAPROXY, &SQUID, &MICROSOCKS, &OPENSSL, &APACHE, &KERBEROS, &NTLM];
+
+static NGINX: Requirement = Requirement {
+    name: "nginx",
+    source: Source::Debian { packages: &["nginx"], probe: Probe::Program("nginx") },
+};
+
+static HAPROXY: Requirement = Requirement {
+    name: "haproxy",
+    source: Source::Debian { packages: &["haproxy"], probe: Probe::Program("haproxy") },
+};
+
+static SQUID: Requirement = Requirement {
+    name: "squid",
+    source: Source::Debian { packages: &["squid"], probe: Probe::Program("squid") },
+};
+
+/// A SOCKS5 proxy.
+static MICROSOCKS: Requirement = Requirement {
+    name: "microsocks",
+    source: Source::Debian { packages: &["microsocks"], probe: Probe::Program("microsocks") },
+};
+
+static OPENSSL: Requirement = Requirement {
+    name: "openssl",
+    source: Source::Debian { packages: &["openssl"], probe: Probe::Program("openssl") },
+};
+
+/// Apache httpd, which can ask for Basic, Digest and Kerberos.
+static APACHE: Requirement = Requirement {
+    name: "apache2",
+    source: Source::Debian {
+        packages: &["apache2", "apache2-utils", "libapache2-mod-auth-gssapi"],
+        probe: Probe::File("/usr/lib/apache2/modules/mod_auth_gssapi.so"),
+    },
+};
+
+/// MIT Kerberos: a key distribution centre and the programs around it.
+static KERBEROS: Requirement = Requirement {
+    name: "krb5-kdc",
+    source: Source::Debian {
+        packages: &["krb5-kdc", "krb5-admin-server", "krb5-user"],
+        probe: Probe::Programs(&["krb5kdc", "kadmin.local", "kinit"]),
+    },
+};
+
+/// NTLM and SPNEGO on a server's side.
+static NTLM: Requirement = Requirement {
+    name: "ntlm-server",
+    source: Source::PythonPackages {
+        requirements: "src/bitsup/tests/programs/ntlm-requirements.txt",
+        version: None,
+    },
+};
+
 /// Something that a step needs and that can be installed.
 #[derive(Debug)]
 pub(crate) struct Requirement {
@@ -126,6 +183,10 @@ pub(crate) enum Source {
 pub(crate) enum Probe {
     /// A program in the search path.
     Program(&'static str),
+    /// Several programs.
+    Programs(&'static [&'static str]),
+    /// A file.
+    File(&'static str),
     /// A library with headers, as pkg-config knows it.
     PkgConfig(&'static str),
     /// Modules that `python3` can import.
@@ -212,6 +273,8 @@ impl Probe {
     fn succeeds(&self) -> bool {
         match self {
             Self::Program(name) => has_program(name),
+            Self::Programs(names) => names.iter().all(|name| has_program(name)),
+            Self::File(path) => Path::new(path).is_file(),
             Self::PkgConfig(library) => {
                 succeeds(Command::new("pkg-config").args(["--exists", library]))
             }
@@ -240,7 +303,7 @@ mod tests {
         source: Source::PythonPackages { requirements: "requirements.txt", version: None },
     };
 
-    fn workspace_in(folder: &std::path::Path) -> Workspace {
+    fn workspace_in(folder: &Path) -> Workspace {
         Workspace { root: folder.to_owned(), target: folder.join("target"), members: Vec::new() }
     }
 
@@ -286,6 +349,10 @@ mod tests {
     fn a_probe_sees_what_is_missing() {
         assert!(Probe::Program("sh").succeeds());
         assert!(!Probe::Program("a-program-that-nobody-has").succeeds());
+        assert!(Probe::Programs(&["sh", "cat"]).succeeds());
+        assert!(!Probe::Programs(&["sh", "a-program-that-nobody-has"]).succeeds());
+        assert!(Probe::File("/proc/self/stat").succeeds());
+        assert!(!Probe::File("/a-file-that-nobody-has").succeeds());
         assert!(!Probe::PkgConfig("a-library-that-nobody-has").succeeds());
         assert!(!Probe::PythonModules("a_module_that_nobody_has").succeeds());
     }

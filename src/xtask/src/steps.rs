@@ -13,7 +13,8 @@ use crate::conformance;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement, VALGRIND,
+    CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement,
+    SERVER_PROGRAMS, VALGRIND,
 };
 use crate::workspace::Workspace;
 
@@ -23,12 +24,14 @@ pub(crate) static STEPS: &[Step] = &[
         name: "system",
         purpose: "tests of the build with the system's libcurl",
         needs: &[&LIBCURL_HEADERS],
+        uses: &SERVER_PROGRAMS,
         kind: Kind::Tests(system_tests),
     },
     Step {
         name: "c",
         purpose: "tests of the C library: compilers, valgrind, examples, packaging",
         needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE],
+        uses: &[],
         kind: Kind::Tests(c_tests),
     },
     Step {
@@ -47,12 +50,14 @@ pub(crate) static STEPS: &[Step] = &[
         name: "docs",
         purpose: "the Rust documentation builds without a warning",
         needs: &[&LIBCURL_HEADERS],
+        uses: &[],
         kind: Kind::Check(documentation),
     },
     Step {
         name: "python",
         purpose: "tests and types of the Python package",
         needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS, &NPM],
+        uses: &[],
         kind: Kind::Tests(|workspace| {
             python::tests(workspace, &PYTHON_TESTS.environment(workspace))
         }),
@@ -61,6 +66,7 @@ pub(crate) static STEPS: &[Step] = &[
         name: "python-3.13",
         purpose: "the same on the newest Python",
         needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS_NEWEST, &NPM],
+        uses: &[],
         kind: Kind::Tests(|workspace| {
             python::tests(workspace, &PYTHON_TESTS_NEWEST.environment(workspace))
         }),
@@ -69,18 +75,21 @@ pub(crate) static STEPS: &[Step] = &[
         name: "bundled",
         purpose: "tests of the build with libcurl and OpenSSL from their crates' sources",
         needs: &[],
+        uses: &SERVER_PROGRAMS,
         kind: Kind::Tests(bundled_tests),
     },
     Step {
         name: "fuzz",
         purpose: "a minute of made-up inputs for all that reads a stranger's bytes",
         needs: &fuzz::NEEDS,
+        uses: &[],
         kind: Kind::Check(fuzzing),
     },
     Step {
         name: "conformance",
         purpose: "every protocol rule has a test or a stated reason",
         needs: &[],
+        uses: &[],
         kind: Kind::Review(conformance::review),
     },
 ];
@@ -94,8 +103,17 @@ pub(crate) struct Step {
     pub(crate) purpose: &'static str,
     /// What it cannot do without.
     pub(crate) needs: &'static [&'static Requirement],
+    /// What single tests of it use. One that is missing skips those tests, by name.
+    pub(crate) uses: &'static [&'static Requirement],
     /// What it does.
     pub(crate) kind: Kind,
+}
+
+impl Step {
+    /// All that it wants installed.
+    pub(crate) fn wants(&self) -> impl Iterator<Item = &'static Requirement> {
+        self.needs.iter().chain(self.uses).copied()
+    }
 }
 
 /// What a step does. Commands run one after the other until one fails.

@@ -34,6 +34,7 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*const c_char", "url") => ("a->url", true),
         ("*const c_char", "id") => ("a->id", true),
         ("*const c_char", "token") => ("a->token_text", true),
+        ("*const c_char", "addresses") => ("\"a.example:80:127.0.0.1\"", true),
         ("*const c_char", "path") => ("a->path", true),
         ("*const c_char", _) => ("\"X-Text\"", true),
         ("bitsup_log_callback", _) => ("on_log", true),

@@ -26,33 +26,47 @@ pub(crate) struct FragmentBody {
     sent: Arc<AtomicU64>,
     ahead: Ahead,
     throttled: Arc<Throttled>,
+    buffers: Arc<Buffers>,
     task: TaskId,
     inbox: Inbox,
     workers: Arc<Workers>,
 }
 
+/// Buffers of bodies that are gone, for the next ones; more are not kept.
+pub(crate) type Buffers = Mutex<Vec<Vec<u8>>>;
+const MOST_BUFFERS: usize = 16;
+
 /// Uploads that wait for their turn under the rate limit, in order.
 pub(crate) type Throttled = Mutex<Vec<TaskId>>;
 
-/// What a worker reads for us.
+/// What a worker reads for us. There is one buffer, which is used again and again.
 #[derive(Default)]
 struct Ahead {
     slot: Arc<Mutex<Slot>>,
     taken: usize,
 }
 
-#[derive(Default)]
 enum Slot {
-    #[default]
-    Empty,
-    Reading,
+    /// With the buffer for the next read.
+    Empty(Vec<u8>),
+    /// `wanted`: the engine has asked in vain and is to be told.
+    Reading {
+        wanted: bool,
+    },
     Ready(io::Result<Vec<u8>>),
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::Empty(Vec::new())
+    }
 }
 
 /// What a body needs of its engine.
 pub(crate) struct Surroundings<'a> {
     pub(crate) limiter: &'a Arc<RateLimiter>,
     pub(crate) throttled: &'a Arc<Throttled>,
+    pub(crate) buffers: &'a Arc<Buffers>,
     pub(crate) workers: &'a Arc<Workers>,
     pub(crate) inbox: &'a Inbox,
 }
@@ -74,6 +88,7 @@ impl FragmentBody {
             sent,
             ahead: Ahead::default(),
             throttled: Arc::clone(around.throttled),
+            buffers: Arc::clone(around.buffers),
             task,
             inbox: around.inbox.clone(),
             workers: Arc::clone(around.workers),
@@ -82,42 +97,64 @@ impl FragmentBody {
 
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(result) = self.ahead.take(buffer) {
+            if let Ok(count) = &result
+                && self.source.always_waits()
+            {
+                // Read while these are sent.
+                self.read_ahead(self.at + *count as u64, false);
+            }
             return result;
         }
         match self.source.read_now(buffer, self.at) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.read_ahead();
+                self.read_ahead(self.at, true);
                 Err(error)
             }
             result => result,
         }
     }
 
-    fn read_ahead(&mut self) {
-        let left = self.range.end() - self.at;
+    /// Lets a worker read from `at` on, if it has nothing to do for this body and bytes are left.
+    fn read_ahead(&mut self, at: u64, wanted: bool) {
+        let left = self.range.end().saturating_sub(at);
         let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
-        *self.ahead.lock() = Slot::Reading;
+        let mut slot = self.ahead.lock();
+        let Slot::Empty(buffer) = &mut *slot else { return };
+        if length == 0 {
+            return;
+        }
+        let mut buffer = std::mem::take(buffer);
+        if buffer.capacity() == 0 {
+            let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+            buffer = buffers.pop().unwrap_or_default();
+        }
+        *slot = Slot::Reading { wanted };
+        drop(slot);
         self.ahead.taken = 0;
-        let (slot, source, at) = (Arc::clone(&self.ahead.slot), self.source.clone(), self.at);
-        let (inbox, task) = (self.inbox.clone(), self.task);
+        let source = self.source.clone();
+        let mut delivery = Delivery {
+            slot: Arc::clone(&self.ahead.slot),
+            result: None,
+            inbox: self.inbox.clone(),
+            task: self.task,
+        };
         self.workers.run(move || {
-            // Sent also if a caller's reader panics: then the slot says what happened.
-            let ready = OnDrop(move || inbox.send(Command::BodyReady(task)));
-            let mut guard = Delivery { slot, result: None };
-            let mut buffer = vec![0; length];
+            buffer.resize(length, 0);
             let read = source.read(&mut buffer, at);
             if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                 // Held until the source wakes us: then the slot is empty and the engine asks again.
-                guard.result = Some(Err(io::ErrorKind::WouldBlock.into()));
-                source.when_ready(at, Box::new(move || drop((guard, ready))));
+                delivery.result = Some(Err(io::ErrorKind::WouldBlock.into()));
+                source.when_ready(at, Box::new(move || drop(delivery)));
                 return;
             }
-            guard.result = Some(read.map(|count| {
+            source.soon(at + length as u64);
+            delivery.result = Some(read.map(|count| {
                 buffer.truncate(count);
                 buffer
             }));
             // Whoever is told that the bytes are there may want its source back.
             drop(source);
+            drop(delivery);
         });
     }
 }
@@ -136,7 +173,15 @@ impl Body for FragmentBody {
         let Some(buffer) = buffer.get_mut(..granted) else {
             return BodyRead::Failed(io::ErrorKind::InvalidInput.into());
         };
-        match self.fill(buffer) {
+        let filled = loop {
+            match self.fill(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                filled => break filled,
+            }
+        };
+        // What this upload cannot use now is for the others.
+        self.limiter.give_back(granted - filled.as_ref().map_or(0, |count| *count));
+        match filled {
             Ok(0) => BodyRead::Failed(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
                 self.at += count as u64;
@@ -144,7 +189,6 @@ impl Body for FragmentBody {
                 BodyRead::Bytes(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => BodyRead::Wait,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.read(buffer),
             Err(error) => BodyRead::Failed(error),
         }
     }
@@ -156,32 +200,45 @@ impl Body for FragmentBody {
     }
 }
 
+impl Drop for FragmentBody {
+    fn drop(&mut self) {
+        let slot = std::mem::take(&mut *self.ahead.lock());
+        let (Slot::Empty(buffer) | Slot::Ready(Ok(buffer))) = slot else { return };
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.capacity() > 0 && buffers.len() < MOST_BUFFERS {
+            buffers.push(buffer);
+        }
+    }
+}
+
 impl Ahead {
     /// What a worker has read, `WouldBlock` while it reads, `None` if it was not asked.
     fn take(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         let slot = Arc::clone(&self.slot);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*slot {
-            Slot::Empty => return None,
-            Slot::Reading => return Some(Err(io::ErrorKind::WouldBlock.into())),
-            Slot::Ready(Ok(read)) if !read.is_empty() => {
+        match &mut *slot {
+            Slot::Empty(_) => None,
+            Slot::Reading { wanted } => {
+                *wanted = true;
+                Some(Err(io::ErrorKind::WouldBlock.into()))
+            }
+            Slot::Ready(Err(error)) => {
+                let error = std::mem::replace(error, io::ErrorKind::Other.into());
+                *slot = Slot::default();
+                Some(Err(error))
+            }
+            Slot::Ready(Ok(read)) => {
                 let rest = read.get(self.taken..).unwrap_or_default();
                 let count = rest.len().min(buffer.len());
                 if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
                     to.copy_from_slice(from);
                 }
                 self.taken += count;
-                if count < rest.len() {
-                    return Some(Ok(count));
+                if self.taken >= read.len() {
+                    *slot = Slot::Empty(std::mem::take(read));
                 }
-                *slot = Slot::Empty;
-                return Some(Ok(count));
+                Some(Ok(count))
             }
-            Slot::Ready(_) => {}
-        }
-        match std::mem::take(&mut *slot) {
-            Slot::Ready(result) => Some(result.map(|read| read.len())),
-            Slot::Empty | Slot::Reading => None,
         }
     }
 
@@ -190,10 +247,13 @@ impl Ahead {
     }
 }
 
-/// Puts a worker's result into the slot, also if the reader panics.
+/// Puts a worker's result into the slot, also if the reader panics, and tells the engine if it
+/// waits for it.
 struct Delivery {
     slot: Arc<Mutex<Slot>>,
     result: Option<io::Result<Vec<u8>>>,
+    inbox: Inbox,
+    task: TaskId,
 }
 
 impl Drop for Delivery {
@@ -201,18 +261,15 @@ impl Drop for Delivery {
         let result = self.result.take();
         let result =
             result.unwrap_or_else(|| Err(io::Error::other("the source's reader panicked")));
-        let slot = match result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Slot::Empty,
+        let new = match result {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Slot::default(),
             result => Slot::Ready(result),
         };
-        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
-    }
-}
-
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *slot, new);
+        drop(slot);
+        if matches!(old, Slot::Reading { wanted: true }) {
+            self.inbox.send(Command::BodyReady(self.task));
+        }
     }
 }

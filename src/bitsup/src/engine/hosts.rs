@@ -1,12 +1,35 @@
-//! How many uploads to one host hold a session at a time.
+//! How many uploads hold a session at a time: to one host, and all together.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::command::TaskId;
+
+/// Open files of one upload at its worst: its socket twice, one that is closing, the source
+/// for the network and for a hash, the journal and its new version.
+const FILES_PER_UPLOAD: u64 = 7;
+/// A quarter of the process's files, and at least so many, are left to the rest of the program.
+const FILES_FOR_OTHERS: u64 = 32;
+
+/// How many uploads may be active at once so that the process does not run out of open files,
+/// by the limit it has now. The others wait for their turn.
+pub(crate) fn most_active() -> usize {
+    most_active_with(getrlimit(Resource::Nofile).current)
+}
+
+fn most_active_with(files: Option<u64>) -> usize {
+    let Some(files) = files else { return usize::MAX };
+    let ours = files.saturating_sub(FILES_FOR_OTHERS.max(files / 4));
+    usize::try_from(ours / FILES_PER_UPLOAD).unwrap_or(usize::MAX).max(1)
+}
 
 /// The turns of all hosts.
 pub(crate) struct Hosts {
     limit: usize,
+    /// Of all hosts together.
+    most: usize,
+    active: usize,
     hosts: BTreeMap<String, Host>,
     admitted: VecDeque<TaskId>,
 }
@@ -20,16 +43,17 @@ struct Host {
 }
 
 impl Hosts {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, hosts: BTreeMap::new(), admitted: VecDeque::new() }
+    pub(crate) fn new(limit: usize, most: usize) -> Self {
+        Self { limit, most, active: 0, hosts: BTreeMap::new(), admitted: VecDeque::new() }
     }
 
     /// Takes a turn, or a place in the queue. `true`: it is this upload's turn now.
     pub(crate) fn enter(&mut self, key: &str, id: TaskId) -> bool {
         let limit = self.limit;
         let host = self.hosts.entry(key.to_owned()).or_default();
-        if host.active < host.limit.unwrap_or(limit) {
+        if self.active < self.most && host.active < host.limit.unwrap_or(limit) {
             host.active += 1;
+            self.active += 1;
             true
         } else {
             host.waiting.push_back(id);
@@ -42,20 +66,38 @@ impl Hosts {
         let host = self.hosts.entry(key.to_owned()).or_default();
         host.waiting.retain(|waiting| *waiting != id);
         host.active += 1;
+        self.active += 1;
     }
 
-    /// Gives a turn back; the next in the queue is admitted.
+    /// Gives a turn back; the next in the queue is admitted, and where nobody queues, one
+    /// that waits for another host.
     pub(crate) fn leave(&mut self, key: &str) {
-        let limit = self.limit;
         let Some(host) = self.hosts.get_mut(key) else { return };
         host.active = host.active.saturating_sub(1);
-        while host.active < host.limit.unwrap_or(limit) {
+        self.active = self.active.saturating_sub(1);
+        let was_full = self.active + 1 >= self.most;
+        self.admit(key);
+        if was_full && self.active < self.most {
+            let waiting = self.hosts.iter().filter(|(_, host)| !host.waiting.is_empty());
+            let others: Vec<String> = waiting.map(|(key, _)| key.clone()).collect();
+            for key in others {
+                self.admit(&key);
+            }
+        }
+        let is_over = |host: &Host| host.active == 0 && host.waiting.is_empty();
+        if self.hosts.get(key).is_some_and(|host| is_over(host) && host.limit.is_none()) {
+            self.hosts.remove(key);
+        }
+    }
+
+    fn admit(&mut self, key: &str) {
+        let limit = self.limit;
+        let Some(host) = self.hosts.get_mut(key) else { return };
+        while self.active < self.most && host.active < host.limit.unwrap_or(limit) {
             let Some(next) = host.waiting.pop_front() else { break };
             host.active += 1;
+            self.active += 1;
             self.admitted.push_back(next);
-        }
-        if host.active == 0 && host.waiting.is_empty() && host.limit.is_none() {
-            self.hosts.remove(key);
         }
     }
 
@@ -93,7 +135,7 @@ mod tests {
 
     #[test]
     fn turns_are_given_in_order() {
-        let mut hosts = Hosts::new(2);
+        let mut hosts = Hosts::new(2, usize::MAX);
         let entered: Vec<bool> = (0..4).map(|id| hosts.enter("h", TaskId(id))).collect();
         assert_eq!(entered, [true, true, false, false]);
         assert!(hosts.enter("other", TaskId(9)));
@@ -106,12 +148,38 @@ mod tests {
 
     #[test]
     fn a_host_that_forgets_sessions_gets_fewer() {
-        let mut hosts = Hosts::new(16);
+        let mut hosts = Hosts::new(16, usize::MAX);
         for id in 0..9 {
             hosts.enter("h", TaskId(id));
         }
         assert_eq!(hosts.session_lost("h"), Some(4));
         assert_eq!(hosts.session_lost("h"), None);
         assert!(!hosts.enter("h", TaskId(10)));
+    }
+
+    #[test]
+    fn all_hosts_together_stay_below_the_limit_of_open_files() {
+        let mut hosts = Hosts::new(16, 3);
+        let keys = ["a", "a", "b", "b", "c"];
+        let entered: Vec<bool> =
+            (0..).zip(keys).map(|(id, key)| hosts.enter(key, TaskId(id))).collect();
+        assert_eq!(entered, [true, true, true, false, false]);
+        hosts.leave("a");
+        assert_eq!((hosts.next_admitted(), hosts.next_admitted()), (Some(TaskId(3)), None));
+        hosts.leave("b");
+        assert_eq!((hosts.next_admitted(), hosts.next_admitted()), (Some(TaskId(4)), None));
+        for key in ["a", "b", "c"] {
+            hosts.leave(key);
+        }
+        assert!(hosts.hosts.is_empty() && hosts.active == 0);
+    }
+
+    #[test]
+    fn few_open_files_make_few_turns_and_never_none() {
+        assert_eq!(most_active_with(Some(0)), 1);
+        assert_eq!(most_active_with(Some(256)), 27);
+        assert_eq!(most_active_with(Some(1024)), 109);
+        assert!(most_active_with(Some(20_000)) > 1000);
+        assert_eq!(most_active_with(None), usize::MAX);
     }
 }

@@ -19,13 +19,15 @@ mod body;
 mod command;
 mod hosts;
 mod packets;
+mod proxy_auth;
 mod rate;
 mod reply;
 mod task;
+mod trials;
 mod workers;
 
-pub(crate) use auth::for_transport;
 pub(crate) use command::{Command, Inbox, TaskId};
+pub(crate) use hosts::most_active;
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
 pub(crate) use task::{Check, NewUpload, Opening, Then};
@@ -35,7 +37,7 @@ use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
 use crate::journal::Endpoints;
 use crate::transport::{self, LaneId, Transport};
-use body::{Surroundings, Throttled};
+use body::{Buffers, Surroundings, Throttled};
 use hosts::Hosts;
 use packets::PacketTask;
 use task::Task;
@@ -61,11 +63,13 @@ pub(crate) struct Core {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) limiter: Arc<RateLimiter>,
     pub(crate) throttled: Arc<Throttled>,
+    pub(crate) buffers: Arc<Buffers>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) lanes: BTreeMap<LaneId, TaskId>,
     pub(crate) hosts: Hosts,
     pub(crate) endpoints: Endpoints,
     pub(crate) refused: auth::Refused,
+    pub(crate) trials: trials::Trials,
     clock: Instant,
     random: u64,
 }
@@ -100,7 +104,7 @@ pub(crate) fn start(
         let inbox = Inbox::new(transport.waker());
         let dispatcher = Arc::new(Dispatcher::new(inbox.clone(), delivery));
         drop(begun.send(Ok((inbox.clone(), Arc::clone(&dispatcher)))));
-        let hosts = Hosts::new(settings.uploads_per_host);
+        let hosts = Hosts::new(settings.uploads_per_host, most_active());
         let folder = settings.state_directory.as_deref();
         let endpoints = Endpoints::open(folder.map(|folder| folder.join("endpoints.json")));
         let core = Core {
@@ -110,11 +114,13 @@ pub(crate) fn start(
             dispatcher,
             limiter,
             throttled: Arc::default(),
+            buffers: Arc::default(),
             workers: Arc::new(Workers::new()),
             lanes: BTreeMap::new(),
             hosts,
             endpoints,
             refused: auth::Refused::default(),
+            trials: trials::Trials::default(),
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
         };
@@ -237,6 +243,9 @@ impl Engine {
         while let Some(next) = self.core.hosts.next_admitted() {
             self.with(next, |task, _| task.admit());
         }
+        while let Some(next) = self.core.trials.next_woken() {
+            self.with(next, |_, _| {});
+        }
     }
 
     /// Step 3: how an exchange ended.
@@ -323,6 +332,7 @@ impl Core {
         Surroundings {
             limiter: &self.limiter,
             throttled: &self.throttled,
+            buffers: &self.buffers,
             workers: &self.workers,
             inbox: &self.inbox,
         }

@@ -51,6 +51,14 @@ impl RateLimiter {
         usize::try_from(turn).unwrap_or(wanted)
     }
 
+    /// Of what was granted, so many bytes were not used.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            let mut bucket = self.bucket();
+            bucket.tokens = (bucket.tokens + bytes as f64).min(bucket.capacity());
+        }
+    }
+
     /// When a full turn will be there; `None` if nothing is limited.
     pub(crate) fn next_turn(&self) -> Option<Instant> {
         let mut bucket = self.bucket();

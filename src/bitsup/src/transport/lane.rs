@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
 use curl::multi::Easy2Handle;
 use socket2::Socket;
+use zeroize::Zeroizing;
 
 use super::exchange::{
     AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
@@ -20,6 +21,11 @@ use super::wire::{Limit, Wire};
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
 const UPLOAD_BUFFER: usize = 256 * 1024;
 
+/// With more lanes than this each gets a smaller buffer, so that memory stays flat: the
+/// processor is shared by then, and a larger buffer would not make any of them faster.
+pub(super) const MANY_LANES: usize = 64;
+const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
+
 /// An idle connection is probed after so long, and then as often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -29,6 +35,9 @@ const MAX_IDLE: Duration = Duration::from_hours(24);
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
+/// A load balancer needs one, an application behind it some; more are no longer for affinity.
+const MAX_COOKIES: usize = 20;
+
 /// One lane.
 pub(super) struct Lane {
     id: LaneId,
@@ -37,7 +46,13 @@ pub(super) struct Lane {
     /// never be found again.
     generation: u32,
     connection: Option<Connection>,
-    pins: HashMap<String, Pin>,
+    /// By name and port.
+    pins: HashMap<(String, u16), Pin>,
+    /// In libcurl's form. They lead to the same server behind a load balancer again, and are
+    /// forgotten with the lane. libcurl sends each to the site that it came from only.
+    cookies: Vec<Zeroizing<String>>,
+    /// Somebody may have logged in on the connection, or gone through a proxy.
+    personal: bool,
     pub(super) state: State,
 }
 
@@ -67,6 +82,8 @@ pub(super) struct Running {
 pub(super) struct Route {
     origin: Origin,
     proxy: Option<Proxy>,
+    /// Whether the proxy is shown credentials.
+    pub(super) shows_proxy_login: bool,
     /// What is connected to: the origin or the proxy.
     pub(super) connect_host: String,
     connect_port: u16,
@@ -99,6 +116,8 @@ impl Lane {
             generation: 0,
             connection: None,
             pins: HashMap::new(),
+            cookies: Vec::new(),
+            personal: false,
             state: State::Idle(Easy2::new(Wire::idle())),
         }
     }
@@ -111,17 +130,7 @@ impl Lane {
             .proxy
             .for_origin(exchange.scheme, &exchange.host, no_proxy)
             .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
-        if let Some(proxy) = &proxy
-            && proxy.kind == ProxyKind::Https
-        {
-            // Its certificate must carry its name, so no other can be invented for it, and
-            // lanes could not be kept apart.
-            let text = format!(
-                "{}:{}: a proxy reached over https is not supported; use its http address",
-                proxy.host, proxy.port
-            );
-            return Err(Failure::unsent(FailureKind::Unsupported, text));
-        }
+        self.personal |= proxy.is_some() || exchange.auth.is_some();
         let origin =
             Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
         let fits = self
@@ -135,33 +144,66 @@ impl Lane {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (exchange.host.clone(), exchange.port),
         };
-        Ok(Route { origin, proxy, connect_host, connect_port })
+        self.take_given_addresses(&connect_host, connect_port);
+        let shows_proxy_login =
+            exchange.proxy_auth.is_some() || proxy.as_ref().is_some_and(Proxy::has_login);
+        Ok(Route { origin, proxy, shows_proxy_login, connect_host, connect_port })
+    }
+
+    /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
+    fn take_given_addresses(&mut self, host: &str, port: u16) {
+        let given = self
+            .options
+            .resolve
+            .iter()
+            .find(|given| given.port == port && given.host.eq_ignore_ascii_case(host));
+        if let Some(given) = given {
+            let pin = || Pin { addresses: given.addresses.clone(), failures: 0 };
+            self.pins.entry((host.to_owned(), port)).or_insert_with(pin);
+        }
     }
 
     /// Whether the addresses of this route are known.
     pub(super) fn knows_addresses(&self, route: &Route) -> bool {
-        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.connect_host)
+        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.key())
     }
 
-    pub(super) fn learn_addresses(&mut self, host: &str, addresses: &[IpAddr]) {
+    pub(super) fn learn_addresses(&mut self, route: &Route, addresses: &[IpAddr]) {
         let pin = Pin { addresses: addresses.to_vec(), failures: 0 };
-        self.pins.insert(host.to_owned(), pin);
+        self.pins.insert(route.key(), pin);
     }
 
     /// Keeps to the address that answered.
     pub(super) fn note_answer(&mut self, route: &Route, peer: Option<SocketAddr>) {
-        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.connect_host), peer) {
+        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.key()), peer) {
             *pin = Pin { addresses: vec![peer.ip()], failures: 0 };
         }
     }
 
     /// Gives a pinned address up after some failed connects; its name is then looked up again.
     pub(super) fn note_connect_failure(&mut self, route: &Route) {
-        if let Some(pin) = self.pins.get_mut(&route.connect_host) {
+        if let Some(pin) = self.pins.get_mut(&route.key()) {
             pin.failures += 1;
             if pin.failures >= PINNED_TRIES {
-                self.pins.remove(&route.connect_host);
+                self.pins.remove(&route.key());
             }
+        }
+    }
+
+    /// Keeps the cookies that the handle holds, at most so many; a site that sets more gets none
+    /// back.
+    pub(super) fn keep_cookies(&mut self, easy: &mut Easy2<Wire>) {
+        let held = easy.cookies().unwrap_or_else(|_| List::new());
+        self.cookies = held
+            .iter()
+            .take(MAX_COOKIES + 1)
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .map(|line| Zeroizing::new(line.to_owned()))
+            .collect();
+        if self.cookies.len() > MAX_COOKIES {
+            self.cookies.clear();
+            // It fails only where libcurl has no cookies at all.
+            drop(easy.cookie_list("ALL"));
         }
     }
 
@@ -172,11 +214,16 @@ impl Lane {
         exchange: &mut Exchange,
         route: &Route,
         started: Instant,
+        many: bool,
     ) -> Result<(), curl::Error> {
         easy.reset();
+        let buffer = if many { SMALL_UPLOAD_BUFFER } else { UPLOAD_BUFFER };
         let method = exchange.method;
         let challenges = exchange.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
-            || route.proxy.as_ref().is_some_and(Proxy::answers_challenges);
+            || exchange
+                .proxy_auth
+                .as_ref()
+                .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
         *easy.get_mut() = Wire::new(
             method,
             exchange.body.take(),
@@ -198,15 +245,24 @@ impl Lane {
                 easy.upload(true)?;
                 easy.in_filesize(exchange.length)?;
                 easy.custom_request("BITS_POST")?;
-                easy.upload_buffer_size(UPLOAD_BUFFER)?;
+                easy.upload_buffer_size(buffer)?;
             }
             Method::Head => easy.nobody(true)?,
             Method::Get => {
                 easy.get(true)?;
-                easy.buffer_size(UPLOAD_BUFFER)?;
+                easy.buffer_size(buffer)?;
             }
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
+        // libcurl keeps cookies from now on: one that is over switches that on. An empty cookie
+        // file does too, but older libcurls never free its name when a handle is reset.
+        easy.cookie_list("Set-Cookie: over=; Max-Age=0")?;
+        for cookie in &self.cookies {
+            easy.cookie_list(cookie)?;
+        }
+        if let Some((_, own)) = exchange.headers.iter().find(|(name, _)| is_cookie(name)) {
+            easy.cookie(own)?;
+        }
         if !self.options.user_agent.is_empty() {
             easy.useragent(&self.options.user_agent)?;
         }
@@ -215,7 +271,7 @@ impl Lane {
             easy.password(&credentials.password)?;
             easy.http_auth(&auth_mask(credentials))?;
         }
-        self.configure_route(easy, route)?;
+        self.configure_route(easy, exchange, route)?;
         self.configure_tls(easy)?;
         easy.connect_timeout(exchange.limits.connect.max(Duration::from_millis(1)))?;
         easy.tcp_keepalive(true)?;
@@ -224,8 +280,13 @@ impl Lane {
         easy.maxage_conn(MAX_IDLE)
     }
 
-    fn configure_route(&self, easy: &mut Easy2<Wire>, route: &Route) -> Result<(), curl::Error> {
-        let name = self.invented_name();
+    fn configure_route(
+        &self,
+        easy: &mut Easy2<Wire>,
+        exchange: &Exchange,
+        route: &Route,
+    ) -> Result<(), curl::Error> {
+        let mut name = self.invented_name();
         let port = route.connect_port;
         // The proxy was chosen before: libcurl shall not choose again.
         easy.noproxy("")?;
@@ -237,8 +298,12 @@ impl Lane {
                 easy.connect_to(connect_to)?;
             }
             Some(proxy) => {
+                if proxy.kind == ProxyKind::Https {
+                    self.configure_proxy_tls(easy, &name)?;
+                    name = bracketed(&proxy.host);
+                }
                 easy.proxy(&proxy.url_with_host(&name))?;
-                if let Some(credentials) = &proxy.credentials {
+                if let Some(credentials) = route.proxy_login(exchange) {
                     easy.proxy_username(&credentials.user)?;
                     easy.proxy_password(&credentials.password)?;
                     easy.proxy_auth(&auth_mask(credentials))?;
@@ -246,7 +311,7 @@ impl Lane {
             }
         }
         let literal: Option<IpAddr> = route.connect_host.parse().ok();
-        let known = self.pins.get(&route.connect_host).map(|pin| pin.addresses.as_slice());
+        let known = self.pins.get(&route.key()).map(|pin| pin.addresses.as_slice());
         let addresses: Vec<String> = known
             .unwrap_or(literal.as_slice())
             .iter()
@@ -256,6 +321,25 @@ impl Lane {
         let mut resolve = List::new();
         resolve.append(&format!("+{name}:{port}:{}", addresses.join(",")))?;
         easy.resolve(resolve)
+    }
+
+    /// Its certificate is checked against its name, so that no other can be invented for it.
+    /// libcurl keeps connections apart whose ciphers were chosen by other words, too, and
+    /// OpenSSL passes over a cipher that it does not know.
+    fn configure_proxy_tls(&self, easy: &mut Easy2<Wire>, lane: &str) -> Result<(), curl::Error> {
+        easy.proxy_ssl_cipher_list(&format!("DEFAULT:{lane}"))?;
+        easy.proxy_ssl_min_max_version(SslVersion::Tlsv12, SslVersion::Default)?;
+        easy.proxy_ssl_verify_peer(true)?;
+        easy.proxy_ssl_verify_host(true)?;
+        match &self.options.tls.proxy_ca_file {
+            Some(file) => easy.proxy_cainfo(&file.to_string_lossy()),
+            // A libcurl of our own has no path built in.
+            None if cfg!(feature = "bundled") => match openssl_probe::probe().cert_file {
+                Some(file) => easy.proxy_cainfo(&file.to_string_lossy()),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
     }
 
     fn configure_tls(&self, easy: &mut Easy2<Wire>) -> Result<(), curl::Error> {
@@ -268,6 +352,9 @@ impl Lane {
         }
         if let Some(path) = &tls.cert {
             easy.ssl_cert(path)?;
+            if tls.cert_is_pkcs12 {
+                easy.ssl_cert_type("P12")?;
+            }
         }
         if let Some(path) = &tls.key {
             easy.ssl_key(path)?;
@@ -329,6 +416,24 @@ impl Lane {
         }
     }
 
+    /// Whether another session may use the connection: one that nobody has logged in on, and
+    /// that no cookie ties to a server.
+    pub(super) fn is_reusable(&self) -> bool {
+        matches!(self.state, State::Idle(_))
+            && !self.personal
+            && self.cookies.is_empty()
+            && self.options.tls.cert.is_none()
+            && self.connection.as_ref().is_some_and(|connection| is_quiet(&connection.socket))
+    }
+
+    /// Whether it has these settings and a living connection to `host`.
+    pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
+        let goes_there = |connection: &Connection| {
+            connection.origin.host == host && is_quiet(&connection.socket)
+        };
+        self.options == *options && self.connection.as_ref().is_some_and(goes_there)
+    }
+
     /// The name libcurl connects to: it keys its connections by name, so one that no other lane
     /// has keeps this lane's connection apart. The certificate is checked against the URL's.
     pub(super) fn invented_name(&self) -> String {
@@ -337,8 +442,19 @@ impl Lane {
 }
 
 impl Route {
+    fn key(&self) -> (String, u16) {
+        (self.connect_host.clone(), self.connect_port)
+    }
+
     pub(super) fn through_proxy(&self) -> bool {
         self.proxy.is_some()
+    }
+
+    /// What the proxy is shown: at once by the request for a tunnel, else when it has asked.
+    pub(super) fn proxy_login<'a>(&self, exchange: &'a Exchange) -> Option<&'a Credentials> {
+        let proxy = self.proxy.as_ref()?;
+        let wanted = exchange.proxy_asked || proxy.makes_tunnels(exchange.scheme);
+        exchange.proxy_auth.as_deref().filter(|_| wanted)
     }
 
     /// Host and port for messages.
@@ -376,12 +492,17 @@ fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, cur
         // An `Expect: 100-continue` would cost each fragment a round trip.
         list.append("Expect:")?;
     }
-    for (name, value) in headers {
+    for (name, value) in headers.iter().filter(|(name, _)| !is_cookie(name)) {
         // libcurl takes "Name:" for "leave it out".
         let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         list.append(&line)?;
     }
     Ok(list)
+}
+
+/// The caller's own cookies go into one line with those of the site.
+fn is_cookie(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Cookie")
 }
 
 fn auth_mask(credentials: &Credentials) -> Auth {
@@ -391,6 +512,7 @@ fn auth_mask(credentials: &Credentials) -> Auth {
         AuthScheme::Digest => auth.digest(true),
         AuthScheme::Ntlm => auth.ntlm(true),
         AuthScheme::Negotiate => auth.gssnegotiate(true),
+        AuthScheme::OfTunnel => auth.basic(true).digest(true).ntlm(true),
     };
     auth
 }

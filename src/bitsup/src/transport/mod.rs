@@ -36,6 +36,8 @@ mod options;
 mod proxy;
 mod resolve;
 mod running;
+mod spare;
+mod trouble;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -49,16 +51,18 @@ pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
     FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
 };
-pub(crate) use self::options::{KeyPassword, LaneOptions, TlsOptions};
+pub(crate) use self::headers::Headers;
+pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 
-use self::lane::{Lane, Resolving, State};
+use self::lane::{Lane, MANY_LANES, Resolving, State};
 use self::resolve::{Lookup, Resolver};
 use self::running::End;
+use self::spare::Spare;
 
 /// libcurl closes the oldest idle connection when it holds more than it may. Connections that
 /// lanes have dropped count until libcurl notices, so it may hold more than there are lanes.
-const SPARE_CONNECTIONS: usize = 64;
+const SPARE_CONNECTIONS: usize = 16;
 
 /// Without anything to do, a wait ends after so long at the latest.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -66,6 +70,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// All exchanges of one client; lives on one thread.
 pub(crate) struct Transport {
     lanes: BTreeMap<LaneId, Lane>,
+    spare: Spare,
     next_lane: usize,
     connections_allowed: usize,
     resolver: Resolver,
@@ -99,6 +104,7 @@ impl Transport {
         let multi = Multi::new();
         let mut transport = Self {
             lanes: BTreeMap::new(),
+            spare: Spare::default(),
             next_lane: 0,
             connections_allowed: 0,
             resolver: Resolver::new(multi.waker()),
@@ -124,6 +130,24 @@ impl Transport {
         id
     }
 
+    /// Makes a place for one session, if it can be with the connection to `host` of a session
+    /// that is over.
+    pub(crate) fn open_lane_to(&mut self, host: &str, options: LaneOptions) -> LaneId {
+        let Some(lane) = self.spare.take(&options, host) else { return self.open_lane(options) };
+        let id = LaneId(self.next_lane);
+        self.next_lane += 1;
+        self.lanes.insert(id, lane);
+        id
+    }
+
+    /// Closes a lane whose session is over; its connection may serve another one.
+    pub(crate) fn retire_lane(&mut self, id: LaneId) {
+        self.abort(id);
+        if let Some(lane) = self.lanes.remove(&id) {
+            self.spare.put(lane);
+        }
+    }
+
     /// Ends what the lane is doing and closes its connection; no event follows.
     pub(crate) fn close_lane(&mut self, id: LaneId) {
         self.abort(id);
@@ -137,6 +161,7 @@ impl Transport {
     pub(crate) fn start(&mut self, id: LaneId, exchange: Exchange) -> Result<(), Failure> {
         self.allow_connections()?;
         exchange.check()?;
+        let many = self.lanes.len() > MANY_LANES;
         let Some(lane) = self.lanes.get_mut(&id) else {
             return Err(Failure::unsent(FailureKind::Internal, "the lane is closed"));
         };
@@ -157,7 +182,7 @@ impl Transport {
         };
         let resolving = Resolving { easy, exchange, route, started };
         if lane.knows_addresses(&resolving.route) {
-            return running::begin(&self.multi, id, lane, resolving);
+            return running::begin(&self.multi, id, lane, resolving, many);
         }
         match self.resolver.look_up(&resolving.route.connect_host) {
             Ok(()) => {
@@ -228,6 +253,7 @@ impl Transport {
     }
 
     fn begin_resolved(&mut self, events: &mut Vec<Event>) {
+        let many = self.lanes.len() > MANY_LANES;
         while let Some(Lookup { host, addresses }) = self.resolver.next_finished() {
             for (id, lane) in &mut self.lanes {
                 let State::Resolving(resolving) = &lane.state else {
@@ -241,8 +267,10 @@ impl Transport {
                 };
                 match &addresses {
                     Ok(addresses) => {
-                        lane.learn_addresses(&host, addresses);
-                        if let Err(failure) = running::begin(&self.multi, *id, lane, resolving) {
+                        lane.learn_addresses(&resolving.route, addresses);
+                        if let Err(failure) =
+                            running::begin(&self.multi, *id, lane, resolving, many)
+                        {
                             events.push(Event {
                                 lane: *id,
                                 result: Err(failure),
@@ -280,6 +308,7 @@ impl Transport {
 
     fn enforce_limits(&mut self, events: &mut Vec<Event>) {
         let now = Instant::now();
+        self.spare.expire(now);
         let mut over = Vec::new();
         for (id, lane) in &self.lanes {
             if let Some((deadline, limit)) = lane.deadline()
@@ -300,7 +329,9 @@ impl Transport {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.lanes.values().filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline)).min()
+        let lanes = self.lanes.values();
+        let deadlines = lanes.filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline));
+        deadlines.chain(self.spare.deadline()).min()
     }
 }
 

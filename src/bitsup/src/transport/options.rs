@@ -1,6 +1,7 @@
 //! The settings of a lane.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -8,7 +9,7 @@ use zeroize::Zeroizing;
 use super::proxy::ProxyChoice;
 
 /// The settings of a lane; they hold as long as it is open.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LaneOptions {
     pub(crate) tls: TlsOptions,
     pub(crate) proxy: ProxyChoice,
@@ -16,16 +17,30 @@ pub(crate) struct LaneOptions {
     pub(crate) no_proxy: Option<String>,
     /// Empty for none.
     pub(crate) user_agent: String,
+    /// Addresses of names that are not looked up.
+    pub(crate) resolve: Vec<Resolve>,
+}
+
+/// The addresses of a name and port.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Resolve {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// How servers are verified, and what we show them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TlsOptions {
     /// Trusted certificates (PEM) in place of the system's bundle.
     pub(crate) ca_file: Option<PathBuf>,
     /// Takes any certificate.
     pub(crate) insecure: bool,
+    /// The same for a proxy that is reached over https.
+    pub(crate) proxy_ca_file: Option<PathBuf>,
     pub(crate) cert: Option<PathBuf>,
+    /// The certificate's file is PKCS#12 and holds the key too; else it is PEM.
+    pub(crate) cert_is_pkcs12: bool,
     pub(crate) key: Option<PathBuf>,
     pub(crate) key_password: Option<KeyPassword>,
     /// In libcurl's form, `sha256//…`.
@@ -33,7 +48,7 @@ pub(crate) struct TlsOptions {
 }
 
 /// The password of a private key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct KeyPassword(pub(crate) Zeroizing<String>);
 
 impl fmt::Debug for KeyPassword {

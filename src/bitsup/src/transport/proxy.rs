@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::exchange::{AuthScheme, Credentials, Scheme};
+use super::exchange::Scheme;
 
 /// Where a lane takes its proxy from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum ProxyChoice {
     /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, as libcurl reads them.
     #[default]
@@ -22,15 +22,13 @@ pub(crate) enum ProxyChoice {
 }
 
 /// A proxy to go through.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Proxy {
     pub(crate) kind: ProxyKind,
     pub(crate) host: String,
     pub(crate) port: u16,
     /// `user:password` of the proxy's URL, still percent-encoded.
     userinfo: Option<Zeroizing<String>>,
-    /// Credentials given beside the URL.
-    pub(crate) credentials: Option<std::sync::Arc<Credentials>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,7 +70,6 @@ impl Proxy {
             host: host.trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(default_port),
             userinfo,
-            credentials: None,
         })
     }
 
@@ -93,9 +90,14 @@ impl Proxy {
         Zeroizing::new(format!("{scheme}://{userinfo}{at}{name}:{}", self.port))
     }
 
-    /// Whether libcurl has something with which to answer a challenge of the proxy.
-    pub(super) fn answers_challenges(&self) -> bool {
-        self.credentials.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
+    /// Whether its URL has a user in it.
+    pub(super) fn has_login(&self) -> bool {
+        self.userinfo.is_some()
+    }
+
+    /// Whether it makes tunnels to such servers, and does not forward single requests.
+    pub(super) fn makes_tunnels(&self, scheme: Scheme) -> bool {
+        scheme == Scheme::Https || !matches!(self.kind, ProxyKind::Http | ProxyKind::Https)
     }
 }
 

@@ -22,9 +22,10 @@ pub(super) fn begin(
     id: LaneId,
     lane: &mut Lane,
     resolving: Resolving,
+    many: bool,
 ) -> Result<(), Failure> {
     let Resolving { mut easy, mut exchange, route, started } = resolving;
-    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started) {
+    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started, many) {
         let text = format!("{}: libcurl cannot do this: {error}", route.authority());
         lane.state = State::Idle(easy);
         return Err(Failure::unsent(FailureKind::Unsupported, text));
@@ -66,7 +67,8 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let local_port = handle.local_port().unwrap_or_default();
     let peer = peer_of(&handle);
     let invented = lane.invented_name();
-    let (easy, mut wire) = detach(multi, handle);
+    let (mut easy, mut wire) = detach(multi, handle);
+    lane.keep_cookies(&mut easy);
 
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
     // What libcurl still meant to do about a request that failed (7.88: to rewind its body), it
@@ -175,11 +177,17 @@ fn outcome(
         }
         (None, End::Curl(Err(error))) => {
             let kind = failure::of_curl(&error, wire, circumstances);
-            let text = failure::words(&error, wire).map_or_else(
+            let text = failure::words(&error, &kind, wire, route.shows_proxy_login).map_or_else(
                 || failure::detail(&error).replace(invented, &route.connect_host),
                 str::to_owned,
             );
-            (kind, text)
+            match kind {
+                FailureKind::Tls(Some(trouble)) => (kind, format!("{} ({text})", trouble.title)),
+                FailureKind::ProxyFailed(Some(status)) if status != 407 => {
+                    (kind, format!("the proxy makes no connection to it: it answers {status}"))
+                }
+                kind => (kind, text),
+            }
         }
         // libcurl takes a connection that is closed among the header lines for a success.
         (None, End::Curl(Ok(()))) => {

@@ -5,9 +5,11 @@ mod ending;
 mod rate;
 mod sending;
 mod telling;
+mod trial;
 mod wording;
 
 use rate::Rate;
+use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, first_phase, head, http_date};
 
@@ -23,12 +25,13 @@ use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
-use crate::transport::{AuthScheme, LaneId};
+use crate::transport::{AuthScheme, Headers, LaneId};
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -79,8 +82,8 @@ pub(crate) struct Task {
     phase: Phase,
     lane: Option<LaneId>,
     running: Option<Running>,
-    /// The last packet, which waits until the source is checked.
-    held: Option<Request>,
+    /// What waits until the source is checked, or a password.
+    held: Option<Held>,
     checking: Option<Arc<AtomicBool>>,
     /// Whether the caller wants a pause.
     paused: bool,
@@ -95,8 +98,14 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
+    /// What is to be said about the last exchange.
+    remark: Option<Remark>,
     /// The scheme the server is answered with, once it has asked.
     scheme: Option<AuthScheme>,
+    /// The header lines with which the server asked.
+    challenge: Option<Headers>,
+    /// The same for a proxy that forwards requests.
+    proxy_scheme: Option<AuthScheme>,
     /// The server takes Basic only, and the way there is not safe.
     withheld: bool,
     /// The server has refused these credentials before.
@@ -133,7 +142,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply { authorized: bool },
+    Reply { authorized: bool, at_proxy: bool },
 }
 
 impl Task {
@@ -192,7 +201,10 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
+            remark: None,
             scheme: None,
+            challenge: None,
+            proxy_scheme: None,
             withheld: false,
             known_refused: false,
             last_words: None,
@@ -244,6 +256,7 @@ impl Task {
 
     pub(crate) fn suspend(&mut self, core: &mut Core) {
         self.paused = true;
+        core.trials.leave(self.id);
         let now = core.now();
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
         let _ = self.session.suspend(now);
@@ -318,6 +331,9 @@ impl Task {
                 if self.running.is_none() && !self.paused {
                     self.start_head(core);
                 }
+                if self.phase == Phase::Running {
+                    self.drive(core);
+                }
             }
             Phase::Running => self.drive(core),
         }
@@ -329,9 +345,9 @@ impl Task {
 
     fn drive(&mut self, core: &mut Core) {
         self.wake = self.session.deadline().map(|at| core.instant(at));
-        if self.checking.is_none()
-            && let Some(request) = self.held.take()
-            && self.send(request, core)
+        if let Some(held) = self.held.take()
+            && self.offer(held, core)
+            && self.held.is_none()
         {
             return;
         }
@@ -342,11 +358,7 @@ impl Task {
             self.keep(core);
             match action {
                 Action::Send(request) => {
-                    if self.must_hold(request) {
-                        self.held = Some(request);
-                        return;
-                    }
-                    if self.send(request, core) {
+                    if self.offer(Held::Packet(request), core) {
                         return;
                     }
                 }
@@ -355,7 +367,7 @@ impl Task {
                     return;
                 }
                 Action::GetReply(get) => {
-                    if self.start_reply(&get, core) {
+                    if self.offer(Held::Reply(get), core) {
                         return;
                     }
                 }

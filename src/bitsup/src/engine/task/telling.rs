@@ -75,8 +75,10 @@ impl Task {
         }
         let authorizing =
             matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
-        if self.held.is_some() {
-            return UploadState::Checking;
+        match self.held {
+            Some(_) if self.checking.is_some() => return UploadState::Checking,
+            Some(_) => return UploadState::Authenticating,
+            None => {}
         }
         match self.session.state() {
             State::Init | State::CreateSession | State::Ping if authorizing => {

@@ -1,12 +1,15 @@
 //! Which connection carries what, and that libcurl sends nothing twice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bitsup_server::scripted::{Gate, Reply, Scripted};
 
-use super::support::{Bench, SOON, fragment, packet};
-use crate::transport::{ConnectionUse, Exchange, FailureKind, Sent};
+use super::support::{Bench, SOON, direct, fragment, packet};
+use crate::transport::{
+    AuthScheme, ConnectionUse, Credentials, Exchange, FailureKind, LaneOptions, Sent,
+};
 
 #[test]
 fn ten_lanes_keep_their_own_connections() {
@@ -194,4 +197,56 @@ fn another_origin_takes_another_connection() {
         assert!(event.stats.new_connection);
     }
     assert_eq!((first.requests().len(), second.requests().len()), (2, 1));
+}
+
+#[test]
+fn a_finished_sessions_connection_serves_the_next_one() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let host = peer.address().ip().to_string();
+    for new_connection in [true, false, false] {
+        let lane = bench.transport.open_lane_to(&host, direct());
+        let event = bench.run(lane, packet(&peer));
+        assert_eq!(event.stats.new_connection, new_connection);
+        bench.transport.retire_lane(lane);
+    }
+    // Other settings, and two sessions at once, do not share it.
+    let other = LaneOptions { user_agent: "other".into(), ..direct() };
+    let lanes = [("127.0.0.2", direct()), (host.as_str(), other), (&host, direct())]
+        .map(|(host, options)| bench.transport.open_lane_to(host, options));
+    let [_, other, first] = lanes;
+    let second = bench.transport.open_lane_to(&host, direct());
+    for (lane, new_connection) in [(other, true), (first, false), (second, true)] {
+        assert_eq!(bench.run(lane, packet(&peer)).stats.new_connection, new_connection);
+    }
+}
+
+#[test]
+fn a_connection_that_somebody_may_have_logged_in_on_is_closed() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let host = peer.address().ip().to_string();
+    let lane = bench.transport.open_lane_to(&host, direct());
+    let own = Credentials {
+        scheme: AuthScheme::Basic,
+        user: "user".into(),
+        password: String::from("secret").into(),
+    };
+    bench.run(lane, Exchange { auth: Some(Arc::new(own)), ..packet(&peer) }).result.unwrap();
+    bench.transport.retire_lane(lane);
+    assert!(peer.wait_for_close(0, SOON));
+    let next = bench.transport.open_lane_to(&host, direct());
+    assert!(bench.run(next, packet(&peer)).stats.new_connection);
+}
+
+#[test]
+fn an_idle_connection_is_closed_after_a_moment() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let lane = bench.transport.open_lane_to(&peer.address().ip().to_string(), direct());
+    bench.run(lane, packet(&peer)).result.unwrap();
+    bench.transport.retire_lane(lane);
+    // Nobody asks for it: the transport looks by itself.
+    assert!(bench.next_event_within(Duration::from_secs(3)).is_none());
+    assert!(peer.wait_for_close(0, SOON));
 }
