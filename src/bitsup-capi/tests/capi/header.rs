@@ -28,7 +28,7 @@ fn generate() -> String {
     ];
     let config = cbindgen::Config {
         language: cbindgen::Language::C,
-        header: Some(include_str!("../../src/head.h").trim_end().to_owned()),
+        header: Some(include_str!("../../src/head.h").trim_end().replace("@ABI@", support::abi())),
         include_guard: Some("BITSUP_H".to_owned()),
         after_includes: Some(macros),
         sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
