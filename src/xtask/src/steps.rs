@@ -38,12 +38,14 @@ pub(crate) static STEPS: &[Step] = &[
         name: "c-address",
         purpose: "the C programs with AddressSanitizer in them and in the library",
         needs: &[&LIBCURL_HEADERS],
+        uses: &[],
         kind: Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
     },
     Step {
         name: "c-thread",
         purpose: "the C programs with ThreadSanitizer in them and in the library",
         needs: &[&LIBCURL_HEADERS],
+        uses: &[],
         kind: Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
     },
     Step {
