@@ -33,12 +33,15 @@
  *   result was written.
  *
  * Enumerations come out as such. Where one goes in, the parameter is an int,
- *   and a number that is none is refused. Switches are int: 0 is off.
+ *   and a number that is none is refused. Truth is an int, in and out: 0 is
+ *   no, which every language reads alike.
  *
  * Threads. Every object can be used from any thread, and from several at a
  *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping,
  *   bitsup_journal_cancel and the bitsup_session functions wait for the
- *   network. The library's threads block all signals, SIGPIPE included.
+ *   network. The library's threads block the signals that are meant for a
+ *   process, SIGPIPE included; a thread's own faults and the signals that
+ *   language runtimes suspend threads with are left alone.
  *
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
@@ -61,7 +64,6 @@
 #ifndef BITSUP_H
 #define BITSUP_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -490,6 +492,15 @@ typedef int (*bitsup_state_callback)(
     bitsup_state state);
 
 /**
+ * Called with one exchange as an entry of a transcript, several lines of text
+ * without secrets, which lives until the function returns. A transcript is the
+ * line "bitsup-transcript 1" and the entries.
+ */
+typedef void (*bitsup_transcript_callback)(
+    void *userdata,
+    const char *entry);
+
+/**
  * A session that was kept. Texts live as long as the list.
  */
 typedef struct {
@@ -531,9 +542,9 @@ typedef struct {
    */
   const char *note;
   /**
-   * Whether an upload is running in it.
+   * Whether (not 0) an upload is running in it.
    */
-  bool in_use;
+  int in_use;
 } bitsup_journal_entry;
 
 /**
@@ -620,17 +631,17 @@ typedef struct {
    */
   uint32_t unclear_resends;
   /**
-   * Whether the end of the session was acknowledged.
+   * Whether (not 0) the end of the session was acknowledged.
    */
-  bool close_confirmed;
+  int close_confirmed;
   /**
-   * Whether no doubt about the file on the server is left.
+   * Whether (not 0) no doubt about the file on the server is left.
    */
-  bool verified;
+  int verified;
   /**
-   * Whether nothing was sent because the destination existed.
+   * Whether (not 0) nothing was sent because the destination existed.
    */
-  bool skipped;
+  int skipped;
   /**
    * SHA-256 of what was sent, as hexadecimal digits; NULL if it was not asked
    * for.
@@ -813,6 +824,16 @@ bitsup_status bitsup_config_set_on_progress(
 bitsup_status bitsup_config_set_on_state(
     bitsup_config *config,
     bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_on_transcript.
+ */
+bitsup_status bitsup_config_set_on_transcript(
+    bitsup_config *config,
+    bitsup_transcript_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -1173,6 +1194,15 @@ bitsup_status bitsup_config_set_note(
 
 /**
  * For all uploads of the client:
+ * bitsup_upload_options_set_post_override.
+ */
+bitsup_status bitsup_config_set_post_override(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
  * bitsup_upload_options_set_proxy.
  */
 bitsup_status bitsup_config_set_proxy(
@@ -1442,10 +1472,10 @@ uint32_t bitsup_error_context(const bitsup_error *error);
 int32_t bitsup_error_os_error(const bitsup_error *error);
 
 /**
- * Whether the server still holds what was sent, so that starting the same
- * upload again continues it.
+ * Whether (not 0) the server still holds what was sent, so that starting the
+ * same upload again continues it.
  */
-bool bitsup_error_resumable(const bitsup_error *error);
+int bitsup_error_resumable(const bitsup_error *error);
 
 /**
  * The session that was left on the server, as text to continue it with; NULL
@@ -1606,6 +1636,17 @@ bitsup_status bitsup_upload_options_set_on_progress(
 bitsup_status bitsup_upload_options_set_on_state(
     bitsup_upload_options *options,
     bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * Calls the function with each exchange, to be written down and played back by
+ * a development server; NULL for none. userdata goes to it as it is, and must
+ * be good until bitsup_upload_free returned.
+ */
+bitsup_status bitsup_upload_options_set_on_transcript(
+    bitsup_upload_options *options,
+    bitsup_transcript_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -1826,6 +1867,20 @@ bitsup_status bitsup_upload_options_set_max_bytes(
     bitsup_error **error);
 
 /**
+ * Sets one option by name, for programs that would rather not declare each of
+ * the functions below: name is the rest of a function's name after
+ * bitsup_upload_options_set_, such as "fragment_size". value is its argument
+ * as text: a decimal number; 0 or 1, false or true; an enumerator's last words
+ * such as "skip"; for "header" and "secret_header", "Name: value". Callbacks
+ * cannot be set so.
+ */
+bitsup_status bitsup_upload_options_set(
+    bitsup_upload_options *options,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
+
+/**
  * Which other host to go on with: a bitsup_host_policy.
  */
 bitsup_status bitsup_upload_options_set_host_id(
@@ -1942,6 +1997,16 @@ bitsup_status bitsup_upload_options_set_content_name(
 bitsup_status bitsup_upload_options_set_note(
     bitsup_upload_options *options,
     const char *note,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) packets go as POST with the header X-HTTP-Method-Override:
+ * BITS_POST, for a way on which the method BITS_POST is blocked. Something at
+ * its end must turn them back: IIS does not. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_post_override(
+    bitsup_upload_options *options,
+    int on,
     bitsup_error **error);
 
 /**

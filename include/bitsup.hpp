@@ -48,7 +48,7 @@ public:
   std::uint32_t hresult() const { return bitsup_error_hresult(get()); }
   std::uint32_t context() const { return bitsup_error_context(get()); }
   int os_error() const { return bitsup_error_os_error(get()); }
-  bool resumable() const { return bitsup_error_resumable(get()); }
+  bool resumable() const { return bitsup_error_resumable(get()) != 0; }
   /// Empty where there is none. Who has it can write to the upload.
   std::string token() const {
     const char *text = bitsup_error_token(get());
@@ -158,6 +158,7 @@ using progress = bitsup_progress;
 using state = bitsup_state;
 using progress_callback = std::function<flow(const progress &)>;
 using state_callback = std::function<flow(state)>;
+using transcript_callback = std::function<void(const char *)>;
 using log_callback = std::function<void(bitsup_log_level, const char *)>;
 
 /// Bytes that somebody else owns; made from anything with data() and size().
@@ -240,6 +241,7 @@ public:
   options &fresh(bool on = true) { return plain_(bitsup_upload_options_set_fresh, on ? 1 : 0); }
   options &no_resume(bool on = true) { return plain_(bitsup_upload_options_set_no_resume, on ? 1 : 0); }
   options &require_resume(bool on = true) { return plain_(bitsup_upload_options_set_require_resume, on ? 1 : 0); }
+  options &post_override(bool on = true) { return plain_(bitsup_upload_options_set_post_override, on ? 1 : 0); }
   options &sha256(bool on = true) { return plain_(bitsup_upload_options_set_sha256, on ? 1 : 0); }
   options &reply_path(std::string_view v) { return text_(bitsup_upload_options_set_reply_path, v); }
   options &reply_memory(std::uint64_t max_bytes) { return plain_(bitsup_upload_options_set_reply_memory, max_bytes); }
@@ -250,6 +252,7 @@ public:
   options &note(std::string_view v) { return text_(bitsup_upload_options_set_note, v); }
   options &on_progress(progress_callback callback) { progress_ = std::move(callback); return *this; }
   options &on_state(state_callback callback) { state_ = std::move(callback); return *this; }
+  options &on_transcript(transcript_callback callback) { transcript_ = std::move(callback); return *this; }
 
 private:
   friend class client;
@@ -282,6 +285,7 @@ private:
     all.changes_.insert(all.changes_.end(), others.changes_.begin(), others.changes_.end());
     if (others.progress_) all.progress_ = others.progress_;
     if (others.state_) all.state_ = others.state_;
+    if (others.transcript_) all.transcript_ = others.transcript_;
     return all;
   }
   result<made> make() const {
@@ -297,6 +301,7 @@ private:
   std::vector<change> changes_;
   progress_callback progress_;
   state_callback state_;
+  transcript_callback transcript_;
 };
 
 /// What is known about a complete upload.
@@ -341,6 +346,7 @@ namespace detail {
 struct hooks {
   progress_callback on_progress;
   state_callback on_state;
+  transcript_callback on_transcript;
   reader source;
   std::mutex lock;
   std::exception_ptr thrown;
@@ -374,6 +380,10 @@ struct hooks {
   static int state(void *self, bitsup_state now) {
     auto *hooks = static_cast<detail::hooks *>(self);
     return hooks->guard(1, [&] { return hooks->on_state(now) == flow::stop ? 1 : 0; });
+  }
+  static void transcript(void *self, const char *entry) {
+    auto *hooks = static_cast<detail::hooks *>(self);
+    hooks->guard(0, [&] { hooks->on_transcript(entry); return 0; });
   }
   static std::int64_t read(void *self, void *buffer, std::size_t length, std::uint64_t offset) {
     auto *hooks = static_cast<detail::hooks *>(self);
@@ -474,9 +484,9 @@ private:
     to.retries = from.retries;
     to.restarts = from.restarts;
     to.unclear_resends = from.unclear_resends;
-    to.close_confirmed = from.close_confirmed;
-    to.verified = from.verified;
-    to.skipped = from.skipped;
+    to.close_confirmed = from.close_confirmed != 0;
+    to.verified = from.verified != 0;
+    to.skipped = from.skipped != 0;
     to.sha256 = detail::text(from.sha256);
     to.reply_path = detail::text(from.reply_path);
     auto *reply = static_cast<const unsigned char *>(from.reply);
@@ -764,6 +774,7 @@ private:
     auto hooks = std::make_unique<detail::hooks>();
     hooks->on_progress = std::move(all.progress_);
     hooks->on_state = std::move(all.state_);
+    hooks->on_transcript = std::move(all.transcript_);
     hooks->source = std::move(source);
     auto *o = options->get();
     bitsup_error *error = nullptr;
@@ -772,6 +783,8 @@ private:
       status = bitsup_upload_options_set_on_progress(o, detail::hooks::progress, hooks.get(), &error);
     if (status == BITSUP_STATUS_OK && hooks->on_state)
       status = bitsup_upload_options_set_on_state(o, detail::hooks::state, hooks.get(), &error);
+    if (status == BITSUP_STATUS_OK && hooks->on_transcript)
+      status = bitsup_upload_options_set_on_transcript(o, detail::hooks::transcript, hooks.get(), &error);
     bitsup_upload *made = nullptr;
     if (status == BITSUP_STATUS_OK)
       status = start(o, *hooks, &made, &error);

@@ -1,7 +1,7 @@
 //! The error object.
 
 use std::any::Any;
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::path::Path;
 
@@ -153,11 +153,11 @@ pub unsafe extern "C" fn bitsup_error_os_error(error: *const bitsup_error) -> i3
     boundary!(value: 0, [error], { error.os_error })
 }
 
-/// Whether the server still holds what was sent, so that starting the same
-/// upload again continues it.
+/// Whether (not 0) the server still holds what was sent, so that starting the
+/// same upload again continues it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_error_resumable(error: *const bitsup_error) -> bool {
-    boundary!(value: false, [error], { error.resumable })
+pub unsafe extern "C" fn bitsup_error_resumable(error: *const bitsup_error) -> c_int {
+    boundary!(value: 0, [error], { c_int::from(error.resumable) })
 }
 
 /// The session that was left on the server, as text to continue it with; NULL

@@ -1,6 +1,6 @@
 //! Sessions that were kept, and uploads that go on with one.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
@@ -50,13 +50,13 @@ pub struct bitsup_journal_entry {
     pub updated: u64,
     /// What bitsup_upload_options_set_note said; NULL if it said nothing.
     pub note: *const c_char,
-    /// Whether an upload is running in it.
-    pub in_use: bool,
+    /// Whether (not 0) an upload is running in it.
+    pub in_use: c_int,
 }
 
 // SAFETY: `repr(C)`, the first field is the size, and each field may be zero.
 unsafe impl Extensible for bitsup_journal_entry {
-    const FIRST: usize = offset_of!(Self, in_use) + size_of::<bool>();
+    const FIRST: usize = offset_of!(Self, in_use) + size_of::<c_int>();
 }
 
 impl Handle for bitsup_journal {
@@ -99,7 +99,7 @@ impl Entry {
             begun: self.info.begun,
             updated: self.info.updated,
             note: self.note.as_ref().map_or(ptr::null(), |note| note.as_ptr()),
-            in_use: self.info.in_use,
+            in_use: c_int::from(self.info.in_use),
         }
     }
 }

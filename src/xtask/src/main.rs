@@ -4,6 +4,8 @@
 mod bench;
 mod conformance;
 mod consent;
+mod examples;
+mod fragment_size;
 mod fuzz;
 mod install;
 mod library;
@@ -46,12 +48,16 @@ enum Command {
     Conformance(conformance::Options),
     /// Build the C library and install it with its headers, files for pkg-config and cmake
     Install(library::Options),
+    /// Run the examples in other languages against the server
+    Examples(examples::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),
     /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
     Wheel(wheel::Options),
     /// Play whole uploads in virtual time, with servers, networks and crashes that a seed decides
     Simulate(simulate::Options),
+    /// Compare the choice of fragment sizes with simpler ones on thousands of links in virtual time
+    FragmentSize(fragment_size::Options),
     /// Feed what reads a stranger's bytes with inputs that libFuzzer makes up
     Fuzz(fuzz::Options),
 }
@@ -63,9 +69,11 @@ fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
+        Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
         Command::Simulate(options) => simulate::run(&options),
+        Command::FragmentSize(options) => fragment_size::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
     });
     match outcome {

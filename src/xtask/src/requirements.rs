@@ -103,6 +103,45 @@ pub(crate) static NPM: Requirement = Requirement {
     source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
 };
 
+/// Compiles the example in Go.
+pub(crate) static GO: Requirement = Requirement {
+    name: "go",
+    source: Source::Debian { packages: &["golang-go", "pkg-config"], probe: Probe::Program("go") },
+};
+
+/// The library through which the example in Node.js calls C.
+pub(crate) static NODE_PACKAGES: Requirement =
+    Requirement { name: "koffi", source: Source::NpmPackages { folder: "examples/node" } };
+
+/// Compiles and runs the example in Java.
+pub(crate) static JAVA: Requirement = Requirement {
+    name: "java",
+    source: Source::Debian { packages: &["default-jdk-headless"], probe: Probe::Program("javac") },
+};
+
+/// The library through which it calls C.
+pub(crate) static JNA: Requirement = Requirement {
+    name: "jna",
+    source: Source::Debian {
+        packages: &["libjna-java"],
+        probe: Probe::File("/usr/share/java/jna.jar"),
+    },
+};
+
+/// Compiles and runs the example in C#.
+pub(crate) static MONO: Requirement = Requirement {
+    name: "mono",
+    source: Source::Debian {
+        packages: &[
+            "mono-mcs",
+            "mono-runtime",
+            "libmono-corlib4.5-cil",
+            "libmono-system-core4.0-cil",
+        ],
+        probe: Probe::Program("mcs"),
+    },
+};
+
 /// The servers that uploads go through in tests; their packages must not start services.
 pub(crate) static SERVER_PROGRAMS: [&Requirement; 8] =
     [&NGINX, &HAPROXY, &SQUID, &MICROSOCKS, &OPENSSL, &APACHE, &KERBEROS, &NTLM];
@@ -160,6 +199,30 @@ static NTLM: Requirement = Requirement {
     },
 };
 
+/// Runs the example in Ruby, with the gem through which it calls C.
+pub(crate) static RUBY_FFI: Requirement = Requirement {
+    name: "ruby-ffi",
+    source: Source::Debian {
+        packages: &["ruby", "ruby-ffi"],
+        probe: Probe::Runs(&["ruby", "-rffi", "-e", ""]),
+    },
+};
+
+/// Runs the example in PHP.
+pub(crate) static PHP: Requirement = Requirement {
+    name: "php",
+    source: Source::Debian {
+        packages: &["php-cli"],
+        probe: Probe::Runs(&["php", "-r", "exit(extension_loaded('FFI') ? 0 : 1);"]),
+    },
+};
+
+/// Runs the example in Lua.
+pub(crate) static LUAJIT: Requirement = Requirement {
+    name: "luajit",
+    source: Source::Debian { packages: &["luajit"], probe: Probe::Program("luajit") },
+};
+
 /// Something that a step needs and that can be installed.
 #[derive(Debug)]
 pub(crate) struct Requirement {
@@ -180,7 +243,6 @@ pub(crate) enum Source {
     /// file; of the `python3` in the search path, or of another version such as `3.13`.
     PythonPackages { requirements: &'static str, version: Option<&'static str> },
     /// The npm packages of a folder with a `package-lock.json`, installed beside it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no step uses npm packages yet"))]
     NpmPackages { folder: &'static str },
 }
 
@@ -195,6 +257,8 @@ pub(crate) enum Probe {
     File(&'static str),
     /// A library with headers, as pkg-config knows it.
     PkgConfig(&'static str),
+    /// A command that succeeds.
+    Runs(&'static [&'static str]),
     /// Modules that `python3` can import.
     PythonModules(&'static str),
 }
@@ -280,6 +344,9 @@ impl Probe {
         match self {
             Self::Program(name) => has_program(name),
             Self::Programs(names) => names.iter().all(|name| has_program(name)),
+            Self::Runs(words) => words.split_first().is_some_and(|(program, arguments)| {
+                succeeds(Command::new(program).args(arguments))
+            }),
             Self::File(path) => Path::new(path).is_file(),
             Self::PkgConfig(library) => {
                 succeeds(Command::new("pkg-config").args(["--exists", library]))

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
+use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
@@ -56,6 +57,13 @@ pub(crate) static STEPS: &[Step] = &[
         kind: Kind::Check(documentation),
     },
     Step {
+        name: "examples",
+        purpose: "the wrappers in other languages: cargo xtask examples",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &examples::WANTS,
+        kind: Kind::Tests(example_tests),
+    },
+    Step {
         name: "python",
         purpose: "tests and types of the Python package",
         needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS, &NPM],
@@ -79,6 +87,16 @@ pub(crate) static STEPS: &[Step] = &[
         needs: &[],
         uses: &SERVER_PROGRAMS,
         kind: Kind::Tests(bundled_tests),
+    },
+    // After the step that has built libcurl and OpenSSL.
+    Step {
+        name: "python-package",
+        purpose: "the Python package from its folder and from its source distribution",
+        needs: &[&PYTHON_TESTS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| {
+            python::package_tests(workspace, &PYTHON_TESTS.environment(workspace))
+        }),
     },
     Step {
         name: "fuzz",
@@ -168,6 +186,12 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
+    vec![command]
+}
+
+fn example_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "examples"]);
     vec![command]
 }
 

@@ -4,6 +4,7 @@
 mod callbacks;
 mod credentials;
 mod limits;
+mod named;
 mod policies;
 mod proxy;
 mod reply;

@@ -218,18 +218,21 @@ fn policies_and_replies() {
     assert_eq!(set.choices().options.reply_to, ReplyTo::File("r".into()));
     set!(set, reply::bitsup_upload_options_set_reply_path_bytes(c"rs".as_ptr(), 2));
     assert_eq!(set.choices().options.reply_to, ReplyTo::File("rs".into()));
+    set!(set, policies::bitsup_upload_options_set_post_override(1));
+    assert!(set.choices().options.post_override);
     set!(set, policies::bitsup_upload_options_set_sha256(0));
     assert!(!set.choices().options.sha256);
 }
 
 /// Names of setters that differ from those of the options.
-const RENAMED: [(&str, &str); 7] = [
+const RENAMED: [(&str, &str); 8] = [
     ("credentials", "user"),
     ("headers", "header"),
     ("no_proxy", "noproxy"),
     ("proxy_credentials", "proxy_user"),
     ("reply_to", "reply_path"),
     ("tls", "ca_file"),
+    ("transcript", "on_transcript"),
     ("trusted_hosts", "trusted_host"),
 ];
 

@@ -131,3 +131,26 @@ fn the_header_declares_every_entry_point_and_no_other() {
     let written: Vec<String> = all().iter().map(name).collect();
     assert_eq!(declared, written);
 }
+
+#[test]
+fn every_option_of_plain_values_can_be_set_by_name() {
+    let names = fs::read_to_string(capi().join("src/options/named.rs")).expect("readable");
+    for function in all() {
+        let name = name(&function);
+        let Some(option) = name.strip_prefix("bitsup_upload_options_set_") else { continue };
+        if option.starts_with("on_") && option != "on_unclear"
+            || option.ends_with("_bytes") && option != "max_bytes"
+            || option.ends_with("_callback")
+        {
+            continue;
+        }
+        assert!(
+            names.contains(&format!("(\"{option}\", ")),
+            "{option} has no name in options/named.rs"
+        );
+        assert!(
+            [",", ")"].iter().any(|end| names.contains(&format!("::{name}{end}"))),
+            "{name} is not behind its name"
+        );
+    }
+}

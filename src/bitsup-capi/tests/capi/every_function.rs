@@ -40,6 +40,7 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("bitsup_log_callback", _) => ("on_log", true),
         ("bitsup_progress_callback", _) => ("on_progress", true),
         ("bitsup_state_callback", _) => ("on_state", true),
+        ("bitsup_transcript_callback", _) => ("on_transcript", true),
         ("usize", "index") => ("0", false),
         ("usize", "path_length") => ("strlen(a->path)", false),
         ("usize", "length") if function.ends_with("_bytes") => ("strlen(a->path)", false),

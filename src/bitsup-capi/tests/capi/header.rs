@@ -31,7 +31,7 @@ fn generate() -> String {
         header: Some(include_str!("../../src/head.h").trim_end().replace("@ABI@", support::abi())),
         include_guard: Some("BITSUP_H".to_owned()),
         after_includes: Some(macros),
-        sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
+        sys_includes: ["stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
         no_includes: true,
         cpp_compat: true,
         style: cbindgen::Style::Type,
@@ -122,7 +122,7 @@ fn compilers_take_each_header_alone_and_twice() {
 
 /// Functions that the C++ header has no use for: another form of them does it, or they are of use
 /// as they are. So are setters of a configuration, whose options are those of an upload there.
-const NOT_IN_CPP: [&str; 10] = [
+const NOT_IN_CPP: [&str; 11] = [
     "bitsup_features",
     "bitsup_features_text",
     "bitsup_log_level_name",
@@ -130,6 +130,7 @@ const NOT_IN_CPP: [&str; 10] = [
     "bitsup_status_name",
     "bitsup_upload_file",
     "bitsup_upload_import",
+    "bitsup_upload_options_set",
     "bitsup_upload_start",
     "bitsup_version",
     "bitsup_version_number",

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -23,6 +22,7 @@ mod proxy_auth;
 mod rate;
 mod reply;
 mod task;
+mod thread;
 mod trials;
 mod workers;
 
@@ -30,7 +30,8 @@ pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use hosts::most_active;
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
-pub(crate) use task::{Check, NewUpload, Opening, Then};
+pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
+pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
@@ -40,7 +41,6 @@ use crate::transport::{self, LaneId, Transport};
 use body::{Buffers, Surroundings, Throttled};
 use hosts::Hosts;
 use packets::PacketTask;
-use task::Task;
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -141,14 +141,6 @@ pub(crate) fn start(
         Ok(Err(message)) => Err(internal(message)),
         Err(_) => Err(internal("the client's thread ended at once".into())),
     }
-}
-
-/// A thread that takes no signals, so that they reach the program's own threads.
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(move || {
-        let _ = nix::sys::signal::SigSet::all().thread_block();
-        run();
-    })
 }
 
 impl Engine {

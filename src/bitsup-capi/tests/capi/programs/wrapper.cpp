@@ -24,8 +24,9 @@ static_assert(std::is_copy_constructible_v<bitsup::options>);
 
 static void sources(bitsup::client &client, const std::string &url) {
   std::vector<std::uint32_t> numbers(100000, 7);
-  std::atomic<int> states{0};
+  std::atomic<int> states{0}, entries{0};
   auto options = bitsup::options()
+                     .on_transcript([&](const char *) { entries++; })
                      .header("X-Test", "yes")
                      .fragment_size(100000)
                      .give_up_after(std::chrono::seconds(30))
@@ -39,6 +40,7 @@ static void sources(bitsup::client &client, const std::string &url) {
   auto receipt = moved.wait();
   CHECK(receipt && receipt->size == 400000 && receipt->fragments == 4);
   CHECK(moved.progress().state == BITSUP_STATE_DONE);
+  CHECK(moved.waiting_for().empty());
   CHECK(!moved.wait_for(std::chrono::milliseconds(0))->operator->()->skipped);
 
   std::string_view text = "read by a function";
