@@ -14,7 +14,7 @@ use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement,
+    ABIGAIL, CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement,
     SERVER_PROGRAMS, VALGRIND,
 };
 use crate::workspace::Workspace;
@@ -31,7 +31,7 @@ pub(crate) static STEPS: &[Step] = &[
     Step {
         name: "c",
         purpose: "tests of the C library: compilers, valgrind, examples, packaging",
-        needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE],
+        needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE, &ABIGAIL],
         uses: &[],
         kind: Kind::Tests(c_tests),
     },
