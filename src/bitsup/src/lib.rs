@@ -32,6 +32,7 @@ mod packets;
 mod progress;
 mod sessions;
 mod source;
+mod timetable;
 mod transport;
 mod upload;
 
@@ -49,4 +50,5 @@ pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
 pub use sessions::SessionInfo;
 pub use source::{ReadAt, Seekable, Source, Wake};
+pub use timetable::RateTimetable;
 pub use upload::{CancelMode, Upload};
