@@ -5,11 +5,12 @@
  * CONVENTIONS
  *
  * Ownership. A function that gives a pointer to bitsup_client, bitsup_config,
- *   bitsup_upload_options, bitsup_upload, bitsup_session or bitsup_error
- *   gives the object too: end it with its _free function, once, as its last
- *   use on any thread. Text in a const char * result belongs to the library:
- *   it lives as long as the object it comes from, or for ever where its
- *   function says that it is static. Objects may be freed in any order.
+ *   bitsup_upload_options, bitsup_upload, bitsup_session, bitsup_journal,
+ *   bitsup_token or bitsup_error gives the object too: end it with its _free
+ *   function, once, as its last use on any thread. Text in a const char *
+ *   result belongs to the library: it lives as long as the object it comes
+ *   from, or for ever where its function says that it is static. Objects may
+ *   be freed in any order.
  *
  * NULL. Every _free takes NULL and does nothing. Where NULL is allowed, the
  *   function says so; elsewhere it gives BITSUP_STATUS_INVALID_ARGUMENT, or
@@ -32,12 +33,15 @@
  *   result was written.
  *
  * Enumerations come out as such. Where one goes in, the parameter is an int,
- *   and a number that is none is refused. Switches are int: 0 is off.
+ *   and a number that is none is refused. Truth is an int, in and out: 0 is
+ *   no, which every language reads alike.
  *
  * Threads. Every object can be used from any thread, and from several at a
- *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping and the
- *   bitsup_session functions wait for the network. The library's threads
- *   block all signals, SIGPIPE included.
+ *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping,
+ *   bitsup_journal_cancel and the bitsup_session functions wait for the
+ *   network. The library's threads block the signals that are meant for a
+ *   process, SIGPIPE included; a thread's own faults and the signals that
+ *   language runtimes suspend threads with are left alone.
  *
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
@@ -60,7 +64,6 @@
 #ifndef BITSUP_H
 #define BITSUP_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,6 +82,16 @@
  * system's.
  */
 #define BITSUP_FEATURE_BUNDLED 2
+
+/**
+ * Servers can be answered with NTLM.
+ */
+#define BITSUP_FEATURE_NTLM 4
+
+/**
+ * Servers can be answered with Negotiate (Kerberos).
+ */
+#define BITSUP_FEATURE_NEGOTIATE 8
 
 /**
  * What became of a call. Numbers never change their meaning; a program built
@@ -251,6 +264,33 @@ typedef enum {
 } bitsup_state;
 
 /**
+ * With which scheme to answer a server's challenge.
+ */
+typedef enum {
+  /**
+   * The strongest that the server offers and this build has: Negotiate, NTLM,
+   * Digest, then Basic, which goes over verified TLS only. The default.
+   */
+  BITSUP_AUTH_ANY = 0,
+  /**
+   * Basic.
+   */
+  BITSUP_AUTH_BASIC = 1,
+  /**
+   * Digest.
+   */
+  BITSUP_AUTH_DIGEST = 2,
+  /**
+   * NTLM, if bitsup_features has it.
+   */
+  BITSUP_AUTH_NTLM = 3,
+  /**
+   * Negotiate (Kerberos), if bitsup_features has it.
+   */
+  BITSUP_AUTH_NEGOTIATE = 4,
+} bitsup_auth;
+
+/**
  * What to do about a file that already exists at the destination.
  */
 typedef enum {
@@ -324,6 +364,20 @@ typedef enum {
 } bitsup_on_unclear;
 
 /**
+ * How much of a source is compared before an upload is continued.
+ */
+typedef enum {
+  /**
+   * All that was acknowledged, beside the sending. The default.
+   */
+  BITSUP_RESUME_CHECK_FULL = 0,
+  /**
+   * The last block.
+   */
+  BITSUP_RESUME_CHECK_TAIL = 1,
+} bitsup_resume_check;
+
+/**
  * Uploads files: any number at a time, on one thread of its own.
  */
 typedef struct bitsup_client bitsup_client;
@@ -340,10 +394,22 @@ typedef struct bitsup_config bitsup_config;
 typedef struct bitsup_error bitsup_error;
 
 /**
+ * The sessions that were kept in a client's state directory, as they were when
+ * the list was read.
+ */
+typedef struct bitsup_journal bitsup_journal;
+
+/**
  * An upload session whose packets the program sends one by one. Nothing is
  * tried again. Calls from several threads wait for each other.
  */
 typedef struct bitsup_session bitsup_session;
+
+/**
+ * A session as text, to continue it with. It holds no password, but who has it
+ * can write to the upload.
+ */
+typedef struct bitsup_token bitsup_token;
 
 /**
  * An upload under way, or one that has ended.
@@ -424,6 +490,53 @@ typedef int (*bitsup_progress_callback)(
 typedef int (*bitsup_state_callback)(
     void *userdata,
     bitsup_state state);
+
+/**
+ * A session that was kept. Texts live as long as the list.
+ */
+typedef struct {
+  /**
+   * Set it to sizeof(bitsup_journal_entry) before the call; afterwards the
+   * bytes that were written.
+   */
+  size_t struct_size;
+  /**
+   * Its name in the state directory.
+   */
+  const char *id;
+  /**
+   * The destination, without its query.
+   */
+  const char *url;
+  /**
+   * The source.
+   */
+  const char *path;
+  /**
+   * Size in bytes.
+   */
+  uint64_t size;
+  /**
+   * Bytes that the server acknowledged.
+   */
+  uint64_t acknowledged;
+  /**
+   * When the upload began, in seconds since 1970.
+   */
+  uint64_t begun;
+  /**
+   * When it last got further, in seconds since 1970.
+   */
+  uint64_t updated;
+  /**
+   * What bitsup_upload_options_set_note said; NULL if it said nothing.
+   */
+  const char *note;
+  /**
+   * Whether (not 0) an upload is running in it.
+   */
+  int in_use;
+} bitsup_journal_entry;
 
 /**
  * Reads at most length bytes of the source from offset on into buffer, and
@@ -509,17 +622,17 @@ typedef struct {
    */
   uint32_t unclear_resends;
   /**
-   * Whether the end of the session was acknowledged.
+   * Whether (not 0) the end of the session was acknowledged.
    */
-  bool close_confirmed;
+  int close_confirmed;
   /**
-   * Whether no doubt about the file on the server is left.
+   * Whether (not 0) no doubt about the file on the server is left.
    */
-  bool verified;
+  int verified;
   /**
-   * Whether nothing was sent because the destination existed.
+   * Whether (not 0) nothing was sent because the destination existed.
    */
-  bool skipped;
+  int skipped;
   /**
    * SHA-256 of what was sent, as hexadecimal digits; NULL if it was not asked
    * for.
@@ -633,6 +746,25 @@ bitsup_status bitsup_config_set_uploads_per_host(
     bitsup_error **error);
 
 /**
+ * A folder for what lets uploads continue after a restart; it is made when it
+ * is needed. With it, starting an upload again goes on where it was left.
+ * Default: nothing is kept.
+ */
+bitsup_status bitsup_config_set_state_dir(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_config_set_state_dir_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
  * Whether callbacks run in bitsup_client_dispatch only (not 0), or on a thread
  * of the client (0, the default).
  */
@@ -653,8 +785,8 @@ bitsup_status bitsup_config_set_on_log(
     bitsup_error **error);
 
 /**
- * The options that the client's uploads and sessions start from; what an
- * upload's own options set wins over them. A copy is taken.
+ * Sets all that these options have set, for all uploads and sessions of the
+ * client, as if by its own setters. A copy is taken.
  */
 bitsup_status bitsup_config_set_upload_options(
     bitsup_config *config,
@@ -665,6 +797,576 @@ bitsup_status bitsup_config_set_upload_options(
  * Frees the configuration. NULL is allowed.
  */
 void bitsup_config_free(bitsup_config *config);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_on_progress.
+ */
+bitsup_status bitsup_config_set_on_progress(
+    bitsup_config *config,
+    bitsup_progress_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_on_state.
+ */
+bitsup_status bitsup_config_set_on_state(
+    bitsup_config *config,
+    bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_user.
+ */
+bitsup_status bitsup_config_set_user(
+    bitsup_config *config,
+    const char *user,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_password.
+ */
+bitsup_status bitsup_config_set_password(
+    bitsup_config *config,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_password_file.
+ */
+bitsup_status bitsup_config_set_password_file(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_password_file_bytes.
+ */
+bitsup_status bitsup_config_set_password_file_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_auth.
+ */
+bitsup_status bitsup_config_set_auth(
+    bitsup_config *config,
+    int scheme,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_bearer_token.
+ */
+bitsup_status bitsup_config_set_bearer_token(
+    bitsup_config *config,
+    const char *token,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_token_file.
+ */
+bitsup_status bitsup_config_set_token_file(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_token_file_bytes.
+ */
+bitsup_status bitsup_config_set_token_file_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_allow_cleartext_credentials.
+ */
+bitsup_status bitsup_config_set_allow_cleartext_credentials(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_header.
+ */
+bitsup_status bitsup_config_set_header(
+    bitsup_config *config,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_secret_header.
+ */
+bitsup_status bitsup_config_set_secret_header(
+    bitsup_config *config,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_fragment_size.
+ */
+bitsup_status bitsup_config_set_fragment_size(
+    bitsup_config *config,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_max_fragment.
+ */
+bitsup_status bitsup_config_set_max_fragment(
+    bitsup_config *config,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_min_fragment.
+ */
+bitsup_status bitsup_config_set_min_fragment(
+    bitsup_config *config,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_connect_timeout_ms.
+ */
+bitsup_status bitsup_config_set_connect_timeout_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_stall_timeout_ms.
+ */
+bitsup_status bitsup_config_set_stall_timeout_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_ack_timeout_ms.
+ */
+bitsup_status bitsup_config_set_ack_timeout_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_last_ack_timeout_ms.
+ */
+bitsup_status bitsup_config_set_last_ack_timeout_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_give_up_after_ms.
+ */
+bitsup_status bitsup_config_set_give_up_after_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_wait_for_server_ms.
+ */
+bitsup_status bitsup_config_set_wait_for_server_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_retry_delay_ms.
+ */
+bitsup_status bitsup_config_set_retry_delay_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_max_retry_delay_ms.
+ */
+bitsup_status bitsup_config_set_max_retry_delay_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_max_attempts.
+ */
+bitsup_status bitsup_config_set_max_attempts(
+    bitsup_config *config,
+    uint32_t attempts,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_max_time_ms.
+ */
+bitsup_status bitsup_config_set_max_time_ms(
+    bitsup_config *config,
+    uint64_t milliseconds,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_max_bytes.
+ */
+bitsup_status bitsup_config_set_max_bytes(
+    bitsup_config *config,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_host_id.
+ */
+bitsup_status bitsup_config_set_host_id(
+    bitsup_config *config,
+    int policy,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_trusted_host.
+ */
+bitsup_status bitsup_config_set_trusted_host(
+    bitsup_config *config,
+    const char *host,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_if_exists.
+ */
+bitsup_status bitsup_config_set_if_exists(
+    bitsup_config *config,
+    int policy,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_verify.
+ */
+bitsup_status bitsup_config_set_verify(
+    bitsup_config *config,
+    int policy,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_on_unclear.
+ */
+bitsup_status bitsup_config_set_on_unclear(
+    bitsup_config *config,
+    int policy,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_resume_check.
+ */
+bitsup_status bitsup_config_set_resume_check(
+    bitsup_config *config,
+    int policy,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_fresh.
+ */
+bitsup_status bitsup_config_set_fresh(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_no_resume.
+ */
+bitsup_status bitsup_config_set_no_resume(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_require_resume.
+ */
+bitsup_status bitsup_config_set_require_resume(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_sha256.
+ */
+bitsup_status bitsup_config_set_sha256(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_refuse_empty.
+ */
+bitsup_status bitsup_config_set_refuse_empty(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_lenient.
+ */
+bitsup_status bitsup_config_set_lenient(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_content_name.
+ */
+bitsup_status bitsup_config_set_content_name(
+    bitsup_config *config,
+    const char *name,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_note.
+ */
+bitsup_status bitsup_config_set_note(
+    bitsup_config *config,
+    const char *note,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy.
+ */
+bitsup_status bitsup_config_set_proxy(
+    bitsup_config *config,
+    const char *url,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_noproxy.
+ */
+bitsup_status bitsup_config_set_noproxy(
+    bitsup_config *config,
+    const char *hosts,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_user.
+ */
+bitsup_status bitsup_config_set_proxy_user(
+    bitsup_config *config,
+    const char *user,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_password.
+ */
+bitsup_status bitsup_config_set_proxy_password(
+    bitsup_config *config,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_password_file.
+ */
+bitsup_status bitsup_config_set_proxy_password_file(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_password_file_bytes.
+ */
+bitsup_status bitsup_config_set_proxy_password_file_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_reply_path.
+ */
+bitsup_status bitsup_config_set_reply_path(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_reply_path_bytes.
+ */
+bitsup_status bitsup_config_set_reply_path_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_reply_memory.
+ */
+bitsup_status bitsup_config_set_reply_memory(
+    bitsup_config *config,
+    uint64_t max_bytes,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_reply_optional.
+ */
+bitsup_status bitsup_config_set_reply_optional(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_ca_file.
+ */
+bitsup_status bitsup_config_set_ca_file(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_ca_file_bytes.
+ */
+bitsup_status bitsup_config_set_ca_file_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_client_cert.
+ */
+bitsup_status bitsup_config_set_client_cert(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_client_cert_bytes.
+ */
+bitsup_status bitsup_config_set_client_cert_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_client_key.
+ */
+bitsup_status bitsup_config_set_client_key(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_client_key_bytes.
+ */
+bitsup_status bitsup_config_set_client_key_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_client_key_password.
+ */
+bitsup_status bitsup_config_set_client_key_password(
+    bitsup_config *config,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_client_key_password_file.
+ */
+bitsup_status bitsup_config_set_client_key_password_file(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_client_key_password_file_bytes.
+ */
+bitsup_status bitsup_config_set_client_key_password_file_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_pinned_key.
+ */
+bitsup_status bitsup_config_set_pinned_key(
+    bitsup_config *config,
+    const char *key,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_insecure.
+ */
+bitsup_status bitsup_config_set_insecure(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
 
 /**
  * The status that the call returned; BITSUP_STATUS_OK for NULL.
@@ -705,10 +1407,10 @@ uint32_t bitsup_error_context(const bitsup_error *error);
 int32_t bitsup_error_os_error(const bitsup_error *error);
 
 /**
- * Whether the server still holds what was sent, so that starting the same
- * upload again continues it.
+ * Whether (not 0) the server still holds what was sent, so that starting the
+ * same upload again continues it.
  */
-bool bitsup_error_resumable(const bitsup_error *error);
+int bitsup_error_resumable(const bitsup_error *error);
 
 /**
  * The session that was left on the server, as text to continue it with; NULL
@@ -722,9 +1424,155 @@ const char *bitsup_error_token(const bitsup_error *error);
 void bitsup_error_free(bitsup_error *error);
 
 /**
+ * Reads the list of the sessions that were kept, oldest first. Refused if the
+ * client has no state directory (bitsup_config_set_state_dir).
+ */
+bitsup_status bitsup_journal_read(
+    bitsup_client *client,
+    bitsup_journal **journal,
+    bitsup_error **error);
+
+/**
+ * How many sessions are in the list; 0 for NULL.
+ */
+size_t bitsup_journal_count(const bitsup_journal *journal);
+
+/**
+ * Tells about one session of the list, from 0 on. Where its file cannot be
+ * read or understood, that is the error. Set entry->struct_size first.
+ */
+bitsup_status bitsup_journal_get(
+    const bitsup_journal *journal,
+    size_t index,
+    bitsup_journal_entry *entry,
+    bitsup_error **error);
+
+/**
+ * Frees the list and its texts. NULL is allowed.
+ */
+void bitsup_journal_free(bitsup_journal *journal);
+
+/**
+ * Starts to upload the rest of a file whose session was kept. options may be
+ * NULL: the journal holds no password and no other option.
+ */
+bitsup_status bitsup_journal_resume(
+    bitsup_client *client,
+    const char *id,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * Tells the server to delete what it has of a kept session, waits for the
+ * answer, and forgets the session. options may be NULL.
+ */
+bitsup_status bitsup_journal_cancel(
+    bitsup_client *client,
+    const char *id,
+    const bitsup_upload_options *options,
+    bitsup_error **error);
+
+/**
+ * Forgets a kept session without telling the server, which keeps what it has
+ * until it forgets that too.
+ */
+bitsup_status bitsup_journal_forget(
+    bitsup_client *client,
+    const char *id,
+    bitsup_error **error);
+
+/**
+ * Makes a token of a kept session, to go on with it here or elsewhere: see
+ * bitsup_upload_import.
+ */
+bitsup_status bitsup_journal_export(
+    bitsup_client *client,
+    const char *id,
+    bitsup_token **token,
+    bitsup_error **error);
+
+/**
+ * Starts to upload the rest of a file in a session from elsewhere: token is
+ * the text of bitsup_error_token or bitsup_token_text, and names the
+ * destination. The file must hold the same bytes, which is checked before its
+ * last part goes out. options may be NULL.
+ */
+bitsup_status bitsup_upload_import(
+    bitsup_client *client,
+    const char *token,
+    const char *path,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * bitsup_upload_import with a path of path_length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_import_bytes(
+    bitsup_client *client,
+    const char *token,
+    const char *path,
+    size_t path_length,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * bitsup_upload_import with length bytes in memory, as for
+ * bitsup_upload_start_memory.
+ */
+bitsup_status bitsup_upload_import_memory(
+    bitsup_client *client,
+    const char *token,
+    const void *data,
+    size_t length,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * bitsup_upload_import with what a function of the program reads, as for
+ * bitsup_upload_start_callbacks. A part of it is read before this returns.
+ */
+bitsup_status bitsup_upload_import_callbacks(
+    bitsup_client *client,
+    const char *token,
+    const bitsup_source *source,
+    const bitsup_upload_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
  * Options with the defaults; NULL only after a fault inside bitsup.
  */
 bitsup_upload_options *bitsup_upload_options_new(void);
+
+/**
+ * Frees the options. NULL is allowed.
+ */
+void bitsup_upload_options_free(bitsup_upload_options *options);
+
+/**
+ * Calls the function at most ten times a second and at every change of state;
+ * NULL for none. userdata goes to it as it is, and must be good until
+ * bitsup_upload_free returned.
+ */
+bitsup_status bitsup_upload_options_set_on_progress(
+    bitsup_upload_options *options,
+    bitsup_progress_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * Calls the function at every change of state; NULL for none. userdata goes to
+ * it as it is, and must be good until bitsup_upload_free returned.
+ */
+bitsup_status bitsup_upload_options_set_on_state(
+    bitsup_upload_options *options,
+    bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
 
 /**
  * The user, also as DOMAIN\user or user@domain; goes with a password.
@@ -744,8 +1592,60 @@ bitsup_status bitsup_upload_options_set_password(
     bitsup_error **error);
 
 /**
- * Whether (not 0) passwords and secret headers may go over plain http. Default
- * 0.
+ * A file whose content is the password, without one newline at its end. It is
+ * read when an upload or session starts, at most 64 KiB.
+ */
+bitsup_status bitsup_upload_options_set_password_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_password_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * With which scheme to answer the server's challenge: a bitsup_auth.
+ */
+bitsup_status bitsup_upload_options_set_auth(
+    bitsup_upload_options *options,
+    int scheme,
+    bitsup_error **error);
+
+/**
+ * A bearer token, which goes with every packet. It is treated like the
+ * password.
+ */
+bitsup_status bitsup_upload_options_set_bearer_token(
+    bitsup_upload_options *options,
+    const char *token,
+    bitsup_error **error);
+
+/**
+ * A file with the bearer token, which is read like that of the password.
+ */
+bitsup_status bitsup_upload_options_set_token_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_token_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) passwords, tokens and secret headers may go over plain http.
+ * Default 0.
  */
 bitsup_status bitsup_upload_options_set_allow_cleartext_credentials(
     bitsup_upload_options *options,
@@ -772,31 +1672,6 @@ bitsup_status bitsup_upload_options_set_secret_header(
     bitsup_error **error);
 
 /**
- * A file of CA certificates (PEM) instead of those of the system.
- */
-bitsup_status bitsup_upload_options_set_ca_file(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_ca_file_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) certificates are not checked at all. Default 0.
- */
-bitsup_status bitsup_upload_options_set_insecure(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
  * Bytes in each Fragment; 0 chooses by itself, which is the default.
  */
 bitsup_status bitsup_upload_options_set_fragment_size(
@@ -809,6 +1684,15 @@ bitsup_status bitsup_upload_options_set_fragment_size(
  * 28 MiB: IIS refuses requests above 30,000,000 bytes.
  */
 bitsup_status bitsup_upload_options_set_max_fragment(
+    bitsup_upload_options *options,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * The fewest bytes in a Fragment to which a server's "too large" leads, at
+ * least 1. Default 5 KiB.
+ */
+bitsup_status bitsup_upload_options_set_min_fragment(
     bitsup_upload_options *options,
     uint64_t bytes,
     bitsup_error **error);
@@ -907,6 +1791,20 @@ bitsup_status bitsup_upload_options_set_max_bytes(
     bitsup_error **error);
 
 /**
+ * Sets one option by name, for programs that would rather not declare each of
+ * the functions below: name is the rest of a function's name after
+ * bitsup_upload_options_set_, such as "fragment_size". value is its argument
+ * as text: a decimal number; 0 or 1, false or true; an enumerator's last words
+ * such as "skip"; for "header" and "secret_header", "Name: value". Callbacks
+ * cannot be set so.
+ */
+bitsup_status bitsup_upload_options_set(
+    bitsup_upload_options *options,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
+
+/**
  * Which other host to go on with: a bitsup_host_policy.
  */
 bitsup_status bitsup_upload_options_set_host_id(
@@ -948,6 +1846,137 @@ bitsup_status bitsup_upload_options_set_on_unclear(
     bitsup_error **error);
 
 /**
+ * How much of the source is compared before an upload is continued: a
+ * bitsup_resume_check.
+ */
+bitsup_status bitsup_upload_options_set_resume_check(
+    bitsup_upload_options *options,
+    int policy,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) a kept session of the same source and destination is
+ * cancelled, and the upload starts anew. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_fresh(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) nothing is kept for a later continuation, also where the
+ * client has a state directory. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_no_resume(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) it is an error that nothing can be kept in the state
+ * directory, instead of a warning. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_require_resume(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) the receipt gets the SHA-256 of the file. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_sha256(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) an empty file is an error. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_refuse_empty(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) a 200 without BITS-Received-Content-Range is taken for "all
+ * received". Default 0.
+ */
+bitsup_status bitsup_upload_options_set_lenient(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
+
+/**
+ * The Content-Name; default: the name of the source.
+ */
+bitsup_status bitsup_upload_options_set_content_name(
+    bitsup_upload_options *options,
+    const char *name,
+    bitsup_error **error);
+
+/**
+ * Words that the journal keeps for people, such as the command that continues
+ * the upload. No secret: they are stored and shown.
+ */
+bitsup_status bitsup_upload_options_set_note(
+    bitsup_upload_options *options,
+    const char *note,
+    bitsup_error **error);
+
+/**
+ * The proxy to go through: http://host:port or socks5h://host:port, without a
+ * password; "" for none. Default: what http_proxy, https_proxy, all_proxy and
+ * no_proxy in the environment say.
+ */
+bitsup_status bitsup_upload_options_set_proxy(
+    bitsup_upload_options *options,
+    const char *url,
+    bitsup_error **error);
+
+/**
+ * Hosts to reach without the proxy, separated by commas. Default: what
+ * no_proxy in the environment says.
+ */
+bitsup_status bitsup_upload_options_set_noproxy(
+    bitsup_upload_options *options,
+    const char *hosts,
+    bitsup_error **error);
+
+/**
+ * The user for the proxy; goes with a password.
+ */
+bitsup_status bitsup_upload_options_set_proxy_user(
+    bitsup_upload_options *options,
+    const char *user,
+    bitsup_error **error);
+
+/**
+ * The password for the proxy, treated like that for the server.
+ */
+bitsup_status bitsup_upload_options_set_proxy_password(
+    bitsup_upload_options *options,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * A file with the password for the proxy, which is read like that for the
+ * server.
+ */
+bitsup_status bitsup_upload_options_set_proxy_password_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_proxy_password_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
  * Asks for a reply, into this file, which is replaced when the reply is
  * complete.
  */
@@ -983,55 +2012,99 @@ bitsup_status bitsup_upload_options_set_reply_optional(
     bitsup_error **error);
 
 /**
- * Whether (not 0) an empty file is an error. Default 0.
+ * A file of CA certificates (PEM) instead of those of the system.
  */
-bitsup_status bitsup_upload_options_set_refuse_empty(
+bitsup_status bitsup_upload_options_set_ca_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_ca_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * A file with a certificate (PEM) that shows the server who we are.
+ */
+bitsup_status bitsup_upload_options_set_client_cert(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_client_cert_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * A file with that certificate's private key (PEM). Default: it is in the
+ * certificate's file.
+ */
+bitsup_status bitsup_upload_options_set_client_key(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_client_key_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * The private key's passphrase, treated like a password.
+ */
+bitsup_status bitsup_upload_options_set_client_key_password(
+    bitsup_upload_options *options,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * A file with the private key's passphrase, which is read like that of a
+ * password.
+ */
+bitsup_status bitsup_upload_options_set_client_key_password_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_client_key_password_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * The server's public key, as curl writes it: sha256//BASE64. A server with
+ * another one is refused.
+ */
+bitsup_status bitsup_upload_options_set_pinned_key(
+    bitsup_upload_options *options,
+    const char *key,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) certificates are not checked at all. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_insecure(
     bitsup_upload_options *options,
     int on,
     bitsup_error **error);
-
-/**
- * Whether (not 0) a 200 without BITS-Received-Content-Range is taken for "all
- * received". Default 0.
- */
-bitsup_status bitsup_upload_options_set_lenient(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * The Content-Name; default: the name of the source.
- */
-bitsup_status bitsup_upload_options_set_content_name(
-    bitsup_upload_options *options,
-    const char *name,
-    bitsup_error **error);
-
-/**
- * Calls the function at most ten times a second and at every change of state;
- * NULL for none. userdata goes to it as it is, and must be good until
- * bitsup_upload_free returned.
- */
-bitsup_status bitsup_upload_options_set_on_progress(
-    bitsup_upload_options *options,
-    bitsup_progress_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * Calls the function at every change of state; NULL for none. userdata goes to
- * it as it is, and must be good until bitsup_upload_free returned.
- */
-bitsup_status bitsup_upload_options_set_on_state(
-    bitsup_upload_options *options,
-    bitsup_state_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * Frees the options. NULL is allowed.
- */
-void bitsup_upload_options_free(bitsup_upload_options *options);
 
 /**
  * The name of a state, such as "waiting_ack"; "unknown" for a number that is
@@ -1113,6 +2186,17 @@ void bitsup_session_free(bitsup_session *session);
  * for a number that is none. The text is static.
  */
 const char *bitsup_status_name(uint32_t status);
+
+/**
+ * The text: one line of visible ASCII characters, which lives as long as the
+ * token; "" for NULL.
+ */
+const char *bitsup_token_text(const bitsup_token *token);
+
+/**
+ * Frees the token and its text. NULL is allowed.
+ */
+void bitsup_token_free(bitsup_token *token);
 
 /**
  * Uploads a file and waits for the end: bitsup_upload_start, _wait and _free

@@ -47,7 +47,7 @@ public:
   std::uint32_t hresult() const { return bitsup_error_hresult(get()); }
   std::uint32_t context() const { return bitsup_error_context(get()); }
   int os_error() const { return bitsup_error_os_error(get()); }
-  bool resumable() const { return bitsup_error_resumable(get()); }
+  bool resumable() const { return bitsup_error_resumable(get()) != 0; }
   /// Empty where there is none. Who has it can write to the upload.
   std::string token() const {
     const char *text = bitsup_error_token(get());
@@ -414,9 +414,9 @@ private:
     to.retries = from.retries;
     to.restarts = from.restarts;
     to.unclear_resends = from.unclear_resends;
-    to.close_confirmed = from.close_confirmed;
-    to.verified = from.verified;
-    to.skipped = from.skipped;
+    to.close_confirmed = from.close_confirmed != 0;
+    to.verified = from.verified != 0;
+    to.skipped = from.skipped != 0;
     to.sha256 = detail::text(from.sha256);
     to.reply_path = detail::text(from.reply_path);
     auto *reply = static_cast<const unsigned char *>(from.reply);

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use bitsup::UploadBuilder;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use crate::errors;
 use crate::events::{self, Interest};
+use crate::information;
 use crate::options;
 use crate::session::Session;
 use crate::source::source;
@@ -32,6 +34,25 @@ impl Client {
         }
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         client.clone().ok_or_else(|| errors::invalid(py, "the client is closed: make a new one"))
+    }
+
+    /// Starts what `describe` makes of the client, without the interpreter's lock: it may read the source.
+    fn begin(
+        &self,
+        py: Python<'_>,
+        keywords: &Bound<'_, PyDict>,
+        sink: Py<PyAny>,
+        level: u8,
+        describe: impl FnOnce(&bitsup::Client) -> Result<UploadBuilder, bitsup::Error> + Send,
+    ) -> PyResult<Upload> {
+        let client = self.get(py)?;
+        let options = options::read(keywords)?;
+        let interest = Interest::default();
+        interest.raise(level);
+        let listener = events::listener(sink, interest.clone());
+        let start = || describe(&client)?.options(options).on_event(listener).start();
+        let upload = py.detach(start).map_err(|error| errors::raised(py, &error))?;
+        Ok(Upload::new(upload, interest))
     }
 }
 
@@ -73,15 +94,78 @@ impl Client {
         sink: Py<PyAny>,
         level: u8,
     ) -> PyResult<Upload> {
+        self.get(py)?;
+        let source = source(source_object, size, name)?;
+        self.begin(py, keywords, sink, level, |client| Ok(client.upload(source, url)))
+    }
+
+    /// Goes on with a session that was kept in the state directory.
+    fn resume(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        keywords: &Bound<'_, PyDict>,
+        sink: Py<PyAny>,
+        level: u8,
+    ) -> PyResult<Upload> {
+        self.begin(py, keywords, sink, level, |client| client.resume(id))
+    }
+
+    /// Goes on with the session of a token.
+    #[expect(clippy::too_many_arguments, reason = "called from one place of the package")]
+    fn import_token(
+        &self,
+        py: Python<'_>,
+        token: &str,
+        source_object: &Bound<'_, PyAny>,
+        size: Option<u64>,
+        name: Option<String>,
+        keywords: &Bound<'_, PyDict>,
+        sink: Py<PyAny>,
+        level: u8,
+    ) -> PyResult<Upload> {
+        self.get(py)?;
+        let source = source(source_object, size, name)?;
+        self.begin(py, keywords, sink, level, |client| client.import(token, source))
+    }
+
+    /// The sessions that were kept, as the fields of `bitsup.SessionInfo`, and the errors of those that cannot be read.
+    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+        let client = self.get(py)?;
+        let found = py.detach(|| client.sessions()).map_err(|error| errors::raised(py, &error))?;
+        let (sessions, problems) = (PyList::empty(py), PyList::empty(py));
+        for session in found {
+            match session {
+                Ok(session) => sessions.append(information::session(py, &session)?)?,
+                Err(error) => problems.append(errors::object(py, &error)?)?,
+            }
+        }
+        Ok((sessions, problems))
+    }
+
+    /// Cancels a kept session on the server, and forgets it.
+    fn cancel_session(
+        &self,
+        py: Python<'_>,
+        id: String,
+        keywords: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
         let client = self.get(py)?;
         let options = options::read(keywords)?;
-        let source = source(source_object, size, name)?;
-        let interest = Interest::default();
-        interest.raise(level);
-        let listener = events::listener(sink, interest.clone());
-        let upload = client.upload(source, url).options(options).on_event(listener);
-        let upload = py.detach(|| upload.start()).map_err(|error| errors::raised(py, &error))?;
-        Ok(Upload::new(upload, interest))
+        interruptible(py, move || client.cancel_session(&id, &options))?
+            .map_err(|error| errors::raised(py, &error))
+    }
+
+    /// Forgets a kept session without asking the server.
+    fn forget_session(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let client = self.get(py)?;
+        py.detach(|| client.forget_session(id)).map_err(|error| errors::raised(py, &error))
+    }
+
+    /// A kept session as a token.
+    fn export(&self, py: Python<'_>, id: &str) -> PyResult<String> {
+        let client = self.get(py)?;
+        py.detach(|| client.export(id)).map_err(|error| errors::raised(py, &error))
     }
 
     /// Asks whether a BITS server answers: the fields of a `bitsup.PingReport`.

@@ -19,6 +19,8 @@ pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     facts.set_item("libcurl", features.libcurl)?;
     facts.set_item("tls", features.tls)?;
     facts.set_item("bundled", features.bundled)?;
+    facts.set_item("ntlm", features.ntlm)?;
+    facts.set_item("negotiate", features.negotiate)?;
     Ok(facts)
 }
 
@@ -41,6 +43,24 @@ pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'p
         Ok(facts)
     };
     bitsup::explain::search(code).map(explain).collect()
+}
+
+/// The fields of a `bitsup.SessionInfo`.
+pub(crate) fn session<'py>(
+    py: Python<'py>,
+    session: &bitsup::SessionInfo,
+) -> PyResult<Bound<'py, PyDict>> {
+    let facts = PyDict::new(py);
+    facts.set_item("id", &session.id)?;
+    facts.set_item("url", &session.url)?;
+    facts.set_item("path", &session.path)?;
+    facts.set_item("size", session.size)?;
+    facts.set_item("acknowledged", session.acknowledged)?;
+    facts.set_item("begun", session.begun)?;
+    facts.set_item("updated", session.updated)?;
+    facts.set_item("in_use", session.in_use)?;
+    facts.set_item("note", &session.note)?;
+    Ok(facts)
 }
 
 /// Runs the tool with these arguments, the first of which is the program's name; its exit code.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bitsup::{
-    Credentials, Header, HostPolicy, IfExists, ReplyTo, Secret, UnclearPolicy, UploadOptions,
-    VerifyPolicy,
+    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck,
+    Secret, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -16,8 +16,9 @@ use crate::errors;
 /// Reads the keywords; `None` means the default. An unknown keyword is a `TypeError`, as for any function.
 pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
     let mut options = UploadOptions::default();
-    let mut user: Option<String> = None;
-    let mut password: Option<String> = None;
+    let mut server = Login { user: None, password: None, prefix: "" };
+    let mut proxy = Login { user: None, password: None, prefix: "proxy_" };
+    let mut bearer = false;
     for (name, value) in keywords {
         let name: String = name.extract()?;
         if value.is_none() {
@@ -26,15 +27,49 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
         }
         let keyword = Keyword { name: &name, value };
         match name.as_str() {
-            "user" => user = Some(keyword.get()?),
-            "password" => password = Some(keyword.get()?),
+            "user" => server.user = Some(keyword.get()?),
+            "password" => server.password = Some(keyword.get()?),
+            "auth" => {
+                let choice = keyword.word(&[
+                    ("any", Some(AuthChoice::Any)),
+                    ("basic", Some(AuthChoice::Basic)),
+                    ("digest", Some(AuthChoice::Digest)),
+                    ("ntlm", Some(AuthChoice::Ntlm)),
+                    ("negotiate", Some(AuthChoice::Negotiate)),
+                    ("bearer", None),
+                ])?;
+                bearer = choice.is_none();
+                options.auth = choice.unwrap_or_default();
+            }
+            "token" => options.bearer_token = Some(Secret::new(keyword.get::<String>()?)),
+            "proxy" => {
+                let url: String = keyword.get()?;
+                if url.contains('@') {
+                    return Err(keyword.invalid(
+                        "has a user name or password in it: give them as proxy_user and proxy_password",
+                    ));
+                }
+                // As with curl, an empty one is none.
+                options.proxy =
+                    if url.is_empty() { ProxyChoice::Direct } else { ProxyChoice::Url(url) };
+            }
+            "proxy_user" => proxy.user = Some(keyword.get()?),
+            "proxy_password" => proxy.password = Some(keyword.get()?),
+            "no_proxy" => options.no_proxy = Some(keyword.hosts()?),
             "allow_cleartext_credentials" => options.allow_cleartext_credentials = keyword.get()?,
             "headers" => options.headers.extend(keyword.headers(false)?),
             "secret_headers" => options.headers.extend(keyword.headers(true)?),
             "ca_file" => options.tls.ca_file = Some(keyword.get::<PathBuf>()?),
             "insecure" => options.tls.insecure = keyword.get()?,
-            "fragment_size" => options.fragment_size = Some(keyword.number()?),
+            "cert" => options.tls.cert = Some(keyword.get::<PathBuf>()?),
+            "key" => options.tls.key = Some(keyword.get::<PathBuf>()?),
+            "key_password" => {
+                options.tls.key_password = Some(Secret::new(keyword.get::<String>()?));
+            }
+            "pinned_public_key" => options.tls.pinned_public_key = Some(keyword.get()?),
+            "fragment_size" => options.fragment_size = keyword.size()?,
             "max_fragment" => options.max_fragment = keyword.number()?,
+            "min_fragment" => options.min_fragment = keyword.number()?,
             "connect_timeout" => options.connect_timeout = keyword.time()?,
             "stall_timeout" => options.stall_timeout = keyword.time()?,
             "ack_timeout" => options.ack_timeout = keyword.time()?,
@@ -63,6 +98,13 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
                     ("fail", IfExists::Fail),
                 ])?;
             }
+            "fresh" => options.fresh = keyword.get()?,
+            "no_resume" => options.no_resume = keyword.get()?,
+            "require_resume" => options.require_resume = keyword.get()?,
+            "resume_check" => {
+                options.resume_check =
+                    keyword.word(&[("full", ResumeCheck::Full), ("tail", ResumeCheck::Tail)])?;
+            }
             "verify" => {
                 options.verify = keyword.word(&[
                     ("auto", VerifyPolicy::Auto),
@@ -81,35 +123,81 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             "refuse_empty" => options.refuse_empty = keyword.get()?,
             "lenient" => options.lenient = keyword.get()?,
             "content_name" => options.content_name = Some(keyword.get()?),
+            "note" => options.note = Some(keyword.get()?),
             _ => check_known(&name)?,
         }
     }
-    options.credentials = match (user, password) {
-        (Some(user), Some(password)) => Some(Credentials { user, password: Secret::new(password) }),
-        (None, None) => None,
-        (Some(_), None) => {
-            return Err(errors::invalid(keywords.py(), "user is given without password"));
-        }
-        (None, Some(_)) => {
-            return Err(errors::invalid(keywords.py(), "password is given without user"));
-        }
-    };
+    let py = keywords.py();
+    options.credentials = server.credentials(py)?;
+    options.proxy_credentials = proxy.credentials(py)?;
+    if bearer && options.bearer_token.is_none() {
+        return Err(errors::invalid(
+            py,
+            "auth is \"bearer\" and there is no token: give token or token_file",
+        ));
+    }
+    if bearer && options.credentials.is_some() {
+        return Err(errors::invalid(
+            py,
+            "auth is \"bearer\" and there is a user: leave out one of them",
+        ));
+    }
+    if options.tls.cert.is_none()
+        && (options.tls.key.is_some() || options.tls.key_password.is_some())
+    {
+        return Err(errors::invalid(py, "a key is given without its certificate: give cert"));
+    }
     Ok(options)
 }
 
+/// User and password, which belong together.
+struct Login {
+    user: Option<String>,
+    password: Option<String>,
+    prefix: &'static str,
+}
+
+impl Login {
+    fn credentials(self, py: Python<'_>) -> PyResult<Option<Credentials>> {
+        let prefix = self.prefix;
+        let refuse = |what: String| Err(errors::invalid(py, &what));
+        match (self.user, self.password) {
+            (None, None) => Ok(None),
+            (Some(user), _) if user.contains(':') => refuse(format!(
+                "{prefix}user has a colon in it: give what follows as {prefix}password"
+            )),
+            (Some(user), _) if user.chars().any(char::is_control) => {
+                refuse(format!("{prefix}user has a control character in it"))
+            }
+            (Some(user), Some(password)) => {
+                Ok(Some(Credentials { user, password: Secret::new(password) }))
+            }
+            (Some(_), None) => refuse(format!(
+                "{prefix}user is given without password: give {prefix}password or {prefix}password_file"
+            )),
+            (None, Some(_)) => refuse(format!("{prefix}password is given without user")),
+        }
+    }
+}
+
 /// Every keyword that [`read`] takes.
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 47] = [
     "ack_timeout",
     "allow_cleartext_credentials",
+    "auth",
     "ca_file",
+    "cert",
     "connect_timeout",
     "content_name",
     "fragment_size",
+    "fresh",
     "give_up_after",
     "headers",
     "host_id",
     "if_exists",
     "insecure",
+    "key",
+    "key_password",
     "last_ack_timeout",
     "lenient",
     "max_attempts",
@@ -117,20 +205,30 @@ const NAMES: [&str; 32] = [
     "max_fragment",
     "max_retry_delay",
     "max_time",
+    "min_fragment",
+    "no_proxy",
+    "no_resume",
+    "note",
     "on_unclear",
     "password",
+    "pinned_public_key",
+    "proxy",
+    "proxy_password",
+    "proxy_user",
     "refuse_empty",
     "reply_optional",
     "reply_to",
+    "require_resume",
+    "resume_check",
     "retry_delay",
     "secret_headers",
     "sha256",
     "stall_timeout",
+    "token",
     "trusted_hosts",
     "user",
     "verify",
     "wait_for_server",
-    "name",
 ];
 
 fn check_known(name: &str) -> PyResult<()> {
@@ -158,6 +256,23 @@ impl<'py> Keyword<'_, 'py> {
     fn number(&self) -> PyResult<u64> {
         let number: i128 = self.get()?;
         u64::try_from(number).map_err(|_| self.invalid("must be a number of bytes, 0 or more"))
+    }
+
+    /// A number of bytes, or "auto".
+    fn size(&self) -> PyResult<Option<u64>> {
+        match self.value.extract::<String>() {
+            Ok(word) if word == "auto" => Ok(None),
+            Ok(_) => Err(self.invalid("must be a number of bytes, or \"auto\"")),
+            Err(_) => self.number().map(Some),
+        }
+    }
+
+    /// Hosts as one string with commas, or several strings.
+    fn hosts(&self) -> PyResult<String> {
+        match self.value.extract::<String>() {
+            Ok(hosts) => Ok(hosts),
+            Err(_) => Ok(self.get::<Vec<String>>()?.join(",")),
+        }
     }
 
     fn attempts(&self) -> PyResult<u32> {

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-SERVER = Path(
-    os.environ.get(
-        "BITSUP_TEST_SERVER",
-        Path(__file__).parents[3] / "target" / "debug" / "examples" / "serve",
-    )
-)
+TOP = Path(__file__).parents[3]
+"""The whole project."""
+
+SERVER = Path(os.environ.get("BITSUP_TEST_SERVER", TOP / "target" / "debug" / "examples" / "serve"))
 """Built by ``cargo build -p bitsup-server --example serve``."""
 
 
@@ -48,6 +46,12 @@ class Server:
     def packets(self) -> list[str]:
         """The types of the packets that came."""
         return [request[0] for request in self.requests]
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """First and last byte of each Fragment, in the order in which they ended."""
+        fragments = (request for request in self.requests if request[0] == "Fragment")
+        found = (request[-1].partition("/")[0].split("-") for request in fragments)
+        return [(int(first), int(last)) for first, last in found]
 
     def wait_for(self, packet: str) -> None:
         """Waits until such a packet was answered; generous, since machines can be slow."""

@@ -1,4 +1,4 @@
-"""Memory over many small uploads."""
+"""Memory over many small uploads; in the long form ``BITSUP_TEST_UPLOADS=10000 pytest -s tests/test_memory.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from conftest import Server
 
 UPLOADS = int(os.environ.get("BITSUP_TEST_UPLOADS", "600"))
-"""The long run is ``BITSUP_TEST_UPLOADS=10000``."""
 WARM_UP = UPLOADS // 10
 
 

@@ -111,46 +111,6 @@ def test_a_lost_session_ends_a_stream_and_says_why(serve: Callable[..., Server])
     assert not (server.root / "x").exists()
 
 
-@pytest.mark.parametrize("given", [9, 11])
-def test_a_stream_of_another_length_is_never_complete(server: Server, given: int) -> None:
-    with pytest.raises(bitsup.InvalidArgumentError, match="right size="):
-        bitsup.upload([b"x"] * given, server.url("x"), size=10)
-    assert not (server.root / "x").exists()
-    assert "Close-Session" not in server.packets()
-
-
-def test_exceptions_of_a_source_come_out(server: Server) -> None:
-    def chunks() -> Any:
-        yield b"abc"
-        raise LookupError("the source is broken")
-
-    with pytest.raises(LookupError, match="the source is broken"):
-        bitsup.upload(chunks(), server.url("x"), size=10)
-    with pytest.raises(TypeError, match="gives str"):
-        bitsup.upload(["abc"], server.url("x"), size=3)  # type: ignore[list-item]
-    assert not (server.root / "x").exists()
-
-
-def test_a_file_that_shrinks_or_is_closed(serve: Callable[..., Server], tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    for number in range(3):
-        server = serve("fragment 2: delay 200ms")
-        file.write_bytes(payload(SIZE))
-        with file.open("rb") as opened, bitsup.Client() as client:
-            source: Any = file if number == 0 else opened
-            upload = client.start(source, server.url("x"), fragment_size=500_000)
-            server.wait_for("Fragment")
-            if number == 2:
-                opened.close()
-                with pytest.raises(ValueError, match="closed"):
-                    upload.result()
-            else:
-                os.truncate(file, 1000)
-                with pytest.raises(bitsup.SourceChangedError):
-                    upload.result()
-        assert not (server.root / "x").exists()
-
-
 def test_progress_comes_on_the_waiting_thread_and_ends_complete(server: Server) -> None:
     import threading
 
@@ -177,63 +137,6 @@ def test_exceptions_of_a_callback_stop_the_upload(serve: Callable[..., Server]) 
         with pytest.raises(LookupError, match="the callback is broken"):
             upload.result(30)
         assert upload.done() and not upload.cancelled()
-
-
-def test_bad_arguments(server: Server, tmp_path: Path) -> None:
-    url = server.url("x")
-    closed = (tmp_path / "closed").open("wb")
-    closed.close()
-    text = (tmp_path / "closed").open("r")
-    writing = (tmp_path / "closed").open("wb")
-    bad: list[tuple[type[BaseException], str, tuple[Any, ...], dict[str, Any]]] = [
-        (TypeError, "cannot be uploaded: give a path", (5, url), {}),
-        (TypeError, "cannot be uploaded: give a path", (None, url), {}),
-        (TypeError, "the URL must be a str", (b"", b"http://x/"), {}),
-        (TypeError, "text mode", (text, url), {}),
-        (TypeError, "text mode", (io.StringIO("x"), url), {}),
-        (ValueError, "closed", (closed, url), {}),
-        (ValueError, "not open for reading", (writing, url), {}),
-        (TypeError, "needs size=", (iter([b"x"]), url), {}),
-        (ValueError, "a size of -1 bytes", (iter([b"x"]), url), {"size": -1}),
-        (TypeError, "size must be an int", (iter([b"x"]), url), {"size": "1"}),
-        (ValueError, "leave it out", (b"abc", url), {"size": 4}),
-        (ValueError, "leave it out", (str(tmp_path / "closed"), url), {"size": 4}),
-        (ValueError, "null character", ("a\0b", url), {}),
-        (FileNotFoundError, "No such file", (tmp_path / "missing", url), {}),
-        (IsADirectoryError, "Is a directory", (tmp_path, url), {}),
-        (ValueError, "http or https", (b"", "ftp://host/x"), {}),
-        (ValueError, "options instead", (b"", "http://u:hunter2@host/x"), {}),
-        (ValueError, "the whole URL", (b"", server.url("")), {}),
-        (TypeError, '"colour" is no option', (b"", url), {"colour": "red"}),
-        (TypeError, "fragment_size cannot be of type str", (b"", url), {"fragment_size": "1M"}),
-        (ValueError, "fragment_size must be a number of bytes", (b"", url), {"fragment_size": -1}),
-        (ValueError, "at least 1", (b"", url), {"fragment_size": 0}),
-        (ValueError, "give_up_after must be a number of seconds", (b"", url), {"give_up_after": -1}),
-        (ValueError, "connect_timeout must be a number", (b"", url), {"connect_timeout": float("nan")}),
-        (ValueError, 'if_exists must be one of "try", "skip", "fail"', (b"", url), {"if_exists": "maybe"}),
-        (TypeError, "trusted_hosts must be a list", (b"", url), {"trusted_hosts": "host"}),
-        (TypeError, "headers cannot be of type int", (b"", url), {"headers": 5}),
-        (ValueError, "line break", (b"", url), {"headers": {"X-A": "b\r\nX-B: c"}}),
-        (ValueError, "without password", (b"", url), {"user": "u"}),
-        (ValueError, "without user", (b"", url), {"password": "hunter2"}),
-        (TypeError, "on_progress must be a plain function", (b"", url), {"on_progress": 5}),
-    ]
-    try:
-        for kind, message, arguments, keywords in bad:
-            with pytest.raises(kind, match=message) as caught:
-                bitsup.upload(*arguments, **keywords)
-            assert "\n" not in str(caught.value) and "hunter2" not in str(caught.value), caught.value
-    finally:
-        text.close()
-        writing.close()
-    assert server.requests == []
-
-
-def test_an_asynchronous_callback_is_refused(server: Server) -> None:
-    async def callback(_: bitsup.Progress) -> None: ...
-
-    with pytest.raises(TypeError, match="plain function"):
-        bitsup.upload(b"", server.url("x"), on_progress=callback)
 
 
 def test_options_reach_the_server(serve: Callable[..., Server]) -> None:

@@ -24,7 +24,7 @@ macro_rules! boundary {
         )*)?
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(
             || -> Result<crate::status::bitsup_status, crate::error::Failure> {
-                crate::boundary::inject_panic("entry");
+                crate::faults::fault_point(c"entry");
                 $(
                     let $handle = crate::handle::usable($handle, stringify!($handle))?;
                 )*
@@ -48,7 +48,7 @@ macro_rules! boundary {
             let $handle = unsafe { crate::handle::look($handle) };
         )*
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            crate::boundary::inject_panic("entry");
+            crate::faults::fault_point(c"entry");
             $(
                 let Ok($handle) = crate::handle::usable($handle, stringify!($handle)) else {
                     return $fallback;
@@ -82,34 +82,4 @@ pub(crate) unsafe fn status(
         unsafe { error.write(made) };
     }
     status
-}
-
-/// In tests, panics if this thread asked for it at that point.
-#[cfg(test)]
-pub(crate) fn inject_panic(point: &'static str) {
-    tests::panic_if_asked(point);
-}
-
-#[cfg(not(test))]
-pub(crate) const fn inject_panic(_point: &'static str) {}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use std::cell::Cell;
-
-    thread_local! {
-        static ASKED: Cell<Option<&'static str>> = const { Cell::new(None) };
-    }
-
-    /// The next passage through `point` on this thread panics.
-    pub(crate) fn ask_for_panic(point: &'static str) {
-        ASKED.set(Some(point));
-    }
-
-    pub(super) fn panic_if_asked(point: &'static str) {
-        if ASKED.get() == Some(point) {
-            ASKED.set(None);
-            panic!("injected at {point}");
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bitsup::{Event, Flow};
 
-use crate::boundary::inject_panic;
+use crate::faults::fault_point;
 use crate::life::Life;
 use crate::progress::{bitsup_progress, bitsup_state};
 use crate::text;
@@ -85,22 +85,27 @@ impl Callbacks {
     /// Brings one event to the caller. A panic of ours stops the upload and spoils its handle.
     pub(crate) fn deliver(&mut self, event: &Event) -> Flow {
         let (client, upload) = (Arc::clone(&self.client), Arc::clone(&self.upload));
-        let Some(_client) = client.enter() else { return Flow::Continue };
-        let Some(_upload) = upload.enter() else { return Flow::Continue };
-        catch_unwind(AssertUnwindSafe(|| self.call(event))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| {
+            fault_point(c"around callbacks");
+            let Some(_client) = client.enter() else { return Flow::Continue };
+            let Some(_upload) = upload.enter() else { return Flow::Continue };
+            self.call(event)
+        }))
+        .unwrap_or_else(|_| {
             upload.spoil();
             Flow::Stop
         })
     }
 
     fn call(&mut self, event: &Event) -> Flow {
-        inject_panic("before callback");
         if let Some(LogCallback(function, userdata)) = self.log
             && let Some((level, line)) = log_line(event)
         {
             let line = text::for_c(&line);
+            fault_point(c"before log");
             // SAFETY: the caller's function for this pointer; it does not unwind.
             unsafe { function(userdata.0, level, line.as_ptr()) };
+            fault_point(c"after log");
         }
         let mut stop = 0;
         if let Event::Progress(progress) = event {
@@ -109,15 +114,18 @@ impl Callbacks {
             if let Some(StateCallback(function, userdata)) = self.state
                 && before != Some(progress.state)
             {
+                fault_point(c"before state");
                 // SAFETY: the caller's function for this pointer; it does not unwind.
                 stop |= unsafe { function(userdata.0, progress.state) };
+                fault_point(c"after state");
             }
             if let Some(ProgressCallback(function, userdata)) = self.progress {
+                fault_point(c"before progress");
                 // SAFETY: as above; the structure lives until the function returns.
                 stop |= unsafe { function(userdata.0, &raw const progress) };
+                fault_point(c"after progress");
             }
         }
-        inject_panic("after callback");
         if stop == 0 { Flow::Continue } else { Flow::Stop }
     }
 }

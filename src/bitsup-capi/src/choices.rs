@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use bitsup::{Credentials, Header, Secret, UploadOptions};
+use bitsup::{Credentials, Header, UploadOptions};
 
 use crate::callbacks::{ProgressCallback, StateCallback};
 use crate::error::Failure;
+use crate::hidden::Hidden;
 
 /// All choices for one upload.
 #[derive(Clone, Default)]
 pub(crate) struct Choices {
     pub(crate) options: UploadOptions,
     pub(crate) user: Option<String>,
-    pub(crate) password: Option<Secret>,
+    pub(crate) password: Option<Hidden>,
+    pub(crate) token: Option<Hidden>,
+    pub(crate) proxy_user: Option<String>,
+    pub(crate) proxy_password: Option<Hidden>,
+    pub(crate) key_password: Option<Hidden>,
     pub(crate) progress: Option<ProgressCallback>,
     pub(crate) state: Option<StateCallback>,
 }
@@ -26,6 +31,11 @@ pub(crate) struct Changes(Vec<Change>);
 impl Changes {
     pub(crate) fn push(&mut self, change: impl Fn(&mut Choices) + Send + Sync + 'static) {
         self.0.push(Arc::new(change));
+    }
+
+    /// Adds the changes that others have collected.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     pub(crate) fn apply(&self, choices: &mut Choices) {
@@ -43,14 +53,33 @@ impl Choices {
         headers.push(header);
     }
 
-    /// Puts user and password together.
+    /// Puts users and passwords together, and reads the files that hold secrets.
     pub(crate) fn complete(mut self) -> Result<Self, Failure> {
-        self.options.credentials = match (self.user.take(), self.password.take()) {
-            (Some(user), Some(password)) => Some(Credentials { user, password }),
-            (None, None) => None,
-            (Some(_), None) => return Err(Failure::invalid("a user is set and no password")),
-            (None, Some(_)) => return Err(Failure::invalid("a password is set and no user")),
-        };
+        let options = &mut self.options;
+        options.credentials = credentials(self.user.take(), self.password.take(), "")?;
+        options.proxy_credentials =
+            credentials(self.proxy_user.take(), self.proxy_password.take(), "proxy ")?;
+        options.bearer_token = self.token.take().map(Hidden::reveal).transpose()?;
+        options.tls.key_password = self.key_password.take().map(Hidden::reveal).transpose()?;
         Ok(self)
+    }
+}
+
+fn credentials(
+    user: Option<String>,
+    password: Option<Hidden>,
+    whose: &str,
+) -> Result<Option<Credentials>, Failure> {
+    match (user, password) {
+        (Some(user), Some(password)) => {
+            Ok(Some(Credentials { user, password: password.reveal()? }))
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(Failure::invalid(format!(
+            "a {whose}user is set and no {whose}password: set both or none"
+        ))),
+        (None, Some(_)) => Err(Failure::invalid(format!(
+            "a {whose}password is set and no {whose}user: set both or none"
+        ))),
     }
 }

@@ -45,6 +45,9 @@ impl bitsup_client {
         if let Some(limit) = settings.uploads_per_host {
             builder = builder.uploads_per_host(limit);
         }
+        if let Some(folder) = settings.state_dir {
+            builder = builder.state_directory(folder);
+        }
         let mut signal = None;
         if settings.dispatch {
             let made =

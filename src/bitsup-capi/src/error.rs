@@ -1,8 +1,9 @@
 //! The error object.
 
 use std::any::Any;
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int};
 use std::io;
+use std::path::Path;
 
 use crate::handle::{Handle, Owned};
 use crate::life::Life;
@@ -45,6 +46,15 @@ impl Failure {
         let advice = "The system is short of something: file descriptors or memory, most likely.";
         let mut failure =
             Self::own(bitsup_status::Internal, &format!("cannot {what}: {error}"), advice);
+        failure.0.os_error = error.raw_os_error().unwrap_or(0);
+        failure
+    }
+
+    /// A file of the caller that cannot be read.
+    pub(crate) fn local(path: &Path, error: &io::Error) -> Self {
+        let message = format!("cannot read {}: {error}", path.display());
+        let advice = "Correct the path, or let this user read the file.";
+        let mut failure = Self::own(bitsup_status::LocalFile, &message, advice);
         failure.0.os_error = error.raw_os_error().unwrap_or(0);
         failure
     }
@@ -143,11 +153,11 @@ pub unsafe extern "C" fn bitsup_error_os_error(error: *const bitsup_error) -> i3
     boundary!(value: 0, [error], { error.os_error })
 }
 
-/// Whether the server still holds what was sent, so that starting the same
-/// upload again continues it.
+/// Whether (not 0) the server still holds what was sent, so that starting the
+/// same upload again continues it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_error_resumable(error: *const bitsup_error) -> bool {
-    boundary!(value: false, [error], { error.resumable })
+pub unsafe extern "C" fn bitsup_error_resumable(error: *const bitsup_error) -> c_int {
+    boundary!(value: 0, [error], { c_int::from(error.resumable) })
 }
 
 /// The session that was left on the server, as text to continue it with; NULL

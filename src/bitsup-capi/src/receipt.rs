@@ -1,6 +1,6 @@
 //! The proof of a complete upload.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
@@ -35,12 +35,12 @@ pub struct bitsup_receipt {
     pub restarts: u32,
     /// Parts sent again where the server may have stored them before.
     pub unclear_resends: u32,
-    /// Whether the end of the session was acknowledged.
-    pub close_confirmed: bool,
-    /// Whether no doubt about the file on the server is left.
-    pub verified: bool,
-    /// Whether nothing was sent because the destination existed.
-    pub skipped: bool,
+    /// Whether (not 0) the end of the session was acknowledged.
+    pub close_confirmed: c_int,
+    /// Whether (not 0) no doubt about the file on the server is left.
+    pub verified: c_int,
+    /// Whether (not 0) nothing was sent because the destination existed.
+    pub skipped: c_int,
     /// SHA-256 of what was sent, as hexadecimal digits; NULL if it was not asked
     /// for.
     pub sha256: *const c_char,
@@ -104,9 +104,9 @@ impl Kept {
             retries: receipt.retries,
             restarts: receipt.restarts,
             unclear_resends: receipt.unclear_resends,
-            close_confirmed: receipt.close_confirmed,
-            verified: receipt.verified,
-            skipped: receipt.skipped,
+            close_confirmed: c_int::from(receipt.close_confirmed),
+            verified: c_int::from(receipt.verified),
+            skipped: c_int::from(receipt.skipped),
             sha256: pointer(&self.sha256),
             reply_path: pointer(&self.reply_path),
             reply: reply.map_or(ptr::null(), |reply| reply.as_ptr().cast()),

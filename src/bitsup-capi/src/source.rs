@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bitsup::{ReadAt, Source};
 
-use crate::boundary::inject_panic;
 use crate::callbacks::Userdata;
 use crate::error::Failure;
+use crate::faults::fault_point;
 use crate::life::Life;
 use crate::structure::Extensible;
 use crate::text;
@@ -140,10 +140,14 @@ struct Callback {
 
 impl ReadAt for Callback {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let _client = self.client.enter().ok_or_else(gone)?;
-        let _call = self.life.enter().ok_or_else(gone)?;
-        catch_unwind(AssertUnwindSafe(|| self.call(buffer, offset))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| {
+            fault_point(c"around read_at");
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _client = self.client.enter().ok_or_else(gone)?;
+            let _call = self.life.enter().ok_or_else(gone)?;
+            self.call(buffer, offset)
+        }))
+        .unwrap_or_else(|_| {
             self.life.spoil();
             Err(io::Error::other("a fault inside bitsup around read_at"))
         })
@@ -152,12 +156,12 @@ impl ReadAt for Callback {
 
 impl Callback {
     fn call(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        inject_panic("before read_at");
+        fault_point(c"before read_at");
         let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: the caller's function for this pointer; it does not unwind, and writes at most
         // `length` bytes.
         let read = unsafe { (self.read)(self.userdata.0, start, length, offset) };
-        inject_panic("after read_at");
+        fault_point(c"after read_at");
         match usize::try_from(read) {
             Ok(read) if read <= length => Ok(read),
             Ok(read) => Err(io::Error::other(format!(

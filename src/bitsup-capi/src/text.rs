@@ -14,12 +14,21 @@ const MAX_PATH: usize = 64 * 1024;
 /// # Safety
 /// `pointer` is NULL or text that ends with a zero byte and does not change during the call.
 pub(crate) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, Failure> {
+    // SAFETY: as this function's.
+    let text = unsafe { c_text(pointer, name) }?;
+    text.to_str().map_err(|_| Failure::invalid(format!("{name} is not UTF-8")))
+}
+
+/// Text in any encoding, with its zero byte.
+///
+/// # Safety
+/// As for [`text`].
+pub(crate) unsafe fn c_text<'a>(pointer: *const c_char, name: &str) -> Result<&'a CStr, Failure> {
     if pointer.is_null() {
         return Err(Failure::invalid(format!("{name} is NULL")));
     }
     // SAFETY: not NULL, so it is text that ends with a zero byte.
-    let text = unsafe { CStr::from_ptr(pointer) };
-    text.to_str().map_err(|_| Failure::invalid(format!("{name} is not UTF-8")))
+    Ok(unsafe { CStr::from_ptr(pointer) })
 }
 
 /// A path that ends with a zero byte.

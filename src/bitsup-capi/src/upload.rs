@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bitsup::{CancelMode, Receipt, Source, Upload};
+use bitsup::{CancelMode, Receipt, Source, Upload, UploadBuilder};
 
 use crate::callbacks::Callbacks;
 use crate::client::bitsup_client;
@@ -34,10 +34,9 @@ impl Handle for bitsup_upload {
 }
 
 impl bitsup_upload {
-    fn start(
+    pub(crate) fn start(
         client: &bitsup_client,
-        source: Source,
-        url: &str,
+        builder: UploadBuilder,
         options: Option<&bitsup_upload_options>,
         life: Arc<Life>,
     ) -> Result<Self, Failure> {
@@ -50,7 +49,7 @@ impl bitsup_upload {
             log: client.log,
             last_state: None,
         };
-        let mut builder = client.client.upload(source, url).options(choices.options);
+        let mut builder = builder.options(choices.options);
         // Where the program's loop asks for events, the end of an upload is one too.
         if !callbacks.is_empty() || client.dispatches() {
             builder = builder.on_event(move |event| callbacks.deliver(event));
@@ -99,7 +98,8 @@ pub unsafe extern "C" fn bitsup_upload_file(
         // SAFETY: the caller gives NULL or text, twice.
         let (path, url) = unsafe { (text::path(path, "path")?, text::text(url, "url")?) };
         let life = Arc::new(Life::new());
-        let upload = bitsup_upload::start(client, Source::path(path)?, url, None, life)?;
+        let builder = client.client.upload(Source::path(path)?, url);
+        let upload = bitsup_upload::start(client, builder, None, life)?;
         let result = upload.wait(None);
         upload.end();
         result.map(|_| bitsup_status::Ok)
@@ -123,8 +123,8 @@ pub unsafe extern "C" fn bitsup_upload_start(
         // SAFETY: the caller gives NULL or text, twice.
         let (path, url) = unsafe { (text::path(path, "path")?, text::text(url, "url")?) };
         let life = Arc::new(Life::new());
-        let started = bitsup_upload::start(client, Source::path(path)?, url, options, life)?;
-        *place = handle::give(started);
+        let builder = client.client.upload(Source::path(path)?, url);
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
         Ok(bitsup_status::Ok)
     })
 }
@@ -148,8 +148,8 @@ pub unsafe extern "C" fn bitsup_upload_start_bytes(
             (text::path_bytes(path, path_length, "path")?, text::text(url, "url")?)
         };
         let life = Arc::new(Life::new());
-        let started = bitsup_upload::start(client, Source::path(path)?, url, options, life)?;
-        *place = handle::give(started);
+        let builder = client.client.upload(Source::path(path)?, url);
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
         Ok(bitsup_status::Ok)
     })
 }
@@ -176,7 +176,8 @@ pub unsafe extern "C" fn bitsup_upload_start_memory(
         // SAFETY: the caller gives NULL or as many bytes as it says, until the upload is freed,
         // which closes `life`.
         let source = unsafe { source::memory(data, length, &life) }?;
-        *place = handle::give(bitsup_upload::start(client, source, url, options, life)?);
+        let builder = client.client.upload(source, url);
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
         Ok(bitsup_status::Ok)
     })
 }
@@ -203,7 +204,8 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
         // SAFETY: the caller's function and pointer are good until the upload is freed, which
         // closes `life`.
         let source = unsafe { source::callback(&source, &client.life, &life) }?;
-        *place = handle::give(bitsup_upload::start(client, source, url, options, life)?);
+        let builder = client.client.upload(source, url);
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
         Ok(bitsup_status::Ok)
     })
 }

@@ -8,6 +8,10 @@ pub const BITSUP_FEATURE_TLS: u32 = 1;
 /// libcurl and the TLS library are part of this library instead of being the
 /// system's.
 pub const BITSUP_FEATURE_BUNDLED: u32 = 2;
+/// Servers can be answered with NTLM.
+pub const BITSUP_FEATURE_NTLM: u32 = 4;
+/// Servers can be answered with Negotiate (Kerberos).
+pub const BITSUP_FEATURE_NEGOTIATE: u32 = 8;
 
 /// The version of the library at run time, such as "0.1.0"; compare
 /// BITSUP_VERSION, that of the header. The text is static.
@@ -36,9 +40,13 @@ pub extern "C" fn bitsup_version_number() -> u32 {
 pub extern "C" fn bitsup_features() -> u32 {
     boundary!(value: 0, [], {
         let features = bitsup::features();
-        let tls = if features.tls.is_some() { BITSUP_FEATURE_TLS } else { 0 };
-        let bundled = if features.bundled { BITSUP_FEATURE_BUNDLED } else { 0 };
-        tls | bundled
+        let present = [
+            (features.tls.is_some(), BITSUP_FEATURE_TLS),
+            (features.bundled, BITSUP_FEATURE_BUNDLED),
+            (features.ntlm, BITSUP_FEATURE_NTLM),
+            (features.negotiate, BITSUP_FEATURE_NEGOTIATE),
+        ];
+        present.iter().filter(|(has, _)| *has).map(|(_, bit)| bit).sum()
     })
 }
 

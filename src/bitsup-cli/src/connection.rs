@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bitsup::{Header, Secret, UploadOptions};
+use bitsup::{Header, Resolve, Secret, UploadOptions};
 use clap::Args;
 
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ pub(crate) struct ConnectionArgs {
     /// Take no other public key from the server: sha256//..., as curl writes it
     #[arg(long, value_name = "HASHES", hide_short_help = true)]
     pinnedpubkey: Option<String>,
-    /// Show the client certificate in FILE (PEM)
+    /// Show the client certificate in FILE (PEM, or PKCS#12 with its key)
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     cert: Option<PathBuf>,
     /// Its private key (PEM), if it is not in the same file
@@ -45,6 +45,15 @@ pub(crate) struct ConnectionArgs {
     key_password_file: Option<PathBuf>,
     #[command(flatten)]
     proxy: ProxyArgs,
+    /// Connect to these addresses for HOST at PORT instead of looking the name up
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", hide_short_help = true)]
+    resolve: Vec<String>,
+    #[arg(
+        long,
+        hide_short_help = true,
+        help = "Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so"
+    )]
+    post_override: bool,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -71,6 +80,10 @@ impl ConnectionArgs {
         let passphrase = self.key_password_file.as_deref().map(secret_file).transpose()?;
         options.tls.key_password = passphrase.map(Secret::new);
         options.tls.pinned_public_key.clone_from(&self.pinnedpubkey);
+        for text in &self.resolve {
+            options.resolve.push(Resolve::parse(text)?);
+        }
+        options.post_override = self.post_override;
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -101,6 +114,10 @@ impl ConnectionArgs {
         words.path("--key", self.key.as_deref());
         words.path("--key-password-file", self.key_password_file.as_deref());
         self.proxy.words(words);
+        for text in &self.resolve {
+            words.text("--resolve", Some(text));
+        }
+        words.flag("--post-override", self.post_override);
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);
@@ -114,7 +131,7 @@ impl ConnectionArgs {
 }
 
 /// The file, if it can be read: libcurl would only say that something is wrong with it.
-fn readable(file: Option<&PathBuf>) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn readable(file: Option<&PathBuf>) -> Result<Option<PathBuf>, Failure> {
     let Some(file) = file else { return Ok(None) };
     let problem = |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
     File::open(file).map_err(problem)?;

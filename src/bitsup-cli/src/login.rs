@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bitsup::{AuthChoice, Credentials, ProxyChoice, Secret, UploadOptions};
 use clap::{Args, ValueEnum};
 
+use crate::connection::readable;
 use crate::failure::Failure;
 use crate::words::Words;
 
@@ -50,7 +51,7 @@ pub(crate) struct ProxyArgs {
         short = 'x',
         long,
         value_name = "URL",
-        help = "Go through this proxy, http://HOST:PORT or socks5h://HOST:PORT [default: as http_proxy and https_proxy say]"
+        help = "Go through this proxy, http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT [default: as http_proxy and https_proxy say]"
     )]
     proxy: Option<String>,
     /// Reach these hosts without it, separated by commas
@@ -67,6 +68,32 @@ pub(crate) struct ProxyArgs {
     /// Read the proxy's password from FILE
     #[arg(long, value_name = "FILE", requires = "proxy_user", hide_short_help = true)]
     proxy_password_file: Option<PathBuf>,
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SCHEME",
+        requires = "proxy_user",
+        hide_short_help = true,
+        help = "How to log in at the proxy [default: any, the strongest that it offers, Basic too]"
+    )]
+    proxy_auth: Option<ProxyAuth>,
+    /// Trust the CA certificates in FILE (PEM) for a proxy reached over https
+    #[arg(long, value_name = "FILE", requires = "proxy", hide_short_help = true)]
+    proxy_cacert: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProxyAuth {
+    /// The strongest that the proxy offers
+    Any,
+    /// Basic
+    Basic,
+    /// Digest
+    Digest,
+    /// NTLM
+    Ntlm,
+    /// Negotiate (Kerberos)
+    Negotiate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,6 +174,14 @@ impl ProxyArgs {
                 if direct { ProxyChoice::Direct } else { ProxyChoice::Url(url.clone()) };
         }
         options.no_proxy.clone_from(&self.noproxy);
+        options.tls.proxy_ca_file = readable(self.proxy_cacert.as_ref())?;
+        options.proxy_auth = match self.proxy_auth {
+            Some(ProxyAuth::Basic) => AuthChoice::Basic,
+            Some(ProxyAuth::Digest) => AuthChoice::Digest,
+            Some(ProxyAuth::Ntlm) => AuthChoice::Ntlm,
+            Some(ProxyAuth::Negotiate) => AuthChoice::Negotiate,
+            Some(ProxyAuth::Any) | None => AuthChoice::Any,
+        };
         if let Some(user) = &self.proxy_user {
             let file = self.proxy_password_file.as_deref();
             let made = credentials(user, file, "BITSUP_PROXY_PASSWORD", "proxy-")?;
@@ -160,6 +195,8 @@ impl ProxyArgs {
         words.text("--noproxy", self.noproxy.as_ref());
         words.text("--proxy-user", self.proxy_user.as_ref());
         words.path("--proxy-password-file", self.proxy_password_file.as_deref());
+        words.choice("--proxy-auth", self.proxy_auth.as_ref());
+        words.path("--proxy-cacert", self.proxy_cacert.as_deref());
     }
 }
 

@@ -1,5 +1,5 @@
 //! A server for tests in other languages: `serve ROOT [--fault SCRIPT] [--user U:P] [--host-id H] [--reply COMMAND] [--max-fragment N]`.
-//! Prints its URL, then a line for each request (packet, target, status), and ends with its standard input.
+//! Prints its URL, then a line for each request (packet, target, status, `Content-Range`), and ends with its standard input.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.on_request = Some(Arc::new(|request| {
         let packet = request.packet_type().unwrap_or_else(|| request.method.clone());
         let status = request.status.map_or("-".into(), |status| status.to_string());
-        println!("{packet} {} {status}", request.target);
+        let range = request.header("content-range").unwrap_or_default();
+        println!("{packet} {} {status} {range}", request.target);
     }));
     let server = Server::start(config)?;
     println!("{}", server.url(""));

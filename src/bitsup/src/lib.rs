@@ -23,6 +23,8 @@
 mod callbacks;
 mod client;
 mod destination;
+mod diagnosis;
+mod doctor;
 mod engine;
 mod error;
 mod features;
@@ -33,6 +35,7 @@ mod progress;
 mod sessions;
 mod source;
 mod timetable;
+mod transcript;
 mod transport;
 mod upload;
 
@@ -40,15 +43,17 @@ pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use client::{Client, ClientBuilder, UploadBuilder};
+pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
-    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck,
-    Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve,
+    ResumeCheck, RetryDecision, Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
 pub use sessions::SessionInfo;
 pub use source::{ReadAt, Seekable, Source, Wake};
 pub use timetable::RateTimetable;
+pub use transcript::TRANSCRIPT_HEAD;
 pub use upload::{CancelMode, Upload};

@@ -1,6 +1,7 @@
 //! What can be chosen for an upload and for a client.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -148,6 +149,19 @@ pub enum IfExists {
     Fail,
 }
 
+/// What a caller wants done about a failure that bitsup would try again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryDecision {
+    /// Try again when bitsup would.
+    #[default]
+    Retry,
+    /// Try again after this time, one day at most.
+    After(Duration),
+    /// Fail with what went wrong; the session on the server can be continued.
+    Fail,
+}
+
 /// How much of a source is compared before an upload is continued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResumeCheck {
@@ -199,8 +213,57 @@ pub enum ProxyChoice {
     Environment,
     /// None.
     Direct,
-    /// This one: `http://host:port` or `socks5h://host:port`. No password in it.
+    /// This one: `http://host:port`, `https://host:port` or `socks5h://host:port`. No password in it.
     Url(String),
+}
+
+/// The addresses to take for a name, in place of a lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolve {
+    host: String,
+    port: u16,
+    addresses: Vec<IpAddr>,
+}
+
+impl Resolve {
+    /// So many addresses of one name are tried at most.
+    pub const MAX_ADDRESSES: usize = 16;
+
+    /// Reads `HOST:PORT:ADDRESS[,ADDRESS]…`, as curl's `--resolve`: for connections to HOST
+    /// at PORT. An address is IPv4 or IPv6, the latter also in brackets. The order is kept;
+    /// once an address has answered, an upload stays with it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let bad = |what: &str| {
+            Error::invalid(format!(
+                "{:?} cannot be used, since {what}: write HOST:PORT:ADDRESS[,ADDRESS]",
+                shortened(text)
+            ))
+        };
+        let mut parts = text.splitn(3, ':');
+        let (Some(host), Some(port), Some(addresses)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(bad("a part is missing"));
+        };
+        if host.is_empty() || host.parse::<IpAddr>().is_ok() || host.starts_with('[') {
+            return Err(bad("its host is not a name"));
+        }
+        let port = port.parse().ok().filter(|port| *port != 0);
+        let port = port.ok_or_else(|| bad("its port is not a number from 1 to 65535"))?;
+        let address = |text: &str| {
+            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+            bare.unwrap_or(text).parse().map_err(|_| bad("an address is not one"))
+        };
+        let addresses = addresses.split(',').map(address).collect::<Result<Vec<_>, _>>()?;
+        if addresses.len() > Self::MAX_ADDRESSES {
+            return Err(bad("it has more than 16 addresses"));
+        }
+        Ok(Self { host: host.to_owned(), port, addresses })
+    }
+
+    pub(crate) fn for_transport(&self) -> transport::Resolve {
+        let Self { host, port, addresses } = self.clone();
+        transport::Resolve { host, port, addresses }
+    }
 }
 
 /// How TLS is made.
@@ -209,9 +272,11 @@ pub enum ProxyChoice {
 pub struct TlsOptions {
     /// A file of CA certificates (PEM) instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Whether certificates are not checked at all.
+    /// A file of CA certificates (PEM) instead of the system's for a proxy that is reached over https.
+    pub proxy_ca_file: Option<PathBuf>,
+    /// Whether certificates of servers are not checked at all. Those of a proxy always are.
     pub insecure: bool,
-    /// A file with the client's certificate (PEM).
+    /// A file with the client's certificate: PEM, or PKCS#12 with its key.
     pub cert: Option<PathBuf>,
     /// A file with its private key (PEM), if that is not in the same file.
     pub key: Option<PathBuf>,
@@ -243,8 +308,16 @@ pub struct UploadOptions {
     pub proxy: ProxyChoice,
     /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
     pub no_proxy: Option<String>,
+    /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
+    /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
+    pub post_override: bool,
     /// User and password for the proxy.
     pub proxy_credentials: Option<Credentials>,
+    /// Addresses of names that are not looked up.
+    pub resolve: Vec<Resolve>,
+    /// With which scheme to answer the proxy. [`AuthChoice::Any`] takes the strongest that it offers, Basic too:
+    /// few proxies have TLS of their own.
+    pub proxy_auth: AuthChoice,
     /// Whether passwords, tokens and secret headers may go over plain http.
     pub allow_cleartext_credentials: bool,
     /// TLS.
@@ -301,6 +374,8 @@ pub struct UploadOptions {
     pub lenient: bool,
     /// The `Content-Name`; default: the source's name.
     pub content_name: Option<String>,
+    /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
+    pub transcript: bool,
     /// Words that a journal entry keeps for people, e.g. the command line to continue with.
     pub note: Option<String>,
 }
@@ -317,7 +392,10 @@ impl Default for UploadOptions {
             bearer_token: None,
             proxy: ProxyChoice::default(),
             no_proxy: None,
+            post_override: false,
             proxy_credentials: None,
+            resolve: Vec::new(),
+            proxy_auth: AuthChoice::default(),
             allow_cleartext_credentials: false,
             tls: TlsOptions::default(),
             connect_timeout: Duration::from_secs(30),
@@ -346,6 +424,7 @@ impl Default for UploadOptions {
             refuse_empty: false,
             lenient: false,
             content_name: None,
+            transcript: false,
             note: None,
         }
     }
@@ -403,11 +482,7 @@ impl UploadOptions {
                 _ => transport::ProxyChoice::Environment,
             });
         };
-        let mut proxy = transport::Proxy::parse(url).map_err(Error::invalid)?;
-        if let Some(credentials) = &self.proxy_credentials {
-            proxy.credentials =
-                Some(crate::engine::for_transport(credentials, transport::AuthScheme::Basic));
-        }
+        let proxy = transport::Proxy::parse(url).map_err(Error::invalid)?;
         Ok(transport::ProxyChoice::Explicit(proxy))
     }
 }
@@ -439,6 +514,32 @@ mod tests {
         assert!(Header::new("X-A", &"b".repeat(4097)).is_err());
         assert!(Header::new("X-A", &"b".repeat(4096)).is_ok());
         assert!(Header::new("X-A", "").is_ok());
+    }
+
+    #[test]
+    fn addresses_are_read_as_curl_writes_them() {
+        let read = Resolve::parse("h.example:8443:127.0.0.2,[::1],::2").expect("legal");
+        let addresses: [IpAddr; 3] =
+            ["127.0.0.2", "::1", "::2"].map(|text| text.parse().expect("address"));
+        assert_eq!((read.host.as_str(), read.port), ("h.example", 8443));
+        assert_eq!(read.addresses, addresses);
+        for text in [
+            "",
+            "h",
+            "h:1",
+            "h:1:",
+            "h:0:1.2.3.4",
+            "h:x:1.2.3.4",
+            ":1:1.2.3.4",
+            "h:1:g",
+            "1.2.3.4:1:1.2.3.4",
+            "h:1:1.2.3.4,",
+        ] {
+            let error = Resolve::parse(text).expect_err(text);
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
+        }
+        let many = vec!["1.2.3.4"; 17].join(",");
+        assert!(Resolve::parse(&format!("h:1:{many}")).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
 
 use crate::client::ClientInner;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::engine::{Command, PacketAnswer, PacketJob, TaskId};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
@@ -56,6 +57,55 @@ pub(crate) fn ping(
         }
         meaning => Err(failed(PacketType::Ping, &answer, meaning)),
     }
+}
+
+/// What a Ping met, for the doctor.
+pub(crate) struct Probe {
+    /// The authentication schemes that the first answer offers.
+    pub(crate) schemes: Vec<String>,
+    /// `Server` and `Date` of the first answer.
+    pub(crate) server: Option<String>,
+    pub(crate) date: Option<String>,
+    /// How the Ping ended, with the credentials if they were asked for.
+    pub(crate) result: Result<(), Error>,
+}
+
+/// So many schemes are told, of so many characters at most: those that exist are five.
+const MAX_SCHEMES: usize = 8;
+const MAX_SCHEME: usize = 20;
+
+/// Pings without credentials first, then with them if the server asks. An error is one of the
+/// connection: there was no answer.
+pub(crate) fn probe(
+    client: &Arc<ClientInner>,
+    url: &str,
+    options: &UploadOptions,
+) -> Result<Probe, Error> {
+    let mut line = Line::new(client, url, options)?;
+    let packet =
+        Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
+    let (answer, meaning, first) = line.exchange_and_first(&packet, None)?;
+    let shown = |name: &str| {
+        let (_, value) = first.iter().find(|(header, _)| header.eq_ignore_ascii_case(name))?;
+        let text: String = String::from_utf8_lossy(value).chars().take(100).collect();
+        Some(text).filter(|text| !text.chars().any(char::is_control))
+    };
+    let mut schemes: Vec<String> = Vec::new();
+    for (_, value) in first.iter().filter(|(n, _)| n.eq_ignore_ascii_case("WWW-Authenticate")) {
+        let value = String::from_utf8_lossy(value);
+        let word = value.split([' ', ',']).next().unwrap_or_default();
+        let is_scheme = !word.is_empty()
+            && word.len() <= MAX_SCHEME
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_scheme && schemes.len() < MAX_SCHEMES && !schemes.iter().any(|known| known == word) {
+            schemes.push(word.to_owned());
+        }
+    }
+    let result = match meaning {
+        Meaning::Success => Ok(()),
+        meaning => Err(failed(PacketType::Ping, &answer, meaning)),
+    };
+    Ok(Probe { schemes, server: shown("Server"), date: shown("Date"), result })
 }
 
 /// An upload session whose packets the caller sends one by one. Nothing is tried again:
@@ -171,6 +221,20 @@ impl PacketSession {
         self.finish(PacketType::CloseSession)
     }
 
+    /// The host that the server sent this session to.
+    pub(crate) fn host(&self) -> Option<String> {
+        self.line.host.as_ref().map(|(host, _)| host.clone())
+    }
+
+    /// Pings in the session.
+    pub(crate) fn ping(&mut self) -> Result<(), Error> {
+        let packet = self.packet(PacketType::Ping, None);
+        match packet.exchange(&mut self.line, None)? {
+            (_, Meaning::Success) => Ok(()),
+            (answer, meaning) => Err(failed(PacketType::Ping, &answer, meaning)),
+        }
+    }
+
     /// Sends Cancel-Session: the server deletes what it has.
     pub fn cancel(&mut self) -> Result<(), Error> {
         self.check_open()?;
@@ -252,6 +316,9 @@ impl OwnedPacket {
     }
 }
 
+/// The headers of an answer, as they came.
+type Headers = Vec<(String, Vec<u8>)>;
+
 /// A lane to one destination.
 struct Line {
     client: Arc<ClientInner>,
@@ -260,6 +327,7 @@ struct Line {
     options: Arc<UploadOptions>,
     host: Option<(String, u16)>,
     auth: Option<AuthScheme>,
+    at_proxy: Option<AuthScheme>,
 }
 
 impl Line {
@@ -273,6 +341,7 @@ impl Line {
             options: Arc::new(options.clone()),
             host: None,
             auth: None,
+            at_proxy: None,
         })
     }
 
@@ -282,14 +351,33 @@ impl Line {
         packet: &Packet<'_>,
         body: Option<&(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning), Error> {
+        let (answer, meaning, _) = self.exchange_and_first(packet, body)?;
+        Ok((answer, meaning))
+    }
+
+    /// The same, with the headers of the first of its answers.
+    fn exchange_and_first(
+        &mut self,
+        packet: &Packet<'_>,
+        body: Option<&(ContentRange, Source)>,
+    ) -> Result<(PacketAnswer, Meaning, Headers), Error> {
+        let mut first = None;
         loop {
             let answer = self.send(packet, body.cloned())?;
+            let headers = first.get_or_insert_with(|| answer.headers.clone());
             let meaning = classify(packet.packet_type, &answer.ack());
             if let (Meaning::Challenge { proxy: false }, Some(scheme)) = (&meaning, answer.scheme) {
                 self.auth = Some(scheme);
                 continue;
             }
-            return Ok((answer, meaning));
+            if let (Meaning::Challenge { proxy: true }, Some(scheme)) =
+                (&meaning, answer.proxy_scheme)
+            {
+                self.at_proxy = Some(scheme);
+                continue;
+            }
+            let headers = std::mem::take(headers);
+            return Ok((answer, meaning, headers));
         }
     }
 
@@ -313,6 +401,7 @@ impl Line {
             source,
             host: self.host.clone(),
             auth: self.auth,
+            at_proxy: self.at_proxy,
             last,
             answer,
         };
@@ -339,14 +428,15 @@ impl PacketAnswer {
 
 fn failed(packet: PacketType, answer: &PacketAnswer, meaning: Meaning) -> Error {
     let refusal = || explain::refusal(packet, &answer.ack());
-    match meaning {
-        Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error.into(),
-        Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth).into(),
-        Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth).into(),
+    let error = match meaning {
+        Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error,
+        Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth),
+        Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth),
         Meaning::SessionLost
         | Meaning::TooLarge
         | Meaning::NotFoundMaybeTooLarge
         | Meaning::Success
-        | Meaning::ContinueAt { .. } => refusal().into(),
-    }
+        | Meaning::ContinueAt { .. } => refusal(),
+    };
+    Remark::apply(answer.remark.as_ref(), error)
 }

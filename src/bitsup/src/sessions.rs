@@ -68,8 +68,12 @@ impl Client {
         let directory = self.inner().state()?;
         let journal = directory.lock(id)?;
         let entry = journal.read()?.ok_or_else(|| unknown(id))?;
-        let upload =
-            cancel(self.inner(), Kept { journal, entry: Some(entry.clone()) }, &entry, options)?;
+        let upload = cancel(
+            self.inner(),
+            Kept { journal, entry: Some(entry.clone()), lost: false },
+            &entry,
+            options,
+        )?;
         match upload.wait() {
             Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
             Err(error) => Err(error),
@@ -160,6 +164,7 @@ pub(crate) fn cancel(
         journal: Some(kept.journal),
         entry: Some(entry.clone()),
         warning: None,
+        decides: false,
     };
     client.send(Command::Start(id, Box::new(new)));
     Ok(Upload::new(shared, Arc::clone(client)))

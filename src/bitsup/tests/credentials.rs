@@ -238,3 +238,108 @@ fn a_password_does_not_go_over_plain_http_unless_allowed() {
     assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
     assert_eq!(with_credentials(&peer), 0);
 }
+
+/// A server that makes every login wait until all uploads have been challenged.
+fn slow_to_judge(uploads: usize, good: &'static str) -> Peer {
+    let (judged, mut asked) = (bitsup_server::scripted::Gate::new(), 0);
+    Peer::start(move |call| {
+        if bare(call) {
+            asked += 1;
+            if asked == uploads {
+                judged.open();
+            }
+            return Turn::Answer(challenge());
+        }
+        if call.request.header("Authorization") == good {
+            return Turn::Serve;
+        }
+        Turn::Answer(challenge().held(&judged))
+    })
+}
+
+#[test]
+fn a_wrong_password_is_shown_once_however_many_uploads_begin_with_it() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    let peer = slow_to_judge(16, BASIC);
+    let client = Client::new().expect("client");
+    let begin = |password: &str| start(&client, &peer.url(), &payload(10), with_password(password));
+    let uploads: Vec<_> = (0..16).map(|_| begin("wrong")).collect();
+    for upload in &uploads {
+        let error = ended(upload).expect_err("refused");
+        assert_eq!((error.kind(), error.http_status()), (ErrorKind::Auth, Some(401)), "{error}");
+        assert_eq!(error.hresult().map(|code| code.0), Some(0x8019_0191));
+    }
+    assert_eq!(with_credentials(&peer), 1, "{:?}", peer.packets());
+    // The right one is none the worse for it, and is good for all at once.
+    let uploads: Vec<_> = (0..16).map(|_| begin("secret")).collect();
+    for upload in &uploads {
+        ended(upload).expect("uploaded");
+    }
+    assert_eq!(peer.files().len(), 16);
+}
+
+#[test]
+fn a_question_before_the_upload_shows_a_wrong_password_once_too() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    let peer = slow_to_judge(16, BASIC);
+    let client = Client::new().expect("client");
+    let begin = |_| {
+        let mut options = with_password("wrong");
+        options.if_exists = IfExists::Skip;
+        start(&client, &peer.url(), &payload(10), options)
+    };
+    for upload in &(0..16).map(begin).collect::<Vec<_>>() {
+        assert_eq!(ended(upload).expect_err("refused").kind(), ErrorKind::Auth);
+    }
+    assert_eq!(with_credentials(&peer), 1, "{:?}", peer.packets());
+}
+
+#[test]
+fn a_trial_that_ends_without_a_verdict_is_taken_over() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    let mut shown = 0;
+    // The first login is answered by nobody, the second by a busy server.
+    let peer = Peer::start(move |call| {
+        if bare(call) {
+            return Turn::Answer(challenge());
+        }
+        shown += 1;
+        match shown {
+            1 => Turn::Answer(Reply::hang()),
+            2 => Turn::Answer(Reply::status(503, "Busy")),
+            _ => Turn::Serve,
+        }
+    });
+    let client = Client::new().expect("client");
+    let begin = || start(&client, &peer.url(), &payload(10), with_password("secret"));
+    let first = begin();
+    peer.wait_for("Ping", 2);
+    let others = [begin(), begin(), begin()];
+    peer.wait_for("Ping", 5);
+    first.cancel(bitsup::CancelMode::Keep);
+    for upload in &others {
+        ended(upload).expect("uploaded");
+    }
+    assert_eq!(ended(&first).expect_err("cancelled").kind(), ErrorKind::Cancelled);
+    assert_eq!(peer.files().len(), 3);
+}
+
+#[test]
+fn a_password_refused_for_the_reply_is_refused_for_all() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    let peer = Peer::start(|call| match call.packet {
+        "GET" => Turn::Answer(challenge()),
+        "Fragment" => Turn::After(
+            Reply::ack().header("BITS-Received-Content-Range", "10").header("BITS-Reply-URL", "/r"),
+        ),
+        _ => Turn::Serve,
+    });
+    let client = Client::new().expect("client");
+    for round in 0..2 {
+        let mut options = with_password("wrong");
+        options.reply_to = bitsup::ReplyTo::Memory(1000);
+        let upload = start(&client, &peer.url(), &payload(10), options);
+        assert_eq!(ended(&upload).expect_err("refused").kind(), ErrorKind::Auth);
+        assert_eq!(with_credentials(&peer), 1, "round {round}: {:?}", peer.packets());
+    }
+}

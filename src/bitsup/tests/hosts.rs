@@ -188,3 +188,51 @@ fn with_tls_scheme_port_path_and_query_stay() {
         assert_eq!(request.header("host"), Some(format!("127.0.0.2:{port}")));
     }
 }
+
+#[test]
+fn a_cookie_goes_to_no_other_site_and_into_no_journal() {
+    let _rule = bitsup_server::rule!("SEC-10");
+    let (first, second) = same_port("127.0.0.2", "127.0.0.1");
+    let port = first.local_addr().expect("address").port();
+    let farm = Farm::default();
+    let marker = "hunter2-cookie";
+    let headers = [
+        ("BITS-Host-Id", "127.0.0.1"),
+        ("Set-Cookie", &*format!("a={marker}; Path=/")),
+        ("Set-Cookie", &*format!("b={marker}; Domain=127.0.0.1")),
+    ];
+    let origin = Peer::member(&farm, first, sending_to(&headers));
+    let node = Peer::member(&farm, second, |call| match call.packet {
+        "Fragment" => Turn::Answer(bitsup_server::scripted::Reply::status(403, "No")),
+        _ => Turn::Serve,
+    });
+    let folder = tempfile::tempdir().expect("folder");
+    let source = folder.path().join("source.bin");
+    std::fs::write(&source, payload(SIZE)).expect("written");
+    let state = folder.path().join("state");
+    let client = bitsup::Client::builder().state_directory(&state).build().expect("client");
+    let url = format!("http://127.0.0.2:{port}/up/x.bin");
+    let upload = client
+        .upload(bitsup::Source::path(&source).expect("a file"), &url)
+        .options(trusting("127.0.0.1"));
+    let upload = upload.start().expect("started");
+    let error = common::peer::ended(&upload).expect_err("refused");
+    assert!(!format!("{error} {error:?}").contains(marker));
+    drop(client);
+    assert_eq!(origin.packets(), ["Create-Session"]);
+    assert_eq!(node.packets(), ["Ping", "Fragment 0"]);
+    assert!(node.raw.requests().iter().all(|request| request.header("Cookie").is_empty()));
+    let (mut folders, mut read) = (vec![state], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                let bytes = std::fs::read(entry.path()).expect("read");
+                assert!(!String::from_utf8_lossy(&bytes).contains(marker), "{entry:?}");
+                read += bytes.len();
+            }
+        }
+    }
+    assert!(read > 0, "nothing was kept");
+}

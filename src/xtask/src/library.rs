@@ -33,6 +33,19 @@ pub(crate) struct Options {
     profile: String,
 }
 
+impl Options {
+    /// The unoptimised library with the system's libcurl, which tests have built already.
+    pub(crate) fn for_tests(prefix: &Path) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            destdir: None,
+            libdir: "lib".to_owned(),
+            system_libcurl: true,
+            profile: "dev".to_owned(),
+        }
+    }
+}
+
 /// Builds and copies.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if !options.prefix.is_absolute() {

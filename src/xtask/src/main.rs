@@ -4,6 +4,7 @@
 mod bench;
 mod conformance;
 mod consent;
+mod examples;
 mod fragment_size;
 mod fuzz;
 mod install;
@@ -47,6 +48,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Build the C library and install it with its headers, files for pkg-config and cmake
     Install(library::Options),
+    /// Run the examples in other languages against the server
+    Examples(examples::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),
     /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
+        Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
         Command::Simulate(options) => simulate::run(&options),

@@ -13,26 +13,39 @@ pub(crate) const REQUIREMENTS: &str = "bindings/python/tests/requirements.txt";
 
 /// Builds the module with the system's libcurl, installs it, and runs tests and type checkers.
 pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let run = |arguments: &[&str]| run(workspace, environment, arguments);
     let python = environment.join("bin/python");
-    let mut server = workspace.cargo();
-    server.args(["build", "--package", "bitsup-server", "--example", "serve"]);
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(&python);
-        command
-            .args(arguments)
-            .current_dir(workspace.path(PACKAGE))
-            .env("VIRTUAL_ENV", environment)
-            .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
-        command
-    };
     vec![
-        server,
+        server(workspace),
         run(&["-m", "maturin", "develop", "--no-default-features"]),
         run(&["-m", "pytest", "-q"]),
         run(&["-m", "mypy"]),
         run(&["-m", "mypy.stubtest", "bitsup._bitsup"]),
         run(&["-m", "pyright", "--pythonpath", &python.to_string_lossy()]),
     ]
+}
+
+/// Builds the package as people get it, with libcurl inside, and installs it where nothing else is.
+pub(crate) fn package_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "tests/package.py"]);
+    tests.env("CARGO_TARGET_DIR", &workspace.target);
+    vec![server(workspace), tests]
+}
+
+fn server(workspace: &Workspace) -> Command {
+    let mut server = workspace.cargo();
+    server.args(["build", "--package", "bitsup-server", "--example", "serve"]);
+    server
+}
+
+fn run(workspace: &Workspace, environment: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(environment.join("bin/python"));
+    command
+        .args(arguments)
+        .current_dir(workspace.path(PACKAGE))
+        .env("VIRTUAL_ENV", environment)
+        .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
+    command
 }
 
 /// `python3.13`, from the search path or from pyenv; pyenv's shims may name versions that are not active.

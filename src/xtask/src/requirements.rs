@@ -3,7 +3,7 @@
 //! To add one: a `static` here, and its name in the step's `needs`. What it is for follows from the steps.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::python;
@@ -97,6 +97,126 @@ pub(crate) static NPM: Requirement = Requirement {
     source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
 };
 
+/// Compiles the example in Go.
+pub(crate) static GO: Requirement = Requirement {
+    name: "go",
+    source: Source::Debian { packages: &["golang-go", "pkg-config"], probe: Probe::Program("go") },
+};
+
+/// The library through which the example in Node.js calls C.
+pub(crate) static NODE_PACKAGES: Requirement =
+    Requirement { name: "koffi", source: Source::NpmPackages { folder: "examples/node" } };
+
+/// Compiles and runs the example in Java.
+pub(crate) static JAVA: Requirement = Requirement {
+    name: "java",
+    source: Source::Debian { packages: &["default-jdk-headless"], probe: Probe::Program("javac") },
+};
+
+/// The library through which it calls C.
+pub(crate) static JNA: Requirement = Requirement {
+    name: "jna",
+    source: Source::Debian {
+        packages: &["libjna-java"],
+        probe: Probe::File("/usr/share/java/jna.jar"),
+    },
+};
+
+/// Compiles and runs the example in C#.
+pub(crate) static MONO: Requirement = Requirement {
+    name: "mono",
+    source: Source::Debian {
+        packages: &[
+            "mono-mcs",
+            "mono-runtime",
+            "libmono-corlib4.5-cil",
+            "libmono-system-core4.0-cil",
+        ],
+        probe: Probe::Program("mcs"),
+    },
+};
+
+/// The servers that uploads go through in tests; their packages must not start services.
+pub(crate) static SERVER_PROGRAMS: [&Requirement; 8] =
+    [&NGINX, &HAPROXY, &SQUID, &MICROSOCKS, &OPENSSL, &APACHE, &KERBEROS, &NTLM];
+
+static NGINX: Requirement = Requirement {
+    name: "nginx",
+    source: Source::Debian { packages: &["nginx"], probe: Probe::Program("nginx") },
+};
+
+static HAPROXY: Requirement = Requirement {
+    name: "haproxy",
+    source: Source::Debian { packages: &["haproxy"], probe: Probe::Program("haproxy") },
+};
+
+static SQUID: Requirement = Requirement {
+    name: "squid",
+    source: Source::Debian { packages: &["squid"], probe: Probe::Program("squid") },
+};
+
+/// A SOCKS5 proxy.
+static MICROSOCKS: Requirement = Requirement {
+    name: "microsocks",
+    source: Source::Debian { packages: &["microsocks"], probe: Probe::Program("microsocks") },
+};
+
+static OPENSSL: Requirement = Requirement {
+    name: "openssl",
+    source: Source::Debian { packages: &["openssl"], probe: Probe::Program("openssl") },
+};
+
+/// Apache httpd, which can ask for Basic, Digest and Kerberos.
+static APACHE: Requirement = Requirement {
+    name: "apache2",
+    source: Source::Debian {
+        packages: &["apache2", "apache2-utils", "libapache2-mod-auth-gssapi"],
+        probe: Probe::File("/usr/lib/apache2/modules/mod_auth_gssapi.so"),
+    },
+};
+
+/// MIT Kerberos: a key distribution centre and the programs around it.
+static KERBEROS: Requirement = Requirement {
+    name: "krb5-kdc",
+    source: Source::Debian {
+        packages: &["krb5-kdc", "krb5-admin-server", "krb5-user"],
+        probe: Probe::Programs(&["krb5kdc", "kadmin.local", "kinit"]),
+    },
+};
+
+/// NTLM and SPNEGO on a server's side.
+static NTLM: Requirement = Requirement {
+    name: "ntlm-server",
+    source: Source::PythonPackages {
+        requirements: "src/bitsup/tests/programs/ntlm-requirements.txt",
+        version: None,
+    },
+};
+
+/// Runs the example in Ruby, with the gem through which it calls C.
+pub(crate) static RUBY_FFI: Requirement = Requirement {
+    name: "ruby-ffi",
+    source: Source::Debian {
+        packages: &["ruby", "ruby-ffi"],
+        probe: Probe::Runs(&["ruby", "-rffi", "-e", ""]),
+    },
+};
+
+/// Runs the example in PHP.
+pub(crate) static PHP: Requirement = Requirement {
+    name: "php",
+    source: Source::Debian {
+        packages: &["php-cli"],
+        probe: Probe::Runs(&["php", "-r", "exit(extension_loaded('FFI') ? 0 : 1);"]),
+    },
+};
+
+/// Runs the example in Lua.
+pub(crate) static LUAJIT: Requirement = Requirement {
+    name: "luajit",
+    source: Source::Debian { packages: &["luajit"], probe: Probe::Program("luajit") },
+};
+
 /// Something that a step needs and that can be installed.
 #[derive(Debug)]
 pub(crate) struct Requirement {
@@ -117,7 +237,6 @@ pub(crate) enum Source {
     /// file; of the `python3` in the search path, or of another version such as `3.13`.
     PythonPackages { requirements: &'static str, version: Option<&'static str> },
     /// The npm packages of a folder with a `package-lock.json`, installed beside it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no step uses npm packages yet"))]
     NpmPackages { folder: &'static str },
 }
 
@@ -126,8 +245,14 @@ pub(crate) enum Source {
 pub(crate) enum Probe {
     /// A program in the search path.
     Program(&'static str),
+    /// Several programs.
+    Programs(&'static [&'static str]),
+    /// A file.
+    File(&'static str),
     /// A library with headers, as pkg-config knows it.
     PkgConfig(&'static str),
+    /// A command that succeeds.
+    Runs(&'static [&'static str]),
     /// Modules that `python3` can import.
     PythonModules(&'static str),
 }
@@ -212,6 +337,11 @@ impl Probe {
     fn succeeds(&self) -> bool {
         match self {
             Self::Program(name) => has_program(name),
+            Self::Programs(names) => names.iter().all(|name| has_program(name)),
+            Self::Runs(words) => words.split_first().is_some_and(|(program, arguments)| {
+                succeeds(Command::new(program).args(arguments))
+            }),
+            Self::File(path) => Path::new(path).is_file(),
             Self::PkgConfig(library) => {
                 succeeds(Command::new("pkg-config").args(["--exists", library]))
             }
@@ -240,7 +370,7 @@ mod tests {
         source: Source::PythonPackages { requirements: "requirements.txt", version: None },
     };
 
-    fn workspace_in(folder: &std::path::Path) -> Workspace {
+    fn workspace_in(folder: &Path) -> Workspace {
         Workspace { root: folder.to_owned(), target: folder.join("target"), members: Vec::new() }
     }
 
@@ -286,6 +416,10 @@ mod tests {
     fn a_probe_sees_what_is_missing() {
         assert!(Probe::Program("sh").succeeds());
         assert!(!Probe::Program("a-program-that-nobody-has").succeeds());
+        assert!(Probe::Programs(&["sh", "cat"]).succeeds());
+        assert!(!Probe::Programs(&["sh", "a-program-that-nobody-has"]).succeeds());
+        assert!(Probe::File("/proc/self/stat").succeeds());
+        assert!(!Probe::File("/a-file-that-nobody-has").succeeds());
         assert!(!Probe::PkgConfig("a-library-that-nobody-has").succeeds());
         assert!(!Probe::PythonModules("a_module_that_nobody_has").succeeds());
     }

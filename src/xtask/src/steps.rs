@@ -10,10 +10,12 @@ use std::process::Command;
 
 use crate::Result;
 use crate::conformance;
+use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement, VALGRIND,
+    CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement,
+    SERVER_PROGRAMS, VALGRIND,
 };
 use crate::workspace::Workspace;
 
@@ -23,24 +25,49 @@ pub(crate) static STEPS: &[Step] = &[
         name: "system",
         purpose: "tests of the build with the system's libcurl",
         needs: &[&LIBCURL_HEADERS],
+        uses: &SERVER_PROGRAMS,
         kind: Kind::Tests(system_tests),
     },
     Step {
         name: "c",
         purpose: "tests of the C library: compilers, valgrind, examples, packaging",
         needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE],
+        uses: &[],
         kind: Kind::Tests(c_tests),
+    },
+    Step {
+        name: "c-address",
+        purpose: "the C programs with AddressSanitizer in them and in the library",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
+    },
+    Step {
+        name: "c-thread",
+        purpose: "the C programs with ThreadSanitizer in them and in the library",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
     },
     Step {
         name: "docs",
         purpose: "the Rust documentation builds without a warning",
         needs: &[&LIBCURL_HEADERS],
+        uses: &[],
         kind: Kind::Check(documentation),
+    },
+    Step {
+        name: "examples",
+        purpose: "the wrappers in other languages: cargo xtask examples",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &examples::WANTS,
+        kind: Kind::Tests(example_tests),
     },
     Step {
         name: "python",
         purpose: "tests and types of the Python package",
         needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS, &NPM],
+        uses: &[],
         kind: Kind::Tests(|workspace| {
             python::tests(workspace, &PYTHON_TESTS.environment(workspace))
         }),
@@ -49,6 +76,7 @@ pub(crate) static STEPS: &[Step] = &[
         name: "python-3.13",
         purpose: "the same on the newest Python",
         needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS_NEWEST, &NPM],
+        uses: &[],
         kind: Kind::Tests(|workspace| {
             python::tests(workspace, &PYTHON_TESTS_NEWEST.environment(workspace))
         }),
@@ -57,18 +85,31 @@ pub(crate) static STEPS: &[Step] = &[
         name: "bundled",
         purpose: "tests of the build with libcurl and OpenSSL from their crates' sources",
         needs: &[],
+        uses: &SERVER_PROGRAMS,
         kind: Kind::Tests(bundled_tests),
+    },
+    // After the step that has built libcurl and OpenSSL.
+    Step {
+        name: "python-package",
+        purpose: "the Python package from its folder and from its source distribution",
+        needs: &[&PYTHON_TESTS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| {
+            python::package_tests(workspace, &PYTHON_TESTS.environment(workspace))
+        }),
     },
     Step {
         name: "fuzz",
         purpose: "a minute of made-up inputs for all that reads a stranger's bytes",
         needs: &fuzz::NEEDS,
+        uses: &[],
         kind: Kind::Check(fuzzing),
     },
     Step {
         name: "conformance",
         purpose: "every protocol rule has a test or a stated reason",
         needs: &[],
+        uses: &[],
         kind: Kind::Review(conformance::review),
     },
 ];
@@ -82,8 +123,17 @@ pub(crate) struct Step {
     pub(crate) purpose: &'static str,
     /// What it cannot do without.
     pub(crate) needs: &'static [&'static Requirement],
+    /// What single tests of it use. One that is missing skips those tests, by name.
+    pub(crate) uses: &'static [&'static Requirement],
     /// What it does.
     pub(crate) kind: Kind,
+}
+
+impl Step {
+    /// All that it wants installed.
+    pub(crate) fn wants(&self) -> impl Iterator<Item = &'static Requirement> {
+        self.needs.iter().chain(self.uses).copied()
+    }
 }
 
 /// What a step does. Commands run one after the other until one fails.
@@ -110,6 +160,15 @@ fn c_tests(workspace: &Workspace) -> Vec<Command> {
     vec![command]
 }
 
+/// Those of the C tests that run programs; they build the library once more, in a folder of its own.
+fn sanitized_tests(workspace: &Workspace, sanitizer: &str) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["test", "--package", "bitsup-capi", "--no-default-features", "--test", "capi"]);
+    command.args(["--", "programs::", "arguments::", "panics::"]);
+    command.env("BITSUP_SANITIZER", sanitizer);
+    vec![command]
+}
+
 /// Only the members that differ between the two builds; the others were tested with the system's libcurl.
 fn bundled_tests(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
@@ -127,6 +186,12 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
+    vec![command]
+}
+
+fn example_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["run", "--quiet", "--package", "xtask", "--", "examples"]);
     vec![command]
 }
 

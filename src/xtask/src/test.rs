@@ -45,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         list(workspace, &steps);
         return Ok(());
     }
-    let wanted: Vec<_> = steps.iter().flat_map(|step| step.needs.iter().copied()).collect();
+    let wanted: Vec<_> = steps.iter().flat_map(|step| step.wants()).collect();
     install::provide(workspace, &wanted, options.install, &|requirement| {
         purposes(&steps, requirement)
     })?;
@@ -88,9 +88,19 @@ fn choose(steps: &'static [Step], only: &[String]) -> Result<Vec<&'static Step>>
 fn list(workspace: &Workspace, steps: &[&'static Step]) {
     for step in steps {
         println!("{:<12} {}", step.name, step.purpose);
-        for requirement in requirements::closure(step.needs.iter().copied()) {
+        for requirement in requirements::closure(step.wants()) {
             let state = if requirement.is_met(workspace) { "there" } else { "missing" };
-            println!("{:<12} needs {} ({}): {state}", "", requirement.name, requirement.describe());
+            let verb = if step.uses.iter().any(|used| used.name == requirement.name) {
+                "uses"
+            } else {
+                "needs"
+            };
+            println!(
+                "{:<12} {verb} {} ({}): {state}",
+                "",
+                requirement.name,
+                requirement.describe()
+            );
         }
     }
 }
@@ -100,9 +110,7 @@ fn purposes(steps: &[&'static Step], requirement: &Requirement) -> String {
     let purposes: Vec<_> = steps
         .iter()
         .filter(|step| {
-            requirements::closure(step.needs.iter().copied())
-                .iter()
-                .any(|needed| needed.name == requirement.name)
+            requirements::closure(step.wants()).iter().any(|needed| needed.name == requirement.name)
         })
         .map(|step| step.purpose)
         .collect();
@@ -201,24 +209,28 @@ mod tests {
             name: "needy",
             purpose: "tests with an absent library",
             needs: &[&ABSENT, &LIBCURL_HEADERS],
+            uses: &[],
             kind: Kind::Tests(|_| vec![Command::new("false")]),
         },
         Step {
             name: "counting",
             purpose: "tests that pass",
             needs: &[],
+            uses: &[],
             kind: Kind::Tests(|_| vec![shell("echo 3 passed, 0 failed")]),
         },
         Step {
             name: "silent",
             purpose: "tests that are not there",
             needs: &[],
+            uses: &[],
             kind: Kind::Tests(|_| vec![shell("echo nothing to do")]),
         },
         Step {
             name: "noting",
             purpose: "tests that leave notes",
             needs: &[],
+            uses: &[],
             kind: Kind::Tests(|_| {
                 vec![shell(
                     "echo 2 passed, 0 failed; printf 'a::b\\tno proxy\\n' >$BITSUP_SKIPS_DIR/1; touch $BITSUP_RULES_DIR/1",
@@ -229,6 +241,7 @@ mod tests {
             name: "review",
             purpose: "looks at the rest",
             needs: &[],
+            uses: &[],
             kind: Kind::Review(|_| Ok(())),
         },
     ];

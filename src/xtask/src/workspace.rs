@@ -111,12 +111,12 @@ impl Dependency {
     }
 }
 
-/// Whether a program of this name is in the search path.
+/// Whether a program of this name is in the search path, or with those for administrators.
 pub(crate) fn has_program(name: &str) -> bool {
-    let Some(search_path) = env::var_os("PATH") else {
-        return false;
-    };
-    env::split_paths(&search_path).any(|folder| is_executable(&folder.join(name)))
+    let search_path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&search_path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .any(|folder| is_executable(&folder.join(name)))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -36,6 +36,7 @@ from ._errors import (
     SourceChangedError,
     StillRunning,
     TlsError,
+    Token,
     UnsupportedError,
     VerifyFailedError,
 )
@@ -54,6 +55,7 @@ from ._types import (
     Progress,
     Receipt,
     Retry,
+    SessionInfo,
     State,
 )
 from ._upload import Upload
@@ -82,10 +84,17 @@ def upload(
 
     Options (times in seconds or as ``timedelta``, sizes in bytes, rates in bytes a second):
 
-    user, password: for the server; refused over plain http unless allow_cleartext_credentials.
+    user, password, password_file: for the server; Basic goes over plain http only with
+        allow_cleartext_credentials.
+    auth: "any" (the strongest on offer), "basic", "digest", "ntlm", "negotiate", "bearer".
+    token, token_file: a bearer token.
     headers, secret_headers: for every packet; secret ones are treated like a password.
     ca_file, insecure: whose certificates are trusted; whether they are not checked at all.
-    fragment_size, max_fragment: bytes in a part, and at most; chosen by itself up to 28 MiB.
+    cert, key, key_password, key_password_file: the client's certificate and private key (PEM).
+    pinned_public_key: the only key to take from the server, "sha256//…".
+    proxy, no_proxy: the proxy's URL, "" for none, and hosts without it; else as the environment says.
+    proxy_user, proxy_password, proxy_password_file: for the proxy.
+    fragment_size, max_fragment, min_fragment: bytes in a part: "auto", up to 28 MiB, down to 5 KiB.
     connect_timeout, stall_timeout, ack_timeout, last_ack_timeout: 30 s, 60 s, 5 min, 15 min.
     max_attempts, give_up_after: tries and time without progress; no limit, and 15 min.
     wait_for_server: for a server that has never answered; 15 s and 3 tries.
@@ -94,6 +103,8 @@ def upload(
     host_id, trusted_hosts: which other hosts the server may send us to: "same-site", "any", "ignore".
     reply_to, reply_optional: the file for the server's reply, or the most bytes to hold in memory.
     if_exists: "try" (let the server decide), "skip" or "fail" (ask first).
+    fresh, no_resume, require_resume, resume_check, note: for clients with a state directory: begin anew;
+        keep nothing; fail if nothing can be kept; "full" or "tail"; words for ``Client.sessions()``.
     verify, on_unclear: what to do where an answer was lost: "auto", "always", "never"; "resend",
         "restart", "accept".
     sha256: whether the receipt gets the SHA-256 of what was sent.
@@ -171,11 +182,13 @@ __all__ = [
     "Retry",
     "Session",
     "SessionInUseError",
+    "SessionInfo",
     "Source",
     "SourceChangedError",
     "State",
     "StillRunning",
     "TlsError",
+    "Token",
     "UnsupportedError",
     "Upload",
     "UploadWriter",

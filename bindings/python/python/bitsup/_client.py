@@ -14,11 +14,11 @@ from typing import Any, Self, Unpack
 
 from . import _bitsup
 from ._channel import Channel, logger
-from ._errors import InvalidArgumentError
-from ._options import Options
+from ._errors import Error, InvalidArgumentError, Token
+from ._options import Options, native_keywords
 from ._session import Session
 from ._sources import STREAM_FRAGMENT, Prepared, Source, Stream, checked_size, prepare
-from ._types import PingReport, Progress, Receipt
+from ._types import PingReport, Progress, Receipt, SessionInfo, session_of
 from ._upload import PACKETS, PROGRESS, Upload
 from ._writer import Pipe, UploadWriter
 
@@ -38,19 +38,23 @@ class Client:
     def __init__(
         self,
         *,
+        state_dir: str | os.PathLike[str] | None = None,
         limit_rate: int | None = None,
         uploads_per_host: int = 16,
         user_agent: str | None = None,
     ) -> None:
-        """``limit_rate``: bytes a second for all uploads together. ``uploads_per_host``: how many hold a
+        """``state_dir``: a folder for what lets uploads of files go on after the process has ended, in whatever
+        way: starting the same upload again continues it. It is made if there is none, for the user alone, and
+        several processes may share one. Without it nothing is kept. ``limit_rate``: bytes a second for all uploads together. ``uploads_per_host``: how many hold a
         session at one server at a time (the others wait; IIS deletes sessions beyond 50 a user).
         ``user_agent``: instead of ``bitsup/VERSION``.
         """
         _check_number("limit_rate", limit_rate)
         _check_number("uploads_per_host", uploads_per_host)
+        self._state_dir = None if state_dir is None else _checked("state_dir", os.fspath(state_dir))
         self._limit_rate = limit_rate
         self._native = _bitsup.Client(
-            limit_rate=limit_rate, uploads_per_host=uploads_per_host, user_agent=user_agent
+            limit_rate=limit_rate, uploads_per_host=uploads_per_host, state_dir=state_dir, user_agent=user_agent
         )
         self._uploads: dict[object, Upload] = {}
         self._process = os.getpid()
@@ -113,9 +117,87 @@ class Client:
             upload.cancel(keep=True)
             raise
 
+    def sessions(self, *, on_error: Callable[[Error], object] | None = None) -> tuple[SessionInfo, ...]:
+        """The interrupted uploads in the state directory, oldest first; those that run now as well.
+
+        ``on_error`` gets the error of each one that cannot be read; by default it is logged as a warning.
+        Raises ``InvalidArgumentError`` if the client has no state directory.
+        """
+        found, problems = self._open_native().sessions()
+        for problem in problems:
+            if on_error is not None:
+                on_error(problem)
+            else:
+                logger.warning("%s", problem)
+        return tuple(session_of(facts) for facts in found)
+
+    def resume(
+        self,
+        id: str,
+        *,
+        on_progress: Callable[[Progress], object] | None = None,
+        **options: Unpack[Options],
+    ) -> Upload:
+        """Goes on with an interrupted upload, from where the server stands: see ``sessions()``.
+
+        Options as in ``bitsup.upload``; give them again, since none are kept, passwords least of all. The file must
+        be what it was: if it changed, the session is cancelled and ``result()`` raises ``SourceChangedError``.
+        Raises ``SessionInUseError`` if an upload of it is running, here or in another process.
+        """
+        id = _checked("the id", id)
+        channel = Channel(on_progress, None, f"session {id}")
+
+        def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
+            return native.resume(id, keywords, channel, level)
+
+        return self._begin(Prepared(None), channel, options, begin)
+
+    def cancel_session(self, id: str, **options: Unpack[Options]) -> None:
+        """Cancels an interrupted upload, so that the server deletes what it has of it, and waits for that.
+
+        Options are those of the connection: user, password, proxy, …
+        """
+        self._open_native().cancel_session(_checked("the id", id), native_keywords(options))
+
+    def forget_session(self, id: str) -> None:
+        """Forgets an interrupted upload without asking the server, which deletes what it has in its own time."""
+        self._open_native().forget_session(_checked("the id", id))
+
+    def export(self, id: str) -> Token:
+        """An interrupted upload as a token, with which ``import_token`` goes on, here or on another machine.
+
+        The session stays in this state directory too: ``forget_session`` when it has moved.
+        """
+        return Token(self._open_native().export(_checked("the id", id)))
+
+    def import_token(
+        self,
+        session_token: str,
+        source: Source,
+        *,
+        on_progress: Callable[[Progress], object] | None = None,
+        size: int | None = None,
+        **options: Unpack[Options],
+    ) -> Upload:
+        """Goes on with an upload that was interrupted elsewhere: ``session_token`` is from ``export()`` or ``Error.token``.
+
+        ``source`` must hold the same bytes, which is checked before the last part is sent
+        (``SourceChangedError``); a stream cannot be continued. Options as in ``bitsup.upload``.
+        """
+        token = _checked("the token", session_token)
+        prepared = prepare(source, size)
+        if isinstance(prepared.native, Stream):
+            raise InvalidArgumentError("a stream cannot be continued: its first bytes are gone; give a file or bytes")
+        channel = Channel(on_progress, None, "a session from elsewhere")
+
+        def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
+            return native.import_token(token, prepared.native, prepared.size, prepared.name, keywords, channel, level)
+
+        return self._begin(prepared, channel, options, begin)
+
     def ping(self, url: str, **options: Unpack[Options]) -> PingReport:
         """Asks whether a BITS server answers at ``url``; sends no data. Raises a ``bitsup.Error`` if none does."""
-        return PingReport(**self._open_native().ping(_checked_url(url), dict(options)))
+        return PingReport(**self._open_native().ping(_checked("the URL", url), native_keywords(options)))
 
     def session(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
         """Opens an upload session of ``size`` bytes, to be driven packet by packet, with Create-Session.
@@ -124,10 +206,10 @@ class Client:
         those about retries, replies and verification have no meaning here.
         """
         size = checked_size(size)
-        _checked_url(url)
+        _checked("the URL", url)
         if name is None:
             name = _without_query(url).rpartition("/")[2]
-        return Session(self._open_native().session(url, size, name, dict(options)), size)
+        return Session(self._open_native().session(url, size, name, native_keywords(options)), size)
 
     def open(
         self,
@@ -146,7 +228,12 @@ class Client:
         size = checked_size(size)
         pipe = Pipe(size)
         channel = Channel(on_progress, None, _without_query(url))
-        return UploadWriter(self._begin(Prepared(pipe, size), url, channel, options), pipe, size)
+        return UploadWriter(self._start_prepared(Prepared(pipe, size), url, channel, options), pipe, size)
+
+    @property
+    def state_dir(self) -> str | None:
+        """The folder for what lets uploads go on, if there is one."""
+        return self._state_dir
 
     @property
     def limit_rate(self) -> int | None:
@@ -214,15 +301,29 @@ class Client:
         raise TypeError("a client has a thread and cannot be pickled: make one in each process")
 
     def _start(self, source: Source, url: str, channel: Channel, size: int | None, options: Options) -> Upload:
-        return self._begin(prepare(source, size), url, channel, options)
+        return self._start_prepared(prepare(source, size), url, channel, options)
 
-    def _begin(self, prepared: Prepared, url: str, channel: Channel, options: Options) -> Upload:
+    def _start_prepared(self, prepared: Prepared, url: str, channel: Channel, options: Options) -> Upload:
+        def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
+            if isinstance(prepared.native, (Stream, Pipe)):
+                limit = min(keywords.get("max_fragment") or STREAM_FRAGMENT, STREAM_FRAGMENT)
+                keywords["max_fragment"] = limit
+                size = keywords.get("fragment_size")
+                prepared.native.window = max(limit, size if isinstance(size, int) else 0)
+                # Nobody can go on with what comes once: the server need not keep a part of it.
+                keywords["no_resume"] = True
+            return native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
+
+        return self._begin(prepared, channel, options, begin)
+
+    def _begin(
+        self,
+        prepared: Prepared,
+        channel: Channel,
+        options: Options,
+        begin: Callable[[_bitsup.Client, dict[str, Any], int], _bitsup.Upload],
+    ) -> Upload:
         native = self._open_native()
-        keywords: dict[str, Any] = dict(options)
-        if isinstance(prepared.native, (Stream, Pipe)):
-            limit = min(keywords.get("max_fragment") or STREAM_FRAGMENT, STREAM_FRAGMENT)
-            keywords["max_fragment"] = limit
-            prepared.native.window = max(limit, keywords.get("fragment_size") or 0)
         level = PACKETS if logger.isEnabledFor(logging.DEBUG) else PROGRESS if channel.has_listener else 0
         client = weakref.ref(self)
         name = object()
@@ -233,8 +334,7 @@ class Client:
                 owner._uploads.pop(name, None)
 
         channel.ended = ended
-        handle = native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
-        upload = Upload(handle, channel, prepared)
+        upload = Upload(begin(native, native_keywords(options), level), channel, prepared)
         self._uploads[name] = upload
         if upload.done():
             # It ended before it was entered.
@@ -281,16 +381,16 @@ atexit.register(_end)
 
 def _without_query(url: str) -> str:
     """A query may hold a secret, and so may what stands before an @."""
-    _checked_url(url)
+    _checked("the URL", url)
     shown = url.split("?", 1)[0].split("#", 1)[0]
     scheme, found, rest = shown.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if found else shown
 
 
-def _checked_url(url: Any) -> str:
-    if not isinstance(url, str):
-        raise TypeError(f"the URL must be a str, not {type(url).__name__}")
-    return url
+def _checked(what: str, text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a str, not {type(text).__name__}")
+    return text
 
 
 def _check_number(name: str, value: Any) -> None:

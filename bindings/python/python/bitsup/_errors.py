@@ -14,6 +14,18 @@ _KIND_OF_CLASS: dict[str, tuple[str, int]] = {
 }
 
 
+class Token(str):
+    """An upload session as a line of text, with which ``Client.import_token`` goes on, here or elsewhere.
+
+    A ``str`` that ``repr`` does not show: it holds no password, but who has it can write to the upload.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<bitsup.Token>"
+
+
 class Error(Exception):
     """The root of all errors of bitsup. ``str(error)`` is one line: what happened, and what the server said.
 
@@ -38,8 +50,8 @@ class Error(Exception):
     """The packet under way, e.g. ``Create-Session``."""
     resumable: bool
     """Whether the server still holds what was sent."""
-    token: str | None
-    """The session, if it can be continued with this token. Who has it can write to the upload."""
+    token: Token | None
+    """The session, if ``Client.import_token`` can go on with it, here or elsewhere."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
@@ -173,12 +185,21 @@ def from_facts(facts: Mapping[str, Any]) -> Error:
     if found is LocalFileError:
         found = _LOCAL.get(facts["errno"], found)
     error = found(facts["text"])
-    for name in ("message", "advice", "http_status", "hresult", "context", "packet", "resumable", "token"):
+    for name in ("message", "advice", "http_status", "hresult", "context", "packet", "resumable"):
         setattr(error, name, facts[name])
+    token = facts["token"]
+    error.token = None if token is None else Token(token)
     if isinstance(error, OSError):
         error.errno = facts["errno"]
     if error.advice:
         error.add_note(error.advice)
+    return error
+
+
+def local_file_error(text: str, problem: OSError) -> LocalFileError:
+    """The exception for a file that Python could not read."""
+    error = _LOCAL.get(problem.errno, LocalFileError)(text)
+    error.errno = problem.errno
     return error
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
+
+from ._errors import InvalidArgumentError, local_file_error
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 """Names and values of headers."""
 
 Seconds = float | timedelta
 """A time: seconds, or a ``timedelta``."""
+
+Path = str | os.PathLike[str]
+"""The name of a file."""
+
+MAX_SECRET = 64 * 1024
+"""No file with a secret is larger, in bytes."""
 
 
 class Options(TypedDict, total=False):
@@ -21,23 +29,55 @@ class Options(TypedDict, total=False):
     """
 
     user: str | None
-    """User for the server, also ``DOMAIN\\user`` or ``user@domain``; with ``password``."""
+    """User for the server, also ``DOMAIN\\user`` or ``user@domain``; with ``password`` or ``password_file``."""
     password: str | None
-    """The password. Never sent over plain http unless ``allow_cleartext_credentials``."""
+    """The password. Basic goes over plain http only with ``allow_cleartext_credentials``."""
+    password_file: Path | None
+    """A file with the password. One newline at its end is dropped, as in all files with secrets."""
+    auth: Literal["any", "basic", "digest", "ntlm", "negotiate", "bearer"] | None
+    """With which scheme to log in. Default ``any``: the strongest that the server offers and this build has;
+    Basic over verified TLS only. ``bearer`` needs ``token``."""
+    token: str | None
+    """A bearer token, which goes with every packet."""
+    token_file: Path | None
+    """A file with the bearer token."""
     allow_cleartext_credentials: bool | None
     """Whether passwords and secret headers may go over plain http."""
     headers: Headers | None
     """Headers for every packet."""
     secret_headers: Headers | None
     """Headers that are treated like a password."""
-    ca_file: str | os.PathLike[str] | None
+    ca_file: Path | None
     """CA certificates (PEM) instead of the system's."""
     insecure: bool | None
     """Whether the server's certificate is not checked."""
-    fragment_size: int | None
-    """Bytes in each Fragment; by itself it finds a good size."""
+    cert: Path | None
+    """The client's certificate (PEM)."""
+    key: Path | None
+    """Its private key (PEM), if that is not in the same file."""
+    key_password: str | None
+    """The private key's passphrase."""
+    key_password_file: Path | None
+    """A file with the private key's passphrase."""
+    pinned_public_key: str | None
+    """The only public key to take from the server, as curl writes it: ``sha256//…``, several with ``;``."""
+    proxy: str | None
+    """``http://host:port``, ``socks5h://host:port``, …; ``""`` for none. Default: what ``http_proxy``,
+    ``https_proxy``, ``all_proxy`` and ``no_proxy`` in the environment say."""
+    proxy_user: str | None
+    """User for the proxy; with ``proxy_password`` or ``proxy_password_file``."""
+    proxy_password: str | None
+    """The proxy's password."""
+    proxy_password_file: Path | None
+    """A file with the proxy's password."""
+    no_proxy: str | Sequence[str] | None
+    """Hosts that are reached without the proxy. Default: the environment's ``no_proxy``."""
+    fragment_size: int | Literal["auto"] | None
+    """Bytes in each Fragment. Default ``auto``: it finds a good size by itself."""
     max_fragment: int | None
-    """The most bytes in a Fragment. Default 28 MiB (IIS refuses more than 30,000,000)."""
+    """The most bytes in a Fragment of automatic size. Default 28 MiB (IIS refuses more than 30,000,000)."""
+    min_fragment: int | None
+    """The smallest size that a server's "too large" leads to. Default 5 KiB."""
     connect_timeout: Seconds | None
     """How long connecting may take. Default 30 s."""
     stall_timeout: Seconds | None
@@ -64,12 +104,23 @@ class Options(TypedDict, total=False):
     """Which other host the server may send us to. Default ``same-site``."""
     trusted_hosts: Sequence[str] | None
     """Hosts that the server may send us to, whatever ``host_id`` says; ``.example.org`` takes all below."""
-    reply_to: str | os.PathLike[str] | int | None
+    reply_to: Path | int | None
     """Upload-reply: the file for the server's reply, or the most bytes of it to hold in memory."""
     reply_optional: bool | None
     """Whether a missing reply is no error."""
     if_exists: Literal["try", "skip", "fail"] | None
     """What to do about an existing file: let the server decide (``try``, the default), or ask first."""
+    fresh: bool | None
+    """Whether a session that was kept for the same file and URL is cancelled, and the upload begins anew."""
+    no_resume: bool | None
+    """Whether nothing is kept for a later continuation, though the client has a state directory."""
+    require_resume: bool | None
+    """Whether it is an error if the state directory cannot be written; else that is a warning."""
+    resume_check: Literal["full", "tail"] | None
+    """How much of the file is compared with what was sent before: all of it, beside the sending (``full``,
+    the default), or its last block."""
+    note: str | None
+    """Words for people that ``Client.sessions()`` shows; no secrets."""
     verify: Literal["auto", "always", "never"] | None
     """When to ask for the file's size afterwards. Default ``auto``: where there is doubt."""
     on_unclear: Literal["resend", "restart", "accept"] | None
@@ -82,3 +133,47 @@ class Options(TypedDict, total=False):
     """Whether an answer without an offset is taken for "all received"."""
     content_name: str | None
     """The name told to the server. Default: the file's name."""
+
+
+def native_keywords(options: Options) -> dict[str, Any]:
+    """The keywords as the native part takes them: with secrets instead of the files that hold them."""
+    keywords: dict[str, Any] = dict(options)
+    for name in ("password", "token", "proxy_password", "key_password"):
+        file = keywords.pop(f"{name}_file", None)
+        if file is None:
+            continue
+        if keywords.get(name) is not None:
+            raise InvalidArgumentError(f"{name} and {name}_file are both given: leave out one of them")
+        keywords[name] = _secret(f"{name}_file", file)
+    for name in ("ca_file", "cert", "key"):
+        # libcurl would only say that something is wrong with it.
+        if keywords.get(name) is not None:
+            _read(name, keywords[name], 1)
+    return keywords
+
+
+def _secret(name: str, file: Any) -> str:
+    content = _read(name, file, MAX_SECRET + 1)
+    if len(content) > MAX_SECRET:
+        raise InvalidArgumentError(f"{os.fsdecode(file)} is too large for a secret")
+    try:
+        # The exception would hold the secret.
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise InvalidArgumentError(f"{os.fsdecode(file)} is not text in UTF-8") from None
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
+
+
+def _read(name: str, file: Any, size: int) -> bytes:
+    try:
+        # A number would be taken for a descriptor.
+        path = os.fsdecode(file)
+    except TypeError:
+        raise TypeError(f"{name} must be the name of a file, not {type(file).__name__}") from None
+    try:
+        with open(path, "rb") as opened:
+            return opened.read(size)
+    except OSError as problem:
+        raise local_file_error(f"cannot read {path}: {problem.strerror}", problem) from None
+    except ValueError:
+        raise InvalidArgumentError(f"{name} has a null character in it: no file has such a name") from None

@@ -6,13 +6,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import _bitsup
-from ._errors import Error
+from ._errors import Error, InvalidArgumentError
 
 
 class Session:
     """An upload session whose packets you send one by one. Made by ``Client.session``.
 
-    As a context manager it sends Close-Session at the end, and Cancel-Session if the block raises.
+    As a context manager it sends Close-Session at the end, and Cancel-Session if the block raises or bytes are
+    missing.
     Nothing is tried again: after a ``bitsup.Error`` you decide. One packet at a time.
     """
 
@@ -64,7 +65,12 @@ class Session:
         if self._ended:
             return
         if kind is None:
-            self.close()
+            try:
+                self.close()
+            except InvalidArgumentError:
+                # Bytes are missing, and nobody will send them.
+                self.cancel()
+                raise
             return
         try:
             self.cancel()

@@ -103,9 +103,17 @@ def _file(file: Any, size: int | None) -> Prepared:
     if seekable is None or not seekable():
         chunks = iter(lambda: _bytes_of(file.read(256 * 1024)), b"")
         return _stream(chunks, size, name, "a file that cannot seek")
+    if isinstance(file.read(0), str):
+        raise TypeError("the file gives str: open it with mode 'rb'")
     start = file.tell()
-    end = file.seek(0, os.SEEK_END)
+    # Not every file-like object returns its position from seek().
+    file.seek(0, os.SEEK_END)
+    end = file.tell()
     file.seek(start)
+    if start >= end > 0:
+        raise InvalidArgumentError(
+            f"the file stands at its end, after {end} bytes, so that nothing would be sent: call its seek(0) first"
+        )
     _check_same(size, end - start, "the file from its position on")
     return Prepared(SeekableFile(file, start), max(end - start, 0), name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ._errors import Error
@@ -178,6 +179,30 @@ class PingReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """An upload that was interrupted and can be continued: see ``Client.sessions``."""
+
+    id: str
+    """Its name in the state directory, for ``Client.resume``."""
+    url: str
+    """The destination, without its query."""
+    path: str
+    """The file."""
+    size: int
+    """Its size in bytes."""
+    acknowledged: int
+    """Bytes that the server had acknowledged."""
+    begun: datetime
+    """When the upload began (UTC)."""
+    updated: datetime
+    """When it last got further (UTC). Servers forget sessions: IIS after 14 days."""
+    in_use: bool
+    """Whether an upload is running in it, in this process or another one."""
+    note: str | None
+    """What the option ``note`` said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
     """What this build has."""
 
@@ -189,6 +214,10 @@ class Features:
     """The TLS library and its version."""
     bundled: bool
     """Whether libcurl came with bitsup instead of being the system's."""
+    ntlm: bool
+    """Whether ``auth="ntlm"`` can be used."""
+    negotiate: bool
+    """Whether ``auth="negotiate"`` (Kerberos) can be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +248,15 @@ def receipt_of(facts: Mapping[str, Any]) -> Receipt:
     path = facts["reply_path"]
     fields["reply_path"] = None if path is None else str(path)
     return Receipt(**fields)
+
+
+def session_of(facts: Mapping[str, Any]) -> SessionInfo:
+    """From the native part's fields."""
+    fields = dict(facts)
+    fields["path"] = str(facts["path"])
+    for name in ("begun", "updated"):
+        fields[name] = datetime.fromtimestamp(facts[name], UTC)
+    return SessionInfo(**fields)
 
 
 def event_of(kind: str, facts: Any) -> Event | None:

@@ -1,6 +1,7 @@
 //! Reads the sources: every entry point, as it is written.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use syn::{FnArg, Item, ItemFn, Pat, Stmt, Visibility};
 
@@ -9,11 +10,7 @@ use crate::support::{capi, workspace};
 /// All `extern "C"` functions of the crate, with the files they are in.
 pub(crate) fn all() -> Vec<ItemFn> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(capi().join("src")).expect("the sources are there") {
-        let path = entry.expect("readable").path();
-        if path.extension().is_none_or(|extension| extension != "rs") {
-            continue;
-        }
+    for path in sources(&capi().join("src")) {
         let text = fs::read_to_string(&path).expect("readable");
         let file =
             syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -27,6 +24,20 @@ pub(crate) fn all() -> Vec<ItemFn> {
     }
     assert!(found.len() > 60, "only {} entry points were found", found.len());
     found.sort_by_key(name);
+    found
+}
+
+/// All Rust files in a folder and below.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the sources are there") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
     found
 }
 
@@ -119,4 +130,27 @@ fn the_header_declares_every_entry_point_and_no_other() {
     declared.sort_unstable();
     let written: Vec<String> = all().iter().map(name).collect();
     assert_eq!(declared, written);
+}
+
+#[test]
+fn every_option_of_plain_values_can_be_set_by_name() {
+    let names = fs::read_to_string(capi().join("src/options/named.rs")).expect("readable");
+    for function in all() {
+        let name = name(&function);
+        let Some(option) = name.strip_prefix("bitsup_upload_options_set_") else { continue };
+        if option.starts_with("on_") && option != "on_unclear"
+            || option.ends_with("_bytes") && option != "max_bytes"
+            || option.ends_with("_callback")
+        {
+            continue;
+        }
+        assert!(
+            names.contains(&format!("(\"{option}\", ")),
+            "{option} has no name in options/named.rs"
+        );
+        assert!(
+            [",", ")"].iter().any(|end| names.contains(&format!("::{name}{end}"))),
+            "{name} is not behind its name"
+        );
+    }
 }

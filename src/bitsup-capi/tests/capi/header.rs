@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::build;
 use crate::support::{self, capi, workspace};
 
 /// As cbindgen makes it from the sources.
@@ -16,13 +17,21 @@ fn generate() -> String {
 /** The same as a number; compare bitsup_version_number. */
 #define BITSUP_VERSION_NUMBER ({major} * 65536 + {minor} * 256 + {patch})"
     );
-    let include = ["bitsup_if_exists", "bitsup_host_policy", "bitsup_verify", "bitsup_on_unclear"];
+    // Enumerations that go in, and so are no parameter's type.
+    let include = [
+        "bitsup_auth",
+        "bitsup_if_exists",
+        "bitsup_host_policy",
+        "bitsup_verify",
+        "bitsup_on_unclear",
+        "bitsup_resume_check",
+    ];
     let config = cbindgen::Config {
         language: cbindgen::Language::C,
         header: Some(include_str!("../../src/head.h").trim_end().to_owned()),
         include_guard: Some("BITSUP_H".to_owned()),
         after_includes: Some(macros),
-        sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
+        sys_includes: ["stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
         no_includes: true,
         cpp_compat: true,
         style: cbindgen::Style::Type,
@@ -74,7 +83,10 @@ fn fold(text: &str) -> String {
 
 #[test]
 fn the_committed_header_is_the_generated_one() {
-    support::blessed(&workspace().join("include/bitsup.h"), &generate());
+    let header = generate();
+    let long = header.lines().find(|line| line.chars().count() > 79);
+    assert_eq!(long, None, "lines have at most 79 columns");
+    support::blessed(&workspace().join("include/bitsup.h"), &header);
 }
 
 #[test]
@@ -96,7 +108,7 @@ fn compilers_take_the_header_alone_and_twice() {
                 let mut command = Command::new(compiler);
                 command
                     .arg(format!("-std={standard}"))
-                    .args(support::STRICT)
+                    .args(build::STRICT)
                     .arg("-fsyntax-only")
                     .arg("-I")
                     .arg(workspace().join("include"))

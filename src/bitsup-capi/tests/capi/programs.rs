@@ -5,22 +5,23 @@ use std::path::{Path, PathBuf};
 use bitsup_server::{Config, Server, TlsFiles};
 use tempfile::TempDir;
 
+use crate::build::{self, FOUND, Finder};
 use crate::support::{self, capi, workspace};
 
 /// A server with a folder, and a compiled program.
-struct Stage {
+pub(crate) struct Stage {
     root: TempDir,
-    server: Server,
-    program: PathBuf,
+    pub(crate) server: Server,
+    pub(crate) program: PathBuf,
 }
 
 impl Stage {
-    fn new(source: &Path, options: &[&str], config: Config) -> Self {
+    pub(crate) fn new(source: &Path, options: &[&str], config: Config) -> Self {
         let root = tempfile::tempdir().expect("root");
         let config = Config { root: root.path().to_owned(), overwrite: true, ..config };
         let server = Server::start(config).expect("server");
         let program = root.path().join("program");
-        support::compile(source, &program, options);
+        build::compile(source, &program, options);
         Self { root, server, program }
     }
 
@@ -35,7 +36,7 @@ impl Stage {
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        let output = support::succeed(support::checked(&self.program).args(arguments));
+        let output = support::succeed(build::checked(&self.program).args(arguments));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
@@ -53,6 +54,22 @@ impl Stage {
     }
 }
 
+/// Else a run without a finding would show nothing.
+#[test]
+fn a_planted_error_is_found() {
+    let (program, words) = match Finder::chosen() {
+        Finder::Valgrind => ("overrun.c", "Invalid read"),
+        Finder::Address => ("overrun.c", "heap-buffer-overflow"),
+        Finder::Thread => ("race.c", "data race"),
+    };
+    let stage = Stage::test(program, "");
+    let mut command = build::checked(&stage.program);
+    let output = command.arg(stage.server.url("/x.bin")).output().expect("it runs");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(FOUND), "{printed}");
+    assert!(printed.contains(words), "{printed}");
+}
+
 #[test]
 fn misuse_is_a_status() {
     let stage = Stage::test("misuse.c", "");
@@ -67,6 +84,30 @@ fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
     assert_eq!(stage.uploaded("memory.bin").len(), 3_000_000);
 }
 
+#[test]
+fn choices_of_a_client_and_those_of_an_upload_over_them() {
+    let login = ("u".to_owned(), "pass word".to_owned());
+    let config = Config { basic_auth: Some(login), ..Config::default() };
+    let stage = Stage::new(&capi().join("tests/capi/programs/settings.c"), &[], config);
+    let (right, wrong) = (stage.root.path().join("right"), stage.root.path().join("wrong"));
+    std::fs::write(&right, "pass word\n").expect("written");
+    std::fs::write(&wrong, "password").expect("written");
+    let (right, wrong) = (right.to_str().expect("UTF-8"), wrong.to_str().expect("UTF-8"));
+    stage.run(&[&stage.server.url("/x.bin"), right, wrong]);
+}
+
+#[test]
+fn uploads_are_left_and_continued() {
+    let stage = Stage::test("journal.c", "");
+    let (path, bytes) = stage.file("source", 100_000);
+    let state = stage.root.path().join("state");
+    stage.run(&[&stage.server.url(""), &path, state.to_str().expect("UTF-8")]);
+    for name in ["one", "two", "three", "four"] {
+        assert_eq!(stage.uploaded(name), bytes, "{name}");
+    }
+    assert!(!stage.root.path().join("five").exists());
+}
+
 const ABRUPT: &str =
     "fragment 1..3: drop after 1000\nfragment 5: drop after 70000\nclose 1: swallow";
 
@@ -74,7 +115,7 @@ const ABRUPT: &str =
 fn an_abrupt_peer_raises_no_signal() {
     let stage = Stage::test("sigpipe.c", ABRUPT);
     let output = support::succeed(
-        support::plain(&stage.program).args([&stage.server.url("/x.bin"), "/dev/null"]),
+        build::plain(&stage.program).args([&stage.server.url("/x.bin"), "/dev/null"]),
     );
     drop(output);
     assert_eq!(stage.uploaded("x.bin").len(), 2_000_000);
@@ -95,7 +136,7 @@ fn an_abrupt_peer_raises_no_signal_over_tls() {
         ..Config::default()
     };
     let stage = Stage::new(&capi().join("tests/capi/programs/sigpipe.c"), &[], config);
-    support::succeed(support::plain(&stage.program).args([&stage.server.url("/x.bin"), &ca]));
+    support::succeed(build::plain(&stage.program).args([&stage.server.url("/x.bin"), &ca]));
     assert_eq!(stage.uploaded("x.bin").len(), 2_000_000);
 }
 
@@ -104,7 +145,7 @@ fn a_child_of_a_fork_gets_a_clear_error() {
     let stage = Stage::test("fork.c", "");
     let (url, other) = (stage.server.url("/x.bin"), stage.server.url("/y.bin"));
     // The child leaks on purpose, so valgrind has nothing to say here.
-    support::succeed(support::plain(&stage.program).args([url, other]));
+    support::succeed(build::plain(&stage.program).args([url, other]));
 }
 
 #[test]
@@ -117,9 +158,9 @@ fn eight_threads_share_a_client_and_it_ends_with_uploads_alive() {
 #[test]
 fn unloading_the_library_does_no_harm() {
     let stage = Stage::test("unload.c", "");
-    let library = support::library().join("libbitsup.so");
+    let library = build::library().join("libbitsup.so");
     let library = library.to_str().expect("UTF-8");
-    support::succeed(support::plain(&stage.program).args([&stage.server.url("/x.bin"), library]));
+    support::succeed(build::plain(&stage.program).args([&stage.server.url("/x.bin"), library]));
 }
 
 #[test]
@@ -134,7 +175,7 @@ fn example_upload() {
 #[test]
 fn example_upload_explains_a_failure() {
     let stage = Stage::example("upload.c");
-    let output = support::checked(&stage.program)
+    let output = build::checked(&stage.program)
         .args(["/nowhere", &stage.server.url("/up.img")])
         .output()
         .expect("it runs");
@@ -176,7 +217,7 @@ fn example_packets() {
 #[test]
 fn example_packets_explains_a_failure() {
     let stage = Stage::example("packets.c");
-    let output = support::checked(&stage.program)
+    let output = build::checked(&stage.program)
         .arg(stage.server.url("/no/such/folder.txt"))
         .output()
         .expect("it runs");

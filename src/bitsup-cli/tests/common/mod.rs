@@ -48,6 +48,8 @@ impl Place {
             "http_proxy",
             "all_proxy",
             "ALL_PROXY",
+            "no_proxy",
+            "NO_PROXY",
         ] {
             command.env_remove(name);
         }

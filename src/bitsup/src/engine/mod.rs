@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -19,17 +18,20 @@ mod body;
 mod command;
 mod hosts;
 mod packets;
+mod proxy_auth;
 mod rate;
 mod reply;
 mod task;
+mod thread;
+mod trials;
 mod workers;
 
-pub(crate) use auth::for_transport;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use hosts::most_active;
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
-pub(crate) use task::{Check, NewUpload, Opening, Then};
+pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
+pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
@@ -39,7 +41,6 @@ use crate::transport::{self, LaneId, Transport};
 use body::{Buffers, Surroundings};
 use hosts::Hosts;
 use packets::PacketTask;
-use task::Task;
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -67,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) hosts: Hosts,
     pub(crate) endpoints: Endpoints,
     pub(crate) refused: auth::Refused,
+    pub(crate) trials: trials::Trials,
     clock: Instant,
     random: u64,
 }
@@ -118,6 +120,7 @@ pub(crate) fn start(
             hosts,
             endpoints,
             refused: auth::Refused::default(),
+            trials: trials::Trials::default(),
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
         };
@@ -139,14 +142,6 @@ pub(crate) fn start(
         Ok(Err(message)) => Err(internal(message)),
         Err(_) => Err(internal("the client's thread ended at once".into())),
     }
-}
-
-/// A thread that takes no signals, so that they reach the program's own threads.
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(move || {
-        let _ = nix::sys::signal::SigSet::all().thread_block();
-        run();
-    })
 }
 
 impl Engine {
@@ -244,6 +239,9 @@ impl Engine {
         }
         while let Some(next) = self.core.hosts.next_admitted() {
             self.with(next, |task, _| task.admit());
+        }
+        while let Some(next) = self.core.trials.next_woken() {
+            self.with(next, |_, _| {});
         }
     }
 

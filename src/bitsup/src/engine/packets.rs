@@ -10,8 +10,10 @@ use super::Core;
 use super::auth::{choose, for_transport};
 use super::body::FragmentBody;
 use super::command::TaskId;
+use super::proxy_auth;
 use super::task::{class, lane_options, own_headers};
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
@@ -29,6 +31,8 @@ pub(crate) struct PacketJob {
     pub(crate) host: Option<(String, u16)>,
     /// The scheme to answer with, once the server has asked.
     pub(crate) auth: Option<AuthScheme>,
+    /// The same for a proxy that forwards requests.
+    pub(crate) at_proxy: Option<AuthScheme>,
     pub(crate) last: bool,
     pub(crate) answer: mpsc::Sender<Result<PacketAnswer, Error>>,
 }
@@ -39,6 +43,10 @@ pub(crate) struct PacketAnswer {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     /// The scheme that a challenge can be answered with.
     pub(crate) scheme: Option<AuthScheme>,
+    /// The same for the proxy's.
+    pub(crate) proxy_scheme: Option<AuthScheme>,
+    /// What is to be said about it.
+    pub(crate) remark: Option<Remark>,
 }
 
 /// The lane of one packet-by-packet session.
@@ -54,6 +62,7 @@ struct Asked {
     options: Arc<UploadOptions>,
     destination: Arc<Destination>,
     authorized: bool,
+    at_proxy: bool,
 }
 
 impl PacketTask {
@@ -68,8 +77,18 @@ impl PacketTask {
     }
 
     pub(crate) fn start(&mut self, job: PacketJob, core: &mut Core) {
-        let PacketJob { destination, options, headers, range, source, host, auth, last, answer } =
-            job;
+        let PacketJob {
+            destination,
+            options,
+            headers,
+            range,
+            source,
+            host,
+            auth,
+            at_proxy,
+            last,
+            answer,
+        } = job;
         let body = range.zip(source).map(|(range, source)| {
             // The bytes of one packet are its own source, read from 0 on.
             let own = ContentRange::new(0, range.length(), range.length()).unwrap_or(range);
@@ -105,11 +124,14 @@ impl PacketTask {
             },
             auth: auth
                 .and_then(|scheme| Some(for_transport(options.credentials.as_ref()?, scheme))),
+            proxy_auth: proxy_auth::login(&options, at_proxy, &core.refused),
+            proxy_asked: at_proxy.is_some(),
         };
         match core.transport.start(self.lane, exchange) {
             Ok(()) => {
                 let authorized = auth.is_some();
-                self.asked = Some(Asked { answer, options, destination, authorized });
+                let at_proxy = at_proxy.is_some();
+                self.asked = Some(Asked { answer, options, destination, authorized, at_proxy });
             }
             Err(failure) => drop(answer.send(Err(error_of(failure)))),
         }
@@ -117,6 +139,11 @@ impl PacketTask {
 
     pub(crate) fn ended(&mut self, event: transport::Event, core: &mut Core) {
         let Some(asked) = self.asked.take() else { return };
+        if let Err(failure) = &event.result
+            && matches!(failure.kind, transport::FailureKind::ProxyFailed(Some(407)))
+        {
+            proxy_auth::refuse(&asked.options, &mut core.refused);
+        }
         let result = event.result.map(|answer| of(&answer, &asked, core)).map_err(error_of);
         // Whoever asked may be gone.
         drop(asked.answer.send(result));
@@ -136,6 +163,8 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
         scheme: scheme_for(answer, asked, core),
+        proxy_scheme: scheme_for_proxy(answer, asked, core),
+        remark: Remark::of_answer(answer),
     }
 }
 
@@ -151,7 +180,19 @@ fn scheme_for(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthSch
     choose(answer, &asked.options, asked.destination.https).filter(|_| !known)
 }
 
+fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthScheme> {
+    if answer.status != 407 {
+        return None;
+    }
+    if asked.at_proxy {
+        proxy_auth::refuse(&asked.options, &mut core.refused);
+        return None;
+    }
+    proxy_auth::choose(answer, &asked.options, &core.refused)
+}
+
 fn error_of(failure: transport::Failure) -> Error {
+    let remark = Remark::of_failure(&failure);
     let (kind, code) = match class(&failure.kind) {
         FailureClass::Offline | FailureClass::Transport => (ErrorKind::Network, None),
         FailureClass::Timeout => (ErrorKind::Timeout, None),
@@ -161,6 +202,6 @@ fn error_of(failure: transport::Failure) -> Error {
     let error = bitsup_proto::Error::new(kind, failure.message);
     match code {
         Some(code) => error.with_code(code).into(),
-        None => error.into(),
+        None => Remark::apply(remark.as_ref(), error),
     }
 }

@@ -103,12 +103,35 @@ impl Keeper {
         Self { shared: Arc::new(Shared { work: Mutex::default(), desk: Mutex::new(desk) }) }
     }
 
-    /// The session was just created: written at once, so that a crash cannot lose it. Synced later.
+    /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
+    pub(crate) fn creating(&self) {
+        self.on_pad(Journal::creating);
+    }
+
+    /// No session came of it.
+    pub(crate) fn not_created(&self) {
+        self.on_pad(Journal::not_created);
+    }
+
+    fn on_pad(&self, note: impl FnOnce(&Journal) -> io::Result<()>) {
+        let mut desk = lock(&self.shared.desk);
+        if let Some(Err(error)) = desk.journal.as_ref().map(note) {
+            desk.note_problem(&error);
+        }
+    }
+
+    /// The session was just created: noted at once, so that a crash cannot lose it. The journal
+    /// itself follows with the next update, and is synced then.
     pub(crate) fn created(&self, checkpoint: Checkpoint) {
         let mut desk = lock(&self.shared.desk);
         desk.restart();
-        desk.write(Some(checkpoint), false);
         desk.synced = None;
+        desk.prepare(checkpoint);
+        if let (Some(journal), Some(entry)) = (&desk.journal, &desk.entry)
+            && let Err(error) = journal.created(entry)
+        {
+            desk.note_problem(&error);
+        }
     }
 
     /// The server has acknowledged `offset`.
@@ -152,7 +175,7 @@ impl Shared {
             let mut desk = lock(&self.desk);
             if let Some((offset, checkpoint)) = update {
                 desk.advance(offset);
-                desk.write(checkpoint, true);
+                desk.write(checkpoint);
             }
             if let Some((finish, done)) = finish {
                 let kept = desk.finish(&finish);
@@ -220,8 +243,7 @@ impl Desk {
         Some(format!("{:x}", sha256.finalize()))
     }
 
-    fn write(&mut self, checkpoint: Option<Checkpoint>, may_sync: bool) {
-        let (Some(journal), Some(checkpoint)) = (&self.journal, checkpoint) else { return };
+    fn prepare(&mut self, checkpoint: Checkpoint) {
         let Some(identity) = self.source.identity() else { return };
         let entry = self.entry.get_or_insert_with(|| {
             let Place { url, path, note } = self.place.clone();
@@ -230,7 +252,13 @@ impl Desk {
         entry.checkpoint = checkpoint;
         entry.updated = super::unix_now();
         entry.note.clone_from(&self.place.note);
-        let sync = may_sync && self.synced.is_none_or(|at| at.elapsed() >= SYNC);
+    }
+
+    fn write(&mut self, checkpoint: Option<Checkpoint>) {
+        let Some(checkpoint) = checkpoint else { return };
+        self.prepare(checkpoint);
+        let (Some(journal), Some(entry)) = (&self.journal, &self.entry) else { return };
+        let sync = self.synced.is_none_or(|at| at.elapsed() >= SYNC);
         match journal.write(entry, sync) {
             Ok(()) => {
                 if sync {

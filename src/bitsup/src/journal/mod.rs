@@ -5,6 +5,9 @@
 //! out. The name follows from source and URL, so that starting the same upload again
 //! finds it. It holds no password; of the server it holds URL and session id.
 //!
+//! The lock file is also a scratch pad (see `pad`): a new session is noted there with one
+//! write to a file that is open already, before anything else is done with the answer.
+//!
 //! A journal is untrusted input: one that cannot be read, is not the user's own or can be
 //! written by others is refused, never guessed at.
 
@@ -25,11 +28,13 @@ use crate::source::{Identity, Source};
 
 mod endpoints;
 mod keeper;
+mod pad;
 mod prefix;
 mod token;
 
 pub(crate) use endpoints::{Endpoint, Endpoints, store};
 pub(crate) use keeper::{Finish, Keeper, Kept as Leavings, Place};
+use pad::Pad;
 pub(crate) use prefix::{BLOCK, Prefix, check_tail, hash_prefix};
 pub(crate) use token::Token;
 
@@ -113,7 +118,7 @@ pub(crate) struct StateDirectory {
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    _lock: File,
+    pad: Pad,
     lock_path: PathBuf,
 }
 
@@ -169,14 +174,15 @@ impl StateDirectory {
             let same = fs::metadata(&lock_path)
                 .is_ok_and(|there| lock.metadata().is_ok_and(|ours| there.ino() == ours.ino()));
             if same {
-                return Ok(Journal { path: self.file(id, "json")?, _lock: lock, lock_path });
+                let pad = Pad::new(lock);
+                return Ok(Journal { path: self.file(id, "json")?, pad, lock_path });
             }
         }
     }
 
     /// Reads a session without locking it; `None` if there is none.
     pub(crate) fn read(&self, id: &str) -> Result<Option<Entry>, Error> {
-        read(&self.file(id, "json")?)
+        read(&self.file(id, "json")?, &self.file(id, "lock")?)
     }
 
     /// The names of all sessions.
@@ -187,11 +193,12 @@ impl StateDirectory {
         })?;
         let name = |entry: io::Result<fs::DirEntry>| {
             let name = entry.ok()?.file_name().into_string().ok()?;
-            let id = name.strip_suffix(".json")?;
+            let id = name.strip_suffix(".json").or_else(|| name.strip_suffix(".lock"))?;
             is_id(id).then(|| id.to_owned())
         };
         let mut ids: Vec<String> = listed.filter_map(name).collect();
         ids.sort();
+        ids.dedup();
         Ok(ids)
     }
 
@@ -213,14 +220,35 @@ fn is_id(id: &str) -> bool {
 
 impl Journal {
     pub(crate) fn read(&self) -> Result<Option<Entry>, Error> {
-        read(&self.path)
+        read(&self.path, &self.lock_path)
+    }
+
+    /// Whether the run before ended while it waited for the answer to a Create-Session: the
+    /// server may hold a session whose id nobody knows.
+    pub(crate) fn lost_a_session(&self) -> bool {
+        pad::lost_a_session(&self.lock_path)
+    }
+
+    /// A Create-Session goes out.
+    pub(crate) fn creating(&self) -> io::Result<()> {
+        self.pad.creating()
+    }
+
+    /// A Create-Session was answered without a session.
+    pub(crate) fn not_created(&self) -> io::Result<()> {
+        self.pad.clear()
+    }
+
+    /// The session was made. Survives the end of the process from here on, and a power cut
+    /// after the next [`Journal::write`] that syncs.
+    pub(crate) fn created(&self, entry: &Entry) -> io::Result<()> {
+        self.pad.created(&encode(entry)?)
     }
 
     /// Replaces the content; with `sync` it also survives a power cut.
     pub(crate) fn write(&self, entry: &Entry, sync: bool) -> io::Result<()> {
-        let line = serde_json::to_string(entry)?;
-        let checksum = xxh3_64(line.as_bytes());
-        replace(&self.path, format!("{line}\n{checksum:016x}\n").as_bytes(), sync)
+        replace(&self.path, encode(entry)?.as_bytes(), sync)?;
+        self.pad.clear()
     }
 
     /// The session is over.
@@ -236,7 +264,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         // A lock without a journal is of no use; with one it stays for the next process.
-        if !self.path.exists() {
+        if !self.path.exists() && pad::noted(&self.lock_path).is_none() {
             drop(fs::remove_file(&self.lock_path));
         }
     }
@@ -257,7 +285,28 @@ fn replace(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Option<Entry>, Error> {
+/// A journal as it is in a file.
+fn encode(entry: &Entry) -> io::Result<String> {
+    let line = serde_json::to_string(entry)?;
+    let checksum = xxh3_64(line.as_bytes());
+    Ok(format!("{line}\n{checksum:016x}\n"))
+}
+
+/// What is in the journal, or on the pad if that holds a newer session.
+fn read(path: &Path, pad: &Path) -> Result<Option<Entry>, Error> {
+    let noted = pad::noted(pad).and_then(|bytes| decode(&bytes).ok());
+    match (read_journal(path), noted) {
+        (Ok(Some(entry)), Some(noted))
+            if noted.checkpoint.session_id == entry.checkpoint.session_id =>
+        {
+            Ok(Some(entry))
+        }
+        (_, Some(noted)) => Ok(Some(noted)),
+        (read, None) => read,
+    }
+}
+
+fn read_journal(path: &Path) -> Result<Option<Entry>, Error> {
     let unusable = |why: &str| {
         Error::new(ErrorKind::LocalFile, format!("the journal {} cannot be used: {why}", path.display()))
             .with_advice("Remove the file, or start with --fresh; the session on the server ends by itself after some days.")
@@ -265,20 +314,25 @@ fn read(path: &Path) -> Result<Option<Entry>, Error> {
     let Some(bytes) = read_own(path).map_err(|why| unusable(&why))? else {
         return Ok(None);
     };
-    let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not text"))?;
+    decode(&bytes).map(Some).map_err(|why| unusable(&why))
+}
+
+/// The content of a journal; the error is why it cannot be used.
+fn decode(bytes: &[u8]) -> Result<Entry, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
     let mut lines = text.split('\n');
     let (Some(line), Some(checksum), Some(""), None) =
         (lines.next(), lines.next(), lines.next(), lines.next())
     else {
-        return Err(unusable("it is cut off"));
+        return Err("it is cut off".into());
     };
     if format!("{:016x}", xxh3_64(line.as_bytes())) != checksum {
-        return Err(unusable("its checksum is wrong"));
+        return Err("its checksum is wrong".into());
     }
-    let entry: Entry = serde_json::from_str(line)
-        .map_err(|error| unusable(&format!("it is not understood ({error})")))?;
-    entry.check().map_err(|why| unusable(&why))?;
-    Ok(Some(entry))
+    let entry: Entry =
+        serde_json::from_str(line).map_err(|error| format!("it is not understood ({error})"))?;
+    entry.check()?;
+    Ok(entry)
 }
 
 /// The bytes of a file that only the user can have written.
@@ -309,6 +363,8 @@ pub(crate) struct Kept {
     pub(crate) journal: Journal,
     /// What to continue with, if there is something.
     pub(crate) entry: Option<Entry>,
+    /// Whether the server may hold a session of the run before that nobody can find.
+    pub(crate) lost: bool,
 }
 
 /// Locks the journal of this upload and reads it. `None`: the source has no name to find it by.
@@ -327,7 +383,8 @@ pub(crate) fn open(
         Err(_) if fresh => None,
         read => read?,
     };
-    Ok(Some(Kept { journal, entry }))
+    let lost = journal.lost_a_session();
+    Ok(Some(Kept { journal, entry, lost }))
 }
 
 /// Whether the error is about the folder (full, read-only, missing) and not about what is in a journal.

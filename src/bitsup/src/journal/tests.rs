@@ -98,6 +98,80 @@ fn a_journal_cut_off_anywhere_is_refused() {
     }
 }
 
+/// Another session than that of [`entry`].
+fn newer() -> Entry {
+    let mut newer = entry();
+    newer.checkpoint.session_id = SessionId::new("{newer}").expect("legal");
+    newer.checkpoint.offset = 0;
+    newer
+}
+
+#[test]
+fn a_new_session_is_found_on_the_pad_until_the_journal_has_it() {
+    let (_folder, directory, id, path) = written();
+    let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
+    let journal = directory.lock(&id).expect("free");
+    journal.creating().expect("noted");
+    assert_eq!(session(), entry().checkpoint.session_id);
+    journal.created(&newer()).expect("noted");
+    assert_eq!(session(), newer().checkpoint.session_id);
+    fs::remove_file(&path).expect("as if it had never been written");
+    drop(journal);
+    assert_eq!(session(), newer().checkpoint.session_id);
+    assert_eq!(directory.ids().expect("listed"), [id.as_str()]);
+    let journal = directory.lock(&id).expect("free again");
+    assert!(!journal.lost_a_session());
+    journal.write(&newer(), true).expect("written");
+    assert_eq!(fs::metadata(&journal.lock_path).expect("there").len(), 0);
+    journal.remove().expect("removed");
+    assert!(directory.read(&id).expect("readable").is_none());
+}
+
+#[test]
+fn the_journal_is_newer_than_a_pad_about_the_same_session() {
+    let (_folder, directory, id, path) = written();
+    let mut earlier = entry();
+    earlier.checkpoint.offset = 0;
+    let pad = path.with_extension("lock");
+    fs::write(&pad, encode(&earlier).expect("text")).expect("written");
+    let read = directory.read(&id).expect("readable").expect("there");
+    assert_eq!(read.checkpoint.offset, entry().checkpoint.offset);
+}
+
+#[test]
+fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let id = "0123456789abcdef";
+    let pad = directory.file(id, "lock").expect("a name");
+    let journal = directory.lock(id).expect("free");
+    assert!(!journal.lost_a_session());
+    journal.creating().expect("noted");
+    let killed = fs::read(&pad).expect("the mark");
+    journal.not_created().expect("cleared");
+    assert!(!journal.lost_a_session());
+    drop(journal);
+    // A killed process cleans nothing up.
+    fs::write(&pad, killed).expect("written");
+    let journal = directory.lock(id).expect("free");
+    assert!(journal.lost_a_session() && journal.read().expect("readable").is_none());
+}
+
+#[test]
+fn a_pad_cut_off_anywhere_or_written_by_others_counts_for_nothing() {
+    let (_folder, directory, id, path) = written();
+    let (pad, bytes) = (path.with_extension("lock"), encode(&newer()).expect("text"));
+    let old = || directory.read(&id).expect("readable").expect("there").checkpoint.offset;
+    for length in 0..bytes.len() {
+        fs::write(&pad, &bytes.as_bytes()[..length]).expect("written");
+        assert_eq!(old(), entry().checkpoint.offset, "{length} bytes");
+    }
+    fs::write(&pad, &bytes).expect("written");
+    assert_eq!(old(), 0);
+    fs::set_permissions(&pad, fs::Permissions::from_mode(0o666)).expect("permissions");
+    assert_eq!(old(), entry().checkpoint.offset);
+}
+
 proptest! {
     #[test]
     fn a_journal_with_any_byte_altered_is_refused(at in any::<prop::sample::Index>(), to in any::<u8>()) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::headers::Headers;
+use super::trouble::Trouble;
 
 /// Names one lane of one [`Transport`](super::Transport); never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -36,6 +37,11 @@ pub(crate) struct Exchange {
     pub(crate) limits: Limits,
     /// Credentials for a challenge scheme that libcurl drives.
     pub(crate) auth: Option<Arc<Credentials>>,
+    /// Credentials for the proxy, if there is one.
+    pub(crate) proxy_auth: Option<Arc<Credentials>>,
+    /// Whether a proxy that forwards requests has asked for them. One that makes a tunnel is asked
+    /// for it without a body, and gets them when it wants them.
+    pub(crate) proxy_asked: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,6 +94,8 @@ pub(crate) enum AuthScheme {
     Digest,
     Ntlm,
     Negotiate,
+    /// What a proxy asks for before it makes a tunnel; no body is there then.
+    OfTunnel,
 }
 
 /// The bytes of a request's body, read on the engine's thread: it must not block.
@@ -133,7 +141,6 @@ pub(crate) struct Answer {
     pub(crate) http10: bool,
     pub(crate) headers: Headers,
     /// The first bytes of the body, for diagnostics; empty if a sink got it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) body_prefix: Vec<u8>,
     /// Whether the whole request had been sent when the answer was complete.
     #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
@@ -171,8 +178,8 @@ pub(crate) enum FailureKind {
     NoRoute,
     ConnectFailed,
     ConnectTimeout,
-    /// Handshake or certificate; the text says what.
-    Tls,
+    /// Handshake or certificate; the text says what, and this what to do, if it is known.
+    Tls(Option<&'static Trouble>),
     /// The proxy cannot be reached or refuses; with the status of its answer, if it gave one.
     ProxyFailed(Option<u16>),
     /// Closed or reset after the connection stood.

@@ -1,6 +1,7 @@
 //! What libcurl's errors mean here.
 
 use super::exchange::{FailureKind, Sent};
+use super::trouble::{self, OWN_CERTIFICATE};
 use super::wire::{Limit, Stop, Wire};
 
 /// Numbers of `CURLcode` that the crate has no question for.
@@ -77,10 +78,24 @@ pub(super) fn of_curl(
         return FailureKind::ConnectionLost;
     }
     if is_tls(error, code) {
-        return if is_cut_off(error) { FailureKind::ConnectionLost } else { FailureKind::Tls };
+        return if is_cut_off(error) {
+            FailureKind::ConnectionLost
+        } else if is_own_certificate(error, code) {
+            FailureKind::Tls(Some(trouble::of_alert(detail(error)).unwrap_or(&OWN_CERTIFICATE)))
+        } else {
+            FailureKind::Tls(trouble::of_words(detail(error)))
+        };
+    }
+    if (error.is_recv_error() || error.is_send_error())
+        && let Some(trouble) = trouble::of_alert(detail(error))
+    {
+        return FailureKind::Tls(Some(trouble));
     }
     if error.is_couldnt_resolve_host() {
         return FailureKind::NameNotResolved;
+    }
+    if code == code::PROXY && is_socks_login(error) {
+        return FailureKind::ProxyFailed(Some(407));
     }
     if error.is_couldnt_resolve_proxy() || code == code::PROXY {
         return FailureKind::ProxyFailed(None);
@@ -123,7 +138,19 @@ pub(super) fn of_curl(
 }
 
 /// Our words, where libcurl's would mislead.
-pub(super) fn words(error: &curl::Error, wire: &Wire) -> Option<&'static str> {
+pub(super) fn words(
+    error: &curl::Error,
+    kind: &FailureKind,
+    wire: &Wire,
+    shows_proxy_login: bool,
+) -> Option<&'static str> {
+    match kind {
+        FailureKind::ProxyFailed(Some(407)) if shows_proxy_login => {
+            return Some("the proxy refused the credentials");
+        }
+        FailureKind::ProxyFailed(Some(407)) => return Some("the proxy wants credentials"),
+        _ => {}
+    }
     if wire.refused_socket() || error.is_send_fail_rewind() {
         // They would be about libcurl's second try, which was not allowed.
         Some("closed before there was an answer")
@@ -145,9 +172,9 @@ fn is_long_line(error: &curl::Error, wire: &Wire) -> bool {
 }
 
 fn is_tls(error: &curl::Error, code: u32) -> bool {
-    error.is_ssl_connect_error()
+    is_own_certificate(error, code)
+        || error.is_ssl_connect_error()
         || error.is_peer_failed_verification()
-        || error.is_ssl_certproblem()
         || error.is_ssl_cipher()
         || error.is_ssl_cacert()
         || error.is_ssl_cacert_badfile()
@@ -159,8 +186,23 @@ fn is_tls(error: &curl::Error, code: u32) -> bool {
             code::SSL_ENGINE_INITFAILED
                 | code::SSL_PINNEDPUBKEYNOTMATCH
                 | code::SSL_INVALIDCERTSTATUS
-                | code::SSL_CLIENTCERT
         )
+}
+
+/// Our certificate, or its key. 8.22 has only words for some of it.
+fn is_own_certificate(error: &curl::Error, code: u32) -> bool {
+    let text = detail(error);
+    error.is_ssl_certproblem()
+        || code == code::SSL_CLIENTCERT
+        || ["set private key file", "client certificate from", "PKCS12 file"]
+            .iter()
+            .any(|sign| text.contains(sign))
+}
+
+/// A SOCKS5 server wants a login, or another one.
+fn is_socks_login(error: &curl::Error) -> bool {
+    let text = detail(error);
+    ["rejected by the SOCKS5", "authentication method"].iter().any(|sign| text.contains(sign))
 }
 
 /// A handshake that ended without a word of TLS: a dead peer or middlebox, not a refusal.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
 use curl::multi::Easy2Handle;
 use socket2::Socket;
+use zeroize::Zeroizing;
 
 use super::exchange::{
     AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
@@ -34,6 +35,9 @@ const MAX_IDLE: Duration = Duration::from_hours(24);
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
+/// A load balancer needs one, an application behind it some; more are no longer for affinity.
+const MAX_COOKIES: usize = 20;
+
 /// One lane.
 pub(super) struct Lane {
     id: LaneId,
@@ -42,7 +46,11 @@ pub(super) struct Lane {
     /// never be found again.
     generation: u32,
     connection: Option<Connection>,
-    pins: HashMap<String, Pin>,
+    /// By name and port.
+    pins: HashMap<(String, u16), Pin>,
+    /// In libcurl's form. They lead to the same server behind a load balancer again, and are
+    /// forgotten with the lane. libcurl sends each to the site that it came from only.
+    cookies: Vec<Zeroizing<String>>,
     /// Somebody may have logged in on the connection, or gone through a proxy.
     personal: bool,
     pub(super) state: State,
@@ -74,6 +82,8 @@ pub(super) struct Running {
 pub(super) struct Route {
     origin: Origin,
     proxy: Option<Proxy>,
+    /// Whether the proxy is shown credentials.
+    pub(super) shows_proxy_login: bool,
     /// What is connected to: the origin or the proxy.
     pub(super) connect_host: String,
     connect_port: u16,
@@ -106,6 +116,7 @@ impl Lane {
             generation: 0,
             connection: None,
             pins: HashMap::new(),
+            cookies: Vec::new(),
             personal: false,
             state: State::Idle(Easy2::new(Wire::idle())),
         }
@@ -119,17 +130,6 @@ impl Lane {
             .proxy
             .for_origin(exchange.scheme, &exchange.host, no_proxy)
             .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
-        if let Some(proxy) = &proxy
-            && proxy.kind == ProxyKind::Https
-        {
-            // Its certificate must carry its name, so no other can be invented for it, and
-            // lanes could not be kept apart.
-            let text = format!(
-                "{}:{}: a proxy reached over https is not supported; use its http address",
-                proxy.host, proxy.port
-            );
-            return Err(Failure::unsent(FailureKind::Unsupported, text));
-        }
         self.personal |= proxy.is_some() || exchange.auth.is_some();
         let origin =
             Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
@@ -144,33 +144,66 @@ impl Lane {
             Some(proxy) => (proxy.host.clone(), proxy.port),
             None => (exchange.host.clone(), exchange.port),
         };
-        Ok(Route { origin, proxy, connect_host, connect_port })
+        self.take_given_addresses(&connect_host, connect_port);
+        let shows_proxy_login =
+            exchange.proxy_auth.is_some() || proxy.as_ref().is_some_and(Proxy::has_login);
+        Ok(Route { origin, proxy, shows_proxy_login, connect_host, connect_port })
+    }
+
+    /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
+    fn take_given_addresses(&mut self, host: &str, port: u16) {
+        let given = self
+            .options
+            .resolve
+            .iter()
+            .find(|given| given.port == port && given.host.eq_ignore_ascii_case(host));
+        if let Some(given) = given {
+            let pin = || Pin { addresses: given.addresses.clone(), failures: 0 };
+            self.pins.entry((host.to_owned(), port)).or_insert_with(pin);
+        }
     }
 
     /// Whether the addresses of this route are known.
     pub(super) fn knows_addresses(&self, route: &Route) -> bool {
-        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.connect_host)
+        route.connect_host.parse::<IpAddr>().is_ok() || self.pins.contains_key(&route.key())
     }
 
-    pub(super) fn learn_addresses(&mut self, host: &str, addresses: &[IpAddr]) {
+    pub(super) fn learn_addresses(&mut self, route: &Route, addresses: &[IpAddr]) {
         let pin = Pin { addresses: addresses.to_vec(), failures: 0 };
-        self.pins.insert(host.to_owned(), pin);
+        self.pins.insert(route.key(), pin);
     }
 
     /// Keeps to the address that answered.
     pub(super) fn note_answer(&mut self, route: &Route, peer: Option<SocketAddr>) {
-        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.connect_host), peer) {
+        if let (Some(pin), Some(peer)) = (self.pins.get_mut(&route.key()), peer) {
             *pin = Pin { addresses: vec![peer.ip()], failures: 0 };
         }
     }
 
     /// Gives a pinned address up after some failed connects; its name is then looked up again.
     pub(super) fn note_connect_failure(&mut self, route: &Route) {
-        if let Some(pin) = self.pins.get_mut(&route.connect_host) {
+        if let Some(pin) = self.pins.get_mut(&route.key()) {
             pin.failures += 1;
             if pin.failures >= PINNED_TRIES {
-                self.pins.remove(&route.connect_host);
+                self.pins.remove(&route.key());
             }
+        }
+    }
+
+    /// Keeps the cookies that the handle holds, at most so many; a site that sets more gets none
+    /// back.
+    pub(super) fn keep_cookies(&mut self, easy: &mut Easy2<Wire>) {
+        let held = easy.cookies().unwrap_or_else(|_| List::new());
+        self.cookies = held
+            .iter()
+            .take(MAX_COOKIES + 1)
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .map(|line| Zeroizing::new(line.to_owned()))
+            .collect();
+        if self.cookies.len() > MAX_COOKIES {
+            self.cookies.clear();
+            // It fails only where libcurl has no cookies at all.
+            drop(easy.cookie_list("ALL"));
         }
     }
 
@@ -187,7 +220,10 @@ impl Lane {
         let buffer = if many { SMALL_UPLOAD_BUFFER } else { UPLOAD_BUFFER };
         let method = exchange.method;
         let challenges = exchange.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
-            || route.proxy.as_ref().is_some_and(Proxy::answers_challenges);
+            || exchange
+                .proxy_auth
+                .as_ref()
+                .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
         *easy.get_mut() = Wire::new(
             method,
             exchange.body.take(),
@@ -208,7 +244,8 @@ impl Lane {
             Method::BitsPost => {
                 easy.upload(true)?;
                 easy.in_filesize(exchange.length)?;
-                easy.custom_request("BITS_POST")?;
+                let method = if self.options.post_override { "POST" } else { "BITS_POST" };
+                easy.custom_request(method)?;
                 easy.upload_buffer_size(buffer)?;
             }
             Method::Head => easy.nobody(true)?,
@@ -217,7 +254,18 @@ impl Lane {
                 easy.buffer_size(buffer)?;
             }
         }
+        if method == Method::BitsPost && self.options.post_override {
+            let header = ("X-HTTP-Method-Override".to_owned(), "BITS_POST".to_owned());
+            exchange.headers.push(header);
+        }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
+        easy.cookie_file("")?; // libcurl keeps cookies from now on
+        for cookie in &self.cookies {
+            easy.cookie_list(cookie)?;
+        }
+        if let Some((_, own)) = exchange.headers.iter().find(|(name, _)| is_cookie(name)) {
+            easy.cookie(own)?;
+        }
         if !self.options.user_agent.is_empty() {
             easy.useragent(&self.options.user_agent)?;
         }
@@ -226,7 +274,7 @@ impl Lane {
             easy.password(&credentials.password)?;
             easy.http_auth(&auth_mask(credentials))?;
         }
-        self.configure_route(easy, route)?;
+        self.configure_route(easy, exchange, route)?;
         self.configure_tls(easy)?;
         easy.connect_timeout(exchange.limits.connect.max(Duration::from_millis(1)))?;
         easy.tcp_keepalive(true)?;
@@ -235,8 +283,13 @@ impl Lane {
         easy.maxage_conn(MAX_IDLE)
     }
 
-    fn configure_route(&self, easy: &mut Easy2<Wire>, route: &Route) -> Result<(), curl::Error> {
-        let name = self.invented_name();
+    fn configure_route(
+        &self,
+        easy: &mut Easy2<Wire>,
+        exchange: &Exchange,
+        route: &Route,
+    ) -> Result<(), curl::Error> {
+        let mut name = self.invented_name();
         let port = route.connect_port;
         // The proxy was chosen before: libcurl shall not choose again.
         easy.noproxy("")?;
@@ -248,8 +301,13 @@ impl Lane {
                 easy.connect_to(connect_to)?;
             }
             Some(proxy) => {
+                if proxy.kind == ProxyKind::Https {
+                    let to_tls = route.origin.scheme == Scheme::Https;
+                    self.configure_proxy_tls(easy, &name, to_tls)?;
+                    name = bracketed(&proxy.host);
+                }
                 easy.proxy(&proxy.url_with_host(&name))?;
-                if let Some(credentials) = &proxy.credentials {
+                if let Some(credentials) = route.proxy_login(exchange) {
                     easy.proxy_username(&credentials.user)?;
                     easy.proxy_password(&credentials.password)?;
                     easy.proxy_auth(&auth_mask(credentials))?;
@@ -257,7 +315,7 @@ impl Lane {
             }
         }
         let literal: Option<IpAddr> = route.connect_host.parse().ok();
-        let known = self.pins.get(&route.connect_host).map(|pin| pin.addresses.as_slice());
+        let known = self.pins.get(&route.key()).map(|pin| pin.addresses.as_slice());
         let addresses: Vec<String> = known
             .unwrap_or(literal.as_slice())
             .iter()
@@ -267,6 +325,35 @@ impl Lane {
         let mut resolve = List::new();
         resolve.append(&format!("+{name}:{port}:{}", addresses.join(",")))?;
         easy.resolve(resolve)
+    }
+
+    /// Its certificate is checked against its name, so that no other can be invented for it.
+    /// libcurl keeps connections apart whose ciphers were chosen by other words, too, and
+    /// OpenSSL passes over a cipher that it does not know.
+    fn configure_proxy_tls(
+        &self,
+        easy: &mut Easy2<Wire>,
+        lane: &str,
+        to_tls: bool,
+    ) -> Result<(), curl::Error> {
+        let ciphers = format!("DEFAULT:{lane}");
+        easy.proxy_ssl_cipher_list(&ciphers)?;
+        if !to_tls {
+            // 7.88 compares the words for the server instead, where that has no TLS of its own.
+            easy.ssl_cipher_list(&ciphers)?;
+        }
+        easy.proxy_ssl_min_max_version(SslVersion::Tlsv12, SslVersion::Default)?;
+        easy.proxy_ssl_verify_peer(true)?;
+        easy.proxy_ssl_verify_host(true)?;
+        match &self.options.tls.proxy_ca_file {
+            Some(file) => easy.proxy_cainfo(&file.to_string_lossy()),
+            // A libcurl of our own has no path built in.
+            None if cfg!(feature = "bundled") => match openssl_probe::probe().cert_file {
+                Some(file) => easy.proxy_cainfo(&file.to_string_lossy()),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
     }
 
     fn configure_tls(&self, easy: &mut Easy2<Wire>) -> Result<(), curl::Error> {
@@ -279,6 +366,9 @@ impl Lane {
         }
         if let Some(path) = &tls.cert {
             easy.ssl_cert(path)?;
+            if tls.cert_is_pkcs12 {
+                easy.ssl_cert_type("P12")?;
+            }
         }
         if let Some(path) = &tls.key {
             easy.ssl_key(path)?;
@@ -340,10 +430,12 @@ impl Lane {
         }
     }
 
-    /// Whether another session may use the connection: one that nobody has logged in on.
+    /// Whether another session may use the connection: one that nobody has logged in on, and
+    /// that no cookie ties to a server.
     pub(super) fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle(_))
             && !self.personal
+            && self.cookies.is_empty()
             && self.options.tls.cert.is_none()
             && self.connection.as_ref().is_some_and(|connection| is_quiet(&connection.socket))
     }
@@ -364,8 +456,19 @@ impl Lane {
 }
 
 impl Route {
+    fn key(&self) -> (String, u16) {
+        (self.connect_host.clone(), self.connect_port)
+    }
+
     pub(super) fn through_proxy(&self) -> bool {
         self.proxy.is_some()
+    }
+
+    /// What the proxy is shown: at once by the request for a tunnel, else when it has asked.
+    pub(super) fn proxy_login<'a>(&self, exchange: &'a Exchange) -> Option<&'a Credentials> {
+        let proxy = self.proxy.as_ref()?;
+        let wanted = exchange.proxy_asked || proxy.makes_tunnels(exchange.scheme);
+        exchange.proxy_auth.as_deref().filter(|_| wanted)
     }
 
     /// Host and port for messages.
@@ -403,12 +506,17 @@ fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, cur
         // An `Expect: 100-continue` would cost each fragment a round trip.
         list.append("Expect:")?;
     }
-    for (name, value) in headers {
+    for (name, value) in headers.iter().filter(|(name, _)| !is_cookie(name)) {
         // libcurl takes "Name:" for "leave it out".
         let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         list.append(&line)?;
     }
     Ok(list)
+}
+
+/// The caller's own cookies go into one line with those of the site.
+fn is_cookie(name: &str) -> bool {
+    name.eq_ignore_ascii_case("Cookie")
 }
 
 fn auth_mask(credentials: &Credentials) -> Auth {
@@ -418,6 +526,7 @@ fn auth_mask(credentials: &Credentials) -> Auth {
         AuthScheme::Digest => auth.digest(true),
         AuthScheme::Ntlm => auth.ntlm(true),
         AuthScheme::Negotiate => auth.gssnegotiate(true),
+        AuthScheme::OfTunnel => auth.basic(true).digest(true).ntlm(true),
     };
     auth
 }

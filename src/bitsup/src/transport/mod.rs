@@ -37,6 +37,7 @@ mod proxy;
 mod resolve;
 mod running;
 mod spare;
+mod trouble;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -50,8 +51,10 @@ pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
     FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
 };
-pub(crate) use self::options::{KeyPassword, LaneOptions, TlsOptions};
+pub(crate) use self::headers::Headers;
+pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
+pub(crate) use self::resolve::addresses_within;
 
 use self::lane::{Lane, MANY_LANES, Resolving, State};
 use self::resolve::{Lookup, Resolver};
@@ -265,7 +268,7 @@ impl Transport {
                 };
                 match &addresses {
                     Ok(addresses) => {
-                        lane.learn_addresses(&host, addresses);
+                        lane.learn_addresses(&resolving.route, addresses);
                         if let Err(failure) =
                             running::begin(&self.multi, *id, lane, resolving, many)
                         {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
-use super::exchange::{AuthScheme, Credentials, Scheme};
+use super::exchange::Scheme;
 
 /// Where a lane takes its proxy from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,8 +29,6 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     /// `user:password` of the proxy's URL, still percent-encoded.
     userinfo: Option<Zeroizing<String>>,
-    /// Credentials given beside the URL.
-    pub(crate) credentials: Option<std::sync::Arc<Credentials>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,20 +70,12 @@ impl Proxy {
             host: host.trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(default_port),
             userinfo,
-            credentials: None,
         })
     }
 
     /// The URL for libcurl, with another name in place of the proxy's.
     pub(super) fn url_with_host(&self, name: &str) -> Zeroizing<String> {
-        let scheme = match self.kind {
-            ProxyKind::Http => "http",
-            ProxyKind::Https => "https",
-            ProxyKind::Socks4 => "socks4",
-            ProxyKind::Socks4a => "socks4a",
-            ProxyKind::Socks5 => "socks5",
-            ProxyKind::Socks5Hostname => "socks5h",
-        };
+        let scheme = self.scheme();
         let (userinfo, at) = match &self.userinfo {
             Some(userinfo) => (userinfo.as_str(), "@"),
             None => ("", ""),
@@ -93,15 +83,38 @@ impl Proxy {
         Zeroizing::new(format!("{scheme}://{userinfo}{at}{name}:{}", self.port))
     }
 
-    /// Whether libcurl has something with which to answer a challenge of the proxy.
-    pub(super) fn answers_challenges(&self) -> bool {
-        self.credentials.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
+    /// The URL without a login, for people.
+    pub(crate) fn shown(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{}://{host}:{}", self.scheme(), self.port)
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.kind {
+            ProxyKind::Http => "http",
+            ProxyKind::Https => "https",
+            ProxyKind::Socks4 => "socks4",
+            ProxyKind::Socks4a => "socks4a",
+            ProxyKind::Socks5 => "socks5",
+            ProxyKind::Socks5Hostname => "socks5h",
+        }
+    }
+
+    /// Whether its URL has a user in it.
+    pub(super) fn has_login(&self) -> bool {
+        self.userinfo.is_some()
+    }
+
+    /// Whether it makes tunnels to such servers, and does not forward single requests.
+    pub(super) fn makes_tunnels(&self, scheme: Scheme) -> bool {
+        scheme == Scheme::Https || !matches!(self.kind, ProxyKind::Http | ProxyKind::Https)
     }
 }
 
 impl ProxyChoice {
     /// The proxy for this origin. `no_proxy` given here replaces the one of the environment.
-    pub(super) fn for_origin(
+    pub(crate) fn for_origin(
         &self,
         scheme: Scheme,
         host: &str,

@@ -67,7 +67,8 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let local_port = handle.local_port().unwrap_or_default();
     let peer = peer_of(&handle);
     let invented = lane.invented_name();
-    let (easy, mut wire) = detach(multi, handle);
+    let (mut easy, mut wire) = detach(multi, handle);
+    lane.keep_cookies(&mut easy);
 
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
     // What libcurl still meant to do about a request that failed (7.88: to rewind its body), it
@@ -176,11 +177,17 @@ fn outcome(
         }
         (None, End::Curl(Err(error))) => {
             let kind = failure::of_curl(&error, wire, circumstances);
-            let text = failure::words(&error, wire).map_or_else(
+            let text = failure::words(&error, &kind, wire, route.shows_proxy_login).map_or_else(
                 || failure::detail(&error).replace(invented, &route.connect_host),
                 str::to_owned,
             );
-            (kind, text)
+            match kind {
+                FailureKind::Tls(Some(trouble)) => (kind, format!("{} ({text})", trouble.title)),
+                FailureKind::ProxyFailed(Some(status)) if status != 407 => {
+                    (kind, format!("the proxy makes no connection to it: it answers {status}"))
+                }
+                kind => (kind, text),
+            }
         }
         // libcurl takes a connection that is closed among the header lines for a success.
         (None, End::Curl(Ok(()))) => {

@@ -3,6 +3,8 @@
 
 pub mod cutter;
 pub mod peer;
+pub mod pki;
+pub mod program;
 pub mod wire;
 
 use std::path::PathBuf;

@@ -31,6 +31,32 @@ static int64_t most_negative(void *userdata, void *buffer, size_t length,
   return INT64_MIN;
 }
 
+static void names_refuse(bitsup_upload_options *options)
+{
+  static const char *const wrong[][2] = {
+      {"no_such_option", "1"}, {"", ""},
+      {"fragment_size", "1K"}, {"fragment_size", "-1"},
+      {"max_attempts", "4294967296"}, {"insecure", "yes"},
+      {"if_exists", "1"}, {"verify", "sometimes"},
+      {"header", "X-A"}, {"header", "Host: a"},
+      {"header", "X-A: a\r\nb"}, {"max_fragment", "0"},
+      {"user", "\xff\xfe"}, {"on_progress", "1"},
+  };
+  static const char *const right[][2] = {
+      {"fragment_size", "65536"}, {"insecure", "0"}, {"insecure", "false"},
+      {"max_attempts", "4294967295"}, {"if_exists", "try"},
+      {"header", "X-A: a: b"}, {"secret_header", "X-B:c"},
+      {"host_id", "same_site"}, {"fragment_size", "0"},
+  };
+  size_t at;
+  for (at = 0; at < sizeof wrong / sizeof wrong[0]; at++)
+    GIVES(INVALID_ARGUMENT, bitsup_upload_options_set(options, wrong[at][0],
+                                                      wrong[at][1], &error));
+  for (at = 0; at < sizeof right / sizeof right[0]; at++)
+    GIVES(OK, bitsup_upload_options_set(options, right[at][0], right[at][1],
+                                        &error));
+}
+
 static void options_refuse(bitsup_upload_options *options)
 {
   static const int wrong[] = {-1, 3, 1000, -2147483647 - 1, 2147483647};
@@ -45,6 +71,11 @@ static void options_refuse(bitsup_upload_options *options)
           bitsup_upload_options_set_verify(options, number, &error));
     GIVES(INVALID_ARGUMENT,
           bitsup_upload_options_set_on_unclear(options, number, &error));
+    GIVES(INVALID_ARGUMENT,
+          bitsup_upload_options_set_resume_check(options, number, &error));
+    if (number != 3) /* which is NTLM */
+      GIVES(INVALID_ARGUMENT,
+            bitsup_upload_options_set_auth(options, number, &error));
   }
   GIVES(INVALID_ARGUMENT,
         bitsup_upload_options_set_user(options, "\xff\xfe", &error));
@@ -211,6 +242,7 @@ int main(int argc, char **argv)
   bitsup_client *client = (bitsup_client *)1;
   CHECK(argc == 3);
   options_refuse(options);
+  names_refuse(options);
   bitsup_upload_options_free(options);
   GIVES(INVALID_ARGUMENT,
         bitsup_config_set_uploads_per_host(config, 0, &error));

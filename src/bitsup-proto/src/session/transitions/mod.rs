@@ -311,11 +311,21 @@ impl Session {
 
     /// New credentials replace those that were refused, or that were missing.
     pub fn set_credentials(&mut self, server: bool, proxy: bool) {
-        self.config.credentials = server;
-        self.config.proxy_credentials = proxy;
+        self.set_server_credentials(server);
+        self.set_proxy_credentials(proxy);
+    }
+
+    /// [`set_credentials`](Self::set_credentials) for the server alone.
+    pub fn set_server_credentials(&mut self, usable: bool) {
+        self.config.credentials = usable;
         self.authorize = false;
-        self.authorize_proxy = false;
         self.refused = false;
+    }
+
+    /// [`set_credentials`](Self::set_credentials) for the proxy alone.
+    pub fn set_proxy_credentials(&mut self, usable: bool) {
+        self.config.proxy_credentials = usable;
+        self.authorize_proxy = false;
         self.refused_proxy = false;
     }
 

@@ -2,12 +2,14 @@
 
 use std::io;
 
-use bitsup_proto::Ack;
 use bitsup_proto::session::{self, Failure, FailureClass};
+use bitsup_proto::{Ack, Moment, PacketType};
 
 use super::super::Core;
+use super::super::proxy_auth;
 use super::super::reply::{self, ReplyFetch};
 use super::{Phase, Running, Task, class, head, http_date};
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
 use crate::progress::{AckEvent, Event, Receipt};
@@ -24,12 +26,32 @@ impl Task {
     pub(super) fn answered(&mut self, answer: &Answer, stats: &transport::Stats, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
+        self.remark = Remark::of_answer(answer);
+        let logged_in = self.shows_login(&running);
+        self.record_answer(&running, answer, core);
+        self.act_on(running, answer, stats, now, core);
+        if logged_in {
+            self.verdict(answer.status, core);
+        }
+    }
+
+    fn act_on(
+        &mut self,
+        running: Running,
+        answer: &Answer,
+        stats: &transport::Stats,
+        now: Moment,
+        core: &mut Core,
+    ) {
         match running {
             Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
-            Running::Reply { authorized } => {
+            Running::Reply { authorized, at_proxy } => {
+                if answer.status == 407 {
+                    self.challenged_by_proxy(answer, at_proxy, core);
+                }
                 // Only the upload's own site may ask for the password.
                 let own_site = self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination);
                 if answer.status == 401 && own_site {
@@ -53,6 +75,9 @@ impl Task {
                 if answer.status == 401 {
                     self.challenged(answer, request.authorize, core);
                 }
+                if answer.status == 407 {
+                    self.challenged_by_proxy(answer, request.authorize_proxy, core);
+                }
                 let date = ack.date.and_then(http_date);
                 let retry_after = match ack.retry_after {
                     Some(bitsup_proto::ack::RetryAfter::Date(text)) => http_date(text),
@@ -62,8 +87,16 @@ impl Task {
                     session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
                 let had_session = self.session.session_id().is_some();
                 let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
-                self.sent_nothing();
                 let created = !had_session && self.session.session_id().is_some();
+                if created {
+                    // Before anything else: who is killed from here on finds the session again.
+                    self.keep(core);
+                } else if let (PacketType::CreateSession, Some(keeper)) =
+                    (request.packet, &self.keeper)
+                {
+                    keeper.not_created();
+                }
+                self.sent_nothing();
                 if let Some(id) = self.session.session_id() {
                     self.session_name = Some(id.as_str().to_owned());
                 }
@@ -92,10 +125,18 @@ impl Task {
     pub(super) fn failed(&mut self, failure: transport::Failure, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         self.sent_nothing();
+        self.record_failure(&running, &failure, core);
+        if self.shows_login(&running) {
+            core.trials.leave(self.id);
+        }
         if self.phase == Phase::Precheck {
             // The upload itself will tell what is wrong.
             self.phase = Phase::Running;
             return;
+        }
+        self.remark = Remark::of_failure(&failure);
+        if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) {
+            proxy_auth::refuse(&self.options, &mut core.refused);
         }
         let now = core.now();
         if let (FailureKind::Source(error), Running::Packet(..)) = (&failure.kind, running) {
@@ -147,6 +188,12 @@ impl Task {
             let authorized = self.scheme.is_some();
             self.challenged(answer, authorized, core);
             if !authorized && self.scheme.is_some() && !self.known_refused {
+                return self.start_head(core);
+            }
+        }
+        if answer.status == 407 && self.proxy_scheme.is_none() {
+            self.challenged_by_proxy(answer, false, core);
+            if self.proxy_scheme.is_some() {
                 return self.start_head(core);
             }
         }

@@ -8,6 +8,7 @@ use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 use super::super::Core;
 use super::super::command::Command;
 use super::{ABANDON, Phase, Task, Then, config, first_phase};
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Finish, Leavings, Prefix, Token};
 use crate::progress::{Event, Receipt, UploadState};
@@ -31,7 +32,7 @@ impl Task {
                     if !self.paused {
                         self.start_head(core);
                     }
-                    return true;
+                    return self.phase == Phase::Precheck;
                 }
                 return false;
             }
@@ -97,7 +98,7 @@ impl Task {
         if let Some(local) = self.local_error.take().filter(|local| local.kind() == kind) {
             return local;
         }
-        let error = Error::from(error);
+        let error = Remark::apply(self.remark.as_ref(), error);
         if kind == ErrorKind::Auth && self.withheld {
             return error.with_advice(
                 "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
@@ -128,6 +129,7 @@ impl Task {
         if matches!(self.phase, Phase::Finishing | Phase::Ended) {
             return;
         }
+        core.trials.leave(self.id);
         let key = self.destination.origin();
         if self.phase == Phase::Queued {
             core.hosts.forget(&key, self.id);

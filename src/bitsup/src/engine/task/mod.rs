@@ -1,13 +1,18 @@
 //! One upload on the engine's thread: from the state machine's wishes to exchanges and back.
 
 mod answers;
+mod deciding;
 mod ending;
 mod rate;
+mod recording;
 mod sending;
 mod telling;
+mod trial;
 mod wording;
 
+use deciding::Deciding;
 use rate::Rate;
+use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, first_phase, head, http_date};
 
@@ -23,12 +28,14 @@ use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
 use crate::destination::Destination;
+use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
-use crate::transport::{AuthScheme, LaneId};
+use crate::transcript::Recorder;
+use crate::transport::{AuthScheme, Headers, LaneId};
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -47,6 +54,8 @@ pub(crate) struct NewUpload {
     /// What the journal holds of an earlier run.
     pub(crate) entry: Option<Entry>,
     pub(crate) warning: Option<String>,
+    /// Whether the caller is asked before each next try.
+    pub(crate) decides: bool,
 }
 
 /// How an upload begins.
@@ -79,8 +88,8 @@ pub(crate) struct Task {
     phase: Phase,
     lane: Option<LaneId>,
     running: Option<Running>,
-    /// The last packet, which waits until the source is checked.
-    held: Option<Request>,
+    /// What waits until the source is checked, or a password.
+    held: Option<Held>,
     checking: Option<Arc<AtomicBool>>,
     /// Whether the caller wants a pause.
     paused: bool,
@@ -95,14 +104,23 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
+    /// What is to be said about the last exchange.
+    remark: Option<Remark>,
     /// The scheme the server is answered with, once it has asked.
     scheme: Option<AuthScheme>,
+    /// The header lines with which the server asked.
+    challenge: Option<Headers>,
+    /// The same for a proxy that forwards requests.
+    proxy_scheme: Option<AuthScheme>,
     /// The server takes Basic only, and the way there is not safe.
     withheld: bool,
     /// The server has refused these credentials before.
     known_refused: bool,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
+    deciding: Deciding,
+    /// Writes the exchanges down, if the caller wants them.
+    recorder: Option<Recorder>,
     warnings: Vec<String>,
     session_name: Option<String>,
     begun: Instant,
@@ -133,14 +151,23 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply { authorized: bool },
+    Reply { authorized: bool, at_proxy: bool },
 }
 
 impl Task {
     /// Takes an upload over.
     pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Self {
-        let NewUpload { shared, source, destination, options, opening, journal, entry, warning } =
-            new;
+        let NewUpload {
+            shared,
+            source,
+            destination,
+            options,
+            opening,
+            journal,
+            entry,
+            warning,
+            decides,
+        } = new;
         let now = core.now();
         let endpoint = core.endpoints.get(&destination.endpoint());
         let config = config(&source, &destination, &options, &endpoint);
@@ -162,6 +189,7 @@ impl Task {
             Phase::Queued
         };
         let has_journal = journal.is_some();
+        let recorder = options.transcript.then(Recorder::default);
         let keeper = (has_journal || options.sha256).then(|| {
             let place = Place {
                 url: destination.full(),
@@ -192,10 +220,15 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
+            remark: None,
             scheme: None,
+            challenge: None,
+            proxy_scheme: None,
             withheld: false,
             known_refused: false,
             last_words: None,
+            deciding: Deciding::new(decides),
+            recorder,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
             wake: None,
@@ -244,6 +277,7 @@ impl Task {
 
     pub(crate) fn suspend(&mut self, core: &mut Core) {
         self.paused = true;
+        core.trials.leave(self.id);
         let now = core.now();
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
         let _ = self.session.suspend(now);
@@ -318,6 +352,9 @@ impl Task {
                 if self.running.is_none() && !self.paused {
                     self.start_head(core);
                 }
+                if self.phase == Phase::Running {
+                    self.drive(core);
+                }
             }
             Phase::Running => self.drive(core),
         }
@@ -329,24 +366,22 @@ impl Task {
 
     fn drive(&mut self, core: &mut Core) {
         self.wake = self.session.deadline().map(|at| core.instant(at));
-        if self.checking.is_none()
-            && let Some(request) = self.held.take()
-            && self.send(request, core)
+        if let Some(held) = self.held.take()
+            && self.offer(held, core)
+            && self.held.is_none()
         {
             return;
         }
         loop {
+            // Before the next step, since the caller may want another one.
+            self.take_notices(core);
             let now = core.now();
             let action = self.session.poll_action(now);
             self.take_notices(core);
             self.keep(core);
             match action {
                 Action::Send(request) => {
-                    if self.must_hold(request) {
-                        self.held = Some(request);
-                        return;
-                    }
-                    if self.send(request, core) {
+                    if self.offer(Held::Packet(request), core) {
                         return;
                     }
                 }
@@ -355,7 +390,7 @@ impl Task {
                     return;
                 }
                 Action::GetReply(get) => {
-                    if self.start_reply(&get, core) {
+                    if self.offer(Held::Reply(get), core) {
                         return;
                     }
                 }

@@ -11,8 +11,10 @@ use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
 use super::super::command::Command;
+use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
-use super::{Check, Running, Task, lane_options, own_headers};
+use super::trial::Ready;
+use super::{Check, Phase, Running, Task, lane_options, own_headers};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
@@ -41,7 +43,11 @@ impl Task {
         }
         exchange.limits.answer = request.answer_limit;
         exchange.auth = self.authorization(request.authorize);
+        exchange.proxy_asked = request.authorize_proxy;
         self.shared.fragment_under_way(exchange.length);
+        if let (PacketType::CreateSession, Some(keeper)) = (request.packet, &self.keeper) {
+            keeper.creating();
+        }
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
         core.dispatcher.push(&self.shared.ear, Event::Packet(event));
@@ -69,8 +75,19 @@ impl Task {
     }
 
     pub(super) fn start_head(&mut self, core: &mut Core) {
+        let ready = self.may_log_in(core);
+        match ready {
+            Ready::Later if self.phase == Phase::Precheck => return,
+            Ready::Refused if self.phase == Phase::Precheck => {
+                // The upload itself tells what is wrong.
+                self.phase = Phase::Running;
+                return;
+            }
+            _ => {}
+        }
         let mut exchange = self.exchange(Method::Head, core);
-        exchange.auth = self.authorization(true);
+        exchange.auth = self.authorization(ready == Ready::Now);
+        exchange.proxy_asked = self.proxy_scheme.is_some();
         self.begin_exchange(Running::Head, exchange, core);
     }
 
@@ -90,7 +107,9 @@ impl Task {
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 let authorized = exchange.auth.is_some();
-                self.begin_exchange(Running::Reply { authorized }, exchange, core)
+                exchange.proxy_asked = get.authorize_proxy;
+                let running = Running::Reply { authorized, at_proxy: get.authorize_proxy };
+                self.begin_exchange(running, exchange, core)
             }
             Err(error) => {
                 let failure = Failure {
@@ -107,7 +126,7 @@ impl Task {
     }
 
     /// An exchange with what all have in common.
-    pub(super) fn exchange(&self, method: Method, _: &Core) -> Exchange {
+    pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
         let (host, port) = match self.session.host() {
             Some(host) => (host.host().to_owned(), host.port().unwrap_or(self.destination.port)),
             None => (self.destination.host.clone(), self.destination.port),
@@ -130,6 +149,8 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
+            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, &core.refused),
+            proxy_asked: false,
         }
     }
 
@@ -147,11 +168,24 @@ impl Task {
             core.refused.add(origin, credentials);
             return;
         }
+        self.challenge = Some(answer.headers.clone());
         let https = self.destination.https;
         self.scheme = auth::choose(answer, &self.options, https);
         self.withheld = self.scheme.is_none() && auth::offers_only_basic(answer);
         self.known_refused = core.refused.has(&origin, credentials);
-        self.session.set_credentials(self.scheme.is_some() && !self.known_refused, false);
+        self.session.set_server_credentials(self.scheme.is_some() && !self.known_refused);
+    }
+
+    /// The proxy asks for credentials: whether there are any that it has not refused.
+    pub(super) fn challenged_by_proxy(&mut self, answer: &Answer, shown: bool, core: &mut Core) {
+        if shown {
+            proxy_auth::refuse(&self.options, &mut core.refused);
+            return;
+        }
+        self.proxy_scheme = proxy_auth::choose(answer, &self.options, &core.refused);
+        if self.proxy_scheme.is_none() {
+            self.session.set_proxy_credentials(false);
+        }
     }
 
     pub(super) fn begin_exchange(
@@ -215,13 +249,6 @@ impl Task {
         let _ = self.session.fail_source(now, protocol);
     }
 
-    /// Nothing that completes the file goes out before what was sent earlier is known to be the same.
-    pub(super) fn must_hold(&self, request: Request) -> bool {
-        let completes = request.packet == PacketType::CloseSession
-            || request.range.is_some_and(bitsup_proto::ContentRange::is_last);
-        completes && self.checking.is_some()
-    }
-
     /// Step 5: keeps the checkpoint.
     pub(super) fn keep(&mut self, core: &Core) {
         if !self.session.take_checkpoint_due() || self.then.is_some() {
@@ -240,6 +267,7 @@ impl Task {
 
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {
         self.held = None;
+        self.record_abort(core);
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
             drop(core.transport.abort(lane));
         }

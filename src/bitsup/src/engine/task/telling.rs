@@ -13,6 +13,7 @@ impl Task {
         while let Some(notice) = self.session.poll_notice() {
             let event = match notice {
                 Notice::Retrying { cause, delay, attempt } => {
+                    self.await_decision(delay, core);
                     Event::Retry { cause: cause.into(), delay, attempt }
                 }
                 notice => Event::Notice(self.describe(notice, core)),
@@ -75,8 +76,10 @@ impl Task {
         }
         let authorizing =
             matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
-        if self.held.is_some() {
-            return UploadState::Checking;
+        match self.held {
+            Some(_) if self.checking.is_some() => return UploadState::Checking,
+            Some(_) => return UploadState::Authenticating,
+            None => {}
         }
         match self.session.state() {
             State::Init | State::CreateSession | State::Ping if authorizing => {

@@ -1,5 +1,9 @@
 //! From options and answers to the words of the layers below, and back.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{FailureClass, Session};
 use bitsup_proto::verify::Head;
@@ -34,6 +38,7 @@ pub(super) fn config(
         origin: destination.host.clone(),
         opening_ping: credentials || options.bearer_token.is_some() || options.uses_proxy(),
         credentials,
+        proxy_credentials: options.proxy_credentials.is_some(),
         host_policy: options.host_id,
         trusted_hosts: options.trusted_hosts.clone(),
         reply: match (&options.reply_to, options.reply_optional) {
@@ -79,7 +84,9 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
         tls: TlsOptions {
             ca_file: tls.ca_file.clone(),
             insecure: tls.insecure,
+            proxy_ca_file: tls.proxy_ca_file.clone(),
             cert: tls.cert.clone(),
+            cert_is_pkcs12: tls.cert.as_deref().is_some_and(is_pkcs12),
             key: tls.key.clone(),
             key_password: tls
                 .key_password
@@ -90,8 +97,16 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
         // Checked before the upload began.
         proxy: options.transport_proxy().unwrap_or_default(),
         no_proxy: options.no_proxy.clone(),
+        post_override: options.post_override,
         user_agent: core.settings.user_agent.clone(),
+        resolve: options.resolve.iter().map(crate::options::Resolve::for_transport).collect(),
     }
+}
+
+/// PKCS#12 begins with the tag of an ASN.1 sequence, PEM with text.
+fn is_pkcs12(path: &Path) -> bool {
+    let mut first = [0];
+    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == [0x30]
 }
 
 /// The headers that the caller wants with every packet.
@@ -109,12 +124,16 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
         FailureKind::NameNotResolved | FailureKind::NoRoute => FailureClass::Offline,
         FailureKind::ConnectFailed | FailureKind::ConnectionLost => FailureClass::Transport,
         FailureKind::ProxyFailed(Some(407)) => FailureClass::Fatal(ErrorKind::ProxyAuth),
+        // It will not make the tunnel tomorrow either.
+        FailureKind::ProxyFailed(Some(status @ 400..500)) if !matches!(status, 408 | 429) => {
+            FailureClass::Fatal(ErrorKind::Refused)
+        }
         FailureKind::ProxyFailed(_) => FailureClass::Transport,
         FailureKind::ConnectTimeout | FailureKind::StallTimeout | FailureKind::AnswerTimeout => {
             FailureClass::Timeout
         }
         FailureKind::BadAnswer => FailureClass::BadAnswer,
-        FailureKind::Tls => FailureClass::Fatal(ErrorKind::Tls),
+        FailureKind::Tls(_) => FailureClass::Fatal(ErrorKind::Tls),
         FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
         FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),

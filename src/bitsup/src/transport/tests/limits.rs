@@ -213,7 +213,7 @@ fn plain_http_in_place_of_tls_is_a_tls_failure() {
     let lane = bench.lane();
     let exchange = Exchange { scheme: Scheme::Https, port, ..packet(&peer) };
     let failure = bench.run(lane, exchange).result.unwrap_err();
-    assert!(matches!(failure.kind, FailureKind::Tls), "{failure:?}");
+    assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
     plain.join().unwrap();
 }
 

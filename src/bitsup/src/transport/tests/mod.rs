@@ -4,6 +4,7 @@ mod support;
 
 mod answers;
 mod connections;
+mod cookies;
 mod limits;
 mod logins;
 mod proxies;

@@ -90,13 +90,24 @@ fn a_proxy_that_cannot_be_reached_is_named_as_the_proxy() {
 }
 
 #[test]
-fn an_https_proxy_is_refused_by_name() {
-    let peer = Scripted::start(|_, _, _| Reply::ack());
+fn an_https_proxy_that_speaks_no_tls_gets_nothing() {
+    let listener = TcpListener::bind("localhost:0").unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let proxy = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 4096];
+        let count = stream.read(&mut hello).unwrap();
+        stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").unwrap();
+        hello[..count].to_vec()
+    });
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane(through("https://proxy.example:3128"));
-    let failure = bench.transport.start(lane, packet(&peer)).unwrap_err();
-    assert!(matches!(failure.kind, FailureKind::Unsupported), "{failure:?}");
-    assert!(failure.message.contains("proxy.example:3128"), "{failure:?}");
+    let lane = bench.transport.open_lane(through(&url));
+    let origin = Scripted::start(|_, _, _| Reply::ack());
+    let failure = bench.run(lane, to_origin(&origin, "origin.example")).result.unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::Tls(Some(_))), "{failure:?}");
+    assert_eq!(failure.sent, Sent::Nothing);
+    // A handshake, and not a word of HTTP.
+    assert_eq!(proxy.join().unwrap()[0], 22);
 }
 
 #[test]

@@ -90,6 +90,8 @@ pub(super) fn packet(peer: &Scripted) -> Exchange {
         connection: ConnectionUse::Reuse,
         limits: limits(),
         auth: None,
+        proxy_auth: None,
+        proxy_asked: false,
     }
 }
 

@@ -107,7 +107,7 @@ fn exchange(unused: &Scripted, peer: &TlsPeer) -> Exchange {
 /// The failure of one exchange that must not have begun.
 fn refused(bench: &mut Bench, lane: LaneId, exchange: Exchange) -> String {
     let failure = bench.run(lane, exchange).result.unwrap_err();
-    assert!(matches!(failure.kind, FailureKind::Tls), "{failure:?}");
+    assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
     assert_eq!(failure.sent, Sent::Nothing);
     failure.message
 }

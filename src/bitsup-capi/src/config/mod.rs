@@ -1,10 +1,19 @@
 //! The configuration of a client.
 
+mod callbacks;
+mod credentials;
+mod limits;
+mod policies;
+mod proxy;
+mod reply;
+mod tls;
+
 use std::ffi::{c_char, c_int, c_void};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::callbacks::{LogCallback, Userdata, bitsup_log_callback};
-use crate::choices::Changes;
+use crate::choices::{Changes, Choices};
 use crate::error::{Failure, bitsup_error};
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
@@ -24,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) user_agent: Option<String>,
     pub(crate) rate_limit: Option<u64>,
     pub(crate) uploads_per_host: Option<usize>,
+    pub(crate) state_dir: Option<PathBuf>,
     pub(crate) dispatch: bool,
     pub(crate) log: Option<LogCallback>,
     pub(crate) defaults: Changes,
@@ -46,6 +56,14 @@ impl bitsup_config {
     fn change(&self, change: impl FnOnce(&mut Settings)) -> Result<bitsup_status, Failure> {
         change(&mut self.lock());
         Ok(bitsup_status::Ok)
+    }
+
+    /// A choice for all uploads.
+    fn choose(
+        &self,
+        change: impl Fn(&mut Choices) + Send + Sync + 'static,
+    ) -> Result<bitsup_status, Failure> {
+        self.change(|settings| settings.defaults.push(change))
     }
 
     fn lock(&self) -> MutexGuard<'_, Settings> {
@@ -106,6 +124,37 @@ pub unsafe extern "C" fn bitsup_config_set_uploads_per_host(
     })
 }
 
+/// A folder for what lets uploads continue after a restart; it is made when it
+/// is needed. With it, starting an upload again goes on where it was left.
+/// Default: nothing is kept.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_state_dir(
+    config: *mut bitsup_config,
+    path: *const c_char,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        // SAFETY: the caller gives NULL or text.
+        let path = unsafe { text::path(path, "path") }?;
+        config.change(|settings| settings.state_dir = Some(path))
+    })
+}
+
+/// The same with a path of length bytes, in any encoding.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_state_dir_bytes(
+    config: *mut bitsup_config,
+    path: *const c_char,
+    length: usize,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        // SAFETY: the caller gives NULL or as many bytes as it says.
+        let path = unsafe { text::path_bytes(path, length, "path") }?;
+        config.change(|settings| settings.state_dir = Some(path))
+    })
+}
+
 /// Whether callbacks run in bitsup_client_dispatch only (not 0), or on a thread
 /// of the client (0, the default).
 #[unsafe(no_mangle)]
@@ -135,8 +184,8 @@ pub unsafe extern "C" fn bitsup_config_set_on_log(
     })
 }
 
-/// The options that the client's uploads and sessions start from; what an
-/// upload's own options set wins over them. A copy is taken.
+/// Sets all that these options have set, for all uploads and sessions of the
+/// client, as if by its own setters. A copy is taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_config_set_upload_options(
     config: *mut bitsup_config,
@@ -145,7 +194,7 @@ pub unsafe extern "C" fn bitsup_config_set_upload_options(
 ) -> bitsup_status {
     boundary!(error: error, [config, options], {
         let defaults = options.changes();
-        config.change(|settings| settings.defaults = defaults)
+        config.change(|settings| settings.defaults.extend(defaults))
     })
 }
 

@@ -1,0 +1,66 @@
+"""A peer that answers as it is told to: for what the server of these tests cannot be (a proxy, a picky TLS server)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from types import TracebackType
+from typing import Self
+
+ACK = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n\r\n"
+"""Enough for a Ping."""
+
+
+class Peer:
+    """Takes connections one after the other, and answers their requests, which have no bodies, in this order."""
+
+    def __init__(self, *answers: str, tls: ssl.SSLContext | None = None) -> None:
+        self.heads: list[str] = []
+        self.certificates: list[object] = []
+        self._answers = list(answers)
+        self._tls = tls
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Wakes a thread that waits in accept().
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while self._answers:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(30)
+                try:
+                    self._talk(connection)
+                except OSError:
+                    # The client does not like us, which is what it tells the test.
+                    continue
+
+    def _talk(self, connection: socket.socket) -> None:
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+            assert isinstance(connection, ssl.SSLSocket)
+            self.certificates.append(connection.getpeercert())
+        with connection, connection.makefile("rb") as reader:
+            while self._answers:
+                lines: list[str] = []
+                while line := reader.readline().decode().strip():
+                    lines.append(line)
+                if not lines:
+                    return
+                self.heads.append("\n".join(lines))
+                connection.sendall(self._answers.pop(0).encode())

@@ -1,0 +1,337 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Threading;
+using System.Threading.Tasks;
+
+namespace Bitsup
+{
+    /// <summary>Why there is no such file on the server.</summary>
+    public sealed class BitsupException : IOException
+    {
+        /// <summary>The kind of failure, such as "REFUSED".</summary>
+        public string Status { get; }
+        /// <summary>The likely next step.</summary>
+        public string Advice { get; }
+        /// <summary>What the server said; 0 if nothing. HResult is the server's too.</summary>
+        public uint HttpStatus { get; }
+        /// <summary>Whether the server still holds what was sent.</summary>
+        public bool Resumable { get; }
+
+        internal BitsupException(int status, IntPtr error) : base(C.Text(C.bitsup_error_message(error)))
+        {
+            Status = C.Text(C.bitsup_status_name((uint)status));
+            Advice = C.Text(C.bitsup_error_advice(error));
+            HttpStatus = C.bitsup_error_http_status(error);
+            HResult = unchecked((int)C.bitsup_error_hresult(error));
+            Resumable = C.bitsup_error_resumable(error) != 0;
+            C.bitsup_error_free(error);
+        }
+    }
+
+    /// <summary>Progress of an upload; acknowledged bytes are safe on the server. EtaMilliseconds is -1 if it cannot be told.</summary>
+    public sealed class UploadProgress
+    {
+        public ulong Total, Acknowledged, Sent, Rate;
+        public long EtaMilliseconds;
+        public string State;
+        public uint Attempt;
+    }
+
+    /// <summary>What is known about a complete upload; texts that there are not are null.</summary>
+    public sealed class Receipt
+    {
+        public string Url, SessionId, Sha256, ReplyUrl, Warnings;
+        public ulong Size, Fragments, Retries;
+        public TimeSpan Duration;
+        public bool CloseConfirmed, Verified;
+    }
+
+    /// <summary>Uploads any number of files at a time with the BITS Upload Protocol, through libbitsup. Any thread may use it.</summary>
+    public sealed class Client : IDisposable
+    {
+        readonly IntPtr client;
+
+        public Client()
+        {
+            C.Check(C.bitsup_client_new(IntPtr.Zero, out client, out var error), error);
+        }
+
+        public static string Version => C.Text(C.bitsup_version());
+
+        /// <summary>What this build has, with the versions of libcurl and the TLS library.</summary>
+        public static string Features => C.Text(C.bitsup_features_text());
+
+        /// <summary>
+        /// Uploads a file. Cancelling tells the server to delete what it has. Progress is reported on a thread of the client.
+        /// Options are named as in bitsup.h: fragment_size for bitsup_upload_options_set_fragment_size.
+        /// </summary>
+        public Task<Receipt> UploadAsync(string path, string url, IDictionary<string, object> options = null,
+            IProgress<UploadProgress> progress = null, CancellationToken cancel = default(CancellationToken))
+        {
+            return RunAsync(options, progress, cancel, (IntPtr o, out IntPtr upload, out IntPtr error) =>
+                C.bitsup_upload_start(client, C.Bytes(path), C.Bytes(url), o, out upload, out error));
+        }
+
+        /// <summary>Uploads bytes, which must not change meanwhile.</summary>
+        public async Task<Receipt> UploadAsync(byte[] data, string url, IDictionary<string, object> options = null,
+            IProgress<UploadProgress> progress = null, CancellationToken cancel = default(CancellationToken))
+        {
+            var pinned = GCHandle.Alloc(data, GCHandleType.Pinned);
+            try
+            {
+                return await RunAsync(options, progress, cancel, (IntPtr o, out IntPtr upload, out IntPtr error) =>
+                    C.bitsup_upload_start_memory(client, pinned.AddrOfPinnedObject(), (UIntPtr)data.Length, C.Bytes(url), o, out upload, out error))
+                    .ConfigureAwait(false);
+            }
+            finally
+            {
+                pinned.Free();
+            }
+        }
+
+        delegate int Start(IntPtr options, out IntPtr upload, out IntPtr error);
+
+        static async Task<Receipt> RunAsync(IDictionary<string, object> values, IProgress<UploadProgress> progress,
+            CancellationToken cancel, Start start)
+        {
+            var listener = new Listener(progress);
+            var userdata = GCHandle.Alloc(listener);
+            var upload = IntPtr.Zero;
+            try
+            {
+                upload = Begin(values, GCHandle.ToIntPtr(userdata), start);
+                using (cancel.Register(() => C.bitsup_upload_cancel(upload, IntPtr.Zero)))
+                    await listener.Ended.Task.ConfigureAwait(false);
+                return End(upload, listener.Thrown);
+            }
+            finally
+            {
+                C.bitsup_upload_free(upload);
+                userdata.Free();
+            }
+        }
+
+        static IntPtr Begin(IDictionary<string, object> values, IntPtr userdata, Start start)
+        {
+            var options = C.Options(values);
+            try
+            {
+                C.bitsup_upload_options_set_on_progress(options, Listener.OnProgress, userdata, IntPtr.Zero);
+                C.Check(start(options, out var upload, out var error), error);
+                return upload;
+            }
+            finally
+            {
+                C.bitsup_upload_options_free(options);
+            }
+        }
+
+        static Receipt End(IntPtr upload, Exception thrown)
+        {
+            var status = C.bitsup_upload_wait(upload, 0, out var error);
+            if (thrown != null)
+            {
+                C.bitsup_error_free(error);
+                throw thrown;
+            }
+            C.Check(status, error);
+            var r = new C.Receipt { StructSize = (UIntPtr)Marshal.SizeOf(typeof(C.Receipt)) };
+            C.Check(C.bitsup_upload_receipt(upload, ref r, out error), error);
+            return new Receipt
+            {
+                Url = C.Text(r.Url), SessionId = C.Text(r.SessionId), Sha256 = C.Text(r.Sha256), ReplyUrl = C.Text(r.ReplyUrl),
+                Warnings = C.Text(r.Warnings), Size = r.Size, Fragments = r.Fragments, Retries = r.Retries,
+                Duration = TimeSpan.FromMilliseconds(r.DurationMs), CloseConfirmed = r.CloseConfirmed != 0, Verified = r.Verified != 0,
+            };
+        }
+
+        /// <summary>Sends Create-Session; the packets that follow are sent one by one, and nothing is tried again.</summary>
+        public Session CreateSession(string url, ulong size, IDictionary<string, object> values = null)
+        {
+            var options = C.Options(values);
+            try
+            {
+                C.Check(C.bitsup_session_create(client, C.Bytes(url), size, null, options, out var session, out var error), error);
+                return new Session(session);
+            }
+            finally
+            {
+                C.bitsup_upload_options_free(options);
+            }
+        }
+
+        /// <summary>Ends the client. All uploads must have ended.</summary>
+        public void Dispose() => C.bitsup_client_free(client);
+    }
+
+    /// <summary>What the library calls back for one upload.</summary>
+    sealed class Listener
+    {
+        const int Done = 10;
+        internal static readonly C.OnProgress OnProgress = Call;
+        internal readonly TaskCompletionSource<bool> Ended = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        internal Exception Thrown;
+        readonly IProgress<UploadProgress> progress;
+
+        internal Listener(IProgress<UploadProgress> progress)
+        {
+            this.progress = progress;
+        }
+
+        static int Call(IntPtr userdata, ref C.Progress p)
+        {
+            var listener = (Listener)GCHandle.FromIntPtr(userdata).Target;
+            try
+            {
+                listener.progress?.Report(new UploadProgress
+                {
+                    Total = p.Total, Acknowledged = p.Acknowledged, Sent = p.Sent, Rate = p.Rate, EtaMilliseconds = p.EtaMs,
+                    State = C.Text(C.bitsup_state_name((uint)p.State)), Attempt = p.Attempt,
+                });
+            }
+            catch (Exception exception)
+            {
+                listener.Thrown = listener.Thrown ?? exception;
+            }
+            if (p.State >= Done)
+                listener.Ended.SetResult(true);
+            return listener.Thrown == null ? 0 : 1;
+        }
+    }
+
+    /// <summary>Sends the packets of one upload.</summary>
+    public sealed class Session : IDisposable
+    {
+        readonly IntPtr session;
+
+        internal Session(IntPtr session)
+        {
+            this.session = session;
+        }
+
+        public string Id => C.Text(C.bitsup_session_id(session));
+
+        /// <summary>Sends a Fragment; gives where the server wants to continue.</summary>
+        public ulong Send(byte[] data)
+        {
+            C.Check(C.bitsup_session_send(session, data, (UIntPtr)data.Length, out var next, out var error), error);
+            return next;
+        }
+
+        /// <summary>Sends Close-Session: afterwards the server has confirmed the file.</summary>
+        public void Close() => C.Check(C.bitsup_session_close(session, out var error), error);
+
+        /// <summary>Sends Cancel-Session: the server deletes what it has.</summary>
+        public void Cancel() => C.Check(C.bitsup_session_cancel(session, out var error), error);
+
+        /// <summary>Frees the session and sends nothing.</summary>
+        public void Dispose() => C.bitsup_session_free(session);
+    }
+
+    /// <summary>The functions of bitsup.h; text goes in as bytes, since runtimes disagree about the encoding of strings.</summary>
+    static class C
+    {
+        const string Library = "libbitsup.so.0";
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Progress
+        {
+            internal UIntPtr StructSize;
+            internal ulong Total, Acknowledged, Sent, Rate;
+            internal long EtaMs, RetryMs;
+            internal int State;
+            internal uint Attempt;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Receipt
+        {
+            internal UIntPtr StructSize;
+            internal IntPtr Url;
+            internal ulong Size;
+            internal IntPtr SessionId;
+            internal ulong DurationMs, Fragments, Retries;
+            internal uint Restarts, UnclearResends;
+            internal int CloseConfirmed, Verified, Skipped;
+            internal IntPtr Sha256, ReplyPath, Reply;
+            internal UIntPtr ReplySize;
+            internal IntPtr ReplyUrl, Warnings;
+        }
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int OnProgress(IntPtr userdata, ref Progress progress);
+
+        [DllImport(Library)] internal static extern IntPtr bitsup_version();
+        [DllImport(Library)] internal static extern IntPtr bitsup_features_text();
+        [DllImport(Library)] internal static extern IntPtr bitsup_status_name(uint status);
+        [DllImport(Library)] internal static extern IntPtr bitsup_state_name(uint state);
+        [DllImport(Library)] internal static extern int bitsup_client_new(IntPtr config, out IntPtr client, out IntPtr error);
+        [DllImport(Library)] internal static extern void bitsup_client_free(IntPtr client);
+        [DllImport(Library)] internal static extern IntPtr bitsup_upload_options_new();
+        [DllImport(Library)] internal static extern int bitsup_upload_options_set(IntPtr options, byte[] name, byte[] value, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_upload_options_set_on_progress(IntPtr options, OnProgress callback, IntPtr userdata, IntPtr error);
+        [DllImport(Library)] internal static extern void bitsup_upload_options_free(IntPtr options);
+        [DllImport(Library)] internal static extern int bitsup_upload_start(IntPtr client, byte[] path, byte[] url, IntPtr options, out IntPtr upload, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_upload_start_memory(IntPtr client, IntPtr data, UIntPtr length, byte[] url, IntPtr options, out IntPtr upload, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_upload_wait(IntPtr upload, long timeoutMs, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_upload_cancel(IntPtr upload, IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_upload_receipt(IntPtr upload, ref Receipt receipt, out IntPtr error);
+        [DllImport(Library)] internal static extern void bitsup_upload_free(IntPtr upload);
+        [DllImport(Library)] internal static extern int bitsup_session_create(IntPtr client, byte[] url, ulong size, byte[] name, IntPtr options, out IntPtr session, out IntPtr error);
+        [DllImport(Library)] internal static extern IntPtr bitsup_session_id(IntPtr session);
+        [DllImport(Library)] internal static extern int bitsup_session_send(IntPtr session, byte[] data, UIntPtr length, out ulong nextOffset, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_session_close(IntPtr session, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_session_cancel(IntPtr session, out IntPtr error);
+        [DllImport(Library)] internal static extern void bitsup_session_free(IntPtr session);
+        [DllImport(Library)] internal static extern IntPtr bitsup_error_message(IntPtr error);
+        [DllImport(Library)] internal static extern IntPtr bitsup_error_advice(IntPtr error);
+        [DllImport(Library)] internal static extern uint bitsup_error_http_status(IntPtr error);
+        [DllImport(Library)] internal static extern uint bitsup_error_hresult(IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_error_resumable(IntPtr error);
+        [DllImport(Library)] internal static extern void bitsup_error_free(IntPtr error);
+
+        internal static void Check(int status, IntPtr error)
+        {
+            if (status != 0)
+                throw new BitsupException(status, error);
+        }
+
+        internal static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text + "\0");
+
+        internal static string Text(IntPtr text)
+        {
+            if (text == IntPtr.Zero)
+                return null;
+            var length = 0;
+            while (Marshal.ReadByte(text, length) != 0)
+                length++;
+            var bytes = new byte[length];
+            Marshal.Copy(text, bytes, 0, length);
+            return Encoding.UTF8.GetString(bytes);
+        }
+
+        internal static IntPtr Options(IDictionary<string, object> values)
+        {
+            var options = bitsup_upload_options_new();
+            try
+            {
+                foreach (var pair in values ?? new Dictionary<string, object>())
+                {
+                    var value = Convert.ToString(pair.Value, System.Globalization.CultureInfo.InvariantCulture);
+                    // True and False are true and false in C.
+                    value = pair.Value is bool ? value.ToLowerInvariant() : value;
+                    Check(bitsup_upload_options_set(options, Bytes(pair.Key), Bytes(value), out var error), error);
+                }
+                return options;
+            }
+            catch
+            {
+                bitsup_upload_options_free(options);
+                throw;
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+module bitsup
+
+go 1.19

@@ -1,0 +1,40 @@
+//! The setters of `options/callbacks.rs` for all uploads of a client: made from that file, never edited.
+
+use std::ffi::c_void;
+
+use super::bitsup_config;
+use crate::callbacks::{
+    ProgressCallback, StateCallback, Userdata, bitsup_progress_callback, bitsup_state_callback,
+};
+use crate::error::bitsup_error;
+use crate::status::bitsup_status;
+
+/// For all uploads of the client:
+/// bitsup_upload_options_set_on_progress.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_on_progress(
+    config: *mut bitsup_config,
+    callback: bitsup_progress_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        let callback = callback.map(|function| ProgressCallback(function, Userdata(userdata)));
+        config.choose(move |choices| choices.progress = callback)
+    })
+}
+
+/// For all uploads of the client:
+/// bitsup_upload_options_set_on_state.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_on_state(
+    config: *mut bitsup_config,
+    callback: bitsup_state_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        let callback = callback.map(|function| StateCallback(function, Userdata(userdata)));
+        config.choose(move |choices| choices.state = callback)
+    })
+}

@@ -1,0 +1,340 @@
+//! Sessions that were kept, and uploads that go on with one.
+
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::mem::offset_of;
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+use std::sync::Arc;
+
+use bitsup::{Error, SessionInfo, Source};
+
+use crate::client::bitsup_client;
+use crate::error::{Failure, bitsup_error};
+use crate::handle::{self, Handle, Owned};
+use crate::life::Life;
+use crate::options::bitsup_upload_options;
+use crate::source::{self, bitsup_source};
+use crate::status::bitsup_status;
+use crate::structure::Extensible;
+use crate::token::bitsup_token;
+use crate::upload::bitsup_upload;
+use crate::{structure, text};
+
+/// The sessions that were kept in a client's state directory, as they were when
+/// the list was read.
+pub struct bitsup_journal {
+    life: Life,
+    entries: Vec<Result<Entry, Error>>,
+}
+
+/// A session that was kept. Texts live as long as the list.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct bitsup_journal_entry {
+    /// Set it to sizeof(bitsup_journal_entry) before the call; afterwards the
+    /// bytes that were written.
+    pub struct_size: usize,
+    /// Its name in the state directory.
+    pub id: *const c_char,
+    /// The destination, without its query.
+    pub url: *const c_char,
+    /// The source.
+    pub path: *const c_char,
+    /// Size in bytes.
+    pub size: u64,
+    /// Bytes that the server acknowledged.
+    pub acknowledged: u64,
+    /// When the upload began, in seconds since 1970.
+    pub begun: u64,
+    /// When it last got further, in seconds since 1970.
+    pub updated: u64,
+    /// What bitsup_upload_options_set_note said; NULL if it said nothing.
+    pub note: *const c_char,
+    /// Whether (not 0) an upload is running in it.
+    pub in_use: c_int,
+}
+
+// SAFETY: `repr(C)`, the first field is the size, and each field may be zero.
+unsafe impl Extensible for bitsup_journal_entry {
+    const FIRST: usize = offset_of!(Self, in_use) + size_of::<c_int>();
+}
+
+impl Handle for bitsup_journal {
+    type Ownership = Owned;
+
+    fn life(&self) -> Option<&Life> {
+        Some(&self.life)
+    }
+}
+
+/// An entry with the texts that C sees.
+struct Entry {
+    info: SessionInfo,
+    id: CString,
+    url: CString,
+    path: CString,
+    note: Option<CString>,
+}
+
+impl Entry {
+    fn new(info: SessionInfo) -> Self {
+        Self {
+            id: text::for_c(&info.id),
+            url: text::for_c(&info.url),
+            path: CString::new(info.path.as_os_str().as_bytes()).unwrap_or_default(),
+            note: info.note.as_deref().map(text::for_c),
+            info,
+        }
+    }
+
+    /// The structure for C, which points into this.
+    fn for_c(&self) -> bitsup_journal_entry {
+        bitsup_journal_entry {
+            struct_size: size_of::<bitsup_journal_entry>(),
+            id: self.id.as_ptr(),
+            url: self.url.as_ptr(),
+            path: self.path.as_ptr(),
+            size: self.info.size,
+            acknowledged: self.info.acknowledged,
+            begun: self.info.begun,
+            updated: self.info.updated,
+            note: self.note.as_ref().map_or(ptr::null(), |note| note.as_ptr()),
+            in_use: c_int::from(self.info.in_use),
+        }
+    }
+}
+
+/// Reads the list of the sessions that were kept, oldest first. Refused if the
+/// client has no state directory (bitsup_config_set_state_dir).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_read(
+    client: *mut bitsup_client,
+    journal: *mut *mut bitsup_journal,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(journal, "journal") }?;
+        let sessions = client.client.sessions()?;
+        let entries = sessions.into_iter().map(|session| session.map(Entry::new)).collect();
+        *place = handle::give(bitsup_journal { life: Life::new(), entries });
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// How many sessions are in the list; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_count(journal: *const bitsup_journal) -> usize {
+    boundary!(value: 0, [journal], { journal.entries.len() })
+}
+
+/// Tells about one session of the list, from 0 on. Where its file cannot be
+/// read or understood, that is the error. Set entry->struct_size first.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_get(
+    journal: *const bitsup_journal,
+    index: usize,
+    entry: *mut bitsup_journal_entry,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [journal], {
+        // SAFETY: the caller gives NULL or a structure of the size in it.
+        unsafe { structure::check_size(entry, "entry") }?;
+        let count = journal.entries.len();
+        let found = journal.entries.get(index).ok_or_else(|| {
+            Failure::invalid(format!("index is {index}, and the list has {count} sessions"))
+        })?;
+        let known = found.as_ref().map_err(Error::clone)?;
+        // SAFETY: as above.
+        unsafe { structure::fill(entry, "entry", &known.for_c()) }?;
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Frees the list and its texts. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_free(journal: *mut bitsup_journal) {
+    boundary!(value: (), [], {
+        // SAFETY: the caller gives NULL or a list that it owns, and this is its last use.
+        drop(unsafe { handle::take(journal) });
+    });
+}
+
+/// Starts to upload the rest of a file whose session was kept. options may be
+/// NULL: the journal holds no password and no other option.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_resume(
+    client: *mut bitsup_client,
+    id: *const c_char,
+    options: *const bitsup_upload_options,
+    upload: *mut *mut bitsup_upload,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(upload, "upload") }?;
+        // SAFETY: the caller gives NULL or text.
+        let id = unsafe { text::text(id, "id") }?;
+        let builder = client.client.resume(id)?;
+        let life = Arc::new(Life::new());
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Tells the server to delete what it has of a kept session, waits for the
+/// answer, and forgets the session. options may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_cancel(
+    client: *mut bitsup_client,
+    id: *const c_char,
+    options: *const bitsup_upload_options,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or text.
+        let id = unsafe { text::text(id, "id") }?;
+        client.client.cancel_session(id, &client.choices(options)?.options)?;
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Forgets a kept session without telling the server, which keeps what it has
+/// until it forgets that too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_forget(
+    client: *mut bitsup_client,
+    id: *const c_char,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], {
+        // SAFETY: the caller gives NULL or text.
+        let id = unsafe { text::text(id, "id") }?;
+        client.client.forget_session(id)?;
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Makes a token of a kept session, to go on with it here or elsewhere: see
+/// bitsup_upload_import.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_journal_export(
+    client: *mut bitsup_client,
+    id: *const c_char,
+    token: *mut *mut bitsup_token,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(token, "token") }?;
+        // SAFETY: the caller gives NULL or text.
+        let id = unsafe { text::text(id, "id") }?;
+        *place = handle::give(bitsup_token::new(&client.client.export(id)?));
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Starts to upload the rest of a file in a session from elsewhere: token is
+/// the text of bitsup_error_token or bitsup_token_text, and names the
+/// destination. The file must hold the same bytes, which is checked before its
+/// last part goes out. options may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_import(
+    client: *mut bitsup_client,
+    token: *const c_char,
+    path: *const c_char,
+    options: *const bitsup_upload_options,
+    upload: *mut *mut bitsup_upload,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(upload, "upload") }?;
+        // SAFETY: the caller gives NULL or text, twice.
+        let (token, path) = unsafe { (text::text(token, "token")?, text::path(path, "path")?) };
+        let builder = client.client.import(token, Source::path(path)?)?;
+        let life = Arc::new(Life::new());
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// bitsup_upload_import with a path of path_length bytes, in any encoding.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_import_bytes(
+    client: *mut bitsup_client,
+    token: *const c_char,
+    path: *const c_char,
+    path_length: usize,
+    options: *const bitsup_upload_options,
+    upload: *mut *mut bitsup_upload,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(upload, "upload") }?;
+        // SAFETY: the caller gives NULL or text, and NULL or as many bytes as it says.
+        let (token, path) = unsafe {
+            (text::text(token, "token")?, text::path_bytes(path, path_length, "path")?)
+        };
+        let builder = client.client.import(token, Source::path(path)?)?;
+        let life = Arc::new(Life::new());
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// bitsup_upload_import with length bytes in memory, as for
+/// bitsup_upload_start_memory.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_import_memory(
+    client: *mut bitsup_client,
+    token: *const c_char,
+    data: *const c_void,
+    length: usize,
+    options: *const bitsup_upload_options,
+    upload: *mut *mut bitsup_upload,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(upload, "upload") }?;
+        // SAFETY: the caller gives NULL or text.
+        let token = unsafe { text::text(token, "token") }?;
+        let life = Arc::new(Life::new());
+        // SAFETY: the caller gives NULL or as many bytes as it says, until the upload is freed,
+        // which closes `life`.
+        let source = unsafe { source::memory(data, length, &life) }?;
+        let builder = client.client.import(token, source)?;
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// bitsup_upload_import with what a function of the program reads, as for
+/// bitsup_upload_start_callbacks. A part of it is read before this returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_import_callbacks(
+    client: *mut bitsup_client,
+    token: *const c_char,
+    source: *const bitsup_source,
+    options: *const bitsup_upload_options,
+    upload: *mut *mut bitsup_upload,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(upload, "upload") }?;
+        // SAFETY: the caller gives NULL or a structure of the size in it, and NULL or text.
+        let (source, token) = unsafe {
+            (structure::read(source, "source")?, text::text(token, "token")?)
+        };
+        let life = Arc::new(Life::new());
+        // SAFETY: the caller's function and pointer are good until the upload is freed, which
+        // closes `life`.
+        let source = unsafe { source::callback(&source, &client.life, &life) }?;
+        let builder = client.client.import(token, source)?;
+        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        Ok(bitsup_status::Ok)
+    })
+}

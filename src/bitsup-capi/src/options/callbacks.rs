@@ -1,0 +1,41 @@
+//! Options: functions of the program.
+
+use std::ffi::c_void;
+
+use super::bitsup_upload_options;
+use crate::callbacks::{
+    ProgressCallback, StateCallback, Userdata, bitsup_progress_callback, bitsup_state_callback,
+};
+use crate::error::bitsup_error;
+use crate::status::bitsup_status;
+
+/// Calls the function at most ten times a second and at every change of state;
+/// NULL for none. userdata goes to it as it is, and must be good until
+/// bitsup_upload_free returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_on_progress(
+    options: *mut bitsup_upload_options,
+    callback: bitsup_progress_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        let callback = callback.map(|function| ProgressCallback(function, Userdata(userdata)));
+        options.choose(move |choices| choices.progress = callback)
+    })
+}
+
+/// Calls the function at every change of state; NULL for none. userdata goes to
+/// it as it is, and must be good until bitsup_upload_free returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_on_state(
+    options: *mut bitsup_upload_options,
+    callback: bitsup_state_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        let callback = callback.map(|function| StateCallback(function, Userdata(userdata)));
+        options.choose(move |choices| choices.state = callback)
+    })
+}

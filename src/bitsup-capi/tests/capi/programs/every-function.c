@@ -1,0 +1,198 @@
+/* The beginning of programs that call every function: what comes after it is
+ * written by the tests. */
+
+#include <bitsup.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct arguments {
+  const char *url;
+  const char *path;
+  const char *state;
+  char id[100];
+  char token_text[4000];
+  bitsup_client *client;
+  bitsup_config *config;
+  bitsup_upload_options *options;
+  bitsup_upload *upload;
+  bitsup_session *session;
+  bitsup_journal *journal;
+  bitsup_token *token;
+  bitsup_error *error;
+  bitsup_client *new_client;
+  bitsup_upload *new_upload;
+  bitsup_session *new_session;
+  bitsup_journal *new_journal;
+  bitsup_token *new_token;
+  bitsup_journal_entry entry;
+  bitsup_progress progress;
+  bitsup_receipt receipt;
+  bitsup_source source;
+  uint64_t offset;
+  char buffer[100];
+};
+
+static void call_all(struct arguments *a);
+
+static int64_t read_at(void *userdata, void *buffer, size_t length,
+                       uint64_t offset)
+{
+  (void)userdata;
+  (void)offset;
+  memset(buffer, 'x', length);
+  return (int64_t)length;
+}
+
+static void on_log(void *userdata, bitsup_log_level level, const char *text)
+{
+  (void)userdata;
+  (void)level;
+  (void)text;
+}
+
+static int on_progress(void *userdata, const bitsup_progress *progress)
+{
+  (void)userdata;
+  (void)progress;
+  return 0;
+}
+
+static int on_state(void *userdata, bitsup_state state)
+{
+  (void)userdata;
+  (void)state;
+  return 0;
+}
+
+/* Asked for: the next point of this name panics (see src/faults.rs). */
+static atomic_int armed;
+
+int bitsup_fault_at(const char *point);
+int bitsup_fault_at(const char *point)
+{
+  return !strcmp(point, "entry") && atomic_exchange(&armed, 0);
+}
+
+/* What must work. */
+static void works(bitsup_status status, int line)
+{
+  if (status != BITSUP_STATUS_OK) {
+    fprintf(stderr, "line %d: %s\n", line, bitsup_status_name(status));
+    exit(1);
+  }
+}
+
+static void renew_config(struct arguments *a)
+{
+  bitsup_config_free(a->config);
+  a->config = bitsup_config_new();
+  works(bitsup_config_set_state_dir(a->config, a->state, NULL), __LINE__);
+}
+
+static void renew_options(struct arguments *a)
+{
+  bitsup_upload_options_free(a->options);
+  a->options = bitsup_upload_options_new();
+}
+
+static void renew_client(struct arguments *a)
+{
+  bitsup_client_free(a->client);
+  renew_config(a);
+  works(bitsup_client_new(a->config, &a->client, NULL), __LINE__);
+}
+
+static void renew_upload(struct arguments *a)
+{
+  bitsup_upload_free(a->upload);
+  works(bitsup_upload_start_memory(a->client, NULL, 0, a->url, NULL,
+                                   &a->upload, NULL),
+        __LINE__);
+  works(bitsup_upload_wait(a->upload, -1, NULL), __LINE__);
+}
+
+static void renew_session(struct arguments *a)
+{
+  bitsup_session_free(a->session);
+  works(bitsup_session_create(a->client, a->url, 10, NULL, NULL, &a->session,
+                              NULL),
+        __LINE__);
+}
+
+static void renew_journal(struct arguments *a)
+{
+  bitsup_journal_free(a->journal);
+  works(bitsup_journal_read(a->client, &a->journal, NULL), __LINE__);
+}
+
+static void renew_token(struct arguments *a)
+{
+  bitsup_token_free(a->token);
+  works(bitsup_journal_export(a->client, a->id, &a->token, NULL), __LINE__);
+  snprintf(a->token_text, sizeof a->token_text, "%s",
+           bitsup_token_text(a->token));
+}
+
+/* Leaves an upload after its first part: the server never answers to the
+ * second one. */
+static void keep(struct arguments *a)
+{
+  bitsup_upload *upload;
+  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_upload_options_set_fragment_size(options, 500, NULL);
+  works(bitsup_upload_start(a->client, a->path, a->url, options, &upload,
+                            NULL),
+        __LINE__);
+  while (a->progress.acknowledged == 0) {
+    if (bitsup_upload_wait(upload, 5, NULL) != BITSUP_STATUS_PENDING)
+      exit(1);
+    works(bitsup_upload_progress(upload, &a->progress), __LINE__);
+  }
+  works(bitsup_upload_stop(upload, NULL), __LINE__);
+  if (bitsup_upload_wait(upload, -1, NULL) != BITSUP_STATUS_CANCELLED)
+    exit(1);
+  bitsup_upload_free(upload);
+  bitsup_upload_options_free(options);
+  renew_journal(a);
+  works(bitsup_journal_get(a->journal, 0, &a->entry, NULL), __LINE__);
+  snprintf(a->id, sizeof a->id, "%s", a->entry.id);
+  renew_token(a);
+}
+
+int main(int argc, char **argv)
+{
+  struct arguments a;
+  if (argc != 4)
+    return 2;
+  memset(&a, 0, sizeof a);
+  a.url = argv[1];
+  a.path = argv[2];
+  a.state = argv[3];
+  a.progress.struct_size = sizeof a.progress;
+  a.receipt.struct_size = sizeof a.receipt;
+  a.entry.struct_size = sizeof a.entry;
+  a.source.struct_size = sizeof a.source;
+  a.source.size = 10;
+  a.source.read_at = read_at;
+  renew_client(&a);
+  renew_options(&a);
+  renew_upload(&a);
+  renew_session(&a);
+  keep(&a);
+  if (bitsup_upload_start(a.client, "/nowhere", a.url, NULL, &a.new_upload,
+                          &a.error) != BITSUP_STATUS_LOCAL_FILE)
+    return 3;
+  call_all(&a);
+  bitsup_token_free(a.token);
+  bitsup_journal_free(a.journal);
+  bitsup_error_free(a.error);
+  bitsup_session_free(a.session);
+  bitsup_upload_free(a.upload);
+  bitsup_client_free(a.client);
+  bitsup_upload_options_free(a.options);
+  bitsup_config_free(a.config);
+  return 0;
+}
+

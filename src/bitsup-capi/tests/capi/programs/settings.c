@@ -1,0 +1,82 @@
+/* A client's choices, and those of an upload over them. */
+
+#include "check.h"
+
+static bitsup_status upload(bitsup_client *client, const char *url,
+                            bitsup_upload_options *options,
+                            bitsup_receipt *receipt, bitsup_upload **kept)
+{
+  bitsup_status status;
+  GIVES(OK, bitsup_upload_start_memory(client, "data", 4, url, options, kept,
+                                       &error));
+  status = bitsup_upload_wait(*kept, -1, NULL);
+  receipt->struct_size = sizeof *receipt;
+  if (status == BITSUP_STATUS_OK)
+    GIVES(OK, bitsup_upload_receipt(*kept, receipt, &error));
+  return status;
+}
+
+int main(int argc, char **argv)
+{
+  bitsup_config *config = bitsup_config_new();
+  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_client *client;
+  bitsup_upload *kept;
+  bitsup_receipt receipt = {0};
+
+  /* argv[2] is a file with the password, argv[3] one with another. */
+  CHECK(argc == 4);
+  GIVES(OK, bitsup_config_set_user(config, "u", &error));
+  GIVES(OK, bitsup_config_set_password_file(config, argv[2], &error));
+  GIVES(OK, bitsup_config_set_allow_cleartext_credentials(config, 1, &error));
+  GIVES(OK, bitsup_config_set_auth(config, BITSUP_AUTH_BASIC, &error));
+  GIVES(OK, bitsup_config_set_proxy(config, "", &error));
+  GIVES(OK, bitsup_config_set_sha256(config, 1, &error));
+  GIVES(OK, bitsup_client_new(config, &client, &error));
+  CHECK(upload(client, argv[1], NULL, &receipt, &kept) == BITSUP_STATUS_OK);
+  /* sha256sum of "data" */
+  CHECK(!strcmp(receipt.sha256, "3a6eb0790f39ac87c94f3856b2dd2c5d"
+                                "110e6811602261a9a923d3bb23adc8b7"));
+  bitsup_upload_free(kept);
+
+  /* The upload's options win, one by one. */
+  GIVES(OK, bitsup_upload_options_set_sha256(options, 0, &error));
+  CHECK(upload(client, argv[1], options, &receipt, &kept) == BITSUP_STATUS_OK);
+  CHECK(receipt.sha256 == NULL);
+  bitsup_upload_free(kept);
+  GIVES(OK, bitsup_upload_options_set_if_exists(options, BITSUP_IF_EXISTS_SKIP,
+                                                &error));
+  CHECK(upload(client, argv[1], options, &receipt, &kept) == BITSUP_STATUS_OK);
+  CHECK(receipt.skipped);
+  bitsup_upload_free(kept);
+  GIVES(OK, bitsup_upload_options_set_if_exists(options, BITSUP_IF_EXISTS_TRY,
+                                                &error));
+  GIVES(OK, bitsup_upload_options_set_proxy(options, "http://127.0.0.1:1",
+                                            &error));
+  GIVES(OK, bitsup_upload_options_set_max_attempts(options, 1, &error));
+  CHECK(upload(client, argv[1], options, &receipt, &kept) ==
+        BITSUP_STATUS_NETWORK);
+  bitsup_upload_free(kept);
+  bitsup_client_free(client);
+
+  /* Each half of a login goes with the other, wherever it was set. */
+  GIVES(OK, bitsup_client_new(NULL, &client, &error));
+  bitsup_upload_options_free(options);
+  options = bitsup_upload_options_new();
+  GIVES(OK, bitsup_upload_options_set_proxy_user(options, "u", &error));
+  GIVES(INVALID_ARGUMENT, bitsup_ping(client, argv[1], options, &error));
+  GIVES(OK, bitsup_upload_options_set_proxy_password_file(
+                options, "/nowhere", &error));
+  GIVES(LOCAL_FILE, bitsup_ping(client, argv[1], options, &error));
+  bitsup_client_free(client);
+
+  /* A wrong password is refused once, in the words of the status. */
+  GIVES(OK, bitsup_config_set_password_file_bytes(config, argv[3],
+                                                  strlen(argv[3]), &error));
+  GIVES(OK, bitsup_client_new(config, &client, &error));
+  GIVES(AUTH, bitsup_ping(client, argv[1], NULL, &error));
+  bitsup_client_free(client);
+  bitsup_upload_options_free(options);
+  bitsup_config_free(config);
+  return 0;
+}

@@ -1,0 +1,174 @@
+//! What is known about an exchange that went wrong beyond its status: words for the error.
+//!
+//! Answers that come from no BITS server carry the name of whoever gave them and a page that says
+//! why. Both come from strangers and are only compared with what is known; nothing of them is
+//! repeated.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind};
+use crate::transport::{Answer, Failure, FailureKind};
+
+/// A remark about the last exchange.
+#[derive(Clone, Debug)]
+pub(crate) struct Remark {
+    /// The status of the answer it is about; `None` if there was none.
+    status: Option<u16>,
+    kind: Option<ErrorKind>,
+    title: Option<&'static str>,
+    advice: Cow<'static, str>,
+}
+
+impl Remark {
+    /// What is to be said about a failure of the transport.
+    pub(crate) fn of_failure(failure: &Failure) -> Option<Self> {
+        let (kind, advice) = match &failure.kind {
+            FailureKind::Tls(Some(trouble)) => (ErrorKind::Tls, trouble.advice),
+            FailureKind::ProxyFailed(Some(400..407 | 409..500)) => (
+                ErrorKind::Refused,
+                "Have the proxy allow CONNECT to this host and port (squid: an acl of ports such as SSL_ports, and http_access), or reach the host without it (--noproxy).",
+            ),
+            _ => return None,
+        };
+        Some(Self { status: None, kind: Some(kind), title: None, advice: advice.into() })
+    }
+
+    /// What is to be said about an answer.
+    pub(crate) fn of_answer(answer: &Answer) -> Option<Self> {
+        let is_bits = ["BITS-Packet-Type", "BITS-Error-Code"]
+            .iter()
+            .any(|name| answer.headers.get(name).is_some());
+        if is_bits {
+            return None;
+        }
+        let mut words = String::new();
+        for name in ["Server", "X-Squid-Error"] {
+            let value = answer.headers.get(name).unwrap_or_default();
+            words += &name.to_ascii_lowercase();
+            words += ": ";
+            words += &String::from_utf8_lossy(value).to_ascii_lowercase();
+            words.push('\n');
+        }
+        words += &String::from_utf8_lossy(&answer.body_prefix).to_ascii_lowercase();
+        let cause = CAUSES.iter().find(|cause| {
+            cause.statuses.contains(&answer.status)
+                && cause.signs.iter().any(|sign| words.contains(sign))
+        })?;
+        Some(Self {
+            status: Some(answer.status),
+            kind: cause.kind,
+            title: Some(cause.title),
+            advice: cause.advice.into(),
+        })
+    }
+
+    /// Puts the remark into an error, if it is about the same exchange.
+    pub(crate) fn apply(remark: Option<&Self>, error: bitsup_proto::Error) -> Error {
+        match remark {
+            Some(remark) if remark.is_about(&error) => {
+                let error = match remark.title {
+                    Some(title) => error.with_message(title),
+                    None => error,
+                };
+                let kind = remark.kind.unwrap_or_else(|| error.kind());
+                Error::from(error.with_kind(kind)).with_advice(remark.advice.clone())
+            }
+            _ => error.into(),
+        }
+    }
+
+    fn is_about(&self, error: &bitsup_proto::Error) -> bool {
+        match self.status {
+            Some(_) => error.http_status() == self.status,
+            None => Some(error.kind()) == self.kind && error.http_status().is_none(),
+        }
+    }
+}
+
+/// A page, or an answer of a product, that is given for a reason.
+struct Cause {
+    statuses: &'static [u16],
+    /// Any of these in `Server`, `X-Squid-Error` or on the page, in lower case.
+    signs: &'static [&'static str],
+    kind: Option<ErrorKind>,
+    title: &'static str,
+    advice: &'static str,
+}
+
+static CAUSES: &[Cause] = &[
+    // nginx completes the handshake and then answers 400; IIS has numbers below 403.
+    Cause {
+        statuses: &[400, 403, 496],
+        signs: &["no required ssl certificate", "403.7", "client certificate required"],
+        kind: Some(ErrorKind::Tls),
+        title: "the server wants a client certificate",
+        advice: "Show one: --cert FILE, and --key FILE if its key lies in another file.",
+    },
+    Cause {
+        statuses: &[400, 403, 495],
+        signs: &["ssl certificate error", "403.13", "403.16", "403.17"],
+        kind: Some(ErrorKind::Tls),
+        title: "the server does not take the client certificate",
+        advice: "It has expired or was revoked, or the server does not trust the authority that issued it: look at its dates and issuer (openssl x509 -noout -dates -issuer), and into the server's log.",
+    },
+    Cause {
+        statuses: &[400],
+        signs: &[
+            "plain http request was sent to https port",
+            "speaking plain http to an ssl-enabled",
+        ],
+        kind: None,
+        title: "the server speaks TLS at this port",
+        advice: "Write https:// in the URL.",
+    },
+    // Who knows the verb BITS_POST, and who does not.
+    Cause {
+        statuses: &[403, 405, 501],
+        signs: &["x-squid-error: err_"],
+        kind: None,
+        title: "the proxy (squid) denies the request",
+        advice: "Have squid allow the method: an acl such as `acl uploads method BITS_POST` with `http_access allow uploads`, and no rule before it that denies it; or reach the host without the proxy (--noproxy).",
+    },
+    Cause {
+        statuses: &[403],
+        signs: &["request forbidden by administrative rules"],
+        kind: None,
+        title: "a rule of haproxy denies the request",
+        advice: "Have haproxy allow the method BITS_POST: look for `http-request deny` with a condition on `method` in its frontend and backend.",
+    },
+    Cause {
+        statuses: &[200, 403],
+        signs: &["the requested url was rejected. please consult with your administrator"],
+        kind: Some(ErrorKind::Refused),
+        title: "a web application firewall rejects the request",
+        advice: "Have the firewall allow the method BITS_POST for this path (F5: Allowed Methods of the policy); its log has the support ID that is on the page.",
+    },
+    Cause {
+        statuses: &[404],
+        signs: &["404.6", "verb denied"],
+        kind: None,
+        title: "IIS denies the verb BITS_POST",
+        advice: "Have request filtering allow it for this folder: <requestFiltering><verbs><add verb=\"BITS_POST\" allowed=\"true\" /></verbs></requestFiltering>.",
+    },
+    Cause {
+        statuses: &[403, 405, 501],
+        signs: &["server: nginx"],
+        kind: None,
+        title: "nginx does not pass the request on",
+        advice: "Have nginx pass this path to the BITS server (proxy_pass): it does not know BITS_POST itself. Where `limit_except` or a rule lists methods, BITS_POST must be among them.",
+    },
+    Cause {
+        statuses: &[403, 405, 501],
+        signs: &["server: apache"],
+        kind: None,
+        title: "Apache httpd does not pass the request on",
+        advice: "Have Apache pass this path to the BITS server (ProxyPass): it does not know BITS_POST itself. Where `AllowMethods`, `<Limit>` or ModSecurity (tx.allowed_methods) list methods, BITS_POST must be among them.",
+    },
+    Cause {
+        statuses: &[405, 501],
+        signs: &["server: microsoft-iis"],
+        kind: None,
+        title: "IIS does not take BITS uploads here",
+        advice: "Enable BITS uploads for this folder (IIS Manager: BITS Uploads; PowerShell: the WMI object's EnableBITSUploads), install the feature BITS-IIS-Ext, and let no handler or UrlScan rule block the verb BITS_POST.",
+    },
+];

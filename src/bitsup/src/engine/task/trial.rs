@@ -1,0 +1,127 @@
+//! The wait for the verdict on a password that another upload tries.
+
+use bitsup_proto::reply::{Get, Got};
+use bitsup_proto::session::{self, Request};
+use bitsup_proto::{Ack, PacketType};
+
+use super::super::Core;
+use super::{Running, Task};
+use crate::transport::Headers;
+
+/// What the state machine has asked for and cannot go out yet.
+pub(super) enum Held {
+    Packet(Request),
+    Reply(Get),
+}
+
+/// What holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ready {
+    Now,
+    /// The source is being compared, or another upload tries the password.
+    Later,
+    /// The server has refused the password meanwhile.
+    Refused,
+}
+
+impl Held {
+    fn wants_login(&self) -> bool {
+        match self {
+            Self::Packet(request) => request.authorize,
+            Self::Reply(get) => get.authorize,
+        }
+    }
+}
+
+impl Task {
+    /// Sends it, or keeps it until it can go out. `false`: neither, and the state machine knows.
+    pub(super) fn offer(&mut self, held: Held, core: &mut Core) -> bool {
+        match self.readiness(&held, core) {
+            Ready::Later => {
+                self.held = Some(held);
+                true
+            }
+            Ready::Refused => {
+                self.refuse(&held, core);
+                false
+            }
+            Ready::Now => match held {
+                Held::Packet(request) => self.send(request, core),
+                Held::Reply(get) => self.start_reply(&get, core),
+            },
+        }
+    }
+
+    fn readiness(&self, held: &Held, core: &mut Core) -> Ready {
+        match held {
+            Held::Packet(request) if self.must_hold(*request) => Ready::Later,
+            held if held.wants_login() => self.may_log_in(core),
+            _ => Ready::Now,
+        }
+    }
+
+    /// Whether the password may go out now.
+    pub(super) fn may_log_in(&self, core: &mut Core) -> Ready {
+        let Some(credentials) = self.options.credentials.as_ref().filter(|_| self.scheme.is_some())
+        else {
+            return Ready::Now;
+        };
+        let site = self.destination.origin();
+        if core.refused.has(&site, credentials) {
+            Ready::Refused
+        } else if core.trials.may_show(&site, credentials, self.id) {
+            Ready::Now
+        } else {
+            Ready::Later
+        }
+    }
+
+    /// An answer to what carried the password: a verdict on it, if it is the server's own.
+    pub(super) fn verdict(&self, status: u16, core: &mut Core) {
+        let Some(credentials) = &self.options.credentials else { return };
+        let site = self.destination.origin();
+        match status {
+            401 => core.trials.refused(&site, credentials),
+            // Nothing that a proxy or a busy server says: another may try in the meantime.
+            407 | 408 | 429 | 500.. => core.trials.leave(self.id),
+            _ => core.trials.taken(&site, credentials),
+        }
+    }
+
+    /// The server would answer as it did to the upload that tried; so its challenge to this
+    /// one is the answer, and the password stays here.
+    fn refuse(&mut self, held: &Held, core: &mut Core) {
+        self.known_refused = true;
+        let now = core.now();
+        match held {
+            Held::Packet(_) => {
+                let headers = self.challenge.iter().flat_map(Headers::iter);
+                let headers = headers
+                    .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
+                let ack = Ack::parse(401, headers);
+                let exchange = session::Exchange::default();
+                let _ = self.session.handle_ack(now, &ack, None, None, exchange);
+            }
+            Held::Reply(_) => {
+                let _ = self.session.handle_reply(now, &Got { status: 401, ..Got::default() });
+            }
+        }
+    }
+
+    /// Whether what runs carries the password.
+    pub(super) fn shows_login(&self, running: &Running) -> bool {
+        self.scheme.is_some()
+            && match running {
+                Running::Packet(request, _) => request.authorize,
+                Running::Head => true,
+                Running::Reply { authorized, .. } => *authorized,
+            }
+    }
+
+    /// Nothing that completes the file goes out before what was sent earlier is known to be the same.
+    fn must_hold(&self, request: Request) -> bool {
+        let completes = request.packet == PacketType::CloseSession
+            || request.range.is_some_and(bitsup_proto::ContentRange::is_last);
+        completes && self.checking.is_some()
+    }
+}
