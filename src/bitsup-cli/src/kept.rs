@@ -11,6 +11,7 @@ use crate::report::{Report, TellArgs};
 use crate::state::StateArgs;
 use crate::transfer::KeptArgs;
 use crate::upload::command_to_continue;
+use crate::values::Rate;
 use crate::{json, words};
 
 /// List the uploads that can be continued
@@ -57,7 +58,7 @@ pub(crate) struct CancelArgs {
 
 /// Lists.
 pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
-    let client = client(&args.state, None)?;
+    let client = client(&args.state)?;
     let (sessions, exit_code) = readable(&client)?;
     if sessions.is_empty() && !args.json && exit_code == 0 {
         words::say("there is nothing to continue");
@@ -73,7 +74,8 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
 
 /// Continues.
 pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
-    let client = client(&args.state, args.own.transfer.limit_rate)?;
+    let client = client(&args.state)?;
+    limit(&client, args.own.transfer.limit_rate.as_ref());
     let (sessions, unreadable) = readable(&client)?;
     let sessions = chosen(sessions, &args.ids)?;
     if sessions.is_empty() {
@@ -91,7 +93,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
 
 /// Cancels.
 pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
-    let client = client(&args.state, None)?;
+    let client = client(&args.state)?;
     let (sessions, mut exit_code) = readable(&client)?;
     for session in chosen(sessions, &args.ids)? {
         match cancel_one(&client, &session, args) {
@@ -115,12 +117,21 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
 /// As many as `upload` runs at a time.
 const PARALLEL: usize = 2;
 
-fn client(state: &StateArgs, limit_rate: Option<u64>) -> Result<Client, Failure> {
+/// Sets the rate limit, if one was named.
+fn limit(client: &Client, rate: Option<&Rate>) {
+    match rate {
+        Some(Rate::Always(limit)) => client.set_rate_limit(Some(*limit)),
+        Some(Rate::ByHour(timetable)) => client.set_rate_timetable(timetable.clone()),
+        None => {}
+    }
+}
+
+fn client(state: &StateArgs) -> Result<Client, Failure> {
     let folder = state.folder().ok_or_else(|| {
         Failure::usage("there is no home folder, and so no state directory: give --state-dir")
     })?;
     let builder = Client::builder().state_directory(folder).uploads_per_host(PARALLEL);
-    Ok(builder.rate_limit(limit_rate).build()?)
+    Ok(builder.build()?)
 }
 
 /// The sessions that can be read, and the exit code for those that cannot.
@@ -184,8 +195,8 @@ fn job(session: SessionInfo, own: &KeptArgs, record: bool) -> Job {
             kept.transfer.apply(&mut options);
             options.note = Some(kept.note());
             options.transcript = record;
-            if own.transfer.limit_rate.is_none() && kept.transfer.limit_rate.is_some() {
-                client.set_rate_limit(kept.transfer.limit_rate);
+            if own.transfer.limit_rate.is_none() {
+                limit(client, kept.transfer.limit_rate.as_ref());
             }
             Ok(client.resume(&session.id)?.options(options))
         }),

@@ -10,7 +10,7 @@ use clap::{Args, Parser, ValueEnum};
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
-use crate::values;
+use crate::values::{self, Rate};
 use crate::words::Words;
 
 /// The tool runs unattended: a line that is down over night is no reason to give up.
@@ -20,9 +20,9 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Transfer")]
 pub(crate) struct TransferArgs {
-    /// Bytes a second for all files together, e.g. 2M
-    #[arg(long, value_name = "SIZE", value_parser = values::positive_size)]
-    pub(crate) limit_rate: Option<u64>,
+    /// Bytes a second for all files together, e.g. 2M, or by the local time: "08:00-18:00=1M 18:00-08:00=off"
+    #[arg(long, value_name = "SIZE|TIMETABLE", value_parser = values::rate)]
+    pub(crate) limit_rate: Option<Rate>,
     /// Bytes in each Fragment [default: auto]
     #[arg(long, value_name = "auto|SIZE", value_parser = fragment_size, hide_short_help = true)]
     fragment_size: Option<FragmentSize>,
@@ -187,7 +187,13 @@ impl TransferArgs {
     }
 
     fn words(&self, words: &mut Words) {
-        words.number("--limit-rate", self.limit_rate);
+        match &self.limit_rate {
+            Some(Rate::Always(limit)) => words.number("--limit-rate", Some(*limit)),
+            Some(Rate::ByHour(timetable)) => {
+                words.text("--limit-rate", Some(timetable.to_string()));
+            }
+            None => {}
+        }
         match self.fragment_size {
             Some(FragmentSize::Auto) => words.text("--fragment-size", Some("auto")),
             Some(FragmentSize::Bytes(bytes)) => words.number("--fragment-size", Some(bytes)),
@@ -272,13 +278,21 @@ mod tests {
         ]);
         let own = parse(&["--limit-rate=5", "--verify", "never"]);
         let merged = KeptArgs::from_note(Some(&first.note()), &own).expect("readable");
-        assert_eq!(merged.transfer.limit_rate, Some(5));
+        assert_eq!(merged.transfer.limit_rate, Some(Rate::Always(5)));
         let mut options = UploadOptions::default();
         merged.transfer.apply(&mut options);
         assert_eq!(options.verify, VerifyPolicy::Never);
         assert_eq!(options.max_time, Some(Duration::from_secs(5400)));
         assert_eq!(options.reply_to, ReplyTo::File("/tmp/a b".into()));
         assert_eq!(merged.connection.headers, ["X-Case: it's"]);
+    }
+
+    #[test]
+    fn a_timetable_survives_the_journal() {
+        let first = parse(&["--limit-rate", "08:00-18:00=1M 18:00-08:00=off"]);
+        let merged = KeptArgs::from_note(Some(&first.note()), &KeptArgs::default());
+        assert_eq!(merged.expect("readable").transfer.limit_rate, first.transfer.limit_rate);
+        assert!(matches!(first.transfer.limit_rate, Some(Rate::ByHour(_))));
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::report::{Report, TellArgs};
 use crate::standard_input::StandardInput;
 use crate::state::{self, StateArgs};
 use crate::transfer::KeptArgs;
-use crate::{signals, values, words};
+use crate::values::{self, Rate};
+use crate::{signals, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,8 +95,12 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
         return Ok(signals::exit_code(signal));
     }
     let parallel = parallel(args.parallel);
-    let mut builder =
-        Client::builder().uploads_per_host(parallel).rate_limit(args.kept.transfer.limit_rate);
+    let mut builder = Client::builder().uploads_per_host(parallel);
+    builder = match &args.kept.transfer.limit_rate {
+        Some(Rate::Always(limit)) => builder.rate_limit(Some(*limit)),
+        Some(Rate::ByHour(timetable)) => builder.rate_timetable(timetable.clone()),
+        None => builder,
+    };
     if let Some(folder) = &folder {
         builder = builder.state_directory(folder);
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bitsup::RateTimetable;
+
 /// Bytes: a number, with K, M, G or T for powers of 1024 (also as KiB or KB).
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
@@ -27,6 +29,23 @@ pub(crate) fn positive_size(text: &str) -> Result<u64, String> {
         0 => Err("give at least 1".into()),
         bytes => Ok(bytes),
     }
+}
+
+/// What `--limit-rate` takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    /// Bytes a second.
+    Always(u64),
+    /// By the hour.
+    ByHour(RateTimetable),
+}
+
+/// A size, or a timetable of sizes.
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    if text.contains(['=', ':']) {
+        return text.parse().map(Rate::ByHour).map_err(|error: bitsup::Error| error.to_string());
+    }
+    positive_size(text).map(Rate::Always)
 }
 
 /// A time: a number of seconds, or one with s, m, h or d behind it.

@@ -20,6 +20,7 @@ use crate::packets::{PacketSession, PingReport};
 use crate::progress::{Event, Flow};
 use crate::sessions;
 use crate::source::Source;
+use crate::timetable::RateTimetable;
 use crate::upload::{Shared, Upload};
 
 /// Dropping a client waits no longer for its thread.
@@ -50,6 +51,7 @@ pub(crate) struct ClientInner {
 #[derive(Default)]
 pub struct ClientBuilder {
     rate_limit: Option<u64>,
+    timetable: Option<RateTimetable>,
     uploads_per_host: Option<usize>,
     state_directory: Option<PathBuf>,
     user_agent: Option<String>,
@@ -61,6 +63,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn rate_limit(mut self, limit: Option<u64>) -> Self {
         self.rate_limit = limit;
+        self
+    }
+
+    /// A limit that follows the hours of the day, in place of [`ClientBuilder::rate_limit`].
+    #[must_use]
+    pub fn rate_timetable(mut self, timetable: RateTimetable) -> Self {
+        self.timetable = Some(timetable);
         self
     }
 
@@ -99,6 +108,9 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         curl::init();
         let limiter = Arc::new(RateLimiter::new(self.rate_limit));
+        if let Some(timetable) = self.timetable {
+            limiter.follow(timetable);
+        }
         let user_agent =
             self.user_agent.unwrap_or_else(|| concat!("bitsup/", env!("CARGO_PKG_VERSION")).into());
         crate::options::Header::new("X-User-Agent", &user_agent).map_err(|_| {
@@ -187,9 +199,17 @@ impl Client {
         PacketSession::create(&self.inner, url, size, name, options)
     }
 
-    /// Changes the limit that all uploads share, in bytes a second; acts at once.
+    /// Changes the limit that all uploads share, in bytes a second; acts at once. A timetable
+    /// holds no more.
     pub fn set_rate_limit(&self, limit: Option<u64>) {
         self.inner.limiter.set(limit);
+        self.inner.send(Command::RateChanged);
+    }
+
+    /// From now on the limit that all uploads share follows the local time of day; a change of
+    /// hour acts within a second.
+    pub fn set_rate_timetable(&self, timetable: RateTimetable) {
+        self.inner.limiter.follow(timetable);
         self.inner.send(Command::RateChanged);
     }
 

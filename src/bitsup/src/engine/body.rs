@@ -25,7 +25,6 @@ pub(crate) struct FragmentBody {
     /// Bytes of this Fragment handed to libcurl.
     sent: Arc<AtomicU64>,
     ahead: Ahead,
-    throttled: Arc<Throttled>,
     buffers: Arc<Buffers>,
     task: TaskId,
     inbox: Inbox,
@@ -35,9 +34,6 @@ pub(crate) struct FragmentBody {
 /// Buffers of bodies that are gone, for the next ones; more are not kept.
 pub(crate) type Buffers = Mutex<Vec<Vec<u8>>>;
 const MOST_BUFFERS: usize = 16;
-
-/// Uploads that wait for their turn under the rate limit, in order.
-pub(crate) type Throttled = Mutex<Vec<TaskId>>;
 
 /// What a worker reads for us. There is one buffer, which is used again and again.
 #[derive(Default)]
@@ -65,7 +61,6 @@ impl Default for Slot {
 /// What a body needs of its engine.
 pub(crate) struct Surroundings<'a> {
     pub(crate) limiter: &'a Arc<RateLimiter>,
-    pub(crate) throttled: &'a Arc<Throttled>,
     pub(crate) buffers: &'a Arc<Buffers>,
     pub(crate) workers: &'a Arc<Workers>,
     pub(crate) inbox: &'a Inbox,
@@ -87,7 +82,6 @@ impl FragmentBody {
             limiter: Arc::clone(around.limiter),
             sent,
             ahead: Ahead::default(),
-            throttled: Arc::clone(around.throttled),
             buffers: Arc::clone(around.buffers),
             task,
             inbox: around.inbox.clone(),
@@ -163,9 +157,8 @@ impl Body for FragmentBody {
     fn read(&mut self, buffer: &mut [u8]) -> BodyRead {
         let left = self.range.end() - self.at;
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let granted = self.limiter.take(wanted);
+        let granted = self.limiter.take(self.task, wanted);
         if granted == 0 {
-            self.throttled.lock().unwrap_or_else(PoisonError::into_inner).push(self.task);
             // The engine's wait was set before it could know of this turn.
             self.inbox.wake();
             return BodyRead::Wait;
@@ -202,6 +195,7 @@ impl Body for FragmentBody {
 
 impl Drop for FragmentBody {
     fn drop(&mut self) {
+        self.limiter.forget(self.task);
         let slot = std::mem::take(&mut *self.ahead.lock());
         let (Slot::Empty(buffer) | Slot::Ready(Ok(buffer))) = slot else { return };
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);

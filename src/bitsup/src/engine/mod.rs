@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,7 +42,7 @@ use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
 use crate::journal::Endpoints;
 use crate::transport::{self, LaneId, Transport};
-use body::{Buffers, Surroundings, Throttled};
+use body::{Buffers, Surroundings};
 use hosts::Hosts;
 use packets::PacketTask;
 
@@ -66,7 +66,6 @@ pub(crate) struct Core {
     pub(crate) inbox: Inbox,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) limiter: Arc<RateLimiter>,
-    pub(crate) throttled: Arc<Throttled>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) lanes: BTreeMap<LaneId, TaskId>,
@@ -85,6 +84,8 @@ struct Engine {
     tasks: BTreeMap<TaskId, Task>,
     packets: BTreeMap<TaskId, PacketTask>,
     timers: BTreeSet<(Instant, TaskId)>,
+    /// When to look for the rate limit of the hour.
+    next_look: Option<Instant>,
     /// Until when to stay although the client is gone.
     farewell: Option<Instant>,
 }
@@ -119,7 +120,6 @@ pub(crate) fn start(
             inbox,
             dispatcher,
             limiter,
-            throttled: Arc::default(),
             buffers: Arc::default(),
             workers: Arc::new(Workers::new()),
             lanes: BTreeMap::new(),
@@ -137,6 +137,7 @@ pub(crate) fn start(
             tasks: BTreeMap::new(),
             packets: BTreeMap::new(),
             timers: BTreeSet::new(),
+            next_look: None,
             farewell: None,
         };
         engine.run();
@@ -165,6 +166,7 @@ impl Engine {
                 self.core.inbox.close();
                 return;
             }
+            self.look_at_clock();
             let timeout = self.timeout();
             self.core.transport.poll(timeout, &mut events);
             for event in events.drain(..) {
@@ -207,7 +209,10 @@ impl Engine {
                     task.end(&mut self.core);
                 }
             }
-            Command::RateChanged => self.wake_throttled(),
+            Command::RateChanged => {
+                self.next_look = None;
+                self.wake_throttled();
+            }
             Command::Shutdown => {
                 self.farewell = Some(Instant::now() + FAREWELL);
                 for id in self.tasks.keys().copied().collect::<Vec<_>>() {
@@ -273,21 +278,22 @@ impl Engine {
 
     /// Asks the bodies again that waited for their turn under the rate limit.
     fn wake_throttled(&mut self) {
-        let waiting = {
-            let mut throttled = self.core.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-            if throttled.is_empty()
-                || self.core.limiter.next_turn().is_some_and(|at| at > Instant::now())
-            {
-                return;
-            }
-            std::mem::take(&mut *throttled)
-        };
-        for id in waiting {
+        for id in self.core.limiter.call() {
             let lane = self.tasks.get(&id).and_then(Task::lane);
             let lane = lane.or_else(|| self.packets.get(&id).map(PacketTask::lane));
             if let Some(lane) = lane {
                 self.core.transport.resume_body(lane);
             }
+        }
+    }
+
+    /// Follows the timetable of rates, if there is one, while there is something to send.
+    fn look_at_clock(&mut self) {
+        if self.tasks.is_empty() && self.packets.is_empty() {
+            self.next_look = None;
+        } else if self.next_look.is_none_or(|at| at <= Instant::now()) {
+            self.next_look = self.core.limiter.look().map(|wait| Instant::now() + wait);
+            self.wake_throttled();
         }
     }
 
@@ -297,10 +303,10 @@ impl Engine {
         if let Some((at, _)) = self.timers.first() {
             next = next.min(*at);
         }
-        let throttled = self.core.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-        if !throttled.is_empty()
-            && let Some(turn) = self.core.limiter.next_turn()
-        {
+        if let Some(look) = self.next_look {
+            next = next.min(look);
+        }
+        if let Some(turn) = self.core.limiter.next_turn() {
             next = next.min(turn);
         }
         if let Some(farewell) = self.farewell {
@@ -333,7 +339,6 @@ impl Core {
     pub(crate) fn around(&self) -> Surroundings<'_> {
         Surroundings {
             limiter: &self.limiter,
-            throttled: &self.throttled,
             buffers: &self.buffers,
             workers: &self.workers,
             inbox: &self.inbox,

@@ -1,116 +1,296 @@
 //! The table of benchmarks. To add one: an entry in [`CASES`].
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
-use crate::Result;
+use super::link::Link;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// One benchmark: the same bytes sent by bitsup and by others.
+#[derive(Debug)]
+pub(super) struct Case {
+    /// Name on the command line.
+    pub(super) name: &'static str,
+    /// What it shows, and what is to be reached.
+    pub(super) purpose: &'static str,
+    pub(super) files: Files,
+    pub(super) way: Way,
+    /// The first is the one that the others are compared with.
+    pub(super) contenders: &'static [Program],
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Files {
+    pub(super) count: u64,
+    pub(super) bytes: u64,
+    /// A hole, so that it takes no memory.
+    pub(super) sparse: bool,
+}
+
+/// How it gets there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    Loopback,
+    /// TLS 1.3, taken off in front of the sink.
+    Tls,
+    Slow(Link, Partial),
+}
+
+/// What the sink does with a part of a Fragment that was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Partial {
+    Kept,
+    Lost,
+}
+
+/// One of those who are compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// bitsup with these options, once for each build.
+    Bitsup(&'static [&'static str]),
+    /// A program of the system's; skipped, and said so, if it is not there.
+    Other(fn(&Scene) -> Command),
+    /// Nothing is run: the time the bytes take at so many a second.
+    Ideal(f64),
+    /// bitsup with a file of so many bytes in place of the case's: for what must not grow.
+    Smaller(u64),
+    /// The Python package, once for each build.
+    Python,
+}
+
+/// Where a program finds what it is to send, and where to.
+#[derive(Debug)]
+pub(super) struct Scene {
+    /// The file, or the first of many.
+    pub(super) file: PathBuf,
+    /// All files, one a line.
+    pub(super) list: PathBuf,
+    /// curl's settings that send all of them.
+    pub(super) curl_config: PathBuf,
+    /// Where all files go; ends in a slash.
+    pub(super) base: String,
+    pub(super) port: u16,
+    /// The certificate that the sink shows, if it does.
+    pub(super) certificate: Option<PathBuf>,
+    /// Where the helper programs are.
+    pub(super) programs: PathBuf,
+    /// How many files at a time.
+    pub(super) parallel: u64,
+}
+
+const fn one(bytes: u64) -> Files {
+    Files { count: 1, bytes, sparse: false }
+}
+
+const fn slow(milliseconds: u64, rate: f64, cut_seconds: u64, partial: Partial) -> Way {
+    let between_cuts = match cut_seconds {
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds)),
+    };
+    let round_trip = Duration::from_millis(milliseconds);
+    Way::Slow(Link { round_trip, rate, between_cuts }, partial)
+}
+
+const CURL: Program = Program { name: "curl -T", kind: Kind::Other(curl_upload) };
+const BITSUP: Program = Program { name: "bitsup", kind: Kind::Bitsup(&[]) };
+const LIFTED: Program =
+    Program { name: "bitsup, 256M", kind: Kind::Bitsup(&["--max-fragment", "256M"]) };
 
 /// All benchmarks.
 pub(super) static CASES: &[Case] = &[
     Case {
         name: "one-gib",
-        purpose: "1 GiB over loopback: the cost of each byte",
-        bytes: 1 << 30,
-        pair: Pair::CurlAndTool,
+        purpose: "1 GiB over loopback; goal: wall and cpu at most 0.70 of curl -T (bundled 0.80)",
+        files: one(GIB),
+        way: Way::Loopback,
+        contenders: &[
+            CURL,
+            BITSUP,
+            Program { name: "curl loop", kind: Kind::Other(curl_loop) },
+            Program { name: "requests", kind: Kind::Other(requests_loop) },
+        ],
+    },
+    Case {
+        name: "one-gib-bound",
+        purpose: "1 GiB over loopback beside sendfile; goal: wall at most 1.35 (bundled 1.55)",
+        files: one(GIB),
+        way: Way::Loopback,
+        contenders: &[Program { name: "sendfile", kind: Kind::Other(sendfile) }, BITSUP],
+    },
+    Case {
+        name: "one-gib-tls",
+        purpose: "1 GiB over loopback and TLS 1.3; goal: wall at most 0.85 of curl -T",
+        files: one(GIB),
+        way: Way::Tls,
+        contenders: &[CURL, BITSUP],
     },
     Case {
         name: "one-mib",
         purpose: "1 MiB over loopback: the cost of starting, opening and closing",
-        bytes: 1 << 20,
-        pair: Pair::CurlAndTool,
+        files: one(MIB),
+        way: Way::Loopback,
+        contenders: &[CURL, BITSUP],
     },
     Case {
         name: "python",
-        purpose: "1 GiB over loopback from Python: what it costs beside the tool, interpreter and import included",
-        bytes: 1 << 30,
-        pair: Pair::ToolAndPython,
+        purpose: "1 GiB from Python, interpreter and import included; goal: wall at most 1.05 of the tool",
+        files: one(GIB),
+        way: Way::Loopback,
+        contenders: &[BITSUP, Program { name: "python", kind: Kind::Python }],
+    },
+    Case {
+        name: "start",
+        purpose: "from the start to the first byte on the wire; goal: at most 0.8 of curl -T",
+        files: one(4 * KIB),
+        way: Way::Loopback,
+        contenders: &[CURL, BITSUP],
+    },
+    Case {
+        name: "link-40",
+        purpose: "400 MiB, 50 ms, 40 MB/s; goal: wall at most 1.11 of curl -T, 1.06 without the ceiling",
+        files: one(400 * MIB),
+        way: slow(50, 40e6, 0, Partial::Lost),
+        contenders: &[CURL, BITSUP, LIFTED],
+    },
+    Case {
+        name: "link-120",
+        purpose: "2 GiB, 50 ms, 120 MB/s; goal: wall at most 1.02 of the best fixed size",
+        files: one(2 * GIB),
+        way: slow(50, 120e6, 0, Partial::Lost),
+        contenders: &[
+            Program { name: "28 MiB fixed", kind: Kind::Bitsup(&["--fragment-size", "28M"]) },
+            BITSUP,
+        ],
+    },
+    Case {
+        name: "link-120-lifted",
+        purpose: "2 GiB, 50 ms, 120 MB/s, no ceiling; goal: wall at most 1.09 of curl -T",
+        files: one(2 * GIB),
+        way: slow(50, 120e6, 0, Partial::Lost),
+        contenders: &[CURL, LIFTED],
+    },
+    Case {
+        name: "cuts-kept",
+        purpose: "400 MiB, 50 ms, 40 MB/s, a cut every 3 s, parts are kept; goal: wall at most 1.19 of the ideal",
+        files: one(400 * MIB),
+        way: slow(50, 40e6, 3, Partial::Kept),
+        contenders: &[Program { name: "ideal", kind: Kind::Ideal(40e6) }, BITSUP],
+    },
+    Case {
+        name: "cuts-lost",
+        purpose: "the same, parts are thrown away; goal: wall at most 1.35 of the ideal",
+        files: one(400 * MIB),
+        way: slow(50, 40e6, 3, Partial::Lost),
+        contenders: &[Program { name: "ideal", kind: Kind::Ideal(40e6) }, BITSUP],
+    },
+    Case {
+        name: "small-files",
+        purpose: "10,000 files of 4 KiB, 2 at a time; goal: wall at most 2.0 of curl",
+        files: Files { count: 10_000, bytes: 4 * KIB, sparse: false },
+        way: Way::Loopback,
+        contenders: &[
+            Program { name: "curl, one PUT each", kind: Kind::Other(curl_many) },
+            Program { name: "bitsup", kind: Kind::Bitsup(&["--parallel", "2"]) },
+            Program { name: "with journal", kind: Kind::Bitsup(&["--state-dir", "STATE"]) },
+        ],
+    },
+    Case {
+        name: "thousand",
+        purpose: "1,000 files of 10 MiB at once; goal: wall at most 1.11 of one by one, 120 MiB of memory",
+        files: Files { count: 1000, bytes: 10 * MIB, sparse: false },
+        way: Way::Loopback,
+        contenders: &[
+            Program { name: "one by one", kind: Kind::Bitsup(&["--parallel", "1"]) },
+            Program { name: "all at once", kind: Kind::Bitsup(&["--parallel", "1000"]) },
+        ],
+    },
+    Case {
+        name: "sparse",
+        purpose: "64 GiB of nothing; goal: peak memory at most 2 MiB more than with 64 MiB",
+        files: Files { count: 1, bytes: 64 * GIB, sparse: true },
+        way: Way::Loopback,
+        contenders: &[Program { name: "64 MiB", kind: Kind::Smaller(64 * MIB) }, BITSUP],
+    },
+    Case {
+        name: "fragments",
+        purpose: "256 MiB in Fragments of 64 KiB; goal: wall at most 1.5 of a socket loop in C",
+        files: one(256 * MIB),
+        way: Way::Loopback,
+        contenders: &[
+            Program { name: "socket loop in C", kind: Kind::Other(socket_loop) },
+            Program { name: "bitsup", kind: Kind::Bitsup(&["--fragment-size", "64K"]) },
+        ],
     },
 ];
 
-/// One benchmark: the same bytes sent by two programs.
-#[derive(Debug)]
-pub(super) struct Case {
-    /// Name on the command line.
-    pub(super) name: &'static str,
-    /// What it shows.
-    pub(super) purpose: &'static str,
-    /// Size of the file.
-    pub(super) bytes: u64,
-    /// Who sends it.
-    pub(super) pair: Pair,
+impl Case {
+    /// The same in so small that a test can run it.
+    pub(super) fn files(&self, quick: bool) -> Files {
+        let Files { count, bytes, sparse } = self.files;
+        if !quick {
+            return self.files;
+        }
+        let bytes = if bytes > 4 * MIB { 4 * MIB } else { bytes };
+        Files { count: count.min(30), bytes, sparse }
+    }
 }
 
-/// What is compared; the first of the two is what the other is a ratio of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pair {
-    /// curl's PUT and the tool.
-    CurlAndTool,
-    /// The tool and the Python package.
-    ToolAndPython,
-}
-
-pub(super) fn curl_upload(file: &Path, url: &str) -> Command {
+fn curl_upload(scene: &Scene) -> Command {
     let mut command = Command::new("curl");
     // -q: no settings of the user's.
-    command.args(["-q", "-sS", "--fail", "-T"]).arg(file).arg(url);
+    command.args(["-q", "-sS", "--fail", "-o", "/dev/null"]);
+    if let Some(certificate) = &scene.certificate {
+        command.arg("--cacert").arg(certificate);
+    }
+    command.arg("-T").arg(&scene.file).arg(&scene.base);
     command
 }
 
-pub(super) fn bitsup_upload(binary: &Path, file: &Path, url: &str) -> Command {
-    let mut command = Command::new(binary);
-    command.args(["upload", "--no-resume", "-q"]).arg(file).arg(url);
+fn curl_many(scene: &Scene) -> Command {
+    let mut command = Command::new("curl");
+    command.args(["-q", "-sS", "--no-progress-meter", "--fail-early", "-Z", "--parallel-max"]);
+    command.arg(scene.parallel.to_string()).arg("-K").arg(&scene.curl_config);
     command
 }
 
-/// Uploads with the package in that folder.
-pub(super) fn python_upload(package: &Path, file: &Path, url: &str) -> Command {
+fn curl_loop(scene: &Scene) -> Command {
+    let mut command = Command::new("sh");
+    command.arg(scene.programs.join("curl_loop.sh")).arg(&scene.file);
+    command.arg(format!("{}loop", scene.base));
+    command
+}
+
+fn requests_loop(scene: &Scene) -> Command {
     let mut command = Command::new("python3");
-    let script = "import sys, bitsup; bitsup.upload(sys.argv[1], sys.argv[2])";
-    command.args(["-c", script]).arg(file).arg(url).env("PYTHONPATH", package);
+    command.arg(scene.programs.join("requests_loop.py")).arg(&scene.file);
+    command.arg(format!("{}requests", scene.base));
     command
 }
 
-/// A file in memory, so that no disk is measured. It is removed when dropped.
-#[derive(Debug)]
-pub(super) struct Payload {
-    path: PathBuf,
+fn sendfile(scene: &Scene) -> Command {
+    bound(scene, "put")
 }
 
-impl Payload {
-    /// Writes the file. A left-over of an interrupted run is overwritten.
-    pub(super) fn create(name: &str, bytes: u64) -> Result<Self> {
-        let path = Path::new("/dev/shm").join(format!("bitsup-bench-{name}"));
-        let payload = Self { path };
-        payload.fill(bytes).map_err(|error| format!("{}: {error}", payload.path.display()))?;
-        Ok(payload)
-    }
-
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn fill(&self, bytes: u64) -> io::Result<()> {
-        let block: Vec<u8> = (0..1u32 << 20).map(|index| (index % 251) as u8).collect();
-        let mut file = File::create(&self.path)?;
-        let mut left = bytes;
-        while left > 0 {
-            let length = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            file.write_all(block.get(..length).unwrap_or(&block))?;
-            left -= length as u64;
-        }
-        Ok(())
-    }
+fn socket_loop(scene: &Scene) -> Command {
+    bound(scene, "65536")
 }
 
-impl Drop for Payload {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            eprintln!("{}: {error}", self.path.display());
-        }
-    }
+fn bound(scene: &Scene, how: &str) -> Command {
+    let mut command = Command::new(scene.programs.join("bound"));
+    command.arg(scene.port.to_string()).arg(&scene.file).arg(how);
+    command
 }
 
 #[cfg(test)]
@@ -118,25 +298,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_has_its_size_and_goes_away() {
-        let payload = Payload::create(&format!("test-{}", std::process::id()), (1 << 20) + 17)
-            .expect("there is room in memory");
-        let path = payload.path().to_owned();
-        assert_eq!(path.metadata().expect("it is there").len(), (1 << 20) + 17);
-        drop(payload);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn the_commands_name_file_and_url_last() {
-        let file = Path::new("/dev/shm/file");
-        for command in [
-            curl_upload(file, "http://host/"),
-            bitsup_upload(Path::new("bitsup"), file, "http://host/"),
-            python_upload(Path::new("folder"), file, "http://host/"),
-        ] {
-            let arguments: Vec<_> = command.get_args().collect();
-            assert_eq!(arguments[arguments.len() - 2..], ["/dev/shm/file", "http://host/"]);
+    fn names_are_unique_and_every_case_has_bitsup_in_it() {
+        let mut names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CASES.len());
+        for case in CASES {
+            assert!(case.contenders.iter().any(|one| matches!(one.kind, Kind::Bitsup(_))));
         }
     }
 }

@@ -20,6 +20,16 @@ pub(super) struct Usage {
     /// Largest resident set in bytes. The kernel counts this process's own at the start in, so what is smaller
     /// than the benchmark itself (a few MiB) is not seen.
     pub(super) peak_bytes: u64,
+    /// From the start to the first byte at the server.
+    pub(super) first_byte: Option<Duration>,
+}
+
+impl Usage {
+    /// What would take so many seconds and nothing else.
+    pub(super) fn ideal(seconds: f64) -> Self {
+        let wall = Duration::from_secs_f64(seconds);
+        Self { wall, cpu: Duration::ZERO, peak_bytes: 0, first_byte: None }
+    }
 }
 
 /// Runs the command to its end; a failure of the command is an error.
@@ -38,7 +48,12 @@ pub(super) fn measure(command: &mut Command) -> Result<Usage> {
     if !used.status.success() {
         return Err(format!("{program} failed ({})", used.status).into());
     }
-    Ok(Usage { wall, cpu: used.rusage.utime + used.rusage.stime, peak_bytes: used.rusage.maxrss })
+    Ok(Usage {
+        wall,
+        cpu: used.rusage.utime + used.rusage.stime,
+        peak_bytes: used.rusage.maxrss,
+        first_byte: None,
+    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,16 @@
 //! away, so what is compared is the client.
 
 mod cases;
+mod link;
 mod measure;
 mod report;
+mod scene;
 mod sink;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
@@ -19,10 +22,10 @@ use crate::install;
 use crate::python;
 use crate::requirements::{CURL_PROGRAM, LIBCURL_HEADERS, Requirement};
 use crate::workspace::Workspace;
-use cases::{CASES, Case, Pair, Payload};
+use cases::{CASES, Case, Kind};
 use measure::Usage;
 use report::{Contender, Report};
-use sink::Sink;
+use scene::Stage;
 
 /// Fewer runs give a median that one disturbance can move.
 const FEWEST_RUNS: u32 = 5;
@@ -36,6 +39,9 @@ pub(crate) struct Options {
     /// Counted runs of each program, at least 5
     #[arg(long, value_name = "N", default_value_t = FEWEST_RUNS, value_parser = clap::value_parser!(u32).range(i64::from(FEWEST_RUNS)..))]
     runs: u32,
+    /// Run small forms once, to see that they run; the figures say nothing
+    #[arg(long)]
+    quick: bool,
     /// Write all figures to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -69,11 +75,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 
     let is_wanted = |case: &&Case| options.case.as_ref().is_none_or(|name| name == case.name);
     let wanted: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
-    let with_python = wanted.iter().any(|case| case.pair == Pair::ToolAndPython);
+    let is_python = |program: &cases::Program| matches!(program.kind, Kind::Python);
+    let with_python = wanted.iter().any(|case| case.contenders.iter().any(is_python));
     let builds = build(workspace, options.features, with_python)?;
     let mut reports = Vec::new();
     for case in wanted {
-        let report = run_case(case, &builds, options.runs)?;
+        let runs = if options.quick { 1 } else { options.runs };
+        let report = run_case(case, &builds, runs, options.quick)?;
         println!("{report}");
         reports.push(report);
     }
@@ -84,22 +92,18 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     Ok(())
 }
 
-/// bitsup with one of the two libcurls.
-struct Build {
-    name: &'static str,
-    tool: PathBuf,
-    /// A folder with the Python package, if a case needs it.
-    python: PathBuf,
-}
-
-/// Builds in release and puts each build aside under a name of its own, since both have the same path.
-fn build(workspace: &Workspace, features: Features, with_python: bool) -> Result<Vec<Build>> {
+/// Builds the tool, and the Python package where a case wants it, in release and puts each build aside under a name of its own, since both have the same path.
+fn build(
+    workspace: &Workspace,
+    features: Features,
+    with_python: bool,
+) -> Result<Vec<(&'static str, PathBuf)>> {
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder)?;
     let mut builds = Vec::new();
     for (name, is_wanted, arguments) in [
-        ("system", features != Features::Bundled, &["--no-default-features"][..]),
-        ("bundled", features != Features::System, &[]),
+        ("bitsup-system", features != Features::Bundled, &["--no-default-features"][..]),
+        ("bitsup-bundled", features != Features::System, &[]),
     ] {
         if !is_wanted {
             continue;
@@ -110,59 +114,58 @@ fn build(workspace: &Workspace, features: Features, with_python: bool) -> Result
             cargo.args(["--package", "bitsup-python"]);
         }
         if !cargo.args(arguments).status()?.success() {
-            return Err(format!("bitsup-{name} does not build").into());
+            return Err(format!("{name} does not build").into());
         }
+        let binary = folder.join(name);
         let release = workspace.target.join("release");
-        let tool = folder.join(format!("bitsup-{name}"));
-        fs::copy(release.join("bitsup"), &tool)?;
-        let python = folder.join(format!("python-{name}"));
+        fs::copy(release.join("bitsup"), &binary)?;
         if with_python {
-            python::lay_out(workspace, &release, &python)?;
+            python::lay_out(workspace, &release, &package(&binary))?;
         }
-        builds.push(Build { name, tool, python });
+        builds.push((name, binary));
     }
     Ok(builds)
 }
 
-fn run_case(case: &Case, builds: &[Build], runs: u32) -> Result<Report> {
-    let payload = Payload::create(case.name, case.bytes)?;
-    let sink = Sink::start()?;
-    let url = sink.url(case.name);
-    let mut contenders = Vec::new();
-    let mut programs: Vec<Box<dyn Fn() -> Command>> = Vec::new();
-    let mut add = |name: &str, program: Box<dyn Fn() -> Command>| {
-        contenders.push(Contender::new(name));
-        programs.push(program);
-    };
-    if case.pair == Pair::CurlAndTool {
-        let (file, url) = (payload.path().to_owned(), url.clone());
-        add("curl -T", Box::new(move || cases::curl_upload(&file, &url)));
-    }
-    for build in builds {
-        let (tool, file, url) = (build.tool.clone(), payload.path().to_owned(), url.clone());
-        let program = move || cases::bitsup_upload(&tool, &file, &url);
-        add(&format!("bitsup-{}", build.name), Box::new(program));
-    }
-    for build in builds.iter().filter(|_| case.pair == Pair::ToolAndPython) {
-        let (package, file, url) = (build.python.clone(), payload.path().to_owned(), url.clone());
-        let program = move || cases::python_upload(&package, &file, &url);
-        add(&format!("python-{}", build.name), Box::new(program));
-    }
+/// Where the Python package of the same build lies.
+fn package(binary: &Path) -> PathBuf {
+    binary.with_extension("python")
+}
 
-    let run_one = |index: usize| -> Result<Usage> {
-        let mut command = programs.get(index).ok_or("there is no such program")?();
-        let before = sink.bytes_received();
-        let usage = measure::measure(&mut command)?;
-        let received = sink.bytes_received() - before;
-        if received == case.bytes {
-            Ok(usage)
-        } else {
-            let program = command.get_program().to_string_lossy();
-            Err(format!("{program} sent {received} of {} bytes", case.bytes).into())
+/// One who takes part: a program, and the build of bitsup if it is one.
+struct Entrant<'a> {
+    kind: Kind,
+    binary: Option<&'a Path>,
+}
+
+fn run_case(
+    case: &Case,
+    builds: &[(&'static str, PathBuf)],
+    runs: u32,
+    quick: bool,
+) -> Result<Report> {
+    let stage = Stage::set(case, quick)?;
+    let (mut entrants, mut contenders) = (Vec::new(), Vec::new());
+    for program in case.contenders {
+        let is_bitsup = matches!(program.kind, Kind::Bitsup(_) | Kind::Smaller(_) | Kind::Python);
+        if !is_bitsup {
+            entrants.push(Entrant { kind: program.kind, binary: None });
+            contenders.push(Contender::new(program.name));
+            continue;
         }
-    };
-    for index in 0..contenders.len() {
-        run_one(index)?; // warms the caches up
+        for (build, binary) in builds {
+            entrants.push(Entrant { kind: program.kind, binary: Some(binary) });
+            let build = if builds.len() > 1 { format!(" ({build})") } else { String::new() };
+            contenders.push(Contender::new(&format!("{}{build}", program.name)));
+        }
+    }
+    // Warms the caches up, and shows who cannot run.
+    for (entrant, contender) in entrants.iter().zip(&mut contenders) {
+        match run_one(entrant, &stage) {
+            Ok(_) => {}
+            Err(error) if entrant.binary.is_none() => contender.skipped = Some(error.to_string()),
+            Err(error) => return Err(error),
+        }
     }
     for round in 0..runs {
         // Every second round backwards, so that none always follows the same other.
@@ -171,11 +174,111 @@ fn run_case(case: &Case, builds: &[Build], runs: u32) -> Result<Report> {
             order.reverse();
         }
         for index in order {
-            let usage = run_one(index)?;
-            if let Some(contender) = contenders.get_mut(index) {
-                contender.usages.push(usage);
+            let (Some(entrant), Some(contender)) = (entrants.get(index), contenders.get_mut(index))
+            else {
+                continue;
+            };
+            if contender.skipped.is_none() {
+                contender.usages.push(run_one(entrant, &stage)?);
             }
         }
     }
-    Ok(Report { case: case.name, purpose: case.purpose, bytes: case.bytes, contenders })
+    let bytes = stage.files.bytes * stage.files.count;
+    Ok(Report { case: case.name, purpose: case.purpose, bytes, contenders })
+}
+
+fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
+    let mut bytes = stage.files.bytes * stage.files.count;
+    let mut command = match (entrant.kind, entrant.binary) {
+        (Kind::Ideal(rate), _) => return Ok(Usage::ideal(bytes as f64 / rate)),
+        (Kind::Other(command), _) => command(&stage.scene),
+        (Kind::Bitsup(options), Some(binary)) => bitsup(binary, options, stage),
+        (Kind::Smaller(size), Some(binary)) => {
+            bytes = size;
+            let mut command = Command::new(binary);
+            command.args(["upload", "--no-resume", "-q"]).arg(stage.smaller(size)?);
+            command.arg(&stage.scene.base);
+            command
+        }
+        (Kind::Python, Some(binary)) => {
+            let mut command = Command::new("python3");
+            let script = "import sys, bitsup; bitsup.upload(sys.argv[1], sys.argv[2])";
+            command.args(["-c", script]).arg(&stage.scene.file).arg(&stage.scene.base);
+            command.env("PYTHONPATH", package(binary));
+            command
+        }
+        (Kind::Bitsup(_) | Kind::Smaller(_) | Kind::Python, None) => {
+            return Err("bitsup is not built".into());
+        }
+    };
+    let before = stage.sink.bytes_received();
+    stage.sink.take_first_byte();
+    let start = Instant::now();
+    let mut usage = measure::measure(&mut command)?;
+    usage.first_byte = stage.sink.take_first_byte().map(|at| at.saturating_duration_since(start));
+    let received = stage.sink.bytes_received() - before;
+    if received == bytes {
+        Ok(usage)
+    } else {
+        let program = command.get_program().to_string_lossy();
+        Err(format!("{program} sent {received} of {bytes} bytes").into())
+    }
+}
+
+fn bitsup(binary: &Path, options: &[&str], stage: &Stage) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["upload", "-q"]);
+    let mut keeps = false;
+    for option in options {
+        keeps |= *option == "--state-dir";
+        if *option == "STATE" {
+            command.arg(stage.state());
+        } else {
+            command.arg(option);
+        }
+    }
+    if !keeps {
+        command.arg("--no-resume");
+    }
+    if let Some(certificate) = &stage.scene.certificate {
+        command.arg("--cacert").arg(certificate);
+    }
+    if stage.files.count > 1 {
+        command.arg("--files-from").arg(&stage.scene.list);
+    } else {
+        command.arg(&stage.scene.file);
+    }
+    command.arg(&stage.scene.base);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every case in small, with a debug build of the tool, so that none of them rots.
+    #[test]
+    fn every_case_runs() {
+        let workspace = Workspace::find().expect("the workspace");
+        let binary = workspace.target.join("debug/bitsup");
+        // The tests of the tool have built it; else it is built here.
+        if !binary.exists() {
+            let arguments = ["build", "--package", "bitsup-cli", "--no-default-features"];
+            let built = workspace.cargo().args(arguments).status().expect("cargo runs");
+            assert!(built.success());
+        }
+        let builds = [("bitsup", binary)];
+        for case in CASES {
+            let report = run_case(case, &builds, 1, true)
+                .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+            println!("{report}");
+            for contender in &report.contenders {
+                assert_eq!(
+                    contender.usages.len(),
+                    usize::from(contender.skipped.is_none()),
+                    "{contender:?}"
+                );
+            }
+        }
+    }
 }

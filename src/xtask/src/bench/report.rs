@@ -12,6 +12,8 @@ use crate::Result;
 pub(super) struct Contender {
     pub(super) name: String,
     pub(super) usages: Vec<Usage>,
+    /// Why it did not take part.
+    pub(super) skipped: Option<String>,
 }
 
 /// The result of one case. The first contender is the one that the others are compared with.
@@ -30,7 +32,7 @@ struct Quantity {
     of: fn(&Usage) -> f64,
 }
 
-const QUANTITIES: [Quantity; 3] = [
+const QUANTITIES: [Quantity; 4] = [
     Quantity { title: "wall", unit: "s", of: |usage| usage.wall.as_secs_f64() },
     Quantity { title: "cpu", unit: "s", of: |usage| usage.cpu.as_secs_f64() },
     Quantity {
@@ -38,12 +40,17 @@ const QUANTITIES: [Quantity; 3] = [
         unit: "MiB",
         of: |usage| usage.peak_bytes as f64 / f64::from(1 << 20),
     },
+    Quantity {
+        title: "first_byte",
+        unit: "ms",
+        of: |usage| usage.first_byte.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0),
+    },
 ];
 
 impl Contender {
     /// One that has not run yet.
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), usages: Vec::new() }
+        Self { name: name.to_owned(), usages: Vec::new(), skipped: None }
     }
 
     fn spread(&self, quantity: &Quantity) -> Spread {
@@ -75,14 +82,18 @@ impl Spread {
 impl Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}: {}", self.case, self.purpose)?;
-        write!(formatter, "{:<16}", "median (range)")?;
+        write!(formatter, "{:<20}", "median (range)")?;
         for quantity in &QUANTITIES {
             let title = format!("{} [{}]", quantity.title, quantity.unit);
             write!(formatter, " {title:>26} {:>6}", "ratio")?;
         }
         writeln!(formatter)?;
         for contender in &self.contenders {
-            write!(formatter, "{:<16}", contender.name)?;
+            if let Some(reason) = &contender.skipped {
+                writeln!(formatter, "{:<20} skipped: {reason}", contender.name)?;
+                continue;
+            }
+            write!(formatter, "{:<20}", contender.name)?;
             for quantity in &QUANTITIES {
                 let spread = contender.spread(quantity);
                 let figures = format!("{:.3} ({:.3}–{:.3})", spread.median, spread.min, spread.max);
@@ -107,7 +118,7 @@ impl Report {
             .contenders
             .iter()
             .map(|contender| {
-                let mut object = json!({ "name": contender.name });
+                let mut object = json!({ "name": contender.name, "skipped": contender.skipped });
                 for quantity in &QUANTITIES {
                     let spread = contender.spread(quantity);
                     object[quantity.title] = json!({
@@ -143,6 +154,7 @@ mod tests {
             wall: Duration::from_secs(wall),
             cpu: Duration::from_secs(cpu),
             peak_bytes: mebibytes << 20,
+            first_byte: Some(Duration::from_millis(wall)),
         }
     }
 
@@ -186,7 +198,10 @@ mod tests {
                 "2.00",
                 "5.000",
                 "(5.000–5.000)",
-                "0.50"
+                "0.50",
+                "6.000",
+                "(5.000–6.000)",
+                "1.50"
             ]
         );
     }

@@ -1,12 +1,14 @@
 //! A server that reads and throws away, for benchmarks: it answers BITS packets and plain PUT on loopback, a
 //! thread a connection, and costs as little as a server can. It checks nothing; `bitsup serve` is the real one.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 /// Also the bound of a request's head, which fits many times.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -16,42 +18,60 @@ const MAX_HEADERS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Sink {
     address: SocketAddr,
-    received: Arc<AtomicU64>,
+    state: Arc<State>,
+}
+
+/// What all connections share.
+#[derive(Debug, Default)]
+struct State {
+    /// Body bytes that were taken.
+    received: AtomicU64,
+    /// What is there of each file; a session has none of its own.
+    offsets: Mutex<HashMap<String, u64>>,
+    /// When the first byte came.
+    first: Mutex<Option<Instant>>,
+    /// Whether what came of a Fragment that was cut is taken.
+    keeps: bool,
 }
 
 impl Sink {
     /// Starts it on a free port.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(keeps: bool) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let received = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&received);
+        let state = Arc::new(State { keeps, ..State::default() });
+        let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let counter = Arc::clone(&counter);
+                let shared = Arc::clone(&shared);
                 thread::spawn(move || {
                     // A client that goes away is its own business: the benchmark looks at the count.
-                    let _ = Connection::new(stream, counter).serve();
+                    let _ = Connection::new(stream, shared).serve();
                 });
             }
         });
-        Ok(Self { address, received })
+        Ok(Self { address, state })
     }
 
-    /// The URL of a file here.
-    pub(super) fn url(&self, name: &str) -> String {
-        format!("http://{}/{name}", self.address)
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// When the first byte came since this was asked last.
+    pub(super) fn take_first_byte(&self) -> Option<Instant> {
+        self.state.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Body bytes that arrived until now.
     pub(super) fn bytes_received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
+        self.state.received.load(Ordering::Relaxed)
     }
 }
 
 struct Connection {
     stream: TcpStream,
-    received: Arc<AtomicU64>,
+    state: Arc<State>,
     buffer: Vec<u8>,
     /// How much of the buffer's start is read and not yet used.
     filled: usize,
@@ -63,16 +83,17 @@ struct Head {
     length: usize,
     is_put: bool,
     is_bits: bool,
+    path: String,
     body_bytes: u64,
     expects_continue: bool,
     creates_session: bool,
-    /// The offset after the fragment.
-    range_end: Option<u64>,
+    /// The offset of the fragment.
+    range_start: Option<u64>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, received: Arc<AtomicU64>) -> Self {
-        Self { stream, received, buffer: vec![0; BUFFER_BYTES], filled: 0 }
+    fn new(stream: TcpStream, state: Arc<State>) -> Self {
+        Self { stream, state, buffer: vec![0; BUFFER_BYTES], filled: 0 }
     }
 
     fn serve(&mut self) -> io::Result<()> {
@@ -81,8 +102,8 @@ impl Connection {
             if head.expects_continue {
                 self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             }
-            self.discard(head.body_bytes)?;
-            self.stream.write_all(answer(&head).as_bytes())?;
+            let answer = self.take(&head)?;
+            self.stream.write_all(answer.as_bytes())?;
         }
         Ok(())
     }
@@ -103,12 +124,40 @@ impl Connection {
             }
             match self.stream.read(free)? {
                 0 => return Ok(None),
-                count => self.filled += count,
+                count => {
+                    let mut first = self.state.first.lock().unwrap_or_else(PoisonError::into_inner);
+                    first.get_or_insert_with(Instant::now);
+                    self.filled += count;
+                }
             }
         }
     }
 
-    fn discard(&mut self, body_bytes: u64) -> io::Result<()> {
+    /// Takes a request's body, if it is wanted, and says what to answer.
+    fn take(&mut self, head: &Head) -> io::Result<String> {
+        let offset = |state: &State| {
+            let offsets = state.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+            offsets.get(&head.path).copied().unwrap_or(0)
+        };
+        let at = if head.creates_session { 0 } else { offset(&self.state) };
+        let wanted = head.range_start.is_none_or(|start| start == at);
+        let (taken, whole) = self.discard(head.body_bytes);
+        let counts = wanted && (whole.is_ok() || (self.state.keeps && head.range_start.is_some()));
+        // Another connection may have gone on meanwhile.
+        let counts = counts && (head.creates_session || offset(&self.state) == at);
+        let next = if counts { at + taken } else { at };
+        // Before the answer, so that a client that has its answer is counted.
+        self.state.received.fetch_add(next - at, Ordering::Relaxed);
+        if head.is_bits && counts {
+            let mut offsets = self.state.offsets.lock().unwrap_or_else(PoisonError::into_inner);
+            offsets.insert(head.path.clone(), next);
+        }
+        whole?;
+        Ok(answer(head, wanted, next))
+    }
+
+    /// Reads a body; how much of it came, and whether that is all.
+    fn discard(&mut self, body_bytes: u64) -> (u64, io::Result<()>) {
         let buffered = self.filled.min(usize::try_from(body_bytes).unwrap_or(usize::MAX));
         self.buffer.copy_within(buffered..self.filled, 0);
         self.filled -= buffered;
@@ -116,14 +165,13 @@ impl Connection {
         while left > 0 {
             let wanted = BUFFER_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX));
             let place = self.buffer.get_mut(..wanted).unwrap_or_default();
-            match self.stream.read(place)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => left -= count as u64,
+            match self.stream.read(place) {
+                Ok(0) => return (body_bytes - left, Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => left -= count as u64,
+                Err(error) => return (body_bytes - left, Err(error)),
             }
         }
-        // Before the answer, so that a client that has its answer is counted.
-        self.received.fetch_add(body_bytes, Ordering::Relaxed);
-        Ok(())
+        (body_bytes, Ok(()))
     }
 }
 
@@ -136,6 +184,7 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
     };
     let mut head = Head {
         length,
+        path: request.path.unwrap_or_default().to_owned(),
         is_put: request.method == Some("PUT"),
         is_bits: request.method == Some("BITS_POST"),
         ..Head::default()
@@ -148,35 +197,35 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
             "bits-packet-type" => {
                 head.creates_session = value.eq_ignore_ascii_case("create-session");
             }
-            "content-range" => head.range_end = range_end(value),
+            "content-range" => head.range_start = range_start(value),
             _ => {}
         }
     }
     Ok(Some(head))
 }
 
-/// The offset after `bytes 0-4891/4892`: 4892.
-fn range_end(range: &str) -> Option<u64> {
-    let (_, rest) = range.split_once('-')?;
-    let (last, _) = rest.split_once('/')?;
-    last.parse::<u64>().ok()?.checked_add(1)
+/// The offset of `bytes 4096-4891/4892`: 4096.
+fn range_start(range: &str) -> Option<u64> {
+    let (_, positions) = range.split_once(' ')?;
+    positions.split_once('-')?.0.parse().ok()
 }
 
-fn answer(head: &Head) -> String {
+fn answer(head: &Head, wanted: bool, next: u64) -> String {
     if head.is_put {
         return "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n".to_owned();
     }
     if !head.is_bits {
         return "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n".to_owned();
     }
-    let mut answer = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n".to_owned();
+    let status = if wanted { "200 OK" } else { "416 Range Not Satisfiable" };
+    let mut answer = format!("HTTP/1.1 {status}\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n");
     if head.creates_session {
         answer += "BITS-Protocol: {7df0354d-249b-430f-820d-3d2a9bef4931}\r\n\
             BITS-Session-Id: {A0FF5911-4144-45B3-BF27-27AFC8EC8A67}\r\n\
             Accept-Encoding: identity\r\n";
     }
-    if let Some(offset) = head.range_end {
-        let _ = write!(answer, "BITS-Received-Content-Range: {offset}\r\n");
+    if head.range_start.is_some() {
+        let _ = write!(answer, "BITS-Received-Content-Range: {next}\r\n");
     }
     answer + "\r\n"
 }
@@ -202,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_session_is_acknowledged_packet_by_packet() {
-        let sink = Sink::start().expect("loopback");
+        let sink = Sink::start(false).expect("loopback");
         let answers = exchange(
             &sink,
             &[
@@ -222,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_put_is_invited_and_thrown_away() {
-        let sink = Sink::start().expect("loopback");
+        let sink = Sink::start(false).expect("loopback");
         let body = vec![b'x'; 3 * BUFFER_BYTES];
         let head = format!(
             "PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
@@ -237,8 +286,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_sink_that_keeps_parts_continues_in_the_middle() {
+        for (keeps, there) in [(false, 0), (true, 3)] {
+            let sink = Sink::start(keeps).expect("loopback");
+            let fragment: &[u8] =
+                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nContent-Range: bytes 0-8/9\r\nContent-Length: 9\r\n\r\nabc";
+            assert_eq!(exchange(&sink, &[fragment]), "");
+            let next: &[u8] =
+                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nContent-Range: bytes 7-8/9\r\nContent-Length: 2\r\n\r\nhi";
+            let answer = exchange(&sink, &[next]);
+            assert!(answer.starts_with("HTTP/1.1 416 "), "{answer}");
+            assert!(answer.contains(&format!("BITS-Received-Content-Range: {there}\r\n")));
+            assert_eq!(sink.bytes_received(), there);
+        }
+    }
+
+    #[test]
     fn other_methods_and_broken_heads_are_turned_away() {
-        let sink = Sink::start().expect("loopback");
+        let sink = Sink::start(false).expect("loopback");
         assert!(exchange(&sink, &[b"GET /a HTTP/1.1\r\n\r\n"]).starts_with("HTTP/1.1 405 "));
         assert_eq!(exchange(&sink, &[b"no request\r\n\r\n"]), "");
     }

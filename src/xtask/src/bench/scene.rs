@@ -1,0 +1,173 @@
+//! What a case needs around it: files in memory, a sink, and what lies between.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::cases::{Case, Files, Kind, Partial, Scene, Way};
+use super::link;
+use super::sink::Sink;
+use crate::Result;
+
+const PROGRAMS: [(&str, &str); 4] = [
+    ("bound.c", include_str!("programs/bound.c")),
+    ("curl_loop.sh", include_str!("programs/curl_loop.sh")),
+    ("requests_loop.py", include_str!("programs/requests_loop.py")),
+    ("tls_front.py", include_str!("programs/tls_front.py")),
+];
+
+/// A case made ready. All goes with it.
+#[derive(Debug)]
+pub(super) struct Stage {
+    folder: PathBuf,
+    pub(super) scene: Scene,
+    pub(super) sink: Sink,
+    pub(super) files: Files,
+    front: Option<Child>,
+}
+
+impl Stage {
+    /// Makes everything; what an interrupted run left is overwritten.
+    pub(super) fn set(case: &Case, quick: bool) -> Result<Self> {
+        let name = format!("bitsup-bench-{}-{}", case.name, std::process::id());
+        // In memory, so that no disk is measured.
+        let folder = Path::new("/dev/shm").join(name);
+        let files = case.files(quick);
+        let keeps = matches!(case.way, Way::Slow(_, Partial::Kept));
+        let sink = Sink::start(keeps)?;
+        let port = sink.address().port();
+        let scene = Scene {
+            file: folder.join("file-0"),
+            list: folder.join("list"),
+            curl_config: folder.join("curl"),
+            base: format!("http://{}/", sink.address()),
+            port,
+            certificate: None,
+            programs: folder.clone(),
+            parallel: 2,
+        };
+        let mut stage = Self { folder, scene, sink, files, front: None };
+        stage.fill(case)?;
+        Ok(stage)
+    }
+
+    fn fill(&mut self, case: &Case) -> Result {
+        fs::create_dir_all(&self.folder)?;
+        for (name, text) in PROGRAMS {
+            fs::write(self.folder.join(name), text)?;
+        }
+        match case.way {
+            Way::Loopback => {}
+            Way::Slow(way, _) => {
+                self.scene.base = format!("http://{}/", link::start(way, self.sink.address())?);
+            }
+            Way::Tls => self.begin_tls()?,
+        }
+        if case.contenders.iter().any(|one| matches!(one.kind, Kind::Other(_))) {
+            self.compile_bound();
+        }
+        write_file(&self.scene.file, self.files.bytes, self.files.sparse)?;
+        let (mut list, mut config) = (String::new(), String::new());
+        for number in 0..self.files.count {
+            let path = self.folder.join(format!("file-{number}"));
+            if number > 0 {
+                std::os::unix::fs::symlink(&self.scene.file, &path)?;
+            }
+            let path = path.display();
+            let _ = writeln!(list, "{path}");
+            let base = &self.scene.base;
+            let _ = writeln!(
+                config,
+                "upload-file = \"{path}\"
+url = \"{base}\"
+output = /dev/null"
+            );
+        }
+        fs::write(&self.scene.list, list)?;
+        fs::write(&self.scene.curl_config, config)?;
+        Ok(())
+    }
+
+    /// A file of another size in place of the case's.
+    pub(super) fn smaller(&self, bytes: u64) -> Result<PathBuf> {
+        let path = self.folder.join("smaller");
+        write_file(&path, bytes, true)?;
+        Ok(path)
+    }
+
+    /// A folder for a journal.
+    pub(super) fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    fn compile_bound(&self) {
+        // Without a C compiler those who need it are skipped.
+        let bound = self.folder.join("bound");
+        let source = self.folder.join("bound.c");
+        drop(Command::new("cc").args(["-O2", "-o"]).arg(bound).arg(source).status());
+    }
+
+    fn begin_tls(&mut self) -> Result {
+        let certificate = self.folder.join("certificate.pem");
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+            .args(["-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
+            .arg(&certificate)
+            .arg("-out")
+            .arg(self.folder.join("only-certificate.pem"))
+            .stderr(Stdio::null())
+            .status()
+            .map_err(|error| format!("openssl cannot be started: {error}"))?;
+        if !made.success() {
+            return Err("openssl makes no certificate".into());
+        }
+        let only = fs::read(self.folder.join("only-certificate.pem"))?;
+        fs::OpenOptions::new().append(true).open(&certificate)?.write_all(&only)?;
+        let mut front = Command::new("python3")
+            .arg(self.folder.join("tls_front.py"))
+            .arg(&certificate)
+            .arg(self.scene.port.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("python3 cannot be started: {error}"))?;
+        let mut line = String::new();
+        if let Some(output) = front.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        self.front = Some(front);
+        let port: u16 = line.trim().parse().map_err(|_| "the TLS front did not begin")?;
+        self.scene.base = format!("https://127.0.0.1:{port}/");
+        self.scene.certificate = Some(self.folder.join("only-certificate.pem"));
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(front) = &mut self.front {
+            drop(front.kill());
+            drop(front.wait());
+        }
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("{}: {error}", self.folder.display());
+        }
+    }
+}
+
+fn write_file(path: &Path, bytes: u64, sparse: bool) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    if sparse {
+        return file.set_len(bytes);
+    }
+    let block: Vec<u8> = (0..1u32 << 20).map(|index| (index % 251) as u8).collect();
+    let mut left = bytes;
+    while left > 0 {
+        let length = block.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        file.write_all(block.get(..length).unwrap_or(&block))?;
+        left -= length as u64;
+    }
+    Ok(())
+}
