@@ -13,7 +13,7 @@ import pytest
 from conftest import Server, payload
 
 TOP = Path(__file__).parents[3]
-PAGES = ("docs/python.md", "bindings/python/README.md", "README.md")
+PAGES = ("docs/python.md", "docs/fleets.md", "bindings/python/README.md", "README.md")
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SECTIONS = [
     pytest.param(blocks, id=f"{page}: {section.splitlines()[0]}")

@@ -35,6 +35,27 @@ pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     ]
 }
 
+/// Installs the module beside Dask, and uploads through a cluster of processes.
+pub(crate) fn fleet_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let python = environment.join("bin/python");
+    let mut tool = workspace.cargo();
+    tool.args(["build", "--quiet", "--package", "bitsup-cli", "--no-default-features"]);
+    let run = |folder: &str, arguments: &[&str]| {
+        let mut command = Command::new(&python);
+        command
+            .args(arguments)
+            .current_dir(workspace.path(folder))
+            .env("VIRTUAL_ENV", environment)
+            .env("BITSUP_TOOL", workspace.target.join("debug/bitsup"));
+        command
+    };
+    vec![
+        tool,
+        run(PACKAGE, &["-m", "maturin", "develop", "--no-default-features"]),
+        run("examples/python", &["-m", "pytest", "-q", "--timeout=120", "-p", "no:cacheprovider"]),
+    ]
+}
+
 /// `python3.13`, from the search path or from pyenv; pyenv's shims may name versions that are not active.
 pub(crate) fn interpreter(version: &str) -> Option<PathBuf> {
     let name = format!("python{version}");
