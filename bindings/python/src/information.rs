@@ -19,6 +19,8 @@ pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     facts.set_item("libcurl", features.libcurl)?;
     facts.set_item("tls", features.tls)?;
     facts.set_item("bundled", features.bundled)?;
+    facts.set_item("ntlm", features.ntlm)?;
+    facts.set_item("negotiate", features.negotiate)?;
     Ok(facts)
 }
 

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-SERVER = Path(
-    os.environ.get(
-        "BITSUP_TEST_SERVER",
-        Path(__file__).parents[3] / "target" / "debug" / "examples" / "serve",
-    )
-)
+TOP = Path(__file__).parents[3]
+"""The whole project."""
+
+SERVER = Path(os.environ.get("BITSUP_TEST_SERVER", TOP / "target" / "debug" / "examples" / "serve"))
 """Built by ``cargo build -p bitsup-server --example serve``."""
 
 

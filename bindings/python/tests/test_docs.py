@@ -10,9 +10,8 @@ from pathlib import Path
 
 import bitsup
 import pytest
-from conftest import Server, payload
+from conftest import TOP, Server, payload
 
-TOP = Path(__file__).parents[3]
 PAGES = ("docs/python.md", "docs/fleets.md", "bindings/python/README.md", "README.md")
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SECTIONS = [
@@ -22,8 +21,8 @@ SECTIONS = [
     if (blocks := FENCE.findall(section))
 ]
 AS_A_NOTEBOOK = """
-import ast, asyncio, sys
-code = compile(open(sys.argv[1]).read(), sys.argv[1], "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+import ast, asyncio, pathlib, sys
+code = compile(pathlib.Path(sys.argv[1]).read_text(), sys.argv[1], "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 waiting = eval(code, {"__name__": "__main__"})
 if waiting is not None:
     asyncio.run(waiting)

@@ -78,6 +78,10 @@ def test_schemes(serve: Callable[..., Server]) -> None:
         bitsup.upload(b"abc", server.url("x"), auth=scheme, **login)
     with pytest.raises(bitsup.AuthError):
         bitsup.upload(b"abc", server.url("x"), auth="digest", **login)
+    features = bitsup.features()
+    for scheme, there in (("ntlm", features.ntlm), ("negotiate", features.negotiate)):
+        with pytest.raises(bitsup.AuthError if there else bitsup.UnsupportedError):
+            bitsup.upload(b"abc", server.url("x"), **{**login, "auth": scheme})
     with pytest.raises(ValueError, match="there is no token"):
         bitsup.upload(b"abc", server.url("x"), auth="bearer")
     with pytest.raises(ValueError, match="leave out one"):

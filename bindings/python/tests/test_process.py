@@ -8,9 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from conftest import Server
+from conftest import Server, payload
 
 SCRIPT = """
 import sys, time
@@ -107,6 +108,29 @@ print("good")
         output, errors = process.communicate(timeout=60)
     assert (output, errors) == ("good\n", "")
     assert server.content("child") == b"child" and server.content("pool3") == b"pool"
+
+
+MANY_FILES = """
+import resource, sys
+import bitsup
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+held = [open("/dev/null") for _ in range(1100)]
+assert held[-1].fileno() > 1024
+receipt = bitsup.upload(sys.argv[1], sys.argv[2])
+print(receipt.size, "bytes beside", len(held), "files")
+for file in held:
+    file.close()
+"""
+"""``select`` could not wait for a connection whose number is above 1,023."""
+
+
+def test_a_program_with_many_open_files(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(payload(3_000_001))
+    with started(MANY_FILES, str(tmp_path / "x"), server.url("x")) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (output, errors) == ("3000001 bytes beside 1100 files\n", "")
+    assert server.content("x") == payload(3_000_001)
 
 
 def started(script: str, *arguments: str) -> subprocess.Popen[str]:

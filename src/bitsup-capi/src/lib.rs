@@ -30,6 +30,7 @@ mod signal;
 mod source;
 mod status;
 mod structure;
+mod sync;
 mod text;
 mod token;
 mod upload;

@@ -1,9 +1,9 @@
 //! The part of a handle that several threads share: whether it can be used, and which of the
-//! caller's functions run for it.
+//! caller's functions run for it. `tests/life.rs` tries all orders of its steps.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::ThreadId;
+use std::sync::PoisonError;
+
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, ThreadId, current};
 
 /// How a handle is doing. Callbacks and reads of the caller's memory [`Life::enter`] it; the
 /// handle's `_free` closes it, after which nothing of the caller's is touched any more.
@@ -52,7 +52,7 @@ impl Life {
 
     /// Begins a call into the caller's code; `None` once the handle is closed.
     pub(crate) fn enter(&self) -> Option<Call<'_>> {
-        let thread = std::thread::current().id();
+        let thread = current().id();
         let mut calls = self.lock();
         if calls.closed {
             return None;
@@ -63,12 +63,12 @@ impl Life {
 
     /// Whether this thread is in a call of the handle.
     pub(crate) fn is_calling_here(&self) -> bool {
-        self.lock().running.contains(&std::thread::current().id())
+        self.lock().running.contains(&current().id())
     }
 
     /// Lets no call begin any more, and waits for those of other threads.
     pub(crate) fn close(&self) {
-        let here = std::thread::current().id();
+        let here = current().id();
         let mut calls = self.lock();
         calls.closed = true;
         while calls.running.iter().any(|thread| *thread != here) {

@@ -6,6 +6,7 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::completions::{CompletionsArgs, ManArgs};
 use crate::demo::DemoArgs;
+use crate::doctor::DoctorArgs;
 use crate::explain::ExplainArgs;
 use crate::failure::Failure;
 use crate::kept::{CancelArgs, ListArgs, ResumeArgs};
@@ -17,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   bitsup upload disk.img https://server/incoming/
   bitsup ping https://server/incoming/
+  bitsup doctor https://server/incoming/
   bitsup explain 0x80200020
   bitsup demo
 
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     Cancel(CancelArgs),
     Ping(PingArgs),
+    Doctor(DoctorArgs),
     Explain(ExplainArgs),
     Serve(ServeArgs),
     Demo(DemoArgs),
@@ -67,6 +70,7 @@ impl Command {
             Self::Resume(args) => crate::kept::resume(&args),
             Self::Cancel(args) => crate::kept::cancel(&args),
             Self::Ping(args) => crate::ping::run(&args),
+            Self::Doctor(args) => crate::doctor::run(&args),
             Self::Explain(args) => crate::explain::run(&args),
             Self::Serve(args) => crate::serve::run(args),
             Self::Demo(args) => crate::demo::run(&args),

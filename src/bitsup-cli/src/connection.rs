@@ -48,6 +48,12 @@ pub(crate) struct ConnectionArgs {
     /// Connect to these addresses for HOST at PORT instead of looking the name up
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR]", hide_short_help = true)]
     resolve: Vec<String>,
+    #[arg(
+        long,
+        hide_short_help = true,
+        help = "Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so"
+    )]
+    post_override: bool,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -77,6 +83,7 @@ impl ConnectionArgs {
         for text in &self.resolve {
             options.resolve.push(Resolve::parse(text)?);
         }
+        options.post_override = self.post_override;
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -110,6 +117,7 @@ impl ConnectionArgs {
         for text in &self.resolve {
             words.text("--resolve", Some(text));
         }
+        words.flag("--post-override", self.post_override);
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);

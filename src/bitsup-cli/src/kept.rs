@@ -80,7 +80,9 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
         words::say("there is nothing to continue");
         return Ok(unreadable);
     }
-    let jobs: Vec<Job> = sessions.into_iter().map(|session| job(session, &args.own)).collect();
+    let record = args.tell.record.is_some();
+    let jobs = sessions.into_iter().map(|session| job(session, &args.own, record));
+    let jobs: Vec<Job> = jobs.collect();
     let mut report = Report::new(&args.tell, jobs.len())?;
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.own);
     let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL)?;
@@ -168,7 +170,7 @@ fn chosen(sessions: Vec<SessionInfo>, ids: &[String]) -> Result<Vec<SessionInfo>
     Ok(chosen)
 }
 
-fn job(session: SessionInfo, own: &KeptArgs) -> Job {
+fn job(session: SessionInfo, own: &KeptArgs, record: bool) -> Job {
     let own = own.clone();
     Job {
         name: inputs::name(&session.path),
@@ -181,6 +183,7 @@ fn job(session: SessionInfo, own: &KeptArgs) -> Job {
             kept.connection.apply(&mut options)?;
             kept.transfer.apply(&mut options);
             options.note = Some(kept.note());
+            options.transcript = record;
             if own.transfer.limit_rate.is_none() && kept.transfer.limit_rate.is_some() {
                 client.set_rate_limit(kept.transfer.limit_rate);
             }

@@ -10,6 +10,7 @@ mod cli;
 mod completions;
 mod connection;
 mod demo;
+mod doctor;
 mod explain;
 mod failure;
 mod inputs;

@@ -38,6 +38,9 @@ pub(crate) struct TellArgs {
     /// Write each packet and its answer to FILE, without secrets
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     trace: Option<PathBuf>,
+    /// Write the packets of one file and their answers to FILE, for `bitsup serve --replay`
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) record: Option<PathBuf>,
     /// Write a receipt (JSON) of each file to FILE
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     receipt: Option<PathBuf>,
@@ -52,6 +55,7 @@ pub(crate) struct Report {
     last: Instant,
     screen: Option<Screen>,
     trace: Option<File>,
+    record: Option<File>,
     receipts: Option<Receipts>,
     files: usize,
     begun: Instant,
@@ -71,6 +75,7 @@ impl Report {
             .trace
             .as_deref()
             .map(|path| File::create(path).map_err(|error| cannot_write(path, &error)));
+        let record = args.record.as_deref().map(|path| open_record(path, files)).transpose()?;
         let receipts = args.receipt.as_deref().map(Receipts::open);
         let bar = std::io::stderr().is_terminal() && !args.quiet && !args.json;
         Ok(Self {
@@ -81,6 +86,7 @@ impl Report {
             last: Instant::now(),
             screen: bar.then(Screen::new),
             trace: trace.transpose()?,
+            record,
             receipts: receipts.transpose()?,
             files,
             begun: Instant::now(),
@@ -107,6 +113,7 @@ impl Report {
                 self.last_reason.clear();
                 self.print_json(|| json::ack(file, ack));
             }
+            Event::Recorded(entry) => self.record(entry),
             Event::Notice(text) => self.print_json(|| json::notice(file, text)),
             Event::Retry { cause, delay, attempt } => {
                 self.print_json(|| json::retry(file, cause, *delay, *attempt));
@@ -231,6 +238,17 @@ impl Report {
         }
     }
 
+    fn record(&mut self, entry: &str) {
+        let Some(record) = &mut self.record else { return };
+        if let Err(error) = record.write_all(entry.as_bytes()) {
+            self.record = None;
+            self.say(&format!(
+                "bitsup: warning: the record ends here: {}",
+                words::io_error(&error)
+            ));
+        }
+    }
+
     fn keep_receipt(&mut self, line: &str) {
         let written = self.receipts.as_mut().map(|receipts| writeln!(receipts.file, "{line}"));
         if let Some(Err(error)) = written {
@@ -241,6 +259,19 @@ impl Report {
             ));
         }
     }
+}
+
+/// A transcript is that of one upload.
+fn open_record(path: &Path, files: usize) -> Result<File, Failure> {
+    if files > 1 {
+        return Err(Failure::usage(
+            "--record takes one file at a time: upload the files one by one",
+        ));
+    }
+    let problem = |error: &std::io::Error| cannot_write(path, error);
+    let mut file = File::create(path).map_err(|error| problem(&error))?;
+    writeln!(file, "{}", bitsup::TRANSCRIPT_HEAD).map_err(|error| problem(&error))?;
+    Ok(file)
 }
 
 impl Receipts {

@@ -1,11 +1,13 @@
 //! `bitsup serve`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bitsup::ErrorKind;
+use bitsup_server::replay::{Replay, Transcript};
 use bitsup_server::{Config, ErrorHeaders, Publish, Reply, Request, Server, StartError, TlsFiles};
 use clap::{Args, ValueEnum};
 
@@ -21,8 +23,8 @@ use crate::{values, words};
 )]
 pub(crate) struct ServeArgs {
     /// Take uploads into this folder, which must exist
-    #[arg(long, value_name = "DIR")]
-    root: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "replay")]
+    root: Option<PathBuf>,
     /// Listen on this address; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -47,6 +49,9 @@ pub(crate) struct ServeArgs {
     /// Act out the faults that FILE describes
     #[arg(long, value_name = "FILE")]
     fault: Option<PathBuf>,
+    /// Play back the transcript in FILE, which `bitsup upload --record` wrote; stores nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "fault", "tls_cert", "user"])]
+    replay: Option<PathBuf>,
     /// Make replies with COMMAND, split like a shell's; it gets the paths of upload and reply
     #[arg(long, value_name = "COMMAND", conflicts_with = "reply_url")]
     reply_command: Option<String>,
@@ -138,6 +143,9 @@ enum Headers {
 
 /// Serves until a signal comes.
 pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
+    if let Some(path) = &args.replay {
+        return replay(path, args.listen);
+    }
     let config = config(args)?;
     let exposed = !config.listen.ip().is_loopback() && config.basic_auth.is_none();
     let server = Server::start(config).map_err(|error| failure(&error))?;
@@ -154,6 +162,37 @@ pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
     let _ = words::print(&format!("listening on {}", server.url("/").trim_end_matches('/')));
     server.wait();
     server.stop();
+    Ok(0)
+}
+
+/// Plays a transcript until it is over, the client goes another way, or a signal comes.
+fn replay(path: &Path, listen: SocketAddr) -> Result<u8, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::local(format_args!("cannot read {}", path.display()), &error))?;
+    let transcript = text
+        .parse::<Transcript>()
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    let listener = Listener::start(move |_| stop.store(true, Ordering::SeqCst));
+    let _listener = listener.map_err(|error| {
+        Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
+    })?;
+    let replay = Replay::start(transcript, listen)
+        .map_err(|error| Failure::local(format_args!("cannot listen on {listen}"), &error))?;
+    let _ = words::print(&format!("listening on http://{}", replay.address()));
+    let played = replay.wait(|| stopped.load(Ordering::SeqCst));
+    // Lets the last answer go out.
+    let is_over = played.left == 0;
+    let end = replay.finish();
+    if let Some(diverged) = end.diverged {
+        return Err(Failure::new(
+            ErrorKind::Protocol,
+            format!("the client went another way: {diverged}"),
+        ));
+    }
+    let word = if is_over { "played to the end" } else { "stopped" };
+    words::say(&format!("{word}: {} exchanges, {} left", end.exchanges, end.left));
     Ok(0)
 }
 
@@ -178,7 +217,8 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
         (None, url) => url.map(Reply::StaticUrl),
     };
     Ok(Config {
-        root: args.root,
+        // Without a replay the arguments have one.
+        root: args.root.unwrap_or_default(),
         listen: args.listen,
         overwrite: args.overwrite,
         create_dirs: args.create_dirs,

@@ -85,6 +85,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     options.no_resume = folder.is_none();
     options.require_resume = args.require_resume;
     options.note = Some(args.kept.note());
+    options.transcript = args.tell.record.is_some();
 
     let mut report = Report::new(&args.tell, inputs.len())?;
     let mailbox = Mailbox::open()?;

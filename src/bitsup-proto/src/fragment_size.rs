@@ -15,12 +15,22 @@ pub const CEILING: u64 = 28 * 1024 * 1024;
 /// After an unclear end a Fragment finds out the server's offset; it need not be large.
 pub const PROBE: u64 = 8 * 1024;
 
-/// A Fragment that takes so many times its overhead has 95 % of the link's speed.
+/// Until losses tell more, a connection is taken to be lost once in such a time.
+const SUPPOSED: Duration = Duration::from_secs(20);
+/// A Fragment takes at most so long, unless the server answers slowly: before a connection was
+/// lost, and then.
+const AT_MOST: Duration = Duration::from_secs(10);
+const AT_MOST_AFTER_LOSS: Duration = Duration::from_secs(2);
+/// A server that answers slowly gets Fragments of at most so many times its answer's delay.
 const WORTHWHILE: u32 = 20;
-/// What a lost connection may cost at most, in time.
-const AT_MOST: Duration = Duration::from_secs(2);
+/// A Fragment that takes less than this part of the best time is not doubled but taken four times.
+const FAR: u32 = 8;
 /// Below this, what a lost connection costs is not noticed.
 const UNNOTICED: Duration = Duration::from_millis(100);
+/// A size at which connections were lost again and again is tried after so many smaller ones at last.
+const MOST_PATIENCE: u32 = 256;
+/// Losses count for so long: a line can become better.
+const REMEMBERED: u32 = 16;
 
 /// Bounds and wishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +50,9 @@ impl Default for Limits {
 }
 
 /// Chooses sizes from what became of the Fragments before.
+///
+/// A Fragment that takes the time `T` wastes its overhead `o` once, and half of itself where the
+/// connection is lost; with `M` between two losses the waste is least at `T = √(2·o·M)`.
 #[derive(Clone, Debug)]
 pub struct Controller {
     limits: Limits,
@@ -47,6 +60,23 @@ pub struct Controller {
     /// No Fragment above it passes this endpoint.
     ceiling: u64,
     largest_accepted: u64,
+    /// The shortest time in which the server answered a packet without a body.
+    answer: Option<Duration>,
+    /// Time in which Fragments were sent and acknowledged, and connections lost meanwhile.
+    sending: Duration,
+    losses: u32,
+    /// The server was seen to keep parts of Fragments that were cut: nothing is lost by size.
+    keeps: bool,
+    /// The size under way when the connection was lost, and how much patience is left, and was
+    /// spent, before it is tried again.
+    suspect: Option<Suspect>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    size: u64,
+    patience: u32,
+    left: u32,
 }
 
 impl Controller {
@@ -58,7 +88,17 @@ impl Controller {
         let wish = limits.fixed.unwrap_or(limits.ceiling).max(1);
         let ceiling = learned.map_or(wish, |learned| wish.min(learned.max(floor)));
         let size = limits.fixed.unwrap_or(INITIAL).clamp(1, ceiling);
-        Self { limits: Limits { floor, ..limits }, size, ceiling, largest_accepted: 0 }
+        Self {
+            limits: Limits { floor, ..limits },
+            size,
+            ceiling,
+            largest_accepted: 0,
+            answer: None,
+            sending: Duration::ZERO,
+            losses: 0,
+            keeps: false,
+            suspect: None,
+        }
     }
 
     /// Bytes for the next Fragment.
@@ -80,25 +120,72 @@ impl Controller {
         self.largest_accepted
     }
 
+    /// A packet without a body was answered after `waiting`.
+    pub fn answered(&mut self, waiting: Duration) {
+        self.answer = Some(self.answer.map_or(waiting, |least| least.min(waiting)));
+    }
+
     /// A Fragment was taken: `sending` from its first byte to its last, then `overhead`
     /// until its Ack.
     pub fn accepted(&mut self, length: u64, sending: Duration, overhead: Duration) {
         self.largest_accepted = self.largest_accepted.max(length);
+        let taken = sending.saturating_add(overhead);
+        self.sending = self.sending.saturating_add(taken);
         if self.limits.fixed.is_some() || length < self.size {
             return;
         }
-        let taken = sending.saturating_add(overhead);
-        let pays = taken < AT_MOST && taken < overhead.saturating_mul(WORTHWHILE);
-        if pays || taken < UNNOTICED {
-            self.size = self.size.saturating_mul(2).min(self.ceiling);
+        let best = self.best(overhead);
+        let far = self.suspect.is_none() && taken.saturating_mul(FAR) < best;
+        let next = self.size.saturating_mul(if far { 4 } else { 2 }).min(self.ceiling);
+        if let Some(suspect) = &mut self.suspect {
+            if length >= suspect.size {
+                self.suspect = None;
+            } else if next >= suspect.size && suspect.left > 0 {
+                suspect.left -= 1;
+                return;
+            }
+        }
+        if taken < UNNOTICED || self.keeps || taken < best {
+            self.size = next;
         }
     }
 
     /// The connection was lost while a Fragment was under way.
     pub fn lost(&mut self) {
-        if self.limits.fixed.is_none() {
-            self.size = (self.size / 2).max(self.limits.floor.min(self.ceiling));
+        self.losses += 1;
+        if self.losses > REMEMBERED {
+            self.losses /= 2;
+            self.sending /= 2;
         }
+        if self.limits.fixed.is_some() {
+            return;
+        }
+        let patience = match self.suspect {
+            Some(old) if old.size <= self.size => (old.patience * 2).min(MOST_PATIENCE),
+            _ => 1,
+        };
+        self.suspect = Some(Suspect { size: self.size, patience, left: patience });
+        self.size = (self.size / 2).max(self.limits.floor.min(self.ceiling));
+    }
+
+    /// What the server holds after a loss is known: `kept` if it has a part of the Fragment that
+    /// was under way.
+    pub fn resumed(&mut self, kept: bool) {
+        self.keeps = kept;
+        if kept {
+            self.suspect = None;
+        }
+    }
+
+    /// The time that a Fragment should take; less than half of it is not worth to be changed.
+    fn best(&self, overhead: Duration) -> Duration {
+        let up = self.sending.saturating_add(SUPPOSED).as_micros();
+        let between = up / u128::from(self.losses + 1);
+        let best = (2 * overhead.as_micros() * between).isqrt();
+        let best = Duration::from_micros(u64::try_from(best).unwrap_or(u64::MAX));
+        let slow = self.answer.unwrap_or_default().saturating_mul(WORTHWHILE);
+        let most = if self.losses == 0 { AT_MOST } else { AT_MOST_AFTER_LOSS };
+        best.min(most.max(slow))
     }
 
     /// A Fragment of that length was refused as too large. `false`: no smaller one is allowed.
@@ -141,16 +228,53 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_where_a_fragment_outweighs_its_overhead() {
+    fn it_stays_where_a_fragment_takes_long_enough() {
         let mut sizes = Controller::new(Limits::default(), None);
-        sizes.accepted(INITIAL, Duration::from_secs(1), Duration::from_millis(40));
+        // √(2 · 40 ms · 20 s) is 1.3 s.
+        sizes.accepted(INITIAL, Duration::from_millis(1400), Duration::from_millis(40));
         assert_eq!(sizes.size(), INITIAL);
-        sizes.accepted(INITIAL, Duration::from_secs(1), Duration::from_millis(200));
-        assert_eq!(sizes.size(), 2 * INITIAL);
-        sizes.accepted(2 * INITIAL, Duration::from_secs(2), Duration::from_secs(1));
+        sizes.accepted(INITIAL, Duration::from_secs(1), Duration::from_millis(40));
         assert_eq!(sizes.size(), 2 * INITIAL);
         sizes.accepted(PROBE, FAST, FAST);
         assert_eq!(sizes.size(), 2 * INITIAL, "a short last or probing Fragment proves nothing");
+    }
+
+    #[test]
+    fn a_slow_server_gets_larger_ones_and_a_bad_line_smaller_ones() {
+        let second = Duration::from_secs(1);
+        let grows = |sizes: &mut Controller, sending: Duration| {
+            let size = sizes.size();
+            sizes.accepted(size, sending, second);
+            sizes.size() > size
+        };
+        let mut calm = Controller::new(Limits::default(), None);
+        assert!(grows(&mut calm, 3 * second));
+        let mut cut = Controller::new(Limits::default(), None);
+        cut.lost();
+        cut.accepted(PROBE, FAST, FAST);
+        assert!(!grows(&mut cut, 3 * second), "two seconds are the most after a loss");
+        cut.answered(second);
+        for _ in 0..3 {
+            cut.resumed(true);
+        }
+        assert!(grows(&mut cut, 3 * second), "what is kept is not lost");
+    }
+
+    #[test]
+    fn a_size_that_is_cut_again_and_again_is_tried_ever_less_often() {
+        let mut sizes = Controller::new(Limits::default(), None);
+        let (mut passed, mut cut) = (0, 0);
+        for _ in 0..400 {
+            let size = sizes.size();
+            if size > 3 * INITIAL {
+                sizes.lost();
+                cut += 1;
+            } else {
+                sizes.accepted(size, FAST, FAST);
+                passed += 1;
+            }
+        }
+        assert!(cut > 3 && cut < 12, "{cut} of {passed}");
     }
 
     #[test]

@@ -60,9 +60,13 @@ fn a_fragment_and_its_ack_take_no_memory() {
     let mut at = 0;
     // Create-Session, and the first Fragments, until all that grows has grown.
     play(&mut session, 10, &mut at);
-    let region = Region::new(ALLOCATOR);
-    play(&mut session, 1000, &mut at);
-    let used = region.change();
-    assert_eq!((used.allocations, used.reallocations), (0, 0), "{used:?}");
+    // The test's own main thread may take memory at the same time: once without any is proof.
+    let least = (0..10).map(|_| {
+        let region = Region::new(ALLOCATOR);
+        play(&mut session, 1000, &mut at);
+        let used = region.change();
+        used.allocations + used.reallocations
+    });
+    assert_eq!(least.min(), Some(0));
     assert!(session.offset() > 1000 << 20);
 }

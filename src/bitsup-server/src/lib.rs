@@ -26,6 +26,7 @@ mod fault;
 mod handler;
 mod log;
 mod packet;
+pub mod replay;
 mod reply;
 mod response;
 pub mod rules;

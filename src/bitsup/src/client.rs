@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use crate::callbacks::{Delivery, Dispatcher, Ear, Listener};
 use crate::destination::Destination;
-use crate::engine::{Command, Inbox, NewUpload, Opening, RateLimiter, Settings, TaskId};
+use crate::doctor::DoctorReport;
+use crate::engine::{
+    Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId,
+};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, StateDirectory, Token};
-use crate::options::UploadOptions;
+use crate::options::{RetryDecision, UploadOptions};
 use crate::packets::{PacketSession, PingReport};
 use crate::progress::{Event, Flow};
 use crate::sessions;
@@ -147,6 +150,7 @@ impl Client {
             url: url.to_owned(),
             options: UploadOptions::default(),
             listener: None,
+            on_retry: None,
             token: None,
             continuing: false,
         }
@@ -160,6 +164,14 @@ impl Client {
     pub fn ping(&self, url: &str, options: &UploadOptions) -> Result<PingReport, Error> {
         self.inner.check_process()?;
         crate::packets::ping(&self.inner, url, options)
+    }
+
+    /// Looks at all that stands between this machine and an upload to `url`: proxy, name, connection,
+    /// certificates, login, and whether a session can be created, which is deleted again. What is
+    /// wrong is in the report; an error is a URL or an option that cannot be used.
+    pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
+        self.inner.check_process()?;
+        crate::doctor::examine(&self.inner, url, options)
     }
 
     /// Opens a session to be driven packet by packet: the caller sends each Fragment, and
@@ -298,6 +310,27 @@ impl Drop for ClientInner {
     }
 }
 
+/// What decides about next tries.
+type RetryHook = Box<dyn FnMut(&Error, u32) -> RetryDecision + Send>;
+
+/// A listener that asks `decide` as well.
+fn deciding(
+    id: TaskId,
+    inbox: Inbox,
+    mut decide: RetryHook,
+    mut listener: Option<Listener>,
+) -> Listener {
+    Box::new(move |event| {
+        let flow = listener.as_mut().map_or(Flow::Continue, |listener| listener(event));
+        if let Event::Retry { cause, attempt, .. } = event {
+            let decision = decide(cause, *attempt);
+            let tell = move |task: &mut Task, core: &mut Core| task.decided(decision, core);
+            inbox.send(Command::Worked(id, Box::new(tell)));
+        }
+        flow
+    })
+}
+
 /// An upload that is not started yet.
 pub struct UploadBuilder {
     client: Client,
@@ -305,6 +338,7 @@ pub struct UploadBuilder {
     url: String,
     options: UploadOptions,
     listener: Option<Listener>,
+    on_retry: Option<RetryHook>,
     token: Option<Token>,
     continuing: bool,
 }
@@ -322,6 +356,23 @@ impl UploadBuilder {
     #[must_use]
     pub fn on_event(mut self, listener: impl FnMut(&Event) -> Flow + Send + 'static) -> Self {
         self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Asks `decide` before each next try, with what went wrong and the number of tries since
+    /// the last progress. It runs where the events run, never at the same time as one of this
+    /// upload's, and after none that came later; it must not wait for the upload.
+    ///
+    /// What is not tried again anyway is not asked about, nor is what the limits of
+    /// [`UploadOptions`] end. An answer is awaited for ten seconds, or until the time of the
+    /// next try if that is later; then the upload goes on as if it had been
+    /// [`RetryDecision::Retry`]. While a session is being cancelled it counts for nothing.
+    #[must_use]
+    pub fn on_retry(
+        mut self,
+        decide: impl FnMut(&Error, u32) -> RetryDecision + Send + 'static,
+    ) -> Self {
+        self.on_retry = Some(Box::new(decide));
         self
     }
 
@@ -383,7 +434,12 @@ impl UploadBuilder {
             (None, None) => Opening::New,
         };
         let id = inner.next_task();
-        let ear = Ear::new(id, self.listener);
+        let decides = self.on_retry.is_some();
+        let listener = match self.on_retry {
+            Some(on_retry) => Some(deciding(id, inner.inbox.clone(), on_retry, self.listener)),
+            None => self.listener,
+        };
+        let ear = Ear::new(id, listener);
         let shared = Arc::new(Shared::new(id, ear, self.source.size()));
         let new = NewUpload {
             shared: Arc::clone(&shared),
@@ -394,6 +450,7 @@ impl UploadBuilder {
             journal,
             entry,
             warning,
+            decides,
         };
         inner.send(Command::Start(id, Box::new(new)));
         Ok(Upload::new(shared, Arc::clone(inner)))

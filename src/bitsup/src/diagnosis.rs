@@ -38,13 +38,21 @@ impl Remark {
         let is_bits = ["BITS-Packet-Type", "BITS-Error-Code"]
             .iter()
             .any(|name| answer.headers.get(name).is_some());
-        if is_bits || answer.status < 400 {
+        if is_bits {
             return None;
         }
-        let page = String::from_utf8_lossy(&answer.body_prefix).to_ascii_lowercase();
+        let mut words = String::new();
+        for name in ["Server", "X-Squid-Error"] {
+            let value = answer.headers.get(name).unwrap_or_default();
+            words += &name.to_ascii_lowercase();
+            words += ": ";
+            words += &String::from_utf8_lossy(value).to_ascii_lowercase();
+            words.push('\n');
+        }
+        words += &String::from_utf8_lossy(&answer.body_prefix).to_ascii_lowercase();
         let cause = CAUSES.iter().find(|cause| {
             cause.statuses.contains(&answer.status)
-                && cause.signs.iter().any(|sign| page.contains(sign))
+                && cause.signs.iter().any(|sign| words.contains(sign))
         })?;
         Some(Self {
             status: Some(answer.status),
@@ -77,10 +85,10 @@ impl Remark {
     }
 }
 
-/// A page that servers give for a reason.
+/// A page, or an answer of a product, that is given for a reason.
 struct Cause {
     statuses: &'static [u16],
-    /// Any of these on the page, in lower case.
+    /// Any of these in `Server`, `X-Squid-Error` or on the page, in lower case.
     signs: &'static [&'static str],
     kind: Option<ErrorKind>,
     title: &'static str,
@@ -112,5 +120,55 @@ static CAUSES: &[Cause] = &[
         kind: None,
         title: "the server speaks TLS at this port",
         advice: "Write https:// in the URL.",
+    },
+    // Who knows the verb BITS_POST, and who does not.
+    Cause {
+        statuses: &[403, 405, 501],
+        signs: &["x-squid-error: err_"],
+        kind: None,
+        title: "the proxy (squid) denies the request",
+        advice: "Have squid allow the method: an acl such as `acl uploads method BITS_POST` with `http_access allow uploads`, and no rule before it that denies it; or reach the host without the proxy (--noproxy).",
+    },
+    Cause {
+        statuses: &[403],
+        signs: &["request forbidden by administrative rules"],
+        kind: None,
+        title: "a rule of haproxy denies the request",
+        advice: "Have haproxy allow the method BITS_POST: look for `http-request deny` with a condition on `method` in its frontend and backend.",
+    },
+    Cause {
+        statuses: &[200, 403],
+        signs: &["the requested url was rejected. please consult with your administrator"],
+        kind: Some(ErrorKind::Refused),
+        title: "a web application firewall rejects the request",
+        advice: "Have the firewall allow the method BITS_POST for this path (F5: Allowed Methods of the policy); its log has the support ID that is on the page.",
+    },
+    Cause {
+        statuses: &[404],
+        signs: &["404.6", "verb denied"],
+        kind: None,
+        title: "IIS denies the verb BITS_POST",
+        advice: "Have request filtering allow it for this folder: <requestFiltering><verbs><add verb=\"BITS_POST\" allowed=\"true\" /></verbs></requestFiltering>.",
+    },
+    Cause {
+        statuses: &[403, 405, 501],
+        signs: &["server: nginx"],
+        kind: None,
+        title: "nginx does not pass the request on",
+        advice: "Have nginx pass this path to the BITS server (proxy_pass): it does not know BITS_POST itself. Where `limit_except` or a rule lists methods, BITS_POST must be among them.",
+    },
+    Cause {
+        statuses: &[403, 405, 501],
+        signs: &["server: apache"],
+        kind: None,
+        title: "Apache httpd does not pass the request on",
+        advice: "Have Apache pass this path to the BITS server (ProxyPass): it does not know BITS_POST itself. Where `AllowMethods`, `<Limit>` or ModSecurity (tx.allowed_methods) list methods, BITS_POST must be among them.",
+    },
+    Cause {
+        statuses: &[405, 501],
+        signs: &["server: microsoft-iis"],
+        kind: None,
+        title: "IIS does not take BITS uploads here",
+        advice: "Enable BITS uploads for this folder (IIS Manager: BITS Uploads; PowerShell: the WMI object's EnableBITSUploads), install the feature BITS-IIS-Ext, and let no handler or UrlScan rule block the verb BITS_POST.",
     },
 ];

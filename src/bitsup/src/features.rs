@@ -13,6 +13,8 @@ pub struct Features {
     pub libcurl: String,
     /// The TLS library and its version; `None` if there is no TLS.
     pub tls: Option<String>,
+    /// zlib's version, if libcurl has it. What a bundled build is made of stands in `docs/sbom.cdx.json`.
+    pub zlib: Option<String>,
     /// Whether libcurl was built with this library instead of being the system's.
     pub bundled: bool,
     /// Whether servers can be answered with NTLM.
@@ -28,6 +30,7 @@ pub fn features() -> Features {
     Features {
         libcurl: curl.version().to_owned(),
         tls: curl.ssl_version().map(str::to_owned),
+        zlib: curl.libz_version().map(str::to_owned),
         bundled: curl.vendored(),
         ntlm: curl.feature_ntlm(),
         negotiate: curl.feature_spnego(),
@@ -39,6 +42,9 @@ impl fmt::Display for Features {
         let origin = if self.bundled { "bundled" } else { "of the system" };
         let tls = self.tls.as_deref().unwrap_or("no TLS");
         write!(f, "libcurl {} ({origin}), {tls}", self.libcurl)?;
+        if let Some(zlib) = &self.zlib {
+            write!(f, ", zlib/{zlib}")?;
+        }
         for (has, name) in [(self.ntlm, "NTLM"), (self.negotiate, "Negotiate")] {
             if has {
                 write!(f, ", {name}")?;
@@ -50,11 +56,116 @@ impl fmt::Display for Features {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
+
+    /// Crates that bring C code of others: the crate, what it brings, and the name under which
+    /// weaknesses of that are listed.
+    const C_CODE: [(&str, &str, &str); 4] = [
+        ("curl-sys", "libcurl", "haxx:libcurl"),
+        ("libz-sys", "zlib (version of libz-sys)", ""),
+        ("openssl-src", "OpenSSL", "openssl:openssl"),
+        ("ring", "ring (parts of BoringSSL)", ""),
+    ];
+    /// Crates whose names look so, and which bring declarations only.
+    const DECLARATIONS: [&str; 4] = ["linux-raw-sys", "openssl-sys", "windows-sys", "js-sys"];
+
+    fn workspace() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    }
+
+    /// Names and versions of all crates.
+    fn locked() -> Vec<(String, String)> {
+        let lock = std::fs::read_to_string(workspace().join("Cargo.lock")).expect("Cargo.lock");
+        let value = |line: Option<&str>, key: &str| {
+            Some(line?.strip_prefix(key)?.trim_matches('"').to_owned())
+        };
+        lock.split("[[package]]\n")
+            .filter_map(|package| {
+                let mut lines = package.lines();
+                Some((value(lines.next(), "name = ")?, value(lines.next(), "version = ")?))
+            })
+            .collect()
+    }
+
+    /// `8.22.0` of `0.4.91+curl-8.22.0`; what brings no version of its own has the crate's.
+    fn upstream(version: &str) -> &str {
+        let (own, upstream) = version.split_once('+').unwrap_or((version, version));
+        let upstream = upstream.rsplit_once('-').map_or(upstream, |(_, upstream)| upstream);
+        if upstream.is_empty() { own } else { upstream }
+    }
+
+    /// The list in the form of CycloneDX.
+    fn bill_of_materials(locked: &[(String, String)]) -> String {
+        let components: Vec<_> = C_CODE
+            .iter()
+            .flat_map(|(name, brings, listed)| {
+                let of_name = locked.iter().filter(move |(locked, _)| locked == name);
+                of_name.map(move |(_, version)| {
+                    let mut component = serde_json::json!({
+                        "type": "library",
+                        "name": brings,
+                        "version": upstream(version),
+                        "purl": format!("pkg:cargo/{name}@{version}"),
+                    });
+                    if version.contains('+') {
+                        let cpe = format!("cpe:2.3:a:{listed}:{}:*:*:*:*:*:*:*", upstream(version));
+                        component["cpe"] = cpe.into();
+                    }
+                    component
+                })
+            })
+            .collect();
+        let bill = serde_json::json!({
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.5",
+            "version": 1,
+            "metadata": { "component": { "type": "library", "name": "bitsup", "version": VERSION } },
+            "components": components,
+        });
+        serde_json::to_string_pretty(&bill).expect("JSON") + "\n"
+    }
 
     /// curl-sys builds a copy of its own in silence where the system has no libcurl.
     #[test]
     fn the_libcurl_is_the_one_that_was_asked_for() {
         assert_eq!(features().bundled, cfg!(feature = "bundled"), "{}", features());
+    }
+
+    #[test]
+    fn the_bill_of_materials_is_that_of_the_lock_file() {
+        let locked = locked();
+        for (name, _) in &locked {
+            let brings_c = C_CODE.iter().any(|(known, ..)| known == name);
+            let looks_so = name.ends_with("-sys") || name.ends_with("-src");
+            let known = brings_c || DECLARATIONS.contains(&name.as_str());
+            assert!(!looks_so || known, "does {name} bring C code? Put it into one of the lists");
+        }
+        let path = workspace().join("docs/sbom.cdx.json");
+        let wanted = bill_of_materials(&locked);
+        if std::env::var("BITSUP_BLESS").as_deref() == Ok("1") {
+            std::fs::write(&path, wanted).expect("written");
+            return;
+        }
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            there == wanted,
+            "docs/sbom.cdx.json is stale: BITSUP_BLESS=1 cargo test -p bitsup --lib features"
+        );
+    }
+
+    #[cfg(feature = "bundled")]
+    #[test]
+    fn what_was_built_in_is_what_the_bill_says() {
+        let version = |wanted: &str| {
+            let found = locked().into_iter().find(|(name, _)| name == wanted).expect(wanted);
+            upstream(&found.1).to_owned()
+        };
+        let features = features();
+        assert_eq!(features.libcurl, version("curl-sys"));
+        let tls = features.tls.clone().expect("TLS");
+        assert!(tls.contains(&version("openssl-src")), "{features}");
+        assert!(features.zlib.is_some(), "{features}");
     }
 }

@@ -24,6 +24,7 @@ mod callbacks;
 mod client;
 mod destination;
 mod diagnosis;
+mod doctor;
 mod engine;
 mod error;
 mod features;
@@ -33,6 +34,7 @@ mod packets;
 mod progress;
 mod sessions;
 mod source;
+mod transcript;
 mod transport;
 mod upload;
 
@@ -40,14 +42,16 @@ pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use client::{Client, ClientBuilder, UploadBuilder};
+pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
     AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve,
-    ResumeCheck, Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    ResumeCheck, RetryDecision, Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
 pub use sessions::SessionInfo;
 pub use source::{ReadAt, Seekable, Source, Wake};
+pub use transcript::TRANSCRIPT_HEAD;
 pub use upload::{CancelMode, Upload};

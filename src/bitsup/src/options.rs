@@ -149,6 +149,19 @@ pub enum IfExists {
     Fail,
 }
 
+/// What a caller wants done about a failure that bitsup would try again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryDecision {
+    /// Try again when bitsup would.
+    #[default]
+    Retry,
+    /// Try again after this time, one day at most.
+    After(Duration),
+    /// Fail with what went wrong; the session on the server can be continued.
+    Fail,
+}
+
 /// How much of a source is compared before an upload is continued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResumeCheck {
@@ -295,6 +308,9 @@ pub struct UploadOptions {
     pub proxy: ProxyChoice,
     /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
     pub no_proxy: Option<String>,
+    /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
+    /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
+    pub post_override: bool,
     /// User and password for the proxy.
     pub proxy_credentials: Option<Credentials>,
     /// Addresses of names that are not looked up.
@@ -358,6 +374,8 @@ pub struct UploadOptions {
     pub lenient: bool,
     /// The `Content-Name`; default: the source's name.
     pub content_name: Option<String>,
+    /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
+    pub transcript: bool,
     /// Words that a journal entry keeps for people, e.g. the command line to continue with.
     pub note: Option<String>,
 }
@@ -374,6 +392,7 @@ impl Default for UploadOptions {
             bearer_token: None,
             proxy: ProxyChoice::default(),
             no_proxy: None,
+            post_override: false,
             proxy_credentials: None,
             resolve: Vec::new(),
             proxy_auth: AuthChoice::default(),
@@ -405,6 +424,7 @@ impl Default for UploadOptions {
             refuse_empty: false,
             lenient: false,
             content_name: None,
+            transcript: false,
             note: None,
         }
     }

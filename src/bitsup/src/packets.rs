@@ -59,6 +59,55 @@ pub(crate) fn ping(
     }
 }
 
+/// What a Ping met, for the doctor.
+pub(crate) struct Probe {
+    /// The authentication schemes that the first answer offers.
+    pub(crate) schemes: Vec<String>,
+    /// `Server` and `Date` of the first answer.
+    pub(crate) server: Option<String>,
+    pub(crate) date: Option<String>,
+    /// How the Ping ended, with the credentials if they were asked for.
+    pub(crate) result: Result<(), Error>,
+}
+
+/// So many schemes are told, of so many characters at most: those that exist are five.
+const MAX_SCHEMES: usize = 8;
+const MAX_SCHEME: usize = 20;
+
+/// Pings without credentials first, then with them if the server asks. An error is one of the
+/// connection: there was no answer.
+pub(crate) fn probe(
+    client: &Arc<ClientInner>,
+    url: &str,
+    options: &UploadOptions,
+) -> Result<Probe, Error> {
+    let mut line = Line::new(client, url, options)?;
+    let packet =
+        Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
+    let (answer, meaning, first) = line.exchange_and_first(&packet, None)?;
+    let shown = |name: &str| {
+        let (_, value) = first.iter().find(|(header, _)| header.eq_ignore_ascii_case(name))?;
+        let text: String = String::from_utf8_lossy(value).chars().take(100).collect();
+        Some(text).filter(|text| !text.chars().any(char::is_control))
+    };
+    let mut schemes: Vec<String> = Vec::new();
+    for (_, value) in first.iter().filter(|(n, _)| n.eq_ignore_ascii_case("WWW-Authenticate")) {
+        let value = String::from_utf8_lossy(value);
+        let word = value.split([' ', ',']).next().unwrap_or_default();
+        let is_scheme = !word.is_empty()
+            && word.len() <= MAX_SCHEME
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_scheme && schemes.len() < MAX_SCHEMES && !schemes.iter().any(|known| known == word) {
+            schemes.push(word.to_owned());
+        }
+    }
+    let result = match meaning {
+        Meaning::Success => Ok(()),
+        meaning => Err(failed(PacketType::Ping, &answer, meaning)),
+    };
+    Ok(Probe { schemes, server: shown("Server"), date: shown("Date"), result })
+}
+
 /// An upload session whose packets the caller sends one by one. Nothing is tried again:
 /// after an error the caller decides. Dropping it without [`PacketSession::close`] leaves
 /// the session on the server; [`PacketSession::cancel`] deletes it.
@@ -172,6 +221,20 @@ impl PacketSession {
         self.finish(PacketType::CloseSession)
     }
 
+    /// The host that the server sent this session to.
+    pub(crate) fn host(&self) -> Option<String> {
+        self.line.host.as_ref().map(|(host, _)| host.clone())
+    }
+
+    /// Pings in the session.
+    pub(crate) fn ping(&mut self) -> Result<(), Error> {
+        let packet = self.packet(PacketType::Ping, None);
+        match packet.exchange(&mut self.line, None)? {
+            (_, Meaning::Success) => Ok(()),
+            (answer, meaning) => Err(failed(PacketType::Ping, &answer, meaning)),
+        }
+    }
+
     /// Sends Cancel-Session: the server deletes what it has.
     pub fn cancel(&mut self) -> Result<(), Error> {
         self.check_open()?;
@@ -253,6 +316,9 @@ impl OwnedPacket {
     }
 }
 
+/// The headers of an answer, as they came.
+type Headers = Vec<(String, Vec<u8>)>;
+
 /// A lane to one destination.
 struct Line {
     client: Arc<ClientInner>,
@@ -285,8 +351,20 @@ impl Line {
         packet: &Packet<'_>,
         body: Option<&(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning), Error> {
+        let (answer, meaning, _) = self.exchange_and_first(packet, body)?;
+        Ok((answer, meaning))
+    }
+
+    /// The same, with the headers of the first of its answers.
+    fn exchange_and_first(
+        &mut self,
+        packet: &Packet<'_>,
+        body: Option<&(ContentRange, Source)>,
+    ) -> Result<(PacketAnswer, Meaning, Headers), Error> {
+        let mut first = None;
         loop {
             let answer = self.send(packet, body.cloned())?;
+            let headers = first.get_or_insert_with(|| answer.headers.clone());
             let meaning = classify(packet.packet_type, &answer.ack());
             if let (Meaning::Challenge { proxy: false }, Some(scheme)) = (&meaning, answer.scheme) {
                 self.auth = Some(scheme);
@@ -298,7 +376,8 @@ impl Line {
                 self.at_proxy = Some(scheme);
                 continue;
             }
-            return Ok((answer, meaning));
+            let headers = std::mem::take(headers);
+            return Ok((answer, meaning, headers));
         }
     }
 

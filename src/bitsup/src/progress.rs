@@ -161,6 +161,10 @@ pub enum Event {
         /// How many tries there have been since the last progress.
         attempt: u32,
     },
+    /// An exchange as an entry of a transcript, without secrets; only with
+    /// [`UploadOptions::transcript`](crate::UploadOptions::transcript). A transcript is
+    /// [`TRANSCRIPT_HEAD`](crate::TRANSCRIPT_HEAD), a line end, and the entries in order.
+    Recorded(String),
     /// The upload has ended; nothing follows.
     Finished(Result<Box<Receipt>, Error>),
 }

@@ -164,6 +164,7 @@ pub(crate) fn cancel(
         journal: Some(kept.journal),
         entry: Some(entry.clone()),
         warning: None,
+        decides: false,
     };
     client.send(Command::Start(id, Box::new(new)));
     Ok(Upload::new(shared, Arc::clone(client)))

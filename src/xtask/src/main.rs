@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod consent;
 mod examples;
+mod fragment_size;
 mod fuzz;
 mod install;
 mod library;
@@ -55,6 +56,8 @@ enum Command {
     Wheel(wheel::Options),
     /// Play whole uploads in virtual time, with servers, networks and crashes that a seed decides
     Simulate(simulate::Options),
+    /// Compare the choice of fragment sizes with simpler ones on thousands of links in virtual time
+    FragmentSize(fragment_size::Options),
     /// Feed what reads a stranger's bytes with inputs that libFuzzer makes up
     Fuzz(fuzz::Options),
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
         Command::Simulate(options) => simulate::run(&options),
+        Command::FragmentSize(options) => fragment_size::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
     });
     match outcome {

@@ -13,20 +13,10 @@ pub(crate) const REQUIREMENTS: &str = "bindings/python/tests/requirements.txt";
 
 /// Builds the module with the system's libcurl, installs it, and runs tests and type checkers.
 pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let run = |arguments: &[&str]| run(workspace, environment, arguments);
     let python = environment.join("bin/python");
-    let mut server = workspace.cargo();
-    server.args(["build", "--package", "bitsup-server", "--example", "serve"]);
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(&python);
-        command
-            .args(arguments)
-            .current_dir(workspace.path(PACKAGE))
-            .env("VIRTUAL_ENV", environment)
-            .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
-        command
-    };
     vec![
-        server,
+        server(workspace),
         run(&["-m", "maturin", "develop", "--no-default-features"]),
         run(&["-m", "pytest", "-q"]),
         run(&["-m", "mypy"]),
@@ -37,23 +27,38 @@ pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
 
 /// Installs the module beside Dask, and uploads through a cluster of processes.
 pub(crate) fn fleet_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
-    let python = environment.join("bin/python");
     let mut tool = workspace.cargo();
     tool.args(["build", "--quiet", "--package", "bitsup-cli", "--no-default-features"]);
-    let run = |folder: &str, arguments: &[&str]| {
-        let mut command = Command::new(&python);
-        command
-            .args(arguments)
-            .current_dir(workspace.path(folder))
-            .env("VIRTUAL_ENV", environment)
-            .env("BITSUP_TOOL", workspace.target.join("debug/bitsup"));
-        command
-    };
-    vec![
-        tool,
-        run(PACKAGE, &["-m", "maturin", "develop", "--no-default-features"]),
-        run("examples/python", &["-m", "pytest", "-q", "--timeout=120", "-p", "no:cacheprovider"]),
-    ]
+    let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "--timeout=120"]);
+    tests
+        .args(["-p", "no:cacheprovider"])
+        .current_dir(workspace.path("examples/python"))
+        .env("BITSUP_TOOL", workspace.target.join("debug/bitsup"));
+    let module = ["-m", "maturin", "develop", "--no-default-features"];
+    vec![tool, run(workspace, environment, &module), tests]
+}
+
+/// Builds the package as people get it, with libcurl inside, and installs it where nothing else is.
+pub(crate) fn package_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "tests/package.py"]);
+    tests.env("CARGO_TARGET_DIR", &workspace.target);
+    vec![server(workspace), tests]
+}
+
+fn server(workspace: &Workspace) -> Command {
+    let mut server = workspace.cargo();
+    server.args(["build", "--package", "bitsup-server", "--example", "serve"]);
+    server
+}
+
+fn run(workspace: &Workspace, environment: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(environment.join("bin/python"));
+    command
+        .args(arguments)
+        .current_dir(workspace.path(PACKAGE))
+        .env("VIRTUAL_ENV", environment)
+        .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
+    command
 }
 
 /// `python3.13`, from the search path or from pyenv; pyenv's shims may name versions that are not active.

@@ -36,6 +36,20 @@ pub(crate) static STEPS: &[Step] = &[
         kind: Kind::Tests(c_tests),
     },
     Step {
+        name: "c-address",
+        purpose: "the C programs with AddressSanitizer in them and in the library",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
+    },
+    Step {
+        name: "c-thread",
+        purpose: "the C programs with ThreadSanitizer in them and in the library",
+        needs: &[&LIBCURL_HEADERS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
+    },
+    Step {
         name: "docs",
         purpose: "the Rust documentation builds without a warning",
         needs: &[&LIBCURL_HEADERS],
@@ -82,6 +96,16 @@ pub(crate) static STEPS: &[Step] = &[
         needs: &[],
         uses: &SERVER_PROGRAMS,
         kind: Kind::Tests(bundled_tests),
+    },
+    // After the step that has built libcurl and OpenSSL.
+    Step {
+        name: "python-package",
+        purpose: "the Python package from its folder and from its source distribution",
+        needs: &[&PYTHON_TESTS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| {
+            python::package_tests(workspace, &PYTHON_TESTS.environment(workspace))
+        }),
     },
     Step {
         name: "fuzz",
@@ -142,6 +166,15 @@ fn system_tests(workspace: &Workspace) -> Vec<Command> {
 fn c_tests(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
     command.args(["test", "--package", "bitsup-capi", "--no-default-features", "--no-fail-fast"]);
+    vec![command]
+}
+
+/// Those of the C tests that run programs; they build the library once more, in a folder of its own.
+fn sanitized_tests(workspace: &Workspace, sanitizer: &str) -> Vec<Command> {
+    let mut command = workspace.cargo();
+    command.args(["test", "--package", "bitsup-capi", "--no-default-features", "--test", "capi"]);
+    command.args(["--", "programs::", "arguments::", "panics::"]);
+    command.env("BITSUP_SANITIZER", sanitizer);
     vec![command]
 }
 

@@ -214,6 +214,10 @@ class Features:
     """The TLS library and its version."""
     bundled: bool
     """Whether libcurl came with bitsup instead of being the system's."""
+    ntlm: bool
+    """Whether ``auth="ntlm"`` can be used."""
+    negotiate: bool
+    """Whether ``auth="negotiate"`` (Kerberos) can be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ use bitsup_server::{Config, Server};
 use syn::ItemFn;
 
 use crate::entry_points::{name, parameters};
-use crate::support;
+use crate::{build, support};
 
 /// What stands for a parameter: a value that is right, and whether NULL can be tried.
 pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bool) {
@@ -71,7 +71,7 @@ pub(crate) fn run(helpers: &str, calls: &str) {
     let source = folder.path().join("program.c");
     std::fs::write(&source, program).expect("written");
     let binary = folder.path().join("program");
-    support::compile(&source, &binary, &["-rdynamic"]);
+    build::compile(&source, &binary, &[]);
     let root = tempfile::tempdir().expect("root");
     let config = Config {
         root: root.path().to_owned(),
@@ -80,7 +80,7 @@ pub(crate) fn run(helpers: &str, calls: &str) {
         ..Config::default()
     };
     let server = Server::start(config).expect("server");
-    let mut command = support::checked(&binary);
+    let mut command = build::checked(&binary);
     command.env("RUST_BACKTRACE", "0").arg(server.url("/x.bin")).arg(&source);
     support::succeed(command.arg(folder.path().join("state")));
 }

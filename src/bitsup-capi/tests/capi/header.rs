@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::build;
 use crate::support::{self, capi, workspace};
 
 /// As cbindgen makes it from the sources.
@@ -107,7 +108,7 @@ fn compilers_take_the_header_alone_and_twice() {
                 let mut command = Command::new(compiler);
                 command
                     .arg(format!("-std={standard}"))
-                    .args(support::STRICT)
+                    .args(build::STRICT)
                     .arg("-fsyntax-only")
                     .arg("-I")
                     .arg(workspace().join("include"))

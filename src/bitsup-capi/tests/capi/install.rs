@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bitsup_server::{Config, Server};
 
+use crate::build;
 use crate::support::{self, workspace};
 
 const EXAMPLES: [&str; 5] = ["upload.c", "progress.c", "event_loop.c", "packets.c", "upload.cpp"];
@@ -58,7 +59,7 @@ fn runs(program: &Path) {
     let server = Server::start(config).expect("server");
     let file = root.path().join("source");
     fs::write(&file, "installed").expect("written");
-    let mut command = support::plain(program);
+    let mut command = build::plain(program);
     let name = program.file_name().and_then(|name| name.to_str()).expect("a name");
     let arrived = match name {
         "packets" => {
@@ -101,7 +102,7 @@ fn examples_build_through_pkg_config_shared_and_static() {
                 installed.folder.path().join(Path::new(example).file_stem().expect("one"));
             let compiler = if example.ends_with("pp") { "c++" } else { "cc" };
             let mut command = Command::new(compiler);
-            command.args(support::STRICT).arg(workspace().join("examples").join(example));
+            command.args(build::STRICT).arg(workspace().join("examples").join(example));
             support::succeed(command.arg("-o").arg(&program).args(&flags));
             runs(&program);
         }

@@ -1,6 +1,7 @@
 //! Tests of the C library from outside: its header, its symbols, and programs that link it.
 
 mod arguments;
+mod build;
 mod entry_points;
 mod every_function;
 mod header;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use bitsup_server::Config;
 
 use crate::arguments::MAY_BE_NULL;
+use crate::build;
 use crate::entry_points::{all, name, parameters};
 use crate::every_function::{gives_status, run, values};
 use crate::programs::Stage;
@@ -127,9 +128,8 @@ fn own(handle: &str) -> &'static str {
 
 #[test]
 fn a_fault_around_every_callback_ends_the_upload_and_nothing_else() {
-    let stage =
-        Stage::new(&capi().join("tests/capi/programs/faults.c"), &["-rdynamic"], Config::default());
+    let stage = Stage::new(&capi().join("tests/capi/programs/faults.c"), &[], Config::default());
     support::succeed(
-        support::checked(&stage.program).env("RUST_BACKTRACE", "0").arg(stage.server.url("/x.bin")),
+        build::checked(&stage.program).env("RUST_BACKTRACE", "0").arg(stage.server.url("/x.bin")),
     );
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bitsup_server::{Config, Server, TlsFiles};
 use tempfile::TempDir;
 
+use crate::build::{self, FOUND, Finder};
 use crate::support::{self, capi, workspace};
 
 /// A server with a folder, and a compiled program.
@@ -20,7 +21,7 @@ impl Stage {
         let config = Config { root: root.path().to_owned(), overwrite: true, ..config };
         let server = Server::start(config).expect("server");
         let program = root.path().join("program");
-        support::compile(source, &program, options);
+        build::compile(source, &program, options);
         Self { root, server, program }
     }
 
@@ -35,7 +36,7 @@ impl Stage {
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        let output = support::succeed(support::checked(&self.program).args(arguments));
+        let output = support::succeed(build::checked(&self.program).args(arguments));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
@@ -51,6 +52,22 @@ impl Stage {
     fn uploaded(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.root.path().join(name)).expect("the upload is there")
     }
+}
+
+/// Else a run without a finding would show nothing.
+#[test]
+fn a_planted_error_is_found() {
+    let (program, words) = match Finder::chosen() {
+        Finder::Valgrind => ("overrun.c", "Invalid read"),
+        Finder::Address => ("overrun.c", "heap-buffer-overflow"),
+        Finder::Thread => ("race.c", "data race"),
+    };
+    let stage = Stage::test(program, "");
+    let mut command = build::checked(&stage.program);
+    let output = command.arg(stage.server.url("/x.bin")).output().expect("it runs");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(FOUND), "{printed}");
+    assert!(printed.contains(words), "{printed}");
 }
 
 #[test]
@@ -98,7 +115,7 @@ const ABRUPT: &str =
 fn an_abrupt_peer_raises_no_signal() {
     let stage = Stage::test("sigpipe.c", ABRUPT);
     let output = support::succeed(
-        support::plain(&stage.program).args([&stage.server.url("/x.bin"), "/dev/null"]),
+        build::plain(&stage.program).args([&stage.server.url("/x.bin"), "/dev/null"]),
     );
     drop(output);
     assert_eq!(stage.uploaded("x.bin").len(), 2_000_000);
@@ -119,7 +136,7 @@ fn an_abrupt_peer_raises_no_signal_over_tls() {
         ..Config::default()
     };
     let stage = Stage::new(&capi().join("tests/capi/programs/sigpipe.c"), &[], config);
-    support::succeed(support::plain(&stage.program).args([&stage.server.url("/x.bin"), &ca]));
+    support::succeed(build::plain(&stage.program).args([&stage.server.url("/x.bin"), &ca]));
     assert_eq!(stage.uploaded("x.bin").len(), 2_000_000);
 }
 
@@ -128,7 +145,7 @@ fn a_child_of_a_fork_gets_a_clear_error() {
     let stage = Stage::test("fork.c", "");
     let (url, other) = (stage.server.url("/x.bin"), stage.server.url("/y.bin"));
     // The child leaks on purpose, so valgrind has nothing to say here.
-    support::succeed(support::plain(&stage.program).args([url, other]));
+    support::succeed(build::plain(&stage.program).args([url, other]));
 }
 
 #[test]
@@ -141,9 +158,9 @@ fn eight_threads_share_a_client_and_it_ends_with_uploads_alive() {
 #[test]
 fn unloading_the_library_does_no_harm() {
     let stage = Stage::test("unload.c", "");
-    let library = support::library().join("libbitsup.so");
+    let library = build::library().join("libbitsup.so");
     let library = library.to_str().expect("UTF-8");
-    support::succeed(support::plain(&stage.program).args([&stage.server.url("/x.bin"), library]));
+    support::succeed(build::plain(&stage.program).args([&stage.server.url("/x.bin"), library]));
 }
 
 #[test]
@@ -158,7 +175,7 @@ fn example_upload() {
 #[test]
 fn example_upload_explains_a_failure() {
     let stage = Stage::example("upload.c");
-    let output = support::checked(&stage.program)
+    let output = build::checked(&stage.program)
         .args(["/nowhere", &stage.server.url("/up.img")])
         .output()
         .expect("it runs");
@@ -200,7 +217,7 @@ fn example_packets() {
 #[test]
 fn example_packets_explains_a_failure() {
     let stage = Stage::example("packets.c");
-    let output = support::checked(&stage.program)
+    let output = build::checked(&stage.program)
         .arg(stage.server.url("/no/such/folder.txt"))
         .output()
         .expect("it runs");

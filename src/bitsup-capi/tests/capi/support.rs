@@ -1,14 +1,9 @@
-//! Builds the library and programs, and runs them.
+//! What the tests share.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
-
-/// Warnings that the header and the C and C++ code of this project do without.
-pub(crate) const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 /// The folder of this crate.
 pub(crate) fn capi() -> &'static Path {
@@ -62,86 +57,4 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
-}
-
-/// Builds the library as this test was built, and gives the folder that has it, under the names
-/// that linkers and loaders look for.
-pub(crate) fn library() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(build_library)
-}
-
-fn build_library() -> PathBuf {
-    // target/PROFILE/deps/TEST
-    let test = std::env::current_exe().expect("this program has a path");
-    let built = test.ancestors().nth(2).expect("three folders");
-    let profile = built.file_name().and_then(|name| name.to_str()).expect("a profile's name");
-    let mut command = Command::new(env!("CARGO"));
-    // A crate of types cdylib and staticlib is not built for its tests.
-    command.args(["build", "--quiet", "--package", "bitsup-capi", "--lib"]);
-    command.arg("--target-dir").arg(built.parent().expect("the target folder"));
-    if profile != "debug" {
-        command.args(["--profile", profile]);
-    }
-    if !cfg!(feature = "bundled") {
-        command.arg("--no-default-features");
-    }
-    succeed(command.current_dir(workspace()));
-    let folder = built.join("capi");
-    fs::create_dir_all(&folder).expect("the folder can be made");
-    for (link, file) in [
-        ("libbitsup.so", "libbitsup.so"),
-        ("libbitsup.so.0", "libbitsup.so"),
-        ("libbitsup.a", "libbitsup.a"),
-    ] {
-        match symlink(built.join(file), folder.join(link)) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{link}: {error}"),
-            _ => {}
-        }
-    }
-    folder
-}
-
-/// Compiles a program of one file and links it with the library; C or C++ by the file's name.
-pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
-    let plus = source.extension().is_some_and(|extension| extension == "cpp");
-    let mut command = Command::new(if plus { "c++" } else { "cc" });
-    command
-        .arg(if plus { "-std=c++17" } else { "-std=c11" })
-        .args(STRICT)
-        .args(["-g", "-O1", "-pthread"])
-        .args(options)
-        .arg("-I")
-        .arg(workspace().join("include"))
-        .arg(source)
-        .arg("-o")
-        .arg(program)
-        .arg("-L")
-        .arg(library())
-        .arg("-lbitsup")
-        .arg(format!("-Wl,-rpath,{}", library().display()));
-    succeed(&mut command);
-}
-
-/// A command that runs the program and ends it if it hangs.
-pub(crate) fn plain(program: &Path) -> Command {
-    let mut command = Command::new("timeout");
-    command.arg("120").arg(program);
-    command
-}
-
-/// The same under valgrind, which fails on any error and leak; plainly, with a note, where there is
-/// no valgrind.
-pub(crate) fn checked(program: &Path) -> Command {
-    if !has_program("valgrind") {
-        skipped("valgrind is missing");
-        return plain(program);
-    }
-    let mut command = plain(Path::new("valgrind"));
-    command
-        .args(["--quiet", "--error-exitcode=99", "--fair-sched=yes", "--num-callers=40"])
-        .args(["--leak-check=full", "--show-leak-kinds=definite,indirect"])
-        .arg("--errors-for-leak-kinds=definite,indirect")
-        .arg(program);
-    command
 }

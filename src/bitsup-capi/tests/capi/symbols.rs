@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::entry_points;
 use crate::support::{self, capi};
+use crate::{build, entry_points};
 
 fn exported() -> Vec<String> {
-    let library = support::library().join("libbitsup.so");
+    let library = build::library().join("libbitsup.so");
     let output = support::succeed(
         Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library),
     );
@@ -27,7 +27,7 @@ fn the_library_exports_the_committed_list_which_is_the_entry_points() {
 
 #[test]
 fn the_library_is_named_by_its_abi_and_stays_loaded() {
-    let library = support::library().join("libbitsup.so");
+    let library = build::library().join("libbitsup.so");
     let output = support::succeed(Command::new("readelf").arg("-dW").arg(library));
     let text = String::from_utf8(output.stdout).expect("ASCII");
     assert_eq!(text.matches("(SONAME)").count(), 1, "{text}");

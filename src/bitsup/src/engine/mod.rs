@@ -30,7 +30,7 @@ pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use hosts::most_active;
 pub(crate) use packets::{PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
-pub(crate) use task::{Check, NewUpload, Opening, Then};
+pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
 pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
@@ -41,7 +41,6 @@ use crate::transport::{self, LaneId, Transport};
 use body::{Buffers, Surroundings, Throttled};
 use hosts::Hosts;
 use packets::PacketTask;
-use task::Task;
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);

@@ -80,7 +80,7 @@ pub(super) fn of_curl(
     if is_tls(error, code) {
         return if is_cut_off(error) {
             FailureKind::ConnectionLost
-        } else if error.is_ssl_certproblem() || code == code::SSL_CLIENTCERT {
+        } else if is_own_certificate(error, code) {
             FailureKind::Tls(Some(trouble::of_alert(detail(error)).unwrap_or(&OWN_CERTIFICATE)))
         } else {
             FailureKind::Tls(trouble::of_words(detail(error)))
@@ -172,9 +172,9 @@ fn is_long_line(error: &curl::Error, wire: &Wire) -> bool {
 }
 
 fn is_tls(error: &curl::Error, code: u32) -> bool {
-    error.is_ssl_connect_error()
+    is_own_certificate(error, code)
+        || error.is_ssl_connect_error()
         || error.is_peer_failed_verification()
-        || error.is_ssl_certproblem()
         || error.is_ssl_cipher()
         || error.is_ssl_cacert()
         || error.is_ssl_cacert_badfile()
@@ -186,8 +186,17 @@ fn is_tls(error: &curl::Error, code: u32) -> bool {
             code::SSL_ENGINE_INITFAILED
                 | code::SSL_PINNEDPUBKEYNOTMATCH
                 | code::SSL_INVALIDCERTSTATUS
-                | code::SSL_CLIENTCERT
         )
+}
+
+/// Our certificate, or its key. 8.22 has only words for some of it.
+fn is_own_certificate(error: &curl::Error, code: u32) -> bool {
+    let text = detail(error);
+    error.is_ssl_certproblem()
+        || code == code::SSL_CLIENTCERT
+        || ["set private key file", "client certificate from", "PKCS12 file"]
+            .iter()
+            .any(|sign| text.contains(sign))
 }
 
 /// A SOCKS5 server wants a login, or another one.

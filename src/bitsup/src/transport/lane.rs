@@ -244,7 +244,8 @@ impl Lane {
             Method::BitsPost => {
                 easy.upload(true)?;
                 easy.in_filesize(exchange.length)?;
-                easy.custom_request("BITS_POST")?;
+                let method = if self.options.post_override { "POST" } else { "BITS_POST" };
+                easy.custom_request(method)?;
                 easy.upload_buffer_size(buffer)?;
             }
             Method::Head => easy.nobody(true)?,
@@ -252,6 +253,10 @@ impl Lane {
                 easy.get(true)?;
                 easy.buffer_size(buffer)?;
             }
+        }
+        if method == Method::BitsPost && self.options.post_override {
+            let header = ("X-HTTP-Method-Override".to_owned(), "BITS_POST".to_owned());
+            exchange.headers.push(header);
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
         easy.cookie_file("")?; // libcurl keeps cookies from now on
@@ -297,7 +302,8 @@ impl Lane {
             }
             Some(proxy) => {
                 if proxy.kind == ProxyKind::Https {
-                    self.configure_proxy_tls(easy, &name)?;
+                    let to_tls = route.origin.scheme == Scheme::Https;
+                    self.configure_proxy_tls(easy, &name, to_tls)?;
                     name = bracketed(&proxy.host);
                 }
                 easy.proxy(&proxy.url_with_host(&name))?;
@@ -324,8 +330,18 @@ impl Lane {
     /// Its certificate is checked against its name, so that no other can be invented for it.
     /// libcurl keeps connections apart whose ciphers were chosen by other words, too, and
     /// OpenSSL passes over a cipher that it does not know.
-    fn configure_proxy_tls(&self, easy: &mut Easy2<Wire>, lane: &str) -> Result<(), curl::Error> {
-        easy.proxy_ssl_cipher_list(&format!("DEFAULT:{lane}"))?;
+    fn configure_proxy_tls(
+        &self,
+        easy: &mut Easy2<Wire>,
+        lane: &str,
+        to_tls: bool,
+    ) -> Result<(), curl::Error> {
+        let ciphers = format!("DEFAULT:{lane}");
+        easy.proxy_ssl_cipher_list(&ciphers)?;
+        if !to_tls {
+            // 7.88 compares the words for the server instead, where that has no TLS of its own.
+            easy.ssl_cipher_list(&ciphers)?;
+        }
         easy.proxy_ssl_min_max_version(SslVersion::Tlsv12, SslVersion::Default)?;
         easy.proxy_ssl_verify_peer(true)?;
         easy.proxy_ssl_verify_host(true)?;

@@ -54,6 +54,7 @@ pub(crate) use self::exchange::{
 pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
+pub(crate) use self::resolve::addresses_within;
 
 use self::lane::{Lane, MANY_LANES, Resolving, State};
 use self::resolve::{Lookup, Resolver};

@@ -15,6 +15,8 @@ pub(crate) struct LaneOptions {
     pub(crate) proxy: ProxyChoice,
     /// Hosts reached without the proxy; `None` takes the environment's list.
     pub(crate) no_proxy: Option<String>,
+    /// Packets go as POST, with a header that names their own method.
+    pub(crate) post_override: bool,
     /// Empty for none.
     pub(crate) user_agent: String,
     /// Addresses of names that are not looked up.

@@ -75,19 +75,30 @@ impl Proxy {
 
     /// The URL for libcurl, with another name in place of the proxy's.
     pub(super) fn url_with_host(&self, name: &str) -> Zeroizing<String> {
-        let scheme = match self.kind {
+        let scheme = self.scheme();
+        let (userinfo, at) = match &self.userinfo {
+            Some(userinfo) => (userinfo.as_str(), "@"),
+            None => ("", ""),
+        };
+        Zeroizing::new(format!("{scheme}://{userinfo}{at}{name}:{}", self.port))
+    }
+
+    /// The URL without a login, for people.
+    pub(crate) fn shown(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{}://{host}:{}", self.scheme(), self.port)
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.kind {
             ProxyKind::Http => "http",
             ProxyKind::Https => "https",
             ProxyKind::Socks4 => "socks4",
             ProxyKind::Socks4a => "socks4a",
             ProxyKind::Socks5 => "socks5",
             ProxyKind::Socks5Hostname => "socks5h",
-        };
-        let (userinfo, at) = match &self.userinfo {
-            Some(userinfo) => (userinfo.as_str(), "@"),
-            None => ("", ""),
-        };
-        Zeroizing::new(format!("{scheme}://{userinfo}{at}{name}:{}", self.port))
+        }
     }
 
     /// Whether its URL has a user in it.
@@ -103,7 +114,7 @@ impl Proxy {
 
 impl ProxyChoice {
     /// The proxy for this origin. `no_proxy` given here replaces the one of the environment.
-    pub(super) fn for_origin(
+    pub(crate) fn for_origin(
         &self,
         scheme: Scheme,
         host: &str,

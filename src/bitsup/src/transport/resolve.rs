@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use curl::multi::MultiWaker;
 
@@ -59,6 +60,17 @@ impl Resolver {
         self.running.remove(&lookup.host);
         Some(lookup)
     }
+}
+
+/// The addresses of a name, for a thread that may wait.
+pub(crate) fn addresses_within(host: &str, limit: Duration) -> Result<Vec<IpAddr>, String> {
+    let (name, (sender, receiver)) = (host.to_owned(), channel());
+    // The system's own time-out may be longer; then the thread ends by itself later.
+    std::thread::Builder::new()
+        .name("bitsup-resolve".to_owned())
+        .spawn(move || drop(sender.send(addresses_of(&name))))
+        .map_err(|error| error.to_string())?;
+    receiver.recv_timeout(limit).unwrap_or_else(|_| Err("no answer from DNS".to_owned()))
 }
 
 fn addresses_of(host: &str) -> Result<Vec<IpAddr>, String> {

@@ -79,3 +79,15 @@ fn a_connection_stays_on_one_server_and_a_lost_one_costs_a_restart() {
         .collect();
     assert!(!published.is_empty() && published.iter().all(|file| *file == bytes));
 }
+
+#[test]
+fn a_rule_that_denies_the_method_is_explained() {
+    let rule = "default_backend bits\n    http-request deny unless METH_GET";
+    let more = [("default_backend bits", rule)];
+    let Some((haproxy, one, two)) = farm("", HTTP, &more) else { return };
+    let url = format!("http://{}/x", haproxy.address(0));
+    let error = upload(&url, &payload(10), with(|_| {})).expect_err("denied");
+    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Refused, Some(403)), "{error}");
+    assert!(error.advice().contains("http-request deny"), "{error}: {}", error.advice());
+    assert_eq!(one.server.requests().len() + two.server.requests().len(), 0);
+}

@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod apache;
+mod guide;
 mod haproxy;
 mod nginx;
 mod openssl;

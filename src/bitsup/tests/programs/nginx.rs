@@ -12,6 +12,7 @@ use crate::common::wire::with;
 use crate::common::{Setup, packets, payload};
 
 const PLAIN: &str = include_str!("conf/nginx.conf");
+const OVERRIDE: &str = include_str!("conf/nginx-override.conf");
 const CLIENT_CERTIFICATES: &str = include_str!("conf/nginx-client-certificates.conf");
 
 /// All around the servers: one process in the foreground, and nothing outside of the folder.
@@ -172,4 +173,33 @@ fn without_the_right_client_certificate_nothing_passes() {
         assert!(error.advice().contains(words), "{cert:?}: {}", error.advice());
     }
     assert_eq!(packets(&setup.server.requests()), [""; 0]);
+}
+
+#[test]
+fn an_override_gets_through_where_the_verb_does_not() {
+    let setup = Setup::new(&[]);
+    let server = setup.server.address().to_string();
+    let nginx = Program::start("nginx", 1, |place| {
+        let listen = format!(
+            "listen 127.0.0.1:{};\n    if ($request_method = BITS_POST) {{ return 405; }}",
+            place.port(0)
+        );
+        arguments(
+            place,
+            &adapted(OVERRIDE, &[("127.0.0.1:8080", &server), ("listen 80;", &listen)]),
+        )
+    });
+    let Some(nginx) = nginx else { return };
+    let url = format!("http://{}/x", nginx.address(0));
+    let bytes = payload(2_500);
+    let error = upload(&url, &bytes, with(|_| {})).expect_err("the verb is blocked");
+    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Refused, Some(405)), "{error}");
+    assert!(error.message().contains("nginx"), "{error}");
+    assert!(error.advice().contains("BITS_POST must be among them"), "{}", error.advice());
+    assert!(setup.server.requests().is_empty());
+
+    upload(&url, &bytes, with(|o| o.post_override = true)).expect("uploaded");
+    assert!(setup.published("x") == bytes);
+    let seen = setup.server.requests();
+    assert!(seen.iter().all(|r| r.header("x-http-method-override").is_none()), "{seen:?}");
 }

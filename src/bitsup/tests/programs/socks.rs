@@ -27,10 +27,8 @@ fn an_upload_passes_with_the_right_login_only() {
             });
         })
     };
-    // The name is looked up by the proxy, or here.
     for scheme in ["socks5h", "socks5"] {
-        let url = setup.url(scheme).replace("127.0.0.1", "localhost");
-        let receipt = upload(&url, &bytes, through(scheme, Some(("u", "hunter2"))));
+        let receipt = upload(&setup.url(scheme), &bytes, through(scheme, Some(("u", "hunter2"))));
         assert_eq!(receipt.expect(scheme).fragments, 4);
         assert!(setup.published(scheme) == bytes);
     }

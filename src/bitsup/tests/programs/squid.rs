@@ -13,6 +13,10 @@ const SQUID: &str = include_str!("conf/squid.conf");
 
 /// A squid with TLS on its second port. `tunnels_to` is a port for CONNECT.
 fn squid(tunnels_to: u16) -> Option<(Program, Authority)> {
+    squid_with(tunnels_to, &[])
+}
+
+fn squid_with(tunnels_to: u16, more: &[(&str, &str)]) -> Option<(Program, Authority)> {
     let hash = password_hash()?;
     let authority = Authority::new("Proxies");
     let own = authority.issue("localhost");
@@ -30,7 +34,8 @@ fn squid(tunnels_to: u16) -> Option<(Program, Authority)> {
              cache_log {folder}/cache.log\naccess_log stdio:{folder}/access.log\n\
              coredump_dir {folder}\nshutdown_lifetime 0 seconds\npinger_enable off\n"
         );
-        let config = place.write("squid.conf", adapted(SQUID, &places) + &around);
+        let config = adapted(&adapted(SQUID, &places), more) + &around;
+        let config = place.write("squid.conf", config);
         ["-N", "-n", "bitsup", "-f", &config].map(str::to_owned).to_vec()
     })?;
     Some((program, authority))
@@ -162,7 +167,7 @@ fn uploads_at_a_time_through_a_proxy_over_tls_keep_their_connections() {
     let uploads: Vec<_> = (0..4)
         .map(|number| {
             let mut options = through(&proxy, Some(("u", "hunter2")));
-            options.fragment_size = Some(50_000);
+            options.fragment_size = Some(200_000);
             options.tls.proxy_ca_file = Some(ca.clone());
             let source = bitsup::Source::bytes(bytes.clone());
             let url = setup.url(&number.to_string());
@@ -171,7 +176,7 @@ fn uploads_at_a_time_through_a_proxy_over_tls_keep_their_connections() {
         .collect();
     for upload in &uploads {
         let receipt = crate::common::peer::ended(upload).expect("uploaded");
-        assert_eq!((receipt.fragments, receipt.retries), (40, 0));
+        assert_eq!((receipt.fragments, receipt.retries), (10, 0));
     }
     for number in 0..4 {
         assert!(setup.published(&number.to_string()) == bytes);
@@ -190,4 +195,16 @@ fn servers() -> (Setup, bitsup_server::Server, tempfile::TempDir) {
     let tls = Some(TlsFiles { cert: path.clone(), key: path });
     let server = bitsup_server::Server::start(Config { root, tls, ..Config::default() });
     (Setup::new(&[]), server.expect("server"), folder)
+}
+
+#[test]
+fn a_method_that_squid_denies_is_explained() {
+    let setup = Setup::new(&[]);
+    let Some((squid, _)) = squid_with(443, &[(" BITS_POST\n", "\n")]) else { return };
+    let options = through(&format!("http://{}", squid.address(0)), Some(("u", "hunter2")));
+    let error = upload(&setup.url("x"), &payload(10), options).expect_err("denied");
+    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Refused, Some(403)), "{error}");
+    assert!(error.message().contains("squid"), "{error}");
+    assert!(error.advice().contains("method BITS_POST"), "{}", error.advice());
+    assert!(setup.server.requests().is_empty());
 }

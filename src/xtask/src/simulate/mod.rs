@@ -30,6 +30,8 @@ use std::time::Instant;
 
 use clap::Args;
 
+pub(crate) use random::Random;
+
 use crate::Result;
 use run::{Report, Run};
 use tally::Tally;

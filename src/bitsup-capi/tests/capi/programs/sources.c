@@ -96,10 +96,9 @@ int main(int argc, char **argv)
                                           &upload, &error));
   GIVES(OK, bitsup_upload_wait(upload, -1, &error));
   CHECK(seen.progress == 0 && seen.states == 0 && seen.logs == 0);
-  while (bitsup_client_dispatch(client, 1, NULL) == BITSUP_STATUS_PENDING)
-    ;
+  while (seen.last_state != BITSUP_STATE_DONE)
+    CHECK(bitsup_client_dispatch(client, 1, NULL) <= BITSUP_STATUS_PENDING);
   CHECK(seen.progress > 0 && seen.states > 0 && seen.logs > 4);
-  CHECK(seen.last_state == BITSUP_STATE_DONE);
   CHECK(pthread_equal(seen.thread, pthread_self()));
   CHECK(seen.reads >= SIZE / 1000);
   receipt.struct_size = sizeof receipt;

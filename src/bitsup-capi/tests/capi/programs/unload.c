@@ -16,8 +16,8 @@ int main(int argc, char **argv)
 {
   static char data[1000000];
   const struct timespec pause = {0, 300000000};
-  bitsup_client *client = NULL;
-  bitsup_upload *upload = NULL;
+  static bitsup_client *client; /* static: reachable to the end */
+  static bitsup_upload *upload;
   client_new make;
   start begin;
   void *library;

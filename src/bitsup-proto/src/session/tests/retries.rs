@@ -298,3 +298,37 @@ fn progress_allows_new_invalid_answers() {
     upload.play([("Close-Session", page.clone())]);
     upload.error();
 }
+
+#[test]
+fn the_caller_can_put_a_try_off_bring_it_forward_and_refuse_it() {
+    let mut upload = Upload::before("Fragment 1000-1999");
+    let (now, late) = (upload.now, Duration::from_secs(500));
+    assert!(upload.session.defer_retry(now, late).is_err(), "nothing waits");
+    assert!(upload.session.refuse_retry().is_err(), "nothing waits");
+    upload.play([("Fragment 1000-1999", UNREACHABLE), ("Ping", UNREACHABLE)]);
+    let now = upload.now;
+    upload.session.defer_retry(now, late).expect("it waits");
+    assert_eq!(wait(&mut upload), 500);
+    upload.session.defer_retry(now, Duration::ZERO).expect("it waits");
+    assert!(matches!(upload.poll(), Action::Send(_)));
+    assert!(upload.session.defer_retry(now, late).is_err(), "the try is under way");
+
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", UNREACHABLE), ("Ping", UNREACHABLE)]);
+    upload.session.refuse_retry().expect("it waits");
+    assert_eq!(upload.error().kind(), ErrorKind::Network);
+    assert!(upload.session.checkpoint().is_some(), "the session can be continued");
+}
+
+#[test]
+fn no_try_of_a_cancel_is_decided_by_the_caller() {
+    let mut upload = Upload::before("Fragment 1000-1999");
+    let now = upload.now;
+    upload.session.cancel(now, CancelMode::Delete).expect("possible");
+    assert!(matches!(upload.poll(), Action::Send(_)), "Cancel-Session");
+    let failure =
+        Failure { class: FailureClass::Transport, sent: Sent::Nothing, message: String::new() };
+    upload.session.handle_failure(now, &failure).expect("under way");
+    assert!(upload.session.defer_retry(now, Duration::from_secs(500)).is_err());
+    assert!(upload.session.refuse_retry().is_err());
+}

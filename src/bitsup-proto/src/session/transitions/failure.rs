@@ -4,7 +4,9 @@ use alloc::borrow::Cow;
 use alloc::format;
 use core::time::Duration;
 
-use super::super::{Action, Connection, Moment, Notice, Outcome, Request, Retry, Session, State};
+use super::super::{
+    Action, Connection, Moment, NotNow, Notice, Outcome, Request, Retry, Session, State,
+};
 use crate::ack::{Ack, RetryAfter};
 use crate::error::{Error, ErrorKind};
 use crate::packet::PacketType;
@@ -108,6 +110,29 @@ impl Session {
         self.wait(now, cause, delay, state);
     }
 
+    /// The caller wants the next try after `delay`, and not when the session would make it.
+    /// `NotNow` unless the session waits for one, and while a session is being cancelled. No
+    /// budget grows by it.
+    pub fn defer_retry(&mut self, now: Moment, delay: Duration) -> Result<(), NotNow> {
+        let retry = self.waiting_retry().ok_or(NotNow)?;
+        retry.at = now.monotonic.saturating_add(delay);
+        Ok(())
+    }
+
+    /// The caller wants no other try: the upload fails with what went wrong. The session on
+    /// the server can be continued. `NotNow` as with [`Session::defer_retry`].
+    pub fn refuse_retry(&mut self) -> Result<(), NotNow> {
+        let cause = &self.waiting_retry().ok_or(NotNow)?.cause;
+        let error = given_up(cause, "not tried again, as was decided");
+        self.fail(error);
+        Ok(())
+    }
+
+    fn waiting_retry(&mut self) -> Option<&mut Retry> {
+        let waits = self.state == State::Error;
+        self.retry.as_mut().filter(|retry| waits && retry.state != State::Cancel)
+    }
+
     pub(super) fn wait(&mut self, now: Moment, cause: Error, delay: Duration, state: State) {
         let mut at = now.monotonic.saturating_add(delay);
         if let Some(fallback) = self.fallback_at.filter(|_| self.host().is_some()) {
@@ -148,19 +173,7 @@ impl Session {
     ) -> Option<Error> {
         let policy = &self.config.retry;
         let next = now.monotonic.saturating_add(delay);
-        let end = |reason: Cow<'static, str>| {
-            let kind = match cause.kind() {
-                // The server kept answering "later".
-                ErrorKind::Refused => ErrorKind::Timeout,
-                kind => kind,
-            };
-            Some(
-                cause
-                    .clone()
-                    .with_kind(kind)
-                    .with_message(format!("{}; {reason}", cause.message())),
-            )
-        };
+        let end = |reason: Cow<'static, str>| Some(given_up(cause, &reason));
         if let Some(deadline) = self.cancel_deadline {
             return if next > deadline { end("given up".into()) } else { None };
         }
@@ -286,4 +299,14 @@ pub(super) fn retry_after_of(
             Some(Duration::from_secs(then.saturating_sub(date.unwrap_or(now.unix))))
         }
     }
+}
+
+/// The error of an upload that goes wrong in a way that could be tried again, and is not.
+fn given_up(cause: &Error, reason: &str) -> Error {
+    let kind = match cause.kind() {
+        // The server kept answering "later".
+        ErrorKind::Refused => ErrorKind::Timeout,
+        kind => kind,
+    };
+    cause.clone().with_kind(kind).with_message(format!("{}; {reason}", cause.message()))
 }

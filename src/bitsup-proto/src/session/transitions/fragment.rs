@@ -73,6 +73,9 @@ impl Session {
             }
         };
         self.stop_fallback();
+        if self.unclear {
+            self.sizes.resumed(corrected && offset > range.first());
+        }
         self.unclear = false;
         self.counters.fragments += 1;
         if corrected {

@@ -125,12 +125,15 @@ impl Session {
             return Ok(());
         }
         match meaning {
-            Meaning::Success => match packet {
-                PacketType::Ping => self.state = self.pending(),
-                PacketType::CreateSession => self.created(now, ack, date),
-                PacketType::CloseSession => self.closed(),
-                PacketType::Fragment | PacketType::CancelSession => {}
-            },
+            Meaning::Success => {
+                self.sizes.answered(exchange.waiting);
+                match packet {
+                    PacketType::Ping => self.state = self.pending(),
+                    PacketType::CreateSession => self.created(now, ack, date),
+                    PacketType::CloseSession => self.closed(),
+                    PacketType::Fragment | PacketType::CancelSession => {}
+                }
+            }
             Meaning::ContinueAt { offset, corrected } => {
                 self.fragment_answered(now, ack, request, offset, corrected, exchange);
             }

@@ -28,6 +28,7 @@ impl Task {
         let now = core.now();
         self.remark = Remark::of_answer(answer);
         let logged_in = self.shows_login(&running);
+        self.record_answer(&running, answer, core);
         self.act_on(running, answer, stats, now, core);
         if logged_in {
             self.verdict(answer.status, core);
@@ -124,6 +125,7 @@ impl Task {
     pub(super) fn failed(&mut self, failure: transport::Failure, core: &mut Core) {
         let Some(running) = self.running.take() else { return };
         self.sent_nothing();
+        self.record_failure(&running, &failure, core);
         if self.shows_login(&running) {
             core.trials.leave(self.id);
         }

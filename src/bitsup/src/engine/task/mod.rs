@@ -1,13 +1,16 @@
 //! One upload on the engine's thread: from the state machine's wishes to exchanges and back.
 
 mod answers;
+mod deciding;
 mod ending;
 mod rate;
+mod recording;
 mod sending;
 mod telling;
 mod trial;
 mod wording;
 
+use deciding::Deciding;
 use rate::Rate;
 use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
@@ -31,6 +34,7 @@ use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
+use crate::transcript::Recorder;
 use crate::transport::{AuthScheme, Headers, LaneId};
 use crate::upload::Shared;
 
@@ -50,6 +54,8 @@ pub(crate) struct NewUpload {
     /// What the journal holds of an earlier run.
     pub(crate) entry: Option<Entry>,
     pub(crate) warning: Option<String>,
+    /// Whether the caller is asked before each next try.
+    pub(crate) decides: bool,
 }
 
 /// How an upload begins.
@@ -112,6 +118,9 @@ pub(crate) struct Task {
     known_refused: bool,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
+    deciding: Deciding,
+    /// Writes the exchanges down, if the caller wants them.
+    recorder: Option<Recorder>,
     warnings: Vec<String>,
     session_name: Option<String>,
     begun: Instant,
@@ -148,8 +157,17 @@ enum Running {
 impl Task {
     /// Takes an upload over.
     pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Self {
-        let NewUpload { shared, source, destination, options, opening, journal, entry, warning } =
-            new;
+        let NewUpload {
+            shared,
+            source,
+            destination,
+            options,
+            opening,
+            journal,
+            entry,
+            warning,
+            decides,
+        } = new;
         let now = core.now();
         let endpoint = core.endpoints.get(&destination.endpoint());
         let config = config(&source, &destination, &options, &endpoint);
@@ -171,6 +189,7 @@ impl Task {
             Phase::Queued
         };
         let has_journal = journal.is_some();
+        let recorder = options.transcript.then(Recorder::default);
         let keeper = (has_journal || options.sha256).then(|| {
             let place = Place {
                 url: destination.full(),
@@ -208,6 +227,8 @@ impl Task {
             withheld: false,
             known_refused: false,
             last_words: None,
+            deciding: Deciding::new(decides),
+            recorder,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
             wake: None,
@@ -352,6 +373,8 @@ impl Task {
             return;
         }
         loop {
+            // Before the next step, since the caller may want another one.
+            self.take_notices(core);
             let now = core.now();
             let action = self.session.poll_action(now);
             self.take_notices(core);

@@ -267,6 +267,7 @@ impl Task {
 
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {
         self.held = None;
+        self.record_abort(core);
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
             drop(core.transport.abort(lane));
         }

@@ -13,6 +13,7 @@ impl Task {
         while let Some(notice) = self.session.poll_notice() {
             let event = match notice {
                 Notice::Retrying { cause, delay, attempt } => {
+                    self.await_decision(delay, core);
                     Event::Retry { cause: cause.into(), delay, attempt }
                 }
                 notice => Event::Notice(self.describe(notice, core)),

@@ -97,6 +97,7 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
         // Checked before the upload began.
         proxy: options.transport_proxy().unwrap_or_default(),
         no_proxy: options.no_proxy.clone(),
+        post_override: options.post_override,
         user_agent: core.settings.user_agent.clone(),
         resolve: options.resolve.iter().map(crate::options::Resolve::for_transport).collect(),
     }
