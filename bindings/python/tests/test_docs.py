@@ -12,7 +12,7 @@ import bitsup
 import pytest
 from conftest import TOP, Server, payload
 
-PAGES = ("docs/python.md", "bindings/python/README.md", "README.md")
+PAGES = ("docs/python.md", "docs/fleets.md", "bindings/python/README.md", "README.md")
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 SECTIONS = [
     pytest.param(blocks, id=f"{page}: {section.splitlines()[0]}")

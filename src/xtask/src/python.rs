@@ -27,6 +27,19 @@ pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     ]
 }
 
+/// Installs the module beside Dask, and uploads through a cluster of processes.
+pub(crate) fn fleet_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let mut tool = workspace.cargo();
+    tool.args(["build", "--quiet", "--package", "bitsup-cli", "--no-default-features"]);
+    let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "--timeout=120"]);
+    tests
+        .args(["-p", "no:cacheprovider"])
+        .current_dir(workspace.path("examples/python"))
+        .env("BITSUP_TOOL", workspace.target.join("debug/bitsup"));
+    let module = ["-m", "maturin", "develop", "--no-default-features"];
+    vec![tool, run(workspace, environment, &module), tests]
+}
+
 /// Builds the package as people get it, with libcurl inside, and installs it where nothing else is.
 pub(crate) fn package_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "tests/package.py"]);

@@ -103,6 +103,15 @@ pub(crate) static NPM: Requirement = Requirement {
     source: Source::Debian { packages: &["nodejs", "npm"], probe: Probe::Program("npm") },
 };
 
+/// Dask, and what tests the example that uses it.
+pub(crate) static FLEET_TESTS: Requirement = Requirement {
+    name: "fleet-tests",
+    source: Source::PythonPackages {
+        requirements: "examples/python/requirements.txt",
+        version: None,
+    },
+};
+
 /// Compiles the example in Go.
 pub(crate) static GO: Requirement = Requirement {
     name: "go",

@@ -14,8 +14,8 @@ use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    ABIGAIL, CLANG, CMAKE, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST, Requirement,
-    SERVER_PROGRAMS, VALGRIND,
+    ABIGAIL, CLANG, CMAKE, FLEET_TESTS, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST,
+    Requirement, SERVER_PROGRAMS, VALGRIND,
 };
 use crate::workspace::Workspace;
 
@@ -79,6 +79,15 @@ pub(crate) static STEPS: &[Step] = &[
         uses: &[],
         kind: Kind::Tests(|workspace| {
             python::tests(workspace, &PYTHON_TESTS_NEWEST.environment(workspace))
+        }),
+    },
+    Step {
+        name: "fleet",
+        purpose: "uploads by many workers, one of which is killed",
+        needs: &[&LIBCURL_HEADERS, &FLEET_TESTS],
+        uses: &[],
+        kind: Kind::Tests(|workspace| {
+            python::fleet_tests(workspace, &FLEET_TESTS.environment(workspace))
         }),
     },
     Step {
