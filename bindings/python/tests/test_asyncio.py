@@ -61,16 +61,10 @@ def test_cancelling_a_task_stops_the_upload_and_keeps_its_session(
     async def main() -> float:
         loop = asyncio.get_running_loop()
         async with bitsup.Client() as client:
-            reached = asyncio.Event()
-
-            def on_progress(progress: bitsup.Progress) -> None:
-                if progress.acknowledged:
-                    reached.set()
-
-            task = asyncio.ensure_future(
-                client.upload_async(payload(SIZE), server.url("x"), on_progress=on_progress, fragment_size=1_000_000)
-            )
-            await reached.wait()
+            task = asyncio.ensure_future(client.upload_async(payload(SIZE), server.url("x"), fragment_size=1_000_000))
+            while not any(upload.progress.acknowledged for upload in client.uploads):
+                assert not task.done()
+                await asyncio.sleep(0.01)
             started = loop.time()
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(task, 0.2)

@@ -55,17 +55,21 @@ def test_a_killed_process_loses_nothing(serve: Callable[..., Server], file: Path
     script = f"""
 import sys
 import bitsup
-def ready(progress):
-    if progress.acknowledged == {3 * PART} and progress.state == "waiting_ack":
-        print("ready", flush=True)
 client = bitsup.Client(state_dir=sys.argv[1])
-client.upload(sys.argv[2], sys.argv[3], fragment_size={PART}, on_progress=ready)
+upload = client.start(sys.argv[2], sys.argv[3], fragment_size={PART})
+while upload.progress.acknowledged < {3 * PART}:
+    assert not upload.wait_until_ended(0.01)
+print("ready", flush=True)
+upload.result()
 """
     arguments = [sys.executable, "-c", script, str(tmp_path / "state"), str(file), server.url("disk.img")]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         with bitsup.Client(state_dir=tmp_path / "state") as client:
             (session,) = client.sessions()
+            while session.acknowledged < 3 * PART:
+                # The journal is written beside the sending.
+                (session,) = client.sessions()
             assert session.in_use
             with pytest.raises(bitsup.SessionInUseError):
                 client.resume(session.id)
@@ -206,15 +210,10 @@ def test_going_on_in_asyncio(serve: Callable[..., Server], file: Path, tmp_path:
 
     async def main() -> int:
         async with bitsup.Client(state_dir=tmp_path / "state") as client:
-            reached = asyncio.Event()
-
-            def on_progress(progress: bitsup.Progress) -> None:
-                if progress.acknowledged >= 2 * PART:
-                    reached.set()
-
-            upload = client.upload_async(file, server.url("disk.img"), fragment_size=PART, on_progress=on_progress)
-            task = asyncio.ensure_future(upload)
-            await reached.wait()
+            task = asyncio.ensure_future(client.upload_async(file, server.url("disk.img"), fragment_size=PART))
+            while not any(upload.progress.acknowledged >= 2 * PART for upload in client.uploads):
+                assert not task.done()
+                await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
