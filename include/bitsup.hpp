@@ -158,6 +158,8 @@ using progress = bitsup_progress;
 using state = bitsup_state;
 using progress_callback = std::function<flow(const progress &)>;
 using state_callback = std::function<flow(state)>;
+/// 0: try again when bitsup would; more: after so many milliseconds; less: fail.
+using retry_callback = std::function<std::int64_t(const bitsup_error *, std::uint32_t)>;
 using transcript_callback = std::function<void(const char *)>;
 using log_callback = std::function<void(bitsup_log_level, const char *)>;
 
@@ -252,6 +254,7 @@ public:
   options &note(std::string_view v) { return text_(bitsup_upload_options_set_note, v); }
   options &on_progress(progress_callback callback) { progress_ = std::move(callback); return *this; }
   options &on_state(state_callback callback) { state_ = std::move(callback); return *this; }
+  options &on_retry(retry_callback callback) { retry_ = std::move(callback); return *this; }
   options &on_transcript(transcript_callback callback) { transcript_ = std::move(callback); return *this; }
 
 private:
@@ -285,6 +288,7 @@ private:
     all.changes_.insert(all.changes_.end(), others.changes_.begin(), others.changes_.end());
     if (others.progress_) all.progress_ = others.progress_;
     if (others.state_) all.state_ = others.state_;
+    if (others.retry_) all.retry_ = others.retry_;
     if (others.transcript_) all.transcript_ = others.transcript_;
     return all;
   }
@@ -301,6 +305,7 @@ private:
   std::vector<change> changes_;
   progress_callback progress_;
   state_callback state_;
+  retry_callback retry_;
   transcript_callback transcript_;
 };
 
@@ -346,6 +351,7 @@ namespace detail {
 struct hooks {
   progress_callback on_progress;
   state_callback on_state;
+  retry_callback on_retry;
   transcript_callback on_transcript;
   reader source;
   std::mutex lock;
@@ -380,6 +386,10 @@ struct hooks {
   static int state(void *self, bitsup_state now) {
     auto *hooks = static_cast<detail::hooks *>(self);
     return hooks->guard(1, [&] { return hooks->on_state(now) == flow::stop ? 1 : 0; });
+  }
+  static std::int64_t retry(void *self, const bitsup_error *why, std::uint32_t attempts) {
+    auto *hooks = static_cast<detail::hooks *>(self);
+    return hooks->guard(std::int64_t{-1}, [&] { return hooks->on_retry(why, attempts); });
   }
   static void transcript(void *self, const char *entry) {
     auto *hooks = static_cast<detail::hooks *>(self);
@@ -774,6 +784,7 @@ private:
     auto hooks = std::make_unique<detail::hooks>();
     hooks->on_progress = std::move(all.progress_);
     hooks->on_state = std::move(all.state_);
+    hooks->on_retry = std::move(all.retry_);
     hooks->on_transcript = std::move(all.transcript_);
     hooks->source = std::move(source);
     auto *o = options->get();
@@ -783,6 +794,8 @@ private:
       status = bitsup_upload_options_set_on_progress(o, detail::hooks::progress, hooks.get(), &error);
     if (status == BITSUP_STATUS_OK && hooks->on_state)
       status = bitsup_upload_options_set_on_state(o, detail::hooks::state, hooks.get(), &error);
+    if (status == BITSUP_STATUS_OK && hooks->on_retry)
+      status = bitsup_upload_options_set_on_retry(o, detail::hooks::retry, hooks.get(), &error);
     if (status == BITSUP_STATUS_OK && hooks->on_transcript)
       status = bitsup_upload_options_set_on_transcript(o, detail::hooks::transcript, hooks.get(), &error);
     bitsup_upload *made = nullptr;

@@ -492,6 +492,18 @@ typedef int (*bitsup_state_callback)(
     bitsup_state state);
 
 /**
+ * Asked before each next try: error is what went wrong and belongs to the
+ * library, attempts is the number of tries since the last progress. 0 tries
+ * again when bitsup would, a positive number after so many milliseconds, a
+ * negative one fails with that error and keeps the session. An answer is
+ * awaited for ten seconds, or until the time of the next try if that is later.
+ */
+typedef int64_t (*bitsup_retry_callback)(
+    void *userdata,
+    const bitsup_error *error,
+    uint32_t attempts);
+
+/**
  * Called with one exchange as an entry of a transcript, several lines of text
  * without secrets, which lives until the function returns. A transcript is the
  * line "bitsup-transcript 1" and the entries.
@@ -824,6 +836,16 @@ bitsup_status bitsup_config_set_on_progress(
 bitsup_status bitsup_config_set_on_state(
     bitsup_config *config,
     bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_on_retry.
+ */
+bitsup_status bitsup_config_set_on_retry(
+    bitsup_config *config,
+    bitsup_retry_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -1636,6 +1658,16 @@ bitsup_status bitsup_upload_options_set_on_progress(
 bitsup_status bitsup_upload_options_set_on_state(
     bitsup_upload_options *options,
     bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * Asks the function before each next try; NULL for none. userdata goes to it
+ * as it is, and must be good until bitsup_upload_free returned.
+ */
+bitsup_status bitsup_upload_options_set_on_retry(
+    bitsup_upload_options *options,
+    bitsup_retry_callback callback,
     void *userdata,
     bitsup_error **error);
 

@@ -4,9 +4,11 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use bitsup::{Event, Flow};
+use bitsup::{Event, Flow, RetryDecision};
 
+use crate::error::{Failure, bitsup_error};
 use crate::faults::fault_point;
 use crate::life::Life;
 use crate::progress::{bitsup_progress, bitsup_state};
@@ -34,6 +36,15 @@ pub type bitsup_log_callback = Option<
 /// line "bitsup-transcript 1" and the entries.
 pub type bitsup_transcript_callback =
     Option<unsafe extern "C" fn(userdata: *mut c_void, entry: *const c_char)>;
+
+/// Asked before each next try: error is what went wrong and belongs to the
+/// library, attempts is the number of tries since the last progress. 0 tries
+/// again when bitsup would, a positive number after so many milliseconds, a
+/// negative one fails with that error and keeps the session. An answer is
+/// awaited for ten seconds, or until the time of the next try if that is later.
+pub type bitsup_retry_callback = Option<
+    unsafe extern "C" fn(userdata: *mut c_void, error: *const bitsup_error, attempts: u32) -> i64,
+>;
 
 /// How much a line of the log matters.
 #[repr(C)]
@@ -76,6 +87,43 @@ pub(crate) struct LogCallback(pub(crate) LogFunction, pub(crate) Userdata);
 
 #[derive(Clone, Copy)]
 pub(crate) struct TranscriptCallback(pub(crate) TranscriptFunction, pub(crate) Userdata);
+
+#[derive(Clone, Copy)]
+pub(crate) struct RetryCallback(
+    pub(crate) unsafe extern "C" fn(*mut c_void, *const bitsup_error, u32) -> i64,
+    pub(crate) Userdata,
+);
+
+impl RetryCallback {
+    /// Asks the caller. After a panic of ours the upload fails and its handle is spoiled.
+    pub(crate) fn decide(
+        self,
+        (client, upload): (&Life, &Life),
+        error: &bitsup::Error,
+        attempts: u32,
+    ) -> RetryDecision {
+        catch_unwind(AssertUnwindSafe(|| {
+            let Some(_client) = client.enter() else { return RetryDecision::Retry };
+            let Some(_upload) = upload.enter() else { return RetryDecision::Retry };
+            let error = Failure::from(error.clone()).0;
+            let Self(function, userdata) = self;
+            fault_point(c"before retry");
+            // SAFETY: the caller's function for this pointer; it does not unwind. The error lives
+            // until it returns.
+            let answer = unsafe { function(userdata.0, &raw const *error, attempts) };
+            fault_point(c"after retry");
+            match u64::try_from(answer) {
+                Ok(0) => RetryDecision::Retry,
+                Ok(milliseconds) => RetryDecision::After(Duration::from_millis(milliseconds)),
+                Err(_) => RetryDecision::Fail,
+            }
+        }))
+        .unwrap_or_else(|_| {
+            upload.spoil();
+            RetryDecision::Fail
+        })
+    }
+}
 
 /// The callbacks of one upload.
 pub(crate) struct Callbacks {

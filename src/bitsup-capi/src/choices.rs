@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bitsup::{Credentials, Header, UploadOptions};
 
-use crate::callbacks::{ProgressCallback, StateCallback, TranscriptCallback};
+use crate::callbacks::{ProgressCallback, RetryCallback, StateCallback, TranscriptCallback};
 use crate::error::Failure;
 use crate::hidden::Hidden;
 
@@ -20,6 +20,7 @@ pub(crate) struct Choices {
     pub(crate) key_password: Option<Hidden>,
     pub(crate) progress: Option<ProgressCallback>,
     pub(crate) state: Option<StateCallback>,
+    pub(crate) retry: Option<RetryCallback>,
     pub(crate) transcript: Option<TranscriptCallback>,
 }
 

@@ -55,6 +55,12 @@ impl bitsup_upload {
         if !callbacks.is_empty() || client.dispatches() {
             builder = builder.on_event(move |event| callbacks.deliver(event));
         }
+        if let Some(retry) = choices.retry {
+            let lives = (Arc::clone(&client.life), Arc::clone(&life));
+            builder = builder.on_retry(move |error, attempts| {
+                retry.decide((&lives.0, &lives.1), error, attempts)
+            });
+        }
         Ok(Self { life, upload: builder.start()?, receipt: OnceLock::new() })
     }
 

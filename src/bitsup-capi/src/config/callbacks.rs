@@ -4,8 +4,9 @@ use std::ffi::c_void;
 
 use super::bitsup_config;
 use crate::callbacks::{
-    ProgressCallback, StateCallback, TranscriptCallback, Userdata, bitsup_progress_callback,
-    bitsup_state_callback, bitsup_transcript_callback,
+    ProgressCallback, RetryCallback, StateCallback, TranscriptCallback, Userdata,
+    bitsup_progress_callback, bitsup_retry_callback, bitsup_state_callback,
+    bitsup_transcript_callback,
 };
 use crate::error::bitsup_error;
 use crate::status::bitsup_status;
@@ -37,6 +38,21 @@ pub unsafe extern "C" fn bitsup_config_set_on_state(
     boundary!(error: error, [config], {
         let callback = callback.map(|function| StateCallback(function, Userdata(userdata)));
         config.choose(move |choices| choices.state = callback)
+    })
+}
+
+/// For all uploads of the client:
+/// bitsup_upload_options_set_on_retry.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_on_retry(
+    config: *mut bitsup_config,
+    callback: bitsup_retry_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        let callback = callback.map(|function| RetryCallback(function, Userdata(userdata)));
+        config.choose(move |choices| choices.retry = callback)
     })
 }
 

@@ -6,10 +6,11 @@ use crate::entry_points::{all, name, parameters};
 use crate::every_function::{gives_status, run, values};
 
 /// Pointers that may be NULL, beside `error` and userdata, as the header says of them.
-pub(crate) const MAY_BE_NULL: [(&str, &str); 22] = [
+pub(crate) const MAY_BE_NULL: [(&str, &str); 24] = [
     ("bitsup_client_new", "config"),
     ("bitsup_config_set_on_log", "callback"),
     ("bitsup_config_set_on_progress", "callback"),
+    ("bitsup_config_set_on_retry", "callback"),
     ("bitsup_config_set_on_state", "callback"),
     ("bitsup_config_set_on_transcript", "callback"),
     ("bitsup_journal_cancel", "options"),
@@ -19,6 +20,7 @@ pub(crate) const MAY_BE_NULL: [(&str, &str); 22] = [
     ("bitsup_session_create", "options"),
     ("bitsup_session_send", "next_offset"),
     ("bitsup_upload_options_set_on_progress", "callback"),
+    ("bitsup_upload_options_set_on_retry", "callback"),
     ("bitsup_upload_options_set_on_state", "callback"),
     ("bitsup_upload_options_set_on_transcript", "callback"),
     ("bitsup_upload_import", "options"),

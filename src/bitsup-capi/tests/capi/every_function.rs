@@ -39,6 +39,7 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*const c_char", _) => ("\"X-Text\"", true),
         ("bitsup_log_callback", _) => ("on_log", true),
         ("bitsup_progress_callback", _) => ("on_progress", true),
+        ("bitsup_retry_callback", _) => ("on_retry", true),
         ("bitsup_state_callback", _) => ("on_state", true),
         ("bitsup_transcript_callback", _) => ("on_transcript", true),
         ("usize", "index") => ("0", false),

@@ -96,6 +96,16 @@ fn choices_of_a_client_and_those_of_an_upload_over_them() {
     stage.run(&[&stage.server.url("/x.bin"), right, wrong]);
 }
 
+#[cfg(debug_assertions)]
+#[test]
+fn a_callback_decides_about_next_tries() {
+    let stage = Stage::test("retry.c", "create 1..9: 503");
+    // A backtrace takes long under valgrind, and a decision is not awaited for ever.
+    let mut command = build::checked(&stage.program);
+    support::succeed(command.env("RUST_BACKTRACE", "0").arg(stage.server.url("/x.bin")));
+    assert_eq!(stage.uploaded("x.bin"), b"data");
+}
+
 #[test]
 fn uploads_are_left_and_continued() {
     let stage = Stage::test("journal.c", "");

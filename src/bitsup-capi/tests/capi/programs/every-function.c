@@ -59,6 +59,15 @@ static int on_progress(void *userdata, const bitsup_progress *progress)
   return 0;
 }
 
+static int64_t on_retry(void *userdata, const bitsup_error *error,
+                        uint32_t attempts)
+{
+  (void)userdata;
+  (void)error;
+  (void)attempts;
+  return 0;
+}
+
 static void on_transcript(void *userdata, const char *entry)
 {
   (void)userdata;
