@@ -77,7 +77,8 @@ mod tests {
         ("ring", "ring (parts of BoringSSL)", ""),
     ];
     /// Crates whose names look so, and which bring declarations only.
-    const DECLARATIONS: [&str; 4] = ["linux-raw-sys", "openssl-sys", "windows-sys", "js-sys"];
+    const DECLARATIONS: [&str; 5] =
+        ["linux-raw-sys", "openssl-sys", "windows-sys", "js-sys", "core-foundation-sys"];
 
     fn workspace() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
