@@ -89,7 +89,7 @@
 #define BITSUP_FEATURE_NTLM 4
 
 /**
- * Servers can be answered with Negotiate (Kerberos).
+ * Proxies can be answered with Negotiate (Kerberos).
  */
 #define BITSUP_FEATURE_NEGOTIATE 8
 
@@ -285,7 +285,7 @@ typedef enum {
    */
   BITSUP_AUTH_NTLM = 3,
   /**
-   * Negotiate (Kerberos), if bitsup_features has it.
+   * Negotiate; at servers with NTLM inside.
    */
   BITSUP_AUTH_NEGOTIATE = 4,
 } bitsup_auth;
@@ -490,6 +490,15 @@ typedef int (*bitsup_progress_callback)(
 typedef int (*bitsup_state_callback)(
     void *userdata,
     bitsup_state state);
+
+/**
+ * Called with one exchange as an entry of a transcript, several lines of text
+ * without secrets, which lives until the function returns. A transcript is the
+ * line "bitsup-transcript 1" and the entries.
+ */
+typedef void (*bitsup_transcript_callback)(
+    void *userdata,
+    const char *entry);
 
 /**
  * A session that was kept. Texts live as long as the list.
@@ -815,6 +824,16 @@ bitsup_status bitsup_config_set_on_progress(
 bitsup_status bitsup_config_set_on_state(
     bitsup_config *config,
     bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_on_transcript.
+ */
+bitsup_status bitsup_config_set_on_transcript(
+    bitsup_config *config,
+    bitsup_transcript_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -1175,6 +1194,15 @@ bitsup_status bitsup_config_set_note(
 
 /**
  * For all uploads of the client:
+ * bitsup_upload_options_set_post_override.
+ */
+bitsup_status bitsup_config_set_post_override(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
  * bitsup_upload_options_set_proxy.
  */
 bitsup_status bitsup_config_set_proxy(
@@ -1226,6 +1254,43 @@ bitsup_status bitsup_config_set_proxy_password_file_bytes(
     bitsup_config *config,
     const char *path,
     size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_auth.
+ */
+bitsup_status bitsup_config_set_proxy_auth(
+    bitsup_config *config,
+    int scheme,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_ca_file.
+ */
+bitsup_status bitsup_config_set_proxy_ca_file(
+    bitsup_config *config,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_proxy_ca_file_bytes.
+ */
+bitsup_status bitsup_config_set_proxy_ca_file_bytes(
+    bitsup_config *config,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_resolve.
+ */
+bitsup_status bitsup_config_set_resolve(
+    bitsup_config *config,
+    const char *addresses,
     bitsup_error **error);
 
 /**
@@ -1571,6 +1636,17 @@ bitsup_status bitsup_upload_options_set_on_progress(
 bitsup_status bitsup_upload_options_set_on_state(
     bitsup_upload_options *options,
     bitsup_state_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * Calls the function with each exchange, to be written down and played back by
+ * a development server; NULL for none. userdata goes to it as it is, and must
+ * be good until bitsup_upload_free returned.
+ */
+bitsup_status bitsup_upload_options_set_on_transcript(
+    bitsup_upload_options *options,
+    bitsup_transcript_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -1924,9 +2000,19 @@ bitsup_status bitsup_upload_options_set_note(
     bitsup_error **error);
 
 /**
- * The proxy to go through: http://host:port or socks5h://host:port, without a
- * password; "" for none. Default: what http_proxy, https_proxy, all_proxy and
- * no_proxy in the environment say.
+ * Whether (not 0) packets go as POST with the header X-HTTP-Method-Override:
+ * BITS_POST, for a way on which the method BITS_POST is blocked. Something at
+ * its end must turn them back: IIS does not. Default 0.
+ */
+bitsup_status bitsup_upload_options_set_post_override(
+    bitsup_upload_options *options,
+    int on,
+    bitsup_error **error);
+
+/**
+ * The proxy to go through: http://host:port, https://host:port or
+ * socks5h://host:port, without a password; "" for none. Default: what
+ * http_proxy, https_proxy, all_proxy and no_proxy in the environment say.
  */
 bitsup_status bitsup_upload_options_set_proxy(
     bitsup_upload_options *options,
@@ -1974,6 +2060,42 @@ bitsup_status bitsup_upload_options_set_proxy_password_file_bytes(
     bitsup_upload_options *options,
     const char *path,
     size_t length,
+    bitsup_error **error);
+
+/**
+ * With which scheme to answer the proxy's challenge: a bitsup_auth.
+ * BITSUP_AUTH_ANY takes Basic too: few proxies have TLS of their own.
+ */
+bitsup_status bitsup_upload_options_set_proxy_auth(
+    bitsup_upload_options *options,
+    int scheme,
+    bitsup_error **error);
+
+/**
+ * A file of CA certificates (PEM) for a proxy that is reached over https,
+ * instead of those of the system.
+ */
+bitsup_status bitsup_upload_options_set_proxy_ca_file(
+    bitsup_upload_options *options,
+    const char *path,
+    bitsup_error **error);
+
+/**
+ * The same with a path of length bytes, in any encoding.
+ */
+bitsup_status bitsup_upload_options_set_proxy_ca_file_bytes(
+    bitsup_upload_options *options,
+    const char *path,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * Adds the addresses to take for a name instead of looking it up:
+ * HOST:PORT:ADDRESS[,ADDRESS]…, as for curl's --resolve.
+ */
+bitsup_status bitsup_upload_options_set_resolve(
+    bitsup_upload_options *options,
+    const char *addresses,
     bitsup_error **error);
 
 /**
@@ -2029,7 +2151,8 @@ bitsup_status bitsup_upload_options_set_ca_file_bytes(
     bitsup_error **error);
 
 /**
- * A file with a certificate (PEM) that shows the server who we are.
+ * A file with a certificate that shows the server who we are: PEM, or
+ * PKCS#12 with its key.
  */
 bitsup_status bitsup_upload_options_set_client_cert(
     bitsup_upload_options *options,

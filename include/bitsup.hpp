@@ -3,7 +3,8 @@
 // Objects are move-only and free themselves. A call that can fail gives a
 // result: look at it, or take its value(), which throws bitsup::error, or ends
 // the program where exceptions are switched off. An exception of a callback
-// stops the upload and comes out of wait(), again where there are exceptions.
+// stops the upload and comes out of wait(), where there are exceptions; the
+// next wait() tells how the upload ended.
 // Threads, and what callbacks may do, are as at the head of bitsup.h. Text is
 // UTF-8.
 
@@ -157,6 +158,7 @@ using progress = bitsup_progress;
 using state = bitsup_state;
 using progress_callback = std::function<flow(const progress &)>;
 using state_callback = std::function<flow(state)>;
+using transcript_callback = std::function<void(const char *)>;
 using log_callback = std::function<void(bitsup_log_level, const char *)>;
 
 /// Bytes that somebody else owns; made from anything with data() and size().
@@ -189,14 +191,35 @@ class options {
 public:
   options &user(std::string_view v) { return text_(bitsup_upload_options_set_user, v); }
   options &password(std::string_view v) { return text_(bitsup_upload_options_set_password, v); }
+  /// A file with it, without one newline at its end.
+  options &password_file(std::string_view v) { return text_(bitsup_upload_options_set_password_file, v); }
+  options &auth(bitsup_auth scheme) { return plain_(bitsup_upload_options_set_auth, static_cast<int>(scheme)); }
+  options &bearer_token(std::string_view v) { return text_(bitsup_upload_options_set_bearer_token, v); }
+  options &token_file(std::string_view v) { return text_(bitsup_upload_options_set_token_file, v); }
   options &allow_cleartext_credentials(bool on = true) { return plain_(bitsup_upload_options_set_allow_cleartext_credentials, on ? 1 : 0); }
   options &header(std::string_view name, std::string_view value) { return pair_(bitsup_upload_options_set_header, name, value); }
   options &secret_header(std::string_view name, std::string_view value) { return pair_(bitsup_upload_options_set_secret_header, name, value); }
   options &ca_file(std::string_view v) { return text_(bitsup_upload_options_set_ca_file, v); }
+  options &client_cert(std::string_view v) { return text_(bitsup_upload_options_set_client_cert, v); }
+  options &client_key(std::string_view v) { return text_(bitsup_upload_options_set_client_key, v); }
+  options &client_key_password(std::string_view v) { return text_(bitsup_upload_options_set_client_key_password, v); }
+  options &client_key_password_file(std::string_view v) { return text_(bitsup_upload_options_set_client_key_password_file, v); }
+  options &pinned_key(std::string_view v) { return text_(bitsup_upload_options_set_pinned_key, v); }
   options &insecure(bool on = true) { return plain_(bitsup_upload_options_set_insecure, on ? 1 : 0); }
+  /// Empty: none.
+  options &proxy(std::string_view v) { return text_(bitsup_upload_options_set_proxy, v); }
+  options &noproxy(std::string_view v) { return text_(bitsup_upload_options_set_noproxy, v); }
+  options &proxy_user(std::string_view v) { return text_(bitsup_upload_options_set_proxy_user, v); }
+  options &proxy_password(std::string_view v) { return text_(bitsup_upload_options_set_proxy_password, v); }
+  options &proxy_password_file(std::string_view v) { return text_(bitsup_upload_options_set_proxy_password_file, v); }
+  options &proxy_auth(bitsup_auth scheme) { return plain_(bitsup_upload_options_set_proxy_auth, static_cast<int>(scheme)); }
+  options &proxy_ca_file(std::string_view v) { return text_(bitsup_upload_options_set_proxy_ca_file, v); }
+  /// HOST:PORT:ADDRESS[,ADDRESS]…
+  options &resolve(std::string_view v) { return text_(bitsup_upload_options_set_resolve, v); }
   /// 0 chooses by itself.
   options &fragment_size(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_fragment_size, bytes); }
   options &max_fragment(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_max_fragment, bytes); }
+  options &min_fragment(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_min_fragment, bytes); }
   options &connect_timeout(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_connect_timeout_ms, t); }
   options &stall_timeout(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_stall_timeout_ms, t); }
   options &ack_timeout(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_ack_timeout_ms, t); }
@@ -214,14 +237,22 @@ public:
   options &if_exists(bitsup_if_exists policy) { return plain_(bitsup_upload_options_set_if_exists, static_cast<int>(policy)); }
   options &verify(bitsup_verify policy) { return plain_(bitsup_upload_options_set_verify, static_cast<int>(policy)); }
   options &on_unclear(bitsup_on_unclear policy) { return plain_(bitsup_upload_options_set_on_unclear, static_cast<int>(policy)); }
+  options &resume_check(bitsup_resume_check policy) { return plain_(bitsup_upload_options_set_resume_check, static_cast<int>(policy)); }
+  options &fresh(bool on = true) { return plain_(bitsup_upload_options_set_fresh, on ? 1 : 0); }
+  options &no_resume(bool on = true) { return plain_(bitsup_upload_options_set_no_resume, on ? 1 : 0); }
+  options &require_resume(bool on = true) { return plain_(bitsup_upload_options_set_require_resume, on ? 1 : 0); }
+  options &post_override(bool on = true) { return plain_(bitsup_upload_options_set_post_override, on ? 1 : 0); }
+  options &sha256(bool on = true) { return plain_(bitsup_upload_options_set_sha256, on ? 1 : 0); }
   options &reply_path(std::string_view v) { return text_(bitsup_upload_options_set_reply_path, v); }
   options &reply_memory(std::uint64_t max_bytes) { return plain_(bitsup_upload_options_set_reply_memory, max_bytes); }
   options &reply_optional(bool on = true) { return plain_(bitsup_upload_options_set_reply_optional, on ? 1 : 0); }
   options &refuse_empty(bool on = true) { return plain_(bitsup_upload_options_set_refuse_empty, on ? 1 : 0); }
   options &lenient(bool on = true) { return plain_(bitsup_upload_options_set_lenient, on ? 1 : 0); }
   options &content_name(std::string_view v) { return text_(bitsup_upload_options_set_content_name, v); }
+  options &note(std::string_view v) { return text_(bitsup_upload_options_set_note, v); }
   options &on_progress(progress_callback callback) { progress_ = std::move(callback); return *this; }
   options &on_state(state_callback callback) { state_ = std::move(callback); return *this; }
+  options &on_transcript(transcript_callback callback) { transcript_ = std::move(callback); return *this; }
 
 private:
   friend class client;
@@ -254,6 +285,7 @@ private:
     all.changes_.insert(all.changes_.end(), others.changes_.begin(), others.changes_.end());
     if (others.progress_) all.progress_ = others.progress_;
     if (others.state_) all.state_ = others.state_;
+    if (others.transcript_) all.transcript_ = others.transcript_;
     return all;
   }
   result<made> make() const {
@@ -269,6 +301,7 @@ private:
   std::vector<change> changes_;
   progress_callback progress_;
   state_callback state_;
+  transcript_callback transcript_;
 };
 
 /// What is known about a complete upload.
@@ -292,12 +325,28 @@ struct receipt {
   std::string warnings;
 };
 
+/// A session that was kept in the state directory.
+struct kept_session {
+  std::string id;
+  std::string url;
+  std::string path;
+  std::uint64_t size = 0;
+  std::uint64_t acknowledged = 0;
+  std::chrono::system_clock::time_point begun;
+  /// When it last got further.
+  std::chrono::system_clock::time_point updated;
+  std::string note;
+  /// Whether an upload is running in it.
+  bool in_use = false;
+};
+
 namespace detail {
 
 /// What the callbacks of one upload need; lives as long as the upload.
 struct hooks {
   progress_callback on_progress;
   state_callback on_state;
+  transcript_callback on_transcript;
   reader source;
   std::mutex lock;
   std::exception_ptr thrown;
@@ -332,11 +381,26 @@ struct hooks {
     auto *hooks = static_cast<detail::hooks *>(self);
     return hooks->guard(1, [&] { return hooks->on_state(now) == flow::stop ? 1 : 0; });
   }
+  static void transcript(void *self, const char *entry) {
+    auto *hooks = static_cast<detail::hooks *>(self);
+    hooks->guard(0, [&] { hooks->on_transcript(entry); return 0; });
+  }
   static std::int64_t read(void *self, void *buffer, std::size_t length, std::uint64_t offset) {
     auto *hooks = static_cast<detail::hooks *>(self);
     return hooks->guard(std::int64_t{-1}, [&] { return hooks->source.read_at(buffer, length, offset); });
   }
 };
+
+/// The source in the hooks, for C.
+inline bitsup_source source_of(hooks &hooks) {
+  bitsup_source from{};
+  from.struct_size = sizeof from;
+  from.size = hooks.source.size;
+  from.read_at = hooks.source.read_at ? detail::hooks::read : nullptr;
+  from.userdata = &hooks;
+  from.name = hooks.source.name.empty() ? nullptr : hooks.source.name.c_str();
+  return from;
+}
 
 } // namespace detail
 
@@ -371,6 +435,13 @@ public:
   /// Stops, and the session stays on the server.
   result<void> stop() { return call(bitsup_upload_stop); }
 
+  /// Why it waits for its next try, in one line; empty while it does not.
+  std::string waiting_for() const {
+    char line[1000];
+    bitsup_upload_waiting_for(upload_.get(), line, sizeof line);
+    return line;
+  }
+
   /// A snapshot.
   bitsup::progress progress() const {
     bitsup::progress now{};
@@ -393,13 +464,12 @@ private:
   }
 
   result<bitsup::receipt> finish(result<void> ended) {
-    if (!ended) {
 #if defined(__cpp_exceptions)
-      if (auto thrown = hooks_->take())
-        std::rethrow_exception(thrown);
+    if (auto thrown = hooks_->take())
+      std::rethrow_exception(thrown);
 #endif
+    if (!ended)
       return ended.why();
-    }
     bitsup_receipt from{};
     from.struct_size = sizeof from;
     auto told = detail::attempt([&](auto **e) { return bitsup_upload_receipt(upload_.get(), &from, e); });
@@ -473,6 +543,8 @@ struct config {
   /// Bytes a second for all uploads together; 0 is unlimited.
   std::uint64_t rate_limit = 0;
   std::size_t uploads_per_host = 16;
+  /// A folder for what lets uploads continue; empty: nothing is kept.
+  std::string state_dir;
   /// Whether callbacks run in client::dispatch only.
   bool dispatch = false;
   /// Must not throw.
@@ -507,6 +579,8 @@ public:
       status = bitsup_config_set_rate_limit(c, from.rate_limit, &error);
     if (status == BITSUP_STATUS_OK)
       status = bitsup_config_set_uploads_per_host(c, from.uploads_per_host, &error);
+    if (status == BITSUP_STATUS_OK && !from.state_dir.empty())
+      status = bitsup_config_set_state_dir_bytes(c, from.state_dir.data(), from.state_dir.size(), &error);
     if (status == BITSUP_STATUS_OK)
       status = bitsup_config_set_dispatch(c, from.dispatch ? 1 : 0, &error);
     if (status == BITSUP_STATUS_OK && from.on_log)
@@ -537,12 +611,7 @@ public:
   /// Starts to upload what a function reads.
   result<upload> start_reader(reader source, std::string_view url, const options &own = {}) {
     return begin(own, std::move(source), [&, url = std::string(url)](auto *o, auto &hooks, auto *u, auto *e) {
-      bitsup_source from{};
-      from.struct_size = sizeof from;
-      from.size = hooks.source.size;
-      from.read_at = hooks.source.read_at ? detail::hooks::read : nullptr;
-      from.userdata = &hooks;
-      from.name = hooks.source.name.empty() ? nullptr : hooks.source.name.c_str();
+      auto from = detail::source_of(hooks);
       return bitsup_upload_start_callbacks(client_.get(), &from, url.c_str(), o, u, e);
     });
   }
@@ -553,6 +622,83 @@ public:
     if (!started)
       return started.why();
     return started->wait();
+  }
+
+  /// The sessions that were kept, oldest first; one whose file cannot be read
+  /// is a failure in its place.
+  result<std::vector<result<kept_session>>> sessions() {
+    bitsup_journal *raw = nullptr;
+    auto read = detail::attempt([&](auto **e) { return bitsup_journal_read(client_.get(), &raw, e); });
+    detail::owner<bitsup_journal, bitsup_journal_free> journal(raw);
+    if (!read)
+      return read.why();
+    std::vector<result<kept_session>> all;
+    for (std::size_t at = 0; at < bitsup_journal_count(raw); at++) {
+      bitsup_journal_entry entry{};
+      entry.struct_size = sizeof entry;
+      auto told = detail::attempt([&](auto **e) { return bitsup_journal_get(raw, at, &entry, e); });
+      if (told)
+        all.emplace_back(kept(entry));
+      else
+        all.emplace_back(told.why());
+    }
+    return all;
+  }
+
+  /// Starts to upload the rest of a file whose session was kept.
+  result<upload> resume(std::string_view id, const options &own = {}) {
+    return begin(own, {}, [&, id = std::string(id)](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_journal_resume(client_.get(), id.c_str(), o, u, e);
+    });
+  }
+
+  /// Has the server delete what it holds of a kept session, and forgets it.
+  result<void> cancel_session(std::string_view id, const options &own = {}) {
+    auto options = config_->defaults.with(own).make();
+    if (!options)
+      return options.why();
+    return detail::attempt([&](auto **e) {
+      return bitsup_journal_cancel(client_.get(), std::string(id).c_str(), options->get(), e);
+    });
+  }
+
+  /// Forgets a kept session without telling the server.
+  result<void> forget_session(std::string_view id) {
+    return detail::attempt([&](auto **e) { return bitsup_journal_forget(client_.get(), std::string(id).c_str(), e); });
+  }
+
+  /// A kept session as text. Who has it can write to the upload.
+  result<std::string> export_session(std::string_view id) {
+    bitsup_token *raw = nullptr;
+    auto made = detail::attempt([&](auto **e) {
+      return bitsup_journal_export(client_.get(), std::string(id).c_str(), &raw, e);
+    });
+    detail::owner<bitsup_token, bitsup_token_free> token(raw);
+    if (!made)
+      return made.why();
+    return std::string(bitsup_token_text(raw));
+  }
+
+  /// Starts to upload the rest of a file in a session from elsewhere.
+  result<upload> import_file(std::string_view token, std::string_view path, const options &own = {}) {
+    return begin(own, {}, [&, token = std::string(token)](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_upload_import_bytes(client_.get(), token.c_str(), path.data(), path.size(), o, u, e);
+    });
+  }
+
+  /// The same with memory, which must stay until the upload's end.
+  result<upload> import_memory(std::string_view token, memory_view data, const options &own = {}) {
+    return begin(own, {}, [&, token = std::string(token)](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_upload_import_memory(client_.get(), token.c_str(), data.data, data.size, o, u, e);
+    });
+  }
+
+  /// The same with what a function reads.
+  result<upload> import_reader(std::string_view token, reader source, const options &own = {}) {
+    return begin(own, std::move(source), [&, token = std::string(token)](auto *o, auto &hooks, auto *u, auto *e) {
+      auto from = detail::source_of(hooks);
+      return bitsup_upload_import_callbacks(client_.get(), token.c_str(), &from, o, u, e);
+    });
   }
 
   /// Asks whether a BITS server is there and lets us in.
@@ -603,6 +749,23 @@ private:
     static_cast<config *>(self)->on_log(level, line);
   }
 
+  static kept_session kept(const bitsup_journal_entry &from) {
+    auto time = [](std::uint64_t seconds) {
+      return std::chrono::system_clock::time_point(std::chrono::seconds(seconds));
+    };
+    kept_session to;
+    to.id = detail::text(from.id);
+    to.url = detail::text(from.url);
+    to.path = detail::text(from.path);
+    to.size = from.size;
+    to.acknowledged = from.acknowledged;
+    to.begun = time(from.begun);
+    to.updated = time(from.updated);
+    to.note = detail::text(from.note);
+    to.in_use = from.in_use;
+    return to;
+  }
+
   template <class F> result<upload> begin(const options &own, reader source, F &&start) {
     auto all = config_->defaults.with(own);
     auto options = all.make();
@@ -611,6 +774,7 @@ private:
     auto hooks = std::make_unique<detail::hooks>();
     hooks->on_progress = std::move(all.progress_);
     hooks->on_state = std::move(all.state_);
+    hooks->on_transcript = std::move(all.transcript_);
     hooks->source = std::move(source);
     auto *o = options->get();
     bitsup_error *error = nullptr;
@@ -619,6 +783,8 @@ private:
       status = bitsup_upload_options_set_on_progress(o, detail::hooks::progress, hooks.get(), &error);
     if (status == BITSUP_STATUS_OK && hooks->on_state)
       status = bitsup_upload_options_set_on_state(o, detail::hooks::state, hooks.get(), &error);
+    if (status == BITSUP_STATUS_OK && hooks->on_transcript)
+      status = bitsup_upload_options_set_on_transcript(o, detail::hooks::transcript, hooks.get(), &error);
     bitsup_upload *made = nullptr;
     if (status == BITSUP_STATUS_OK)
       status = start(o, *hooks, &made, &error);

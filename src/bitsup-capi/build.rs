@@ -2,13 +2,14 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=abi/number");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return;
     }
     // Threads of the library may still run when the program calls dlclose.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libbitsup.so.{ABI}");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libbitsup.so.{}", ABI.trim());
 }
 
 /// Number of the ABI, in the file name of the library: see `docs/abi.md`.
-const ABI: u32 = 0;
+const ABI: &str = include_str!("abi/number");

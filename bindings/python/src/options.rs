@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bitsup::{
-    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck,
-    Secret, UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve,
+    ResumeCheck, Secret, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -30,16 +30,10 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             "user" => server.user = Some(keyword.get()?),
             "password" => server.password = Some(keyword.get()?),
             "auth" => {
-                let choice = keyword.word(&[
-                    ("any", Some(AuthChoice::Any)),
-                    ("basic", Some(AuthChoice::Basic)),
-                    ("digest", Some(AuthChoice::Digest)),
-                    ("ntlm", Some(AuthChoice::Ntlm)),
-                    ("negotiate", Some(AuthChoice::Negotiate)),
-                    ("bearer", None),
-                ])?;
-                bearer = choice.is_none();
-                options.auth = choice.unwrap_or_default();
+                bearer = keyword.value.extract::<&str>().is_ok_and(|word| word == "bearer");
+                if !bearer {
+                    options.auth = keyword.word(&SCHEMES)?;
+                }
             }
             "token" => options.bearer_token = Some(Secret::new(keyword.get::<String>()?)),
             "proxy" => {
@@ -55,6 +49,9 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             }
             "proxy_user" => proxy.user = Some(keyword.get()?),
             "proxy_password" => proxy.password = Some(keyword.get()?),
+            "proxy_auth" => options.proxy_auth = keyword.word(&SCHEMES)?,
+            "proxy_ca_file" => options.tls.proxy_ca_file = Some(keyword.get::<PathBuf>()?),
+            "resolve" => options.resolve = keyword.addresses()?,
             "no_proxy" => options.no_proxy = Some(keyword.hosts()?),
             "allow_cleartext_credentials" => options.allow_cleartext_credentials = keyword.get()?,
             "headers" => options.headers.extend(keyword.headers(false)?),
@@ -150,6 +147,15 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
     Ok(options)
 }
 
+/// How one logs in.
+const SCHEMES: [(&str, AuthChoice); 5] = [
+    ("any", AuthChoice::Any),
+    ("basic", AuthChoice::Basic),
+    ("digest", AuthChoice::Digest),
+    ("ntlm", AuthChoice::Ntlm),
+    ("negotiate", AuthChoice::Negotiate),
+];
+
 /// User and password, which belong together.
 struct Login {
     user: Option<String>,
@@ -181,7 +187,7 @@ impl Login {
 }
 
 /// Every keyword that [`read`] takes.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 50] = [
     "ack_timeout",
     "allow_cleartext_credentials",
     "auth",
@@ -213,12 +219,15 @@ const NAMES: [&str; 47] = [
     "password",
     "pinned_public_key",
     "proxy",
+    "proxy_auth",
+    "proxy_ca_file",
     "proxy_password",
     "proxy_user",
     "refuse_empty",
     "reply_optional",
     "reply_to",
     "require_resume",
+    "resolve",
     "resume_check",
     "retry_delay",
     "secret_headers",
@@ -304,6 +313,12 @@ impl<'py> Keyword<'_, 'py> {
             return Err(PyTypeError::new_err(format!("{} must be a list of str", self.name)));
         }
         self.get()
+    }
+
+    fn addresses(&self) -> PyResult<Vec<Resolve>> {
+        let read: Result<_, bitsup::Error> =
+            self.words()?.iter().map(|text| Resolve::parse(text)).collect();
+        read.map_err(|error| errors::raised(self.value.py(), &error))
     }
 
     /// A mapping, or pairs.

@@ -81,7 +81,8 @@ def test_schemes(serve: Callable[..., Server]) -> None:
     features = bitsup.features()
     for scheme, there in (("ntlm", features.ntlm), ("negotiate", features.negotiate)):
         with pytest.raises(bitsup.AuthError if there else bitsup.UnsupportedError):
-            bitsup.upload(b"abc", server.url("x"), **{**login, "auth": scheme})
+            chosen: Any = {**login, "auth": scheme}
+            bitsup.upload(b"abc", server.url("x"), **chosen)
     with pytest.raises(ValueError, match="there is no token"):
         bitsup.upload(b"abc", server.url("x"), auth="bearer")
     with pytest.raises(ValueError, match="leave out one"):
@@ -93,12 +94,18 @@ def test_schemes(serve: Callable[..., Server]) -> None:
 
 def test_a_proxy(server: Server, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     challenge = 'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'
-    with Peer(ACK) as proxy, bitsup.Client() as client:
+    with Peer(challenge, ACK) as proxy, bitsup.Client() as client:
         url = f"http://127.0.0.1:{proxy.port}"
         client.ping("http://far.invalid/x", proxy=url, proxy_user="u", proxy_password_file=secret)
     assert "BITS_POST http://far.invalid/x HTTP/1.1" in proxy.heads[-1]
     assert f"Proxy-Authorization: {BASIC}" in proxy.heads[-1]
 
+    with Peer(challenge, ACK) as proxy, bitsup.Client() as client:
+        near: Any = {"proxy": f"http://127.0.0.1:{proxy.port}", "proxy_user": "u", "proxy_password": "hunter2"}
+        client.ping("http://far.invalid/x", proxy_auth="basic", **near)
+        with pytest.raises(ValueError, match="proxy_auth must be one of"):
+            near["proxy_auth"] = "bearer"
+            client.ping("http://far.invalid/x", **near)
     with Peer(challenge) as proxy, bitsup.Client() as client:
         with pytest.raises(bitsup.ProxyAuthError) as caught:
             client.ping("http://far.invalid/x", proxy=f"http://127.0.0.1:{proxy.port}")
@@ -221,6 +228,16 @@ def test_host_ids(serve: Callable[..., Server]) -> None:
         with pytest.raises(bitsup.NetworkError):
             # It goes there, and nobody is there.
             bitsup.upload(b"abc", server.url("y"), give_up_after=0, **trusting)
+
+
+def test_names_that_are_not_looked_up(server: Server) -> None:
+    port = server.base.rpartition(":")[2]
+    receipt = bitsup.upload(b"abc", f"http://far.invalid:{port}/x", resolve=[f"far.invalid:{port}:127.0.0.1"])
+    assert receipt.size == 3 and server.content("x") == b"abc"
+    with pytest.raises(ValueError, match="write HOST:PORT:ADDRESS"):
+        bitsup.upload(b"abc", server.url("y"), resolve=["far.invalid"])
+    with pytest.raises(TypeError, match="resolve must be a list"):
+        bitsup.upload(b"abc", server.url("y"), resolve="far.invalid:80:127.0.0.1")
 
 
 def test_what_exists(server: Server) -> None:

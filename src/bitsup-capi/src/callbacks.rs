@@ -29,6 +29,12 @@ pub type bitsup_log_callback = Option<
     unsafe extern "C" fn(userdata: *mut c_void, level: bitsup_log_level, message: *const c_char),
 >;
 
+/// Called with one exchange as an entry of a transcript, several lines of text
+/// without secrets, which lives until the function returns. A transcript is the
+/// line "bitsup-transcript 1" and the entries.
+pub type bitsup_transcript_callback =
+    Option<unsafe extern "C" fn(userdata: *mut c_void, entry: *const c_char)>;
+
 /// How much a line of the log matters.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +62,7 @@ unsafe impl Sync for Userdata {}
 pub(crate) type ProgressFunction =
     unsafe extern "C" fn(*mut c_void, *const bitsup_progress) -> c_int;
 pub(crate) type StateFunction = unsafe extern "C" fn(*mut c_void, bitsup_state) -> c_int;
+pub(crate) type TranscriptFunction = unsafe extern "C" fn(*mut c_void, *const c_char);
 pub(crate) type LogFunction = unsafe extern "C" fn(*mut c_void, bitsup_log_level, *const c_char);
 
 #[derive(Clone, Copy)]
@@ -67,19 +74,26 @@ pub(crate) struct StateCallback(pub(crate) StateFunction, pub(crate) Userdata);
 #[derive(Clone, Copy)]
 pub(crate) struct LogCallback(pub(crate) LogFunction, pub(crate) Userdata);
 
+#[derive(Clone, Copy)]
+pub(crate) struct TranscriptCallback(pub(crate) TranscriptFunction, pub(crate) Userdata);
+
 /// The callbacks of one upload.
 pub(crate) struct Callbacks {
     pub(crate) client: Arc<Life>,
     pub(crate) upload: Arc<Life>,
     pub(crate) progress: Option<ProgressCallback>,
     pub(crate) state: Option<StateCallback>,
+    pub(crate) transcript: Option<TranscriptCallback>,
     pub(crate) log: Option<LogCallback>,
     pub(crate) last_state: Option<bitsup_state>,
 }
 
 impl Callbacks {
     pub(crate) fn is_empty(&self) -> bool {
-        self.progress.is_none() && self.state.is_none() && self.log.is_none()
+        self.progress.is_none()
+            && self.state.is_none()
+            && self.transcript.is_none()
+            && self.log.is_none()
     }
 
     /// Brings one event to the caller. A panic of ours stops the upload and spoils its handle.
@@ -106,6 +120,15 @@ impl Callbacks {
             // SAFETY: the caller's function for this pointer; it does not unwind.
             unsafe { function(userdata.0, level, line.as_ptr()) };
             fault_point(c"after log");
+        }
+        if let (Some(TranscriptCallback(function, userdata)), Event::Recorded(entry)) =
+            (self.transcript, event)
+        {
+            let entry = text::for_c(entry);
+            fault_point(c"before transcript");
+            // SAFETY: the caller's function for this pointer; it does not unwind.
+            unsafe { function(userdata.0, entry.as_ptr()) };
+            fault_point(c"after transcript");
         }
         let mut stop = 0;
         if let Event::Progress(progress) = event {

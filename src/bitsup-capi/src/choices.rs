@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bitsup::{Credentials, Header, UploadOptions};
 
-use crate::callbacks::{ProgressCallback, StateCallback};
+use crate::callbacks::{ProgressCallback, StateCallback, TranscriptCallback};
 use crate::error::Failure;
 use crate::hidden::Hidden;
 
@@ -20,6 +20,7 @@ pub(crate) struct Choices {
     pub(crate) key_password: Option<Hidden>,
     pub(crate) progress: Option<ProgressCallback>,
     pub(crate) state: Option<StateCallback>,
+    pub(crate) transcript: Option<TranscriptCallback>,
 }
 
 type Change = Arc<dyn Fn(&mut Choices) + Send + Sync>;
@@ -56,6 +57,7 @@ impl Choices {
     /// Puts users and passwords together, and reads the files that hold secrets.
     pub(crate) fn complete(mut self) -> Result<Self, Failure> {
         let options = &mut self.options;
+        options.transcript = self.transcript.is_some();
         options.credentials = credentials(self.user.take(), self.password.take(), "")?;
         options.proxy_credentials =
             credentials(self.proxy_user.take(), self.proxy_password.take(), "proxy ")?;

@@ -19,7 +19,7 @@ pub enum bitsup_auth {
     Digest = 2,
     /// NTLM, if bitsup_features has it.
     Ntlm = 3,
-    /// Negotiate (Kerberos), if bitsup_features has it.
+    /// Negotiate; at servers with NTLM inside.
     Negotiate = 4,
 }
 

@@ -58,5 +58,5 @@
  *   of that call is then refused and can only be freed.
  *
  * ABI. What is declared here stays until the number in the library's file
- *   name (libbitsup.so.0) changes: see docs/abi.md.
+ *   name (libbitsup.so.@ABI@) changes: see docs/abi.md.
  */

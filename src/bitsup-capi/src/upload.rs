@@ -46,6 +46,7 @@ impl bitsup_upload {
             upload: Arc::clone(&life),
             progress: choices.progress,
             state: choices.state,
+            transcript: choices.transcript,
             log: client.log,
             last_state: None,
         };

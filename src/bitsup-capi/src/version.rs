@@ -10,7 +10,7 @@ pub const BITSUP_FEATURE_TLS: u32 = 1;
 pub const BITSUP_FEATURE_BUNDLED: u32 = 2;
 /// Servers can be answered with NTLM.
 pub const BITSUP_FEATURE_NTLM: u32 = 4;
-/// Servers can be answered with Negotiate (Kerberos).
+/// Proxies can be answered with Negotiate (Kerberos).
 pub const BITSUP_FEATURE_NEGOTIATE: u32 = 8;
 
 /// The version of the library at run time, such as "0.1.0"; compare

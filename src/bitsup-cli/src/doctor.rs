@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
-use crate::words;
+use crate::{json, words};
 
 /// Look at all that stands between this machine and uploads to a URL, and say what to change where
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
     let mut options = UploadOptions::default();
     args.connection.apply(&mut options)?;
     let report = Client::new()?.doctor(&args.url, &options)?;
-    let _ = words::print(&if args.json { report.to_json() } else { text(&report) });
+    let _ = words::print(&if args.json { json::doctor(&report) } else { text(&report) });
     let kind = report.problem().and_then(|finding| finding.kind);
     Ok(kind.map_or(0, bitsup::ErrorKind::exit_code))
 }

@@ -1,6 +1,8 @@
 //! Events for programs: one JSON object a line, described in `docs/json.md`.
 
-use bitsup::{AckEvent, Error, PacketEvent, PingReport, Progress, Receipt, SessionInfo};
+use bitsup::{
+    AckEvent, DoctorReport, Error, Finding, PacketEvent, PingReport, Progress, Receipt, SessionInfo,
+};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -102,6 +104,10 @@ enum Body<'a> {
         seconds: f64,
         server: Option<&'a str>,
         authorized: bool,
+    },
+    Doctor {
+        url: &'a str,
+        findings: &'a [Finding],
     },
     Session {
         id: &'a str,
@@ -222,6 +228,10 @@ pub(crate) fn ping(report: &PingReport) -> String {
         server: report.server.as_deref(),
         authorized: report.authorized,
     })
+}
+
+pub(crate) fn doctor(report: &DoctorReport) -> String {
+    line(Body::Doctor { url: &report.url, findings: &report.findings })
 }
 
 pub(crate) fn session(session: &SessionInfo) -> String {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use bitsup::{AuthChoice, Credentials, ProxyChoice, Secret, UploadOptions};
+use bitsup::{AuthChoice, CredentialCallback, Credentials, ProxyChoice, Secret, UploadOptions};
 use clap::{Args, ValueEnum};
 
 use crate::connection::readable;
@@ -116,6 +116,14 @@ impl LoginArgs {
     pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<(), Failure> {
         options.allow_cleartext_credentials = self.allow_cleartext_credentials;
         options.bearer_token = self.token()?;
+        // What is in a file may be replaced while uploads run.
+        options.credential_callback = match (&self.token_file, &self.user, &self.password_file) {
+            (_, Some(user), Some(file)) if self.auth != Some(Auth::Bearer) => {
+                Some(CredentialCallback::password_file(user, file))
+            }
+            (Some(file), ..) => Some(CredentialCallback::token_file(file)),
+            _ => None,
+        };
         options.auth = match self.auth {
             Some(Auth::Basic) => AuthChoice::Basic,
             Some(Auth::Digest) => AuthChoice::Digest,

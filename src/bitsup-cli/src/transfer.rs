@@ -123,7 +123,7 @@ enum Verify {
 enum Unclear {
     /// Send again, and compare sizes afterwards
     Resend,
-    /// Cancel the session and start anew
+    /// Cancel the session and start anew, after an interruption too
     Restart,
     /// Send again, and take a lost last answer as given
     Accept,

@@ -94,6 +94,31 @@ fn the_login_and_other_hosts_are_looked_at() {
     assert!(ended.stdout.contains("BITSHostId"), "{ended:?}");
 }
 
+/// libcurl and OpenSSL of our own have no path of certificates built in: what the system has is looked for.
+#[cfg(feature = "bundled")]
+#[test]
+fn the_systems_certificates_are_found() {
+    let place = Place::new();
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    let cert = place.write("cert.pem", issued.cert.pem().as_bytes());
+    let key = place.write("key.pem", issued.signing_key.serialize_pem().as_bytes());
+    let tls = Some(TlsFiles { cert: cert.clone(), key });
+    let host = Host::with(Config { tls, ..Config::default() });
+    let url = host.url("").replace("127.0.0.1", "localhost");
+    let ping = |store: Option<&std::path::Path>| {
+        let mut command = place.command(["ping", &url]);
+        match store {
+            Some(store) => command.env("SSL_CERT_FILE", store),
+            None => command.env_remove("SSL_CERT_FILE"),
+        };
+        Ended::from(command.output().expect("ran"))
+    };
+    ping(Some(&cert)).ok();
+    let ended = ping(None);
+    assert_eq!(ended.code, 5, "{ended:?}");
+    assert!(ended.stderr.contains("self-signed"), "{ended:?}");
+}
+
 #[test]
 fn certificates_are_shown_with_their_dates() {
     let place = Place::new();

@@ -111,6 +111,7 @@ fn every_event_is_documented_and_every_documented_event_is_seen() {
 
     check(&place.run(["list", "--json"]).ok().stdout, &mut seen);
     check(&place.run(["ping", "--json", &host.url("")]).ok().stdout, &mut seen);
+    check(&place.run(["doctor", "--json", &host.url("")]).ok().stdout, &mut seen);
     let documented: BTreeSet<String> =
         documented().into_keys().filter(|key| !key.is_empty()).collect();
     assert_eq!(seen, documented);

@@ -37,7 +37,7 @@ pub struct Checkpoint {
     /// Sessions that this one replaces.
     #[serde(default)]
     pub restarts: u32,
-    /// Fragments sent again where the server may have stored them before.
+    /// Fragments sent again in this session where the server may have stored them before.
     #[serde(default)]
     pub unclear_resends: u32,
     /// Whether the server went on at a byte behind the last one that was sent to it.

@@ -23,6 +23,8 @@ pub enum UnclearPolicy {
     #[default]
     Resend,
     /// Cancel the session and start anew: for servers that append without looking at offsets.
+    /// What was interrupted by the end of the process is unclear too, so that such an upload
+    /// begins anew when it is continued.
     Restart,
     /// Send again; and where only the Ack of Close-Session is missing, take it as given.
     Accept,

@@ -42,6 +42,8 @@ pub(crate) enum Phase {
     Receiving,
     /// All is there, and the reply too.
     Replied,
+    /// The file is being moved to its place: there already, if the data is gone.
+    Publishing,
     /// The file is at its place.
     Published,
     /// Closed, cancelled or expired; never written to disk.

@@ -227,11 +227,18 @@ impl Exchange {
     }
 
     async fn close(&mut self, session: Arc<Session>) -> Done {
-        let (record, _) = session.take_turn().await;
+        let (mut record, _) = session.take_turn().await;
         present(&record)?;
         // A session that is closed too early is discarded: no part of a file ever appears.
         if record.phase != Phase::Published && record.is_complete() && self.lands() {
-            self.publish(&session, &record).await?;
+            // A run before may have ended between the move and the session's deletion.
+            let moved = record.phase == Phase::Publishing
+                && !tokio::fs::try_exists(session.data_path()).await?;
+            if !moved {
+                record.phase = Phase::Publishing;
+                self.save(&session, &record).await?;
+                self.publish(&session, &record).await?;
+            }
         }
         self.remove(Arc::clone(&session), record).await?;
         Ok(self.with_session_id(ack::ack(200), &session.id))

@@ -8,6 +8,46 @@ use std::time::Duration;
 use bitsup_server::{Config, Server, StartError};
 use peer::{Bench, bytes, wait_until};
 
+/// The server ends between the moving of the file and the deletion of its session: the Close
+/// that was not answered comes again.
+#[test]
+fn a_close_that_a_crash_interrupted_is_confirmed_by_the_next_one() {
+    let body = bytes(1000);
+    for moved in [true, false] {
+        let bench = Bench::start();
+        let mut peer = bench.connect();
+        let id = peer.create("/a").session();
+        assert_eq!(peer.fragment("/a", &id, 0, 1000, &body).offset(), Some(1000));
+        let sessions = bench.root().join(".bitsup-server/sessions");
+        let folder = std::fs::read_dir(sessions).expect("sessions").next().expect("one");
+        let folder = folder.expect("readable").path();
+        let record = std::fs::read_to_string(folder.join("session.json")).expect("its record");
+        let marked = record.replace("\"Receiving\"", "\"Publishing\"");
+        assert_ne!(record, marked);
+        std::fs::write(folder.join("session.json"), marked).expect("written");
+        if moved {
+            std::fs::rename(folder.join("requestfile.bin"), bench.root().join("a")).expect("moved");
+        }
+        let bench = bench.restart(Config::default());
+        assert_eq!(bench.connect().close("/a", &id).status, 200, "moved: {moved}");
+        assert_eq!(bench.file("a").as_ref(), Some(&body));
+        assert_eq!(bench.server.open_sessions(), 0);
+    }
+}
+
+#[test]
+fn a_session_whose_data_is_gone_for_another_reason_publishes_nothing() {
+    let bench = Bench::start();
+    let mut peer = bench.connect();
+    let id = peer.create("/a").session();
+    assert_eq!(peer.fragment("/a", &id, 0, 4, b"data").offset(), Some(4));
+    let sessions = bench.root().join(".bitsup-server/sessions");
+    let folder = std::fs::read_dir(sessions).expect("sessions").next().expect("one");
+    std::fs::remove_file(folder.expect("readable").path().join("requestfile.bin")).expect("gone");
+    assert_eq!(peer.close("/a", &id).status, 404);
+    assert_eq!(bench.file("a"), None);
+}
+
 #[test]
 fn sessions_survive_a_restart() {
     let body = bytes(100_000);

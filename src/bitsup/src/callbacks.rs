@@ -13,6 +13,10 @@ use bitsup_proto::session::CancelMode;
 /// What a caller wants to be told; never called twice at the same time for one upload.
 pub(crate) type Listener = Box<dyn FnMut(&Event) -> Flow + Send>;
 
+/// A question to the caller, which is asked on the thread of the callbacks. The argument says
+/// whether the upload is still there to be asked for.
+type Question = Box<dyn FnOnce(bool) + Send>;
+
 /// An upload's listener, and whether the upload's handle is gone.
 pub(crate) struct Ear {
     task: TaskId,
@@ -22,21 +26,30 @@ pub(crate) struct Ear {
 
 struct EarState {
     listener: Option<Listener>,
+    /// Whether there is a listener, also while it runs.
+    listens: bool,
     running_on: Option<ThreadId>,
     closed: bool,
-    /// What the listener died of, reported instead of the upload's own end.
+    /// What a callback died of, reported instead of the upload's own end.
     panic: Option<Error>,
+}
+
+/// What waits for the caller's callbacks.
+enum Item {
+    Event(Event),
+    Question(Question),
 }
 
 impl Ear {
     pub(crate) fn new(task: TaskId, listener: Option<Listener>) -> Self {
-        let closed = listener.is_none();
-        let state = EarState { listener, running_on: None, closed, panic: None };
+        let listens = listener.is_some();
+        let state = EarState { listener, listens, running_on: None, closed: false, panic: None };
         Self { task, state: Mutex::new(state), free: Condvar::new() }
     }
 
     pub(crate) fn listens(&self) -> bool {
-        !self.lock().closed
+        let state = self.lock();
+        state.listens && !state.closed
     }
 
     /// After this no callback runs any more; waits for one that is running, unless it is
@@ -61,26 +74,38 @@ impl Ear {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn call(&self, event: &Event, inbox: &Inbox) {
+    /// Claims the ear for a callback on this thread; not while another one runs.
+    fn claim(&self) -> bool {
         let mut state = self.lock();
-        if state.closed || state.running_on.is_some() {
-            return;
+        let is_free = state.running_on.is_none();
+        if is_free {
+            state.running_on = Some(std::thread::current().id());
         }
-        let Some(mut listener) = state.listener.take() else { return };
-        state.running_on = Some(std::thread::current().id());
+        is_free
+    }
+
+    /// Runs a callback on an ear that was claimed.
+    fn call(&self, item: Item, inbox: &Inbox) {
+        let mut state = self.lock();
+        let open = !state.closed;
+        let mut listener = state.listener.take();
         drop(state);
-        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| listener(event)));
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match (item, &mut listener) {
+            (Item::Event(event), Some(listener)) if open => listener(&event),
+            (Item::Event(_), _) => Flow::Continue,
+            (Item::Question(question), _) => {
+                question(open);
+                Flow::Continue
+            }
+        }));
         let mut state = self.lock();
         state.running_on = None;
+        if !state.closed {
+            state.listener = listener.take();
+        }
         match outcome {
-            Ok(flow) => {
-                if flow == Flow::Stop {
-                    inbox.send(Command::Cancel(self.task, CancelMode::Keep));
-                }
-                if !state.closed {
-                    state.listener = Some(listener);
-                }
-            }
+            Ok(Flow::Continue) => {}
+            Ok(Flow::Stop) => inbox.send(Command::Cancel(self.task, CancelMode::Keep)),
             Err(_) => {
                 state.closed = true;
                 state.panic =
@@ -90,6 +115,8 @@ impl Ear {
         }
         drop(state);
         self.free.notify_all();
+        // What is left of it may take its time to go.
+        drop(listener);
     }
 }
 
@@ -115,7 +142,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    events: VecDeque<(Arc<Ear>, Event)>,
+    items: VecDeque<(Arc<Ear>, Item)>,
     thread: bool,
     closed: bool,
 }
@@ -136,12 +163,25 @@ impl Dispatcher {
         if queue.closed {
             return;
         }
-        let is_progress = |event: &Event| matches!(event, Event::Progress(_));
-        let waiting = queue.events.iter_mut().rev().find(|(other, _)| Arc::ptr_eq(other, ear));
-        match waiting {
-            Some((_, old)) if is_progress(old) && is_progress(&event) => *old = event,
-            _ => queue.events.push_back((Arc::clone(ear), event)),
+        let waiting = queue.items.iter_mut().rev().find(|(other, _)| Arc::ptr_eq(other, ear));
+        match (waiting, &event) {
+            (Some((_, Item::Event(old @ Event::Progress(_)))), Event::Progress(_)) => *old = event,
+            _ => queue.items.push_back((Arc::clone(ear), Item::Event(event))),
         }
+        self.deliver(queue);
+    }
+
+    /// Queues a question. It is always put, but for a client that is closed.
+    pub(crate) fn ask(&self, ear: &Arc<Ear>, question: impl FnOnce(bool) + Send + 'static) {
+        let mut queue = self.shared.lock();
+        if queue.closed {
+            return;
+        }
+        queue.items.push_back((Arc::clone(ear), Item::Question(Box::new(question))));
+        self.deliver(queue);
+    }
+
+    fn deliver(&self, mut queue: MutexGuard<'_, Queue>) {
         match &self.delivery {
             Delivery::OnDemand(notify) => notify(),
             Delivery::Thread => {
@@ -161,11 +201,11 @@ impl Dispatcher {
     pub(crate) fn dispatch(&self, max: usize) -> (usize, bool) {
         let mut ran = 0;
         while ran < max {
-            let Some((ear, event)) = self.shared.lock().events.pop_front() else { break };
-            ear.call(&event, &self.shared.inbox);
+            let Some((ear, item)) = self.shared.lock().next() else { break };
+            ear.call(item, &self.shared.inbox);
             ran += 1;
         }
-        (ran, !self.shared.lock().events.is_empty())
+        (ran, !self.shared.lock().items.is_empty())
     }
 
     pub(crate) fn close(&self) {
@@ -184,9 +224,9 @@ impl Shared {
     fn run(&self) {
         let mut queue = self.lock();
         loop {
-            if let Some((ear, event)) = queue.events.pop_front() {
+            if let Some((ear, item)) = queue.next() {
                 drop(queue);
-                ear.call(&event, &self.inbox);
+                ear.call(item, &self.inbox);
                 queue = self.lock();
             } else if queue.closed {
                 return;
@@ -194,5 +234,13 @@ impl Shared {
                 queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         }
+    }
+}
+
+impl Queue {
+    /// The first one for an ear that no other thread talks to; that ear is claimed.
+    fn next(&mut self) -> Option<(Arc<Ear>, Item)> {
+        let at = self.items.iter().position(|(ear, _)| ear.claim())?;
+        self.items.remove(at)
     }
 }

@@ -17,10 +17,13 @@ pub struct Features {
     pub zlib: Option<String>,
     /// Whether libcurl was built with this library instead of being the system's.
     pub bundled: bool,
-    /// Whether servers can be answered with NTLM.
+    /// Whether servers can be answered with NTLM, alone and inside of Negotiate; with every build.
     pub ntlm: bool,
-    /// Whether servers can be answered with Negotiate (Kerberos).
+    /// Whether proxies can be answered with a Kerberos ticket of the system (Negotiate); as
+    /// libcurl has it.
     pub negotiate: bool,
+    /// Whether proxies can be answered with NTLM; as libcurl has it.
+    pub proxy_ntlm: bool,
 }
 
 /// Asks the libraries.
@@ -32,7 +35,8 @@ pub fn features() -> Features {
         tls: curl.ssl_version().map(str::to_owned),
         zlib: curl.libz_version().map(str::to_owned),
         bundled: curl.vendored(),
-        ntlm: curl.feature_ntlm(),
+        ntlm: true,
+        proxy_ntlm: curl.feature_ntlm(),
         negotiate: curl.feature_spnego(),
     }
 }
@@ -45,7 +49,11 @@ impl fmt::Display for Features {
         if let Some(zlib) = &self.zlib {
             write!(f, ", zlib/{zlib}")?;
         }
-        for (has, name) in [(self.ntlm, "NTLM"), (self.negotiate, "Negotiate")] {
+        for (has, name) in [
+            (self.ntlm, "NTLM"),
+            (self.proxy_ntlm, "NTLM at proxies"),
+            (self.negotiate, "Kerberos at proxies"),
+        ] {
             if has {
                 write!(f, ", {name}")?;
             }
@@ -96,7 +104,7 @@ mod tests {
         if upstream.is_empty() { own } else { upstream }
     }
 
-    /// The list in the form of CycloneDX.
+    /// The list in the form of `CycloneDX`.
     fn bill_of_materials(locked: &[(String, String)]) -> String {
         let components: Vec<_> = C_CODE
             .iter()

@@ -22,6 +22,7 @@
 
 mod callbacks;
 mod client;
+mod credentials;
 mod destination;
 mod diagnosis;
 mod doctor;
@@ -42,12 +43,13 @@ pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use client::{Client, ClientBuilder, UploadBuilder};
+pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use options::{
-    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve,
-    ResumeCheck, RetryDecision, Secret, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
+    RetryDecision, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};

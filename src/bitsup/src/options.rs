@@ -5,33 +5,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use bitsup_proto::host::HostPolicy;
-pub use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
-use zeroize::Zeroizing;
-
+use crate::credentials::{CredentialCallback, Credentials, Secret};
 use crate::error::Error;
 use crate::transport;
-
-/// A value that is never shown and is overwritten when it is dropped.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Takes the value.
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(Zeroizing::new(value.into()))
-    }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+pub use bitsup_proto::host::HostPolicy;
+pub use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
 
 /// A header that goes with every packet.
 #[derive(Clone, PartialEq, Eq)]
@@ -172,36 +150,22 @@ pub enum ResumeCheck {
     Tail,
 }
 
-/// User and password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The user, also as `DOMAIN\user` or `user@domain`.
-    pub user: String,
-    /// The password.
-    pub password: Secret,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(…)")
-    }
-}
-
 /// With which scheme a server's challenge is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthChoice {
-    /// The strongest that the server offers and this build has: Negotiate, NTLM, Digest, then
-    /// Basic, which goes over verified TLS only.
+    /// The strongest that is offered and this build has: NTLM, Negotiate, Digest, then Basic,
+    /// which goes to servers over verified TLS only.
     #[default]
     Any,
     /// Basic.
     Basic,
     /// Digest.
     Digest,
-    /// NTLM, if [`crate::features`] has it.
+    /// NTLM; at proxies if [`crate::features`] has it.
     Ntlm,
-    /// Negotiate (Kerberos), if [`crate::features`] has it.
+    /// Negotiate: at servers with NTLM inside, at proxies with a Kerberos ticket if
+    /// [`crate::features`] has it.
     Negotiate,
 }
 
@@ -304,6 +268,8 @@ pub struct UploadOptions {
     pub auth: AuthChoice,
     /// A bearer token, which goes with every packet.
     pub bearer_token: Option<Secret>,
+    /// Who is asked when the server wants another login, or one at all.
+    pub credential_callback: Option<CredentialCallback>,
     /// Which proxy to go through.
     pub proxy: ProxyChoice,
     /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
@@ -390,6 +356,7 @@ impl Default for UploadOptions {
             credentials: None,
             auth: AuthChoice::default(),
             bearer_token: None,
+            credential_callback: None,
             proxy: ProxyChoice::default(),
             no_proxy: None,
             post_override: false,
@@ -461,10 +428,10 @@ impl UploadOptions {
                 "the bearer token would go over plain http, readable by all on the way: use https, or allow cleartext credentials",
             ));
         }
-        if let Some(token) = &self.bearer_token {
-            Header::new("X-Token", token.reveal()).map_err(|_| {
-                Error::invalid("the bearer token has a character that no header may hold")
-            })?;
+        if self.bearer_token.as_ref().is_some_and(|token| !token.is_header_value()) {
+            return Err(Error::invalid(
+                "the bearer token has a character that no header may hold, or is too long",
+            ));
         }
         self.transport_proxy().map(drop)
     }

@@ -10,9 +10,10 @@ use bitsup_proto::packet::{self, Packet};
 use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
 
 use crate::client::ClientInner;
+use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
-use crate::engine::{Command, PacketAnswer, PacketJob, TaskId};
+use crate::engine::{Command, NotSent, PacketAnswer, PacketJob, TaskId, may_be_read};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
@@ -345,7 +346,7 @@ impl Line {
         })
     }
 
-    /// One packet and its answer; a challenge is answered once.
+    /// One packet and its answer; a challenge is answered with each login once.
     fn exchange(
         &mut self,
         packet: &Packet<'_>,
@@ -362,13 +363,32 @@ impl Line {
         body: Option<&(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning, Headers), Error> {
         let mut first = None;
+        let mut questions = 0;
         loop {
-            let answer = self.send(packet, body.cloned())?;
+            let answer = match self.send(packet, body.cloned()) {
+                Ok(answer) => answer,
+                Err(NotSent::Failed(error)) => return Err(error),
+                Err(NotSent::RefusedBefore) => {
+                    if self.ask(None, &mut questions) {
+                        continue;
+                    }
+                    let text = "the server refused this login before, and it was not sent again";
+                    return Err(Error::new(ErrorKind::Auth, text));
+                }
+            };
             let headers = first.get_or_insert_with(|| answer.headers.clone());
             let meaning = classify(packet.packet_type, &answer.ack());
-            if let (Meaning::Challenge { proxy: false }, Some(scheme)) = (&meaning, answer.scheme) {
-                self.auth = Some(scheme);
-                continue;
+            if meaning == (Meaning::Challenge { proxy: false }) {
+                let has_password = self.options.credentials.is_some() && !answer.refused;
+                if answer.scheme.is_some() && has_password {
+                    self.auth = answer.scheme;
+                    // The server asked in spite of it.
+                    Arc::make_mut(&mut self.options).bearer_token = None;
+                    continue;
+                }
+                if self.ask(Some(&answer), &mut questions) {
+                    continue;
+                }
             }
             if let (Meaning::Challenge { proxy: true }, Some(scheme)) =
                 (&meaning, answer.proxy_scheme)
@@ -381,12 +401,52 @@ impl Line {
         }
     }
 
+    /// Asks the caller for a login, on this thread. `false`: there is none that may be sent.
+    fn ask(&mut self, answer: Option<&PacketAnswer>, questions: &mut u32) -> bool {
+        let Some(callback) = self.options.credential_callback.clone() else { return false };
+        if *questions == MAX_QUESTIONS {
+            return false;
+        }
+        *questions += 1;
+        let offers = answer.map_or(&[][..], |answer| &answer.offers);
+        let shown = self.auth.is_some() || self.options.bearer_token.is_some();
+        let request = CredentialRequest {
+            site: self.destination.origin(),
+            proxy: false,
+            realm: offers.iter().find_map(|offer| offer.realm.clone()),
+            schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
+            user: self.options.credentials.as_ref().map(|own| own.user.clone()),
+            refused: answer.is_none_or(|answer| answer.refused || shown),
+            expiring: false,
+            attempt: *questions,
+        };
+        let login = callback.ask(&request);
+        let may_be_read = may_be_read(&self.options, self.destination.https);
+        let options = Arc::make_mut(&mut self.options);
+        match login {
+            Some(Login::Password(credentials)) => {
+                options.credentials = Some(credentials);
+                options.bearer_token = None;
+                if let Some(answer) = answer {
+                    self.auth = answer.scheme;
+                }
+                self.auth.is_some() || answer.is_none()
+            }
+            Some(Login::Token { token, .. }) if may_be_read && token.is_header_value() => {
+                options.bearer_token = Some(token);
+                self.auth = None;
+                true
+            }
+            Some(Login::Token { .. }) | None => false,
+        }
+    }
+
     fn send(
         &self,
         packet: &Packet<'_>,
         body: Option<(ContentRange, Source)>,
-    ) -> Result<PacketAnswer, Error> {
-        self.client.check_process()?;
+    ) -> Result<PacketAnswer, NotSent> {
+        self.client.check_process().map_err(NotSent::Failed)?;
         let mut headers = Vec::new();
         packet.for_each_header(|name, value| headers.push((name.to_owned(), value.to_string())));
         let (answer, receive) = mpsc::channel();
@@ -406,7 +466,7 @@ impl Line {
             answer,
         };
         self.client.send(Command::Packet(self.task, Box::new(job)));
-        let ended = || Error::new(ErrorKind::Cancelled, "the client was closed");
+        let ended = || NotSent::Failed(Error::new(ErrorKind::Cancelled, "the client was closed"));
         receive.recv().map_err(|_| ended())?
     }
 }

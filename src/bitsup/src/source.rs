@@ -165,6 +165,14 @@ impl Source {
         }
     }
 
+    /// The bytes, if they are read without waiting for anything.
+    pub(crate) fn in_memory(&self) -> Option<Opened> {
+        match &self.kind {
+            Kind::Other(reader) if !reader.may_block() => Some(Opened::Other(Arc::clone(reader))),
+            _ => None,
+        }
+    }
+
     /// Opens the source for a part. A file that is not what it was is an error.
     pub(crate) fn open(&self) -> Result<Opened, Error> {
         match &self.kind {

@@ -10,6 +10,7 @@ use bitsup_server::scripted::{Gate, Reply};
 use common::payload;
 use common::peer::{
     PATIENCE, Peer, Turn, created, ended, options, range, received, start, wait_for_state,
+    wait_until,
 };
 
 const SIZE: usize = 2500;
@@ -46,6 +47,111 @@ fn a_queued_upload_that_is_paused_sends_nothing_when_its_turn_comes() {
     second.resume();
     ended(&second).expect("uploaded");
     assert_eq!(peer.files(), [payload(10), payload(SIZE)]);
+}
+
+#[test]
+fn a_queued_upload_says_why_it_waits() {
+    let _rule = bitsup_server::rule!("TMR-11");
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = Peer::start(move |call| match call {
+        call if call.is("Create-Session", 1) => Turn::After(created("{session-1}").held(&held)),
+        _ => Turn::Serve,
+    });
+    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let first = start(&client, &peer.url(), &payload(10), options());
+    peer.wait_for("Create-Session", 1);
+    let second = start(&client, &peer.url(), &payload(SIZE), options());
+    wait_for_state(&second, UploadState::Queued);
+    wait_until("the reason", || second.progress().waiting.is_some());
+    let waiting = second.progress().waiting.expect("a reason");
+    assert!(waiting.reason.contains("go first"), "{}", waiting.reason);
+    assert_eq!(waiting.remaining, Duration::ZERO);
+    gate.open();
+    ended(&first).expect("uploaded");
+    ended(&second).expect("uploaded");
+    assert!(second.progress().waiting.is_none());
+}
+
+/// A first upload that pauses in its second Fragment, and a second one that is done meanwhile.
+fn overtaken() -> (Client, Peer, Upload) {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = Peer::start(move |call| match call.packet {
+        "Fragment" if call.nth == 2 => Turn::After(received(2000).held(&held)),
+        _ => Turn::Serve,
+    });
+    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let first = start(&client, &peer.url(), &payload(SIZE), options());
+    peer.wait_for("Fragment", 2);
+    let second = start(&client, &peer.url(), &payload(10), options());
+    wait_for_state(&second, UploadState::Queued);
+    first.suspend();
+    gate.open();
+    ended(&second).expect("the turn of the paused one is free");
+    wait_for_state(&first, UploadState::Suspended);
+    assert_eq!(peer.files(), [payload(10)]);
+    (client, peer, first)
+}
+
+#[test]
+fn a_paused_upload_gives_its_turn_to_the_next_and_queues_again() {
+    let (client, peer, first) = overtaken();
+    // The third has the turn until it pauses as well.
+    let third = start(&client, &peer.url(), &payload(20), options());
+    third.suspend();
+    wait_for_state(&third, UploadState::Suspended);
+    first.resume();
+    ended(&first).expect("continued");
+    third.resume();
+    ended(&third).expect("continued");
+    let mut sizes: Vec<usize> = peer.files().iter().map(Vec::len).collect();
+    sizes.sort_unstable();
+    assert_eq!((sizes, peer.open_sessions()), (vec![10, 20, SIZE], 0));
+    // No turn was lost or counted twice.
+    for _ in 0..3 {
+        ended(&start(&client, &peer.url(), &payload(10), options())).expect("uploaded");
+    }
+}
+
+#[test]
+fn a_paused_upload_without_a_turn_can_be_cancelled() {
+    for mode in [CancelMode::Delete, CancelMode::Keep] {
+        let (client, peer, first) = overtaken();
+        first.cancel(mode);
+        assert_eq!(ended(&first).expect_err("cancelled").kind(), ErrorKind::Cancelled);
+        assert_eq!(peer.open_sessions(), usize::from(mode == CancelMode::Keep));
+        ended(&start(&client, &peer.url(), &payload(10), options())).expect("uploaded");
+    }
+}
+
+#[test]
+fn a_resumed_upload_that_queues_again_can_be_cancelled() {
+    for mode in [CancelMode::Delete, CancelMode::Keep] {
+        let (gate, pause) = (Gate::new(), Gate::new());
+        let (held, pausing) = (gate.clone(), pause.clone());
+        let peer = Peer::start(move |call| match call.packet {
+            "Fragment" if call.nth == 2 => Turn::After(received(2000).held(&pausing)),
+            "Create-Session" if call.nth == 2 => Turn::After(created("{session-2}").held(&held)),
+            _ => Turn::Serve,
+        });
+        let client = Client::builder().uploads_per_host(1).build().expect("client");
+        let first = start(&client, &peer.url(), &payload(SIZE), options());
+        peer.wait_for("Fragment", 2);
+        first.suspend();
+        pause.open();
+        wait_for_state(&first, UploadState::Suspended);
+        let second = start(&client, &peer.url(), &payload(10), options());
+        peer.wait_for("Create-Session", 2);
+        first.resume();
+        wait_for_state(&first, UploadState::Queued);
+        first.cancel(mode);
+        assert_eq!(ended(&first).expect_err("cancelled").kind(), ErrorKind::Cancelled);
+        gate.open();
+        ended(&second).expect("uploaded");
+        assert_eq!(peer.open_sessions(), usize::from(mode == CancelMode::Keep));
+        ended(&start(&client, &peer.url(), &payload(10), options())).expect("uploaded");
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bitsup::{Client, ErrorKind, Source};
-use bitsup_server::scripted::Gate;
+use bitsup_server::scripted::{Gate, Reply};
 use common::payload;
-use common::peer::{PATIENCE, Peer, Turn, ended, options, range, received};
+use common::peer::{PATIENCE, Peer, Turn, ended, options, range, received, upload};
 
 const SIZE: usize = 3500;
 
@@ -70,4 +70,29 @@ fn a_source_that_changes_during_the_upload_ends_it_and_the_session() {
             assert_eq!(peer.open_sessions(), 0);
         }
     }
+}
+
+#[test]
+fn an_upload_from_memory_moves_by_its_token_and_the_bytes_must_match() {
+    // Once, so that the session lives on after the first client's end.
+    let peer = Peer::start(|call| {
+        if call.is("Fragment", 3) {
+            Turn::Answer(Reply::status(403, "Forbidden"))
+        } else {
+            Turn::Serve
+        }
+    });
+    let error = upload(&peer.url(), &payload(4500), options()).expect_err("refused");
+    let token = error.token().expect("a token").to_owned();
+    let elsewhere = Client::new().expect("client");
+    let mut other = payload(4500);
+    other[5] ^= 1;
+    let start = |bytes: Vec<u8>| {
+        let import = elsewhere.import(&token, Source::bytes(bytes)).expect("same size");
+        import.options(options()).start()
+    };
+    let refused = start(other).expect_err("other bytes");
+    assert_eq!(refused.kind(), ErrorKind::SourceChanged, "{refused}");
+    ended(&start(payload(4500)).expect("started")).expect("continued");
+    assert_eq!((peer.files(), peer.count("Create-Session")), (vec![payload(4500)], 1));
 }

@@ -3,15 +3,16 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use clap::Args;
 
 use crate::Result;
+use crate::install::run as run_command;
 use crate::workspace::Workspace;
 
-/// Number of the ABI, as in the build script of the C library: see `docs/abi.md`.
-const ABI: u32 = 0;
+/// Number of the ABI: see `docs/abi.md`.
+const ABI: &str = include_str!("../../bitsup-capi/abi/number");
 
 /// Options of `cargo xtask install`.
 #[derive(Args, Debug)]
@@ -67,7 +68,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         "dev" => "debug",
         other => other,
     });
-    let (abi_name, full_name) = (format!("libbitsup.so.{ABI}"), format!("libbitsup.so.{version}"));
+    let abi_name = format!("libbitsup.so.{}", ABI.trim());
+    let full_name = format!("libbitsup.so.{version}");
     copy(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
     copy(&built.join("libbitsup.a"), &libraries.join("libbitsup.a"))?;
     link(&full_name, &libraries.join(&abi_name))?;
@@ -91,8 +93,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         let file = folder(&libraries, place)?.join(name);
         fs::write(&file, fill(template)).map_err(|error| problem(&file, &error))?;
     }
+    let size = stripped_size(&libraries.join(&full_name))?;
+    let curl =
+        if options.system_libcurl { "the system's libcurl" } else { "libcurl and OpenSSL inside" };
     println!("installed bitsup {version} in {}", root.display());
+    println!("{full_name} has {size} bytes when it is stripped, with {curl} ({})", options.profile);
     Ok(())
+}
+
+/// What a distribution would ship: without what debuggers need.
+fn stripped_size(library: &Path) -> Result<u64> {
+    let stripped = library.with_added_extension("stripped");
+    run_command(Command::new("strip").arg("-o").arg(&stripped).arg(library))?;
+    let size = fs::metadata(&stripped).map_err(|error| problem(&stripped, &error))?.len();
+    fs::remove_file(&stripped).map_err(|error| problem(&stripped, &error))?;
+    Ok(size)
 }
 
 /// Builds both libraries; the linker options that a program with the static one needs.

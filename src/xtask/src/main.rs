@@ -10,6 +10,8 @@ mod fuzz;
 mod install;
 mod library;
 mod lint;
+mod long;
+mod mutants;
 mod python;
 mod requirements;
 mod runner;
@@ -60,6 +62,12 @@ enum Command {
     FragmentSize(fragment_size::Options),
     /// Feed what reads a stranger's bytes with inputs that libFuzzer makes up
     Fuzz(fuzz::Options),
+    /// Break the code behind a sample of rules, and see whether their tests turn red
+    Mutants(mutants::Options),
+    /// Send many uploads through a proxy that cuts connections at random positions
+    Soak(long::Soak),
+    /// Kill many uploads and continue them; count what is left on the server
+    Kills(long::Kills),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +83,9 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulate::run(&options),
         Command::FragmentSize(options) => fragment_size::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
+        Command::Mutants(options) => mutants::run(&workspace, &options),
+        Command::Soak(options) => long::soak(&workspace, &options),
+        Command::Kills(options) => long::kills(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

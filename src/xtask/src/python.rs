@@ -1,9 +1,11 @@
 //! The tests of the Python package, on the oldest and the newest `CPython` that are wanted.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::Result;
 use crate::workspace::Workspace;
 
 /// Folder of the package.
@@ -43,6 +45,20 @@ pub(crate) fn package_tests(workspace: &Workspace, environment: &Path) -> Vec<Co
     let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "tests/package.py"]);
     tests.env("CARGO_TARGET_DIR", &workspace.target);
     vec![server(workspace), tests]
+}
+
+/// Lays the package out in `folder` with the module that cargo has built in `built`, as an installed one is.
+pub(crate) fn lay_out(workspace: &Workspace, built: &Path, folder: &Path) -> Result {
+    let package = folder.join("bitsup");
+    fs::create_dir_all(&package)?;
+    for entry in fs::read_dir(workspace.path(PACKAGE).join("python/bitsup"))? {
+        let file = entry?.path();
+        if let Some(name) = file.file_name().filter(|_| file.is_file()) {
+            fs::copy(&file, package.join(name))?;
+        }
+    }
+    fs::copy(built.join("lib_bitsup.so"), package.join("_bitsup.abi3.so"))?;
+    Ok(())
 }
 
 fn server(workspace: &Workspace) -> Command {

@@ -43,6 +43,12 @@ pub(crate) static CMAKE: Requirement = Requirement {
     source: Source::Debian { packages: &["cmake"], probe: Probe::Program("cmake") },
 };
 
+/// Compares the C library's binary interface with that of the last release.
+pub(crate) static ABIGAIL: Requirement = Requirement {
+    name: "abidiff",
+    source: Source::Debian { packages: &["abigail-tools"], probe: Probe::Program("abidiff") },
+};
+
 /// A C++ compiler, which builds libFuzzer.
 pub(crate) static CXX_COMPILER: Requirement = Requirement {
     name: "c++",

@@ -14,7 +14,7 @@ use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    CLANG, CMAKE, FLEET_TESTS, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST,
+    ABIGAIL, CLANG, CMAKE, FLEET_TESTS, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST,
     Requirement, SERVER_PROGRAMS, VALGRIND,
 };
 use crate::workspace::Workspace;
@@ -31,7 +31,7 @@ pub(crate) static STEPS: &[Step] = &[
     Step {
         name: "c",
         purpose: "tests of the C library: compilers, valgrind, examples, packaging",
-        needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE],
+        needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE, &ABIGAIL],
         uses: &[],
         kind: Kind::Tests(c_tests),
     },
@@ -109,7 +109,7 @@ pub(crate) static STEPS: &[Step] = &[
     },
     Step {
         name: "fuzz",
-        purpose: "a minute of made-up inputs for all that reads a stranger's bytes",
+        purpose: "a minute of made-up inputs for each thing that reads a stranger's bytes",
         needs: &fuzz::NEEDS,
         uses: &[],
         kind: Kind::Check(fuzzing),
@@ -207,7 +207,7 @@ fn example_tests(workspace: &Workspace) -> Vec<Command> {
 /// The short form of the command; the long one is for the nights.
 fn fuzzing(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz", "--seconds", "60"]);
+    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz", "--seconds", "240"]);
     vec![command]
 }
 

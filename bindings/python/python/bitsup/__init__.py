@@ -93,7 +93,8 @@ def upload(
     cert, key, key_password, key_password_file: the client's certificate and private key (PEM).
     pinned_public_key: the only key to take from the server, "sha256//…".
     proxy, no_proxy: the proxy's URL, "" for none, and hosts without it; else as the environment says.
-    proxy_user, proxy_password, proxy_password_file: for the proxy.
+    proxy_user, proxy_password, proxy_password_file, proxy_auth, proxy_ca_file: for the proxy.
+    resolve: addresses to take in place of a look-up: ["host:port:address,address"].
     fragment_size, max_fragment, min_fragment: bytes in a part: "auto", up to 28 MiB, down to 5 KiB.
     connect_timeout, stall_timeout, ack_timeout, last_ack_timeout: 30 s, 60 s, 5 min, 15 min.
     max_attempts, give_up_after: tries and time without progress; no limit, and 15 min.

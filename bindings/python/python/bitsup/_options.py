@@ -52,7 +52,7 @@ class Options(TypedDict, total=False):
     insecure: bool | None
     """Whether the server's certificate is not checked."""
     cert: Path | None
-    """The client's certificate (PEM)."""
+    """The client's certificate: PEM, or PKCS#12 with its key."""
     key: Path | None
     """Its private key (PEM), if that is not in the same file."""
     key_password: str | None
@@ -70,8 +70,14 @@ class Options(TypedDict, total=False):
     """The proxy's password."""
     proxy_password_file: Path | None
     """A file with the proxy's password."""
+    proxy_auth: Literal["any", "basic", "digest", "ntlm", "negotiate"] | None
+    """With which scheme to log in at the proxy. Default ``any``: the strongest that it offers."""
+    proxy_ca_file: Path | None
+    """CA certificates (PEM) instead of the system's for a proxy that is reached over https."""
     no_proxy: str | Sequence[str] | None
     """Hosts that are reached without the proxy. Default: the environment's ``no_proxy``."""
+    resolve: Sequence[str] | None
+    """Addresses to take in place of a look-up, as curl's ``--resolve``: ``host:port:address,address``."""
     fragment_size: int | Literal["auto"] | None
     """Bytes in each Fragment. Default ``auto``: it finds a good size by itself."""
     max_fragment: int | None
@@ -145,7 +151,7 @@ def native_keywords(options: Options) -> dict[str, Any]:
         if keywords.get(name) is not None:
             raise InvalidArgumentError(f"{name} and {name}_file are both given: leave out one of them")
         keywords[name] = _secret(f"{name}_file", file)
-    for name in ("ca_file", "cert", "key"):
+    for name in ("ca_file", "proxy_ca_file", "cert", "key"):
         # libcurl would only say that something is wrong with it.
         if keywords.get(name) is not None:
             _read(name, keywords[name], 1)

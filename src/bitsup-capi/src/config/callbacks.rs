@@ -4,7 +4,8 @@ use std::ffi::c_void;
 
 use super::bitsup_config;
 use crate::callbacks::{
-    ProgressCallback, StateCallback, Userdata, bitsup_progress_callback, bitsup_state_callback,
+    ProgressCallback, StateCallback, TranscriptCallback, Userdata, bitsup_progress_callback,
+    bitsup_state_callback, bitsup_transcript_callback,
 };
 use crate::error::bitsup_error;
 use crate::status::bitsup_status;
@@ -36,5 +37,20 @@ pub unsafe extern "C" fn bitsup_config_set_on_state(
     boundary!(error: error, [config], {
         let callback = callback.map(|function| StateCallback(function, Userdata(userdata)));
         config.choose(move |choices| choices.state = callback)
+    })
+}
+
+/// For all uploads of the client:
+/// bitsup_upload_options_set_on_transcript.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_on_transcript(
+    config: *mut bitsup_config,
+    callback: bitsup_transcript_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        let callback = callback.map(|function| TranscriptCallback(function, Userdata(userdata)));
+        config.choose(move |choices| choices.transcript = callback)
     })
 }

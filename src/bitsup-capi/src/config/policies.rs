@@ -199,3 +199,16 @@ pub unsafe extern "C" fn bitsup_config_set_note(
         config.choose(move |choices| choices.options.note = Some(note.clone()))
     })
 }
+
+/// For all uploads of the client:
+/// bitsup_upload_options_set_post_override.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_post_override(
+    config: *mut bitsup_config,
+    on: c_int,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        config.choose(move |choices| choices.options.post_override = on != 0)
+    })
+}

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 
 use super::bitsup_upload_options;
 use crate::callbacks::{
-    ProgressCallback, StateCallback, Userdata, bitsup_progress_callback, bitsup_state_callback,
+    ProgressCallback, StateCallback, TranscriptCallback, Userdata, bitsup_progress_callback,
+    bitsup_state_callback, bitsup_transcript_callback,
 };
 use crate::error::bitsup_error;
 use crate::status::bitsup_status;
@@ -37,5 +38,21 @@ pub unsafe extern "C" fn bitsup_upload_options_set_on_state(
     boundary!(error: error, [options], {
         let callback = callback.map(|function| StateCallback(function, Userdata(userdata)));
         options.choose(move |choices| choices.state = callback)
+    })
+}
+
+/// Calls the function with each exchange, to be written down and played back by
+/// a development server; NULL for none. userdata goes to it as it is, and must
+/// be good until bitsup_upload_free returned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_on_transcript(
+    options: *mut bitsup_upload_options,
+    callback: bitsup_transcript_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        let callback = callback.map(|function| TranscriptCallback(function, Userdata(userdata)));
+        options.choose(move |choices| choices.transcript = callback)
     })
 }

@@ -192,3 +192,17 @@ pub unsafe extern "C" fn bitsup_upload_options_set_note(
         options.choose(move |choices| choices.options.note = Some(note.clone()))
     })
 }
+
+/// Whether (not 0) packets go as POST with the header X-HTTP-Method-Override:
+/// BITS_POST, for a way on which the method BITS_POST is blocked. Something at
+/// its end must turn them back: IIS does not. Default 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_post_override(
+    options: *mut bitsup_upload_options,
+    on: c_int,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        options.choose(move |choices| choices.options.post_override = on != 0)
+    })
+}

@@ -1,18 +1,18 @@
 //! Options: the proxy.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 
-use bitsup::ProxyChoice;
+use bitsup::{ProxyChoice, Resolve};
 
 use super::bitsup_upload_options;
 use crate::error::bitsup_error;
 use crate::hidden::Hidden;
 use crate::status::bitsup_status;
-use crate::text;
+use crate::{enumerations, text};
 
-/// The proxy to go through: http://host:port or socks5h://host:port, without a
-/// password; "" for none. Default: what http_proxy, https_proxy, all_proxy and
-/// no_proxy in the environment say.
+/// The proxy to go through: http://host:port, https://host:port or
+/// socks5h://host:port, without a password; "" for none. Default: what
+/// http_proxy, https_proxy, all_proxy and no_proxy in the environment say.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_options_set_proxy(
     options: *mut bitsup_upload_options,
@@ -99,5 +99,64 @@ pub unsafe extern "C" fn bitsup_upload_options_set_proxy_password_file_bytes(
         // SAFETY: the caller gives NULL or as many bytes as it says.
         let path = unsafe { text::path_bytes(path, length, "path") }?;
         options.choose(move |choices| choices.proxy_password = Some(Hidden::File(path.clone())))
+    })
+}
+
+/// With which scheme to answer the proxy's challenge: a bitsup_auth.
+/// BITSUP_AUTH_ANY takes Basic too: few proxies have TLS of their own.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_proxy_auth(
+    options: *mut bitsup_upload_options,
+    scheme: c_int,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        let value = enumerations::auth(scheme)?;
+        options.choose(move |choices| choices.options.proxy_auth = value)
+    })
+}
+
+/// A file of CA certificates (PEM) for a proxy that is reached over https,
+/// instead of those of the system.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_proxy_ca_file(
+    options: *mut bitsup_upload_options,
+    path: *const c_char,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        // SAFETY: the caller gives NULL or text.
+        let path = unsafe { text::path(path, "path") }?;
+        options.choose(move |choices| choices.options.tls.proxy_ca_file = Some(path.clone()))
+    })
+}
+
+/// The same with a path of length bytes, in any encoding.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_proxy_ca_file_bytes(
+    options: *mut bitsup_upload_options,
+    path: *const c_char,
+    length: usize,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        // SAFETY: the caller gives NULL or as many bytes as it says.
+        let path = unsafe { text::path_bytes(path, length, "path") }?;
+        options.choose(move |choices| choices.options.tls.proxy_ca_file = Some(path.clone()))
+    })
+}
+
+/// Adds the addresses to take for a name instead of looking it up:
+/// HOST:PORT:ADDRESS[,ADDRESS]…, as for curl's --resolve.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_resolve(
+    options: *mut bitsup_upload_options,
+    addresses: *const c_char,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        // SAFETY: the caller gives NULL or text.
+        let addresses = Resolve::parse(unsafe { text::text(addresses, "addresses") }?)?;
+        options.choose(move |choices| choices.options.resolve.push(addresses.clone()))
     })
 }

@@ -109,6 +109,18 @@ fn proxy_and_tls() {
     set!(set, proxy::bitsup_upload_options_set_proxy_password_file_bytes(path.as_ptr(), length));
     assert_eq!(set.choices().options.proxy_credentials, Some(login("pu", "hush")));
 
+    set!(set, proxy::bitsup_upload_options_set_proxy_auth(1));
+    set!(set, proxy::bitsup_upload_options_set_proxy_ca_file(c"pca".as_ptr()));
+    set!(set, proxy::bitsup_upload_options_set_resolve(c"a.example:80:127.0.0.1".as_ptr()));
+    set!(set, proxy::bitsup_upload_options_set_resolve(c"b.example:80:127.0.0.1".as_ptr()));
+    let options = set.choices().options;
+    assert_eq!(options.proxy_auth, AuthChoice::Basic);
+    assert_eq!(options.tls.proxy_ca_file.as_deref(), Some(Path::new("pca")));
+    assert_eq!(options.resolve.len(), 2);
+    set!(set, proxy::bitsup_upload_options_set_proxy_ca_file_bytes(c"pcas".as_ptr(), 3));
+    let proxy_ca = set.choices().options.tls.proxy_ca_file;
+    assert_eq!(proxy_ca.as_deref(), Some(Path::new("pca")));
+
     set!(set, tls::bitsup_upload_options_set_ca_file(c"ca".as_ptr()));
     set!(set, tls::bitsup_upload_options_set_client_cert(c"cert".as_ptr()));
     set!(set, tls::bitsup_upload_options_set_client_key(c"key".as_ptr()));
@@ -206,6 +218,37 @@ fn policies_and_replies() {
     assert_eq!(set.choices().options.reply_to, ReplyTo::File("r".into()));
     set!(set, reply::bitsup_upload_options_set_reply_path_bytes(c"rs".as_ptr(), 2));
     assert_eq!(set.choices().options.reply_to, ReplyTo::File("rs".into()));
+    set!(set, policies::bitsup_upload_options_set_post_override(1));
+    assert!(set.choices().options.post_override);
     set!(set, policies::bitsup_upload_options_set_sha256(0));
     assert!(!set.choices().options.sha256);
+}
+
+/// Names of setters that differ from those of the options.
+const RENAMED: [(&str, &str); 8] = [
+    ("credentials", "user"),
+    ("headers", "header"),
+    ("no_proxy", "noproxy"),
+    ("proxy_credentials", "proxy_user"),
+    ("reply_to", "reply_path"),
+    ("tls", "ca_file"),
+    ("transcript", "on_transcript"),
+    ("trusted_hosts", "trusted_host"),
+];
+
+#[test]
+fn every_option_has_a_setter() {
+    let shown = format!("{:#?}", bitsup::UploadOptions::default());
+    let fields = shown.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(':'));
+    let fields: Vec<&str> =
+        fields.map(|(name, _)| name).filter(|name| !name.starts_with(' ')).collect();
+    assert!(fields.len() > 35, "{shown}");
+    let symbols = include_str!("../../symbols.txt");
+    for field in fields {
+        let renamed = RENAMED.iter().find(|(option, _)| *option == field);
+        let setter = renamed.map_or(field, |(_, setter)| setter);
+        let symbol = format!("bitsup_upload_options_set_{setter}");
+        let there = symbols.lines().any(|line| line == symbol || line == format!("{symbol}_ms"));
+        assert!(there, "{field} has no setter");
+    }
 }

@@ -37,7 +37,8 @@ pub unsafe extern "C" fn bitsup_upload_options_set_ca_file_bytes(
     })
 }
 
-/// A file with a certificate (PEM) that shows the server who we are.
+/// A file with a certificate that shows the server who we are: PEM, or
+/// PKCS#12 with its key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_options_set_client_cert(
     options: *mut bitsup_upload_options,

@@ -6,11 +6,12 @@ use crate::entry_points::{all, name, parameters};
 use crate::every_function::{gives_status, run, values};
 
 /// Pointers that may be NULL, beside `error` and userdata, as the header says of them.
-pub(crate) const MAY_BE_NULL: [(&str, &str); 20] = [
+pub(crate) const MAY_BE_NULL: [(&str, &str); 22] = [
     ("bitsup_client_new", "config"),
     ("bitsup_config_set_on_log", "callback"),
     ("bitsup_config_set_on_progress", "callback"),
     ("bitsup_config_set_on_state", "callback"),
+    ("bitsup_config_set_on_transcript", "callback"),
     ("bitsup_journal_cancel", "options"),
     ("bitsup_journal_resume", "options"),
     ("bitsup_ping", "options"),
@@ -19,6 +20,7 @@ pub(crate) const MAY_BE_NULL: [(&str, &str); 20] = [
     ("bitsup_session_send", "next_offset"),
     ("bitsup_upload_options_set_on_progress", "callback"),
     ("bitsup_upload_options_set_on_state", "callback"),
+    ("bitsup_upload_options_set_on_transcript", "callback"),
     ("bitsup_upload_import", "options"),
     ("bitsup_upload_import_bytes", "options"),
     ("bitsup_upload_import_callbacks", "options"),

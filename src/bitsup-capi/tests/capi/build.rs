@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::support::{capi, has_program, skipped, succeed, workspace};
+use crate::support::{abi, capi, has_program, skipped, succeed, workspace};
 
 /// Warnings that the header and the C and C++ code of this project do without.
 pub(crate) const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
@@ -97,9 +97,10 @@ fn build_library() -> PathBuf {
         command.arg("--").args(annotations(&folder));
     }
     succeed(&mut command);
+    let soname = format!("libbitsup.so.{}", abi());
     for (link, file) in [
         ("libbitsup.so", "libbitsup.so"),
-        ("libbitsup.so.0", "libbitsup.so"),
+        (&*soname, "libbitsup.so"),
         ("libbitsup.a", "libbitsup.a"),
     ] {
         match symlink(built.join(file), folder.join(link)) {

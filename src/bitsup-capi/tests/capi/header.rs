@@ -28,7 +28,7 @@ fn generate() -> String {
     ];
     let config = cbindgen::Config {
         language: cbindgen::Language::C,
-        header: Some(include_str!("../../src/head.h").trim_end().to_owned()),
+        header: Some(include_str!("../../src/head.h").trim_end().replace("@ABI@", support::abi())),
         include_guard: Some("BITSUP_H".to_owned()),
         after_includes: Some(macros),
         sys_includes: ["stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
@@ -90,15 +90,16 @@ fn the_committed_header_is_the_generated_one() {
 }
 
 #[test]
-fn compilers_take_the_header_alone_and_twice() {
+fn compilers_take_each_header_alone_and_twice() {
     let folder = tempfile::tempdir().expect("folder");
-    let source = "#include <bitsup.h>\n#include <bitsup.h>\nint main(void) { return 0; }\n";
-    for (compilers, standards, name) in [
-        (["gcc", "clang"], &["c99", "c11"][..], "header.c"),
-        (["g++", "clang++"], &["c++11", "c++17", "c++20"][..], "header.cpp"),
+    for (compilers, standards, header, name) in [
+        (["gcc", "clang"], &["c99", "c11"][..], "bitsup.h", "header.c"),
+        (["g++", "clang++"], &["c++11", "c++17", "c++20"][..], "bitsup.h", "header.cpp"),
+        (["g++", "clang++"], &["c++17", "c++20"][..], "bitsup.hpp", "wrapper.cpp"),
     ] {
         let file = folder.path().join(name);
-        std::fs::write(&file, source).expect("written");
+        let twice = format!("#include <{header}>\n").repeat(2);
+        std::fs::write(&file, twice + "int main(void) { return 0; }\n").expect("written");
         for compiler in compilers {
             if !support::has_program(compiler) {
                 support::skipped(&format!("{compiler} is missing"));
@@ -116,5 +117,46 @@ fn compilers_take_the_header_alone_and_twice() {
                 support::succeed(&mut command);
             }
         }
+    }
+}
+
+/// Functions that the C++ header has no use for: another form of them does it, or they are of use
+/// as they are. So are setters of a configuration, whose options are those of an upload there.
+const NOT_IN_CPP: [&str; 11] = [
+    "bitsup_features",
+    "bitsup_features_text",
+    "bitsup_log_level_name",
+    "bitsup_state_name",
+    "bitsup_status_name",
+    "bitsup_upload_file",
+    "bitsup_upload_import",
+    "bitsup_upload_options_set",
+    "bitsup_upload_start",
+    "bitsup_version",
+    "bitsup_version_number",
+];
+
+#[test]
+fn the_cpp_header_has_every_function_and_option() {
+    let wrapper =
+        std::fs::read_to_string(workspace().join("include/bitsup.hpp")).expect("readable");
+    let words: Vec<&str> =
+        wrapper.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    for function in include_str!("../../symbols.txt").lines() {
+        // Text there has a zero at its end.
+        let other_form =
+            function.starts_with("bitsup_upload_options_") && function.ends_with("_bytes");
+        let of_options = function.replace("bitsup_config_set_", "bitsup_upload_options_set_");
+        let short = of_options.strip_suffix("_bytes").unwrap_or(&of_options);
+        assert!(
+            other_form
+                || NOT_IN_CPP.contains(&function)
+                || words.contains(&function)
+                || words.contains(&&*of_options)
+                || words.contains(&short)
+                || function == "bitsup_config_set_state_dir"
+                || function == "bitsup_config_set_upload_options",
+            "{function}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the C library from outside: its header, its symbols, and programs that link it.
 
+mod abi;
 mod arguments;
 mod build;
 mod entry_points;

@@ -240,7 +240,11 @@ fn the_cpp_header_works_with_exceptions_and_without() {
     let source = capi().join("tests/capi/programs/wrapper.cpp");
     for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
         let stage = Stage::new(&source, options, Config::default());
-        stage.run(&[&stage.server.url("/")]);
+        let (path, bytes) = stage.file("source", 100_000);
+        let state = stage.root.path().join("state");
+        stage.run(&[&stage.server.url("/"), &path, state.to_str().expect("UTF-8")]);
+        assert_eq!(stage.uploaded("resumed"), bytes);
+        assert_eq!(stage.uploaded("imported"), bytes);
         assert_eq!(stage.uploaded("function.txt"), b"read by a function");
         assert_eq!(stage.uploaded("packets"), b"abcabc");
     }

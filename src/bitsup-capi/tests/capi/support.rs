@@ -5,6 +5,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+/// Number of the ABI.
+pub(crate) fn abi() -> &'static str {
+    include_str!("../../abi/number").trim()
+}
+
 /// The folder of this crate.
 pub(crate) fn capi() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

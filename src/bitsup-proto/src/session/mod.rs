@@ -89,6 +89,8 @@ pub struct Session {
     checks_offsets: bool,
     appends: bool,
     skipped: bool,
+    /// Parts sent again in this session where the server may have stored them before.
+    doubts: u32,
     closed: bool,
     ended: bool,
 
@@ -175,6 +177,7 @@ impl Session {
             checks_offsets,
             appends: false,
             skipped: false,
+            doubts: 0,
             closed: false,
             ended: false,
             host_id: None,
@@ -228,6 +231,7 @@ impl Session {
         session.reply_url.clone_from(&checkpoint.reply_url);
         session.counters.restarts = checkpoint.restarts;
         session.counters.unclear_resends = checkpoint.unclear_resends;
+        session.doubts = checkpoint.unclear_resends;
         session.skipped = checkpoint.skipped;
         session.checks_offsets |= checkpoint.checks_offsets;
         // Whoever left the session may have had a request under way.
@@ -252,7 +256,7 @@ impl Session {
             fallen_back: self.fallen_back,
             reply_url: self.reply_url.clone(),
             restarts: self.counters.restarts,
-            unclear_resends: self.counters.unclear_resends,
+            unclear_resends: self.doubts,
             skipped: self.skipped,
             checks_offsets: self.checks_offsets,
         })

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Check, Finding, good, problem, skipped, warning};
 use crate::error::ErrorKind;
-use crate::options::UploadOptions;
+use crate::options::{Resolve, UploadOptions};
 use crate::transport;
 
 /// More addresses are not tried.
@@ -23,7 +23,14 @@ pub(super) fn examine(
 ) -> Option<SocketAddr> {
     let whose = if is_proxy { "the proxy" } else { "the server" };
     let patience = options.connect_timeout.min(PATIENCE);
-    let addresses = match transport::addresses_within(host, options.connect_timeout) {
+    let given = options.resolve.iter().map(Resolve::for_transport);
+    let mut given = given;
+    let given = given.find(|own| own.host.eq_ignore_ascii_case(host) && own.port == port);
+    let addresses = match given {
+        Some(given) => Ok(given.addresses),
+        None => transport::addresses_within(host, options.connect_timeout),
+    };
+    let addresses = match addresses {
         Ok(addresses) => addresses,
         Err(error) => {
             findings.push(problem(

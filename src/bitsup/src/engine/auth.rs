@@ -6,55 +6,72 @@
 
 use std::sync::Arc;
 
-use crate::options::{AuthChoice, Credentials, UploadOptions};
+use crate::credentials::{Credentials, Login};
+use crate::options::{AuthChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
-/// So many refused credentials are remembered; a client has a few.
+/// So many refused logins are remembered; a client has a few.
 const MAX_REFUSED: usize = 100;
+/// So many schemes of an answer are looked at; servers offer five at most.
+const MAX_SCHEMES: usize = 16;
+/// What servers ask with.
+pub(crate) const SERVER: &str = "WWW-Authenticate";
+/// What proxies ask with.
+pub(crate) const PROXY: &str = "Proxy-Authenticate";
+/// So much of a realm is told.
+const MAX_REALM: usize = 200;
 
-/// Credentials that a server has refused.
+/// Logins that a server has refused.
 #[derive(Default)]
-pub(crate) struct Refused(Vec<(String, Credentials)>);
+pub(crate) struct Refused(Vec<(String, Login)>);
 
 impl Refused {
-    pub(crate) fn has(&self, origin: &str, credentials: &Credentials) -> bool {
-        self.0.iter().any(|(at, refused)| at == origin && refused == credentials)
+    pub(crate) fn has(&self, origin: &str, login: &Login) -> bool {
+        let shown = login.shown();
+        self.0.iter().any(|(at, refused)| at == origin && *refused == shown)
     }
 
-    pub(crate) fn add(&mut self, origin: String, credentials: &Credentials) {
-        if self.has(&origin, credentials) {
+    pub(crate) fn add(&mut self, origin: String, login: &Login) {
+        if self.has(&origin, login) {
             return;
         }
         if self.0.len() == MAX_REFUSED {
             self.0.remove(0);
         }
-        self.0.push((origin, credentials.clone()));
+        self.0.push((origin, login.shown()));
     }
 }
 
 /// The scheme to answer a challenge with: the strongest that server, build and caller have.
 /// Basic shows the password to everybody on the way, and so wants TLS or a word of the caller.
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
-    let basic_is_safe = (https && !options.tls.insecure) || options.allow_cleartext_credentials;
-    let features = crate::features::features();
+    let offered = offered(answer, SERVER);
     [
-        (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.negotiate),
-        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.ntlm),
+        // Kerberos needs a ticket; with a password, Negotiate is NTLM in another dress.
+        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", true),
+        (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", true),
         (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
-        (AuthScheme::Basic, AuthChoice::Basic, "basic", basic_is_safe),
+        (AuthScheme::Basic, AuthChoice::Basic, "basic", may_be_read(options, https)),
     ]
     .into_iter()
     .find(|(_, choice, name, usable)| {
         let wanted = options.auth == AuthChoice::Any || options.auth == *choice;
-        wanted && *usable && offers(answer, name)
+        wanted && *usable && offered.iter().any(|offer| offer.scheme == *name)
     })
     .map(|(scheme, ..)| scheme)
 }
 
-/// Whether the password may go out in any way at all.
+/// Whether what everybody on the way could read may go out: by verified TLS, or by the
+/// caller's word.
+pub(crate) fn may_be_read(options: &UploadOptions, https: bool) -> bool {
+    (https && !options.tls.insecure) || options.allow_cleartext_credentials
+}
+
+/// Whether the password could go out in no way but readable.
 pub(crate) fn offers_only_basic(answer: &Answer) -> bool {
-    offers(answer, "basic")
-        && !["digest", "ntlm", "negotiate"].iter().any(|name| offers(answer, name))
+    let offered = offered(answer, SERVER);
+    let has = |name: &str| offered.iter().any(|offer| offer.scheme == name);
+    has("basic") && !["digest", "ntlm", "negotiate"].into_iter().any(has)
 }
 
 /// What libcurl needs to answer with.
@@ -69,11 +86,84 @@ pub(crate) fn for_transport(
     })
 }
 
-fn offers(answer: &Answer, scheme: &str) -> bool {
-    answer.headers.get_all("WWW-Authenticate").any(|value| {
-        value.split(|b| *b == b',').any(|part| {
-            let word = part.trim_ascii().split(|b| *b == b' ').next().unwrap_or_default();
-            word.eq_ignore_ascii_case(scheme.as_bytes())
-        })
+/// A scheme that a server offers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// Its name in lower case.
+    pub(crate) scheme: String,
+    pub(crate) realm: Option<String>,
+}
+
+/// The schemes that an answer offers in that header, in its order.
+pub(crate) fn offered(answer: &Answer, header: &str) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    for value in answer.headers.get_all(header) {
+        for part in parts(&String::from_utf8_lossy(value)) {
+            add_part(&mut offers, part.trim());
+        }
+    }
+    offers
+}
+
+/// The pieces between commas that are not quoted.
+fn parts(value: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    value.split(move |c: char| {
+        let was_escaped = std::mem::take(&mut escaped);
+        match c {
+            '"' if !was_escaped => quoted = !quoted,
+            '\\' if quoted && !was_escaped => escaped = true,
+            ',' => return !quoted,
+            _ => {}
+        }
+        false
     })
+}
+
+/// A piece begins a scheme (`Basic realm="x"`) or goes on with the last one (`nonce="y"`).
+fn add_part(offers: &mut Vec<Offer>, part: &str) {
+    let (word, rest) = part.split_once(' ').unwrap_or((part, ""));
+    let parameter = if word.is_empty() {
+        return;
+    } else if word.contains('=') {
+        part
+    } else {
+        if offers.len() < MAX_SCHEMES && word.len() <= MAX_REALM {
+            offers.push(Offer { scheme: word.to_ascii_lowercase(), realm: None });
+        }
+        rest.trim_start()
+    };
+    let Some((name, value)) = parameter.split_once('=') else { return };
+    if let Some(offer) = offers.last_mut()
+        && name.trim().eq_ignore_ascii_case("realm")
+    {
+        let value = value.trim().trim_matches('"').chars().filter(|c| !c.is_control());
+        offer.realm = Some(value.take(MAX_REALM).collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> Vec<(String, Option<String>)> {
+        let mut offers = Vec::new();
+        parts(value).for_each(|part| add_part(&mut offers, part.trim()));
+        offers.into_iter().map(|offer| (offer.scheme, offer.realm)).collect()
+    }
+
+    #[test]
+    fn schemes_and_realms_are_told_apart() {
+        let offer =
+            |scheme: &str, realm: Option<&str>| (scheme.to_owned(), realm.map(str::to_owned));
+        assert_eq!(read("Basic realm=\"up\""), [offer("basic", Some("up"))]);
+        assert_eq!(read("Negotiate, NTLM"), [offer("negotiate", None), offer("ntlm", None)]);
+        assert_eq!(read("NTLM TlRMTVNTUAAC=="), [offer("ntlm", None)]);
+        assert_eq!(
+            read("Digest nonce=\"a,Basic b\", realm=\"x \\\", NTLM\",qop=\"auth\" , basic Realm=y"),
+            [offer("digest", Some("x \\\", NTLM")), offer("basic", Some("y"))]
+        );
+        assert_eq!(read(", ,"), []);
+        assert_eq!(read(&"a,".repeat(1000)).len(), MAX_SCHEMES);
+    }
 }

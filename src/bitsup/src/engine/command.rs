@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bitsup_proto::session::CancelMode;
 
 use super::Core;
+use super::advice::Reply;
 use super::packets::PacketJob;
 use super::task::{NewUpload, Task};
 use crate::transport::Waker;
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     BodyReady(TaskId),
     /// A worker has finished something that the upload waits for.
     Worked(TaskId, Worked),
+    /// A question for a login was answered, or could not be put.
+    Advice(u64, Reply),
     /// Send one packet of a packet-by-packet session, or a Ping.
     Packet(TaskId, Box<PacketJob>),
     /// The packet-by-packet session is gone.

@@ -13,10 +13,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bitsup_proto::Moment;
 
+mod advice;
 mod auth;
 mod body;
 mod command;
+mod gate;
 mod hosts;
+mod mechanism;
 mod packets;
 mod proxy_auth;
 mod rate;
@@ -26,9 +29,10 @@ mod thread;
 mod trials;
 mod workers;
 
+pub(crate) use auth::may_be_read;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use hosts::most_active;
-pub(crate) use packets::{PacketAnswer, PacketJob};
+pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
 pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
 pub(crate) use thread::spawn;
@@ -69,6 +73,8 @@ pub(crate) struct Core {
     pub(crate) hosts: Hosts,
     pub(crate) endpoints: Endpoints,
     pub(crate) refused: auth::Refused,
+    pub(crate) advice: advice::Advice,
+    pub(crate) gates: gate::Gates,
     pub(crate) trials: trials::Trials,
     clock: Instant,
     random: u64,
@@ -120,6 +126,8 @@ pub(crate) fn start(
             hosts,
             endpoints,
             refused: auth::Refused::default(),
+            advice: advice::Advice::default(),
+            gates: gate::Gates::new(),
             trials: trials::Trials::default(),
             clock: Instant::now(),
             random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
@@ -187,6 +195,7 @@ impl Engine {
                 }
             }
             Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
+            Command::Advice(number, reply) => self.advise(number, reply),
             Command::Packet(id, job) => {
                 let core = &mut self.core;
                 let task =
@@ -233,7 +242,7 @@ impl Engine {
             self.tasks.remove(&id);
         }
         while let Some(next) = self.core.hosts.next_admitted() {
-            self.with(next, |task, _| task.admit());
+            self.with(next, Task::admit);
         }
         while let Some(next) = self.core.trials.next_woken() {
             self.with(next, |_, _| {});
@@ -242,6 +251,7 @@ impl Engine {
 
     /// Step 3: how an exchange ended.
     fn exchange_ended(&mut self, event: transport::Event) {
+        let Some(event) = self.core.pass(event) else { return };
         let Some(id) = self.core.lanes.get(&event.lane).copied() else { return };
         if let Some(task) = self.packets.get_mut(&id) {
             task.ended(event, &mut self.core);

@@ -7,11 +7,12 @@ use bitsup_proto::session::FailureClass;
 use bitsup_proto::{ContentRange, Hresult};
 
 use super::Core;
-use super::auth::{choose, for_transport};
+use super::auth::{Offer, SERVER, choose, for_transport, offered};
 use super::body::FragmentBody;
 use super::command::TaskId;
 use super::proxy_auth;
 use super::task::{class, lane_options, own_headers};
+use crate::credentials::Login;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -34,19 +35,30 @@ pub(crate) struct PacketJob {
     /// The same for a proxy that forwards requests.
     pub(crate) at_proxy: Option<AuthScheme>,
     pub(crate) last: bool,
-    pub(crate) answer: mpsc::Sender<Result<PacketAnswer, Error>>,
+    pub(crate) answer: mpsc::Sender<Result<PacketAnswer, NotSent>>,
 }
 
 /// A server's answer, with its headers as they came.
 pub(crate) struct PacketAnswer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, Vec<u8>)>,
-    /// The scheme that a challenge can be answered with.
+    /// The scheme that a password can answer a challenge with.
     pub(crate) scheme: Option<AuthScheme>,
+    /// What a challenge offers.
+    pub(crate) offers: Vec<Offer>,
+    /// Whether the password of the options was refused at this site.
+    pub(crate) refused: bool,
     /// The same for the proxy's.
     pub(crate) proxy_scheme: Option<AuthScheme>,
     /// What is to be said about it.
     pub(crate) remark: Option<Remark>,
+}
+
+/// Why there is no answer.
+pub(crate) enum NotSent {
+    Failed(Error),
+    /// The login was refused at this site before, and so nothing was sent.
+    RefusedBefore,
 }
 
 /// The lane of one packet-by-packet session.
@@ -58,10 +70,11 @@ pub(crate) struct PacketTask {
 
 /// The packet under way.
 struct Asked {
-    answer: mpsc::Sender<Result<PacketAnswer, Error>>,
+    answer: mpsc::Sender<Result<PacketAnswer, NotSent>>,
     options: Arc<UploadOptions>,
     destination: Arc<Destination>,
-    authorized: bool,
+    /// What the packet shows of us.
+    carried: Option<Login>,
     at_proxy: bool,
 }
 
@@ -89,6 +102,11 @@ impl PacketTask {
             last,
             answer,
         } = job;
+        let carried = carried(&options, auth);
+        if carried.as_ref().is_some_and(|own| core.refused.has(&destination.origin(), own)) {
+            drop(answer.send(Err(NotSent::RefusedBefore)));
+            return;
+        }
         let body = range.zip(source).map(|(range, source)| {
             // The bytes of one packet are its own source, read from 0 on.
             let own = ContentRange::new(0, range.length(), range.length()).unwrap_or(range);
@@ -100,7 +118,7 @@ impl PacketTask {
         let body = match body.transpose() {
             Ok(body) => body,
             Err(error) => {
-                drop(answer.send(Err(error)));
+                drop(answer.send(Err(NotSent::Failed(error))));
                 return;
             }
         };
@@ -127,13 +145,12 @@ impl PacketTask {
             proxy_auth: proxy_auth::login(&options, at_proxy, &core.refused),
             proxy_asked: at_proxy.is_some(),
         };
-        match core.transport.start(self.lane, exchange) {
+        match core.start(self.lane, exchange) {
             Ok(()) => {
-                let authorized = auth.is_some();
                 let at_proxy = at_proxy.is_some();
-                self.asked = Some(Asked { answer, options, destination, authorized, at_proxy });
+                self.asked = Some(Asked { answer, options, destination, carried, at_proxy });
             }
-            Err(failure) => drop(answer.send(Err(error_of(failure)))),
+            Err(failure) => drop(answer.send(Err(NotSent::Failed(error_of(failure))))),
         }
     }
 
@@ -144,40 +161,45 @@ impl PacketTask {
         {
             proxy_auth::refuse(&asked.options, &mut core.refused);
         }
-        let result = event.result.map(|answer| of(&answer, &asked, core)).map_err(error_of);
+        let result = event.result.map(|answer| of(&answer, &asked, core));
+        let result = result.map_err(|failure| NotSent::Failed(error_of(failure)));
         // Whoever asked may be gone.
         drop(asked.answer.send(result));
     }
 
     pub(crate) fn end(self, core: &mut Core) {
-        core.transport.close_lane(self.lane);
-        core.lanes.remove(&self.lane);
+        core.close_lane(self.lane);
     }
 }
 
 fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
     let headers = answer.headers.iter();
+    let origin = asked.destination.origin();
+    let asks = answer.status == 401;
+    if let Some(login) = asked.carried.as_ref().filter(|_| asks) {
+        core.refused.add(origin.clone(), login);
+    }
+    let password = asked.options.credentials.clone().map(Login::Password);
     PacketAnswer {
         status: answer.status,
         headers: headers
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
-        scheme: scheme_for(answer, asked, core),
+        scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
+        offers: offered(answer, SERVER),
+        refused: password.is_some_and(|own| core.refused.has(&origin, &own)),
         proxy_scheme: scheme_for_proxy(answer, asked, core),
         remark: Remark::of_answer(answer),
     }
 }
 
-/// The scheme to answer a challenge with, if there are credentials that were not refused.
-fn scheme_for(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthScheme> {
-    let credentials = asked.options.credentials.as_ref().filter(|_| answer.status == 401)?;
-    let origin = asked.destination.origin();
-    if asked.authorized {
-        core.refused.add(origin, credentials);
-        return None;
+/// What a packet shows of us.
+fn carried(options: &UploadOptions, auth: Option<AuthScheme>) -> Option<Login> {
+    match (auth, &options.credentials, &options.bearer_token) {
+        (Some(_), Some(credentials), _) => Some(Login::Password(credentials.clone())),
+        (None, _, Some(token)) => Some(Login::Token { token: token.clone(), valid_for: None }),
+        _ => None,
     }
-    let known = core.refused.has(&origin, credentials);
-    choose(answer, &asked.options, asked.destination.https).filter(|_| !known)
 }
 
 fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<AuthScheme> {

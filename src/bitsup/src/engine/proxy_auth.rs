@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::auth::{Refused, for_transport};
+use super::auth::{PROXY, Refused, for_transport, offered};
+use crate::credentials::{Credentials, Login};
 use crate::options::{AuthChoice, ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
@@ -23,8 +24,7 @@ pub(crate) fn login(
         AuthChoice::Ntlm => AuthScheme::Ntlm,
         AuthChoice::Negotiate => AuthScheme::Negotiate,
     });
-    let known = refused.has(&name(options), credentials);
-    (!known).then(|| for_transport(credentials, scheme))
+    (!was_refused(options, credentials, refused)).then(|| for_transport(credentials, scheme))
 }
 
 /// The scheme to answer a proxy's challenge with: the strongest that proxy, build and caller have.
@@ -34,13 +34,14 @@ pub(crate) fn choose(
     refused: &Refused,
 ) -> Option<AuthScheme> {
     let credentials = options.proxy_credentials.as_ref()?;
-    if refused.has(&name(options), credentials) {
+    if was_refused(options, credentials, refused) {
         return None;
     }
+    let offered = offered(answer, PROXY);
     let features = crate::features::features();
     [
         (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.negotiate),
-        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.ntlm),
+        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.proxy_ntlm),
         (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", true),
     ]
@@ -48,7 +49,9 @@ pub(crate) fn choose(
     .find(|(_, choice, name, usable)| {
         // Negotiate takes a ticket, not the password that was given.
         let any = options.proxy_auth == AuthChoice::Any && *choice != AuthChoice::Negotiate;
-        (any || options.proxy_auth == *choice) && *usable && offers(answer, name)
+        (any || options.proxy_auth == *choice)
+            && *usable
+            && offered.iter().any(|offer| offer.scheme == *name)
     })
     .map(|(scheme, ..)| scheme)
 }
@@ -56,7 +59,24 @@ pub(crate) fn choose(
 /// The proxy has refused the credentials, if there are any.
 pub(crate) fn refuse(options: &UploadOptions, refused: &mut Refused) {
     if let Some(credentials) = &options.proxy_credentials {
-        refused.add(name(options), credentials);
+        refused.add(name(options), &Login::Password(credentials.clone()));
+    }
+}
+
+/// Whether the proxy has refused these.
+pub(crate) fn was_refused(
+    options: &UploadOptions,
+    credentials: &Credentials,
+    refused: &Refused,
+) -> bool {
+    refused.has(&name(options), &Login::Password(credentials.clone()))
+}
+
+/// The proxy's URL; empty if the environment names it.
+pub(crate) fn site(options: &UploadOptions) -> String {
+    match &options.proxy {
+        ProxyChoice::Url(url) => url.clone(),
+        _ => String::new(),
     }
 }
 
@@ -66,13 +86,4 @@ fn name(options: &UploadOptions) -> String {
         ProxyChoice::Url(url) => format!("proxy {url}"),
         _ => "proxy of the environment".to_owned(),
     }
-}
-
-fn offers(answer: &Answer, scheme: &str) -> bool {
-    answer.headers.get_all("Proxy-Authenticate").any(|value| {
-        value.split(|b| *b == b',').any(|part| {
-            let word = part.trim_ascii().split(|b| *b == b' ').next().unwrap_or_default();
-            word.eq_ignore_ascii_case(scheme.as_bytes())
-        })
-    })
 }

@@ -5,7 +5,7 @@
 //! verdict.
 
 use super::command::TaskId;
-use crate::options::Credentials;
+use crate::credentials::Credentials;
 
 /// So many credentials are remembered as taken; a client has a few.
 const MAX_TAKEN: usize = 100;
@@ -100,7 +100,7 @@ impl Trials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Secret;
+    use crate::credentials::Secret;
 
     fn credentials(password: &str) -> Credentials {
         Credentials { user: "u".into(), password: Secret::new(password) }

@@ -65,6 +65,8 @@ pub(crate) enum ConnectionUse {
     Reuse,
     /// A new one; the lane's old one is closed first.
     Fresh,
+    /// The lane's own with this number and no other: it was logged in.
+    Same(u32),
 }
 
 /// How long an exchange may take, by this layer's own clock.
@@ -80,7 +82,7 @@ pub(crate) struct Limits {
 }
 
 /// A user and a password for one scheme.
-#[derive(PartialEq)]
+#[derive(PartialEq, Eq)]
 pub(crate) struct Credentials {
     pub(crate) scheme: AuthScheme,
     pub(crate) user: String,
@@ -96,6 +98,8 @@ pub(crate) enum AuthScheme {
     Negotiate,
     /// What a proxy asks for before it makes a tunnel; no body is there then.
     OfTunnel,
+    /// Negotiate with NTLM inside, driven by the engine.
+    Spnego,
 }
 
 /// The bytes of a request's body, read on the engine's thread: it must not block.
@@ -133,7 +137,7 @@ pub(crate) struct Event {
 }
 
 /// A final answer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The status line said HTTP/1.0; the next exchange will use a new connection.
@@ -209,6 +213,26 @@ pub(crate) enum Sent {
 }
 
 impl Exchange {
+    /// The same without a body, a place for the answer's and a login.
+    pub(crate) fn bare(&self) -> Self {
+        Self {
+            method: self.method,
+            scheme: self.scheme,
+            host: self.host.clone(),
+            port: self.port,
+            target: self.target.clone(),
+            headers: self.headers.clone(),
+            body: None,
+            length: 0,
+            sink: None,
+            connection: self.connection,
+            limits: self.limits,
+            auth: None,
+            proxy_auth: self.proxy_auth.clone(),
+            proxy_asked: self.proxy_asked,
+        }
+    }
+
     /// Refuses what would not stand on the wire as one request.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let refuse = |what: &str| {
@@ -249,7 +273,7 @@ impl Scheme {
 
 impl Failure {
     /// A failure before any byte was sent.
-    pub(super) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
+    pub(crate) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, sent: Sent::Nothing, message: message.into() }
     }
 }

@@ -35,6 +35,9 @@ const MAX_IDLE: Duration = Duration::from_hours(24);
 /// An address that served this lane before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
+/// Makes a handle keep cookies, and is none, since it is over. The option meant for it, an empty
+/// file, stays allocated for good when a handle is reset.
+const NO_COOKIE: &str = "Set-Cookie: none=; Max-Age=0; Domain=bitsup.invalid";
 /// A load balancer needs one, an application behind it some; more are no longer for affinity.
 const MAX_COOKIES: usize = 20;
 
@@ -45,6 +48,9 @@ pub(super) struct Lane {
     /// Counts the connections: each has an invented name of its own, so that a dropped one can
     /// never be found again.
     generation: u32,
+    /// Counts those that were really made: libcurl may find an idle one dead and make another
+    /// under the same name.
+    serial: u32,
     connection: Option<Connection>,
     /// By name and port.
     pins: HashMap<(String, u16), Pin>,
@@ -114,6 +120,7 @@ impl Lane {
             id,
             options,
             generation: 0,
+            serial: 0,
             connection: None,
             pins: HashMap::new(),
             cookies: Vec::new(),
@@ -130,15 +137,20 @@ impl Lane {
             .proxy
             .for_origin(exchange.scheme, &exchange.host, no_proxy)
             .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
-        self.personal |= proxy.is_some() || exchange.auth.is_some();
+        self.personal |= proxy.is_some()
+            || exchange.auth.is_some()
+            || matches!(exchange.connection, ConnectionUse::Same(_));
         let origin =
             Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
-        let fits = self
-            .connection
-            .as_ref()
-            .is_some_and(|connection| connection.origin == origin && is_quiet(&connection.socket));
+        let fits = self.connection(exchange).is_some();
         if exchange.connection == ConnectionUse::Fresh || !fits {
             self.drop_connection();
+        }
+        if let ConnectionUse::Same(number) = exchange.connection
+            && !(fits && number == self.serial)
+        {
+            let text = format!("{}:{}: the connection is gone", origin.host, origin.port);
+            return Err(Failure::unsent(FailureKind::ConnectionLost, text));
         }
         let (connect_host, connect_port) = match &proxy {
             Some(proxy) => (proxy.host.clone(), proxy.port),
@@ -148,6 +160,16 @@ impl Lane {
         let shows_proxy_login =
             exchange.proxy_auth.is_some() || proxy.as_ref().is_some_and(Proxy::has_login);
         Ok(Route { origin, proxy, shows_proxy_login, connect_host, connect_port })
+    }
+
+    /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
+    pub(super) fn connection(&self, exchange: &Exchange) -> Option<u32> {
+        let connection = self.connection.as_ref()?;
+        let origin = &connection.origin;
+        let fits = origin.scheme == exchange.scheme
+            && origin.host == exchange.host
+            && origin.port == exchange.port;
+        (fits && is_quiet(&connection.socket)).then_some(self.serial)
     }
 
     /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
@@ -233,6 +255,9 @@ impl Lane {
             exchange.limits,
             started,
         );
+        if matches!(exchange.connection, ConnectionUse::Same(_)) {
+            easy.get_mut().forbid_connecting();
+        }
         easy.verbose(true)?; // the callback needs it, see `Wire`
         easy.http_version(HttpVersion::V11)?;
         easy.http_09_allowed(false)?;
@@ -259,7 +284,7 @@ impl Lane {
             exchange.headers.push(header);
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
-        easy.cookie_file("")?; // libcurl keeps cookies from now on
+        easy.cookie_list(NO_COOKIE)?; // libcurl keeps cookies from now on
         for cookie in &self.cookies {
             easy.cookie_list(cookie)?;
         }
@@ -391,6 +416,7 @@ impl Lane {
         route: &Route,
     ) {
         if let Some(socket) = used_socket(opened, local_port) {
+            self.serial = self.serial.wrapping_add(1);
             self.connection = Some(Connection { socket, origin: route.origin.clone() });
         }
         if !clean {
@@ -525,6 +551,7 @@ fn auth_mask(credentials: &Credentials) -> Auth {
         AuthScheme::Basic => auth.basic(true),
         AuthScheme::Digest => auth.digest(true),
         AuthScheme::Ntlm => auth.ntlm(true),
+        AuthScheme::Spnego => auth.gssnegotiate(true),
         AuthScheme::Negotiate => auth.gssnegotiate(true),
         AuthScheme::OfTunnel => auth.basic(true).digest(true).ntlm(true),
     };

@@ -199,6 +199,11 @@ impl Transport {
         }
     }
 
+    /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
+    pub(crate) fn connection(&self, id: LaneId, exchange: &Exchange) -> Option<u32> {
+        self.lanes.get(&id)?.connection(exchange)
+    }
+
     /// Ends the running exchange, if there is one, and closes its connection now. No event
     /// follows; the body is given back.
     pub(crate) fn abort(&mut self, id: LaneId) -> Option<Box<dyn Body>> {

@@ -43,6 +43,7 @@ pub(super) struct Wire {
     /// The latest request was answered by a 401 or 407 and libcurl may answer that.
     challenged: bool,
     refused_socket: bool,
+    may_connect: bool,
 
     incoming: Incoming,
     excess: bool,
@@ -115,6 +116,7 @@ impl Wire {
             sockets: Vec::new(),
             challenged: false,
             refused_socket: false,
+            may_connect: true,
             incoming: Incoming::default(),
             excess: false,
             stopped: None,
@@ -160,6 +162,11 @@ impl Wire {
 
     pub(super) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// The exchange goes over the connection that is there, or fails.
+    pub(super) fn forbid_connecting(&mut self) {
+        self.may_connect = false;
     }
 
     /// Whether libcurl wanted a connection that it must not have.
@@ -393,7 +400,7 @@ impl Handler for Wire {
         kind: i32,
         protocol: i32,
     ) -> Option<curl::multi::Socket> {
-        if self.began() && !self.challenged {
+        if !self.may_connect || (self.began() && !self.challenged) {
             self.refused_socket = true;
             return None;
         }

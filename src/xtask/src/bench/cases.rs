@@ -13,19 +13,23 @@ pub(super) static CASES: &[Case] = &[
         name: "one-gib",
         purpose: "1 GiB over loopback: the cost of each byte",
         bytes: 1 << 30,
-        reference: curl_upload,
-        bitsup: bitsup_upload,
+        pair: Pair::CurlAndTool,
     },
     Case {
         name: "one-mib",
         purpose: "1 MiB over loopback: the cost of starting, opening and closing",
         bytes: 1 << 20,
-        reference: curl_upload,
-        bitsup: bitsup_upload,
+        pair: Pair::CurlAndTool,
+    },
+    Case {
+        name: "python",
+        purpose: "1 GiB over loopback from Python: what it costs beside the tool, interpreter and import included",
+        bytes: 1 << 30,
+        pair: Pair::ToolAndPython,
     },
 ];
 
-/// One benchmark: the same bytes sent by another program and by bitsup.
+/// One benchmark: the same bytes sent by two programs.
 #[derive(Debug)]
 pub(super) struct Case {
     /// Name on the command line.
@@ -34,22 +38,37 @@ pub(super) struct Case {
     pub(super) purpose: &'static str,
     /// Size of the file.
     pub(super) bytes: u64,
-    /// The other program's command, of the file and the URL.
-    pub(super) reference: fn(&Path, &str) -> Command,
-    /// bitsup's command, of the binary, the file and the URL.
-    pub(super) bitsup: fn(&Path, &Path, &str) -> Command,
+    /// Who sends it.
+    pub(super) pair: Pair,
 }
 
-fn curl_upload(file: &Path, url: &str) -> Command {
+/// What is compared; the first of the two is what the other is a ratio of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pair {
+    /// curl's PUT and the tool.
+    CurlAndTool,
+    /// The tool and the Python package.
+    ToolAndPython,
+}
+
+pub(super) fn curl_upload(file: &Path, url: &str) -> Command {
     let mut command = Command::new("curl");
     // -q: no settings of the user's.
     command.args(["-q", "-sS", "--fail", "-T"]).arg(file).arg(url);
     command
 }
 
-fn bitsup_upload(binary: &Path, file: &Path, url: &str) -> Command {
+pub(super) fn bitsup_upload(binary: &Path, file: &Path, url: &str) -> Command {
     let mut command = Command::new(binary);
     command.args(["upload", "--no-resume", "-q"]).arg(file).arg(url);
+    command
+}
+
+/// Uploads with the package in that folder.
+pub(super) fn python_upload(package: &Path, file: &Path, url: &str) -> Command {
+    let mut command = Command::new("python3");
+    let script = "import sys, bitsup; bitsup.upload(sys.argv[1], sys.argv[2])";
+    command.args(["-c", script]).arg(file).arg(url).env("PYTHONPATH", package);
     command
 }
 
@@ -114,6 +133,7 @@ mod tests {
         for command in [
             curl_upload(file, "http://host/"),
             bitsup_upload(Path::new("bitsup"), file, "http://host/"),
+            python_upload(Path::new("folder"), file, "http://host/"),
         ] {
             let arguments: Vec<_> = command.get_args().collect();
             assert_eq!(arguments[arguments.len() - 2..], ["/dev/shm/file", "http://host/"]);

@@ -10,14 +10,16 @@ mod sink;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
 use crate::Result;
 use crate::install;
+use crate::python;
 use crate::requirements::{CURL_PROGRAM, LIBCURL_HEADERS, Requirement};
 use crate::workspace::Workspace;
-use cases::{CASES, Case, Payload};
+use cases::{CASES, Case, Pair, Payload};
 use measure::Usage;
 use report::{Contender, Report};
 use sink::Sink;
@@ -65,14 +67,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     install::provide(workspace, &needs, options.install, &|_| "benchmarks".to_owned())?;
     install::check(workspace, &needs)?;
 
-    let builds = build(workspace, options.features)?;
+    let is_wanted = |case: &&Case| options.case.as_ref().is_none_or(|name| name == case.name);
+    let wanted: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
+    let with_python = wanted.iter().any(|case| case.pair == Pair::ToolAndPython);
+    let builds = build(workspace, options.features, with_python)?;
     let mut reports = Vec::new();
-    for case in CASES {
-        if options.case.as_ref().is_none_or(|name| name == case.name) {
-            let report = run_case(case, &builds, options.runs)?;
-            println!("{report}");
-            reports.push(report);
-        }
+    for case in wanted {
+        let report = run_case(case, &builds, options.runs)?;
+        println!("{report}");
+        reports.push(report);
     }
     if let Some(path) = &options.json {
         fs::write(path, report::json(&reports)?)
@@ -81,45 +84,73 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     Ok(())
 }
 
-/// Builds the tool in release and puts each build aside under a name of its own, since both have the same path.
-fn build(workspace: &Workspace, features: Features) -> Result<Vec<(&'static str, PathBuf)>> {
+/// bitsup with one of the two libcurls.
+struct Build {
+    name: &'static str,
+    tool: PathBuf,
+    /// A folder with the Python package, if a case needs it.
+    python: PathBuf,
+}
+
+/// Builds in release and puts each build aside under a name of its own, since both have the same path.
+fn build(workspace: &Workspace, features: Features, with_python: bool) -> Result<Vec<Build>> {
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder)?;
     let mut builds = Vec::new();
     for (name, is_wanted, arguments) in [
-        ("bitsup-system", features != Features::Bundled, &["--no-default-features"][..]),
-        ("bitsup-bundled", features != Features::System, &[]),
+        ("system", features != Features::Bundled, &["--no-default-features"][..]),
+        ("bundled", features != Features::System, &[]),
     ] {
         if !is_wanted {
             continue;
         }
-        let status = workspace
-            .cargo()
-            .args(["build", "--release", "--package", "bitsup-cli"])
-            .args(arguments)
-            .status()?;
-        if !status.success() {
-            return Err(format!("{name} does not build").into());
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--release", "--package", "bitsup-cli"]);
+        if with_python {
+            cargo.args(["--package", "bitsup-python"]);
         }
-        let binary = folder.join(name);
-        fs::copy(workspace.target.join("release/bitsup"), &binary)?;
-        builds.push((name, binary));
+        if !cargo.args(arguments).status()?.success() {
+            return Err(format!("bitsup-{name} does not build").into());
+        }
+        let release = workspace.target.join("release");
+        let tool = folder.join(format!("bitsup-{name}"));
+        fs::copy(release.join("bitsup"), &tool)?;
+        let python = folder.join(format!("python-{name}"));
+        if with_python {
+            python::lay_out(workspace, &release, &python)?;
+        }
+        builds.push(Build { name, tool, python });
     }
     Ok(builds)
 }
 
-fn run_case(case: &Case, builds: &[(&'static str, PathBuf)], runs: u32) -> Result<Report> {
+fn run_case(case: &Case, builds: &[Build], runs: u32) -> Result<Report> {
     let payload = Payload::create(case.name, case.bytes)?;
     let sink = Sink::start()?;
-    let mut contenders = vec![Contender::new("curl -T")];
-    contenders.extend(builds.iter().map(|(name, _)| Contender::new(name)));
+    let url = sink.url(case.name);
+    let mut contenders = Vec::new();
+    let mut programs: Vec<Box<dyn Fn() -> Command>> = Vec::new();
+    let mut add = |name: &str, program: Box<dyn Fn() -> Command>| {
+        contenders.push(Contender::new(name));
+        programs.push(program);
+    };
+    if case.pair == Pair::CurlAndTool {
+        let (file, url) = (payload.path().to_owned(), url.clone());
+        add("curl -T", Box::new(move || cases::curl_upload(&file, &url)));
+    }
+    for build in builds {
+        let (tool, file, url) = (build.tool.clone(), payload.path().to_owned(), url.clone());
+        let program = move || cases::bitsup_upload(&tool, &file, &url);
+        add(&format!("bitsup-{}", build.name), Box::new(program));
+    }
+    for build in builds.iter().filter(|_| case.pair == Pair::ToolAndPython) {
+        let (package, file, url) = (build.python.clone(), payload.path().to_owned(), url.clone());
+        let program = move || cases::python_upload(&package, &file, &url);
+        add(&format!("python-{}", build.name), Box::new(program));
+    }
 
     let run_one = |index: usize| -> Result<Usage> {
-        let url = sink.url(case.name);
-        let mut command = match index.checked_sub(1).and_then(|index| builds.get(index)) {
-            None => (case.reference)(payload.path(), &url),
-            Some((_, binary)) => (case.bitsup)(binary, payload.path(), &url),
-        };
+        let mut command = programs.get(index).ok_or("there is no such program")?();
         let before = sink.bytes_received();
         let usage = measure::measure(&mut command)?;
         let received = sink.bytes_received() - before;

@@ -59,6 +59,12 @@ static int on_progress(void *userdata, const bitsup_progress *progress)
   return 0;
 }
 
+static void on_transcript(void *userdata, const char *entry)
+{
+  (void)userdata;
+  (void)entry;
+}
+
 static int on_state(void *userdata, bitsup_state state)
 {
   (void)userdata;

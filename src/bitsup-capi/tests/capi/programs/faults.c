@@ -46,6 +46,12 @@ static void on_log(void *userdata, bitsup_log_level level, const char *line)
   (void)line;
 }
 
+static void on_transcript(void *userdata, const char *entry)
+{
+  (void)userdata;
+  (void)entry;
+}
+
 static bitsup_upload *start(bitsup_client *client, const char *url)
 {
   bitsup_upload_options *options = bitsup_upload_options_new();
@@ -58,6 +64,8 @@ static bitsup_upload *start(bitsup_client *client, const char *url)
                                                   &error));
   GIVES(OK, bitsup_upload_options_set_on_state(options, on_state, NULL,
                                                &error));
+  GIVES(OK, bitsup_upload_options_set_on_transcript(options, on_transcript,
+                                                    NULL, &error));
   GIVES(OK, bitsup_upload_options_set_max_attempts(options, 1, &error));
   GIVES(OK, bitsup_upload_start_callbacks(client, &source, url, options,
                                           &upload, &error));
@@ -83,7 +91,7 @@ int main(int argc, char **argv)
       "around callbacks", "before log",      "after log",
       "before state",     "after state",     "before progress",
       "after progress",   "around read_at",  "before read_at",
-      "after read_at"};
+      "after read_at",    "before transcript", "after transcript"};
   size_t at;
   int dispatch;
 

@@ -2,6 +2,16 @@
 
 #include "check.h"
 
+/* Counts packets. */
+static void on_transcript(void *userdata, const char *entry)
+{
+  size_t *packets = userdata;
+  if (strstr(entry, "Create-Session") || strstr(entry, "Fragment") ||
+      strstr(entry, "Close-Session"))
+    ++*packets;
+  CHECK(!strstr(entry, "pass word") && !strstr(entry, "Authorization"));
+}
+
 static bitsup_status upload(bitsup_client *client, const char *url,
                             bitsup_upload_options *options,
                             bitsup_receipt *receipt, bitsup_upload **kept)
@@ -23,6 +33,7 @@ int main(int argc, char **argv)
   bitsup_client *client;
   bitsup_upload *kept;
   bitsup_receipt receipt = {0};
+  size_t packets = 0;
 
   /* argv[2] is a file with the password, argv[3] one with another. */
   CHECK(argc == 4);
@@ -32,12 +43,15 @@ int main(int argc, char **argv)
   GIVES(OK, bitsup_config_set_auth(config, BITSUP_AUTH_BASIC, &error));
   GIVES(OK, bitsup_config_set_proxy(config, "", &error));
   GIVES(OK, bitsup_config_set_sha256(config, 1, &error));
+  GIVES(OK, bitsup_config_set_on_transcript(config, on_transcript, &packets,
+                                            &error));
   GIVES(OK, bitsup_client_new(config, &client, &error));
   CHECK(upload(client, argv[1], NULL, &receipt, &kept) == BITSUP_STATUS_OK);
   /* sha256sum of "data" */
   CHECK(!strcmp(receipt.sha256, "3a6eb0790f39ac87c94f3856b2dd2c5d"
                                 "110e6811602261a9a923d3bb23adc8b7"));
   bitsup_upload_free(kept);
+  CHECK(packets >= 3);
 
   /* The upload's options win, one by one. */
   GIVES(OK, bitsup_upload_options_set_sha256(options, 0, &error));

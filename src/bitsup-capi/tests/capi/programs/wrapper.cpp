@@ -24,8 +24,9 @@ static_assert(std::is_copy_constructible_v<bitsup::options>);
 
 static void sources(bitsup::client &client, const std::string &url) {
   std::vector<std::uint32_t> numbers(100000, 7);
-  std::atomic<int> states{0};
+  std::atomic<int> states{0}, entries{0};
   auto options = bitsup::options()
+                     .on_transcript([&](const char *) { entries++; })
                      .header("X-Test", "yes")
                      .fragment_size(100000)
                      .give_up_after(std::chrono::seconds(30))
@@ -39,6 +40,7 @@ static void sources(bitsup::client &client, const std::string &url) {
   auto receipt = moved.wait();
   CHECK(receipt && receipt->size == 400000 && receipt->fragments == 4);
   CHECK(moved.progress().state == BITSUP_STATE_DONE);
+  CHECK(moved.waiting_for().empty());
   CHECK(!moved.wait_for(std::chrono::milliseconds(0))->operator->()->skipped);
 
   std::string_view text = "read by a function";
@@ -90,6 +92,44 @@ static void packets(bitsup::client &client, const std::string &url) {
   CHECK(unwanted && unwanted->cancel());
 }
 
+// Left after its first part, and continued here and elsewhere.
+static void sessions(bitsup::client &client, const std::string &url,
+                     const std::string &path, const std::string &state) {
+  CHECK(!client.sessions());
+  bitsup::config config;
+  config.state_dir = state;
+  auto keeper = bitsup::client::make(config).value();
+  auto slow = bitsup::options().fragment_size(1000).note("by hand").proxy("");
+  auto leave = [&](const std::string &name) {
+    CHECK(keeper.set_rate_limit(4000));
+    auto upload = keeper.start(path, url + name, slow).value();
+    while (upload.progress().acknowledged == 0)
+      CHECK(!upload.wait_for(std::chrono::milliseconds(5)));
+    CHECK(upload.stop() && !upload.wait() && keeper.set_rate_limit(0));
+    auto kept = keeper.sessions().value();
+    CHECK(kept.size() == 1 && kept[0] && kept[0]->note == "by hand");
+    CHECK(kept[0]->path == path && kept[0]->size == 100000);
+    auto age = std::chrono::system_clock::now() - kept[0]->begun;
+    CHECK(age < std::chrono::hours(1) && !kept[0]->in_use);
+    return kept[0]->id;
+  };
+  auto resumed = keeper.resume(leave("resumed")).value();
+  CHECK(resumed.wait());
+  auto id = leave("imported");
+  auto token = keeper.export_session(id).value();
+  CHECK(keeper.forget_session(id) && !keeper.export_session(id));
+  auto imported = client.import_file(token, path).value();
+  auto receipt = imported.wait();
+  CHECK(receipt && receipt->size == 100000);
+  CHECK(keeper.cancel_session(leave("unwanted")));
+  CHECK(keeper.sessions().value().empty());
+  std::vector<char> zeros(100000);
+  auto other = client.import_memory(token, zeros);
+  CHECK(!other && other.why().status() == BITSUP_STATUS_SOURCE_CHANGED);
+  bitsup::reader reader;
+  CHECK(!client.import_reader(token, reader));
+}
+
 #if defined(__cpp_exceptions)
 static void exceptions(bitsup::client &client, const std::string &url) {
   auto throwing = bitsup::options().on_progress(
@@ -103,6 +143,8 @@ static void exceptions(bitsup::client &client, const std::string &url) {
   } catch (const std::logic_error &error) {
     CHECK(!std::strcmp(error.what(), "mine"));
   }
+  auto ended = upload.wait();
+  CHECK(!ended && ended.why().status() == BITSUP_STATUS_CANCELLED);
   bitsup::reader reader;
   reader.size = 10;
   reader.read_at = [](void *, std::size_t, std::uint64_t) -> std::int64_t {
@@ -126,7 +168,7 @@ static void exceptions(bitsup::client &client, const std::string &url) {
 #endif
 
 int main(int argc, char **argv) {
-  CHECK(argc == 2);
+  CHECK(argc == 4);
   std::string url = argv[1];
   std::atomic<int> lines{0};
   bitsup::config config;
@@ -136,6 +178,7 @@ int main(int argc, char **argv) {
   sources(client, url);
   failures(client, url);
   packets(client, url);
+  sessions(client, url, argv[2], argv[3]);
 #if defined(__cpp_exceptions)
   exceptions(client, url);
 #endif

@@ -146,3 +146,30 @@ fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
     upload.answer(&status(401)).expect("under way");
     assert!(upload.error().message().contains("refused the credentials"));
 }
+
+#[test]
+fn credentials_replaced_before_a_refusal_is_told_answer_it() {
+    let mut upload = Upload::new(with_credentials());
+    upload.play([("Create-Session", created()), ("Fragment 0-999", status(401))]);
+    for replaced in [true, false] {
+        assert_eq!(upload.exchange(), "Fragment 0-999");
+        assert!(upload.requests.last().expect("one was sent").authorize);
+        if replaced {
+            upload.session.outdate_running();
+            upload.session.set_credentials(true, false);
+        }
+        upload.answer(&status(401)).expect("under way");
+    }
+    assert!(upload.error().message().contains("refused the credentials"));
+}
+
+#[test]
+fn what_was_not_sent_is_begun_again_without_counting() {
+    let mut upload = Upload::new(with_credentials());
+    for _ in 0..20 {
+        assert_eq!(upload.exchange(), "Create-Session");
+        upload.session.begin_again();
+    }
+    upload.play([("Create-Session", created())]);
+    assert_eq!(upload.session.attempt(), 0);
+}

@@ -21,6 +21,23 @@ fn silent(status: u16) -> Answer {
 }
 
 #[test]
+fn doubts_about_a_lost_session_are_not_those_of_its_replacement() {
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([
+        ("Fragment 1000-1999", LOST),
+        ("Ping", ok()),
+        ("Fragment 1000-1999", forgotten()),
+        ("Create-Session", created_as("{two}")),
+        ("Fragment 0-999", received(1000)),
+        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 2000-2499", received(2500)),
+        ("Close-Session", ok()),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+    assert_eq!(upload.session.counters().unclear_resends, 1, "it is counted all the same");
+}
+
+#[test]
 fn after_an_unclear_resend_the_destination_is_asked() {
     let mut upload = resent(config());
     upload.play([("Close-Session", ok()), ("HEAD", holds(2500))]);

@@ -18,7 +18,7 @@ impl Session {
         let ask = match self.config.verify {
             VerifyPolicy::Never => false,
             VerifyPolicy::Always => true,
-            VerifyPolicy::Auto => self.counters.unclear_resends > 0 && !self.checks_offsets,
+            VerifyPolicy::Auto => self.doubts > 0 && !self.checks_offsets,
         };
         self.close_unclear = false;
         if ask && self.config.reply == ReplyMode::None {
@@ -42,7 +42,7 @@ impl Session {
     /// Whether every byte is known to have been stored once, where it belongs, without a
     /// look at the destination.
     fn is_certain(&self) -> bool {
-        self.checks_offsets || self.counters.unclear_resends == 0 && !self.skipped
+        self.checks_offsets || self.doubts == 0 && !self.skipped
     }
 
     pub(super) fn weighed(&mut self, evidence: Evidence) {
@@ -56,7 +56,7 @@ impl Session {
                 self.done(Summary { close_confirmed: true, verified: true });
             }
             Evidence::Different => {
-                self.appends = self.counters.unclear_resends > 0;
+                self.appends = self.doubts > 0;
                 self.fail_for_good(another_size());
             }
             Evidence::Same | Evidence::Unknown if self.config.verify == VerifyPolicy::Always => {
@@ -169,6 +169,7 @@ impl Session {
         self.unclear = false;
         self.close_unclear = false;
         self.skipped = false;
+        self.doubts = 0;
         self.closed = false;
         self.stuck = 0;
         self.reply = None;

@@ -43,6 +43,7 @@ impl Session {
         self.sent_bytes = sent_bytes;
         if self.unclear {
             self.counters.unclear_resends = self.counters.unclear_resends.saturating_add(1);
+            self.doubts = self.doubts.saturating_add(1);
             self.checkpoint_due = true;
         }
         self.send(PacketType::Fragment, Some(range))

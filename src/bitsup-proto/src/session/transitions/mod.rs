@@ -220,6 +220,13 @@ impl Session {
         Ok(())
     }
 
+    /// The exchange under way ended before anything of it was sent, for a reason that is gone:
+    /// it is begun again.
+    pub fn begin_again(&mut self) {
+        self.running = None;
+        self.connection = Connection::Fresh;
+    }
+
     /// The answer to the HEAD under way.
     pub fn handle_head(&mut self, head: &Head) -> Result<(), NotNow> {
         if self.running != Some(Running::Head) {
@@ -307,6 +314,15 @@ impl Session {
             self.state = self.entrance();
         }
         Ok(())
+    }
+
+    /// The packet under way carried credentials that were replaced since. Said before its Ack
+    /// is handed over, this makes a challenge in it one that the new ones answer.
+    pub fn outdate_running(&mut self) {
+        if let Some(Running::Packet(request)) = &mut self.running {
+            request.authorize = false;
+            request.authorize_proxy = false;
+        }
     }
 
     /// New credentials replace those that were refused, or that were missing.

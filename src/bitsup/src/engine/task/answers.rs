@@ -3,11 +3,12 @@
 use std::io;
 
 use bitsup_proto::session::{self, Failure, FailureClass};
-use bitsup_proto::{Ack, Moment, PacketType};
+use bitsup_proto::{Moment, PacketType};
 
 use super::super::Core;
 use super::super::proxy_auth;
-use super::super::reply::{self, ReplyFetch};
+use super::super::reply;
+use super::wording::ack;
 use super::{Phase, Running, Task, class, head, http_date};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -17,8 +18,17 @@ use crate::transport::{self, Answer, FailureKind};
 
 impl Task {
     pub(crate) fn exchange_ended(&mut self, event: transport::Event, core: &mut Core) {
+        let Some(event) = self.proxy_challenged(event, core) else { return };
         match event.result {
-            Ok(answer) => self.answered(&answer, &event.stats, core),
+            Ok(answer) if self.is_challenge(&answer) => {
+                if let Some((answer, stats)) = self.challenged(answer, event.stats, core) {
+                    self.answered(&answer, &stats, core);
+                }
+            }
+            Ok(answer) => {
+                self.note_taken(&answer, core);
+                self.answered(&answer, &event.stats, core);
+            }
             Err(failure) => self.failed(failure, core),
         }
     }
@@ -27,12 +37,8 @@ impl Task {
         let Some(running) = self.running.take() else { return };
         let now = core.now();
         self.remark = Remark::of_answer(answer);
-        let logged_in = self.shows_login(&running);
         self.record_answer(&running, answer, core);
         self.act_on(running, answer, stats, now, core);
-        if logged_in {
-            self.verdict(answer.status, core);
-        }
     }
 
     fn act_on(
@@ -48,14 +54,9 @@ impl Task {
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
-            Running::Reply { authorized, at_proxy } => {
+            Running::Reply { at_proxy } => {
                 if answer.status == 407 {
                     self.challenged_by_proxy(answer, at_proxy, core);
-                }
-                // Only the upload's own site may ask for the password.
-                let own_site = self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination);
-                if answer.status == 401 && own_site {
-                    self.challenged(answer, authorized, core);
                 }
                 if let Some(fetch) = &mut self.reply {
                     match fetch.answered(answer, &self.destination) {
@@ -67,14 +68,7 @@ impl Task {
                 }
             }
             Running::Packet(request, started) => {
-                let headers = answer
-                    .headers
-                    .iter()
-                    .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
-                let ack = Ack::parse(answer.status, headers);
-                if answer.status == 401 {
-                    self.challenged(answer, request.authorize, core);
-                }
+                let ack = ack(answer);
                 if answer.status == 407 {
                     self.challenged_by_proxy(answer, request.authorize_proxy, core);
                 }
@@ -126,9 +120,7 @@ impl Task {
         let Some(running) = self.running.take() else { return };
         self.sent_nothing();
         self.record_failure(&running, &failure, core);
-        if self.shows_login(&running) {
-            core.trials.leave(self.id);
-        }
+        self.note_no_verdict(core);
         if self.phase == Phase::Precheck {
             // The upload itself will tell what is wrong.
             self.phase = Phase::Running;
@@ -184,12 +176,8 @@ impl Task {
     }
 
     pub(super) fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
-        if answer.status == 401 {
-            let authorized = self.scheme.is_some();
-            self.challenged(answer, authorized, core);
-            if !authorized && self.scheme.is_some() && !self.known_refused {
-                return self.start_head(core);
-            }
+        if answer.status == 401 && self.login.ready {
+            return self.start_head(core);
         }
         if answer.status == 407 && self.proxy_scheme.is_none() {
             self.challenged_by_proxy(answer, false, core);

@@ -99,14 +99,14 @@ impl Task {
             return local;
         }
         let error = Remark::apply(self.remark.as_ref(), error);
-        if kind == ErrorKind::Auth && self.withheld {
+        if kind == ErrorKind::Auth && self.login.withheld {
             return error.with_advice(
                 "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
             );
         }
-        if kind == ErrorKind::Auth && self.known_refused {
+        if kind == ErrorKind::Auth && self.login.known_refused {
             return error.with_advice(
-                "The server refused this password before, so that it was not sent again: no account is to be locked. Give the right one.",
+                "The server refused this login before, so that it was not sent again: no account is to be locked. Give the right one.",
             );
         }
         error
@@ -133,7 +133,7 @@ impl Task {
         let key = self.destination.origin();
         if self.phase == Phase::Queued {
             core.hosts.forget(&key, self.id);
-        } else {
+        } else if !self.aside {
             core.hosts.leave(&key);
         }
         if let Some(checking) = self.checking.take() {
@@ -141,18 +141,20 @@ impl Task {
         }
         if let Some(lane) = self.lane.take() {
             if result.is_ok() {
-                core.transport.retire_lane(lane);
+                core.retire_lane(lane);
             } else {
-                core.transport.close_lane(lane);
+                core.close_lane(lane);
             }
-            core.lanes.remove(&lane);
         }
         self.running = None;
+        self.login.forget_question();
         self.sent_nothing();
         self.learn(core);
+        let failed = result.is_err();
         self.ending = Some(result);
         self.phase = Phase::Finishing;
         match &self.keeper {
+            None if failed && self.hash_for_token(core) => {}
             None => {
                 self.leavings = Some(Leavings::default());
                 self.end_if_finished(core);
@@ -168,6 +170,25 @@ impl Task {
                 keeper.finish(finish, done, &core.workers);
             }
         }
+    }
+
+    /// What is in memory has no time stamp by which a token could know it again: it gets a
+    /// hash of what was acknowledged. `false`: there is nothing to hash.
+    fn hash_for_token(&self, core: &Core) -> bool {
+        let length = self.session.offset();
+        let Some(source) = self.source.in_memory().filter(|_| self.session.checkpoint().is_some())
+        else {
+            return false;
+        };
+        let (inbox, id) = (core.inbox.clone(), self.id);
+        core.workers.run(move || {
+            let prefix = crate::journal::hash_prefix(&source, length, &|| true).ok().flatten();
+            drop(source);
+            let leavings = Leavings { prefix, ..Leavings::default() };
+            let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);
+            inbox.send(Command::Worked(id, Box::new(take)));
+        });
+        true
     }
 
     pub(super) fn learn(&self, core: &mut Core) {

@@ -3,6 +3,7 @@
 mod answers;
 mod deciding;
 mod ending;
+mod login;
 mod rate;
 mod recording;
 mod sending;
@@ -11,6 +12,8 @@ mod trial;
 mod wording;
 
 use deciding::Deciding;
+use login::LoginState;
+pub(super) use login::renewal;
 use rate::Rate;
 use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
@@ -21,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bitsup_proto::session::{Action, CancelMode, Request, Session};
+use bitsup_proto::session::{Action, CancelMode, Request, Session, State};
 use bitsup_proto::{Checkpoint, Config, SessionId};
 
 use super::Core;
@@ -35,7 +38,7 @@ use crate::options::UploadOptions;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
-use crate::transport::{AuthScheme, Headers, LaneId};
+use crate::transport::{AuthScheme, LaneId};
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -93,6 +96,10 @@ pub(crate) struct Task {
     checking: Option<Arc<AtomicBool>>,
     /// Whether the caller wants a pause.
     paused: bool,
+    /// Whether the turn at the host was given up for a pause.
+    aside: bool,
+    /// Whether it is in the queue again after a pause.
+    returning: bool,
     /// Set while a kept session is cancelled.
     then: Option<Then>,
     keeper: Option<Keeper>,
@@ -104,18 +111,11 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
+    login: LoginState,
     /// What is to be said about the last exchange.
     remark: Option<Remark>,
-    /// The scheme the server is answered with, once it has asked.
-    scheme: Option<AuthScheme>,
-    /// The header lines with which the server asked.
-    challenge: Option<Headers>,
-    /// The same for a proxy that forwards requests.
+    /// The scheme that a proxy which forwards requests is answered with, once it has asked.
     proxy_scheme: Option<AuthScheme>,
-    /// The server takes Basic only, and the way there is not safe.
-    withheld: bool,
-    /// The server has refused these credentials before.
-    known_refused: bool,
     /// What is reported once the session is cancelled that nobody could continue.
     last_words: Option<Error>,
     deciding: Deciding,
@@ -151,7 +151,7 @@ enum Phase {
 enum Running {
     Packet(Request, Instant),
     Head,
-    Reply { authorized: bool, at_proxy: bool },
+    Reply { at_proxy: bool },
 }
 
 impl Task {
@@ -213,6 +213,8 @@ impl Task {
             held: None,
             checking: None,
             paused: false,
+            aside: false,
+            returning: false,
             then,
             keeper,
             has_journal,
@@ -220,12 +222,9 @@ impl Task {
             leavings: None,
             reply: None,
             local_error: None,
+            login: LoginState::default(),
             remark: None,
-            scheme: None,
-            challenge: None,
             proxy_scheme: None,
-            withheld: false,
-            known_refused: false,
             last_words: None,
             deciding: Deciding::new(decides),
             recorder,
@@ -236,6 +235,7 @@ impl Task {
             rate: Rate::default(),
             timer: None,
         };
+        task.withhold_refused_token(core);
         if let Some(check) = check {
             task.begin_check(check, core);
         }
@@ -243,6 +243,9 @@ impl Task {
             let from = task.session.offset();
             let event = Event::Notice(format!("continuing a kept session from byte {from}"));
             core.dispatcher.push(&task.shared.ear, event);
+        }
+        if task.phase == Phase::Queued {
+            task.tell_queued();
         }
         for warning in &task.warnings {
             core.dispatcher.push(&task.shared.ear, Event::Notice(warning.clone()));
@@ -252,10 +255,20 @@ impl Task {
     }
 
     /// It is this upload's turn.
-    pub(crate) fn admit(&mut self) {
-        if self.phase == Phase::Queued {
-            self.phase = first_phase(&self.options, &self.session);
+    pub(crate) fn admit(&mut self, core: &mut Core) {
+        if self.phase != Phase::Queued {
+            return;
+        }
+        self.shared.waits_no_more();
+        self.phase = first_phase(&self.options, &self.session);
+        if !std::mem::take(&mut self.returning) {
             self.begun = Instant::now();
+        }
+        if self.paused {
+            self.step_aside(core);
+        } else if self.session.state() == State::Suspend {
+            let now = core.now();
+            let _ = self.session.resume(now);
         }
     }
 
@@ -270,6 +283,7 @@ impl Task {
 
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
+            && !self.login.is_asking()
             && self.shared.ear.listens();
         let tick = tick.then(|| Instant::now() + TICK);
         [self.wake, tick, self.abandoned].into_iter().flatten().min()
@@ -280,13 +294,43 @@ impl Task {
         core.trials.leave(self.id);
         let now = core.now();
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
-        let _ = self.session.suspend(now);
+        let suspended = self.session.suspend(now).is_ok();
+        if suspended && self.phase == Phase::Running {
+            self.step_aside(core);
+        }
+    }
+
+    /// Gives the turn at the host up: nobody waits for an upload that waits for a person.
+    fn step_aside(&mut self, core: &mut Core) {
+        if !std::mem::replace(&mut self.aside, true) {
+            core.hosts.leave(&self.destination.origin());
+        }
     }
 
     pub(crate) fn resume(&mut self, core: &mut Core) {
         self.paused = false;
+        if std::mem::take(&mut self.aside) && !core.hosts.enter(&self.destination.origin(), self.id)
+        {
+            self.phase = Phase::Queued;
+            self.returning = true;
+            self.tell_queued();
+            return;
+        }
         let now = core.now();
         let _ = self.session.resume(now);
+    }
+
+    /// Takes the turn back that a pause gave up, for what cannot wait.
+    fn come_back(&mut self, core: &mut Core) {
+        if std::mem::take(&mut self.aside) {
+            core.hosts.enter_now(&self.destination.origin(), self.id);
+        }
+    }
+
+    /// Why nothing happens; when it will, nobody knows.
+    fn tell_queued(&self) {
+        let reason = "other uploads to this host go first".to_owned();
+        self.shared.waits(reason, Instant::now());
     }
 
     pub(crate) fn cancel(&mut self, mode: CancelMode, core: &mut Core) {
@@ -294,7 +338,13 @@ impl Task {
             || Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
         match self.phase {
             Phase::Finishing | Phase::Ended => return,
+            Phase::Running if mode == CancelMode::Delete => self.come_back(core),
             Phase::Running => {}
+            Phase::Queued if mode == CancelMode::Keep && self.returning => {
+                core.hosts.forget(&self.destination.origin(), self.id);
+                self.aside = true;
+                self.phase = Phase::Running;
+            }
             Phase::Queued if mode == CancelMode::Delete && self.session.session_id().is_some() => {
                 // One packet to delete a session needs no turn.
                 core.hosts.enter_now(&self.destination.origin(), self.id);

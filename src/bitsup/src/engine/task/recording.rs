@@ -29,7 +29,7 @@ impl Task {
     }
 
     fn asked(&self, running: &Running) -> String {
-        let login = self.shows_login(running);
+        let login = self.login.showed_password;
         match running {
             Running::Packet(request, _) => {
                 transcript::asked(&request.packet.to_string(), request.range, login)

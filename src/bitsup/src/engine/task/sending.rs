@@ -106,10 +106,12 @@ impl Task {
                 // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
-                let authorized = exchange.auth.is_some();
                 exchange.proxy_asked = get.authorize_proxy;
-                let running = Running::Reply { authorized, at_proxy: get.authorize_proxy };
-                self.begin_exchange(running, exchange, core)
+                self.begin_exchange(
+                    Running::Reply { at_proxy: get.authorize_proxy },
+                    exchange,
+                    core,
+                )
             }
             Err(error) => {
                 let failure = Failure {
@@ -157,23 +159,7 @@ impl Task {
     /// The credentials, once the server has asked for them.
     pub(super) fn authorization(&self, wanted: bool) -> Option<Arc<transport::Credentials>> {
         let credentials = self.options.credentials.as_ref().filter(|_| wanted)?;
-        Some(auth::for_transport(credentials, self.scheme?))
-    }
-
-    /// The server asks for credentials: whether there are any that may be shown to it.
-    pub(super) fn challenged(&mut self, answer: &Answer, authorized: bool, core: &mut Core) {
-        let Some(credentials) = &self.options.credentials else { return };
-        let origin = self.destination.origin();
-        if authorized {
-            core.refused.add(origin, credentials);
-            return;
-        }
-        self.challenge = Some(answer.headers.clone());
-        let https = self.destination.https;
-        self.scheme = auth::choose(answer, &self.options, https);
-        self.withheld = self.scheme.is_none() && auth::offers_only_basic(answer);
-        self.known_refused = core.refused.has(&origin, credentials);
-        self.session.set_server_credentials(self.scheme.is_some() && !self.known_refused);
+        Some(auth::for_transport(credentials, self.login.scheme?))
     }
 
     /// The proxy asks for credentials: whether there are any that it has not refused.
@@ -202,8 +188,9 @@ impl Task {
             lane
         });
         self.lane = Some(lane);
+        self.note_carried(&exchange);
         self.running = Some(running);
-        match core.transport.start(lane, exchange) {
+        match core.start(lane, exchange) {
             Ok(()) => true,
             Err(failure) => {
                 self.failed(failure, core);
@@ -267,9 +254,10 @@ impl Task {
 
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {
         self.held = None;
+        self.login.forget_question();
         self.record_abort(core);
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
-            drop(core.transport.abort(lane));
+            core.abort(lane);
         }
         self.running = None;
         self.sent_nothing();

@@ -76,6 +76,9 @@ impl Task {
         }
         let authorizing =
             matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
+        if self.login.is_asking() {
+            return UploadState::Authenticating;
+        }
         match self.held {
             Some(_) if self.checking.is_some() => return UploadState::Checking,
             Some(_) => return UploadState::Authenticating,

@@ -1,12 +1,16 @@
 //! The wait for the verdict on a password that another upload tries.
 
+use std::time::Instant;
+
+use bitsup_proto::PacketType;
 use bitsup_proto::reply::{Get, Got};
 use bitsup_proto::session::{self, Request};
-use bitsup_proto::{Ack, PacketType};
 
 use super::super::Core;
+use super::wording::ack;
 use super::{Running, Task};
-use crate::transport::Headers;
+use crate::credentials::{Credentials, Login};
+use crate::transport::Answer;
 
 /// What the state machine has asked for and cannot go out yet.
 pub(super) enum Held {
@@ -52,9 +56,11 @@ impl Task {
         }
     }
 
-    fn readiness(&self, held: &Held, core: &mut Core) -> Ready {
+    fn readiness(&mut self, held: &Held, core: &mut Core) -> Ready {
         match held {
-            Held::Packet(request) if self.must_hold(*request) => Ready::Later,
+            Held::Packet(request) if self.must_hold(*request) || self.must_renew(core) => {
+                Ready::Later
+            }
             held if held.wants_login() => self.may_log_in(core),
             _ => Ready::Now,
         }
@@ -62,12 +68,13 @@ impl Task {
 
     /// Whether the password may go out now.
     pub(super) fn may_log_in(&self, core: &mut Core) -> Ready {
-        let Some(credentials) = self.options.credentials.as_ref().filter(|_| self.scheme.is_some())
+        let Some(credentials) =
+            self.options.credentials.as_ref().filter(|_| self.login.scheme.is_some())
         else {
             return Ready::Now;
         };
         let site = self.destination.origin();
-        if core.refused.has(&site, credentials) {
+        if core.refused.has(&site, &Login::Password(credentials.clone())) {
             Ready::Refused
         } else if core.trials.may_show(&site, credentials, self.id) {
             Ready::Now
@@ -76,46 +83,41 @@ impl Task {
         }
     }
 
-    /// An answer to what carried the password: a verdict on it, if it is the server's own.
-    pub(super) fn verdict(&self, status: u16, core: &mut Core) {
-        let Some(credentials) = &self.options.credentials else { return };
-        let site = self.destination.origin();
+    /// An answer other than a challenge to what carried the password: a verdict on it, if it is
+    /// the server's own.
+    pub(super) fn verdict(&self, status: u16, credentials: &Credentials, core: &mut Core) {
         match status {
-            401 => core.trials.refused(&site, credentials),
             // Nothing that a proxy or a busy server says: another may try in the meantime.
-            407 | 408 | 429 | 500.. => core.trials.leave(self.id),
-            _ => core.trials.taken(&site, credentials),
+            401 | 407 | 408 | 429 | 500.. => core.trials.leave(self.id),
+            _ => core.trials.taken(&self.destination.origin(), credentials),
         }
     }
 
     /// The server would answer as it did to the upload that tried; so its challenge to this
-    /// one is the answer, and the password stays here.
+    /// one is the answer, and the password stays here. There may be another one by now.
     fn refuse(&mut self, held: &Held, core: &mut Core) {
-        self.known_refused = true;
-        let now = core.now();
+        let answer = self.login.challenge_again();
         match held {
-            Held::Packet(_) => {
-                let headers = self.challenge.iter().flat_map(Headers::iter);
-                let headers = headers
-                    .filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
-                let ack = Ack::parse(401, headers);
-                let exchange = session::Exchange::default();
-                let _ = self.session.handle_ack(now, &ack, None, None, exchange);
+            Held::Packet(request) => {
+                self.running = Some(Running::Packet(*request, Instant::now()));
+                if let Some(answer) = self.challenged_again(answer, core) {
+                    self.refused_unsent(&answer, core);
+                }
             }
             Held::Reply(_) => {
+                self.find_login(&answer, core);
+                let now = core.now();
                 let _ = self.session.handle_reply(now, &Got { status: 401, ..Got::default() });
             }
         }
     }
 
-    /// Whether what runs carries the password.
-    pub(super) fn shows_login(&self, running: &Running) -> bool {
-        self.scheme.is_some()
-            && match running {
-                Running::Packet(request, _) => request.authorize,
-                Running::Head => true,
-                Running::Reply { authorized, .. } => *authorized,
-            }
+    /// The state machine hears of a challenge to what was never sent.
+    pub(super) fn refused_unsent(&mut self, answer: &Answer, core: &mut Core) {
+        self.running = None;
+        let now = core.now();
+        let exchange = session::Exchange::default();
+        let _ = self.session.handle_ack(now, &ack(answer), None, None, exchange);
     }
 
     /// Nothing that completes the file goes out before what was sent earlier is known to be the same.

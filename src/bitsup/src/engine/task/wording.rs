@@ -7,7 +7,7 @@ use std::path::Path;
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{FailureClass, Session};
 use bitsup_proto::verify::Head;
-use bitsup_proto::{Config, fragment_size, packet, retry};
+use bitsup_proto::{Ack, Config, fragment_size, packet, retry};
 
 use super::super::Core;
 use super::super::reply::{self};
@@ -36,7 +36,10 @@ pub(super) fn config(
         size: source.size(),
         content_name: name.and_then(packet::content_name),
         origin: destination.host.clone(),
-        opening_ping: credentials || options.bearer_token.is_some() || options.uses_proxy(),
+        opening_ping: credentials
+            || options.bearer_token.is_some()
+            || options.credential_callback.is_some()
+            || options.uses_proxy(),
         credentials,
         proxy_credentials: options.proxy_credentials.is_some(),
         host_policy: options.host_id,
@@ -139,6 +142,14 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
         FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),
     }
+}
+
+/// What BITS reads of an answer.
+pub(super) fn ack(answer: &Answer) -> Ack<'_> {
+    let headers = answer.headers.iter();
+    let headers =
+        headers.filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, value)));
+    Ack::parse(answer.status, headers)
 }
 
 pub(super) fn head(answer: &Answer) -> Head {

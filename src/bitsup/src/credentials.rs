@@ -1,0 +1,236 @@
+//! Who we are: users with passwords, tokens, and whoever can be asked for them.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// A password or a token; more is a wrong file.
+const MAX_SECRET_FILE: u64 = 64 * 1024;
+
+/// So often in a row an upload asks for another login. A server that takes none would
+/// otherwise be shown one after the other, until the account is locked.
+pub(crate) const MAX_QUESTIONS: u32 = 3;
+
+/// A value that is never shown and is overwritten when it is dropped.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Zeroizing::new(value.into()))
+    }
+
+    /// Reads the value from a file of UTF-8, without one newline at its end; at most 64 KiB.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let mut content = Zeroizing::new(String::new());
+        File::open(path)
+            .and_then(|file| file.take(MAX_SECRET_FILE + 1).read_to_string(&mut content))
+            .map_err(|error| {
+                Error::local(format_args!("cannot read {}", path.display()), &error)
+            })?;
+        if content.len() as u64 > MAX_SECRET_FILE {
+            return Err(Error::invalid(format!("{} is too large for a secret", path.display())));
+        }
+        if content.ends_with('\n') {
+            content.pop();
+            if content.ends_with('\r') {
+                content.pop();
+            }
+        }
+        Ok(Self(content))
+    }
+
+    /// Whether it can stand in a header.
+    pub(crate) fn is_header_value(&self) -> bool {
+        let bytes = self.0.as_bytes();
+        bytes.len() <= bitsup_proto::packet::MAX_HEADER_VALUE
+            && bytes.iter().all(|b| *b == b'\t' || (*b >= b' ' && *b != 0x7f))
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// User and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user, also as `DOMAIN\user` or `user@domain`.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+/// What is shown to a server that asks who we are.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Login {
+    /// User and password, for the schemes that take them.
+    Password(Credentials),
+    /// A bearer token, which goes with every packet.
+    Token {
+        /// The token.
+        token: Secret,
+        /// How long the server takes it, if that is known: a new one is asked for shortly
+        /// before the end of that time.
+        valid_for: Option<Duration>,
+    },
+}
+
+impl Login {
+    /// What a server sees of it.
+    pub(crate) fn shown(&self) -> Self {
+        match self {
+            Self::Password(_) => self.clone(),
+            Self::Token { token, .. } => Self::Token { token: token.clone(), valid_for: None },
+        }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password(…)",
+            Self::Token { .. } => "Token(…)",
+        })
+    }
+}
+
+/// What a login is wanted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CredentialRequest {
+    /// The server as `https://host:port`, the port only if it is not the scheme's own; or the
+    /// proxy's URL, empty if the environment named the proxy.
+    pub site: String,
+    /// Whether it is the proxy that asks.
+    pub proxy: bool,
+    /// The realm that the server names.
+    pub realm: Option<String>,
+    /// The schemes that the server offers, in lower case and in its order: `negotiate`, `ntlm`,
+    /// `digest`, `basic`, `bearer` or others. Empty when a token is about to expire.
+    pub schemes: Vec<String>,
+    /// The user of the login that was used so far, if it has one.
+    pub user: Option<String>,
+    /// Whether the server refused the login that was used so far. It is not sent again by any
+    /// upload of the client.
+    pub refused: bool,
+    /// Whether nothing was refused, and the token used so far is about to expire.
+    pub expiring: bool,
+    /// Which time in a row this upload asks, from 1. There is no fourth.
+    pub attempt: u32,
+}
+
+/// A function that is asked for a login when a server or a proxy wants one and the options have none
+/// that it takes, or when a token is about to expire; never twice at the same time for the
+/// uploads of one client to one site.
+///
+/// For uploads it runs where events are told: on the client's callback thread, or inside of
+/// [`crate::Client::dispatch`]; for [`crate::Client::ping`] and [`crate::PacketSession`] on the
+/// thread that called. While it runs, uploads that need its answer wait, others do not. `None`
+/// means that there is no login: the upload ends with an error of kind `Auth` and can be
+/// continued. The answer holds for all uploads of the client to that site that have the same
+/// callback.
+#[derive(Clone)]
+pub struct CredentialCallback {
+    ask: Arc<Ask>,
+    /// Reads files only, and so needs no thread of the caller's.
+    pub(crate) is_ours: bool,
+}
+
+type Ask = dyn Fn(&CredentialRequest) -> Option<Login> + Send + Sync;
+
+impl CredentialCallback {
+    /// Takes the function. It must not wait for an upload of the client.
+    pub fn new(ask: impl Fn(&CredentialRequest) -> Option<Login> + Send + Sync + 'static) -> Self {
+        Self { ask: Arc::new(ask), is_ours: false }
+    }
+
+    /// Answers with `user` and what the file holds at that moment, so that a password can be
+    /// replaced while uploads run. Needs no callback thread and no dispatching.
+    #[must_use]
+    pub fn password_file(user: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        let (user, path) = (user.into(), path.into());
+        Self::ours(move |_| {
+            let password = Secret::from_file(&path).ok()?;
+            Some(Login::Password(Credentials { user: user.clone(), password }))
+        })
+    }
+
+    /// Answers with the token that the file holds at that moment. Needs no callback thread and
+    /// no dispatching.
+    #[must_use]
+    pub fn token_file(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self::ours(move |_| {
+            let token = Secret::from_file(&path).ok()?;
+            Some(Login::Token { token, valid_for: None })
+        })
+    }
+
+    fn ours(ask: impl Fn(&CredentialRequest) -> Option<Login> + Send + Sync + 'static) -> Self {
+        Self { is_ours: true, ..Self::new(ask) }
+    }
+
+    pub(crate) fn ask(&self, request: &CredentialRequest) -> Option<Login> {
+        (self.ask)(request)
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.ask, &other.ask)
+    }
+}
+
+impl fmt::Debug for CredentialCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialCallback(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_file_ends_at_its_newline() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        for (content, secret) in
+            [("pass word\n\n", "pass word\n"), ("x\r\n", "x"), ("x", "x"), ("", "")]
+        {
+            std::fs::write(file.path(), content).expect("written");
+            assert_eq!(Secret::from_file(file.path()).expect("read").reveal(), secret);
+        }
+        std::fs::write(file.path(), "x".repeat(70_000)).expect("written");
+        assert!(Secret::from_file(file.path()).is_err());
+    }
+
+    #[test]
+    fn logins_are_not_shown() {
+        let password = Secret::new("hunter2");
+        let token = Login::Token { token: password.clone(), valid_for: None };
+        let login = Login::Password(Credentials { user: "u".into(), password });
+        let callback = CredentialCallback::password_file("hunter2", "/hunter2");
+        assert!(!format!("{token:?} {login:?} {callback:?}").contains("hunter2"));
+    }
+}

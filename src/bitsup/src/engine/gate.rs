@@ -1,0 +1,313 @@
+//! Logins that hold for a connection (NTLM, and Negotiate with NTLM inside).
+//!
+//! Each new connection of a lane begins with a login, by requests without a body: first a
+//! Ping, then the request itself if that has no body, else a second Ping. What follows goes over
+//! that connection and no other. libcurl sees ordinary requests and knows nothing of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::Core;
+use super::mechanism::Mechanism;
+use crate::transport::{
+    Answer, AuthScheme, ConnectionUse, Credentials, Event, Exchange, Failure, FailureKind, LaneId,
+    Method,
+};
+
+/// A token of NTLM has some hundred bytes; more is no login.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// The logins of all lanes.
+pub(crate) type Gates = BTreeMap<LaneId, Gate>;
+
+/// What a lane's connection was logged in with, and what runs over it.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// The number of the connection, and who is logged in there.
+    login: Option<(u32, Arc<Credentials>)>,
+    /// A login was seen to hold for more than one request.
+    lasts: bool,
+    /// The server wants a login for each request.
+    each_request: bool,
+    running: Option<Running>,
+}
+
+enum Running {
+    /// The first step is on its way; the exchange waits.
+    Asking(Box<Waiting>),
+    /// The second one is, as a Ping; the exchange waits.
+    Proving(Box<Waiting>),
+    /// The exchange itself is the second step; a copy says where it goes.
+    Last(Arc<Credentials>, Exchange),
+    /// A Ping shows whether the login lasts, before the exchange's body goes out.
+    Testing(Arc<Credentials>, Box<Exchange>),
+    /// The exchange goes over a connection that is logged in; a copy, if it has no body.
+    Through(Arc<Credentials>, Option<Exchange>),
+}
+
+struct Waiting {
+    mechanism: Mechanism,
+    credentials: Arc<Credentials>,
+    exchange: Exchange,
+}
+
+impl Core {
+    /// Begins an exchange, after a login if it wants one that holds for a connection.
+    pub(crate) fn start(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
+        let ours = |own: &mut Arc<Credentials>| {
+            matches!(own.scheme, AuthScheme::Ntlm | AuthScheme::Spnego)
+        };
+        let Some(credentials) = exchange.auth.take_if(ours) else {
+            return self.transport.start(lane, exchange);
+        };
+        let there = self.transport.connection(lane, &exchange);
+        let gate = self.gates.entry(lane).or_default();
+        let is_in =
+            |(number, who): &(u32, Arc<Credentials>)| Some(*number) == there && *who == credentials;
+        if exchange.connection == ConnectionUse::Reuse
+            && !gate.each_request
+            && let Some((number, _)) = gate.login.as_ref().filter(|login| is_in(login))
+        {
+            let number = *number;
+            return self.go_through(lane, credentials, exchange, number);
+        }
+        self.log_in(lane, credentials, exchange)
+    }
+
+    fn log_in(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        exchange: Exchange,
+    ) -> Result<(), Failure> {
+        let gate = self.gates.entry(lane).or_default();
+        gate.login = None;
+        let begun = Mechanism::new(&credentials).and_then(|mut mechanism| {
+            let token = mechanism.step(Vec::new())?;
+            Ok((mechanism, token))
+        });
+        let (mechanism, token) = begun.map_err(|text| unsupported(&exchange, &text))?;
+        let step = step(&exchange, &credentials, &token, exchange.connection);
+        gate.running =
+            Some(Running::Asking(Box::new(Waiting { mechanism, credentials, exchange })));
+        self.transport.start(lane, step)
+    }
+
+    /// What a lane does is given up.
+    pub(crate) fn abort(&mut self, lane: LaneId) {
+        self.gates.remove(&lane);
+        drop(self.transport.abort(lane));
+    }
+
+    /// A lane is no more; its connection may serve another upload, if nobody is logged in there.
+    pub(crate) fn retire_lane(&mut self, lane: LaneId) {
+        if self.gates.contains_key(&lane) {
+            return self.close_lane(lane);
+        }
+        self.transport.retire_lane(lane);
+        self.lanes.remove(&lane);
+    }
+
+    /// A lane is no more.
+    pub(crate) fn close_lane(&mut self, lane: LaneId) {
+        self.gates.remove(&lane);
+        self.transport.close_lane(lane);
+        self.lanes.remove(&lane);
+    }
+
+    /// Takes an event that belongs to a login; gives back what is for the upload.
+    pub(crate) fn pass(&mut self, mut event: Event) -> Option<Event> {
+        let lane = event.lane;
+        let running = self.gates.get_mut(&lane).and_then(|gate| gate.running.take());
+        let next = match (running, &mut event.result) {
+            (None, _) => return Some(event),
+            (
+                Some(Running::Asking(_) | Running::Proving(_) | Running::Testing(..)),
+                Err(failure),
+            ) => {
+                // Of the upload nothing was sent.
+                failure.sent = crate::transport::Sent::Nothing;
+                return Some(event);
+            }
+            (Some(Running::Last(..) | Running::Through(..)), Err(_)) => return Some(event),
+            (Some(Running::Asking(waiting)), Ok(answer)) => match answer.status {
+                401 => self.prove(lane, *waiting, answer),
+                // It knows the connection already, or asks nobody.
+                200..300 => self.logged_in(lane, *waiting),
+                _ => return Some(event),
+            },
+            (Some(Running::Proving(waiting)), Ok(answer)) => match answer.status {
+                200..300 => self.logged_in(lane, *waiting),
+                _ => return Some(event),
+            },
+            (Some(Running::Last(credentials, spare)), Ok(answer)) => {
+                if answer.status != 401 {
+                    let there = self.transport.connection(lane, &spare);
+                    let gate = self.gates.entry(lane).or_default();
+                    gate.login = there.map(|number| (number, credentials));
+                }
+                return Some(event);
+            }
+            (Some(Running::Testing(credentials, exchange)), Ok(answer)) => {
+                let gate = self.gates.entry(lane).or_default();
+                gate.each_request = answer.status == 401;
+                gate.lasts = !gate.each_request;
+                let mut exchange = *exchange;
+                exchange.connection = ConnectionUse::Reuse;
+                exchange.auth = Some(credentials);
+                self.start(lane, exchange)
+            }
+            (Some(Running::Through(credentials, spare)), Ok(answer)) => {
+                if answer.status != 401 {
+                    self.gates.entry(lane).or_default().lasts = true;
+                    return Some(event);
+                }
+                // The password was taken a moment ago: it is the login that does not last.
+                let gate = self.gates.entry(lane).or_default();
+                gate.each_request = true;
+                gate.login = None;
+                match spare {
+                    Some(mut exchange) => {
+                        exchange.connection = ConnectionUse::Reuse;
+                        self.log_in(lane, credentials, exchange)
+                    }
+                    None => Err(Failure::unsent(
+                        FailureKind::ConnectionLost,
+                        "the server forgot the login of its connection",
+                    )),
+                }
+            }
+        };
+        match next {
+            Ok(()) => None,
+            Err(failure) => {
+                self.gates.remove(&lane);
+                event.result = Err(failure);
+                Some(event)
+            }
+        }
+    }
+
+    /// The second step: the answer to what the server said.
+    fn prove(&mut self, lane: LaneId, waiting: Waiting, answer: &Answer) -> Result<(), Failure> {
+        let Waiting { mut mechanism, credentials, mut exchange } = waiting;
+        let Some(token) = token(answer, &credentials) else {
+            let text = "the server does not go on with the login that it offers";
+            return Err(failed(&exchange, FailureKind::BadAnswer, text));
+        };
+        let token = mechanism
+            .step(token)
+            .map_err(|text| failed(&exchange, FailureKind::BadAnswer, &text))?;
+        let there = self.transport.connection(lane, &exchange);
+        let number = there.ok_or_else(|| not_kept(&exchange))?;
+        let each_request = self.gates.get(&lane).is_some_and(|gate| gate.each_request);
+        let same = ConnectionUse::Same(number);
+        let (running, next) = if exchange.length == 0 || each_request {
+            let spare = exchange.bare();
+            exchange.headers.push(authorization(&credentials, &token));
+            exchange.connection = same;
+            (Running::Last(credentials, spare), exchange)
+        } else {
+            let ping = step(&exchange, &credentials, &token, same);
+            (Running::Proving(Box::new(Waiting { mechanism, credentials, exchange })), ping)
+        };
+        self.gates.entry(lane).or_default().running = Some(running);
+        self.transport.start(lane, next)
+    }
+
+    /// The connection is logged in.
+    fn logged_in(&mut self, lane: LaneId, waiting: Waiting) -> Result<(), Failure> {
+        let Waiting { credentials, exchange, .. } = waiting;
+        let there = self.transport.connection(lane, &exchange);
+        let number = there.ok_or_else(|| not_kept(&exchange))?;
+        let gate = self.gates.entry(lane).or_default();
+        gate.login = Some((number, Arc::clone(&credentials)));
+        self.go_through(lane, credentials, exchange, number)
+    }
+
+    /// Sends an exchange over the connection that is logged in.
+    fn go_through(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+        number: u32,
+    ) -> Result<(), Failure> {
+        let gate = self.gates.entry(lane).or_default();
+        let same = ConnectionUse::Same(number);
+        if exchange.length > 0 && !gate.lasts {
+            let ping = ping(&exchange, same);
+            gate.running = Some(Running::Testing(credentials, Box::new(exchange)));
+            return self.transport.start(lane, ping);
+        }
+        exchange.connection = same;
+        gate.running = Some(Running::Through(credentials, without_body(&exchange)));
+        self.transport.start(lane, exchange)
+    }
+}
+
+/// A request of a login.
+fn step(
+    exchange: &Exchange,
+    credentials: &Credentials,
+    token: &[u8],
+    connection: ConnectionUse,
+) -> Exchange {
+    let mut step = ping(exchange, connection);
+    step.headers.push(authorization(credentials, token));
+    step
+}
+
+/// A Ping to where a packet goes; of a question or a request for a reply, the same without a
+/// place for the answer.
+fn ping(exchange: &Exchange, connection: ConnectionUse) -> Exchange {
+    let mut ping = exchange.bare();
+    ping.connection = connection;
+    if ping.method == Method::BitsPost {
+        ping.headers.retain(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            !name.starts_with("bits-") && !name.starts_with("content-")
+        });
+        ping.headers.push(("BITS-Packet-Type".to_owned(), "Ping".to_owned()));
+    }
+    ping
+}
+
+fn authorization(credentials: &Credentials, token: &[u8]) -> (String, String) {
+    ("Authorization".to_owned(), format!("{} {}", scheme(credentials), BASE64.encode(token)))
+}
+
+/// What the server says in its challenge.
+fn token(answer: &Answer, credentials: &Credentials) -> Option<Vec<u8>> {
+    let scheme = scheme(credentials);
+    answer.headers.get_all("WWW-Authenticate").find_map(|value| {
+        let value = std::str::from_utf8(value).ok()?;
+        let (name, token) = value.trim().split_once(' ')?;
+        let fits = name.eq_ignore_ascii_case(scheme) && token.len() <= MAX_TOKEN;
+        BASE64.decode(token.trim()).ok().filter(|token| fits && !token.is_empty())
+    })
+}
+
+fn scheme(credentials: &Credentials) -> &'static str {
+    if credentials.scheme == AuthScheme::Spnego { "Negotiate" } else { "NTLM" }
+}
+
+fn without_body(exchange: &Exchange) -> Option<Exchange> {
+    (exchange.length == 0 && exchange.sink.is_none()).then(|| exchange.bare())
+}
+
+fn not_kept(exchange: &Exchange) -> Failure {
+    let text = "the server does not keep the connection that was logged in";
+    failed(exchange, FailureKind::ConnectionLost, text)
+}
+
+fn unsupported(exchange: &Exchange, text: &str) -> Failure {
+    failed(exchange, FailureKind::Unsupported, text)
+}
+
+fn failed(exchange: &Exchange, kind: FailureKind, text: &str) -> Failure {
+    Failure::unsent(kind, format!("{}:{}: {text}", exchange.host, exchange.port))
+}

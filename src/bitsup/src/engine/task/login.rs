@@ -1,0 +1,433 @@
+//! A server asks who we are: which login answers, and who is asked for one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bitsup_proto::classify::{Meaning, classify};
+
+use super::super::Core;
+use super::super::{auth, proxy_auth};
+use super::wording::ack;
+use super::{Phase, ReplyFetch, Running, Task};
+use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
+use crate::transport::{self, Answer, Exchange, FailureKind, Headers, Stats};
+
+/// A token is renewed so long before its end, or in the last quarter of a shorter life: what
+/// is under way then still arrives in time.
+const RENEW_BEFORE: Duration = Duration::from_secs(30);
+
+/// Which login answers the server, and what it has seen.
+#[derive(Default)]
+pub(super) struct LoginState {
+    /// The scheme the server is answered with, once it has asked.
+    pub(super) scheme: Option<transport::AuthScheme>,
+    /// What the exchange under way shows.
+    carried: Option<Login>,
+    /// The exchange under way, or the last one, shows a password.
+    pub(super) showed_password: bool,
+    /// The server takes only what everybody on the way there could read.
+    pub(super) withheld: bool,
+    /// The server has refused all that there is before.
+    pub(super) known_refused: bool,
+    /// Questions in a row since a login was taken.
+    questions: u32,
+    /// A challenge that waits for the caller's answer.
+    parked: Option<Box<Parked>>,
+    /// The header lines of the last challenge.
+    challenge: Headers,
+    /// The last challenge can be answered.
+    pub(super) ready: bool,
+    /// When the token is to be renewed.
+    renew_at: Option<Instant>,
+    /// A packet waits for a new token.
+    pub(super) renewing: bool,
+    /// It has waited, and goes out whatever came of it.
+    renewed: bool,
+}
+
+/// A challenge that waits for the caller's answer.
+enum Parked {
+    Server {
+        answer: Answer,
+        stats: Stats,
+        /// It refuses what the exchange carried.
+        refused: bool,
+    },
+    /// What another upload tried was refused, and nothing was sent.
+    Unsent(Answer),
+    Proxy {
+        answer: Answer,
+        stats: Stats,
+    },
+    /// A proxy made no tunnel.
+    Tunnel(transport::Failure),
+}
+
+impl LoginState {
+    /// The last challenge as an answer.
+    pub(super) fn challenge_again(&self) -> Answer {
+        Answer { status: 401, headers: self.challenge.clone(), ..Answer::default() }
+    }
+
+    /// Whether the caller is being asked.
+    pub(super) fn is_asking(&self) -> bool {
+        self.parked.is_some() || self.renewing
+    }
+
+    /// Nothing waits for an answer any more.
+    pub(super) fn forget_question(&mut self) {
+        self.parked = None;
+        self.renewing = false;
+    }
+}
+
+impl Task {
+    /// Notes what an exchange shows of us.
+    pub(super) fn note_carried(&mut self, exchange: &Exchange) {
+        let shows_token = exchange.headers.iter().any(|(name, _)| name == "Authorization");
+        let options = &self.options;
+        self.login.carried = match (&exchange.auth, &options.credentials, &options.bearer_token) {
+            (Some(_), Some(credentials), _) => Some(Login::Password(credentials.clone())),
+            (None, _, Some(token)) if shows_token => {
+                Some(Login::Token { token: token.clone(), valid_for: None })
+            }
+            _ => None,
+        };
+        self.login.showed_password = matches!(self.login.carried, Some(Login::Password(_)));
+    }
+
+    /// An answer that asks for no login: perhaps the server took what it was shown.
+    pub(super) fn note_taken(&mut self, answer: &Answer, core: &mut Core) {
+        let carried = self.login.carried.take();
+        if carried.is_some() && answer.status < 400 {
+            self.login.questions = 0;
+        }
+        if let Some(Login::Password(credentials)) = carried {
+            self.verdict(answer.status, &credentials, core);
+        }
+    }
+
+    /// There was no answer to what the exchange showed.
+    pub(super) fn note_no_verdict(&mut self, core: &mut Core) {
+        if self.login.carried.take().is_some() {
+            core.trials.leave(self.id);
+        }
+    }
+
+    /// A token that was refused at this site before does not go out again.
+    pub(super) fn withhold_refused_token(&mut self, core: &Core) {
+        let Some(token) = &self.options.bearer_token else { return };
+        let login = Login::Token { token: token.clone(), valid_for: None };
+        if core.refused.has(&self.destination.origin(), &login) {
+            self.options.bearer_token = None;
+        }
+    }
+
+    /// The server asks for a login. Gives the answer back if one was found that the server has
+    /// not refused, or there is none; else the caller is asked, and the answer kept until then.
+    pub(super) fn challenged(
+        &mut self,
+        answer: Answer,
+        stats: Stats,
+        core: &mut Core,
+    ) -> Option<(Answer, Stats)> {
+        let origin = self.destination.origin();
+        let carried = self.login.carried.take();
+        let refused = carried.is_some();
+        if let Some(login) = &carried {
+            core.refused.add(origin.clone(), login);
+            if let Login::Password(credentials) = login {
+                core.trials.refused(&origin, credentials);
+            }
+        }
+        self.login.challenge = answer.headers.clone();
+        if !self.must_ask(&answer, refused, core) {
+            return Some((answer, stats));
+        }
+        self.login.parked = Some(Box::new(Parked::Server { answer, stats, refused }));
+        self.sent_nothing();
+        None
+    }
+
+    /// As [`Self::challenged`], for what another upload tried and this one has not sent.
+    pub(super) fn challenged_again(&mut self, answer: Answer, core: &mut Core) -> Option<Answer> {
+        if !self.must_ask(&answer, false, core) {
+            return Some(answer);
+        }
+        self.login.parked = Some(Box::new(Parked::Unsent(answer)));
+        None
+    }
+
+    /// Finds a login to answer with; if there is none, asks the caller: then `true`.
+    fn must_ask(&mut self, answer: &Answer, refused: bool, core: &mut Core) -> bool {
+        let found = self.find_login(answer, core);
+        let callback = self.options.credential_callback.clone();
+        let may_ask = !found && !self.login.withheld && self.login.questions < MAX_QUESTIONS;
+        let Some(callback) = callback.filter(|_| may_ask) else {
+            self.login.known_refused &= !refused;
+            return false;
+        };
+        self.login.questions += 1;
+        let offered = auth::offered(answer, auth::SERVER);
+        let request = CredentialRequest {
+            site: self.destination.origin(),
+            proxy: false,
+            realm: offered.iter().find_map(|offer| offer.realm.clone()),
+            schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
+            user: self.options.credentials.as_ref().map(|own| own.user.clone()),
+            refused: refused || self.login.known_refused,
+            expiring: false,
+            attempt: self.login.questions,
+        };
+        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        true
+    }
+
+    /// Takes the first login that the server has not refused and that may be shown to it: the
+    /// caller's own, or what the callback answered last.
+    pub(super) fn find_login(&mut self, answer: &Answer, core: &Core) -> bool {
+        let origin = self.destination.origin();
+        let token = self.options.bearer_token.clone();
+        let own = self.options.credentials.clone();
+        let given = self.options.credential_callback.as_ref();
+        let given = given.and_then(|callback| core.advice.given(&origin, false, callback));
+        let candidates = [
+            token.map(|token| (Login::Token { token, valid_for: None }, None)),
+            own.map(|own| (Login::Password(own), None)),
+            given,
+        ];
+        self.login.scheme = None;
+        self.login.withheld = false;
+        self.login.known_refused = false;
+        self.login.ready = false;
+        for (login, renew_at) in candidates.into_iter().flatten() {
+            if core.refused.has(&origin, &login) {
+                self.login.known_refused = true;
+            } else if self.take_login(login, renew_at, answer) {
+                // A 401 to what was sent before says nothing about this one.
+                self.session.outdate_running();
+                self.login.ready = true;
+                break;
+            }
+        }
+        self.session.set_server_credentials(self.login.ready);
+        self.login.ready
+    }
+
+    fn take_login(&mut self, login: Login, renew_at: Option<Instant>, answer: &Answer) -> bool {
+        let https = self.destination.https;
+        match login {
+            Login::Password(credentials) => {
+                self.login.scheme = auth::choose(answer, &self.options, https);
+                if self.login.scheme.is_none() {
+                    self.login.withheld = auth::offers_only_basic(answer);
+                    return false;
+                }
+                self.options.credentials = Some(credentials);
+                self.options.bearer_token = None;
+            }
+            Login::Token { token, .. } => {
+                if !auth::may_be_read(&self.options, https) {
+                    self.login.withheld = true;
+                    return false;
+                }
+                if !token.is_header_value() {
+                    return false;
+                }
+                self.options.bearer_token = Some(token);
+            }
+        }
+        self.login.renew_at = renew_at;
+        true
+    }
+
+    /// The caller was asked; what was answered is with what was given.
+    pub(crate) fn advised(&mut self, answered: bool, core: &mut Core) {
+        if std::mem::take(&mut self.login.renewing) {
+            self.login.renewed = true;
+            self.login.renew_at = None;
+            self.take_given_token(core, false);
+        }
+        match self.login.parked.take().map(|parked| *parked) {
+            None => {}
+            Some(Parked::Server { answer, stats, refused }) => {
+                self.find_login(&answer, core);
+                self.login.known_refused &= answered || !refused;
+                self.answered(&answer, &stats, core);
+            }
+            Some(Parked::Unsent(answer)) => {
+                self.find_login(&answer, core);
+                self.refused_unsent(&answer, core);
+            }
+            Some(Parked::Proxy { answer, stats }) => {
+                self.take_proxy_login(core);
+                self.answered(&answer, &stats, core);
+            }
+            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.begin_again(),
+            Some(Parked::Tunnel(failure)) => self.failed(failure, core),
+        }
+    }
+
+    /// The proxy wants a login, and there is none or it was refused: asks the caller, if there
+    /// is somebody to ask. Gives the event back if not.
+    pub(super) fn proxy_challenged(
+        &mut self,
+        event: transport::Event,
+        core: &mut Core,
+    ) -> Option<transport::Event> {
+        let (shown, offered) = match (&event.result, self.running) {
+            (Ok(answer), Some(Running::Packet(request, _))) if answer.status == 407 => {
+                (request.authorize_proxy, auth::offered(answer, auth::PROXY))
+            }
+            (Ok(answer), Some(Running::Reply { at_proxy })) if answer.status == 407 => {
+                (at_proxy, auth::offered(answer, auth::PROXY))
+            }
+            (Err(failure), Some(Running::Packet(..) | Running::Reply { .. }))
+                if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) =>
+            {
+                (true, Vec::new())
+            }
+            _ => return Some(event),
+        };
+        let own = self.options.proxy_credentials.as_ref();
+        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.refused);
+        let callback = self.options.credential_callback.clone();
+        let Some(callback) = callback.filter(|_| !own.is_some_and(is_usable)) else {
+            return Some(event);
+        };
+        let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
+        if shown {
+            proxy_auth::refuse(&self.options, &mut core.refused);
+        }
+        if self.take_proxy_login(core) {
+            if event.result.is_ok() {
+                return Some(event);
+            }
+            self.begin_again();
+            return None;
+        }
+        if self.login.questions == MAX_QUESTIONS {
+            return Some(event);
+        }
+        self.login.questions += 1;
+        let request = CredentialRequest {
+            site: proxy_auth::site(&self.options),
+            proxy: true,
+            realm: offered.iter().find_map(|offer| offer.realm.clone()),
+            schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
+            user,
+            refused,
+            expiring: false,
+            attempt: self.login.questions,
+        };
+        self.login.parked = Some(Box::new(match event.result {
+            Ok(answer) => Parked::Proxy { answer, stats: event.stats },
+            Err(failure) => Parked::Tunnel(failure),
+        }));
+        self.sent_nothing();
+        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        None
+    }
+
+    /// Nothing of the upload was sent; it is now, with the new login.
+    fn begin_again(&mut self) {
+        self.running = None;
+        self.sent_nothing();
+        self.session.begin_again();
+    }
+
+    /// Takes what the callback answered for the proxy, unless that was refused.
+    fn take_proxy_login(&mut self, core: &Core) -> bool {
+        let site = proxy_auth::site(&self.options);
+        let callback = self.options.credential_callback.as_ref();
+        let given = callback.and_then(|callback| core.advice.given(&site, true, callback));
+        let Some((Login::Password(credentials), _)) = given else { return false };
+        if proxy_auth::was_refused(&self.options, &credentials, &core.refused) {
+            return false;
+        }
+        self.options.proxy_credentials = Some(credentials);
+        // What is under way has not shown this one.
+        self.session.outdate_running();
+        self.session.set_proxy_credentials(true);
+        match &mut self.running {
+            Some(Running::Packet(request, _)) => request.authorize_proxy = false,
+            Some(Running::Reply { at_proxy }) => *at_proxy = false,
+            Some(Running::Head) | None => {}
+        }
+        true
+    }
+
+    /// Whether a packet must wait, since the token is about to expire and a new one is asked for.
+    pub(super) fn must_renew(&mut self, core: &mut Core) -> bool {
+        if self.login.renewing {
+            return true;
+        }
+        if std::mem::take(&mut self.login.renewed) {
+            return false;
+        }
+        let is_old = self.login.renew_at.is_some_and(|at| at <= Instant::now());
+        if !is_old || self.options.bearer_token.is_none() || self.take_given_token(core, true) {
+            return false;
+        }
+        let Some(callback) = self.options.credential_callback.clone() else { return false };
+        let request = CredentialRequest {
+            site: self.destination.origin(),
+            proxy: false,
+            realm: None,
+            schemes: Vec::new(),
+            user: None,
+            refused: false,
+            expiring: true,
+            attempt: 1,
+        };
+        self.login.renewing = true;
+        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        true
+    }
+
+    /// Takes the token that the callback gave last; only while it need not be renewed itself, if
+    /// that matters.
+    fn take_given_token(&mut self, core: &Core, fresh: bool) -> bool {
+        let origin = self.destination.origin();
+        let callback = self.options.credential_callback.as_ref();
+        let given = callback.and_then(|callback| core.advice.given(&origin, false, callback));
+        let Some((login, renew_at)) = given else { return false };
+        let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
+        match &login {
+            Login::Token { token, .. }
+                if is_fresh && token.is_header_value() && !core.refused.has(&origin, &login) =>
+            {
+                self.options.bearer_token = Some(token.clone());
+                self.login.renew_at = renew_at;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an answer wants a login, and one that may be shown to whoever gave it.
+    pub(super) fn is_challenge(&self, answer: &Answer) -> bool {
+        if answer.status != 401 {
+            return false;
+        }
+        match self.running {
+            Some(Running::Packet(request, _)) => {
+                let meaning = classify(request.packet, &ack(answer));
+                meaning == Meaning::Challenge { proxy: false }
+            }
+            // A question before the upload; the one after it asks nobody.
+            Some(Running::Head) => self.phase == Phase::Precheck,
+            // Only the upload's own site may ask for the password.
+            Some(Running::Reply { .. }) => {
+                self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)
+            }
+            None => false,
+        }
+    }
+}
+
+/// When to renew a token that is taken for so long.
+pub(crate) fn renewal(valid_for: Duration) -> Option<Instant> {
+    let margin = RENEW_BEFORE.min(valid_for / 4);
+    Instant::now().checked_add(valid_for.saturating_sub(margin))
+}

@@ -1,0 +1,201 @@
+//! `cargo xtask mutants`: breaks the code behind a sample of rules and shows that their tests see it.
+//!
+//! Each break is a small textual change. It is made in a copy of the sources below the target
+//! folder, which has a target folder of its own, and the one test that stands for the rule must
+//! fail there. A break that does not apply or does not build is an error, as is a test that
+//! does not pass without it.
+
+mod list;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::Result;
+use crate::workspace::Workspace;
+use list::{MUTANTS, Mutant};
+
+/// Options of `cargo xtask mutants`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Only the breaks behind this rule
+    #[arg(long, value_name = "ID")]
+    rule: Option<String>,
+}
+
+/// Runs the command: every break, also after one that nobody saw.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    let wanted = |mutant: &&Mutant| options.rule.as_deref().is_none_or(|rule| rule == mutant.rule);
+    let chosen: Vec<&Mutant> = MUTANTS.iter().filter(wanted).collect();
+    if chosen.is_empty() {
+        return Err("there is no break behind that rule".into());
+    }
+    for mutant in &chosen {
+        broken(&workspace.root, mutant)?;
+    }
+    let scratch = Scratch::make(workspace)?;
+    let mut survived = Vec::new();
+    for mutant in &chosen {
+        let begun = Instant::now();
+        if !scratch.passes(workspace, mutant)? {
+            return Err(format!("{} fails without any break", mutant.test).into());
+        }
+        scratch.write(mutant.file, &broken(&workspace.root, mutant)?)?;
+        let seen =
+            scratch.builds(workspace, mutant).and_then(|()| scratch.passes(workspace, mutant));
+        scratch.write(mutant.file, &fs::read_to_string(workspace.path(mutant.file))?)?;
+        let word = if seen? {
+            survived.push(mutant.rule);
+            "NOT SEEN"
+        } else {
+            "seen"
+        };
+        let seconds = begun.elapsed().as_secs();
+        println!("{:<8} {word}: {} ({}, {seconds} s)", mutant.rule, mutant.what, mutant.test);
+    }
+    println!("{} breaks, {} seen", chosen.len(), chosen.len() - survived.len());
+    match survived.len() {
+        0 => Ok(()),
+        _ => Err(format!("no test sees the break behind {}", survived.join(", ")).into()),
+    }
+}
+
+/// The file with the break in it.
+fn broken(root: &Path, mutant: &Mutant) -> Result<String> {
+    let text = fs::read_to_string(root.join(mutant.file))
+        .map_err(|error| format!("{}: {error}", mutant.file))?;
+    match text.matches(mutant.from).count() {
+        1 => Ok(text.replace(mutant.from, mutant.to)),
+        count => Err(format!(
+            "the break behind {} does not apply: {:?} stands {count} times in {}",
+            mutant.rule, mutant.from, mutant.file
+        )
+        .into()),
+    }
+}
+
+/// The copy in which things are broken.
+struct Scratch {
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Scratch {
+    /// Copies what git would; files that are the same stay as they are, with their time stamps.
+    fn make(workspace: &Workspace) -> Result<Self> {
+        let folder = workspace.target.join("mutants");
+        let scratch = Self { tree: folder.join("tree"), target: folder.join("target") };
+        let listed = workspace
+            .command("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .output()?;
+        if !listed.status.success() {
+            return Err("git cannot list the sources".into());
+        }
+        let mut there = BTreeSet::new();
+        for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
+            // A file that was deleted and not committed yet.
+            let Ok(content) = fs::read(workspace.path(name)) else { continue };
+            scratch.write_bytes(name, &content)?;
+            there.insert(scratch.tree.join(name));
+        }
+        remove_others(&scratch.tree, &there)?;
+        Ok(scratch)
+    }
+
+    fn write(&self, name: &str, content: &str) -> Result {
+        self.write_bytes(name, content.as_bytes())
+    }
+
+    fn write_bytes(&self, name: &str, content: &[u8]) -> Result {
+        let path = self.tree.join(name);
+        if fs::read(&path).is_ok_and(|old| old == content) {
+            return Ok(());
+        }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(fs::write(path, content)?)
+    }
+
+    fn cargo(&self, workspace: &Workspace, mutant: &Mutant) -> std::process::Command {
+        let mut command = workspace.cargo();
+        command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
+        command.args(["test", "--quiet", "--no-default-features", "--package", mutant.package]);
+        match mutant.program {
+            "lib" => command.arg("--lib"),
+            program => command.args(["--test", program]),
+        };
+        command
+    }
+
+    fn builds(&self, workspace: &Workspace, mutant: &Mutant) -> Result {
+        let output = self.cargo(workspace, mutant).arg("--no-run").output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        Err(format!("the break behind {} does not build:\n{text}", mutant.rule).into())
+    }
+
+    /// Whether the test passes. One that does not exist is an error.
+    fn passes(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
+        let mut command = self.cargo(workspace, mutant);
+        command.args(["--", "--exact", mutant.test]);
+        let output = command.stdin(Stdio::null()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        match (text.contains(" 1 passed; 0 failed;"), text.contains(" 0 passed; 1 failed;")) {
+            (true, _) => Ok(true),
+            (_, true) => Ok(false),
+            _ => {
+                let text = String::from_utf8_lossy(&output.stderr);
+                Err(format!("{} did not run:\n{text}", mutant.test).into())
+            }
+        }
+    }
+}
+
+/// Removes what an earlier copy had and this one has not.
+fn remove_others(folder: &Path, there: &BTreeSet<PathBuf>) -> Result {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(&path, there)?;
+        } else if !there.contains(&path) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_break_applies_and_stands_for_a_rule_with_that_test() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        let page = fs::read_to_string(workspace.path("docs/conformance.md")).expect("the page");
+        for mutant in MUTANTS {
+            let text = broken(&workspace.root, mutant).expect("it applies");
+            assert!(!text.contains(mutant.from), "{}: nothing changes", mutant.rule);
+            let row = page.lines().find(|line| line.starts_with(&format!("| {} |", mutant.rule)));
+            assert!(row.expect("a rule").contains(mutant.test), "{}: {}", mutant.rule, mutant.test);
+        }
+    }
+
+    #[test]
+    fn a_break_that_does_not_apply_is_an_error() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        let first = MUTANTS.first().expect("there are some");
+        for from in ["this stands nowhere", "the"] {
+            let stale = Mutant { from, ..*first };
+            let error = broken(&workspace.root, &stale).expect_err(from).to_string();
+            assert!(error.contains("does not apply"), "{error}");
+        }
+    }
+}
