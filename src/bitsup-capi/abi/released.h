@@ -89,7 +89,7 @@
 #define BITSUP_FEATURE_NTLM 4
 
 /**
- * Servers can be answered with Negotiate (Kerberos).
+ * Proxies can be answered with Negotiate (Kerberos).
  */
 #define BITSUP_FEATURE_NEGOTIATE 8
 
@@ -285,7 +285,7 @@ typedef enum {
    */
   BITSUP_AUTH_NTLM = 3,
   /**
-   * Negotiate (Kerberos), if bitsup_features has it.
+   * Negotiate; at servers with NTLM inside.
    */
   BITSUP_AUTH_NEGOTIATE = 4,
 } bitsup_auth;
