@@ -172,7 +172,8 @@ mod tests {
             upstream(&found.1).to_owned()
         };
         let features = features();
-        assert_eq!(features.libcurl, version("curl-sys"));
+        // The crate builds from the repository, whose version is marked.
+        assert_eq!(features.libcurl.trim_end_matches("-DEV"), version("curl-sys"));
         let tls = features.tls.clone().expect("TLS");
         assert!(tls.contains(&version("openssl-src")), "{features}");
         assert!(features.zlib.is_some(), "{features}");

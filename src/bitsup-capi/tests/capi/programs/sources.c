@@ -2,6 +2,7 @@
 
 #include "check.h"
 
+#include <poll.h>
 #include <pthread.h>
 
 struct seen {
@@ -56,6 +57,14 @@ static void on_log(void *userdata, bitsup_log_level level, const char *message)
   seen->logs++;
 }
 
+/* Waits for an event and runs what it calls. */
+static void dispatch_one(bitsup_client *client) {
+  struct pollfd events = {bitsup_client_event_fd(client), POLLIN, 0};
+
+  CHECK(poll(&events, 1, 30000) == 1);
+  CHECK(bitsup_client_dispatch(client, 1, NULL) <= BITSUP_STATUS_PENDING);
+}
+
 int main(int argc, char **argv)
 {
   enum { SIZE = 3000000 };
@@ -97,7 +106,7 @@ int main(int argc, char **argv)
   GIVES(OK, bitsup_upload_wait(upload, -1, &error));
   CHECK(seen.progress == 0 && seen.states == 0 && seen.logs == 0);
   while (seen.last_state != BITSUP_STATE_DONE)
-    CHECK(bitsup_client_dispatch(client, 1, NULL) <= BITSUP_STATUS_PENDING);
+    dispatch_one(client);
   CHECK(seen.progress > 0 && seen.states > 0 && seen.logs > 4);
   CHECK(pthread_equal(seen.thread, pthread_self()));
   CHECK(seen.reads >= SIZE / 1000);
