@@ -285,6 +285,7 @@ impl Lane {
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
         easy.cookie_list(NO_COOKIE)?; // libcurl keeps cookies from now on
+        easy.cookie_list("ALL")?; // none of them so far
         for cookie in &self.cookies {
             easy.cookie_list(cookie)?;
         }
