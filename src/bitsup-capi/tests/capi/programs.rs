@@ -63,11 +63,16 @@ fn a_planted_error_is_found() {
         Finder::Thread => ("race.c", "data race"),
     };
     let stage = Stage::test(program, "");
-    let mut command = build::checked(&stage.program);
-    let output = command.arg(stage.server.url("/x.bin")).output().expect("it runs");
-    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(FOUND), "{printed}");
-    assert!(printed.contains(words), "{printed}");
+    // Two threads race when they meet, which on a busy machine they do not always do.
+    let tries = if matches!(Finder::chosen(), Finder::Thread) { 10 } else { 1 };
+    let found = (0..tries).any(|_| {
+        let mut command = build::checked(&stage.program);
+        let output = command.arg(stage.server.url("/x.bin")).output().expect("it runs");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        println!("{}: {printed}", output.status);
+        output.status.code() == Some(FOUND) && printed.contains(words)
+    });
+    assert!(found, "nothing was found");
 }
 
 #[test]

@@ -261,12 +261,12 @@ mod tests {
     fn every_case_runs() {
         let workspace = Workspace::find().expect("the workspace");
         let binary = workspace.target.join("debug/bitsup");
-        // The tests of the tool have built it; else it is built here.
-        if !binary.exists() {
-            let arguments = ["build", "--package", "bitsup-cli", "--no-default-features"];
-            let built = workspace.cargo().args(arguments).status().expect("cargo runs");
-            assert!(built.success());
-        }
+        let arguments = ["build", "--package", "bitsup-cli", "--package", "bitsup-python"];
+        let mut cargo = workspace.cargo();
+        cargo.args(arguments).arg("--no-default-features");
+        assert!(cargo.status().expect("cargo runs").success());
+        python::lay_out(&workspace, &workspace.target.join("debug"), &package(&binary))
+            .expect("laid out");
         let builds = [("bitsup", binary)];
         for case in CASES {
             let report = run_case(case, &builds, 1, true)
