@@ -13,7 +13,7 @@ ACK = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n\r\n"
 
 
 class Peer:
-    """Takes connections one after the other, and answers their requests, which have no bodies, in this order."""
+    """Takes any number of connections, and answers their requests, which have no bodies, in this order."""
 
     def __init__(self, *answers: str, tls: ssl.SSLContext | None = None) -> None:
         self.heads: list[str] = []
@@ -42,13 +42,18 @@ class Peer:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            with connection:
-                connection.settimeout(30)
-                try:
-                    self._talk(connection)
-                except OSError:
-                    # The client does not like us, which is what it tells the test.
-                    continue
+            connection.settimeout(30)
+            # The client may leave one connection open and take another.
+            thread = threading.Thread(target=self._try_to_talk, args=(connection,), daemon=True)
+            thread.start()
+
+    def _try_to_talk(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                self._talk(connection)
+            except OSError:
+                # The client does not like us, which is what it tells the test.
+                pass
 
     def _talk(self, connection: socket.socket) -> None:
         if self._tls is not None:

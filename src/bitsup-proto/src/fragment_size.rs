@@ -181,7 +181,7 @@ impl Controller {
     fn best(&self, overhead: Duration) -> Duration {
         let up = self.sending.saturating_add(SUPPOSED).as_micros();
         let between = up / u128::from(self.losses + 1);
-        let best = (2 * overhead.as_micros() * between).isqrt();
+        let best = overhead.as_micros().saturating_mul(2).saturating_mul(between).isqrt();
         let best = Duration::from_micros(u64::try_from(best).unwrap_or(u64::MAX));
         let slow = self.answer.unwrap_or_default().saturating_mul(WORTHWHILE);
         let most = if self.losses == 0 { AT_MOST } else { AT_MOST_AFTER_LOSS };
@@ -225,6 +225,17 @@ mod tests {
             sizes.lost();
         }
         assert_eq!(sizes.size(), FLOOR);
+    }
+
+    #[test]
+    fn times_without_end_are_times_too() {
+        let mut sizes = Controller::new(Limits::default(), None);
+        for _ in 0..3 {
+            sizes.accepted(INITIAL, Duration::MAX, Duration::MAX);
+            sizes.answered(Duration::MAX);
+            sizes.lost();
+        }
+        assert!(sizes.size() >= FLOOR);
     }
 
     #[test]
