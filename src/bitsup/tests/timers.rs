@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bitsup::{Client, Error, ErrorKind, Event, Receipt, Source, UploadOptions, UploadState};
 use bitsup_server::scripted::{Gate, Reply, Scripted};
-use common::payload;
 use common::peer::{
     PATIENCE, Peer, Turn, ended, options, received, start, upload, wait_for_state, wait_until,
 };
 use common::wire::{Zeros, always, answering, milliseconds, of_type, once, ranges, watched, with};
+use common::{Setup, payload};
 
 fn once_only(change: impl FnOnce(&mut UploadOptions)) -> UploadOptions {
     let mut options = with(change);
@@ -243,4 +243,16 @@ fn waiting_shows_its_reason_and_the_next_try() {
         _ => None,
     });
     assert_eq!(told, Some((Some(503), Duration::from_secs(1), 1)));
+}
+
+#[test]
+fn a_limit_that_passes_ends_an_upload_from_memory_too() {
+    let setup = Setup::with_faults(b"", "fragment 1: hang");
+    let client = Client::new().expect("client");
+    let options = with(|o| o.max_time = Some(milliseconds(300)));
+    let source = Source::bytes(payload(100_000));
+    let upload = client.upload(source, &setup.url("x")).options(options).start();
+    let upload = upload.expect("started");
+    let ended = upload.wait_for(Duration::from_secs(30)).expect("it ends");
+    assert_eq!(ended.expect_err("it takes longer").kind(), ErrorKind::LimitReached);
 }

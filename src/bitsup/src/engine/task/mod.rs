@@ -282,6 +282,10 @@ impl Task {
     }
 
     pub(crate) fn wake_at(&self) -> Option<Instant> {
+        // A limit that has passed would call the engine without end while the end is brought in order.
+        if matches!(self.phase, Phase::Finishing | Phase::Ended) {
+            return None;
+        }
         let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
             && !self.login.is_asking()
             && self.shared.ear.listens();
