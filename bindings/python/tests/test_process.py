@@ -14,16 +14,16 @@ import pytest
 from conftest import Server, payload
 
 SCRIPT = """
-import sys, time
+import os, sys, time
 import bitsup
 data = bytes(3_000_000)
 def ready(progress):
     if progress.acknowledged:
-        print("ready", flush=True)
+        os.write(1, b"ready\\n")  # in one piece, whatever another thread writes
 try:
     {statement}
 except KeyboardInterrupt:
-    print(f"interrupted {{time.time()}}", flush=True)
+    os.write(1, f"interrupted {{time.time()}}\\n".encode())
 """
 
 WAYS = {
