@@ -14,8 +14,10 @@ import pytest
 from conftest import Server, payload
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 import bitsup
+# A job in the background inherits an ignored SIGINT, and Python leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 data = bytes(3_000_000)
 def ready(progress):
     if progress.acknowledged:

@@ -278,3 +278,19 @@ fn a_kept_session_is_left_alone_and_continued() {
     assert_eq!(peer.packets(), expected);
     assert_eq!(peer.files(), [payload(2500)]);
 }
+
+#[test]
+fn a_failure_stays_the_failure_when_its_session_cannot_be_cancelled() {
+    let peer = Peer::start(|call| match call.packet {
+        "Fragment" => Turn::Answer(Reply::status(403, "Forbidden")),
+        "Cancel-Session" => Turn::After(Reply::hang()),
+        _ => Turn::Serve,
+    });
+    let mut options = options();
+    options.no_resume = true;
+    let client = Client::new().expect("client");
+    let upload = start(&client, &peer.url(), &payload(2500), options);
+    let error = ended(&upload).expect_err("refused");
+    assert_eq!((error.kind(), error.http_status()), (ErrorKind::Refused, Some(403)), "{error}");
+    assert_eq!(peer.packets(), ["Create-Session", "Fragment 0", "Cancel-Session"]);
+}

@@ -34,7 +34,9 @@ impl Place {
 
     /// The program, with nothing of the caller's surroundings.
     pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bitsup"));
+        // A job in the background, or under nohup, hands its children signals that are ignored.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP,INT,TERM", env!("CARGO_BIN_EXE_bitsup")]);
         command.args(args).current_dir(self.folder.path()).env("HOME", self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for name in [
