@@ -199,7 +199,7 @@ pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
 /// A command that runs the program and ends it if it hangs.
 pub(crate) fn plain(program: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.arg("120").arg(program);
+    command.arg("600").arg(program);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/capi/thread-suppressions.txt");
     command
         .env("ASAN_OPTIONS", format!("exitcode={FOUND}"))
