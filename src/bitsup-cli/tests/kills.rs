@@ -9,6 +9,7 @@ use std::process::Child;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use bitsup_core::Random;
 use bitsup_server::{Config, Server};
 use common::Place;
 
@@ -22,15 +23,6 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// splitmix64: the same moments for the same seed.
-fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *seed;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
 /// Body bytes of all Fragments that the server read.
 fn received(server: &Server) -> u64 {
     server.requests().iter().map(|request| request.body).sum()
@@ -38,7 +30,8 @@ fn received(server: &Server) -> u64 {
 
 #[test]
 fn a_killed_upload_is_continued_byte_exact() {
-    let (kills, mut seed) = (number("BITSUP_KILLS", 8), number("BITSUP_SEED", 1));
+    let kills = number("BITSUP_KILLS", 8);
+    let mut random = Random::new(number("BITSUP_SEED", 1));
     let (mut continued, mut anew, mut left, mut resent_most) = (0, 0, 0, 0);
     for kill in 0..kills {
         let place = Place::new();
@@ -56,7 +49,7 @@ fn a_killed_upload_is_continued_byte_exact() {
         let mut args = vec!["upload", "-q", "--limit-rate", "20M", "x.bin", &url];
         args.extend(common);
         let mut child = place.command(&args).spawn().expect("started");
-        std::thread::sleep(Duration::from_millis(random(&mut seed) % 480));
+        std::thread::sleep(Duration::from_millis(random.below(480)));
         child.kill().expect("killed");
         drop(child.wait());
         let mut before = received(&server);
@@ -107,7 +100,8 @@ fn a_killed_upload_is_continued_byte_exact() {
 /// server made the session: the moment at which a session is most easily lost.
 #[test]
 fn a_session_is_kept_or_said_to_be_left_however_early_the_kill() {
-    let (kills, mut seed) = (number("BITSUP_AIMED_KILLS", 12), number("BITSUP_SEED", 1));
+    let kills = number("BITSUP_AIMED_KILLS", 12);
+    let mut random = Random::new(number("BITSUP_SEED", 1));
     let window = number("BITSUP_WINDOW_US", 2000);
     let (mut kept, mut left) = (0, 0);
     for kill in 0..kills {
@@ -115,7 +109,7 @@ fn a_session_is_kept_or_said_to_be_left_however_early_the_kill() {
         place.write("x.bin", &common::payload(100_000));
         let root = place.path("root");
         std::fs::create_dir(&root).expect("root");
-        let delay = Duration::from_micros(random(&mut seed) % window);
+        let delay = Duration::from_micros(random.below(window));
         let victim: Arc<Mutex<Option<Child>>> = Arc::default();
         let aim = Arc::clone(&victim);
         let (done, killed) = mpsc::channel();

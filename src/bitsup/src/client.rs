@@ -279,11 +279,14 @@ impl ClientInner {
             return;
         };
         for id in directory.ids().unwrap_or_default() {
-            let expired =
-                directory.read(&id).ok().flatten().is_some_and(|entry| entry.is_expired());
+            let expired = directory
+                .read(&id)
+                .ok()
+                .flatten()
+                .is_some_and(|entry| entry.is_expired(journal::unix_now()));
             let kept = expired.then(|| directory.lock(&id).ok()).flatten();
             let Some(journal) = kept else { continue };
-            let Some(entry) = journal.read().ok().flatten() else { continue };
+            let Some(entry) = journal::load(journal.files()).ok().flatten() else { continue };
             let kept = journal::Kept { journal, entry: None, lost: false };
             if let Ok(upload) = sessions::cancel(self, kept, &entry, &UploadOptions::default()) {
                 upload.detach();

@@ -10,7 +10,7 @@ use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
 use crate::engine::{Check, Command, NewUpload, Opening, Then};
 use crate::error::{Error, ErrorKind};
-use crate::journal::{Entry, Kept, StateDirectory, Token};
+use crate::journal::{self, Entry, Kept, Standing, StateDirectory, Token};
 use crate::options::UploadOptions;
 use crate::source::{Opened, Source, changed};
 use crate::upload::{Shared, Upload};
@@ -67,7 +67,7 @@ impl Client {
     pub fn cancel_session(&self, id: &str, options: &UploadOptions) -> Result<(), Error> {
         let directory = self.inner().state()?;
         let journal = directory.lock(id)?;
-        let entry = journal.read()?.ok_or_else(|| unknown(id))?;
+        let entry = journal::load(journal.files())?.ok_or_else(|| unknown(id))?;
         let upload = cancel(
             self.inner(),
             Kept { journal, entry: Some(entry.clone()), lost: false },
@@ -177,15 +177,12 @@ pub(crate) fn opening(
     options: &UploadOptions,
 ) -> Result<Opening, Error> {
     let checkpoint = entry.checkpoint.clone();
-    if options.fresh || entry.is_expired() {
-        return Ok(Opening::CancelFirst(checkpoint, Then::Start));
+    match entry.standing(options.fresh, source.identity(), journal::unix_now()) {
+        Standing::Replaced => return Ok(Opening::CancelFirst(checkpoint, Then::Start)),
+        Standing::Changed(difference) => return Ok(refuse(checkpoint, entry, difference)),
+        Standing::Continued => {}
     }
-    let difference = source.identity().and_then(|now| entry.identity.difference(&now));
-    let opened = match (difference, source.open()) {
-        (Some(difference), _) => return Ok(refuse(checkpoint, entry, difference)),
-        (None, Ok(opened)) => opened,
-        (None, Err(error)) => return Err(error),
-    };
+    let opened = source.open()?;
     if !entry.prefix.check_end(&opened).map_err(|error| unreadable(&error))? {
         return Ok(refuse(checkpoint, entry, "it holds other bytes than those that were sent"));
     }
@@ -216,13 +213,13 @@ pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening
         };
     };
     let opened = source.open()?;
-    let length = (blocks as u64).saturating_mul(crate::journal::BLOCK).saturating_add(tail_length);
-    let same = crate::journal::check_tail(&opened, blocks as u64, tail_length, tail);
+    let length = (blocks as u64).saturating_mul(journal::BLOCK).saturating_add(tail_length);
+    let same = journal::check_tail(&opened, blocks as u64, tail_length, tail);
     if length > source.size() || !same.map_err(|error| unreadable(&error))? {
         return Err(other("it holds other bytes than those that were sent"));
     }
     let check: Check = Box::new(move |source: &Opened, go_on: &dyn Fn() -> bool| {
-        let hashed = crate::journal::hash_prefix(source, length, go_on)?;
+        let hashed = journal::hash_prefix(source, length, go_on)?;
         Ok(hashed.is_none_or(|prefix| prefix.agrees_with(blocks, digest, (tail_length, tail))))
     });
     Ok(Opening::Continue(token.checkpoint.clone(), Some(check)))

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::error::{Error, ErrorKind};
+use bitsup_core::journal::{Bytes, Identity};
 use bitsup_proto::Hresult;
+
+use crate::error::{Error, ErrorKind};
 
 /// Random access to bytes; called from threads of the client, several at a time.
 pub trait ReadAt: Send + Sync {
@@ -48,16 +50,6 @@ pub struct Source {
 enum Kind {
     File(Arc<FileSource>),
     Other(Arc<dyn ReadAt>),
-}
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Identity {
-    pub(crate) size: u64,
-    pub(crate) modified_s: i64,
-    pub(crate) modified_ns: i64,
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
 }
 
 pub(crate) struct FileSource {
@@ -142,7 +134,7 @@ impl Source {
         }
         let file = File::open(&path).map_err(|error| problem(&error))?;
         let metadata = file.metadata().map_err(|error| problem(&error))?;
-        let identity = Identity::of(&metadata);
+        let identity = identity(&metadata);
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let remote = platform::may_hang(&file);
         let name = if spooled.is_some() { None } else { name };
@@ -190,28 +182,13 @@ impl Source {
     }
 }
 
-impl Identity {
-    fn of(metadata: &std::fs::Metadata) -> Self {
-        Self {
-            size: metadata.size(),
-            modified_s: metadata.mtime(),
-            modified_ns: metadata.mtime_nsec(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-
-    /// What differs, in words.
-    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
-        if self.size != other.size {
-            Some("its size changed")
-        } else if (self.modified_s, self.modified_ns) != (other.modified_s, other.modified_ns) {
-            Some("its time stamp changed")
-        } else if (self.device, self.inode) != (other.device, other.inode) {
-            Some("it was replaced by another file")
-        } else {
-            None
-        }
+fn identity(metadata: &std::fs::Metadata) -> Identity {
+    Identity {
+        size: metadata.size(),
+        modified_s: metadata.mtime(),
+        modified_ns: metadata.mtime_nsec(),
+        device: metadata.dev(),
+        inode: metadata.ino(),
     }
 }
 
@@ -229,7 +206,7 @@ impl Opened {
         let metadata = file.metadata().map_err(|error| {
             Error::local(format_args!("cannot read {}", source.path.display()), &error)
         })?;
-        match source.identity.difference(&Identity::of(&metadata)) {
+        match source.identity.difference(&identity(&metadata)) {
             None => Ok(()),
             Some(difference) => Err(changed(&source.path.display(), difference)),
         }
@@ -271,9 +248,11 @@ impl Opened {
             Self::File(..) => wake(),
         }
     }
+}
 
-    /// Reads, and waits if it must.
-    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+impl Bytes for Opened {
+    /// Waits if it must.
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         loop {
             let result = match self {
                 Self::Other(reader) => reader.read_at(buffer, offset),

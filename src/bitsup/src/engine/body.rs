@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bitsup_core::journal::Bytes as _;
 use bitsup_proto::ContentRange;
 
 use super::Inbox;

@@ -4,6 +4,7 @@
 //! callbacks, hashing, syncs) runs on other threads, which answer with a [`Command`]. The
 //! numbered steps are those of the driving contract of `bitsup_proto::session`.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bitsup_core::Random;
 use bitsup_proto::Moment;
 
 mod advice;
@@ -76,7 +78,8 @@ pub(crate) struct Core {
     pub(crate) gates: gate::Gates,
     pub(crate) trials: trials::Trials,
     clock: Instant,
-    random: u64,
+    /// Jitter needs to differ between processes, not to be secret.
+    random: Random,
 }
 
 struct Engine {
@@ -130,7 +133,7 @@ pub(crate) fn start(
             gates: gate::Gates::new(),
             trials: trials::Trials::default(),
             clock: Instant::now(),
-            random: std::collections::hash_map::RandomState::new().build_hasher().finish(),
+            random: Random::new(RandomState::new().build_hasher().finish()),
         };
         let engine = Engine {
             core,
@@ -322,13 +325,8 @@ impl Engine {
 
 impl Core {
     pub(crate) fn now(&mut self) -> Moment {
-        // splitmix64: jitter needs to differ between processes, not to be secret.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut random = self.random;
-        random = (random ^ (random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        random = (random ^ (random >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        Moment { monotonic: self.clock.elapsed(), unix, random: random ^ (random >> 31) }
+        Moment { monotonic: self.clock.elapsed(), unix, random: self.random.bits() }
     }
 
     /// The instant of a time that the state machine named.

@@ -69,13 +69,13 @@ impl Endpoints {
 
 /// Writes the file; it is advice, so that a failure costs nothing.
 pub(crate) fn store(file: &Path, text: &str) {
-    if let Err(error) = super::replace(file, text.as_bytes(), false) {
+    if let Err(error) = super::disk::replace(file, text.as_bytes()) {
         tracing::debug!(%error, "what was learned of an endpoint cannot be kept");
     }
 }
 
 fn load(file: &Path) -> BTreeMap<String, Endpoint> {
-    let bytes = super::read_own(file).ok().flatten().unwrap_or_default();
+    let bytes = super::disk::read_own(file).ok().flatten().unwrap_or_default();
     let known: BTreeMap<String, Endpoint> = serde_json::from_slice(&bytes).unwrap_or_default();
     if known.len() > MAX_ENDPOINTS { BTreeMap::new() } else { known }
 }

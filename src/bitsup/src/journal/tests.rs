@@ -1,7 +1,9 @@
 use super::*;
-use bitsup_proto::SessionId;
+use bitsup_core::journal::Identity;
+use bitsup_proto::{Checkpoint, SessionId};
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
+use xxhash_rust::xxh3::xxh3_64;
 
 fn entry() -> Entry {
     let checkpoint = Checkpoint {
@@ -20,7 +22,14 @@ fn entry() -> Entry {
         checks_offsets: false,
     };
     let identity = Identity { size: 100, modified_s: 5, modified_ns: 6, device: 7, inode: 8 };
-    Entry::new("http://h/d/x.bin?k=v".into(), "/x.bin".into(), identity, checkpoint, None)
+    Entry::new(
+        "http://h/d/x.bin?k=v".into(),
+        "/x.bin".into(),
+        identity,
+        checkpoint,
+        None,
+        unix_now(),
+    )
 }
 
 /// A folder with one journal, and the path of its file.
@@ -31,7 +40,7 @@ fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
     let id = StateDirectory::id(Path::new("/x.bin"), &destination);
     let journal = directory.lock(&id).expect("locked");
     journal.write(&entry(), true).expect("written");
-    let path = journal.path.clone();
+    let path = journal.files().path().to_owned();
     (folder, directory, id, path)
 }
 
@@ -54,7 +63,7 @@ fn a_second_holder_is_refused_until_the_first_lets_go() {
     first.remove().expect("removed");
     drop(first);
     let second = directory.lock(&id).expect("free again");
-    assert!(second.read().expect("readable").is_none());
+    assert!(load(second.files()).expect("readable").is_none());
 }
 
 #[test]
@@ -122,7 +131,7 @@ fn a_new_session_is_found_on_the_pad_until_the_journal_has_it() {
     let journal = directory.lock(&id).expect("free again");
     assert!(!journal.lost_a_session());
     journal.write(&newer(), true).expect("written");
-    assert_eq!(fs::metadata(&journal.lock_path).expect("there").len(), 0);
+    assert_eq!(fs::metadata(path.with_extension("lock")).expect("there").len(), 0);
     journal.remove().expect("removed");
     assert!(directory.read(&id).expect("readable").is_none());
 }
@@ -133,7 +142,7 @@ fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     let mut earlier = entry();
     earlier.checkpoint.offset = 0;
     let pad = path.with_extension("lock");
-    fs::write(&pad, encode(&earlier).expect("text")).expect("written");
+    fs::write(&pad, earlier.encode().expect("text")).expect("written");
     let read = directory.read(&id).expect("readable").expect("there");
     assert_eq!(read.checkpoint.offset, entry().checkpoint.offset);
 }
@@ -154,13 +163,13 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
     // A killed process cleans nothing up.
     fs::write(&pad, killed).expect("written");
     let journal = directory.lock(id).expect("free");
-    assert!(journal.lost_a_session() && journal.read().expect("readable").is_none());
+    assert!(journal.lost_a_session() && load(journal.files()).expect("readable").is_none());
 }
 
 #[test]
 fn a_pad_cut_off_anywhere_or_written_by_others_counts_for_nothing() {
     let (_folder, directory, id, path) = written();
-    let (pad, bytes) = (path.with_extension("lock"), encode(&newer()).expect("text"));
+    let (pad, bytes) = (path.with_extension("lock"), newer().encode().expect("text"));
     let old = || directory.read(&id).expect("readable").expect("there").checkpoint.offset;
     for length in 0..bytes.len() {
         fs::write(&pad, &bytes.as_bytes()[..length]).expect("written");

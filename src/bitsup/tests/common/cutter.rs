@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use bitsup_core::Random;
+
 /// The proxy; it ends with the value.
 pub struct Cutter {
     pub address: SocketAddr,
@@ -24,7 +26,7 @@ impl Cutter {
         let (cuts, forwarded) = (Arc::clone(&cutter.cuts), Arc::clone(&cutter.forwarded));
         let stop = Arc::clone(&cutter.stop);
         std::thread::spawn(move || {
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             for client in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
                     return;
@@ -78,21 +80,4 @@ fn pump(
     }
     drop(from.shutdown(Shutdown::Both));
     drop(to.shutdown(Shutdown::Both));
-}
-
-/// splitmix64: the same numbers for the same seed.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
 }

@@ -151,7 +151,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "RES-07",
         what: "a journal that was cut off is read",
-        file: "src/bitsup/src/journal/mod.rs",
+        file: "src/bitsup-core/src/journal/record.rs",
         from: "let (Some(line), Some(checksum), Some(\"\"), None) =",
         to: "let (Some(line), Some(checksum), _, None) =",
         package: "bitsup",

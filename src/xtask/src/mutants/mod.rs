@@ -3,7 +3,7 @@
 //! Each break is a small textual change. It is made in a copy of the sources below the target
 //! folder, which has a target folder of its own, and the one test that stands for the rule must
 //! fail there. A break that does not apply or does not build is an error, as is a test that
-//! does not pass without it.
+//! does not pass without it. The working tree is only read, and only at the beginning.
 
 mod list;
 
@@ -25,43 +25,51 @@ pub(crate) struct Options {
     /// Only the breaks behind this rule
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
+    /// Only one break of each crate
+    #[arg(long, conflicts_with = "rule")]
+    short: bool,
 }
 
 /// Runs the command: every break, also after one that nobody saw.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    let wanted = |mutant: &&Mutant| options.rule.as_deref().is_none_or(|rule| rule == mutant.rule);
-    let chosen: Vec<&Mutant> = MUTANTS.iter().filter(wanted).collect();
+    let chosen = choose(options);
     if chosen.is_empty() {
         return Err("there is no break behind that rule".into());
     }
-    for mutant in &chosen {
-        broken(&workspace.root, mutant)?;
-    }
+    let begun = Instant::now();
     let scratch = Scratch::make(workspace)?;
-    let mut survived = Vec::new();
     for mutant in &chosen {
-        let begun = Instant::now();
-        if !scratch.passes(workspace, mutant)? {
-            return Err(format!("{} fails without any break", mutant.test).into());
-        }
-        scratch.write(mutant.file, &broken(&workspace.root, mutant)?)?;
-        let seen =
-            scratch.builds(workspace, mutant).and_then(|()| scratch.passes(workspace, mutant));
-        scratch.write(mutant.file, &fs::read_to_string(workspace.path(mutant.file))?)?;
-        let word = if seen? {
-            survived.push(mutant.rule);
-            "NOT SEEN"
-        } else {
-            "seen"
-        };
-        let seconds = begun.elapsed().as_secs();
-        println!("{:<8} {word}: {} ({}, {seconds} s)", mutant.rule, mutant.what, mutant.test);
+        broken(&scratch.tree, mutant)?;
     }
-    println!("{} breaks, {} seen", chosen.len(), chosen.len() - survived.len());
+    let mut survived = Vec::new();
+    // What is built without a break is built once for all that one program shows.
+    for group in chosen.chunk_by(|a, b| (a.package, a.program) == (b.package, b.program)) {
+        for mutant in group {
+            if !scratch.passes(workspace, mutant)? {
+                return Err(format!("{} fails without any break", mutant.test).into());
+            }
+        }
+        for mutant in group {
+            if scratch.survives(workspace, mutant)? {
+                survived.push(mutant.rule);
+            }
+        }
+    }
+    let (breaks, seen) = (chosen.len(), chosen.len() - survived.len());
+    println!("{breaks} breaks, {seen} seen, {} s", begun.elapsed().as_secs());
     match survived.len() {
         0 => Ok(()),
         _ => Err(format!("no test sees the break behind {}", survived.join(", ")).into()),
     }
+}
+
+fn choose(options: &Options) -> Vec<&'static Mutant> {
+    let wanted = |mutant: &&Mutant| options.rule.as_deref().is_none_or(|rule| rule == mutant.rule);
+    let mut chosen: Vec<&Mutant> = MUTANTS.iter().filter(wanted).collect();
+    if options.short {
+        chosen.dedup_by_key(|mutant| mutant.package);
+    }
+    chosen
 }
 
 /// The file with the break in it.
@@ -105,6 +113,20 @@ impl Scratch {
         }
         remove_others(&scratch.tree, &there)?;
         Ok(scratch)
+    }
+
+    /// Makes the break, and says whether its test passes all the same.
+    fn survives(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
+        let begun = Instant::now();
+        let whole = fs::read_to_string(self.tree.join(mutant.file))?;
+        self.write(mutant.file, &broken(&self.tree, mutant)?)?;
+        let passes = self.builds(workspace, mutant).and_then(|()| self.passes(workspace, mutant));
+        self.write(mutant.file, &whole)?;
+        let passes = passes?;
+        let word = if passes { "NOT SEEN" } else { "seen" };
+        let seconds = begun.elapsed().as_secs();
+        println!("{:<8} {word}: {} ({}, {seconds} s)", mutant.rule, mutant.what, mutant.test);
+        Ok(passes)
     }
 
     fn write(&self, name: &str, content: &str) -> Result {
@@ -186,6 +208,14 @@ mod tests {
             let row = page.lines().find(|line| line.starts_with(&format!("| {} |", mutant.rule)));
             assert!(row.expect("a rule").contains(mutant.test), "{}: {}", mutant.rule, mutant.test);
         }
+    }
+
+    #[test]
+    fn the_short_form_has_one_break_of_each_crate() {
+        let all: BTreeSet<&str> = MUTANTS.iter().map(|mutant| mutant.package).collect();
+        let short = choose(&Options { rule: None, short: true });
+        assert_eq!(short.len(), all.len());
+        assert_eq!(choose(&Options { rule: None, short: false }).len(), MUTANTS.len());
     }
 
     #[test]

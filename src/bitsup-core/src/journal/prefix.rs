@@ -1,22 +1,27 @@
 //! Hashes of what the server has acknowledged, to compare a source with what it was.
 
+use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
-use crate::source::Opened;
-
 /// One hash for each block of this size: small enough that a resume reads the last block
 /// at once, large enough that the hashes of a terabyte take 2 MB.
-pub(crate) const BLOCK: u64 = 8 * 1024 * 1024;
+pub const BLOCK: u64 = 8 * 1024 * 1024;
 /// Read at a time while hashing.
 const CHUNK: usize = 256 * 1024;
+
+/// A source to read from.
+pub trait Bytes {
+    /// Reads at least one byte at `offset` into `buffer`, unless `offset` is the end: then 0.
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
 
 /// Hashes of the first bytes of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Prefix {
+pub struct Prefix {
     /// XXH3 of each whole block.
     blocks: Vec<u64>,
     /// Length and XXH3 of what follows them, less than a block.
@@ -26,32 +31,39 @@ pub(crate) struct Prefix {
 
 impl Prefix {
     /// How many bytes the hashes stand for.
-    pub(crate) fn length(&self) -> u64 {
+    #[must_use]
+    pub fn length(&self) -> u64 {
         (self.blocks.len() as u64).saturating_mul(BLOCK).saturating_add(self.tail_length)
     }
 
     /// One number for all whole blocks.
-    pub(crate) fn digest(&self) -> u64 {
+    #[must_use]
+    pub fn digest(&self) -> u64 {
         let bytes: Vec<u8> = self.blocks.iter().flat_map(|block| block.to_le_bytes()).collect();
         xxh3_64(&bytes)
     }
 
-    pub(crate) fn blocks(&self) -> usize {
+    /// How many whole blocks there are.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
         self.blocks.len()
     }
 
-    pub(crate) fn tail(&self) -> (u64, u64) {
+    /// Length and hash of what follows the whole blocks.
+    #[must_use]
+    pub fn tail(&self) -> (u64, u64) {
         (self.tail_length, self.tail)
     }
 
     /// The same bytes, known by one number for the blocks and the tail.
-    pub(crate) fn agrees_with(&self, blocks: usize, digest: u64, tail: (u64, u64)) -> bool {
+    #[must_use]
+    pub fn agrees_with(&self, blocks: usize, digest: u64, tail: (u64, u64)) -> bool {
         self.blocks.len() == blocks && self.digest() == digest && self.tail() == tail
     }
 
     /// Whether the source's bytes behind the last whole block are still the same; if there
     /// are none, the last whole block.
-    pub(crate) fn check_end(&self, source: &Opened) -> io::Result<bool> {
+    pub fn check_end(&self, source: &impl Bytes) -> io::Result<bool> {
         let whole = self.blocks.len() as u64;
         if self.tail_length > 0 {
             return Ok(hash(source, whole * BLOCK, self.tail_length)? == Some(self.tail));
@@ -63,11 +75,7 @@ impl Prefix {
     }
 
     /// Whether all whole blocks are still the same; asks `go_on` between them.
-    pub(crate) fn check_blocks(
-        &self,
-        source: &Opened,
-        go_on: &dyn Fn() -> bool,
-    ) -> io::Result<bool> {
+    pub fn check_blocks(&self, source: &impl Bytes, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
         for (at, block) in (0..).zip(&self.blocks) {
             if !go_on() {
                 return Ok(true);
@@ -82,22 +90,29 @@ impl Prefix {
 
 /// Hashes a source as the acknowledged offset moves on.
 #[derive(Clone, Default)]
-pub(crate) struct Hasher {
+pub struct Hasher {
     prefix: Prefix,
     tail: Xxh3Default,
 }
 
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
 impl Hasher {
     /// Goes on behind the whole blocks of an earlier run; the tail is read again.
-    pub(crate) fn continuing(prefix: &Prefix) -> Self {
+    #[must_use]
+    pub fn continuing(prefix: &Prefix) -> Self {
         let blocks = prefix.blocks.clone();
         Self { prefix: Prefix { blocks, ..Prefix::default() }, tail: Xxh3Default::new() }
     }
 
     /// Covers exactly the first `length` bytes; those new to it are given to `also`.
-    pub(crate) fn advance(
+    pub fn advance(
         &mut self,
-        source: &Opened,
+        source: &impl Bytes,
         length: u64,
         mut also: impl FnMut(u64, &[u8]),
     ) -> io::Result<&Prefix> {
@@ -132,18 +147,13 @@ impl Hasher {
 }
 
 /// Whether the bytes behind so many whole blocks have that hash.
-pub(crate) fn check_tail(
-    source: &Opened,
-    blocks: u64,
-    length: u64,
-    wanted: u64,
-) -> io::Result<bool> {
+pub fn check_tail(source: &impl Bytes, blocks: u64, length: u64, wanted: u64) -> io::Result<bool> {
     Ok(length == 0 || hash(source, blocks.saturating_mul(BLOCK), length)? == Some(wanted))
 }
 
 /// The hashes of a source's first bytes; `None` if `go_on` said no.
-pub(crate) fn hash_prefix(
-    source: &Opened,
+pub fn hash_prefix(
+    source: &impl Bytes,
     length: u64,
     go_on: &dyn Fn() -> bool,
 ) -> io::Result<Option<Prefix>> {
@@ -160,7 +170,7 @@ pub(crate) fn hash_prefix(
 }
 
 /// The XXH3 of a range; `None` if the source ends before.
-fn hash(source: &Opened, from: u64, length: u64) -> io::Result<Option<u64>> {
+fn hash(source: &impl Bytes, from: u64, length: u64) -> io::Result<Option<u64>> {
     let mut hasher = Xxh3Default::new();
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;
@@ -179,31 +189,33 @@ fn hash(source: &Opened, from: u64, length: u64) -> io::Result<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Source;
 
-    fn source(bytes: &[u8]) -> Opened {
-        Source::bytes(bytes.to_vec()).open().expect("memory")
+    impl Bytes for &[u8] {
+        fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let mut rest = self.get(usize::try_from(offset).expect("small")..).unwrap_or_default();
+            io::Read::read(&mut rest, buffer)
+        }
     }
 
     #[test]
     fn a_prefix_is_the_same_however_it_was_reached() {
         let bytes: Vec<u8> =
             (0..20_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        let source = source(&bytes);
+        let source = &&bytes[..];
         let mut direct = Hasher::default();
-        let direct = direct.advance(&source, 17_000_001, |_, _| {}).expect("read").clone();
+        let direct = direct.advance(source, 17_000_001, |_, _| {}).expect("read").clone();
         assert_eq!((direct.blocks(), direct.length()), (2, 17_000_001));
         let mut winding = Hasher::default();
         let mut seen = 0;
         for length in [5, 9_000_000, 8_388_608, 1, 0, 16_777_216, 17_000_001] {
-            winding.advance(&source, length, |_, bytes| seen += bytes.len()).expect("read");
+            winding.advance(source, length, |_, bytes| seen += bytes.len()).expect("read");
         }
         assert_eq!(winding.prefix, direct);
         let mut continued = Hasher::continuing(&direct);
-        assert_eq!(continued.advance(&source, 17_000_001, |_, _| {}).expect("read"), &direct);
+        assert_eq!(continued.advance(source, 17_000_001, |_, _| {}).expect("read"), &direct);
         assert!(
-            direct.check_end(&source).expect("read")
-                && direct.check_blocks(&source, &|| true).expect("read")
+            direct.check_end(source).expect("read")
+                && direct.check_blocks(source, &|| true).expect("read")
         );
     }
 
@@ -211,15 +223,15 @@ mod tests {
     fn another_byte_anywhere_is_found() {
         let bytes = vec![7_u8; 17_000_000];
         let mut hasher = Hasher::default();
-        let prefix = hasher.advance(&source(&bytes), 17_000_000, |_, _| {}).expect("read").clone();
+        let prefix = hasher.advance(&&bytes[..], 17_000_000, |_, _| {}).expect("read").clone();
         for at in [0, 8_388_607, 8_388_608, 16_777_216, 16_999_999] {
             let mut altered = bytes.clone();
             altered[at] ^= 1;
-            let altered = source(&altered);
-            let end = prefix.check_end(&altered).expect("read");
-            let blocks = prefix.check_blocks(&altered, &|| true).expect("read");
+            let altered = &&altered[..];
+            let end = prefix.check_end(altered).expect("read");
+            let blocks = prefix.check_blocks(altered, &|| true).expect("read");
             assert!(!(end && blocks), "byte {at}");
         }
-        assert!(!prefix.check_end(&source(&bytes[..16_999_999])).expect("read"));
+        assert!(!prefix.check_end(&&bytes[..16_999_999]).expect("read"));
     }
 }

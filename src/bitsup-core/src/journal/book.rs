@@ -1,0 +1,147 @@
+//! What is written of one upload, and when.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bitsup_proto::Checkpoint;
+
+use super::{Bytes, Entry, Files, Hasher, Identity, Journal, Prefix};
+
+/// A power cut costs at most so much of what was acknowledged.
+const SYNC: Duration = Duration::from_secs(1);
+
+/// What a new entry says of the upload.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The whole destination.
+    pub url: String,
+    /// The source.
+    pub path: PathBuf,
+    /// The caller's own words.
+    pub note: Option<String>,
+}
+
+/// What becomes of the journal at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The session is over.
+    Remove,
+    /// It can be continued.
+    Keep,
+}
+
+/// The time.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Since some moment, never going back.
+    pub monotonic: Duration,
+    /// Seconds since 1970.
+    pub unix: u64,
+}
+
+/// The journal of one upload while it runs. Every error says why the session cannot be kept;
+/// the upload goes on.
+#[derive(Debug)]
+pub struct Book<F> {
+    journal: Journal<F>,
+    entry: Option<Entry>,
+    place: Place,
+    hasher: Hasher,
+    synced: Option<Duration>,
+}
+
+impl<F: Files> Book<F> {
+    /// A book that goes on with `entry`, if an earlier run has left one.
+    pub fn new(journal: Journal<F>, entry: Option<Entry>, place: Place) -> Self {
+        let hasher =
+            entry.as_ref().map_or_else(Hasher::default, |entry| Hasher::continuing(&entry.prefix));
+        Self { journal, entry, place, hasher, synced: None }
+    }
+
+    /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
+    pub fn creating(&self) -> io::Result<()> {
+        self.journal.creating()
+    }
+
+    /// No session came of it.
+    pub fn not_created(&self) -> io::Result<()> {
+        self.journal.not_created()
+    }
+
+    /// The session was just created: noted at once, so that a crash cannot lose it. The journal
+    /// itself follows with the next update, and is synced then.
+    pub fn created(
+        &mut self,
+        checkpoint: Checkpoint,
+        source: Option<Identity>,
+        now: Now,
+    ) -> io::Result<()> {
+        // A new session begins at byte 0, with the source as it is now.
+        self.entry = None;
+        self.hasher = Hasher::default();
+        self.synced = None;
+        self.renew(checkpoint, source, now);
+        self.entry.as_ref().map_or(Ok(()), |entry| self.journal.created(entry))
+    }
+
+    /// The server has acknowledged the bytes before `offset`: they are hashed, and those that
+    /// were not hashed before are given to `also`.
+    pub fn advance(
+        &mut self,
+        source: &impl Bytes,
+        offset: u64,
+        also: impl FnMut(u64, &[u8]),
+    ) -> io::Result<()> {
+        let prefix = self.hasher.advance(source, offset, also)?;
+        if let Some(entry) = &mut self.entry {
+            entry.prefix.clone_from(prefix);
+        }
+        Ok(())
+    }
+
+    /// Writes where the session stands, so that it survives a power cut if the last time is
+    /// a while ago.
+    pub fn write(
+        &mut self,
+        checkpoint: Checkpoint,
+        source: Option<Identity>,
+        now: Now,
+    ) -> io::Result<()> {
+        let due = |at: Duration| now.monotonic.saturating_sub(at) >= SYNC;
+        let sync = self.synced.is_none_or(due);
+        self.renew(checkpoint, source, now);
+        let Some(entry) = &self.entry else { return Ok(()) };
+        self.journal.write(entry, sync)?;
+        if sync {
+            self.synced = Some(now.monotonic);
+        }
+        Ok(())
+    }
+
+    /// The upload has ended.
+    pub fn finish(&self, finish: Finish) -> io::Result<()> {
+        match (finish, &self.entry) {
+            (Finish::Keep, Some(entry)) => self.journal.write(entry, true),
+            _ => self.journal.remove(),
+        }
+    }
+
+    /// Hashes of what was acknowledged, if the session is kept.
+    pub fn prefix(&self) -> Option<&Prefix> {
+        self.entry.as_ref().map(|entry| &entry.prefix)
+    }
+
+    fn renew(&mut self, checkpoint: Checkpoint, source: Option<Identity>, now: Now) {
+        // Without an identity the source could not be known again.
+        let Some(identity) = source else { return };
+        let place = &self.place;
+        let entry = self.entry.get_or_insert_with(|| {
+            let (url, path) = (place.url.clone(), place.path.clone());
+            Entry::new(url, path, identity, checkpoint.clone(), None, now.unix)
+        });
+        entry.checkpoint = checkpoint;
+        entry.updated = now.unix;
+        entry.note.clone_from(&place.note);
+    }
+}

@@ -1,0 +1,147 @@
+//! The two files of a journal, and the order in which they are written.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Entry;
+
+/// A Create-Session is on its way.
+const CREATING: &[u8] = b"creating\n";
+
+/// One of the files of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    /// The journal itself.
+    Journal,
+    /// The lock file, as a scratch pad.
+    Pad,
+}
+
+/// Where a journal's files are. Whoever has it has locked them.
+pub trait Files {
+    /// A file that shall become the journal.
+    type Draft;
+
+    /// The content of a file; `None` if there is none. The error is why it cannot be used.
+    fn read(&self, file: File) -> Result<Option<Vec<u8>>, String>;
+
+    /// Writes a new file beside the journal, for the user alone.
+    fn draft(&self, bytes: &[u8]) -> io::Result<Self::Draft>;
+
+    /// Lets the draft's bytes survive a power cut.
+    fn sync_draft(&self, draft: &Self::Draft) -> io::Result<()>;
+
+    /// Puts the draft in the journal's place, in one step.
+    fn publish(&self, draft: Self::Draft) -> io::Result<()>;
+
+    /// Lets what was published survive a power cut.
+    fn sync_folder(&self) -> io::Result<()>;
+
+    /// Writes over the beginning of the pad, in place.
+    fn note(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Empties the pad.
+    fn clear(&self) -> io::Result<()>;
+
+    /// Removes a file; one that is not there is no error.
+    fn remove(&self, file: File) -> io::Result<()>;
+}
+
+/// A journal that this process holds the lock of.
+#[derive(Debug)]
+pub struct Journal<F> {
+    files: F,
+    /// Whether something may stand on the pad.
+    used: AtomicBool,
+}
+
+impl<F: Files> Journal<F> {
+    /// The journal in these files.
+    pub fn new(files: F) -> Self {
+        // One that cannot be read is written over like one that is used.
+        let used = !files.read(File::Pad).is_ok_and(|pad| pad.is_none_or(|bytes| bytes.is_empty()));
+        Self { files, used: AtomicBool::new(used) }
+    }
+
+    /// Where it is.
+    pub fn files(&self) -> &F {
+        &self.files
+    }
+
+    /// Whether the run before ended while it waited for the answer to a Create-Session: the
+    /// server may hold a session whose id nobody knows.
+    pub fn lost_a_session(&self) -> bool {
+        self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(|bytes| bytes == CREATING))
+    }
+
+    /// A Create-Session goes out.
+    pub fn creating(&self) -> io::Result<()> {
+        self.clear()?;
+        self.used.store(true, Ordering::Relaxed);
+        self.files.note(CREATING)
+    }
+
+    /// A Create-Session was answered without a session.
+    pub fn not_created(&self) -> io::Result<()> {
+        self.clear()
+    }
+
+    /// The session was made. Survives the end of the process from here on, and a power cut
+    /// after the next [`Journal::write`] that syncs.
+    pub fn created(&self, entry: &Entry) -> io::Result<()> {
+        self.used.store(true, Ordering::Relaxed);
+        // Longer than the mark, which it covers with the same write.
+        self.files.note(entry.encode()?.as_bytes())
+    }
+
+    /// Replaces the content, whole or not at all; with `sync` it also survives a power cut.
+    pub fn write(&self, entry: &Entry, sync: bool) -> io::Result<()> {
+        let draft = self.files.draft(entry.encode()?.as_bytes())?;
+        if sync {
+            self.files.sync_draft(&draft)?;
+        }
+        self.files.publish(draft)?;
+        if sync {
+            self.files.sync_folder()?;
+        }
+        self.clear()
+    }
+
+    /// The session is over.
+    pub fn remove(&self) -> io::Result<()> {
+        self.files.remove(File::Journal)?;
+        self.files.remove(File::Pad)
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        if self.used.swap(false, Ordering::Relaxed) {
+            self.files.clear()?;
+        }
+        Ok(())
+    }
+}
+
+/// A journal on the pad; whether it is whole is for the reader to see.
+pub fn noted(files: &impl Files) -> Option<Vec<u8>> {
+    let bytes = files.read(File::Pad).ok()??;
+    (!bytes.is_empty() && bytes != CREATING).then_some(bytes)
+}
+
+/// What is in the journal, or on the pad if that holds a newer session. The error is why the
+/// journal cannot be used.
+pub fn read(files: &impl Files) -> Result<Option<Entry>, String> {
+    let noted = noted(files).and_then(|bytes| Entry::decode(&bytes).ok());
+    match (read_journal(files), noted) {
+        (Ok(Some(entry)), Some(noted))
+            if noted.checkpoint.session_id == entry.checkpoint.session_id =>
+        {
+            Ok(Some(entry))
+        }
+        (_, Some(noted)) => Ok(Some(noted)),
+        (read, None) => read,
+    }
+}
+
+fn read_journal(files: &impl Files) -> Result<Option<Entry>, String> {
+    files.read(File::Journal)?.map(|bytes| Entry::decode(&bytes)).transpose()
+}

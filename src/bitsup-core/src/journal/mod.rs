@@ -1,0 +1,27 @@
+//! What is kept of a session so that it can be continued after a restart.
+//!
+//! A journal is one small file: a line of JSON and a line with its checksum, replaced by
+//! rename. Beside it lies its lock file, which is also a scratch pad: what must be on disk
+//! sooner than a file can be replaced is written there.
+//!
+//! MC-BUP has no way to find a session whose id is not known. Between the server's making of a
+//! session and the moment its id is on disk, the end of the process loses it, and the server
+//! holds it for days. So what follows the answer is one write to a file that is open already,
+//! and nothing else. What cannot be helped (the answer never arrived, or not a single
+//! instruction was left to read it) is said by the next run: a mark is on the pad from before
+//! the request goes out.
+//!
+//! The pad is valid until the journal is written the next time. It may be lost in a power
+//! cut: then there is no session known, as without it.
+
+mod book;
+mod files;
+mod pending;
+mod prefix;
+mod record;
+
+pub use book::{Book, Finish, Now, Place};
+pub use files::{File, Files, Journal, noted, read};
+pub use pending::{Pending, Work};
+pub use prefix::{BLOCK, Bytes, Hasher, Prefix, check_tail, hash_prefix};
+pub use record::{Entry, Identity, MAX_AGE, Standing};
