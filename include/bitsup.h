@@ -89,9 +89,16 @@
 #define BITSUP_FEATURE_NTLM 4
 
 /**
- * Proxies can be answered with Negotiate (Kerberos).
+ * Servers can be answered with Negotiate with a password, which is NTLM
+ * inside.
  */
 #define BITSUP_FEATURE_NEGOTIATE 8
+
+/**
+ * Servers can be answered with a Kerberos ticket of the system: it has the
+ * library that reads them.
+ */
+#define BITSUP_FEATURE_KERBEROS 16
 
 /**
  * What became of a call. Numbers never change their meaning; a program built
@@ -285,7 +292,8 @@ typedef enum {
    */
   BITSUP_AUTH_NTLM = 3,
   /**
-   * Negotiate; at servers with NTLM inside.
+   * Negotiate; at servers with NTLM inside, or, without user, token and
+   * credential callback, with the Kerberos ticket of the system.
    */
   BITSUP_AUTH_NEGOTIATE = 4,
 } bitsup_auth;

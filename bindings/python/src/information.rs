@@ -21,6 +21,7 @@ pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     facts.set_item("bundled", features.bundled)?;
     facts.set_item("ntlm", features.ntlm)?;
     facts.set_item("negotiate", features.negotiate)?;
+    facts.set_item("kerberos", features.kerberos)?;
     Ok(facts)
 }
 

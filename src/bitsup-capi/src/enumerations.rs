@@ -19,7 +19,8 @@ pub enum bitsup_auth {
     Digest = 2,
     /// NTLM, if bitsup_features has it.
     Ntlm = 3,
-    /// Negotiate; at servers with NTLM inside.
+    /// Negotiate; at servers with NTLM inside, or, without user, token and
+    /// credential callback, with the Kerberos ticket of the system.
     Negotiate = 4,
 }
 

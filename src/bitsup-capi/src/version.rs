@@ -10,8 +10,12 @@ pub const BITSUP_FEATURE_TLS: u32 = 1;
 pub const BITSUP_FEATURE_BUNDLED: u32 = 2;
 /// Servers can be answered with NTLM.
 pub const BITSUP_FEATURE_NTLM: u32 = 4;
-/// Proxies can be answered with Negotiate (Kerberos).
+/// Servers can be answered with Negotiate with a password, which is NTLM
+/// inside.
 pub const BITSUP_FEATURE_NEGOTIATE: u32 = 8;
+/// Servers can be answered with a Kerberos ticket of the system: it has the
+/// library that reads them.
+pub const BITSUP_FEATURE_KERBEROS: u32 = 16;
 
 /// The version of the library at run time, such as "0.1.0"; compare
 /// BITSUP_VERSION, that of the header. The text is static.
@@ -45,6 +49,7 @@ pub extern "C" fn bitsup_features() -> u32 {
             (features.bundled, BITSUP_FEATURE_BUNDLED),
             (features.ntlm, BITSUP_FEATURE_NTLM),
             (features.negotiate, BITSUP_FEATURE_NEGOTIATE),
+            (features.kerberos, BITSUP_FEATURE_KERBEROS),
         ];
         present.iter().filter(|(has, _)| *has).map(|(_, bit)| bit).sum()
     })

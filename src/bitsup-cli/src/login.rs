@@ -106,7 +106,7 @@ enum Auth {
     Digest,
     /// NTLM
     Ntlm,
-    /// Negotiate (Kerberos)
+    /// Negotiate: NTLM inside, or without --user the Kerberos ticket
     Negotiate,
     /// A bearer token
     Bearer,

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -70,10 +71,26 @@ impl fmt::Debug for Secret {
 /// User and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user, also as `DOMAIN\user` or `user@domain`.
+    /// The user, also as `DOMAIN\user` or `user@domain`. With [`crate::AuthChoice::Negotiate`] an
+    /// empty one stands for the Kerberos ticket of the system.
     pub user: String,
     /// The password.
     pub password: Secret,
+}
+
+impl Credentials {
+    /// The Kerberos ticket of the system. None is like another: one that a server refused may be
+    /// renewed outside of this process, and no ticket locks an account.
+    pub(crate) fn ticket() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self { user: String::new(), password: Secret::new(number.to_string()) }
+    }
+
+    /// Whether they are the Kerberos ticket, where the scheme is Negotiate.
+    pub(crate) fn is_ticket(&self) -> bool {
+        self.user.is_empty()
+    }
 }
 
 impl fmt::Debug for Credentials {

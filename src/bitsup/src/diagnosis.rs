@@ -24,6 +24,7 @@ impl Remark {
     pub(crate) fn of_failure(failure: &Failure) -> Option<Self> {
         let (kind, advice) = match &failure.kind {
             FailureKind::Tls(Some(trouble)) => (ErrorKind::Tls, trouble.advice),
+            FailureKind::NoLogin(advice) => (ErrorKind::Auth, *advice),
             FailureKind::ProxyFailed(Some(400..407 | 409..500)) => (
                 ErrorKind::Refused,
                 "Have the proxy allow CONNECT to this host and port (squid: an acl of ports such as SSL_ports, and http_access), or reach the host without it (--noproxy).",

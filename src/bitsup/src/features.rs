@@ -17,13 +17,18 @@ pub struct Features {
     pub zlib: Option<String>,
     /// Whether libcurl was built with this library instead of being the system's.
     pub bundled: bool,
-    /// Whether servers can be answered with NTLM, alone and inside of Negotiate; with every build.
+    /// Whether servers can be answered with NTLM; with every build.
     pub ntlm: bool,
-    /// Whether proxies can be answered with a Kerberos ticket of the system (Negotiate); as
-    /// libcurl has it.
+    /// Whether servers can be answered with Negotiate with a password, which is NTLM inside; with
+    /// every build.
     pub negotiate: bool,
+    /// Whether servers can be answered with a Kerberos ticket of the system (Negotiate): the
+    /// system has a library that reads them, in whichever build.
+    pub kerberos: bool,
     /// Whether proxies can be answered with NTLM; as libcurl has it.
     pub proxy_ntlm: bool,
+    /// Whether proxies can be answered with a Kerberos ticket of the system; as libcurl has it.
+    pub proxy_negotiate: bool,
 }
 
 /// Asks the libraries.
@@ -36,8 +41,10 @@ pub fn features() -> Features {
         zlib: curl.libz_version().map(str::to_owned),
         bundled: curl.vendored(),
         ntlm: true,
+        negotiate: true,
+        kerberos: bitsup_gssapi::is_available(),
         proxy_ntlm: curl.feature_ntlm(),
-        negotiate: curl.feature_spnego(),
+        proxy_negotiate: curl.feature_spnego(),
     }
 }
 
@@ -51,8 +58,10 @@ impl fmt::Display for Features {
         }
         for (has, name) in [
             (self.ntlm, "NTLM"),
+            (self.negotiate, "Negotiate"),
+            (self.kerberos, "Kerberos"),
             (self.proxy_ntlm, "NTLM at proxies"),
-            (self.negotiate, "Kerberos at proxies"),
+            (self.proxy_negotiate, "Kerberos at proxies"),
         ] {
             if has {
                 write!(f, ", {name}")?;

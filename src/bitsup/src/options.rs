@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::{CredentialCallback, Credentials, Secret};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::transport;
 pub use bitsup_proto::host::HostPolicy;
 pub use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
@@ -164,8 +164,9 @@ pub enum AuthChoice {
     Digest,
     /// NTLM; at proxies if [`crate::features`] has it.
     Ntlm,
-    /// Negotiate: at servers with NTLM inside, at proxies with a Kerberos ticket if
-    /// [`crate::features`] has it.
+    /// Negotiate: at servers with NTLM inside, or, without credentials, a token and a callback, with
+    /// the Kerberos ticket of the system if [`crate::features`] has it; at proxies with the ticket,
+    /// too, if libcurl has it.
     Negotiate,
 }
 
@@ -416,6 +417,12 @@ impl UploadOptions {
         if self.max_attempts == Some(0) {
             return Err(Error::invalid("0 attempts cannot be made: give at least 1"));
         }
+        if self.takes_ticket() && !crate::features::features().kerberos {
+            let text = "there are no user and password, and this system has no library that reads Kerberos tickets";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
+                "Install it (Debian: libgssapi-krb5-2, Red Hat: krb5-libs; on macOS and Windows tickets are not read), or log in with user and password.",
+            ));
+        }
         let secret = self.headers.iter().find(|header| header.is_secret());
         if let Some(header) = secret.filter(|_| !https && !self.allow_cleartext_credentials) {
             return Err(Error::invalid(format!(
@@ -434,6 +441,23 @@ impl UploadOptions {
             ));
         }
         self.transport_proxy().map(drop)
+    }
+
+    /// Whether the Kerberos ticket of the system is the login.
+    fn takes_ticket(&self) -> bool {
+        let own = self.credentials.as_ref();
+        let nobody =
+            own.is_none() && self.bearer_token.is_none() && self.credential_callback.is_none();
+        self.auth == AuthChoice::Negotiate && (nobody || own.is_some_and(Credentials::is_ticket))
+    }
+
+    /// The options with the Kerberos ticket as the login, if it is that.
+    #[must_use]
+    pub(crate) fn with_ticket(mut self) -> Self {
+        if self.takes_ticket() {
+            self.credentials = Some(Credentials::ticket());
+        }
+        self
     }
 
     /// Whether a proxy was named, so that its login should not cost a fragment.

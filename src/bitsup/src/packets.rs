@@ -339,7 +339,7 @@ impl Line {
             client: Arc::clone(client),
             task: client.next_task(),
             destination: Arc::new(destination),
-            options: Arc::new(options.clone()),
+            options: Arc::new(options.clone().with_ticket()),
             host: None,
             auth: None,
             at_proxy: None,

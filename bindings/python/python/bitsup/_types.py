@@ -217,7 +217,9 @@ class Features:
     ntlm: bool
     """Whether ``auth="ntlm"`` can be used."""
     negotiate: bool
-    """Whether ``auth="negotiate"`` (Kerberos) can be used."""
+    """Whether ``auth="negotiate"`` can be used with user and password, which is NTLM inside."""
+    kerberos: bool
+    """Whether ``auth="negotiate"`` can be used without them, with the Kerberos ticket of the system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

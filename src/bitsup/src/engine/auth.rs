@@ -47,7 +47,7 @@ impl Refused {
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
     let offered = offered(answer, SERVER);
     [
-        // Kerberos needs a ticket; with a password, Negotiate is NTLM in another dress.
+        // Without a user it is the Kerberos ticket; with one, Negotiate is NTLM in another dress.
         (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", true),
         (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", true),
         (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
@@ -79,10 +79,19 @@ pub(crate) fn for_transport(
     credentials: &Credentials,
     scheme: AuthScheme,
 ) -> Arc<transport::Credentials> {
+    let scheme = match scheme {
+        AuthScheme::Spnego if credentials.is_ticket() => AuthScheme::Kerberos,
+        scheme => scheme,
+    };
+    let password = match scheme {
+        // It tells one upload from another, and nothing to anybody else.
+        AuthScheme::Kerberos => "",
+        _ => credentials.password.reveal(),
+    };
     Arc::new(transport::Credentials {
         scheme,
         user: credentials.user.clone(),
-        password: credentials.password.reveal().to_owned().into(),
+        password: password.to_owned().into(),
     })
 }
 

@@ -6,9 +6,10 @@ use bitsup_proto::session::CancelMode;
 
 use super::Core;
 use super::advice::Reply;
+use super::gate::Begun;
 use super::packets::PacketJob;
 use super::task::{NewUpload, Task};
-use crate::transport::Waker;
+use crate::transport::{LaneId, Waker};
 
 /// Names an upload, or a packet-by-packet session, of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     BodyReady(TaskId),
     /// A worker has finished something that the upload waits for.
     Worked(TaskId, Worked),
+    /// The first step of a lane's login was made, or cannot be.
+    LoginBegun(LaneId, Begun),
     /// A question for a login was answered, or could not be put.
     Advice(u64, Reply),
     /// Send one packet of a packet-by-packet session, or a Ping.

@@ -1,8 +1,12 @@
-//! Logins that hold for a connection (NTLM, and Negotiate with NTLM inside).
+//! Logins that hold for a connection (NTLM, and Negotiate with NTLM or a Kerberos ticket inside).
 //!
 //! Each new connection of a lane begins with a login, by requests without a body: first a
 //! Ping, then the request itself if that has no body, else a second Ping. What follows goes over
 //! that connection and no other. libcurl sees ordinary requests and knows nothing of it.
+//!
+//! The first step with a ticket may ask the key distribution centre, and so is made on a thread of
+//! its own. It mostly is the only one, so that a server which wants a login for each request
+//! costs no round trip more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +15,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::Core;
-use super::mechanism::Mechanism;
+use super::command::Command;
+use super::mechanism::{Mechanism, Problem};
 use crate::transport::{
     Answer, AuthScheme, ConnectionUse, Credentials, Event, Exchange, Failure, FailureKind, LaneId,
-    Method,
+    Method, Sent, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -33,15 +38,25 @@ pub(crate) struct Gate {
     /// The server wants a login for each request.
     each_request: bool,
     running: Option<Running>,
+    /// Counts the logins whose first step is made elsewhere.
+    begun: u32,
+}
+
+/// The first step of a login, made on another thread.
+pub(crate) struct Begun {
+    number: u32,
+    result: Result<(Mechanism, Vec<u8>), Problem>,
 }
 
 enum Running {
+    /// The first step is being made.
+    Beginning(Arc<Credentials>, Box<Exchange>),
     /// The first step is on its way; the exchange waits.
     Asking(Box<Waiting>),
     /// The second one is, as a Ping; the exchange waits.
     Proving(Box<Waiting>),
-    /// The exchange itself is the second step; a copy says where it goes.
-    Last(Arc<Credentials>, Exchange),
+    /// The exchange itself is the last step; a copy says where it goes.
+    Last(Box<Waiting>),
     /// A Ping shows whether the login lasts, before the exchange's body goes out.
     Testing(Arc<Credentials>, Box<Exchange>),
     /// The exchange goes over a connection that is logged in; a copy, if it has no body.
@@ -58,7 +73,7 @@ impl Core {
     /// Begins an exchange, after a login if it wants one that holds for a connection.
     pub(crate) fn start(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
         let ours = |own: &mut Arc<Credentials>| {
-            matches!(own.scheme, AuthScheme::Ntlm | AuthScheme::Spnego)
+            matches!(own.scheme, AuthScheme::Ntlm | AuthScheme::Spnego | AuthScheme::Kerberos)
         };
         let Some(credentials) = exchange.auth.take_if(ours) else {
             return self.transport.start(lane, exchange);
@@ -85,15 +100,71 @@ impl Core {
     ) -> Result<(), Failure> {
         let gate = self.gates.entry(lane).or_default();
         gate.login = None;
-        let begun = Mechanism::new(&credentials).and_then(|mut mechanism| {
-            let token = mechanism.step(Vec::new())?;
-            Ok((mechanism, token))
-        });
-        let (mechanism, token) = begun.map_err(|text| unsupported(&exchange, &text))?;
-        let step = step(&exchange, &credentials, &token, exchange.connection);
-        gate.running =
-            Some(Running::Asking(Box::new(Waiting { mechanism, credentials, exchange })));
+        if credentials.scheme != AuthScheme::Kerberos {
+            let begun = Mechanism::begin(&credentials, &exchange.host);
+            let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
+            return self.ask(lane, Waiting { mechanism, credentials, exchange }, &token);
+        }
+        gate.begun = gate.begun.wrapping_add(1);
+        let (number, own, host) = (gate.begun, Arc::clone(&credentials), exchange.host.clone());
+        let inbox = self.inbox.clone();
+        let begin = move || {
+            let result = Mechanism::begin(&own, &host);
+            inbox.send(Command::LoginBegun(lane, Begun { number, result }));
+        };
+        let begins = super::spawn("bitsup-login", begin);
+        begins.map_err(|error| Failure::unsent(FailureKind::Internal, error.to_string()))?;
+        gate.running = Some(Running::Beginning(credentials, Box::new(exchange)));
+        Ok(())
+    }
+
+    /// The first step was made elsewhere; gives back what is for the upload.
+    pub(crate) fn login_begun(&mut self, lane: LaneId, begun: Begun) -> Option<Event> {
+        // It may have been given up meanwhile.
+        let gate = self.gates.get_mut(&lane).filter(|gate| gate.begun == begun.number)?;
+        let running = gate.running.take_if(|own| matches!(own, Running::Beginning(..)));
+        let Some(Running::Beginning(credentials, exchange)) = running else { return None };
+        let each_request = gate.each_request;
+        let next = match begun.result {
+            Err(problem) => Err(failed(&exchange, problem)),
+            Ok((mechanism, token)) => {
+                let waiting = Waiting { mechanism, credentials, exchange: *exchange };
+                if each_request {
+                    let connection = waiting.exchange.connection;
+                    self.show(lane, waiting, &token, connection)
+                } else {
+                    self.ask(lane, waiting, &token)
+                }
+            }
+        };
+        let failure = next.err()?;
+        self.gates.remove(&lane);
+        Some(Event { lane, result: Err(failure), body: None, stats: Stats::default() })
+    }
+
+    /// Sends the first step.
+    fn ask(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+        let Waiting { credentials, exchange, .. } = &waiting;
+        let step = step(exchange, credentials, token, exchange.connection);
+        self.gates.entry(lane).or_default().running = Some(Running::Asking(Box::new(waiting)));
         self.transport.start(lane, step)
+    }
+
+    /// Sends the exchange with the last step.
+    fn show(
+        &mut self,
+        lane: LaneId,
+        waiting: Waiting,
+        token: &[u8],
+        connection: ConnectionUse,
+    ) -> Result<(), Failure> {
+        let Waiting { mechanism, credentials, mut exchange } = waiting;
+        let spare = exchange.bare();
+        exchange.headers.push(authorization(&credentials, token));
+        exchange.connection = connection;
+        let waiting = Waiting { mechanism, credentials, exchange: spare };
+        self.gates.entry(lane).or_default().running = Some(Running::Last(Box::new(waiting)));
+        self.transport.start(lane, exchange)
     }
 
     /// What a lane does is given up.
@@ -123,33 +194,47 @@ impl Core {
         let lane = event.lane;
         let running = self.gates.get_mut(&lane).and_then(|gate| gate.running.take());
         let next = match (running, &mut event.result) {
-            (None, _) => return Some(event),
+            (None | Some(Running::Beginning(..)), _) => return Some(event),
             (
                 Some(Running::Asking(_) | Running::Proving(_) | Running::Testing(..)),
                 Err(failure),
             ) => {
                 // Of the upload nothing was sent.
-                failure.sent = crate::transport::Sent::Nothing;
+                failure.sent = Sent::Nothing;
                 return Some(event);
             }
             (Some(Running::Last(..) | Running::Through(..)), Err(_)) => return Some(event),
             (Some(Running::Asking(waiting)), Ok(answer)) => match answer.status {
-                401 => self.prove(lane, *waiting, answer),
-                // It knows the connection already, or asks nobody.
-                200..300 => self.logged_in(lane, *waiting),
+                401 => {
+                    let mut waiting = waiting;
+                    match waiting.reply(answer) {
+                        Ok(Some(token)) => self.prove(lane, *waiting, &token),
+                        Ok(None) => return Some(event),
+                        Err(problem) => Err(failed(&waiting.exchange, problem)),
+                    }
+                }
+                // It took a ticket, knows the connection already, or asks nobody.
+                200..300 => self.logged_in(lane, *waiting, answer),
                 _ => return Some(event),
             },
             (Some(Running::Proving(waiting)), Ok(answer)) => match answer.status {
-                200..300 => self.logged_in(lane, *waiting),
+                200..300 => self.logged_in(lane, *waiting, answer),
                 _ => return Some(event),
             },
-            (Some(Running::Last(credentials, spare)), Ok(answer)) => {
-                if answer.status != 401 {
-                    let there = self.transport.connection(lane, &spare);
-                    let gate = self.gates.entry(lane).or_default();
-                    gate.login = there.map(|number| (number, credentials));
+            (Some(Running::Last(mut waiting)), Ok(answer)) => {
+                if answer.status == 401 {
+                    return Some(event);
                 }
-                return Some(event);
+                match waiting.confirm(answer) {
+                    Ok(()) => {
+                        let there = self.transport.connection(lane, &waiting.exchange);
+                        let gate = self.gates.entry(lane).or_default();
+                        gate.login = there.map(|number| (number, waiting.credentials));
+                        return Some(event);
+                    }
+                    // Whoever answered may have acted on it.
+                    Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
+                }
             }
             (Some(Running::Testing(credentials, exchange)), Ok(answer)) => {
                 let gate = self.gates.entry(lane).or_default();
@@ -192,34 +277,27 @@ impl Core {
     }
 
     /// The second step: the answer to what the server said.
-    fn prove(&mut self, lane: LaneId, waiting: Waiting, answer: &Answer) -> Result<(), Failure> {
-        let Waiting { mut mechanism, credentials, mut exchange } = waiting;
-        let Some(token) = token(answer, &credentials) else {
-            let text = "the server does not go on with the login that it offers";
-            return Err(failed(&exchange, FailureKind::BadAnswer, text));
-        };
-        let token = mechanism
-            .step(token)
-            .map_err(|text| failed(&exchange, FailureKind::BadAnswer, &text))?;
-        let there = self.transport.connection(lane, &exchange);
-        let number = there.ok_or_else(|| not_kept(&exchange))?;
+    fn prove(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+        let there = self.transport.connection(lane, &waiting.exchange);
+        let number = there.ok_or_else(|| not_kept(&waiting.exchange))?;
         let each_request = self.gates.get(&lane).is_some_and(|gate| gate.each_request);
         let same = ConnectionUse::Same(number);
-        let (running, next) = if exchange.length == 0 || each_request {
-            let spare = exchange.bare();
-            exchange.headers.push(authorization(&credentials, &token));
-            exchange.connection = same;
-            (Running::Last(credentials, spare), exchange)
-        } else {
-            let ping = step(&exchange, &credentials, &token, same);
-            (Running::Proving(Box::new(Waiting { mechanism, credentials, exchange })), ping)
-        };
-        self.gates.entry(lane).or_default().running = Some(running);
-        self.transport.start(lane, next)
+        if waiting.exchange.length == 0 || each_request {
+            return self.show(lane, waiting, token, same);
+        }
+        let ping = step(&waiting.exchange, &waiting.credentials, token, same);
+        self.gates.entry(lane).or_default().running = Some(Running::Proving(Box::new(waiting)));
+        self.transport.start(lane, ping)
     }
 
     /// The connection is logged in.
-    fn logged_in(&mut self, lane: LaneId, waiting: Waiting) -> Result<(), Failure> {
+    fn logged_in(
+        &mut self,
+        lane: LaneId,
+        mut waiting: Waiting,
+        answer: &Answer,
+    ) -> Result<(), Failure> {
+        waiting.confirm(answer)?;
         let Waiting { credentials, exchange, .. } = waiting;
         let there = self.transport.connection(lane, &exchange);
         let number = there.ok_or_else(|| not_kept(&exchange))?;
@@ -246,6 +324,35 @@ impl Core {
         exchange.connection = same;
         gate.running = Some(Running::Through(credentials, without_body(&exchange)));
         self.transport.start(lane, exchange)
+    }
+}
+
+impl Waiting {
+    fn is_with_ticket(&self) -> bool {
+        self.credentials.scheme == AuthScheme::Kerberos
+    }
+
+    /// What to say to a challenge; `None` if everything was said, and the server refuses.
+    fn reply(&mut self, answer: &Answer) -> Result<Option<Vec<u8>>, Problem> {
+        match token(answer, &self.credentials) {
+            Some(token) => Ok(Some(self.mechanism.step(token)?).filter(|reply| !reply.is_empty())),
+            None if self.is_with_ticket() => Ok(None),
+            None => {
+                let text = "the server does not go on with the login that it offers".to_owned();
+                Err(Problem { kind: FailureKind::BadAnswer, text })
+            }
+        }
+    }
+
+    /// With a ticket the server shows who it is, too: in its last word, if it says one.
+    fn confirm(&mut self, answer: &Answer) -> Result<(), Failure> {
+        let Some(token) = token(answer, &self.credentials).filter(|_| self.is_with_ticket()) else {
+            return Ok(());
+        };
+        self.mechanism.step(token).map(drop).map_err(|Problem { text, .. }| {
+            let text = format!("the server does not show who it is: {text}");
+            failed(&self.exchange, Problem { kind: FailureKind::BadAnswer, text })
+        })
     }
 }
 
@@ -292,7 +399,7 @@ fn token(answer: &Answer, credentials: &Credentials) -> Option<Vec<u8>> {
 }
 
 fn scheme(credentials: &Credentials) -> &'static str {
-    if credentials.scheme == AuthScheme::Spnego { "Negotiate" } else { "NTLM" }
+    if credentials.scheme == AuthScheme::Ntlm { "NTLM" } else { "Negotiate" }
 }
 
 fn without_body(exchange: &Exchange) -> Option<Exchange> {
@@ -300,14 +407,11 @@ fn without_body(exchange: &Exchange) -> Option<Exchange> {
 }
 
 fn not_kept(exchange: &Exchange) -> Failure {
-    let text = "the server does not keep the connection that was logged in";
-    failed(exchange, FailureKind::ConnectionLost, text)
+    let text = "the server does not keep the connection that was logged in".to_owned();
+    failed(exchange, Problem { kind: FailureKind::ConnectionLost, text })
 }
 
-fn unsupported(exchange: &Exchange, text: &str) -> Failure {
-    failed(exchange, FailureKind::Unsupported, text)
-}
-
-fn failed(exchange: &Exchange, kind: FailureKind, text: &str) -> Failure {
+fn failed(exchange: &Exchange, problem: Problem) -> Failure {
+    let Problem { kind, text } = problem;
     Failure::unsent(kind, format!("{}:{}: {text}", exchange.host, exchange.port))
 }

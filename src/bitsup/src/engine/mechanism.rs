@@ -1,4 +1,4 @@
-//! NTLM, alone and inside of Negotiate (SPNEGO): what is said in each step of a login.
+//! NTLM, alone and inside of Negotiate (SPNEGO), and Kerberos: what is said in each step of a login.
 
 use sspi::ntlm::NtlmConfig;
 use sspi::{
@@ -7,7 +7,7 @@ use sspi::{
     SspiImpl, Username,
 };
 
-use crate::transport::{AuthScheme, Credentials};
+use crate::transport::{AuthScheme, Credentials, FailureKind};
 
 /// The workstation's name, which nobody needs to know.
 const WORKSTATION: &str = "WORKSTATION";
@@ -17,16 +17,44 @@ const TARGET: &str = "HTTP/localhost";
 type Handle<T> = <T as SspiImpl>::CredentialsHandle;
 
 /// A login under way.
-pub(super) enum Mechanism {
+pub(crate) enum Mechanism {
     Ntlm(Box<Ntlm>, Handle<Ntlm>),
     Spnego(Box<Negotiate>, Handle<Negotiate>),
+    Kerberos(bitsup_gssapi::Login),
+}
+
+/// Why a login does not go on.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) kind: FailureKind,
+    pub(crate) text: String,
 }
 
 impl Mechanism {
-    /// Begins a login. The user is a name, `DOMAIN\name` or `name@domain`.
-    pub(super) fn new(credentials: &Credentials) -> Result<Self, String> {
-        let username = Username::parse(&credentials.user)
-            .map_err(|_| "the user name is not one that NTLM knows".to_owned())?;
+    /// Begins a login at `host`, with the first words. With a ticket it may wait for the network.
+    pub(super) fn begin(credentials: &Credentials, host: &str) -> Result<(Self, Vec<u8>), Problem> {
+        let begun = Self::new(credentials, host).and_then(|mut mechanism| {
+            let token = mechanism.step(Vec::new())?;
+            Ok((mechanism, token))
+        });
+        begun.map_err(|mut problem| {
+            // The server has said nothing yet.
+            if matches!(problem.kind, FailureKind::BadAnswer) {
+                problem.kind = FailureKind::Unsupported;
+            }
+            problem
+        })
+    }
+
+    /// A login at `host`. The user is a name, `DOMAIN\name` or `name@domain`.
+    fn new(credentials: &Credentials, host: &str) -> Result<Self, Problem> {
+        if credentials.scheme == AuthScheme::Kerberos {
+            return bitsup_gssapi::Login::new(host).map(Self::Kerberos).map_err(Problem::from);
+        }
+        let username = Username::parse(&credentials.user).map_err(|_| Problem {
+            kind: FailureKind::Unsupported,
+            text: "the user name is not one that NTLM knows".to_owned(),
+        })?;
         let password = credentials.password.to_string().into();
         let identity = AuthIdentity { username, password };
         let ntlm = NtlmConfig::new(WORKSTATION.to_owned());
@@ -55,7 +83,7 @@ impl Mechanism {
     }
 
     /// What to say next, after the server has said `token`; first nothing.
-    pub(super) fn step(&mut self, token: Vec<u8>) -> Result<Vec<u8>, String> {
+    pub(super) fn step(&mut self, token: Vec<u8>) -> Result<Vec<u8>, Problem> {
         let mut input = [SecurityBuffer::new(token, BufferType::Token)];
         let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
         match self {
@@ -63,6 +91,7 @@ impl Mechanism {
             Self::Spnego(negotiate, handle) => {
                 run(&mut **negotiate, handle, &mut input, &mut output)
             }
+            Self::Kerberos(login) => return login.step(&input[0].buffer).map_err(Problem::from),
         }
         .map_err(|error| problem(&error))?;
         let [output] = output;
@@ -89,8 +118,27 @@ fn run<T: Sspi + SspiImpl>(
 }
 
 /// The kind alone: a description may quote what was read.
-fn problem(error: &sspi::Error) -> String {
-    format!("the login cannot be made: {:?}", error.error_type)
+fn problem(error: &sspi::Error) -> Problem {
+    let text = format!("the login cannot be made: {:?}", error.error_type);
+    Problem { kind: FailureKind::BadAnswer, text }
+}
+
+impl From<bitsup_gssapi::Error> for Problem {
+    fn from(error: bitsup_gssapi::Error) -> Self {
+        let advice = match error.kind {
+            bitsup_gssapi::ErrorKind::NoTicket => {
+                "Get a ticket first (kinit USER@REALM), as the user and with the KRB5CCNAME that the upload runs with (klist shows it), or log in with user and password."
+            }
+            bitsup_gssapi::ErrorKind::Expired => {
+                "Get a new ticket (kinit, or kinit -R while the old one may be renewed); the same command continues where it stopped."
+            }
+            _ => {
+                "If the server is unknown to Kerberos, write its full name in the URL, or have the name registered (Windows: setspn -S HTTP/NAME ACCOUNT; MIT: addprinc HTTP/NAME and its key in the server's keytab). KRB5_TRACE=/dev/stderr shows what Kerberos tries."
+            }
+        };
+        let text = format!("no login with a Kerberos ticket: {}", error.message);
+        Self { kind: FailureKind::NoLogin(advice), text }
+    }
 }
 
 #[cfg(test)]
@@ -142,7 +190,7 @@ mod tests {
             for scheme in [AuthScheme::Ntlm, AuthScheme::Spnego] {
                 let password = "hunter2".to_owned().into();
                 let credentials = Credentials { scheme, user: "CORP\\u".into(), password };
-                let mut mechanism = Mechanism::new(&credentials).expect("begun");
+                let mut mechanism = Mechanism::new(&credentials, "host").expect("begun");
                 assert!(mechanism.step(Vec::new()).expect("a token").len() > 30);
                 assert!(mechanism.step(b"nonsense".to_vec()).is_err());
             }

@@ -200,6 +200,11 @@ impl Engine {
                 }
             }
             Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
+            Command::LoginBegun(lane, begun) => {
+                if let Some(event) = self.core.login_begun(lane, begun) {
+                    self.exchange_ended(event);
+                }
+            }
             Command::Advice(number, reply) => self.advise(number, reply),
             Command::Packet(id, job) => {
                 let core = &mut self.core;

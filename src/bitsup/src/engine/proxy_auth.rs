@@ -40,7 +40,7 @@ pub(crate) fn choose(
     let offered = offered(answer, PROXY);
     let features = crate::features::features();
     [
-        (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.negotiate),
+        (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.proxy_negotiate),
         (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.proxy_ntlm),
         (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", true),

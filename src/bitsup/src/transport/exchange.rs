@@ -100,6 +100,8 @@ pub(crate) enum AuthScheme {
     OfTunnel,
     /// Negotiate with NTLM inside, driven by the engine.
     Spnego,
+    /// Negotiate with a Kerberos ticket inside, driven by the engine.
+    Kerberos,
 }
 
 /// The bytes of a request's body, read on the engine's thread: it must not block.
@@ -186,6 +188,8 @@ pub(crate) enum FailureKind {
     Tls(Option<&'static Trouble>),
     /// The proxy cannot be reached or refuses; with the status of its answer, if it gave one.
     ProxyFailed(Option<u16>),
+    /// There is nothing to log in with; with what to do.
+    NoLogin(&'static str),
     /// Closed or reset after the connection stood.
     ConnectionLost,
     StallTimeout,

@@ -552,7 +552,8 @@ fn auth_mask(credentials: &Credentials) -> Auth {
         AuthScheme::Basic => auth.basic(true),
         AuthScheme::Digest => auth.digest(true),
         AuthScheme::Ntlm => auth.ntlm(true),
-        AuthScheme::Spnego => auth.gssnegotiate(true),
+        // The engine's own, which never come so far.
+        AuthScheme::Spnego | AuthScheme::Kerberos => &mut auth,
         AuthScheme::Negotiate => auth.gssnegotiate(true),
         AuthScheme::OfTunnel => auth.basic(true).digest(true).ntlm(true),
     };

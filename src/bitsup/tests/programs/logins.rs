@@ -56,11 +56,12 @@ struct Apache {
 }
 
 /// A request as Apache's log has it.
-struct Logged {
-    status: u16,
-    bytes: u64,
-    packet: String,
-    shows_login: bool,
+#[derive(Debug)]
+pub(crate) struct Logged {
+    pub(crate) status: u16,
+    pub(crate) bytes: u64,
+    pub(crate) packet: String,
+    pub(crate) shows_login: bool,
 }
 
 impl Apache {
@@ -76,7 +77,7 @@ impl Apache {
                 ("Listen 80", &format!("Listen 127.0.0.1:{}", place.port(0))),
                 (file, &place.write("passwords", scheme.line(password))),
             ];
-            arguments(place, &adapted(text, &places))
+            arguments(place, &["authn_file", "auth_basic", "auth_digest"], &adapted(text, &places))
         })?;
         Some(Self { program, scheme })
     }
@@ -85,36 +86,38 @@ impl Apache {
         format!("http://{}/{name}", self.program.address(0))
     }
 
-    /// What it logged of that many requests at least; a request is logged once it is answered.
     fn log(&self, least: usize) -> Vec<Logged> {
-        let read = || {
-            let text = std::fs::read_to_string(self.program.place().file("requests.log"));
-            text.unwrap_or_default()
-        };
-        wait_until("the requests in Apache's log", || read().lines().count() >= least);
-        let parse = |line: &str| {
-            let words: Vec<&str> = line.split(' ').collect();
-            Logged {
-                status: words[0].parse().expect("a status"),
-                bytes: words[1].parse().expect("a number"),
-                packet: words[2].to_owned(),
-                shows_login: words[3] == "yes",
-            }
-        };
-        read().lines().map(parse).collect()
+        log(&self.program, least)
     }
 }
 
-/// All around the servers: one process in the foreground, and nothing outside of the folder.
-fn arguments(place: &Place, server: &str) -> Vec<String> {
-    let modules = [
+/// What Apache logged of that many requests at least; a request is logged once it is answered.
+pub(crate) fn log(apache: &Program, least: usize) -> Vec<Logged> {
+    let read = || {
+        let text = std::fs::read_to_string(apache.place().file("requests.log"));
+        text.unwrap_or_default()
+    };
+    wait_until("the requests in Apache's log", || read().lines().count() >= least);
+    let parse = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        Logged {
+            status: words[0].parse().expect("a status"),
+            bytes: words[1].parse().expect("a number"),
+            packet: words[2].to_owned(),
+            shows_login: words[3] == "yes",
+        }
+    };
+    read().lines().map(parse).collect()
+}
+
+/// All around the servers: one process in the foreground, and nothing outside of the folder. The
+/// modules are those that log in.
+pub(crate) fn arguments(place: &Place, modules: &[&str], server: &str) -> Vec<String> {
+    let common = [
         "mpm_event",
         "authn_core",
-        "authn_file",
         "authz_core",
         "authz_user",
-        "auth_basic",
-        "auth_digest",
         "headers",
         "proxy",
         "proxy_http",
@@ -122,7 +125,7 @@ fn arguments(place: &Place, server: &str) -> Vec<String> {
     ];
     let load =
         |name: &&str| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n");
-    let modules: String = modules.iter().map(load).collect();
+    let modules: String = common.iter().chain(modules).map(load).collect();
     let folder = place.path().display();
     let main = place.write(
         "apache.conf",
@@ -278,7 +281,9 @@ fn a_lost_connection_logs_in_again_in_the_same_session() {
 fn the_guide_shows_the_configurations() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/authentication.md");
     let guide = std::fs::read_to_string(docs).expect("the guide");
-    for (name, text) in [("basic", BASIC), ("digest", DIGEST)] {
+    for (name, text) in
+        [("basic", BASIC), ("digest", DIGEST), ("kerberos", crate::kerberos::APACHE)]
+    {
         let block = format!("<!-- logins/apache-{name}.conf -->\n```apache\n{text}```\n");
         assert!(guide.contains(&block), "docs/authentication.md shows another apache-{name}.conf");
     }

@@ -6,6 +6,7 @@ mod common;
 mod apache;
 mod guide;
 mod haproxy;
+mod kerberos;
 mod logins;
 mod nginx;
 mod ntlm;

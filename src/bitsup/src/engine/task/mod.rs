@@ -168,6 +168,7 @@ impl Task {
             warning,
             decides,
         } = new;
+        let options = options.with_ticket();
         let now = core.now();
         let endpoint = core.endpoints.get(&destination.endpoint());
         let config = config(&source, &destination, &options, &endpoint);

@@ -137,6 +137,7 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
         }
         FailureKind::BadAnswer => FailureClass::BadAnswer,
         FailureKind::Tls(_) => FailureClass::Fatal(ErrorKind::Tls),
+        FailureKind::NoLogin(_) => FailureClass::Fatal(ErrorKind::Auth),
         FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
         FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
