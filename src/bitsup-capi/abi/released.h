@@ -47,8 +47,11 @@
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
  *   always runs on a thread of the client. A callback must return: it must
  *   not throw a C++ exception, longjmp or end its thread. It may use any
- *   function but bitsup_upload_wait on its own upload. No callback runs after
- *   the _free of its upload or client returned, and userdata is not used then.
+ *   function but bitsup_upload_wait on its own upload. A credential callback
+ *   cannot wait for any upload of its client; in the calls that send packets
+ *   themselves it runs on the thread that called. No callback runs after the
+ *   _free of its upload, session or client returned, and userdata is not used
+ *   then. What a callback is shown lives until it returns.
  *
  * Fork. A child process cannot use objects made before the fork (errors
  *   excepted): it gets BITSUP_STATUS_INVALID_ARGUMENT, and _free does nothing
@@ -264,6 +267,25 @@ typedef enum {
 } bitsup_state;
 
 /**
+ * Why a login is wanted.
+ */
+typedef enum {
+  /**
+   * There is none, or none that can answer what is offered.
+   */
+  BITSUP_CREDENTIAL_REASON_MISSING = 0,
+  /**
+   * The login that was used so far was refused. No upload of the client
+   * sends it there again.
+   */
+  BITSUP_CREDENTIAL_REASON_REFUSED = 1,
+  /**
+   * Nothing was refused; the token that was used so far is about to expire.
+   */
+  BITSUP_CREDENTIAL_REASON_EXPIRING = 2,
+} bitsup_credential_reason;
+
+/**
  * With which scheme to answer a server's challenge.
  */
 typedef enum {
@@ -386,6 +408,12 @@ typedef struct bitsup_client bitsup_client;
  * What a client is made with. A client takes a copy.
  */
 typedef struct bitsup_config bitsup_config;
+
+/**
+ * Takes the answer of a bitsup_credential_callback, and lives until that
+ * function returns.
+ */
+typedef struct bitsup_credential_reply bitsup_credential_reply;
 
 /**
  * Why a call failed. It never changes and any thread may read it; its texts
@@ -511,6 +539,70 @@ typedef int64_t (*bitsup_retry_callback)(
 typedef void (*bitsup_transcript_callback)(
     void *userdata,
     const char *entry);
+
+/**
+ * What a login is wanted for.
+ */
+typedef struct {
+  /**
+   * Bytes that the library wrote.
+   */
+  size_t struct_size;
+  /**
+   * The server as "https://host:port", the port only if it is not the
+   * scheme's own; or the proxy's URL, "" if the environment named the proxy.
+   */
+  const char *site;
+  /**
+   * Whether (not 0) it is the proxy that asks.
+   */
+  int proxy;
+  /**
+   * Why.
+   */
+  bitsup_credential_reason reason;
+  /**
+   * Which time in a row this upload asks, from 1. There is no fourth.
+   */
+  uint32_t attempt;
+  /**
+   * The realm that the server names; NULL if it names none.
+   */
+  const char *realm;
+  /**
+   * The schemes that the server offers, in its order, with a blank between
+   * them: negotiate, ntlm, digest, basic, bearer or others. "" when a token
+   * is about to expire.
+   */
+  const char *schemes;
+  /**
+   * The user of the login that was used so far; NULL if it has none.
+   */
+  const char *user;
+} bitsup_credential_request;
+
+/**
+ * Asked for a login when a server or a proxy wants one and the options have
+ * none that it takes, and before a token expires. It answers through one of
+ * the functions for reply, which lives until it returns, as request does.
+ * Without an answer the upload ends with BITSUP_STATUS_AUTH or _PROXY_AUTH,
+ * and can be continued.
+ *
+ * For uploads it runs where other callbacks do; in bitsup_ping and the
+ * bitsup_session functions, which ask for the server only, on the thread that
+ * called. Uploads that need the answer wait for it, others go on: where the
+ * client dispatches, wait for them on another thread than the one that
+ * dispatches, or in steps. The function itself can wait for no upload of its
+ * client.
+ *
+ * Uploads of one client that have it from the same call of the setter share
+ * it: it is asked by one of them at a time for a site, and the answer holds
+ * for all.
+ */
+typedef void (*bitsup_credential_callback)(
+    void *userdata,
+    const bitsup_credential_request *request,
+    bitsup_credential_reply *reply);
 
 /**
  * A session that was kept. Texts live as long as the list.
@@ -856,6 +948,16 @@ bitsup_status bitsup_config_set_on_retry(
 bitsup_status bitsup_config_set_on_transcript(
     bitsup_config *config,
     bitsup_transcript_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_credential_callback.
+ */
+bitsup_status bitsup_config_set_credential_callback(
+    bitsup_config *config,
+    bitsup_credential_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -1456,6 +1558,28 @@ bitsup_status bitsup_config_set_insecure(
     bitsup_error **error);
 
 /**
+ * Answers with user and password, which are copied; the copy of the password
+ * is overwritten when it is not needed any more. The last answer counts.
+ */
+bitsup_status bitsup_credential_reply_password(
+    bitsup_credential_reply *reply,
+    const char *user,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * Answers with a bearer token, which is copied and overwritten as a password
+ * is; not for proxies. valid_for_ms says for how many milliseconds the server
+ * takes it: shortly before their end a new one is asked for. 0 if that is not
+ * known.
+ */
+bitsup_status bitsup_credential_reply_token(
+    bitsup_credential_reply *reply,
+    const char *token,
+    uint64_t valid_for_ms,
+    bitsup_error **error);
+
+/**
  * The status that the call returned; BITSUP_STATUS_OK for NULL.
  */
 bitsup_status bitsup_error_status(const bitsup_error *error);
@@ -1636,6 +1760,15 @@ bitsup_status bitsup_upload_import_callbacks(
 bitsup_upload_options *bitsup_upload_options_new(void);
 
 /**
+ * Sets all that others has set, as if by its own setters; a copy is taken. A
+ * credential callback is then shared with others.
+ */
+bitsup_status bitsup_upload_options_merge(
+    bitsup_upload_options *options,
+    const bitsup_upload_options *others,
+    bitsup_error **error);
+
+/**
  * Frees the options. NULL is allowed.
  */
 void bitsup_upload_options_free(bitsup_upload_options *options);
@@ -1679,6 +1812,17 @@ bitsup_status bitsup_upload_options_set_on_retry(
 bitsup_status bitsup_upload_options_set_on_transcript(
     bitsup_upload_options *options,
     bitsup_transcript_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * Asks the function for a login when one is wanted; NULL for none. userdata
+ * goes to it as it is, and must be good until bitsup_upload_free returned, or
+ * bitsup_session_free.
+ */
+bitsup_status bitsup_upload_options_set_credential_callback(
+    bitsup_upload_options *options,
+    bitsup_credential_callback callback,
     void *userdata,
     bitsup_error **error);
 

@@ -14,13 +14,15 @@ use crate::life::Life;
 use crate::options::bitsup_upload_options;
 use crate::signal::Signal;
 use crate::status::bitsup_status;
-use crate::structure;
+use crate::{credential, structure};
 
 /// Uploads files: any number at a time, on one thread of its own.
 pub struct bitsup_client {
     pub(crate) life: Arc<Life>,
     pub(crate) client: Client,
     pub(crate) log: Option<LogCallback>,
+    /// Which questions for logins are under way.
+    pub(crate) questions: Arc<Life>,
     defaults: Changes,
     /// There if callbacks run in `bitsup_client_dispatch`.
     signal: Option<Arc<Signal>>,
@@ -60,6 +62,7 @@ impl bitsup_client {
             life: Arc::new(Life::new()),
             client: builder.build()?,
             log: settings.log,
+            questions: Arc::new(Life::new()),
             defaults: settings.defaults,
             signal,
             turn: Mutex::new(()),
@@ -76,7 +79,10 @@ impl bitsup_client {
         if let Some(options) = options {
             options.changes().apply(&mut choices);
         }
-        choices.complete()
+        let mut choices = choices.complete()?;
+        let asked = &mut choices.options.credential_callback;
+        *asked = asked.as_ref().map(|asked| credential::for_client(asked, &self.questions));
+        Ok(choices)
     }
 
     pub(crate) fn dispatches(&self) -> bool {
@@ -166,5 +172,6 @@ pub unsafe extern "C" fn bitsup_client_free(client: *mut bitsup_client) {
         let Some(client) = (unsafe { handle::take(client) }) else { return };
         client.client.shutdown();
         client.life.close();
+        client.questions.close();
     });
 }

@@ -47,8 +47,11 @@
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
  *   always runs on a thread of the client. A callback must return: it must
  *   not throw a C++ exception, longjmp or end its thread. It may use any
- *   function but bitsup_upload_wait on its own upload. No callback runs after
- *   the _free of its upload or client returned, and userdata is not used then.
+ *   function but bitsup_upload_wait on its own upload. A credential callback
+ *   cannot wait for any upload of its client; in the calls that send packets
+ *   themselves it runs on the thread that called. No callback runs after the
+ *   _free of its upload, session or client returned, and userdata is not used
+ *   then. What a callback is shown lives until it returns.
  *
  * Fork. A child process cannot use objects made before the fork (errors
  *   excepted): it gets BITSUP_STATUS_INVALID_ARGUMENT, and _free does nothing

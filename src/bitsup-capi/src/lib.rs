@@ -15,6 +15,7 @@ mod callbacks;
 mod choices;
 mod client;
 mod config;
+mod credential;
 mod enumerations;
 mod error;
 mod faults;

@@ -6,8 +6,9 @@ use crate::entry_points::{all, name, parameters};
 use crate::every_function::{gives_status, run, values};
 
 /// Pointers that may be NULL, beside `error` and userdata, as the header says of them.
-pub(crate) const MAY_BE_NULL: [(&str, &str); 24] = [
+pub(crate) const MAY_BE_NULL: [(&str, &str); 26] = [
     ("bitsup_client_new", "config"),
+    ("bitsup_config_set_credential_callback", "callback"),
     ("bitsup_config_set_on_log", "callback"),
     ("bitsup_config_set_on_progress", "callback"),
     ("bitsup_config_set_on_retry", "callback"),
@@ -19,6 +20,7 @@ pub(crate) const MAY_BE_NULL: [(&str, &str); 24] = [
     ("bitsup_session_create", "name"),
     ("bitsup_session_create", "options"),
     ("bitsup_session_send", "next_offset"),
+    ("bitsup_upload_options_set_credential_callback", "callback"),
     ("bitsup_upload_options_set_on_progress", "callback"),
     ("bitsup_upload_options_set_on_retry", "callback"),
     ("bitsup_upload_options_set_on_state", "callback"),

@@ -23,6 +23,7 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*const bitsup_journal", _) => ("a->journal", true),
         ("*const bitsup_token", _) => ("a->token", true),
         ("*mut bitsup_journal_entry", _) => ("&a->entry", true),
+        ("*mut bitsup_credential_reply", _) => ("a->reply", true),
         ("*const bitsup_error", _) => ("a->error", true),
         ("*mut bitsup_progress", _) => ("&a->progress", true),
         ("*mut bitsup_receipt", _) => ("&a->receipt", true),
@@ -37,6 +38,7 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*const c_char", "addresses") => ("\"a.example:80:127.0.0.1\"", true),
         ("*const c_char", "path") => ("a->path", true),
         ("*const c_char", _) => ("\"X-Text\"", true),
+        ("bitsup_credential_callback", _) => ("on_credential", true),
         ("bitsup_log_callback", _) => ("on_log", true),
         ("bitsup_progress_callback", _) => ("on_progress", true),
         ("bitsup_retry_callback", _) => ("on_retry", true),
@@ -83,7 +85,12 @@ pub(crate) fn run(helpers: &str, calls: &str) {
         ..Config::default()
     };
     let server = Server::start(config).expect("server");
+    let other = tempfile::tempdir().expect("root");
+    let login = Some(("u".to_owned(), "p".to_owned()));
+    let config = Config { root: other.path().to_owned(), basic_auth: login, ..Config::default() };
+    let guarded = Server::start(config).expect("server");
     let mut command = build::checked(&binary);
     command.env("RUST_BACKTRACE", "0").arg(server.url("/x.bin")).arg(&source);
-    support::succeed(command.arg(folder.path().join("state")));
+    command.arg(folder.path().join("state")).arg(guarded.url("/x.bin"));
+    support::succeed(&mut command);
 }
