@@ -6,11 +6,11 @@
  *
  * Ownership. A function that gives a pointer to bitsup_client, bitsup_config,
  *   bitsup_upload_options, bitsup_upload, bitsup_session, bitsup_journal,
- *   bitsup_token or bitsup_error gives the object too: end it with its _free
- *   function, once, as its last use on any thread. Text in a const char *
- *   result belongs to the library: it lives as long as the object it comes
- *   from, or for ever where its function says that it is static. Objects may
- *   be freed in any order.
+ *   bitsup_token, bitsup_report or bitsup_error gives the object too: end it
+ *   with its _free function, once, as its last use on any thread. Text in a
+ *   const char * result belongs to the library: it lives as long as the object
+ *   it comes from, or for ever where its function says that it is static.
+ *   Objects may be freed in any order.
  *
  * NULL. Every _free takes NULL and does nothing. Where NULL is allowed, the
  *   function says so; elsewhere it gives BITSUP_STATUS_INVALID_ARGUMENT, or
@@ -38,10 +38,10 @@
  *
  * Threads. Every object can be used from any thread, and from several at a
  *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping,
- *   bitsup_journal_cancel and the bitsup_session functions wait for the
- *   network. The library's threads block the signals that are meant for a
- *   process, SIGPIPE included; a thread's own faults and the signals that
- *   language runtimes suspend threads with are left alone.
+ *   bitsup_doctor, bitsup_journal_cancel and the bitsup_session functions
+ *   wait for the network. The library's threads block the signals that are
+ *   meant for a process, SIGPIPE included; a thread's own faults and the
+ *   signals that language runtimes suspend threads with are left alone.
  *
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
@@ -426,6 +426,11 @@ typedef struct bitsup_error bitsup_error;
  * the list was read.
  */
 typedef struct bitsup_journal bitsup_journal;
+
+/**
+ * What bitsup_doctor found. It never changes.
+ */
+typedef struct bitsup_report bitsup_report;
 
 /**
  * An upload session whose packets the program sends one by one. Nothing is
@@ -2410,6 +2415,42 @@ bitsup_status bitsup_upload_options_set_insecure(
  * none. The text is static.
  */
 const char *bitsup_state_name(uint32_t state);
+
+/**
+ * Looks at all that stands between this machine and an upload to url: proxy,
+ * name, connection, certificates, login, and whether a session can be
+ * created, which is deleted again; and waits for the answers.
+ * BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
+ * or an option cannot be used. options may be NULL.
+ */
+bitsup_status bitsup_doctor(
+    bitsup_client *client,
+    const char *url,
+    const bitsup_upload_options *options,
+    bitsup_report **report,
+    bitsup_error **error);
+
+/**
+ * The report as one line of JSON, which lives as long as the report: v, which
+ * is 1, url, and findings in the order in which a connection comes about, each
+ * with check, verdict (good, skipped, warning or problem), detail and fix. ""
+ * for NULL.
+ */
+const char *bitsup_report_json(const bitsup_report *report);
+
+/**
+ * The first problem, as the error that an upload would end with: its message
+ * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
+ * there is none, and an upload should work.
+ */
+bitsup_status bitsup_report_problem(
+    const bitsup_report *report,
+    bitsup_error **error);
+
+/**
+ * Frees the report and its text. NULL is allowed.
+ */
+void bitsup_report_free(bitsup_report *report);
 
 /**
  * Sends Ping, and waits for the answer: whether a BITS server is there and

@@ -434,6 +434,14 @@ struct kept_session {
   bool in_use = false;
 };
 
+/// What stands between this machine and an upload.
+struct report {
+  /// One line.
+  std::string json;
+  /// The first problem; nothing if an upload should work.
+  std::optional<failure> problem;
+};
+
 namespace detail {
 
 /// What the callbacks of one upload need; lives as long as the upload.
@@ -812,6 +820,23 @@ public:
   /// Asks whether a BITS server is there and lets us in.
   result<void> ping(std::string_view url, const options &own = {}) {
     return with_options(own, [&](auto *o, auto **e) { return bitsup_ping(client_.get(), std::string(url).c_str(), o, e); });
+  }
+
+  /// Looks at all that stands between this machine and an upload.
+  result<report> doctor(std::string_view url, const options &own = {}) {
+    bitsup_report *raw = nullptr;
+    auto examined = with_options(own, [&](auto *o, auto **e) {
+      return bitsup_doctor(client_.get(), std::string(url).c_str(), o, &raw, e);
+    });
+    detail::owner<bitsup_report, bitsup_report_free> found(raw);
+    if (!examined)
+      return examined.why();
+    report to;
+    to.json = bitsup_report_json(raw);
+    auto good = detail::attempt([&](auto **e) { return bitsup_report_problem(raw, e); });
+    if (!good)
+      to.problem = good.why();
+    return to;
   }
 
   /// Opens a session to be driven packet by packet.

@@ -26,6 +26,7 @@ mod life;
 mod options;
 mod progress;
 mod receipt;
+mod report;
 mod session;
 mod signal;
 mod source;

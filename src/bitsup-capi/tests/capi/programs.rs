@@ -153,6 +153,15 @@ fn a_callback_is_asked_for_logins() {
 }
 
 #[test]
+fn the_way_to_a_server_is_examined() {
+    let stage = Stage::test("doctor.c", "");
+    let login = Some(("u".to_owned(), "pass word".to_owned()));
+    let source = capi().join("tests/capi/programs/doctor.c");
+    let guarded = Stage::new(&source, &[], Config { basic_auth: login, ..Config::default() });
+    stage.run(&[&stage.server.url("/x.bin"), &guarded.server.url("/x.bin")]);
+}
+
+#[test]
 fn uploads_are_left_and_continued() {
     let stage = Stage::test("journal.c", "");
     let (path, bytes) = stage.file("source", 100_000);

@@ -20,6 +20,7 @@ struct arguments {
   bitsup_session *session;
   bitsup_journal *journal;
   bitsup_token *token;
+  bitsup_report *report;
   bitsup_error *error;
   bitsup_credential_reply *reply;
   bitsup_client *new_client;
@@ -27,6 +28,7 @@ struct arguments {
   bitsup_session *new_session;
   bitsup_journal *new_journal;
   bitsup_token *new_token;
+  bitsup_report *new_report;
   bitsup_journal_entry entry;
   bitsup_progress progress;
   bitsup_receipt receipt;
@@ -160,6 +162,12 @@ static void renew_token(struct arguments *a)
            bitsup_token_text(a->token));
 }
 
+static void renew_report(struct arguments *a)
+{
+  bitsup_report_free(a->report);
+  works(bitsup_doctor(a->client, a->url, NULL, &a->report, NULL), __LINE__);
+}
+
 /* Leaves an upload after its first part: the server never answers to the
  * second one. */
 static void keep(struct arguments *a)
@@ -219,6 +227,7 @@ int main(int argc, char **argv)
   renew_options(&a);
   renew_upload(&a);
   renew_session(&a);
+  renew_report(&a);
   keep(&a);
   if (bitsup_upload_start(a.client, "/nowhere", a.url, NULL, &a.new_upload,
                           &a.error) != BITSUP_STATUS_LOCAL_FILE)
@@ -236,6 +245,7 @@ int main(int argc, char **argv)
     return 4;
   bitsup_upload_options_free(with_callback);
   bitsup_client_free(asking);
+  bitsup_report_free(a.report);
   bitsup_token_free(a.token);
   bitsup_journal_free(a.journal);
   bitsup_error_free(a.error);

@@ -82,6 +82,12 @@ static void failures(bitsup::client &client, const std::string &url) {
 
 static void packets(bitsup::client &client, const std::string &url) {
   CHECK(client.ping(url));
+  auto report = client.doctor(url + "packets");
+  CHECK(report && !report->problem && report->json.front() == '{');
+  auto unreachable = client.doctor("http://127.0.0.1:1/").value();
+  CHECK(unreachable.problem && *unreachable.problem->advice());
+  CHECK(unreachable.problem->status() == BITSUP_STATUS_NETWORK);
+  CHECK(!client.doctor("nonsense"));
   auto session = client.create_session(url + "packets", 6);
   CHECK(session && !session->id().empty());
   std::array<char, 3> half{'a', 'b', 'c'};
