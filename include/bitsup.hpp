@@ -661,6 +661,8 @@ struct config {
   std::string user_agent;
   /// Bytes a second for all uploads together; 0 is unlimited.
   std::uint64_t rate_limit = 0;
+  /// In its place, by the local time of day: "08:00-18:00=1M 18:00-08:00=off".
+  std::string rate_timetable;
   std::size_t uploads_per_host = 16;
   /// A folder for what lets uploads continue; empty: nothing is kept.
   std::string state_dir;
@@ -696,6 +698,8 @@ public:
       status = bitsup_config_set_user_agent(c, from.user_agent.c_str(), &error);
     if (status == BITSUP_STATUS_OK)
       status = bitsup_config_set_rate_limit(c, from.rate_limit, &error);
+    if (status == BITSUP_STATUS_OK && !from.rate_timetable.empty())
+      status = bitsup_config_set_rate_timetable(c, from.rate_timetable.c_str(), &error);
     if (status == BITSUP_STATUS_OK)
       status = bitsup_config_set_uploads_per_host(c, from.uploads_per_host, &error);
     if (status == BITSUP_STATUS_OK && !from.state_dir.empty())
@@ -853,6 +857,11 @@ public:
   /// Bytes a second for all uploads together; 0 is unlimited.
   result<void> set_rate_limit(std::uint64_t bytes_per_second) {
     return detail::attempt([&](auto **e) { return bitsup_client_set_rate_limit(client_.get(), bytes_per_second, e); });
+  }
+
+  /// The same by the local time of day, as in config::rate_timetable.
+  result<void> set_rate_timetable(std::string_view timetable) {
+    return detail::attempt([&](auto **e) { return bitsup_client_set_rate_timetable(client_.get(), std::string(timetable).c_str(), e); });
   }
 
   /// Readable when callbacks wait; -1 if the client does not dispatch.

@@ -798,11 +798,21 @@ bitsup_status bitsup_client_new(
 
 /**
  * Changes the limit that all uploads of the client share, in bytes a second; 0
- * is unlimited. It acts at once.
+ * is unlimited. It acts at once, and takes the place of a timetable.
  */
 bitsup_status bitsup_client_set_rate_limit(
     bitsup_client *client,
     uint64_t bytes_per_second,
+    bitsup_error **error);
+
+/**
+ * From now on the limit that all uploads of the client share follows the
+ * local time of day: a timetable as for bitsup_config_set_rate_timetable. A
+ * change of hour acts within a second.
+ */
+bitsup_status bitsup_client_set_rate_timetable(
+    bitsup_client *client,
+    const char *timetable,
     bitsup_error **error);
 
 /**
@@ -846,11 +856,24 @@ bitsup_status bitsup_config_set_user_agent(
 
 /**
  * Bytes a second for all uploads of the client together; 0 is unlimited, which
- * is the default.
+ * is the default. It takes the place of a timetable.
  */
 bitsup_status bitsup_config_set_rate_limit(
     bitsup_config *config,
     uint64_t bytes_per_second,
+    bitsup_error **error);
+
+/**
+ * A limit for all uploads of the client together that follows the local time
+ * of day, such as "08:00-18:00=1M 18:00-08:00=off": spans with blanks or
+ * commas between them, which may go over midnight and do not overlap. A rate
+ * is bytes a second, with K, M, G or T behind it for powers of 1024; off is
+ * unlimited, and so are the hours that no span names. It takes the place of a
+ * limit.
+ */
+bitsup_status bitsup_config_set_rate_timetable(
+    bitsup_config *config,
+    const char *timetable,
     bitsup_error **error);
 
 /**

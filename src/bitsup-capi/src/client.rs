@@ -1,6 +1,6 @@
 //! The client.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::sync::{Arc, Mutex, TryLockError};
 
 use bitsup::Client;
@@ -14,7 +14,7 @@ use crate::life::Life;
 use crate::options::bitsup_upload_options;
 use crate::signal::Signal;
 use crate::status::bitsup_status;
-use crate::{credential, structure};
+use crate::{credential, structure, text};
 
 /// Uploads files: any number at a time, on one thread of its own.
 pub struct bitsup_client {
@@ -49,6 +49,9 @@ impl bitsup_client {
         }
         if let Some(folder) = settings.state_dir {
             builder = builder.state_directory(folder);
+        }
+        if let Some(timetable) = settings.rate_timetable {
+            builder = builder.rate_timetable(timetable);
         }
         let mut signal = None;
         if settings.dispatch {
@@ -107,7 +110,7 @@ pub unsafe extern "C" fn bitsup_client_new(
 }
 
 /// Changes the limit that all uploads of the client share, in bytes a second; 0
-/// is unlimited. It acts at once.
+/// is unlimited. It acts at once, and takes the place of a timetable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_set_rate_limit(
     client: *mut bitsup_client,
@@ -116,6 +119,23 @@ pub unsafe extern "C" fn bitsup_client_set_rate_limit(
 ) -> bitsup_status {
     boundary!(error: error, [client], {
         client.client.set_rate_limit(Some(bytes_per_second).filter(|limit| *limit > 0));
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// From now on the limit that all uploads of the client share follows the
+/// local time of day: a timetable as for bitsup_config_set_rate_timetable. A
+/// change of hour acts within a second.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_client_set_rate_timetable(
+    client: *mut bitsup_client,
+    timetable: *const c_char,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], {
+        // SAFETY: the caller gives NULL or text.
+        let timetable = unsafe { text::text(timetable, "timetable") }?.parse()?;
+        client.client.set_rate_timetable(timetable);
         Ok(bitsup_status::Ok)
     })
 }

@@ -38,6 +38,7 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*const c_char", "id") => ("a->id", true),
         ("*const c_char", "token") => ("a->token_text", true),
         ("*const c_char", "addresses") => ("\"a.example:80:127.0.0.1\"", true),
+        ("*const c_char", "timetable") => ("\"00:00-24:00=off\"", true),
         ("*const c_char", "path") => ("a->path", true),
         ("*const c_char", _) => ("\"X-Text\"", true),
         ("bitsup_credential_callback", _) => ("on_credential", true),

@@ -153,6 +153,13 @@ fn a_callback_is_asked_for_logins() {
 }
 
 #[test]
+fn a_rate_limit_follows_the_hours() {
+    let stage = Stage::test("rates.c", "");
+    stage.run(&[&stage.server.url("/x.bin")]);
+    assert_eq!(stage.uploaded("x.bin").len(), 4_000_000);
+}
+
+#[test]
 fn the_way_to_a_server_is_examined() {
     let stage = Stage::test("doctor.c", "");
     let login = Some(("u".to_owned(), "pass word".to_owned()));

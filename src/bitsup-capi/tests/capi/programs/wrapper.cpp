@@ -70,7 +70,11 @@ static void failures(bitsup::client &client, const std::string &url) {
   CHECK(!bitsup::client::make(config));
   CHECK(!client.dispatch() && client.event_fd() == -1);
 
-  CHECK(client.set_rate_limit(100000));
+  config.user_agent.clear();
+  config.rate_timetable = "08:00";
+  CHECK(!bitsup::client::make(config));
+
+  CHECK(client.set_rate_timetable("00:00-24:00=100K"));
   std::vector<char> data(1000000);
   auto upload = client.start_memory(data, url + "cancelled");
   CHECK(upload && !upload->wait_for(std::chrono::milliseconds(20)));
