@@ -6,11 +6,11 @@
  *
  * Ownership. A function that gives a pointer to bitsup_client, bitsup_config,
  *   bitsup_upload_options, bitsup_upload, bitsup_session, bitsup_journal,
- *   bitsup_token or bitsup_error gives the object too: end it with its _free
- *   function, once, as its last use on any thread. Text in a const char *
- *   result belongs to the library: it lives as long as the object it comes
- *   from, or for ever where its function says that it is static. Objects may
- *   be freed in any order.
+ *   bitsup_token, bitsup_report or bitsup_error gives the object too: end it
+ *   with its _free function, once, as its last use on any thread. Text in a
+ *   const char * result belongs to the library: it lives as long as the object
+ *   it comes from, or for ever where its function says that it is static.
+ *   Objects may be freed in any order.
  *
  * NULL. Every _free takes NULL and does nothing. Where NULL is allowed, the
  *   function says so; elsewhere it gives BITSUP_STATUS_INVALID_ARGUMENT, or
@@ -38,17 +38,20 @@
  *
  * Threads. Every object can be used from any thread, and from several at a
  *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping,
- *   bitsup_journal_cancel and the bitsup_session functions wait for the
- *   network. The library's threads block the signals that are meant for a
- *   process, SIGPIPE included; a thread's own faults and the signals that
- *   language runtimes suspend threads with are left alone.
+ *   bitsup_doctor, bitsup_journal_cancel and the bitsup_session functions
+ *   wait for the network. The library's threads block the signals that are
+ *   meant for a process, SIGPIPE included; a thread's own faults and the
+ *   signals that language runtimes suspend threads with are left alone.
  *
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
  *   always runs on a thread of the client. A callback must return: it must
  *   not throw a C++ exception, longjmp or end its thread. It may use any
- *   function but bitsup_upload_wait on its own upload. No callback runs after
- *   the _free of its upload or client returned, and userdata is not used then.
+ *   function but bitsup_upload_wait on its own upload. A credential callback
+ *   cannot wait for any upload of its client; in the calls that send packets
+ *   themselves it runs on the thread that called. No callback runs after the
+ *   _free of its upload, session or client returned, and userdata is not used
+ *   then. What a callback is shown lives until it returns.
  *
  * Fork. A child process cannot use objects made before the fork (errors
  *   excepted): it gets BITSUP_STATUS_INVALID_ARGUMENT, and _free does nothing
@@ -271,6 +274,25 @@ typedef enum {
 } bitsup_state;
 
 /**
+ * Why a login is wanted.
+ */
+typedef enum {
+  /**
+   * There is none, or none that can answer what is offered.
+   */
+  BITSUP_CREDENTIAL_REASON_MISSING = 0,
+  /**
+   * The login that was used so far was refused. No upload of the client
+   * sends it there again.
+   */
+  BITSUP_CREDENTIAL_REASON_REFUSED = 1,
+  /**
+   * Nothing was refused; the token that was used so far is about to expire.
+   */
+  BITSUP_CREDENTIAL_REASON_EXPIRING = 2,
+} bitsup_credential_reason;
+
+/**
  * With which scheme to answer a server's challenge.
  */
 typedef enum {
@@ -396,6 +418,12 @@ typedef struct bitsup_client bitsup_client;
 typedef struct bitsup_config bitsup_config;
 
 /**
+ * Takes the answer of a bitsup_credential_callback, and lives until that
+ * function returns.
+ */
+typedef struct bitsup_credential_reply bitsup_credential_reply;
+
+/**
  * Why a call failed. It never changes and any thread may read it; its texts
  * live as long as it does.
  */
@@ -406,6 +434,11 @@ typedef struct bitsup_error bitsup_error;
  * the list was read.
  */
 typedef struct bitsup_journal bitsup_journal;
+
+/**
+ * What bitsup_doctor found. It never changes.
+ */
+typedef struct bitsup_report bitsup_report;
 
 /**
  * An upload session whose packets the program sends one by one. Nothing is
@@ -519,6 +552,70 @@ typedef int64_t (*bitsup_retry_callback)(
 typedef void (*bitsup_transcript_callback)(
     void *userdata,
     const char *entry);
+
+/**
+ * What a login is wanted for.
+ */
+typedef struct {
+  /**
+   * Bytes that the library wrote.
+   */
+  size_t struct_size;
+  /**
+   * The server as "https://host:port", the port only if it is not the
+   * scheme's own; or the proxy's URL, "" if the environment named the proxy.
+   */
+  const char *site;
+  /**
+   * Whether (not 0) it is the proxy that asks.
+   */
+  int proxy;
+  /**
+   * Why.
+   */
+  bitsup_credential_reason reason;
+  /**
+   * Which time in a row this upload asks, from 1. There is no fourth.
+   */
+  uint32_t attempt;
+  /**
+   * The realm that the server names; NULL if it names none.
+   */
+  const char *realm;
+  /**
+   * The schemes that the server offers, in its order, with a blank between
+   * them: negotiate, ntlm, digest, basic, bearer or others. "" when a token
+   * is about to expire.
+   */
+  const char *schemes;
+  /**
+   * The user of the login that was used so far; NULL if it has none.
+   */
+  const char *user;
+} bitsup_credential_request;
+
+/**
+ * Asked for a login when a server or a proxy wants one and the options have
+ * none that it takes, and before a token expires. It answers through one of
+ * the functions for reply, which lives until it returns, as request does.
+ * Without an answer the upload ends with BITSUP_STATUS_AUTH or _PROXY_AUTH,
+ * and can be continued.
+ *
+ * For uploads it runs where other callbacks do; in bitsup_ping and the
+ * bitsup_session functions, which ask for the server only, on the thread that
+ * called. Uploads that need the answer wait for it, others go on: where the
+ * client dispatches, wait for them on another thread than the one that
+ * dispatches, or in steps. The function itself can wait for no upload of its
+ * client.
+ *
+ * Uploads of one client that have it from the same call of the setter share
+ * it: it is asked by one of them at a time for a site, and the answer holds
+ * for all.
+ */
+typedef void (*bitsup_credential_callback)(
+    void *userdata,
+    const bitsup_credential_request *request,
+    bitsup_credential_reply *reply);
 
 /**
  * A session that was kept. Texts live as long as the list.
@@ -709,11 +806,21 @@ bitsup_status bitsup_client_new(
 
 /**
  * Changes the limit that all uploads of the client share, in bytes a second; 0
- * is unlimited. It acts at once.
+ * is unlimited. It acts at once, and takes the place of a timetable.
  */
 bitsup_status bitsup_client_set_rate_limit(
     bitsup_client *client,
     uint64_t bytes_per_second,
+    bitsup_error **error);
+
+/**
+ * From now on the limit that all uploads of the client share follows the
+ * local time of day: a timetable as for bitsup_config_set_rate_timetable. A
+ * change of hour acts within a second.
+ */
+bitsup_status bitsup_client_set_rate_timetable(
+    bitsup_client *client,
+    const char *timetable,
     bitsup_error **error);
 
 /**
@@ -757,11 +864,24 @@ bitsup_status bitsup_config_set_user_agent(
 
 /**
  * Bytes a second for all uploads of the client together; 0 is unlimited, which
- * is the default.
+ * is the default. It takes the place of a timetable.
  */
 bitsup_status bitsup_config_set_rate_limit(
     bitsup_config *config,
     uint64_t bytes_per_second,
+    bitsup_error **error);
+
+/**
+ * A limit for all uploads of the client together that follows the local time
+ * of day, such as "08:00-18:00=1M 18:00-08:00=off": spans with blanks or
+ * commas between them, which may go over midnight and do not overlap. A rate
+ * is bytes a second, with K, M, G or T behind it for powers of 1024; off is
+ * unlimited, and so are the hours that no span names. It takes the place of a
+ * limit.
+ */
+bitsup_status bitsup_config_set_rate_timetable(
+    bitsup_config *config,
+    const char *timetable,
     bitsup_error **error);
 
 /**
@@ -864,6 +984,16 @@ bitsup_status bitsup_config_set_on_retry(
 bitsup_status bitsup_config_set_on_transcript(
     bitsup_config *config,
     bitsup_transcript_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
+ * bitsup_upload_options_set_credential_callback.
+ */
+bitsup_status bitsup_config_set_credential_callback(
+    bitsup_config *config,
+    bitsup_credential_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -1464,6 +1594,28 @@ bitsup_status bitsup_config_set_insecure(
     bitsup_error **error);
 
 /**
+ * Answers with user and password, which are copied; the copy of the password
+ * is overwritten when it is not needed any more. The last answer counts.
+ */
+bitsup_status bitsup_credential_reply_password(
+    bitsup_credential_reply *reply,
+    const char *user,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * Answers with a bearer token, which is copied and overwritten as a password
+ * is; not for proxies. valid_for_ms says for how many milliseconds the server
+ * takes it: shortly before their end a new one is asked for. 0 if that is not
+ * known.
+ */
+bitsup_status bitsup_credential_reply_token(
+    bitsup_credential_reply *reply,
+    const char *token,
+    uint64_t valid_for_ms,
+    bitsup_error **error);
+
+/**
  * The status that the call returned; BITSUP_STATUS_OK for NULL.
  */
 bitsup_status bitsup_error_status(const bitsup_error *error);
@@ -1644,6 +1796,15 @@ bitsup_status bitsup_upload_import_callbacks(
 bitsup_upload_options *bitsup_upload_options_new(void);
 
 /**
+ * Sets all that others has set, as if by its own setters; a copy is taken. A
+ * credential callback is then shared with others.
+ */
+bitsup_status bitsup_upload_options_merge(
+    bitsup_upload_options *options,
+    const bitsup_upload_options *others,
+    bitsup_error **error);
+
+/**
  * Frees the options. NULL is allowed.
  */
 void bitsup_upload_options_free(bitsup_upload_options *options);
@@ -1687,6 +1848,17 @@ bitsup_status bitsup_upload_options_set_on_retry(
 bitsup_status bitsup_upload_options_set_on_transcript(
     bitsup_upload_options *options,
     bitsup_transcript_callback callback,
+    void *userdata,
+    bitsup_error **error);
+
+/**
+ * Asks the function for a login when one is wanted; NULL for none. userdata
+ * goes to it as it is, and must be good until bitsup_upload_free returned, or
+ * bitsup_session_free.
+ */
+bitsup_status bitsup_upload_options_set_credential_callback(
+    bitsup_upload_options *options,
+    bitsup_credential_callback callback,
     void *userdata,
     bitsup_error **error);
 
@@ -2274,6 +2446,42 @@ bitsup_status bitsup_upload_options_set_insecure(
  * none. The text is static.
  */
 const char *bitsup_state_name(uint32_t state);
+
+/**
+ * Looks at all that stands between this machine and an upload to url: proxy,
+ * name, connection, certificates, login, and whether a session can be
+ * created, which is deleted again; and waits for the answers.
+ * BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
+ * or an option cannot be used. options may be NULL.
+ */
+bitsup_status bitsup_doctor(
+    bitsup_client *client,
+    const char *url,
+    const bitsup_upload_options *options,
+    bitsup_report **report,
+    bitsup_error **error);
+
+/**
+ * The report as one line of JSON, which lives as long as the report: v, which
+ * is 1, url, and findings in the order in which a connection comes about, each
+ * with check, verdict (good, skipped, warning or problem), detail and fix. ""
+ * for NULL.
+ */
+const char *bitsup_report_json(const bitsup_report *report);
+
+/**
+ * The first problem, as the error that an upload would end with: its message
+ * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
+ * there is none, and an upload should work.
+ */
+bitsup_status bitsup_report_problem(
+    const bitsup_report *report,
+    bitsup_error **error);
+
+/**
+ * Frees the report and its text. NULL is allowed.
+ */
+void bitsup_report_free(bitsup_report *report);
 
 /**
  * Sends Ping, and waits for the answer: whether a BITS server is there and

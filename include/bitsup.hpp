@@ -4,7 +4,8 @@
 // result: look at it, or take its value(), which throws bitsup::error, or ends
 // the program where exceptions are switched off. An exception of a callback
 // stops the upload and comes out of wait(), where there are exceptions; the
-// next wait() tells how the upload ended.
+// next wait() tells how the upload ended. One of a credential callback is no
+// answer, and comes out of each call that fails for want of it.
 // Threads, and what callbacks may do, are as at the head of bitsup.h. Text is
 // UTF-8.
 
@@ -163,6 +164,83 @@ using retry_callback = std::function<std::int64_t(const bitsup_error *, std::uin
 using transcript_callback = std::function<void(const char *)>;
 using log_callback = std::function<void(bitsup_log_level, const char *)>;
 
+using credential_request = bitsup_credential_request;
+
+/// Takes the answer to such a request, as long as the callback runs.
+class credential_reply {
+public:
+  explicit credential_reply(bitsup_credential_reply *reply) : reply_(reply) {}
+
+  result<void> password(const char *user, const char *password) {
+    return detail::attempt([&](auto **e) { return bitsup_credential_reply_password(reply_, user, password, e); });
+  }
+  /// 0: how long it is valid is not known.
+  result<void> token(const char *token, std::chrono::milliseconds valid_for = std::chrono::milliseconds(0)) {
+    auto limit = valid_for.count() < 0 ? 0 : static_cast<std::uint64_t>(valid_for.count());
+    return detail::attempt([&](auto **e) { return bitsup_credential_reply_token(reply_, token, limit, e); });
+  }
+
+private:
+  bitsup_credential_reply *reply_;
+};
+
+using credential_callback = std::function<void(const credential_request &, credential_reply &)>;
+
+namespace detail {
+
+/// A credential callback, for all uploads that share it.
+struct asker {
+  credential_callback ask;
+  /// Options that set it, once, so that uploads share what it answers.
+  owner<bitsup_upload_options, bitsup_upload_options_free> set;
+  result<void> is_set;
+  std::mutex lock;
+  std::exception_ptr thrown;
+
+  explicit asker(credential_callback callback)
+      : ask(std::move(callback)), set(bitsup_upload_options_new()),
+        is_set(attempt([&](auto **e) {
+          return bitsup_upload_options_set_credential_callback(set.get(), ask ? call : nullptr, this, e);
+        })) {}
+
+  static void call(void *self, const bitsup_credential_request *request, bitsup_credential_reply *reply) noexcept {
+    auto *asker = static_cast<detail::asker *>(self);
+    credential_reply answer(reply);
+#if defined(__cpp_exceptions)
+    asker->keep(nullptr);
+    try {
+      asker->ask(*request, answer);
+    } catch (...) {
+      asker->keep(std::current_exception());
+    }
+#else
+    asker->ask(*request, answer);
+#endif
+  }
+
+  void keep(std::exception_ptr exception) {
+    std::lock_guard<std::mutex> held(lock);
+    thrown = std::move(exception);
+  }
+
+  /// Throws what the last question ended with, where a login was missing.
+  void rethrow(const result<void> &ended) {
+#if defined(__cpp_exceptions)
+    if (ended || (ended.why().status() != BITSUP_STATUS_AUTH && ended.why().status() != BITSUP_STATUS_PROXY_AUTH))
+      return;
+    std::unique_lock<std::mutex> held(lock);
+    auto last = thrown;
+    held.unlock();
+    if (last)
+      std::rethrow_exception(last);
+#else
+    (void)ended;
+#endif
+  }
+};
+
+} // namespace detail
+
 /// Bytes that somebody else owns; made from anything with data() and size().
 struct memory_view {
   const void *data = nullptr;
@@ -256,6 +334,8 @@ public:
   options &on_state(state_callback callback) { state_ = std::move(callback); return *this; }
   options &on_retry(retry_callback callback) { retry_ = std::move(callback); return *this; }
   options &on_transcript(transcript_callback callback) { transcript_ = std::move(callback); return *this; }
+  /// Copies of these options share the callback and what it answers.
+  options &on_credentials(credential_callback callback) { asker_ = std::make_shared<detail::asker>(std::move(callback)); return *this; }
 
 private:
   friend class client;
@@ -290,6 +370,7 @@ private:
     if (others.state_) all.state_ = others.state_;
     if (others.retry_) all.retry_ = others.retry_;
     if (others.transcript_) all.transcript_ = others.transcript_;
+    if (others.asker_) all.asker_ = others.asker_;
     return all;
   }
   result<made> make() const {
@@ -299,6 +380,13 @@ private:
       if (!changed)
         return changed.why();
     }
+    if (asker_) {
+      if (!asker_->is_set)
+        return asker_->is_set.why();
+      auto merged = detail::attempt([&](auto **e) { return bitsup_upload_options_merge(options.get(), asker_->set.get(), e); });
+      if (!merged)
+        return merged.why();
+    }
     return options;
   }
 
@@ -307,6 +395,7 @@ private:
   state_callback state_;
   retry_callback retry_;
   transcript_callback transcript_;
+  std::shared_ptr<detail::asker> asker_;
 };
 
 /// What is known about a complete upload.
@@ -345,6 +434,14 @@ struct kept_session {
   bool in_use = false;
 };
 
+/// What stands between this machine and an upload.
+struct report {
+  /// One line.
+  std::string json;
+  /// The first problem; nothing if an upload should work.
+  std::optional<failure> problem;
+};
+
 namespace detail {
 
 /// What the callbacks of one upload need; lives as long as the upload.
@@ -354,6 +451,8 @@ struct hooks {
   retry_callback on_retry;
   transcript_callback on_transcript;
   reader source;
+  std::shared_ptr<detail::asker> asker;
+  bool told = false;
   std::mutex lock;
   std::exception_ptr thrown;
 
@@ -478,6 +577,8 @@ private:
     if (auto thrown = hooks_->take())
       std::rethrow_exception(thrown);
 #endif
+    if (hooks_->asker && !std::exchange(hooks_->told, true))
+      hooks_->asker->rethrow(ended);
     if (!ended)
       return ended.why();
     bitsup_receipt from{};
@@ -527,7 +628,10 @@ public:
     std::uint64_t next = 0;
     bitsup_error *error;
     auto status = bitsup_session_send(session_.get(), data.data, data.size, &next, &error);
-    if (auto sent = detail::done(status, error); !sent)
+    auto sent = detail::done(status, error);
+    if (asker_)
+      asker_->rethrow(sent);
+    if (!sent)
       return sent.why();
     return next;
   }
@@ -537,12 +641,17 @@ public:
 
 private:
   friend class client;
-  explicit session(bitsup_session *session) : session_(session) {}
+  session(std::shared_ptr<detail::asker> asker, bitsup_session *session)
+      : asker_(std::move(asker)), session_(session) {}
 
   result<void> call(bitsup_status (*function)(bitsup_session *, bitsup_error **)) {
-    return detail::attempt([&](auto **e) { return function(session_.get(), e); });
+    auto ended = detail::attempt([&](auto **e) { return function(session_.get(), e); });
+    if (asker_)
+      asker_->rethrow(ended);
+    return ended;
   }
 
+  std::shared_ptr<detail::asker> asker_;
   detail::owner<bitsup_session, bitsup_session_free> session_;
 };
 
@@ -552,6 +661,8 @@ struct config {
   std::string user_agent;
   /// Bytes a second for all uploads together; 0 is unlimited.
   std::uint64_t rate_limit = 0;
+  /// In its place, by the local time of day: "08:00-18:00=1M 18:00-08:00=off".
+  std::string rate_timetable;
   std::size_t uploads_per_host = 16;
   /// A folder for what lets uploads continue; empty: nothing is kept.
   std::string state_dir;
@@ -587,6 +698,8 @@ public:
       status = bitsup_config_set_user_agent(c, from.user_agent.c_str(), &error);
     if (status == BITSUP_STATUS_OK)
       status = bitsup_config_set_rate_limit(c, from.rate_limit, &error);
+    if (status == BITSUP_STATUS_OK && !from.rate_timetable.empty())
+      status = bitsup_config_set_rate_timetable(c, from.rate_timetable.c_str(), &error);
     if (status == BITSUP_STATUS_OK)
       status = bitsup_config_set_uploads_per_host(c, from.uploads_per_host, &error);
     if (status == BITSUP_STATUS_OK && !from.state_dir.empty())
@@ -664,11 +777,8 @@ public:
 
   /// Has the server delete what it holds of a kept session, and forgets it.
   result<void> cancel_session(std::string_view id, const options &own = {}) {
-    auto options = config_->defaults.with(own).make();
-    if (!options)
-      return options.why();
-    return detail::attempt([&](auto **e) {
-      return bitsup_journal_cancel(client_.get(), std::string(id).c_str(), options->get(), e);
+    return with_options(own, [&](auto *o, auto **e) {
+      return bitsup_journal_cancel(client_.get(), std::string(id).c_str(), o, e);
     });
   }
 
@@ -713,31 +823,45 @@ public:
 
   /// Asks whether a BITS server is there and lets us in.
   result<void> ping(std::string_view url, const options &own = {}) {
-    auto options = config_->defaults.with(own).make();
-    if (!options)
-      return options.why();
-    return detail::attempt([&](auto **e) {
-      return bitsup_ping(client_.get(), std::string(url).c_str(), options->get(), e);
+    return with_options(own, [&](auto *o, auto **e) { return bitsup_ping(client_.get(), std::string(url).c_str(), o, e); });
+  }
+
+  /// Looks at all that stands between this machine and an upload.
+  result<report> doctor(std::string_view url, const options &own = {}) {
+    bitsup_report *raw = nullptr;
+    auto examined = with_options(own, [&](auto *o, auto **e) {
+      return bitsup_doctor(client_.get(), std::string(url).c_str(), o, &raw, e);
     });
+    detail::owner<bitsup_report, bitsup_report_free> found(raw);
+    if (!examined)
+      return examined.why();
+    report to;
+    to.json = bitsup_report_json(raw);
+    auto good = detail::attempt([&](auto **e) { return bitsup_report_problem(raw, e); });
+    if (!good)
+      to.problem = good.why();
+    return to;
   }
 
   /// Opens a session to be driven packet by packet.
   result<session> create_session(std::string_view url, std::uint64_t size, std::string_view name = {}, const options &own = {}) {
-    auto options = config_->defaults.with(own).make();
-    if (!options)
-      return options.why();
     bitsup_session *made = nullptr;
-    bitsup_error *error;
-    auto status = bitsup_session_create(client_.get(), std::string(url).c_str(), size,
-                                        std::string(name).c_str(), options->get(), &made, &error);
-    if (auto created = detail::done(status, error); !created)
+    auto created = with_options(own, [&](auto *o, auto **e) {
+      return bitsup_session_create(client_.get(), std::string(url).c_str(), size, std::string(name).c_str(), o, &made, e);
+    });
+    if (!created)
       return created.why();
-    return session(made);
+    return session(config_->defaults.with(own).asker_, made);
   }
 
   /// Bytes a second for all uploads together; 0 is unlimited.
   result<void> set_rate_limit(std::uint64_t bytes_per_second) {
     return detail::attempt([&](auto **e) { return bitsup_client_set_rate_limit(client_.get(), bytes_per_second, e); });
+  }
+
+  /// The same by the local time of day, as in config::rate_timetable.
+  result<void> set_rate_timetable(std::string_view timetable) {
+    return detail::attempt([&](auto **e) { return bitsup_client_set_rate_timetable(client_.get(), std::string(timetable).c_str(), e); });
   }
 
   /// Readable when callbacks wait; -1 if the client does not dispatch.
@@ -776,6 +900,18 @@ private:
     return to;
   }
 
+  /// A call that takes options and waits for the network itself.
+  template <class F> result<void> with_options(const options &own, F &&function) {
+    auto all = config_->defaults.with(own);
+    auto options = all.make();
+    if (!options)
+      return options.why();
+    auto ended = detail::attempt([&](auto **e) { return function(options->get(), e); });
+    if (all.asker_)
+      all.asker_->rethrow(ended);
+    return ended;
+  }
+
   template <class F> result<upload> begin(const options &own, reader source, F &&start) {
     auto all = config_->defaults.with(own);
     auto options = all.make();
@@ -786,6 +922,7 @@ private:
     hooks->on_state = std::move(all.state_);
     hooks->on_retry = std::move(all.retry_);
     hooks->on_transcript = std::move(all.transcript_);
+    hooks->asker = all.asker_;
     hooks->source = std::move(source);
     auto *o = options->get();
     bitsup_error *error = nullptr;

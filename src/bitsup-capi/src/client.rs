@@ -1,6 +1,6 @@
 //! The client.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::sync::{Arc, Mutex, TryLockError};
 
 use bitsup::Client;
@@ -14,13 +14,15 @@ use crate::life::Life;
 use crate::options::bitsup_upload_options;
 use crate::signal::Signal;
 use crate::status::bitsup_status;
-use crate::structure;
+use crate::{credential, structure, text};
 
 /// Uploads files: any number at a time, on one thread of its own.
 pub struct bitsup_client {
     pub(crate) life: Arc<Life>,
     pub(crate) client: Client,
     pub(crate) log: Option<LogCallback>,
+    /// Which questions for logins are under way.
+    pub(crate) questions: Arc<Life>,
     defaults: Changes,
     /// There if callbacks run in `bitsup_client_dispatch`.
     signal: Option<Arc<Signal>>,
@@ -48,6 +50,9 @@ impl bitsup_client {
         if let Some(folder) = settings.state_dir {
             builder = builder.state_directory(folder);
         }
+        if let Some(timetable) = settings.rate_timetable {
+            builder = builder.rate_timetable(timetable);
+        }
         let mut signal = None;
         if settings.dispatch {
             let made =
@@ -60,6 +65,7 @@ impl bitsup_client {
             life: Arc::new(Life::new()),
             client: builder.build()?,
             log: settings.log,
+            questions: Arc::new(Life::new()),
             defaults: settings.defaults,
             signal,
             turn: Mutex::new(()),
@@ -76,7 +82,10 @@ impl bitsup_client {
         if let Some(options) = options {
             options.changes().apply(&mut choices);
         }
-        choices.complete()
+        let mut choices = choices.complete()?;
+        let asked = &mut choices.options.credential_callback;
+        *asked = asked.as_ref().map(|asked| credential::for_client(asked, &self.questions));
+        Ok(choices)
     }
 
     pub(crate) fn dispatches(&self) -> bool {
@@ -101,7 +110,7 @@ pub unsafe extern "C" fn bitsup_client_new(
 }
 
 /// Changes the limit that all uploads of the client share, in bytes a second; 0
-/// is unlimited. It acts at once.
+/// is unlimited. It acts at once, and takes the place of a timetable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_set_rate_limit(
     client: *mut bitsup_client,
@@ -110,6 +119,23 @@ pub unsafe extern "C" fn bitsup_client_set_rate_limit(
 ) -> bitsup_status {
     boundary!(error: error, [client], {
         client.client.set_rate_limit(Some(bytes_per_second).filter(|limit| *limit > 0));
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// From now on the limit that all uploads of the client share follows the
+/// local time of day: a timetable as for bitsup_config_set_rate_timetable. A
+/// change of hour acts within a second.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_client_set_rate_timetable(
+    client: *mut bitsup_client,
+    timetable: *const c_char,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], {
+        // SAFETY: the caller gives NULL or text.
+        let timetable = unsafe { text::text(timetable, "timetable") }?.parse()?;
+        client.client.set_rate_timetable(timetable);
         Ok(bitsup_status::Ok)
     })
 }
@@ -166,5 +192,6 @@ pub unsafe extern "C" fn bitsup_client_free(client: *mut bitsup_client) {
         let Some(client) = (unsafe { handle::take(client) }) else { return };
         client.client.shutdown();
         client.life.close();
+        client.questions.close();
     });
 }

@@ -5,6 +5,8 @@ use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::path::Path;
 
+use bitsup::Finding;
+
 use crate::handle::{Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
@@ -57,6 +59,12 @@ impl Failure {
         let mut failure = Self::own(bitsup_status::LocalFile, &message, advice);
         failure.0.os_error = error.raw_os_error().unwrap_or(0);
         failure
+    }
+
+    /// A problem that was found on the way to a server.
+    pub(crate) fn found(problem: &Finding) -> Self {
+        let status = problem.kind.map_or(bitsup_status::Internal, bitsup_status::from);
+        Self::own(status, &problem.detail, problem.fix.as_deref().unwrap_or_default())
     }
 
     pub(crate) fn spoiled(name: &str) -> Self {

@@ -15,6 +15,14 @@ pub(crate) trait Handle {
 /// The pointer was given with [`give`] and ends with [`take`].
 pub(crate) struct Owned;
 
+/// The pointer was given with [`lend`]: the library keeps the handle, and says until when.
+pub(crate) struct Lent;
+
+/// Shows a handle to C, as long as it is there.
+pub(crate) fn lend<T: Handle<Ownership = Lent>>(handle: &T) -> *mut T {
+    std::ptr::from_ref(handle).cast_mut()
+}
+
 /// Moves a handle to C.
 pub(crate) fn give<T: Handle<Ownership = Owned>>(handle: T) -> *mut T {
     Box::into_raw(Box::new(handle))
@@ -38,7 +46,7 @@ pub(crate) unsafe fn take<T: Handle<Ownership = Owned>>(pointer: *mut T) -> Opti
 /// Looks at a handle, whatever its state.
 ///
 /// # Safety
-/// `pointer` is NULL, or comes from [`give`] and was not taken.
+/// `pointer` is NULL, or comes from [`give`] and was not taken, or from [`lend`] and is still lent.
 pub(crate) unsafe fn look<'a, T: Handle>(pointer: *const T) -> Option<&'a T> {
     // SAFETY: as this function's. Handles are changed behind locks and atomics only, so any
     // number of threads may hold such a reference.

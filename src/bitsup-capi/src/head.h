@@ -6,11 +6,11 @@
  *
  * Ownership. A function that gives a pointer to bitsup_client, bitsup_config,
  *   bitsup_upload_options, bitsup_upload, bitsup_session, bitsup_journal,
- *   bitsup_token or bitsup_error gives the object too: end it with its _free
- *   function, once, as its last use on any thread. Text in a const char *
- *   result belongs to the library: it lives as long as the object it comes
- *   from, or for ever where its function says that it is static. Objects may
- *   be freed in any order.
+ *   bitsup_token, bitsup_report or bitsup_error gives the object too: end it
+ *   with its _free function, once, as its last use on any thread. Text in a
+ *   const char * result belongs to the library: it lives as long as the object
+ *   it comes from, or for ever where its function says that it is static.
+ *   Objects may be freed in any order.
  *
  * NULL. Every _free takes NULL and does nothing. Where NULL is allowed, the
  *   function says so; elsewhere it gives BITSUP_STATUS_INVALID_ARGUMENT, or
@@ -38,17 +38,20 @@
  *
  * Threads. Every object can be used from any thread, and from several at a
  *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping,
- *   bitsup_journal_cancel and the bitsup_session functions wait for the
- *   network. The library's threads block the signals that are meant for a
- *   process, SIGPIPE included; a thread's own faults and the signals that
- *   language runtimes suspend threads with are left alone.
+ *   bitsup_doctor, bitsup_journal_cancel and the bitsup_session functions
+ *   wait for the network. The library's threads block the signals that are
+ *   meant for a process, SIGPIPE included; a thread's own faults and the
+ *   signals that language runtimes suspend threads with are left alone.
  *
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
  *   always runs on a thread of the client. A callback must return: it must
  *   not throw a C++ exception, longjmp or end its thread. It may use any
- *   function but bitsup_upload_wait on its own upload. No callback runs after
- *   the _free of its upload or client returned, and userdata is not used then.
+ *   function but bitsup_upload_wait on its own upload. A credential callback
+ *   cannot wait for any upload of its client; in the calls that send packets
+ *   themselves it runs on the thread that called. No callback runs after the
+ *   _free of its upload, session or client returned, and userdata is not used
+ *   then. What a callback is shown lives until it returns.
  *
  * Fork. A child process cannot use objects made before the fork (errors
  *   excepted): it gets BITSUP_STATUS_INVALID_ARGUMENT, and _free does nothing

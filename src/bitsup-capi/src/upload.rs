@@ -16,11 +16,13 @@ use crate::progress::bitsup_progress;
 use crate::receipt::{Kept, bitsup_receipt};
 use crate::source::{self, bitsup_source};
 use crate::status::bitsup_status;
-use crate::{structure, text};
+use crate::{credential, structure, text};
 
 /// An upload under way, or one that has ended.
 pub struct bitsup_upload {
     life: Arc<Life>,
+    /// Questions of the client: the upload may need an answer.
+    questions: Arc<Life>,
     upload: Upload,
     receipt: OnceLock<Kept>,
 }
@@ -40,7 +42,9 @@ impl bitsup_upload {
         options: Option<&bitsup_upload_options>,
         life: Arc<Life>,
     ) -> Result<Self, Failure> {
-        let choices = client.choices(options)?;
+        let mut choices = client.choices(options)?;
+        let asked = &mut choices.options.credential_callback;
+        *asked = asked.as_ref().map(|asked| credential::for_upload(asked, &life));
         let mut callbacks = Callbacks {
             client: Arc::clone(&client.life),
             upload: Arc::clone(&life),
@@ -61,12 +65,18 @@ impl bitsup_upload {
                 retry.decide((&lives.0, &lives.1), error, attempts)
             });
         }
-        Ok(Self { life, upload: builder.start()?, receipt: OnceLock::new() })
+        let questions = Arc::clone(&client.questions);
+        Ok(Self { life, questions, upload: builder.start()?, receipt: OnceLock::new() })
     }
 
     fn wait(&self, limit: Option<Duration>) -> Result<Option<Receipt>, Failure> {
         if self.life.is_calling_here() {
             return Err(Failure::invalid("a callback of an upload cannot wait for that upload"));
+        }
+        if self.questions.is_calling_here() {
+            return Err(Failure::invalid(
+                "a credential callback cannot wait for an upload of its client, which may need its answer",
+            ));
         }
         let result = match limit {
             None => Some(self.upload.wait()),
@@ -85,7 +95,7 @@ impl bitsup_upload {
     }
 
     fn end(self) {
-        let Self { life, upload, receipt } = self;
+        let Self { life, upload, receipt, .. } = self;
         drop(upload);
         life.close();
         drop(receipt);

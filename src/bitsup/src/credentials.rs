@@ -168,10 +168,12 @@ pub struct CredentialRequest {
 /// thread that called. While it runs, uploads that need its answer wait, others do not. `None`
 /// means that there is no login: the upload ends with an error of kind `Auth` and can be
 /// continued. The answer holds for all uploads of the client to that site that have the same
-/// callback.
+/// callback: a clone of it, or what [`CredentialCallback::around`] made of it.
 #[derive(Clone)]
 pub struct CredentialCallback {
     ask: Arc<Ask>,
+    /// Callbacks with the same one share questions and answers.
+    identity: Arc<()>,
     /// Reads files only, and so needs no thread of the caller's.
     pub(crate) is_ours: bool,
 }
@@ -181,7 +183,20 @@ type Ask = dyn Fn(&CredentialRequest) -> Option<Login> + Send + Sync;
 impl CredentialCallback {
     /// Takes the function. It must not wait for an upload of the client.
     pub fn new(ask: impl Fn(&CredentialRequest) -> Option<Login> + Send + Sync + 'static) -> Self {
-        Self { ask: Arc::new(ask), is_ours: false }
+        Self { ask: Arc::new(ask), identity: Arc::default(), is_ours: false }
+    }
+
+    /// The same callback, with something around it where an upload has to do more: `around` gets
+    /// what asks, and may leave it out. Questions and answers are shared with this one; it is
+    /// called as the upload has it for which the question is put.
+    #[must_use]
+    pub fn around(
+        &self,
+        around: impl Fn(&dyn Fn() -> Option<Login>) -> Option<Login> + Send + Sync + 'static,
+    ) -> Self {
+        let inner = Arc::clone(&self.ask);
+        let ask = move |request: &CredentialRequest| around(&|| inner(request));
+        Self { ask: Arc::new(ask), ..self.clone() }
     }
 
     /// Answers with `user` and what the file holds at that moment, so that a password can be
@@ -215,7 +230,7 @@ impl CredentialCallback {
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.ask, &other.ask)
+        Arc::ptr_eq(&self.identity, &other.identity)
     }
 }
 

@@ -248,6 +248,35 @@ fn with_dispatching_it_runs_in_the_dispatch_and_another_upload_asks_if_the_first
 }
 
 #[test]
+fn what_is_around_a_callback_is_that_of_the_upload_which_asks() {
+    let peer = guarded("secret");
+    let client = Client::builder().dispatch_on_demand(|| {}).build().expect("client");
+    let (options, asked) = asking(vec![Some(password("secret"))]);
+    let callback = options.credential_callback.clone().expect("it is set");
+    let around: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let start = |number| {
+        let (around, mut options) = (Arc::clone(&around), options.clone());
+        options.credential_callback = Some(callback.around(move |ask| {
+            around.lock().unwrap_or_else(PoisonError::into_inner).push(number);
+            ask()
+        }));
+        let upload = start(&client, &peer.url(), &payload(10), options);
+        wait_for_state(&upload, UploadState::Authenticating);
+        upload
+    };
+    let (first, second, third) = (start(1), start(2), start(3));
+    drop(first);
+    while second.result().is_none() || third.result().is_none() {
+        client.dispatch(10).expect("dispatched");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    ended(&second).expect("uploaded");
+    ended(&third).expect("uploaded");
+    assert_eq!(questions(&asked).len(), 1);
+    assert_eq!(*around.lock().unwrap_or_else(PoisonError::into_inner), [2]);
+}
+
+#[test]
 fn an_upload_that_asks_can_be_cancelled_and_paused() {
     let peer = guarded("secret");
     let (answer, wait) = mpsc::channel::<()>();

@@ -8,6 +8,7 @@ use crate::callbacks::{
     bitsup_progress_callback, bitsup_retry_callback, bitsup_state_callback,
     bitsup_transcript_callback,
 };
+use crate::credential::{Asked, bitsup_credential_callback};
 use crate::error::bitsup_error;
 use crate::status::bitsup_status;
 
@@ -68,5 +69,20 @@ pub unsafe extern "C" fn bitsup_config_set_on_transcript(
     boundary!(error: error, [config], {
         let callback = callback.map(|function| TranscriptCallback(function, Userdata(userdata)));
         config.choose(move |choices| choices.transcript = callback)
+    })
+}
+
+/// For all uploads of the client:
+/// bitsup_upload_options_set_credential_callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_credential_callback(
+    config: *mut bitsup_config,
+    callback: bitsup_credential_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        let asked = callback.map(|function| Asked(function, Userdata(userdata)).shared());
+        config.choose(move |choices| choices.options.credential_callback.clone_from(&asked))
     })
 }

@@ -12,6 +12,8 @@ use std::ffi::{c_char, c_int, c_void};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bitsup::RateTimetable;
+
 use crate::callbacks::{LogCallback, Userdata, bitsup_log_callback};
 use crate::choices::{Changes, Choices};
 use crate::error::{Failure, bitsup_error};
@@ -32,6 +34,7 @@ pub struct bitsup_config {
 pub(crate) struct Settings {
     pub(crate) user_agent: Option<String>,
     pub(crate) rate_limit: Option<u64>,
+    pub(crate) rate_timetable: Option<RateTimetable>,
     pub(crate) uploads_per_host: Option<usize>,
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) dispatch: bool,
@@ -94,7 +97,7 @@ pub unsafe extern "C" fn bitsup_config_set_user_agent(
 }
 
 /// Bytes a second for all uploads of the client together; 0 is unlimited, which
-/// is the default.
+/// is the default. It takes the place of a timetable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_config_set_rate_limit(
     config: *mut bitsup_config,
@@ -103,7 +106,29 @@ pub unsafe extern "C" fn bitsup_config_set_rate_limit(
 ) -> bitsup_status {
     boundary!(error: error, [config], {
         let limit = Some(bytes_per_second).filter(|limit| *limit > 0);
-        config.change(|settings| settings.rate_limit = limit)
+        config.change(|settings| {
+            settings.rate_limit = limit;
+            settings.rate_timetable = None;
+        })
+    })
+}
+
+/// A limit for all uploads of the client together that follows the local time
+/// of day, such as "08:00-18:00=1M 18:00-08:00=off": spans with blanks or
+/// commas between them, which may go over midnight and do not overlap. A rate
+/// is bytes a second, with K, M, G or T behind it for powers of 1024; off is
+/// unlimited, and so are the hours that no span names. It takes the place of a
+/// limit.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_rate_timetable(
+    config: *mut bitsup_config,
+    timetable: *const c_char,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        // SAFETY: the caller gives NULL or text.
+        let timetable = unsafe { text::text(timetable, "timetable") }?.parse()?;
+        config.change(|settings| settings.rate_timetable = Some(timetable))
     })
 }
 

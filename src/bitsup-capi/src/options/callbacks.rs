@@ -8,6 +8,7 @@ use crate::callbacks::{
     bitsup_progress_callback, bitsup_retry_callback, bitsup_state_callback,
     bitsup_transcript_callback,
 };
+use crate::credential::{Asked, bitsup_credential_callback};
 use crate::error::bitsup_error;
 use crate::status::bitsup_status;
 
@@ -70,5 +71,21 @@ pub unsafe extern "C" fn bitsup_upload_options_set_on_transcript(
     boundary!(error: error, [options], {
         let callback = callback.map(|function| TranscriptCallback(function, Userdata(userdata)));
         options.choose(move |choices| choices.transcript = callback)
+    })
+}
+
+/// Asks the function for a login when one is wanted; NULL for none. userdata
+/// goes to it as it is, and must be good until bitsup_upload_free returned, or
+/// bitsup_session_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_credential_callback(
+    options: *mut bitsup_upload_options,
+    callback: bitsup_credential_callback,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        let asked = callback.map(|function| Asked(function, Userdata(userdata)).shared());
+        options.choose(move |choices| choices.options.credential_callback.clone_from(&asked))
     })
 }

@@ -15,7 +15,7 @@ mod tls;
 use std::sync::{Mutex, PoisonError};
 
 use crate::choices::{Changes, Choices};
-use crate::error::Failure;
+use crate::error::{Failure, bitsup_error};
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
@@ -55,6 +55,21 @@ impl bitsup_upload_options {
 pub extern "C" fn bitsup_upload_options_new() -> *mut bitsup_upload_options {
     boundary!(value: std::ptr::null_mut(), [], {
         handle::give(bitsup_upload_options { life: Life::new(), changes: Mutex::default() })
+    })
+}
+
+/// Sets all that others has set, as if by its own setters; a copy is taken. A
+/// credential callback is then shared with others.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_merge(
+    options: *mut bitsup_upload_options,
+    others: *const bitsup_upload_options,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options, others], {
+        let others = others.changes();
+        options.changes.lock().unwrap_or_else(PoisonError::into_inner).extend(others);
+        Ok(bitsup_status::Ok)
     })
 }
 

@@ -6,19 +6,22 @@ use crate::entry_points::{all, name, parameters};
 use crate::every_function::{gives_status, run, values};
 
 /// Pointers that may be NULL, beside `error` and userdata, as the header says of them.
-pub(crate) const MAY_BE_NULL: [(&str, &str); 24] = [
+pub(crate) const MAY_BE_NULL: [(&str, &str); 27] = [
     ("bitsup_client_new", "config"),
+    ("bitsup_config_set_credential_callback", "callback"),
     ("bitsup_config_set_on_log", "callback"),
     ("bitsup_config_set_on_progress", "callback"),
     ("bitsup_config_set_on_retry", "callback"),
     ("bitsup_config_set_on_state", "callback"),
     ("bitsup_config_set_on_transcript", "callback"),
+    ("bitsup_doctor", "options"),
     ("bitsup_journal_cancel", "options"),
     ("bitsup_journal_resume", "options"),
     ("bitsup_ping", "options"),
     ("bitsup_session_create", "name"),
     ("bitsup_session_create", "options"),
     ("bitsup_session_send", "next_offset"),
+    ("bitsup_upload_options_set_credential_callback", "callback"),
     ("bitsup_upload_options_set_on_progress", "callback"),
     ("bitsup_upload_options_set_on_retry", "callback"),
     ("bitsup_upload_options_set_on_state", "callback"),
@@ -42,12 +45,14 @@ static void renew(struct arguments *a, bitsup_error **error)
   bitsup_session_free(a->new_session);
   bitsup_journal_free(a->new_journal);
   bitsup_token_free(a->new_token);
+  bitsup_report_free(a->new_report);
   bitsup_client_free(a->new_client);
   bitsup_error_free(*error);
   a->new_upload = NULL;
   a->new_session = NULL;
   a->new_journal = NULL;
   a->new_token = NULL;
+  a->new_report = NULL;
   a->new_client = NULL;
   *error = NULL;
 }

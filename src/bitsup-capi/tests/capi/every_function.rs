@@ -15,6 +15,7 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*mut *mut bitsup_session", _) => ("&a->new_session", true),
         ("*mut *mut bitsup_journal", _) => ("&a->new_journal", true),
         ("*mut *mut bitsup_token", _) => ("&a->new_token", true),
+        ("*mut *mut bitsup_report", _) => ("&a->new_report", true),
         ("*mut bitsup_client" | "*const bitsup_client", _) => ("a->client", true),
         ("*mut bitsup_config" | "*const bitsup_config", _) => ("a->config", true),
         ("*mut bitsup_upload_options" | "*const bitsup_upload_options", _) => ("a->options", true),
@@ -22,7 +23,9 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*mut bitsup_session" | "*const bitsup_session", _) => ("a->session", true),
         ("*const bitsup_journal", _) => ("a->journal", true),
         ("*const bitsup_token", _) => ("a->token", true),
+        ("*const bitsup_report", _) => ("a->report", true),
         ("*mut bitsup_journal_entry", _) => ("&a->entry", true),
+        ("*mut bitsup_credential_reply", _) => ("a->reply", true),
         ("*const bitsup_error", _) => ("a->error", true),
         ("*mut bitsup_progress", _) => ("&a->progress", true),
         ("*mut bitsup_receipt", _) => ("&a->receipt", true),
@@ -35,8 +38,10 @@ pub(crate) fn value(function: &str, name: &str, kind: &str) -> (&'static str, bo
         ("*const c_char", "id") => ("a->id", true),
         ("*const c_char", "token") => ("a->token_text", true),
         ("*const c_char", "addresses") => ("\"a.example:80:127.0.0.1\"", true),
+        ("*const c_char", "timetable") => ("\"00:00-24:00=off\"", true),
         ("*const c_char", "path") => ("a->path", true),
         ("*const c_char", _) => ("\"X-Text\"", true),
+        ("bitsup_credential_callback", _) => ("on_credential", true),
         ("bitsup_log_callback", _) => ("on_log", true),
         ("bitsup_progress_callback", _) => ("on_progress", true),
         ("bitsup_retry_callback", _) => ("on_retry", true),
@@ -83,7 +88,12 @@ pub(crate) fn run(helpers: &str, calls: &str) {
         ..Config::default()
     };
     let server = Server::start(config).expect("server");
+    let other = tempfile::tempdir().expect("root");
+    let login = Some(("u".to_owned(), "p".to_owned()));
+    let config = Config { root: other.path().to_owned(), basic_auth: login, ..Config::default() };
+    let guarded = Server::start(config).expect("server");
     let mut command = build::checked(&binary);
     command.env("RUST_BACKTRACE", "0").arg(server.url("/x.bin")).arg(&source);
-    support::succeed(command.arg(folder.path().join("state")));
+    command.arg(folder.path().join("state")).arg(guarded.url("/x.bin"));
+    support::succeed(&mut command);
 }

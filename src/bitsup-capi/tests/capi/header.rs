@@ -120,6 +120,26 @@ fn compilers_take_each_header_alone_and_twice() {
     }
 }
 
+/// Pieces of C in the guide, as a program would have them.
+#[test]
+fn the_guide_compiles() {
+    let guide = std::fs::read_to_string(workspace().join("docs/c.md")).expect("readable");
+    let folder = tempfile::tempdir().expect("folder");
+    let mut pieces = 0;
+    for piece in guide.split("```c\n").skip(1) {
+        let piece = piece.split("```").next().expect("a piece has an end");
+        let file = folder.path().join("piece.c");
+        let head = "#include <bitsup.h>\n#include <string.h>\n\
+            int read_password(void *, const char *site, char *buffer, size_t size);\n";
+        std::fs::write(&file, format!("{head}{piece}")).expect("written");
+        let mut command = Command::new("cc");
+        command.args(build::STRICT).args(["-Wno-unused-function", "-fsyntax-only"]);
+        support::succeed(command.arg("-I").arg(workspace().join("include")).arg(&file));
+        pieces += 1;
+    }
+    assert!(pieces > 0, "the guide shows no C");
+}
+
 /// Functions that the C++ header has no use for: another form of them does it, or they are of use
 /// as they are. So are setters of a configuration, whose options are those of an upload there.
 const NOT_IN_CPP: [&str; 11] = [

@@ -40,13 +40,14 @@ static void panicked(int has_status, bitsup_status status,
 "#;
 
 /// A call by which a spoiled handle shows itself.
-const PROBES: [(&str, &str); 6] = [
+const PROBES: [(&str, &str); 7] = [
     ("bitsup_client", "bitsup_client_set_rate_limit(a->client, 0, &error)"),
     ("bitsup_config", "bitsup_config_set_rate_limit(a->config, 0, &error)"),
     ("bitsup_upload_options", "bitsup_upload_options_set_max_bytes(a->options, 0, &error)"),
     ("bitsup_upload", "bitsup_upload_suspend(a->upload, &error)"),
     ("bitsup_session", "bitsup_session_close(a->session, &error)"),
     ("bitsup_journal", "bitsup_journal_get(a->journal, 0, &a->entry, &error)"),
+    ("bitsup_report", "bitsup_report_problem(a->report, &error)"),
 ];
 
 fn renew(handle: &str) -> &'static str {
@@ -58,6 +59,7 @@ fn renew(handle: &str) -> &'static str {
         "bitsup_session" => "renew_session(a)",
         "bitsup_journal" => "renew_journal(a)",
         "bitsup_token" => "renew_token(a)",
+        "bitsup_report" => "renew_report(a)",
         other => panic!("no way is known to make another {other}"),
     }
 }
@@ -122,6 +124,7 @@ fn own(handle: &str) -> &'static str {
         "bitsup_session" => "a->session",
         "bitsup_journal" => "a->journal",
         "bitsup_token" => "a->token",
+        "bitsup_report" => "a->report",
         other => panic!("the program has no {other}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bitsup_server::scripted::{Reply, Scripted};
 use bitsup_server::{Config, Server, TlsFiles};
 use tempfile::TempDir;
 
@@ -109,6 +110,62 @@ fn a_callback_decides_about_next_tries() {
     let mut command = build::checked(&stage.program);
     support::succeed(command.env("RUST_BACKTRACE", "0").arg(stage.server.url("/x.bin")));
     assert_eq!(stage.uploaded("x.bin"), b"data");
+}
+
+/// A peer that takes uploads of four bytes from those who show themselves in this header.
+fn asking(status: u16, challenge: (&'static str, &str), header: (&'static str, &str)) -> Scripted {
+    let (challenge, header) =
+        ((challenge.0, challenge.1.to_owned()), (header.0, header.1.to_owned()));
+    Scripted::start(move |_, request, _| {
+        if request.header(header.0) != header.1 {
+            return Reply::status(status, "Who").header(challenge.0, &challenge.1);
+        }
+        match request.packet_type().as_str() {
+            "Create-Session" => Reply::ack().header("BITS-Session-Id", "{7b6f}"),
+            "Fragment" => Reply::ack().header("BITS-Received-Content-Range", "4"),
+            _ => Reply::ack(),
+        }
+    })
+}
+
+#[test]
+fn a_callback_is_asked_for_logins() {
+    let login = Some(("u".to_owned(), "pass word".to_owned()));
+    let source = capi().join("tests/capi/programs/credentials.c");
+    let stage = Stage::new(&source, &[], Config { basic_auth: login, ..Config::default() });
+    let tokens = asking(
+        401,
+        ("WWW-Authenticate", "Bearer realm=\"up\""),
+        ("Authorization", "Bearer good token"),
+    );
+    let proxy = asking(
+        407,
+        ("Proxy-Authenticate", "Basic realm=\"way\""),
+        ("Proxy-Authorization", "Basic dTpwYXNzIHdvcmQ="),
+    );
+    // The points of faults are there in builds with debug assertions only.
+    let faults = if cfg!(debug_assertions) { "faults" } else { "" };
+    let mut command = build::checked(&stage.program);
+    command.env("RUST_BACKTRACE", "0");
+    command.args([&stage.server.url("/x.bin"), &tokens.url("/x.bin"), &proxy.url("")]).arg(faults);
+    support::succeed(&mut command);
+    assert_eq!(stage.uploaded("x.bin"), b"data");
+}
+
+#[test]
+fn a_rate_limit_follows_the_hours() {
+    let stage = Stage::test("rates.c", "");
+    stage.run(&[&stage.server.url("/x.bin")]);
+    assert_eq!(stage.uploaded("x.bin").len(), 4_000_000);
+}
+
+#[test]
+fn the_way_to_a_server_is_examined() {
+    let stage = Stage::test("doctor.c", "");
+    let login = Some(("u".to_owned(), "pass word".to_owned()));
+    let source = capi().join("tests/capi/programs/doctor.c");
+    let guarded = Stage::new(&source, &[], Config { basic_auth: login, ..Config::default() });
+    stage.run(&[&stage.server.url("/x.bin"), &guarded.server.url("/x.bin")]);
 }
 
 #[test]
@@ -253,11 +310,20 @@ fn example_upload_in_cpp() {
 #[test]
 fn the_cpp_header_works_with_exceptions_and_without() {
     let source = capi().join("tests/capi/programs/wrapper.cpp");
+    let folder = tempfile::tempdir().expect("root");
+    let config = Config {
+        root: folder.path().to_owned(),
+        basic_auth: Some(("u".to_owned(), "pass word".to_owned())),
+        overwrite: true,
+        ..Config::default()
+    };
+    let guarded = Server::start(config).expect("server");
     for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
         let stage = Stage::new(&source, options, Config::default());
         let (path, bytes) = stage.file("source", 100_000);
         let state = stage.root.path().join("state");
-        stage.run(&[&stage.server.url("/"), &path, state.to_str().expect("UTF-8")]);
+        let state = state.to_str().expect("UTF-8");
+        stage.run(&[&stage.server.url("/"), &path, state, &guarded.url("/x.bin")]);
         assert_eq!(stage.uploaded("resumed"), bytes);
         assert_eq!(stage.uploaded("imported"), bytes);
         assert_eq!(stage.uploaded("function.txt"), b"read by a function");

@@ -25,7 +25,14 @@ struct Question {
     number: u64,
     request: CredentialRequest,
     callback: CredentialCallback,
-    waiting: Vec<(TaskId, Arc<Ear>)>,
+    waiting: Vec<Asker>,
+}
+
+/// An upload that waits for an answer, and how its callback is called for it.
+struct Asker {
+    task: TaskId,
+    ear: Arc<Ear>,
+    callback: CredentialCallback,
 }
 
 /// The latest answer of a callback for a site.
@@ -82,10 +89,11 @@ impl Core {
     /// Puts a question for an upload, or lets it wait for the answer to the same one.
     pub(crate) fn ask_for_login(
         &mut self,
-        asker: (TaskId, Arc<Ear>),
+        (task, ear): (TaskId, Arc<Ear>),
         callback: &CredentialCallback,
         request: CredentialRequest,
     ) {
+        let asker = Asker { task, ear, callback: callback.clone() };
         let same = |question: &&mut Question| {
             question.request.site == request.site
                 && question.request.proxy == request.proxy
@@ -107,9 +115,9 @@ impl Core {
     }
 
     fn put(&self, question: &Question) {
-        let Some((_, ear)) = question.waiting.first() else { return };
+        let Some(Asker { ear, callback, .. }) = question.waiting.first() else { return };
         let mut answering = Answering { inbox: self.inbox.clone(), number: Some(question.number) };
-        let (callback, request) = (question.callback.clone(), question.request.clone());
+        let (callback, request) = (callback.clone(), question.request.clone());
         let is_ours = callback.is_ours;
         let mut ask = move |is_there: bool| {
             if is_there {
@@ -145,9 +153,9 @@ impl Engine {
                 if let Some(login) = &login {
                     self.core.advice.remember(&question, login.clone());
                 }
-                for (id, _) in &question.waiting {
+                for asker in &question.waiting {
                     let answered = login.is_some();
-                    self.with(*id, |task, core| task.advised(answered, core));
+                    self.with(asker.task, |task, core| task.advised(answered, core));
                 }
             }
         }

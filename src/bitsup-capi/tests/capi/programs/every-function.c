@@ -20,12 +20,15 @@ struct arguments {
   bitsup_session *session;
   bitsup_journal *journal;
   bitsup_token *token;
+  bitsup_report *report;
   bitsup_error *error;
+  bitsup_credential_reply *reply;
   bitsup_client *new_client;
   bitsup_upload *new_upload;
   bitsup_session *new_session;
   bitsup_journal *new_journal;
   bitsup_token *new_token;
+  bitsup_report *new_report;
   bitsup_journal_entry entry;
   bitsup_progress progress;
   bitsup_receipt receipt;
@@ -66,6 +69,15 @@ static int64_t on_retry(void *userdata, const bitsup_error *error,
   (void)error;
   (void)attempts;
   return 0;
+}
+
+static void on_credential(void *userdata,
+                          const bitsup_credential_request *request,
+                          bitsup_credential_reply *reply)
+{
+  (void)userdata;
+  (void)request;
+  (void)reply;
 }
 
 static void on_transcript(void *userdata, const char *entry)
@@ -150,6 +162,12 @@ static void renew_token(struct arguments *a)
            bitsup_token_text(a->token));
 }
 
+static void renew_report(struct arguments *a)
+{
+  bitsup_report_free(a->report);
+  works(bitsup_doctor(a->client, a->url, NULL, &a->report, NULL), __LINE__);
+}
+
 /* Leaves an upload after its first part: the server never answers to the
  * second one. */
 static void keep(struct arguments *a)
@@ -176,10 +194,24 @@ static void keep(struct arguments *a)
   renew_token(a);
 }
 
+/* All is called here, since a reply lives as long as this. */
+static void with_reply(void *userdata,
+                       const bitsup_credential_request *request,
+                       bitsup_credential_reply *reply)
+{
+  struct arguments *a = userdata;
+  if (request->attempt > 1)
+    return;
+  a->reply = reply;
+  call_all(a);
+}
+
 int main(int argc, char **argv)
 {
   struct arguments a;
-  if (argc != 4)
+  bitsup_client *asking;
+  bitsup_upload_options *with_callback = bitsup_upload_options_new();
+  if (argc != 5)
     return 2;
   memset(&a, 0, sizeof a);
   a.url = argv[1];
@@ -195,11 +227,25 @@ int main(int argc, char **argv)
   renew_options(&a);
   renew_upload(&a);
   renew_session(&a);
+  renew_report(&a);
   keep(&a);
   if (bitsup_upload_start(a.client, "/nowhere", a.url, NULL, &a.new_upload,
                           &a.error) != BITSUP_STATUS_LOCAL_FILE)
     return 3;
-  call_all(&a);
+  works(bitsup_client_new(NULL, &asking, NULL), __LINE__);
+  works(bitsup_upload_options_set_allow_cleartext_credentials(with_callback, 1,
+                                                              NULL),
+        __LINE__);
+  works(bitsup_upload_options_set_credential_callback(with_callback,
+                                                      with_reply, &a, NULL),
+        __LINE__);
+  if (bitsup_ping(asking, argv[4], with_callback, NULL) !=
+          BITSUP_STATUS_AUTH ||
+      !a.reply)
+    return 4;
+  bitsup_upload_options_free(with_callback);
+  bitsup_client_free(asking);
+  bitsup_report_free(a.report);
   bitsup_token_free(a.token);
   bitsup_journal_free(a.journal);
   bitsup_error_free(a.error);

@@ -70,7 +70,11 @@ static void failures(bitsup::client &client, const std::string &url) {
   CHECK(!bitsup::client::make(config));
   CHECK(!client.dispatch() && client.event_fd() == -1);
 
-  CHECK(client.set_rate_limit(100000));
+  config.user_agent.clear();
+  config.rate_timetable = "08:00";
+  CHECK(!bitsup::client::make(config));
+
+  CHECK(client.set_rate_timetable("00:00-24:00=100K"));
   std::vector<char> data(1000000);
   auto upload = client.start_memory(data, url + "cancelled");
   CHECK(upload && !upload->wait_for(std::chrono::milliseconds(20)));
@@ -82,6 +86,12 @@ static void failures(bitsup::client &client, const std::string &url) {
 
 static void packets(bitsup::client &client, const std::string &url) {
   CHECK(client.ping(url));
+  auto report = client.doctor(url + "packets");
+  CHECK(report && !report->problem && report->json.front() == '{');
+  auto unreachable = client.doctor("http://127.0.0.1:1/").value();
+  CHECK(unreachable.problem && *unreachable.problem->advice());
+  CHECK(unreachable.problem->status() == BITSUP_STATUS_NETWORK);
+  CHECK(!client.doctor("nonsense"));
   auto session = client.create_session(url + "packets", 6);
   CHECK(session && !session->id().empty());
   std::array<char, 3> half{'a', 'b', 'c'};
@@ -130,7 +140,63 @@ static void sessions(bitsup::client &client, const std::string &url,
   CHECK(!client.import_reader(token, reader));
 }
 
+// One server lets in who knows the password.
+static void credentials(const std::string &guarded) {
+  int asked = 0;
+  auto options = bitsup::options()
+                     .allow_cleartext_credentials()
+                     .on_credentials([&](const auto &request, auto &reply) {
+                       asked++;
+                       CHECK(!reply.token("\xff"));
+                       bool refused = request.reason == BITSUP_CREDENTIAL_REASON_REFUSED;
+                       CHECK(reply.password("u", refused ? "pass word" : "wrong"));
+                     });
+  auto client = bitsup::client::make().value();
+  std::vector<bitsup::upload> uploads;
+  for (int at = 0; at < 4; at++)
+    uploads.push_back(client.start_memory(std::string_view("data"), guarded, options).value());
+  for (auto &upload : uploads)
+    CHECK(upload.wait());
+  CHECK(asked == 2);
+
+  asked = 0;
+  bitsup::config config;
+  config.defaults = options;
+  auto other = bitsup::client::make(std::move(config)).value();
+  CHECK(other.ping(guarded) && asked == 2);
+  auto session = other.create_session(guarded, 3).value();
+  std::array<char, 3> data{'a', 'b', 'c'};
+  CHECK(session.send(data) && session.close());
+  auto nobody = bitsup::options().on_credentials(nullptr);
+  auto refused = other.ping(guarded, nobody);
+  CHECK(!refused && refused.why().status() == BITSUP_STATUS_AUTH);
+}
+
 #if defined(__cpp_exceptions)
+static void refusals(const std::string &guarded) {
+  auto throwing = bitsup::options().on_credentials(
+      [](const auto &, auto &) { throw std::logic_error("no login"); });
+  auto client = bitsup::client::make().value();
+  auto throws = [](auto &&function) {
+    try {
+      function();
+    } catch (const std::logic_error &error) {
+      return !std::strcmp(error.what(), "no login");
+    }
+    return false;
+  };
+  auto data = std::string_view("data");
+  auto first = client.start_memory(data, guarded, throwing).value();
+  auto second = client.start_memory(data, guarded, throwing).value();
+  CHECK(throws([&] { (void)first.wait(); }));
+  CHECK(throws([&] { (void)second.wait(); }));
+  auto ended = first.wait();
+  CHECK(!ended && ended.why().status() == BITSUP_STATUS_AUTH);
+  CHECK(throws([&] { (void)client.ping(guarded, throwing); }));
+  CHECK(throws([&] { (void)client.create_session(guarded, 1, "", throwing); }));
+  CHECK(!client.ping("http://127.0.0.1:1", throwing.max_attempts(1)));
+}
+
 static void exceptions(bitsup::client &client, const std::string &url) {
   auto throwing = bitsup::options().on_progress(
       [](const auto &) -> bitsup::flow { throw std::logic_error("mine"); });
@@ -168,7 +234,7 @@ static void exceptions(bitsup::client &client, const std::string &url) {
 #endif
 
 int main(int argc, char **argv) {
-  CHECK(argc == 4);
+  CHECK(argc == 5);
   std::string url = argv[1];
   std::atomic<int> lines{0};
   bitsup::config config;
@@ -179,7 +245,9 @@ int main(int argc, char **argv) {
   failures(client, url);
   packets(client, url);
   sessions(client, url, argv[2], argv[3]);
+  credentials(argv[4]);
 #if defined(__cpp_exceptions)
+  refusals(argv[4]);
   exceptions(client, url);
 #endif
   CHECK(lines > 0);

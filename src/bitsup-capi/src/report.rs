@@ -1,0 +1,84 @@
+//! What stands between this machine and an upload.
+
+use std::ffi::{CString, c_char};
+
+use bitsup::DoctorReport;
+
+use crate::client::bitsup_client;
+use crate::error::{Failure, bitsup_error};
+use crate::handle::{self, Handle, Owned};
+use crate::life::Life;
+use crate::options::bitsup_upload_options;
+use crate::status::bitsup_status;
+use crate::{structure, text};
+
+/// What bitsup_doctor found. It never changes.
+pub struct bitsup_report {
+    life: Life,
+    report: DoctorReport,
+    json: CString,
+}
+
+impl Handle for bitsup_report {
+    type Ownership = Owned;
+
+    fn life(&self) -> Option<&Life> {
+        Some(&self.life)
+    }
+}
+
+/// Looks at all that stands between this machine and an upload to url: proxy,
+/// name, connection, certificates, login, and whether a session can be
+/// created, which is deleted again; and waits for the answers.
+/// BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
+/// or an option cannot be used. options may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_doctor(
+    client: *mut bitsup_client,
+    url: *const c_char,
+    options: *const bitsup_upload_options,
+    report: *mut *mut bitsup_report,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [client], or_null [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(report, "report") }?;
+        // SAFETY: the caller gives NULL or text.
+        let url = unsafe { text::text(url, "url") }?;
+        let report = client.client.doctor(url, &client.choices(options)?.options)?;
+        let json = text::for_c(&report.to_json());
+        *place = handle::give(bitsup_report { life: Life::new(), report, json });
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// The report as one line of JSON, which lives as long as the report: v, which
+/// is 1, url, and findings in the order in which a connection comes about, each
+/// with check, verdict (good, skipped, warning or problem), detail and fix. ""
+/// for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_report_json(report: *const bitsup_report) -> *const c_char {
+    boundary!(value: c"".as_ptr(), [report], { report.json.as_ptr() })
+}
+
+/// The first problem, as the error that an upload would end with: its message
+/// says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
+/// there is none, and an upload should work.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_report_problem(
+    report: *const bitsup_report,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [report], {
+        report.report.problem().map_or(Ok(bitsup_status::Ok), |problem| Err(Failure::found(problem)))
+    })
+}
+
+/// Frees the report and its text. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_report_free(report: *mut bitsup_report) {
+    boundary!(value: (), [], {
+        // SAFETY: the caller gives NULL or a report that it owns, and this is its last use.
+        drop(unsafe { handle::take(report) });
+    });
+}
