@@ -15,6 +15,7 @@ from typing import Unpack
 
 from . import _bitsup
 from ._client import Client, shared_client
+from ._credentials import AskForLogin, BearerToken, CredentialRequest, Login
 from ._errors import (
     AuthError,
     CancelledError,
@@ -86,6 +87,8 @@ def upload(
 
     user, password, password_file: for the server; Basic goes over plain http only with
         allow_cleartext_credentials.
+    credentials: a function that gets a ``bitsup.CredentialRequest`` when the server or the proxy wants a login, and
+        answers (user, password), a ``bitsup.BearerToken`` or None; on another thread: see ``bitsup.Options``.
     auth: "any" (the strongest on offer), "basic", "digest", "ntlm", "negotiate", "bearer".
     token, token_file: a bearer token.
     headers, secret_headers: for every packet; secret ones are treated like a password.
@@ -153,9 +156,12 @@ def explain(code: int | str) -> list[Explanation]:
 
 __all__ = [
     "AckEvent",
+    "AskForLogin",
     "AuthError",
+    "BearerToken",
     "CancelledError",
     "Client",
+    "CredentialRequest",
     "Error",
     "Event",
     "Explanation",
@@ -169,6 +175,7 @@ __all__ = [
     "LocalFileIsADirectoryError",
     "LocalFileNotFoundError",
     "LocalFilePermissionError",
+    "Login",
     "NetworkError",
     "NetworkTimeoutError",
     "Notice",

@@ -4,7 +4,19 @@ import os
 from collections.abc import Callable
 from typing import Any, Literal, final
 
-__all__ = ["Client", "Session", "Upload", "close_gate", "explain", "features", "kinds", "reset_gate", "tool", "version"]
+__all__ = [
+    "Client",
+    "CredentialCallback",
+    "Session",
+    "Upload",
+    "close_gate",
+    "explain",
+    "features",
+    "kinds",
+    "reset_gate",
+    "tool",
+    "version",
+]
 
 _Outcome = tuple[Literal["receipt", "error"], Any]
 
@@ -49,6 +61,10 @@ class Client:
     def session(self, url: str, size: int, name: str, keywords: dict[str, Any]) -> Session: ...
     def set_limit_rate(self, limit: int | None) -> None: ...
     def close(self) -> None: ...
+
+@final
+class CredentialCallback:
+    def __new__(cls, ask: Callable[[dict[str, Any]], tuple[str, str, Any] | None]) -> CredentialCallback: ...
 
 @final
 class Upload:
