@@ -46,9 +46,11 @@ from ._session import Session
 from ._sources import Source
 from ._types import (
     AckEvent,
+    DoctorReport,
     Event,
     Explanation,
     Features,
+    Finding,
     Finished,
     Notice,
     PacketEvent,
@@ -135,6 +137,14 @@ async def upload_async(
     return await shared_client().upload_async(source, url, on_progress=on_progress, size=size, **options)
 
 
+def doctor(url: str, **options: Unpack[Options]) -> DoctorReport:
+    """Looks at all that stands between this machine and an upload to ``url``: see ``Client.doctor``.
+
+    Options are those of the connection, as in ``upload``: user, password, proxy, ca_file, …
+    """
+    return shared_client().doctor(url, **options)
+
+
 def features() -> Features:
     """What this build has, as the libraries themselves say."""
     return Features(version=__version__, **_bitsup.features())
@@ -162,10 +172,12 @@ __all__ = [
     "CancelledError",
     "Client",
     "CredentialRequest",
+    "DoctorReport",
     "Error",
     "Event",
     "Explanation",
     "Features",
+    "Finding",
     "Finished",
     "HostIdUntrustedError",
     "InternalError",
@@ -202,6 +214,7 @@ __all__ = [
     "UploadWriter",
     "VerifyFailedError",
     "__version__",
+    "doctor",
     "explain",
     "features",
     "upload",

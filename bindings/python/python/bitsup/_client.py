@@ -20,7 +20,7 @@ from ._errors import Error, InvalidArgumentError, Token
 from ._options import Options, native_keywords
 from ._session import Session
 from ._sources import STREAM_FRAGMENT, Prepared, Source, Stream, checked_size, prepare
-from ._types import PingReport, Progress, Receipt, SessionInfo, session_of
+from ._types import DoctorReport, PingReport, Progress, Receipt, SessionInfo, report_of, session_of
 from ._upload import PACKETS, PROGRESS, Upload
 from ._writer import Pipe, UploadWriter
 
@@ -205,6 +205,21 @@ class Client:
         keywords, asker = self._keywords(options)
         with causes(asker):
             return PingReport(**self._open_native().ping(_checked("the URL", url), keywords))
+
+    def doctor(self, url: str, **options: Unpack[Options]) -> DoctorReport:
+        """Looks at all that stands between this machine and an upload to ``url``, step by step.
+
+        Proxy, name, connection, certificates, verb, login, and whether a session can be created, which is deleted
+        again. What is wrong is in the report, with what to do about it; only a URL or an option that cannot be used
+        raises a ``bitsup.Error``, and ``credentials`` what it raises. Waits; a dead server costs ``connect_timeout``.
+        """
+        keywords, asker = self._keywords(options)
+        since = 0 if asker is None else asker.asked
+        report = report_of(*self._open_native().doctor(_checked("the URL", url), keywords))
+        raised = None if asker is None else asker.raised(False, site_of(url), since)
+        if raised is not None:
+            raise raised
+        return report
 
     def session(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
         """Opens an upload session of ``size`` bytes, to be driven packet by packet, with Create-Session.

@@ -112,16 +112,20 @@ class Asker:
         """
         if not isinstance(error, (AuthError, ProxyAuthError)):
             return error
-        at_proxy = isinstance(error, ProxyAuthError)
+        cause = self.raised(isinstance(error, ProxyAuthError), site, since)
+        if cause is None:
+            return error
+        if cause.__cause__ is None:
+            cause.__cause__ = error
+        return cause
+
+    def raised(self, at_proxy: bool, site: str | None, since: int) -> BaseException | None:
+        """What the function raised when it was asked last; ``None`` if it answered, or was not asked."""
         last, cause = since, None
         for (asked, of_proxy), (number, problem) in list(self._raised.items()):
             # Which proxy it was is not known here.
             if of_proxy == at_proxy and (at_proxy or site in (None, asked)) and number > last:
                 last, cause = number, problem
-        if cause is None:
-            return error
-        if cause.__cause__ is None:
-            cause.__cause__ = error
         return cause
 
     def watch(self, upload: object, site: str | None, stop: Stop) -> None:
