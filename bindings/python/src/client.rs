@@ -187,6 +187,21 @@ impl Client {
         Ok(facts)
     }
 
+    /// Looks at the way to a server: the report as JSON, and the kinds of error of its findings.
+    fn doctor(
+        &self,
+        py: Python<'_>,
+        url: String,
+        keywords: &Bound<'_, PyDict>,
+    ) -> PyResult<(String, Vec<Option<&'static str>>)> {
+        let client = self.get(py)?;
+        let options = options::read(keywords)?;
+        let report = interruptible(py, move || client.doctor(&url, &options))?
+            .map_err(|error| errors::raised(py, &error))?;
+        let kinds = report.findings.iter().map(|finding| finding.kind.map(|kind| kind.row().name));
+        Ok((report.to_json(), kinds.collect()))
+    }
+
     /// Opens a session that is driven packet by packet.
     fn session(
         &self,

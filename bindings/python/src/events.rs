@@ -18,11 +18,18 @@ pub(crate) struct Interest(Arc<AtomicU8>);
 const PROGRESS: u8 = 1;
 /// Packets and their answers too.
 const PACKETS: u8 = 2;
+/// The end was told, after which nothing comes.
+const TOLD: u8 = u8::MAX;
 
 impl Interest {
     /// Raises what is wanted; it never goes down.
     pub(crate) fn raise(&self, level: u8) {
         self.0.fetch_max(level, Ordering::Relaxed);
+    }
+
+    /// Whether the end was told: no callback runs any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == TOLD
     }
 
     fn covers(&self, event: &Event) -> bool {
@@ -52,6 +59,7 @@ pub(crate) fn listener(
             if matches!(event, Event::Finished(_)) {
                 // Else sink and upload keep each other alive.
                 sink = None;
+                interest.raise(TOLD);
             }
             Ok(if go_on { Flow::Continue } else { Flow::Stop })
         });

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod credentials;
 mod errors;
 mod events;
 mod gate;
@@ -24,6 +25,8 @@ use pyo3::prelude::*;
 mod _bitsup {
     #[pymodule_export]
     use crate::client::Client;
+    #[pymodule_export]
+    use crate::credentials::CredentialCallback;
     #[pymodule_export]
     use crate::gate::{close_gate, reset_gate};
     #[pymodule_export]

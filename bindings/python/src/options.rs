@@ -11,6 +11,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::credentials::CredentialCallback;
 use crate::errors;
 
 /// Reads the keywords; `None` means the default. An unknown keyword is a `TypeError`, as for any function.
@@ -19,6 +20,8 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
     let mut server = Login { user: None, password: None, prefix: "" };
     let mut proxy = Login { user: None, password: None, prefix: "proxy_" };
     let mut bearer = false;
+    let mut password_file: Option<PathBuf> = None;
+    let mut token_file: Option<PathBuf> = None;
     for (name, value) in keywords {
         let name: String = name.extract()?;
         if value.is_none() {
@@ -35,6 +38,13 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
                     options.auth = keyword.word(&SCHEMES)?;
                 }
             }
+            "credentials" => {
+                let callback: PyRef<'_, CredentialCallback> = keyword.get()?;
+                options.credential_callback = Some(callback.get());
+            }
+            // Read by the package already; here for the case that the server wants another one.
+            "password_file" => password_file = Some(keyword.get()?),
+            "token_file" => token_file = Some(keyword.get()?),
             "token" => options.bearer_token = Some(Secret::new(keyword.get::<String>()?)),
             "proxy" => {
                 let url: String = keyword.get()?;
@@ -126,11 +136,21 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
     }
     let py = keywords.py();
     options.credentials = server.credentials(py)?;
+    if options.credential_callback.is_none() {
+        let user = options.credentials.as_ref().map(|credentials| credentials.user.clone());
+        options.credential_callback = match (user, password_file, token_file) {
+            (Some(user), Some(file), _) => {
+                Some(bitsup::CredentialCallback::password_file(user, file))
+            }
+            (_, _, Some(file)) => Some(bitsup::CredentialCallback::token_file(file)),
+            _ => None,
+        };
+    }
     options.proxy_credentials = proxy.credentials(py)?;
-    if bearer && options.bearer_token.is_none() {
+    if bearer && options.bearer_token.is_none() && options.credential_callback.is_none() {
         return Err(errors::invalid(
             py,
-            "auth is \"bearer\" and there is no token: give token or token_file",
+            "auth is \"bearer\" and there is no token: give token, token_file or credentials",
         ));
     }
     if bearer && options.credentials.is_some() {
@@ -187,7 +207,7 @@ impl Login {
 }
 
 /// Every keyword that [`read`] takes.
-const NAMES: [&str; 50] = [
+const NAMES: [&str; 53] = [
     "ack_timeout",
     "allow_cleartext_credentials",
     "auth",
@@ -195,6 +215,7 @@ const NAMES: [&str; 50] = [
     "cert",
     "connect_timeout",
     "content_name",
+    "credentials",
     "fragment_size",
     "fresh",
     "give_up_after",
@@ -217,6 +238,7 @@ const NAMES: [&str; 50] = [
     "note",
     "on_unclear",
     "password",
+    "password_file",
     "pinned_public_key",
     "proxy",
     "proxy_auth",
@@ -234,6 +256,7 @@ const NAMES: [&str; 50] = [
     "sha256",
     "stall_timeout",
     "token",
+    "token_file",
     "trusted_hosts",
     "user",
     "verify",

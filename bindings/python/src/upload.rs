@@ -71,7 +71,14 @@ impl Drop for Upload {
             std::mem::forget(upload);
             return;
         }
-        // Waits for a callback that is running, which may need the interpreter's lock.
+        if !self.interest.is_over() {
+            // Waits for a callback that is running, which may ask a person for a password: nobody who
+            // got a KeyboardInterrupt waits for that.
+            let elsewhere = std::thread::Builder::new().name("bitsup-farewell".into());
+            drop(elsewhere.spawn(move || drop(upload)));
+            return;
+        }
+        // The client may go with it, and its threads may need the interpreter's lock.
         let mut upload = Some(upload);
         Python::try_attach(|py| {
             let upload = upload.take();

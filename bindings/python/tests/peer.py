@@ -1,10 +1,12 @@
-"""A peer that answers as it is told to: for what the server of these tests cannot be (a proxy, a picky TLS server)."""
+"""A peer that answers as it is told to: for what the server of these tests cannot be (a proxy, a picky TLS server,
+one that takes tokens)."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -13,13 +15,14 @@ ACK = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n\r\n"
 
 
 class Peer:
-    """Takes any number of connections, and answers their requests, which have no bodies, in this order."""
+    """Takes any number of connections, and answers their requests in this order, each after so many seconds."""
 
-    def __init__(self, *answers: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *answers: str, tls: ssl.SSLContext | None = None, pause: float = 0) -> None:
         self.heads: list[str] = []
         self.certificates: list[object] = []
         self._answers = list(answers)
         self._tls = tls
+        self._pause = pause
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
@@ -68,4 +71,7 @@ class Peer:
                 if not lines:
                     return
                 self.heads.append("\n".join(lines))
+                length = [line.partition(":")[2] for line in lines if line.lower().startswith("content-length:")]
+                reader.read(int(length[0]) if length else 0)
+                time.sleep(self._pause)
                 connection.sendall(self._answers.pop(0).encode())

@@ -42,7 +42,7 @@ def client(tmp_path: Path) -> Iterator[bitsup.Client]:
 def interrupted(client: bitsup.Client, server: Server, file: Path, **options: Any) -> bitsup.CancelledError:
     """Begins an upload that hangs in its third part, and stops it there."""
     upload = client.start(file, server.url("disk.img"), fragment_size=PART, **options)
-    while upload.progress.acknowledged < 2 * PART:
+    while not (upload.progress.acknowledged >= 2 * PART < upload.progress.sent):
         assert not upload.wait_until_ended(0.01)
     upload.cancel(keep=True)
     with pytest.raises(bitsup.CancelledError) as caught:

@@ -15,6 +15,7 @@ from typing import Unpack
 
 from . import _bitsup
 from ._client import Client, shared_client
+from ._credentials import AskForLogin, BearerToken, CredentialRequest, Login
 from ._errors import (
     AuthError,
     CancelledError,
@@ -45,9 +46,11 @@ from ._session import Session
 from ._sources import Source
 from ._types import (
     AckEvent,
+    DoctorReport,
     Event,
     Explanation,
     Features,
+    Finding,
     Finished,
     Notice,
     PacketEvent,
@@ -86,6 +89,8 @@ def upload(
 
     user, password, password_file: for the server; Basic goes over plain http only with
         allow_cleartext_credentials.
+    credentials: a function that gets a ``bitsup.CredentialRequest`` when the server or the proxy wants a login, and
+        answers (user, password), a ``bitsup.BearerToken`` or None; on another thread: see ``bitsup.Options``.
     auth: "any" (the strongest on offer), "basic", "digest", "ntlm", "negotiate", "bearer".
     token, token_file: a bearer token.
     headers, secret_headers: for every packet; secret ones are treated like a password.
@@ -132,6 +137,14 @@ async def upload_async(
     return await shared_client().upload_async(source, url, on_progress=on_progress, size=size, **options)
 
 
+def doctor(url: str, **options: Unpack[Options]) -> DoctorReport:
+    """Looks at all that stands between this machine and an upload to ``url``: see ``Client.doctor``.
+
+    Options are those of the connection, as in ``upload``: user, password, proxy, ca_file, …
+    """
+    return shared_client().doctor(url, **options)
+
+
 def features() -> Features:
     """What this build has, as the libraries themselves say."""
     return Features(version=__version__, **_bitsup.features())
@@ -153,13 +166,18 @@ def explain(code: int | str) -> list[Explanation]:
 
 __all__ = [
     "AckEvent",
+    "AskForLogin",
     "AuthError",
+    "BearerToken",
     "CancelledError",
     "Client",
+    "CredentialRequest",
+    "DoctorReport",
     "Error",
     "Event",
     "Explanation",
     "Features",
+    "Finding",
     "Finished",
     "HostIdUntrustedError",
     "InternalError",
@@ -169,6 +187,7 @@ __all__ = [
     "LocalFileIsADirectoryError",
     "LocalFileNotFoundError",
     "LocalFilePermissionError",
+    "Login",
     "NetworkError",
     "NetworkTimeoutError",
     "Notice",
@@ -195,6 +214,7 @@ __all__ = [
     "UploadWriter",
     "VerifyFailedError",
     "__version__",
+    "doctor",
     "explain",
     "features",
     "upload",

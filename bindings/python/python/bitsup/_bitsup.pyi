@@ -4,7 +4,19 @@ import os
 from collections.abc import Callable
 from typing import Any, Literal, final
 
-__all__ = ["Client", "Session", "Upload", "close_gate", "explain", "features", "kinds", "reset_gate", "tool", "version"]
+__all__ = [
+    "Client",
+    "CredentialCallback",
+    "Session",
+    "Upload",
+    "close_gate",
+    "explain",
+    "features",
+    "kinds",
+    "reset_gate",
+    "tool",
+    "version",
+]
 
 _Outcome = tuple[Literal["receipt", "error"], Any]
 
@@ -46,9 +58,14 @@ class Client:
     def forget_session(self, id: str) -> None: ...
     def export(self, id: str) -> str: ...
     def ping(self, url: str, keywords: dict[str, Any]) -> dict[str, Any]: ...
+    def doctor(self, url: str, keywords: dict[str, Any]) -> tuple[str, list[str | None]]: ...
     def session(self, url: str, size: int, name: str, keywords: dict[str, Any]) -> Session: ...
     def set_limit_rate(self, limit: int | None) -> None: ...
     def close(self) -> None: ...
+
+@final
+class CredentialCallback:
+    def __new__(cls, ask: Callable[[dict[str, Any]], tuple[str, str, Any] | None]) -> CredentialCallback: ...
 
 @final
 class Upload:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ._credentials import is_asking
 from ._types import Event, Finished, Notice, Progress, Retry, event_of
 
 logger = logging.getLogger("bitsup")
@@ -40,6 +41,7 @@ class Channel:
         self.failure: BaseException | None = None
         self.name = name
         self.ended: Callable[[], object] | None = None
+        self.cause_of: Callable[[BaseException], BaseException] | None = None
         self.subscribers: list[Callable[[Event], object]] = []
         self._on_progress = on_progress
         self._loop = loop
@@ -77,6 +79,8 @@ class Channel:
             # Before anybody can see the outcome: the client's own book-keeping.
             if self.ended is not None:
                 self.ended()
+            if outcome.error is not None and self.cause_of is not None:
+                outcome = Finished(receipt=None, error=self.cause_of(outcome.error))
             self.outcome = outcome
             callbacks = self._done_callbacks
             self._done_callbacks = []
@@ -102,6 +106,8 @@ class Channel:
         missed = False
         if self._delivering == me and self.outcome is None:
             raise RuntimeError("on_progress must not wait for the upload that it is called for")
+        if is_asking() and self.outcome is None:
+            raise RuntimeError("the function for credentials must not wait for an upload: it may be the one that asks")
         with self._condition:
             self._waiters += 1
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import logging
 import os
 import threading
@@ -14,11 +15,12 @@ from typing import Any, Self, Unpack
 
 from . import _bitsup
 from ._channel import Channel, logger
+from ._credentials import Asker, Askers, causes, site_of
 from ._errors import Error, InvalidArgumentError, Token
 from ._options import Options, native_keywords
 from ._session import Session
 from ._sources import STREAM_FRAGMENT, Prepared, Source, Stream, checked_size, prepare
-from ._types import PingReport, Progress, Receipt, SessionInfo, session_of
+from ._types import DoctorReport, PingReport, Progress, Receipt, SessionInfo, report_of, session_of
 from ._upload import PACKETS, PROGRESS, Upload
 from ._writer import Pipe, UploadWriter
 
@@ -57,6 +59,7 @@ class Client:
             limit_rate=limit_rate, uploads_per_host=uploads_per_host, state_dir=state_dir, user_agent=user_agent
         )
         self._uploads: dict[object, Upload] = {}
+        self._askers = Askers()
         self._process = os.getpid()
         self._closed = False
         _clients.add(self)
@@ -157,7 +160,9 @@ class Client:
 
         Options are those of the connection: user, password, proxy, …
         """
-        self._open_native().cancel_session(_checked("the id", id), native_keywords(options))
+        keywords, asker = self._keywords(options)
+        with causes(asker):
+            self._open_native().cancel_session(_checked("the id", id), keywords)
 
     def forget_session(self, id: str) -> None:
         """Forgets an interrupted upload without asking the server, which deletes what it has in its own time."""
@@ -197,7 +202,24 @@ class Client:
 
     def ping(self, url: str, **options: Unpack[Options]) -> PingReport:
         """Asks whether a BITS server answers at ``url``; sends no data. Raises a ``bitsup.Error`` if none does."""
-        return PingReport(**self._open_native().ping(_checked("the URL", url), native_keywords(options)))
+        keywords, asker = self._keywords(options)
+        with causes(asker):
+            return PingReport(**self._open_native().ping(_checked("the URL", url), keywords))
+
+    def doctor(self, url: str, **options: Unpack[Options]) -> DoctorReport:
+        """Looks at all that stands between this machine and an upload to ``url``, step by step.
+
+        Proxy, name, connection, certificates, verb, login, and whether a session can be created, which is deleted
+        again. What is wrong is in the report, with what to do about it; only a URL or an option that cannot be used
+        raises a ``bitsup.Error``, and ``credentials`` what it raises. Waits; a dead server costs ``connect_timeout``.
+        """
+        keywords, asker = self._keywords(options)
+        since = 0 if asker is None else asker.asked
+        report = report_of(*self._open_native().doctor(_checked("the URL", url), keywords))
+        raised = None if asker is None else asker.raised(False, site_of(url), since)
+        if raised is not None:
+            raise raised
+        return report
 
     def session(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
         """Opens an upload session of ``size`` bytes, to be driven packet by packet, with Create-Session.
@@ -209,7 +231,9 @@ class Client:
         _checked("the URL", url)
         if name is None:
             name = _without_query(url).rpartition("/")[2]
-        return Session(self._open_native().session(url, size, name, native_keywords(options)), size)
+        keywords, asker = self._keywords(options)
+        with causes(asker):
+            return Session(self._open_native().session(url, size, name, keywords), size, asker)
 
     def open(
         self,
@@ -267,6 +291,7 @@ class Client:
         for upload in uploads:
             upload.wait_until_ended(FAREWELL)
         self._native.close()
+        self._askers.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -314,7 +339,7 @@ class Client:
                 keywords["no_resume"] = True
             return native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
 
-        return self._begin(prepared, channel, options, begin)
+        return self._begin(prepared, channel, options, begin, site_of(url))
 
     def _begin(
         self,
@@ -322,24 +347,40 @@ class Client:
         channel: Channel,
         options: Options,
         begin: Callable[[_bitsup.Client, dict[str, Any], int], _bitsup.Upload],
+        site: str | None = None,
     ) -> Upload:
         native = self._open_native()
         level = PACKETS if logger.isEnabledFor(logging.DEBUG) else PROGRESS if channel.has_listener else 0
         client = weakref.ref(self)
         name = object()
+        keywords, asker = self._keywords(options)
 
         def ended() -> None:
             owner = client()
             if owner is not None:
                 owner._uploads.pop(name, None)
+            if asker is not None:
+                asker.forget(name)
 
         channel.ended = ended
-        upload = Upload(begin(native, native_keywords(options), level), channel, prepared)
+        if asker is not None:
+            channel.cause_of = functools.partial(asker.cause_of, site=site, since=asker.asked)
+        upload = Upload(begin(native, keywords, level), channel, prepared)
         self._uploads[name] = upload
+        if asker is not None:
+            asker.watch(name, site, upload.stop)
         if upload.done():
             # It ended before it was entered.
-            self._uploads.pop(name, None)
+            ended()
         return upload
+
+    def _keywords(self, options: Options) -> tuple[dict[str, Any], Asker | None]:
+        keywords = native_keywords(options)
+        asker = None
+        if keywords.get("credentials") is not None:
+            asker = self._askers.get(keywords["credentials"])
+            keywords["credentials"] = asker.native
+        return keywords, asker
 
     def _open_native(self) -> _bitsup.Client:
         if self._closed:

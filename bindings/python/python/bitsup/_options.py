@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
+from ._credentials import AskForLogin
 from ._errors import InvalidArgumentError, local_file_error
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -33,14 +34,23 @@ class Options(TypedDict, total=False):
     password: str | None
     """The password. Basic goes over plain http only with ``allow_cleartext_credentials``."""
     password_file: Path | None
-    """A file with the password. One newline at its end is dropped, as in all files with secrets."""
+    """A file with the password, read again when the server refuses it. One newline at its end is dropped, as in all
+    files with secrets."""
+    credentials: AskForLogin | None
+    """A function that is asked when the server or the proxy wants a login and gets none that it takes, or a token is
+    about to expire: it gets a ``CredentialRequest``, and answers ``(user, password)``, a ``BearerToken``, or ``None``
+    if there is none, with which the upload ends as an ``AuthError`` and can be continued. It is called on the
+    client's callback thread (by ``ping`` and ``session``, which ask for the server only, on a thread of the call),
+    never twice at once for one site; bytes of other uploads move on meanwhile, their callbacks wait. It must not wait
+    for an upload. Its answer holds for all uploads of the client to that site with the same function. What it raises
+    stops the uploads that need the answer, and comes out of ``result()``, ``upload()`` or ``await``."""
     auth: Literal["any", "basic", "digest", "ntlm", "negotiate", "bearer"] | None
     """With which scheme to log in. Default ``any``: the strongest that the server offers and this build has;
     Basic over verified TLS only. ``bearer`` needs ``token``."""
     token: str | None
     """A bearer token, which goes with every packet."""
     token_file: Path | None
-    """A file with the bearer token."""
+    """A file with the bearer token, read again when the server refuses it."""
     allow_cleartext_credentials: bool | None
     """Whether passwords and secret headers may go over plain http."""
     headers: Headers | None
@@ -151,6 +161,9 @@ def native_keywords(options: Options) -> dict[str, Any]:
         if keywords.get(name) is not None:
             raise InvalidArgumentError(f"{name} and {name}_file are both given: leave out one of them")
         keywords[name] = _secret(f"{name}_file", file)
+        if name in ("password", "token"):
+            # Read again when the server refuses what is in it now.
+            keywords[f"{name}_file"] = os.path.abspath(os.fsdecode(file))
     for name in ("ca_file", "proxy_ca_file", "cert", "key"):
         # libcurl would only say that something is wrong with it.
         if keywords.get(name) is not None:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import _bitsup
+from ._credentials import Asker, causes
 from ._errors import Error, InvalidArgumentError
 
 
@@ -17,9 +18,10 @@ class Session:
     Nothing is tried again: after a ``bitsup.Error`` you decide. One packet at a time.
     """
 
-    def __init__(self, native: _bitsup.Session, size: int) -> None:
+    def __init__(self, native: _bitsup.Session, size: int, asker: Asker | None) -> None:
         self._native = native
         self._size = size
+        self._asker = asker
         self._ended = False
 
     @property
@@ -44,16 +46,19 @@ class Session:
         """
         if isinstance(data, str):
             raise TypeError("data must be bytes, not str: encode it")
-        return self._native.send(bytes(memoryview(data)))
+        with causes(self._asker):
+            return self._native.send(bytes(memoryview(data)))
 
     def close(self) -> None:
         """Sends Close-Session: the file is complete. Raises ``InvalidArgumentError`` before the server has all bytes."""
-        self._native.close()
+        with causes(self._asker):
+            self._native.close()
         self._ended = True
 
     def cancel(self) -> None:
         """Sends Cancel-Session: the server deletes what it has."""
-        self._native.cancel()
+        with causes(self._asker):
+            self._native.cancel()
         self._ended = True
 
     def __enter__(self) -> Self:

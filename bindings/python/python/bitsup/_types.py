@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ._errors import Error
 
@@ -179,6 +180,42 @@ class PingReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that ``doctor`` looked at."""
+
+    check: Literal[
+        "proxy", "name", "connection", "certificates", "verb", "authentication", "session", "host_id", "clock"
+    ]
+    """What was looked at."""
+    verdict: Literal["good", "skipped", "warning", "problem"]
+    """How it is: uploads may work in spite of a warning, and do not with a problem. ``skipped``: an earlier step
+    failed, or it does not apply."""
+    detail: str
+    """What was seen, in one line."""
+    fix: str | None
+    """What to do about a problem or warning, and where: the setting of the server or proxy."""
+    kind: str | None
+    """The kind of error that an upload would end with, as ``Error.kind``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorReport:
+    """What stands between this machine and an upload."""
+
+    url: str
+    """The URL, without its query."""
+    findings: tuple[Finding, ...]
+    """In the order in which a connection comes about."""
+    json: str = field(repr=False)
+    """The same as one line of JSON, like that of ``bitsup doctor --json``."""
+
+    @property
+    def problem(self) -> Finding | None:
+        """The first problem; ``None`` if an upload should work."""
+        return next((finding for finding in self.findings if finding.verdict == "problem"), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
     """An upload that was interrupted and can be continued: see ``Client.sessions``."""
 
@@ -259,6 +296,15 @@ def session_of(facts: Mapping[str, Any]) -> SessionInfo:
     for name in ("begun", "updated"):
         fields[name] = datetime.fromtimestamp(facts[name], UTC)
     return SessionInfo(**fields)
+
+
+def report_of(text: str, kinds: Sequence[str | None]) -> DoctorReport:
+    """From the native part's JSON, and the kinds of its findings."""
+    report = json.loads(text)
+    findings = zip(report["findings"], kinds, strict=True)
+    return DoctorReport(
+        url=report["url"], findings=tuple(Finding(**finding, kind=kind) for finding, kind in findings), json=text
+    )
 
 
 def event_of(kind: str, facts: Any) -> Event | None:

@@ -80,7 +80,7 @@ class Upload:
         """Waits for the end, at most ``timeout`` seconds, and runs ``on_progress`` meanwhile.
 
         Raises ``StillRunning`` when the time is over (the upload goes on), a ``bitsup.Error`` if the
-        upload failed, and the exception of ``on_progress`` or of the source if one of them raised it.
+        upload failed, and the exception of ``on_progress``, ``credentials`` or the source if one of them raised it.
         Ctrl-C raises ``KeyboardInterrupt`` and leaves the upload running.
         """
         failure = self.exception(timeout)
@@ -95,6 +95,11 @@ class Upload:
         if not self.wait_until_ended(timeout):
             raise StillRunning(f"the upload is still running after {timeout} s: {self!r}")
         return self._failure()
+
+    def stop(self, problem: BaseException) -> None:
+        """Something that the caller gave has raised ``problem``: stops, keeps the session, and raises it in ``result()``."""
+        self._channel.failure = self._channel.failure or problem
+        self._native.cancel(True)
 
     def wait_until_ended(self, timeout: float | None = None) -> bool:
         """Waits like ``result()``, and raises nothing: ``False`` when the time is over."""

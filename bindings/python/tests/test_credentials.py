@@ -1,0 +1,334 @@
+"""Logins that are asked for when a server wants one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import pickle
+import signal
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import bitsup
+import pytest
+from conftest import Server, payload
+from peer import ACK, Peer
+from test_process import started
+
+CLEAR: Any = {"allow_cleartext_credentials": True}
+BEARER = "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\n\r\n"
+SESSION = (
+    "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nBITS-Protocol: {7df0354d-249b-430f-820d-3d2a9bef4931}\r\n"
+    "BITS-Session-Id: {00000000-0000-0000-0000-000000000001}\r\nContent-Length: 0\r\n\r\n"
+)
+FRAGMENT = (
+    "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nBITS-Received-Content-Range: 3\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class Vault:
+    """Gives one answer after the other, and raises those that are exceptions."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.asked: list[bitsup.CredentialRequest] = []
+        self.threads: set[int] = set()
+        self._answers = list(answers)
+
+    def login(self, request: bitsup.CredentialRequest) -> bitsup.Login | None:
+        self.asked.append(request)
+        self.threads.add(threading.get_ident())
+        answer = self._answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        found: bitsup.Login | None = answer
+        return found
+
+
+@pytest.fixture
+def guarded(serve: Callable[..., Server]) -> Server:
+    """A server with a user."""
+    return serve(None, "--user", "u:hunter2")
+
+
+def test_a_function_is_asked_once_for_many_uploads(guarded: Server) -> None:
+    vault = Vault(("u", "hunter2"))
+    with bitsup.Client() as client:
+        uploads = [
+            client.start(payload(300_000), guarded.url(f"{n}"), credentials=vault.login, **CLEAR) for n in range(8)
+        ]
+        for number, upload in enumerate(uploads):
+            assert upload.result(60).size == 300_000 and guarded.content(f"{number}") == payload(300_000)
+        client.upload(b"abc", guarded.url("later"), credentials=vault.login, **CLEAR)
+    (request,) = vault.asked
+    assert request.site == guarded.base and not request.proxy and request.schemes == ("basic",)
+    assert request.realm and (request.user, request.refused, request.expiring, request.attempt) == (None, False, False, 1)
+    assert threading.get_ident() not in vault.threads, "on the client's callback thread"
+
+
+def test_a_refused_password_is_asked_for_again(guarded: Server) -> None:
+    vault = Vault(("u", "wrong"), ("u", "hunter2"))
+    assert bitsup.upload(payload(300_000), guarded.url("x"), credentials=vault.login, **CLEAR).size == 300_000
+    assert guarded.content("x") == payload(300_000)
+    assert [(asked.refused, asked.attempt, asked.user) for asked in vault.asked] == [(False, 1, None), (True, 2, "u")]
+
+
+def test_whoever_gives_wrong_passwords_is_not_asked_for_ever(guarded: Server) -> None:
+    vault = Vault(*(("u", f"wrong{n}") for n in range(10)))
+    with bitsup.Client() as client, pytest.raises(bitsup.AuthError) as caught:
+        client.upload(b"abc", guarded.url("y"), credentials=vault.login, **CLEAR)
+    assert len(vault.asked) == 3 and "wrong" not in str(caught.value)
+    vault = Vault(None)
+    with bitsup.Client() as client, pytest.raises(bitsup.AuthError) as refused:
+        client.upload(b"abc", guarded.url("y"), credentials=vault.login)
+    assert len(vault.asked) == 1 and refused.value.http_status == 401
+    assert not (guarded.root / "y").exists()
+
+
+def test_what_it_raises_comes_out(guarded: Server) -> None:
+    url = guarded.url("x")
+
+    def locked() -> bitsup.Options:
+        return {"credentials": Vault(LookupError("the vault is locked")).login}
+
+    with bitsup.Client() as client:
+        for call in (
+            lambda: bitsup.upload(b"abc", url, **locked()),
+            lambda: client.upload(b"abc", url, **locked()),
+            lambda: client.start(b"abc", url, **locked()).result(30),
+            lambda: client.ping(url, **locked()),
+            lambda: client.session(url, 3, **locked()),
+            lambda: asyncio.run(client.upload_async(b"abc", url, **locked())),
+        ):
+            with pytest.raises(LookupError, match="the vault is locked") as caught:
+                call()
+            assert isinstance(caught.value.__cause__, bitsup.AuthError)
+        upload = client.start(b"abc", url, **locked())
+        assert isinstance(upload.exception(30), LookupError)
+        assert isinstance(client.start(b"", url, credentials=lambda _: exit(3)).exception(30), SystemExit)
+        writer = client.open(url, 3, **locked())
+        writer.write(b"abc")
+        with pytest.raises(LookupError):
+            writer.close()
+    assert not (guarded.root / "x").exists()
+
+
+def test_an_exception_hurts_only_the_uploads_that_need_the_answer(guarded: Server) -> None:
+    vault = Vault(LookupError("a moment ago"), ("u", "hunter2"), ("u", "hunter2"))
+    with bitsup.Client() as client:
+        uploads = [client.start(b"abc", guarded.url(f"{n}"), credentials=vault.login, **CLEAR) for n in range(4)]
+        failures = [upload.exception(30) for upload in uploads]
+        # All that waited for the first answer; who came later asked again.
+        raised = [failure for failure in failures if failure is not None]
+        assert isinstance(raised[0], LookupError) and all(failure is raised[0] for failure in raised)
+        client.upload(b"abc", guarded.url("x"), credentials=vault.login, **CLEAR)
+        # An error of its own is not taken for the exception of the others.
+        with pytest.raises(bitsup.AuthError):
+            client.upload(b"abc", guarded.url("y"), credentials=vault.login)
+        with pytest.raises(bitsup.AuthError):
+            client.upload(b"abc", guarded.url("y"), auth="digest", credentials=vault.login, **CLEAR)
+
+
+def test_wrong_answers_are_named_and_not_shown(guarded: Server) -> None:
+    bad: list[tuple[type[BaseException], str, Any]] = [
+        (TypeError, r"must answer with \(user, password\)", "hunter2"),
+        (TypeError, r"must answer with \(user, password\)", ("hunter2",)),
+        (TypeError, r"must answer with \(user, password\)", ("u", 5)),
+        (TypeError, r"must answer with \(user, password\)", ["u", "hunter2"]),
+        (ValueError, "a colon", ("u:x", "hunter2")),
+        (ValueError, "a control character", ("u\n", "hunter2")),
+        (TypeError, "must be a str", bitsup.BearerToken(5)),  # type: ignore[arg-type]
+        (ValueError, "no header may hold", bitsup.BearerToken("hunter2\r\nX: y")),
+        (ValueError, "empty", bitsup.BearerToken("")),
+        (TypeError, "seconds", bitsup.BearerToken("hunter2", "5")),  # type: ignore[arg-type]
+        (ValueError, "above 0", bitsup.BearerToken("hunter2", 0)),
+        (ValueError, "above 0", bitsup.BearerToken("hunter2", math.nan)),
+        (ValueError, "above 0", bitsup.BearerToken("hunter2", timedelta(seconds=-1))),
+    ]
+    with bitsup.Client() as client:
+        for kind, message, answer in bad:
+            with pytest.raises(kind, match=message) as caught:
+                client.upload(b"abc", guarded.url("x"), credentials=Vault(answer).login, **CLEAR)
+            assert "hunter2" not in str(caught.value)
+
+        async def asynchronous(_: bitsup.CredentialRequest) -> bitsup.Login:
+            return ("u", "hunter2")
+
+        for wrong in (5, ("u", "hunter2"), "u", asynchronous):
+            not_a_function: Any = wrong
+            with pytest.raises(TypeError, match="credentials must be a plain function"):
+                client.upload(b"abc", guarded.url("x"), credentials=not_a_function)
+
+
+def test_in_asyncio(guarded: Server) -> None:
+    vault = Vault(("u", "hunter2"))
+
+    async def main() -> None:
+        async with bitsup.Client() as client:
+            for name in ("x", "y"):
+                await client.upload_async(b"abc", guarded.url(name), credentials=vault.login, **CLEAR)
+
+    asyncio.run(main())
+    assert len(vault.asked) == 1 and guarded.content("y") == b"abc"
+
+
+def test_an_event_loop_goes_on_while_it_is_asked(guarded: Server) -> None:
+    release = threading.Event()
+
+    def slow(_: bitsup.CredentialRequest) -> bitsup.Login:
+        release.wait(60)
+        return ("u", "hunter2")
+
+    async def main() -> None:
+        async with bitsup.Client() as client:
+            task = asyncio.create_task(client.upload_async(b"abc", guarded.url("x"), credentials=slow, **CLEAR))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), 0.5)
+            release.set()
+            assert (await task).size == 3
+            release.clear()
+            with pytest.raises(TimeoutError):
+                # Another function, of which nothing is remembered.
+                other = client.upload_async(b"abc", guarded.url("y"), credentials=lambda asked: slow(asked), **CLEAR)
+                await asyncio.wait_for(other, 0.5)
+            release.set()
+
+    asyncio.run(main())
+
+
+def test_tokens() -> None:
+    token = bitsup.BearerToken("hunter2", timedelta(hours=1))
+    assert "hunter2" not in repr(token) and "hunter2" not in str(token)
+    assert pickle.loads(pickle.dumps(token)) == token
+    vault = Vault(token)
+    with Peer(BEARER, ACK) as peer, bitsup.Client() as client:
+        client.ping(f"http://127.0.0.1:{peer.port}/x", credentials=vault.login, **CLEAR)
+    assert "Authorization: Bearer hunter2" in peer.heads[-1] and "Authorization" not in peer.heads[0]
+    assert vault.asked[0].schemes == ("bearer",)
+    assert pickle.loads(pickle.dumps(vault.asked[0])) == vault.asked[0]
+
+
+def test_a_token_is_renewed_before_it_expires() -> None:
+    vault = Vault(bitsup.BearerToken("first", 0.2), bitsup.BearerToken("second", timedelta(hours=1)))
+    with Peer(BEARER, ACK, SESSION, FRAGMENT, ACK, pause=0.3) as peer, bitsup.Client() as client:
+        url = f"http://127.0.0.1:{peer.port}/x"
+        client.upload(b"abc", url, credentials=vault.login, verify="never", **CLEAR)
+    assert [(asked.expiring, asked.refused, asked.attempt) for asked in vault.asked] == [
+        (False, False, 1),
+        (True, False, 1),
+    ]
+    shown = [head.partition("Authorization: Bearer ")[2].partition("\n")[0] for head in peer.heads]
+    assert shown == ["", "first", "second", "second", "second"]
+
+
+def test_an_exception_while_a_token_is_renewed_stops_the_upload() -> None:
+    vault = Vault(bitsup.BearerToken("first", 0.2), LookupError("the vault is locked"))
+    with Peer(BEARER, ACK, SESSION, *[ACK] * 5, pause=0.3) as peer, bitsup.Client() as client:
+        url = f"http://127.0.0.1:{peer.port}/x"
+        upload = client.start(b"abc", url, credentials=vault.login, **CLEAR)
+        with pytest.raises(LookupError, match="the vault is locked"):
+            upload.result(30)
+    assert vault.asked[-1].expiring and not any("Fragment" in head for head in peer.heads)
+
+
+def test_a_proxy_is_told_from_the_server() -> None:
+    challenge = 'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="gate"\r\nContent-Length: 0\r\n\r\n'
+    for answer, kind in ((("u", "hunter2"), bitsup.Error), (bitsup.BearerToken("hunter2"), ValueError)):
+        vault = Vault(answer)
+        with Peer(challenge, *[ACK] * 2) as proxy, bitsup.Client() as client:
+            address = f"http://127.0.0.1:{proxy.port}"
+            # The peer takes the login, and is no server.
+            with pytest.raises(kind) as caught:
+                client.upload(b"abc", "http://far.invalid/x", proxy=address, credentials=vault.login, max_attempts=1)
+        (request,) = vault.asked
+        assert (request.proxy, request.site, request.realm, request.schemes) == (True, address, "gate", ("basic",))
+        if kind is bitsup.Error:
+            assert "Proxy-Authorization: Basic dTpodW50ZXIy" in proxy.heads[1]
+            assert not isinstance(caught.value, bitsup.ProxyAuthError)
+        else:
+            assert "a proxy takes (user, password)" in str(caught.value) and len(proxy.heads) == 1
+
+
+def test_a_password_file_is_read_again(serve: Callable[..., Server], tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("old\n")
+    server = serve("ping 1: stall 1s", "--user", "u:hunter2")
+    with bitsup.Client() as client:
+        upload = client.start(b"abc", server.url("x"), user="u", password_file=file, **CLEAR)
+        # It was read, and the server has not answered yet.
+        file.write_text("hunter2\n")
+        assert upload.result(30).size == 3
+    assert server.content("x") == b"abc"
+
+
+def test_waiting_for_an_upload_inside_is_an_error_not_a_hang(guarded: Server) -> None:
+    with bitsup.Client() as client:
+
+        def ask(_: bitsup.CredentialRequest) -> bitsup.Login:
+            # A Ping is fine: it needs no other thread.
+            with pytest.raises(bitsup.AuthError):
+                client.ping(guarded.url("x"))
+            client.upload(b"abc", guarded.url("y"), credentials=ask)
+            return ("u", "hunter2")
+
+        with pytest.raises(RuntimeError, match="must not wait for an upload"):
+            client.upload(b"abc", guarded.url("x"), credentials=ask, **CLEAR)
+
+
+def test_nothing_is_kept_alive(guarded: Server) -> None:
+    class Service:
+        def __init__(self) -> None:
+            self.client = bitsup.Client()
+
+        def login(self, _: bitsup.CredentialRequest) -> bitsup.Login:
+            return ("u", "hunter2")
+
+    service = Service()
+    service.client.upload(b"abc", guarded.url("x"), credentials=service.login, **CLEAR)
+    gone = weakref.ref(service)
+    del service
+    deadline = time.monotonic() + 30
+    while gone() is not None:
+        assert time.monotonic() < deadline, "the client keeps the function alive, and that the client"
+        gc.collect()
+
+
+ASKED = """
+import os, sys, time
+import bitsup
+def ask(request):
+    os.write(1, b"ready\\n")
+    time.sleep(20)
+try:
+    {statement}
+except KeyboardInterrupt:
+    os.write(1, f"interrupted {{time.time()}}\\n".encode())
+"""
+
+
+@pytest.mark.parametrize("way", ["upload", "start", "ping"])
+def test_ctrl_c_while_it_is_asked(guarded: Server, way: str, capsys: pytest.CaptureFixture[str]) -> None:
+    statement = {
+        "upload": "bitsup.upload(b'abc', sys.argv[1], credentials=ask)",
+        "start": "with bitsup.Client() as c: c.start(b'abc', sys.argv[1], credentials=ask).result()",
+        "ping": "bitsup.Client().ping(sys.argv[1], credentials=ask)",
+    }[way]
+    with started(ASKED.format(statement=statement), guarded.url("x")) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        sent = time.time()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+        ended = time.time() - sent
+    said = [line for line in output.splitlines() if line.startswith("interrupted")]
+    assert said, (output, errors)
+    took = float(said[0].split()[1]) - sent
+    with capsys.disabled():
+        print(f" [Ctrl-C to KeyboardInterrupt in {way}: {took * 1000:.0f} ms; to the end: {ended:.1f} s]")
+    assert process.returncode == 0 and errors == ""
+    assert took < 5 and ended < 15, "generous bounds, below the 20 s of the answer; the figures are printed"
