@@ -499,7 +499,7 @@ mod tests {
             ("Host", "x"),
         ] {
             let error = Header::new(name, value).expect_err(name);
-            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
             assert!(!error.to_string().contains(['\r', '\n']), "{error}");
         }
         assert!(Header::new("X-A", &"b".repeat(4097)).is_err());
@@ -527,7 +527,7 @@ mod tests {
             "h:1:1.2.3.4,",
         ] {
             let error = Resolve::parse(text).expect_err(text);
-            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         }
         let many = vec!["1.2.3.4"; 17].join(",");
         assert!(Resolve::parse(&format!("h:1:{many}")).is_err());
