@@ -15,7 +15,7 @@ use crate::common::{Setup, packets, payload};
 use crate::logins::{Logged, arguments, log};
 
 pub(crate) const APACHE: &str = include_str!("logins/apache-kerberos.conf");
-/// As in the guide, and its opposite: mod_auth_gssapi wants a ticket with each request then.
+/// As in the guide, and its opposite: `mod_auth_gssapi` wants a ticket with each request then.
 const BOUND: &str = "GssapiConnectionBound On";
 const UNBOUND: &str = "GssapiConnectionBound Off";
 const MODULE: &str = "/usr/lib/apache2/modules/mod_auth_gssapi.so";
