@@ -398,9 +398,10 @@ impl Task {
         if self.abandoned.is_some_and(|at| Instant::now() >= at) {
             self.abort_exchange(core);
             // An upload that failed before its session was cancelled ends as it failed.
-            let error = self.last_words.take().unwrap_or_else(|| {
-                Error::new(ErrorKind::Cancelled, "the upload was abandoned")
-            });
+            let error = self
+                .last_words
+                .take()
+                .unwrap_or_else(|| Error::new(ErrorKind::Cancelled, "the upload was abandoned"));
             self.end(Err(error), core);
         }
         match self.phase {
