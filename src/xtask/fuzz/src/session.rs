@@ -55,12 +55,18 @@ fuzz_target!(|data: &[u8]| {
         now.random = u64::from(input.byte()) << 56;
         let action = step(&mut session, now);
         match input.byte() % 16 {
-            0 => drop(session.suspend(now)),
-            1 => drop(session.resume(now)),
-            2 => drop(session.cancel(now, input.pick([CancelMode::Delete, CancelMode::Keep]))),
+            0 => {
+                let _ = session.suspend(now);
+            }
+            1 => {
+                let _ = session.resume(now);
+            }
+            2 => {
+                let _ = session.cancel(now, input.pick([CancelMode::Delete, CancelMode::Keep]));
+            }
             3 => {
                 let kind = input.pick([ErrorKind::SourceChanged, ErrorKind::LocalFile]);
-                drop(session.fail_source(now, Error::new(kind, "gone")));
+                let _ = session.fail_source(now, Error::new(kind, "gone"));
             }
             4 => session.set_credentials(input.flag(), input.flag()),
             5 => pass(&mut now, Duration::from_secs(input.number(1000) % 1_000_000)),
@@ -69,7 +75,9 @@ fuzz_target!(|data: &[u8]| {
                     session = Session::restore(config.clone(), &kept, now);
                 }
             }
-            7 => drop(session.handle_failure(now, &failure(&mut input))),
+            7 => {
+                let _ = session.handle_failure(now, &failure(&mut input));
+            }
             _ => answer(&mut session, now, action, &mut input, config.size),
         }
     }
@@ -151,7 +159,7 @@ fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<
                 encoded: input.flag(),
                 last_modified: input.flag().then(|| input.number(1_700_000_000)),
             };
-            drop(session.handle_head(&head));
+            let _ = session.handle_head(&head);
         }
         Action::GetReply(_) => {
             let range = (input.number(size), input.number(size), input.number(size));
@@ -163,7 +171,7 @@ fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<
                 last_modified: input.flag().then(|| input.byte().to_string()),
                 cut: input.flag(),
             };
-            drop(session.handle_reply(now, &got));
+            let _ = session.handle_reply(now, &got);
         }
         Action::Send(request) => ack(session, now, Some(request), input, size),
         _ => ack(session, now, None, input, size),
@@ -209,7 +217,7 @@ fn ack(session: &mut Session, now: Moment, to: Option<Request>, input: &mut Inpu
         sending: Duration::from_millis(input.number(size)),
         waiting: Duration::from_millis(input.number(size)),
     };
-    drop(session.handle_ack(now, &ack, date, None, exchange));
+    let _ = session.handle_ack(now, &ack, date, None, exchange);
 }
 
 fn failure(input: &mut Input<'_>) -> Failure {
@@ -228,7 +236,7 @@ fn failure(input: &mut Input<'_>) -> Failure {
 
 /// Whoever meets nothing but lost connections gives up.
 fn end(session: &mut Session, mut now: Moment) {
-    drop(session.resume(now));
+    let _ = session.resume(now);
     now.random = u64::MAX;
     let lost =
         Failure { class: FailureClass::Transport, sent: Sent::Perhaps, message: String::new() };
