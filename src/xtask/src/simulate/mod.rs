@@ -5,14 +5,17 @@
 //! with the seed, which plays the same upload again.
 
 mod checks;
+mod disk;
 mod exchanges;
-mod journal;
+mod keeper;
 mod network;
+mod process;
 mod random;
 mod replies;
 mod run;
 mod scenario;
 mod server;
+mod source;
 mod stored;
 mod tally;
 mod traits;
