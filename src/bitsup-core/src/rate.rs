@@ -100,7 +100,9 @@ impl Bucket {
         let Some(limit) = self.limit else { return Some(Duration::ZERO) };
         self.fill(now);
         let missing = (turn(limit) as f64 - self.tokens).max(0.0);
-        Some(Duration::from_secs_f64((missing / limit.max(1) as f64).min(3600.0)))
+        let wait = Duration::from_secs_f64((missing / limit.max(1) as f64).min(3600.0));
+        // Rounded up, else whoever comes at that time finds a fraction of a byte missing.
+        Some(wait + Duration::from_nanos(1))
     }
 
     fn fill(&mut self, now: Duration) {
@@ -160,5 +162,19 @@ mod tests {
         bucket.forget(ONE);
         assert!(bucket.tokens >= SMALLEST_TURN as f64, "an unused turn is given back");
         assert_eq!(bucket.next_turn(now), None);
+    }
+
+    #[test]
+    fn at_the_time_of_a_turn_there_is_one() {
+        for limit in [1, 3, 20_001, 999_999_937] {
+            let mut now = Duration::from_nanos(7);
+            let mut bucket = Bucket::new(Some(limit), now);
+            for _ in 0..1000 {
+                assert_eq!(bucket.take(ONE, usize::MAX, now), 0);
+                now += bucket.next_turn(now).expect("it waits");
+                assert_eq!(bucket.call(now), [ONE], "{limit}");
+                assert!(bucket.take(ONE, usize::MAX, now) > 0);
+            }
+        }
     }
 }

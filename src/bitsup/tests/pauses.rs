@@ -114,6 +114,36 @@ fn a_paused_upload_gives_its_turn_to_the_next_and_queues_again() {
     }
 }
 
+/// Between pause and turn no more than one Fragment passes, so that its Ack finds the upload running.
+#[test]
+fn a_turn_that_comes_back_before_the_fragment_is_answered_ends_the_pause() {
+    let _rule = bitsup_server::rule!("FSM-11");
+    let (slow, other) = (Gate::new(), Gate::new());
+    let (held, second_held) = (slow.clone(), other.clone());
+    let peer = Peer::start(move |call| match call {
+        call if call.is("Fragment", 1) => Turn::After(received(1000).held(&held)),
+        call if call.is("Create-Session", 2) => {
+            Turn::After(created("{session-2}").held(&second_held))
+        }
+        _ => Turn::Serve,
+    });
+    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let first = start(&client, &peer.url(), &payload(SIZE), options());
+    peer.wait_for("Fragment", 1);
+    let second = start(&client, &peer.url(), &payload(10), options());
+    wait_for_state(&second, UploadState::Queued);
+    first.suspend();
+    peer.wait_for("Create-Session", 2);
+    first.resume();
+    wait_for_state(&first, UploadState::Queued);
+    other.open();
+    ended(&second).expect("uploaded");
+    wait_until("its turn", || first.progress().state != UploadState::Queued);
+    slow.open();
+    ended(&first).expect("continued");
+    assert_eq!(peer.open_sessions(), 0);
+}
+
 #[test]
 fn a_paused_upload_without_a_turn_can_be_cancelled() {
     for mode in [CancelMode::Delete, CancelMode::Keep] {

@@ -275,7 +275,7 @@ fn range_of(request: &Request) -> String {
 }
 
 /// Seconds since 1970 of an HTTP date.
-fn http_date(text: &str) -> Option<u64> {
+pub(super) fn http_date(text: &str) -> Option<u64> {
     let time = httpdate::parse_http_date(text).ok()?;
     time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
 }

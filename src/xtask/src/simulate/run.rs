@@ -39,6 +39,22 @@ pub(crate) struct Report {
     pub(crate) exact: bool,
 }
 
+impl Report {
+    /// The report of an upload of which nothing is told but how it ended.
+    pub(crate) fn of(outcome: Outcome, exact: bool) -> Self {
+        Self {
+            outcome,
+            packets: 0,
+            polls: 0,
+            time: Duration::ZERO,
+            crashes: 0,
+            unreadable: 0,
+            left_behind: 0,
+            exact,
+        }
+    }
+}
+
 /// A run under way.
 pub(crate) struct Run {
     pub(super) scenario: Scenario,
