@@ -238,7 +238,7 @@ impl Crowd {
 
     fn pass(&mut self, to: Duration) {
         let to = to.max(self.now);
-        self.audit.passes(to - self.now);
+        self.audit.passes(to.saturating_sub(self.now));
         self.now = to;
     }
 
