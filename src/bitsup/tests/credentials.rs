@@ -282,6 +282,31 @@ fn a_wrong_password_is_shown_once_however_many_uploads_begin_with_it() {
 }
 
 #[test]
+fn a_portal_that_says_yes_to_everything_is_no_verdict() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    let all = bitsup_server::scripted::Gate::new();
+    let (mut asked, mut shown) = (0, 0);
+    let peer = Peer::start(move |call| {
+        if bare(call) {
+            asked += 1;
+            if asked == 16 {
+                all.open();
+            }
+            return Turn::Answer(challenge());
+        }
+        shown += 1;
+        let portal = Reply::status(200, "OK").header("Content-Type", "text/html").body("log in");
+        Turn::Answer(if shown == 1 { portal.held(&all) } else { challenge() })
+    });
+    let client = Client::new().expect("client");
+    let begin = |_| start(&client, &peer.url(), &payload(10), with_password("wrong"));
+    for upload in &(0..16).map(begin).collect::<Vec<_>>() {
+        assert_eq!(ended(upload).expect_err("refused").kind(), ErrorKind::Auth);
+    }
+    assert_eq!(with_credentials(&peer), 2, "{:?}", peer.packets());
+}
+
+#[test]
 fn a_pause_while_a_password_is_on_its_way_lets_nobody_else_try_it() {
     let _rule = bitsup_server::rule!("AUT-03");
     let peer = slow_to_judge(3, BASIC);

@@ -572,6 +572,8 @@ impl Crowd {
             return member.session.handle_head(&head).map_err(|_| "HEAD was refused".into());
         }
         self.transcript.note(self.now, || format!("{id:?}: {wire:?} {answer:?}"));
+        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let ack = Ack::parse(answer.status, headers);
         match (answer.status, shown) {
             (401, Some(shown)) => {
                 self.audit.refused(&site, shown)?;
@@ -579,6 +581,7 @@ impl Crowd {
                 self.trials.refused(&site, &shown);
             }
             (407 | 408 | 429 | 500.., Some(_)) => self.trials.leave(id),
+            (200..300, Some(_)) if !ack.is_ack => self.trials.leave(id),
             (_, Some(shown)) => {
                 self.audit.took(&site, shown);
                 self.trials.taken(&site, &shown);
@@ -589,8 +592,6 @@ impl Crowd {
             let usable = member.credentials.is_some_and(|own| !self.refused.has(&site, &own));
             member.session.set_credentials(usable, false);
         }
-        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-        let ack = Ack::parse(answer.status, headers);
         let date = ack.date.and_then(http_date);
         let retry_after = match ack.retry_after {
             Some(RetryAfter::Date(text)) => http_date(text),

@@ -108,7 +108,7 @@ impl Task {
             self.login.questions = 0;
         }
         if let Some(Login::Password(credentials)) = carried {
-            self.verdict(answer.status, &credentials, core);
+            self.verdict(answer, &credentials, core);
         }
     }
 
