@@ -73,12 +73,14 @@ fn a_queued_upload_says_why_it_waits() {
     assert!(second.progress().waiting.is_none());
 }
 
-/// A first upload that pauses in its second Fragment, and a second one that is done meanwhile.
-fn overtaken() -> (Client, Peer, Upload) {
-    let gate = Gate::new();
-    let held = gate.clone();
+/// A first upload that pauses in its second Fragment, and a second one that is done meanwhile. The
+/// gate lets a third one begin.
+fn overtaken() -> (Client, Peer, Upload, Gate) {
+    let (gate, third) = (Gate::new(), Gate::new());
+    let (held, third_held) = (gate.clone(), third.clone());
     let peer = Peer::start(move |call| match call.packet {
         "Fragment" if call.nth == 2 => Turn::After(received(2000).held(&held)),
+        "Create-Session" if call.nth == 3 => Turn::After(created("{session-3}").held(&third_held)),
         _ => Turn::Serve,
     });
     let client = Client::builder().uploads_per_host(1).build().expect("client");
@@ -91,15 +93,16 @@ fn overtaken() -> (Client, Peer, Upload) {
     ended(&second).expect("the turn of the paused one is free");
     wait_for_state(&first, UploadState::Suspended);
     assert_eq!(peer.files(), [payload(10)]);
-    (client, peer, first)
+    (client, peer, first, third)
 }
 
 #[test]
 fn a_paused_upload_gives_its_turn_to_the_next_and_queues_again() {
-    let (client, peer, first) = overtaken();
+    let (client, peer, first, begin) = overtaken();
     // The third has the turn until it pauses as well.
     let third = start(&client, &peer.url(), &payload(20), options());
     third.suspend();
+    begin.open();
     wait_for_state(&third, UploadState::Suspended);
     first.resume();
     ended(&first).expect("continued");
@@ -147,7 +150,8 @@ fn a_turn_that_comes_back_before_the_fragment_is_answered_ends_the_pause() {
 #[test]
 fn a_paused_upload_without_a_turn_can_be_cancelled() {
     for mode in [CancelMode::Delete, CancelMode::Keep] {
-        let (client, peer, first) = overtaken();
+        let (client, peer, first, begin) = overtaken();
+        begin.open();
         first.cancel(mode);
         assert_eq!(ended(&first).expect_err("cancelled").kind(), ErrorKind::Cancelled);
         assert_eq!(peer.open_sessions(), usize::from(mode == CancelMode::Keep));
