@@ -5,7 +5,19 @@
 //! `cargo xtask simulate` does. The crate `bitsup` drives it in the real one.
 #![forbid(unsafe_code)]
 
+mod hosts;
 pub mod journal;
 mod random;
+mod rate;
+mod refused;
+mod trials;
 
+pub use hosts::Hosts;
 pub use random::Random;
+pub use rate::Bucket;
+pub use refused::Refused;
+pub use trials::Trials;
+
+/// Names an upload, or a packet-by-packet session, of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub u64);

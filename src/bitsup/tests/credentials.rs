@@ -4,10 +4,13 @@ mod common;
 
 use bitsup::{
     Client, Credentials, ErrorKind, Event, Flow, IfExists, Secret, Source, UploadOptions,
+    UploadState,
 };
 use bitsup_server::scripted::Reply;
 use common::payload;
-use common::peer::{Call, Peer, Turn, challenge, ended, error, name, options, start, upload};
+use common::peer::{
+    Call, Peer, Turn, challenge, ended, error, name, options, start, upload, wait_until,
+};
 
 const SIZE: usize = 2500;
 /// `user:secret` as Basic shows it.
@@ -276,6 +279,51 @@ fn a_wrong_password_is_shown_once_however_many_uploads_begin_with_it() {
         ended(upload).expect("uploaded");
     }
     assert_eq!(peer.files().len(), 16);
+}
+
+#[test]
+fn a_portal_that_says_yes_to_everything_is_no_verdict() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    let all = bitsup_server::scripted::Gate::new();
+    let (mut asked, mut shown) = (0, 0);
+    let peer = Peer::start(move |call| {
+        if bare(call) {
+            asked += 1;
+            if asked == 16 {
+                all.open();
+            }
+            return Turn::Answer(challenge());
+        }
+        shown += 1;
+        let portal = Reply::status(200, "OK").header("Content-Type", "text/html").body("log in");
+        Turn::Answer(if shown == 1 { portal.held(&all) } else { challenge() })
+    });
+    let client = Client::new().expect("client");
+    let begin = |_| start(&client, &peer.url(), &payload(10), with_password("wrong"));
+    for upload in &(0..16).map(begin).collect::<Vec<_>>() {
+        assert_eq!(ended(upload).expect_err("refused").kind(), ErrorKind::Auth);
+    }
+    assert_eq!(with_credentials(&peer), 2, "{:?}", peer.packets());
+}
+
+#[test]
+fn a_pause_while_a_password_is_on_its_way_lets_nobody_else_try_it() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    let peer = slow_to_judge(3, BASIC);
+    let client = Client::new().expect("client");
+    let begin = || start(&client, &peer.url(), &payload(10), with_password("wrong"));
+    let first = begin();
+    wait_until("the password", || with_credentials(&peer) == 1);
+    let second = begin();
+    peer.wait_for("Ping", 3);
+    first.suspend();
+    wait_until("the pause", || second.progress().state == UploadState::Authenticating);
+    // The judgement falls when the third has been challenged.
+    let third = begin();
+    for upload in [&second, &third] {
+        assert_eq!(ended(upload).expect_err("refused").kind(), ErrorKind::Auth);
+    }
+    assert_eq!(with_credentials(&peer), 1, "{:?}", peer.packets());
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bitsup::{Client, ErrorKind, Event, Flow, Hresult, ReplyTo, Source, VerifyPolicy};
+use bitsup::{Client, ErrorKind, Event, Flow, Hresult, ReplyTo, Source, UploadState, VerifyPolicy};
 use bitsup_server::scripted::{Gate, Reply};
 use common::payload;
 use common::peer::{PATIENCE, Peer, Turn, ended, options, range, received, start, upload};
@@ -209,6 +210,36 @@ fn progress_is_what_the_server_acknowledged() {
         seen.lock().expect("lock").last() == Some(&2500)
     });
     assert_eq!(*seen.lock().expect("lock"), [0, 1000, 0, 1000, 2000, 2500]);
+}
+
+/// Before the server falls silent everything is told: a callback is behind by no number and no state.
+#[test]
+fn the_last_progress_before_a_silence_is_told() {
+    let _rule = bitsup_server::rule!("OFF-10");
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = answering(move |nth| (nth == 2).then(|| received(2000).held(&held)));
+    let client = Client::new().expect("client");
+    let last = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&last);
+    let upload = client
+        .upload(Source::bytes(payload(2500)), &peer.url())
+        .options(options())
+        .on_event(move |event| {
+            if let Event::Progress(progress) = event {
+                // A slow callback, at which several wait.
+                std::thread::sleep(Duration::from_millis(30));
+                *told.lock().expect("lock") = Some((progress.state, progress.sent));
+            }
+            Flow::Continue
+        })
+        .start()
+        .expect("started");
+    common::peer::wait_until("the state and the number in which it stands still", || {
+        *last.lock().expect("lock") == Some((UploadState::WaitingAck, 2000))
+    });
+    gate.open();
+    ended(&upload).expect("uploaded");
 }
 
 #[test]

@@ -73,12 +73,14 @@ fn a_queued_upload_says_why_it_waits() {
     assert!(second.progress().waiting.is_none());
 }
 
-/// A first upload that pauses in its second Fragment, and a second one that is done meanwhile.
-fn overtaken() -> (Client, Peer, Upload) {
-    let gate = Gate::new();
-    let held = gate.clone();
+/// A first upload that pauses in its second Fragment, and a second one that is done meanwhile. The
+/// gate lets a third one begin.
+fn overtaken() -> (Client, Peer, Upload, Gate) {
+    let (gate, third) = (Gate::new(), Gate::new());
+    let (held, third_held) = (gate.clone(), third.clone());
     let peer = Peer::start(move |call| match call.packet {
         "Fragment" if call.nth == 2 => Turn::After(received(2000).held(&held)),
+        "Create-Session" if call.nth == 3 => Turn::After(created("{session-3}").held(&third_held)),
         _ => Turn::Serve,
     });
     let client = Client::builder().uploads_per_host(1).build().expect("client");
@@ -91,15 +93,16 @@ fn overtaken() -> (Client, Peer, Upload) {
     ended(&second).expect("the turn of the paused one is free");
     wait_for_state(&first, UploadState::Suspended);
     assert_eq!(peer.files(), [payload(10)]);
-    (client, peer, first)
+    (client, peer, first, third)
 }
 
 #[test]
 fn a_paused_upload_gives_its_turn_to_the_next_and_queues_again() {
-    let (client, peer, first) = overtaken();
+    let (client, peer, first, begin) = overtaken();
     // The third has the turn until it pauses as well.
     let third = start(&client, &peer.url(), &payload(20), options());
     third.suspend();
+    begin.open();
     wait_for_state(&third, UploadState::Suspended);
     first.resume();
     ended(&first).expect("continued");
@@ -114,10 +117,41 @@ fn a_paused_upload_gives_its_turn_to_the_next_and_queues_again() {
     }
 }
 
+/// Between pause and turn no more than one Fragment passes, so that its Ack finds the upload running.
+#[test]
+fn a_turn_that_comes_back_before_the_fragment_is_answered_ends_the_pause() {
+    let _rule = bitsup_server::rule!("FSM-11");
+    let (slow, other) = (Gate::new(), Gate::new());
+    let (held, second_held) = (slow.clone(), other.clone());
+    let peer = Peer::start(move |call| match call {
+        call if call.is("Fragment", 1) => Turn::After(received(1000).held(&held)),
+        call if call.is("Create-Session", 2) => {
+            Turn::After(created("{session-2}").held(&second_held))
+        }
+        _ => Turn::Serve,
+    });
+    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let first = start(&client, &peer.url(), &payload(SIZE), options());
+    peer.wait_for("Fragment", 1);
+    let second = start(&client, &peer.url(), &payload(10), options());
+    wait_for_state(&second, UploadState::Queued);
+    first.suspend();
+    peer.wait_for("Create-Session", 2);
+    first.resume();
+    wait_for_state(&first, UploadState::Queued);
+    other.open();
+    ended(&second).expect("uploaded");
+    wait_until("its turn", || first.progress().state != UploadState::Queued);
+    slow.open();
+    ended(&first).expect("continued");
+    assert_eq!(peer.open_sessions(), 0);
+}
+
 #[test]
 fn a_paused_upload_without_a_turn_can_be_cancelled() {
     for mode in [CancelMode::Delete, CancelMode::Keep] {
-        let (client, peer, first) = overtaken();
+        let (client, peer, first, begin) = overtaken();
+        begin.open();
         first.cancel(mode);
         assert_eq!(ended(&first).expect_err("cancelled").kind(), ErrorKind::Cancelled);
         assert_eq!(peer.open_sessions(), usize::from(mode == CancelMode::Keep));

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bitsup_proto::Checkpoint;
+use bitsup_proto::{Checkpoint, SessionId};
 
 use super::{Bytes, Entry, Files, Hasher, Identity, Journal, Prefix};
 
@@ -49,6 +49,20 @@ pub struct Book<F> {
     place: Place,
     hasher: Hasher,
     synced: Option<Duration>,
+    sessions: Sessions,
+    /// See [`Entry::replaces`].
+    replaces: u64,
+}
+
+/// Which session's news are written: what comes late of an earlier one is not.
+#[derive(Debug, PartialEq, Eq)]
+enum Sessions {
+    /// That of an earlier process.
+    Earlier,
+    /// None: the next one is being made.
+    Making,
+    /// This one.
+    Made(SessionId),
 }
 
 impl<F: Files> Book<F> {
@@ -56,11 +70,17 @@ impl<F: Files> Book<F> {
     pub fn new(journal: Journal<F>, entry: Option<Entry>, place: Place) -> Self {
         let hasher =
             entry.as_ref().map_or_else(Hasher::default, |entry| Hasher::continuing(&entry.prefix));
-        Self { journal, entry, place, hasher, synced: None }
+        let replaces = entry.as_ref().map_or(0, |entry| entry.replaces);
+        let sessions = Sessions::Earlier;
+        Self { journal, entry, place, hasher, synced: None, sessions, replaces }
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
-    pub fn creating(&self) -> io::Result<()> {
+    pub fn creating(&mut self) -> io::Result<()> {
+        if self.entry.take().is_some() {
+            self.replaces += 1;
+        }
+        self.sessions = Sessions::Making;
         self.journal.creating()
     }
 
@@ -79,6 +99,7 @@ impl<F: Files> Book<F> {
     ) -> io::Result<()> {
         // A new session begins at byte 0, with the source as it is now.
         self.entry = None;
+        self.sessions = Sessions::Made(checkpoint.session_id.clone());
         self.hasher = Hasher::default();
         self.synced = None;
         self.renew(checkpoint, source, now);
@@ -108,6 +129,14 @@ impl<F: Files> Book<F> {
         source: Option<Identity>,
         now: Now,
     ) -> io::Result<()> {
+        let is_news = match &self.sessions {
+            Sessions::Earlier => true,
+            Sessions::Making => false,
+            Sessions::Made(id) => *id == checkpoint.session_id,
+        };
+        if !is_news {
+            return Ok(());
+        }
         let due = |at: Duration| now.monotonic.saturating_sub(at) >= SYNC;
         let sync = self.synced.is_none_or(due);
         self.renew(checkpoint, source, now);
@@ -140,6 +169,7 @@ impl<F: Files> Book<F> {
             let (url, path) = (place.url.clone(), place.path.clone());
             Entry::new(url, path, identity, checkpoint.clone(), None, now.unix)
         });
+        entry.replaces = self.replaces;
         entry.checkpoint = checkpoint;
         entry.updated = now.unix;
         entry.note.clone_from(&place.note);

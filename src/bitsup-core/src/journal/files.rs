@@ -127,16 +127,12 @@ pub fn noted(files: &impl Files) -> Option<Vec<u8>> {
     (!bytes.is_empty() && bytes != CREATING).then_some(bytes)
 }
 
-/// What is in the journal, or on the pad if that holds a newer session. The error is why the
-/// journal cannot be used.
+/// What is in the journal, or on the pad if that holds a newer session: a power cut may bring
+/// back what was wiped off it. The error is why the journal cannot be used.
 pub fn read(files: &impl Files) -> Result<Option<Entry>, String> {
     let noted = noted(files).and_then(|bytes| Entry::decode(&bytes).ok());
     match (read_journal(files), noted) {
-        (Ok(Some(entry)), Some(noted))
-            if noted.checkpoint.session_id == entry.checkpoint.session_id =>
-        {
-            Ok(Some(entry))
-        }
+        (Ok(Some(entry)), Some(noted)) if noted.replaces <= entry.replaces => Ok(Some(entry)),
         (_, Some(noted)) => Ok(Some(noted)),
         (read, None) => read,
     }

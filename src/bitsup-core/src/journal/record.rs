@@ -64,6 +64,9 @@ pub struct Entry {
     pub checkpoint: Checkpoint,
     /// Hashes of what was acknowledged.
     pub prefix: Prefix,
+    /// How many sessions the upload had before this one: of two entries the one with more counts.
+    #[serde(default)]
+    pub replaces: u64,
     /// The caller's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -100,6 +103,7 @@ impl Entry {
             updated: unix,
             checkpoint,
             prefix: Prefix::default(),
+            replaces: 0,
             note,
         }
     }

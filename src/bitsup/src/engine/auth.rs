@@ -10,8 +10,6 @@ use crate::credentials::{Credentials, Login};
 use crate::options::{AuthChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
-/// So many refused logins are remembered; a client has a few.
-const MAX_REFUSED: usize = 100;
 /// So many schemes of an answer are looked at; servers offer five at most.
 const MAX_SCHEMES: usize = 16;
 /// What servers ask with.
@@ -23,22 +21,15 @@ const MAX_REALM: usize = 200;
 
 /// Logins that a server has refused.
 #[derive(Default)]
-pub(crate) struct Refused(Vec<(String, Login)>);
+pub(crate) struct Refused(bitsup_core::Refused<Login>);
 
 impl Refused {
     pub(crate) fn has(&self, origin: &str, login: &Login) -> bool {
-        let shown = login.shown();
-        self.0.iter().any(|(at, refused)| at == origin && *refused == shown)
+        self.0.has(origin, &login.shown())
     }
 
     pub(crate) fn add(&mut self, origin: String, login: &Login) {
-        if self.has(&origin, login) {
-            return;
-        }
-        if self.0.len() == MAX_REFUSED {
-            self.0.remove(0);
-        }
-        self.0.push((origin, login.shown()));
+        self.0.add(origin, login.shown());
     }
 }
 

@@ -11,9 +11,7 @@ use super::packets::PacketJob;
 use super::task::{NewUpload, Task};
 use crate::transport::{LaneId, Waker};
 
-/// Names an upload, or a packet-by-packet session, of one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct TaskId(pub(crate) u64);
+pub(crate) use bitsup_core::TaskId;
 
 /// What to do with an upload once a worker is done.
 pub(crate) type Worked = Box<dyn FnOnce(&mut Task, &mut Core) + Send>;

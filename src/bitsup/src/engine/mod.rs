@@ -12,15 +12,15 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bitsup_core::Random;
+use bitsup_core::{Hosts, Random, Trials};
 use bitsup_proto::Moment;
 
 mod advice;
 mod auth;
 mod body;
 mod command;
+mod files;
 mod gate;
-mod hosts;
 mod mechanism;
 mod packets;
 mod proxy_auth;
@@ -28,12 +28,11 @@ mod rate;
 mod reply;
 mod task;
 mod thread;
-mod trials;
 mod workers;
 
 pub(crate) use auth::may_be_read;
 pub(crate) use command::{Command, Inbox, TaskId};
-pub(crate) use hosts::most_active;
+pub(crate) use files::most_active;
 pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
 pub(crate) use rate::RateLimiter;
 pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
@@ -41,11 +40,11 @@ pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
+use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind};
 use crate::journal::Endpoints;
 use crate::transport::{self, LaneId, Transport};
 use body::{Buffers, Surroundings};
-use hosts::Hosts;
 use packets::PacketTask;
 
 /// Without timers the engine looks up so often.
@@ -76,7 +75,7 @@ pub(crate) struct Core {
     pub(crate) refused: auth::Refused,
     pub(crate) advice: advice::Advice,
     pub(crate) gates: gate::Gates,
-    pub(crate) trials: trials::Trials,
+    pub(crate) trials: Trials<Credentials>,
     clock: Instant,
     /// Jitter needs to differ between processes, not to be secret.
     random: Random,
@@ -131,7 +130,7 @@ pub(crate) fn start(
             refused: auth::Refused::default(),
             advice: advice::Advice::default(),
             gates: gate::Gates::new(),
-            trials: trials::Trials::default(),
+            trials: Trials::default(),
             clock: Instant::now(),
             random: Random::new(RandomState::new().build_hasher().finish()),
         };

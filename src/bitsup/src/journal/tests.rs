@@ -1,8 +1,9 @@
 use super::*;
-use bitsup_core::journal::Identity;
+use bitsup_core::journal::{Book, Identity, Now};
 use bitsup_proto::{Checkpoint, SessionId};
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 fn entry() -> Entry {
@@ -112,6 +113,7 @@ fn newer() -> Entry {
     let mut newer = entry();
     newer.checkpoint.session_id = SessionId::new("{newer}").expect("legal");
     newer.checkpoint.offset = 0;
+    newer.replaces = 1;
     newer
 }
 
@@ -137,6 +139,29 @@ fn a_new_session_is_found_on_the_pad_until_the_journal_has_it() {
 }
 
 #[test]
+fn what_comes_late_of_a_replaced_session_is_not_written() {
+    let (_folder, directory, id, _) = written();
+    let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
+    let journal = directory.lock(&id).expect("free");
+    let place = Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut book = Book::new(journal, Some(entry()), place);
+    let now = Now { monotonic: Duration::ZERO, unix: 1 };
+    let late = |book: &mut Book<Disk>| {
+        book.write(entry().checkpoint, Some(entry().identity), now).expect("passed over");
+    };
+    book.creating().expect("noted");
+    late(&mut book);
+    let pad = fs::read(directory.file(&id, "lock").expect("a name")).expect("readable");
+    assert_eq!(pad, b"creating\n", "a crash now leaves a session");
+    book.created(newer().checkpoint, Some(entry().identity), now).expect("noted");
+    late(&mut book);
+    assert_eq!(session(), newer().checkpoint.session_id);
+    book.write(newer().checkpoint, Some(entry().identity), now).expect("written");
+    late(&mut book);
+    assert_eq!(session(), newer().checkpoint.session_id);
+}
+
+#[test]
 fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     let (_folder, directory, id, path) = written();
     let mut earlier = entry();
@@ -145,6 +170,15 @@ fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     fs::write(&pad, earlier.encode().expect("text")).expect("written");
     let read = directory.read(&id).expect("readable").expect("there");
     assert_eq!(read.checkpoint.offset, entry().checkpoint.offset);
+}
+
+#[test]
+fn what_a_power_cut_brings_back_to_the_pad_is_older_than_the_journal() {
+    let (_folder, directory, id, path) = written();
+    directory.lock(&id).expect("free").write(&newer(), true).expect("written");
+    fs::write(path.with_extension("lock"), entry().encode().expect("text")).expect("written");
+    let read = directory.read(&id).expect("readable").expect("there");
+    assert_eq!(read.checkpoint.session_id, newer().checkpoint.session_id);
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "AUT-03",
         what: "every upload shows a password that is not proven",
-        file: "src/bitsup/src/engine/trials.rs",
+        file: "src/bitsup-core/src/trials.rs",
         from: "Some(trial) if trial.by == id => true,",
         to: "Some(trial) if trial.by == id || trial.by != id => true,",
         package: "bitsup",

@@ -156,9 +156,13 @@ impl Scratch {
     }
 
     fn builds(&self, workspace: &Workspace, mutant: &Mutant) -> Result {
-        let output = self.cargo(workspace, mutant).arg("--no-run").output()?;
+        let mut command = self.cargo(workspace, mutant);
+        let output = command.args(["--no-run", "--message-format=json"]).output()?;
         if output.status.success() {
-            return Ok(());
+            // A test that runs without the break would say nothing of it.
+            let is_new = String::from_utf8_lossy(&output.stdout).contains("\"fresh\":false");
+            let stale = || format!("the break behind {} was not built", mutant.rule).into();
+            return if is_new { Ok(()) } else { Err(stale()) };
         }
         let text = String::from_utf8_lossy(&output.stderr);
         Err(format!("the break behind {} does not build:\n{text}", mutant.rule).into())

@@ -2,15 +2,30 @@
 
 use std::collections::BTreeMap;
 
+use bitsup_core::journal::Entry;
+use bitsup_proto::fragment_size::PROBE;
 use bitsup_proto::host::HostPolicy;
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{Outcome, Request, Session, Summary};
 use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
-use bitsup_proto::{Checkpoint, ErrorKind, PacketType};
+use bitsup_proto::{ContentRange, ErrorKind, PacketType};
 
 use super::replies::ReplyFile;
 use super::scenario::Scenario;
 use super::server::Server;
+use super::source::Source;
+
+/// What an end is judged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct World<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) server: &'a Server,
+    pub(crate) reply: &'a ReplyFile,
+    pub(crate) source: &'a Source,
+    /// The version of the source that the upload began with.
+    pub(crate) opened: usize,
+}
 
 /// What the checks remember of a run.
 #[derive(Debug, Default)]
@@ -21,11 +36,25 @@ pub(crate) struct Checks {
     acknowledged: BTreeMap<String, u64>,
     /// The session that the last Cancel-Session was about.
     to_delete: Option<String>,
+    resumed: Option<Resumed>,
+}
+
+/// A session that a new process goes on in.
+#[derive(Debug)]
+struct Resumed {
+    session: String,
+    /// What the server held of it.
+    stored: u64,
+    /// The server has told its offset.
+    heard: bool,
 }
 
 impl Checks {
     /// An Ack with this offset has reached the client.
     pub(crate) fn acknowledged(&mut self, session: String, offset: u64) {
+        if let Some(resumed) = self.resumed.as_mut().filter(|resumed| resumed.session == session) {
+            resumed.heard = true;
+        }
         let highest = self.acknowledged.entry(session).or_default();
         *highest = offset.max(*highest);
     }
@@ -34,6 +63,7 @@ impl Checks {
     pub(crate) fn restored(&mut self) {
         self.suspended = false;
         self.to_delete = None;
+        self.resumed = None;
     }
 
     /// A packet goes out.
@@ -61,6 +91,9 @@ impl Checks {
         {
             return Err(format!("the Fragment {range} at offset {offset} of {size}"));
         }
+        if let (Some(range), Some(id)) = (request.range, &id) {
+            self.sends_again(range, id)?;
+        }
         let deletes = request.packet == PacketType::CancelSession;
         self.to_delete = id.clone().filter(|_| deletes);
         if request.packet == PacketType::CloseSession {
@@ -81,30 +114,38 @@ impl Checks {
         if trusted { Ok(()) } else { Err(format!("a packet goes to {host}")) }
     }
 
-    /// A checkpoint goes to disk.
-    pub(crate) fn stored(&self, checkpoint: Option<&Checkpoint>) -> Result<(), String> {
-        let Some(checkpoint) = checkpoint else { return Ok(()) };
+    /// An entry goes to disk.
+    pub(crate) fn stored(&self, entry: &Entry) -> Result<(), String> {
+        let checkpoint = &entry.checkpoint;
         let known = self.acknowledged.get(checkpoint.session_id.as_str()).copied().unwrap_or(0);
-        if checkpoint.offset > known {
-            return Err(format!(
-                "the journal says {}, and the server's Acks told of {known}",
-                checkpoint.offset
-            ));
+        let says = checkpoint.offset.max(entry.prefix.length());
+        if says > known {
+            return Err(format!("the journal says {says}, and the server's Acks told of {known}"));
+        }
+        Ok(())
+    }
+
+    /// A killed upload goes on in a session of which the server, which forgets nothing, holds so much.
+    pub(crate) fn resumed(&mut self, session: String, stored: u64) {
+        self.resumed = Some(Resumed { session, stored, heard: false });
+    }
+
+    /// What was sent before a kill is not sent again, but for one small Fragment that asks.
+    fn sends_again(&self, range: ContentRange, id: &str) -> Result<(), String> {
+        let Some(resumed) = self.resumed.as_ref().filter(|resumed| resumed.session == id) else {
+            return Ok(());
+        };
+        if range.first() < resumed.stored && (resumed.heard || range.length() > PROBE) {
+            return Err(format!("after a kill {range} is sent again of {}", resumed.stored));
         }
         Ok(())
     }
 
     /// The upload has ended.
-    pub(crate) fn end(
-        &mut self,
-        outcome: &Outcome,
-        session: &Session,
-        scenario: &Scenario,
-        server: &Server,
-        reply: &ReplyFile,
-    ) -> Result<(), String> {
+    pub(crate) fn end(&mut self, outcome: &Outcome, run: &World<'_>) -> Result<(), String> {
+        let World { session, server, .. } = run;
         match outcome {
-            Outcome::Done(summary) => done(*summary, scenario, server, reply),
+            Outcome::Done(summary) => done(*summary, run),
             // Only what no later try can mend ends a pause.
             Outcome::Failed(error) if self.suspended && !is_final(error.kind()) => {
                 Err(format!("it failed although it is paused: {error}"))
@@ -135,15 +176,11 @@ fn is_final(kind: ErrorKind) -> bool {
 }
 
 /// The heart of it: never a false success.
-fn done(
-    summary: Summary,
-    scenario: &Scenario,
-    server: &Server,
-    reply: &ReplyFile,
-) -> Result<(), String> {
+fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
+    let World { scenario, server, reply, source, opened, .. } = *world;
     let config = &scenario.config;
     let destination = server.destination.as_ref();
-    let is_exact = destination.is_some_and(|(stored, _)| stored.is_exact(config.size));
+    let is_exact = destination.is_some_and(|(stored, _)| stored.is_exact(source, opened));
     if config.reply == ReplyMode::Required && !reply.is_whole(server) {
         return Err(format!("done without a whole reply: {reply:?}"));
     }

@@ -25,7 +25,17 @@ enum Heard {
 impl Run {
     /// Sends a packet and reports how that ended.
     pub(super) fn send(&mut self, request: Request) -> Result<(), String> {
+        if !self.may_send(&request) {
+            return Ok(());
+        }
         self.checks.sends(&request, &self.session, &self.scenario)?;
+        let creates = request.packet == PacketType::CreateSession;
+        if creates {
+            self.creating()?;
+            if self.has_died()? {
+                return Ok(());
+            }
+        }
         let fresh = request.connection == Connection::Fresh;
         let wire = self.wire(&request, fresh);
         if let Some(sent) = wire.credentials
@@ -74,7 +84,14 @@ impl Run {
             _ => None,
         };
         let exchange = Exchange { sending, waiting: self.scenario.network.round_trip };
+        let had_session = self.session.session_id().is_some();
         let taken = self.session.handle_ack(now, &ack, date, retry_after, exchange);
+        if !had_session && self.session.session_id().is_some() {
+            // Before anything else: who is killed from here on finds the session again.
+            self.keep()?;
+        } else if creates {
+            self.not_created();
+        }
         taken.map_err(|_| "an answer was refused".into())
     }
 
@@ -132,6 +149,7 @@ impl Run {
             credentials: self.credentials.filter(|_| request.authorize),
             connection: self.connect(fresh),
             at_node: self.session.host().is_some(),
+            version: self.source.version(),
         }
     }
 
@@ -157,8 +175,17 @@ impl Run {
 
     /// Lets time pass until the course ends, or the client ends it.
     fn under_way(&mut self, wire: Option<Wire>, course: &Course) -> Result<Heard, String> {
-        if self.poll()? != Action::Idle {
-            return Err("a second request while one is under way".into());
+        match self.poll()? {
+            Action::Idle => {}
+            // The time was over when it could begin.
+            Action::Abort if self.deadline().is_some_and(|at| at <= self.now) => {
+                self.connection = None;
+                return Ok(Heard::Nothing);
+            }
+            _ => return Err("a second request while one is under way".into()),
+        }
+        if self.has_died()? {
+            return Ok(Heard::Nothing);
         }
         let began = self.now;
         let ends = began.saturating_add(course.ends);
@@ -181,7 +208,7 @@ impl Run {
             let event = self.events.pop_front_if(|(at, _)| *at <= self.now);
             let was_event = event.is_some();
             let replaced = event.map_or(Ok(false), |(_, event)| self.happens(event))?;
-            if replaced || self.poll_aborts(was_event)? {
+            if replaced || self.poll_aborts(was_event)? || self.has_died()? {
                 self.abandon(arrival, wire);
                 return Ok(Heard::Nothing);
             }
@@ -248,7 +275,7 @@ fn range_of(request: &Request) -> String {
 }
 
 /// Seconds since 1970 of an HTTP date.
-fn http_date(text: &str) -> Option<u64> {
+pub(super) fn http_date(text: &str) -> Option<u64> {
     let time = httpdate::parse_http_date(text).ok()?;
     time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
 }

@@ -7,12 +7,15 @@ use std::time::Duration;
 use bitsup_proto::session::{Action, Outcome, Session};
 use bitsup_proto::{Error, ErrorKind, Moment};
 
-use super::checks::Checks;
-use super::journal::Journal;
+use super::checks::{Checks, World};
+use super::disk::Disk;
+use super::keeper::Keeper;
+use super::process::{Comparison, Known};
 use super::random::Random;
 use super::replies::ReplyFile;
 use super::scenario::{BEGUN, Event, Loses, Scenario};
 use super::server::{Server, Wire};
+use super::source::Source;
 use super::transcript::Transcript;
 
 /// Who needs more polls than that goes round in circles: the longest of a million uploads needs a quarter.
@@ -30,8 +33,26 @@ pub(crate) struct Report {
     pub(crate) polls: u32,
     pub(crate) time: Duration,
     pub(crate) crashes: u32,
+    pub(crate) unreadable: u32,
+    pub(crate) left_behind: u32,
     /// Whether the file under the URL is right.
     pub(crate) exact: bool,
+}
+
+impl Report {
+    /// The report of an upload of which nothing is told but how it ended.
+    pub(crate) fn of(outcome: Outcome, exact: bool) -> Self {
+        Self {
+            outcome,
+            packets: 0,
+            polls: 0,
+            time: Duration::ZERO,
+            crashes: 0,
+            unreadable: 0,
+            left_behind: 0,
+            exact,
+        }
+    }
 }
 
 /// A run under way.
@@ -40,13 +61,20 @@ pub(crate) struct Run {
     pub(super) random: Random,
     pub(super) server: Server,
     pub(super) session: Session,
-    pub(super) journal: Journal,
+    pub(super) keeper: Keeper,
+    pub(super) known: Known,
+    pub(super) source: Source,
+    /// The version of the source that this process began with.
+    pub(super) opened: usize,
+    pub(super) comparison: Option<Comparison>,
+    /// The session is being cancelled since the source has changed; then the upload has failed.
+    pub(super) refusing: bool,
     pub(super) checks: Checks,
     pub(super) transcript: Transcript,
     /// The time of the world.
     pub(super) now: Duration,
     /// When the client's process began.
-    born: Duration,
+    pub(super) born: Duration,
     /// By how much the client's clock was set, in seconds.
     clock: i64,
     pub(super) events: VecDeque<(Duration, Event)>,
@@ -61,7 +89,10 @@ pub(crate) struct Run {
     pub(super) reply: ReplyFile,
     pub(super) packets: u32,
     polls: u32,
-    crashes: u32,
+    pub(super) crashes: u32,
+    /// Journals that could not be used, and sessions that may have been left behind.
+    pub(super) unreadable: u32,
+    pub(super) left_behind: u32,
 }
 
 impl Run {
@@ -70,10 +101,17 @@ impl Run {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::draw(&mut random);
         scenario.config.credentials = scenario.credentials.is_some();
+        let (mut keeper, _) = Keeper::open(Disk::default());
+        keeper.begin(None);
         let mut run = Self {
             server: Server::new(scenario.server.clone()),
             session: Session::new(scenario.config.clone()),
-            journal: Journal::default(),
+            keeper,
+            known: Known::default(),
+            source: Source::new(scenario.config.size),
+            opened: 0,
+            comparison: None,
+            refusing: false,
             checks: Checks::default(),
             transcript,
             now: Duration::ZERO,
@@ -89,6 +127,8 @@ impl Run {
             packets: 0,
             polls: 0,
             crashes: 0,
+            unreadable: 0,
+            left_behind: 0,
             scenario,
             random,
         };
@@ -101,7 +141,11 @@ impl Run {
     pub(crate) fn play(&mut self) -> Result<Report, String> {
         loop {
             self.due_events()?;
+            self.compare();
             let action = self.poll()?;
+            if self.has_died()? {
+                continue;
+            }
             match action {
                 Action::Send(request) => self.send(request)?,
                 Action::Head => self.head()?,
@@ -124,16 +168,22 @@ impl Run {
                     self.pass_until(at);
                 }
                 Action::Finished => {
-                    let outcome =
+                    let mut outcome =
                         self.session.outcome().cloned().ok_or("an end without outcome")?;
-                    self.checks.end(
-                        &outcome,
-                        &self.session,
-                        &self.scenario,
-                        &self.server,
-                        &self.reply,
-                    )?;
+                    let world = World {
+                        session: &self.session,
+                        scenario: &self.scenario,
+                        server: &self.server,
+                        reply: &self.reply,
+                        source: &self.source,
+                        opened: self.opened,
+                    };
+                    self.checks.end(&outcome, &world)?;
                     self.checks.suspended = false;
+                    if self.refusing {
+                        let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
+                        outcome = Outcome::Failed(error);
+                    }
                     self.transcript.note(self.now, || format!("ended: {outcome:?}"));
                     if !self.goes_on(&outcome)? {
                         return self.report(outcome);
@@ -156,11 +206,8 @@ impl Run {
         while let Some(notice) = self.session.poll_notice() {
             self.transcript.note(self.now, || format!("  notice: {notice:?}"));
         }
-        if self.session.take_checkpoint_due() {
-            let checkpoint = self.session.checkpoint();
-            self.checks.stored(checkpoint.as_ref())?;
-            self.journal.store(self.now, checkpoint);
-        }
+        self.keep()?;
+        self.let_work()?;
         if self.session.offset() > self.scenario.config.size {
             return Err(format!("the offset {} is beyond the file", self.session.offset()));
         }
@@ -177,7 +224,7 @@ impl Run {
     pub(super) fn moment_of_now(&mut self) -> Moment {
         Moment {
             monotonic: self.now.saturating_sub(self.born),
-            unix: self.unix().saturating_add_signed(self.clock),
+            unix: self.client_unix(),
             random: self.random.bits(),
         }
     }
@@ -185,6 +232,11 @@ impl Run {
     /// The world's seconds since 1970.
     pub(super) fn unix(&self) -> u64 {
         BEGUN + self.now.as_secs()
+    }
+
+    /// The same by the client's clock.
+    pub(super) fn client_unix(&self) -> u64 {
+        self.unix().saturating_add_signed(self.clock)
     }
 
     /// When the whole upload's time is over, by the world's clock.
@@ -237,6 +289,7 @@ impl Run {
                     self.checks.suspended = false;
                 }
             }
+            Event::SourceChanges { at } => self.source.change(at, true),
             Event::CredentialsExpire => {
                 if let Some(wanted) = &mut self.server.traits.credentials {
                     *wanted += 1;
@@ -261,32 +314,10 @@ impl Run {
         self.session.set_credentials(!self.refused.contains(&given), false);
     }
 
-    /// Another process goes on from what the disk holds.
-    fn restore(&mut self, loses: Loses) -> Result<(), String> {
-        self.born = self.now;
-        self.connection = None;
-        self.checks.restored();
-        self.reply = ReplyFile::default();
-        self.refused.clear();
-        let learned = self.session.learned();
-        let config = &mut self.scenario.config;
-        config.credentials = self.credentials.is_some();
-        config.learned_size = learned.size.or(config.learned_size);
-        let kept = self.journal.read(loses)?;
-        let now = self.moment_of_now();
-        let config = self.scenario.config.clone();
-        self.transcript.note(self.now, || format!("restored: {kept:?}"));
-        self.session = match &kept {
-            Some(kept) => Session::restore(config, kept, now),
-            None => Session::new(config),
-        };
-        Ok(())
-    }
-
-    /// Whether the caller goes on after this end.
+    /// Whether the caller goes on after this end, or the process did not get to it.
     fn goes_on(&mut self, outcome: &Outcome) -> Result<bool, String> {
         if self.scenario.patience == 0 {
-            return Ok(false);
+            return self.end_process();
         }
         self.scenario.patience -= 1;
         let pause = Duration::from_secs(self.random.magnitude(100_000));
@@ -297,32 +328,38 @@ impl Run {
                     let right = self.random.chance(700);
                     self.replace_credentials(right);
                 }
-                if self.random.chance(500) {
-                    self.restore(Loses::Nothing)?;
-                    return Ok(true);
+                if self.refusing || self.random.chance(500) {
+                    return self.begin_again();
                 }
                 let now = self.moment_of_now();
-                Ok(self.session.resume(now).is_ok())
+                Ok(self.session.resume(now).is_ok() || self.end_process()?)
             }
             Outcome::Cancelled { kept: true, .. } => {
                 self.now = self.now.saturating_add(pause);
-                self.restore(Loses::Nothing)?;
-                Ok(true)
+                self.begin_again()
             }
-            // The power may go before the journal of a complete upload is removed.
+            // The process or the power may go before the journal of a complete upload is removed.
             Outcome::Done(_) if self.random.chance(200) => {
-                self.restore(Loses::LastStore)?;
+                let power = self.scenario.tampers == 0 && self.random.chance(500);
+                self.restore(if power { Loses::NotSynced } else { Loses::Nothing })?;
                 Ok(true)
             }
-            Outcome::Done(_) | Outcome::Cancelled { .. } => Ok(false),
+            Outcome::Done(_) | Outcome::Cancelled { .. } => self.end_process(),
         }
+    }
+
+    /// The same upload is started again.
+    fn begin_again(&mut self) -> Result<bool, String> {
+        if !self.end_process()? {
+            self.restore(Loses::Nothing)?;
+        }
+        Ok(true)
     }
 
     fn report(&self, outcome: Outcome) -> Result<Report, String> {
         if self.scenario.calm && !matches!(&outcome, Outcome::Done(summary) if summary.verified) {
             return Err(format!("nothing went wrong, and it ended with {outcome:?}"));
         }
-        let size = self.scenario.config.size;
         let destination = self.server.destination.as_ref();
         Ok(Report {
             outcome,
@@ -330,7 +367,10 @@ impl Run {
             polls: self.polls,
             time: self.now,
             crashes: self.crashes,
-            exact: destination.is_some_and(|(stored, _)| stored.is_exact(size)),
+            unreadable: self.unreadable,
+            left_behind: self.left_behind,
+            exact: destination
+                .is_some_and(|(stored, _)| stored.is_exact(&self.source, self.opened)),
         })
     }
 }

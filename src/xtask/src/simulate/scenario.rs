@@ -27,6 +27,15 @@ pub(crate) struct Scenario {
     pub(crate) events: Vec<(Duration, Event)>,
     /// The number of the caller's credentials, if there are some.
     pub(crate) credentials: Option<u32>,
+    /// The shares of writes to the journal amid which the process is killed, and of looks at which
+    /// its disk is not done yet.
+    pub(crate) kills: u64,
+    pub(crate) slow_disk: u64,
+    /// The shares of restarts before which a byte of the journal, or one of the source, is altered.
+    pub(crate) damage: u64,
+    pub(crate) tampers: u64,
+    /// From when to when nothing can be written.
+    pub(crate) disk_full: Option<(Duration, Duration)>,
     /// How often the caller goes on after a failure.
     pub(crate) patience: u32,
     /// Nothing goes wrong: the upload has to succeed.
@@ -65,6 +74,10 @@ pub(crate) enum Event {
     SourceFails {
         changed: bool,
     },
+    /// The file is written to at that byte.
+    SourceChanges {
+        at: u64,
+    },
     /// The server wants new credentials from now on.
     CredentialsExpire,
     /// The caller has got credentials; whether they are the right ones.
@@ -73,13 +86,12 @@ pub(crate) enum Event {
     },
 }
 
-/// How much of the journal a crash takes with it.
+/// How much of what is on the disk a crash takes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loses {
+    /// The process was killed.
     Nothing,
-    /// The store under way.
-    LastStore,
-    /// What was not synced to disk.
+    /// The power failed: what was not synced.
     NotSynced,
 }
 
@@ -113,6 +125,11 @@ impl Scenario {
             network,
             events: Vec::new(),
             credentials,
+            kills: 0,
+            slow_disk: 0,
+            damage: 0,
+            tampers: 0,
+            disk_full: None,
             patience: if calm { 0 } else { random.below(4) as u32 },
             calm,
         };
@@ -132,23 +149,35 @@ impl Scenario {
                 6 => Event::Cancel(CancelMode::Delete),
                 7 | 8 => Event::Cancel(CancelMode::Keep),
                 9 if random.chance(300) => Event::SourceFails { changed: random.chance(500) },
+                9 => Event::SourceChanges { at: random.below(self.config.size.max(1)) },
                 10 => Event::CredentialsExpire,
                 11 | 12 => Event::ReplaceCredentials { right: random.chance(700) },
                 _ => Event::Crash {
                     down: Duration::from_secs(random.magnitude(200_000)),
                     loses: random
-                        .pick(&[Loses::Nothing, Loses::LastStore, Loses::NotSynced])
+                        .pick(&[Loses::Nothing, Loses::Nothing, Loses::NotSynced])
                         .unwrap_or(Loses::Nothing),
                     clock: if random.chance(100) { -100_000 } else { 0 },
                 },
             };
             self.events.push((at, event));
         }
+        let mut share = |often: u64, most: u64| {
+            if random.chance(often) { random.below(most) } else { 0 }
+        };
+        self.kills = share(300, 60);
+        self.slow_disk = share(500, 900);
+        self.damage = share(200, 500);
+        // A change that no time stamp shows is known by the hashes alone; the last ones may be lost with the power.
+        let is_cut =
+            |(_, event): &(_, Event)| matches!(event, Event::Crash { loses: Loses::NotSynced, .. });
+        self.tampers = if self.events.iter().any(is_cut) { 0 } else { share(200, 500) };
         let spells = if random.chance(700) { 0 } else { 1 + random.below(4) };
         let spell = |random: &mut Random| {
             let from = random.time(expected);
             (from, from + Duration::from_secs(random.magnitude(2_000)))
         };
+        self.disk_full = random.chance(100).then(|| spell(random));
         self.network.offline = (0..spells).map(|_| spell(random)).collect();
         if self.server.host.is_some() && random.chance(500) {
             self.network.node_down = Some(spell(random));

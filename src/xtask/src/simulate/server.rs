@@ -25,6 +25,8 @@ pub(crate) struct Wire {
     pub(crate) connection: u64,
     /// Whether it comes to the host that a Host-Id named.
     pub(crate) at_node: bool,
+    /// The version of the source that the body is from.
+    pub(crate) version: usize,
 }
 
 /// An answer as it goes out.
@@ -67,6 +69,11 @@ impl Server {
         self.sessions.contains_key(id)
     }
 
+    /// How much it holds of a session, if it holds the session.
+    pub(crate) fn stored(&self, id: &str) -> Option<u64> {
+        self.sessions.get(id).map(|upload| upload.stored.length())
+    }
+
     /// Takes a complete request at `unix`, by the client's clock.
     pub(crate) fn handle(&mut self, wire: &Wire, unix: u64, random: &mut Random) -> Answer {
         if random.chance(self.traits.restarts) {
@@ -92,7 +99,7 @@ impl Server {
             && let Some((first, ..)) = range(wire)
             && !self.traits.refuses(length)
         {
-            store(self.traits.offsets, &mut upload.stored, first, length);
+            store(self.traits.offsets, &mut upload.stored, first, wire.version, length);
         }
     }
 
@@ -222,7 +229,7 @@ impl Server {
             return self.received(416, first, wire);
         }
         let stored = &mut upload.stored;
-        let corrected = store(self.traits.offsets, stored, first, length);
+        let corrected = store(self.traits.offsets, stored, first, wire.version, length);
         if random.chance(self.traits.rewinds) {
             let length = stored.length();
             stored.truncate(length - random.magnitude(length));
@@ -271,17 +278,17 @@ impl Server {
 }
 
 /// Stores a body by the server's habit; `true` if its start was refused.
-fn store(habit: Offsets, stored: &mut Stored, first: u64, length: u64) -> bool {
+fn store(habit: Offsets, stored: &mut Stored, first: u64, version: usize, length: u64) -> bool {
     let next = stored.length();
     match habit {
         Offsets::Strict if first != next => true,
         Offsets::Trims if first > next => true,
         Offsets::Trims => {
-            stored.append(next, (first + length).saturating_sub(next));
+            stored.append(next, version, (first + length).saturating_sub(next));
             false
         }
         Offsets::Strict | Offsets::AppendsAndEchoes | Offsets::AppendsAndCounts => {
-            stored.append(first, length);
+            stored.append(first, version, length);
             false
         }
     }

@@ -1,10 +1,13 @@
-//! What a server holds of a file, without the bytes: which stretch came from which offset of the source.
+//! What a server holds of a file, without the bytes: which stretch came from which offset of which version of
+//! the source.
+
+use super::source::Source;
 
 /// A stretch of stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
-    /// Where its first byte lies in the source; `None` for bytes that nobody sent.
-    from: Option<u64>,
+    /// Where its first byte lies in which version of the source; `None` for bytes that nobody sent.
+    from: Option<(u64, usize)>,
     length: u64,
 }
 
@@ -21,9 +24,9 @@ impl Stored {
         self.length
     }
 
-    /// Appends bytes that lie at `from` in the source.
-    pub(crate) fn append(&mut self, from: u64, length: u64) {
-        self.push(Some(from), length);
+    /// Appends bytes that lie at `from` in that version of the source.
+    pub(crate) fn append(&mut self, from: u64, version: usize, length: u64) {
+        self.push(Some((from, version)), length);
     }
 
     /// Appends bytes that nobody sent.
@@ -44,26 +47,29 @@ impl Stored {
         }
     }
 
-    /// Whether these are the source's `size` bytes, each in its place.
-    pub(crate) fn is_exact(&self, size: u64) -> bool {
+    /// Whether these are the bytes of that version of the source, each in its place.
+    pub(crate) fn is_exact(&self, source: &Source, version: usize) -> bool {
         let mut at = 0;
-        for stretch in &self.stretches {
-            if stretch.from != Some(at) {
+        for Stretch { from, length } in &self.stretches {
+            let Some((first, sent)) = *from else { return false };
+            if first != at || source.differs(sent, version, at, *length) {
                 return false;
             }
-            at += stretch.length;
+            at += length;
         }
-        at == size
+        at == source.size()
     }
 
-    fn push(&mut self, from: Option<u64>, length: u64) {
+    fn push(&mut self, from: Option<(u64, usize)>, length: u64) {
         if length == 0 {
             return;
         }
         self.length += length;
         if let Some(last) = self.stretches.last_mut() {
             let goes_on = match (last.from, from) {
-                (Some(first), Some(from)) => first + last.length == from,
+                (Some((first, one)), Some((from, other))) => {
+                    first + last.length == from && one == other
+                }
                 (None, None) => true,
                 _ => false,
             };
@@ -83,20 +89,26 @@ mod tests {
     #[test]
     fn only_each_byte_once_in_its_place_is_exact() {
         let mut stored = Stored::default();
-        assert!(stored.is_exact(0) && !stored.is_exact(1));
-        stored.append(0, 5);
-        stored.append(5, 5);
-        assert!(stored.is_exact(10) && stored.stretches.len() == 1);
-        stored.append(9, 1);
-        assert!(!stored.is_exact(10) && !stored.is_exact(11));
+        assert!(stored.is_exact(&Source::new(0), 0) && !stored.is_exact(&Source::new(1), 0));
+        stored.append(0, 0, 5);
+        stored.append(5, 0, 5);
+        assert!(stored.is_exact(&Source::new(10), 0) && stored.stretches.len() == 1);
+        stored.append(9, 0, 1);
+        assert!(!stored.is_exact(&Source::new(10), 0) && !stored.is_exact(&Source::new(11), 0));
         stored.truncate(7);
-        assert_eq!((stored.length(), stored.is_exact(7)), (7, true));
+        assert_eq!((stored.length(), stored.is_exact(&Source::new(7), 0)), (7, true));
         stored.append_hole(1);
-        stored.append(8, 2);
-        assert!(stored.length() == 10 && !stored.is_exact(10));
+        stored.append(8, 0, 2);
+        assert!(stored.length() == 10 && !stored.is_exact(&Source::new(10), 0));
         stored.truncate(7);
-        stored.append(7, 3);
-        assert!(stored.is_exact(10));
+        stored.append(7, 0, 3);
+        assert!(stored.is_exact(&Source::new(10), 0));
+        let mut changed = Source::new(10);
+        changed.change(8, false);
+        assert!(stored.is_exact(&changed, 0) && !stored.is_exact(&changed, 1));
+        stored.truncate(8);
+        stored.append(8, 1, 2);
+        assert!(!stored.is_exact(&changed, 0) && stored.is_exact(&changed, 1));
         stored.truncate(0);
         assert_eq!(stored, Stored::default());
     }

@@ -14,6 +14,8 @@ pub(crate) struct Tally {
     outcomes: BTreeMap<String, u64>,
     packets: u64,
     crashes: u64,
+    unreadable: u64,
+    left_behind: u64,
     /// The run of most packets, most polls and most time, with its seed.
     most_packets: (u32, u64),
     most_polls: (u32, u64),
@@ -40,6 +42,8 @@ impl Tally {
         *self.outcomes.entry(name).or_default() += 1;
         self.packets += u64::from(report.packets);
         self.crashes += u64::from(report.crashes);
+        self.unreadable += u64::from(report.unreadable);
+        self.left_behind += u64::from(report.left_behind);
         self.most_packets = self.most_packets.max((report.packets, seed));
         self.most_polls = self.most_polls.max((report.polls, seed));
         self.longest = self.longest.max((report.time, seed));
@@ -52,6 +56,8 @@ impl Tally {
         }
         self.packets += other.packets;
         self.crashes += other.crashes;
+        self.unreadable += other.unreadable;
+        self.left_behind += other.left_behind;
         self.most_packets = self.most_packets.max(other.most_packets);
         self.most_polls = self.most_polls.max(other.most_polls);
         self.longest = self.longest.max(other.longest);
@@ -71,10 +77,12 @@ impl fmt::Display for Tally {
         let (packets, polls) = (self.most_packets, self.most_polls);
         writeln!(
             f,
-            "{:>10}  uploads, {} requests, {} crashes",
+            "{:>10}  uploads, {} requests, {} crashes; {} unusable journals and {} sessions left behind, all told of",
             self.uploads(),
             self.packets,
-            self.crashes
+            self.crashes,
+            self.unreadable,
+            self.left_behind
         )?;
         write!(
             f,

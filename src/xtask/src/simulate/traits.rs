@@ -202,6 +202,12 @@ impl Traits {
         }
     }
 
+    /// Whether it never loses a byte of a session that it knows, and tells how many it has.
+    pub(crate) fn keeps_all(&self) -> bool {
+        let keeps = !self.loses_tail && self.rewinds == 0 && self.holes == 0;
+        self.offsets == Offsets::Strict && keeps && !self.always_416
+    }
+
     /// Whether a complete upload to it is byte-exact, whatever gets lost on the way.
     pub(crate) fn is_honest(&self) -> bool {
         self.offsets.is_honest() && self.holes == 0

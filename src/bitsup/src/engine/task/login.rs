@@ -69,6 +69,11 @@ impl LoginState {
         Answer { status: 401, headers: self.challenge.clone(), ..Answer::default() }
     }
 
+    /// Whether the exchange under way shows a login.
+    pub(super) fn shows(&self) -> bool {
+        self.carried.is_some()
+    }
+
     /// Whether the caller is being asked.
     pub(super) fn is_asking(&self) -> bool {
         self.parked.is_some() || self.renewing
@@ -103,7 +108,7 @@ impl Task {
             self.login.questions = 0;
         }
         if let Some(Login::Password(credentials)) = carried {
-            self.verdict(answer.status, &credentials, core);
+            self.verdict(answer, &credentials, core);
         }
     }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bitsup_proto::session::{Action, CancelMode, Request, Session, State};
+use bitsup_proto::session::{Action, CancelMode, Request, Session};
 use bitsup_proto::{Checkpoint, Config, SessionId};
 
 use super::Core;
@@ -267,7 +267,8 @@ impl Task {
         }
         if self.paused {
             self.step_aside(core);
-        } else if self.session.state() == State::Suspend {
+        } else if !self.session.state().is_final() {
+            // Also while the request is under way that the pause let end.
             let now = core.now();
             let _ = self.session.resume(now);
         }
@@ -296,7 +297,10 @@ impl Task {
 
     pub(crate) fn suspend(&mut self, core: &mut Core) {
         self.paused = true;
-        core.trials.leave(self.id);
+        // A login that is on its way has its verdict still to come.
+        if self.running.is_none() || !self.login.shows() {
+            core.trials.leave(self.id);
+        }
         let now = core.now();
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
         let suspended = self.session.suspend(now).is_ok();

@@ -85,10 +85,13 @@ impl Task {
 
     /// An answer other than a challenge to what carried the password: a verdict on it, if it is
     /// the server's own.
-    pub(super) fn verdict(&self, status: u16, credentials: &Credentials, core: &mut Core) {
-        match status {
+    pub(super) fn verdict(&self, answer: &Answer, credentials: &Credentials, core: &mut Core) {
+        let is_packet = matches!(self.running, Some(Running::Packet(..)));
+        match answer.status {
             // Nothing that a proxy or a busy server says: another may try in the meantime.
             401 | 407 | 408 | 429 | 500.. => core.trials.leave(self.id),
+            // A portal on the way there says yes to everything.
+            200..300 if is_packet && !ack(answer).is_ack => core.trials.leave(self.id),
             _ => core.trials.taken(&self.destination.origin(), credentials),
         }
     }

@@ -4,37 +4,43 @@
 //! handful of those locks an account. So one upload tries it, and the others wait for the
 //! verdict.
 
-use super::command::TaskId;
-use crate::credentials::Credentials;
+use crate::TaskId;
 
 /// So many credentials are remembered as taken; a client has a few.
 const MAX_TAKEN: usize = 100;
 
 /// Credentials at a site, and who tries them.
-#[derive(Default)]
-pub(crate) struct Trials {
-    taken: Vec<(String, Credentials)>,
-    running: Vec<Trial>,
+#[derive(Debug)]
+pub struct Trials<C> {
+    taken: Vec<(String, C)>,
+    running: Vec<Trial<C>>,
     woken: Vec<TaskId>,
 }
 
-struct Trial {
+#[derive(Debug)]
+struct Trial<C> {
     site: String,
-    credentials: Credentials,
+    credentials: C,
     by: TaskId,
     waiting: Vec<TaskId>,
 }
 
-impl Trial {
-    fn is(&self, site: &str, credentials: &Credentials) -> bool {
+impl<C: PartialEq> Trial<C> {
+    fn is(&self, site: &str, credentials: &C) -> bool {
         self.site == site && self.credentials == *credentials
     }
 }
 
-impl Trials {
+impl<C> Default for Trials<C> {
+    fn default() -> Self {
+        Self { taken: Vec::new(), running: Vec::new(), woken: Vec::new() }
+    }
+}
+
+impl<C: Clone + PartialEq> Trials<C> {
     /// Whether upload `id` may show these credentials now: they are known to be good, or it is
     /// the one that tries them. Otherwise it is woken when there is a verdict.
-    pub(crate) fn may_show(&mut self, site: &str, credentials: &Credentials, id: TaskId) -> bool {
+    pub fn may_show(&mut self, site: &str, credentials: &C, id: TaskId) -> bool {
         if self.taken.iter().any(|(at, taken)| at == site && taken == credentials) {
             return true;
         }
@@ -55,7 +61,7 @@ impl Trials {
     }
 
     /// The server has taken them.
-    pub(crate) fn taken(&mut self, site: &str, credentials: &Credentials) {
+    pub fn taken(&mut self, site: &str, credentials: &C) {
         if self.taken.iter().any(|(at, taken)| at == site && taken == credentials) {
             return;
         }
@@ -67,13 +73,13 @@ impl Trials {
     }
 
     /// The server has refused them; who waits asks what else is known of them.
-    pub(crate) fn refused(&mut self, site: &str, credentials: &Credentials) {
+    pub fn refused(&mut self, site: &str, credentials: &C) {
         self.taken.retain(|(at, taken)| at != site || taken != credentials);
         self.over(|trial| trial.is(site, credentials));
     }
 
     /// An upload is over or pauses, without a verdict: another may try.
-    pub(crate) fn leave(&mut self, id: TaskId) {
+    pub fn leave(&mut self, id: TaskId) {
         for trial in &mut self.running {
             trial.waiting.retain(|waiting| *waiting != id);
         }
@@ -81,11 +87,11 @@ impl Trials {
     }
 
     /// An upload that waited and shall look again.
-    pub(crate) fn next_woken(&mut self) -> Option<TaskId> {
+    pub fn next_woken(&mut self) -> Option<TaskId> {
         self.woken.pop()
     }
 
-    fn over(&mut self, ended: impl Fn(&Trial) -> bool) {
+    fn over(&mut self, ended: impl Fn(&Trial<C>) -> bool) {
         let woken = &mut self.woken;
         self.running.retain_mut(|trial| {
             let ended = ended(trial);
@@ -100,19 +106,13 @@ impl Trials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::Secret;
-
-    fn credentials(password: &str) -> Credentials {
-        Credentials { user: "u".into(), password: Secret::new(password) }
-    }
-
     #[test]
     fn one_tries_and_the_others_are_woken_by_the_verdict() {
-        let (mut trials, own) = (Trials::default(), credentials("x"));
+        let (mut trials, own) = (Trials::default(), "x");
         assert!(trials.may_show("s", &own, TaskId(1)) && trials.may_show("s", &own, TaskId(1)));
         assert!(!trials.may_show("s", &own, TaskId(2)) && !trials.may_show("s", &own, TaskId(2)));
         assert!(trials.may_show("other", &own, TaskId(2)));
-        assert!(trials.may_show("s", &credentials("y"), TaskId(2)));
+        assert!(trials.may_show("s", &"y", TaskId(2)));
         trials.taken("s", &own);
         assert_eq!((trials.next_woken(), trials.next_woken()), (Some(TaskId(2)), None));
         assert!(trials.may_show("s", &own, TaskId(2)) && trials.may_show("s", &own, TaskId(3)));
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn who_leaves_without_a_verdict_lets_another_try() {
-        let (mut trials, own) = (Trials::default(), credentials("x"));
+        let (mut trials, own) = (Trials::default(), "x");
         assert!(trials.may_show("s", &own, TaskId(1)));
         assert!(!trials.may_show("s", &own, TaskId(2)) && !trials.may_show("s", &own, TaskId(3)));
         trials.leave(TaskId(3));

@@ -2,30 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rustix::process::{Resource, getrlimit};
-
-use super::command::TaskId;
-
-/// Open files of one upload at its worst: its socket twice, one that is closing, the source
-/// for the network and for a hash, the journal and its new version.
-const FILES_PER_UPLOAD: u64 = 7;
-/// A quarter of the process's files, and at least so many, are left to the rest of the program.
-const FILES_FOR_OTHERS: u64 = 32;
-
-/// How many uploads may be active at once so that the process does not run out of open files,
-/// by the limit it has now. The others wait for their turn.
-pub(crate) fn most_active() -> usize {
-    most_active_with(getrlimit(Resource::Nofile).current)
-}
-
-fn most_active_with(files: Option<u64>) -> usize {
-    let Some(files) = files else { return usize::MAX };
-    let ours = files.saturating_sub(FILES_FOR_OTHERS.max(files / 4));
-    usize::try_from(ours / FILES_PER_UPLOAD).unwrap_or(usize::MAX).max(1)
-}
+use crate::TaskId;
 
 /// The turns of all hosts.
-pub(crate) struct Hosts {
+#[derive(Debug)]
+pub struct Hosts {
     limit: usize,
     /// Of all hosts together.
     most: usize,
@@ -34,7 +15,7 @@ pub(crate) struct Hosts {
     admitted: VecDeque<TaskId>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Host {
     active: usize,
     /// Lower than the client's limit once the host was seen to forget sessions.
@@ -43,12 +24,14 @@ struct Host {
 }
 
 impl Hosts {
-    pub(crate) fn new(limit: usize, most: usize) -> Self {
+    /// So many at one host, and so many at all of them together.
+    #[must_use]
+    pub fn new(limit: usize, most: usize) -> Self {
         Self { limit, most, active: 0, hosts: BTreeMap::new(), admitted: VecDeque::new() }
     }
 
     /// Takes a turn, or a place in the queue. `true`: it is this upload's turn now.
-    pub(crate) fn enter(&mut self, key: &str, id: TaskId) -> bool {
+    pub fn enter(&mut self, key: &str, id: TaskId) -> bool {
         let limit = self.limit;
         let host = self.hosts.entry(key.to_owned()).or_default();
         if self.active < self.most && host.active < host.limit.unwrap_or(limit) {
@@ -62,7 +45,7 @@ impl Hosts {
     }
 
     /// Takes a turn although it may be one too many; a place in the queue is given up.
-    pub(crate) fn enter_now(&mut self, key: &str, id: TaskId) {
+    pub fn enter_now(&mut self, key: &str, id: TaskId) {
         let host = self.hosts.entry(key.to_owned()).or_default();
         host.waiting.retain(|waiting| *waiting != id);
         host.active += 1;
@@ -71,7 +54,7 @@ impl Hosts {
 
     /// Gives a turn back; the next in the queue is admitted, and where nobody queues, one
     /// that waits for another host.
-    pub(crate) fn leave(&mut self, key: &str) {
+    pub fn leave(&mut self, key: &str) {
         let Some(host) = self.hosts.get_mut(key) else { return };
         host.active = host.active.saturating_sub(1);
         self.active = self.active.saturating_sub(1);
@@ -102,20 +85,20 @@ impl Hosts {
     }
 
     /// Leaves the queue without having had a turn.
-    pub(crate) fn forget(&mut self, key: &str, id: TaskId) {
+    pub fn forget(&mut self, key: &str, id: TaskId) {
         if let Some(host) = self.hosts.get_mut(key) {
             host.waiting.retain(|waiting| *waiting != id);
         }
     }
 
     /// An upload that may begin now.
-    pub(crate) fn next_admitted(&mut self) -> Option<TaskId> {
+    pub fn next_admitted(&mut self) -> Option<TaskId> {
         self.admitted.pop_front()
     }
 
     /// The host forgot a session. If others are active there it may hold too many: the limit
     /// is halved. The new limit, if it changed.
-    pub(crate) fn session_lost(&mut self, key: &str) -> Option<usize> {
+    pub fn session_lost(&mut self, key: &str) -> Option<usize> {
         let host = self.hosts.get_mut(key)?;
         if host.active < 2 {
             return None;
@@ -172,14 +155,5 @@ mod tests {
             hosts.leave(key);
         }
         assert!(hosts.hosts.is_empty() && hosts.active == 0);
-    }
-
-    #[test]
-    fn few_open_files_make_few_turns_and_never_none() {
-        assert_eq!(most_active_with(Some(0)), 1);
-        assert_eq!(most_active_with(Some(256)), 27);
-        assert_eq!(most_active_with(Some(1024)), 109);
-        assert!(most_active_with(Some(20_000)) > 1000);
-        assert_eq!(most_active_with(None), usize::MAX);
     }
 }

@@ -1,0 +1,163 @@
+//! What must hold among the uploads of one client.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bitsup_core::TaskId;
+
+/// An outside view of turns, logins and bytes.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    per_host: usize,
+    most: usize,
+    sites: BTreeMap<String, Site>,
+    /// Logins that a server was seen to take or refuse, and who shows one that is neither.
+    refused: BTreeSet<(String, u32)>,
+    under_way: BTreeMap<TaskId, (String, u32)>,
+    taken: BTreeSet<(String, u32)>,
+    limit: Option<u64>,
+    /// Bytes that may have been granted by now.
+    allowance: f64,
+}
+
+#[derive(Debug, Default)]
+struct Site {
+    active: usize,
+    /// Lower than that of all, once the server was seen to forget sessions.
+    limit: Option<usize>,
+    queue: VecDeque<TaskId>,
+}
+
+impl Audit {
+    /// Nothing has happened yet.
+    pub(crate) fn new(per_host: usize, most: usize, limit: Option<u64>) -> Self {
+        Self {
+            per_host,
+            most,
+            sites: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            limit,
+            allowance: 0.0,
+        }
+    }
+
+    // ---- turns -----------------------------------------------------------------
+
+    /// An upload has asked for a turn.
+    pub(crate) fn entered(&mut self, site: &str, id: TaskId, is_turn: bool) -> Result<(), String> {
+        let place = self.sites.entry(site.to_owned()).or_default();
+        if is_turn {
+            place.active += 1;
+            return self.check(site);
+        }
+        place.queue.push_back(id);
+        Ok(())
+    }
+
+    /// One of the queue has been admitted.
+    pub(crate) fn admitted(&mut self, site: &str, id: TaskId) -> Result<(), String> {
+        let place = self.sites.entry(site.to_owned()).or_default();
+        if place.queue.pop_front() != Some(id) {
+            return Err(format!("{id:?} is admitted to {site} before others"));
+        }
+        place.active += 1;
+        self.check(site)
+    }
+
+    /// An upload takes a turn although there may be none.
+    pub(crate) fn pushed_in(&mut self, site: &str, id: TaskId) {
+        let place = self.sites.entry(site.to_owned()).or_default();
+        place.queue.retain(|waiting| *waiting != id);
+        place.active += 1;
+    }
+
+    /// An upload has given its turn back.
+    pub(crate) fn left(&mut self, site: &str) {
+        if let Some(place) = self.sites.get_mut(site) {
+            place.active = place.active.saturating_sub(1);
+        }
+    }
+
+    /// From now on so many at that host.
+    pub(crate) fn limited(&mut self, site: &str, limit: usize) {
+        self.sites.entry(site.to_owned()).or_default().limit = Some(limit);
+    }
+
+    fn check(&self, site: &str) -> Result<(), String> {
+        let all: usize = self.sites.values().map(|place| place.active).sum();
+        let Some(place) = self.sites.get(site) else { return Ok(()) };
+        if place.active > place.limit.unwrap_or(self.per_host) || all > self.most {
+            return Err(format!("{} uploads are active at {site}, {all} in all", place.active));
+        }
+        Ok(())
+    }
+
+    /// All is over: nobody holds a turn or waits for one.
+    pub(crate) fn ended(&self) -> Result<(), String> {
+        match self.sites.iter().find(|(_, place)| place.active > 0 || !place.queue.is_empty()) {
+            Some((site, place)) => Err(format!("at the end {site} has {place:?}")),
+            None => Ok(()),
+        }
+    }
+
+    // ---- logins ----------------------------------------------------------------
+
+    /// A login goes out.
+    pub(crate) fn shows(&mut self, site: &str, login: u32, id: TaskId) -> Result<(), String> {
+        let shown = (site.to_owned(), login);
+        if self.refused.contains(&shown) {
+            return Err(format!("{id:?} shows a login that {site} has refused"));
+        }
+        if !self.taken.contains(&shown) && self.under_way.values().any(|other| *other == shown) {
+            return Err(format!("{id:?} shows a login that another upload tries at {site}"));
+        }
+        self.under_way.insert(id, shown);
+        Ok(())
+    }
+
+    /// The exchange is over.
+    pub(crate) fn over(&mut self, id: TaskId) {
+        self.under_way.remove(&id);
+    }
+
+    /// The server has taken the login.
+    pub(crate) fn took(&mut self, site: &str, login: u32) {
+        self.taken.insert((site.to_owned(), login));
+    }
+
+    /// The server has refused it, which happens once.
+    pub(crate) fn refused(&mut self, site: &str, login: u32) -> Result<(), String> {
+        if self.refused.insert((site.to_owned(), login)) {
+            return Ok(());
+        }
+        Err(format!("{site} has refused the same login twice"))
+    }
+
+    // ---- the rate ----------------------------------------------------------------
+
+    /// Time passes.
+    pub(crate) fn passes(&mut self, time: Duration) {
+        let limit = self.limit.unwrap_or(0) as f64;
+        self.allowance = (self.allowance + time.as_secs_f64() * limit).min(limit * 0.1 + 3000.0);
+    }
+
+    /// The limit is another one.
+    pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
+        self.limit = limit;
+        self.passes(Duration::ZERO);
+    }
+
+    /// Bytes go out: never more than a tenth of a second's worth at once, and the limit over time.
+    pub(crate) fn granted(&mut self, bytes: u64) -> Result<(), String> {
+        let Some(limit) = self.limit else { return Ok(()) };
+        self.allowance -= bytes as f64;
+        // Turns that were put aside are as old as the wait for them.
+        let slack = limit as f64 * 0.02 + 1460.0;
+        if self.allowance < -slack {
+            return Err(format!("{:.0} bytes more than the limit of {limit}", -self.allowance));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,604 @@
+//! Many uploads of one client at once: whose turn it is at a host, who may show a password, and what the shared
+//! rate limit lets through. The client's own code decides; this drives it as the engine does, in virtual time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bitsup_core::{Bucket, Hosts, Refused, TaskId, Trials};
+use bitsup_proto::ack::RetryAfter;
+use bitsup_proto::session::{
+    Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session,
+};
+use bitsup_proto::{Ack, ContentRange, Moment, fragment_size};
+
+use super::audit::Audit;
+use super::exchanges::http_date;
+use super::network::{Arrives, Circumstances, Course, End};
+use super::random::Random;
+use super::run::Report;
+use super::scenario::{BEGUN, Network};
+use super::server::{Server, Wire};
+use super::source::Source;
+use super::traits::Traits;
+use super::transcript::Transcript;
+
+/// More steps than any crowd needs.
+const MAX_STEPS: u32 = 400_000;
+/// The credentials that every site wants.
+const RIGHT: u32 = 1;
+
+/// A client and its uploads.
+pub(crate) struct Crowd {
+    random: Random,
+    pub(crate) transcript: Transcript,
+    now: Duration,
+    hosts: Hosts,
+    trials: Trials<u32>,
+    refused: Refused<u32>,
+    bucket: Bucket,
+    network: Network,
+    members: Vec<Member>,
+    /// What happens when; the number keeps what is due at the same time in order.
+    agenda: BTreeMap<(Duration, u64), (TaskId, Event)>,
+    numbers: u64,
+    audit: Audit,
+}
+
+struct Member {
+    id: TaskId,
+    site: String,
+    session: Session,
+    server: Server,
+    source: Source,
+    credentials: Option<u32>,
+    phase: Phase,
+    held: Option<Request>,
+    running: Option<Running>,
+    paused: bool,
+    aside: bool,
+    returning: bool,
+    connections: u64,
+    packets: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not started yet.
+    Before,
+    Queued,
+    Running,
+    Ended,
+}
+
+/// The exchange under way.
+struct Running {
+    number: u64,
+    request: Option<Request>,
+    wire: Wire,
+    course: Course,
+    /// Body bytes that the rate limit has not let through yet.
+    left: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Begin,
+    /// The state machine wants to be called.
+    Wake,
+    /// The exchange of that number is over.
+    Ends(u64),
+    Suspend(Duration),
+    Resume,
+    Cancel(CancelMode),
+    /// The limit of all, in bytes a second.
+    Limit(Option<u64>),
+}
+
+impl Crowd {
+    /// The crowd of this seed.
+    pub(crate) fn new(seed: u64, transcript: Transcript) -> Self {
+        let mut random = Random::new(seed);
+        let per_host = 1 + random.below(4) as usize;
+        let most = if random.chance(300) { 2 + random.below(5) as usize } else { usize::MAX };
+        let limit = random.chance(500).then(|| 20_000 + random.magnitude(5_000_000));
+        let count = 2 + random.magnitude(20);
+        let sites = 1 + random.below(3);
+        let mut crowd = Self {
+            network: Network {
+                round_trip: Duration::from_micros(200 + random.magnitude(500_000)),
+                rate: 100_000 + random.magnitude(100_000_000),
+                trouble: if random.chance(500) { random.below(200) } else { 0 },
+                gateway: if random.chance(200) { random.below(100) } else { 0 },
+                offline: Vec::new(),
+                node_down: None,
+            },
+            transcript,
+            now: Duration::ZERO,
+            hosts: Hosts::new(per_host, most),
+            trials: Trials::default(),
+            refused: Refused::default(),
+            bucket: Bucket::new(limit, Duration::ZERO),
+            members: Vec::new(),
+            agenda: BTreeMap::new(),
+            numbers: 0,
+            audit: Audit::new(per_host, most, limit),
+            random,
+        };
+        let guarded: Vec<bool> = (0..sites).map(|_| crowd.random.chance(500)).collect();
+        for number in 0..count {
+            let site = crowd.random.below(sites);
+            let wants_login = guarded.get(site as usize).copied().unwrap_or(false);
+            crowd.add(TaskId(number), format!("https://site{site}"), wants_login);
+        }
+        if crowd.random.chance(300) {
+            let limit =
+                crowd.random.chance(700).then(|| 20_000 + crowd.random.magnitude(5_000_000));
+            let at = crowd.random.time(Duration::from_secs(20));
+            crowd.plan(at, TaskId(0), Event::Limit(limit));
+        }
+        crowd.transcript.note(crowd.now, || {
+            format!("seed {seed}: {count} uploads, {per_host} a host, {most} in all, {limit:?} bytes a second")
+        });
+        crowd
+    }
+
+    fn add(&mut self, id: TaskId, site: String, wants_login: bool) {
+        let random = &mut self.random;
+        let size = random.magnitude(200_000);
+        let mut traits = Traits::conforming(size);
+        traits.busy = if random.chance(300) { random.below(200) } else { 0 };
+        traits.forgets = if random.chance(200) { random.below(100) } else { 0 };
+        traits.credentials = wants_login.then_some(RIGHT);
+        let credentials = wants_login
+            .then(|| if random.chance(600) { RIGHT } else { RIGHT + 1 + random.below(2) as u32 });
+        let fixed = Some(4_000 + random.magnitude(100_000));
+        let config = Config {
+            size,
+            fragment: fragment_size::Limits { fixed, ..fragment_size::Limits::default() },
+            origin: "site.example.com".to_owned(),
+            opening_ping: credentials.is_some(),
+            credentials: credentials.is_some(),
+            ..Config::default()
+        };
+        let begins =
+            if random.chance(700) { Duration::ZERO } else { random.time(Duration::from_secs(10)) };
+        let mut events = vec![(begins, Event::Begin)];
+        if random.chance(200) {
+            let pause = Duration::from_millis(random.magnitude(60_000));
+            events.push((begins + random.time(Duration::from_secs(20)), Event::Suspend(pause)));
+        }
+        if random.chance(100) {
+            let mode = if random.chance(500) { CancelMode::Delete } else { CancelMode::Keep };
+            events.push((begins + random.time(Duration::from_secs(20)), Event::Cancel(mode)));
+        }
+        for (at, event) in events {
+            self.plan(at, id, event);
+        }
+        self.members.push(Member {
+            id,
+            site,
+            session: Session::new(config),
+            server: Server::new(traits),
+            source: Source::new(size),
+            credentials,
+            phase: Phase::Before,
+            held: None,
+            running: None,
+            paused: false,
+            aside: false,
+            returning: false,
+            connections: 0,
+            packets: 0,
+        });
+    }
+
+    /// Plays it. The error is what must never happen.
+    pub(crate) fn play(&mut self) -> Result<Vec<Report>, String> {
+        for _ in 0..MAX_STEPS {
+            let turn = self.bucket.next_turn(self.now).map(|wait| self.now + wait);
+            let next = self.agenda.first_key_value().map(|((at, _), _)| *at);
+            match (turn, next) {
+                (None, None) => return self.reports(),
+                (Some(turn), next) if next.is_none_or(|next| turn < next) => {
+                    self.pass(turn);
+                    for id in self.bucket.call(self.now) {
+                        self.pump(id)?;
+                    }
+                }
+                _ => {
+                    let Some(((at, _), (id, event))) = self.agenda.pop_first() else { continue };
+                    self.pass(at);
+                    self.happens(id, event)?;
+                }
+            }
+        }
+        Err("the crowd comes to no end".into())
+    }
+
+    fn reports(&self) -> Result<Vec<Report>, String> {
+        let report = |member: &Member| {
+            let Some(outcome) = member.session.outcome().cloned() else {
+                return Err(format!(
+                    "{:?} waits for ever in {:?} and {:?}",
+                    member.id,
+                    member.phase,
+                    member.session.state()
+                ));
+            };
+            let destination = member.server.destination.as_ref();
+            let exact = destination.is_some_and(|(stored, _)| stored.is_exact(&member.source, 0));
+            if matches!(outcome, Outcome::Done(_)) && !exact {
+                return Err(format!("{:?} is done, and the file is wrong", member.id));
+            }
+            Ok(Report { packets: member.packets, time: self.now, ..Report::of(outcome, exact) })
+        };
+        let reports = self.members.iter().map(report).collect::<Result<_, _>>()?;
+        self.audit.ended().map(|()| reports)
+    }
+
+    fn pass(&mut self, to: Duration) {
+        let to = to.max(self.now);
+        self.audit.passes(to.saturating_sub(self.now));
+        self.now = to;
+    }
+
+    fn plan(&mut self, at: Duration, id: TaskId, event: Event) {
+        self.numbers += 1;
+        self.agenda.insert((at, self.numbers), (id, event));
+    }
+
+    fn member(&mut self, id: TaskId) -> Result<&mut Member, String> {
+        let at = usize::try_from(id.0).map_err(|error| error.to_string())?;
+        self.members.get_mut(at).ok_or_else(|| format!("there is no {id:?}"))
+    }
+
+    fn moment(&mut self) -> Moment {
+        let unix = BEGUN + self.now.as_secs();
+        Moment { monotonic: self.now, unix, random: self.random.bits() }
+    }
+
+    // ---- what the engine does --------------------------------------------------
+
+    fn happens(&mut self, id: TaskId, event: Event) -> Result<(), String> {
+        let now = self.moment();
+        if event != Event::Wake {
+            self.transcript.note(self.now, || format!("{id:?}: {event:?}"));
+        }
+        let phase = self.member(id)?.phase;
+        if phase == Phase::Ended && !matches!(event, Event::Limit(_)) {
+            return Ok(());
+        }
+        match event {
+            Event::Limit(limit) => {
+                self.bucket.set_limit(limit, self.now);
+                self.audit.set_limit(limit);
+                for id in self.bucket.call(self.now) {
+                    self.pump(id)?;
+                }
+                return Ok(());
+            }
+            Event::Begin if phase == Phase::Before => self.enter(id, false)?,
+            Event::Ends(number) => self.ends(id, number)?,
+            Event::Suspend(pause) if phase != Phase::Before => {
+                self.plan(self.now + pause, id, Event::Resume);
+                let shows = |running: &Running| running.wire.credentials.is_some();
+                if !self.member(id)?.running.as_ref().is_some_and(shows) {
+                    self.trials.leave(id);
+                }
+                let member = self.member(id)?;
+                member.paused = true;
+                if member.session.suspend(now).is_ok() && phase == Phase::Running {
+                    self.step_aside(id)?;
+                }
+            }
+            Event::Resume => {
+                let member = self.member(id)?;
+                member.paused = false;
+                if std::mem::take(&mut member.aside) {
+                    self.enter(id, true)?;
+                } else {
+                    let _ = member.session.resume(now);
+                }
+            }
+            Event::Cancel(mode) => self.cancel(id, mode)?,
+            Event::Begin | Event::Suspend(_) | Event::Wake => {}
+        }
+        self.step(id)?;
+        // What one does may let others go on, and these others again.
+        loop {
+            if let Some(next) = self.hosts.next_admitted() {
+                let site = self.member(next)?.site.clone();
+                self.audit.admitted(&site, next)?;
+                self.admit(next)?;
+                self.step(next)?;
+            } else if let Some(next) = self.trials.next_woken() {
+                self.step(next)?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a turn at the host, or a place in the queue.
+    fn enter(&mut self, id: TaskId, returning: bool) -> Result<(), String> {
+        let site = self.member(id)?.site.clone();
+        let is_turn = self.hosts.enter(&site, id);
+        self.audit.entered(&site, id, is_turn)?;
+        let now = self.moment();
+        let member = self.member(id)?;
+        member.phase = if is_turn { Phase::Running } else { Phase::Queued };
+        member.returning = returning && !is_turn;
+        if is_turn && returning {
+            let _ = member.session.resume(now);
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, id: TaskId) -> Result<(), String> {
+        let now = self.moment();
+        let member = self.member(id)?;
+        if member.phase != Phase::Queued {
+            return Err(format!("{id:?} is admitted, and waits for nothing"));
+        }
+        member.phase = Phase::Running;
+        member.returning = false;
+        if member.paused {
+            self.step_aside(id)?;
+        } else if !member.session.state().is_final() {
+            let _ = member.session.resume(now);
+        }
+        Ok(())
+    }
+
+    fn step_aside(&mut self, id: TaskId) -> Result<(), String> {
+        let member = self.member(id)?;
+        if !std::mem::replace(&mut member.aside, true) {
+            let site = member.site.clone();
+            self.audit.left(&site);
+            self.hosts.leave(&site);
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: TaskId, mode: CancelMode) -> Result<(), String> {
+        let now = self.moment();
+        let member = self.member(id)?;
+        let (site, phase, aside) = (member.site.clone(), member.phase, member.aside);
+        match phase {
+            Phase::Queued => {
+                // One packet to delete a session needs no turn; else it just leaves the queue.
+                self.hosts.enter_now(&site, id);
+                self.audit.pushed_in(&site, id);
+            }
+            Phase::Running if aside => {
+                self.hosts.enter_now(&site, id);
+                self.audit.pushed_in(&site, id);
+            }
+            Phase::Running => {}
+            Phase::Before | Phase::Ended => return Ok(()),
+        }
+        let member = self.member(id)?;
+        (member.phase, member.aside) = (Phase::Running, false);
+        let _ = member.session.cancel(now, mode);
+        Ok(())
+    }
+
+    fn step(&mut self, id: TaskId) -> Result<(), String> {
+        if self.member(id)?.phase != Phase::Running {
+            return Ok(());
+        }
+        if let Some(held) = self.member(id)?.held.take()
+            && self.offer(id, held)?
+            && self.member(id)?.held.is_none()
+        {
+            return Ok(());
+        }
+        loop {
+            let now = self.moment();
+            let member = self.member(id)?;
+            let action = member.session.poll_action(now);
+            member.session.take_checkpoint_due();
+            while let Some(notice) = self.member(id)?.session.poll_notice() {
+                if notice == Notice::SessionLost {
+                    let site = self.member(id)?.site.clone();
+                    if let Some(limit) = self.hosts.session_lost(&site) {
+                        self.audit.limited(&site, limit);
+                    }
+                }
+            }
+            match action {
+                Action::Send(request) => {
+                    if self.offer(id, request)? {
+                        return Ok(());
+                    }
+                }
+                Action::Head => return self.begin(id, None),
+                Action::Abort => self.abort(id)?,
+                Action::Wait(until) => {
+                    self.plan(until, id, Event::Wake);
+                    return Ok(());
+                }
+                Action::Idle => return Ok(()),
+                Action::GetReply(_) => return Err("a reply is fetched that nobody wants".into()),
+                Action::Finished => {
+                    self.trials.leave(id);
+                    let member = self.member(id)?;
+                    member.phase = Phase::Ended;
+                    let (site, aside) = (member.site.clone(), member.aside);
+                    if !aside {
+                        self.audit.left(&site);
+                        self.hosts.leave(&site);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Sends it, or keeps it until it can go out. `false`: neither, and the state machine knows.
+    fn offer(&mut self, id: TaskId, request: Request) -> Result<bool, String> {
+        let member = self.member(id)?;
+        let site = member.site.clone();
+        if let Some(own) = member.credentials.filter(|_| request.authorize) {
+            if self.refused.has(&site, &own) {
+                let now = self.moment();
+                let member = self.member(id)?;
+                member.session.set_credentials(false, false);
+                let ack = Ack::parse(401, std::iter::empty());
+                let taken = member.session.handle_ack(now, &ack, None, None, Exchange::default());
+                return taken.map(|()| false).map_err(|_| "a refusal was refused".into());
+            }
+            if !self.trials.may_show(&site, &own, id) {
+                self.member(id)?.held = Some(request);
+                return Ok(true);
+            }
+        }
+        self.begin(id, Some(request)).map(|()| true)
+    }
+
+    fn begin(&mut self, id: TaskId, request: Option<Request>) -> Result<(), String> {
+        self.numbers += 1;
+        let (number, now) = (self.numbers, self.now);
+        let fresh = request.is_some_and(|request| request.connection == Connection::Fresh);
+        let length = request.and_then(|request| request.range).map_or(0, ContentRange::length);
+        let about = Circumstances {
+            now,
+            length: 0,
+            answer_limit: Duration::from_mins(5),
+            new_connection: fresh,
+            at_node: false,
+        };
+        let course = self.network.course(about, &mut self.random);
+        let member = self.member(id)?;
+        member.connections += u64::from(fresh || member.connections == 0);
+        member.packets += 1;
+        let mut headers = Vec::new();
+        if let Some(request) = &request {
+            member.session.headers(request, |name, value| headers.push((name, value.to_string())));
+        }
+        let credentials = member.credentials.filter(|_| request.is_some_and(|it| it.authorize));
+        let connection = member.connections;
+        let wire = Wire { headers, credentials, connection, at_node: false, version: 0 };
+        let left = usize::try_from(length).map_err(|error| error.to_string())?;
+        let site = member.site.clone();
+        if member.running.is_some() {
+            return Err(format!("{id:?} has two requests under way"));
+        }
+        member.running = Some(Running { number, request, wire, course, left });
+        if let Some(shown) = credentials {
+            self.audit.shows(&site, shown, id)?;
+        }
+        self.pump(id)
+    }
+
+    /// Lets as many bytes of the body out as the limit allows; then the exchange takes its course.
+    fn pump(&mut self, id: TaskId) -> Result<(), String> {
+        let now = self.now;
+        loop {
+            let Some(left) = self.member(id)?.running.as_ref().map(|running| running.left) else {
+                return Ok(());
+            };
+            if left == 0 {
+                break;
+            }
+            let granted = self.bucket.take(id, left, now);
+            if granted == 0 {
+                return Ok(());
+            }
+            self.audit.granted(granted as u64)?;
+            if let Some(running) = &mut self.member(id)?.running {
+                running.left =
+                    left.checked_sub(granted).ok_or("more is granted than was wanted")?;
+            }
+        }
+        self.bucket.forget(id);
+        if let Some(Running { number, course, .. }) = &self.member(id)?.running {
+            let (at, number) = (now.saturating_add(course.ends), *number);
+            self.plan(at, id, Event::Ends(number));
+        }
+        Ok(())
+    }
+
+    fn abort(&mut self, id: TaskId) -> Result<(), String> {
+        self.bucket.forget(id);
+        let member = self.member(id)?;
+        member.held = None;
+        member.connections += 1;
+        member.running = None;
+        self.audit.over(id);
+        Ok(())
+    }
+
+    /// Step 3: how the exchange ended.
+    fn ends(&mut self, id: TaskId, number: u64) -> Result<(), String> {
+        let now = self.moment();
+        let (at, random) = (usize::try_from(id.0).unwrap_or(usize::MAX), &mut self.random);
+        let member = self.members.get_mut(at).ok_or("nobody's exchange")?;
+        let Some(Running { request, wire, course, .. }) =
+            member.running.take_if(|running| running.number == number)
+        else {
+            return Ok(());
+        };
+        self.audit.over(id);
+        let in_time = course.arrival.filter(|(after, _)| *after <= course.ends);
+        let own = match in_time.filter(|_| request.is_some()) {
+            Some((_, Arrives::All)) => Some(member.server.handle(&wire, now.unix, random)),
+            Some((_, Arrives::Part(length))) => {
+                member.server.handle_part(&wire, length);
+                None
+            }
+            None => None,
+        };
+        let site = member.site.clone();
+        let shown = wire.credentials;
+        let answer = match (course.end, own) {
+            (End::Failure(failure), _) => {
+                self.transcript.note(self.now, || format!("{id:?}: {failure:?}"));
+                if shown.is_some() {
+                    self.trials.leave(id);
+                }
+                let taken = member.session.handle_failure(now, &failure);
+                return taken.map_err(|_| "the report of a failure was refused".into());
+            }
+            (End::Answer, _) if request.is_none() => {
+                let taken = member.session.handle_head(&member.server.head());
+                return taken.map_err(|_| "the answer to HEAD was refused".into());
+            }
+            (End::Other(answer), _) | (End::Answer, Some(answer)) => answer,
+            (End::Answer, None) => return Err("an answer to nothing".into()),
+        };
+        if request.is_none() {
+            let head = bitsup_proto::verify::Head { status: answer.status, ..Default::default() };
+            return member.session.handle_head(&head).map_err(|_| "HEAD was refused".into());
+        }
+        self.transcript.note(self.now, || format!("{id:?}: {wire:?} {answer:?}"));
+        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let ack = Ack::parse(answer.status, headers);
+        match (answer.status, shown) {
+            (401, Some(shown)) => {
+                self.audit.refused(&site, shown)?;
+                self.refused.add(site.clone(), shown);
+                self.trials.refused(&site, &shown);
+            }
+            (407 | 408 | 429 | 500.., Some(_)) => self.trials.leave(id),
+            (200..300, Some(_)) if !ack.is_ack => self.trials.leave(id),
+            (_, Some(shown)) => {
+                self.audit.took(&site, shown);
+                self.trials.taken(&site, &shown);
+            }
+            (_, None) => {}
+        }
+        if answer.status == 401 {
+            let usable = member.credentials.is_some_and(|own| !self.refused.has(&site, &own));
+            member.session.set_credentials(usable, false);
+        }
+        let date = ack.date.and_then(http_date);
+        let retry_after = match ack.retry_after {
+            Some(RetryAfter::Date(text)) => http_date(text),
+            _ => None,
+        };
+        let exchange = Exchange { sending: course.sending, waiting: self.network.round_trip };
+        let taken = member.session.handle_ack(now, &ack, date, retry_after, exchange);
+        taken.map_err(|_| "an answer was refused".into())
+    }
+}

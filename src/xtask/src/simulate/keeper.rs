@@ -1,0 +1,138 @@
+//! The client's journal: the code that the client has, on a simulated disk.
+
+use bitsup_core::journal::{self, Book, Entry, Finish, Journal, Now, Pending, Place, Work};
+use bitsup_proto::{Checkpoint, SessionId};
+
+use super::disk::Disk;
+use super::source::Source;
+
+/// Keeps one upload, as the engine lets it: some things at once, others when a worker has time.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) disk: Disk,
+    book: Option<Book<Disk>>,
+    pending: Pending<Finish>,
+    /// Whether a worker has been called, and what it has taken in hand.
+    busy: bool,
+    taken: Option<Work<Finish>>,
+    /// The session that the journal is about.
+    kept_session: Option<SessionId>,
+}
+
+/// What a new process finds.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// What is kept, or why it cannot be used.
+    pub(crate) entry: Result<Option<Entry>, String>,
+    /// Whether the process before may have left a session that nobody knows.
+    pub(crate) lost: bool,
+}
+
+/// What a worker did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Worked {
+    /// Nothing that is of interest.
+    Other,
+    /// This session is in the journal.
+    Written(SessionId),
+    /// The journal is as it shall be left.
+    Finished,
+    /// The disk refused.
+    Failed,
+}
+
+impl Keeper {
+    /// A process opens the journal of the upload, and reads it.
+    pub(crate) fn open(disk: Disk) -> (Self, Found) {
+        disk.open();
+        let lost = Journal::new(disk.clone()).lost_a_session();
+        let found = Found { entry: journal::read(&disk), lost };
+        let keeper = Self {
+            disk,
+            book: None,
+            pending: Pending::default(),
+            busy: false,
+            taken: None,
+            kept_session: None,
+        };
+        (keeper, found)
+    }
+
+    /// The upload begins, in the session of that entry or a new one.
+    pub(crate) fn begin(&mut self, entry: Option<Entry>) {
+        self.kept_session = entry.as_ref().map(|entry| entry.checkpoint.session_id.clone());
+        let url = "http://upload.example.com/file.bin".to_owned();
+        let place = Place { url, path: "/file.bin".into(), note: None };
+        self.book = Some(Book::new(Journal::new(self.disk.clone()), entry, place));
+    }
+
+    /// A Create-Session goes out. `false`: the disk refused.
+    pub(crate) fn creating(&mut self) -> bool {
+        self.book.as_mut().is_some_and(|book| book.creating().is_ok())
+    }
+
+    /// A Create-Session was answered without a session.
+    pub(crate) fn not_created(&self) {
+        // The upload goes on without; so does the client, which then says so.
+        let _ = self.book.as_ref().map(Book::not_created);
+    }
+
+    /// Step 5 of the driving contract. What is said of a new session: whether it could be noted.
+    pub(crate) fn keep(
+        &mut self,
+        offset: u64,
+        checkpoint: Option<Checkpoint>,
+        (source, opened): (&Source, usize),
+        now: Now,
+    ) -> Option<bool> {
+        let mut noted = None;
+        if let Some(checkpoint) = &checkpoint
+            && self.kept_session.as_ref() != Some(&checkpoint.session_id)
+            && let Some(book) = &mut self.book
+        {
+            self.kept_session = Some(checkpoint.session_id.clone());
+            let identity = source.identity_of(opened);
+            noted = Some(book.created(checkpoint.clone(), Some(identity), now).is_ok());
+        }
+        self.busy |= self.pending.update(offset, checkpoint);
+        noted
+    }
+
+    /// The upload has ended.
+    pub(crate) fn finish(&mut self, finish: Finish) {
+        self.busy |= self.pending.finish(finish);
+    }
+
+    /// Whether a worker has something to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// A worker takes what waits, or does what it has taken.
+    pub(crate) fn work(&mut self, (source, opened): (&Source, usize), now: Now) -> Worked {
+        let Some(work) = self.taken.take() else {
+            self.taken = self.pending.take();
+            self.busy = self.taken.is_some();
+            return Worked::Other;
+        };
+        let Some(book) = &mut self.book else { return Worked::Other };
+        let (done, worked) = match work {
+            Work::Update(offset, checkpoint) => {
+                // A source that has visibly changed cannot be opened any more.
+                if !source.shows_change(opened) && book.advance(source, offset, |_, _| {}).is_err()
+                {
+                    return Worked::Failed;
+                }
+                let Some(checkpoint) = checkpoint else { return Worked::Other };
+                let written = Worked::Written(checkpoint.session_id.clone());
+                (book.write(checkpoint, Some(source.identity_of(opened)), now), written)
+            }
+            Work::Finish(finish) => {
+                let done = book.finish(finish);
+                self.book = None;
+                (done, Worked::Finished)
+            }
+        };
+        if done.is_ok() { worked } else { Worked::Failed }
+    }
+}

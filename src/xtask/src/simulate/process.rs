@@ -1,0 +1,318 @@
+//! The client's process: what it keeps while it runs, how it dies, and what the next one makes of that.
+
+use std::time::Duration;
+
+use bitsup_core::journal::{Entry, File, Finish, Now, Standing};
+use bitsup_proto::reply::ReplyMode;
+use bitsup_proto::session::{CancelMode, Request, Session};
+use bitsup_proto::{ContentRange, Error, ErrorKind, PacketType, SessionId};
+
+use super::keeper::{Found, Keeper, Worked};
+use super::replies::ReplyFile;
+use super::run::Run;
+use super::scenario::Loses;
+
+/// After so many crashes the world becomes a kinder one.
+const MAX_CRASHES: u32 = 20;
+
+/// What is known of the journal from outside of the client.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The session that a process which is killed now must find again.
+    expected: Option<SessionId>,
+    /// The one that a power cut must leave at least.
+    synced: Option<SessionId>,
+    /// A mark says that a Create-Session is under way.
+    creating: bool,
+    /// The journal may be damaged, or not written since the disk was full.
+    harmed: bool,
+}
+
+/// The comparison of the source with what was sent before, beside the sending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Comparison {
+    ends: Duration,
+    same: bool,
+}
+
+impl Run {
+    /// Step 5 of the driving contract.
+    pub(super) fn keep(&mut self) -> Result<(), String> {
+        if !self.session.take_checkpoint_due() || self.refusing {
+            return Ok(());
+        }
+        let checkpoint = self.session.checkpoint();
+        let id = checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
+        self.before_disk();
+        let (offset, now) = (self.session.offset(), self.journal_time());
+        match self.keeper.keep(offset, checkpoint, (&self.source, self.opened), now) {
+            Some(true) => {
+                self.known.expected = id;
+                self.known.creating = false;
+            }
+            Some(false) if !self.keeper.disk.is_dead() => self.known.harmed = true,
+            _ => {}
+        }
+        self.after_disk()
+    }
+
+    /// A Create-Session goes out.
+    pub(super) fn creating(&mut self) -> Result<(), String> {
+        self.before_disk();
+        let noted = self.keeper.creating();
+        self.known = Known { creating: noted, harmed: self.known.harmed, ..Known::default() };
+        self.after_disk()
+    }
+
+    /// It was answered, without a session.
+    pub(super) fn not_created(&mut self) {
+        self.known.creating = false;
+        self.keeper.not_created();
+    }
+
+    /// A worker gets some time, or not.
+    pub(super) fn let_work(&mut self) -> Result<(), String> {
+        while self.keeper.is_busy() && !self.random.chance(self.scenario.slow_disk) {
+            self.work()?;
+        }
+        Ok(())
+    }
+
+    fn work(&mut self) -> Result<(), String> {
+        self.before_disk();
+        let now = self.journal_time();
+        match self.keeper.work((&self.source, self.opened), now) {
+            Worked::Written(id) => {
+                // What is written of a session that was replaced meanwhile is no news.
+                if self.session.session_id() == Some(&id) {
+                    let (expected, synced) = (Some(id.clone()), Some(id));
+                    self.known = Known { expected, synced, creating: false, harmed: false };
+                }
+            }
+            Worked::Finished => self.known = Known::default(),
+            Worked::Failed if !self.keeper.disk.is_dead() => self.known.harmed = true,
+            Worked::Failed | Worked::Other => {}
+        }
+        self.after_disk()
+    }
+
+    fn before_disk(&mut self) {
+        let (now, disk) = (self.now, &self.keeper.disk);
+        disk.set_full(self.scenario.disk_full.is_some_and(|(from, to)| from <= now && now < to));
+        if !disk.is_dead() && self.random.chance(self.scenario.kills) {
+            disk.die_after(1 + self.random.below(8) as u32);
+        }
+    }
+
+    /// Nothing that is written may say more than the server's Acks have.
+    fn after_disk(&mut self) -> Result<(), String> {
+        for bytes in self.keeper.disk.look() {
+            // A mark is no entry.
+            let Ok(entry) = Entry::decode(&bytes) else { continue };
+            self.checks.stored(&entry)?;
+            self.transcript.note(self.now, || format!("  kept: {:?}", entry.checkpoint));
+        }
+        Ok(())
+    }
+
+    fn journal_time(&self) -> Now {
+        Now { monotonic: self.now.saturating_sub(self.born), unix: self.client_unix() }
+    }
+
+    // ---- ends ------------------------------------------------------------
+
+    /// Whether the process has died amid a write; then another one goes on.
+    pub(super) fn has_died(&mut self) -> Result<bool, String> {
+        if !self.keeper.disk.is_dead() {
+            return Ok(false);
+        }
+        self.transcript.note(self.now, || "the process dies at its journal".to_owned());
+        self.crashes += 1;
+        if self.crashes > MAX_CRASHES {
+            // Who is killed at every other step gets nowhere, which shows nothing.
+            (self.scenario.kills, self.scenario.damage) = (0, 0);
+        }
+        self.now = self.now.saturating_add(Duration::from_secs(self.random.magnitude(1000)));
+        self.restore(Loses::Nothing)?;
+        Ok(true)
+    }
+
+    /// The upload has ended, and its process with it. `true`: it was killed before all was in order.
+    pub(super) fn end_process(&mut self) -> Result<bool, String> {
+        let held = self.session.session_id().is_some();
+        self.keeper.finish(if held { Finish::Keep } else { Finish::Remove });
+        if !held {
+            self.known = Known { harmed: self.known.harmed, ..Known::default() };
+        }
+        while self.keeper.is_busy() && !self.keeper.disk.is_dead() {
+            self.work()?;
+        }
+        if self.has_died()? {
+            return Ok(true);
+        }
+        if !held && !self.known.harmed && self.keeper.disk.has_journal() {
+            return Err("a journal is left of a session that is over".into());
+        }
+        Ok(false)
+    }
+
+    /// Another process goes on from what the disk holds.
+    pub(super) fn restore(&mut self, loses: Loses) -> Result<(), String> {
+        self.born = self.now;
+        self.connection = None;
+        self.checks.restored();
+        self.reply = ReplyFile::default();
+        self.refused.clear();
+        self.comparison = None;
+        let learned = self.session.learned();
+        let config = &mut self.scenario.config;
+        config.credentials = self.credentials.is_some();
+        config.learned_size = learned.size.or(config.learned_size);
+        let disk = self.keeper.disk.clone();
+        if loses == Loses::NotSynced {
+            disk.lose_power(&mut self.random);
+        }
+        if self.random.chance(self.scenario.damage) {
+            let file = if self.random.chance(700) { File::Journal } else { File::Pad };
+            disk.damage(file, &mut self.random);
+            self.known.harmed = true;
+        }
+        let (keeper, found) = Keeper::open(disk);
+        self.keeper = keeper;
+        self.transcript.note(self.now, || format!("found: {found:?}"));
+        self.check_found(&found, loses)?;
+        self.unreadable += u32::from(found.entry.is_err());
+        self.left_behind += u32::from(found.lost);
+        // Who is told that the journal cannot be used starts anew.
+        self.go_on(found.entry.unwrap_or_default())
+    }
+
+    /// The next process finds what it must.
+    fn check_found(&mut self, found: &Found, loses: Loses) -> Result<(), String> {
+        let known = std::mem::take(&mut self.known);
+        let id = |entry: &Entry| entry.checkpoint.session_id.clone();
+        let entry = match &found.entry {
+            Ok(entry) => entry.as_ref(),
+            Err(_) if known.harmed || loses == Loses::NotSynced => {
+                self.known.harmed = true;
+                return Ok(());
+            }
+            Err(why) => return Err(format!("the journal cannot be used: {why}")),
+        };
+        if let Some(entry) = entry {
+            let text = entry.encode().map_err(|error| error.to_string())?;
+            if !self.keeper.disk.has_written(text.as_bytes()) {
+                return Err(format!("nobody has written what the journal says: {text}"));
+            }
+        }
+        let there = entry.map(id);
+        self.known.expected.clone_from(&there);
+        // What is on the pad alone was never synced.
+        self.known.synced = known.synced.clone().filter(|synced| there.as_ref() == Some(synced));
+        if known.harmed {
+            self.known.harmed = true;
+            return Ok(());
+        }
+        if loses == Loses::NotSynced {
+            let fits = there == known.synced || there == known.expected;
+            let left = known.synced.is_none() || known.creating || fits;
+            return if left { Ok(()) } else { Err("a synced session is gone".into()) };
+        }
+        if known.creating && !found.lost {
+            return Err("nothing tells that a session may be left behind".into());
+        }
+        if known.expected.is_some() && known.expected != there {
+            return Err(format!("a kill left {there:?} instead of {:?}", known.expected));
+        }
+        Ok(())
+    }
+
+    /// The upload begins as the client begins it with that entry.
+    fn go_on(&mut self, entry: Option<Entry>) -> Result<(), String> {
+        self.opened = self.source.version();
+        self.refusing = false;
+        let now = self.moment_of_now();
+        let config = self.scenario.config.clone();
+        let Some(entry) = entry else {
+            self.session = Session::new(config);
+            self.keeper.begin(None);
+            return Ok(());
+        };
+        let hashed = entry.prefix.length();
+        if hashed > 0 && self.random.chance(self.scenario.tampers) {
+            // What was not hashed yet when the process ended cannot be known again.
+            self.source.change(self.random.below(hashed), false);
+            self.opened = self.source.version();
+        }
+        let read = |error: std::io::Error| error.to_string();
+        let identity = self.source.identity_of(self.opened);
+        let same = match entry.standing(false, Some(identity), self.client_unix()) {
+            Standing::Replaced => return Err("a young session is to be replaced".into()),
+            Standing::Changed(_) => false,
+            Standing::Continued => entry.prefix.check_end(&self.source).map_err(read)?,
+        };
+        self.session = Session::restore(config, &entry.checkpoint, now);
+        if !same {
+            self.transcript.note(self.now, || "the source is another one now".to_owned());
+            self.refusing = true;
+            let _ = self.session.cancel(now, CancelMode::Delete);
+        } else if entry.prefix.blocks() > 0 {
+            let same = entry.prefix.check_blocks(&self.source, &|| true).map_err(read)?;
+            let ends = self.now + Duration::from_millis(self.random.magnitude(20_000));
+            self.comparison = Some(Comparison { ends, same });
+        }
+        let id = entry.checkpoint.session_id.as_str();
+        // The end of a complete file is sent again to be told where the reply is.
+        let keeps_all =
+            self.server.traits.keeps_all() && self.scenario.config.reply == ReplyMode::None;
+        let stored = self.server.stored(id).filter(|_| keeps_all);
+        if let Some(stored) = stored.filter(|_| same) {
+            self.checks.resumed(id.to_owned(), stored);
+        }
+        self.keeper.begin(Some(entry));
+        Ok(())
+    }
+
+    // ---- the source --------------------------------------------------------
+
+    /// Before a packet goes out. What completes the file waits for the comparison. `false`: it
+    /// does not go out, and the state machine knows.
+    pub(super) fn may_send(&mut self, request: &Request) -> bool {
+        let completes = request.packet == PacketType::CloseSession
+            || request.range.is_some_and(ContentRange::is_last);
+        if completes && let Some(comparison) = self.comparison {
+            let until = self.deadline().map_or(comparison.ends, |at| at.min(comparison.ends));
+            self.now = self.now.max(until);
+            if !self.compare() {
+                return false;
+            }
+        }
+        let reads = matches!(request.packet, PacketType::Fragment | PacketType::CloseSession);
+        if reads && self.source.shows_change(self.opened) {
+            self.source_changed();
+            return false;
+        }
+        true
+    }
+
+    /// Takes the result of the comparison, if there is one and its time has come. `false`: the
+    /// source is another one.
+    pub(super) fn compare(&mut self) -> bool {
+        let Some(Comparison { same, .. }) = self.comparison.take_if(|it| it.ends <= self.now)
+        else {
+            return true;
+        };
+        if !same {
+            self.source_changed();
+        }
+        same
+    }
+
+    fn source_changed(&mut self) {
+        let now = self.moment_of_now();
+        let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
+        if self.session.fail_source(now, error).is_ok() {
+            self.checks.suspended = false;
+        }
+    }
+}

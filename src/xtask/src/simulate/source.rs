@@ -1,0 +1,93 @@
+//! The file that is uploaded: never in memory, and changed while nobody looks.
+
+use std::io;
+
+use bitsup_core::journal::{Bytes, Identity};
+
+/// What every byte is at first.
+const PLAIN: u8 = 7;
+
+/// A file that changes from one version to the next, a byte each time.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    size: u64,
+    /// Where each version after the first one differs from that before, and whether a look at
+    /// the file's size and time stamp tells.
+    changes: Vec<(u64, bool)>,
+}
+
+impl Source {
+    /// A file of that size.
+    pub(crate) fn new(size: u64) -> Self {
+        Self { size, changes: Vec::new() }
+    }
+
+    /// Its size in bytes, which never changes.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The version that it has now.
+    pub(crate) fn version(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Changes the byte at `at`.
+    pub(crate) fn change(&mut self, at: u64, visible: bool) {
+        self.changes.push((at, visible));
+    }
+
+    /// Whether two versions differ in that range.
+    pub(crate) fn differs(&self, one: usize, other: usize, from: u64, length: u64) -> bool {
+        let (first, last) = (one.min(other), one.max(other));
+        let between = self.changes.get(first..last).unwrap_or_default();
+        between.iter().any(|(at, _)| (from..from + length).contains(at))
+    }
+
+    /// Whether a look at the file tells that it is not that version any more.
+    pub(crate) fn shows_change(&self, since: usize) -> bool {
+        self.identity_of(since) != self.identity_of(self.version())
+    }
+
+    /// What the file system told of that version.
+    pub(crate) fn identity_of(&self, version: usize) -> Identity {
+        let seen = self.changes.iter().take(version).filter(|(_, visible)| *visible).count();
+        let modified_s = i64::try_from(seen).unwrap_or(i64::MAX);
+        Identity { size: self.size, modified_s, modified_ns: 0, device: 1, inode: 1 }
+    }
+}
+
+impl Bytes for Source {
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let count = buffer.len().min(left);
+        let buffer = buffer.get_mut(..count).unwrap_or_default();
+        buffer.fill(PLAIN);
+        for (version, (at, _)) in (1..).zip(&self.changes) {
+            let place = at.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+            if let Some(byte) = place.and_then(|at| buffer.get_mut(at)) {
+                *byte = PLAIN.wrapping_add(version);
+            }
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_differs_from_the_next_in_its_byte() {
+        let mut source = Source::new(10);
+        source.change(4, false);
+        assert!(!source.shows_change(0));
+        source.change(6, true);
+        assert!(source.shows_change(0) && source.shows_change(1) && !source.shows_change(2));
+        let mut buffer = [0; 8];
+        assert_eq!(source.read(&mut buffer, 3).expect("read"), 7);
+        assert_eq!(buffer, [7, 8, 7, 9, 7, 7, 7, 0]);
+        assert!(source.differs(0, 1, 4, 1) && source.differs(2, 0, 0, 5));
+        assert!(!source.differs(1, 2, 0, 6) && !source.differs(0, 2, 5, 1));
+    }
+}
