@@ -8,7 +8,10 @@ fn main() {
     }
     // Threads of the library may still run when the program calls dlclose.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libbitsup.so.{}", ABI.trim());
+    // cargo-c gives the same name: a second one would hide a mistake in either.
+    if std::env::var_os("CARGO_FEATURE_CAPI").is_none() {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libbitsup.so.{}", ABI.trim());
+    }
 }
 
 /// Number of the ABI, in the file name of the library: see `docs/abi.md`.

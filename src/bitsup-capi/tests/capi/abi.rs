@@ -104,3 +104,14 @@ fn broken_promises_are_found() {
     let parameter = changed("    int64_t timeout_ms,\n", "    int32_t timeout_ms,\n");
     assert!(!holds(&today, &parameter), "a parameter of another type");
 }
+
+/// The first number of the library's version, by which cargo-c names it, is that of the ABI.
+#[test]
+fn cargo_c_gives_the_same_name() {
+    let manifest = fs::read_to_string(capi().join("Cargo.toml")).expect("readable");
+    let section = manifest.split("[package.metadata.capi.library]\n").nth(1).expect("it is there");
+    let lines: Vec<&str> = section.lines().take_while(|line| !line.starts_with('[')).collect();
+    assert!(lines.contains(&"version_suffix_components = 1"), "{lines:?}");
+    let own = lines.iter().find_map(|line| line.strip_prefix("version = \"")?.split('.').next());
+    assert_eq!(own.unwrap_or(env!("CARGO_PKG_VERSION_MAJOR")), support::abi());
+}
