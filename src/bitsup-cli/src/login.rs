@@ -1,7 +1,7 @@
 //! Who we are: user, password, token, and the same for a proxy.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bitsup::{AuthChoice, CredentialCallback, Credentials, ProxyChoice, Secret, UploadOptions};
@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::connection::readable;
 use crate::failure::Failure;
+use crate::prompt;
 use crate::words::Words;
 
 /// A password or a few headers; more is a wrong file.
@@ -113,7 +114,8 @@ enum Auth {
 }
 
 impl LoginArgs {
-    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<(), Failure> {
+    /// Puts the choices into `options`; the user whose password was typed, if one was.
+    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<Option<String>, Failure> {
         options.allow_cleartext_credentials = self.allow_cleartext_credentials;
         options.bearer_token = self.token()?;
         // What is in a file may be replaced while uploads run.
@@ -137,18 +139,20 @@ impl LoginArgs {
                     "there is no token: give --token-file or set BITSUP_TOKEN",
                 ));
             }
-            return Ok(());
+            return Ok(None);
         }
-        options.credentials = match &self.user {
+        match &self.user {
             Some(user) => {
-                Some(credentials(user, self.password_file.as_deref(), "BITSUP_PASSWORD", "")?)
+                let file = self.password_file.as_deref();
+                let (made, typed) = credentials(user, file, "BITSUP_PASSWORD", "")?;
+                options.credentials = Some(made);
+                Ok(typed.then(|| user.clone()))
             }
             None if self.password_file.is_some() => {
-                return Err(Failure::usage("--password-file needs a user: add --user NAME"));
+                Err(Failure::usage("--password-file needs a user: add --user NAME"))
             }
-            None => None,
-        };
-        Ok(())
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn words(&self, words: &mut Words) {
@@ -169,7 +173,8 @@ impl LoginArgs {
 }
 
 impl ProxyArgs {
-    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<(), Failure> {
+    /// As [`LoginArgs::apply`].
+    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<Option<String>, Failure> {
         if let Some(url) = &self.proxy {
             if url.contains('@') {
                 return Err(Failure::usage(
@@ -190,12 +195,11 @@ impl ProxyArgs {
             Some(ProxyAuth::Negotiate) => AuthChoice::Negotiate,
             Some(ProxyAuth::Any) | None => AuthChoice::Any,
         };
-        if let Some(user) = &self.proxy_user {
-            let file = self.proxy_password_file.as_deref();
-            let made = credentials(user, file, "BITSUP_PROXY_PASSWORD", "proxy-")?;
-            options.proxy_credentials = Some(made);
-        }
-        Ok(())
+        let Some(user) = &self.proxy_user else { return Ok(None) };
+        let file = self.proxy_password_file.as_deref();
+        let (made, typed) = credentials(user, file, "BITSUP_PROXY_PASSWORD", "proxy-")?;
+        options.proxy_credentials = Some(made);
+        Ok(typed.then(|| user.clone()))
     }
 
     pub(crate) fn words(&self, words: &mut Words) {
@@ -208,12 +212,13 @@ impl ProxyArgs {
     }
 }
 
+/// User and password, and whether a person has just typed that.
 fn credentials(
     user: &str,
     file: Option<&Path>,
     variable_name: &str,
     prefix: &str,
-) -> Result<Credentials, Failure> {
+) -> Result<(Credentials, bool), Failure> {
     if user.contains(':') {
         return Err(Failure::usage(format!(
             "a user name has no colon; a password does not belong on a command line, where all can see it: use {variable_name}, --{prefix}password-file or the prompt"
@@ -222,28 +227,23 @@ fn credentials(
     if user.chars().any(char::is_control) {
         return Err(Failure::usage("the user name has a control character in it"));
     }
-    let password = match (file, variable(variable_name)) {
-        (Some(file), _) => secret_file(file)?,
-        (None, Some(password)) => password,
-        (None, None) => prompt(user).ok_or_else(|| {
-            Failure::usage(format!(
-                "there is no password for {user}: set {variable_name} or give --{prefix}password-file"
-            ))
-        })?,
+    let (password, typed) = match (file, variable(variable_name)) {
+        (Some(file), _) => (Secret::new(secret_file(file)?), false),
+        (None, Some(password)) => (Secret::new(password), false),
+        (None, None) => {
+            let typed = prompt::password(user).ok_or_else(|| {
+                Failure::usage(format!(
+                    "there is no password for {user}: set {variable_name} or give --{prefix}password-file"
+                ))
+            })?;
+            (typed, true)
+        }
     };
-    Ok(Credentials { user: user.to_owned(), password: Secret::new(password) })
+    Ok((Credentials { user: user.to_owned(), password }, typed))
 }
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Asks on a terminal; `None` where there is none.
-fn prompt(user: &str) -> Option<String> {
-    if !std::io::stderr().is_terminal() {
-        return None;
-    }
-    rpassword::prompt_password(format!("Password for {user}: ")).ok()
 }
 
 /// The content without one newline at its end.
