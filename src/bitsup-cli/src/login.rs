@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
-use bitsup::{AuthChoice, CredentialCallback, Credentials, ProxyChoice, Secret, UploadOptions};
+use bitsup::{
+    AuthChoice, CredentialCallback, Credentials, Netrc, ProxyChoice, Secret, UploadOptions,
+};
 use clap::{Args, ValueEnum};
 
 use crate::connection::readable;
 use crate::failure::Failure;
 use crate::prompt;
-use crate::words::Words;
+use crate::words::{self, Words};
 
 /// A password or a few headers; more is a wrong file.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
@@ -28,8 +31,14 @@ pub(crate) struct LoginArgs {
     )]
     user: Option<String>,
     /// Read the password from FILE
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", overrides_with_all = ["netrc", "netrc_file"])]
     password_file: Option<PathBuf>,
+    /// Take user and password for the server from ~/.netrc, or the file that NETRC names
+    #[arg(long, hide_short_help = true, overrides_with_all = ["password_file", "netrc_file"])]
+    netrc: bool,
+    /// The same from FILE
+    #[arg(long, value_name = "FILE", hide_short_help = true, overrides_with_all = ["password_file", "netrc"])]
+    netrc_file: Option<PathBuf>,
     /// How to log in [default: any, the strongest that the server offers]
     #[arg(long, value_enum, value_name = "SCHEME", hide_short_help = true)]
     auth: Option<Auth>,
@@ -141,6 +150,11 @@ impl LoginArgs {
             }
             return Ok(None);
         }
+        if let Some(file) = self.netrc()? {
+            // It is looked into for the server that asks.
+            options.credential_callback = Some(CredentialCallback::netrc(file, self.user.clone()));
+            return Ok(None);
+        }
         match &self.user {
             Some(user) => {
                 let file = self.password_file.as_deref();
@@ -158,9 +172,32 @@ impl LoginArgs {
     pub(crate) fn words(&self, words: &mut Words) {
         words.text("--user", self.user.as_ref());
         words.path("--password-file", self.password_file.as_deref());
+        words.flag("--netrc", self.netrc);
+        words.path("--netrc-file", self.netrc_file.as_deref());
         words.choice("--auth", self.auth.as_ref());
         words.path("--token-file", self.token_file.as_deref());
         words.flag("--allow-cleartext-credentials", self.allow_cleartext_credentials);
+    }
+
+    /// The `.netrc` file, if one is wanted; it can be read.
+    fn netrc(&self) -> Result<Option<PathBuf>, Failure> {
+        let file = match (&self.netrc_file, self.netrc) {
+            (Some(file), _) => file.clone(),
+            (None, true) => netrc_of_user().ok_or_else(|| {
+                Failure::usage("there is no home folder, and so no .netrc: give --netrc-file")
+            })?,
+            (None, false) => return Ok(None),
+        };
+        if Netrc::read(&file)?.is_exposed() {
+            static WARNING: Once = Once::new();
+            WARNING.call_once(|| {
+                words::say(&format!(
+                    "bitsup: warning: {0} holds passwords, and other users of this machine can read it: chmod 600 {0}",
+                    file.display()
+                ));
+            });
+        }
+        Ok(Some(file))
     }
 
     fn token(&self) -> Result<Option<Secret>, Failure> {
@@ -210,6 +247,15 @@ impl ProxyArgs {
         words.choice("--proxy-auth", self.proxy_auth.as_ref());
         words.path("--proxy-cacert", self.proxy_cacert.as_deref());
     }
+}
+
+/// `NETRC`, or `.netrc` in the home folder.
+fn netrc_of_user() -> Option<PathBuf> {
+    let named = std::env::var_os("NETRC").filter(|file| !file.is_empty());
+    named.map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+        Some(Path::new(&home).join(".netrc"))
+    })
 }
 
 /// User and password, and whether a person has just typed that.

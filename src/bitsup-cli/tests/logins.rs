@@ -1,4 +1,4 @@
-//! Passwords that a person types at a terminal.
+//! Where the program takes passwords from: `.netrc`, and a person at a terminal.
 
 mod common;
 
@@ -22,6 +22,74 @@ fn refused(host: &Host) -> usize {
     let requests = host.server.requests();
     let shown = requests.iter().filter(|request| request.header("authorization").is_some());
     shown.filter(|request| request.status == Some(401)).count()
+}
+
+#[test]
+fn netrc_gives_the_login_of_the_host_that_asks() {
+    let (place, host) = (Place::new(), host());
+    let bytes = place_payload(&place);
+    private(&place, ".netrc", "machine other.example login operator password wrong\n");
+    let args = |more: &[&str], name: &str| -> Vec<String> {
+        let all = OPTIONS.iter().chain(more).chain(&["source.bin"]).map(|word| (*word).to_owned());
+        all.chain([host.url(name)]).collect()
+    };
+    let ended = place.run(args(&["--netrc"], "none"));
+    assert_eq!(ended.code, 4, "{ended:?}");
+    private(&place, ".netrc", "machine 127.0.0.1 login operator password right\n");
+    let ended = place.run(args(&["--netrc"], "home")).ok();
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    private(&place, "named", "default login another password x login operator password right");
+    let mut command = place.command(args(&["--netrc", "-u", "operator"], "named"));
+    let named = command.env("NETRC", place.path("named")).spawn().expect("started");
+    wait(named).ok();
+    place.run(args(&["--netrc-file", "named"], "file")).ok();
+    for name in ["home", "named", "file"] {
+        assert!(host.published(name) == bytes, "{name}");
+    }
+    assert_eq!(refused(&host), 0);
+
+    private(&place, "named", "default login operator password wrong");
+    for _ in 0..2 {
+        let ended = place.run(args(&["--netrc-file", "named"], "wrong"));
+        assert_eq!(ended.code, 4, "{ended:?}");
+        assert!(!ended.stderr.contains("wrong"), "{ended:?}");
+    }
+    assert_eq!(refused(&host), 2, "once a run");
+    let missing = place.run(args(&["--netrc-file", "nowhere"], "x"));
+    assert!(missing.stderr.contains("cannot read nowhere"), "{missing:?}");
+}
+
+#[test]
+fn netrc_that_others_can_read_is_read_with_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (place, host) = (Place::new(), host());
+    place_payload(&place);
+    let file = private(&place, ".netrc", "default login operator password right");
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let url = host.url("x");
+    let ended = place.run(OPTIONS.into_iter().chain(["--netrc", "source.bin", &url])).ok();
+    assert!(ended.stderr.contains("warning: ") && ended.stderr.contains("chmod 600"), "{ended:?}");
+}
+
+#[test]
+fn resume_remembers_that_the_login_came_from_netrc() {
+    let (place, host) = (Place::new(), host());
+    let bytes = place_payload(&place);
+    private(&place, ".netrc", "default login operator password right");
+    let url = host.url("x");
+    let slow = ["--netrc", "--limit-rate", "400K", "--fragment-size", "100K", "source.bin", &url];
+    let mut child = place.command(OPTIONS.into_iter().chain(slow)).spawn().expect("started");
+    host.wait_for_bytes(200_000);
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    let folder = place.path(".local/state/bitsup");
+    let found = |word: &str| {
+        let grep = Command::new("grep").args(["-rqe", word]).arg(&folder).status();
+        grep.expect("grep runs").code() == Some(0)
+    };
+    assert!(found("[-]-netrc") && !found("right"));
+    place.run(["resume", "--limit-rate", "1G"]).ok();
+    assert!(host.published("x") == bytes);
 }
 
 /// The program on a terminal of its own, where a person types the words, each when asked.
@@ -99,4 +167,12 @@ fn place_payload(place: &Place) -> Vec<u8> {
     let bytes = payload(1_500_000);
     place.write("source.bin", &bytes);
     bytes
+}
+
+/// Writes a file that nobody else can read.
+fn private(place: &Place, name: &str, text: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = place.write(name, text.as_bytes());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("changed");
+    path
 }
