@@ -5,8 +5,9 @@
 mod common;
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -122,8 +123,12 @@ fn ntlm_challenge() -> Vec<u8> {
 
 /// All forms in which the secret could stand somewhere.
 fn forms() -> Vec<Vec<u8>> {
-    let bytes = SECRET.as_bytes();
-    let wide: Vec<u8> = SECRET.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    forms_of(SECRET)
+}
+
+fn forms_of(secret: &str) -> Vec<Vec<u8>> {
+    let bytes = secret.as_bytes();
+    let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let hex: String = bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("memory");
         text
@@ -339,6 +344,113 @@ fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
         assert!(told.lock().expect("told").contains("Packet"), "{what}: no event came");
         assert!(assert_folder_clean(&what, &place.path("")) > 0);
     }
+}
+
+/// What a process that uploads is told: the URL, and the file with the secret.
+const TOLD: [&str; 2] = ["BITSUP_TEST_URL", "BITSUP_TEST_SECRET"];
+
+#[test]
+#[ignore = "run by another"]
+fn in_a_process_of_its_own() {
+    let [url, file] = TOLD.map(|name| std::env::var(name).expect(name));
+    let secret = || Secret::from_file(&file).expect("a secret");
+    let mut options = UploadOptions::default();
+    options.allow_cleartext_credentials = true;
+    options.credentials = Some(Credentials { user: USER.into(), password: secret() });
+    let held = secret();
+    let client = Client::new().expect("client");
+    let upload = client.upload(Source::bytes(payload(100_000)), &url).options(options);
+    upload.start().expect("started").wait().expect("uploaded");
+    drop(client);
+    let stop = |word: &str| {
+        println!("{word}");
+        std::io::stdin().read_line(&mut String::new()).expect("told to go on");
+    };
+    stop("one is held");
+    drop(held);
+    stop("all is over");
+}
+
+/// What of the memory of a process can be written.
+fn memory(process: u32) -> Vec<Vec<u8>> {
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).expect("maps");
+    let mut memory = std::fs::File::open(format!("/proc/{process}/mem")).expect("memory");
+    let mut parts = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (range, _) = line.split_once(' ').expect("a range");
+        let (from, to) = range.split_once('-').expect("two ends");
+        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).expect("a number"));
+        let mut part = vec![0; usize::try_from(to - from).expect("it fits")];
+        memory.seek(std::io::SeekFrom::Start(from)).expect("a place");
+        if memory.read_exact(&mut part).is_ok() {
+            parts.push(part);
+        }
+    }
+    parts
+}
+
+/// A process that uploads, and stops where its memory is to be searched.
+struct Uploading {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    secret: String,
+}
+
+impl Uploading {
+    fn start(place: &Place, url: String) -> Self {
+        let secret = random();
+        let file = place.write("secret", secret.as_bytes());
+        let mut command = Command::new(std::env::current_exe().expect("a path"));
+        command.args(["--exact", "in_a_process_of_its_own", "--ignored", "--nocapture"]);
+        let values = [url, file.display().to_string()];
+        command.envs(TOLD.into_iter().zip(values)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("started");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, output, secret }
+    }
+
+    /// How often each form of the secret is in its memory when it has come so far.
+    fn copies_at(&mut self, word: &str) -> Vec<usize> {
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert!(self.output.read_line(&mut line).expect("text") > 0, "it ended");
+        }
+        let parts = memory(self.child.id());
+        self.child.stdin.as_mut().expect("piped").write_all(b"\n").expect("told to go on");
+        let count = |form: Vec<u8>| {
+            let found = |part: &Vec<u8>| part.windows(form.len()).filter(|at| *at == form).count();
+            parts.iter().map(found).sum()
+        };
+        forms_of(&self.secret).into_iter().map(count).collect()
+    }
+}
+
+/// As in an image that the system writes of a process which dies.
+#[test]
+fn no_password_is_in_memory_when_all_is_over() {
+    let _rule = bitsup_server::rule!("SEC-10");
+    for asks in [Asks::Digest, Asks::Ntlm, Asks::Basic] {
+        let (place, server) = (Place::new(), asks.server(Refuses::Never));
+        let mut uploading = Uploading::start(&place, server.url("/x"));
+        assert!(uploading.copies_at("one is held")[0] > 0, "{asks:?}: the search finds nothing");
+        let mut copies = uploading.copies_at("all is over");
+        if asks == Asks::Basic {
+            // Its header line, in base64, is in buffers that libcurl frees and does not overwrite.
+            copies.drain(5..);
+        }
+        assert!(copies.iter().all(|count| *count == 0), "{asks:?}: {copies:?}");
+        uploading.child.wait().expect("ended");
+    }
+}
+
+/// A secret that stands in no program.
+fn random() -> String {
+    let mut bytes = [0; 9];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .expect("random");
+    BASE64.encode(bytes).replace(['+', '/'], "x")[..11].to_owned()
 }
 
 /// The search finds what it searches for, in every form.
