@@ -195,6 +195,9 @@ fn run_program(what: &str, place: &Place, args: &[&str], variable: Option<&str>)
     ends.pop().expect("two")
 }
 
+/// How the server asks, the words for the login, more words, and the variable that has the secret.
+type Case<'a> = (Asks, &'a [&'a str], &'a [&'a str], Option<&'a str>);
+
 #[test]
 fn no_secret_of_the_program_is_written_anywhere() {
     let _rule = bitsup_server::rule!("SEC-10");
@@ -202,7 +205,7 @@ fn no_secret_of_the_program_is_written_anywhere() {
     let clear = ["--allow-cleartext-credentials"];
     let file = ["--password-file", "input-secret"];
     let proxy_file = ["--proxy-user", USER, "--proxy-password-file", "input-secret"];
-    let cases: [(Asks, &[&str], &[&str], Option<&str>); 10] = [
+    let cases: [Case<'_>; 10] = [
         (Asks::Basic, &user, &[], Some("BITSUP_PASSWORD")),
         (Asks::Basic, &user, &["--netrc-file", "input-netrc"], None),
         (Asks::Digest, &user, &file, None),
@@ -228,7 +231,7 @@ fn no_secret_of_the_program_is_written_anywhere() {
             let far = "http://far.example/x.bin";
             match asks {
                 Asks::ProxyBasic => {
-                    args.extend(["--proxy", &server.url(""), "source.bin", far].map(leak))
+                    args.extend(["--proxy", &server.url(""), "source.bin", far].map(leak));
                 }
                 _ => args.extend(["source.bin", &url].map(leak)),
             }
@@ -297,7 +300,7 @@ fn options(asks: Asks, proxy: &str) -> UploadOptions {
         Asks::Ntlm => options.credentials = Some(login()),
         Asks::Bearer => options.bearer_token = Some(Secret::new(SECRET)),
         Asks::Nothing => {
-            options.headers.push(Header::new("X-Api-Key", SECRET).expect("a header").secret())
+            options.headers.push(Header::new("X-Api-Key", SECRET).expect("a header").secret());
         }
         Asks::ProxyBasic => {
             options.proxy = ProxyChoice::Url(proxy.to_owned());
