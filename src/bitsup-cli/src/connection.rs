@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::failure::Failure;
 use crate::login::{LoginArgs, ProxyArgs, secret_file};
+use crate::prompt;
 use crate::values;
 use crate::words::Words;
 
@@ -71,8 +72,11 @@ impl ConnectionArgs {
         for header in &self.headers {
             add_header(header, &mut options.headers)?;
         }
-        self.login.apply(options)?;
-        self.proxy.apply(options)?;
+        let server = self.login.apply(options)?;
+        let proxy = self.proxy.apply(options)?;
+        if options.credential_callback.is_none() && (server.is_some() || proxy.is_some()) {
+            options.credential_callback = Some(prompt::again(server, proxy));
+        }
         options.tls.insecure = self.insecure;
         options.tls.ca_file = readable(self.cacert.as_ref())?;
         options.tls.cert = readable(self.cert.as_ref())?;

@@ -19,6 +19,7 @@ mod kept;
 mod login;
 mod packets;
 mod ping;
+mod prompt;
 mod report;
 mod screen;
 mod serve;

@@ -1,15 +1,19 @@
 //! Who we are: user, password, token, and the same for a proxy.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
-use bitsup::{AuthChoice, CredentialCallback, Credentials, ProxyChoice, Secret, UploadOptions};
+use bitsup::{
+    AuthChoice, CredentialCallback, Credentials, Netrc, ProxyChoice, Secret, UploadOptions,
+};
 use clap::{Args, ValueEnum};
 
 use crate::connection::readable;
 use crate::failure::Failure;
-use crate::words::Words;
+use crate::prompt;
+use crate::words::{self, Words};
 
 /// A password or a few headers; more is a wrong file.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
@@ -27,8 +31,14 @@ pub(crate) struct LoginArgs {
     )]
     user: Option<String>,
     /// Read the password from FILE
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", overrides_with_all = ["netrc", "netrc_file"])]
     password_file: Option<PathBuf>,
+    /// Take user and password for the server from ~/.netrc, or the file that NETRC names
+    #[arg(long, hide_short_help = true, overrides_with_all = ["password_file", "netrc_file"])]
+    netrc: bool,
+    /// The same from FILE
+    #[arg(long, value_name = "FILE", hide_short_help = true, overrides_with_all = ["password_file", "netrc"])]
+    netrc_file: Option<PathBuf>,
     /// How to log in [default: any, the strongest that the server offers]
     #[arg(long, value_enum, value_name = "SCHEME", hide_short_help = true)]
     auth: Option<Auth>,
@@ -113,7 +123,8 @@ enum Auth {
 }
 
 impl LoginArgs {
-    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<(), Failure> {
+    /// Puts the choices into `options`; the user whose password was typed, if one was.
+    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<Option<String>, Failure> {
         options.allow_cleartext_credentials = self.allow_cleartext_credentials;
         options.bearer_token = self.token()?;
         // What is in a file may be replaced while uploads run.
@@ -137,26 +148,56 @@ impl LoginArgs {
                     "there is no token: give --token-file or set BITSUP_TOKEN",
                 ));
             }
-            return Ok(());
+            return Ok(None);
         }
-        options.credentials = match &self.user {
+        if let Some(file) = self.netrc()? {
+            // It is looked into for the server that asks.
+            options.credential_callback = Some(CredentialCallback::netrc(file, self.user.clone()));
+            return Ok(None);
+        }
+        match &self.user {
             Some(user) => {
-                Some(credentials(user, self.password_file.as_deref(), "BITSUP_PASSWORD", "")?)
+                let file = self.password_file.as_deref();
+                let (made, typed) = credentials(user, file, "BITSUP_PASSWORD", "")?;
+                options.credentials = Some(made);
+                Ok(typed.then(|| user.clone()))
             }
             None if self.password_file.is_some() => {
-                return Err(Failure::usage("--password-file needs a user: add --user NAME"));
+                Err(Failure::usage("--password-file needs a user: add --user NAME"))
             }
-            None => None,
-        };
-        Ok(())
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn words(&self, words: &mut Words) {
         words.text("--user", self.user.as_ref());
         words.path("--password-file", self.password_file.as_deref());
+        words.flag("--netrc", self.netrc);
+        words.path("--netrc-file", self.netrc_file.as_deref());
         words.choice("--auth", self.auth.as_ref());
         words.path("--token-file", self.token_file.as_deref());
         words.flag("--allow-cleartext-credentials", self.allow_cleartext_credentials);
+    }
+
+    /// The `.netrc` file, if one is wanted; it can be read.
+    fn netrc(&self) -> Result<Option<PathBuf>, Failure> {
+        let file = match (&self.netrc_file, self.netrc) {
+            (Some(file), _) => file.clone(),
+            (None, true) => netrc_of_user().ok_or_else(|| {
+                Failure::usage("there is no home folder, and so no .netrc: give --netrc-file")
+            })?,
+            (None, false) => return Ok(None),
+        };
+        if Netrc::read(&file)?.is_exposed() {
+            static WARNING: Once = Once::new();
+            WARNING.call_once(|| {
+                words::say(&format!(
+                    "bitsup: warning: {0} holds passwords, and other users of this machine can read it: chmod 600 {0}",
+                    file.display()
+                ));
+            });
+        }
+        Ok(Some(file))
     }
 
     fn token(&self) -> Result<Option<Secret>, Failure> {
@@ -169,7 +210,8 @@ impl LoginArgs {
 }
 
 impl ProxyArgs {
-    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<(), Failure> {
+    /// As [`LoginArgs::apply`].
+    pub(crate) fn apply(&self, options: &mut UploadOptions) -> Result<Option<String>, Failure> {
         if let Some(url) = &self.proxy {
             if url.contains('@') {
                 return Err(Failure::usage(
@@ -190,12 +232,11 @@ impl ProxyArgs {
             Some(ProxyAuth::Negotiate) => AuthChoice::Negotiate,
             Some(ProxyAuth::Any) | None => AuthChoice::Any,
         };
-        if let Some(user) = &self.proxy_user {
-            let file = self.proxy_password_file.as_deref();
-            let made = credentials(user, file, "BITSUP_PROXY_PASSWORD", "proxy-")?;
-            options.proxy_credentials = Some(made);
-        }
-        Ok(())
+        let Some(user) = &self.proxy_user else { return Ok(None) };
+        let file = self.proxy_password_file.as_deref();
+        let (made, typed) = credentials(user, file, "BITSUP_PROXY_PASSWORD", "proxy-")?;
+        options.proxy_credentials = Some(made);
+        Ok(typed.then(|| user.clone()))
     }
 
     pub(crate) fn words(&self, words: &mut Words) {
@@ -208,12 +249,22 @@ impl ProxyArgs {
     }
 }
 
+/// `NETRC`, or `.netrc` in the home folder.
+fn netrc_of_user() -> Option<PathBuf> {
+    let named = std::env::var_os("NETRC").filter(|file| !file.is_empty());
+    named.map(PathBuf::from).or_else(|| {
+        let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+        Some(Path::new(&home).join(".netrc"))
+    })
+}
+
+/// User and password, and whether a person has just typed that.
 fn credentials(
     user: &str,
     file: Option<&Path>,
     variable_name: &str,
     prefix: &str,
-) -> Result<Credentials, Failure> {
+) -> Result<(Credentials, bool), Failure> {
     if user.contains(':') {
         return Err(Failure::usage(format!(
             "a user name has no colon; a password does not belong on a command line, where all can see it: use {variable_name}, --{prefix}password-file or the prompt"
@@ -222,28 +273,23 @@ fn credentials(
     if user.chars().any(char::is_control) {
         return Err(Failure::usage("the user name has a control character in it"));
     }
-    let password = match (file, variable(variable_name)) {
-        (Some(file), _) => secret_file(file)?,
-        (None, Some(password)) => password,
-        (None, None) => prompt(user).ok_or_else(|| {
-            Failure::usage(format!(
-                "there is no password for {user}: set {variable_name} or give --{prefix}password-file"
-            ))
-        })?,
+    let (password, typed) = match (file, variable(variable_name)) {
+        (Some(file), _) => (Secret::new(secret_file(file)?), false),
+        (None, Some(password)) => (Secret::new(password), false),
+        (None, None) => {
+            let typed = prompt::password(user).ok_or_else(|| {
+                Failure::usage(format!(
+                    "there is no password for {user}: set {variable_name} or give --{prefix}password-file"
+                ))
+            })?;
+            (typed, true)
+        }
     };
-    Ok(Credentials { user: user.to_owned(), password: Secret::new(password) })
+    Ok((Credentials { user: user.to_owned(), password }, typed))
 }
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// Asks on a terminal; `None` where there is none.
-fn prompt(user: &str) -> Option<String> {
-    if !std::io::stderr().is_terminal() {
-        return None;
-    }
-    rpassword::prompt_password(format!("Password for {user}: ")).ok()
 }
 
 /// The content without one newline at its end.

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::failure::Failure;
 use crate::json::{self, Counts};
 use crate::screen::{Picture, Screen};
-use crate::{packets, values, words};
+use crate::{packets, prompt, values, words};
 
 /// How often JSON tells progress.
 const JSON_PROGRESS: Duration = Duration::from_secs(1);
@@ -125,6 +125,13 @@ impl Report {
 
     /// Some time has passed. `bytes` are those of files that ended, and of all.
     pub(crate) fn tick(&mut self, running: &[(&str, Progress)], ended: usize, bytes: (u64, u64)) {
+        if prompt::is_asking() {
+            if let Some(screen) = &self.screen {
+                screen.make_room();
+            }
+            prompt::room_made();
+            return;
+        }
         if let Some(screen) = &mut self.screen {
             let progress: Vec<Progress> = running.iter().map(|(_, one)| one.clone()).collect();
             screen.show(&Picture { files: (ended, self.files), bytes, running: &progress });

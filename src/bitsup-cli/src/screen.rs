@@ -36,6 +36,9 @@ impl Screen {
 
     /// Shows how far it is.
     pub(crate) fn show(&mut self, picture: &Picture<'_>) {
+        if self.bar.is_finished() {
+            self.bar.reset();
+        }
         let waits = picture.running.iter().find(|progress| progress.waiting.is_some());
         let waits = waits.filter(|_| picture.running.iter().all(|one| one.waiting.is_some()));
         let width = rustix::termios::tcgetwinsize(std::io::stderr());
@@ -50,6 +53,13 @@ impl Screen {
     /// Takes the line away, and lets `tell` write.
     pub(crate) fn aside(&self, tell: impl FnOnce()) {
         self.bar.suspend(tell);
+    }
+
+    /// Takes the line away until it is shown again.
+    pub(crate) fn make_room(&self) {
+        if !self.bar.is_finished() {
+            self.bar.finish_and_clear();
+        }
     }
 
     /// Takes the line away for good.

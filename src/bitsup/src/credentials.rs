@@ -11,6 +11,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::netrc::Netrc;
 
 /// A password or a token; more is a wrong file.
 const MAX_SECRET_FILE: u64 = 64 * 1024;
@@ -218,6 +219,18 @@ impl CredentialCallback {
         Self::ours(move |_| {
             let token = Secret::from_file(&path).ok()?;
             Some(Login::Token { token, valid_for: None })
+        })
+    }
+
+    /// Answers with what the `.netrc` file holds at that moment for the server's host, and only for
+    /// `user` if one is named; nothing for proxies. Needs no callback thread and no dispatching.
+    #[must_use]
+    pub fn netrc(path: impl Into<PathBuf>, user: Option<String>) -> Self {
+        let path = path.into();
+        Self::ours(move |request| {
+            let site = url::Url::parse(&request.site).ok().filter(|_| !request.proxy)?;
+            let host = site.host_str()?.trim_matches(['[', ']']);
+            Netrc::read(&path).ok()?.login(host, user.as_deref()).map(Login::Password)
         })
     }
 

@@ -27,7 +27,8 @@ pub struct Features {
     pub kerberos: bool,
     /// Whether proxies can be answered with NTLM; as libcurl has it.
     pub proxy_ntlm: bool,
-    /// Whether proxies can be answered with a Kerberos ticket of the system; as libcurl has it.
+    /// Whether proxies reached over https can be answered with a Kerberos ticket of the system; as
+    /// libcurl has it.
     pub proxy_negotiate: bool,
 }
 
@@ -61,7 +62,7 @@ impl fmt::Display for Features {
             (self.negotiate, "Negotiate"),
             (self.kerberos, "Kerberos"),
             (self.proxy_ntlm, "NTLM at proxies"),
-            (self.proxy_negotiate, "Kerberos at proxies"),
+            (self.proxy_negotiate, "Kerberos at proxies over https"),
         ] {
             if has {
                 write!(f, ", {name}")?;

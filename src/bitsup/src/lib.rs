@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod features;
 mod journal;
+mod netrc;
 mod options;
 mod packets;
 mod progress;
@@ -48,6 +49,7 @@ pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login,
 pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
+pub use netrc::Netrc;
 pub use options::{
     AuthChoice, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
     RetryDecision, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,

@@ -165,8 +165,8 @@ pub enum AuthChoice {
     /// NTLM; at proxies if [`crate::features`] has it.
     Ntlm,
     /// Negotiate: at servers with NTLM inside, or, without credentials, a token and a callback, with
-    /// the Kerberos ticket of the system if [`crate::features`] has it; at proxies with the ticket,
-    /// too, if libcurl has it.
+    /// the Kerberos ticket of the system if [`crate::features`] has it; at proxies over https with the
+    /// ticket, too, if libcurl has it.
     Negotiate,
 }
 
@@ -440,7 +440,16 @@ impl UploadOptions {
                 "the bearer token has a character that no header may hold, or is too long",
             ));
         }
-        self.transport_proxy().map(drop)
+        let proxy = self.transport_proxy()?;
+        let with_ticket =
+            self.proxy_auth == AuthChoice::Negotiate && self.proxy_credentials.is_some();
+        if with_ticket && proxy.hides_name() {
+            let text = "a Kerberos ticket is for the proxy's name, which libcurl learns of proxies over https only";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
+                "Reach the proxy over https, or log in there with Basic, Digest or NTLM (--proxy-auth).",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether the Kerberos ticket of the system is the login.
@@ -531,6 +540,37 @@ mod tests {
         }
         let many = vec!["1.2.3.4"; 17].join(",");
         assert!(Resolve::parse(&format!("h:1:{many}")).is_err());
+    }
+
+    #[test]
+    fn a_ticket_is_for_proxies_over_https() {
+        let password = Secret::new("unused");
+        let options = |url: &str| UploadOptions {
+            proxy: ProxyChoice::Url(url.to_owned()),
+            proxy_auth: AuthChoice::Negotiate,
+            proxy_credentials: Some(Credentials { user: "u".into(), password: password.clone() }),
+            ..UploadOptions::default()
+        };
+        let error = options("http://proxy:3128").check(true).expect_err("no name");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(options("https://proxy:3128").check(true).is_ok());
+        let basic = UploadOptions { proxy_auth: AuthChoice::Basic, ..options("http://proxy") };
+        assert!(basic.check(true).is_ok());
+    }
+
+    #[test]
+    fn without_a_login_negotiate_takes_the_ticket() {
+        let with = |auth| UploadOptions { auth, ..UploadOptions::default() };
+        assert!(with(AuthChoice::Any).with_ticket().credentials.is_none());
+        let [first, second] = [(), ()].map(|()| with(AuthChoice::Negotiate).with_ticket());
+        assert!(first.credentials.as_ref().is_some_and(Credentials::is_ticket));
+        assert!(first.credentials != second.credentials, "a refused one may be renewed outside");
+        let callback = Some(CredentialCallback::new(|_| None));
+        let asking = UploadOptions { credential_callback: callback, ..with(AuthChoice::Negotiate) };
+        assert!(asking.with_ticket().credentials.is_none());
+        let kerberos = crate::features::features().kerberos;
+        let checked = with(AuthChoice::Negotiate).check(true);
+        assert_eq!(checked.is_ok(), kerberos, "{checked:?}");
     }
 
     #[test]

@@ -47,6 +47,7 @@ impl Place {
             "BITSUP_PASSWORD",
             "BITSUP_TOKEN",
             "BITSUP_PROXY_PASSWORD",
+            "NETRC",
             "http_proxy",
             "all_proxy",
             "ALL_PROXY",

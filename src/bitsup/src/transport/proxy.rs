@@ -21,6 +21,13 @@ pub(crate) enum ProxyChoice {
     Explicit(Proxy),
 }
 
+impl ProxyChoice {
+    /// Whether it is an http proxy that libcurl knows by an invented name only.
+    pub(crate) fn hides_name(&self) -> bool {
+        matches!(self, Self::Explicit(proxy) if proxy.kind == ProxyKind::Http)
+    }
+}
+
 /// A proxy to go through.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Proxy {

@@ -1,0 +1,83 @@
+//! Passwords that a person types on the terminal.
+
+use std::io::IsTerminal;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bitsup::{CredentialCallback, Credentials, Login, Secret};
+
+/// So often a person may type a password, the first time included: a handful of wrong ones locks an
+/// account.
+const TRIES: u32 = 3;
+/// The display goes within a tick, where there is one.
+const ROOM_WITHIN: Duration = Duration::from_millis(500);
+
+/// Whose terminal it is at the moment.
+static TURN: Mutex<Turn> = Mutex::new(Turn { asking: false, room: false });
+static CHANGED: Condvar = Condvar::new();
+
+struct Turn {
+    /// Somebody asks, or wants to.
+    asking: bool,
+    /// The display is gone.
+    room: bool,
+}
+
+/// Asks for the password of `user`; `None` where there is no terminal or no answer.
+pub(crate) fn password(user: &str) -> Option<Secret> {
+    if !std::io::stderr().is_terminal() {
+        return None;
+    }
+    rpassword::prompt_password(format!("Password for {user}: ")).ok().map(Secret::new)
+}
+
+/// Asks again where a password was refused that was typed before: the server's for the one user, the
+/// proxy's for the other.
+pub(crate) fn again(server: Option<String>, proxy: Option<String>) -> CredentialCallback {
+    CredentialCallback::new(move |request| {
+        let user = if request.proxy { &proxy } else { &server }.clone()?;
+        if !request.refused || request.attempt >= TRIES {
+            return None;
+        }
+        let _turn = Asking::begin();
+        eprintln!("The password was refused.");
+        let password = password(&user)?;
+        Some(Login::Password(Credentials { user, password }))
+    })
+}
+
+/// Whether somebody asks: whoever shows something on the terminal takes it away, says so with
+/// [`room_made`], and shows nothing until nobody asks any more.
+pub(crate) fn is_asking() -> bool {
+    lock().asking
+}
+
+/// The display is gone.
+pub(crate) fn room_made() {
+    lock().room = true;
+    CHANGED.notify_all();
+}
+
+/// Holds the terminal as long as it lives.
+struct Asking;
+
+impl Asking {
+    fn begin() -> Self {
+        let mut turn = lock();
+        turn.asking = true;
+        let no_room = |turn: &mut Turn| !turn.room;
+        // Without a display nobody answers.
+        drop(CHANGED.wait_timeout_while(turn, ROOM_WITHIN, no_room));
+        Self
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        *lock() = Turn { asking: false, room: false };
+    }
+}
+
+fn lock() -> MutexGuard<'static, Turn> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
