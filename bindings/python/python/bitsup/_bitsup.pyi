@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal, final
+from typing import Any, Literal, TypedDict, final
 
 __all__ = [
     "Client",
@@ -19,6 +19,17 @@ __all__ = [
 ]
 
 _Outcome = tuple[Literal["receipt", "error"], Any]
+
+class _Features(TypedDict):
+    libcurl: str
+    tls: str | None
+    zlib: str | None
+    bundled: bool
+    ntlm: bool
+    negotiate: bool
+    kerberos: bool
+    proxy_ntlm: bool
+    proxy_negotiate: bool
 
 @final
 class Client:
@@ -85,7 +96,7 @@ class Session:
     def cancel(self) -> None: ...
 
 def version() -> str: ...
-def features() -> dict[str, Any]: ...
+def features() -> _Features: ...
 def kinds() -> list[tuple[str, int, str, int]]: ...
 def explain(code: str) -> list[dict[str, Any]]: ...
 def close_gate() -> None: ...

@@ -249,14 +249,20 @@ class Features:
     """libcurl's version."""
     tls: str | None
     """The TLS library and its version."""
+    zlib: str | None
+    """zlib's version, if libcurl has it."""
     bundled: bool
     """Whether libcurl came with bitsup instead of being the system's."""
     ntlm: bool
-    """Whether ``auth="ntlm"`` can be used."""
+    """Whether ``auth="ntlm"`` can be used; with every build."""
     negotiate: bool
-    """Whether ``auth="negotiate"`` can be used with user and password, which is NTLM inside."""
+    """Whether ``auth="negotiate"`` can be used with user and password, which is NTLM inside; with every build."""
     kerberos: bool
     """Whether ``auth="negotiate"`` can be used without them, with the Kerberos ticket of the system."""
+    proxy_ntlm: bool
+    """Whether ``proxy_auth="ntlm"`` can be used; as libcurl has it."""
+    proxy_negotiate: bool
+    """Whether ``proxy_auth="negotiate"`` can be used, with the Kerberos ticket of the system; as libcurl has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
