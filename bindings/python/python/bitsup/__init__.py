@@ -60,6 +60,7 @@ from ._types import (
     Retry,
     SessionInfo,
     State,
+    explanation_of,
 )
 from ._upload import Upload
 from ._writer import UploadWriter
@@ -161,7 +162,7 @@ def explain(code: int | str) -> list[Explanation]:
         # A float is a TypeError; a negative number is how some tools print codes.
         number = operator.index(code)
         text = str(number) if 0 <= number < 1000 else f"{number & 0xFFFFFFFF:#010x}"
-    return [Explanation(**facts) for facts in _bitsup.explain(text)]
+    return [explanation_of(facts) for facts in _bitsup.explain(text)]
 
 
 __all__ = [
