@@ -94,6 +94,7 @@ def upload(
         answers (user, password), a ``bitsup.BearerToken`` or None; on another thread: see ``bitsup.Options``.
     auth: "any" (the strongest on offer), "basic", "digest", "ntlm", "negotiate", "bearer".
     token, token_file: a bearer token.
+    post_override: POST with X-HTTP-Method-Override, for a server that is set up for it.
     headers, secret_headers: for every packet; secret ones are treated like a password.
     ca_file, insecure: whose certificates are trusted; whether they are not checked at all.
     cert, key, key_password, key_password_file: the client's certificate and private key (PEM).
