@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use bitsup::UploadBuilder;
+use bitsup::{RateTimetable, UploadBuilder};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -56,18 +56,37 @@ impl Client {
     }
 }
 
+/// A limit for all uploads together.
+#[derive(FromPyObject)]
+enum Rate {
+    /// Bytes a second.
+    Always(u64),
+    /// By the hours of the day.
+    Hours(String),
+}
+
+fn timetable(py: Python<'_>, text: &str) -> PyResult<RateTimetable> {
+    text.parse().map_err(|error| errors::raised(py, &error))
+}
+
 #[pymethods]
 impl Client {
     #[new]
     #[pyo3(signature = (*, limit_rate=None, uploads_per_host=None, state_dir=None, user_agent=None))]
     fn new(
         py: Python<'_>,
-        limit_rate: Option<u64>,
+        limit_rate: Option<Rate>,
         uploads_per_host: Option<usize>,
         state_dir: Option<PathBuf>,
         user_agent: Option<String>,
     ) -> PyResult<Self> {
-        let mut builder = bitsup::Client::builder().rate_limit(limit_rate);
+        let mut builder = match limit_rate {
+            None => bitsup::Client::builder(),
+            Some(Rate::Always(limit)) => bitsup::Client::builder().rate_limit(Some(limit)),
+            Some(Rate::Hours(text)) => {
+                bitsup::Client::builder().rate_timetable(timetable(py, &text)?)
+            }
+        };
         if let Some(limit) = uploads_per_host {
             builder = builder.uploads_per_host(limit);
         }
@@ -218,9 +237,14 @@ impl Client {
         Ok(Session::new(session))
     }
 
-    /// Changes the limit of all uploads together, in bytes a second.
-    fn set_limit_rate(&self, py: Python<'_>, limit: Option<u64>) -> PyResult<()> {
-        self.get(py)?.set_rate_limit(limit);
+    /// Changes the limit of all uploads together: bytes a second, or a timetable.
+    fn set_limit_rate(&self, py: Python<'_>, limit: Option<Rate>) -> PyResult<()> {
+        let client = self.get(py)?;
+        match limit {
+            None => client.set_rate_limit(None),
+            Some(Rate::Always(limit)) => client.set_rate_limit(Some(limit)),
+            Some(Rate::Hours(text)) => client.set_rate_timetable(timetable(py, &text)?),
+        }
         Ok(())
     }
 

@@ -18,10 +18,13 @@ pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let facts = PyDict::new(py);
     facts.set_item("libcurl", features.libcurl)?;
     facts.set_item("tls", features.tls)?;
+    facts.set_item("zlib", features.zlib)?;
     facts.set_item("bundled", features.bundled)?;
     facts.set_item("ntlm", features.ntlm)?;
     facts.set_item("negotiate", features.negotiate)?;
     facts.set_item("kerberos", features.kerberos)?;
+    facts.set_item("proxy_ntlm", features.proxy_ntlm)?;
+    facts.set_item("proxy_negotiate", features.proxy_negotiate)?;
     Ok(facts)
 }
 

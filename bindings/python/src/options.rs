@@ -64,6 +64,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             "resolve" => options.resolve = keyword.addresses()?,
             "no_proxy" => options.no_proxy = Some(keyword.hosts()?),
             "allow_cleartext_credentials" => options.allow_cleartext_credentials = keyword.get()?,
+            "post_override" => options.post_override = keyword.get()?,
             "headers" => options.headers.extend(keyword.headers(false)?),
             "secret_headers" => options.headers.extend(keyword.headers(true)?),
             "ca_file" => options.tls.ca_file = Some(keyword.get::<PathBuf>()?),
@@ -207,7 +208,7 @@ impl Login {
 }
 
 /// Every keyword that [`read`] takes.
-const NAMES: [&str; 53] = [
+const NAMES: [&str; 54] = [
     "ack_timeout",
     "allow_cleartext_credentials",
     "auth",
@@ -240,6 +241,7 @@ const NAMES: [&str; 53] = [
     "password",
     "password_file",
     "pinned_public_key",
+    "post_override",
     "proxy",
     "proxy_auth",
     "proxy_ca_file",

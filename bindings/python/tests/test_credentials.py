@@ -299,8 +299,10 @@ def test_nothing_is_kept_alive(guarded: Server) -> None:
 
 
 ASKED = """
-import os, sys, time
+import os, signal, sys, time
 import bitsup
+# A job in the background inherits an ignored SIGINT, and Python leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def ask(request):
     os.write(1, b"ready\\n")
     time.sleep(20)

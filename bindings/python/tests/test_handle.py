@@ -143,9 +143,34 @@ def test_the_rate_limit(server: Server) -> None:
         assert client.limit_rate == 100_000
         client.limit_rate = None
         upload.result(30)
-    for bad, kind in ((0, ValueError), ("1M", TypeError), (True, TypeError)):
-        with pytest.raises(kind):
+    for bad, kind in ((0, ValueError), (1 << 64, ValueError), (1.5, TypeError), (True, TypeError), (b"5", TypeError)):
+        with pytest.raises(kind, match="limit_rate"):
             bitsup.Client(limit_rate=bad)  # type: ignore[arg-type]
+
+
+def test_a_timetable_of_rates(server: Server) -> None:
+    slow = "00:00-24:00=100K"
+    with bitsup.Client(limit_rate=slow) as client:
+        upload = client.start(payload(SIZE), server.url("x"))
+        with pytest.raises(bitsup.StillRunning):
+            upload.result(0.3)
+        assert client.limit_rate == slow
+        client.limit_rate = "00:00-24:00=off"
+        assert upload.result(30).size == SIZE
+        for other in (100_000, "06:00-18:00=100K 18:00-06:00=99K"):
+            client.limit_rate = other
+            upload = client.start(payload(SIZE), server.url("x"))
+            with pytest.raises(bitsup.StillRunning):
+                upload.result(0.3)
+            client.limit_rate = None
+            assert upload.result(30).size == SIZE and client.limit_rate is None
+        client.limit_rate = slow
+        for bad in ("", "1M", "08:00-18:00=fast", "08:00-18:00=1M 17:00-19:00=2M", "25:00-26:00=1M"):
+            with pytest.raises(ValueError, match=r"08:00-18:00|HH:MM|K, M, G or T"):
+                client.limit_rate = bad
+            with pytest.raises(ValueError):
+                bitsup.Client(limit_rate=bad)
+        assert client.limit_rate == slow, "a wrong one changes nothing"
 
 
 def test_ping(serve: Callable[..., Server]) -> None:

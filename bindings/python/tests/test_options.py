@@ -92,6 +92,15 @@ def test_schemes(serve: Callable[..., Server]) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_verb_that_is_blocked() -> None:
+    for options in ({}, {"post_override": True}):
+        given: Any = options
+        with Peer(ACK) as peer, bitsup.Client() as client:
+            client.ping(f"http://127.0.0.1:{peer.port}/x", **given)
+        assert peer.heads[0].startswith("POST /x" if options else "BITS_POST /x")
+        assert ("X-HTTP-Method-Override: BITS_POST" in peer.heads[0]) == bool(options)
+
+
 def test_a_proxy(server: Server, secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     challenge = 'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'
     with Peer(challenge, ACK) as proxy, bitsup.Client() as client:

@@ -60,6 +60,7 @@ from ._types import (
     Retry,
     SessionInfo,
     State,
+    explanation_of,
 )
 from ._upload import Upload
 from ._writer import UploadWriter
@@ -93,6 +94,7 @@ def upload(
         answers (user, password), a ``bitsup.BearerToken`` or None; on another thread: see ``bitsup.Options``.
     auth: "any" (the strongest on offer), "basic", "digest", "ntlm", "negotiate", "bearer".
     token, token_file: a bearer token.
+    post_override: POST with X-HTTP-Method-Override, for a server that is set up for it.
     headers, secret_headers: for every packet; secret ones are treated like a password.
     ca_file, insecure: whose certificates are trusted; whether they are not checked at all.
     cert, key, key_password, key_password_file: the client's certificate and private key (PEM).
@@ -161,7 +163,7 @@ def explain(code: int | str) -> list[Explanation]:
         # A float is a TypeError; a negative number is how some tools print codes.
         number = operator.index(code)
         text = str(number) if 0 <= number < 1000 else f"{number & 0xFFFFFFFF:#010x}"
-    return [Explanation(**facts) for facts in _bitsup.explain(text)]
+    return [explanation_of(facts) for facts in _bitsup.explain(text)]
 
 
 __all__ = [

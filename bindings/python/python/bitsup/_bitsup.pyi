@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal, final
+from typing import Any, Literal, TypedDict, final
 
 __all__ = [
     "Client",
@@ -20,12 +20,23 @@ __all__ = [
 
 _Outcome = tuple[Literal["receipt", "error"], Any]
 
+class _Features(TypedDict):
+    libcurl: str
+    tls: str | None
+    zlib: str | None
+    bundled: bool
+    ntlm: bool
+    negotiate: bool
+    kerberos: bool
+    proxy_ntlm: bool
+    proxy_negotiate: bool
+
 @final
 class Client:
     def __new__(
         cls,
         *,
-        limit_rate: int | None = None,
+        limit_rate: int | str | None = None,
         uploads_per_host: int | None = None,
         state_dir: str | os.PathLike[str] | None = None,
         user_agent: str | None = None,
@@ -60,7 +71,7 @@ class Client:
     def ping(self, url: str, keywords: dict[str, Any]) -> dict[str, Any]: ...
     def doctor(self, url: str, keywords: dict[str, Any]) -> tuple[str, list[str | None]]: ...
     def session(self, url: str, size: int, name: str, keywords: dict[str, Any]) -> Session: ...
-    def set_limit_rate(self, limit: int | None) -> None: ...
+    def set_limit_rate(self, limit: int | str | None) -> None: ...
     def close(self) -> None: ...
 
 @final
@@ -85,7 +96,7 @@ class Session:
     def cancel(self) -> None: ...
 
 def version() -> str: ...
-def features() -> dict[str, Any]: ...
+def features() -> _Features: ...
 def kinds() -> list[tuple[str, int, str, int]]: ...
 def explain(code: str) -> list[dict[str, Any]]: ...
 def close_gate() -> None: ...

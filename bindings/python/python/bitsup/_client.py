@@ -41,17 +41,17 @@ class Client:
         self,
         *,
         state_dir: str | os.PathLike[str] | None = None,
-        limit_rate: int | None = None,
+        limit_rate: int | str | None = None,
         uploads_per_host: int = 16,
         user_agent: str | None = None,
     ) -> None:
         """``state_dir``: a folder for what lets uploads of files go on after the process has ended, in whatever
         way: starting the same upload again continues it. It is made if there is none, for the user alone, and
-        several processes may share one. Without it nothing is kept. ``limit_rate``: bytes a second for all uploads together. ``uploads_per_host``: how many hold a
-        session at one server at a time (the others wait; IIS deletes sessions beyond 50 a user).
-        ``user_agent``: instead of ``bitsup/VERSION``.
+        several processes may share one. Without it nothing is kept. ``limit_rate``: bytes a second for all uploads
+        together, or a timetable: see the property. ``uploads_per_host``: how many hold a session at one server at a
+        time (the others wait; IIS deletes sessions beyond 50 a user). ``user_agent``: instead of ``bitsup/VERSION``.
         """
-        _check_number("limit_rate", limit_rate)
+        _check_rate(limit_rate)
         _check_number("uploads_per_host", uploads_per_host)
         self._state_dir = None if state_dir is None else _checked("state_dir", os.fspath(state_dir))
         self._limit_rate = limit_rate
@@ -260,13 +260,18 @@ class Client:
         return self._state_dir
 
     @property
-    def limit_rate(self) -> int | None:
-        """Bytes a second for all uploads together; ``None`` is unlimited. A new value acts at once."""
+    def limit_rate(self) -> int | str | None:
+        """Bytes a second for all uploads together; ``None`` is unlimited. A new value acts at once.
+
+        Or a timetable in local time, ``"08:00-18:00=1M 18:00-22:00=10M"``: a rate is bytes a second, with K, M, G or
+        T behind it for powers of 1024, or ``off``; hours that it does not name have no limit. Spans may go over
+        midnight, and a change of hour acts within a second. A wrong one raises ``InvalidArgumentError``.
+        """
         return self._limit_rate
 
     @limit_rate.setter
-    def limit_rate(self, limit: int | None) -> None:
-        _check_number("limit_rate", limit)
+    def limit_rate(self, limit: int | str | None) -> None:
+        _check_rate(limit)
         self._open_native().set_limit_rate(limit)
         self._limit_rate = limit
 
@@ -434,6 +439,13 @@ def _checked(what: str, text: Any) -> str:
     return text
 
 
+def _check_rate(limit: Any) -> None:
+    if limit is not None and not isinstance(limit, (int, str)):
+        raise TypeError(f"limit_rate must be an int, or a str with a timetable, not {type(limit).__name__}")
+    if not isinstance(limit, str):
+        _check_number("limit_rate", limit)
+
+
 def _check_number(name: str, value: Any) -> None:
     if value is None:
         return
@@ -441,3 +453,5 @@ def _check_number(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if value < 1:
         raise InvalidArgumentError(f"{name} is {value}: give at least 1, or None")
+    if value >= 1 << 63:
+        raise InvalidArgumentError(f"{name} is {value}: that is more than there can be")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _bitsup
+from ._words import in_keywords
 
 _KIND_OF_CLASS: dict[str, tuple[str, int]] = {
     python: (name, status) for name, status, python, _ in _bitsup.kinds()
@@ -184,8 +185,9 @@ def from_facts(facts: Mapping[str, Any]) -> Error:
     found = _CLASS_OF_KIND.get(facts["kind"], InternalError)
     if found is LocalFileError:
         found = _LOCAL.get(facts["errno"], found)
-    error = found(facts["text"])
-    for name in ("message", "advice", "http_status", "hresult", "context", "packet", "resumable"):
+    error = found(in_keywords(facts["text"]))
+    error.message, error.advice = in_keywords(facts["message"]), in_keywords(facts["advice"])
+    for name in ("http_status", "hresult", "context", "packet", "resumable"):
         setattr(error, name, facts[name])
     token = facts["token"]
     error.token = None if token is None else Token(token)

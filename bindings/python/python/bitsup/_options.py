@@ -46,13 +46,16 @@ class Options(TypedDict, total=False):
     stops the uploads that need the answer, and comes out of ``result()``, ``upload()`` or ``await``."""
     auth: Literal["any", "basic", "digest", "ntlm", "negotiate", "bearer"] | None
     """With which scheme to log in. Default ``any``: the strongest that the server offers and this build has;
-    Basic over verified TLS only. ``bearer`` needs ``token``."""
+    Basic over verified TLS only. ``bearer`` needs ``token`` or ``credentials``."""
     token: str | None
     """A bearer token, which goes with every packet."""
     token_file: Path | None
     """A file with the bearer token, read again when the server refuses it."""
     allow_cleartext_credentials: bool | None
     """Whether passwords and secret headers may go over plain http."""
+    post_override: bool | None
+    """Whether packets go as ``POST`` with ``X-HTTP-Method-Override: BITS_POST``, for servers that are set up for it
+    because something on the way blocks the verb."""
     headers: Headers | None
     """Headers for every packet."""
     secret_headers: Headers | None

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ._errors import Error
+from ._words import in_keywords
 
 
 class State(enum.StrEnum):
@@ -207,7 +208,7 @@ class DoctorReport:
     findings: tuple[Finding, ...]
     """In the order in which a connection comes about."""
     json: str = field(repr=False)
-    """The same as one line of JSON, like that of ``bitsup doctor --json``."""
+    """The same as one line of JSON, as that of ``bitsup doctor --json``; it names the tool's options."""
 
     @property
     def problem(self) -> Finding | None:
@@ -249,14 +250,20 @@ class Features:
     """libcurl's version."""
     tls: str | None
     """The TLS library and its version."""
+    zlib: str | None
+    """zlib's version, if libcurl has it."""
     bundled: bool
     """Whether libcurl came with bitsup instead of being the system's."""
     ntlm: bool
-    """Whether ``auth="ntlm"`` can be used."""
+    """Whether ``auth="ntlm"`` can be used; with every build."""
     negotiate: bool
-    """Whether ``auth="negotiate"`` can be used with user and password, which is NTLM inside."""
+    """Whether ``auth="negotiate"`` can be used with user and password, which is NTLM inside; with every build."""
     kerberos: bool
     """Whether ``auth="negotiate"`` can be used without them, with the Kerberos ticket of the system."""
+    proxy_ntlm: bool
+    """Whether ``proxy_auth="ntlm"`` can be used; as libcurl has it."""
+    proxy_negotiate: bool
+    """Whether ``proxy_auth="negotiate"`` can be used, with the Kerberos ticket of the system; as libcurl has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,10 +308,20 @@ def session_of(facts: Mapping[str, Any]) -> SessionInfo:
 def report_of(text: str, kinds: Sequence[str | None]) -> DoctorReport:
     """From the native part's JSON, and the kinds of its findings."""
     report = json.loads(text)
-    findings = zip(report["findings"], kinds, strict=True)
-    return DoctorReport(
-        url=report["url"], findings=tuple(Finding(**finding, kind=kind) for finding, kind in findings), json=text
-    )
+    findings: list[Finding] = []
+    for facts, kind in zip(report["findings"], kinds, strict=True):
+        fix = facts["fix"]
+        facts["fix"] = None if fix is None else in_keywords(fix)
+        facts["detail"] = in_keywords(facts["detail"])
+        findings.append(Finding(**facts, kind=kind))
+    return DoctorReport(url=report["url"], findings=tuple(findings), json=text)
+
+
+def explanation_of(facts: Mapping[str, Any]) -> Explanation:
+    """From the native part's fields."""
+    fields = dict(facts)
+    fields["advice"] = in_keywords(facts["advice"])
+    return Explanation(**fields)
 
 
 def event_of(kind: str, facts: Any) -> Event | None:
