@@ -321,6 +321,7 @@ public:
   options &fresh(bool on = true) { return plain_(bitsup_upload_options_set_fresh, on ? 1 : 0); }
   options &no_resume(bool on = true) { return plain_(bitsup_upload_options_set_no_resume, on ? 1 : 0); }
   options &require_resume(bool on = true) { return plain_(bitsup_upload_options_set_require_resume, on ? 1 : 0); }
+  options &polite(bool on = true) { return plain_(bitsup_upload_options_set_polite, on ? 1 : 0); }
   options &post_override(bool on = true) { return plain_(bitsup_upload_options_set_post_override, on ? 1 : 0); }
   options &sha256(bool on = true) { return plain_(bitsup_upload_options_set_sha256, on ? 1 : 0); }
   options &reply_path(std::string_view v) { return text_(bitsup_upload_options_set_reply_path, v); }

@@ -128,6 +128,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
                 ])?;
             }
             "sha256" => options.sha256 = keyword.get()?,
+            "polite" => options.polite = keyword.get()?,
             "refuse_empty" => options.refuse_empty = keyword.get()?,
             "lenient" => options.lenient = keyword.get()?,
             "content_name" => options.content_name = Some(keyword.get()?),
@@ -241,6 +242,7 @@ const NAMES: [&str; 54] = [
     "password",
     "password_file",
     "pinned_public_key",
+    "polite",
     "post_override",
     "proxy",
     "proxy_auth",

@@ -1354,6 +1354,15 @@ bitsup_status bitsup_config_set_note(
 
 /**
  * For all uploads of the client:
+ * bitsup_upload_options_set_polite.
+ */
+bitsup_status bitsup_config_set_polite(
+    bitsup_config *config,
+    int on,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
  * bitsup_upload_options_set_post_override.
  */
 bitsup_status bitsup_config_set_post_override(
@@ -2209,6 +2218,17 @@ bitsup_status bitsup_upload_options_set_content_name(
 bitsup_status bitsup_upload_options_set_note(
     bitsup_upload_options *options,
     const char *note,
+    bitsup_error **error);
+
+/**
+ * Whether (not 0) others go first on the way: the upload slows down as soon as
+ * Acks come later or the system refuses bytes for longer than on a free way,
+ * to 16 KiB a second at the least, and its packets are marked as lower effort
+ * (RFC 8622). Default 0.
+ */
+bitsup_status bitsup_upload_options_set_polite(
+    bitsup_upload_options *options,
+    int on,
     bitsup_error **error);
 
 /**

@@ -23,6 +23,9 @@ pub(crate) struct TransferArgs {
     /// Bytes a second for all files together, e.g. 2M, or by the local time: "08:00-18:00=1M 18:00-08:00=off"
     #[arg(long, value_name = "SIZE|TIMETABLE", value_parser = values::rate)]
     pub(crate) limit_rate: Option<Rate>,
+    /// Let others on the same link go first: slow down as soon as they want it
+    #[arg(long, hide_short_help = true)]
+    polite: bool,
     /// Bytes in each Fragment [default: auto]
     #[arg(long, value_name = "auto|SIZE", value_parser = fragment_size, hide_short_help = true)]
     fragment_size: Option<FragmentSize>,
@@ -184,6 +187,7 @@ impl TransferArgs {
             Some(Check::Full) | None => ResumeCheck::Full,
         };
         options.sha256 = self.sha256;
+        options.polite = self.polite;
     }
 
     fn words(&self, words: &mut Words) {
@@ -216,6 +220,7 @@ impl TransferArgs {
         words.choice("--on-unclear", self.on_unclear.as_ref());
         words.choice("--resume-check", self.resume_check.as_ref());
         words.flag("--sha256", self.sha256);
+        words.flag("--polite", self.polite);
     }
 }
 
@@ -275,6 +280,7 @@ mod tests {
             "--trusted-host=a",
             "-o/tmp/a b",
             "--fragment-size=auto",
+            "--polite",
         ]);
         let own = parse(&["--limit-rate=5", "--verify", "never"]);
         let merged = KeptArgs::from_note(Some(&first.note()), &own).expect("readable");
@@ -282,6 +288,7 @@ mod tests {
         let mut options = UploadOptions::default();
         merged.transfer.apply(&mut options);
         assert_eq!(options.verify, VerifyPolicy::Never);
+        assert!(options.polite);
         assert_eq!(options.max_time, Some(Duration::from_secs(5400)));
         assert_eq!(options.reply_to, ReplyTo::File("/tmp/a b".into()));
         assert_eq!(merged.connection.headers, ["X-Case: it's"]);

@@ -19,6 +19,7 @@ const BURST: Duration = Duration::from_millis(100);
 pub struct Bucket {
     /// Bytes a second; `None` is unlimited.
     limit: Option<u64>,
+    turn: Duration,
     tokens: f64,
     filled: Duration,
     waiting: VecDeque<TaskId>,
@@ -30,7 +31,20 @@ impl Bucket {
     /// An empty bucket that fills by `limit` bytes a second; `None` is unlimited.
     #[must_use]
     pub fn new(limit: Option<u64>, now: Duration) -> Self {
-        Self { limit, tokens: 0.0, filled: now, waiting: VecDeque::new(), called: BTreeMap::new() }
+        Self {
+            limit,
+            turn: TURN,
+            tokens: 0.0,
+            filled: now,
+            waiting: VecDeque::new(),
+            called: BTreeMap::new(),
+        }
+    }
+
+    /// The same with turns of what the limit allows in that time; else it is 20 ms.
+    #[must_use]
+    pub fn with_turn(self, turn: Duration) -> Self {
+        Self { turn, ..self }
     }
 
     /// Bytes a second; `None` is unlimited.
@@ -52,7 +66,7 @@ impl Bucket {
         let called = self.called.remove(&task);
         let Some(limit) = self.limit else { return wanted };
         self.fill(now);
-        let turn = turn(limit).min(wanted as u64);
+        let turn = self.turn(limit).min(wanted as u64);
         self.tokens += called.unwrap_or(0) as f64;
         let others_first = called.is_none() && !self.waiting.is_empty();
         if others_first || self.tokens < turn as f64 {
@@ -69,7 +83,7 @@ impl Bucket {
     pub fn call(&mut self, now: Duration) -> Vec<TaskId> {
         let Some(limit) = self.limit else { return self.waiting.drain(..).collect() };
         self.fill(now);
-        let (turn, mut tasks) = (turn(limit), Vec::new());
+        let (turn, mut tasks) = (self.turn(limit), Vec::new());
         while self.tokens >= turn as f64 {
             let Some(task) = self.waiting.pop_front() else { break };
             self.tokens -= turn as f64;
@@ -99,7 +113,7 @@ impl Bucket {
         }
         let Some(limit) = self.limit else { return Some(Duration::ZERO) };
         self.fill(now);
-        let missing = (turn(limit) as f64 - self.tokens).max(0.0);
+        let missing = (self.turn(limit) as f64 - self.tokens).max(0.0);
         let wait = Duration::from_secs_f64((missing / limit.max(1) as f64).min(3600.0));
         // Rounded up, else whoever comes at that time finds a fraction of a byte missing.
         Some(wait + Duration::from_nanos(1))
@@ -114,12 +128,12 @@ impl Bucket {
 
     fn capacity(&self) -> f64 {
         let limit = self.limit.unwrap_or_default();
-        (BURST.as_secs_f64() * limit as f64).max(turn(limit) as f64)
+        (BURST.as_secs_f64() * limit as f64).max(self.turn(limit) as f64)
     }
-}
 
-fn turn(limit: u64) -> u64 {
-    ((TURN.as_secs_f64() * limit as f64) as u64).max(SMALLEST_TURN)
+    fn turn(&self, limit: u64) -> u64 {
+        ((self.turn.as_secs_f64() * limit as f64) as u64).max(SMALLEST_TURN)
+    }
 }
 
 #[cfg(test)]

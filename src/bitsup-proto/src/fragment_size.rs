@@ -59,6 +59,8 @@ pub struct Controller {
     size: u64,
     /// No Fragment above it passes this endpoint.
     ceiling: u64,
+    /// What a polite upload may send at once.
+    held: u64,
     largest_accepted: u64,
     /// The shortest time in which the server answered a packet without a body.
     answer: Option<Duration>,
@@ -92,6 +94,7 @@ impl Controller {
             limits: Limits { floor, ..limits },
             size,
             ceiling,
+            held: u64::MAX,
             largest_accepted: 0,
             answer: None,
             sending: Duration::ZERO,
@@ -104,7 +107,14 @@ impl Controller {
     /// Bytes for the next Fragment.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.size
+        self.size.min(self.held)
+    }
+
+    /// From now on sizes that are chosen by itself are at most `bytes`, whatever else is known.
+    pub fn hold(&mut self, bytes: u64) {
+        if self.limits.fixed.is_none() {
+            self.held = bytes.max(1);
+        }
     }
 
     /// The largest size that may pass, if the endpoint refused a larger one.

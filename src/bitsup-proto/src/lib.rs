@@ -28,6 +28,7 @@ pub mod fragment_size;
 pub mod host;
 pub mod hresult;
 pub mod packet;
+pub mod polite;
 pub mod reply;
 pub mod retry;
 pub mod session;

@@ -278,6 +278,10 @@ pub struct UploadOptions {
     /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
     /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
     pub post_override: bool,
+    /// Whether others go first on the way: the upload slows down as soon as Acks come later or the system
+    /// refuses bytes for longer than on a free way, to 16 KiB a second at the least, and its packets are marked as
+    /// lower effort (RFC 8622). Default false.
+    pub polite: bool,
     /// User and password for the proxy.
     pub proxy_credentials: Option<Credentials>,
     /// Addresses of names that are not looked up.
@@ -361,6 +365,7 @@ impl Default for UploadOptions {
             proxy: ProxyChoice::default(),
             no_proxy: None,
             post_override: false,
+            polite: false,
             proxy_credentials: None,
             resolve: Vec::new(),
             proxy_auth: AuthChoice::default(),

@@ -4,7 +4,7 @@ mod common;
 
 use bitsup::{Client, ErrorKind, Hresult, Receipt, Source, UploadOptions};
 use bitsup_server::scripted::{Reply, Request};
-use common::peer::{Peer, Turn, ended, error, options, upload};
+use common::peer::{Peer, Turn, ended, error, options, range, received, upload};
 use common::wire::{Zeros, answering, lengths, milliseconds, ranges, types, with};
 use common::{Setup, payload};
 
@@ -220,4 +220,25 @@ fn no_fragment_is_empty() {
     session.close().expect("closed");
     let sent: Vec<usize> = peer.raw.requests().iter().map(Request::content_length).collect();
     assert_eq!(sent, [0, 10, 0]);
+}
+
+#[test]
+fn a_polite_upload_sends_little_at_a_time_and_comes_to_its_end_though_acks_are_late() {
+    let peer = Peer::start(|call| match (call.packet, range(call.request)) {
+        ("Fragment", Some((_, end))) if call.nth > 1 => {
+            Turn::Answer(received(end).delayed(milliseconds(300)))
+        }
+        _ => Turn::Serve,
+    });
+    let size = 448 * KIB;
+    let options = with(|o| {
+        o.fragment_size = None;
+        o.polite = true;
+    });
+    upload(&peer.url(), &payload(size), options).expect("uploaded");
+    let seen = lengths(&peer.raw);
+    assert_eq!(seen[0], 64 * KIB);
+    // Twice as much once, if the first Ack came soon, and never again.
+    assert!(seen.len() >= 3 && seen.iter().all(|length| *length <= 256 * KIB), "{seen:?}");
+    assert_eq!(common::wire::assembled(&peer.raw, size), payload(size));
 }

@@ -115,6 +115,7 @@ def upload(
         keep nothing; fail if nothing can be kept; "full" or "tail"; words for ``Client.sessions()``.
     verify, on_unclear: what to do where an answer was lost: "auto", "always", "never"; "resend",
         "restart", "accept".
+    polite: whether others on the same link go first.
     sha256: whether the receipt gets the SHA-256 of what was sent.
     refuse_empty, lenient, content_name: see ``bitsup.Options``.
 

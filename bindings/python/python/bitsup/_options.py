@@ -144,6 +144,9 @@ class Options(TypedDict, total=False):
     """When to ask for the file's size afterwards. Default ``auto``: where there is doubt."""
     on_unclear: Literal["resend", "restart", "accept"] | None
     """What to do where an answer was lost. Default ``resend``."""
+    polite: bool | None
+    """Whether others go first on the way: the upload slows down as soon as they want the link, to 16 KiB a second
+    at the least, and its packets are marked as lower effort (RFC 8622)."""
     sha256: bool | None
     """Whether the receipt gets the SHA-256 of what was sent."""
     refuse_empty: bool | None

@@ -201,6 +201,19 @@ pub unsafe extern "C" fn bitsup_config_set_note(
 }
 
 /// For all uploads of the client:
+/// bitsup_upload_options_set_polite.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_polite(
+    config: *mut bitsup_config,
+    on: c_int,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        config.choose(move |choices| choices.options.polite = on != 0)
+    })
+}
+
+/// For all uploads of the client:
 /// bitsup_upload_options_set_post_override.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_config_set_post_override(

@@ -64,6 +64,7 @@ const SETTERS: &[(&str, Setter)] = &[
     ("password", Text(credentials::bitsup_upload_options_set_password)),
     ("password_file", Text(credentials::bitsup_upload_options_set_password_file)),
     ("pinned_key", Text(tls::bitsup_upload_options_set_pinned_key)),
+    ("polite", Switch(policies::bitsup_upload_options_set_polite)),
     ("post_override", Switch(policies::bitsup_upload_options_set_post_override)),
     ("proxy", Text(proxy::bitsup_upload_options_set_proxy)),
     ("proxy_auth", Choice(proxy::bitsup_upload_options_set_proxy_auth, &["any", "basic", "digest", "ntlm", "negotiate"])),

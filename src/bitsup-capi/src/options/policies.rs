@@ -193,6 +193,21 @@ pub unsafe extern "C" fn bitsup_upload_options_set_note(
     })
 }
 
+/// Whether (not 0) others go first on the way: the upload slows down as soon as
+/// Acks come later or the system refuses bytes for longer than on a free way,
+/// to 16 KiB a second at the least, and its packets are marked as lower effort
+/// (RFC 8622). Default 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_polite(
+    options: *mut bitsup_upload_options,
+    on: c_int,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        options.choose(move |choices| choices.options.polite = on != 0)
+    })
+}
+
 /// Whether (not 0) packets go as POST with the header X-HTTP-Method-Override:
 /// BITS_POST, for a way on which the method BITS_POST is blocked. Something at
 /// its end must turn them back: IIS does not. Default 0.

@@ -220,6 +220,8 @@ fn policies_and_replies() {
     assert_eq!(set.choices().options.reply_to, ReplyTo::File("rs".into()));
     set!(set, policies::bitsup_upload_options_set_post_override(1));
     assert!(set.choices().options.post_override);
+    set!(set, policies::bitsup_upload_options_set_polite(1));
+    assert!(set.choices().options.polite);
     set!(set, policies::bitsup_upload_options_set_sha256(0));
     assert!(!set.choices().options.sha256);
 }

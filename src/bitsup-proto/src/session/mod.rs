@@ -358,6 +358,11 @@ impl Session {
         packet.for_each_header(emit);
     }
 
+    /// From the next Fragment on, sizes that are chosen by itself are at most `bytes`: see [`crate::polite`].
+    pub fn hold_fragments(&mut self, bytes: u64) {
+        self.sizes.hold(bytes);
+    }
+
     /// The caller's wishes.
     #[must_use]
     pub fn config(&self) -> &Config {

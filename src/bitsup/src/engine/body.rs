@@ -174,7 +174,7 @@ impl Body for FragmentBody {
             }
         };
         // What this upload cannot use now is for the others.
-        self.limiter.give_back(granted - filled.as_ref().map_or(0, |count| *count));
+        self.limiter.give_back(self.task, granted - filled.as_ref().map_or(0, |count| *count));
         match filled {
             Ok(0) => BodyRead::Failed(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {

@@ -23,6 +23,7 @@ mod files;
 mod gate;
 mod mechanism;
 mod packets;
+mod polite;
 mod proxy_auth;
 mod rate;
 mod reply;

@@ -73,6 +73,8 @@ struct Asked {
     answer: mpsc::Sender<Result<PacketAnswer, NotSent>>,
     options: Arc<UploadOptions>,
     destination: Arc<Destination>,
+    /// Bytes of its body.
+    length: u64,
     /// What the packet shows of us.
     carried: Option<Login>,
     at_proxy: bool,
@@ -82,6 +84,9 @@ impl PacketTask {
     pub(crate) fn new(id: TaskId, job: &PacketJob, core: &mut Core) -> Self {
         let lane = core.transport.open_lane(lane_options(&job.options, core));
         core.lanes.insert(lane, id);
+        if job.options.polite {
+            core.limiter.be_polite(id);
+        }
         Self { id, lane, asked: None }
     }
 
@@ -145,10 +150,12 @@ impl PacketTask {
             proxy_auth: proxy_auth::login(&options, at_proxy, &core.refused),
             proxy_asked: at_proxy.is_some(),
         };
+        let length = exchange.length;
         match core.start(self.lane, exchange) {
             Ok(()) => {
                 let at_proxy = at_proxy.is_some();
-                self.asked = Some(Asked { answer, options, destination, carried, at_proxy });
+                self.asked =
+                    Some(Asked { answer, options, destination, length, carried, at_proxy });
             }
             Err(failure) => drop(answer.send(Err(NotSent::Failed(error_of(failure))))),
         }
@@ -161,6 +168,9 @@ impl PacketTask {
         {
             proxy_auth::refuse(&asked.options, &mut core.refused);
         }
+        if event.result.is_ok() && asked.length > 0 {
+            core.limiter.acknowledged(self.id, asked.length, &event.stats);
+        }
         let result = event.result.map(|answer| of(&answer, &asked, core));
         let result = result.map_err(|failure| NotSent::Failed(error_of(failure)));
         // Whoever asked may be gone.
@@ -168,6 +178,7 @@ impl PacketTask {
     }
 
     pub(crate) fn end(self, core: &mut Core) {
+        core.limiter.leave(self.id);
         core.close_lane(self.lane);
     }
 }

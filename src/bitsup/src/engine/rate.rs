@@ -1,12 +1,15 @@
-//! The rate limit that all uploads of a client share.
+//! The rate limit that all uploads of a client share, and the pace of those that are polite.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bitsup_core::Bucket;
 
 use super::command::TaskId;
+use super::polite::Polite;
 use crate::timetable::{RateTimetable, local_second};
+use crate::transport::Stats;
 
 /// While a timetable is followed the clock is looked at so often, since it can be set.
 const LOOK: Duration = Duration::from_secs(1);
@@ -18,6 +21,7 @@ type Clock = fn() -> (u32, u32);
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     bucket: Mutex<Bucket>,
+    polite: Mutex<BTreeMap<TaskId, Polite>>,
     begun: Instant,
     timetable: Mutex<Option<RateTimetable>>,
     clock: Clock,
@@ -30,7 +34,13 @@ impl RateLimiter {
 
     fn with_clock(limit: Option<u64>, clock: Clock) -> Self {
         let bucket = Mutex::new(Bucket::new(limit, Duration::ZERO));
-        Self { bucket, begun: Instant::now(), timetable: Mutex::default(), clock }
+        Self {
+            bucket,
+            polite: Mutex::default(),
+            begun: Instant::now(),
+            timetable: Mutex::default(),
+            clock,
+        }
     }
 
     /// Changes the limit while uploads run; no timetable holds any more.
@@ -66,38 +76,80 @@ impl RateLimiter {
 
     /// How many of `wanted` bytes the upload may send now; 0: it waits until it is called.
     pub(crate) fn take(&self, task: TaskId, wanted: usize) -> usize {
+        let mut polite = self.polite();
         let mut bucket = self.bucket();
-        bucket.take(task, wanted, self.now())
+        let now = self.now();
+        let Some(own) = polite.get_mut(&task) else { return bucket.take(task, wanted, now) };
+        match own.take(task, wanted, now) {
+            0 => 0,
+            turn => own.granted(turn, bucket.take(task, turn, now), now),
+        }
+    }
+
+    /// From now on the upload is polite. The most bytes for its next Fragment.
+    pub(crate) fn be_polite(&self, task: TaskId) -> u64 {
+        let mut polite = self.polite();
+        polite.entry(task).or_insert_with(|| Polite::new(self.now())).fragment()
+    }
+
+    /// The upload is over.
+    pub(crate) fn leave(&self, task: TaskId) {
+        self.polite().remove(&task);
+    }
+
+    /// An Ack of a Fragment of `length` bytes came. The most bytes for the next one, if the upload is polite.
+    pub(crate) fn acknowledged(&self, task: TaskId, length: u64, stats: &Stats) -> Option<u64> {
+        let mut polite = self.polite();
+        let own = polite.get_mut(&task)?;
+        own.acknowledged(length, stats, self.now());
+        Some(own.fragment())
     }
 
     /// The uploads whose turn it is now; what they may send is put aside for them.
     pub(crate) fn call(&self) -> Vec<TaskId> {
+        let mut polite = self.polite();
         let mut bucket = self.bucket();
-        bucket.call(self.now())
+        let now = self.now();
+        let mut tasks = bucket.call(now);
+        tasks.extend(polite.values_mut().flat_map(|own| own.call(now)));
+        tasks
     }
 
     /// The upload's part is over: it waits no more.
     pub(crate) fn forget(&self, task: TaskId) {
+        if let Some(own) = self.polite().get_mut(&task) {
+            own.forget(task);
+        }
         self.bucket().forget(task);
     }
 
     /// Of what was granted, so many bytes were not used.
-    pub(crate) fn give_back(&self, bytes: usize) {
+    pub(crate) fn give_back(&self, task: TaskId, bytes: usize) {
         if bytes > 0 {
+            if let Some(own) = self.polite().get_mut(&task) {
+                own.give_back(bytes);
+            }
             self.bucket().give_back(bytes);
         }
     }
 
     /// When the first of those who wait is to be called; `None` if nobody waits.
     pub(crate) fn next_turn(&self) -> Option<Instant> {
+        let mut polite = self.polite();
         let mut bucket = self.bucket();
         let now = self.now();
-        bucket.next_turn(now).map(|wait| self.begun + now + wait)
+        let own = polite.values_mut().filter_map(|own| own.next_turn(now));
+        own.chain(bucket.next_turn(now)).min().map(|wait| self.begun + now + wait)
     }
 
     /// Looked at with the bucket in hand, so that it never goes back for it.
     fn now(&self) -> Duration {
         self.begun.elapsed()
+    }
+
+    /// Locked before the bucket where both are.
+    fn polite(&self) -> MutexGuard<'_, BTreeMap<TaskId, Polite>> {
+        self.polite.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bucket(&self) -> MutexGuard<'_, Bucket> {
@@ -138,5 +190,34 @@ mod tests {
         limiter.set(Some(9));
         assert_eq!(limiter.look(), None);
         assert_eq!(limiter.bucket().limit(), Some(9));
+    }
+
+    #[test]
+    fn a_polite_upload_keeps_to_its_own_pace_and_others_do_not_wait_for_it() {
+        let limiter = RateLimiter::new(None);
+        let polite = TaskId(2);
+        let fragment = limiter.be_polite(polite);
+        assert_eq!(limiter.take(polite, 1 << 20), 0, "its bucket is empty");
+        assert_eq!(limiter.take(TaskId(1), 1 << 20), 1 << 20, "another is not polite");
+        let due = limiter.next_turn().expect("it waits");
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        assert_eq!(limiter.call(), [polite]);
+        assert_eq!(limiter.next_turn(), None);
+        let granted = limiter.take(polite, 1 << 20);
+        assert!((1..1 << 16).contains(&granted), "a turn: {granted}");
+        limiter.give_back(polite, granted);
+        assert!(limiter.take(polite, 1 << 20) > 0, "what was not used can be taken again");
+        let acknowledged = |milliseconds| {
+            let sending_time = Duration::from_millis(100);
+            let answer_delay = Duration::from_millis(milliseconds);
+            let stats = Stats { sending_time, answer_delay, ..Stats::default() };
+            limiter.acknowledged(polite, fragment, &stats)
+        };
+        assert!(acknowledged(10).is_some_and(|next| next > fragment));
+        assert!(acknowledged(500).is_some_and(|next| next >= 16 << 10));
+        assert_eq!(limiter.acknowledged(TaskId(1), 1, &Stats::default()), None);
+        limiter.forget(polite);
+        limiter.leave(polite);
+        assert_eq!(limiter.take(polite, 1 << 20), 1 << 20);
     }
 }

@@ -172,6 +172,11 @@ impl Lane {
         (fits && is_quiet(&connection.socket)).then_some(self.serial)
     }
 
+    #[cfg(test)]
+    pub(super) fn connection_mark(&self) -> Option<u32> {
+        self.connection.as_ref()?.socket.tos_v4().ok()
+    }
+
     /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
     fn take_given_addresses(&mut self, host: &str, port: u16) {
         let given = self
@@ -257,6 +262,9 @@ impl Lane {
         );
         if matches!(exchange.connection, ConnectionUse::Same(_)) {
             easy.get_mut().forbid_connecting();
+        }
+        if self.options.polite {
+            easy.get_mut().be_polite();
         }
         easy.verbose(true)?; // the callback needs it, see `Wire`
         easy.http_version(HttpVersion::V11)?;

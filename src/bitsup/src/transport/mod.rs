@@ -33,6 +33,7 @@ mod headers;
 mod incoming;
 mod lane;
 mod options;
+mod priority;
 mod proxy;
 mod resolve;
 mod running;
@@ -202,6 +203,12 @@ impl Transport {
     /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
     pub(crate) fn connection(&self, id: LaneId, exchange: &Exchange) -> Option<u32> {
         self.lanes.get(&id)?.connection(exchange)
+    }
+
+    /// What the packets of the lane's connection carry as their type of service.
+    #[cfg(test)]
+    fn connection_mark(&self, id: LaneId) -> Option<u32> {
+        self.lanes.get(&id)?.connection_mark()
     }
 
     /// Ends the running exchange, if there is one, and closes its connection now. No event

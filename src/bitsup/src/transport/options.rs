@@ -17,6 +17,8 @@ pub(crate) struct LaneOptions {
     pub(crate) no_proxy: Option<String>,
     /// Packets go as POST, with a header that names their own method.
     pub(crate) post_override: bool,
+    /// Its packets go behind those of others.
+    pub(crate) polite: bool,
     /// Empty for none.
     pub(crate) user_agent: String,
     /// Addresses of names that are not looked up.

@@ -14,6 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::exchange::{Body, BodyRead, Limits, Method, Sink};
 use super::headers::Headers;
 use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
+use super::priority;
 
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
 /// the limit for the answer applies to a living path only.
@@ -44,6 +45,7 @@ pub(super) struct Wire {
     challenged: bool,
     refused_socket: bool,
     may_connect: bool,
+    polite: bool,
 
     incoming: Incoming,
     excess: bool,
@@ -117,6 +119,7 @@ impl Wire {
             challenged: false,
             refused_socket: false,
             may_connect: true,
+            polite: false,
             incoming: Incoming::default(),
             excess: false,
             stopped: None,
@@ -167,6 +170,11 @@ impl Wire {
     /// The exchange goes over the connection that is there, or fails.
     pub(super) fn forbid_connecting(&mut self) {
         self.may_connect = false;
+    }
+
+    /// Its connections go behind those of others.
+    pub(super) fn be_polite(&mut self) {
+        self.polite = true;
     }
 
     /// Whether libcurl wanted a connection that it must not have.
@@ -406,6 +414,9 @@ impl Handler for Wire {
         }
         let protocol = Some(Protocol::from(protocol));
         let socket = Socket::new(Domain::from(family), Type::from(kind), protocol).ok()?;
+        if self.polite {
+            priority::lower(&socket, Domain::from(family));
+        }
         #[cfg(target_os = "linux")]
         drop(socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)));
         self.sockets.push(socket.try_clone().ok()?);

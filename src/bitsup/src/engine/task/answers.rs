@@ -79,6 +79,11 @@ impl Task {
                 };
                 let exchange =
                     session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
+                if let Some(range) = request.range
+                    && let Some(most) = core.limiter.acknowledged(self.id, range.length(), stats)
+                {
+                    self.session.hold_fragments(most);
+                }
                 let had_session = self.session.session_id().is_some();
                 let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
                 let created = !had_session && self.session.session_id().is_some();

@@ -130,6 +130,7 @@ impl Task {
             return;
         }
         core.trials.leave(self.id);
+        core.limiter.leave(self.id);
         let key = self.destination.origin();
         if self.phase == Phase::Queued {
             core.hosts.forget(&key, self.id);

@@ -236,6 +236,9 @@ impl Task {
             rate: Rate::default(),
             timer: None,
         };
+        if task.options.polite {
+            task.session.hold_fragments(core.limiter.be_polite(id));
+        }
         task.withhold_refused_token(core);
         if let Some(check) = check {
             task.begin_check(check, core);

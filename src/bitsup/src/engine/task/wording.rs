@@ -101,6 +101,7 @@ pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions 
         proxy: options.transport_proxy().unwrap_or_default(),
         no_proxy: options.no_proxy.clone(),
         post_override: options.post_override,
+        polite: options.polite,
         user_agent: core.settings.user_agent.clone(),
         resolve: options.resolve.iter().map(crate::options::Resolve::for_transport).collect(),
     }

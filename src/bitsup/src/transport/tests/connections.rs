@@ -52,6 +52,19 @@ fn a_name_is_resolved_and_its_connection_kept() {
     }
 }
 
+#[test]
+fn the_connections_of_a_polite_lane_are_marked() {
+    let peer = Scripted::start(|_, _, _| Reply::ack());
+    let mut bench = Bench::new();
+    let mut mark = |polite| {
+        let lane = bench.transport.open_lane(LaneOptions { polite, ..direct() });
+        bench.run(lane, packet(&peer)).result.unwrap();
+        bench.transport.connection_mark(lane)
+    };
+    assert_eq!(mark(true), Some(4));
+    assert_eq!(mark(false), Some(0));
+}
+
 /// Runs one exchange that is answered, then one on the same connection, which the peer closes
 /// without an answer. Returns how that one ended.
 fn close_second(reply: fn() -> Reply, second: fn(&Scripted) -> Exchange) -> (FailureKind, Sent) {
