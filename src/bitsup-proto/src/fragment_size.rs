@@ -220,6 +220,20 @@ mod tests {
     const FAST: Duration = Duration::from_millis(1);
 
     #[test]
+    fn what_is_held_is_small_at_once_unless_the_caller_chose() {
+        let mut sizes = Controller::new(Limits::default(), None);
+        sizes.hold(1000);
+        assert_eq!(sizes.size(), 1000);
+        sizes.hold(u64::MAX);
+        assert_eq!(sizes.size(), INITIAL, "nothing was forgotten");
+        sizes.hold(0);
+        assert_eq!(sizes.size(), 1, "no Fragment is empty");
+        let mut fixed = Controller::new(Limits { fixed: Some(7), ..Limits::default() }, None);
+        fixed.hold(1);
+        assert_eq!(fixed.size(), 7);
+    }
+
+    #[test]
     fn it_doubles_while_that_pays_and_halves_after_a_loss() {
         let _rule = bitsup_server::rule!("SIZ-06");
         let mut sizes = Controller::new(Limits::default(), None);
