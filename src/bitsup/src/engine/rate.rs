@@ -160,7 +160,7 @@ impl RateLimiter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
     #[test]
     fn without_a_limit_all_is_granted() {
@@ -190,6 +190,47 @@ mod tests {
         limiter.set(Some(9));
         assert_eq!(limiter.look(), None);
         assert_eq!(limiter.bucket().limit(), Some(9));
+    }
+
+    #[test]
+    fn a_change_acts_within_a_second_also_when_the_clock_is_set() {
+        /// Nanoseconds of the local day.
+        static CLOCK: AtomicU64 = AtomicU64::new(0);
+        const SECOND: u64 = 1_000_000_000;
+        const HOUR: u64 = 3600 * SECOND;
+        let clock = || {
+            let now = CLOCK.load(Ordering::Relaxed) % (24 * HOUR);
+            let (second, over) = (now / SECOND, now % SECOND);
+            (u32::try_from(second).expect("a day"), u32::try_from(SECOND - over).expect("a second"))
+        };
+        let timetable: RateTimetable = "02:00-03:00=2 03:00-08:00=3".parse().expect("legal");
+        // Nothing, the begin and the end of summer time, and a clock that is set to another day's hour and back.
+        for jump in [0, HOUR, 24 * HOUR - HOUR, 5 * HOUR, 24 * HOUR - 5 * HOUR] {
+            let (begin, jumps_at) = (HOUR + HOUR / 2 + 123_456_789, 2 * HOUR + 7 * SECOND / 2);
+            let local = |at: u64| if at < jumps_at { at } else { at + jump };
+            let limiter = RateLimiter::with_clock(None, clock);
+            CLOCK.store(local(begin), Ordering::Relaxed);
+            limiter.follow(timetable.clone());
+            let (mut at, mut right_at) = (begin, begin);
+            while at < begin + 4 * HOUR {
+                CLOCK.store(local(at), Ordering::Relaxed);
+                let wait = limiter.look().expect("it follows").as_nanos();
+                let wait = u64::try_from(wait).expect("short");
+                assert!((1..=SECOND).contains(&wait), "{wait}");
+                let limit = limiter.shared().bucket.limit();
+                // Until the next look this limit holds, whatever the clock says meanwhile.
+                for moment in [at, at + wait / 2, at + wait - 1] {
+                    let second = u32::try_from(local(moment) / SECOND % 86_400).expect("a day");
+                    if timetable.rate_at(second) == limit {
+                        right_at = moment;
+                    }
+                    // Without a jump at no moment another one than that of the hour.
+                    let late = if jump == 0 { 0 } else { SECOND };
+                    assert!(moment - right_at <= late, "{jump} {moment} {limit:?}");
+                }
+                at += wait;
+            }
+        }
     }
 
     #[test]
