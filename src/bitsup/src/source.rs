@@ -442,4 +442,31 @@ mod tests {
         source.open().expect("open").read(&mut buffer, 0).expect("read");
         assert_eq!(&buffer, b"streamed");
     }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_system_that_cannot_say_whether_a_read_waits_is_asked_once_a_file() {
+        use std::sync::atomic::Ordering;
+        // tmpfs refuses the question; where this is none, there is nothing to see.
+        let Ok(file) = tempfile::NamedTempFile::new_in("/dev/shm") else { return };
+        std::fs::write(file.path(), b"abc").expect("written");
+        let source = Source::path(file.path()).expect("a file");
+        let Kind::File(state) = &source.kind else { panic!("it is a file") };
+        let refuses = {
+            let mut byte = [0];
+            let mut slices = [io::IoSliceMut::new(&mut byte)];
+            let flags = rustix::io::ReadWriteFlags::NOWAIT;
+            let asked = rustix::io::preadv2(file.as_file(), &mut slices, 0, flags);
+            asked == Err(rustix::io::Errno::OPNOTSUPP)
+        };
+        assert!(!state.always_reads.load(Ordering::Relaxed));
+        // Each part opens the file anew.
+        for _ in 0..3 {
+            let opened = source.open().expect("opened");
+            let mut buffer = [0; 8];
+            assert_eq!(opened.read_now(&mut buffer, 1).expect("in memory"), 2);
+            assert_eq!(buffer[..2], *b"bc");
+            assert_eq!(state.always_reads.load(Ordering::Relaxed), refuses);
+        }
+    }
 }
