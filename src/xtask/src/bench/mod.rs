@@ -6,6 +6,7 @@
 mod cases;
 mod link;
 mod measure;
+mod polite;
 mod report;
 mod scene;
 mod sink;
@@ -34,7 +35,7 @@ const FEWEST_RUNS: u32 = 5;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Run this case only
-    #[arg(value_name = "NAME", value_parser = CASES.iter().map(|case| case.name).collect::<Vec<_>>())]
+    #[arg(value_name = "NAME", value_parser = CASES.iter().map(|case| case.name).chain([polite::NAME]).collect::<Vec<_>>())]
     case: Option<String>,
     /// Counted runs of each program, at least 5
     #[arg(long, value_name = "N", default_value_t = FEWEST_RUNS, value_parser = clap::value_parser!(u32).range(i64::from(FEWEST_RUNS)..))]
@@ -48,6 +49,9 @@ pub(crate) struct Options {
     /// Which libcurl bitsup is built with
     #[arg(long, value_enum, default_value_t = Features::System)]
     features: Features,
+    /// The part of `polite` that runs in a network namespace, with this build of bitsup
+    #[arg(long, value_name = "BITSUP", hide = true)]
+    inside: Option<PathBuf>,
     /// Install what is missing without asking (as with CI set, and as root in a container)
     #[arg(long)]
     install: bool,
@@ -66,6 +70,12 @@ enum Features {
 
 /// Runs the command.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    if let Some(binary) = &options.inside {
+        let runs = if options.quick { 1 } else { options.runs };
+        let report = polite::run(binary, runs, options.quick)?;
+        println!("{report}");
+        return write_json(&[report], options);
+    }
     let mut needs: Vec<&'static Requirement> = vec![&CURL_PROGRAM];
     if options.features != Features::Bundled {
         needs.push(&LIBCURL_HEADERS);
@@ -78,6 +88,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let is_python = |program: &cases::Program| matches!(program.kind, Kind::Python);
     let with_python = wanted.iter().any(|case| case.contenders.iter().any(is_python));
     let builds = build(workspace, options.features, with_python)?;
+    if options.case.as_deref() == Some(polite::NAME) {
+        return builds.iter().try_for_each(|(_, binary)| polite::start(binary, options));
+    }
     let mut reports = Vec::new();
     for case in wanted {
         let runs = if options.quick { 1 } else { options.runs };
@@ -85,8 +98,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         println!("{report}");
         reports.push(report);
     }
+    write_json(&reports, options)
+}
+
+/// Writes all figures where they are wanted.
+fn write_json(reports: &[Report], options: &Options) -> Result {
     if let Some(path) = &options.json {
-        fs::write(path, report::json(&reports)?)
+        fs::write(path, report::json(reports)?)
             .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())

@@ -157,7 +157,8 @@ impl Drop for Stage {
     }
 }
 
-fn write_file(path: &Path, bytes: u64, sparse: bool) -> io::Result<()> {
+/// Writes a file of that size, or a hole.
+pub(super) fn write_file(path: &Path, bytes: u64, sparse: bool) -> io::Result<()> {
     let mut file = File::create(path)?;
     if sparse {
         return file.set_len(bytes);

@@ -26,6 +26,8 @@ pub(super) struct Sink {
 struct State {
     /// Body bytes that were taken.
     received: AtomicU64,
+    /// Body bytes that were read after their head.
+    read: AtomicU64,
     /// What is there of each file; a session has none of its own.
     offsets: Mutex<HashMap<String, u64>>,
     /// When the first byte came.
@@ -35,9 +37,14 @@ struct State {
 }
 
 impl Sink {
-    /// Starts it on a free port.
+    /// Starts it on a free port of loopback.
     pub(super) fn start(keeps: bool) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_at(Ipv4Addr::LOCALHOST, keeps)
+    }
+
+    /// Starts it on a free port of that address.
+    pub(super) fn start_at(address: Ipv4Addr, keeps: bool) -> io::Result<Self> {
+        let listener = TcpListener::bind((address, 0))?;
         let address = listener.local_addr()?;
         let state = Arc::new(State { keeps, ..State::default() });
         let shared = Arc::clone(&state);
@@ -61,6 +68,11 @@ impl Sink {
     /// When the first byte came since this was asked last.
     pub(super) fn take_first_byte(&self) -> Option<Instant> {
         self.state.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Body bytes that were read until now, wanted or not, whole packets or not.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.state.read.load(Ordering::Relaxed)
     }
 
     /// Body bytes that arrived until now.
@@ -167,7 +179,10 @@ impl Connection {
             let place = self.buffer.get_mut(..wanted).unwrap_or_default();
             match self.stream.read(place) {
                 Ok(0) => return (body_bytes - left, Err(io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => left -= count as u64,
+                Ok(count) => {
+                    left -= count as u64;
+                    self.state.read.fetch_add(count as u64, Ordering::Relaxed);
+                }
                 Err(error) => return (body_bytes - left, Err(error)),
             }
         }

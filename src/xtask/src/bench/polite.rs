@@ -1,0 +1,223 @@
+//! What a polite upload leaves to others: `curl -T` alone, and beside bitsup, over one link with a real queue.
+//!
+//! The link is a pair of devices between two network namespaces with `tc tbf` at the sending end. The namespaces are
+//! made without privileges by `unshare` and go with their processes: nothing of the machine's network is touched.
+//! The sink and the measuring run in one, so the benchmark starts itself there a second time.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::measure;
+use super::report::{Contender, Report};
+use super::scene::write_file;
+use super::sink::Sink;
+use super::{Options, Result};
+
+/// Its name on the command line.
+pub(super) const NAME: &str = "polite";
+const PURPOSE: &str = "25 MiB by curl -T, alone and beside an upload of bitsup that began before, 40 Mbit/s with a \
+                       queue of 100 ms; goal: wall at most 1.11 of alone beside --polite (a tenth less throughput)";
+
+const SINK: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+/// Bytes a second.
+const RATE: f64 = 5e6;
+const QUEUE: [&str; 6] = ["rate", "40mbit", "burst", "16kb", "latency", "100ms"];
+const FOREGROUND: u64 = 25 << 20;
+/// More than goes over the link meanwhile.
+const BACKGROUND: u64 = 4 << 30;
+/// So long the upload is alone before, and so long of it is measured.
+const LEAD: Duration = Duration::from_secs(8);
+const MEASURED: Duration = Duration::from_secs(3);
+/// Others fill queues with these. The first that the system allows is taken; a namespace allows few.
+const CONGESTION: [&str; 2] = ["cubic", "reno"];
+
+/// Runs the benchmark in a namespace of its own.
+pub(super) fn start(binary: &Path, options: &Options) -> Result {
+    let mut command = unshared(&["--map-root-user", "--user"]);
+    command.arg(std::env::current_exe()?).args(["bench", NAME, "--inside"]).arg(binary);
+    command.args(["--runs", &options.runs.to_string()]);
+    if options.quick {
+        command.arg("--quick");
+    }
+    if let Some(path) = &options.json {
+        command.arg("--json").arg(path);
+    }
+    if command.status().map_err(|error| format!("unshare cannot be started: {error}"))?.success() {
+        return Ok(());
+    }
+    Err("the benchmark failed, or this system makes no network namespaces: see above".into())
+}
+
+/// Runs it where [`start`] has put this process.
+pub(super) fn run(binary: &Path, runs: u32, quick: bool) -> Result<Report> {
+    let folder = Path::new("/dev/shm").join(format!("bitsup-bench-{NAME}-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let report = measured(binary, runs, quick, &folder);
+    fs::remove_dir_all(&folder)?;
+    report
+}
+
+fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Report> {
+    let (small, large) = (folder.join("foreground"), folder.join("background"));
+    let bytes = if quick { 1 << 20 } else { FOREGROUND };
+    write_file(&small, bytes, false)?;
+    write_file(&large, BACKGROUND, true)?;
+    let clients = Namespace::beside()?;
+    let congestion = clients.choose_congestion()?;
+    let sink = Sink::start_at(SINK, false)?;
+    let base = format!("http://{}/", sink.address());
+    let backgrounds: [(&str, Option<&[&str]>); 3] = [
+        ("curl -T alone", None),
+        ("beside --polite", Some(&["--polite"])),
+        ("beside bitsup", Some(&[])),
+    ];
+    let mut contenders: Vec<Contender> =
+        backgrounds.iter().map(|(name, _)| Contender::new(name)).collect();
+    let mut shares = Vec::new();
+    for _ in 0..runs {
+        for ((_, options), contender) in backgrounds.iter().zip(&mut contenders) {
+            let _background = match options {
+                None => None,
+                Some(options) => {
+                    let mut command = clients.command(binary);
+                    command.args(["upload", "--no-resume", "-q"]).args(*options).arg(&large);
+                    let child = Running(command.arg(format!("{base}background")).spawn()?);
+                    let share = lead(&sink, quick);
+                    shares.extend((*options == ["--polite"]).then_some(share));
+                    Some(child)
+                }
+            };
+            let mut foreground = clients.command(Path::new("curl"));
+            foreground.args(["-q", "-sS", "--fail", "-o", "/dev/null", "-T"]).arg(&small);
+            contender.usages.push(measure::measure(foreground.arg(&base))?);
+        }
+    }
+    shares.sort_by(f64::total_cmp);
+    let share = shares.get(shares.len() / 2).copied().unwrap_or(f64::NAN);
+    println!(
+        "{NAME}: the others' congestion control is {congestion}; alone, --polite takes {share:.2} of the link (median)"
+    );
+    Ok(Report { case: NAME, purpose: PURPOSE, bytes, contenders })
+}
+
+/// Lets the upload find its pace; what part of the link it takes alone.
+fn lead(sink: &Sink, quick: bool) -> f64 {
+    let (lead, measured) = if quick { (LEAD / 8, MEASURED / 8) } else { (LEAD, MEASURED) };
+    thread::sleep(lead - measured);
+    let (begun, before) = (Instant::now(), sink.bytes_read());
+    thread::sleep(measured);
+    (sink.bytes_read() - before) as f64 / begun.elapsed().as_secs_f64() / RATE
+}
+
+fn unshared(options: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command.arg("--net").args(options);
+    command
+}
+
+/// A process of ours, which ends with this.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The network namespace of the clients, kept by a process that only waits.
+struct Namespace(Running);
+
+impl Namespace {
+    /// Makes it, and the link from it to this one.
+    fn beside() -> Result<Self> {
+        // It ends with its input, so also when this process is killed.
+        let keeper = unshared(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let clients = Self(Running(keeper));
+        let own = fs::read_link("/proc/self/ns/net")?;
+        let theirs = format!("/proc/{}/ns/net", clients.id());
+        let end = Instant::now() + Duration::from_secs(10);
+        while fs::read_link(&theirs).is_ok_and(|theirs| theirs == own) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let (id, sink) = (clients.id().to_string(), format!("{SINK}/30"));
+        run_words(
+            Command::new("ip"),
+            &["link", "add", "sink0", "type", "veth", "peer", "name", "client0", "netns", &id],
+        )?;
+        run_words(Command::new("ip"), &["address", "add", &sink, "dev", "sink0"])?;
+        run_words(Command::new("ip"), &["link", "set", "sink0", "up"])?;
+        let ip = || clients.command(Path::new("ip"));
+        run_words(ip(), &["address", "add", "10.77.0.1/30", "dev", "client0"])?;
+        run_words(ip(), &["link", "set", "client0", "up"])?;
+        let mut tc = clients.command(Path::new("tc"));
+        tc.args(["qdisc", "add", "dev", "client0", "root", "tbf"]);
+        run_words(tc, &QUEUE)?;
+        Ok(clients)
+    }
+
+    /// A command that runs in it.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--net", "--target", &self.id().to_string(), "--"]).arg(program);
+        command
+    }
+
+    fn id(&self) -> u32 {
+        self.0.0.id()
+    }
+
+    /// Chooses what TCP does in it when packets are lost.
+    fn choose_congestion(&self) -> Result<String> {
+        const FILE: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
+        let script =
+            format!("for name; do echo $name > {FILE} && break; done 2> /dev/null; cat {FILE}");
+        let output =
+            self.command(Path::new("sh")).args(["-c", &script, "sh"]).args(CONGESTION).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
+fn run_words(mut command: Command, words: &[&str]) -> Result {
+    let command = command.args(words);
+    let shown = format!("{command:?}");
+    let status = command.status().map_err(|error| format!("{shown} cannot be started: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{shown} failed: no link with a queue here").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::workspace::Workspace;
+
+    use super::*;
+
+    #[test]
+    fn it_runs_where_there_are_namespaces() {
+        let probe = unshared(&["--map-root-user", "--user", "true"]).status();
+        if !probe.is_ok_and(|status| status.success()) {
+            println!("skipped: this system makes no network namespaces");
+            return;
+        }
+        let workspace = Workspace::find().expect("the workspace");
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--package", "bitsup-cli", "--package", "xtask"]);
+        assert!(cargo.arg("--no-default-features").status().expect("cargo runs").success());
+        let folder = workspace.target.join("debug");
+        let mut bench = unshared(&["--map-root-user", "--user"]);
+        bench.arg(folder.join("xtask")).args(["bench", NAME, "--quick", "--inside"]);
+        let output = bench.arg(folder.join("bitsup")).output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}{text}", String::from_utf8_lossy(&output.stderr));
+        for line in ["curl -T alone", "beside --polite", "beside bitsup"] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+}
