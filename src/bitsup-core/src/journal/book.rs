@@ -106,14 +106,18 @@ impl<F: Files> Book<F> {
         self.entry.as_ref().map_or(Ok(()), |entry| self.journal.created(entry))
     }
 
-    /// The server has acknowledged the bytes before `offset`: they are hashed, and those that
-    /// were not hashed before are given to `also`.
+    /// The server has acknowledged the bytes before `offset` in that session: they are hashed,
+    /// and those that were not hashed before are given to `also`.
     pub fn advance(
         &mut self,
         source: &impl Bytes,
         offset: u64,
+        session: Option<&SessionId>,
         also: impl FnMut(u64, &[u8]),
     ) -> io::Result<()> {
+        if session.is_some_and(|id| !self.is_news(id)) {
+            return Ok(());
+        }
         let prefix = self.hasher.advance(source, offset, also)?;
         if let Some(entry) = &mut self.entry {
             entry.prefix.clone_from(prefix);
@@ -129,12 +133,7 @@ impl<F: Files> Book<F> {
         source: Option<Identity>,
         now: Now,
     ) -> io::Result<()> {
-        let is_news = match &self.sessions {
-            Sessions::Earlier => true,
-            Sessions::Making => false,
-            Sessions::Made(id) => *id == checkpoint.session_id,
-        };
-        if !is_news {
+        if !self.is_news(&checkpoint.session_id) {
             return Ok(());
         }
         let due = |at: Duration| now.monotonic.saturating_sub(at) >= SYNC;
@@ -159,6 +158,14 @@ impl<F: Files> Book<F> {
     /// Hashes of what was acknowledged, if the session is kept.
     pub fn prefix(&self) -> Option<&Prefix> {
         self.entry.as_ref().map(|entry| &entry.prefix)
+    }
+
+    fn is_news(&self, session: &SessionId) -> bool {
+        match &self.sessions {
+            Sessions::Earlier => true,
+            Sessions::Making => false,
+            Sessions::Made(id) => id == session,
+        }
     }
 
     fn renew(&mut self, checkpoint: Checkpoint, source: Option<Identity>, now: Now) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bitsup_core::journal::{Book, Bytes, Finish, Now, Pending, Place, Prefix, Work};
-use bitsup_proto::Checkpoint;
+use bitsup_proto::{Checkpoint, SessionId};
 use sha2::{Digest, Sha256};
 
 use super::{Disk, Entry, Journal};
@@ -118,7 +118,8 @@ impl Shared {
             let mut desk = lock(&self.desk);
             match work {
                 Work::Update(offset, checkpoint) => {
-                    desk.advance(offset);
+                    let session = checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id);
+                    desk.advance(offset, session);
                     if let Some(checkpoint) = checkpoint {
                         desk.in_book(|book, source, now| {
                             book.write(checkpoint, source.identity(), now)
@@ -148,7 +149,7 @@ impl Desk {
         }
     }
 
-    fn advance(&mut self, offset: u64) {
+    fn advance(&mut self, offset: u64, session: Option<&SessionId>) {
         let Some(book) = &mut self.book else { return };
         // The engine opens the source for each part and reports what is wrong.
         let Ok(source) = self.source.open() else { return };
@@ -158,7 +159,7 @@ impl Desk {
                 sum.add(at, bytes);
             }
         };
-        if let Err(error) = book.advance(&source, offset, also) {
+        if let Err(error) = book.advance(&source, offset, session, also) {
             self.problem = Some(format!("the source cannot be read for its hash: {error}"));
         }
     }

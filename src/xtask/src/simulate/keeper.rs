@@ -119,7 +119,9 @@ impl Keeper {
         let (done, worked) = match work {
             Work::Update(offset, checkpoint) => {
                 // A source that has visibly changed cannot be opened any more.
-                if !source.shows_change(opened) && book.advance(source, offset, |_, _| {}).is_err()
+                let session = checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id);
+                if !source.shows_change(opened)
+                    && book.advance(source, offset, session, |_, _| {}).is_err()
                 {
                     return Worked::Failed;
                 }
