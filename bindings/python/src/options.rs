@@ -209,7 +209,7 @@ impl Login {
 }
 
 /// Every keyword that [`read`] takes.
-const NAMES: [&str; 54] = [
+const NAMES: [&str; 55] = [
     "ack_timeout",
     "allow_cleartext_credentials",
     "auth",
