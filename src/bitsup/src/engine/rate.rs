@@ -217,7 +217,7 @@ mod tests {
                 let wait = limiter.look().expect("it follows").as_nanos();
                 let wait = u64::try_from(wait).expect("short");
                 assert!((1..=SECOND).contains(&wait), "{wait}");
-                let limit = limiter.shared().bucket.limit();
+                let limit = limiter.bucket().limit();
                 // Until the next look this limit holds, whatever the clock says meanwhile.
                 for moment in [at, at + wait / 2, at + wait - 1] {
                     let second = u32::try_from(local(moment) / SECOND % 86_400).expect("a day");
