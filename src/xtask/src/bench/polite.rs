@@ -107,7 +107,7 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
 /// Lets the upload find its pace; what part of the link it takes alone.
 fn lead(sink: &Sink, quick: bool) -> f64 {
     let (lead, measured) = if quick { (LEAD / 8, MEASURED / 8) } else { (LEAD, MEASURED) };
-    thread::sleep(lead - measured);
+    thread::sleep(lead.saturating_sub(measured));
     let (begun, before) = (Instant::now(), sink.bytes_read());
     thread::sleep(measured);
     (sink.bytes_read() - before) as f64 / begun.elapsed().as_secs_f64() / RATE
