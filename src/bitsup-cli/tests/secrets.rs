@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -288,7 +289,7 @@ fn options(asks: Asks, proxy: &str) -> UploadOptions {
     let mut options = UploadOptions::default();
     options.allow_cleartext_credentials = true;
     options.transcript = true;
-    options.give_up_after = std::time::Duration::from_secs(5);
+    options.give_up_after = Duration::from_secs(5);
     match asks {
         Asks::Basic => options.credentials = Some(login()),
         Asks::Digest => {
@@ -342,9 +343,15 @@ fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
             Err(error) => format!("{error} {error:?} {} {:?}", error.advice(), error.token()),
         };
         assert_clean(&what, format!("{before} {text} {upload:?} {client:?}").as_bytes());
+        // The result is there before its event is told, and nothing is told of what is dropped.
+        let begun = Instant::now();
+        while !told.lock().expect("told").contains("Finished") {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{what}: no event came");
+            std::thread::sleep(Duration::from_millis(2));
+        }
         drop((upload, client));
         assert_clean(&what, told.lock().expect("told").as_bytes());
-        assert!(told.lock().expect("told").contains("Packet"), "{what}: no event came");
+        assert!(told.lock().expect("told").contains("Packet"), "{what}: no event of a packet came");
         assert!(assert_folder_clean(&what, &place.path("")) > 0);
     }
 }

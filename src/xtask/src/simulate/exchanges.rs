@@ -175,14 +175,16 @@ impl Run {
 
     /// Lets time pass until the course ends, or the client ends it.
     fn under_way(&mut self, wire: Option<Wire>, course: &Course) -> Result<Heard, String> {
+        // An upload that has failed has none any more.
+        let deadline = self.deadline();
         match self.poll()? {
             Action::Idle => {}
             // The time was over when it could begin.
-            Action::Abort if self.deadline().is_some_and(|at| at <= self.now) => {
+            Action::Abort if deadline.is_some_and(|at| at <= self.now) => {
                 self.connection = None;
                 return Ok(Heard::Nothing);
             }
-            _ => return Err("a second request while one is under way".into()),
+            other => return Err(format!("{other:?} when a request has just gone out")),
         }
         if self.has_died()? {
             return Ok(Heard::Nothing);
