@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._credentials import is_asking
 from ._types import Event, Finished, Notice, Progress, Retry, event_of
+
+if TYPE_CHECKING:  # half of the time that the import of the package would take
+    import asyncio
 
 logger = logging.getLogger("bitsup")
 

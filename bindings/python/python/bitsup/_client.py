@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import functools
 import logging
@@ -112,6 +111,8 @@ class Client:
 
         Arguments as in ``bitsup.upload``. Cancelling the task stops the upload and keeps its session.
         """
+        import asyncio
+
         channel = Channel(on_progress, asyncio.get_running_loop(), _without_query(url))
         upload = self._start(source, url, channel, size, options)
         try:
@@ -317,6 +318,8 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import asyncio
+
         try:
             if kind is None:
                 await asyncio.gather(*(upload.wait_async() for upload in self.uploads), return_exceptions=True)

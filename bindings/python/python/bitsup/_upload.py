@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
@@ -115,6 +114,8 @@ class Upload:
 
     async def events(self) -> AsyncIterator[Event]:
         """Everything that happens from now on, up to and with ``Finished``: ``async for event in upload.events()``."""
+        import asyncio
+
         self._check_process()
         loop = asyncio.get_running_loop()
         waiting: deque[Event] = deque(maxlen=MAX_EVENTS)
@@ -155,6 +156,8 @@ class Upload:
 
     async def wait_async(self) -> Receipt:
         """What ``await upload`` does: waits for the receipt without a thread."""
+        import asyncio
+
         self._check_process()
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()

@@ -32,7 +32,7 @@ struct Quantity {
     of: fn(&Usage) -> f64,
 }
 
-const QUANTITIES: [Quantity; 4] = [
+const QUANTITIES: [Quantity; 5] = [
     Quantity { title: "wall", unit: "s", of: |usage| usage.wall.as_secs_f64() },
     Quantity { title: "cpu", unit: "s", of: |usage| usage.cpu.as_secs_f64() },
     Quantity {
@@ -44,6 +44,16 @@ const QUANTITIES: [Quantity; 4] = [
         title: "first_byte",
         unit: "ms",
         of: |usage| usage.first_byte.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0),
+    },
+    // The upload and the program's end, without its start.
+    Quantity {
+        title: "from_first_byte",
+        unit: "s",
+        of: |usage| {
+            usage
+                .first_byte
+                .map_or(f64::NAN, |first| usage.wall.saturating_sub(first).as_secs_f64())
+        },
     },
 ];
 
