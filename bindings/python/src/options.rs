@@ -209,7 +209,7 @@ impl Login {
 }
 
 /// Every keyword that [`read`] takes.
-const NAMES: [&str; 55] = [
+const NAMES: &[&str] = &[
     "ack_timeout",
     "allow_cleartext_credentials",
     "auth",
