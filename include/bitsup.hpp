@@ -2,10 +2,10 @@
 //
 // Objects are move-only and free themselves. A call that can fail gives a
 // result: look at it, or take its value(), which throws bitsup::error, or ends
-// the program where exceptions are switched off. An exception of a callback
-// stops the upload and comes out of wait(), where there are exceptions; the
-// next wait() tells how the upload ended. One of a credential callback is no
-// answer, and comes out of each call that fails for want of it.
+// the program where exceptions are switched off. The first exception of an
+// upload's callbacks stops it and comes out of wait(), where there are
+// exceptions; the next wait() tells how the upload ended. One of a credential
+// callback is no answer, and comes out of each call that fails for want of it.
 // Threads, and what callbacks may do, are as at the head of bitsup.h. Text is
 // UTF-8.
 
@@ -455,16 +455,17 @@ struct hooks {
   std::shared_ptr<detail::asker> asker;
   bool told = false;
   std::mutex lock;
+  bool threw = false;
   std::exception_ptr thrown;
 
-  /// Calls a function of the program; an exception is kept for wait().
+  /// Calls a function of the program; its first exception is kept for wait().
   template <class R, class F> R guard(R otherwise, F &&function) noexcept {
 #if defined(__cpp_exceptions)
     try {
       return function();
     } catch (...) {
       std::lock_guard<std::mutex> held(lock);
-      if (!thrown)
+      if (!std::exchange(threw, true))
         thrown = std::current_exception();
       return otherwise;
     }

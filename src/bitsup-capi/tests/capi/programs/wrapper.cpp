@@ -197,6 +197,32 @@ static void refusals(const std::string &guarded) {
   CHECK(!client.ping("http://127.0.0.1:1", throwing.max_attempts(1)));
 }
 
+// The last callback may throw as well, after wait() has thrown already.
+static void only_the_first(const std::string &url) {
+  bitsup::config config;
+  config.dispatch = true;
+  auto client = bitsup::client::make(config).value();
+  int calls = 0;
+  auto throwing = bitsup::options().on_progress(
+      [&](const auto &) -> bitsup::flow { throw ++calls; });
+  auto upload = client.start_memory(std::string_view("x"), url + "thrown", throwing).value();
+  while (calls == 0) {
+    CHECK(client.dispatch(1));
+  }
+  int thrown = 0;
+  try {
+    (void)upload.wait();
+  } catch (int number) {
+    thrown = number;
+  }
+  CHECK(thrown == 1);
+  while (calls < 2) {
+    CHECK(client.dispatch());
+  }
+  auto ended = upload.wait();
+  CHECK(!ended && ended.why().status() == BITSUP_STATUS_CANCELLED);
+}
+
 static void exceptions(bitsup::client &client, const std::string &url) {
   auto throwing = bitsup::options().on_progress(
       [](const auto &) -> bitsup::flow { throw std::logic_error("mine"); });
@@ -249,6 +275,7 @@ int main(int argc, char **argv) {
 #if defined(__cpp_exceptions)
   refusals(argv[4]);
   exceptions(client, url);
+  only_the_first(url);
 #endif
   CHECK(lines > 0);
   client = bitsup::client::make().value(); // frees the first, with its log
