@@ -34,6 +34,7 @@ mod netrc;
 mod options;
 mod packets;
 mod progress;
+mod sendfile;
 mod sessions;
 mod source;
 mod timetable;

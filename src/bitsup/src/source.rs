@@ -7,12 +7,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bitsup_core::journal::{Bytes, Identity};
 use bitsup_proto::Hresult;
+use socket2::Socket;
 
 use crate::error::{Error, ErrorKind};
+use crate::sendfile::{self, Passed};
 
 /// Random access to bytes; called from threads of the client, several at a time.
 pub trait ReadAt: Send + Sync {
@@ -222,6 +224,24 @@ impl Opened {
                 platform::read_now(file.as_fd(), buffer, offset, &source.always_reads)
             }
         }
+    }
+
+    /// Whether [`Opened::pass`] can be used.
+    pub(crate) fn can_pass(&self) -> bool {
+        sendfile::IS_KNOWN && matches!(self, Self::File(_, source) if !source.remote)
+    }
+
+    /// Has the system send up to `most` bytes from `offset` on, without waiting for the disk:
+    /// if the last of them is in memory, all are taken to be, since files are read in order.
+    pub(crate) fn pass(&self, connection: &Socket, offset: u64, most: usize) -> Passed {
+        let Self::File(file, source) = self else { return Passed::NotInMemory };
+        let last = offset + (most as u64).saturating_sub(1);
+        let is_in_memory = source.always_reads.load(Ordering::Relaxed)
+            || platform::read_now(file.as_fd(), &mut [0], last, &source.always_reads).is_ok();
+        if !is_in_memory {
+            return Passed::NotInMemory;
+        }
+        sendfile::from_file(connection, file, offset, most)
     }
 
     /// Whether no read can be done at once, so that it is worth to begin the next one early.

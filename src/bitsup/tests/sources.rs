@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use bitsup::{Client, ErrorKind, Source};
 use bitsup_server::scripted::{Gate, Reply};
-use common::payload;
 use common::peer::{PATIENCE, Peer, Turn, ended, options, range, received, upload};
+use common::{Setup, payload};
 
 const SIZE: usize = 3500;
 
@@ -95,4 +95,49 @@ fn an_upload_from_memory_moves_by_its_token_and_the_bytes_must_match() {
     assert_eq!(refused.kind(), ErrorKind::SourceChanged, "{refused}");
     ended(&start(payload(4500)).expect("started")).expect("continued");
     assert_eq!((peer.files(), peer.count("Create-Session")), (vec![payload(4500)], 1));
+}
+
+/// Longer than what the system is asked to send at once.
+const LONG: usize = 5_000_000;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_not_in_memory_arrives_exact() {
+    use rustix::fs::Advice;
+    use rustix::io::{Errno, ReadWriteFlags};
+    let setup = Setup::new(&payload(LONG));
+    let file = std::fs::File::open(setup.file()).expect("open");
+    file.sync_all().expect("on the disk");
+    rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).expect("forgotten");
+    let mut byte = [0];
+    let mut slices = [std::io::IoSliceMut::new(&mut byte)];
+    let asked = rustix::io::preadv2(&file, &mut slices, LONG as u64 - 1, ReadWriteFlags::NOWAIT);
+    if asked != Err(Errno::AGAIN) {
+        eprintln!("skipped: this file system keeps all in memory");
+        return;
+    }
+    let client = Client::new().expect("client");
+    let source = Source::path(setup.file()).expect("source");
+    let upload = client.upload(source, &setup.url("x.bin")).start().expect("started");
+    ended(&upload).expect("uploaded");
+    assert!(setup.published("x.bin") == payload(LONG));
+}
+
+#[test]
+fn a_file_that_is_cut_in_the_middle_of_a_part_is_a_changed_source() {
+    let setup = Setup::new(&payload(LONG));
+    let client = Client::new().expect("client");
+    client.set_rate_limit(Some(1_000_000));
+    let source = Source::path(setup.file()).expect("source");
+    let upload = client.upload(source, &setup.url("x.bin")).start().expect("started");
+    let end = std::time::Instant::now() + PATIENCE;
+    while upload.progress().sent < 1_000_000 && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let file = std::fs::File::options().write(true).open(setup.file()).expect("open");
+    file.set_len(500_000).expect("cut");
+    client.set_rate_limit(None);
+    let error = ended(&upload).expect_err("changed");
+    assert_eq!(error.kind(), ErrorKind::SourceChanged, "{error}");
+    assert!(!setup.path("x.bin").exists());
 }

@@ -6,16 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bitsup_core::journal::Bytes as _;
 use bitsup_proto::ContentRange;
+use socket2::Socket;
 
 use super::Inbox;
 use super::command::{Command, TaskId};
 use super::rate::RateLimiter;
 use super::workers::Workers;
+use crate::sendfile::{self, Passed};
 use crate::source::Opened;
-use crate::transport::{Body, BodyRead};
+use crate::transport::{Body, BodyPass, BodyRead};
 
 /// One read from a source that may wait: as large as libcurl's upload buffer.
 const CHUNK: usize = 256 * 1024;
+
+/// So much the system is asked to send at a time: if the last byte of it is in memory all is
+/// taken to be, and the engine waits for the disk at most for so much if it is not.
+const PASSED: usize = 1024 * 1024;
 
 /// Reads the bytes of a range.
 pub(crate) struct FragmentBody {
@@ -109,6 +115,19 @@ impl FragmentBody {
         }
     }
 
+    /// Has the system send up to `most` bytes on the connection: of the file, or what a worker
+    /// has read of it.
+    fn pass_some(&mut self, connection: &Socket, most: usize) -> Passed {
+        let passed = match self.ahead.pass(connection, most) {
+            Some(passed) => passed,
+            None => self.source.pass(connection, self.at, most),
+        };
+        if matches!(passed, Passed::NotInMemory) {
+            self.read_ahead(self.at, true);
+        }
+        passed
+    }
+
     /// Lets a worker read from `at` on, if it has nothing to do for this body and bytes are left.
     fn read_ahead(&mut self, at: u64, wanted: bool) {
         let left = self.range.end().saturating_sub(at);
@@ -187,6 +206,35 @@ impl Body for FragmentBody {
         }
     }
 
+    fn can_pass(&self) -> bool {
+        self.source.can_pass()
+    }
+
+    fn pass(&mut self, connection: &Socket) -> BodyPass {
+        let left = self.range.end() - self.at;
+        let wanted = usize::try_from(left).map_or(PASSED, |left| left.min(PASSED));
+        let granted = self.limiter.take(self.task, wanted);
+        if granted == 0 {
+            self.inbox.wake();
+            return BodyPass::Wait;
+        }
+        let passed = self.pass_some(connection, granted);
+        let count = if let Passed::Bytes(count) = passed { count } else { 0 };
+        self.limiter.give_back(self.task, granted.saturating_sub(count));
+        match passed {
+            Passed::Bytes(0) => BodyPass::Failed(io::ErrorKind::UnexpectedEof.into()),
+            Passed::Bytes(count) => {
+                self.at += count as u64;
+                self.sent.store(self.at - self.range.first(), Ordering::Relaxed);
+                BodyPass::Bytes(count)
+            }
+            Passed::NotInMemory => BodyPass::Wait,
+            Passed::Full => BodyPass::Full,
+            Passed::Lost => BodyPass::Lost,
+            Passed::Failed(error) => BodyPass::Failed(error),
+        }
+    }
+
     fn rewind(&mut self) {
         self.at = self.range.first();
         self.ahead = Ahead::default();
@@ -233,6 +281,40 @@ impl Ahead {
                     *slot = Slot::Empty(std::mem::take(read));
                 }
                 Some(Ok(count))
+            }
+        }
+    }
+
+    /// Sends what a worker has read; `None` if it was not asked.
+    fn pass(&mut self, connection: &Socket, most: usize) -> Option<Passed> {
+        let slot = Arc::clone(&self.slot);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *slot {
+            Slot::Empty(_) => None,
+            Slot::Reading { wanted } => {
+                *wanted = true;
+                Some(Passed::NotInMemory)
+            }
+            Slot::Ready(Err(error)) => {
+                let error = std::mem::replace(error, io::ErrorKind::Other.into());
+                *slot = Slot::default();
+                Some(Passed::Failed(error))
+            }
+            Slot::Ready(Ok(read)) => {
+                let rest = read.get(self.taken..).unwrap_or_default();
+                let rest = rest.get(..most).unwrap_or(rest);
+                let passed = if rest.is_empty() {
+                    Passed::Bytes(0)
+                } else {
+                    sendfile::send(connection, rest)
+                };
+                if let Passed::Bytes(count) = passed {
+                    self.taken += count;
+                }
+                if self.taken >= read.len() {
+                    *slot = Slot::Empty(std::mem::take(read));
+                }
+                Some(passed)
             }
         }
     }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::Socket;
 use zeroize::Zeroizing;
 
 use super::headers::Headers;
@@ -110,6 +111,14 @@ pub(crate) trait Body: Send {
     fn read(&mut self, buffer: &mut [u8]) -> BodyRead;
     /// Goes back to the first byte, for the next step of a login.
     fn rewind(&mut self);
+    /// Whether [`Body::pass`] can be used in place of `read`.
+    fn can_pass(&self) -> bool {
+        false
+    }
+    /// Has the system send the next bytes on a connection, which does not block either.
+    fn pass(&mut self, _connection: &Socket) -> BodyPass {
+        BodyPass::Failed(io::ErrorKind::Unsupported.into())
+    }
 }
 
 #[derive(Debug)]
@@ -118,6 +127,20 @@ pub(crate) enum BodyRead {
     Bytes(usize),
     /// None now; ask again after [`Transport::resume_body`](super::Transport::resume_body).
     Wait,
+    /// The source failed; the exchange ends.
+    Failed(io::Error),
+}
+
+#[derive(Debug)]
+pub(crate) enum BodyPass {
+    /// The system took so many bytes, at least one.
+    Bytes(usize),
+    /// As [`BodyRead::Wait`].
+    Wait,
+    /// The connection takes no byte now.
+    Full,
+    /// The connection takes no byte any more; what came on it tells why.
+    Lost,
     /// The source failed; the exchange ends.
     Failed(io::Error),
 }

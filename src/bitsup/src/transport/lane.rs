@@ -16,7 +16,7 @@ use super::exchange::{
 };
 use super::options::LaneOptions;
 use super::proxy::{Proxy, ProxyKind};
-use super::wire::{Limit, Wire};
+use super::wire::{Limit, Past, Wire, is_used};
 
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
 const UPLOAD_BUFFER: usize = 256 * 1024;
@@ -25,6 +25,9 @@ const UPLOAD_BUFFER: usize = 256 * 1024;
 /// processor is shared by then, and a larger buffer would not make any of them faster.
 pub(super) const MANY_LANES: usize = 64;
 const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
+
+/// A body of at most so many bytes goes out with the head, which saves a segment.
+const WITH_HEAD: u64 = 64 * 1024;
 
 /// An idle connection is probed after so long, and then as often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -263,6 +266,10 @@ impl Lane {
         if matches!(exchange.connection, ConnectionUse::Same(_)) {
             easy.get_mut().forbid_connecting();
         }
+        let past = !challenges
+            && !self.options.polite
+            && route.is_plain()
+            && easy.get_mut().go_past_libcurl(WITH_HEAD);
         if self.options.polite {
             easy.get_mut().be_polite();
         }
@@ -275,11 +282,15 @@ impl Lane {
         easy.url(&format!("{scheme}://{host}:{}{}", exchange.port, exchange.target))?;
         match method {
             Method::BitsPost => {
-                easy.upload(true)?;
-                easy.in_filesize(exchange.length)?;
+                if past {
+                    easy.get(true)?;
+                } else {
+                    easy.upload(true)?;
+                    easy.in_filesize(exchange.length)?;
+                    easy.upload_buffer_size(buffer)?;
+                }
                 let method = if self.options.post_override { "POST" } else { "BITS_POST" };
                 easy.custom_request(method)?;
-                easy.upload_buffer_size(buffer)?;
             }
             Method::Head => easy.nobody(true)?,
             Method::Get => {
@@ -289,6 +300,11 @@ impl Lane {
         }
         if method == Method::BitsPost && self.options.post_override {
             let header = ("X-HTTP-Method-Override".to_owned(), "BITS_POST".to_owned());
+            exchange.headers.push(header);
+        }
+        if past {
+            // libcurl knows of no body; the line stands where it would write it.
+            let header = ("Content-Length".to_owned(), exchange.length.to_string());
             exchange.headers.push(header);
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
@@ -424,13 +440,30 @@ impl Lane {
         clean: bool,
         route: &Route,
     ) {
-        if let Some(socket) = used_socket(opened, local_port) {
+        if let Some(socket) = opened.into_iter().find(|socket| is_used(socket, local_port)) {
             self.serial = self.serial.wrapping_add(1);
             self.connection = Some(Connection { socket, origin: route.origin.clone() });
         }
         if !clean {
             self.drop_connection();
         }
+    }
+
+    /// Sends the next bytes of a body that goes past libcurl.
+    pub(super) fn pass_body(&mut self) {
+        let State::Running(running) = &mut self.state else { return };
+        let port = running.handle.local_port().unwrap_or_default();
+        let own = self.connection.as_ref().map(|connection| &connection.socket);
+        running.handle.get_mut().pass(own, port);
+    }
+
+    /// The connection that takes no more of such a body for now.
+    pub(super) fn full_connection(&self) -> Option<&Socket> {
+        let State::Running(running) = &self.state else { return None };
+        let wire = running.handle.get_ref();
+        let own = self.connection.as_ref().map(|connection| &connection.socket);
+        let port = || running.handle.local_port().unwrap_or_default();
+        (wire.past() == Past::Full).then(|| wire.connection(own, port()))?
     }
 
     /// When the lane's next limit is over, and which one it is.
@@ -499,6 +532,12 @@ impl Route {
         self.proxy.is_some()
     }
 
+    /// Whether a request stands on the connection as it is, without TLS around it.
+    fn is_plain(&self) -> bool {
+        self.origin.scheme == Scheme::Http
+            && self.proxy.as_ref().is_none_or(|proxy| proxy.kind != ProxyKind::Https)
+    }
+
     /// What the proxy is shown: at once by the request for a tunnel, else when it has asked.
     pub(super) fn proxy_login<'a>(&self, exchange: &'a Exchange) -> Option<&'a Credentials> {
         let proxy = self.proxy.as_ref()?;
@@ -519,20 +558,6 @@ fn is_quiet(socket: &Socket) -> bool {
         Ok(_) => false,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
-}
-
-/// The one of several attempts that became the connection.
-fn used_socket(mut opened: Vec<Socket>, local_port: u16) -> Option<Socket> {
-    let is_used = |socket: &Socket| {
-        socket.peer_addr().is_ok()
-            && socket
-                .local_addr()
-                .ok()
-                .and_then(|address| address.as_socket())
-                .is_some_and(|address| address.port() == local_port)
-    };
-    let position = opened.iter().position(is_used)?;
-    Some(opened.swap_remove(position))
 }
 
 fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, curl::Error> {

@@ -25,6 +25,8 @@
 //!   newer versions of libcurl (8.22, not 7.88) write the hexadecimal digits of escapes in a
 //!   path in capitals.
 //! - The limits of an exchange run by this layer's own clock.
+//! - A long body from a file goes from the system's memory to the connection without a copy of
+//!   ours, past libcurl (see `past`).
 //! - Names are looked up on helper threads (see `resolve`).
 
 mod exchange;
@@ -33,6 +35,7 @@ mod headers;
 mod incoming;
 mod lane;
 mod options;
+mod past;
 mod priority;
 mod proxy;
 mod resolve;
@@ -49,8 +52,8 @@ use std::time::{Duration, Instant};
 use curl::multi::{Multi, MultiWaker};
 
 pub(crate) use self::exchange::{
-    Answer, AuthScheme, Body, BodyRead, ConnectionUse, Credentials, Event, Exchange, Failure,
-    FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
+    Answer, AuthScheme, Body, BodyPass, BodyRead, ConnectionUse, Credentials, Event, Exchange,
+    Failure, FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
@@ -58,6 +61,7 @@ pub(crate) use self::proxy::{Proxy, ProxyChoice};
 pub(crate) use self::resolve::addresses_within;
 
 use self::lane::{Lane, MANY_LANES, Resolving, State};
+use self::past::Passed;
 use self::resolve::{Lookup, Resolver};
 use self::running::End;
 use self::spare::Spare;
@@ -223,8 +227,10 @@ impl Transport {
             && running.handle.get_ref().is_paused()
         {
             running.handle.get_mut().resume();
-            // An error would show as a stall.
-            drop(running.handle.unpause_read());
+            if !running.handle.get_ref().goes_past() {
+                // An error would show as a stall.
+                drop(running.handle.unpause_read());
+            }
         }
     }
 
@@ -235,10 +241,14 @@ impl Transport {
         loop {
             self.begin_resolved(events);
             self.perform(events);
+            let more = self.pass_bodies(events);
             self.enforce_limits(events);
             let now = Instant::now();
             if !events.is_empty() || self.woken.swap(false, Ordering::SeqCst) || now >= end {
                 return;
+            }
+            if more {
+                continue;
             }
             let next = self.next_deadline().map_or(end, |deadline| deadline.min(end));
             // libcurl counts whole milliseconds: one more, so that the time is really over then.
@@ -247,10 +257,30 @@ impl Transport {
             {
                 self.waits += 1;
             }
-            if self.multi.poll(&mut [], wait).is_err() {
+            let (lanes, mut full) = past::full_connections(&self.lanes);
+            if self.multi.poll(&mut full, wait).is_err() {
                 return;
             }
+            past::note_room(&mut self.lanes, &lanes, &full);
         }
+    }
+
+    /// Sends what connections take of bodies that go past libcurl; whether there is more to
+    /// send at once.
+    fn pass_bodies(&mut self, events: &mut Vec<Event>) -> bool {
+        let mut more = false;
+        let mut broken = Vec::new();
+        for (id, lane) in &mut self.lanes {
+            match past::pass(lane) {
+                Passed::Nothing => {}
+                Passed::More => more = true,
+                Passed::Stopped => broken.push(*id),
+            }
+        }
+        for id in broken {
+            self.finish(id, End::Stopped, events);
+        }
+        more
     }
 
     /// Lets libcurl hold a connection for each lane and some that are about to go.

@@ -14,6 +14,8 @@ use super::wire::{Limit, Wire};
 pub(super) enum End {
     Curl(Result<(), curl::Error>),
     Limit(Limit),
+    /// What passes a body on had to stop, see [`Wire::take_stop`].
+    Stopped,
 }
 
 /// Hands a prepared exchange to libcurl.
@@ -190,7 +192,7 @@ fn outcome(
             }
         }
         // libcurl takes a connection that is closed among the header lines for a success.
-        (None, End::Curl(Ok(()))) => {
+        (None, End::Curl(Ok(())) | End::Stopped) => {
             (FailureKind::ConnectionLost, "closed before the answer was complete".to_owned())
         }
     };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::exchange::{Body, BodyRead, Limits, Method, Sink};
+use super::exchange::{Body, BodyPass, BodyRead, Limits, Method, Sink};
 use super::headers::Headers;
 use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
 use super::priority;
@@ -37,6 +37,7 @@ pub(super) struct Wire {
     taken: u64,
     sent: u64,
     paused: bool,
+    past: Past,
     head_began: Option<Instant>,
     all_sent: Option<Instant>,
 
@@ -50,6 +51,19 @@ pub(super) struct Wire {
     incoming: Incoming,
     excess: bool,
     stopped: Option<Stop>,
+}
+
+/// A body on its way past libcurl.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Past {
+    /// It goes through libcurl, or there is nothing to send.
+    No,
+    /// The connection may take more.
+    Room,
+    /// It takes no byte for now.
+    Full,
+    /// It takes no byte any more. libcurl waits for an answer on it and reports its end.
+    Lost,
 }
 
 /// The head of the latest request on its way out.
@@ -113,6 +127,7 @@ impl Wire {
             taken: 0,
             sent: 0,
             paused: false,
+            past: Past::No,
             head_began: None,
             all_sent: None,
             sockets: Vec::new(),
@@ -203,6 +218,62 @@ impl Wire {
             && self.all_sent()
             && !self.excess
             && self.stopped.is_none()
+    }
+
+    /// Sends the body past libcurl, if it can be and is longer than what goes out with the head.
+    pub(super) fn go_past_libcurl(&mut self, with_head: u64) -> bool {
+        let goes =
+            self.length > with_head && self.body.as_ref().is_some_and(|body| body.can_pass());
+        if goes {
+            self.past = Past::Room;
+        }
+        goes
+    }
+
+    /// Whether libcurl knows of no body, since it goes past it.
+    pub(super) fn goes_past(&self) -> bool {
+        self.past != Past::No
+    }
+
+    /// Where the body goes past libcurl and is to be sent now: after the last byte of the head,
+    /// until there is an answer.
+    pub(super) fn past(&self) -> Past {
+        let now = self.head.complete
+            && self.sent < self.length
+            && !self.paused
+            && self.stopped.is_none()
+            && self.incoming.complete.is_none();
+        if now { self.past } else { Past::No }
+    }
+
+    pub(super) fn has_room(&mut self) {
+        self.past = Past::Room;
+    }
+
+    /// Sends the next bytes past libcurl, on `own` if the exchange has made no connection.
+    pub(super) fn pass(&mut self, own: Option<&Socket>, local_port: u16) {
+        let connection = in_use(&self.sockets, own, local_port);
+        let (Some(connection), Some(body)) = (connection, &mut self.body) else { return };
+        match body.pass(connection) {
+            BodyPass::Bytes(count) => self.body_went_out(count),
+            BodyPass::Wait => self.paused = true,
+            BodyPass::Full => self.past = Past::Full,
+            BodyPass::Lost => self.past = Past::Lost,
+            BodyPass::Failed(error) => self.stopped = Some(Stop::SourceFailed(error)),
+        }
+    }
+
+    /// The connection of the exchange: `own` if it has made none.
+    pub(super) fn connection<'a>(
+        &'a self,
+        own: Option<&'a Socket>,
+        local_port: u16,
+    ) -> Option<&'a Socket> {
+        in_use(&self.sockets, own, local_port)
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped.is_some()
     }
 
     pub(super) fn take_body(&mut self) -> Option<Box<dyn Body>> {
@@ -422,6 +493,28 @@ impl Handler for Wire {
         self.sockets.push(socket.try_clone().ok()?);
         Some(into_raw(socket))
     }
+}
+
+fn in_use<'a>(
+    opened: &'a [Socket],
+    own: Option<&'a Socket>,
+    local_port: u16,
+) -> Option<&'a Socket> {
+    match opened {
+        [] => own,
+        [only] => Some(only),
+        several => several.iter().find(|socket| is_used(socket, local_port)),
+    }
+}
+
+/// Whether it is the one of several attempts that became the connection.
+pub(super) fn is_used(socket: &Socket, local_port: u16) -> bool {
+    socket.peer_addr().is_ok()
+        && socket
+            .local_addr()
+            .ok()
+            .and_then(|address| address.as_socket())
+            .is_some_and(|address| address.port() == local_port)
 }
 
 /// Gives the socket away; libcurl closes it.

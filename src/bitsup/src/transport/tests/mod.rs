@@ -7,6 +7,7 @@ mod connections;
 mod cookies;
 mod limits;
 mod logins;
+mod past;
 mod proxies;
 mod tls;
 mod wire;
