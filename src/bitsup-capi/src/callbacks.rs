@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitsup::{Event, Flow, RetryDecision};
+use bitsup::{Event, EventFilter, Flow, RetryDecision};
 
 use crate::error::{Failure, bitsup_error};
 use crate::faults::fault_point;
@@ -142,6 +142,12 @@ impl Callbacks {
             && self.state.is_none()
             && self.transcript.is_none()
             && self.log.is_none()
+    }
+
+    /// What they do not look at needs not be brought to them.
+    pub(crate) fn wants(&self) -> EventFilter {
+        let progress = self.progress.is_some() || self.state.is_some();
+        EventFilter::default().progress(progress).packets(self.log.is_some())
     }
 
     /// Brings one event to the caller. A panic of ours stops the upload and spoils its handle.

@@ -57,7 +57,8 @@ impl bitsup_upload {
         let mut builder = builder.options(choices.options);
         // Where the program's loop asks for events, the end of an upload is one too.
         if !callbacks.is_empty() || client.dispatches() {
-            builder = builder.on_event(move |event| callbacks.deliver(event));
+            let wants = callbacks.wants();
+            builder = builder.event_filter(wants).on_event(move |event| callbacks.deliver(event));
         }
         if let Some(retry) = choices.retry {
             let lives = (Arc::clone(&client.life), Arc::clone(&life));

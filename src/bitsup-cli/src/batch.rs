@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use bitsup::{CancelMode, Client, ErrorKind, Event, Flow, Receipt, Upload, UploadBuilder};
+use bitsup::{
+    CancelMode, Client, ErrorKind, Event, EventFilter, Flow, Receipt, Upload, UploadBuilder,
+};
 
 use crate::failure::Failure;
 use crate::json::Counts;
@@ -180,14 +182,13 @@ impl<'a> Batch<'a> {
         self.report.started(&job.name, job.size);
         let sender = self.mailbox.sender.clone();
         let listen = move |event: &Event| {
-            // Progress is looked up when it is shown.
-            if !matches!(event, Event::Progress(_)) {
-                let _ = sender.send(Message::Event(number, Box::new(event.clone())));
-            }
+            let _ = sender.send(Message::Event(number, Box::new(event.clone())));
             Flow::Continue
         };
-        let started =
-            (job.begin)(&self.client).and_then(|builder| Ok(builder.on_event(listen).start()?));
+        // Progress is looked up when it is shown.
+        let wants = EventFilter::default().progress(false).packets(self.report.wants_packets());
+        let started = (job.begin)(&self.client)
+            .and_then(|builder| Ok(builder.event_filter(wants).on_event(listen).start()?));
         match started {
             Ok(upload) => {
                 let Job { name, session, keep, .. } = job;

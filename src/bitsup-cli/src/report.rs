@@ -99,6 +99,12 @@ impl Report {
         self.print_json(|| json::start(file, size));
     }
 
+    /// Whether packets and their answers are told, or end a reason to wait that was told.
+    pub(crate) fn wants_packets(&self) -> bool {
+        let in_log = !self.quiet && self.screen.is_none();
+        self.json || self.verbose || self.trace.is_some() || in_log
+    }
+
     /// Something happened to an upload.
     pub(crate) fn event(&mut self, file: &str, event: &Event) {
         if let Some(line) = packets::line(event) {

@@ -7,7 +7,7 @@ use std::thread::ThreadId;
 
 use crate::engine::{Command, Inbox, TaskId};
 use crate::error::{Error, ErrorKind};
-use crate::progress::{Event, Flow};
+use crate::progress::{Event, EventFilter, Flow};
 use bitsup_proto::session::CancelMode;
 
 /// What a caller wants to be told; never called twice at the same time for one upload.
@@ -20,6 +20,7 @@ type Question = Box<dyn FnOnce(bool) + Send>;
 /// An upload's listener, and whether the upload's handle is gone.
 pub(crate) struct Ear {
     task: TaskId,
+    wants: EventFilter,
     state: Mutex<EarState>,
     free: Condvar,
 }
@@ -41,15 +42,19 @@ enum Item {
 }
 
 impl Ear {
-    pub(crate) fn new(task: TaskId, listener: Option<Listener>) -> Self {
+    pub(crate) fn new(task: TaskId, listener: Option<Listener>, wants: EventFilter) -> Self {
         let listens = listener.is_some();
         let state = EarState { listener, listens, running_on: None, closed: false, panic: None };
-        Self { task, state: Mutex::new(state), free: Condvar::new() }
+        Self { task, wants, state: Mutex::new(state), free: Condvar::new() }
     }
 
     pub(crate) fn listens(&self) -> bool {
         let state = self.lock();
         state.listens && !state.closed
+    }
+
+    pub(crate) fn wants_progress(&self) -> bool {
+        self.wants.progress && self.listens()
     }
 
     /// After this no callback runs any more; waits for one that is running, unless it is
@@ -144,6 +149,8 @@ struct Shared {
 struct Queue {
     items: VecDeque<(Arc<Ear>, Item)>,
     thread: bool,
+    /// Whether the thread waits to be told that there is something.
+    sleeps: bool,
     closed: bool,
 }
 
@@ -156,7 +163,7 @@ impl Dispatcher {
     /// Queues an event. A progress event takes the place of one that still waits, so that
     /// a slow callback costs no memory.
     pub(crate) fn push(&self, ear: &Arc<Ear>, event: Event) {
-        if !ear.listens() {
+        if !ear.wants.lets_through(&event) || !ear.listens() {
             return;
         }
         let mut queue = self.shared.lock();
@@ -190,8 +197,11 @@ impl Dispatcher {
                     queue.thread =
                         crate::engine::spawn("bitsup-events", move || shared.run()).is_ok();
                 }
+                let wakes = std::mem::take(&mut queue.sleeps);
                 drop(queue);
-                self.shared.work.notify_one();
+                if wakes {
+                    self.shared.work.notify_one();
+                }
             }
         }
     }
@@ -231,6 +241,7 @@ impl Shared {
             } else if queue.closed {
                 return;
             } else {
+                queue.sleeps = true;
                 queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         }

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::{self, StateDirectory, Token};
 use crate::options::{RetryDecision, UploadOptions};
 use crate::packets::{PacketSession, PingReport};
-use crate::progress::{Event, Flow};
+use crate::progress::{Event, EventFilter, Flow};
 use crate::sessions;
 use crate::source::Source;
 use crate::timetable::RateTimetable;
@@ -162,6 +162,7 @@ impl Client {
             url: url.to_owned(),
             options: UploadOptions::default(),
             listener: None,
+            filter: EventFilter::default(),
             on_retry: None,
             token: None,
             continuing: false,
@@ -361,6 +362,7 @@ pub struct UploadBuilder {
     url: String,
     options: UploadOptions,
     listener: Option<Listener>,
+    filter: EventFilter,
     on_retry: Option<RetryHook>,
     token: Option<Token>,
     continuing: bool,
@@ -379,6 +381,13 @@ impl UploadBuilder {
     #[must_use]
     pub fn on_event(mut self, listener: impl FnMut(&Event) -> Flow + Send + 'static) -> Self {
         self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Calls the listener of [`UploadBuilder::on_event`] for these events only.
+    #[must_use]
+    pub fn event_filter(mut self, filter: EventFilter) -> Self {
+        self.filter = filter;
         self
     }
 
@@ -462,7 +471,7 @@ impl UploadBuilder {
             Some(on_retry) => Some(deciding(id, inner.inbox.clone(), on_retry, self.listener)),
             None => self.listener,
         };
-        let ear = Ear::new(id, listener);
+        let ear = Ear::new(id, listener, self.filter);
         let shared = Arc::new(Shared::new(id, ear, self.source.size()));
         let new = NewUpload {
             shared: Arc::clone(&shared),

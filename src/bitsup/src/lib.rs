@@ -56,7 +56,9 @@ pub use options::{
     RetryDecision, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
-pub use progress::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting};
+pub use progress::{
+    AckEvent, Event, EventFilter, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting,
+};
 pub use sessions::SessionInfo;
 pub use source::{ReadAt, Seekable, Source, Wake};
 pub use timetable::RateTimetable;

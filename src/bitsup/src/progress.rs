@@ -169,6 +169,46 @@ pub enum Event {
     Finished(Result<Box<Receipt>, Error>),
 }
 
+/// Which events a caller wants besides those that there are few of. What it does not want costs
+/// nothing: no copy, and no thread that is woken for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventFilter {
+    /// [`Event::Progress`]. [`Upload::progress`](crate::Upload::progress) tells it at any time.
+    pub progress: bool,
+    /// [`Event::Packet`] and [`Event::Ack`].
+    pub packets: bool,
+}
+
+impl Default for EventFilter {
+    /// All of them.
+    fn default() -> Self {
+        Self { progress: true, packets: true }
+    }
+}
+
+impl EventFilter {
+    /// With or without [`Event::Progress`].
+    #[must_use]
+    pub fn progress(self, progress: bool) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// With or without [`Event::Packet`] and [`Event::Ack`].
+    #[must_use]
+    pub fn packets(self, packets: bool) -> Self {
+        Self { packets, ..self }
+    }
+
+    pub(crate) fn lets_through(self, event: &Event) -> bool {
+        match event {
+            Event::Progress(_) => self.progress,
+            Event::Packet(_) | Event::Ack(_) => self.packets,
+            _ => true,
+        }
+    }
+}
+
 /// A packet that is about to be sent.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

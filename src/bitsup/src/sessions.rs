@@ -12,6 +12,7 @@ use crate::engine::{Check, Command, NewUpload, Opening, Then};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, Entry, Kept, Standing, StateDirectory, Token};
 use crate::options::UploadOptions;
+use crate::progress::EventFilter;
 use crate::source::{Opened, Source, changed};
 use crate::upload::{Shared, Upload};
 
@@ -154,7 +155,11 @@ pub(crate) fn cancel(
     options: &UploadOptions,
 ) -> Result<Upload, Error> {
     let id = client.next_task();
-    let shared = Arc::new(Shared::new(id, Ear::new(id, None), entry.checkpoint.size));
+    let shared = Arc::new(Shared::new(
+        id,
+        Ear::new(id, None, EventFilter::default()),
+        entry.checkpoint.size,
+    ));
     let new = NewUpload {
         shared: Arc::clone(&shared),
         source: Source::bytes(Vec::new()),

@@ -1,8 +1,9 @@
 //! Whole uploads against the server of this workspace.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bitsup::{Client, Event, Flow, ReadAt, Source, Wake};
+use bitsup::{Client, Event, EventFilter, Flow, ReadAt, Source, Wake};
 use bitsup_server::{Config, Server};
 
 fn server() -> (tempfile::TempDir, Server) {
@@ -129,4 +130,38 @@ fn bytes_that_are_still_being_made_hold_no_thread() {
         let file = root.path().join(number.to_string());
         assert_eq!(std::fs::read(file).expect("published"), bytes);
     }
+}
+
+#[test]
+fn events_that_are_not_wanted_do_not_come() {
+    let told = |filter: EventFilter| {
+        let (_root, server) = server();
+        let (sender, events) = std::sync::mpsc::channel();
+        let client = Client::new().expect("client");
+        let source = Source::bytes(payload(3000));
+        let upload = client.upload(source, &server.url("/x.bin")).event_filter(filter);
+        let upload = upload.on_event(move |event| {
+            let _ = sender.send(event.clone());
+            Flow::Continue
+        });
+        let upload = upload.start().expect("started");
+        upload.wait().expect("uploaded");
+        let mut seen = Vec::new();
+        while !matches!(seen.last(), Some(Event::Finished(_))) {
+            seen.push(events.recv_timeout(Duration::from_secs(60)).expect("the last event comes"));
+        }
+        let events = seen;
+        let some = |is: fn(&Event) -> bool| events.iter().any(is);
+        assert!(some(|event| matches!(event, Event::Notice(_))), "{events:?}");
+        (
+            some(|event| matches!(event, Event::Progress(_))),
+            some(|event| matches!(event, Event::Packet(_))),
+            some(|event| matches!(event, Event::Ack(_))),
+        )
+    };
+    let all = EventFilter::default();
+    assert_eq!(told(all), (true, true, true));
+    assert_eq!(told(all.progress(false)), (false, true, true));
+    assert_eq!(told(all.packets(false)), (true, false, false));
+    assert_eq!(told(all.packets(false).progress(false)), (false, false, false));
 }

@@ -293,7 +293,7 @@ impl Task {
         }
         let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
             && !self.login.is_asking()
-            && self.shared.ear.listens();
+            && self.shared.ear.wants_progress();
         let tick = tick.then(|| Instant::now() + TICK);
         [self.wake, tick, self.abandoned].into_iter().flatten().min()
     }

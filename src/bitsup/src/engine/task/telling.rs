@@ -62,7 +62,7 @@ impl Task {
             progress.attempt = attempt;
             progress.rate = rate;
         });
-        if self.shared.ear.listens() {
+        if self.shared.ear.wants_progress() {
             core.dispatcher.push(&self.shared.ear, Event::Progress(self.shared.progress()));
         }
     }
