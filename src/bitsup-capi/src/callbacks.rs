@@ -147,7 +147,8 @@ impl Callbacks {
     /// What they do not look at needs not be brought to them.
     pub(crate) fn wants(&self) -> EventFilter {
         let progress = self.progress.is_some() || self.state.is_some();
-        EventFilter::default().progress(progress).packets(self.log.is_some())
+        let log = self.log.is_some();
+        EventFilter::default().progress(progress).packets(log).notices(log)
     }
 
     /// Brings one event to the caller. A panic of ours stops the upload and spoils its handle.

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use bitsup::{
-    CancelMode, Client, ErrorKind, Event, EventFilter, Flow, Receipt, Upload, UploadBuilder,
+    CancelMode, Client, ErrorKind, Event, Flow, Receipt, Upload, UploadBuilder, UploadState,
 };
 
 use crate::failure::Failure;
@@ -150,12 +150,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Runs all jobs and returns the exit code.
-    pub(crate) fn run(mut self, jobs: Vec<Job>, parallel: usize) -> Result<u8, Failure> {
+    /// Runs all jobs, `at_once` of which the client has at a time, and returns the exit code.
+    pub(crate) fn run(mut self, jobs: Vec<Job>, at_once: usize) -> Result<u8, Failure> {
         self.total = jobs.iter().filter_map(|job| job.size).sum();
         let mut jobs = jobs.into_iter().enumerate();
         loop {
-            while self.running.len() < parallel && self.stopped.is_none() {
+            while self.running.len() < at_once && self.stopped.is_none() {
                 let Some((number, job)) = jobs.next() else { break };
                 self.begin(number, job);
                 self.take_waiting();
@@ -174,7 +174,7 @@ impl<'a> Batch<'a> {
                 break;
             }
         }
-        self.counts.not_started = jobs.len();
+        self.counts.not_started += jobs.len();
         self.finish()
     }
 
@@ -185,8 +185,7 @@ impl<'a> Batch<'a> {
             let _ = sender.send(Message::Event(number, Box::new(event.clone())));
             Flow::Continue
         };
-        // Progress is looked up when it is shown.
-        let wants = EventFilter::default().progress(false).packets(self.report.wants_packets());
+        let wants = self.report.wants();
         let started = (job.begin)(&self.client)
             .and_then(|builder| Ok(builder.event_filter(wants).on_event(listen).start()?));
         match started {
@@ -228,6 +227,9 @@ impl<'a> Batch<'a> {
             return;
         }
         self.stopped = Some((signal, Instant::now() + STOP_WITHIN));
+        let before = self.running.len();
+        self.running.retain(|_, running| running.upload.progress().state != UploadState::Queued);
+        self.counts.not_started += before - self.running.len();
         for running in self.running.values() {
             let mode = if running.keep { CancelMode::Keep } else { CancelMode::Delete };
             running.upload.cancel(mode);
@@ -239,6 +241,7 @@ impl<'a> Batch<'a> {
             .running
             .values()
             .map(|running| (running.name.as_str(), running.upload.progress()))
+            .filter(|(_, progress)| progress.state != UploadState::Queued)
             .collect();
         let ended = self.counts.done + self.counts.failed;
         // Standard input tells its size when it was read.

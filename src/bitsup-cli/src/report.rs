@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bitsup::{Event, Progress, Receipt};
+use bitsup::{Event, EventFilter, Progress, Receipt};
 use clap::Args;
 
 use crate::failure::Failure;
@@ -99,10 +99,12 @@ impl Report {
         self.print_json(|| json::start(file, size));
     }
 
-    /// Whether packets and their answers are told, or end a reason to wait that was told.
-    pub(crate) fn wants_packets(&self) -> bool {
+    /// What it tells of an upload. Progress is looked up when it is shown.
+    pub(crate) fn wants(&self) -> EventFilter {
+        let all = self.json || self.verbose || self.trace.is_some();
+        // In a log an answer ends a reason to wait that was told.
         let in_log = !self.quiet && self.screen.is_none();
-        self.json || self.verbose || self.trace.is_some() || in_log
+        EventFilter::default().progress(false).packets(all || in_log).notices(all)
     }
 
     /// Something happened to an upload.

@@ -29,6 +29,9 @@ Examples:
 
 An upload that was interrupted continues when the same command runs again, or with `bitsup resume`.";
 
+/// So many files more wait in the client for their turn, which begins them without asking here first.
+const AHEAD: usize = 2;
+
 /// Upload files to a BITS server; a URL that ends in / gets their names appended
 #[derive(Debug, Args)]
 #[command(override_usage = "bitsup upload [OPTIONS] FILE... URL", after_help = EXAMPLES)]
@@ -111,7 +114,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     });
     let jobs = jobs.collect();
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.kept);
-    Batch::new(client, &mut report, mailbox, again).run(jobs, parallel)
+    Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD)
 }
 
 /// As many files at a time as wished, or as the system lets this process have open.

@@ -33,6 +33,30 @@ fn a_signal_keeps_the_session_and_the_same_command_continues() {
 }
 
 #[test]
+fn files_whose_turn_had_not_come_are_told_as_not_started() {
+    let (place, host) = (Place::new(), Host::new());
+    let names: Vec<String> = (0..9).map(|number| format!("{number}.bin")).collect();
+    for name in &names {
+        place.write(name, &payload(3_000_000));
+    }
+    let mut slow: Vec<&str> = vec!["upload", "--parallel=2", "--limit-rate=500K"];
+    slow.extend(names.iter().map(String::as_str));
+    let url = host.url("");
+    slow.push(&url);
+    let child = place.command(&slow).spawn().expect("started");
+    host.wait_for_bytes(300_000);
+    signal(&child, "INT");
+    let ended = wait(child);
+    assert_eq!(ended.code, 130, "{ended:?}");
+    let summary = ended.stderr.lines().find(|line| line.contains("not started"));
+    let summary = summary.expect("a summary");
+    assert!(summary.contains("0 files uploaded"), "{summary}");
+    assert!(summary.ends_with("2 failed; 7 not started"), "{summary}");
+    assert_eq!(place.run(["list"]).ok().stdout.lines().count(), 2);
+    assert_eq!(host.server.open_sessions(), 2);
+}
+
+#[test]
 fn resume_continues_with_the_options_of_then() {
     let (place, host) = (Place::new(), Host::new());
     let bytes = payload(3_000_000);

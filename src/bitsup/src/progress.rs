@@ -178,12 +178,14 @@ pub struct EventFilter {
     pub progress: bool,
     /// [`Event::Packet`] and [`Event::Ack`].
     pub packets: bool,
+    /// [`Event::Notice`].
+    pub notices: bool,
 }
 
 impl Default for EventFilter {
     /// All of them.
     fn default() -> Self {
-        Self { progress: true, packets: true }
+        Self { progress: true, packets: true, notices: true }
     }
 }
 
@@ -200,10 +202,17 @@ impl EventFilter {
         Self { packets, ..self }
     }
 
+    /// With or without [`Event::Notice`].
+    #[must_use]
+    pub fn notices(self, notices: bool) -> Self {
+        Self { notices, ..self }
+    }
+
     pub(crate) fn lets_through(self, event: &Event) -> bool {
         match event {
             Event::Progress(_) => self.progress,
             Event::Packet(_) | Event::Ack(_) => self.packets,
+            Event::Notice(_) => self.notices,
             _ => true,
         }
     }
