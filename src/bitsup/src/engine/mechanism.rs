@@ -274,9 +274,9 @@ mod tests {
 
     #[test]
     fn a_challenge_cannot_bring_a_binding_of_its_own() {
-        let _rule = bitsup_server::rule!("AUT-09");
         const NAME: (u16, &[u8]) = (2, b"C\0O\0R\0P\0");
         const END: (u16, &[u8]) = (0, b"");
+        let _rule = bitsup_server::rule!("AUT-09");
         let strangers = (10, &[7; 16][..]);
         let own = Binding::of(b"certificate");
         let has = |answer: &[u8], value: &[u8]| {

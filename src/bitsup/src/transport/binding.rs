@@ -282,7 +282,9 @@ mod tests {
         let text = Binding::of(b"").application_data();
         let (kind, hash) = text.split_at(21);
         let mut shown = String::new();
-        hash.iter().for_each(|byte| write!(shown, "{byte:02x}").expect("memory"));
+        for byte in hash {
+            write!(shown, "{byte:02x}").expect("memory");
+        }
         assert_eq!(kind, b"tls-server-end-point:");
         assert!(shown.starts_with("e3b0c44298fc1c14") && shown.len() == 64, "{shown}");
     }
