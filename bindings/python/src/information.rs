@@ -23,6 +23,7 @@ pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     facts.set_item("ntlm", features.ntlm)?;
     facts.set_item("negotiate", features.negotiate)?;
     facts.set_item("kerberos", features.kerberos)?;
+    facts.set_item("channel_binding", features.channel_binding)?;
     facts.set_item("proxy_ntlm", features.proxy_ntlm)?;
     facts.set_item("proxy_negotiate", features.proxy_negotiate)?;
     Ok(facts)

@@ -104,6 +104,12 @@
 #define BITSUP_FEATURE_KERBEROS 16
 
 /**
+ * Such logins are bound to the server's certificate over https (channel
+ * binding, Extended Protection).
+ */
+#define BITSUP_FEATURE_CHANNEL_BINDING 32
+
+/**
  * What became of a call. Numbers never change their meaning; a program built
  * today may see numbers above those it knows, and treats them like
  * BITSUP_STATUS_INTERNAL.

@@ -16,6 +16,9 @@ pub const BITSUP_FEATURE_NEGOTIATE: u32 = 8;
 /// Servers can be answered with a Kerberos ticket of the system: it has the
 /// library that reads them.
 pub const BITSUP_FEATURE_KERBEROS: u32 = 16;
+/// Such logins are bound to the server's certificate over https (channel
+/// binding, Extended Protection).
+pub const BITSUP_FEATURE_CHANNEL_BINDING: u32 = 32;
 
 /// The version of the library at run time, such as "0.1.0"; compare
 /// BITSUP_VERSION, that of the header. The text is static.
@@ -50,6 +53,7 @@ pub extern "C" fn bitsup_features() -> u32 {
             (features.ntlm, BITSUP_FEATURE_NTLM),
             (features.negotiate, BITSUP_FEATURE_NEGOTIATE),
             (features.kerberos, BITSUP_FEATURE_KERBEROS),
+            (features.channel_binding, BITSUP_FEATURE_CHANNEL_BINDING),
         ];
         present.iter().filter(|(has, _)| *has).map(|(_, bit)| bit).sum()
     })

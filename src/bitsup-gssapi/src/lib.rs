@@ -30,9 +30,11 @@ pub fn is_available() -> bool {
 pub struct Login(system::Context);
 
 impl Login {
-    /// Begins a login at the service `HTTP` of `host`, the name as it stands in the URL.
-    pub fn new(host: &str) -> Result<Self, Error> {
-        system::Context::new(host).map(Self)
+    /// Begins a login at the service `HTTP` of `host`, the name as it stands in the URL. With
+    /// `binding`, the application data of channel bindings (RFC 2743 §1.1.6), it is of no use
+    /// over another channel.
+    pub fn new(host: &str, binding: Option<Vec<u8>>) -> Result<Self, Error> {
+        system::Context::new(host, binding).map(Self)
     }
 
     /// What to say next, after the server has said `token`; first nothing. An empty answer says

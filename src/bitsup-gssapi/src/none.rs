@@ -9,7 +9,7 @@ pub(crate) fn is_available() -> bool {
 }
 
 impl Context {
-    pub(crate) fn new(_: &str) -> Result<Self, Error> {
+    pub(crate) fn new(_: &str, _: Option<Vec<u8>>) -> Result<Self, Error> {
         let message = "Kerberos tickets cannot be used on this system".to_owned();
         Err(Error { kind: ErrorKind::Unavailable, message })
     }

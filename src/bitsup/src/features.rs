@@ -25,6 +25,9 @@ pub struct Features {
     /// Whether servers can be answered with a Kerberos ticket of the system (Negotiate): the
     /// system has a library that reads them, in whichever build.
     pub kerberos: bool,
+    /// Whether such logins are bound to the server's certificate over https (channel binding,
+    /// Extended Protection): the TLS library is OpenSSL, which tells of it.
+    pub channel_binding: bool,
     /// Whether proxies can be answered with NTLM; as libcurl has it.
     pub proxy_ntlm: bool,
     /// Whether proxies reached over https can be answered with a Kerberos ticket of the system; as
@@ -44,6 +47,10 @@ pub fn features() -> Features {
         ntlm: true,
         negotiate: true,
         kerberos: bitsup_gssapi::is_available(),
+        // With several libraries, those in brackets are not in use.
+        channel_binding: curl
+            .ssl_version()
+            .is_some_and(|tls| tls.split(' ').any(|library| library.starts_with("OpenSSL/"))),
         proxy_ntlm: curl.feature_ntlm(),
         proxy_negotiate: curl.feature_spnego(),
     }
@@ -61,6 +68,7 @@ impl fmt::Display for Features {
             (self.ntlm, "NTLM"),
             (self.negotiate, "Negotiate"),
             (self.kerberos, "Kerberos"),
+            (self.channel_binding, "channel binding"),
             (self.proxy_ntlm, "NTLM at proxies"),
             (self.proxy_negotiate, "Kerberos at proxies over https"),
         ] {

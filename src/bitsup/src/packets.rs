@@ -13,7 +13,9 @@ use crate::client::ClientInner;
 use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
-use crate::engine::{Command, NotSent, PacketAnswer, PacketJob, TaskId, may_be_read};
+use crate::engine::{
+    Command, NotSent, Offer, PacketAnswer, PacketJob, TaskId, may_be_read, proxy_site,
+};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
@@ -367,6 +369,13 @@ impl Line {
         loop {
             let answer = match self.send(packet, body.cloned()) {
                 Ok(answer) => answer,
+                // A proxy makes no tunnel.
+                Err(NotSent::Failed(error))
+                    if error.kind() == ErrorKind::ProxyAuth
+                        && self.ask_for_proxy(&[], &mut questions) =>
+                {
+                    continue;
+                }
                 Err(NotSent::Failed(error)) => return Err(error),
                 Err(NotSent::RefusedBefore) => {
                     if self.ask(None, &mut questions) {
@@ -390,11 +399,11 @@ impl Line {
                     continue;
                 }
             }
-            if let (Meaning::Challenge { proxy: true }, Some(scheme)) =
-                (&meaning, answer.proxy_scheme)
-            {
-                self.at_proxy = Some(scheme);
-                continue;
+            if meaning == (Meaning::Challenge { proxy: true }) {
+                self.at_proxy = answer.proxy_scheme;
+                if self.at_proxy.is_some() || self.ask_for_proxy(&answer.offers, &mut questions) {
+                    continue;
+                }
             }
             let headers = std::mem::take(headers);
             return Ok((answer, meaning, headers));
@@ -439,6 +448,29 @@ impl Line {
             }
             Some(Login::Token { .. }) | None => false,
         }
+    }
+
+    /// The same for the proxy, which takes no tokens.
+    fn ask_for_proxy(&mut self, offers: &[Offer], questions: &mut u32) -> bool {
+        let Some(callback) = self.options.credential_callback.clone() else { return false };
+        if *questions == MAX_QUESTIONS {
+            return false;
+        }
+        *questions += 1;
+        let own = self.options.proxy_credentials.as_ref();
+        let request = CredentialRequest {
+            site: proxy_site(&self.options),
+            proxy: true,
+            realm: offers.iter().find_map(|offer| offer.realm.clone()),
+            schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
+            user: own.map(|own| own.user.clone()),
+            refused: own.is_some(),
+            expiring: false,
+            attempt: *questions,
+        };
+        let Some(Login::Password(credentials)) = callback.ask(&request) else { return false };
+        Arc::make_mut(&mut self.options).proxy_credentials = Some(credentials);
+        true
     }
 
     fn send(

@@ -6,7 +6,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use bitsup::{Credentials, ErrorKind, ProxyChoice, Secret, UploadOptions};
+use bitsup::{
+    Client, CredentialCallback, CredentialRequest, Credentials, ErrorKind, Login, ProxyChoice,
+    Secret, UploadOptions,
+};
 use bitsup_server::scripted::{Reply, Request};
 use bitsup_server::{Config, Server, TlsFiles};
 use common::payload;
@@ -134,6 +137,16 @@ fn the_server_behind_a_tunnel_never_sees_the_proxys_login() {
     let has = |name: &'static str| {
         move |request: &bitsup_server::Request| request.headers.iter().any(|h| h.0 == name)
     };
+    // A single packet asks for what the tunnel wants.
+    let (mut asking, asked) = asking(options("wrong"), &["wrong too", "other"]);
+    asking.proxy_credentials = None;
+    let client = Client::new().expect("client");
+    assert!(client.ping(url, &asking).expect("answered").authorized);
+    let asked = asked.lock().expect("not poisoned").clone();
+    assert_eq!(
+        asked.iter().map(|a| (a.proxy, a.refused)).collect::<Vec<_>>(),
+        [(true, false), (true, true)]
+    );
     let requests = server.requests();
     assert!(requests.iter().any(has("authorization")));
     assert!(!requests.iter().any(has("proxy-authorization")), "{requests:?}");
@@ -145,6 +158,54 @@ fn the_server_behind_a_tunnel_never_sees_the_proxys_login() {
     }
     let error = upload(url, &payload(10), options("wrong")).expect_err("the proxy refuses");
     assert_eq!(error.kind(), ErrorKind::ProxyAuth, "{error}");
+}
+
+/// What was asked for.
+type Asked = Arc<Mutex<Vec<CredentialRequest>>>;
+
+/// The options with somebody who answers questions about the proxy with these passwords of `p`.
+fn asking(
+    mut options: UploadOptions,
+    passwords: &'static [&'static str],
+) -> (UploadOptions, Asked) {
+    let asked: Asked = Arc::default();
+    let log = Arc::clone(&asked);
+    options.credential_callback = Some(CredentialCallback::new(move |request| {
+        let mut log = log.lock().expect("not poisoned");
+        log.push(request.clone());
+        let password = passwords.get(log.len() - 1).filter(|_| request.proxy)?;
+        Some(Login::Password(login("p", password)))
+    }));
+    (options, asked)
+}
+
+#[test]
+fn single_packets_ask_for_the_proxys_login_too() {
+    let _rule = bitsup_server::rule!("AUT-02");
+    let url = "http://origin.test/up/x.bin";
+    let proxy = Peer::start(guarded);
+    let options = through(proxy.raw.address(), |o| o.credentials = Some(login("u", "secret")));
+    let (options, asked) = asking(options, &["wrong", "other"]);
+    let client = Client::new().expect("client");
+    let mut session = client.session(url, 10, "x.bin", &options).expect("created");
+    session.send(payload(10)).expect("sent");
+    session.close().expect("closed");
+    assert_eq!(proxy.files(), [payload(10)]);
+    let asked = asked.lock().expect("not poisoned").clone();
+    let seen: Vec<_> = asked.iter().map(|a| (a.proxy, a.attempt, a.refused)).collect();
+    assert_eq!(seen, [(true, 1, false), (true, 2, true)]);
+    assert_eq!(asked[1].user.as_deref(), Some("p"));
+    assert!(asked.iter().all(|a| a.realm.as_deref() == Some("way") && a.schemes == ["basic"]));
+    assert!(asked[0].site.ends_with(&proxy.raw.address().to_string()), "{}", asked[0].site);
+
+    // Whoever has no answer is told whose login is missing, and is asked three times at most.
+    for (passwords, questions) in [(&[][..], 1), (&["a", "b", "c", "d"], 3)] {
+        let proxy = Peer::start(guarded);
+        let (options, asked) = asking(through(proxy.raw.address(), |_| {}), passwords);
+        let error = client.ping(url, &options).expect_err("the proxy refuses");
+        assert_eq!((error.kind(), error.http_status()), (ErrorKind::ProxyAuth, Some(407)));
+        assert_eq!(asked.lock().expect("not poisoned").len(), questions);
+    }
 }
 
 /// A proxy for CONNECT that wants a login and notes the heads of all requests; it ends with the test.

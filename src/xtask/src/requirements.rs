@@ -152,8 +152,8 @@ pub(crate) static MONO: Requirement = Requirement {
 };
 
 /// The servers that uploads go through in tests; their packages must not start services.
-pub(crate) static SERVER_PROGRAMS: [&Requirement; 8] =
-    [&NGINX, &HAPROXY, &SQUID, &MICROSOCKS, &OPENSSL, &APACHE, &KERBEROS, &NTLM];
+pub(crate) static SERVER_PROGRAMS: [&Requirement; 9] =
+    [&NGINX, &HAPROXY, &SQUID, &MICROSOCKS, &OPENSSL, &APACHE, &KERBEROS, &GSSAPI, &NTLM];
 
 static NGINX: Requirement = Requirement {
     name: "nginx",
@@ -196,6 +196,15 @@ static KERBEROS: Requirement = Requirement {
     source: Source::Debian {
         packages: &["krb5-kdc", "krb5-admin-server", "krb5-user"],
         probe: Probe::Programs(&["krb5kdc", "kadmin.local", "kinit"]),
+    },
+};
+
+/// MIT Kerberos on a server's side, where channel bindings can be demanded.
+static GSSAPI: Requirement = Requirement {
+    name: "python3-gssapi",
+    source: Source::Debian {
+        packages: &["python3-gssapi", "python3-cryptography"],
+        probe: Probe::Runs(&["/usr/bin/python3", "-c", "import cryptography, gssapi"]),
     },
 };
 

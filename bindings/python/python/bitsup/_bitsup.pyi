@@ -28,6 +28,7 @@ class _Features(TypedDict):
     ntlm: bool
     negotiate: bool
     kerberos: bool
+    channel_binding: bool
     proxy_ntlm: bool
     proxy_negotiate: bool
 

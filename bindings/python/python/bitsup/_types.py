@@ -260,6 +260,8 @@ class Features:
     """Whether ``auth="negotiate"`` can be used with user and password, which is NTLM inside; with every build."""
     kerberos: bool
     """Whether ``auth="negotiate"`` can be used without them, with the Kerberos ticket of the system."""
+    channel_binding: bool
+    """Whether such logins are bound to the server's certificate over https (Extended Protection)."""
     proxy_ntlm: bool
     """Whether ``proxy_auth="ntlm"`` can be used; as libcurl has it."""
     proxy_negotiate: bool

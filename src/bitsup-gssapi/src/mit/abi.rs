@@ -57,6 +57,30 @@ impl Buffer {
     }
 }
 
+/// `gss_channel_bindings_struct`, without addresses: of the type that is none (RFC 2744 §3.11),
+/// which is part of what both sides make their sum of.
+#[repr(C)]
+pub(super) struct ChannelBindings {
+    initiator_address_type: u32,
+    initiator_address: Buffer,
+    acceptor_address_type: u32,
+    acceptor_address: Buffer,
+    application_data: Buffer,
+}
+
+impl ChannelBindings {
+    /// For functions that read it only, and not longer than the bytes live.
+    pub(super) fn of(application_data: &[u8]) -> Self {
+        Self {
+            initiator_address_type: 0,
+            initiator_address: Buffer::EMPTY,
+            acceptor_address_type: 0,
+            acceptor_address: Buffer::EMPTY,
+            application_data: Buffer::of(application_data),
+        }
+    }
+}
+
 /// What a handle of a context points to.
 pub(super) enum Context {}
 /// What a handle of a name points to.
@@ -72,7 +96,7 @@ type InitSecContext = unsafe extern "C" fn(
     *const Oid,
     u32,
     u32,
-    *const c_void,
+    *const ChannelBindings,
     *const Buffer,
     *mut *const Oid,
     *mut Buffer,

@@ -6,7 +6,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
-use abi::{Api, Buffer, Context as RawContext, Name, Oid, OidSet};
+use abi::{Api, Buffer, ChannelBindings, Context as RawContext, Name, Oid, OidSet};
 
 use crate::{Error, ErrorKind};
 
@@ -48,6 +48,7 @@ pub(crate) struct Context {
     api: &'static Api,
     raw: *mut RawContext,
     target: *mut Name,
+    binding: Option<Vec<u8>>,
 }
 
 // SAFETY: RFC 2744 objects belong to no thread; MIT Kerberos allows one thread at a time to use
@@ -55,13 +56,14 @@ pub(crate) struct Context {
 unsafe impl Send for Context {}
 
 impl Context {
-    pub(crate) fn new(host: &str) -> Result<Self, Error> {
+    pub(crate) fn new(host: &str, binding: Option<Vec<u8>>) -> Result<Self, Error> {
         let Some(api) = api() else {
             let message = format!("the system has no {FILE}, which reads Kerberos tickets");
             return Err(Error { kind: ErrorKind::Unavailable, message });
         };
         let service = format!("HTTP@{host}");
-        let mut context = Self { api, raw: ptr::null_mut(), target: ptr::null_mut() };
+        let (raw, target) = (ptr::null_mut(), ptr::null_mut());
+        let mut context = Self { api, raw, target, binding };
         let mut minor = 0;
         // SAFETY: all pointers are to values that live through the call; the library copies the
         // name and writes a handle that `drop` releases.
@@ -79,9 +81,11 @@ impl Context {
     pub(crate) fn step(&mut self, token: &[u8]) -> Result<Vec<u8>, Error> {
         let mut minor = 0;
         let mut said = Buffer::EMPTY;
+        let bindings = self.binding.as_deref().map(ChannelBindings::of);
         // SAFETY: the context is null at first and then the library's own; the name was imported;
-        // the token is read during the call only. What may be null is (RFC 2744 §5.19), with the
-        // default credentials, no channel bindings and no interest in what was granted.
+        // token and channel bindings are read during the call only. What may be null is (RFC 2744
+        // §5.19), with the default credentials, no channel bindings if there are none, and no
+        // interest in what was granted.
         let major = unsafe {
             (self.api.init_sec_context)(
                 &raw mut minor,
@@ -91,7 +95,7 @@ impl Context {
                 &raw const SPNEGO,
                 MUTUAL | INTEGRITY,
                 0,
-                ptr::null(),
+                bindings.as_ref().map_or(ptr::null(), ptr::from_ref),
                 &Buffer::of(token),
                 ptr::null_mut(),
                 &raw mut said,
@@ -243,11 +247,11 @@ mod tests {
     #[test]
     fn words_that_are_none_are_an_error_in_the_words_of_the_library() {
         if !is_available() {
-            let error = Context::new("host").err().expect("no library");
+            let error = Context::new("host", None).err().expect("no library");
             assert_eq!(error.kind, ErrorKind::Unavailable);
             return;
         }
-        let mut context = Context::new("host.invalid").expect("a name");
+        let mut context = Context::new("host.invalid", Some(b"binding".to_vec())).expect("a name");
         let error = context.step(b"nonsense").expect_err("no word of Negotiate");
         assert!(!error.message.is_empty(), "{error:?}");
         assert!(!error.message.contains(char::is_control), "{error:?}");

@@ -4,6 +4,11 @@
 //! Ping, then the request itself if that has no body, else a second Ping. What follows goes over
 //! that connection and no other. libcurl sees ordinary requests and knows nothing of it.
 //!
+//! Over TLS a login is bound to the certificate of its connection. With a password the second step
+//! is, and the first has made the connection by then; with a ticket already the first, so that a
+//! request without a login makes the connection where there is none. A bound step goes over the
+//! connection it was made for, or not at all.
+//!
 //! The first step with a ticket may ask the key distribution centre, and so is made on a thread of
 //! its own. It mostly is the only one, so that a server which wants a login for each request
 //! costs no round trip more.
@@ -18,8 +23,8 @@ use super::Core;
 use super::command::Command;
 use super::mechanism::{Mechanism, Problem};
 use crate::transport::{
-    Answer, AuthScheme, ConnectionUse, Credentials, Event, Exchange, Failure, FailureKind, LaneId,
-    Method, Sent, Stats,
+    Answer, AuthScheme, Binding, ConnectionUse, Credentials, Event, Exchange, Failure, FailureKind,
+    LaneId, Method, Scheme, Sent, ServerCertificate, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -49,6 +54,8 @@ pub(crate) struct Begun {
 }
 
 enum Running {
+    /// A connection is made, whose certificate the login will be bound to; the exchange waits.
+    Connecting(Arc<Credentials>, Box<Exchange>),
     /// The first step is being made.
     Beginning(Arc<Credentials>, Box<Exchange>),
     /// The first step is on its way; the exchange waits.
@@ -98,24 +105,68 @@ impl Core {
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
-        let gate = self.gates.entry(lane).or_default();
-        gate.login = None;
+        self.gates.entry(lane).or_default().login = None;
         if credentials.scheme != AuthScheme::Kerberos {
-            let begun = Mechanism::begin(&credentials, &exchange.host);
+            let begun = Mechanism::begin(&credentials, &exchange.host, None);
             let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
             return self.ask(lane, Waiting { mechanism, credentials, exchange }, &token);
         }
+        let is_there = exchange.connection != ConnectionUse::Fresh
+            && self.transport.connection(lane, &exchange).is_some();
+        if exchange.scheme == Scheme::Http || is_there {
+            return self.begin_with_ticket(lane, credentials, exchange);
+        }
+        let ping = ping(&exchange, exchange.connection);
+        let running = Running::Connecting(credentials, Box::new(exchange));
+        self.gates.entry(lane).or_default().running = Some(running);
+        self.transport.start(lane, ping)
+    }
+
+    /// Lets the first step be made elsewhere, for the connection that is there.
+    fn begin_with_ticket(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Result<(), Failure> {
+        let mut binding = None;
+        if exchange.scheme == Scheme::Https {
+            let (number, own) = self.binding(lane, &exchange)?;
+            exchange.connection = ConnectionUse::Same(number);
+            binding = own;
+        }
+        let gate = self.gates.entry(lane).or_default();
         gate.begun = gate.begun.wrapping_add(1);
         let (number, own, host) = (gate.begun, Arc::clone(&credentials), exchange.host.clone());
         let inbox = self.inbox.clone();
         let begin = move || {
-            let result = Mechanism::begin(&own, &host);
+            let result = Mechanism::begin(&own, &host, binding.as_ref());
             inbox.send(Command::LoginBegun(lane, Begun { number, result }));
         };
         let begins = super::spawn("bitsup-login", begin);
         begins.map_err(|error| Failure::unsent(FailureKind::Internal, error.to_string()))?;
         gate.running = Some(Running::Beginning(credentials, Box::new(exchange)));
         Ok(())
+    }
+
+    /// The number of the connection over TLS, and what a login there is bound to; nothing where
+    /// the TLS library does not tell of certificates.
+    fn binding(
+        &self,
+        lane: LaneId,
+        exchange: &Exchange,
+    ) -> Result<(u32, Option<Binding>), Failure> {
+        let there = self.transport.connection(lane, exchange);
+        let number = there.ok_or_else(|| not_kept(exchange))?;
+        match self.transport.certificate(lane) {
+            ServerCertificate::Known(binding) => Ok((number, Some(binding))),
+            ServerCertificate::Untold => Ok((number, None)),
+            // Else whoever hides it could have the binding left out.
+            ServerCertificate::Unknown => {
+                let text = "the server's certificate, which a login is bound to, was not shown in a form that can be read".to_owned();
+                Err(failed(exchange, Problem { kind: FailureKind::Unsupported, text }))
+            }
+        }
     }
 
     /// The first step was made elsewhere; gives back what is for the upload.
@@ -196,7 +247,12 @@ impl Core {
         let next = match (running, &mut event.result) {
             (None | Some(Running::Beginning(..)), _) => return Some(event),
             (
-                Some(Running::Asking(_) | Running::Proving(_) | Running::Testing(..)),
+                Some(
+                    Running::Connecting(..)
+                    | Running::Asking(_)
+                    | Running::Proving(_)
+                    | Running::Testing(..),
+                ),
                 Err(failure),
             ) => {
                 // Of the upload nothing was sent.
@@ -204,13 +260,20 @@ impl Core {
                 return Some(event);
             }
             (Some(Running::Last(..) | Running::Through(..)), Err(_)) => return Some(event),
+            (Some(Running::Connecting(credentials, exchange)), Ok(answer)) => {
+                if !matches!(answer.status, 200..300 | 401) {
+                    return Some(event);
+                }
+                let connection = ConnectionUse::Reuse;
+                self.begin_with_ticket(lane, credentials, Exchange { connection, ..*exchange })
+            }
             (Some(Running::Asking(waiting)), Ok(answer)) => match answer.status {
                 401 => {
                     let mut waiting = waiting;
-                    match waiting.reply(answer) {
+                    match self.reply(lane, &mut waiting, answer) {
                         Ok(Some(token)) => self.prove(lane, *waiting, &token),
                         Ok(None) => return Some(event),
-                        Err(problem) => Err(failed(&waiting.exchange, problem)),
+                        Err(failure) => Err(failure),
                     }
                 }
                 // It took a ticket, knows the connection already, or asks nobody.
@@ -276,6 +339,30 @@ impl Core {
         }
     }
 
+    /// What to say to a challenge; `None` if everything was said, and the server refuses.
+    fn reply(
+        &self,
+        lane: LaneId,
+        waiting: &mut Waiting,
+        answer: &Answer,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(token) = token(answer, &waiting.credentials) else {
+            if waiting.is_with_ticket() {
+                return Ok(None);
+            }
+            let text = "the server does not go on with the login that it offers".to_owned();
+            let problem = Problem { kind: FailureKind::BadAnswer, text };
+            return Err(failed(&waiting.exchange, problem));
+        };
+        let mut binding = None;
+        if waiting.exchange.scheme == Scheme::Https && !waiting.is_with_ticket() {
+            binding = self.binding(lane, &waiting.exchange)?.1;
+        }
+        let reply = waiting.mechanism.step(token, binding.as_ref());
+        let reply = reply.map_err(|problem| failed(&waiting.exchange, problem))?;
+        Ok(Some(reply).filter(|reply| !reply.is_empty()))
+    }
+
     /// The second step: the answer to what the server said.
     fn prove(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
         let there = self.transport.connection(lane, &waiting.exchange);
@@ -332,24 +419,12 @@ impl Waiting {
         self.credentials.scheme == AuthScheme::Kerberos
     }
 
-    /// What to say to a challenge; `None` if everything was said, and the server refuses.
-    fn reply(&mut self, answer: &Answer) -> Result<Option<Vec<u8>>, Problem> {
-        match token(answer, &self.credentials) {
-            Some(token) => Ok(Some(self.mechanism.step(token)?).filter(|reply| !reply.is_empty())),
-            None if self.is_with_ticket() => Ok(None),
-            None => {
-                let text = "the server does not go on with the login that it offers".to_owned();
-                Err(Problem { kind: FailureKind::BadAnswer, text })
-            }
-        }
-    }
-
     /// With a ticket the server shows who it is, too: in its last word, if it says one.
     fn confirm(&mut self, answer: &Answer) -> Result<(), Failure> {
         let Some(token) = token(answer, &self.credentials).filter(|_| self.is_with_ticket()) else {
             return Ok(());
         };
-        self.mechanism.step(token).map(drop).map_err(|Problem { text, .. }| {
+        self.mechanism.step(token, None).map(drop).map_err(|Problem { text, .. }| {
             let text = format!("the server does not show who it is: {text}");
             failed(&self.exchange, Problem { kind: FailureKind::BadAnswer, text })
         })

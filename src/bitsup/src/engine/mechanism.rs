@@ -7,7 +7,7 @@ use sspi::{
     SspiImpl, Username,
 };
 
-use crate::transport::{AuthScheme, Credentials, FailureKind};
+use crate::transport::{AuthScheme, Binding, Credentials, FailureKind};
 
 /// The workstation's name, which nobody needs to know.
 const WORKSTATION: &str = "WORKSTATION";
@@ -31,10 +31,15 @@ pub(crate) struct Problem {
 }
 
 impl Mechanism {
-    /// Begins a login at `host`, with the first words. With a ticket it may wait for the network.
-    pub(super) fn begin(credentials: &Credentials, host: &str) -> Result<(Self, Vec<u8>), Problem> {
-        let begun = Self::new(credentials, host).and_then(|mut mechanism| {
-            let token = mechanism.step(Vec::new())?;
+    /// Begins a login at `host`, with the first words. With a ticket it may wait for the network,
+    /// and is bound from the first word on.
+    pub(super) fn begin(
+        credentials: &Credentials,
+        host: &str,
+        binding: Option<&Binding>,
+    ) -> Result<(Self, Vec<u8>), Problem> {
+        let begun = Self::new(credentials, host, binding).and_then(|mut mechanism| {
+            let token = mechanism.step(Vec::new(), None)?;
             Ok((mechanism, token))
         });
         begun.map_err(|mut problem| {
@@ -47,9 +52,14 @@ impl Mechanism {
     }
 
     /// A login at `host`. The user is a name, `DOMAIN\name` or `name@domain`.
-    fn new(credentials: &Credentials, host: &str) -> Result<Self, Problem> {
+    fn new(
+        credentials: &Credentials,
+        host: &str,
+        binding: Option<&Binding>,
+    ) -> Result<Self, Problem> {
         if credentials.scheme == AuthScheme::Kerberos {
-            return bitsup_gssapi::Login::new(host).map(Self::Kerberos).map_err(Problem::from);
+            let login = bitsup_gssapi::Login::new(host, binding.map(Binding::application_data));
+            return login.map(Self::Kerberos).map_err(Problem::from);
         }
         let username = Username::parse(&credentials.user).map_err(|_| Problem {
             kind: FailureKind::Unsupported,
@@ -82,9 +92,21 @@ impl Mechanism {
         Ok(Self::Ntlm(Box::new(ntlm), handle))
     }
 
-    /// What to say next, after the server has said `token`; first nothing.
-    pub(super) fn step(&mut self, token: Vec<u8>) -> Result<Vec<u8>, Problem> {
-        let mut input = [SecurityBuffer::new(token, BufferType::Token)];
+    /// What to say next, after the server has said `token`; first nothing. With a password the
+    /// answer is bound to `binding`.
+    pub(super) fn step(
+        &mut self,
+        token: Vec<u8>,
+        binding: Option<&Binding>,
+    ) -> Result<Vec<u8>, Problem> {
+        let mut input = vec![SecurityBuffer::new(token, BufferType::Token)];
+        if let Some(binding) = binding {
+            if names_a_binding(&input[0].buffer) {
+                let text = "the server's challenge names a channel binding itself".to_owned();
+                return Err(Problem { kind: FailureKind::BadAnswer, text });
+            }
+            input.push(SecurityBuffer::new(for_sspi(binding), BufferType::ChannelBindings));
+        }
         let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
         match self {
             Self::Ntlm(ntlm, handle) => run(&mut **ntlm, handle, &mut input, &mut output),
@@ -115,6 +137,46 @@ fn run<T: Sspi + SspiImpl>(
         .with_input(input)
         .with_output(output);
     mechanism.initialize_security_context_impl(&mut builder)?.resolve_to_result()
+}
+
+/// The structure `SEC_CHANNEL_BINDINGS`: no addresses, and the application data behind it.
+fn for_sspi(binding: &Binding) -> Vec<u8> {
+    let data = binding.application_data();
+    let [none, offset] = [0_u32, 32];
+    let fields = [none, none, none, none, none, none, data.len() as u32, offset];
+    let mut structure: Vec<u8> = fields.iter().flat_map(|field| field.to_le_bytes()).collect();
+    structure.extend(data);
+    structure
+}
+
+/// Whether a challenge of NTLM, alone or inside of SPNEGO, has a pair `MsvAvChannelBindings`
+/// (MS-NLMP §2.2.2.1). Only the client's answer has one. The crate would repeat a stranger's in
+/// front of ours, and a server might believe the first.
+fn names_a_binding(token: &[u8]) -> bool {
+    const CHALLENGE: &[u8] = b"NTLMSSP\0\x02\0\0\0";
+    const TARGET_INFO: std::ops::Range<usize> = 40..48;
+    let number =
+        |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let has_one = |challenge: &[u8]| {
+        let field = challenge.get(TARGET_INFO)?;
+        let (length, offset) = (number(field.get(..2)?), number(field.get(4..)?));
+        let mut pairs = challenge.get(offset..)?;
+        pairs = pairs.get(..length).unwrap_or(pairs);
+        // The crate reads on behind the pair that ends the list.
+        while let Some((kind, rest)) = pairs.split_first_chunk::<2>() {
+            if *kind == [10, 0] {
+                return Some(());
+            }
+            let (length, rest) = rest.split_first_chunk::<2>()?;
+            pairs = rest.get(number(length)..)?;
+        }
+        None
+    };
+    let places = token.windows(CHALLENGE.len()).enumerate();
+    let mut challenges = places
+        .filter(|(_, window)| *window == CHALLENGE)
+        .filter_map(|(place, _)| token.get(place..));
+    challenges.any(|challenge| has_one(challenge).is_some())
 }
 
 /// The kind alone: a description may quote what was read.
@@ -182,6 +244,67 @@ mod tests {
         fn exit(&self, _: &Id) {}
     }
 
+    /// A challenge of NTLM (MS-NLMP §2.2.1.2) with these pairs.
+    fn challenge(pairs: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut info = Vec::new();
+        for (kind, value) in pairs {
+            info.extend(kind.to_le_bytes());
+            info.extend((value.len() as u16).to_le_bytes());
+            info.extend(*value);
+        }
+        let length = (info.len() as u16).to_le_bytes();
+        let mut message = b"NTLMSSP\0\x02\0\0\0\0\0\0\0\x38\0\0\0".to_vec();
+        // With Unicode, NTLM, target information and a session key of 128 bits.
+        message.extend(0xe289_8235_u32.to_le_bytes());
+        message.extend(b"12345678\0\0\0\0\0\0\0\0");
+        message.extend([length, length].concat());
+        message.extend(b"\x38\0\0\0\x0a\0\x63\x45\0\0\0\x0f");
+        message.extend(info);
+        message
+    }
+
+    fn answer(challenge: Vec<u8>, binding: Option<&Binding>) -> Result<Vec<u8>, Problem> {
+        let password = "right".to_owned().into();
+        let scheme = AuthScheme::Ntlm;
+        let credentials = Credentials { scheme, user: "CORP\\u".into(), password };
+        let mut mechanism = Mechanism::new(&credentials, "host", None).expect("begun");
+        mechanism.step(Vec::new(), None).expect("a token");
+        mechanism.step(challenge, binding)
+    }
+
+    #[test]
+    fn a_challenge_cannot_bring_a_binding_of_its_own() {
+        const NAME: (u16, &[u8]) = (2, b"C\0O\0R\0P\0");
+        const END: (u16, &[u8]) = (0, b"");
+        let _rule = bitsup_server::rule!("AUT-09");
+        let strangers = (10, &[7; 16][..]);
+        let own = Binding::of(b"certificate");
+        let has = |answer: &[u8], value: &[u8]| {
+            let pair = [&[10, 0, 16, 0], value].concat();
+            answer.windows(pair.len()).any(|window| window == pair)
+        };
+        let sum = openssl::hash::hash(
+            openssl::hash::MessageDigest::md5(),
+            // Two times a type and the length of no address, then the data (RFC 4121 §4.1.1.2).
+            &[&[0; 16][..], &(21_u32 + 32).to_le_bytes(), &own.application_data()].concat(),
+        );
+        let bound = answer(challenge(&[NAME, END]), Some(&own)).expect("an answer");
+        assert!(has(&bound, &sum.expect("MD5")));
+        let unbound = answer(challenge(&[NAME, END]), None).expect("an answer");
+        assert!(!unbound.windows(4).any(|window| window == [10, 0, 16, 0]));
+        for pairs in [&[strangers, END][..], &[NAME, strangers, END], &[NAME, END, strangers, END]]
+        {
+            let problem = answer(challenge(pairs), Some(&own)).expect_err("refused");
+            assert!(problem.text.contains("binding"), "{}", problem.text);
+        }
+        // Inside of something else, and cut off anywhere.
+        let inside = [b"\xa1\x82NTLMSSP\0", &*challenge(&[NAME, strangers])].concat();
+        assert!(names_a_binding(&inside));
+        for length in 0..inside.len() - 20 {
+            assert!(!names_a_binding(&inside[..length]), "{length}");
+        }
+    }
+
     #[test]
     fn the_password_is_in_no_trace_of_a_login() {
         let _rule = bitsup_server::rule!("SEC-10");
@@ -190,9 +313,9 @@ mod tests {
             for scheme in [AuthScheme::Ntlm, AuthScheme::Spnego] {
                 let password = "hunter2".to_owned().into();
                 let credentials = Credentials { scheme, user: "CORP\\u".into(), password };
-                let mut mechanism = Mechanism::new(&credentials, "host").expect("begun");
-                assert!(mechanism.step(Vec::new()).expect("a token").len() > 30);
-                assert!(mechanism.step(b"nonsense".to_vec()).is_err());
+                let mut mechanism = Mechanism::new(&credentials, "host", None).expect("begun");
+                assert!(mechanism.step(Vec::new(), None).expect("a token").len() > 30);
+                assert!(mechanism.step(b"nonsense".to_vec(), None).is_err());
             }
         });
         let text = traced.0.lock().expect("not poisoned").clone();

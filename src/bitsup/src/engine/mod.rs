@@ -31,10 +31,11 @@ mod task;
 mod thread;
 mod workers;
 
-pub(crate) use auth::may_be_read;
+pub(crate) use auth::{Offer, may_be_read};
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
+pub(crate) use proxy_auth::site as proxy_site;
 pub(crate) use rate::RateLimiter;
 pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
 pub(crate) use thread::spawn;

@@ -7,7 +7,7 @@ use bitsup_proto::session::FailureClass;
 use bitsup_proto::{ContentRange, Hresult};
 
 use super::Core;
-use super::auth::{Offer, SERVER, choose, for_transport, offered};
+use super::auth::{Offer, PROXY, SERVER, choose, for_transport, offered};
 use super::body::FragmentBody;
 use super::command::TaskId;
 use super::proxy_auth;
@@ -197,7 +197,7 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
         scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
-        offers: offered(answer, SERVER),
+        offers: offered(answer, if answer.status == 407 { PROXY } else { SERVER }),
         refused: password.is_some_and(|own| core.refused.has(&origin, &own)),
         proxy_scheme: scheme_for_proxy(answer, asked, core),
         remark: Remark::of_answer(answer),

@@ -205,11 +205,12 @@ fn is_socks_login(error: &curl::Error) -> bool {
     ["rejected by the SOCKS5", "authentication method"].iter().any(|sign| text.contains(sign))
 }
 
-/// A handshake that ended without a word of TLS: a dead peer or middlebox, not a refusal.
+/// A handshake that ended without a word of TLS: a dead peer or middlebox, not a refusal. In a
+/// tunnel 8.22 then has an error of OpenSSL's that is none.
 fn is_cut_off(error: &curl::Error) -> bool {
     let text = detail(error);
     error.is_ssl_connect_error()
-        && ["SSL_ERROR_SYSCALL", "Connection reset", "unexpected eof"]
+        && ["SSL_ERROR_SYSCALL", "Connection reset", "unexpected eof", "lib(0)::reason(0)"]
             .iter()
             .any(|sign| text.contains(sign))
 }

@@ -11,6 +11,7 @@ use curl::multi::Easy2Handle;
 use socket2::Socket;
 use zeroize::Zeroizing;
 
+use super::binding::ServerCertificate;
 use super::exchange::{
     AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
 };
@@ -109,6 +110,7 @@ struct Origin {
 struct Connection {
     socket: Socket,
     origin: Origin,
+    certificate: ServerCertificate,
 }
 
 /// The addresses of a name, narrowed to the one that answered.
@@ -173,6 +175,11 @@ impl Lane {
             && origin.host == exchange.host
             && origin.port == exchange.port;
         (fits && is_quiet(&connection.socket)).then_some(self.serial)
+    }
+
+    /// The certificate of the lane's connection.
+    pub(super) fn certificate(&self) -> ServerCertificate {
+        self.connection.as_ref().map(|own| own.certificate.clone()).unwrap_or_default()
     }
 
     #[cfg(test)]
@@ -411,6 +418,8 @@ impl Lane {
         easy.ssl_min_max_version(SslVersion::Tlsv12, SslVersion::Default)?;
         easy.ssl_verify_peer(!tls.insecure)?;
         easy.ssl_verify_host(!tls.insecure)?;
+        // A session that is taken up again shows no certificate, and logins are bound to it.
+        easy.ssl_sessionid_cache(false)?;
         if let Some(path) = &tls.ca_file {
             easy.cainfo(path)?;
         }
@@ -436,13 +445,20 @@ impl Lane {
     pub(super) fn settle_connection(
         &mut self,
         opened: Vec<Socket>,
+        certificate: ServerCertificate,
         local_port: u16,
         clean: bool,
         route: &Route,
     ) {
         if let Some(socket) = opened.into_iter().find(|socket| is_used(socket, local_port)) {
             self.serial = self.serial.wrapping_add(1);
-            self.connection = Some(Connection { socket, origin: route.origin.clone() });
+            let origin = route.origin.clone();
+            // An https proxy that forwards requests is not the server.
+            let certificate = match origin.scheme {
+                Scheme::Https => certificate,
+                Scheme::Http => ServerCertificate::Untold,
+            };
+            self.connection = Some(Connection { socket, origin, certificate });
         }
         if !clean {
             self.drop_connection();

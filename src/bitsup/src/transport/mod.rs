@@ -29,6 +29,7 @@
 //!   ours, past libcurl (see `past`).
 //! - Names are looked up on helper threads (see `resolve`).
 
+mod binding;
 mod exchange;
 mod failure;
 mod headers;
@@ -51,6 +52,7 @@ use std::time::{Duration, Instant};
 
 use curl::multi::{Multi, MultiWaker};
 
+pub(crate) use self::binding::{Binding, ServerCertificate};
 pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyPass, BodyRead, ConnectionUse, Credentials, Event, Exchange,
     Failure, FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
@@ -207,6 +209,11 @@ impl Transport {
     /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
     pub(crate) fn connection(&self, id: LaneId, exchange: &Exchange) -> Option<u32> {
         self.lanes.get(&id)?.connection(exchange)
+    }
+
+    /// What is known of the certificate of the lane's connection.
+    pub(crate) fn certificate(&self, id: LaneId) -> ServerCertificate {
+        self.lanes.get(&id).map(Lane::certificate).unwrap_or_default()
     }
 
     /// What the packets of the lane's connection carry as their type of service.

@@ -78,7 +78,7 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     lane.state = State::Idle(if clean { easy } else { Easy2::new(Wire::idle()) });
     let sockets = wire.take_sockets();
     let new_connection = !sockets.is_empty();
-    lane.settle_connection(sockets, local_port, clean, &route);
+    lane.settle_connection(sockets, wire.take_certificate(), local_port, clean, &route);
 
     let result = outcome(&mut wire, end, &route, &circumstances, &invented);
     match &result {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::binding::ServerCertificate;
 use super::exchange::{Body, BodyPass, BodyRead, Limits, Method, Sink};
 use super::headers::Headers;
 use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
@@ -42,6 +43,8 @@ pub(super) struct Wire {
     all_sent: Option<Instant>,
 
     sockets: Vec<Socket>,
+    /// Of the latest connection's server, or of the proxy as long as there is no tunnel.
+    certificate: ServerCertificate,
     /// The latest request was answered by a 401 or 407 and libcurl may answer that.
     challenged: bool,
     refused_socket: bool,
@@ -131,6 +134,7 @@ impl Wire {
             head_began: None,
             all_sent: None,
             sockets: Vec::new(),
+            certificate: ServerCertificate::Untold,
             challenged: false,
             refused_socket: false,
             may_connect: true,
@@ -284,6 +288,11 @@ impl Wire {
         std::mem::take(&mut self.sockets)
     }
 
+    /// The certificate of a new connection's server.
+    pub(super) fn take_certificate(&mut self) -> ServerCertificate {
+        std::mem::take(&mut self.certificate)
+    }
+
     pub(super) fn take_headers(&mut self) -> Headers {
         self.incoming.take_headers()
     }
@@ -339,7 +348,10 @@ impl Wire {
         };
         self.sent = 0;
         self.all_sent = None;
-        if !to_proxy {
+        if to_proxy {
+            // What came so far was the proxy's own; the server's comes through the tunnel.
+            self.certificate = ServerCertificate::Untold;
+        } else {
             self.head_began.get_or_insert(now);
         }
         self.challenged = false;
@@ -467,6 +479,7 @@ impl Handler for Wire {
         match kind {
             InfoType::HeaderOut => self.head_went_out(data),
             InfoType::DataOut => self.body_went_out(data.len()),
+            InfoType::SslDataIn => self.certificate.received(data),
             // libcurl throws bytes after the end of an answer away without another sign.
             InfoType::Text if data.starts_with(b"Excess found") => self.excess = true,
             _ => {}
@@ -483,6 +496,7 @@ impl Handler for Wire {
             self.refused_socket = true;
             return None;
         }
+        self.certificate = ServerCertificate::Untold;
         let protocol = Some(Protocol::from(protocol));
         let socket = Socket::new(Domain::from(family), Type::from(kind), protocol).ok()?;
         if self.polite {

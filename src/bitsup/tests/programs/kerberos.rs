@@ -20,7 +20,7 @@ const BOUND: &str = "GssapiConnectionBound On";
 const UNBOUND: &str = "GssapiConnectionBound Off";
 const MODULE: &str = "/usr/lib/apache2/modules/mod_auth_gssapi.so";
 
-const HOST: &str = "files.test.example";
+pub(crate) const HOST: &str = "files.test.example";
 /// Leads to the same server, and is unknown to Kerberos.
 const STRANGER: &str = "stranger.test.example";
 const SIZE: usize = 350_000;
@@ -28,12 +28,14 @@ const SIZE: usize = 350_000;
 /// What a process that uploads is told.
 const URL: &str = "BITSUP_TEST_KERBEROS_URL";
 const PORT: &str = "BITSUP_TEST_KERBEROS_PORT";
+/// Whom to trust; `any` takes any certificate.
+const TRUST: &str = "BITSUP_TEST_KERBEROS_TRUST";
 
 /// The centre, with the user `operator`.
-struct Centre(Program);
+pub(crate) struct Centre(Program);
 
 impl Centre {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let daemon = installed("krb5kdc")?;
         let needed = ["kdb5_util", "kadmin.local", "kinit", "kvno"].map(installed);
         let [Some(create), Some(admin), Some(_), Some(_)] = needed else { return None };
@@ -75,12 +77,12 @@ impl Centre {
         Some(Self(program))
     }
 
-    fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Place {
         self.0.place()
     }
 
     /// A cache of tickets with one that is valid for so long.
-    fn ticket(&self, name: &str, life: &str) -> String {
+    pub(crate) fn ticket(&self, name: &str, life: &str) -> String {
         let cache = format!("FILE:{}", self.place().file(name));
         let password = self.place().write("password", "right\n");
         let words = format!("kinit -l {life} -c {cache} operator < {password}");
@@ -113,12 +115,18 @@ impl Centre {
 
     /// Uploads in a process of its own with that cache of tickets; what it says of the end.
     fn upload(&self, cache: &str, host: &str, port: u16) -> String {
+        self.upload_to(cache, &format!("http://{host}:{port}/x"), port, "any")
+    }
+
+    /// The same to a URL, whose certificate is to be of that authority.
+    pub(crate) fn upload_to(&self, cache: &str, url: &str, port: u16, trust: &str) -> String {
         let this = std::env::current_exe().expect("a path");
         let mut command = Command::new(this);
         command
             .args(["--exact", "kerberos::in_a_process_of_its_own", "--nocapture"])
-            .env(URL, format!("http://{host}:{port}/x"))
+            .env(URL, url)
             .env(PORT, port.to_string())
+            .env(TRUST, trust)
             .env("KRB5CCNAME", cache);
         let output = run(&mut with_kerberos(command, self.place()));
         let (_, end) = output.split_once("the end: ").expect(&output);
@@ -148,9 +156,12 @@ fn run(command: &mut Command) -> String {
 fn in_a_process_of_its_own() {
     let Ok(url) = std::env::var(URL) else { return };
     let port = std::env::var(PORT).expect("with the URL");
+    let trust = std::env::var(TRUST).expect("with the URL");
     let options = with(|o| {
         o.auth = AuthChoice::Negotiate;
         o.fragment_size = Some(100_000);
+        o.tls.insecure = trust == "any";
+        o.tls.ca_file = (trust != "any").then(|| trust.into());
         for host in [HOST, STRANGER] {
             let given = format!("{host}:{port}:127.0.0.1");
             o.resolve.push(Resolve::parse(&given).expect("an address"));

@@ -4,6 +4,7 @@
 mod common;
 
 mod apache;
+mod binding;
 mod guide;
 mod haproxy;
 mod kerberos;

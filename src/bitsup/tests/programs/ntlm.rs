@@ -15,30 +15,41 @@ const SERVER: &str = include_str!("ntlm_server.py");
 /// Domain, user, password: as the acceptor wants them.
 const USERS: &str = "CORP:operator:right\n:operator@corp.example:right\n:local:right\n";
 
-struct Acceptor(Program);
+pub(crate) struct Acceptor(pub(crate) Program);
 
 /// A request as the acceptor's log has it.
 #[derive(Debug)]
-struct Logged {
-    connection: u32,
-    packet: String,
-    shown: String,
-    body: usize,
-    status: u16,
-    user: String,
+pub(crate) struct Logged {
+    pub(crate) connection: u32,
+    pub(crate) packet: String,
+    pub(crate) shown: String,
+    pub(crate) body: usize,
+    pub(crate) status: u16,
+    pub(crate) user: String,
 }
 
 impl Acceptor {
-    fn start(setup: &Setup, words: &[&str]) -> Option<Self> {
+    pub(crate) fn start(setup: &Setup, words: &[&str]) -> Option<Self> {
         let test = std::env::current_exe().expect("a path");
         let target = test.ancestors().nth(3).expect("target/PROFILE/deps/test");
         let python = Path::new(target).join("venv/ntlm-server/bin/python");
         // A test program starts it a few times only.
         let python = Box::leak(python.to_str().expect("UTF-8").to_owned().into_boxed_str());
+        Self::start_by(python, setup, words, "")
+    }
+
+    /// With that Python and these variables, a line each.
+    pub(crate) fn start_by(
+        python: &'static str,
+        setup: &Setup,
+        words: &[&str],
+        variables: &str,
+    ) -> Option<Self> {
         let backend = setup.server.address().port();
         let program = Program::start(python, 1, |place| {
             let users = place.write("users", USERS);
-            let code = format!("import os\nos.environ['NTLM_USER_FILE'] = '{users}'\n{SERVER}");
+            let users = format!("os.environ['NTLM_USER_FILE'] = '{users}'");
+            let code = format!("import os\n{users}\n{variables}{SERVER}");
             let script = place.write("server.py", code);
             let [port, backend] = [place.port(0), backend].map(|port| port.to_string());
             let log = place.file("requests.log");
@@ -52,7 +63,7 @@ impl Acceptor {
         format!("http://{}/{name}", self.0.address(0))
     }
 
-    fn log(&self, least: usize) -> Vec<Logged> {
+    pub(crate) fn log(&self, least: usize) -> Vec<Logged> {
         let read = || {
             let text = std::fs::read_to_string(self.0.place().file("requests.log"));
             text.unwrap_or_default()
@@ -73,7 +84,7 @@ impl Acceptor {
     }
 }
 
-fn login(user: &str, password: &str) -> UploadOptions {
+pub(crate) fn login(user: &str, password: &str) -> UploadOptions {
     with(|o| {
         o.credentials = Some(Credentials { user: user.into(), password: Secret::new(password) });
         o.fragment_size = Some(100_000);
@@ -81,7 +92,7 @@ fn login(user: &str, password: &str) -> UploadOptions {
 }
 
 /// No body goes out before the login.
-fn assert_no_body_in_a_challenge(log: &[Logged]) {
+pub(crate) fn assert_no_body_in_a_challenge(log: &[Logged]) {
     assert!(log.iter().all(|request| request.status != 401 || request.body == 0), "{log:#?}");
 }
 

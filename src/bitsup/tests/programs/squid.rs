@@ -12,7 +12,7 @@ use crate::common::{Setup, packets, payload};
 const SQUID: &str = include_str!("conf/squid.conf");
 
 /// A squid with TLS on its second port. `tunnels_to` is a port for CONNECT.
-fn squid(tunnels_to: u16) -> Option<(Program, Authority)> {
+pub(crate) fn squid(tunnels_to: u16) -> Option<(Program, Authority)> {
     squid_with(tunnels_to, &[])
 }
 
@@ -53,7 +53,7 @@ fn password_hash() -> Option<String> {
     Some(String::from_utf8(output.stdout).expect("text").trim().to_owned())
 }
 
-fn through(proxy: &str, login: Option<(&str, &str)>) -> UploadOptions {
+pub(crate) fn through(proxy: &str, login: Option<(&str, &str)>) -> UploadOptions {
     with(|o| {
         o.fragment_size = Some(300_000);
         o.proxy = ProxyChoice::Url(proxy.to_owned());

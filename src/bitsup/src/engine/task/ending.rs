@@ -109,6 +109,11 @@ impl Task {
                 "The server refused this login before, so that it was not sent again: no account is to be locked. Give the right one.",
             );
         }
+        if kind == ErrorKind::Auth && self.login.bound {
+            return error.with_advice(
+                "Check the login; a refused password is not sent again, so that no account gets locked. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS (bitsup doctor shows the certificate).",
+            );
+        }
         error
     }
 

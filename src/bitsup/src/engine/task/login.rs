@@ -10,7 +10,7 @@ use super::super::{auth, proxy_auth};
 use super::wording::ack;
 use super::{Phase, ReplyFetch, Running, Task};
 use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
-use crate::transport::{self, Answer, Exchange, FailureKind, Headers, Stats};
+use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
 /// A token is renewed so long before its end, or in the last quarter of a shorter life: what
 /// is under way then still arrives in time.
@@ -20,13 +20,15 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct LoginState {
     /// The scheme the server is answered with, once it has asked.
-    pub(super) scheme: Option<transport::AuthScheme>,
+    pub(super) scheme: Option<AuthScheme>,
     /// What the exchange under way shows.
     carried: Option<Login>,
     /// The exchange under way, or the last one, shows a password.
     pub(super) showed_password: bool,
     /// The server takes only what everybody on the way there could read.
     pub(super) withheld: bool,
+    /// The login that was refused last was bound to the certificate of its connection.
+    pub(super) bound: bool,
     /// The server has refused all that there is before.
     pub(super) known_refused: bool,
     /// Questions in a row since a login was taken.
@@ -146,6 +148,8 @@ impl Task {
             }
         }
         self.login.challenge = answer.headers.clone();
+        let scheme = self.login.scheme.filter(|_| refused && self.destination.https);
+        self.login.bound = matches!(scheme, Some(AuthScheme::Ntlm | AuthScheme::Spnego));
         if !self.must_ask(&answer, refused, core) {
             return Some((answer, stats));
         }

@@ -12,12 +12,16 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::NamedTempFile;
 
 use super::support::{Bench, direct, fragment};
-use crate::transport::{Exchange, FailureKind, LaneId, LaneOptions, Scheme, Sent, TlsOptions};
+use crate::transport::{
+    Binding, ConnectionUse, Exchange, FailureKind, LaneId, LaneOptions, Scheme, Sent,
+    ServerCertificate, TlsOptions,
+};
 
 /// A TLS peer that answers every request with an Ack.
 struct TlsPeer {
     address: SocketAddr,
     certificate: NamedTempFile,
+    der: Vec<u8>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -30,6 +34,7 @@ impl TlsPeer {
         let issued = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         let mut certificate = NamedTempFile::new().unwrap();
         certificate.write_all(issued.cert.pem().as_bytes()).unwrap();
+        let der = issued.cert.der().to_vec();
         let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -54,7 +59,7 @@ impl TlsPeer {
                 });
             }
         });
-        Self { address, certificate, seen }
+        Self { address, certificate, der, seen }
     }
 
     fn trusted(&self) -> LaneOptions {
@@ -137,6 +142,29 @@ fn lanes_keep_their_connections_and_the_name_is_checked() {
     let other = Exchange { host: "127.0.0.1".to_owned(), ..exchange(&unused, &peer) };
     let message = refused(&mut bench, lane, other);
     assert!(!message.contains("bitsup.invalid"), "{message}");
+}
+
+#[test]
+fn the_certificate_of_each_connection_is_known() {
+    let _rule = bitsup_server::rule!("AUT-09");
+    let unused = Scripted::start(|_, _, _| Reply::ack());
+    let peers = [TlsPeer::start("localhost", b""), TlsPeer::start("localhost", b"")];
+    let mut bench = Bench::new();
+    let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
+    let lane = bench.transport.open_lane(LaneOptions { tls, ..direct() });
+    assert_eq!(bench.transport.certificate(lane), ServerCertificate::Untold);
+    for peer in [0, 1, 1, 0].map(|number| &peers[number]) {
+        let known = ServerCertificate::Known(Binding::of(&peer.der));
+        for connection in [ConnectionUse::Fresh, ConnectionUse::Reuse] {
+            let event = bench.run(lane, Exchange { connection, ..exchange(&unused, peer) });
+            assert_eq!(event.result.unwrap().status, 200);
+            assert_eq!(event.stats.new_connection, connection == ConnectionUse::Fresh);
+            assert_eq!(bench.transport.certificate(lane), known);
+        }
+    }
+    let plain = fragment(&unused, 10);
+    assert_eq!(bench.run(lane, plain).result.unwrap().status, 200);
+    assert_eq!(bench.transport.certificate(lane), ServerCertificate::Untold);
 }
 
 #[test]
