@@ -52,6 +52,7 @@ class Channel:
         self.failure: BaseException | None = None
         self.name = name
         self.ended: Callable[[], object] | None = None
+        self.record: Callable[[str], object] | None = None
         self.cause_of: Callable[[BaseException], BaseException] | None = None
         self.subscribers: list[Callable[[Event], object]] = []
         self._on_progress = on_progress
@@ -70,6 +71,8 @@ class Channel:
 
     def __call__(self, kind: str, facts: Any) -> bool:
         """Called on the client's callback thread; ``False`` stops the upload."""
+        if kind == "recorded":
+            return self._recorded(facts)
         outcome = outcome_of(kind, facts)
         if outcome is not None:
             self._log_end(outcome)
@@ -192,6 +195,14 @@ class Channel:
                 call_soon(self._loop, self.deliver)
         elif not elsewhere:
             self.deliver()
+
+    def _recorded(self, entry: str) -> bool:
+        try:
+            if self.record is not None:
+                self.record(entry)
+        except BaseException as problem:
+            self.failure = self.failure or problem
+        return self.failure is None
 
     def _run(self, callback: Callable[[], object]) -> None:
         try:

@@ -387,6 +387,12 @@ class Client:
         client = weakref.ref(self)
         name = object()
         keywords, asker = self._keywords(options)
+        transcript = None
+        if options.get("transcript") is not None:
+            from ._transcript import recorder
+
+            transcript = recorder(options.get("transcript"))
+            keywords["transcript"] = True
         site = None
         if asker is not None and url is not None:
             from ._credentials import site_of
@@ -399,12 +405,20 @@ class Client:
                 owner._uploads.pop(name, None)
             if asker is not None:
                 asker.forget(name)
+            if transcript is not None:
+                transcript.close()
 
         channel.ended = ended
+        channel.record = transcript
         if asker is not None:
             since = asker.asked
             channel.cause_of = lambda error: asker.cause_of(error, site, since)
-        upload = Upload(begin(native, keywords, level), channel, prepared)
+        try:
+            upload = Upload(begin(native, keywords, level), channel, prepared)
+        except BaseException:
+            if transcript is not None:
+                transcript.close()
+            raise
         self._uploads[name] = upload
         if asker is not None:
             asker.watch(name, site, upload.stop)
@@ -415,6 +429,8 @@ class Client:
 
     def _keywords(self, options: bitsup.Options) -> tuple[dict[str, typing.Any], Asker | None]:
         keywords = native_keywords(options)
+        # Of whole uploads only.
+        keywords.pop("transcript", None)
         asker = None
         if keywords.get("credentials") is not None:
             from ._credentials import Askers

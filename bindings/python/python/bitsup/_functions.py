@@ -66,6 +66,7 @@ def upload(
     verify, on_unclear: what to do where an answer was lost: "auto", "always", "never"; "resend",
         "restart", "accept".
     polite: whether others on the same link go first.
+    transcript: a file, or a function, for what was asked and answered, to be played back: see docs/transcripts.md.
     sha256: whether the receipt gets the SHA-256 of what was sent.
     refuse_empty, lenient, content_name: see ``bitsup.Options``.
 

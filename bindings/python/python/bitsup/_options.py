@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import BinaryIO, Literal, Protocol, TypedDict, get_type_hints
 
@@ -146,6 +146,11 @@ class Options(TypedDict, total=False):
     resume_check: Literal["full", "tail"] | None
     """How much of the file is compared with what was sent before: all of it, beside the sending (``full``,
     the default), or its last block."""
+    transcript: Path | Callable[[str], object] | None
+    """Where the packets and what came back are told, without names, secrets or bytes of the file: a file, which is
+    replaced, for ``bitsup serve --replay``; or a function that gets one entry at a time, on the client's callback
+    thread. The line ``bitsup-transcript 1`` and the entries are the file. What the function raises stops the upload;
+    a disk that is full ends the transcript only, with a warning in the log. One upload a file."""
     note: str | None
     """Words for people that ``Client.sessions()`` shows; no secrets."""
     verify: Literal["auto", "always", "never"] | None
