@@ -14,7 +14,7 @@ import bitsup
 import pytest
 from conftest import Server, payload
 
-FIXED: bitsup.Options = {"fragment_size": 1_000_000, "retry_delay": 0.01}
+FIXED: Any = {"fragment_size": 1_000_000, "retry_delay": 0.01}
 """So that the same packets are sent again."""
 
 

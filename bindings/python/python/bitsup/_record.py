@@ -83,13 +83,13 @@ class _Twin:
 
     def __init__(self, plain: type) -> None:
         self._plain = plain
-        self._made: type | None = None
+        self._made: typing.Any = None
 
-    def get(self) -> type:
+    def get(self) -> typing.Any:
         if self._made is None:
             import dataclasses
 
-            made: type = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(self._plain)
+            made: typing.Any = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(self._plain)
             self._made = made
         return self._made
 

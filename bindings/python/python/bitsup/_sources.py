@@ -45,8 +45,7 @@ def prepare(source: Any, size: int | None) -> Prepared:
         size = checked_size(size)
     if isinstance(source, (str, os.PathLike)):
         _check_same(size, None, "a path")
-        name: Any = source
-        path = os.fsdecode(name)
+        path = _decoded(source)
         if "\0" in path:
             raise InvalidArgumentError("the path has a null character in it: no file has such a name")
         return Prepared(path)
@@ -66,6 +65,10 @@ def prepare(source: Any, size: int | None) -> Prepared:
     _check_same(size, view.nbytes, "the buffer")
     # An empty view cannot be cast.
     return Prepared(view.cast("B") if view.nbytes else b"")
+
+
+def _decoded(path: Any) -> str:
+    return os.fsdecode(path)
 
 
 def checked_size(given: Any) -> int:
