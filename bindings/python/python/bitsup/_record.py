@@ -89,8 +89,8 @@ class _Twin:
         if self._made is None:
             import dataclasses
 
-            made: typing.Any = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(self._plain)
-            self._made = made
+            decorate: typing.Any = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+            self._made = decorate(self._plain)
         return self._made
 
 
