@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bitsup::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::{errors, gate};
 
@@ -124,6 +124,9 @@ fn describe<'py>(py: Python<'py>, event: &Event) -> PyResult<(&'static str, Boun
         Event::Notice(text) => {
             facts.set_item("text", text)?;
             "notice"
+        }
+        Event::Recorded(entry) => {
+            return Ok(("recorded", PyString::new(py, entry).into_any()));
         }
         Event::Retry { cause, delay, attempt } => {
             facts.set_item("cause", errors::object(py, cause)?)?;

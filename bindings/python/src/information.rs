@@ -11,6 +11,12 @@ pub(crate) fn version() -> &'static str {
     bitsup::VERSION
 }
 
+/// The first line of a transcript.
+#[pyfunction]
+pub(crate) fn transcript_head() -> &'static str {
+    bitsup::TRANSCRIPT_HEAD
+}
+
 /// The fields of a `bitsup.Features`.
 #[pyfunction]
 pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {

@@ -30,7 +30,7 @@ mod _bitsup {
     #[pymodule_export]
     use crate::gate::{close_gate, reset_gate};
     #[pymodule_export]
-    use crate::information::{explain, features, kinds, tool, version};
+    use crate::information::{explain, features, kinds, tool, transcript_head, version};
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]

@@ -133,6 +133,8 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             "lenient" => options.lenient = keyword.get()?,
             "content_name" => options.content_name = Some(keyword.get()?),
             "note" => options.note = Some(keyword.get()?),
+            // Where the entries go is the package's matter.
+            "transcript" => options.transcript = keyword.get()?,
             _ => check_known(&name)?,
         }
     }
@@ -261,6 +263,7 @@ const NAMES: &[&str] = &[
     "stall_timeout",
     "token",
     "token_file",
+    "transcript",
     "trusted_hosts",
     "user",
     "verify",

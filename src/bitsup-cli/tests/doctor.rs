@@ -3,6 +3,7 @@
 mod common;
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use bitsup_server::scripted::{Reply, Scripted};
 use bitsup_server::{Config, TlsFiles};
@@ -92,6 +93,46 @@ fn the_login_and_other_hosts_are_looked_at() {
     assert_eq!(ended.code, 6, "{ended:?}");
     assert!(line(&ended, "host id").contains("cannot be reached"), "{ended:?}");
     assert!(ended.stdout.contains("BITSHostId"), "{ended:?}");
+}
+
+/// Whatever it waits for, it ends, and says what it did not find out.
+#[test]
+fn a_server_that_falls_silent_is_not_waited_for_long() {
+    // The report promises 20 s; this is for slow machines.
+    const GENEROUS: Duration = Duration::from_secs(35);
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().expect("its address");
+    let no_login = Host::with_faults("create: hang");
+    let undeletable = Host::with_faults("cancel: hang");
+    let urls = [
+        format!("https://{silent}/"),
+        format!("http://{silent}/"),
+        no_login.url(""),
+        undeletable.url(""),
+    ];
+    let run = |url: &String| {
+        let begun = Instant::now();
+        let ended = Place::new().run(["doctor", url]);
+        assert!(begun.elapsed() < GENEROUS, "{:?}: {ended:?}", begun.elapsed());
+        ended
+    };
+    let reports: Vec<Ended> = std::thread::scope(|scope| {
+        let threads = urls.each_ref().map(|url| scope.spawn(move || run(url)));
+        threads.into_iter().map(|thread| thread.join().expect("in time")).collect()
+    });
+    let [tls, plain, create, cancel] = &reports[..] else { unreachable!("as many as URLs") };
+    assert!(line(tls, "certificates").starts_with("PROBLEM"), "{tls:?}");
+    assert!(line(tls, "certificates").contains("did not end within 4 s"), "{tls:?}");
+    for (report, check) in
+        [(tls, "verb"), (plain, "verb"), (create, "session"), (cancel, "session")]
+    {
+        let seen = line(report, check);
+        assert!(seen.starts_with("PROBLEM"), "{report:?}");
+        assert!(seen.contains("this report takes 15 s at most"), "{report:?}");
+        assert!(!report.stdout.contains("Uploads should work"), "{report:?}");
+    }
+    assert!(line(plain, "session").starts_with("- "), "{plain:?}");
+    assert!(line(create, "verb").starts_with("ok "), "{create:?}");
 }
 
 /// libcurl and OpenSSL of our own have no path of certificates built in: what the system has is looked for.

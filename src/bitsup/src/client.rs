@@ -181,7 +181,8 @@ impl Client {
 
     /// Looks at all that stands between this machine and an upload to `url`: proxy, name, connection,
     /// certificates, login, and whether a session can be created, which is deleted again. What is
-    /// wrong is in the report; an error is a URL or an option that cannot be used.
+    /// wrong is in the report; an error is a URL or an option that cannot be used. It takes less than
+    /// 20 seconds, whatever the server does, but for the time in which the caller is asked for a login.
     pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
         self.inner.check_process()?;
         crate::doctor::examine(&self.inner, url, options)
@@ -197,7 +198,7 @@ impl Client {
         options: &UploadOptions,
     ) -> Result<PacketSession, Error> {
         self.inner.check_process()?;
-        PacketSession::create(&self.inner, url, size, name, options)
+        PacketSession::create(&self.inner, url, size, name, options, None)
     }
 
     /// Changes the limit that all uploads share, in bytes a second; acts at once. A timetable

@@ -1,7 +1,8 @@
 //! Ping, and sessions that the caller drives packet by packet.
 
 use std::fmt;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use bitsup_proto::classify::{Meaning, classify, invalid_answer};
@@ -41,7 +42,7 @@ pub(crate) fn ping(
     url: &str,
     options: &UploadOptions,
 ) -> Result<PingReport, Error> {
-    let mut line = Line::new(client, url, options)?;
+    let mut line = Line::new(client, url, options, None)?;
     let started = Instant::now();
     let packet =
         Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
@@ -59,6 +60,41 @@ pub(crate) fn ping(
             })
         }
         meaning => Err(failed(PacketType::Ping, &answer, meaning)),
+    }
+}
+
+/// Until when packets wait, whatever the options allow. Time in which the caller is asked for a login does not count.
+#[derive(Clone)]
+pub(crate) struct Deadline(Arc<Mutex<Instant>>);
+
+/// So much later than libcurl, which can say what it waited for, waiting ends in any case.
+const SLACK: Duration = Duration::from_millis(500);
+
+impl Deadline {
+    pub(crate) fn new(time: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Instant::now() + time)))
+    }
+
+    /// What is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.change(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// From now on at least so much is left.
+    pub(crate) fn leave(&self, time: Duration) {
+        self.change(|until| *until = (*until).max(Instant::now() + time));
+    }
+
+    fn extend(&self, time: Duration) {
+        self.change(|until| *until += time);
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&mut Instant) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -83,8 +119,9 @@ pub(crate) fn probe(
     client: &Arc<ClientInner>,
     url: &str,
     options: &UploadOptions,
+    deadline: &Deadline,
 ) -> Result<Probe, Error> {
-    let mut line = Line::new(client, url, options)?;
+    let mut line = Line::new(client, url, options, Some(deadline.clone()))?;
     let packet =
         Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
     let (answer, meaning, first) = line.exchange_and_first(&packet, None)?;
@@ -130,8 +167,9 @@ impl PacketSession {
         size: u64,
         name: &str,
         options: &UploadOptions,
+        deadline: Option<Deadline>,
     ) -> Result<Self, Error> {
-        let mut line = Line::new(client, url, options)?;
+        let mut line = Line::new(client, url, options, deadline)?;
         let name = packet::content_name(name);
         let create = Packet {
             packet_type: PacketType::CreateSession,
@@ -331,10 +369,16 @@ struct Line {
     host: Option<(String, u16)>,
     auth: Option<AuthScheme>,
     at_proxy: Option<AuthScheme>,
+    deadline: Option<Deadline>,
 }
 
 impl Line {
-    fn new(client: &Arc<ClientInner>, url: &str, options: &UploadOptions) -> Result<Self, Error> {
+    fn new(
+        client: &Arc<ClientInner>,
+        url: &str,
+        options: &UploadOptions,
+        deadline: Option<Deadline>,
+    ) -> Result<Self, Error> {
         let destination = Destination::parse(url)?;
         options.check(destination.https)?;
         Ok(Self {
@@ -345,6 +389,7 @@ impl Line {
             host: None,
             auth: None,
             at_proxy: None,
+            deadline,
         })
     }
 
@@ -429,7 +474,11 @@ impl Line {
             expiring: false,
             attempt: *questions,
         };
+        let asked = Instant::now();
         let login = callback.ask(&request);
+        if let Some(deadline) = &self.deadline {
+            deadline.extend(asked.elapsed());
+        }
         let may_be_read = may_be_read(&self.options, self.destination.https);
         let options = Arc::make_mut(&mut self.options);
         match login {
@@ -474,20 +523,25 @@ impl Line {
     }
 
     fn send(
-        &self,
+        &mut self,
         packet: &Packet<'_>,
         body: Option<(ContentRange, Source)>,
     ) -> Result<PacketAnswer, NotSent> {
         self.client.check_process().map_err(NotSent::Failed)?;
         let mut headers = Vec::new();
         packet.for_each_header(|name, value| headers.push((name.to_owned(), value.to_string())));
+        let left = self.deadline.as_ref().map(Deadline::left);
+        let options = match left {
+            None => Arc::clone(&self.options),
+            Some(left) => Arc::new(no_longer_than(left, &self.options)),
+        };
         let (answer, receive) = mpsc::channel();
         let last = packet.packet_type == PacketType::CloseSession
             || packet.range.is_some_and(ContentRange::is_last);
         let (range, source) = body.unzip();
         let job = PacketJob {
             destination: Arc::clone(&self.destination),
-            options: Arc::clone(&self.options),
+            options,
             headers,
             range,
             source,
@@ -499,13 +553,34 @@ impl Line {
         };
         self.client.send(Command::Packet(self.task, Box::new(job)));
         let ended = || NotSent::Failed(Error::new(ErrorKind::Cancelled, "the client was closed"));
-        receive.recv().map_err(|_| ended())?
+        let Some(left) = left else { return receive.recv().map_err(|_| ended())? };
+        match receive.recv_timeout(left + SLACK) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+            Err(RecvTimeoutError::Timeout) => {
+                // The next packet must not wait behind this one.
+                self.client.send(Command::ClosePackets(self.task));
+                self.task = self.client.next_task();
+                let text = format!("no answer within {} s", left.as_secs().max(1));
+                Err(NotSent::Failed(Error::new(ErrorKind::Timeout, text)))
+            }
+        }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
         self.client.send(Command::ClosePackets(self.task));
+    }
+}
+
+fn no_longer_than(left: Duration, options: &UploadOptions) -> UploadOptions {
+    UploadOptions {
+        connect_timeout: options.connect_timeout.min(left),
+        stall_timeout: options.stall_timeout.min(left),
+        ack_timeout: options.ack_timeout.min(left),
+        last_ack_timeout: options.last_ack_timeout.min(left),
+        ..options.clone()
     }
 }
 

@@ -50,6 +50,10 @@ pub(crate) fn package_tests(workspace: &Workspace, environment: &Path) -> Vec<Co
 /// Lays the package out in `folder` with the module that cargo has built in `built`, as an installed one is.
 pub(crate) fn lay_out(workspace: &Workspace, built: &Path, folder: &Path) -> Result {
     let package = folder.join("bitsup");
+    if package.exists() {
+        // A module that is gone in the sources would stay.
+        fs::remove_dir_all(&package)?;
+    }
     fs::create_dir_all(&package)?;
     for entry in fs::read_dir(workspace.path(PACKAGE).join("python/bitsup"))? {
         let file = entry?.path();
@@ -59,6 +63,24 @@ pub(crate) fn lay_out(workspace: &Workspace, built: &Path, folder: &Path) -> Res
     }
     fs::copy(built.join("lib_bitsup.so"), package.join("_bitsup.abi3.so"))?;
     Ok(())
+}
+
+/// An interpreter for the package in `folder`, which is compiled for it, as pip compiles what it installs. The one of
+/// the search path may be a shell script that looks for an interpreter, and may load what others have installed.
+pub(crate) fn bare_interpreter(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+    let environment = folder.join("environment");
+    let python = environment.join("bin/python");
+    let run = |program: &Path, arguments: &[&str]| -> Result {
+        let status = workspace.command(program).args(arguments).status()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(format!("{} {}: {status}", program.display(), arguments.join(" ")).into())
+    };
+    let environment = environment.to_string_lossy();
+    run(Path::new("python3"), &["-m", "venv", "--clear", "--without-pip", &environment])?;
+    run(&python, &["-m", "compileall", "-q", &folder.join("bitsup").to_string_lossy()])?;
+    Ok(python)
 }
 
 fn server(workspace: &Workspace) -> Command {

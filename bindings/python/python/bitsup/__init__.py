@@ -9,163 +9,48 @@ for the packets one by one. Errors are a ``bitsup.Error`` each.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from typing import Unpack
-
 from . import _bitsup
-from ._client import Client, shared_client
-from ._credentials import AskForLogin, BearerToken, CredentialRequest, Login
-from ._errors import (
-    AuthError,
-    CancelledError,
-    Error,
-    HostIdUntrustedError,
-    InternalError,
-    InvalidArgumentError,
-    LimitReachedError,
-    LocalFileError,
-    LocalFileIsADirectoryError,
-    LocalFileNotFoundError,
-    LocalFilePermissionError,
-    NetworkError,
-    NetworkTimeoutError,
-    ProtocolError,
-    ProxyAuthError,
-    RefusedError,
-    SessionInUseError,
-    SourceChangedError,
-    StillRunning,
-    TlsError,
-    Token,
-    UnsupportedError,
-    VerifyFailedError,
-)
-from ._options import Options
-from ._session import Session
-from ._sources import Source
-from ._types import (
-    AckEvent,
-    DoctorReport,
-    Event,
-    Explanation,
-    Features,
-    Finding,
-    Finished,
-    Notice,
-    PacketEvent,
-    PingReport,
-    Progress,
-    Receipt,
-    Retry,
-    SessionInfo,
-    State,
-    explanation_of,
-)
-from ._upload import Upload
-from ._writer import UploadWriter
+from ._client import Client
+from ._functions import doctor, explain, features, upload, upload_async
+from ._names import HOME_OF
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._cancelled import CancelledError
+    from ._credentials import AskForLogin, BearerToken, CredentialRequest, Login
+    from ._errors import (
+        AuthError,
+        Error,
+        HostIdUntrustedError,
+        InternalError,
+        InvalidArgumentError,
+        LimitReachedError,
+        LocalFileError,
+        LocalFileIsADirectoryError,
+        LocalFileNotFoundError,
+        LocalFilePermissionError,
+        NetworkError,
+        NetworkTimeoutError,
+        ProtocolError,
+        ProxyAuthError,
+        RefusedError,
+        SessionInUseError,
+        SourceChangedError,
+        StillRunning,
+        TlsError,
+        Token,
+        UnsupportedError,
+        VerifyFailedError,
+    )
+    from ._events import AckEvent, Event, Notice, PacketEvent, Progress, Retry, State
+    from ._options import Options, Source
+    from ._receipt import Finished, Receipt
+    from ._reports import DoctorReport, Explanation, Features, Finding, PingReport, SessionInfo
+    from ._session import Session
+    from ._upload import Upload
+    from ._writer import UploadWriter
 
 __version__: str = _bitsup.version()
-
-
-def upload(
-    source: Source,
-    url: str,
-    *,
-    on_progress: Callable[[Progress], object] | None = None,
-    size: int | None = None,
-    **options: Unpack[Options],
-) -> Receipt:
-    """Uploads ``source`` to ``url``, waits until the server has confirmed it, and returns a ``Receipt``.
-
-    source: a path (``str`` or ``PathLike``); ``bytes`` or any buffer (``memoryview``, ``mmap``, a numpy
-        array), which must not change meanwhile; a binary file that can seek, from its position on; an
-        iterable of ``bytes``, or a binary file that cannot seek, with ``size``.
-    url: http or https. If it ends in ``/``, the file's name is appended.
-    on_progress: called with a ``Progress`` on this thread, at most ten times a second and at every
-        change of state. An exception that it raises stops the upload and is raised here.
-    size: the number of bytes of a stream.
-
-    Options (times in seconds or as ``timedelta``, sizes in bytes, rates in bytes a second):
-
-    user, password, password_file: for the server; Basic goes over plain http only with
-        allow_cleartext_credentials.
-    credentials: a function that gets a ``bitsup.CredentialRequest`` when the server or the proxy wants a login, and
-        answers (user, password), a ``bitsup.BearerToken`` or None; on another thread: see ``bitsup.Options``.
-    auth: "any" (the strongest on offer), "basic", "digest", "ntlm", "negotiate", "bearer".
-    token, token_file: a bearer token.
-    post_override: POST with X-HTTP-Method-Override, for a server that is set up for it.
-    headers, secret_headers: for every packet; secret ones are treated like a password.
-    ca_file, insecure: whose certificates are trusted; whether they are not checked at all.
-    cert, key, key_password, key_password_file: the client's certificate and private key (PEM).
-    pinned_public_key: the only key to take from the server, "sha256//…".
-    proxy, no_proxy: the proxy's URL, "" for none, and hosts without it; else as the environment says.
-    proxy_user, proxy_password, proxy_password_file, proxy_auth, proxy_ca_file: for the proxy.
-    resolve: addresses to take in place of a look-up: ["host:port:address,address"].
-    fragment_size, max_fragment, min_fragment: bytes in a part: "auto", up to 28 MiB, down to 5 KiB.
-    connect_timeout, stall_timeout, ack_timeout, last_ack_timeout: 30 s, 60 s, 5 min, 15 min.
-    max_attempts, give_up_after: tries and time without progress; no limit, and 15 min.
-    wait_for_server: for a server that has never answered; 15 s and 3 tries.
-    retry_delay, max_retry_delay: 1 s and 60 s.
-    max_time, max_bytes: for the whole upload; no limit.
-    host_id, trusted_hosts: which other hosts the server may send us to: "same-site", "any", "ignore".
-    reply_to, reply_optional: the file for the server's reply, or the most bytes to hold in memory.
-    if_exists: "try" (let the server decide), "skip" or "fail" (ask first).
-    fresh, no_resume, require_resume, resume_check, note: for clients with a state directory: begin anew;
-        keep nothing; fail if nothing can be kept; "full" or "tail"; words for ``Client.sessions()``.
-    verify, on_unclear: what to do where an answer was lost: "auto", "always", "never"; "resend",
-        "restart", "accept".
-    polite: whether others on the same link go first.
-    sha256: whether the receipt gets the SHA-256 of what was sent.
-    refuse_empty, lenient, content_name: see ``bitsup.Options``.
-
-    Raises a ``bitsup.Error`` if the upload failed: ``InvalidArgumentError`` (a ``ValueError``),
-    ``LocalFileError`` (an ``OSError``), ``NetworkError`` (a ``ConnectionError``), ``RefusedError``, … and
-    ``TypeError`` for arguments of a wrong type. Ctrl-C raises ``KeyboardInterrupt``.
-
-    >>> bitsup.upload(b"hello", "https://host/incoming/hello.txt", user="u", password="p")  # doctest: +SKIP
-    """
-    return shared_client().upload(source, url, on_progress=on_progress, size=size, **options)
-
-
-async def upload_async(
-    source: Source,
-    url: str,
-    *,
-    on_progress: Callable[[Progress], object] | None = None,
-    size: int | None = None,
-    **options: Unpack[Options],
-) -> Receipt:
-    """Like ``upload``, for asyncio: see ``Client.upload_async``."""
-    return await shared_client().upload_async(source, url, on_progress=on_progress, size=size, **options)
-
-
-def doctor(url: str, **options: Unpack[Options]) -> DoctorReport:
-    """Looks at all that stands between this machine and an upload to ``url``: see ``Client.doctor``.
-
-    Options are those of the connection, as in ``upload``: user, password, proxy, ca_file, …
-    """
-    return shared_client().doctor(url, **options)
-
-
-def features() -> Features:
-    """What this build has, as the libraries themselves say."""
-    return Features(version=__version__, **_bitsup.features())
-
-
-def explain(code: int | str) -> list[Explanation]:
-    """What an HTTP status, an error code (``0x80200020``) or its name most likely means, and what to do.
-
-    An ``int`` below 1000 is an HTTP status. The list is empty for a code that nothing is known about.
-    """
-    if isinstance(code, str):
-        text = code
-    else:
-        # A float is a TypeError; a negative number is how some tools print codes.
-        number = operator.index(code)
-        text = str(number) if 0 <= number < 1000 else f"{number & 0xFFFFFFFF:#010x}"
-    return [explanation_of(facts) for facts in _bitsup.explain(text)]
-
 
 __all__ = [
     "AckEvent",
@@ -225,12 +110,17 @@ __all__ = [
 ]
 
 
-def _show_public_names() -> None:
-    """Classes say where people find them, not in which file they stand."""
-    for name in __all__:
-        found = globals()[name]
-        if isinstance(found, type) and found.__module__.startswith("bitsup._"):
-            found.__module__ = "bitsup"
+if not TYPE_CHECKING:  # else every name would be known
+
+    def __getattr__(name):
+        """Loads what few programs need, when they need it: to load all of it takes longer than a small upload."""
+        home = HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module 'bitsup' has no attribute {name!r}")
+        found = getattr(__import__(f"bitsup.{home}", fromlist=(name,)), name)
+        globals()[name] = found
+        return found
 
 
-_show_public_names()
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

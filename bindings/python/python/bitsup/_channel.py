@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from ._credentials import is_asking
-from ._types import Event, Finished, Notice, Progress, Retry, event_of
+from ._receipt import Finished, outcome_of
 
-if TYPE_CHECKING:  # half of the time that the import of the package would take
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     import asyncio
+    import logging
+    from collections.abc import Callable
+    from typing import Any
 
-logger = logging.getLogger("bitsup")
+    from ._events import Event, Progress
+
+CO_COROUTINE = 0x80
+"""As in the module ``inspect``, which takes long to load: the flag of an ``async def``."""
+
+here = threading.local()
+"""What this thread does: ``asking`` while it runs a function for logins."""
 
 SIGNAL_INTERVAL = 0.05
 """Waiting is cut into such pieces, in seconds: a signal that another thread got is seen then."""
@@ -37,12 +43,16 @@ class Channel:
         awaited: bool = False,
     ) -> None:
         """``awaited``: ``wait`` will be called at once, so that nothing is delivered elsewhere before."""
-        if on_progress is not None and (not callable(on_progress) or inspect.iscoroutinefunction(on_progress)):
-            raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
+        if on_progress is not None:
+            if not is_plain_function(on_progress):
+                raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
+            # Here and not at the first event, so that the client's thread never loads it.
+            from ._events import Progress as _
         self.outcome: Finished | None = None
         self.failure: BaseException | None = None
         self.name = name
         self.ended: Callable[[], object] | None = None
+        self.record: Callable[[str], object] | None = None
         self.cause_of: Callable[[BaseException], BaseException] | None = None
         self.subscribers: list[Callable[[Event], object]] = []
         self._on_progress = on_progress
@@ -61,15 +71,24 @@ class Channel:
 
     def __call__(self, kind: str, facts: Any) -> bool:
         """Called on the client's callback thread; ``False`` stops the upload."""
+        if kind == "recorded":
+            return self._recorded(facts)
+        outcome = outcome_of(kind, facts)
+        if outcome is not None:
+            self._log_end(outcome)
+            for subscriber in tuple(self.subscribers):
+                subscriber(outcome)
+            self.finish(outcome)
+            return self.failure is None
+        from ._events import Progress, event_of
+
         event = event_of(kind, facts)
         if event is None:
             return True
         self._log(event)
         for subscriber in tuple(self.subscribers):
             subscriber(event)
-        if isinstance(event, Finished):
-            self.finish(event)
-        elif isinstance(event, Progress) and self._on_progress is not None:
+        if isinstance(event, Progress) and self._on_progress is not None:
             self._hand_over(event)
         return self.failure is None
 
@@ -108,7 +127,7 @@ class Channel:
         missed = False
         if self._delivering == me and self.outcome is None:
             raise RuntimeError("on_progress must not wait for the upload that it is called for")
-        if is_asking() and self.outcome is None:
+        if getattr(here, "asking", False) and self.outcome is None:
             raise RuntimeError("the function for credentials must not wait for an upload: it may be the one that asks")
         with self._condition:
             self._waiters += 1
@@ -177,26 +196,60 @@ class Channel:
         elif not elsewhere:
             self.deliver()
 
+    def _recorded(self, entry: str) -> bool:
+        try:
+            if self.record is not None:
+                self.record(entry)
+        except BaseException as problem:
+            self.failure = self.failure or problem
+        return self.failure is None
+
     def _run(self, callback: Callable[[], object]) -> None:
         try:
             callback()
         except Exception:
-            logger.exception("a callback of the upload to %s failed", self.name)
+            logger().exception("a callback of the upload to %s failed", self.name)
 
     def _log(self, event: Event) -> None:
+        from ._events import Notice, Progress, Retry
+
         if isinstance(event, Progress):
             return
         if isinstance(event, Retry):
-            logger.warning("%s: %s; next try in %.1f s", self.name, event.cause, event.delay)
-        elif isinstance(event, Notice):
-            logger.info("%s: %s", self.name, event.text)
-        elif isinstance(event, Finished):
-            if event.error is None:
-                logger.info("%s: done", self.name)
+            # Warnings are seen without any setting.
+            logger().warning("%s: %s; next try in %.1f s", self.name, event.cause, event.delay)
+        elif is_logging():
+            if isinstance(event, Notice):
+                logger().info("%s: %s", self.name, event.text)
             else:
-                logger.info("%s: %s", self.name, event.error)
-        else:
-            logger.debug("%s: %s", self.name, event)
+                logger().debug("%s: %s", self.name, event)
+
+    def _log_end(self, outcome: Finished) -> None:
+        if is_logging():
+            logger().info("%s: %s", self.name, "done" if outcome.error is None else outcome.error)
+
+
+def is_plain_function(function: Any) -> bool:
+    """Whether it can be called, and is no ``async def``."""
+    inner: Any = function
+    # Of functools.partial; methods have their function's code.
+    while hasattr(inner, "func") and not hasattr(inner, "__code__"):
+        inner = inner.func
+    code = getattr(inner, "__code__", None)
+    return callable(function) and not (code is not None and code.co_flags & CO_COROUTINE)
+
+
+def is_logging() -> bool:
+    """Whether anybody can have asked for more than warnings: only who has loaded the module ``logging``."""
+    return "logging" in sys.modules
+
+
+def logger() -> logging.Logger:
+    """The logger of the package."""
+    # Not above, since few uploads have something to say.
+    import logging
+
+    return logging.getLogger("bitsup")
 
 
 def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: Any) -> None:
@@ -204,4 +257,4 @@ def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], 
     try:
         loop.call_soon_threadsafe(callback, *arguments)
     except RuntimeError:
-        logger.debug("the event loop is closed")
+        logger().debug("the event loop is closed")

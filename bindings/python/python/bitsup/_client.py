@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import atexit
-import functools
-import logging
 import os
 import threading
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, Unpack
+
+import bitsup
 
 from . import _bitsup
-from ._channel import Channel, logger
-from ._credentials import Asker, Askers, causes, site_of
+from ._channel import Channel, is_logging, logger
 from ._errors import Error, InvalidArgumentError, Token
-from ._options import Options, native_keywords
-from ._session import Session
-from ._sources import STREAM_FRAGMENT, Prepared, Source, Stream, checked_size, prepare
-from ._types import DoctorReport, PingReport, Progress, Receipt, SessionInfo, report_of, session_of
+from ._keywords import native_keywords
+from ._names import publish
+from ._receipt import Receipt
+from ._sources import STREAM_FRAGMENT, Prepared, checked_size, prepare
 from ._upload import PACKETS, PROGRESS, Upload
-from ._writer import Pipe, UploadWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing
+
+    from ._credentials import Asker, Askers
+else:
+    from ._lazy import typing
 
 FAREWELL = 1.0
 """Seconds that stopped uploads get to end in an orderly way."""
+
+DEBUG = 10
+"""As in the module ``logging``, which takes long to load."""
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
@@ -58,19 +66,19 @@ class Client:
             limit_rate=limit_rate, uploads_per_host=uploads_per_host, state_dir=state_dir, user_agent=user_agent
         )
         self._uploads: dict[object, Upload] = {}
-        self._askers = Askers()
+        self._askers: Askers | None = None
         self._process = os.getpid()
         self._closed = False
         _clients.add(self)
 
     def upload(
         self,
-        source: Source,
+        source: bitsup.Source,
         url: str,
         *,
-        on_progress: Callable[[Progress], object] | None = None,
+        on_progress: Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
-        **options: Unpack[Options],
+        **options: typing.Unpack[bitsup.Options],
     ) -> Receipt:
         """Uploads ``source`` to ``url`` and waits: see ``bitsup.upload``."""
         channel = Channel(on_progress, None, _without_query(url), awaited=True)
@@ -84,12 +92,12 @@ class Client:
 
     def start(
         self,
-        source: Source,
+        source: bitsup.Source,
         url: str,
         *,
-        on_progress: Callable[[Progress], object] | None = None,
+        on_progress: Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
-        **options: Unpack[Options],
+        **options: typing.Unpack[bitsup.Options],
     ) -> Upload:
         """Starts an upload and returns its handle. Arguments as in ``bitsup.upload``.
 
@@ -100,12 +108,12 @@ class Client:
 
     async def upload_async(
         self,
-        source: Source,
+        source: bitsup.Source,
         url: str,
         *,
-        on_progress: Callable[[Progress], object] | None = None,
+        on_progress: Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
-        **options: Unpack[Options],
+        **options: typing.Unpack[bitsup.Options],
     ) -> Receipt:
         """Uploads in asyncio: no thread is used for it, and ``on_progress`` is called on the event loop.
 
@@ -121,26 +129,28 @@ class Client:
             upload.cancel(keep=True)
             raise
 
-    def sessions(self, *, on_error: Callable[[Error], object] | None = None) -> tuple[SessionInfo, ...]:
+    def sessions(self, *, on_error: Callable[[Error], object] | None = None) -> tuple[bitsup.SessionInfo, ...]:
         """The interrupted uploads in the state directory, oldest first; those that run now as well.
 
         ``on_error`` gets the error of each one that cannot be read; by default it is logged as a warning.
         Raises ``InvalidArgumentError`` if the client has no state directory.
         """
+        from ._reports import session_of
+
         found, problems = self._open_native().sessions()
         for problem in problems:
             if on_error is not None:
                 on_error(problem)
             else:
-                logger.warning("%s", problem)
+                logger().warning("%s", problem)
         return tuple(session_of(facts) for facts in found)
 
     def resume(
         self,
         id: str,
         *,
-        on_progress: Callable[[Progress], object] | None = None,
-        **options: Unpack[Options],
+        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        **options: typing.Unpack[bitsup.Options],
     ) -> Upload:
         """Goes on with an interrupted upload, from where the server stands: see ``sessions()``.
 
@@ -151,16 +161,18 @@ class Client:
         id = _checked("the id", id)
         channel = Channel(on_progress, None, f"session {id}")
 
-        def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
+        def begin(native: _bitsup.Client, keywords: dict[str, typing.Any], level: int) -> _bitsup.Upload:
             return native.resume(id, keywords, channel, level)
 
         return self._begin(Prepared(None), channel, options, begin)
 
-    def cancel_session(self, id: str, **options: Unpack[Options]) -> None:
+    def cancel_session(self, id: str, **options: typing.Unpack[bitsup.Options]) -> None:
         """Cancels an interrupted upload, so that the server deletes what it has of it, and waits for that.
 
         Options are those of the connection: user, password, proxy, …
         """
+        from ._credentials import causes
+
         keywords, asker = self._keywords(options)
         with causes(asker):
             self._open_native().cancel_session(_checked("the id", id), keywords)
@@ -179,11 +191,11 @@ class Client:
     def import_token(
         self,
         session_token: str,
-        source: Source,
+        source: bitsup.Source,
         *,
-        on_progress: Callable[[Progress], object] | None = None,
+        on_progress: Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
-        **options: Unpack[Options],
+        **options: typing.Unpack[bitsup.Options],
     ) -> Upload:
         """Goes on with an upload that was interrupted elsewhere: ``session_token`` is from ``export()`` or ``Error.token``.
 
@@ -192,28 +204,35 @@ class Client:
         """
         token = _checked("the token", session_token)
         prepared = prepare(source, size)
-        if isinstance(prepared.native, Stream):
+        if prepared.comes_once:
             raise InvalidArgumentError("a stream cannot be continued: its first bytes are gone; give a file or bytes")
         channel = Channel(on_progress, None, "a session from elsewhere")
 
-        def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
+        def begin(native: _bitsup.Client, keywords: dict[str, typing.Any], level: int) -> _bitsup.Upload:
             return native.import_token(token, prepared.native, prepared.size, prepared.name, keywords, channel, level)
 
         return self._begin(prepared, channel, options, begin)
 
-    def ping(self, url: str, **options: Unpack[Options]) -> PingReport:
+    def ping(self, url: str, **options: typing.Unpack[bitsup.Options]) -> bitsup.PingReport:
         """Asks whether a BITS server answers at ``url``; sends no data. Raises a ``bitsup.Error`` if none does."""
+        from ._credentials import causes
+        from ._reports import PingReport
+
         keywords, asker = self._keywords(options)
         with causes(asker):
             return PingReport(**self._open_native().ping(_checked("the URL", url), keywords))
 
-    def doctor(self, url: str, **options: Unpack[Options]) -> DoctorReport:
+    def doctor(self, url: str, **options: typing.Unpack[bitsup.Options]) -> bitsup.DoctorReport:
         """Looks at all that stands between this machine and an upload to ``url``, step by step.
 
         Proxy, name, connection, certificates, verb, login, and whether a session can be created, which is deleted
         again. What is wrong is in the report, with what to do about it; only a URL or an option that cannot be used
-        raises a ``bitsup.Error``, and ``credentials`` what it raises. Waits; a dead server costs ``connect_timeout``.
+        raises a ``bitsup.Error``, and ``credentials`` what it raises. Waits, less than 20 s even for a
+        server that is silent, but for the time that ``credentials`` takes.
         """
+        from ._credentials import site_of
+        from ._reports import report_of
+
         keywords, asker = self._keywords(options)
         since = 0 if asker is None else asker.asked
         report = report_of(*self._open_native().doctor(_checked("the URL", url), keywords))
@@ -222,12 +241,15 @@ class Client:
             raise raised
         return report
 
-    def session(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
+    def session(self, url: str, size: int, *, name: str | None = None, **options: typing.Unpack[bitsup.Options]) -> bitsup.Session:
         """Opens an upload session of ``size`` bytes, to be driven packet by packet, with Create-Session.
 
         ``name`` is told to the server; by default the last part of the URL. Options as in ``bitsup.upload``;
         those about retries, replies and verification have no meaning here.
         """
+        from ._credentials import causes
+        from ._session import Session
+
         size = checked_size(size)
         _checked("the URL", url)
         if name is None:
@@ -241,15 +263,17 @@ class Client:
         url: str,
         size: int,
         *,
-        on_progress: Callable[[Progress], object] | None = None,
-        **options: Unpack[Options],
-    ) -> UploadWriter:
+        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        **options: typing.Unpack[bitsup.Options],
+    ) -> bitsup.UploadWriter:
         """Opens ``url`` as a binary file to write ``size`` bytes to. It cannot be continued after a restart.
 
         What was sent last, up to 4 MiB, is kept in memory; a server that forgets more makes it fail. Options as in
         ``bitsup.upload``. Works with ``shutil.copyfileobj``. A pause longer than ``stall_timeout`` breaks the
         connection, and what is under way is sent again.
         """
+        from ._writer import Pipe, UploadWriter
+
         size = checked_size(size)
         pipe = Pipe(size)
         channel = Channel(on_progress, None, _without_query(url))
@@ -297,9 +321,10 @@ class Client:
         for upload in uploads:
             upload.wait_until_ended(FAREWELL)
         self._native.close()
-        self._askers.clear()
+        if self._askers is not None:
+            self._askers.clear()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> typing.Self:
         return self
 
     def __exit__(
@@ -312,7 +337,7 @@ class Client:
         finally:
             self.close()
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> typing.Self:
         return self
 
     async def __aexit__(
@@ -330,15 +355,15 @@ class Client:
         state = "closed" if self._closed else f"{len(self._uploads)} uploads"
         return f"<bitsup.Client {state}>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> typing.Any:
         raise TypeError("a client has a thread and cannot be pickled: make one in each process")
 
-    def _start(self, source: Source, url: str, channel: Channel, size: int | None, options: Options) -> Upload:
+    def _start(self, source: bitsup.Source, url: str, channel: Channel, size: int | None, options: bitsup.Options) -> Upload:
         return self._start_prepared(prepare(source, size), url, channel, options)
 
-    def _start_prepared(self, prepared: Prepared, url: str, channel: Channel, options: Options) -> Upload:
-        def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
-            if isinstance(prepared.native, (Stream, Pipe)):
+    def _start_prepared(self, prepared: Prepared, url: str, channel: Channel, options: bitsup.Options) -> Upload:
+        def begin(native: _bitsup.Client, keywords: dict[str, typing.Any], level: int) -> _bitsup.Upload:
+            if prepared.comes_once:
                 limit = min(keywords.get("max_fragment") or STREAM_FRAGMENT, STREAM_FRAGMENT)
                 keywords["max_fragment"] = limit
                 size = keywords.get("fragment_size")
@@ -347,21 +372,32 @@ class Client:
                 keywords["no_resume"] = True
             return native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
 
-        return self._begin(prepared, channel, options, begin, site_of(url))
+        return self._begin(prepared, channel, options, begin, url)
 
     def _begin(
         self,
         prepared: Prepared,
         channel: Channel,
-        options: Options,
-        begin: Callable[[_bitsup.Client, dict[str, Any], int], _bitsup.Upload],
-        site: str | None = None,
+        options: bitsup.Options,
+        begin: Callable[[_bitsup.Client, dict[str, typing.Any], int], _bitsup.Upload],
+        url: str | None = None,
     ) -> Upload:
         native = self._open_native()
-        level = PACKETS if logger.isEnabledFor(logging.DEBUG) else PROGRESS if channel.has_listener else 0
+        level = PACKETS if _wants_packets() else PROGRESS if channel.has_listener else 0
         client = weakref.ref(self)
         name = object()
         keywords, asker = self._keywords(options)
+        transcript = None
+        if options.get("transcript") is not None:
+            from ._transcript import recorder
+
+            transcript = recorder(options.get("transcript"))
+            keywords["transcript"] = True
+        site = None
+        if asker is not None and url is not None:
+            from ._credentials import site_of
+
+            site = site_of(url)
 
         def ended() -> None:
             owner = client()
@@ -369,11 +405,20 @@ class Client:
                 owner._uploads.pop(name, None)
             if asker is not None:
                 asker.forget(name)
+            if transcript is not None:
+                transcript.close()
 
         channel.ended = ended
+        channel.record = transcript
         if asker is not None:
-            channel.cause_of = functools.partial(asker.cause_of, site=site, since=asker.asked)
-        upload = Upload(begin(native, keywords, level), channel, prepared)
+            since = asker.asked
+            channel.cause_of = lambda error: asker.cause_of(error, site, since)
+        try:
+            upload = Upload(begin(native, keywords, level), channel, prepared)
+        except BaseException:
+            if transcript is not None:
+                transcript.close()
+            raise
         self._uploads[name] = upload
         if asker is not None:
             asker.watch(name, site, upload.stop)
@@ -382,10 +427,16 @@ class Client:
             ended()
         return upload
 
-    def _keywords(self, options: Options) -> tuple[dict[str, Any], Asker | None]:
+    def _keywords(self, options: bitsup.Options) -> tuple[dict[str, typing.Any], Asker | None]:
         keywords = native_keywords(options)
+        # Of whole uploads only.
+        keywords.pop("transcript", None)
         asker = None
         if keywords.get("credentials") is not None:
+            from ._credentials import Askers
+
+            with _shared_lock:
+                self._askers = self._askers or Askers()
             asker = self._askers.get(keywords["credentials"])
             keywords["credentials"] = asker.native
         return keywords, asker
@@ -428,6 +479,11 @@ os.register_at_fork(after_in_child=_forget_parent)
 atexit.register(_end)
 
 
+def _wants_packets() -> bool:
+    """Whether the log has a line for each packet."""
+    return is_logging() and logger().isEnabledFor(DEBUG)
+
+
 def _without_query(url: str) -> str:
     """A query may hold a secret, and so may what stands before an @."""
     _checked("the URL", url)
@@ -436,20 +492,20 @@ def _without_query(url: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}" if found else shown
 
 
-def _checked(what: str, text: Any) -> str:
+def _checked(what: str, text: typing.Any) -> str:
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str, not {type(text).__name__}")
     return text
 
 
-def _check_rate(limit: Any) -> None:
+def _check_rate(limit: typing.Any) -> None:
     if limit is not None and not isinstance(limit, (int, str)):
         raise TypeError(f"limit_rate must be an int, or a str with a timetable, not {type(limit).__name__}")
     if not isinstance(limit, str):
         _check_number("limit_rate", limit)
 
 
-def _check_number(name: str, value: Any) -> None:
+def _check_number(name: str, value: typing.Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
@@ -458,3 +514,6 @@ def _check_number(name: str, value: Any) -> None:
         raise InvalidArgumentError(f"{name} is {value}: give at least 1, or None")
     if value >= 1 << 63:
         raise InvalidArgumentError(f"{name} is {value}: that is more than there can be")
+
+
+publish(globals())

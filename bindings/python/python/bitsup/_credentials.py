@@ -1,10 +1,10 @@
-"""Logins that are asked for when a server wants one."""
+"""Logins that are asked for when a server wants one.
 
-from __future__ import annotations
+Annotations are no strings here: they would be evaluated where people find the classes, not where they are.
+"""
 
 import contextlib
 import inspect
-import threading
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import _bitsup
+from ._channel import here
 from ._errors import AuthError, InvalidArgumentError, ProxyAuthError
+from ._names import publish
 
 MAX_CALLBACKS = 16
 """So many functions a client remembers the answers of."""
-
-_here = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +88,13 @@ class Asker:
         request = CredentialRequest(**fields)
         problem: BaseException | None = None
         login: tuple[str, str, Any] | None = None
-        _here.asking = True
+        here.asking = True
         try:
             login = _checked(self._ask(request), request)
         except BaseException as raised:
             problem = raised
         finally:
-            _here.asking = False
+            here.asking = False
         self.asked += 1
         self._raised[request.site, request.proxy] = (self.asked, problem)
         if problem is not None and request.expiring:
@@ -180,11 +180,6 @@ def causes(asker: Asker | None) -> Generator[None, None, None]:
         raise cause from error
 
 
-def is_asking() -> bool:
-    """Whether this thread runs a function for logins."""
-    return getattr(_here, "asking", False)
-
-
 def site_of(url: str) -> str | None:
     """Scheme, host and port as in ``CredentialRequest.site``; ``None`` for a URL that is no good."""
     try:
@@ -236,3 +231,6 @@ def _seconds(valid_for: Any) -> float | None:
     if not valid_for > 0:
         raise InvalidArgumentError("valid_for of a bitsup.BearerToken must be above 0")
     return float(valid_for)
+
+
+publish(globals())

@@ -1,14 +1,19 @@
-"""The exceptions: one class for each kind of error."""
+"""The exceptions: one class for each kind of error.
 
-from __future__ import annotations
+Annotations are no strings here: they would be evaluated where people find the classes, not where they are.
+"""
 
-import concurrent.futures
 import errno as _errno
-from collections.abc import Mapping
-from typing import Any
 
 from . import _bitsup
-from ._words import in_keywords
+from ._names import publish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing
+    from collections.abc import Mapping
+else:
+    from ._lazy import typing
 
 _KIND_OF_CLASS: dict[str, tuple[str, int]] = {
     python: (name, status) for name, status, python, _ in _bitsup.kinds()
@@ -22,6 +27,9 @@ class Token(str):
     """
 
     __slots__ = ()
+
+    def __new__(cls, text: str = "") -> "typing.Self":
+        return super().__new__(cls, text)
 
     def __repr__(self) -> str:
         return "<bitsup.Token>"
@@ -73,7 +81,7 @@ class Error(Exception):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> "tuple[typing.Any, ...]":
         state = dict(self.__dict__)
         if isinstance(self, OSError):
             state["errno"] = self.errno
@@ -139,10 +147,6 @@ class LimitReachedError(Error):
     """A limit that you set was reached."""
 
 
-class CancelledError(Error, concurrent.futures.CancelledError):
-    """The upload was cancelled."""
-
-
 class UnsupportedError(Error):
     """This build or this server lacks what was asked for."""
 
@@ -153,6 +157,9 @@ class InternalError(Error):
 
 class StillRunning(TimeoutError):
     """The time given to ``result(timeout)`` is over; the upload goes on."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
 
 
 class LocalFileNotFoundError(LocalFileError, FileNotFoundError):
@@ -175,14 +182,25 @@ _LOCAL: dict[int | None, type[LocalFileError]] = {
     _errno.EISDIR: LocalFileIsADirectoryError,
 }
 
-_CLASS_OF_KIND: dict[str, type[Error]] = {
-    name: globals()[python] for name, _, python, _ in _bitsup.kinds()
-}
+_CLASS_OF_KIND: dict[str, str] = {name: python for name, _, python, _ in _bitsup.kinds()}
 
 
-def from_facts(facts: Mapping[str, Any]) -> Error:
+def class_of(kind: str) -> type[Error]:
+    """The class for a kind of error."""
+    if kind == "Cancelled":
+        # Not here, since it needs a module that takes long to load.
+        from ._cancelled import CancelledError
+
+        return CancelledError
+    found: type[Error] = globals()[_CLASS_OF_KIND.get(kind, "InternalError")]
+    return found
+
+
+def from_facts(facts: "Mapping[str, typing.Any]") -> Error:
     """The exception for an error of the native part."""
-    found = _CLASS_OF_KIND.get(facts["kind"], InternalError)
+    from ._words import in_keywords
+
+    found = class_of(facts["kind"])
     if found is LocalFileError:
         found = _LOCAL.get(facts["errno"], found)
     error = found(in_keywords(facts["text"]))
@@ -211,3 +229,6 @@ def _row(found: type[Error]) -> tuple[str, int]:
         if row is not None:
             return row
     return ("Internal", _KIND_OF_CLASS["InternalError"][1])
+
+
+publish(globals())

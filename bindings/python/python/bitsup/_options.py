@@ -1,14 +1,25 @@
-"""The keywords that every upload takes."""
+"""What every upload takes: sources and keywords, for people and type checkers; nothing of it is needed to upload."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal, TypedDict
+from typing import BinaryIO, Literal, Protocol, TypedDict, get_type_hints
 
 from ._credentials import AskForLogin
-from ._errors import InvalidArgumentError, local_file_error
+from ._names import publish
+
+
+class Buffer(Protocol):
+    """Anything with the buffer protocol: ``bytes``, ``bytearray``, ``memoryview``, ``mmap``, arrays."""
+
+    def __len__(self) -> int: ...
+
+
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Buffer | BinaryIO | Iterable[bytes | bytearray | memoryview]
+"""What can be uploaded: a path, bytes, a binary file object, or (with ``size=``) an iterable of bytes."""
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 """Names and values of headers."""
@@ -18,9 +29,6 @@ Seconds = float | timedelta
 
 Path = str | os.PathLike[str]
 """The name of a file."""
-
-MAX_SECRET = 64 * 1024
-"""No file with a secret is larger, in bytes."""
 
 
 class Options(TypedDict, total=False):
@@ -138,6 +146,11 @@ class Options(TypedDict, total=False):
     resume_check: Literal["full", "tail"] | None
     """How much of the file is compared with what was sent before: all of it, beside the sending (``full``,
     the default), or its last block."""
+    transcript: Path | Callable[[str], object] | None
+    """Where the packets and what came back are told, without names, secrets or bytes of the file: a file, which is
+    replaced, for ``bitsup serve --replay``; or a function that gets one entry at a time, on the client's callback
+    thread. The line ``bitsup-transcript 1`` and the entries are the file. What the function raises stops the upload;
+    a disk that is full ends the transcript only, with a warning in the log. One upload a file."""
     note: str | None
     """Words for people that ``Client.sessions()`` shows; no secrets."""
     verify: Literal["auto", "always", "never"] | None
@@ -157,48 +170,12 @@ class Options(TypedDict, total=False):
     """The name told to the server. Default: the file's name."""
 
 
-def native_keywords(options: Options) -> dict[str, Any]:
-    """The keywords as the native part takes them: with secrets instead of the files that hold them."""
-    keywords: dict[str, Any] = dict(options)
-    for name in ("password", "token", "proxy_password", "key_password"):
-        file = keywords.pop(f"{name}_file", None)
-        if file is None:
-            continue
-        if keywords.get(name) is not None:
-            raise InvalidArgumentError(f"{name} and {name}_file are both given: leave out one of them")
-        keywords[name] = _secret(f"{name}_file", file)
-        if name in ("password", "token"):
-            # Read again when the server refuses what is in it now.
-            keywords[f"{name}_file"] = os.path.abspath(os.fsdecode(file))
-    for name in ("ca_file", "proxy_ca_file", "cert", "key"):
-        # libcurl would only say that something is wrong with it.
-        if keywords.get(name) is not None:
-            _read(name, keywords[name], 1)
-    return keywords
+# A dict has none; this one has its keywords.
+Options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in get_type_hints(Options).items()
+    ]
+)
 
-
-def _secret(name: str, file: Any) -> str:
-    content = _read(name, file, MAX_SECRET + 1)
-    if len(content) > MAX_SECRET:
-        raise InvalidArgumentError(f"{os.fsdecode(file)} is too large for a secret")
-    try:
-        # The exception would hold the secret.
-        text = content.decode()
-    except UnicodeDecodeError:
-        raise InvalidArgumentError(f"{os.fsdecode(file)} is not text in UTF-8") from None
-    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
-
-
-def _read(name: str, file: Any, size: int) -> bytes:
-    try:
-        # A number would be taken for a descriptor.
-        path = os.fsdecode(file)
-    except TypeError:
-        raise TypeError(f"{name} must be the name of a file, not {type(file).__name__}") from None
-    try:
-        with open(path, "rb") as opened:
-            return opened.read(size)
-    except OSError as problem:
-        raise local_file_error(f"cannot read {path}: {problem.strerror}", problem) from None
-    except ValueError:
-        raise InvalidArgumentError(f"{name} has a null character in it: no file has such a name") from None
+publish(globals())

@@ -8,6 +8,7 @@ from typing import Any, Self
 from . import _bitsup
 from ._credentials import Asker, causes
 from ._errors import Error, InvalidArgumentError
+from ._names import publish
 
 
 class Session:
@@ -88,3 +89,6 @@ class Session:
 
     def __reduce__(self) -> Any:
         raise TypeError("a session lives in one process and cannot be pickled")
+
+
+publish(globals())

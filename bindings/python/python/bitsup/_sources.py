@@ -7,31 +7,13 @@ import operator
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO, Protocol, cast
 
 from ._errors import InvalidArgumentError
 
-
-class Reader(Protocol):
-    """Bytes that are read at an offset, by threads of the client."""
-
-    failure: BaseException | None
-    """What a read failed of, to be raised where the upload is waited for."""
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """At least one byte, at most ``size``; none at the end only."""
-        ...
-
-
-class Buffer(Protocol):
-    """Anything with the buffer protocol: ``bytes``, ``bytearray``, ``memoryview``, ``mmap``, arrays."""
-
-    def __len__(self) -> int: ...
-
-
-Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Buffer | BinaryIO | Iterable[bytes | bytearray | memoryview]
-"""What can be uploaded: a path, bytes, a binary file object, or (with ``size=``) an iterable of bytes."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 STREAM_FRAGMENT = 4 * 1024 * 1024
 """Fragments of a stream are not larger: a stream is kept back to the last Fragment, in memory."""
@@ -46,6 +28,11 @@ class Prepared:
         self.name = name
 
     @property
+    def comes_once(self) -> bool:
+        """Whether nobody can read it a second time, but for what is kept of it."""
+        return hasattr(self.native, "window")
+
+    @property
     def failure(self) -> BaseException | None:
         """The exception of the caller's object, if it raised one."""
         found: BaseException | None = getattr(self.native, "failure", None)
@@ -58,7 +45,7 @@ def prepare(source: Any, size: int | None) -> Prepared:
         size = checked_size(size)
     if isinstance(source, (str, os.PathLike)):
         _check_same(size, None, "a path")
-        path = os.fsdecode(cast("str | os.PathLike[str]", source))
+        path = _decoded(source)
         if "\0" in path:
             raise InvalidArgumentError("the path has a null character in it: no file has such a name")
         return Prepared(path)
@@ -78,6 +65,10 @@ def prepare(source: Any, size: int | None) -> Prepared:
     _check_same(size, view.nbytes, "the buffer")
     # An empty view cannot be cast.
     return Prepared(view.cast("B") if view.nbytes else b"")
+
+
+def _decoded(path: Any) -> str:
+    return os.fsdecode(path)
 
 
 def checked_size(given: Any) -> int:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
-from typing import Any
+
+import bitsup
 
 from . import _bitsup
 from ._channel import Channel, call_soon
-from ._errors import CancelledError, Error, InvalidArgumentError, StillRunning
+from ._errors import Error, InvalidArgumentError, StillRunning
+from ._names import publish
+from ._receipt import Finished, Receipt, outcome_of
 from ._sources import Prepared
-from ._types import Event, Finished, Progress, Receipt, State, event_of, progress_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing
+else:
+    from ._lazy import typing
 
 MAX_EVENTS = 10_000
 """Events kept for a reader of ``events()`` that does not keep up; older ones are dropped then."""
@@ -32,13 +40,15 @@ class Upload:
         self._process = os.getpid()
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> bitsup.Progress:
         """A snapshot; never waits."""
+        from ._events import progress_of
+
         self._check_process()
         return progress_of(self._native.progress())
 
     @property
-    def state(self) -> State:
+    def state(self) -> bitsup.State:
         """Where it stands: short for ``progress.state``."""
         return self.progress.state
 
@@ -60,6 +70,9 @@ class Upload:
         self._check_process()
         if self.done():
             return False
+        # Here and not when it has ended, so that the client's thread never loads it.
+        from ._cancelled import CancelledError as _
+
         self._native.cancel(keep)
         return True
 
@@ -73,7 +86,8 @@ class Upload:
 
     def cancelled(self) -> bool:
         """Whether it ended by ``cancel()``."""
-        return self.done() and isinstance(self._failure(), CancelledError)
+        failure = self._failure()
+        return isinstance(failure, Error) and failure.kind == "Cancelled"
 
     def result(self, timeout: float | None = None) -> Receipt:
         """Waits for the end, at most ``timeout`` seconds, and runs ``on_progress`` meanwhile.
@@ -112,22 +126,24 @@ class Upload:
         """Calls ``callback(upload)`` when the upload has ended, on the client's callback thread; at once if it has."""
         self._channel.when_done(lambda: callback(self))
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[bitsup.Event]:
         """Everything that happens from now on, up to and with ``Finished``: ``async for event in upload.events()``."""
         import asyncio
 
+        from ._events import Progress
+
         self._check_process()
         loop = asyncio.get_running_loop()
-        waiting: deque[Event] = deque(maxlen=MAX_EVENTS)
+        waiting: deque[bitsup.Event] = deque(maxlen=MAX_EVENTS)
         arrived = asyncio.Event()
 
-        def arrive(event: Event) -> None:
+        def arrive(event: bitsup.Event) -> None:
             if isinstance(event, Progress) and waiting and isinstance(waiting[-1], Progress):
                 waiting.pop()
             waiting.append(event)
             arrived.set()
 
-        def subscriber(event: Event) -> None:
+        def subscriber(event: bitsup.Event) -> None:
             if not isinstance(event, Finished):
                 call_soon(loop, arrive, event)
 
@@ -151,7 +167,7 @@ class Upload:
         finally:
             self._channel.subscribers.remove(subscriber)
 
-    def __await__(self) -> Generator[Any, None, Receipt]:
+    def __await__(self) -> Generator[typing.Any, None, Receipt]:
         return self.wait_async().__await__()
 
     async def wait_async(self) -> Receipt:
@@ -197,8 +213,7 @@ class Upload:
     def _poll(self) -> Finished | None:
         self._stop_if_broken()
         found = self._native.outcome()
-        event = None if found is None else event_of(*found)
-        return event if isinstance(event, Finished) else None
+        return None if found is None else outcome_of(*found)
 
     def _stop_if_broken(self) -> None:
         if self._channel.failure is not None and not self.done():
@@ -216,5 +231,8 @@ class Upload:
         progress = self.progress
         return f"<bitsup.Upload {self._channel.name} {progress.state.value} {progress.acknowledged}/{progress.total}>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> typing.Any:
         raise TypeError("an upload lives in one process and cannot be pickled; its receipt and its errors can")
+
+
+publish(globals())

@@ -7,7 +7,7 @@ import re
 _OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])(?: (FILE|try|ignore)\b)?")
 _HOST = re.compile(r"(?<![\w-])--trusted-host ([^\s)]+)")
 
-_OTHER_NAMES = {"cacert": "ca_file", "noproxy": "no_proxy", "pinnedpubkey": "pinned_public_key"}
+_OTHER_NAMES = {"cacert": "ca_file", "noproxy": "no_proxy", "pinnedpubkey": "pinned_public_key", "record": "transcript"}
 _SWITCHES = frozenset({"allow_cleartext_credentials", "fresh"})
 _ELSEWHERE = {"trace": "logging.getLogger('bitsup') at its level DEBUG", "version": "--version"}
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from ._channel import SIGNAL_INTERVAL
 from ._errors import InvalidArgumentError
-from ._types import Receipt
+from ._names import publish
+from ._receipt import Receipt
 from ._upload import Upload
 
 
@@ -170,3 +171,6 @@ class UploadWriter(io.RawIOBase):
 
     def __repr__(self) -> str:
         return f"<bitsup.UploadWriter {self._pipe.written}/{self._size} of {self._upload!r}>"
+
+
+publish(globals())

@@ -12,7 +12,7 @@ import importlib
 from types import TracebackType
 from typing import Any, Self
 
-from ._types import Progress, State
+from ._events import Progress, State
 
 __all__ = ["RichBar", "TqdmBar"]
 

@@ -1,8 +1,9 @@
 //! The certificates that a server shows, in a handshake that trusts all of them and is then
 //! given up: nothing but the handshake goes over it.
 
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
@@ -17,8 +18,8 @@ const MAX_CERTIFICATES: usize = 8;
 /// Names in one certificate that are shown, and characters of each text.
 const MAX_NAMES: usize = 10;
 const MAX_TEXT: usize = 100;
-/// Reading and writing in the handshake.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The connection and the handshake, which within one site take milliseconds, around the world a second or two.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// So long before its end a certificate should have been renewed.
 const RENEWAL_DAYS: u32 = 21;
 
@@ -76,15 +77,61 @@ fn handshake(host: &str, address: SocketAddr, limit: Duration) -> Result<Shown, 
     configuration.set_verify_hostname(false);
     configuration.set_use_server_name_indication(host.parse::<IpAddr>().is_err());
     let limit = limit.min(PATIENCE);
+    let until = Instant::now() + limit;
     let stream = TcpStream::connect_timeout(&address, limit).map_err(|error| error.to_string())?;
-    for set in [TcpStream::set_read_timeout, TcpStream::set_write_timeout] {
-        set(&stream, Some(limit)).map_err(|error| error.to_string())?;
-    }
+    let stream = Hurried { stream, until, limit };
     let stream = configuration.connect(host, stream).map_err(|error| clean(&error.to_string()))?;
     let ssl = stream.ssl();
     let chain = ssl.peer_cert_chain().ok_or("the server shows no certificate")?;
     let certificates = chain.iter().take(MAX_CERTIFICATES).map(describe).collect();
     Ok(Shown { version: ssl.version_str(), certificates })
+}
+
+/// A connection that ends at a time, however slowly bytes come.
+#[derive(Debug)]
+struct Hurried {
+    stream: TcpStream,
+    until: Instant,
+    limit: Duration,
+}
+
+impl Hurried {
+    fn hurry(
+        &mut self,
+        set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
+        work: impl FnOnce(&mut TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let over = || {
+            let text = format!("it did not end within {} s", self.limit.as_secs_f32());
+            io::Error::new(io::ErrorKind::TimedOut, text)
+        };
+        if left.is_zero() {
+            return Err(over());
+        }
+        set(&self.stream, Some(left))?;
+        match work(&mut self.stream) {
+            // What a time-out of a socket is called.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(over()),
+            result => result,
+        }
+    }
+}
+
+impl Read for Hurried {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.hurry(TcpStream::set_read_timeout, |stream| stream.read(buffer))
+    }
+}
+
+impl Write for Hurried {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.hurry(TcpStream::set_write_timeout, |stream| stream.write(buffer))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 fn describe(certificate: &X509Ref) -> Certificate {

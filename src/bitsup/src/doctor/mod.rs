@@ -5,6 +5,7 @@ mod network;
 mod protocol;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -12,7 +13,13 @@ use crate::client::ClientInner;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
+use crate::packets::Deadline;
 use crate::transport::Scheme;
+
+/// For all of it together: a person sits and waits, and what took so long is a finding. The name, the connection and
+/// the certificates leave a second of it, and deleting the session has
+/// [`CLEANUP`](protocol::CLEANUP) in any case, so that it ends within 20 seconds.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -122,6 +129,7 @@ pub(crate) fn examine(
         Some(proxy) => (proxy.host.clone(), proxy.port),
         None => (destination.host.clone(), destination.port),
     };
+    let deadline = Deadline::new(PATIENCE);
     let address = network::examine(&host, port, proxy.is_some(), options, &mut findings);
     match (destination.https, &proxy, address) {
         (true, None, Some(address)) => {
@@ -136,7 +144,7 @@ pub(crate) fn examine(
         }
     }
     if address.is_some() {
-        protocol::examine(client, &destination, options, &mut findings);
+        protocol::examine(client, &destination, options, &deadline, &mut findings);
     } else {
         for check in [Check::Verb, Check::Authentication, Check::Session] {
             findings.push(skipped(check, "no connection"));

@@ -11,7 +11,9 @@ use crate::transport;
 /// More addresses are not tried.
 const MAX_ADDRESSES: usize = 4;
 /// A connection within one site takes milliseconds, around the world half a second.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(4);
+/// The system's resolver asks its second name server after 5 seconds.
+const NAME_PATIENCE: Duration = Duration::from_secs(6);
 
 /// Looks the name up and connects to its addresses; gives one that answers.
 pub(super) fn examine(
@@ -28,7 +30,7 @@ pub(super) fn examine(
     let given = given.find(|own| own.host.eq_ignore_ascii_case(host) && own.port == port);
     let addresses = match given {
         Some(given) => Ok(given.addresses),
-        None => transport::addresses_within(host, options.connect_timeout),
+        None => transport::addresses_within(host, options.connect_timeout.min(NAME_PATIENCE)),
     };
     let addresses = match addresses {
         Ok(addresses) => addresses,
@@ -46,15 +48,7 @@ pub(super) fn examine(
     let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     findings.push(good(Check::Name, format!("{host} is {}", shown.join(", "))));
 
-    let tried: Vec<(IpAddr, Result<Duration, std::io::Error>)> = addresses
-        .into_iter()
-        .take(MAX_ADDRESSES)
-        .map(|address| {
-            let begun = Instant::now();
-            let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), patience);
-            (address, connected.map(|_| begun.elapsed()))
-        })
-        .collect();
+    let tried = connect(&addresses, port, patience);
     let words = |(address, result): &(IpAddr, Result<Duration, std::io::Error>)| match result {
         Ok(time) => format!("{address} port {port} connects in {} ms", time.as_millis().max(1)),
         Err(error) => format!("{address} port {port}: {error}"),
@@ -75,4 +69,22 @@ pub(super) fn examine(
         (None, _) => problem(Check::Connection, ErrorKind::Network, detail, fix),
     });
     answers.map(|(address, _)| SocketAddr::new(*address, port))
+}
+
+/// All of them at once: each dead one takes all of `patience`.
+fn connect(
+    addresses: &[IpAddr],
+    port: u16,
+    patience: Duration,
+) -> Vec<(IpAddr, Result<Duration, std::io::Error>)> {
+    let one = |address: IpAddr| {
+        let begun = Instant::now();
+        let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), patience);
+        (address, connected.map(|_| begun.elapsed()))
+    };
+    std::thread::scope(|scope| {
+        let addresses = addresses.iter().copied().take(MAX_ADDRESSES);
+        let threads: Vec<_> = addresses.map(|address| scope.spawn(move || one(address))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    })
 }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Check, Finding, good, of_error, problem, skipped, warning};
+use super::{Check, Finding, PATIENCE, good, of_error, problem, skipped, warning};
 use crate::client::ClientInner;
 use crate::destination::Destination;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
-use crate::packets::{self, PacketSession, Probe};
+use crate::packets::{self, Deadline, PacketSession, Probe};
 
 /// Kerberos allows five minutes; a certificate may have been issued just now.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// To delete a session there is at least so much time: it would stay on the server.
+pub(super) const CLEANUP: Duration = Duration::from_secs(3);
 /// The name of the file in sessions that are deleted again.
 const FILE_NAME: &str = "bitsup-doctor.tmp";
 
@@ -20,6 +22,7 @@ pub(super) fn examine(
     client: &Arc<ClientInner>,
     destination: &Destination,
     options: &UploadOptions,
+    deadline: &Deadline,
     findings: &mut Vec<Finding>,
 ) {
     let mut url = destination.full();
@@ -28,34 +31,56 @@ pub(super) fn examine(
         let query = if query.is_empty() { String::new() } else { format!("?{query}") };
         url = format!("{path}{FILE_NAME}{query}");
     }
-    let probe = packets::probe(client, &url, options);
+    let probe = packets::probe(client, &url, options, deadline);
     let through = match &probe {
         Ok(probe) => {
-            let through = verb_and_login(probe, options, findings);
+            let through = verb_and_login(probe, options, deadline, findings);
             findings.extend(clock(probe));
             through
         }
         Err(error) => {
-            findings.push(of_error(Check::Verb, error));
+            findings.push(in_time(Check::Verb, error, deadline));
             false
         }
     };
+    if through && deadline.is_over() {
+        findings.push(skipped(Check::Session, "not looked at: the time of this report is over"));
+        return;
+    }
     if !through {
         findings.push(skipped(Check::Session, "no packet gets through"));
         return;
     }
-    match PacketSession::create(client, &url, 1, FILE_NAME, options) {
-        Ok(session) => created(session, findings),
+    match PacketSession::create(client, &url, 1, FILE_NAME, options, Some(deadline.clone())) {
+        Ok(session) => created(session, deadline, findings),
         Err(error) if error.kind() == ErrorKind::HostIdUntrusted => {
             findings.push(good(Check::Session, "can be created"));
             findings.push(of_error(Check::HostId, &error));
         }
-        Err(error) => findings.push(of_error(Check::Session, &error)),
+        Err(error) => findings.push(in_time(Check::Session, &error, deadline)),
     }
 }
 
+/// A problem in the words of an error; if it came of this report's haste, that is said.
+fn in_time(check: Check, error: &Error, deadline: &Deadline) -> Finding {
+    let mut finding = of_error(check, error);
+    if deadline.is_over() {
+        finding.detail = format!(
+            "{} (this report takes {} s at most; an upload waits as long as its time-outs say)",
+            finding.detail,
+            PATIENCE.as_secs()
+        );
+    }
+    finding
+}
+
 /// Whether a Ping came through, with the login if one is wanted.
-fn verb_and_login(probe: &Probe, options: &UploadOptions, findings: &mut Vec<Finding>) -> bool {
+fn verb_and_login(
+    probe: &Probe,
+    options: &UploadOptions,
+    deadline: &Deadline,
+    findings: &mut Vec<Finding>,
+) -> bool {
     let server = probe.server.as_ref().map_or(String::new(), |server| format!(" ({server})"));
     let offered = probe.schemes.join(", ");
     match &probe.result {
@@ -82,7 +107,7 @@ fn verb_and_login(probe: &Probe, options: &UploadOptions, findings: &mut Vec<Fin
             false
         }
         Err(error) => {
-            findings.push(of_error(Check::Verb, error));
+            findings.push(in_time(Check::Verb, error, deadline));
             false
         }
     }
@@ -108,13 +133,18 @@ fn clock(probe: &Probe) -> Option<Finding> {
 }
 
 /// The session is there; whether its host is too, and it can be deleted.
-fn created(mut session: PacketSession, findings: &mut Vec<Finding>) {
+fn created(mut session: PacketSession, deadline: &Deadline, findings: &mut Vec<Finding>) {
     let host = session.host();
     let reached = if host.is_none() { Ok(()) } else { session.ping() };
+    deadline.leave(CLEANUP);
     let cancelled = session.cancel();
     findings.push(match (&reached, cancelled) {
-        (Ok(()), Err(error)) => of_error(Check::Session, &error),
-        _ => good(Check::Session, "was created and deleted again"),
+        (_, Ok(())) => good(Check::Session, "was created and deleted again"),
+        (Ok(()), Err(error)) => in_time(Check::Session, &error, deadline),
+        (Err(_), Err(_)) => good(
+            Check::Session,
+            "was created; the server lets it go by itself, since its host cannot be reached to delete it",
+        ),
     });
     let Some(host) = host else {
         findings.push(skipped(Check::HostId, "the server names no other host"));

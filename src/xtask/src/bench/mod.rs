@@ -139,6 +139,7 @@ fn build(
         fs::copy(release.join("bitsup"), &binary)?;
         if with_python {
             python::lay_out(workspace, &release, &package(&binary))?;
+            python::bare_interpreter(workspace, &package(&binary))?;
         }
         builds.push((name, binary));
     }
@@ -219,7 +220,7 @@ fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
             command
         }
         (Kind::Python, Some(binary)) => {
-            let mut command = Command::new("python3");
+            let mut command = Command::new(package(binary).join("environment/bin/python"));
             let script = "import sys, bitsup; bitsup.upload(sys.argv[1], sys.argv[2])";
             command.args(["-c", script]).arg(&stage.scene.file).arg(&stage.scene.base);
             command.env("PYTHONPATH", package(binary));
@@ -285,6 +286,7 @@ mod tests {
         assert!(cargo.status().expect("cargo runs").success());
         python::lay_out(&workspace, &workspace.target.join("debug"), &package(&binary))
             .expect("laid out");
+        python::bare_interpreter(&workspace, &package(&binary)).expect("made");
         let builds = [("bitsup", binary)];
         for case in CASES {
             let report = run_case(case, &builds, 1, true)
