@@ -7,12 +7,14 @@
 
 mod hosts;
 pub mod journal;
+mod life;
 mod random;
 mod rate;
 mod refused;
 mod trials;
 
 pub use hosts::Hosts;
+pub use life::{Cancelling, Life, Phase, Then};
 pub use random::Random;
 pub use rate::Bucket;
 pub use refused::Refused;

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bitsup_core::TaskId;
+use bitsup_core::{Hosts, TaskId};
+
+/// No upload of any crowd.
+const NOBODY: TaskId = TaskId(u64::MAX);
 
 /// An outside view of turns, logins and bytes.
 #[derive(Debug)]
@@ -94,12 +97,27 @@ impl Audit {
         Ok(())
     }
 
-    /// All is over: nobody holds a turn or waits for one.
-    pub(crate) fn ended(&self) -> Result<(), String> {
-        match self.sites.iter().find(|(_, place)| place.active > 0 || !place.queue.is_empty()) {
-            Some((site, place)) => Err(format!("at the end {site} has {place:?}")),
-            None => Ok(()),
+    /// An upload has left the queue.
+    pub(crate) fn gave_up(&mut self, site: &str, id: TaskId) {
+        if let Some(place) = self.sites.get_mut(site) {
+            place.queue.retain(|waiting| *waiting != id);
         }
+    }
+
+    /// All is over: nobody holds a turn or waits for one, and so many as ever may begin.
+    pub(crate) fn ended(&self, hosts: &mut Hosts) -> Result<(), String> {
+        for (site, place) in &self.sites {
+            if place.active > 0 || !place.queue.is_empty() {
+                return Err(format!("at the end {site} has {place:?}"));
+            }
+            let turns = place.limit.unwrap_or(self.per_host).min(self.most);
+            if !(0..turns).all(|_| hosts.enter(site, NOBODY)) || hosts.enter(site, NOBODY) {
+                return Err(format!("at the end {site} has not {turns} turns"));
+            }
+            hosts.forget(site, NOBODY);
+            (0..turns).for_each(|_| hosts.leave(site));
+        }
+        Ok(())
     }
 
     // ---- logins ----------------------------------------------------------------

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bitsup_core::{Bucket, Hosts, Refused, TaskId, Trials};
+use bitsup_core::{Bucket, Cancelling, Hosts, Life, Phase, Refused, TaskId, Trials};
 use bitsup_proto::ack::RetryAfter;
 use bitsup_proto::session::{
     Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session,
@@ -51,23 +51,13 @@ struct Member {
     server: Server,
     source: Source,
     credentials: Option<u32>,
-    phase: Phase,
+    /// `None`: it has not begun.
+    life: Option<Life>,
     held: Option<Request>,
     running: Option<Running>,
-    paused: bool,
-    aside: bool,
-    returning: bool,
+    outcome: Option<Outcome>,
     connections: u64,
     packets: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Not started yet.
-    Before,
-    Queued,
-    Running,
-    Ended,
 }
 
 /// The exchange under way.
@@ -92,6 +82,38 @@ enum Event {
     Cancel(CancelMode),
     /// The limit of all, in bytes a second.
     Limit(Option<u64>),
+}
+
+/// What an upload's life has to do with.
+struct Around<'a> {
+    session: &'a mut Session,
+    hosts: &'a mut Hosts,
+    trials: &'a mut Trials<u32>,
+    shows_login: bool,
+}
+
+/// Where an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It has a turn at its host.
+    Turn,
+    /// It waits for one.
+    Queue,
+    /// It pauses, or is over.
+    Elsewhere,
+}
+
+fn place(life: &Life) -> Place {
+    match life.phase() {
+        Phase::Queued => Place::Queue,
+        _ if life.has_turn() => Place::Turn,
+        _ => Place::Elsewhere,
+    }
+}
+
+fn member(members: &mut [Member], id: TaskId) -> Result<&mut Member, String> {
+    let at = usize::try_from(id.0).map_err(|error| error.to_string())?;
+    members.get_mut(at).ok_or_else(|| format!("there is no {id:?}"))
 }
 
 impl Crowd {
@@ -181,12 +203,10 @@ impl Crowd {
             server: Server::new(traits),
             source: Source::new(size),
             credentials,
-            phase: Phase::Before,
+            life: None,
             held: None,
             running: None,
-            paused: false,
-            aside: false,
-            returning: false,
+            outcome: None,
             connections: 0,
             packets: 0,
         });
@@ -215,13 +235,13 @@ impl Crowd {
         Err("the crowd comes to no end".into())
     }
 
-    fn reports(&self) -> Result<Vec<Report>, String> {
+    fn reports(&mut self) -> Result<Vec<Report>, String> {
         let report = |member: &Member| {
-            let Some(outcome) = member.session.outcome().cloned() else {
+            let Some(outcome) = member.outcome.clone() else {
                 return Err(format!(
                     "{:?} waits for ever in {:?} and {:?}",
                     member.id,
-                    member.phase,
+                    member.life,
                     member.session.state()
                 ));
             };
@@ -233,7 +253,7 @@ impl Crowd {
             Ok(Report { packets: member.packets, time: self.now, ..Report::of(outcome, exact) })
         };
         let reports = self.members.iter().map(report).collect::<Result<_, _>>()?;
-        self.audit.ended().map(|()| reports)
+        self.audit.ended(&mut self.hosts).map(|()| reports)
     }
 
     fn pass(&mut self, to: Duration) {
@@ -248,8 +268,7 @@ impl Crowd {
     }
 
     fn member(&mut self, id: TaskId) -> Result<&mut Member, String> {
-        let at = usize::try_from(id.0).map_err(|error| error.to_string())?;
-        self.members.get_mut(at).ok_or_else(|| format!("there is no {id:?}"))
+        member(&mut self.members, id)
     }
 
     fn moment(&mut self) -> Moment {
@@ -264,8 +283,9 @@ impl Crowd {
         if event != Event::Wake {
             self.transcript.note(self.now, || format!("{id:?}: {event:?}"));
         }
-        let phase = self.member(id)?.phase;
-        if phase == Phase::Ended && !matches!(event, Event::Limit(_)) {
+        let (begun, over) =
+            self.member(id)?.life.as_ref().map_or((false, false), |life| (true, life.is_over()));
+        if over && !matches!(event, Event::Limit(_)) {
             return Ok(());
         }
         match event {
@@ -277,38 +297,27 @@ impl Crowd {
                 }
                 return Ok(());
             }
-            Event::Begin if phase == Phase::Before => self.enter(id, false)?,
+            Event::Begin if !begun => self.enters(id)?,
             Event::Ends(number) => self.ends(id, number)?,
-            Event::Suspend(pause) if phase != Phase::Before => {
+            Event::Suspend(pause) if begun => {
                 self.plan(self.now + pause, id, Event::Resume);
-                let shows = |running: &Running| running.wire.credentials.is_some();
-                if !self.member(id)?.running.as_ref().is_some_and(shows) {
-                    self.trials.leave(id);
-                }
-                let member = self.member(id)?;
-                member.paused = true;
-                if member.session.suspend(now).is_ok() && phase == Phase::Running {
-                    self.step_aside(id)?;
-                }
+                self.lives(id, false, |life, around| {
+                    let trials = (around.trials, around.shows_login);
+                    life.suspend(around.session, around.hosts, trials, now);
+                })?;
             }
             Event::Resume => {
-                let member = self.member(id)?;
-                member.paused = false;
-                if std::mem::take(&mut member.aside) {
-                    self.enter(id, true)?;
-                } else {
-                    let _ = member.session.resume(now);
-                }
+                self.lives(id, false, |life, around| {
+                    life.resume(around.session, around.hosts, now)
+                })?;
             }
-            Event::Cancel(mode) => self.cancel(id, mode)?,
-            Event::Begin | Event::Suspend(_) | Event::Wake => {}
+            Event::Cancel(mode) if begun => self.cancel(id, mode)?,
+            Event::Begin | Event::Suspend(_) | Event::Cancel(_) | Event::Wake => {}
         }
         self.step(id)?;
         // What one does may let others go on, and these others again.
         loop {
             if let Some(next) = self.hosts.next_admitted() {
-                let site = self.member(next)?.site.clone();
-                self.audit.admitted(&site, next)?;
                 self.admit(next)?;
                 self.step(next)?;
             } else if let Some(next) = self.trials.next_woken() {
@@ -319,72 +328,87 @@ impl Crowd {
         }
     }
 
-    /// Takes a turn at the host, or a place in the queue.
-    fn enter(&mut self, id: TaskId, returning: bool) -> Result<(), String> {
-        let site = self.member(id)?.site.clone();
-        let is_turn = self.hosts.enter(&site, id);
-        self.audit.entered(&site, id, is_turn)?;
-        let now = self.moment();
-        let member = self.member(id)?;
-        member.phase = if is_turn { Phase::Running } else { Phase::Queued };
-        member.returning = returning && !is_turn;
-        if is_turn && returning {
-            let _ = member.session.resume(now);
-        }
-        Ok(())
+    fn enters(&mut self, id: TaskId) -> Result<(), String> {
+        let member = member(&mut self.members, id)?;
+        let site = member.site.clone();
+        let life = Life::begin(id, site.clone(), (false, None), &member.session, &mut self.hosts);
+        let is_turn = life.has_turn();
+        member.life = Some(life);
+        self.audit.entered(&site, id, is_turn)
     }
 
     fn admit(&mut self, id: TaskId) -> Result<(), String> {
-        let now = self.moment();
-        let member = self.member(id)?;
-        if member.phase != Phase::Queued {
+        let (site, now) = (self.member(id)?.site.clone(), self.moment());
+        self.audit.admitted(&site, id)?;
+        let member = member(&mut self.members, id)?;
+        let life = member.life.as_mut().ok_or("it has not begun")?;
+        if !life.admit(&mut member.session, &mut self.hosts, now) {
             return Err(format!("{id:?} is admitted, and waits for nothing"));
         }
-        member.phase = Phase::Running;
-        member.returning = false;
-        if member.paused {
-            self.step_aside(id)?;
-        } else if !member.session.state().is_final() {
-            let _ = member.session.resume(now);
+        if !life.has_turn() {
+            self.audit.left(&site);
         }
         Ok(())
     }
 
-    fn step_aside(&mut self, id: TaskId) -> Result<(), String> {
-        let member = self.member(id)?;
-        if !std::mem::replace(&mut member.aside, true) {
-            let site = member.site.clone();
-            self.audit.left(&site);
-            self.hosts.leave(&site);
+    /// Lets something happen in the life of an upload that is not its admission, and sees what
+    /// becomes of its turn; `pushes`: for what does not wait for one.
+    fn lives<R>(
+        &mut self,
+        id: TaskId,
+        pushes: bool,
+        happens: impl FnOnce(&mut Life, Around<'_>) -> R,
+    ) -> Result<R, String> {
+        let member = member(&mut self.members, id)?;
+        let life = member.life.as_mut().ok_or("it has not begun")?;
+        let shows = |running: &Running| running.wire.credentials.is_some();
+        let around = Around {
+            session: &mut member.session,
+            hosts: &mut self.hosts,
+            trials: &mut self.trials,
+            shows_login: member.running.as_ref().is_some_and(shows),
+        };
+        let before = place(life);
+        let result = happens(life, around);
+        let (site, after) = (&member.site, place(life));
+        match (before, after) {
+            (Place::Elsewhere, Place::Queue) => self.audit.entered(site, id, false)?,
+            (Place::Elsewhere | Place::Queue, Place::Turn) if pushes => {
+                self.audit.pushed_in(site, id);
+            }
+            (Place::Elsewhere, Place::Turn) => self.audit.entered(site, id, true)?,
+            (Place::Queue, Place::Turn) => return Err(format!("{id:?} takes a turn")),
+            (Place::Queue, Place::Elsewhere) => self.audit.gave_up(site, id),
+            (Place::Turn, Place::Elsewhere) => self.audit.left(site),
+            (Place::Turn, Place::Queue) => return Err(format!("{id:?} queues for its turn")),
+            _ => {}
         }
-        Ok(())
+        Ok(result)
     }
 
     fn cancel(&mut self, id: TaskId, mode: CancelMode) -> Result<(), String> {
         let now = self.moment();
-        let member = self.member(id)?;
-        let (site, phase, aside) = (member.site.clone(), member.phase, member.aside);
-        match phase {
-            Phase::Queued => {
-                // One packet to delete a session needs no turn; else it just leaves the queue.
-                self.hosts.enter_now(&site, id);
-                self.audit.pushed_in(&site, id);
-            }
-            Phase::Running if aside => {
-                self.hosts.enter_now(&site, id);
-                self.audit.pushed_in(&site, id);
-            }
-            Phase::Running => {}
-            Phase::Before | Phase::Ended => return Ok(()),
+        let cancelling = self
+            .lives(id, true, |life, around| life.cancel(mode, around.session, around.hosts, now))?;
+        if cancelling == Cancelling::Ends {
+            self.abort(id)?;
+            self.end(id, Outcome::Cancelled { confirmed: true, kept: false })?;
         }
-        let member = self.member(id)?;
-        (member.phase, member.aside) = (Phase::Running, false);
-        let _ = member.session.cancel(now, mode);
+        Ok(())
+    }
+
+    fn end(&mut self, id: TaskId, outcome: Outcome) -> Result<(), String> {
+        self.lives(id, false, |life, around| {
+            life.end(around.hosts, around.trials);
+            life.ended();
+        })?;
+        self.member(id)?.outcome = Some(outcome);
         Ok(())
     }
 
     fn step(&mut self, id: TaskId) -> Result<(), String> {
-        if self.member(id)?.phase != Phase::Running {
+        let phase = self.member(id)?.life.as_ref().map(Life::phase);
+        if phase != Some(Phase::Running) {
             return Ok(());
         }
         if let Some(held) = self.member(id)?.held.take()
@@ -421,15 +445,8 @@ impl Crowd {
                 Action::Idle => return Ok(()),
                 Action::GetReply(_) => return Err("a reply is fetched that nobody wants".into()),
                 Action::Finished => {
-                    self.trials.leave(id);
-                    let member = self.member(id)?;
-                    member.phase = Phase::Ended;
-                    let (site, aside) = (member.site.clone(), member.aside);
-                    if !aside {
-                        self.audit.left(&site);
-                        self.hosts.leave(&site);
-                    }
-                    return Ok(());
+                    let outcome = self.member(id)?.session.outcome().cloned();
+                    return self.end(id, outcome.ok_or("an end without outcome")?);
                 }
             }
         }
@@ -532,8 +549,8 @@ impl Crowd {
     /// Step 3: how the exchange ended.
     fn ends(&mut self, id: TaskId, number: u64) -> Result<(), String> {
         let now = self.moment();
-        let (at, random) = (usize::try_from(id.0).unwrap_or(usize::MAX), &mut self.random);
-        let member = self.members.get_mut(at).ok_or("nobody's exchange")?;
+        let random = &mut self.random;
+        let member = member(&mut self.members, id)?;
         let Some(Running { request, wire, course, .. }) =
             member.running.take_if(|running| running.number == number)
         else {

@@ -50,7 +50,9 @@ impl Task {
         core: &mut Core,
     ) {
         match running {
-            Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
+            Running::Head if self.life.phase() == Phase::Precheck => {
+                self.precheck_answered(answer, core)
+            }
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
@@ -126,9 +128,9 @@ impl Task {
         self.sent_nothing();
         self.record_failure(&running, &failure, core);
         self.note_no_verdict(core);
-        if self.phase == Phase::Precheck {
+        if self.life.phase() == Phase::Precheck {
             // The upload itself will tell what is wrong.
-            self.phase = Phase::Running;
+            self.life.asked();
             return;
         }
         self.remark = Remark::of_failure(&failure);
@@ -190,7 +192,7 @@ impl Task {
                 return self.start_head(core);
             }
         }
-        self.phase = Phase::Running;
+        self.life.asked();
         if answer.status != 200 {
             return;
         }

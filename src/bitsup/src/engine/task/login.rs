@@ -421,7 +421,7 @@ impl Task {
                 meaning == Meaning::Challenge { proxy: false }
             }
             // A question before the upload; the one after it asks nobody.
-            Some(Running::Head) => self.phase == Phase::Precheck,
+            Some(Running::Head) => self.life.phase() == Phase::Precheck,
             // Only the upload's own site may ask for the password.
             Some(Running::Reply { .. }) => {
                 self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)

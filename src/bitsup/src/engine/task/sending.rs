@@ -77,10 +77,10 @@ impl Task {
     pub(super) fn start_head(&mut self, core: &mut Core) {
         let ready = self.may_log_in(core);
         match ready {
-            Ready::Later if self.phase == Phase::Precheck => return,
-            Ready::Refused if self.phase == Phase::Precheck => {
+            Ready::Later if self.life.phase() == Phase::Precheck => return,
+            Ready::Refused if self.life.phase() == Phase::Precheck => {
                 // The upload itself tells what is wrong.
-                self.phase = Phase::Running;
+                self.life.asked();
                 return;
             }
             _ => {}
@@ -238,7 +238,7 @@ impl Task {
 
     /// Step 5: keeps the checkpoint.
     pub(super) fn keep(&mut self, core: &Core) {
-        if !self.session.take_checkpoint_due() || self.then.is_some() {
+        if !self.session.take_checkpoint_due() || self.life.cancels_first() {
             return;
         }
         let Some(keeper) = &self.keeper else { return };

@@ -68,8 +68,10 @@ impl Task {
     }
 
     pub(super) fn state(&self) -> UploadState {
-        match self.phase {
-            Phase::Queued | Phase::Precheck if self.paused => return UploadState::Suspended,
+        match self.life.phase() {
+            Phase::Queued | Phase::Precheck if self.life.is_paused() => {
+                return UploadState::Suspended;
+            }
             Phase::Queued => return UploadState::Queued,
             Phase::Precheck => return UploadState::Checking,
             Phase::Running | Phase::Finishing | Phase::Ended => {}
