@@ -8,6 +8,7 @@
 mod hosts;
 pub mod journal;
 mod life;
+mod logins;
 mod random;
 mod rate;
 mod refused;
@@ -15,10 +16,11 @@ mod trials;
 
 pub use hosts::Hosts;
 pub use life::{Cancelling, Life, Phase, Then};
+pub use logins::{Logins, Ready, Verdict};
 pub use random::Random;
 pub use rate::Bucket;
-pub use refused::Refused;
-pub use trials::Trials;
+use refused::Refused;
+use trials::Trials;
 
 /// Names an upload, or a packet-by-packet session, of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@
 use bitsup_proto::Moment;
 use bitsup_proto::session::{CancelMode, Session};
 
-use crate::{Hosts, TaskId, Trials};
+use crate::{Hosts, Logins, TaskId};
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,17 +139,17 @@ impl Life {
     }
 
     /// The caller wants a pause; `shows_login`: while a login is on its way.
-    pub fn suspend<C: Clone + PartialEq>(
+    pub fn suspend<L: Clone + PartialEq>(
         &mut self,
         session: &mut Session,
         hosts: &mut Hosts,
-        (trials, shows_login): (&mut Trials<C>, bool),
+        (logins, shows_login): (&mut Logins<L>, bool),
         now: Moment,
     ) {
         self.paused = true;
         // A login that is on its way has its verdict still to come.
         if !shows_login {
-            trials.leave(self.id);
+            logins.leave(self.id);
         }
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
         let suspended = session.suspend(now).is_ok();
@@ -238,11 +238,11 @@ impl Life {
     }
 
     /// The result stands. `false`: it did already.
-    pub fn end<C: Clone + PartialEq>(&mut self, hosts: &mut Hosts, trials: &mut Trials<C>) -> bool {
+    pub fn end<L: Clone + PartialEq>(&mut self, hosts: &mut Hosts, logins: &mut Logins<L>) -> bool {
         if self.is_over() {
             return false;
         }
-        trials.leave(self.id);
+        logins.leave(self.id);
         if self.phase == Phase::Queued {
             hosts.forget(&self.host, self.id);
         } else if !self.aside {

@@ -140,17 +140,24 @@ impl Audit {
         self.under_way.remove(&id);
     }
 
-    /// The server has taken the login.
-    pub(crate) fn took(&mut self, site: &str, login: u32) {
-        self.taken.insert((site.to_owned(), login));
-    }
-
-    /// The server has refused it, which happens once.
-    pub(crate) fn refused(&mut self, site: &str, login: u32) -> Result<(), String> {
-        if self.refused.insert((site.to_owned(), login)) {
-            return Ok(());
+    /// An answer to what showed the login: the site refuses it once, and only what the site itself
+    /// answers says that it takes it.
+    pub(crate) fn answered(
+        &mut self,
+        (site, login): (&str, u32),
+        status: u16,
+        is_ack: bool,
+    ) -> Result<(), String> {
+        let shown = (site.to_owned(), login);
+        if status == 401 {
+            let is_news = self.refused.insert(shown);
+            return if is_news { Ok(()) } else { Err(format!("{site} has refused {login} twice")) };
         }
-        Err(format!("{site} has refused the same login twice"))
+        let anybody = (200..300).contains(&status) && !is_ack;
+        if !anybody && !matches!(status, 407 | 408 | 429 | 500..) {
+            self.taken.insert(shown);
+        }
+        Ok(())
     }
 
     // ---- the rate ----------------------------------------------------------------

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bitsup_core::{Bucket, Cancelling, Hosts, Life, Phase, Refused, TaskId, Trials};
+use bitsup_core::{Bucket, Cancelling, Hosts, Life, Logins, Phase, Ready, TaskId, Verdict};
 use bitsup_proto::ack::RetryAfter;
 use bitsup_proto::session::{
     Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session,
@@ -33,8 +33,7 @@ pub(crate) struct Crowd {
     pub(crate) transcript: Transcript,
     now: Duration,
     hosts: Hosts,
-    trials: Trials<u32>,
-    refused: Refused<u32>,
+    logins: Logins<u32>,
     bucket: Bucket,
     network: Network,
     members: Vec<Member>,
@@ -88,7 +87,7 @@ enum Event {
 struct Around<'a> {
     session: &'a mut Session,
     hosts: &'a mut Hosts,
-    trials: &'a mut Trials<u32>,
+    logins: &'a mut Logins<u32>,
     shows_login: bool,
 }
 
@@ -137,8 +136,7 @@ impl Crowd {
             transcript,
             now: Duration::ZERO,
             hosts: Hosts::new(per_host, most),
-            trials: Trials::default(),
-            refused: Refused::default(),
+            logins: Logins::default(),
             bucket: Bucket::new(limit, Duration::ZERO),
             members: Vec::new(),
             agenda: BTreeMap::new(),
@@ -302,8 +300,8 @@ impl Crowd {
             Event::Suspend(pause) if begun => {
                 self.plan(self.now + pause, id, Event::Resume);
                 self.lives(id, false, |life, around| {
-                    let trials = (around.trials, around.shows_login);
-                    life.suspend(around.session, around.hosts, trials, now);
+                    let logins = (around.logins, around.shows_login);
+                    life.suspend(around.session, around.hosts, logins, now);
                 })?;
             }
             Event::Resume => {
@@ -320,7 +318,7 @@ impl Crowd {
             if let Some(next) = self.hosts.next_admitted() {
                 self.admit(next)?;
                 self.step(next)?;
-            } else if let Some(next) = self.trials.next_woken() {
+            } else if let Some(next) = self.logins.next_woken() {
                 self.step(next)?;
             } else {
                 return Ok(());
@@ -365,7 +363,7 @@ impl Crowd {
         let around = Around {
             session: &mut member.session,
             hosts: &mut self.hosts,
-            trials: &mut self.trials,
+            logins: &mut self.logins,
             shows_login: member.running.as_ref().is_some_and(shows),
         };
         let before = place(life);
@@ -399,7 +397,7 @@ impl Crowd {
 
     fn end(&mut self, id: TaskId, outcome: Outcome) -> Result<(), String> {
         self.lives(id, false, |life, around| {
-            life.end(around.hosts, around.trials);
+            life.end(around.hosts, around.logins);
             life.ended();
         })?;
         self.member(id)?.outcome = Some(outcome);
@@ -457,17 +455,21 @@ impl Crowd {
         let member = self.member(id)?;
         let site = member.site.clone();
         if let Some(own) = member.credentials.filter(|_| request.authorize) {
-            if self.refused.has(&site, &own) {
-                let now = self.moment();
-                let member = self.member(id)?;
-                member.session.set_credentials(false, false);
-                let ack = Ack::parse(401, std::iter::empty());
-                let taken = member.session.handle_ack(now, &ack, None, None, Exchange::default());
-                return taken.map(|()| false).map_err(|_| "a refusal was refused".into());
-            }
-            if !self.trials.may_show(&site, &own, id) {
-                self.member(id)?.held = Some(request);
-                return Ok(true);
+            match self.logins.offer(&site, &own, id) {
+                Ready::Now => {}
+                Ready::Later => {
+                    self.member(id)?.held = Some(request);
+                    return Ok(true);
+                }
+                Ready::Refused => {
+                    let now = self.moment();
+                    let member = self.member(id)?;
+                    member.session.set_credentials(false, false);
+                    let ack = Ack::parse(401, std::iter::empty());
+                    let taken =
+                        member.session.handle_ack(now, &ack, None, None, Exchange::default());
+                    return taken.map(|()| false).map_err(|_| "a refusal was refused".into());
+                }
             }
         }
         self.begin(id, Some(request)).map(|()| true)
@@ -572,7 +574,7 @@ impl Crowd {
             (End::Failure(failure), _) => {
                 self.transcript.note(self.now, || format!("{id:?}: {failure:?}"));
                 if shown.is_some() {
-                    self.trials.leave(id);
+                    self.logins.leave(id);
                 }
                 let taken = member.session.handle_failure(now, &failure);
                 return taken.map_err(|_| "the report of a failure was refused".into());
@@ -591,22 +593,14 @@ impl Crowd {
         self.transcript.note(self.now, || format!("{id:?}: {wire:?} {answer:?}"));
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
-        match (answer.status, shown) {
-            (401, Some(shown)) => {
-                self.audit.refused(&site, shown)?;
-                self.refused.add(site.clone(), shown);
-                self.trials.refused(&site, &shown);
-            }
-            (407 | 408 | 429 | 500.., Some(_)) => self.trials.leave(id),
-            (200..300, Some(_)) if !ack.is_ack => self.trials.leave(id),
-            (_, Some(shown)) => {
-                self.audit.took(&site, shown);
-                self.trials.taken(&site, &shown);
-            }
-            (_, None) => {}
+        if let Some(shown) = shown {
+            let verdict = Verdict::of(answer.status, answer.status == 401, ack.is_ack);
+            self.logins.judge(verdict, &site, &shown, id);
+            self.audit.answered((&site, shown), answer.status, ack.is_ack)?;
         }
         if answer.status == 401 {
-            let usable = member.credentials.is_some_and(|own| !self.refused.has(&site, &own));
+            let usable =
+                member.credentials.is_some_and(|own| !self.logins.has_refused(&site, &own));
             member.session.set_credentials(usable, false);
         }
         let date = ack.date.and_then(http_date);

@@ -113,7 +113,7 @@ impl Task {
 
     /// The result stands; what is kept is brought in order first.
     pub(super) fn end(&mut self, result: Result<Receipt, Error>, core: &mut Core) {
-        if !self.life.end(&mut core.hosts, &mut core.trials) {
+        if !self.life.end(&mut core.hosts, &mut core.logins) {
             return;
         }
         core.limiter.leave(self.id);

@@ -24,9 +24,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use bitsup_core::journal::Watch;
 use bitsup_core::{Cancelling, Life, Phase};
 use bitsup_proto::session::{Action, CancelMode, Request, Session};
-use bitsup_proto::{Checkpoint, Config, SessionId};
+use bitsup_proto::{Checkpoint, Config};
 
 use super::Core;
 use super::command::TaskId;
@@ -97,8 +98,7 @@ pub(crate) struct Task {
     checking: Option<Arc<AtomicBool>>,
     keeper: Option<Keeper>,
     has_journal: bool,
-    /// The session that the journal is about.
-    kept_session: Option<SessionId>,
+    watch: Watch,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
@@ -186,7 +186,7 @@ impl Task {
             source,
             destination,
             options,
-            kept_session: session.session_id().cloned(),
+            watch: Watch::new(&session),
             session_name: session.session_id().map(|id| id.as_str().to_owned()),
             session,
             life,
@@ -220,7 +220,7 @@ impl Task {
         if let Some(check) = check {
             task.begin_check(check, core);
         }
-        if task.kept_session.is_some() && !task.life.cancels_first() {
+        if task.session.session_id().is_some() && !task.life.cancels_first() {
             let from = task.session.offset();
             let event = Event::Notice(format!("continuing a kept session from byte {from}"));
             core.dispatcher.push(&task.shared.ear, event);
@@ -271,8 +271,8 @@ impl Task {
     pub(crate) fn suspend(&mut self, core: &mut Core) {
         let now = core.now();
         let shows_login = self.running.is_some() && self.login.shows();
-        let trials = (&mut core.trials, shows_login);
-        self.life.suspend(&mut self.session, &mut core.hosts, trials, now);
+        let logins = (&mut core.logins, shows_login);
+        self.life.suspend(&mut self.session, &mut core.hosts, logins, now);
     }
 
     pub(crate) fn resume(&mut self, core: &mut Core) {

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use bitsup_core::Phase;
 use bitsup_proto::session::{Notice, State};
 
 use super::super::Core;
-use super::{Phase, Running, Task};
+use super::{Running, Task};
 use crate::progress::{Event, UploadState};
 
 impl Task {
