@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bitsup_core::{Bucket, Cancelling, Hosts, Life, Logins, Phase, Ready, TaskId, Verdict};
+use bitsup_core::{Bucket, Cancelling, Hosts, Life, Logins, Phase, Ready, TaskId, Then, Verdict};
 use bitsup_proto::ack::RetryAfter;
 use bitsup_proto::session::{
-    Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session,
+    Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session, State,
 };
-use bitsup_proto::{Ack, ContentRange, Moment, fragment_size};
+use bitsup_proto::{
+    Ack, Checkpoint, ContentRange, Error, ErrorKind, Moment, PacketType, fragment_size,
+};
 
 use super::audit::Audit;
 use super::exchanges::http_date;
@@ -46,10 +48,13 @@ pub(crate) struct Crowd {
 struct Member {
     id: TaskId,
     site: String,
+    config: Config,
     session: Session,
     server: Server,
     source: Source,
     credentials: Option<u32>,
+    /// Whether it asks first if the destination exists, and what follows a kept session.
+    opening: (bool, Option<Then>),
     /// `None`: it has not begun.
     life: Option<Life>,
     held: Option<Request>,
@@ -62,6 +67,8 @@ struct Member {
 /// The exchange under way.
 struct Running {
     number: u64,
+    /// The client asks whether the destination exists.
+    asks: bool,
     request: Option<Request>,
     wire: Wire,
     course: Course,
@@ -79,6 +86,10 @@ enum Event {
     Suspend(Duration),
     Resume,
     Cancel(CancelMode),
+    /// The caller has dropped the handle; whether there is a journal.
+    Abandon(bool),
+    /// What was kept is in order.
+    Finished,
     /// The limit of all, in bytes a second.
     Limit(Option<u64>),
 }
@@ -191,16 +202,28 @@ impl Crowd {
             let mode = if random.chance(500) { CancelMode::Delete } else { CancelMode::Keep };
             events.push((begins + random.time(Duration::from_secs(20)), Event::Cancel(mode)));
         }
+        if random.chance(50) {
+            let at = begins + random.time(Duration::from_secs(20));
+            events.push((at, Event::Abandon(random.chance(500))));
+        }
+        let asks = random.chance(300);
+        if asks && random.chance(200) {
+            traits.file_before = Some((random.magnitude(size), BEGUN.saturating_sub(1_000_000)));
+        }
+        let then =
+            random.chance(150).then(|| if random.chance(500) { Then::Start } else { Then::End });
         for (at, event) in events {
             self.plan(at, id, event);
         }
         self.members.push(Member {
             id,
             site,
-            session: Session::new(config),
+            session: Session::new(config.clone()),
+            config,
             server: Server::new(traits),
             source: Source::new(size),
             credentials,
+            opening: (asks, then),
             life: None,
             held: None,
             running: None,
@@ -281,11 +304,7 @@ impl Crowd {
         if event != Event::Wake {
             self.transcript.note(self.now, || format!("{id:?}: {event:?}"));
         }
-        let (begun, over) =
-            self.member(id)?.life.as_ref().map_or((false, false), |life| (true, life.is_over()));
-        if over && !matches!(event, Event::Limit(_)) {
-            return Ok(());
-        }
+        let begun = self.member(id)?.life.is_some();
         match event {
             Event::Limit(limit) => {
                 self.bucket.set_limit(limit, self.now);
@@ -310,9 +329,21 @@ impl Crowd {
                 })?;
             }
             Event::Cancel(mode) if begun => self.cancel(id, mode)?,
-            Event::Begin | Event::Suspend(_) | Event::Cancel(_) | Event::Wake => {}
+            Event::Abandon(has_journal) if begun => {
+                if !self.lives(id, false, |life, _| life.abandon())? {
+                    let mode = if has_journal { CancelMode::Keep } else { CancelMode::Delete };
+                    self.cancel(id, mode)?;
+                }
+            }
+            Event::Finished => self.lives(id, false, |life, _| life.ended())?,
+            Event::Begin
+            | Event::Suspend(_)
+            | Event::Cancel(_)
+            | Event::Abandon(_)
+            | Event::Wake => {}
         }
         self.step(id)?;
+        self.check_pause(id)?;
         // What one does may let others go on, and these others again.
         loop {
             if let Some(next) = self.hosts.next_admitted() {
@@ -326,10 +357,33 @@ impl Crowd {
         }
     }
 
+    /// Who pauses keeps no turn. A pause that begins in the question whether the destination exists, or
+    /// while a kept session is cancelled, still does.
+    fn check_pause(&mut self, id: TaskId) -> Result<(), String> {
+        let member = self.member(id)?;
+        let keeps = |life: &Life| life.is_paused() && life.has_turn();
+        let is_plain = member.opening == (false, None);
+        let pauses = is_plain && member.session.state() == State::Suspend;
+        if pauses && member.life.as_ref().is_some_and(keeps) {
+            return Err(format!("{id:?} pauses and keeps its turn"));
+        }
+        Ok(())
+    }
+
     fn enters(&mut self, id: TaskId) -> Result<(), String> {
+        let now = self.moment();
         let member = member(&mut self.members, id)?;
+        if member.opening.1.is_some() {
+            let kept = serde_json::json!({
+                "session_id": "{kept}", "created": BEGUN, "size": member.config.size, "offset": 0,
+            });
+            let kept: Checkpoint =
+                serde_json::from_value(kept).map_err(|error| error.to_string())?;
+            member.session = Session::restore(member.config.clone(), &kept, now);
+            let _ = member.session.cancel(now, CancelMode::Delete);
+        }
         let site = member.site.clone();
-        let life = Life::begin(id, site.clone(), (false, None), &member.session, &mut self.hosts);
+        let life = Life::begin(id, site.clone(), member.opening, &member.session, &mut self.hosts);
         let is_turn = life.has_turn();
         member.life = Some(life);
         self.audit.entered(&site, id, is_turn)
@@ -398,16 +452,21 @@ impl Crowd {
     fn end(&mut self, id: TaskId, outcome: Outcome) -> Result<(), String> {
         self.lives(id, false, |life, around| {
             life.end(around.hosts, around.logins);
-            life.ended();
         })?;
         self.member(id)?.outcome = Some(outcome);
+        let order = Duration::from_millis(self.random.magnitude(30_000));
+        self.plan(self.now + order, id, Event::Finished);
         Ok(())
     }
 
     fn step(&mut self, id: TaskId) -> Result<(), String> {
-        let phase = self.member(id)?.life.as_ref().map(Life::phase);
-        if phase != Some(Phase::Running) {
-            return Ok(());
+        let member = self.member(id)?;
+        match member.life.as_ref().map(|life| (life.phase(), life.is_paused())) {
+            Some((Phase::Precheck, false)) if member.running.is_none() => {
+                return self.begin(id, None);
+            }
+            Some((Phase::Running, _)) => {}
+            _ => return Ok(()),
         }
         if let Some(held) = self.member(id)?.held.take()
             && self.offer(id, held)?
@@ -443,7 +502,13 @@ impl Crowd {
                 Action::Idle => return Ok(()),
                 Action::GetReply(_) => return Err("a reply is fetched that nobody wants".into()),
                 Action::Finished => {
-                    let outcome = self.member(id)?.session.outcome().cloned();
+                    let member = self.member(id)?;
+                    let config = member.config.clone();
+                    let life = member.life.as_mut().ok_or("it has not begun")?;
+                    if life.goes_on(&mut member.session, || Session::new(config), now) {
+                        return self.step(id);
+                    }
+                    let outcome = member.session.outcome().cloned();
                     return self.end(id, outcome.ok_or("an end without outcome")?);
                 }
             }
@@ -503,7 +568,14 @@ impl Crowd {
         if member.running.is_some() {
             return Err(format!("{id:?} has two requests under way"));
         }
-        member.running = Some(Running { number, request, wire, course, left });
+        let life = member.life.as_ref().ok_or("it has not begun")?;
+        let deletes = request.is_some_and(|it| it.packet == PacketType::CancelSession);
+        // One packet to delete a session needs no turn.
+        if !life.has_turn() && !deletes {
+            return Err(format!("{id:?} sends something without having a turn: {life:?}"));
+        }
+        let asks = life.phase() == Phase::Precheck;
+        member.running = Some(Running { number, asks, request, wire, course, left });
         if let Some(shown) = credentials {
             self.audit.shows(&site, shown, id)?;
         }
@@ -553,7 +625,7 @@ impl Crowd {
         let now = self.moment();
         let random = &mut self.random;
         let member = member(&mut self.members, id)?;
-        let Some(Running { request, wire, course, .. }) =
+        let Some(Running { asks, request, wire, course, .. }) =
             member.running.take_if(|running| running.number == number)
         else {
             return Ok(());
@@ -568,6 +640,15 @@ impl Crowd {
             }
             None => None,
         };
+        if asks {
+            let exists = matches!(course.end, End::Answer) && member.server.head().status == 200;
+            let life = member.life.as_mut().ok_or("it has not begun")?;
+            if !exists || life.is_over() {
+                life.asked();
+                return Ok(());
+            }
+            return self.end(id, Outcome::Failed(Error::new(ErrorKind::Refused, "it exists")));
+        }
         let site = member.site.clone();
         let shown = wire.credentials;
         let answer = match (course.end, own) {
