@@ -146,6 +146,9 @@ impl Life {
         (logins, shows_login): (&mut Logins<L>, bool),
         now: Moment,
     ) {
+        if self.is_over() {
+            return;
+        }
         self.paused = true;
         // A login that is on its way has its verdict still to come.
         if !shows_login {
@@ -160,6 +163,10 @@ impl Life {
 
     /// The pause is over. Who gave the turn up may have to wait for another.
     pub fn resume(&mut self, session: &mut Session, hosts: &mut Hosts, now: Moment) {
+        if self.is_over() {
+            // A turn that is taken now would never be given back.
+            return;
+        }
         self.paused = false;
         if std::mem::take(&mut self.aside) && !hosts.enter(&self.host, self.id) {
             self.phase = Phase::Queued;
@@ -267,5 +274,51 @@ impl Life {
         if !std::mem::replace(&mut self.aside, true) {
             hosts.leave(&self.host);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bitsup_proto::Config;
+
+    use super::*;
+
+    const NOW: Moment = Moment { monotonic: Duration::ZERO, unix: 0, random: 0 };
+
+    /// A host with one turn, which the first of two uploads has.
+    fn two() -> (Hosts, Logins<u32>, [(Life, Session); 2]) {
+        let mut hosts = Hosts::new(1, usize::MAX);
+        let uploads = [1, 2].map(|id| {
+            let session = Session::new(Config { size: 10, ..Config::default() });
+            let opening = (false, None);
+            (Life::begin(TaskId(id), "h".into(), opening, &session, &mut hosts), session)
+        });
+        (hosts, Logins::default(), uploads)
+    }
+
+    #[test]
+    fn a_pause_gives_the_turn_to_the_next_and_waits_for_another() {
+        let (mut hosts, mut logins, [(mut life, mut session), (mut next, mut other)]) = two();
+        assert!(life.has_turn() && next.phase() == Phase::Queued);
+        life.suspend(&mut session, &mut hosts, (&mut logins, false), NOW);
+        assert_eq!((life.has_turn(), hosts.next_admitted()), (false, Some(TaskId(2))));
+        assert!(next.admit(&mut other, &mut hosts, NOW) && next.has_turn());
+        life.resume(&mut session, &mut hosts, NOW);
+        assert!(life.is_returning() && !life.has_turn());
+        assert!(next.end(&mut hosts, &mut logins) && !next.end(&mut hosts, &mut logins));
+        assert_eq!(hosts.next_admitted(), Some(TaskId(1)));
+    }
+
+    #[test]
+    fn who_is_over_takes_no_turn_any_more() {
+        let (mut hosts, mut logins, [(mut life, mut session), (mut next, mut other)]) = two();
+        life.suspend(&mut session, &mut hosts, (&mut logins, false), NOW);
+        assert!(next.admit(&mut other, &mut hosts, NOW) && next.end(&mut hosts, &mut logins));
+        assert!(life.end(&mut hosts, &mut logins));
+        life.resume(&mut session, &mut hosts, NOW);
+        assert_eq!(life.phase(), Phase::Finishing);
+        assert!(hosts.enter("h", TaskId(3)), "the turn is free");
     }
 }
