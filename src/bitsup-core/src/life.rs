@@ -62,6 +62,7 @@ pub struct Life {
 impl Life {
     /// An upload to that host takes a turn, or a place in the queue. With `then`, the state
     /// machine cancels a kept session first.
+    #[must_use]
     pub fn begin(
         id: TaskId,
         host: String,
@@ -87,31 +88,37 @@ impl Life {
     }
 
     /// How far it is.
+    #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
     /// Whether the caller wants a pause.
+    #[must_use]
     pub fn is_paused(&self) -> bool {
         self.paused
     }
 
     /// Whether it has had a turn, gave it up for a pause and waits for another.
+    #[must_use]
     pub fn is_returning(&self) -> bool {
         self.returning
     }
 
     /// Whether a kept session is being cancelled, in place of the upload.
+    #[must_use]
     pub fn cancels_first(&self) -> bool {
         self.then.is_some()
     }
 
     /// Whether it has one of the turns at its host.
+    #[must_use]
     pub fn has_turn(&self) -> bool {
         matches!(self.phase, Phase::Precheck | Phase::Running) && !self.aside
     }
 
     /// Whether its result stands.
+    #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Finishing | Phase::Ended)
     }

@@ -34,6 +34,7 @@ pub enum Verdict {
 impl Verdict {
     /// That of an answer; `asks`: whether it asks for a login, and who gave it may; `is_own`:
     /// whether nobody but the site itself answers so.
+    #[must_use]
     pub fn of(status: u16, asks: bool, is_own: bool) -> Self {
         match status {
             _ if asks => Self::Refused,

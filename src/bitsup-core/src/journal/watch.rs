@@ -35,6 +35,7 @@ pub enum Due {
 
 impl Watch {
     /// The journal is about the session of this state machine, if it has one.
+    #[must_use]
     pub fn new(session: &Session) -> Self {
         Self { kept: session.session_id().cloned() }
     }

@@ -53,7 +53,7 @@ impl Task {
     ) {
         match running {
             Running::Head if self.life.phase() == Phase::Precheck => {
-                self.precheck_answered(answer, core)
+                self.precheck_answered(answer, core);
             }
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
