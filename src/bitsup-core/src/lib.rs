@@ -7,16 +7,20 @@
 
 mod hosts;
 pub mod journal;
+mod life;
+mod logins;
 mod random;
 mod rate;
 mod refused;
 mod trials;
 
 pub use hosts::Hosts;
+pub use life::{Cancelling, Life, Phase, Then};
+pub use logins::{Logins, Ready, Verdict};
 pub use random::Random;
 pub use rate::Bucket;
-pub use refused::Refused;
-pub use trials::Trials;
+use refused::Refused;
+use trials::Trials;
 
 /// Names an upload, or a packet-by-packet session, of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

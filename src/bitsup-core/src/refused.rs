@@ -8,7 +8,7 @@ const MAX_REFUSED: usize = 100;
 
 /// The refused logins, each with the site that refused it.
 #[derive(Debug)]
-pub struct Refused<L>(Vec<(String, L)>);
+pub(crate) struct Refused<L>(Vec<(String, L)>);
 
 impl<L> Default for Refused<L> {
     fn default() -> Self {
@@ -18,12 +18,12 @@ impl<L> Default for Refused<L> {
 
 impl<L: PartialEq> Refused<L> {
     /// Whether the site has refused it.
-    pub fn has(&self, site: &str, login: &L) -> bool {
+    pub(crate) fn has(&self, site: &str, login: &L) -> bool {
         self.0.iter().any(|(at, refused)| at == site && refused == login)
     }
 
     /// The site has refused it.
-    pub fn add(&mut self, site: String, login: L) {
+    pub(crate) fn add(&mut self, site: String, login: L) {
         if self.has(&site, &login) {
             return;
         }

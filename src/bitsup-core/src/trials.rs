@@ -11,7 +11,7 @@ const MAX_TAKEN: usize = 100;
 
 /// Credentials at a site, and who tries them.
 #[derive(Debug)]
-pub struct Trials<C> {
+pub(crate) struct Trials<C> {
     taken: Vec<(String, C)>,
     running: Vec<Trial<C>>,
     woken: Vec<TaskId>,
@@ -40,7 +40,7 @@ impl<C> Default for Trials<C> {
 impl<C: Clone + PartialEq> Trials<C> {
     /// Whether upload `id` may show these credentials now: they are known to be good, or it is
     /// the one that tries them. Otherwise it is woken when there is a verdict.
-    pub fn may_show(&mut self, site: &str, credentials: &C, id: TaskId) -> bool {
+    pub(crate) fn may_show(&mut self, site: &str, credentials: &C, id: TaskId) -> bool {
         if self.taken.iter().any(|(at, taken)| at == site && taken == credentials) {
             return true;
         }
@@ -61,7 +61,7 @@ impl<C: Clone + PartialEq> Trials<C> {
     }
 
     /// The server has taken them.
-    pub fn taken(&mut self, site: &str, credentials: &C) {
+    pub(crate) fn taken(&mut self, site: &str, credentials: &C) {
         if self.taken.iter().any(|(at, taken)| at == site && taken == credentials) {
             return;
         }
@@ -73,13 +73,13 @@ impl<C: Clone + PartialEq> Trials<C> {
     }
 
     /// The server has refused them; who waits asks what else is known of them.
-    pub fn refused(&mut self, site: &str, credentials: &C) {
+    pub(crate) fn refused(&mut self, site: &str, credentials: &C) {
         self.taken.retain(|(at, taken)| at != site || taken != credentials);
         self.over(|trial| trial.is(site, credentials));
     }
 
     /// An upload is over or pauses, without a verdict: another may try.
-    pub fn leave(&mut self, id: TaskId) {
+    pub(crate) fn leave(&mut self, id: TaskId) {
         for trial in &mut self.running {
             trial.waiting.retain(|waiting| *waiting != id);
         }
@@ -87,7 +87,7 @@ impl<C: Clone + PartialEq> Trials<C> {
     }
 
     /// An upload that waited and shall look again.
-    pub fn next_woken(&mut self) -> Option<TaskId> {
+    pub(crate) fn next_woken(&mut self) -> Option<TaskId> {
         self.woken.pop()
     }
 

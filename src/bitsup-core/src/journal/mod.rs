@@ -19,9 +19,11 @@ mod files;
 mod pending;
 mod prefix;
 mod record;
+mod watch;
 
 pub use book::{Book, Finish, Now, Place};
 pub use files::{File, Files, Journal, noted, read};
 pub use pending::{Pending, Work};
 pub use prefix::{BLOCK, Bytes, Hasher, Prefix, check_tail, hash_prefix};
 pub use record::{Entry, Identity, MAX_AGE, Standing};
+pub use watch::{Due, News, Watch};

@@ -19,19 +19,8 @@ pub(crate) const PROXY: &str = "Proxy-Authenticate";
 /// So much of a realm is told.
 const MAX_REALM: usize = 200;
 
-/// Logins that a server has refused.
-#[derive(Default)]
-pub(crate) struct Refused(bitsup_core::Refused<Login>);
-
-impl Refused {
-    pub(crate) fn has(&self, origin: &str, login: &Login) -> bool {
-        self.0.has(origin, &login.shown())
-    }
-
-    pub(crate) fn add(&mut self, origin: String, login: &Login) {
-        self.0.add(origin, login.shown());
-    }
-}
+/// Which logins may go out; each counts as what [`Login::shown`] makes of it.
+pub(crate) type Logins = bitsup_core::Logins<Login>;
 
 /// The scheme to answer a challenge with: the strongest that server, build and caller have.
 /// Basic shows the password to everybody on the way, and so wants TLS or a word of the caller.

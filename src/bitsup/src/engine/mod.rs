@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bitsup_core::{Hosts, Random, Trials};
+use bitsup_core::{Hosts, Random};
 use bitsup_proto::Moment;
 
 mod advice;
@@ -42,7 +42,6 @@ pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
-use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind};
 use crate::journal::Endpoints;
 use crate::transport::{self, LaneId, Transport};
@@ -74,10 +73,9 @@ pub(crate) struct Core {
     pub(crate) lanes: BTreeMap<LaneId, TaskId>,
     pub(crate) hosts: Hosts,
     pub(crate) endpoints: Endpoints,
-    pub(crate) refused: auth::Refused,
+    pub(crate) logins: auth::Logins,
     pub(crate) advice: advice::Advice,
     pub(crate) gates: gate::Gates,
-    pub(crate) trials: Trials<Credentials>,
     clock: Instant,
     /// Jitter needs to differ between processes, not to be secret.
     random: Random,
@@ -129,10 +127,9 @@ pub(crate) fn start(
             lanes: BTreeMap::new(),
             hosts,
             endpoints,
-            refused: auth::Refused::default(),
+            logins: auth::Logins::default(),
             advice: advice::Advice::default(),
             gates: gate::Gates::new(),
-            trials: Trials::default(),
             clock: Instant::now(),
             random: Random::new(RandomState::new().build_hasher().finish()),
         };
@@ -258,7 +255,7 @@ impl Engine {
         while let Some(next) = self.core.hosts.next_admitted() {
             self.with(next, Task::admit);
         }
-        while let Some(next) = self.core.trials.next_woken() {
+        while let Some(next) = self.core.logins.next_woken() {
             self.with(next, |_, _| {});
         }
     }

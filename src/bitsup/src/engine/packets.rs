@@ -108,7 +108,10 @@ impl PacketTask {
             answer,
         } = job;
         let carried = carried(&options, auth);
-        if carried.as_ref().is_some_and(|own| core.refused.has(&destination.origin(), own)) {
+        if carried
+            .as_ref()
+            .is_some_and(|own| core.logins.has_refused(&destination.origin(), &own.shown()))
+        {
             drop(answer.send(Err(NotSent::RefusedBefore)));
             return;
         }
@@ -147,7 +150,7 @@ impl PacketTask {
             },
             auth: auth
                 .and_then(|scheme| Some(for_transport(options.credentials.as_ref()?, scheme))),
-            proxy_auth: proxy_auth::login(&options, at_proxy, &core.refused),
+            proxy_auth: proxy_auth::login(&options, at_proxy, &core.logins),
             proxy_asked: at_proxy.is_some(),
         };
         let length = exchange.length;
@@ -166,7 +169,7 @@ impl PacketTask {
         if let Err(failure) = &event.result
             && matches!(failure.kind, transport::FailureKind::ProxyFailed(Some(407)))
         {
-            proxy_auth::refuse(&asked.options, &mut core.refused);
+            proxy_auth::refuse(&asked.options, &mut core.logins);
         }
         if event.result.is_ok() && asked.length > 0 {
             core.limiter.acknowledged(self.id, asked.length, &event.stats);
@@ -188,7 +191,7 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
     let origin = asked.destination.origin();
     let asks = answer.status == 401;
     if let Some(login) = asked.carried.as_ref().filter(|_| asks) {
-        core.refused.add(origin.clone(), login);
+        core.logins.refuse(&origin, &login.shown());
     }
     let password = asked.options.credentials.clone().map(Login::Password);
     PacketAnswer {
@@ -198,7 +201,7 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
             .collect(),
         scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
         offers: offered(answer, if answer.status == 407 { PROXY } else { SERVER }),
-        refused: password.is_some_and(|own| core.refused.has(&origin, &own)),
+        refused: password.is_some_and(|own| core.logins.has_refused(&origin, &own)),
         proxy_scheme: scheme_for_proxy(answer, asked, core),
         remark: Remark::of_answer(answer),
     }
@@ -218,10 +221,10 @@ fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<A
         return None;
     }
     if asked.at_proxy {
-        proxy_auth::refuse(&asked.options, &mut core.refused);
+        proxy_auth::refuse(&asked.options, &mut core.logins);
         return None;
     }
-    proxy_auth::choose(answer, &asked.options, &core.refused)
+    proxy_auth::choose(answer, &asked.options, &core.logins)
 }
 
 fn error_of(failure: transport::Failure) -> Error {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::auth::{PROXY, Refused, for_transport, offered};
+use super::auth::{Logins, PROXY, for_transport, offered};
 use crate::credentials::{Credentials, Login};
 use crate::options::{AuthChoice, ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
@@ -14,7 +14,7 @@ use crate::transport::{self, Answer, AuthScheme};
 pub(crate) fn login(
     options: &UploadOptions,
     asked: Option<AuthScheme>,
-    refused: &Refused,
+    logins: &Logins,
 ) -> Option<Arc<transport::Credentials>> {
     let credentials = options.proxy_credentials.as_ref()?;
     let scheme = asked.unwrap_or(match options.proxy_auth {
@@ -24,17 +24,17 @@ pub(crate) fn login(
         AuthChoice::Ntlm => AuthScheme::Ntlm,
         AuthChoice::Negotiate => AuthScheme::Negotiate,
     });
-    (!was_refused(options, credentials, refused)).then(|| for_transport(credentials, scheme))
+    (!was_refused(options, credentials, logins)).then(|| for_transport(credentials, scheme))
 }
 
 /// The scheme to answer a proxy's challenge with: the strongest that proxy, build and caller have.
 pub(crate) fn choose(
     answer: &Answer,
     options: &UploadOptions,
-    refused: &Refused,
+    logins: &Logins,
 ) -> Option<AuthScheme> {
     let credentials = options.proxy_credentials.as_ref()?;
-    if was_refused(options, credentials, refused) {
+    if was_refused(options, credentials, logins) {
         return None;
     }
     let offered = offered(answer, PROXY);
@@ -57,9 +57,9 @@ pub(crate) fn choose(
 }
 
 /// The proxy has refused the credentials, if there are any.
-pub(crate) fn refuse(options: &UploadOptions, refused: &mut Refused) {
+pub(crate) fn refuse(options: &UploadOptions, logins: &mut Logins) {
     if let Some(credentials) = &options.proxy_credentials {
-        refused.add(name(options), &Login::Password(credentials.clone()));
+        logins.refuse(&name(options), &Login::Password(credentials.clone()));
     }
 }
 
@@ -67,9 +67,9 @@ pub(crate) fn refuse(options: &UploadOptions, refused: &mut Refused) {
 pub(crate) fn was_refused(
     options: &UploadOptions,
     credentials: &Credentials,
-    refused: &Refused,
+    logins: &Logins,
 ) -> bool {
-    refused.has(&name(options), &Login::Password(credentials.clone()))
+    logins.has_refused(&name(options), &Login::Password(credentials.clone()))
 }
 
 /// The proxy's URL; empty if the environment names it.

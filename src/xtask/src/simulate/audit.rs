@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bitsup_core::TaskId;
+use bitsup_core::{Hosts, TaskId};
+
+/// No upload of any crowd.
+const NOBODY: TaskId = TaskId(u64::MAX);
 
 /// An outside view of turns, logins and bytes.
 #[derive(Debug)]
@@ -94,12 +97,27 @@ impl Audit {
         Ok(())
     }
 
-    /// All is over: nobody holds a turn or waits for one.
-    pub(crate) fn ended(&self) -> Result<(), String> {
-        match self.sites.iter().find(|(_, place)| place.active > 0 || !place.queue.is_empty()) {
-            Some((site, place)) => Err(format!("at the end {site} has {place:?}")),
-            None => Ok(()),
+    /// An upload has left the queue.
+    pub(crate) fn gave_up(&mut self, site: &str, id: TaskId) {
+        if let Some(place) = self.sites.get_mut(site) {
+            place.queue.retain(|waiting| *waiting != id);
         }
+    }
+
+    /// All is over: nobody holds a turn or waits for one, and so many as ever may begin.
+    pub(crate) fn ended(&self, hosts: &mut Hosts) -> Result<(), String> {
+        for (site, place) in &self.sites {
+            if place.active > 0 || !place.queue.is_empty() {
+                return Err(format!("at the end {site} has {place:?}"));
+            }
+            let turns = place.limit.unwrap_or(self.per_host).min(self.most);
+            if !(0..turns).all(|_| hosts.enter(site, NOBODY)) || hosts.enter(site, NOBODY) {
+                return Err(format!("at the end {site} has not {turns} turns"));
+            }
+            hosts.forget(site, NOBODY);
+            (0..turns).for_each(|_| hosts.leave(site));
+        }
+        Ok(())
     }
 
     // ---- logins ----------------------------------------------------------------
@@ -122,17 +140,24 @@ impl Audit {
         self.under_way.remove(&id);
     }
 
-    /// The server has taken the login.
-    pub(crate) fn took(&mut self, site: &str, login: u32) {
-        self.taken.insert((site.to_owned(), login));
-    }
-
-    /// The server has refused it, which happens once.
-    pub(crate) fn refused(&mut self, site: &str, login: u32) -> Result<(), String> {
-        if self.refused.insert((site.to_owned(), login)) {
-            return Ok(());
+    /// An answer to what showed the login: the site refuses it once, and only what the site itself
+    /// answers says that it takes it.
+    pub(crate) fn answered(
+        &mut self,
+        (site, login): (&str, u32),
+        status: u16,
+        is_ack: bool,
+    ) -> Result<(), String> {
+        let shown = (site.to_owned(), login);
+        if status == 401 {
+            let is_news = self.refused.insert(shown);
+            return if is_news { Ok(()) } else { Err(format!("{site} has refused {login} twice")) };
         }
-        Err(format!("{site} has refused the same login twice"))
+        let anybody = (200..300).contains(&status) && !is_ack;
+        if !anybody && !matches!(status, 407 | 408 | 429 | 500..) {
+            self.taken.insert(shown);
+        }
+        Ok(())
     }
 
     // ---- the rate ----------------------------------------------------------------

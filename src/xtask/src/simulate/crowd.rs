@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bitsup_core::{Bucket, Hosts, Refused, TaskId, Trials};
+use bitsup_core::{Bucket, Cancelling, Hosts, Life, Logins, Phase, Ready, TaskId, Then, Verdict};
 use bitsup_proto::ack::RetryAfter;
 use bitsup_proto::session::{
-    Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session,
+    Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session, State,
 };
-use bitsup_proto::{Ack, ContentRange, Moment, fragment_size};
+use bitsup_proto::{
+    Ack, Checkpoint, ContentRange, Error, ErrorKind, Moment, PacketType, fragment_size,
+};
 
 use super::audit::Audit;
 use super::exchanges::http_date;
@@ -33,8 +35,7 @@ pub(crate) struct Crowd {
     pub(crate) transcript: Transcript,
     now: Duration,
     hosts: Hosts,
-    trials: Trials<u32>,
-    refused: Refused<u32>,
+    logins: Logins<u32>,
     bucket: Bucket,
     network: Network,
     members: Vec<Member>,
@@ -47,32 +48,27 @@ pub(crate) struct Crowd {
 struct Member {
     id: TaskId,
     site: String,
+    config: Config,
     session: Session,
     server: Server,
     source: Source,
     credentials: Option<u32>,
-    phase: Phase,
+    /// Whether it asks first if the destination exists, and what follows a kept session.
+    opening: (bool, Option<Then>),
+    /// `None`: it has not begun.
+    life: Option<Life>,
     held: Option<Request>,
     running: Option<Running>,
-    paused: bool,
-    aside: bool,
-    returning: bool,
+    outcome: Option<Outcome>,
     connections: u64,
     packets: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Not started yet.
-    Before,
-    Queued,
-    Running,
-    Ended,
 }
 
 /// The exchange under way.
 struct Running {
     number: u64,
+    /// The client asks whether the destination exists.
+    asks: bool,
     request: Option<Request>,
     wire: Wire,
     course: Course,
@@ -90,8 +86,44 @@ enum Event {
     Suspend(Duration),
     Resume,
     Cancel(CancelMode),
+    /// The caller has dropped the handle; whether there is a journal.
+    Abandon(bool),
+    /// What was kept is in order.
+    Finished,
     /// The limit of all, in bytes a second.
     Limit(Option<u64>),
+}
+
+/// What an upload's life has to do with.
+struct Around<'a> {
+    session: &'a mut Session,
+    hosts: &'a mut Hosts,
+    logins: &'a mut Logins<u32>,
+    shows_login: bool,
+}
+
+/// Where an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It has a turn at its host.
+    Turn,
+    /// It waits for one.
+    Queue,
+    /// It pauses, or is over.
+    Elsewhere,
+}
+
+fn place(life: &Life) -> Place {
+    match life.phase() {
+        Phase::Queued => Place::Queue,
+        _ if life.has_turn() => Place::Turn,
+        _ => Place::Elsewhere,
+    }
+}
+
+fn member(members: &mut [Member], id: TaskId) -> Result<&mut Member, String> {
+    let at = usize::try_from(id.0).map_err(|error| error.to_string())?;
+    members.get_mut(at).ok_or_else(|| format!("there is no {id:?}"))
 }
 
 impl Crowd {
@@ -115,8 +147,7 @@ impl Crowd {
             transcript,
             now: Duration::ZERO,
             hosts: Hosts::new(per_host, most),
-            trials: Trials::default(),
-            refused: Refused::default(),
+            logins: Logins::default(),
             bucket: Bucket::new(limit, Duration::ZERO),
             members: Vec::new(),
             agenda: BTreeMap::new(),
@@ -171,22 +202,32 @@ impl Crowd {
             let mode = if random.chance(500) { CancelMode::Delete } else { CancelMode::Keep };
             events.push((begins + random.time(Duration::from_secs(20)), Event::Cancel(mode)));
         }
+        if random.chance(50) {
+            let at = begins + random.time(Duration::from_secs(20));
+            events.push((at, Event::Abandon(random.chance(500))));
+        }
+        let asks = random.chance(300);
+        if asks && random.chance(200) {
+            traits.file_before = Some((random.magnitude(size), BEGUN.saturating_sub(1_000_000)));
+        }
+        let then =
+            random.chance(150).then(|| if random.chance(500) { Then::Start } else { Then::End });
         for (at, event) in events {
             self.plan(at, id, event);
         }
         self.members.push(Member {
             id,
             site,
-            session: Session::new(config),
+            session: Session::new(config.clone()),
+            config,
             server: Server::new(traits),
             source: Source::new(size),
             credentials,
-            phase: Phase::Before,
+            opening: (asks, then),
+            life: None,
             held: None,
             running: None,
-            paused: false,
-            aside: false,
-            returning: false,
+            outcome: None,
             connections: 0,
             packets: 0,
         });
@@ -215,13 +256,13 @@ impl Crowd {
         Err("the crowd comes to no end".into())
     }
 
-    fn reports(&self) -> Result<Vec<Report>, String> {
+    fn reports(&mut self) -> Result<Vec<Report>, String> {
         let report = |member: &Member| {
-            let Some(outcome) = member.session.outcome().cloned() else {
+            let Some(outcome) = member.outcome.clone() else {
                 return Err(format!(
                     "{:?} waits for ever in {:?} and {:?}",
                     member.id,
-                    member.phase,
+                    member.life,
                     member.session.state()
                 ));
             };
@@ -233,7 +274,7 @@ impl Crowd {
             Ok(Report { packets: member.packets, time: self.now, ..Report::of(outcome, exact) })
         };
         let reports = self.members.iter().map(report).collect::<Result<_, _>>()?;
-        self.audit.ended().map(|()| reports)
+        self.audit.ended(&mut self.hosts).map(|()| reports)
     }
 
     fn pass(&mut self, to: Duration) {
@@ -248,8 +289,7 @@ impl Crowd {
     }
 
     fn member(&mut self, id: TaskId) -> Result<&mut Member, String> {
-        let at = usize::try_from(id.0).map_err(|error| error.to_string())?;
-        self.members.get_mut(at).ok_or_else(|| format!("there is no {id:?}"))
+        member(&mut self.members, id)
     }
 
     fn moment(&mut self) -> Moment {
@@ -264,10 +304,7 @@ impl Crowd {
         if event != Event::Wake {
             self.transcript.note(self.now, || format!("{id:?}: {event:?}"));
         }
-        let phase = self.member(id)?.phase;
-        if phase == Phase::Ended && !matches!(event, Event::Limit(_)) {
-            return Ok(());
-        }
+        let begun = self.member(id)?.life.is_some();
         match event {
             Event::Limit(limit) => {
                 self.bucket.set_limit(limit, self.now);
@@ -277,41 +314,42 @@ impl Crowd {
                 }
                 return Ok(());
             }
-            Event::Begin if phase == Phase::Before => self.enter(id, false)?,
+            Event::Begin if !begun => self.enters(id)?,
             Event::Ends(number) => self.ends(id, number)?,
-            Event::Suspend(pause) if phase != Phase::Before => {
+            Event::Suspend(pause) if begun => {
                 self.plan(self.now + pause, id, Event::Resume);
-                let shows = |running: &Running| running.wire.credentials.is_some();
-                if !self.member(id)?.running.as_ref().is_some_and(shows) {
-                    self.trials.leave(id);
-                }
-                let member = self.member(id)?;
-                member.paused = true;
-                if member.session.suspend(now).is_ok() && phase == Phase::Running {
-                    self.step_aside(id)?;
-                }
+                self.lives(id, false, |life, around| {
+                    let logins = (around.logins, around.shows_login);
+                    life.suspend(around.session, around.hosts, logins, now);
+                })?;
             }
             Event::Resume => {
-                let member = self.member(id)?;
-                member.paused = false;
-                if std::mem::take(&mut member.aside) {
-                    self.enter(id, true)?;
-                } else {
-                    let _ = member.session.resume(now);
+                self.lives(id, false, |life, around| {
+                    life.resume(around.session, around.hosts, now)
+                })?;
+            }
+            Event::Cancel(mode) if begun => self.cancel(id, mode)?,
+            Event::Abandon(has_journal) if begun => {
+                if !self.lives(id, false, |life, _| life.abandon())? {
+                    let mode = if has_journal { CancelMode::Keep } else { CancelMode::Delete };
+                    self.cancel(id, mode)?;
                 }
             }
-            Event::Cancel(mode) => self.cancel(id, mode)?,
-            Event::Begin | Event::Suspend(_) | Event::Wake => {}
+            Event::Finished => self.lives(id, false, |life, _| life.ended())?,
+            Event::Begin
+            | Event::Suspend(_)
+            | Event::Cancel(_)
+            | Event::Abandon(_)
+            | Event::Wake => {}
         }
         self.step(id)?;
+        self.check_pause(id)?;
         // What one does may let others go on, and these others again.
         loop {
             if let Some(next) = self.hosts.next_admitted() {
-                let site = self.member(next)?.site.clone();
-                self.audit.admitted(&site, next)?;
                 self.admit(next)?;
                 self.step(next)?;
-            } else if let Some(next) = self.trials.next_woken() {
+            } else if let Some(next) = self.logins.next_woken() {
                 self.step(next)?;
             } else {
                 return Ok(());
@@ -319,73 +357,116 @@ impl Crowd {
         }
     }
 
-    /// Takes a turn at the host, or a place in the queue.
-    fn enter(&mut self, id: TaskId, returning: bool) -> Result<(), String> {
-        let site = self.member(id)?.site.clone();
-        let is_turn = self.hosts.enter(&site, id);
-        self.audit.entered(&site, id, is_turn)?;
-        let now = self.moment();
+    /// Who pauses keeps no turn. A pause that begins in the question whether the destination exists, or
+    /// while a kept session is cancelled, still does.
+    fn check_pause(&mut self, id: TaskId) -> Result<(), String> {
         let member = self.member(id)?;
-        member.phase = if is_turn { Phase::Running } else { Phase::Queued };
-        member.returning = returning && !is_turn;
-        if is_turn && returning {
-            let _ = member.session.resume(now);
+        let keeps = |life: &Life| life.is_paused() && life.has_turn();
+        let is_plain = member.opening == (false, None);
+        let pauses = is_plain && member.session.state() == State::Suspend;
+        if pauses && member.life.as_ref().is_some_and(keeps) {
+            return Err(format!("{id:?} pauses and keeps its turn"));
         }
         Ok(())
+    }
+
+    fn enters(&mut self, id: TaskId) -> Result<(), String> {
+        let now = self.moment();
+        let member = member(&mut self.members, id)?;
+        if member.opening.1.is_some() {
+            let kept = serde_json::json!({
+                "session_id": "{kept}", "created": BEGUN, "size": member.config.size, "offset": 0,
+            });
+            let kept: Checkpoint =
+                serde_json::from_value(kept).map_err(|error| error.to_string())?;
+            member.session = Session::restore(member.config.clone(), &kept, now);
+            let _ = member.session.cancel(now, CancelMode::Delete);
+        }
+        let site = member.site.clone();
+        let life = Life::begin(id, site.clone(), member.opening, &member.session, &mut self.hosts);
+        let is_turn = life.has_turn();
+        member.life = Some(life);
+        self.audit.entered(&site, id, is_turn)
     }
 
     fn admit(&mut self, id: TaskId) -> Result<(), String> {
-        let now = self.moment();
-        let member = self.member(id)?;
-        if member.phase != Phase::Queued {
+        let (site, now) = (self.member(id)?.site.clone(), self.moment());
+        self.audit.admitted(&site, id)?;
+        let member = member(&mut self.members, id)?;
+        let life = member.life.as_mut().ok_or("it has not begun")?;
+        if !life.admit(&mut member.session, &mut self.hosts, now) {
             return Err(format!("{id:?} is admitted, and waits for nothing"));
         }
-        member.phase = Phase::Running;
-        member.returning = false;
-        if member.paused {
-            self.step_aside(id)?;
-        } else if !member.session.state().is_final() {
-            let _ = member.session.resume(now);
+        if !life.has_turn() {
+            self.audit.left(&site);
         }
         Ok(())
     }
 
-    fn step_aside(&mut self, id: TaskId) -> Result<(), String> {
-        let member = self.member(id)?;
-        if !std::mem::replace(&mut member.aside, true) {
-            let site = member.site.clone();
-            self.audit.left(&site);
-            self.hosts.leave(&site);
+    /// Lets something happen in the life of an upload that is not its admission, and sees what
+    /// becomes of its turn; `pushes`: for what does not wait for one.
+    fn lives<R>(
+        &mut self,
+        id: TaskId,
+        pushes: bool,
+        happens: impl FnOnce(&mut Life, Around<'_>) -> R,
+    ) -> Result<R, String> {
+        let member = member(&mut self.members, id)?;
+        let life = member.life.as_mut().ok_or("it has not begun")?;
+        let shows = |running: &Running| running.wire.credentials.is_some();
+        let around = Around {
+            session: &mut member.session,
+            hosts: &mut self.hosts,
+            logins: &mut self.logins,
+            shows_login: member.running.as_ref().is_some_and(shows),
+        };
+        let before = place(life);
+        let result = happens(life, around);
+        let (site, after) = (&member.site, place(life));
+        match (before, after) {
+            (Place::Elsewhere, Place::Queue) => self.audit.entered(site, id, false)?,
+            (Place::Elsewhere | Place::Queue, Place::Turn) if pushes => {
+                self.audit.pushed_in(site, id);
+            }
+            (Place::Elsewhere, Place::Turn) => self.audit.entered(site, id, true)?,
+            (Place::Queue, Place::Turn) => return Err(format!("{id:?} takes a turn")),
+            (Place::Queue, Place::Elsewhere) => self.audit.gave_up(site, id),
+            (Place::Turn, Place::Elsewhere) => self.audit.left(site),
+            (Place::Turn, Place::Queue) => return Err(format!("{id:?} queues for its turn")),
+            _ => {}
         }
-        Ok(())
+        Ok(result)
     }
 
     fn cancel(&mut self, id: TaskId, mode: CancelMode) -> Result<(), String> {
         let now = self.moment();
-        let member = self.member(id)?;
-        let (site, phase, aside) = (member.site.clone(), member.phase, member.aside);
-        match phase {
-            Phase::Queued => {
-                // One packet to delete a session needs no turn; else it just leaves the queue.
-                self.hosts.enter_now(&site, id);
-                self.audit.pushed_in(&site, id);
-            }
-            Phase::Running if aside => {
-                self.hosts.enter_now(&site, id);
-                self.audit.pushed_in(&site, id);
-            }
-            Phase::Running => {}
-            Phase::Before | Phase::Ended => return Ok(()),
+        let cancelling = self
+            .lives(id, true, |life, around| life.cancel(mode, around.session, around.hosts, now))?;
+        if cancelling == Cancelling::Ends {
+            self.abort(id)?;
+            self.end(id, Outcome::Cancelled { confirmed: true, kept: false })?;
         }
-        let member = self.member(id)?;
-        (member.phase, member.aside) = (Phase::Running, false);
-        let _ = member.session.cancel(now, mode);
+        Ok(())
+    }
+
+    fn end(&mut self, id: TaskId, outcome: Outcome) -> Result<(), String> {
+        self.lives(id, false, |life, around| {
+            life.end(around.hosts, around.logins);
+        })?;
+        self.member(id)?.outcome = Some(outcome);
+        let order = Duration::from_millis(self.random.magnitude(30_000));
+        self.plan(self.now + order, id, Event::Finished);
         Ok(())
     }
 
     fn step(&mut self, id: TaskId) -> Result<(), String> {
-        if self.member(id)?.phase != Phase::Running {
-            return Ok(());
+        let member = self.member(id)?;
+        match member.life.as_ref().map(|life| (life.phase(), life.is_paused())) {
+            Some((Phase::Precheck, false)) if member.running.is_none() => {
+                return self.begin(id, None);
+            }
+            Some((Phase::Running, _)) => {}
+            _ => return Ok(()),
         }
         if let Some(held) = self.member(id)?.held.take()
             && self.offer(id, held)?
@@ -421,15 +502,14 @@ impl Crowd {
                 Action::Idle => return Ok(()),
                 Action::GetReply(_) => return Err("a reply is fetched that nobody wants".into()),
                 Action::Finished => {
-                    self.trials.leave(id);
                     let member = self.member(id)?;
-                    member.phase = Phase::Ended;
-                    let (site, aside) = (member.site.clone(), member.aside);
-                    if !aside {
-                        self.audit.left(&site);
-                        self.hosts.leave(&site);
+                    let config = member.config.clone();
+                    let life = member.life.as_mut().ok_or("it has not begun")?;
+                    if life.goes_on(&mut member.session, || Session::new(config), now) {
+                        return self.step(id);
                     }
-                    return Ok(());
+                    let outcome = member.session.outcome().cloned();
+                    return self.end(id, outcome.ok_or("an end without outcome")?);
                 }
             }
         }
@@ -440,17 +520,21 @@ impl Crowd {
         let member = self.member(id)?;
         let site = member.site.clone();
         if let Some(own) = member.credentials.filter(|_| request.authorize) {
-            if self.refused.has(&site, &own) {
-                let now = self.moment();
-                let member = self.member(id)?;
-                member.session.set_credentials(false, false);
-                let ack = Ack::parse(401, std::iter::empty());
-                let taken = member.session.handle_ack(now, &ack, None, None, Exchange::default());
-                return taken.map(|()| false).map_err(|_| "a refusal was refused".into());
-            }
-            if !self.trials.may_show(&site, &own, id) {
-                self.member(id)?.held = Some(request);
-                return Ok(true);
+            match self.logins.offer(&site, &own, id) {
+                Ready::Now => {}
+                Ready::Later => {
+                    self.member(id)?.held = Some(request);
+                    return Ok(true);
+                }
+                Ready::Refused => {
+                    let now = self.moment();
+                    let member = self.member(id)?;
+                    member.session.set_credentials(false, false);
+                    let ack = Ack::parse(401, std::iter::empty());
+                    let taken =
+                        member.session.handle_ack(now, &ack, None, None, Exchange::default());
+                    return taken.map(|()| false).map_err(|_| "a refusal was refused".into());
+                }
             }
         }
         self.begin(id, Some(request)).map(|()| true)
@@ -484,7 +568,14 @@ impl Crowd {
         if member.running.is_some() {
             return Err(format!("{id:?} has two requests under way"));
         }
-        member.running = Some(Running { number, request, wire, course, left });
+        let life = member.life.as_ref().ok_or("it has not begun")?;
+        let deletes = request.is_some_and(|it| it.packet == PacketType::CancelSession);
+        // One packet to delete a session needs no turn.
+        if !life.has_turn() && !deletes {
+            return Err(format!("{id:?} sends something without having a turn: {life:?}"));
+        }
+        let asks = life.phase() == Phase::Precheck;
+        member.running = Some(Running { number, asks, request, wire, course, left });
         if let Some(shown) = credentials {
             self.audit.shows(&site, shown, id)?;
         }
@@ -532,9 +623,9 @@ impl Crowd {
     /// Step 3: how the exchange ended.
     fn ends(&mut self, id: TaskId, number: u64) -> Result<(), String> {
         let now = self.moment();
-        let (at, random) = (usize::try_from(id.0).unwrap_or(usize::MAX), &mut self.random);
-        let member = self.members.get_mut(at).ok_or("nobody's exchange")?;
-        let Some(Running { request, wire, course, .. }) =
+        let random = &mut self.random;
+        let member = member(&mut self.members, id)?;
+        let Some(Running { asks, request, wire, course, .. }) =
             member.running.take_if(|running| running.number == number)
         else {
             return Ok(());
@@ -549,13 +640,22 @@ impl Crowd {
             }
             None => None,
         };
+        if asks {
+            let exists = matches!(course.end, End::Answer) && member.server.head().status == 200;
+            let life = member.life.as_mut().ok_or("it has not begun")?;
+            if !exists || life.is_over() {
+                life.asked();
+                return Ok(());
+            }
+            return self.end(id, Outcome::Failed(Error::new(ErrorKind::Refused, "it exists")));
+        }
         let site = member.site.clone();
         let shown = wire.credentials;
         let answer = match (course.end, own) {
             (End::Failure(failure), _) => {
                 self.transcript.note(self.now, || format!("{id:?}: {failure:?}"));
                 if shown.is_some() {
-                    self.trials.leave(id);
+                    self.logins.leave(id);
                 }
                 let taken = member.session.handle_failure(now, &failure);
                 return taken.map_err(|_| "the report of a failure was refused".into());
@@ -574,22 +674,14 @@ impl Crowd {
         self.transcript.note(self.now, || format!("{id:?}: {wire:?} {answer:?}"));
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
-        match (answer.status, shown) {
-            (401, Some(shown)) => {
-                self.audit.refused(&site, shown)?;
-                self.refused.add(site.clone(), shown);
-                self.trials.refused(&site, &shown);
-            }
-            (407 | 408 | 429 | 500.., Some(_)) => self.trials.leave(id),
-            (200..300, Some(_)) if !ack.is_ack => self.trials.leave(id),
-            (_, Some(shown)) => {
-                self.audit.took(&site, shown);
-                self.trials.taken(&site, &shown);
-            }
-            (_, None) => {}
+        if let Some(shown) = shown {
+            let verdict = Verdict::of(answer.status, answer.status == 401, ack.is_ack);
+            self.logins.judge(verdict, &site, &shown, id);
+            self.audit.answered((&site, shown), answer.status, ack.is_ack)?;
         }
         if answer.status == 401 {
-            let usable = member.credentials.is_some_and(|own| !self.refused.has(&site, &own));
+            let usable =
+                member.credentials.is_some_and(|own| !self.logins.has_refused(&site, &own));
             member.session.set_credentials(usable, false);
         }
         let date = ack.date.and_then(http_date);

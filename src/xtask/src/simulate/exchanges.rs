@@ -2,6 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use bitsup_core::journal::{Due, Watch};
 use bitsup_proto::ack::{Offset, RetryAfter};
 use bitsup_proto::reply::{Get, Got};
 use bitsup_proto::session::{Action, Connection, Exchange, Request};
@@ -84,13 +85,13 @@ impl Run {
             _ => None,
         };
         let exchange = Exchange { sending, waiting: self.scenario.network.round_trip };
-        let had_session = self.session.session_id().is_some();
-        let taken = self.session.handle_ack(now, &ack, date, retry_after, exchange);
-        if !had_session && self.session.session_id().is_some() {
-            // Before anything else: who is killed from here on finds the session again.
-            self.keep()?;
-        } else if creates {
-            self.not_created();
+        let (taken, due) = Watch::answered(request.packet, &mut self.session, |session| {
+            session.handle_ack(now, &ack, date, retry_after, exchange)
+        });
+        match due {
+            Due::Created => self.keep()?,
+            Due::NotCreated => self.not_created(),
+            Due::Nothing => {}
         }
         taken.map_err(|_| "an answer was refused".into())
     }

@@ -1,7 +1,10 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
-use bitsup_core::journal::{self, Book, Entry, Finish, Journal, Now, Pending, Place, Work};
-use bitsup_proto::{Checkpoint, SessionId};
+use bitsup_core::journal::{
+    self, Book, Entry, Finish, Journal, News, Now, Pending, Place, Watch, Work,
+};
+use bitsup_proto::SessionId;
+use bitsup_proto::session::Session;
 
 use super::disk::Disk;
 use super::source::Source;
@@ -15,8 +18,7 @@ pub(crate) struct Keeper {
     /// Whether a worker has been called, and what it has taken in hand.
     busy: bool,
     taken: Option<Work<Finish>>,
-    /// The session that the journal is about.
-    kept_session: Option<SessionId>,
+    pub(crate) watch: Watch,
 }
 
 /// What a new process finds.
@@ -53,14 +55,14 @@ impl Keeper {
             pending: Pending::default(),
             busy: false,
             taken: None,
-            kept_session: None,
+            watch: Watch::default(),
         };
         (keeper, found)
     }
 
     /// The upload begins, in the session of that entry or a new one.
-    pub(crate) fn begin(&mut self, entry: Option<Entry>) {
-        self.kept_session = entry.as_ref().map(|entry| entry.checkpoint.session_id.clone());
+    pub(crate) fn begin(&mut self, entry: Option<Entry>, session: &Session) {
+        self.watch = Watch::new(session);
         let url = "http://upload.example.com/file.bin".to_owned();
         let place = Place { url, path: "/file.bin".into(), note: None };
         self.book = Some(Book::new(Journal::new(self.disk.clone()), entry, place));
@@ -80,21 +82,16 @@ impl Keeper {
     /// Step 5 of the driving contract. What is said of a new session: whether it could be noted.
     pub(crate) fn keep(
         &mut self,
-        offset: u64,
-        checkpoint: Option<Checkpoint>,
+        news: News,
         (source, opened): (&Source, usize),
         now: Now,
     ) -> Option<bool> {
         let mut noted = None;
-        if let Some(checkpoint) = &checkpoint
-            && self.kept_session.as_ref() != Some(&checkpoint.session_id)
-            && let Some(book) = &mut self.book
-        {
-            self.kept_session = Some(checkpoint.session_id.clone());
+        if let (Some(checkpoint), Some(book)) = (news.created, &mut self.book) {
             let identity = source.identity_of(opened);
-            noted = Some(book.created(checkpoint.clone(), Some(identity), now).is_ok());
+            noted = Some(book.created(checkpoint, Some(identity), now).is_ok());
         }
-        self.busy |= self.pending.update(offset, checkpoint);
+        self.busy |= self.pending.update(news.offset, news.checkpoint);
         noted
     }
 

@@ -1,8 +1,12 @@
 //! `cargo xtask simulate`: whole uploads in virtual time, each with a server, a network, a disk, a clock
 //! and a caller that its seed decides.
 //!
-//! The state machine is driven as the client's engine does it. What must never happen ends the command
-//! with the seed, which plays the same upload again.
+//! What runs is the client's own code: the state machine, and from bitsup-core the journal, the lives of
+//! uploads with their turns at hosts, the logins and the rate limit. Written again here is the loop of
+//! the engine's task that hands the one's wishes to the others, as the driving contract has it, and what
+//! the engine decides with files, callbacks and libcurl: how a kept upload is opened, which login answers
+//! which challenge, and proxies. What must never happen ends the command with the seed, which plays the
+//! same upload again.
 
 mod audit;
 mod checks;

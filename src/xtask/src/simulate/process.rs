@@ -38,14 +38,14 @@ pub(crate) struct Comparison {
 impl Run {
     /// Step 5 of the driving contract.
     pub(super) fn keep(&mut self) -> Result<(), String> {
-        if !self.session.take_checkpoint_due() || self.refusing {
+        if self.refusing {
             return Ok(());
         }
-        let checkpoint = self.session.checkpoint();
-        let id = checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
+        let Some(news) = self.keeper.watch.news(&mut self.session) else { return Ok(()) };
+        let id = news.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
         self.before_disk();
-        let (offset, now) = (self.session.offset(), self.journal_time());
-        match self.keeper.keep(offset, checkpoint, (&self.source, self.opened), now) {
+        let now = self.journal_time();
+        match self.keeper.keep(news, (&self.source, self.opened), now) {
             Some(true) => {
                 self.known.expected = id;
                 self.known.creating = false;
@@ -235,7 +235,7 @@ impl Run {
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
             self.session = Session::new(config);
-            self.keeper.begin(None);
+            self.keeper.begin(None, &self.session);
             return Ok(());
         };
         let hashed = entry.prefix.length();
@@ -269,7 +269,7 @@ impl Run {
         if let Some(stored) = stored.filter(|_| same) {
             self.checks.resumed(id.to_owned(), stored);
         }
-        self.keeper.begin(Some(entry));
+        self.keeper.begin(Some(entry), &self.session);
         Ok(())
     }
 

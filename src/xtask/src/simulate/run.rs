@@ -102,10 +102,11 @@ impl Run {
         let mut scenario = Scenario::draw(&mut random);
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut keeper, _) = Keeper::open(Disk::default());
-        keeper.begin(None);
+        let session = Session::new(scenario.config.clone());
+        keeper.begin(None, &session);
         let mut run = Self {
             server: Server::new(scenario.server.clone()),
-            session: Session::new(scenario.config.clone()),
+            session,
             keeper,
             known: Known::default(),
             source: Source::new(scenario.config.size),

@@ -2,14 +2,16 @@
 
 use std::io;
 
+use bitsup_core::Phase;
+use bitsup_core::journal::{Due, Watch};
+use bitsup_proto::Moment;
 use bitsup_proto::session::{self, Failure, FailureClass};
-use bitsup_proto::{Moment, PacketType};
 
 use super::super::Core;
 use super::super::proxy_auth;
 use super::super::reply;
 use super::wording::ack;
-use super::{Phase, Running, Task, class, head, http_date};
+use super::{Running, Task, class, head, http_date};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
@@ -50,7 +52,9 @@ impl Task {
         core: &mut Core,
     ) {
         match running {
-            Running::Head if self.phase == Phase::Precheck => self.precheck_answered(answer, core),
+            Running::Head if self.life.phase() == Phase::Precheck => {
+                self.precheck_answered(answer, core);
+            }
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
@@ -84,16 +88,13 @@ impl Task {
                 {
                     self.session.hold_fragments(most);
                 }
-                let had_session = self.session.session_id().is_some();
-                let _ = self.session.handle_ack(now, &ack, date, retry_after, exchange);
-                let created = !had_session && self.session.session_id().is_some();
-                if created {
-                    // Before anything else: who is killed from here on finds the session again.
-                    self.keep(core);
-                } else if let (PacketType::CreateSession, Some(keeper)) =
-                    (request.packet, &self.keeper)
-                {
-                    keeper.not_created();
+                let (_, due) = Watch::answered(request.packet, &mut self.session, |session| {
+                    session.handle_ack(now, &ack, date, retry_after, exchange)
+                });
+                match (due, &self.keeper) {
+                    (Due::Created, _) => self.keep(core),
+                    (Due::NotCreated, Some(keeper)) => keeper.not_created(),
+                    _ => {}
                 }
                 self.sent_nothing();
                 if let Some(id) = self.session.session_id() {
@@ -111,7 +112,7 @@ impl Task {
                     },
                     hresult: ack.code,
                     duration: started.elapsed(),
-                    session_created: created,
+                    session_created: due == Due::Created,
                     new_connection: stats.new_connection,
                     peer: stats.peer,
                     connect_time: stats.connect_time,
@@ -126,14 +127,14 @@ impl Task {
         self.sent_nothing();
         self.record_failure(&running, &failure, core);
         self.note_no_verdict(core);
-        if self.phase == Phase::Precheck {
+        if self.life.phase() == Phase::Precheck {
             // The upload itself will tell what is wrong.
-            self.phase = Phase::Running;
+            self.life.asked();
             return;
         }
         self.remark = Remark::of_failure(&failure);
         if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) {
-            proxy_auth::refuse(&self.options, &mut core.refused);
+            proxy_auth::refuse(&self.options, &mut core.logins);
         }
         let now = core.now();
         if let (FailureKind::Source(error), Running::Packet(..)) = (&failure.kind, running) {
@@ -190,7 +191,7 @@ impl Task {
                 return self.start_head(core);
             }
         }
-        self.phase = Phase::Running;
+        self.life.asked();
         if answer.status != 200 {
             return;
         }

@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use bitsup_core::Phase;
 use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 
 use super::super::Core;
 use super::super::command::Command;
-use super::{ABANDON, Phase, Task, Then, config, first_phase};
+use super::{ABANDON, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Finish, Leavings, Prefix, Token};
@@ -18,29 +19,15 @@ impl Task {
     /// The state machine is done. `false`: there is more to do (a session is cancelled first).
     pub(super) fn finished(&mut self, core: &mut Core) -> bool {
         let now = core.now();
-        match self.then.take() {
-            None => {}
-            Some(Then::Start) => {
-                let endpoint = core.endpoints.get(&self.destination.endpoint());
-                let config = config(&self.source, &self.destination, &self.options, &endpoint);
-                self.session = Session::new(config);
-                if self.paused {
-                    let _ = self.session.suspend(now);
-                }
-                self.phase = first_phase(&self.options, &self.session);
-                if self.phase == Phase::Precheck {
-                    if !self.paused {
-                        self.start_head(core);
-                    }
-                    return self.phase == Phase::Precheck;
-                }
-                return false;
+        let new = || {
+            let endpoint = core.endpoints.get(&self.destination.endpoint());
+            Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
+        };
+        if self.life.goes_on(&mut self.session, new, now) {
+            if self.life.phase() == Phase::Precheck && !self.life.is_paused() {
+                self.start_head(core);
             }
-            Some(Then::Fail(error)) => {
-                self.end(Err(error), core);
-                return true;
-            }
-            Some(Then::Forget) => {}
+            return self.life.phase() == Phase::Precheck;
         }
         let result = match self.session.outcome().cloned() {
             Some(Outcome::Done(summary)) => self.receipt(summary),
@@ -131,17 +118,10 @@ impl Task {
 
     /// The result stands; what is kept is brought in order first.
     pub(super) fn end(&mut self, result: Result<Receipt, Error>, core: &mut Core) {
-        if matches!(self.phase, Phase::Finishing | Phase::Ended) {
+        if !self.life.end(&mut core.hosts, &mut core.logins) {
             return;
         }
-        core.trials.leave(self.id);
         core.limiter.leave(self.id);
-        let key = self.destination.origin();
-        if self.phase == Phase::Queued {
-            core.hosts.forget(&key, self.id);
-        } else if !self.aside {
-            core.hosts.leave(&key);
-        }
         if let Some(checking) = self.checking.take() {
             checking.store(false, Ordering::Relaxed);
         }
@@ -158,7 +138,6 @@ impl Task {
         self.learn(core);
         let failed = result.is_err();
         self.ending = Some(result);
-        self.phase = Phase::Finishing;
         match &self.keeper {
             None if failed && self.hash_for_token(core) => {}
             None => {
@@ -207,7 +186,7 @@ impl Task {
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
         let Some(leavings) = self.leavings.take() else { return };
         let Some(result) = self.ending.take() else { return };
-        self.phase = Phase::Ended;
+        self.life.ended();
         self.wake = None;
         self.abandoned = None;
         let result = match result {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bitsup_core::{Phase, Verdict};
 use bitsup_proto::classify::{Meaning, classify};
 
 use super::super::Core;
 use super::super::{auth, proxy_auth};
 use super::wording::ack;
-use super::{Phase, ReplyFetch, Running, Task};
+use super::{ReplyFetch, Running, Task};
 use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
 use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
@@ -105,19 +106,20 @@ impl Task {
 
     /// An answer that asks for no login: perhaps the server took what it was shown.
     pub(super) fn note_taken(&mut self, answer: &Answer, core: &mut Core) {
-        let carried = self.login.carried.take();
-        if carried.is_some() && answer.status < 400 {
+        let Some(carried) = self.login.carried.take() else { return };
+        if answer.status < 400 {
             self.login.questions = 0;
         }
-        if let Some(Login::Password(credentials)) = carried {
-            self.verdict(answer, &credentials, core);
-        }
+        let Login::Password(_) = carried else { return };
+        let is_packet = matches!(self.running, Some(Running::Packet(..)));
+        let verdict = Verdict::of(answer.status, false, !is_packet || ack(answer).is_ack);
+        core.logins.judge(verdict, &self.destination.origin(), &carried, self.id);
     }
 
     /// There was no answer to what the exchange showed.
     pub(super) fn note_no_verdict(&mut self, core: &mut Core) {
         if self.login.carried.take().is_some() {
-            core.trials.leave(self.id);
+            core.logins.leave(self.id);
         }
     }
 
@@ -125,7 +127,7 @@ impl Task {
     pub(super) fn withhold_refused_token(&mut self, core: &Core) {
         let Some(token) = &self.options.bearer_token else { return };
         let login = Login::Token { token: token.clone(), valid_for: None };
-        if core.refused.has(&self.destination.origin(), &login) {
+        if core.logins.has_refused(&self.destination.origin(), &login) {
             self.options.bearer_token = None;
         }
     }
@@ -138,14 +140,11 @@ impl Task {
         stats: Stats,
         core: &mut Core,
     ) -> Option<(Answer, Stats)> {
-        let origin = self.destination.origin();
         let carried = self.login.carried.take();
         let refused = carried.is_some();
         if let Some(login) = &carried {
-            core.refused.add(origin.clone(), login);
-            if let Login::Password(credentials) = login {
-                core.trials.refused(&origin, credentials);
-            }
+            let verdict = Verdict::of(answer.status, true, true);
+            core.logins.judge(verdict, &self.destination.origin(), &login.shown(), self.id);
         }
         self.login.challenge = answer.headers.clone();
         let scheme = self.login.scheme.filter(|_| refused && self.destination.https);
@@ -210,7 +209,7 @@ impl Task {
         self.login.known_refused = false;
         self.login.ready = false;
         for (login, renew_at) in candidates.into_iter().flatten() {
-            if core.refused.has(&origin, &login) {
+            if core.logins.has_refused(&origin, &login.shown()) {
                 self.login.known_refused = true;
             } else if self.take_login(login, renew_at, answer) {
                 // A 401 to what was sent before says nothing about this one.
@@ -299,14 +298,14 @@ impl Task {
             _ => return Some(event),
         };
         let own = self.options.proxy_credentials.as_ref();
-        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.refused);
+        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.logins);
         let callback = self.options.credential_callback.clone();
         let Some(callback) = callback.filter(|_| !own.is_some_and(is_usable)) else {
             return Some(event);
         };
         let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
         if shown {
-            proxy_auth::refuse(&self.options, &mut core.refused);
+            proxy_auth::refuse(&self.options, &mut core.logins);
         }
         if self.take_proxy_login(core) {
             if event.result.is_ok() {
@@ -351,7 +350,7 @@ impl Task {
         let callback = self.options.credential_callback.as_ref();
         let given = callback.and_then(|callback| core.advice.given(&site, true, callback));
         let Some((Login::Password(credentials), _)) = given else { return false };
-        if proxy_auth::was_refused(&self.options, &credentials, &core.refused) {
+        if proxy_auth::was_refused(&self.options, &credentials, &core.logins) {
             return false;
         }
         self.options.proxy_credentials = Some(credentials);
@@ -404,7 +403,9 @@ impl Task {
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {
             Login::Token { token, .. }
-                if is_fresh && token.is_header_value() && !core.refused.has(&origin, &login) =>
+                if is_fresh
+                    && token.is_header_value()
+                    && !core.logins.has_refused(&origin, &login.shown()) =>
             {
                 self.options.bearer_token = Some(token.clone());
                 self.login.renew_at = renew_at;
@@ -425,7 +426,7 @@ impl Task {
                 meaning == Meaning::Challenge { proxy: false }
             }
             // A question before the upload; the one after it asks nobody.
-            Some(Running::Head) => self.phase == Phase::Precheck,
+            Some(Running::Head) => self.life.phase() == Phase::Precheck,
             // Only the upload's own site may ask for the password.
             Some(Running::Reply { .. }) => {
                 self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)

@@ -17,15 +17,17 @@ pub(super) use login::renewal;
 use rate::Rate;
 use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
-use wording::{config, first_phase, head, http_date};
+use wording::{config, head, http_date};
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use bitsup_core::journal::Watch;
+use bitsup_core::{Cancelling, Life, Phase};
 use bitsup_proto::session::{Action, CancelMode, Request, Session};
-use bitsup_proto::{Checkpoint, Config, SessionId};
+use bitsup_proto::{Checkpoint, Config};
 
 use super::Core;
 use super::command::TaskId;
@@ -34,7 +36,7 @@ use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
-use crate::options::UploadOptions;
+use crate::options::{IfExists, UploadOptions};
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
@@ -88,24 +90,15 @@ pub(crate) struct Task {
     destination: Destination,
     options: UploadOptions,
     session: Session,
-    phase: Phase,
+    life: Life,
     lane: Option<LaneId>,
     running: Option<Running>,
     /// What waits until the source is checked, or a password.
     held: Option<Held>,
     checking: Option<Arc<AtomicBool>>,
-    /// Whether the caller wants a pause.
-    paused: bool,
-    /// Whether the turn at the host was given up for a pause.
-    aside: bool,
-    /// Whether it is in the queue again after a pause.
-    returning: bool,
-    /// Set while a kept session is cancelled.
-    then: Option<Then>,
     keeper: Option<Keeper>,
     has_journal: bool,
-    /// The session that the journal is about.
-    kept_session: Option<SessionId>,
+    watch: Watch,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
@@ -116,7 +109,7 @@ pub(crate) struct Task {
     remark: Option<Remark>,
     /// The scheme that a proxy which forwards requests is answered with, once it has asked.
     proxy_scheme: Option<AuthScheme>,
-    /// What is reported once the session is cancelled that nobody could continue.
+    /// What is reported once a session is cancelled that nobody could continue, or that was kept.
     last_words: Option<Error>,
     deciding: Deciding,
     /// Writes the exchanges down, if the caller wants them.
@@ -130,20 +123,6 @@ pub(crate) struct Task {
     rate: Rate,
     /// The entry of this task in the engine's timers.
     pub(crate) timer: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Waits for its turn at the host.
-    Queued,
-    /// Asks whether the destination exists.
-    Precheck,
-    /// The state machine runs.
-    Running,
-    /// The journal and the hashes are being finished.
-    Finishing,
-    /// The result is there.
-    Ended,
 }
 
 /// The exchange under way.
@@ -172,23 +151,25 @@ impl Task {
         let now = core.now();
         let endpoint = core.endpoints.get(&destination.endpoint());
         let config = config(&source, &destination, &options, &endpoint);
-        let (session, check, then) = match opening {
-            Opening::New => (Session::new(config), None, None),
+        let (session, check, then, last_words) = match opening {
+            Opening::New => (Session::new(config), None, None, None),
             Opening::Continue(checkpoint, check) => {
-                (Session::restore(config, &checkpoint, now), check, None)
+                (Session::restore(config, &checkpoint, now), check, None, None)
             }
             Opening::CancelFirst(checkpoint, then) => {
                 let config = Config { size: checkpoint.size, ..config };
                 let mut session = Session::restore(config, &checkpoint, now);
                 let _ = session.cancel(now, CancelMode::Delete);
-                (session, None, Some(then))
+                let (then, last_words) = match then {
+                    Then::Start => (bitsup_core::Then::Start, None),
+                    Then::Fail(error) => (bitsup_core::Then::End, Some(error)),
+                    Then::Forget => (bitsup_core::Then::End, None),
+                };
+                (session, None, Some(then), last_words)
             }
         };
-        let phase = if core.hosts.enter(&destination.origin(), id) {
-            first_phase(&options, &session)
-        } else {
-            Phase::Queued
-        };
+        let asks = options.if_exists != IfExists::Try;
+        let life = Life::begin(id, destination.origin(), (asks, then), &session, &mut core.hosts);
         let has_journal = journal.is_some();
         let recorder = options.transcript.then(Recorder::default);
         let keeper = (has_journal || options.sha256).then(|| {
@@ -205,18 +186,14 @@ impl Task {
             source,
             destination,
             options,
-            kept_session: session.session_id().cloned(),
+            watch: Watch::new(&session),
             session_name: session.session_id().map(|id| id.as_str().to_owned()),
             session,
-            phase,
+            life,
             lane: None,
             running: None,
             held: None,
             checking: None,
-            paused: false,
-            aside: false,
-            returning: false,
-            then,
             keeper,
             has_journal,
             ending: None,
@@ -226,7 +203,7 @@ impl Task {
             login: LoginState::default(),
             remark: None,
             proxy_scheme: None,
-            last_words: None,
+            last_words,
             deciding: Deciding::new(decides),
             recorder,
             warnings: warning.into_iter().collect(),
@@ -243,12 +220,12 @@ impl Task {
         if let Some(check) = check {
             task.begin_check(check, core);
         }
-        if task.kept_session.is_some() && task.then.is_none() {
+        if task.session.session_id().is_some() && !task.life.cancels_first() {
             let from = task.session.offset();
             let event = Event::Notice(format!("continuing a kept session from byte {from}"));
             core.dispatcher.push(&task.shared.ear, event);
         }
-        if task.phase == Phase::Queued {
+        if task.life.phase() == Phase::Queued {
             task.tell_queued();
         }
         for warning in &task.warnings {
@@ -260,20 +237,13 @@ impl Task {
 
     /// It is this upload's turn.
     pub(crate) fn admit(&mut self, core: &mut Core) {
-        if self.phase != Phase::Queued {
+        let (is_first, now) = (!self.life.is_returning(), core.now());
+        if !self.life.admit(&mut self.session, &mut core.hosts, now) {
             return;
         }
         self.shared.waits_no_more();
-        self.phase = first_phase(&self.options, &self.session);
-        if !std::mem::take(&mut self.returning) {
+        if is_first {
             self.begun = Instant::now();
-        }
-        if self.paused {
-            self.step_aside(core);
-        } else if !self.session.state().is_final() {
-            // Also while the request is under way that the pause let end.
-            let now = core.now();
-            let _ = self.session.resume(now);
         }
     }
 
@@ -283,12 +253,12 @@ impl Task {
 
     /// Whether the engine can forget it: it has ended and nothing is to be sent any more.
     pub(crate) fn is_gone(&self) -> bool {
-        self.phase == Phase::Ended
+        self.life.phase() == Phase::Ended
     }
 
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         // A limit that has passed would call the engine without end while the end is brought in order.
-        if matches!(self.phase, Phase::Finishing | Phase::Ended) {
+        if self.life.is_over() {
             return None;
         }
         let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
@@ -299,43 +269,17 @@ impl Task {
     }
 
     pub(crate) fn suspend(&mut self, core: &mut Core) {
-        self.paused = true;
-        // A login that is on its way has its verdict still to come.
-        if self.running.is_none() || !self.login.shows() {
-            core.trials.leave(self.id);
-        }
         let now = core.now();
-        // Refused only where there is nothing to pause, or a kept session is cancelled first.
-        let suspended = self.session.suspend(now).is_ok();
-        if suspended && self.phase == Phase::Running {
-            self.step_aside(core);
-        }
-    }
-
-    /// Gives the turn at the host up: nobody waits for an upload that waits for a person.
-    fn step_aside(&mut self, core: &mut Core) {
-        if !std::mem::replace(&mut self.aside, true) {
-            core.hosts.leave(&self.destination.origin());
-        }
+        let shows_login = self.running.is_some() && self.login.shows();
+        let logins = (&mut core.logins, shows_login);
+        self.life.suspend(&mut self.session, &mut core.hosts, logins, now);
     }
 
     pub(crate) fn resume(&mut self, core: &mut Core) {
-        self.paused = false;
-        if std::mem::take(&mut self.aside) && !core.hosts.enter(&self.destination.origin(), self.id)
-        {
-            self.phase = Phase::Queued;
-            self.returning = true;
-            self.tell_queued();
-            return;
-        }
         let now = core.now();
-        let _ = self.session.resume(now);
-    }
-
-    /// Takes the turn back that a pause gave up, for what cannot wait.
-    fn come_back(&mut self, core: &mut Core) {
-        if std::mem::take(&mut self.aside) {
-            core.hosts.enter_now(&self.destination.origin(), self.id);
+        self.life.resume(&mut self.session, &mut core.hosts, now);
+        if self.life.is_returning() {
+            self.tell_queued();
         }
     }
 
@@ -346,48 +290,23 @@ impl Task {
     }
 
     pub(crate) fn cancel(&mut self, mode: CancelMode, core: &mut Core) {
-        let before =
-            || Error::new(ErrorKind::Cancelled, "the upload was cancelled before it began");
-        match self.phase {
-            Phase::Finishing | Phase::Ended => return,
-            Phase::Running if mode == CancelMode::Delete => self.come_back(core),
-            Phase::Running => {}
-            Phase::Queued if mode == CancelMode::Keep && self.returning => {
-                core.hosts.forget(&self.destination.origin(), self.id);
-                self.aside = true;
-                self.phase = Phase::Running;
-            }
-            Phase::Queued if mode == CancelMode::Delete && self.session.session_id().is_some() => {
-                // One packet to delete a session needs no turn.
-                core.hosts.enter_now(&self.destination.origin(), self.id);
-                self.phase = Phase::Running;
-            }
-            Phase::Queued | Phase::Precheck => {
+        let now = core.now();
+        let before = "the upload was cancelled before it began";
+        match self.life.cancel(mode, &mut self.session, &mut core.hosts, now) {
+            Cancelling::UnderWay => {}
+            Cancelling::Ends => {
                 self.abort_exchange(core);
-                return self.end(Err(before()), core);
+                self.end(Err(Error::new(ErrorKind::Cancelled, before)), core);
             }
-        }
-        match (&self.then, mode) {
-            (Some(_), CancelMode::Keep) => {
-                self.abort_exchange(core);
-                self.end(Err(before()), core);
-            }
-            (Some(Then::Start), CancelMode::Delete) => self.then = Some(Then::Fail(before())),
-            (Some(_), CancelMode::Delete) => {}
-            (None, mode) => {
-                let now = core.now();
-                let _ = self.session.cancel(now, mode);
+            Cancelling::EndsLater => {
+                self.last_words = Some(Error::new(ErrorKind::Cancelled, before));
             }
         }
     }
 
     /// Nobody waits any more.
     pub(crate) fn abandon(&mut self, core: &mut Core) {
-        if let Some(then) = &mut self.then {
-            // The kept session is cancelled all the same, but nothing follows.
-            if matches!(then, Then::Start) {
-                *then = Then::Forget;
-            }
+        if self.life.abandon() {
             return;
         }
         let mode = if self.has_journal { CancelMode::Keep } else { CancelMode::Delete };
@@ -411,20 +330,20 @@ impl Task {
                 .unwrap_or_else(|| Error::new(ErrorKind::Cancelled, "the upload was abandoned"));
             self.end(Err(error), core);
         }
-        match self.phase {
+        match self.life.phase() {
             Phase::Queued | Phase::Ended => {}
             Phase::Finishing => self.end_if_finished(core),
             Phase::Precheck => {
-                if self.running.is_none() && !self.paused {
+                if self.running.is_none() && !self.life.is_paused() {
                     self.start_head(core);
                 }
-                if self.phase == Phase::Running {
+                if self.life.phase() == Phase::Running {
                     self.drive(core);
                 }
             }
             Phase::Running => self.drive(core),
         }
-        if self.phase != Phase::Ended && self.phase != Phase::Finishing {
+        if !self.life.is_over() {
             self.rate.measure(self.shared.progress().sent);
             self.tell_progress(core);
         }

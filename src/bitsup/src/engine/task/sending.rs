@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use bitsup_core::{Phase, Ready};
 use bitsup_proto::PacketType;
 use bitsup_proto::session::{self, Failure, FailureClass, Request};
 
@@ -13,8 +14,7 @@ use super::super::body::FragmentBody;
 use super::super::command::Command;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
-use super::trial::Ready;
-use super::{Check, Phase, Running, Task, lane_options, own_headers};
+use super::{Check, Running, Task, lane_options, own_headers};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
@@ -77,10 +77,10 @@ impl Task {
     pub(super) fn start_head(&mut self, core: &mut Core) {
         let ready = self.may_log_in(core);
         match ready {
-            Ready::Later if self.phase == Phase::Precheck => return,
-            Ready::Refused if self.phase == Phase::Precheck => {
+            Ready::Later if self.life.phase() == Phase::Precheck => return,
+            Ready::Refused if self.life.phase() == Phase::Precheck => {
                 // The upload itself tells what is wrong.
-                self.phase = Phase::Running;
+                self.life.asked();
                 return;
             }
             _ => {}
@@ -151,7 +151,7 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
-            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, &core.refused),
+            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, &core.logins),
             proxy_asked: false,
         }
     }
@@ -165,10 +165,10 @@ impl Task {
     /// The proxy asks for credentials: whether there are any that it has not refused.
     pub(super) fn challenged_by_proxy(&mut self, answer: &Answer, shown: bool, core: &mut Core) {
         if shown {
-            proxy_auth::refuse(&self.options, &mut core.refused);
+            proxy_auth::refuse(&self.options, &mut core.logins);
             return;
         }
-        self.proxy_scheme = proxy_auth::choose(answer, &self.options, &core.refused);
+        self.proxy_scheme = proxy_auth::choose(answer, &self.options, &core.logins);
         if self.proxy_scheme.is_none() {
             self.session.set_proxy_credentials(false);
         }
@@ -238,18 +238,15 @@ impl Task {
 
     /// Step 5: keeps the checkpoint.
     pub(super) fn keep(&mut self, core: &Core) {
-        if !self.session.take_checkpoint_due() || self.then.is_some() {
+        if self.life.cancels_first() {
             return;
         }
         let Some(keeper) = &self.keeper else { return };
-        let checkpoint = self.session.checkpoint();
-        if let Some(checkpoint) = &checkpoint
-            && self.kept_session.as_ref() != Some(&checkpoint.session_id)
-        {
-            self.kept_session = Some(checkpoint.session_id.clone());
-            keeper.created(checkpoint.clone());
+        let Some(news) = self.watch.news(&mut self.session) else { return };
+        if let Some(checkpoint) = news.created {
+            keeper.created(checkpoint);
         }
-        keeper.update(self.session.offset(), checkpoint, &core.workers);
+        keeper.update(news.offset, news.checkpoint, &core.workers);
     }
 
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {

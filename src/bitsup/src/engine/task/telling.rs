@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
+use bitsup_core::Phase;
 use bitsup_proto::session::{Notice, State};
 
 use super::super::Core;
-use super::{Phase, Running, Task};
+use super::{Running, Task};
 use crate::progress::{Event, UploadState};
 
 impl Task {
@@ -68,8 +69,10 @@ impl Task {
     }
 
     pub(super) fn state(&self) -> UploadState {
-        match self.phase {
-            Phase::Queued | Phase::Precheck if self.paused => return UploadState::Suspended,
+        match self.life.phase() {
+            Phase::Queued | Phase::Precheck if self.life.is_paused() => {
+                return UploadState::Suspended;
+            }
             Phase::Queued => return UploadState::Queued,
             Phase::Precheck => return UploadState::Checking,
             Phase::Running | Phase::Finishing | Phase::Ended => {}

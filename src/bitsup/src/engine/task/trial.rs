@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bitsup_core::Ready;
 use bitsup_proto::PacketType;
 use bitsup_proto::reply::{Get, Got};
 use bitsup_proto::session::{self, Request};
@@ -9,23 +10,13 @@ use bitsup_proto::session::{self, Request};
 use super::super::Core;
 use super::wording::ack;
 use super::{Running, Task};
-use crate::credentials::{Credentials, Login};
+use crate::credentials::Login;
 use crate::transport::Answer;
 
 /// What the state machine has asked for and cannot go out yet.
 pub(super) enum Held {
     Packet(Request),
     Reply(Get),
-}
-
-/// What holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ready {
-    Now,
-    /// The source is being compared, or another upload tries the password.
-    Later,
-    /// The server has refused the password meanwhile.
-    Refused,
 }
 
 impl Held {
@@ -73,27 +64,8 @@ impl Task {
         else {
             return Ready::Now;
         };
-        let site = self.destination.origin();
-        if core.refused.has(&site, &Login::Password(credentials.clone())) {
-            Ready::Refused
-        } else if core.trials.may_show(&site, credentials, self.id) {
-            Ready::Now
-        } else {
-            Ready::Later
-        }
-    }
-
-    /// An answer other than a challenge to what carried the password: a verdict on it, if it is
-    /// the server's own.
-    pub(super) fn verdict(&self, answer: &Answer, credentials: &Credentials, core: &mut Core) {
-        let is_packet = matches!(self.running, Some(Running::Packet(..)));
-        match answer.status {
-            // Nothing that a proxy or a busy server says: another may try in the meantime.
-            401 | 407 | 408 | 429 | 500.. => core.trials.leave(self.id),
-            // A portal on the way there says yes to everything.
-            200..300 if is_packet && !ack(answer).is_ack => core.trials.leave(self.id),
-            _ => core.trials.taken(&self.destination.origin(), credentials),
-        }
+        let login = Login::Password(credentials.clone());
+        core.logins.offer(&self.destination.origin(), &login, self.id)
     }
 
     /// The server would answer as it did to the upload that tried; so its challenge to this

@@ -5,24 +5,18 @@ use std::io::Read as _;
 use std::path::Path;
 
 use bitsup_proto::reply::ReplyMode;
-use bitsup_proto::session::{FailureClass, Session};
+use bitsup_proto::session::FailureClass;
 use bitsup_proto::verify::Head;
 use bitsup_proto::{Ack, Config, fragment_size, packet, retry};
 
 use super::super::Core;
 use super::super::reply::{self};
-use super::Phase;
 use crate::destination::Destination;
 use crate::error::ErrorKind;
 use crate::journal::Endpoint;
-use crate::options::{IfExists, ReplyTo, UnclearPolicy, UploadOptions};
+use crate::options::{ReplyTo, UnclearPolicy, UploadOptions};
 use crate::source::Source;
 use crate::transport::{Answer, FailureKind, KeyPassword, LaneOptions, TlsOptions};
-
-pub(super) fn first_phase(options: &UploadOptions, session: &Session) -> Phase {
-    let ask = options.if_exists != IfExists::Try && session.session_id().is_none();
-    if ask { Phase::Precheck } else { Phase::Running }
-}
 
 pub(super) fn config(
     source: &Source,
