@@ -17,10 +17,7 @@ use crate::system;
 /// before `main`, by an entry of `.init_array`. Those with a number come before those without, and low
 /// numbers first; numbers up to 100 belong to the C library and the compiler.
 #[used]
-#[cfg_attr(
-    all(unix, not(target_vendor = "apple")),
-    unsafe(link_section = ".init_array.00101")
-)]
+#[cfg_attr(all(unix, not(target_vendor = "apple")), unsafe(link_section = ".init_array.00101"))]
 // Here the linker's order decides.
 #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
 static BEFORE_MAIN: extern "C" fn() = before_main;

@@ -6,11 +6,13 @@ use crate::system;
 
 /// The system's allocator, which overwrites what is freed.
 ///
-/// A program that uses the library chooses it with
+/// For programs in whose memory no password shall be left: those of libraries that do not overwrite their
+/// copies, and the program's own. `docs/security.md` says what stays without it.
 ///
 /// ```
+/// # use bitsup_wipe as bitsup;
 /// #[global_allocator]
-/// static MEMORY: bitsup_wipe::Wiping = bitsup_wipe::Wiping;
+/// static MEMORY: bitsup::Wiping = bitsup::Wiping;
 /// # fn main() {}
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
