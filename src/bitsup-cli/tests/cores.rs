@@ -9,13 +9,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bitsup::{
     Client, CredentialCallback, Credentials, Header, Login, ProxyChoice, Secret, Source,
     UploadOptions,
 };
 use bitsup_server::{Config, Server, TlsFiles};
 use common::asking::{Asks, Refuses, Tunnels};
-use common::held::{Held, random_secret, stop};
+use common::held::{Held, forms, random_secret, search, stop};
 use common::{Place, payload};
 
 const USER: &str = "operator";
@@ -212,4 +214,17 @@ fn no_secret_of_a_tunnel_is_in_memory() {
         case.leaves_nothing(&format!("{scheme} tunnel"), "proxy", &url, &proxy, true);
         assert!(tunnels.logins() > 0, "{scheme}: no login was shown");
     }
+}
+
+/// The search finds what it searches for.
+#[test]
+fn each_part_of_a_secret_is_found() {
+    let secret = random_secret();
+    let wanted = forms(&secret);
+    let held: Vec<Vec<u8>> = vec![
+        secret[20..30].as_bytes().to_vec(),
+        BASE64.encode(format!("operator:{secret}"))[30..45].as_bytes().to_vec(),
+        secret.encode_utf16().skip(7).take(5).flat_map(u16::to_le_bytes).collect(),
+    ];
+    assert!(search(std::process::id(), &wanted).len() > held.len());
 }

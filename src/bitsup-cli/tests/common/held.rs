@@ -80,7 +80,7 @@ impl Held {
 }
 
 /// All that is found of a secret: each window of each form of it.
-fn forms(secret: &str) -> HashSet<u64> {
+pub(crate) fn forms(secret: &str) -> HashSet<u64> {
     let bytes = secret.as_bytes();
     let hex = |upper: bool| -> String {
         let digits = |byte: &u8| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") };
@@ -103,7 +103,7 @@ fn number(window: &[u8]) -> u64 {
 }
 
 /// Searches what of the memory of a process can be written.
-fn search(process: u32, wanted: &HashSet<u64>) -> Vec<String> {
+pub(crate) fn search(process: u32, wanted: &HashSet<u64>) -> Vec<String> {
     let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).expect("maps");
     let mut memory = std::fs::File::open(format!("/proc/{process}/mem")).expect("memory");
     let mut first_bytes = vec![false; 1 << 16];
@@ -144,16 +144,4 @@ fn search(process: u32, wanted: &HashSet<u64>) -> Vec<String> {
         }
     }
     found
-}
-
-#[test]
-fn each_part_of_a_secret_is_found() {
-    let secret = random_secret();
-    let wanted = forms(&secret);
-    let held: Vec<Vec<u8>> = vec![
-        secret[20..30].as_bytes().to_vec(),
-        BASE64.encode(format!("operator:{secret}"))[30..45].as_bytes().to_vec(),
-        secret.encode_utf16().skip(7).take(5).flat_map(u16::to_le_bytes).collect(),
-    ];
-    assert!(search(std::process::id(), &wanted).len() > held.len());
 }
