@@ -28,7 +28,6 @@ pub(crate) struct Held {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    process: u32,
 }
 
 /// For the process itself: prints the word and waits.
@@ -43,7 +42,7 @@ impl Held {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let input = child.stdin.take().expect("piped");
-        Self { child, input, output, process: 0 }
+        Self { child, input, output }
     }
 
     /// Reads until the word was printed; what came before it.
@@ -65,8 +64,8 @@ impl Held {
     pub(crate) fn traces_at(&mut self, word: &str, secret: &str) -> Vec<String> {
         let text = self.until(&format!(" has come to: {word}"));
         let number = text.rsplit("process ").next().and_then(|rest| rest.split(' ').next());
-        self.process = number.and_then(|number| number.parse().ok()).expect("a number");
-        let traces = search(self.process, &forms(secret));
+        let number = number.and_then(|number| number.parse().ok()).expect("a number");
+        let traces = search(number, &forms(secret));
         self.type_line("");
         traces
     }
