@@ -3,12 +3,14 @@
 
 mod common;
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use bitsup::{Client, Credentials, Secret, Source, UploadOptions};
 use common::asking::{Asks, Refuses};
-use common::held::{Held, random_secret, stop};
+use common::held::{Held, forms, is_in, random_secret, stop};
 use common::{Place, payload};
 
 /// As the tool has it.
@@ -67,13 +69,29 @@ fn process(place: &Place) -> Command {
     command
 }
 
-fn search(mut held: Held, what: &str, secret: &str, works: bool) {
+fn search(mut held: Held, place: &Place, what: &str, secret: &str, works: bool) {
     held.until(&format!("uploaded: {works}"));
     let copies = held.traces_at("one is held", secret);
     assert!(!copies.is_empty(), "{what}: the search finds nothing");
     let copies = held.traces_at("all is over", secret);
     assert!(copies.is_empty(), "{what}: {copies:#?}");
+    let wanted = forms(secret);
+    assert!(!is_in(&held.shown, &wanted), "{what}: {}", String::from_utf8_lossy(&held.shown));
     held.end();
+    assert_clean(&place.path(""), &wanted, what);
+}
+
+/// Looks into the files that were not written with the secret on purpose.
+fn assert_clean(folder: &Path, wanted: &HashSet<u64>, what: &str) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            assert_clean(&path, wanted, what);
+        } else if !entry.file_name().to_string_lossy().starts_with("input") {
+            let bytes = std::fs::read(&path).expect("read");
+            assert!(!is_in(&bytes, wanted), "{what}: {}", path.display());
+        }
+    }
 }
 
 const UPLOAD: [&str; 9] = [
@@ -94,12 +112,14 @@ fn no_secret_of_the_tool_is_in_memory_at_its_end() {
     let user = "--user=operator";
     let file = "--password-file=input-secret";
     let at_proxy = ["--proxy-user=operator", "--proxy-password-file=input-secret"];
-    let cases: [(&[&str], Asks, Refuses); 11] = [
+    let cases: [(&[&str], Asks, Refuses); 13] = [
         (&[user, file], Asks::Basic, Refuses::Never),
         (&[user, file], Asks::Basic, Refuses::AtOnce),
         (&[user, file], Asks::Digest, Refuses::Never),
         (&[user, file], Asks::Ntlm, Refuses::Never),
         (&[user, file], Asks::Ntlm, Refuses::AtTheEnd),
+        (&[user, file], Asks::Negotiate, Refuses::Never),
+        (&[user, file], Asks::Negotiate, Refuses::AtOnce),
         (&["--netrc-file=input-netrc"], Asks::Basic, Refuses::Never),
         (&["--token-file=input-secret"], Asks::Bearer, Refuses::Never),
         (&["--token-file=input-secret"], Asks::Bearer, Refuses::AtOnce),
@@ -123,6 +143,7 @@ fn no_secret_of_the_tool_is_in_memory_at_its_end() {
         });
         search(
             held,
+            &place,
             &format!("{login:?} {asks:?} {refuses:?}"),
             &secret,
             refuses == Refuses::Never,
@@ -149,7 +170,7 @@ fn no_password_that_was_typed_is_in_memory_at_the_end() {
         let mut held = Held::start(script);
         held.until("Password for operator: ");
         held.type_line(&secret);
-        search(held, &format!("typed {asks:?}"), &secret, true);
+        search(held, &place, &format!("typed {asks:?}"), &secret, true);
     }
 }
 
@@ -162,6 +183,12 @@ fn no_ntlm_password_is_in_memory_of_a_program_with_this_allocator() {
         let place = place(&secret);
         let mut command = process(&place);
         command.env(URL, server.url("/x"));
-        search(Held::start(command), &format!("{refuses:?}"), &secret, refuses == Refuses::Never);
+        search(
+            Held::start(command),
+            &place,
+            &format!("{refuses:?}"),
+            &secret,
+            refuses == Refuses::Never,
+        );
     }
 }

@@ -104,11 +104,12 @@ fn no_secret_of_the_program_is_written_anywhere() {
     let clear = ["--allow-cleartext-credentials"];
     let file = ["--password-file", "input-secret"];
     let proxy_file = ["--proxy-user", USER, "--proxy-password-file", "input-secret"];
-    let cases: [Case<'_>; 12] = [
+    let cases: [Case<'_>; 13] = [
         (Asks::Basic, &user, &[], Some("BITSUP_PASSWORD")),
         (Asks::Basic, &user, &["--netrc-file", "input-netrc"], None),
         (Asks::Digest, &user, &file, None),
         (Asks::Ntlm, &user, &file, None),
+        (Asks::Negotiate, &user, &file, None),
         (Asks::Ntlm, &user, &["--netrc-file", "input-netrc"], None),
         (Asks::Bearer, &clear, &["--token-file", "input-secret"], None),
         (Asks::Bearer, &clear, &[], Some("BITSUP_TOKEN")),
@@ -198,7 +199,7 @@ fn options(asks: Asks, proxy: &str) -> UploadOptions {
                 (!request.refused).then(|| bitsup::Login::Password(login()))
             }));
         }
-        Asks::Ntlm => options.credentials = Some(login()),
+        Asks::Ntlm | Asks::Negotiate => options.credentials = Some(login()),
         Asks::Bearer => options.bearer_token = Some(Secret::new(SECRET)),
         Asks::Nothing => {
             options.headers.push(Header::new("X-Api-Key", SECRET).expect("a header").secret());
@@ -218,6 +219,7 @@ fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
         Asks::Basic,
         Asks::Digest,
         Asks::Ntlm,
+        Asks::Negotiate,
         Asks::Bearer,
         Asks::Nothing,
         Asks::ProxyBasic,

@@ -15,6 +15,8 @@ pub(crate) enum Asks {
     Basic,
     Digest,
     Ntlm,
+    /// NTLM in the dress of SPNEGO.
+    Negotiate,
     Bearer,
     Nothing,
     /// It is a proxy, as are the next ones.
@@ -48,9 +50,11 @@ impl Asks {
         let (scheme, token) = shown.split_once(' ').unwrap_or(("", ""));
         // The first words of NTLM hold no password yet.
         let ntlm = matches!(self, Self::Ntlm | Self::ProxyNtlm);
-        let first = ntlm && token.starts_with("TlRMTVNTUAAB");
-        // Of NTLM the connection is logged in.
-        let bare = ntlm && packet != "Ping" && !refused;
+        let first = (ntlm && token.starts_with("TlRMTVNTUAAB"))
+            // The first word of SPNEGO has another tag than those that follow.
+            || (self == Self::Negotiate && token.starts_with('Y'));
+        // Of these the connection is logged in.
+        let bare = (ntlm || self == Self::Negotiate) && packet != "Ping" && !refused;
         if refused && self == Self::Nothing {
             return Reply::status(403, "Forbidden");
         }
@@ -63,6 +67,8 @@ impl Asks {
                 "Digest realm=\"x\", nonce=\"abc\", qop=\"auth\"".to_owned()
             }
             Self::Bearer => "Bearer realm=\"x\"".to_owned(),
+            Self::Negotiate if first => format!("Negotiate {}", BASE64.encode(spnego_challenge())),
+            Self::Negotiate => "Negotiate".to_owned(),
             _ if first => format!("NTLM {}", BASE64.encode(ntlm_challenge())),
             _ => "NTLM".to_owned(),
         };
@@ -110,6 +116,20 @@ fn ntlm_challenge() -> Vec<u8> {
     message.extend([b'X', 0]);
     message.extend(target_info);
     message
+}
+
+/// The same as SPNEGO's `NegTokenResp` (RFC 4178), which goes on with NTLM.
+fn spnego_challenge() -> Vec<u8> {
+    let part = |tag: u8, content: &[u8]| {
+        let length = u8::try_from(content.len()).expect("short");
+        // Lengths from 128 on have a byte that says how long they are.
+        let head = if length < 128 { vec![tag, length] } else { vec![tag, 0x81, length] };
+        [head, content.to_vec()].concat()
+    };
+    let goes_on = part(0xa0, &part(10, &[1]));
+    let ntlm = part(0xa1, &part(6, &[43, 6, 1, 4, 1, 130, 55, 2, 2, 10]));
+    let token = part(0xa2, &part(4, &ntlm_challenge()));
+    part(0xa1, &part(0x30, &[goes_on, ntlm, token].concat()))
 }
 
 /// A proxy that makes tunnels, all to one server, for those who log in.

@@ -28,6 +28,8 @@ pub(crate) struct Held {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// All that it has printed so far.
+    pub(crate) shown: Vec<u8>,
 }
 
 /// For the process itself: prints the word and waits.
@@ -42,7 +44,7 @@ impl Held {
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let input = child.stdin.take().expect("piped");
-        Self { child, input, output }
+        Self { child, input, output, shown: Vec::new() }
     }
 
     /// Reads until the word was printed; what came before it.
@@ -53,6 +55,7 @@ impl Held {
             assert!(told == 1, "it ended: {}", String::from_utf8_lossy(&text));
             text.push(byte[0]);
         }
+        self.shown.extend(&text);
         String::from_utf8_lossy(&text).into_owned()
     }
 
@@ -95,6 +98,11 @@ pub(crate) fn forms(secret: &str) -> HashSet<u64> {
     // Four letters of UTF-16 in a window: few, and yet no other text is so.
     forms.push(secret.encode_utf16().flat_map(u16::to_le_bytes).collect());
     forms.iter().flat_map(|form| form.windows(WINDOW)).map(number).collect()
+}
+
+/// Whether a part of the secret is there.
+pub(crate) fn is_in(bytes: &[u8], wanted: &HashSet<u64>) -> bool {
+    bytes.windows(WINDOW).any(|window| wanted.contains(&number(window)))
 }
 
 fn number(window: &[u8]) -> u64 {
