@@ -155,7 +155,6 @@ fn a_callback_is_asked_for_logins() {
 
 #[test]
 fn no_password_is_in_memory_when_all_is_over() {
-    let _rule = bitsup_server::rule!("SEC-10");
     let secret = random_secret();
     let login = Some(("operator".to_owned(), secret.clone()));
     let source = capi().join("tests/capi/programs/secrets.c");
