@@ -222,8 +222,8 @@ fn each_part_of_a_secret_is_found() {
     let secret = random_secret();
     let wanted = forms(&secret);
     let held: Vec<Vec<u8>> = vec![
-        secret[20..30].as_bytes().to_vec(),
-        BASE64.encode(format!("operator:{secret}"))[30..45].as_bytes().to_vec(),
+        secret.as_bytes()[20..30].to_vec(),
+        BASE64.encode(format!("operator:{secret}")).as_bytes()[30..45].to_vec(),
         secret.encode_utf16().skip(7).take(5).flat_map(u16::to_le_bytes).collect(),
     ];
     assert!(search(std::process::id(), &wanted).len() > held.len());

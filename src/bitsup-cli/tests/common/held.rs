@@ -93,7 +93,8 @@ pub(crate) fn forms(secret: &str) -> HashSet<u64> {
     for before in 0..3 {
         let text = BASE64.encode([&vec![b'.'; before], bytes].concat());
         let own = if before == 0 { 0 } else { before + 1 };
-        forms.push(text.trim_end_matches('=')[own..text.len() - 4].as_bytes().to_vec());
+        // Its end goes with what follows, or is padding.
+        forms.push(text.as_bytes()[own..text.len() - 4].to_vec());
     }
     // Four letters of UTF-16 in a window: few, and yet no other text is so.
     forms.push(secret.encode_utf16().flat_map(u16::to_le_bytes).collect());
