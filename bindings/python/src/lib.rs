@@ -20,6 +20,10 @@ mod waiting;
 
 use pyo3::prelude::*;
 
+/// What this library frees is overwritten: passwords go through memory of others that do not do so.
+#[global_allocator]
+static MEMORY: bitsup::Wiping = bitsup::Wiping;
+
 /// The native part of bitsup. Private: use the package `bitsup`.
 #[pymodule]
 mod _bitsup {

@@ -20,7 +20,7 @@ from conftest import TOP, Server, payload
 from test_process import MANY_FILES
 
 PACKAGE = TOP / "bindings/python"
-CRATES = ("bitsup", "bitsup-cli", "bitsup-core", "bitsup-gssapi", "bitsup-proto", "bitsup-server")
+CRATES = ("bitsup", "bitsup-cli", "bitsup-core", "bitsup-gssapi", "bitsup-proto", "bitsup-server", "bitsup-wipe")
 """Those of the workspace that the module is built of."""
 
 

@@ -135,10 +135,11 @@ def test_a_program_with_many_open_files(server: Server, tmp_path: Path) -> None:
     assert server.content("x") == payload(3_000_001)
 
 
-def started(script: str, *arguments: str) -> subprocess.Popen[str]:
+def started(script: str, *arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
     """A Python with that script, its warnings errors."""
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", script, *arguments],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -37,3 +37,7 @@ mod text;
 mod token;
 mod upload;
 mod version;
+
+// What this library frees is overwritten: passwords go through memory of others that do not do so.
+#[global_allocator]
+static MEMORY: bitsup::Wiping = bitsup::Wiping;

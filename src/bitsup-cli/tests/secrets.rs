@@ -5,9 +5,8 @@
 mod common;
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,119 +16,18 @@ use bitsup::{
     AuthChoice, Client, CredentialCallback, Credentials, Header, ProxyChoice, Secret, Source,
     UploadOptions,
 };
-use bitsup_server::scripted::{Reply, Request, Scripted};
 use bitsup_server::{Config, Server, TlsFiles};
+use common::asking::{Asks, ENDS, Refuses};
 use common::{Ended, Place, payload, wait};
 
 /// What is searched for. No part of it stands in any other text.
 const SECRET: &str = "Xq7Zv9Kw3Jy";
 const USER: &str = "operator";
 
-/// How a server asks, and what it takes: any login that looks like one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Asks {
-    Basic,
-    Digest,
-    Ntlm,
-    Bearer,
-    Nothing,
-    /// It is a proxy.
-    ProxyBasic,
-}
-
-/// When it takes none any more.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Refuses {
-    Never,
-    AtOnce,
-    /// Once the file is there, so that a session is kept.
-    AtTheEnd,
-}
-
-const ENDS: [Refuses; 3] = [Refuses::Never, Refuses::AtOnce, Refuses::AtTheEnd];
-
-impl Asks {
-    fn server(self, refuses: Refuses) -> Scripted {
-        Scripted::start(move |_, request: &Request, _| self.answer(request, refuses))
-    }
-
-    fn answer(self, request: &Request, refuses: Refuses) -> Reply {
-        let packet = request.packet_type();
-        let refused = refuses == Refuses::AtOnce
-            || (refuses == Refuses::AtTheEnd && packet == "Close-Session");
-        let shown = match self {
-            Self::ProxyBasic => request.header("Proxy-Authorization"),
-            _ => request.header("Authorization"),
-        };
-        let (scheme, token) = shown.split_once(' ').unwrap_or(("", ""));
-        // The first words of NTLM hold no password yet.
-        let first = self == Self::Ntlm && token.starts_with("TlRMTVNTUAAB");
-        // Of NTLM the connection is logged in.
-        let bare = self == Self::Ntlm && packet != "Ping" && !refused;
-        if refused && self == Self::Nothing {
-            return Reply::status(403, "Forbidden");
-        }
-        if self == Self::Nothing || bare || (!scheme.is_empty() && !first && !refused) {
-            return by_the_book(request, &packet);
-        }
-        match self {
-            Self::ProxyBasic => Reply::status(407, "Proxy Authentication Required")
-                .header("Proxy-Authenticate", "Basic realm=\"x\""),
-            Self::Basic => challenge("Basic realm=\"x\""),
-            Self::Digest => challenge("Digest realm=\"x\", nonce=\"abc\", qop=\"auth\""),
-            Self::Bearer => challenge("Bearer realm=\"x\""),
-            Self::Ntlm if first => challenge(&format!("NTLM {}", BASE64.encode(ntlm_challenge()))),
-            Self::Ntlm | Self::Nothing => challenge("NTLM"),
-        }
-    }
-}
-
-fn challenge(value: &str) -> Reply {
-    Reply::status(401, "Unauthorized").header("WWW-Authenticate", value)
-}
-
-fn by_the_book(request: &Request, packet: &str) -> Reply {
-    match packet {
-        "Create-Session" => Reply::ack()
-            .header("BITS-Protocol", "{7df0354d-249b-430f-820d-3d2a9bef4931}")
-            .header("BITS-Session-Id", "{8df0354d-249b-430f-820d-3d2a9bef4931}"),
-        "Fragment" => {
-            let range = request.header("Content-Range");
-            let last = range.split(['-', '/']).nth(1).and_then(|text| text.parse::<u64>().ok());
-            let end = last.map_or(0, |last| last + 1);
-            Reply::ack().header("BITS-Received-Content-Range", &end.to_string())
-        }
-        _ => Reply::ack(),
-    }
-}
-
-/// The second message of NTLM ([MS-NLMP] 2.2.1.2), with a time in its target information.
-fn ntlm_challenge() -> Vec<u8> {
-    let mut target_info = vec![2, 0, 2, 0, b'X', 0, 7, 0, 8, 0];
-    target_info.extend(133_000_000_000_000_000_u64.to_le_bytes());
-    target_info.extend([0; 4]);
-    let mut message = b"NTLMSSP\0\x02\0\0\0".to_vec();
-    message.extend([2, 0, 2, 0, 56, 0, 0, 0]);
-    message.extend(0xe28a_8235_u32.to_le_bytes());
-    message.extend([7; 8]);
-    message.extend([0; 8]);
-    let length = u16::try_from(target_info.len()).expect("short").to_le_bytes();
-    message.extend([length, length].concat());
-    message.extend(58_u32.to_le_bytes());
-    message.extend([10, 0, 97, 74, 0, 0, 0, 15]);
-    message.extend([b'X', 0]);
-    message.extend(target_info);
-    message
-}
-
 /// All forms in which the secret could stand somewhere.
 fn forms() -> Vec<Vec<u8>> {
-    forms_of(SECRET)
-}
-
-fn forms_of(secret: &str) -> Vec<Vec<u8>> {
-    let bytes = secret.as_bytes();
-    let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let bytes = SECRET.as_bytes();
+    let wide: Vec<u8> = SECRET.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let hex: String = bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("memory");
         text
@@ -206,16 +104,19 @@ fn no_secret_of_the_program_is_written_anywhere() {
     let clear = ["--allow-cleartext-credentials"];
     let file = ["--password-file", "input-secret"];
     let proxy_file = ["--proxy-user", USER, "--proxy-password-file", "input-secret"];
-    let cases: [Case<'_>; 10] = [
+    let cases: [Case<'_>; 13] = [
         (Asks::Basic, &user, &[], Some("BITSUP_PASSWORD")),
         (Asks::Basic, &user, &["--netrc-file", "input-netrc"], None),
         (Asks::Digest, &user, &file, None),
         (Asks::Ntlm, &user, &file, None),
+        (Asks::Negotiate, &user, &file, None),
         (Asks::Ntlm, &user, &["--netrc-file", "input-netrc"], None),
         (Asks::Bearer, &clear, &["--token-file", "input-secret"], None),
         (Asks::Bearer, &clear, &[], Some("BITSUP_TOKEN")),
         (Asks::Nothing, &clear, &["--header", "@input-header"], None),
         (Asks::ProxyBasic, &proxy_file, &[], None),
+        (Asks::ProxyDigest, &proxy_file, &[], None),
+        (Asks::ProxyNtlm, &proxy_file, &[], None),
         (Asks::ProxyBasic, &["--proxy-user", USER], &[], Some("BITSUP_PROXY_PASSWORD")),
     ];
     for (asks, login, more, variable) in cases {
@@ -231,7 +132,7 @@ fn no_secret_of_the_program_is_written_anywhere() {
             let mut args = [login, more].concat();
             let far = "http://far.example/x.bin";
             match asks {
-                Asks::ProxyBasic => {
+                _ if asks.is_proxy() => {
                     args.extend(["--proxy", &server.url(""), "source.bin", far].map(leak));
                 }
                 _ => args.extend(["source.bin", &url].map(leak)),
@@ -298,12 +199,12 @@ fn options(asks: Asks, proxy: &str) -> UploadOptions {
                 (!request.refused).then(|| bitsup::Login::Password(login()))
             }));
         }
-        Asks::Ntlm => options.credentials = Some(login()),
+        Asks::Ntlm | Asks::Negotiate => options.credentials = Some(login()),
         Asks::Bearer => options.bearer_token = Some(Secret::new(SECRET)),
         Asks::Nothing => {
             options.headers.push(Header::new("X-Api-Key", SECRET).expect("a header").secret());
         }
-        Asks::ProxyBasic => {
+        Asks::ProxyBasic | Asks::ProxyDigest | Asks::ProxyNtlm => {
             options.proxy = ProxyChoice::Url(proxy.to_owned());
             options.proxy_credentials = Some(login());
         }
@@ -314,8 +215,17 @@ fn options(asks: Asks, proxy: &str) -> UploadOptions {
 #[test]
 fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
     let _rule = bitsup_server::rule!("SEC-10");
-    let all =
-        [Asks::Basic, Asks::Digest, Asks::Ntlm, Asks::Bearer, Asks::Nothing, Asks::ProxyBasic];
+    let all = [
+        Asks::Basic,
+        Asks::Digest,
+        Asks::Ntlm,
+        Asks::Negotiate,
+        Asks::Bearer,
+        Asks::Nothing,
+        Asks::ProxyBasic,
+        Asks::ProxyDigest,
+        Asks::ProxyNtlm,
+    ];
     for (asks, refuses) in all.into_iter().flat_map(|asks| ENDS.map(|refuses| (asks, refuses))) {
         let what = format!("{asks:?} {refuses:?}");
         let (place, server) = (Place::new(), asks.server(refuses));
@@ -324,7 +234,7 @@ fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
             Client::builder().state_directory(place.path("state")).build().expect("client");
         let options = options(asks, &server.url(""));
         let url = match asks {
-            Asks::ProxyBasic => "http://far.example/x.bin".to_owned(),
+            _ if asks.is_proxy() => "http://far.example/x.bin".to_owned(),
             _ => server.url("/x.bin"),
         };
         let told = Arc::new(Mutex::new(format!("{options:?} {client:?}")));
@@ -354,113 +264,6 @@ fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
         assert!(told.lock().expect("told").contains("Packet"), "{what}: no event of a packet came");
         assert!(assert_folder_clean(&what, &place.path("")) > 0);
     }
-}
-
-/// What a process that uploads is told: the URL, and the file with the secret.
-const TOLD: [&str; 2] = ["BITSUP_TEST_URL", "BITSUP_TEST_SECRET"];
-
-/// Run by another; there is nothing to do where it is not told to what.
-#[test]
-fn in_a_process_of_its_own() {
-    let [Ok(url), Ok(file)] = TOLD.map(std::env::var) else { return };
-    let secret = || Secret::from_file(&file).expect("a secret");
-    let mut options = UploadOptions::default();
-    options.allow_cleartext_credentials = true;
-    options.credentials = Some(Credentials { user: USER.into(), password: secret() });
-    let held = secret();
-    let client = Client::new().expect("client");
-    let upload = client.upload(Source::bytes(payload(100_000)), &url).options(options);
-    upload.start().expect("started").wait().expect("uploaded");
-    drop(client);
-    let stop = |word: &str| {
-        println!("{word}");
-        std::io::stdin().read_line(&mut String::new()).expect("told to go on");
-    };
-    stop("one is held");
-    drop(held);
-    stop("all is over");
-}
-
-/// What of the memory of a process can be written.
-fn memory(process: u32) -> Vec<Vec<u8>> {
-    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).expect("maps");
-    let mut memory = std::fs::File::open(format!("/proc/{process}/mem")).expect("memory");
-    let mut parts = Vec::new();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let (range, _) = line.split_once(' ').expect("a range");
-        let (from, to) = range.split_once('-').expect("two ends");
-        let [from, to] = [from, to].map(|text| u64::from_str_radix(text, 16).expect("a number"));
-        let mut part = vec![0; usize::try_from(to - from).expect("it fits")];
-        memory.seek(std::io::SeekFrom::Start(from)).expect("a place");
-        if memory.read_exact(&mut part).is_ok() {
-            parts.push(part);
-        }
-    }
-    parts
-}
-
-/// A process that uploads, and stops where its memory is to be searched.
-struct Uploading {
-    child: Child,
-    output: BufReader<ChildStdout>,
-    secret: String,
-}
-
-impl Uploading {
-    fn start(place: &Place, url: String) -> Self {
-        let secret = random();
-        let file = place.write("secret", secret.as_bytes());
-        let mut command = Command::new(std::env::current_exe().expect("a path"));
-        command.args(["--exact", "in_a_process_of_its_own", "--nocapture"]);
-        let values = [url, file.display().to_string()];
-        command.envs(TOLD.into_iter().zip(values)).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("started");
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, output, secret }
-    }
-
-    /// How often each form of the secret is in its memory when it has come so far.
-    fn copies_at(&mut self, word: &str) -> Vec<usize> {
-        let mut line = String::new();
-        while !line.contains(word) {
-            line.clear();
-            assert!(self.output.read_line(&mut line).expect("text") > 0, "it ended");
-        }
-        let parts = memory(self.child.id());
-        self.child.stdin.as_mut().expect("piped").write_all(b"\n").expect("told to go on");
-        let count = |form: Vec<u8>| {
-            let found = |part: &Vec<u8>| part.windows(form.len()).filter(|at| *at == form).count();
-            parts.iter().map(found).sum()
-        };
-        forms_of(&self.secret).into_iter().map(count).collect()
-    }
-}
-
-/// As in an image that the system writes of a process which dies.
-#[test]
-fn no_password_is_in_memory_when_all_is_over() {
-    let _rule = bitsup_server::rule!("SEC-10");
-    for asks in [Asks::Digest, Asks::Ntlm, Asks::Basic] {
-        let (place, server) = (Place::new(), asks.server(Refuses::Never));
-        let mut uploading = Uploading::start(&place, server.url("/x"));
-        assert!(uploading.copies_at("one is held")[0] > 0, "{asks:?}: the search finds nothing");
-        let mut copies = uploading.copies_at("all is over");
-        if asks == Asks::Basic {
-            // Its header line, in base64, is in buffers that libcurl frees and does not overwrite.
-            copies.drain(5..);
-        }
-        assert!(copies.iter().all(|count| *count == 0), "{asks:?}: {copies:?}");
-        uploading.child.wait().expect("ended");
-    }
-}
-
-/// A secret that stands in no program.
-fn random() -> String {
-    let mut bytes = [0; 9];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .expect("random");
-    BASE64.encode(bytes).replace(['+', '/'], "x")[..11].to_owned()
 }
 
 /// The search finds what it searches for, in every form.

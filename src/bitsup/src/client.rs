@@ -106,6 +106,7 @@ impl ClientBuilder {
 
     /// Starts the engine.
     pub fn build(self) -> Result<Client, Error> {
+        bitsup_wipe::init();
         curl::init();
         let limiter = Arc::new(RateLimiter::new(self.rate_limit));
         if let Some(timetable) = self.timetable {

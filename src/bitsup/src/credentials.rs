@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::netrc::Netrc;
 
 /// A password or a token; more is a wrong file.
-const MAX_SECRET_FILE: u64 = 64 * 1024;
+const MAX_SECRET_FILE: usize = 64 * 1024;
 
 /// So often in a row an upload asks for another login. A server that takes none would
 /// otherwise be shown one after the other, until the account is locked.
@@ -33,13 +33,11 @@ impl Secret {
     /// Reads the value from a file of UTF-8, without one newline at its end; at most 64 KiB.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let mut content = Zeroizing::new(String::new());
-        File::open(path)
-            .and_then(|file| file.take(MAX_SECRET_FILE + 1).read_to_string(&mut content))
-            .map_err(|error| {
-                Error::local(format_args!("cannot read {}", path.display()), &error)
-            })?;
-        if content.len() as u64 > MAX_SECRET_FILE {
+        let content = File::open(path).and_then(|file| read_text(file, MAX_SECRET_FILE));
+        let mut content = content.map_err(|error| {
+            Error::local(format_args!("cannot read {}", path.display()), &error)
+        })?;
+        if content.len() > MAX_SECRET_FILE {
             return Err(Error::invalid(format!("{} is too large for a secret", path.display())));
         }
         if content.ends_with('\n') {
@@ -61,6 +59,25 @@ impl Secret {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
+}
+
+/// Reads UTF-8, at most one byte more than `limit`: text that grows as it is read would leave its
+/// beginnings all over the memory.
+pub(crate) fn read_text(mut file: File, limit: usize) -> io::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new(vec![0; limit + 1]);
+    let mut length = 0;
+    while let Some(place) = bytes.get_mut(length..).filter(|place| !place.is_empty()) {
+        match file.read(place) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let bytes = bytes.get(..length).unwrap_or_default();
+    let text = std::str::from_utf8(bytes);
+    let text = text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 impl fmt::Debug for Secret {

@@ -1,16 +1,15 @@
 //! `.netrc`: users and passwords by host, as curl, ftp and git read them.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::credentials::{Credentials, Secret};
+use crate::credentials::{Credentials, Secret, read_text};
 use crate::error::Error;
 
 /// A few thousand machines; more is a wrong file.
-const MAX_FILE: u64 = 256 * 1024;
+const MAX_FILE: usize = 256 * 1024;
 
 /// What a `.netrc` file holds.
 ///
@@ -36,17 +35,16 @@ impl Netrc {
     /// for a file that is too large.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let mut text = Zeroizing::new(String::new());
         let mut others_can_read = false;
-        File::open(path)
+        let text = File::open(path)
             .and_then(|file| {
                 others_can_read = is_open_to_others(&file);
-                file.take(MAX_FILE + 1).read_to_string(&mut text)
+                read_text(file, MAX_FILE)
             })
             .map_err(|error| {
                 Error::local(format_args!("cannot read {}", path.display()), &error)
             })?;
-        if text.len() as u64 > MAX_FILE {
+        if text.len() > MAX_FILE {
             return Err(Error::invalid(format!(
                 "{} is too large for a netrc file",
                 path.display()

@@ -6,6 +6,9 @@ mod build;
 mod entry_points;
 mod every_function;
 mod header;
+#[allow(dead_code, reason = "the tests of the tool use more of it")]
+#[path = "../../../bitsup-cli/tests/common/held.rs"]
+mod held;
 mod install;
 mod mirror;
 #[cfg(debug_assertions)]

@@ -7,6 +7,7 @@ use bitsup_server::{Config, Server, TlsFiles};
 use tempfile::TempDir;
 
 use crate::build::{self, FOUND, Finder};
+use crate::held::{Held, random_secret};
 use crate::support::{self, capi, workspace};
 
 /// A server with a folder, and a compiled program.
@@ -150,6 +151,24 @@ fn a_callback_is_asked_for_logins() {
     command.args([&stage.server.url("/x.bin"), &tokens.url("/x.bin"), &proxy.url("")]).arg(faults);
     support::succeed(&mut command);
     assert_eq!(stage.uploaded("x.bin"), b"data");
+}
+
+#[test]
+fn no_password_is_in_memory_when_all_is_over() {
+    let secret = random_secret();
+    let login = Some(("operator".to_owned(), secret.clone()));
+    let source = capi().join("tests/capi/programs/secrets.c");
+    let stage = Stage::new(&source, &[], Config { basic_auth: login, ..Config::default() });
+    let file = stage.root.path().join("secret");
+    std::fs::write(&file, &secret).expect("written");
+    let mut command = build::plain(&stage.program);
+    command.arg(stage.server.url("/x.bin")).arg(file);
+    let mut held = Held::start(command);
+    let copies = held.traces_at("one is held", &secret);
+    assert!(!copies.is_empty(), "the search finds nothing");
+    let copies = held.traces_at("all is over", &secret);
+    assert!(copies.is_empty(), "{copies:#?}");
+    held.end();
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What the tests of the program share: the program itself, a server, and files.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod asking;
+pub(crate) mod held;
+
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};

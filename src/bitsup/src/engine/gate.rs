@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use zeroize::Zeroizing;
 
 use super::Core;
 use super::command::Command;
@@ -453,13 +454,14 @@ fn ping(exchange: &Exchange, connection: ConnectionUse) -> Exchange {
             let name = name.to_ascii_lowercase();
             !name.starts_with("bits-") && !name.starts_with("content-")
         });
-        ping.headers.push(("BITS-Packet-Type".to_owned(), "Ping".to_owned()));
+        ping.headers.push(("BITS-Packet-Type".to_owned(), "Ping".to_owned().into()));
     }
     ping
 }
 
-fn authorization(credentials: &Credentials, token: &[u8]) -> (String, String) {
-    ("Authorization".to_owned(), format!("{} {}", scheme(credentials), BASE64.encode(token)))
+fn authorization(credentials: &Credentials, token: &[u8]) -> (String, Zeroizing<String>) {
+    let token = Zeroizing::new(BASE64.encode(token));
+    ("Authorization".to_owned(), [scheme(credentials), " ", &token].concat().into())
 }
 
 /// What the server says in its challenge.

@@ -131,14 +131,15 @@ impl PacketTask {
             }
         };
         let (host, port) = host.unwrap_or_else(|| (destination.host.clone(), destination.port));
-        let own = own_headers(&options);
+        let mut all = own_headers(&options);
+        all.extend(headers.into_iter().map(|(name, value)| (name, value.into())));
         let exchange = Exchange {
             method: Method::BitsPost,
             scheme: if destination.https { Scheme::Https } else { Scheme::Http },
             host,
             port,
             target: destination.target.clone(),
-            headers: own.into_iter().chain(headers).collect(),
+            headers: all,
             body: body.map(|body| Box::new(body) as Box<dyn transport::Body>),
             length: range.map_or(0, ContentRange::length),
             sink: None,

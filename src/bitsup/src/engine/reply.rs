@@ -108,10 +108,10 @@ impl ReplyFetch {
             // What the caller set for the destination is nobody else's business.
             exchange.headers.clear();
         }
-        exchange.headers.push(("Accept-Encoding".into(), "identity".into()));
+        exchange.headers.push(("Accept-Encoding".into(), "identity".to_owned().into()));
         if get.from > 0 {
             let last = get.last.map(|last| last.to_string()).unwrap_or_default();
-            exchange.headers.push(("Range".into(), format!("bytes={}-{last}", get.from)));
+            exchange.headers.push(("Range".into(), format!("bytes={}-{last}", get.from).into()));
         }
         exchange.sink = Some(Box::new(ReplySink(Arc::clone(&self.target))));
         self.url = Some(url);

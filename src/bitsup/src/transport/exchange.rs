@@ -27,7 +27,7 @@ pub(crate) struct Exchange {
     pub(crate) target: String,
     /// Sent in this order and case, after `Host`, `User-Agent` and `Accept`. A `Host` among them
     /// replaces the one made from host and port.
-    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, Zeroizing<String>)>,
     /// Needed when `length` is not 0; given back with the event.
     pub(crate) body: Option<Box<dyn Body>>,
     /// Length of the body in bytes, the value of `Content-Length`.

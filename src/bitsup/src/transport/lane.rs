@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
+use bitsup_wipe::Text;
 use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
 use curl::multi::Easy2Handle;
 use socket2::Socket;
@@ -306,29 +307,29 @@ impl Lane {
             }
         }
         if method == Method::BitsPost && self.options.post_override {
-            let header = ("X-HTTP-Method-Override".to_owned(), "BITS_POST".to_owned());
+            let header = ("X-HTTP-Method-Override".to_owned(), "BITS_POST".to_owned().into());
             exchange.headers.push(header);
         }
         if past {
             // libcurl knows of no body; the line stands where it would write it.
-            let header = ("Content-Length".to_owned(), exchange.length.to_string());
+            let header = ("Content-Length".to_owned(), exchange.length.to_string().into());
             exchange.headers.push(header);
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
         easy.cookie_list(NO_COOKIE)?; // libcurl keeps cookies from now on
         easy.cookie_list("ALL")?; // none of them so far
         for cookie in &self.cookies {
-            easy.cookie_list(cookie)?;
+            bitsup_wipe::set(easy, Text::KeptCookie, cookie)?;
         }
         if let Some((_, own)) = exchange.headers.iter().find(|(name, _)| is_cookie(name)) {
-            easy.cookie(own)?;
+            bitsup_wipe::set(easy, Text::Cookie, own)?;
         }
         if !self.options.user_agent.is_empty() {
             easy.useragent(&self.options.user_agent)?;
         }
         if let Some(credentials) = &exchange.auth {
-            easy.username(&credentials.user)?;
-            easy.password(&credentials.password)?;
+            bitsup_wipe::set(easy, Text::User, &credentials.user)?;
+            bitsup_wipe::set(easy, Text::Password, &credentials.password)?;
             easy.http_auth(&auth_mask(credentials))?;
         }
         self.configure_route(easy, exchange, route)?;
@@ -363,10 +364,10 @@ impl Lane {
                     self.configure_proxy_tls(easy, &name, to_tls)?;
                     name = bracketed(&proxy.host);
                 }
-                easy.proxy(&proxy.url_with_host(&name))?;
+                bitsup_wipe::set(easy, Text::Proxy, &proxy.url_with_host(&name))?;
                 if let Some(credentials) = route.proxy_login(exchange) {
-                    easy.proxy_username(&credentials.user)?;
-                    easy.proxy_password(&credentials.password)?;
+                    bitsup_wipe::set(easy, Text::ProxyUser, &credentials.user)?;
+                    bitsup_wipe::set(easy, Text::ProxyPassword, &credentials.password)?;
                     easy.proxy_auth(&auth_mask(credentials))?;
                 }
             }
@@ -433,7 +434,7 @@ impl Lane {
             easy.ssl_key(path)?;
         }
         if let Some(password) = &tls.key_password {
-            easy.key_password(&password.0)?;
+            bitsup_wipe::set(easy, Text::KeyPassword, &password.0)?;
         }
         if let Some(key) = &tls.pinned_key {
             easy.pinned_public_key(key)?;
@@ -576,7 +577,10 @@ fn is_quiet(socket: &Socket) -> bool {
     }
 }
 
-fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, curl::Error> {
+fn header_list(
+    method: Method,
+    headers: &[(String, Zeroizing<String>)],
+) -> Result<List, curl::Error> {
     let mut list = List::new();
     if method == Method::BitsPost {
         // An `Expect: 100-continue` would cost each fragment a round trip.
@@ -584,8 +588,8 @@ fn header_list(method: Method, headers: &[(String, String)]) -> Result<List, cur
     }
     for (name, value) in headers.iter().filter(|(name, _)| !is_cookie(name)) {
         // libcurl takes "Name:" for "leave it out".
-        let line = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
-        list.append(&line)?;
+        let end = if value.is_empty() { ";" } else { ": " };
+        bitsup_wipe::append(&mut list, &Zeroizing::new([name, end, value].concat()))?;
     }
     Ok(list)
 }

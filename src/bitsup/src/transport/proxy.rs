@@ -87,7 +87,8 @@ impl Proxy {
             Some(userinfo) => (userinfo.as_str(), "@"),
             None => ("", ""),
         };
-        Zeroizing::new(format!("{scheme}://{userinfo}{at}{name}:{}", self.port))
+        let port = self.port.to_string();
+        Zeroizing::new([scheme, "://", userinfo, at, name, ":", &port].concat())
     }
 
     /// The URL without a login, for people.

@@ -34,7 +34,7 @@ impl Task {
         };
         let mut exchange = self.exchange(Method::BitsPost, core);
         self.session.headers(&request, |name, value| {
-            exchange.headers.push((name.to_owned(), value.to_string()));
+            exchange.headers.push((name.to_owned(), value.to_string().into()));
         });
         exchange.length = request.range.map_or(0, bitsup_proto::ContentRange::length);
         exchange.body = body.map(|body| Box::new(body) as Box<dyn transport::Body>);

@@ -8,6 +8,7 @@ use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::FailureClass;
 use bitsup_proto::verify::Head;
 use bitsup_proto::{Ack, Config, fragment_size, packet, retry};
+use zeroize::Zeroizing;
 
 use super::super::Core;
 use super::super::reply::{self};
@@ -108,11 +109,12 @@ fn is_pkcs12(path: &Path) -> bool {
 }
 
 /// The headers that the caller wants with every packet.
-pub(crate) fn own_headers(options: &UploadOptions) -> Vec<(String, String)> {
-    let own = options.headers.iter().map(|h| (h.name().to_owned(), h.value().to_owned()));
+pub(crate) fn own_headers(options: &UploadOptions) -> Vec<(String, Zeroizing<String>)> {
+    let own = options.headers.iter();
+    let own = own.map(|h| (h.name().to_owned(), h.value().to_owned().into()));
     let token = options.bearer_token.iter();
-    let token =
-        token.map(|token| ("Authorization".to_owned(), format!("Bearer {}", token.reveal())));
+    let token = token
+        .map(|token| ("Authorization".to_owned(), ["Bearer ", token.reveal()].concat().into()));
     own.chain(token).collect()
 }
 

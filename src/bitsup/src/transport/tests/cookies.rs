@@ -35,7 +35,7 @@ fn the_callers_own_cookies_share_the_line() {
     let lane = bench.lane();
     for _ in 0..2 {
         let mut exchange = packet(&peer);
-        exchange.headers.push(("cookie".to_owned(), "own=1".to_owned()));
+        exchange.headers.push(("cookie".to_owned(), "own=1".to_owned().into()));
         bench.run(lane, exchange).result.unwrap();
     }
     for (request, wanted) in peer.requests().iter().zip([&["own=1"][..], &["own=1", "node=a"]]) {

@@ -83,7 +83,7 @@ pub(super) fn packet(peer: &Scripted) -> Exchange {
         host: peer.address().ip().to_string(),
         port: peer.address().port(),
         target: "/up/a.bin".to_owned(),
-        headers: vec![("BITS-Packet-Type".to_owned(), "Ping".to_owned())],
+        headers: vec![("BITS-Packet-Type".to_owned(), "Ping".to_owned().into())],
         body: None,
         length: 0,
         sink: None,

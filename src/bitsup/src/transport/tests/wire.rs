@@ -16,7 +16,7 @@ fn a_packet_without_body_is_exactly_this() {
     });
     let headers = [("BITS-Packet-Type", "Create-Session"), ("bits-X", "{a}"), ("Empty", "")];
     let exchange = Exchange {
-        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned().into())).to_vec(),
         ..packet(&peer)
     };
     let event = bench.run(lane, exchange);
@@ -94,7 +94,7 @@ fn the_host_header_keeps_its_case_and_can_be_replaced() {
     let exchange = Exchange { host: "LOCALhost".to_owned(), ..packet(&peer) };
     bench.run(lane, exchange).result.unwrap();
     let exchange = Exchange {
-        headers: vec![("Host".to_owned(), "Other.Example".to_owned())],
+        headers: vec![("Host".to_owned(), "Other.Example".to_owned().into())],
         ..packet(&peer)
     };
     bench.run(lane, exchange).result.unwrap();
@@ -108,7 +108,7 @@ fn what_would_not_be_one_request_is_refused() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned().into())];
     for exchange in [
         Exchange { target: "/a b".to_owned(), ..packet(&peer) },
         Exchange { target: "/a\r\nX: y".to_owned(), ..packet(&peer) },

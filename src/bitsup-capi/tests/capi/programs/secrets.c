@@ -1,0 +1,67 @@
+/* Uploads with a login and stops where its memory is to be searched. */
+
+#define _POSIX_C_SOURCE 200809L
+
+#include "check.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* What the program itself holds, by no function with a buffer of its own. */
+static char held[100];
+
+static void hold(const char *path)
+{
+  int file = open(path, O_RDONLY);
+  CHECK(file >= 0 && read(file, held, sizeof held - 1) > 0);
+  close(file);
+}
+
+static void forget(void)
+{
+  volatile char *byte = held;
+  while (byte < held + sizeof held)
+    *byte++ = 0;
+}
+
+static void stop(const char *word)
+{
+  char line[2];
+  printf("process %d has come to: %s\n", (int)getpid(), word);
+  fflush(stdout);
+  CHECK(fgets(line, sizeof line, stdin));
+}
+
+static void upload(const char *url, const char *file)
+{
+  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_upload *upload;
+  bitsup_client *client;
+  GIVES(OK, bitsup_client_new(NULL, &client, &error));
+  GIVES(OK, bitsup_upload_options_set_user(options, "operator", &error));
+  if (file)
+    GIVES(OK, bitsup_upload_options_set_password_file(options, file, &error));
+  else
+    GIVES(OK, bitsup_upload_options_set_password(options, held, &error));
+  GIVES(OK, bitsup_upload_options_set_allow_cleartext_credentials(options, 1,
+                                                                  &error));
+  GIVES(OK, bitsup_upload_start_memory(client, "data", 4, url, options,
+                                       &upload, &error));
+  GIVES(OK, bitsup_upload_wait(upload, -1, &error));
+  bitsup_upload_free(upload);
+  bitsup_upload_options_free(options);
+  bitsup_client_free(client);
+}
+
+/* argv: a URL, and a file with the password. */
+int main(int argc, char **argv)
+{
+  CHECK(argc == 3);
+  upload(argv[1], argv[2]);
+  hold(argv[2]);
+  upload(argv[1], NULL);
+  stop("one is held");
+  forget();
+  stop("all is over");
+  return 0;
+}
