@@ -325,7 +325,7 @@ impl Crowd {
             }
             Event::Resume => {
                 self.lives(id, false, |life, around| {
-                    life.resume(around.session, around.hosts, now)
+                    life.resume(around.session, around.hosts, now);
                 })?;
             }
             Event::Cancel(mode) if begun => self.cancel(id, mode)?,
