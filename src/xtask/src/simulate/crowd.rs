@@ -468,12 +468,6 @@ impl Crowd {
             Some((Phase::Running, _)) => {}
             _ => return Ok(()),
         }
-        if let Some(held) = self.member(id)?.held.take()
-            && self.offer(id, held)?
-            && self.member(id)?.held.is_none()
-        {
-            return Ok(());
-        }
         loop {
             let now = self.moment();
             let member = self.member(id)?;
@@ -497,9 +491,15 @@ impl Crowd {
                 Action::Abort => self.abort(id)?,
                 Action::Wait(until) => {
                     self.plan(until, id, Event::Wake);
-                    return Ok(());
+                    if self.offer_held(id)? {
+                        return Ok(());
+                    }
                 }
-                Action::Idle => return Ok(()),
+                Action::Idle => {
+                    if self.offer_held(id)? {
+                        return Ok(());
+                    }
+                }
                 Action::GetReply(_) => return Err("a reply is fetched that nobody wants".into()),
                 Action::Finished => {
                     let member = self.member(id)?;
@@ -512,6 +512,18 @@ impl Crowd {
                     return self.end(id, outcome.ok_or("an end without outcome")?);
                 }
             }
+        }
+    }
+
+    /// Offers what is held, as the engine does.
+    fn offer_held(&mut self, id: TaskId) -> Result<bool, String> {
+        let member = self.member(id)?;
+        if member.life.as_ref().is_some_and(Life::is_paused) {
+            return Ok(true);
+        }
+        match member.held.take() {
+            Some(held) => self.offer(id, held),
+            None => Ok(true),
         }
     }
 

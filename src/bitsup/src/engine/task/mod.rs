@@ -351,12 +351,6 @@ impl Task {
 
     fn drive(&mut self, core: &mut Core) {
         self.wake = self.session.deadline().map(|at| core.instant(at));
-        if let Some(held) = self.held.take()
-            && self.offer(held, core)
-            && self.held.is_none()
-        {
-            return;
-        }
         loop {
             // Before the next step, since the caller may want another one.
             self.take_notices(core);
@@ -386,9 +380,15 @@ impl Task {
                     if let Some((cause, _)) = self.session.waiting_for() {
                         self.shared.waits(cause.to_string(), at);
                     }
-                    return;
+                    if self.offer_held(core) {
+                        return;
+                    }
                 }
-                Action::Idle => return,
+                Action::Idle => {
+                    if self.offer_held(core) {
+                        return;
+                    }
+                }
                 Action::Finished => {
                     if self.finished(core) {
                         return;

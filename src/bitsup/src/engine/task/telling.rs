@@ -83,6 +83,7 @@ impl Task {
             return UploadState::Authenticating;
         }
         match self.held {
+            Some(_) if self.life.is_paused() => return UploadState::Suspended,
             Some(_) if self.checking.is_some() => return UploadState::Checking,
             Some(_) => return UploadState::Authenticating,
             None => {}

@@ -47,6 +47,15 @@ impl Task {
         }
     }
 
+    /// Offers what is held, once the state machine has not called it back, and not in a pause.
+    /// `false`: it does not go out, and the state machine knows.
+    pub(super) fn offer_held(&mut self, core: &mut Core) -> bool {
+        if self.life.is_paused() {
+            return true;
+        }
+        self.held.take().is_none_or(|held| self.offer(held, core))
+    }
+
     fn readiness(&mut self, held: &Held, core: &mut Core) -> Ready {
         match held {
             Held::Packet(request) if self.must_hold(*request) || self.must_renew(core) => {
