@@ -327,6 +327,43 @@ fn a_pause_while_a_password_is_on_its_way_lets_nobody_else_try_it() {
 }
 
 #[test]
+fn a_pause_or_an_end_while_another_tries_the_password_sends_nothing() {
+    let judged = bitsup_server::scripted::Gate::new();
+    let (held, mut first) = (judged.clone(), true);
+    let peer = Peer::start(move |call| {
+        if bare(call) {
+            return Turn::Answer(challenge());
+        }
+        if std::mem::take(&mut first) {
+            return Turn::Answer(Reply::status(503, "Busy").held(&held));
+        }
+        Turn::Serve
+    });
+    let client = Client::new().expect("client");
+    let begin = || start(&client, &peer.url(), &payload(10), with_password("secret"));
+    let trying = begin();
+    wait_until("the password", || with_credentials(&peer) == 1);
+    let (paused, cancelled) = (begin(), begin());
+    for upload in [&paused, &cancelled] {
+        wait_until("the wait", || upload.progress().state == UploadState::Authenticating);
+    }
+    peer.wait_for("Ping", 4);
+    paused.suspend();
+    wait_until("the pause", || paused.progress().state == UploadState::Suspended);
+    cancelled.cancel(bitsup::CancelMode::Keep);
+    assert_eq!(ended(&cancelled).expect_err("cancelled").kind(), ErrorKind::Cancelled);
+    judged.open();
+    ended(&trying).expect("uploaded");
+    let before = peer.packets().len();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(peer.packets().len(), before, "{:?}", peer.packets());
+    assert_eq!(paused.progress().state, UploadState::Suspended);
+    paused.resume();
+    ended(&paused).expect("uploaded");
+    assert_eq!(peer.files().len(), 2);
+}
+
+#[test]
 fn a_question_before_the_upload_shows_a_wrong_password_once_too() {
     let _rule = bitsup_server::rule!("AUT-03");
     let peer = slow_to_judge(16, BASIC);
