@@ -28,6 +28,10 @@ const UPLOAD_BUFFER: usize = 256 * 1024;
 pub(super) const MANY_LANES: usize = 64;
 const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
 
+/// libcurl's least. It makes the buffer anew for each exchange, and all of it is overwritten when
+/// it is freed: it is no larger than the body.
+const LEAST_UPLOAD_BUFFER: usize = 16 * 1024;
+
 /// A body of at most so many bytes goes out with the head, which saves a segment.
 const WITH_HEAD: u64 = 64 * 1024;
 
@@ -295,7 +299,8 @@ impl Lane {
                 } else {
                     easy.upload(true)?;
                     easy.in_filesize(exchange.length)?;
-                    easy.upload_buffer_size(buffer)?;
+                    let length = usize::try_from(exchange.length).unwrap_or(buffer);
+                    easy.upload_buffer_size(length.clamp(LEAST_UPLOAD_BUFFER, buffer))?;
                 }
                 let method = if self.options.post_override { "POST" } else { "BITS_POST" };
                 easy.custom_request(method)?;
