@@ -144,7 +144,8 @@ pub struct Receipt {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// At most ten times a second, and at every change of state.
+    /// At most ten times a second, and when the state changes. One that still waits for a slow listener
+    /// gives way to the next, so that states which pass quickly may not be seen; the last one is.
     Progress(Progress),
     /// A packet is about to be sent.
     Packet(PacketEvent),
