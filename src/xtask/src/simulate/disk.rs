@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::rc::Rc;
 
-use bitsup_core::journal::{File, Files};
+use bitsup_core::journal::{Entry, File, Files};
 
 use super::random::Random;
 
@@ -94,6 +94,12 @@ impl Disk {
     /// Whether the journal is there.
     pub(crate) fn has_journal(&self) -> bool {
         self.state().names.journal.is_some()
+    }
+
+    /// Whether the journal is there and cannot be read, whatever the pad says.
+    pub(crate) fn has_torn_journal(&self) -> bool {
+        let mut state = self.state();
+        state.content(File::Journal).is_some_and(|content| Entry::decode(&content.now).is_err())
     }
 
     /// The power fails. Of the names the first changes are kept, of each file that was not

@@ -213,6 +213,11 @@ impl Run {
             self.known.harmed = true;
             return Ok(());
         }
+        // The pad may hide what a power cut has done, until it is cleared.
+        self.known.harmed = self.keeper.disk.has_torn_journal();
+        if self.known.harmed && loses != Loses::NotSynced {
+            return Err("a kill left a torn journal below the pad".into());
+        }
         if loses == Loses::NotSynced {
             let fits = there == known.synced || there == known.expected;
             let left = known.synced.is_none() || known.creating || fits;
