@@ -36,6 +36,8 @@ mod _bitsup {
     #[pymodule_export]
     use crate::information::{explain, features, kinds, tool, transcript_head, version};
     #[pymodule_export]
+    use crate::options::{FileSecret, secret_from_file};
+    #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]
     use crate::upload::Upload;

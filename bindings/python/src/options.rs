@@ -1,5 +1,6 @@
 //! From keywords to [`UploadOptions`].
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
         let keyword = Keyword { name: &name, value };
         match name.as_str() {
             "user" => server.user = Some(keyword.get()?),
-            "password" => server.password = Some(keyword.get()?),
+            "password" => server.password = Some(keyword.secret()?),
             "auth" => {
                 bearer = keyword.value.extract::<&str>().is_ok_and(|word| word == "bearer");
                 if !bearer {
@@ -45,7 +46,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             // Read by the package already; here for the case that the server wants another one.
             "password_file" => password_file = Some(keyword.get()?),
             "token_file" => token_file = Some(keyword.get()?),
-            "token" => options.bearer_token = Some(Secret::new(keyword.get::<String>()?)),
+            "token" => options.bearer_token = Some(keyword.secret()?),
             "proxy" => {
                 let url: String = keyword.get()?;
                 if url.contains('@') {
@@ -58,7 +59,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
                     if url.is_empty() { ProxyChoice::Direct } else { ProxyChoice::Url(url) };
             }
             "proxy_user" => proxy.user = Some(keyword.get()?),
-            "proxy_password" => proxy.password = Some(keyword.get()?),
+            "proxy_password" => proxy.password = Some(keyword.secret()?),
             "proxy_auth" => options.proxy_auth = keyword.word(&SCHEMES)?,
             "proxy_ca_file" => options.tls.proxy_ca_file = Some(keyword.get::<PathBuf>()?),
             "resolve" => options.resolve = keyword.addresses()?,
@@ -72,7 +73,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             "cert" => options.tls.cert = Some(keyword.get::<PathBuf>()?),
             "key" => options.tls.key = Some(keyword.get::<PathBuf>()?),
             "key_password" => {
-                options.tls.key_password = Some(Secret::new(keyword.get::<String>()?));
+                options.tls.key_password = Some(keyword.secret()?);
             }
             "pinned_public_key" => options.tls.pinned_public_key = Some(keyword.get()?),
             "fragment_size" => options.fragment_size = keyword.size()?,
@@ -183,7 +184,7 @@ const SCHEMES: [(&str, AuthChoice); 5] = [
 /// User and password, which belong together.
 struct Login {
     user: Option<String>,
-    password: Option<String>,
+    password: Option<Secret>,
     prefix: &'static str,
 }
 
@@ -199,9 +200,7 @@ impl Login {
             (Some(user), _) if user.chars().any(char::is_control) => {
                 refuse(format!("{prefix}user has a control character in it"))
             }
-            (Some(user), Some(password)) => {
-                Ok(Some(Credentials { user, password: Secret::new(password) }))
-            }
+            (Some(user), Some(password)) => Ok(Some(Credentials { user, password })),
             (Some(_), None) => refuse(format!(
                 "{prefix}user is given without password: give {prefix}password or {prefix}password_file"
             )),
@@ -279,6 +278,23 @@ fn check_known(name: &str) -> PyResult<()> {
     )))
 }
 
+/// A secret out of a file, which the interpreter's memory never holds: nothing there is overwritten.
+#[pyclass(frozen)]
+pub(crate) struct FileSecret(Secret);
+
+/// Reads a secret, as [`Secret::from_file`] does.
+#[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "the interpreter hands it over")]
+pub(crate) fn secret_from_file(py: Python<'_>, path: PathBuf) -> PyResult<FileSecret> {
+    let read = py.detach(|| Secret::from_file(&path));
+    read.map(FileSecret).map_err(|error| {
+        if error.io_kind() == Some(ErrorKind::InvalidData) {
+            return errors::invalid(py, &format!("{} is not text in UTF-8", path.display()));
+        }
+        errors::raised(py, &error)
+    })
+}
+
 /// One keyword with its value.
 struct Keyword<'a, 'py> {
     name: &'a str,
@@ -289,6 +305,14 @@ impl<'py> Keyword<'_, 'py> {
     /// The value as `T`; a value of another type is a `TypeError` that names the keyword.
     fn get<T: for<'a> FromPyObject<'a, 'py>>(&self) -> PyResult<T> {
         self.value.extract().map_err(|problem| self.wrong(&Into::<PyErr>::into(problem)))
+    }
+
+    /// A secret, as text or from [`secret_from_file`].
+    fn secret(&self) -> PyResult<Secret> {
+        match self.value.extract::<PyRef<'_, FileSecret>>() {
+            Ok(read) => Ok(read.0.clone()),
+            Err(_) => self.get::<String>().map(Secret::new),
+        }
     }
 
     /// A number of bytes.

@@ -342,7 +342,8 @@ def test_ctrl_c_while_it_is_asked(guarded: Server, way: str, capsys: pytest.Capt
 HELD = """
 import sys
 import bitsup
-bitsup.upload(b"abc", sys.argv[1], user="operator", password_file=sys.argv[2], allow_cleartext_credentials=True)
+with bitsup.Client() as client:
+    client.upload(b"abc", sys.argv[1], user="operator", password_file=sys.argv[2], allow_cleartext_credentials=True)
 print("all is over", flush=True)
 sys.stdin.readline()
 """
@@ -350,7 +351,7 @@ sys.stdin.readline()
 
 def memory(process: int) -> bytes:
     """What of the memory of a process can be written."""
-    parts = []
+    parts: list[bytes] = []
     with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", buffering=0) as whole:
         for line in maps:
             place, rights = line.split()[:2]

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, final
 __all__ = [
     "Client",
     "CredentialCallback",
+    "FileSecret",
     "Session",
     "Upload",
     "close_gate",
@@ -14,6 +15,7 @@ __all__ = [
     "features",
     "kinds",
     "reset_gate",
+    "secret_from_file",
     "tool",
     "transcript_head",
     "version",
@@ -97,6 +99,10 @@ class Session:
     def close(self) -> None: ...
     def cancel(self) -> None: ...
 
+@final
+class FileSecret: ...
+
+def secret_from_file(path: str) -> FileSecret: ...
 def version() -> str: ...
 def transcript_head() -> str: ...
 def features() -> _Features: ...
