@@ -68,10 +68,13 @@ impl<F: Files> Journal<F> {
         &self.files
     }
 
-    /// Whether the run before ended while it waited for the answer to a Create-Session: the
-    /// server may hold a session whose id nobody knows.
+    /// Whether the server may hold a session whose id nobody knows: the run before ended while it
+    /// waited for the answer to a Create-Session, or a power cut has torn the journal, so that what
+    /// stands on the pad may be of an earlier session than what stood there.
     pub fn lost_a_session(&self) -> bool {
-        self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(|bytes| bytes == CREATING))
+        let creating = |bytes: Vec<u8>| bytes == CREATING;
+        self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(creating))
+            || (read_journal(&self.files).is_err() && read(&self.files).is_ok())
     }
 
     /// A Create-Session goes out.

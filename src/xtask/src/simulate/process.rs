@@ -215,8 +215,14 @@ impl Run {
         }
         // The pad may hide what a power cut has done, until it is cleared.
         self.known.harmed = self.keeper.disk.has_torn_journal();
-        if self.known.harmed && loses != Loses::NotSynced {
-            return Err("a kill left a torn journal below the pad".into());
+        if self.known.harmed {
+            return match (loses, found.lost) {
+                (Loses::Nothing, _) => Err("a kill left a torn journal below the pad".into()),
+                (Loses::NotSynced, false) => {
+                    Err("nothing tells that the pad may be older than the journal was".into())
+                }
+                (Loses::NotSynced, true) => Ok(()),
+            };
         }
         if loses == Loses::NotSynced {
             let fits = there == known.synced || there == known.expected;
