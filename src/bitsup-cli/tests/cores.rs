@@ -148,6 +148,9 @@ fn no_secret_is_in_memory_when_all_is_over() {
         ("proxy", Asks::ProxyDigest, Refuses::Never),
         ("proxy", Asks::ProxyNtlm, Refuses::Never),
     ] {
+        if !asks.is_known() {
+            continue;
+        }
         let what = format!("{kind} {asks:?} {refuses:?}");
         let (case, server) = (Case::new(), asks.server(refuses));
         let far = "http://far.example/x".to_owned();

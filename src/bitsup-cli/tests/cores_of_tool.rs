@@ -127,7 +127,7 @@ fn no_secret_of_the_tool_is_in_memory_at_its_end() {
         (&at_proxy, Asks::ProxyBasic, Refuses::Never),
         (&at_proxy, Asks::ProxyNtlm, Refuses::Never),
     ];
-    for (login, asks, refuses) in cases {
+    for (login, asks, refuses) in cases.into_iter().filter(|(_, asks, _)| asks.is_known()) {
         let (secret, server) = (random_secret(), asks.server(refuses));
         let place = place(&secret);
         let (proxy, url) = if asks.is_proxy() {

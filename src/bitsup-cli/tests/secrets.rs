@@ -119,7 +119,7 @@ fn no_secret_of_the_program_is_written_anywhere() {
         (Asks::ProxyNtlm, &proxy_file, &[], None),
         (Asks::ProxyBasic, &["--proxy-user", USER], &[], Some("BITSUP_PROXY_PASSWORD")),
     ];
-    for (asks, login, more, variable) in cases {
+    for (asks, login, more, variable) in cases.into_iter().filter(|case| case.0.is_known()) {
         for refuses in ENDS {
             let what = format!("{asks:?} {more:?} {variable:?} {refuses:?}");
             let (place, server) = (Place::new(), asks.server(refuses));
@@ -226,7 +226,8 @@ fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
         Asks::ProxyDigest,
         Asks::ProxyNtlm,
     ];
-    for (asks, refuses) in all.into_iter().flat_map(|asks| ENDS.map(|refuses| (asks, refuses))) {
+    let known = all.into_iter().filter(|asks| asks.is_known());
+    for (asks, refuses) in known.flat_map(|asks| ENDS.map(|refuses| (asks, refuses))) {
         let what = format!("{asks:?} {refuses:?}");
         let (place, server) = (Place::new(), asks.server(refuses));
         let source = place.write("source.bin", &payload(100_000));

@@ -79,6 +79,11 @@ impl Asks {
         Reply::status(401, "Unauthorized").header("WWW-Authenticate", &words)
     }
 
+    /// Whether this build can log in so.
+    pub(crate) fn is_known(self) -> bool {
+        !matches!(self, Self::ProxyNtlm) || bitsup::features().proxy_ntlm
+    }
+
     pub(crate) fn is_proxy(self) -> bool {
         matches!(self, Self::ProxyBasic | Self::ProxyDigest | Self::ProxyNtlm)
     }

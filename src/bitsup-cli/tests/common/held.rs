@@ -32,6 +32,8 @@ pub(crate) struct Held {
     pub(crate) shown: Vec<u8>,
 }
 
+const STOPS: &[u8] = b" has come to: ";
+
 /// For the process itself: prints the word and waits.
 pub(crate) fn stop(word: &str) {
     println!("process {} has come to: {word}", std::process::id());
@@ -54,6 +56,9 @@ impl Held {
             let told = self.output.read(&mut byte).expect("readable");
             assert!(told == 1, "it ended: {}", String::from_utf8_lossy(&text));
             text.push(byte[0]);
+            // It would wait for a line, and this for its word.
+            let waits = text.ends_with(b"\n") && text.windows(STOPS.len()).any(|at| at == STOPS);
+            assert!(!waits, "not {word:?}: {}", String::from_utf8_lossy(&text));
         }
         self.shown.extend(&text);
         String::from_utf8_lossy(&text).into_owned()

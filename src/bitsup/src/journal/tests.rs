@@ -201,6 +201,19 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
 }
 
 #[test]
+fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
+    let (_folder, directory, id, path) = written();
+    fs::write(path.with_extension("lock"), newer().encode().expect("text")).expect("written");
+    assert!(!directory.lock(&id).expect("free").lost_a_session());
+    let bytes = fs::read(&path).expect("bytes");
+    fs::write(&path, &bytes[..bytes.len() / 2]).expect("torn");
+    let journal = directory.lock(&id).expect("free");
+    assert!(journal.lost_a_session());
+    let read = load(journal.files()).expect("readable").expect("there");
+    assert_eq!(read.checkpoint.session_id, newer().checkpoint.session_id);
+}
+
+#[test]
 fn a_pad_cut_off_anywhere_or_written_by_others_counts_for_nothing() {
     let (_folder, directory, id, path) = written();
     let (pad, bytes) = (path.with_extension("lock"), newer().encode().expect("text"));
