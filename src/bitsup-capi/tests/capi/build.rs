@@ -111,6 +111,11 @@ fn build_library() -> PathBuf {
     folder
 }
 
+/// Whether the programs and the library are built with one.
+pub(crate) fn has_sanitizer() -> bool {
+    Finder::chosen().sanitizer().is_some()
+}
+
 /// The standard library is the compiled one, without a sanitizer: the compiler must be told that
 /// this is meant.
 fn sanitizer_flags(sanitizer: &str) -> String {
