@@ -1,10 +1,12 @@
 //! Passwords that a person types on the terminal.
 
+use std::fs::File;
 use std::io::IsTerminal;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bitsup::{CredentialCallback, Credentials, Login, Secret};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// So often a person may type a password, the first time included: a handful of wrong ones locks an
 /// account.
@@ -28,7 +30,33 @@ pub(crate) fn password(user: &str) -> Option<Secret> {
     if !std::io::stderr().is_terminal() {
         return None;
     }
+    let _silence = Silence::begin();
     rpassword::prompt_password(format!("Password for {user}: ")).ok().map(Secret::new)
+}
+
+/// The terminal shows nothing of what is typed, from before the question on: a quick typist's words would
+/// be shown that come between the question and its silence.
+struct Silence {
+    terminal: File,
+    before: Termios,
+}
+
+impl Silence {
+    fn begin() -> Option<Self> {
+        let terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;
+        let before = tcgetattr(&terminal).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &silent).ok()?;
+        Some(Self { terminal, before })
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // A terminal that is gone shows nothing any more.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
 }
 
 /// Asks again where a password was refused that was typed before: the server's for the one user, the
