@@ -14,7 +14,8 @@ use bitsup_proto::Hresult;
 use socket2::Socket;
 
 use crate::error::{Error, ErrorKind};
-use crate::sendfile::{self, Passed};
+use crate::sendfile;
+use crate::transport::BodyPass;
 
 /// Random access to bytes; called from threads of the client, several at a time.
 pub trait ReadAt: Send + Sync {
@@ -233,13 +234,13 @@ impl Opened {
 
     /// Has the system send up to `most` bytes from `offset` on, without waiting for the disk:
     /// if the last of them is in memory, all are taken to be, since files are read in order.
-    pub(crate) fn pass(&self, connection: &Socket, offset: u64, most: usize) -> Passed {
-        let Self::File(file, source) = self else { return Passed::NotInMemory };
+    pub(crate) fn pass(&self, connection: &Socket, offset: u64, most: usize) -> BodyPass {
+        let Self::File(file, source) = self else { return BodyPass::Wait };
         let last = offset + (most as u64).saturating_sub(1);
         let is_in_memory = source.always_reads.load(Ordering::Relaxed)
             || platform::read_now(file.as_fd(), &mut [0], last, &source.always_reads).is_ok();
         if !is_in_memory {
-            return Passed::NotInMemory;
+            return BodyPass::Wait;
         }
         sendfile::from_file(connection, file, offset, most)
     }

@@ -12,7 +12,7 @@ use super::Inbox;
 use super::command::{Command, TaskId};
 use super::rate::RateLimiter;
 use super::workers::Workers;
-use crate::sendfile::{self, Passed};
+use crate::sendfile;
 use crate::source::Opened;
 use crate::transport::{Body, BodyPass, BodyRead};
 
@@ -117,15 +117,21 @@ impl FragmentBody {
 
     /// Has the system send up to `most` bytes on the connection: of the file, or what a worker
     /// has read of it.
-    fn pass_some(&mut self, connection: &Socket, most: usize) -> Passed {
+    fn pass_some(&mut self, connection: &Socket, most: usize) -> BodyPass {
         let passed = match self.ahead.pass(connection, most) {
             Some(passed) => passed,
             None => self.source.pass(connection, self.at, most),
         };
-        if matches!(passed, Passed::NotInMemory) {
+        if matches!(passed, BodyPass::Wait) {
             self.read_ahead(self.at, true);
         }
         passed
+    }
+
+    /// So many bytes more are on their way.
+    fn advance(&mut self, count: usize) {
+        self.at += count as u64;
+        self.sent.store(self.at - self.range.first(), Ordering::Relaxed);
     }
 
     /// Lets a worker read from `at` on, if it has nothing to do for this body and bytes are left.
@@ -197,8 +203,7 @@ impl Body for FragmentBody {
         match filled {
             Ok(0) => BodyRead::Failed(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
-                self.at += count as u64;
-                self.sent.store(self.at - self.range.first(), Ordering::Relaxed);
+                self.advance(count);
                 BodyRead::Bytes(count)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => BodyRead::Wait,
@@ -219,20 +224,10 @@ impl Body for FragmentBody {
             return BodyPass::Wait;
         }
         let passed = self.pass_some(connection, granted);
-        let count = if let Passed::Bytes(count) = passed { count } else { 0 };
+        let count = if let BodyPass::Bytes(count) = passed { count } else { 0 };
         self.limiter.give_back(self.task, granted.saturating_sub(count));
-        match passed {
-            Passed::Bytes(0) => BodyPass::Failed(io::ErrorKind::UnexpectedEof.into()),
-            Passed::Bytes(count) => {
-                self.at += count as u64;
-                self.sent.store(self.at - self.range.first(), Ordering::Relaxed);
-                BodyPass::Bytes(count)
-            }
-            Passed::NotInMemory => BodyPass::Wait,
-            Passed::Full => BodyPass::Full,
-            Passed::Lost => BodyPass::Lost,
-            Passed::Failed(error) => BodyPass::Failed(error),
-        }
+        self.advance(count);
+        passed
     }
 
     fn rewind(&mut self) {
@@ -255,8 +250,37 @@ impl Drop for FragmentBody {
 }
 
 impl Ahead {
-    /// What a worker has read, `WouldBlock` while it reads, `None` if it was not asked.
+    /// What a worker has read, copied; `WouldBlock` while it reads, `None` if it was not asked.
     fn take(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        self.spend(buffer.len(), |bytes| {
+            if let Some(to) = buffer.get_mut(..bytes.len()) {
+                to.copy_from_slice(bytes);
+            }
+            (bytes.len(), bytes.len())
+        })
+    }
+
+    /// The same, sent.
+    fn pass(&mut self, connection: &Socket, most: usize) -> Option<BodyPass> {
+        let passed = self.spend(most, |bytes| {
+            let passed = match bytes {
+                [] => BodyPass::Failed(io::ErrorKind::UnexpectedEof.into()),
+                bytes => sendfile::send(connection, bytes),
+            };
+            (if let BodyPass::Bytes(count) = passed { count } else { 0 }, passed)
+        })?;
+        Some(passed.unwrap_or_else(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => BodyPass::Wait,
+            _ => BodyPass::Failed(error),
+        }))
+    }
+
+    /// Gives `most` bytes of what a worker has read to `spend`, which says how many it used.
+    fn spend<R>(
+        &mut self,
+        most: usize,
+        spend: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Option<io::Result<R>> {
         let slot = Arc::clone(&self.slot);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *slot {
@@ -272,49 +296,12 @@ impl Ahead {
             }
             Slot::Ready(Ok(read)) => {
                 let rest = read.get(self.taken..).unwrap_or_default();
-                let count = rest.len().min(buffer.len());
-                if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
-                    to.copy_from_slice(from);
-                }
-                self.taken += count;
+                let (used, result) = spend(rest.get(..most).unwrap_or(rest));
+                self.taken += used;
                 if self.taken >= read.len() {
                     *slot = Slot::Empty(std::mem::take(read));
                 }
-                Some(Ok(count))
-            }
-        }
-    }
-
-    /// Sends what a worker has read; `None` if it was not asked.
-    fn pass(&mut self, connection: &Socket, most: usize) -> Option<Passed> {
-        let slot = Arc::clone(&self.slot);
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *slot {
-            Slot::Empty(_) => None,
-            Slot::Reading { wanted } => {
-                *wanted = true;
-                Some(Passed::NotInMemory)
-            }
-            Slot::Ready(Err(error)) => {
-                let error = std::mem::replace(error, io::ErrorKind::Other.into());
-                *slot = Slot::default();
-                Some(Passed::Failed(error))
-            }
-            Slot::Ready(Ok(read)) => {
-                let rest = read.get(self.taken..).unwrap_or_default();
-                let rest = rest.get(..most).unwrap_or(rest);
-                let passed = if rest.is_empty() {
-                    Passed::Bytes(0)
-                } else {
-                    sendfile::send(connection, rest)
-                };
-                if let Passed::Bytes(count) = passed {
-                    self.taken += count;
-                }
-                if self.taken >= read.len() {
-                    *slot = Slot::Empty(std::mem::take(read));
-                }
-                Some(passed)
+                Some(Ok(result))
             }
         }
     }

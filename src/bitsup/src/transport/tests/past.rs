@@ -10,7 +10,7 @@ use bitsup_server::scripted::{Reply, Scripted};
 use socket2::Socket;
 
 use super::support::{Bench, SOON, counting, fragment, limits, packet};
-use crate::sendfile::{self, Passed};
+use crate::sendfile;
 use crate::transport::{Body, BodyPass, BodyRead, Exchange, FailureKind, Limits, Sent};
 
 /// Longer than what goes out with the head, and than what a connection takes at once.
@@ -60,20 +60,19 @@ impl Body for InFile {
             *waits_at = None;
             return BodyPass::Wait;
         }
-        match sendfile::from_file(connection, self.file.as_file(), at as u64, most) {
-            Passed::Bytes(0) => BodyPass::Failed(io::ErrorKind::UnexpectedEof.into()),
-            Passed::Bytes(count) => {
-                self.at.fetch_add(count, Ordering::Relaxed);
+        let passed = sendfile::from_file(connection, self.file.as_file(), at as u64, most);
+        match &passed {
+            BodyPass::Bytes(count) => {
+                self.at.fetch_add(*count, Ordering::Relaxed);
                 self.seen.passed.fetch_add(1, Ordering::Relaxed);
-                BodyPass::Bytes(count)
             }
-            Passed::Full => {
+            BodyPass::Full => {
                 self.seen.full.fetch_add(1, Ordering::Relaxed);
-                BodyPass::Full
             }
-            Passed::Lost => BodyPass::Lost,
-            other => panic!("{other:?}"),
+            BodyPass::Wait => panic!("it is in memory"),
+            BodyPass::Lost | BodyPass::Failed(_) => {}
         }
+        passed
     }
 }
 
