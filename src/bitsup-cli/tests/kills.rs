@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bitsup_core::Random;
-use bitsup_server::{Config, Server};
+use bitsup_server::{Config, Request, Server};
 use common::Place;
 
 const SIZE: usize = 8_000_000;
@@ -23,6 +23,10 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+fn is_create(request: &Request) -> bool {
+    request.packet_type().as_deref() == Some("Create-Session")
+}
+
 /// Body bytes of all Fragments that the server read.
 fn received(server: &Server) -> u64 {
     server.requests().iter().map(|request| request.body).sum()
@@ -32,7 +36,7 @@ fn received(server: &Server) -> u64 {
 fn a_killed_upload_is_continued_byte_exact() {
     let kills = number("BITSUP_KILLS", 8);
     let mut random = Random::new(number("BITSUP_SEED", 1));
-    let (mut continued, mut anew, mut left, mut resent_most) = (0, 0, 0, 0);
+    let (mut continued, mut anew, mut told, mut left, mut resent_most) = (0, 0, 0, 0, 0);
     for kill in 0..kills {
         let place = Place::new();
         let bytes: Vec<u8> =
@@ -78,8 +82,10 @@ fn a_killed_upload_is_continued_byte_exact() {
             anew += 1;
             args.retain(|arg| *arg != "-q");
             let again = place.run(&args).ok();
+            let says = again.stderr.contains(LEFT_BEHIND);
+            told += u64::from(says);
             assert!(
-                server.open_sessions() == 0 || again.stderr.contains(LEFT_BEHIND),
+                server.open_sessions() == 0 || says,
                 "kill {kill}: a session is left, and nobody says so: {}",
                 again.stderr
             );
@@ -89,11 +95,12 @@ fn a_killed_upload_is_continued_byte_exact() {
     }
     println!(
         "{kills} uploads killed: all byte-exact; {continued} continued, {anew} begun anew, \
-         at most {resent_most} bytes sent again, {left} sessions left on the server"
+         at most {resent_most} bytes sent again, {told} sessions told of as perhaps left, \
+         {left} left on the server"
     );
-    // A kill between the making of a session and the reading of its id cannot be undone.
-    // A kill between the server's making a session and the client's reading its name cannot be undone.
-    assert!(left <= 1 + usize::try_from(kills / 50).unwrap_or(0), "{left} sessions left");
+    // The server forgets a session whose id nobody read. One whose id was read, but not yet
+    // written down, when the program was killed stays.
+    assert!(left <= 1 + usize::try_from(kills / 100).unwrap_or(0), "{left} sessions left");
 }
 
 /// Kills a program that has just been answered its Create-Session, some microseconds after the
@@ -103,7 +110,7 @@ fn a_session_is_kept_or_said_to_be_left_however_early_the_kill() {
     let kills = number("BITSUP_AIMED_KILLS", 12);
     let mut random = Random::new(number("BITSUP_SEED", 1));
     let window = number("BITSUP_WINDOW_US", 2000);
-    let (mut kept, mut left) = (0, 0);
+    let (mut kept, mut lost, mut left) = (0, 0, 0);
     for kill in 0..kills {
         let place = Place::new();
         place.write("x.bin", &common::payload(100_000));
@@ -143,12 +150,15 @@ fn a_session_is_kept_or_said_to_be_left_however_early_the_kill() {
         let args = ["upload", "--state-dir", "state", "x.bin", &url];
         let again = place.run(args).ok();
         let told = again.stderr.contains(LEFT_BEHIND);
-        // Not one session is left in silence, and none is said to be left that was continued.
-        assert_eq!(server.open_sessions(), usize::from(told), "kill {kill}: {}", again.stderr);
-        if told { left += 1 } else { kept += 1 }
+        // Not one session is lost in silence, and none is said to be lost that was continued.
+        let made = server.requests().iter().filter(|request| is_create(request)).count();
+        assert_eq!(made, 1 + usize::from(told), "kill {kill}: {}", again.stderr);
+        *(if told { &mut lost } else { &mut kept }) += 1;
+        left += server.open_sessions();
     }
     println!(
         "{kills} programs killed within {window} µs of their session's making: \
-         {kept} sessions continued, {left} left on the server and told of"
+         {kept} sessions continued, {lost} lost and told of, {left} left on the server"
     );
+    assert!(left <= lost, "{left} sessions left, {lost} told of");
 }

@@ -22,6 +22,7 @@ use crate::log::Request;
 use crate::packet::PacketKind;
 use crate::response::Body;
 use crate::server::Shared;
+use crate::session::Session;
 use crate::wire::{Control, Spoil};
 
 /// One request and all that its answer depends on.
@@ -33,6 +34,8 @@ pub(crate) struct Exchange {
     pub(crate) fault: Fault,
     /// Session that it is about, for the log.
     pub(crate) session: Option<String>,
+    /// Session that it made.
+    pub(crate) made: Option<Arc<Session>>,
 }
 
 /// Why work ended without its usual answer.
@@ -90,11 +93,20 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
+/// Deletes a session whose id nobody can have read.
+pub(crate) async fn forget_unknown(shared: &Shared, session: Arc<Session>) {
+    let store = Arc::clone(&shared.store);
+    if off_thread(move || store.remove_unused(&session)).await.is_err() {
+        tracing::warn!("a session that nobody knows was not deleted");
+    }
+}
+
 async fn handle(
     shared: Arc<Shared>,
     control: Arc<Control>,
     request: hyper::Request<Incoming>,
 ) -> Outcome {
+    control.asked();
     let (parts, incoming) = request.into_parts();
     let fault = shared.faults.next(parts.method.as_str(), PacketKind::of(&parts.headers));
     let number = shared.log.add(log_entry(&shared, &control, &parts));
@@ -111,10 +123,16 @@ async fn handle(
         body,
         fault,
         session,
+        made: None,
     };
     let mut outcome = exchange.act().await;
     if let Outcome::Answer(response) = &mut outcome {
         control.spoil(exchange.touch_up(response).await);
+        if let Some(session) = exchange.made.take()
+            && !control.made(Arc::clone(&session))
+        {
+            forget_unknown(&shared, session).await;
+        }
     }
     let status = match &outcome {
         Outcome::Answer(_) if matches!(exchange.fault.action, Some(Action::Garbage(_))) => None,

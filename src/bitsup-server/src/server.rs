@@ -282,6 +282,9 @@ where
         },
         () = control.closed() => {}
     }
+    if let Some(session) = control.ended() {
+        handler::forget_unknown(&shared, session).await;
+    }
 }
 
 async fn clean_up(shared: Arc<Shared>) {

@@ -92,12 +92,24 @@ impl Store {
             .cloned()
             .collect();
         for session in idle {
-            // One that is busy is not idle.
-            if let Some(mut record) = session.look_if_free()
-                && let Err(error) = self.remove(&session, &mut record)
-            {
-                tracing::warn!("cannot delete session {}: {error}", session.id);
-            }
+            self.remove_if(&session, |_| true);
+        }
+    }
+
+    /// Deletes a session that no packet has come for. Writes to the disk.
+    pub(crate) fn remove_unused(&self, session: &Session) {
+        self.remove_if(session, |record| {
+            record.phase == Phase::Receiving && record.total.is_none()
+        });
+    }
+
+    fn remove_if(&self, session: &Session, condition: impl FnOnce(&Record) -> bool) {
+        // One that is busy is neither idle nor unused.
+        if let Some(mut record) = session.look_if_free()
+            && condition(&record)
+            && let Err(error) = self.remove(session, &mut record)
+        {
+            tracing::warn!("cannot delete session {}: {error}", session.id);
         }
     }
 

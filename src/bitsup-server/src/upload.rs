@@ -108,6 +108,7 @@ impl Exchange {
             CreateError::Io(error) => Refusal::from_io(&error),
         })?;
         self.session = Some(session.id.clone());
+        self.made = Some(Arc::clone(&session));
         let mut response = ack::ack(200);
         let headers = response.headers_mut();
         ack::put(headers, "bits-protocol", PROTOCOL);

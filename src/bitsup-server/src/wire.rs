@@ -3,14 +3,17 @@
 
 use std::future::Future as _;
 use std::io;
+use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
+
+use crate::session::Session;
 
 /// What a request handler can do to its connection.
 #[derive(Debug)]
@@ -19,6 +22,23 @@ pub(crate) struct Control {
     pub(crate) number: u64,
     closing: Notify,
     spoil: Mutex<Option<Spoil>>,
+    making: Mutex<Making>,
+}
+
+/// Whether the client can know the session that its latest request made.
+///
+/// One that it cannot know would only be left behind: its id is in that one answer.
+#[derive(Debug, Default)]
+enum Making {
+    /// It can, or the request made none.
+    #[default]
+    Known,
+    /// It cannot: the answer with the id is not sent, or was not read.
+    Unread(Arc<Session>),
+    /// The answer is sent.
+    Sent(Arc<Session>),
+    /// The connection has ended: nothing made now can be told of.
+    Ended,
 }
 
 /// What becomes of the next answer.
@@ -52,7 +72,60 @@ pub(crate) struct Wire<S> {
 
 impl Control {
     pub(crate) fn new(number: u64) -> Self {
-        Self { number, closing: Notify::new(), spoil: Mutex::default() }
+        Self { number, closing: Notify::new(), spoil: Mutex::default(), making: Mutex::default() }
+    }
+
+    /// A request has come: whoever sent it has read the answers before it.
+    pub(crate) fn asked(&self) {
+        self.change(|making| match making {
+            Making::Ended => Making::Ended,
+            _ => Making::Known,
+        });
+    }
+
+    /// A session was made, and its id is to be sent; false if the connection has ended already.
+    pub(crate) fn made(&self, session: Arc<Session>) -> bool {
+        let mut making = self.making();
+        let open = !matches!(*making, Making::Ended);
+        if open {
+            *making = Making::Unread(session);
+        }
+        open
+    }
+
+    /// Bytes went to the peer.
+    fn sent(&self) {
+        self.change(|making| match making {
+            Making::Unread(session) => Making::Sent(session),
+            other => other,
+        });
+    }
+
+    /// The peer's system has reset the connection, as it does for a program that ended with bytes
+    /// unread.
+    fn reset(&self) {
+        self.change(|making| match making {
+            Making::Sent(session) => Making::Unread(session),
+            other => other,
+        });
+    }
+
+    /// The connection has ended. Gives the session that nobody can know.
+    pub(crate) fn ended(&self) -> Option<Arc<Session>> {
+        match mem::replace(&mut *self.making(), Making::Ended) {
+            Making::Unread(session) => Some(session),
+            Making::Known | Making::Sent(_) | Making::Ended => None,
+        }
+    }
+
+    fn change(&self, step: impl FnOnce(Making) -> Making) {
+        let mut making = self.making();
+        *making = step(mem::take(&mut *making));
+    }
+
+    fn making(&self) -> MutexGuard<'_, Making> {
+        // Each change is one assignment.
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the connection without another byte.
@@ -152,6 +225,7 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.control.sent();
             self.queue.drain(..sent);
             if let Some((_, time)) = self.trickle {
                 ready!(Pin::new(&mut self.inner).poll_flush(context))?;
@@ -173,7 +247,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if let Poll::Ready(Err(error)) = &read
+            && error.kind() == io::ErrorKind::ConnectionReset
+        {
+            self.control.reset();
+        }
+        read
     }
 }
 
@@ -188,7 +268,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         if self.divert(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+        let sent = ready!(Pin::new(&mut self.inner).poll_write(context, bytes))?;
+        self.control.sent();
+        Poll::Ready(Ok(sent))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

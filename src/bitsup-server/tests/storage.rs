@@ -2,11 +2,12 @@
 
 mod peer;
 
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use bitsup_server::{Config, Server, StartError};
-use peer::{Bench, bytes, wait_until};
+use peer::{Bench, Peer, SUPPORTED, bytes, wait_until};
 
 /// The server ends between the moving of the file and the deletion of its session: the Close
 /// that was not answered comes again.
@@ -266,4 +267,56 @@ fn start_errors_say_what_is_wrong() {
     let odd =
         error(Config { root: elsewhere.path().into(), conflict_status: 500, ..Config::default() });
     assert!(matches!(odd, StartError::Config(_)), "{odd}");
+}
+
+/// Sends a Create-Session, and leaves the answer, once it has come, unread: to close the
+/// connection then resets it.
+fn create_unread(bench: &Bench, path: &str) -> Peer<TcpStream> {
+    let mut peer = bench.connect();
+    peer.send_packet("Create-Session", path, &[SUPPORTED]);
+    assert_eq!(peer.stream.peek(&mut [0]).expect("an answer"), 1);
+    peer
+}
+
+/// Its id was in the one answer that nobody read.
+#[test]
+fn a_session_that_its_client_cannot_know_is_forgotten() {
+    let bench = Bench::start();
+    let peer = create_unread(&bench, "/a");
+    assert_eq!(bench.server.open_sessions(), 1);
+    drop(peer);
+    wait_until("it is forgotten", || bench.server.open_sessions() == 0);
+
+    let slow = Bench::scripted("create: delay 200ms");
+    let mut peer = slow.connect();
+    peer.send_packet("Create-Session", "/b", &[SUPPORTED]);
+    wait_until("the session is made", || slow.server.open_sessions() == 1);
+    drop(peer);
+    wait_until("it is forgotten before the answer", || slow.server.open_sessions() == 0);
+}
+
+#[test]
+fn a_session_that_its_client_may_know_is_kept() {
+    let bench = Bench::start();
+    // Its answer was read, and the connection closed as usual.
+    let id = bench.connect().create("/a").session();
+    // It is used on another connection before the one that made it is reset.
+    let peer = create_unread(&bench, "/b");
+    let made = bench.server.requests().pop().and_then(|request| request.session);
+    let used = made.expect("its session");
+    assert_eq!(bench.connect().fragment("/b", &used, 0, 4, b"da").offset(), Some(2));
+    drop(peer);
+    // The reset comes after a later request, whose sender has read the answers before it.
+    let mut peer = bench.connect();
+    peer.create("/c");
+    peer.send_packet("Ping", "/c", &[]);
+    assert_eq!(peer.stream.peek(&mut [0]).expect("an answer"), 1);
+    drop(peer);
+    // What the server does at a reset, it has done for those before the last.
+    let last = create_unread(&bench, "/d");
+    assert_eq!(bench.server.open_sessions(), 4);
+    drop(last);
+    wait_until("the last one is forgotten", || bench.server.open_sessions() == 3);
+    assert_eq!(bench.connect().fragment("/a", &id, 0, 4, b"data").offset(), Some(4));
+    assert_eq!(bench.connect().fragment("/b", &used, 2, 4, b"ta").offset(), Some(4));
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 use bitsup_server::{Config, Server};
 
 pub(crate) const PROTOCOL: &str = "{7df0354d-249b-430f-820d-3d2a9bef4931}";
+/// Header line of a Create-Session.
+pub(crate) const SUPPORTED: &str =
+    "BITS-Supported-Protocols: {7df0354d-249b-430f-820d-3d2a9bef4931}";
 
 /// A server over a temporary root.
 pub(crate) struct Bench {
@@ -119,16 +122,18 @@ impl<S: Read + Write> Peer<S> {
     }
 
     pub(crate) fn packet(&mut self, kind: &str, path: &str, lines: &[&str]) -> Answer {
+        self.send_packet(kind, path, lines);
+        self.read().expect("an answer")
+    }
+
+    pub(crate) fn send_packet(&mut self, kind: &str, path: &str, lines: &[&str]) {
         let kind = format!("BITS-Packet-Type: {kind}");
-        self.ask(
-            &format!("BITS_POST {path}"),
-            &[&[kind.as_str(), "Content-Length: 0"], lines].concat(),
-            b"",
-        )
+        let lines = [&[kind.as_str(), "Content-Length: 0"], lines].concat();
+        self.send_request(&format!("BITS_POST {path}"), &lines, b"");
     }
 
     pub(crate) fn create(&mut self, path: &str) -> Answer {
-        self.packet("Create-Session", path, &[&format!("BITS-Supported-Protocols: {PROTOCOL}")])
+        self.packet("Create-Session", path, &[SUPPORTED])
     }
 
     pub(crate) fn fragment(
