@@ -2659,7 +2659,9 @@ bitsup_status bitsup_upload_start_callbacks(
  * Waits for the end, at most timeout_ms milliseconds; 0 does not wait, a
  * negative number waits for ever. BITSUP_STATUS_PENDING: the upload still
  * runs. BITSUP_STATUS_OK: the server confirmed the file. Everything else is
- * why there is no such file. Not in a callback of the same upload.
+ * why there is no such file. Callbacks on the client's thread have told of the
+ * end then, unless they take over a second. Not in a callback of the same
+ * upload.
  */
 bitsup_status bitsup_upload_wait(
     bitsup_upload *upload,

@@ -1,9 +1,11 @@
 //! Brings events to the caller: on one thread a client, or where the caller asks for it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
+use std::time::Instant;
 
 use crate::engine::{Command, Inbox, TaskId};
 use crate::error::{Error, ErrorKind};
@@ -30,9 +32,16 @@ struct EarState {
     /// Whether there is a listener, also while it runs.
     listens: bool,
     running_on: Option<ThreadId>,
+    /// Events that a thread of the client has still to tell.
+    untold: usize,
     closed: bool,
     /// What a callback died of, reported instead of the upload's own end.
     panic: Option<Error>,
+}
+
+thread_local! {
+    /// Whether this thread runs a callback: then no other one can run on it.
+    static CALLING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What waits for the caller's callbacks.
@@ -44,7 +53,8 @@ enum Item {
 impl Ear {
     pub(crate) fn new(task: TaskId, listener: Option<Listener>, wants: EventFilter) -> Self {
         let listens = listener.is_some();
-        let state = EarState { listener, listens, running_on: None, closed: false, panic: None };
+        let state =
+            EarState { listener, listens, running_on: None, untold: 0, closed: false, panic: None };
         Self { task, wants, state: Mutex::new(state), free: Condvar::new() }
     }
 
@@ -71,6 +81,20 @@ impl Ear {
         drop(listener);
     }
 
+    /// Waits, at most until then, for the callbacks of what has happened, where a thread of the
+    /// client runs them; not in a callback, which may be what they wait for.
+    pub(crate) fn settle(&self, until: Instant) {
+        let mut state = self.lock();
+        while state.untold > 0 && !CALLING.get() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.free.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     pub(crate) fn take_panic(&self) -> Option<Error> {
         self.lock().panic.take()
     }
@@ -95,6 +119,8 @@ impl Ear {
         let open = !state.closed;
         let mut listener = state.listener.take();
         drop(state);
+        let is_event = matches!(item, Item::Event(_));
+        let outer = CALLING.replace(true);
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match (item, &mut listener) {
             (Item::Event(event), Some(listener)) if open => listener(&event),
             (Item::Event(_), _) => Flow::Continue,
@@ -103,8 +129,11 @@ impl Ear {
                 Flow::Continue
             }
         }));
+        CALLING.set(outer);
         let mut state = self.lock();
         state.running_on = None;
+        // None is counted that a dispatching caller is told.
+        state.untold = state.untold.saturating_sub(usize::from(is_event));
         if !state.closed {
             state.listener = listener.take();
         }
@@ -173,7 +202,10 @@ impl Dispatcher {
         let waiting = queue.items.iter_mut().rev().find(|(other, _)| Arc::ptr_eq(other, ear));
         match (waiting, &event) {
             (Some((_, Item::Event(old @ Event::Progress(_)))), Event::Progress(_)) => *old = event,
-            _ => queue.items.push_back((Arc::clone(ear), Item::Event(event))),
+            _ => {
+                ear.lock().untold += usize::from(matches!(self.delivery, Delivery::Thread));
+                queue.items.push_back((Arc::clone(ear), Item::Event(event)));
+            }
         }
         self.deliver(queue);
     }

@@ -13,6 +13,10 @@ use crate::engine::{Command, TaskId};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Progress, Receipt, UploadState, Waiting};
 
+/// Longest time that a waiter, after an upload's end, gives the callbacks of what happened before:
+/// one may itself wait for something that the waiter is to do.
+const LAST_CALLBACKS: Duration = Duration::from_secs(1);
+
 /// An upload under way. Any thread may use it.
 ///
 /// Dropping it stops the upload without waiting: a session that can be found again (the
@@ -41,6 +45,8 @@ struct Status {
     next_try: Option<Instant>,
     reason: String,
     result: Option<Result<Receipt, Error>>,
+    /// Whether all of it is handed over to the callbacks.
+    told: bool,
 }
 
 impl Shared {
@@ -95,13 +101,18 @@ impl Shared {
         progress
     }
 
+    /// Keeps the result: callbacks that tell of the end find it there.
     pub(crate) fn finish(&self, result: Result<Receipt, Error>) {
         let mut status = self.lock();
         status.next_try = None;
         if status.result.is_none() {
             status.result = Some(result);
         }
-        drop(status);
+    }
+
+    /// No event follows: whoever waits for the end is woken.
+    pub(crate) fn release(&self) {
+        self.lock().told = true;
         self.finished.notify_all();
     }
 
@@ -109,6 +120,7 @@ impl Shared {
     pub(crate) fn finish_closed(&self) {
         self.update(|progress| progress.state = UploadState::Cancelled);
         self.finish(Err(Error::new(ErrorKind::Cancelled, "the client was closed")));
+        self.release();
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {
@@ -126,34 +138,35 @@ impl Upload {
         self.detached = true;
     }
 
-    /// Waits until the upload has ended.
+    /// Waits until the upload has ended and its callbacks on the client's thread have run, but no
+    /// more than a second for these.
     pub fn wait(&self) -> Result<Receipt, Error> {
-        let mut status = self.shared.lock();
         loop {
-            if let Some(result) = &status.result {
-                return result.clone();
+            // Longer than any upload, and short enough for every clock.
+            if let Some(result) = self.wait_for(Duration::from_hours(24)) {
+                return result;
             }
-            status = self.shared.finished.wait(status).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Waits at most `limit`; `None` if the upload is still running then.
+    /// The same, but waits at most `limit`; `None` if the upload is still running then.
     #[must_use]
     pub fn wait_for(&self, limit: Duration) -> Option<Result<Receipt, Error>> {
-        let end = Instant::now().checked_add(limit);
-        let Some(end) = end else { return Some(self.wait()) };
+        let begun = Instant::now();
         let mut status = self.shared.lock();
-        loop {
-            if status.result.is_some() {
-                return status.result.clone();
-            }
-            let left = end.saturating_duration_since(Instant::now());
+        while !status.told {
+            let left = limit.saturating_sub(begun.elapsed());
             if left.is_zero() {
-                return None;
+                return status.result.clone();
             }
             let waited = self.shared.finished.wait_timeout(status, left);
             status = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let result = status.result.clone();
+        drop(status);
+        let left = limit.saturating_sub(begun.elapsed()).min(LAST_CALLBACKS);
+        self.shared.ear.settle(Instant::now() + left);
+        result
     }
 
     /// The result, if the upload has ended.

@@ -1,5 +1,6 @@
 //! Whole uploads against the server of this workspace.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -164,4 +165,43 @@ fn events_that_are_not_wanted_do_not_come() {
     assert_eq!(told(all.progress(false)), (false, true, true));
     assert_eq!(told(all.packets(false)), (true, false, false));
     assert_eq!(told(all.packets(false).progress(false)), (false, false, false));
+}
+
+#[test]
+fn waiting_ends_after_the_callbacks() {
+    let (_root, server) = server();
+    let client = Client::new().expect("client");
+    let told = Arc::new(AtomicBool::new(false));
+    let tells = Arc::clone(&told);
+    let upload = client.upload(Source::bytes(payload(3000)), &server.url("/x.bin"));
+    let upload = upload.on_event(move |event| {
+        if matches!(event, Event::Finished(_)) {
+            // Long enough for a waiter that does not look.
+            std::thread::sleep(Duration::from_millis(100));
+            tells.store(true, Ordering::Relaxed);
+        }
+        Flow::Continue
+    });
+    upload.start().expect("started").wait().expect("uploaded");
+    assert!(told.load(Ordering::Relaxed));
+}
+
+/// A callback holds the thread that the other upload's callbacks wait for.
+#[test]
+fn a_callback_can_wait_for_another_upload() {
+    let (_root, server) = server();
+    let client = Client::new().expect("client");
+    let start = |path: &str| {
+        let upload = client.upload(Source::bytes(payload(3000)), &server.url(path));
+        upload.on_event(|_| Flow::Continue)
+    };
+    let other = start("/other.bin").start().expect("started");
+    let waits = start("/x.bin").on_event(move |event| {
+        if matches!(event, Event::Finished(_)) {
+            other.wait().expect("uploaded");
+        }
+        Flow::Continue
+    });
+    let upload = waits.start().expect("started");
+    upload.wait().expect("uploaded");
 }

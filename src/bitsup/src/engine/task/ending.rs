@@ -225,6 +225,7 @@ impl Task {
             core.dispatcher.push(&self.shared.ear, Event::Progress(self.shared.progress()));
             core.dispatcher.push(&self.shared.ear, Event::Finished(result.map(Box::new)));
         }
+        self.shared.release();
     }
 
     /// The session for another process or machine, while the server holds one.
