@@ -145,3 +145,16 @@ def started(script: str, *arguments: str, stdin: int | None = None) -> subproces
         text=True,
         env={**os.environ, "PYTHONFAULTHANDLER": "1"},
     )
+
+
+def test_a_plain_upload_loads_little(server: Server) -> None:
+    """Each of these takes as long to load as all of the package; the interpreter itself may have loaded some."""
+    slow = {"asyncio", "bitsup._events", "bitsup._options", "dataclasses", "enum", "inspect", "logging", "typing"}
+    script = (
+        "import sys; before = set(sys.modules); import bitsup; bitsup.upload(b'data', sys.argv[1]);"
+        f"print(sorted((set(sys.modules) - before) & {slow!r}))"
+    )
+    with started(script, server.url("x")) as process:
+        output, errors = process.communicate(timeout=30)
+    assert (output, errors) == ("[]\n", "")
+    assert server.content("x") == b"data"
