@@ -15,7 +15,7 @@ const PROGRAMS: [(&str, &str); 4] = [
     ("bound.c", include_str!("programs/bound.c")),
     ("curl_loop.sh", include_str!("programs/curl_loop.sh")),
     ("requests_loop.py", include_str!("programs/requests_loop.py")),
-    ("tls_front.py", include_str!("programs/tls_front.py")),
+    ("tls_front.c", include_str!("programs/tls_front.c")),
 ];
 
 /// A case made ready. All goes with it.
@@ -66,7 +66,8 @@ impl Stage {
             Way::Tls => self.begin_tls()?,
         }
         if case.contenders.iter().any(|one| matches!(one.kind, Kind::Other(_))) {
-            self.compile_bound();
+            // Without a C compiler those who need it are skipped.
+            drop(self.compile("bound", &[]));
         }
         write_file(&self.scene.file, self.files.bytes, self.files.sparse)?;
         let (mut list, mut config) = (String::new(), String::new());
@@ -102,11 +103,12 @@ output = /dev/null"
         self.folder.join("state")
     }
 
-    fn compile_bound(&self) {
-        // Without a C compiler those who need it are skipped.
-        let bound = self.folder.join("bound");
-        let source = self.folder.join("bound.c");
-        drop(Command::new("cc").args(["-O2", "-o"]).arg(bound).arg(source).status());
+    fn compile(&self, name: &str, libraries: &[&str]) -> Result<PathBuf> {
+        let program = self.folder.join(name);
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O2", "-o"]).arg(&program).arg(program.with_extension("c")).args(libraries);
+        let status = compiler.status().map_err(|error| format!("cc cannot be started: {error}"))?;
+        if status.success() { Ok(program) } else { Err(format!("cc makes no {name}").into()) }
     }
 
     fn begin_tls(&mut self) -> Result {
@@ -126,13 +128,11 @@ output = /dev/null"
         }
         let only = fs::read(self.folder.join("only-certificate.pem"))?;
         fs::OpenOptions::new().append(true).open(&certificate)?.write_all(&only)?;
-        let mut front = Command::new("python3")
-            .arg(self.folder.join("tls_front.py"))
+        let mut front = Command::new(self.compile("tls_front", &["-lssl", "-lcrypto"])?)
             .arg(&certificate)
             .arg(self.scene.port.to_string())
             .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("python3 cannot be started: {error}"))?;
+            .spawn()?;
         let mut line = String::new();
         if let Some(output) = front.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
