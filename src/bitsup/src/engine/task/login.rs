@@ -107,12 +107,14 @@ impl Task {
     /// An answer that asks for no login: perhaps the server took what it was shown.
     pub(super) fn note_taken(&mut self, answer: &Answer, core: &mut Core) {
         let Some(carried) = self.login.carried.take() else { return };
-        if answer.status < 400 {
+        if answer.status < 300 {
             self.login.questions = 0;
         }
         let Login::Password(_) = carried else { return };
-        let is_packet = matches!(self.running, Some(Running::Packet(..)));
-        let verdict = Verdict::of(answer.status, false, !is_packet || ack(answer).is_ack);
+        // HEAD and GET bring no Ack to tell by; a redirect of theirs is nobody's word.
+        let is_plain = !matches!(self.running, Some(Running::Packet(..)));
+        let is_own = ack(answer).is_ack || (is_plain && answer.status < 300);
+        let verdict = Verdict::of(answer.status, false, is_own);
         core.logins.judge(verdict, &self.destination.origin(), &carried, self.id);
     }
 
