@@ -41,7 +41,7 @@ impl Verdict {
             // Nothing that a proxy or a busy server says.
             401 | 407 | 408 | 429 | 500.. => Self::Open,
             // A portal on the way there says yes to everything, or sends everybody to its own page.
-            200..400 if !is_own => Self::Open,
+            200..=399 if !is_own => Self::Open,
             _ => Self::Taken,
         }
     }

@@ -59,6 +59,8 @@ struct Member {
     life: Option<Life>,
     held: Option<Request>,
     running: Option<Running>,
+    /// Whether the question if the destination exists has been answered.
+    has_asked: bool,
     outcome: Option<Outcome>,
     connections: u64,
     packets: u32,
@@ -227,6 +229,7 @@ impl Crowd {
             life: None,
             held: None,
             running: None,
+            has_asked: false,
             outcome: None,
             connections: 0,
             packets: 0,
@@ -357,13 +360,11 @@ impl Crowd {
         }
     }
 
-    /// Who pauses keeps no turn. A pause that begins in the question whether the destination exists, or
-    /// while a kept session is cancelled, still does.
+    /// Who pauses keeps no turn.
     fn check_pause(&mut self, id: TaskId) -> Result<(), String> {
         let member = self.member(id)?;
         let keeps = |life: &Life| life.is_paused() && life.has_turn();
-        let is_plain = member.opening == (false, None);
-        let pauses = is_plain && member.session.state() == State::Suspend;
+        let pauses = member.session.state() == State::Suspend;
         if pauses && member.life.as_ref().is_some_and(keeps) {
             return Err(format!("{id:?} pauses and keeps its turn"));
         }
@@ -505,7 +506,8 @@ impl Crowd {
                     let member = self.member(id)?;
                     let config = member.config.clone();
                     let life = member.life.as_mut().ok_or("it has not begun")?;
-                    if life.goes_on(&mut member.session, || Session::new(config), now) {
+                    let new = || Session::new(config);
+                    if life.goes_on(&mut member.session, &mut self.hosts, new, now) {
                         return self.step(id);
                     }
                     let outcome = member.session.outcome().cloned();
@@ -587,6 +589,9 @@ impl Crowd {
             return Err(format!("{id:?} sends something without having a turn: {life:?}"));
         }
         let asks = life.phase() == Phase::Precheck;
+        if asks && member.has_asked {
+            return Err(format!("{id:?} asks again whether the destination exists"));
+        }
         member.running = Some(Running { number, asks, request, wire, course, left });
         if let Some(shown) = credentials {
             self.audit.shows(&site, shown, id)?;
@@ -653,6 +658,7 @@ impl Crowd {
             None => None,
         };
         if asks {
+            member.has_asked = true;
             let exists = matches!(course.end, End::Answer) && member.server.head().status == 200;
             let life = member.life.as_mut().ok_or("it has not begun")?;
             if !exists || life.is_over() {

@@ -23,9 +23,9 @@ impl Task {
             let endpoint = core.endpoints.get(&self.destination.endpoint());
             Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
         };
-        if self.life.goes_on(&mut self.session, new, now) {
+        if self.life.goes_on(&mut self.session, &mut core.hosts, new, now) {
             if self.life.phase() == Phase::Precheck && !self.life.is_paused() {
-                self.start_head(core);
+                self.start_precheck(core);
             }
             return self.life.phase() == Phase::Precheck;
         }

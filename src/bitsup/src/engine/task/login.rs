@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bitsup_core::{Phase, Verdict};
+use bitsup_core::Verdict;
 use bitsup_proto::classify::{Meaning, classify};
 
 use super::super::Core;
@@ -362,7 +362,7 @@ impl Task {
         match &mut self.running {
             Some(Running::Packet(request, _)) => request.authorize_proxy = false,
             Some(Running::Reply { at_proxy }) => *at_proxy = false,
-            Some(Running::Head) | None => {}
+            Some(Running::Precheck | Running::Head) | None => {}
         }
         true
     }
@@ -427,13 +427,13 @@ impl Task {
                 let meaning = classify(request.packet, &ack(answer));
                 meaning == Meaning::Challenge { proxy: false }
             }
-            // A question before the upload; the one after it asks nobody.
-            Some(Running::Head) => self.life.phase() == Phase::Precheck,
+            Some(Running::Precheck) => true,
+            // It asks nobody: it is only evidence.
+            Some(Running::Head) | None => false,
             // Only the upload's own site may ask for the password.
             Some(Running::Reply { .. }) => {
                 self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)
             }
-            None => false,
         }
     }
 }

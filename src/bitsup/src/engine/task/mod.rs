@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bitsup_core::journal::Watch;
-use bitsup_core::{Cancelling, Life, Phase};
+use bitsup_core::{Cancelling, Life, Phase, Ready};
 use bitsup_proto::session::{Action, CancelMode, Request, Session};
 use bitsup_proto::{Checkpoint, Config};
 
@@ -129,8 +129,12 @@ pub(crate) struct Task {
 #[derive(Clone, Copy)]
 enum Running {
     Packet(Request, Instant),
+    /// The question before the upload; a pause in it may have put the upload in the queue again.
+    Precheck,
     Head,
-    Reply { at_proxy: bool },
+    Reply {
+        at_proxy: bool,
+    },
 }
 
 impl Task {
@@ -335,7 +339,7 @@ impl Task {
             Phase::Finishing => self.end_if_finished(core),
             Phase::Precheck => {
                 if self.running.is_none() && !self.life.is_paused() {
-                    self.start_head(core);
+                    self.start_precheck(core);
                 }
                 if self.life.phase() == Phase::Running {
                     self.drive(core);
@@ -365,7 +369,8 @@ impl Task {
                     }
                 }
                 Action::Head => {
-                    self.start_head(core);
+                    let authorize = self.may_log_in(core) == Ready::Now;
+                    self.start_head(Running::Head, authorize, core);
                     return;
                 }
                 Action::GetReply(get) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bitsup_core::{Phase, Ready};
+use bitsup_core::Ready;
 use bitsup_proto::PacketType;
 use bitsup_proto::session::{self, Failure, FailureClass, Request};
 
@@ -74,21 +74,21 @@ impl Task {
         }
     }
 
-    pub(super) fn start_head(&mut self, core: &mut Core) {
-        let ready = self.may_log_in(core);
-        match ready {
-            Ready::Later if self.life.phase() == Phase::Precheck => return,
-            Ready::Refused if self.life.phase() == Phase::Precheck => {
-                // The upload itself tells what is wrong.
-                self.life.asked();
-                return;
-            }
-            _ => {}
+    /// Asks whether the destination exists.
+    pub(super) fn start_precheck(&mut self, core: &mut Core) {
+        match self.may_log_in(core) {
+            Ready::Now => self.start_head(Running::Precheck, true, core),
+            Ready::Later => {}
+            // The upload itself tells what is wrong.
+            Ready::Refused => self.life.asked(),
         }
+    }
+
+    pub(super) fn start_head(&mut self, running: Running, authorize: bool, core: &mut Core) {
         let mut exchange = self.exchange(Method::Head, core);
-        exchange.auth = self.authorization(ready == Ready::Now);
+        exchange.auth = self.authorization(authorize);
         exchange.proxy_asked = self.proxy_scheme.is_some();
-        self.begin_exchange(Running::Head, exchange, core);
+        self.begin_exchange(running, exchange, core);
     }
 
     pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) -> bool {
