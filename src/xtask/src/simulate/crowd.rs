@@ -503,14 +503,14 @@ impl Crowd {
                 }
                 Action::GetReply(_) => return Err("a reply is fetched that nobody wants".into()),
                 Action::Finished => {
-                    let member = self.member(id)?;
-                    let config = member.config.clone();
-                    let life = member.life.as_mut().ok_or("it has not begun")?;
-                    let new = || Session::new(config);
-                    if life.goes_on(&mut member.session, &mut self.hosts, new, now) {
+                    let config = self.member(id)?.config.clone();
+                    let goes_on = self.lives(id, false, |life, around| {
+                        life.goes_on(around.session, around.hosts, || Session::new(config), now)
+                    })?;
+                    if goes_on {
                         return self.step(id);
                     }
-                    let outcome = member.session.outcome().cloned();
+                    let outcome = self.member(id)?.session.outcome().cloned();
                     return self.end(id, outcome.ok_or("an end without outcome")?);
                 }
             }
