@@ -4,6 +4,7 @@
 use bitsup_proto::Moment;
 use bitsup_proto::session::{CancelMode, Session};
 
+use crate::steps::Steps;
 use crate::{Hosts, Logins, TaskId};
 
 /// How far an upload is.
@@ -57,6 +58,7 @@ pub struct Life {
     returning: bool,
     /// Set while a kept session is cancelled.
     then: Option<Then>,
+    pub(crate) steps: Steps,
 }
 
 impl Life {
@@ -80,6 +82,7 @@ impl Life {
             aside: false,
             returning: false,
             then,
+            steps: Steps::new(session),
         };
         if is_turn {
             life.start(session);

@@ -89,7 +89,11 @@ impl Task {
                     session.handle_ack(now, &ack, date, retry_after, exchange)
                 });
                 match (due, &self.keeper) {
-                    (Due::Created, _) => self.keep(core),
+                    (Due::Created, _) => {
+                        if let Some(news) = self.life.news(&mut self.session) {
+                            self.keep(news, core);
+                        }
+                    }
                     (Due::NotCreated, Some(keeper)) => keeper.not_created(),
                     _ => {}
                 }
