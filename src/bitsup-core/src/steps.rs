@@ -41,7 +41,8 @@ pub enum Wish {
 }
 
 impl Wish {
-    /// Whether it goes out with a login only, or not at all. After the upload nobody is asked for one.
+    /// Whether it waits for the verdict on the login that it would show. The question after the upload is only
+    /// evidence, and goes without.
     #[must_use]
     pub fn wants_login(&self) -> bool {
         match self {
