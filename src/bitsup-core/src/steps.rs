@@ -11,6 +11,7 @@ use crate::journal::{News, Watch};
 use crate::{Life, Phase};
 
 /// What an upload does next.
+#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum Step {
     /// Tells what has happened.
@@ -235,6 +236,7 @@ mod tests {
         upload.life.hold(wish);
         assert!(upload.life.is_holding());
         upload.session.cancel(NOW, CancelMode::Keep).expect("it runs");
+        assert!(matches!(upload.next(), Step::Keep(_)));
         assert!(matches!(upload.next(), Step::Abort));
         assert!(!upload.life.is_holding() && matches!(upload.next(), Step::Finish));
     }
