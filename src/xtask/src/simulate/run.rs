@@ -211,6 +211,9 @@ impl Run {
                     self.transcript.note(self.now, || format!("  notice: {notice:?}"));
                 }
                 Step::Keep(news) => self.keep(news)?,
+                Step::Begin(wish) if self.life.news(&mut self.session).is_some() => {
+                    return Err(format!("{wish:?} goes out before all is kept"));
+                }
                 step => break step,
             }
         };
