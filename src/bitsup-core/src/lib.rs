@@ -12,6 +12,7 @@ mod logins;
 mod random;
 mod rate;
 mod refused;
+mod steps;
 mod trials;
 
 pub use hosts::Hosts;
@@ -20,6 +21,7 @@ pub use logins::{Logins, Ready, Verdict};
 pub use random::Random;
 pub use rate::Bucket;
 use refused::Refused;
+pub use steps::{Step, Wish};
 use trials::Trials;
 
 /// Names an upload, or a packet-by-packet session, of one client.

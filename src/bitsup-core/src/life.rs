@@ -4,6 +4,7 @@
 use bitsup_proto::Moment;
 use bitsup_proto::session::{CancelMode, Session};
 
+use crate::steps::Steps;
 use crate::{Hosts, Logins, TaskId};
 
 /// How far an upload is.
@@ -47,7 +48,7 @@ pub struct Life {
     id: TaskId,
     host: String,
     phase: Phase,
-    /// Whether to ask if the destination exists, before a session is made.
+    /// Whether to ask if the destination exists, before a session is made; not again once that was answered.
     asks: bool,
     /// Whether the caller wants a pause.
     paused: bool,
@@ -57,6 +58,7 @@ pub struct Life {
     returning: bool,
     /// Set while a kept session is cancelled.
     then: Option<Then>,
+    pub(crate) steps: Steps,
 }
 
 impl Life {
@@ -80,6 +82,7 @@ impl Life {
             aside: false,
             returning: false,
             then,
+            steps: Steps::new(session),
         };
         if is_turn {
             life.start(session);
@@ -142,7 +145,11 @@ impl Life {
     /// The question whether the destination exists has an answer, or will get none: the upload
     /// itself tells what is wrong.
     pub fn asked(&mut self) {
-        self.phase = Phase::Running;
+        self.asks = false;
+        // It may have been paused meanwhile, and wait for another turn.
+        if self.phase == Phase::Precheck {
+            self.phase = Phase::Running;
+        }
     }
 
     /// The caller wants a pause; `shows_login`: while a login is on its way.
@@ -162,8 +169,7 @@ impl Life {
             logins.leave(self.id);
         }
         // Refused only where there is nothing to pause, or a kept session is cancelled first.
-        let suspended = session.suspend(now).is_ok();
-        if suspended && self.phase == Phase::Running {
+        if session.suspend(now).is_ok() {
             self.step_aside(hosts);
         }
     }
@@ -237,6 +243,7 @@ impl Life {
     pub fn goes_on(
         &mut self,
         session: &mut Session,
+        hosts: &mut Hosts,
         new: impl FnOnce() -> Session,
         now: Moment,
     ) -> bool {
@@ -244,10 +251,11 @@ impl Life {
             return false;
         }
         *session = new();
+        self.start(session);
         if self.paused {
             let _ = session.suspend(now);
+            self.step_aside(hosts);
         }
-        self.start(session);
         true
     }
 
@@ -276,9 +284,11 @@ impl Life {
         self.phase = if asks { Phase::Precheck } else { Phase::Running };
     }
 
-    /// Gives the turn at the host up: nobody waits for an upload that waits for a person.
+    /// Gives the turn at the host up: nobody waits for an upload that waits for a person. While a kept
+    /// session is cancelled there is something to do, in a pause as well.
     fn step_aside(&mut self, hosts: &mut Hosts) {
-        if !std::mem::replace(&mut self.aside, true) {
+        if self.has_turn() && !self.cancels_first() {
+            self.aside = true;
             hosts.leave(&self.host);
         }
     }
@@ -316,6 +326,40 @@ mod tests {
         assert!(life.is_returning() && !life.has_turn());
         assert!(next.end(&mut hosts, &mut logins) && !next.end(&mut hosts, &mut logins));
         assert_eq!(hosts.next_admitted(), Some(TaskId(1)));
+    }
+
+    #[test]
+    fn a_pause_in_the_question_before_the_upload_gives_the_turn_up() {
+        let (mut hosts, mut logins) = (Hosts::new(1, usize::MAX), Logins::<u32>::default());
+        let mut session = Session::new(Config { size: 10, ..Config::default() });
+        let mut life = Life::begin(TaskId(1), "h".into(), (true, None), &session, &mut hosts);
+        assert_eq!(life.phase(), Phase::Precheck);
+        life.suspend(&mut session, &mut hosts, (&mut logins, false), NOW);
+        assert!(!life.has_turn() && hosts.enter("h", TaskId(2)), "the turn is free");
+        // The answer comes while it waits for another turn; then it is not asked again.
+        life.resume(&mut session, &mut hosts, NOW);
+        life.asked();
+        assert_eq!(life.phase(), Phase::Queued);
+        hosts.leave("h");
+        assert_eq!(hosts.next_admitted(), Some(TaskId(1)));
+        assert!(life.admit(&mut session, &mut hosts, NOW));
+        assert_eq!(life.phase(), Phase::Running);
+    }
+
+    #[test]
+    fn a_pause_while_a_kept_session_is_cancelled_gives_the_turn_up_afterwards() {
+        let (mut hosts, mut logins) = (Hosts::new(1, usize::MAX), Logins::<u32>::default());
+        let config = Config { size: 10, ..Config::default() };
+        let kept = r#"{"session_id":"{kept}","created":0,"size":10,"offset":0}"#;
+        let kept = serde_json::from_str(kept).expect("a checkpoint");
+        let mut session = Session::restore(config.clone(), &kept, NOW);
+        session.cancel(NOW, CancelMode::Delete).expect("there is one");
+        let opening = (false, Some(Then::Start));
+        let mut life = Life::begin(TaskId(1), "h".into(), opening, &session, &mut hosts);
+        life.suspend(&mut session, &mut hosts, (&mut logins, false), NOW);
+        assert!(life.has_turn() && !hosts.enter("h", TaskId(2)));
+        assert!(life.goes_on(&mut session, &mut hosts, || Session::new(config), NOW));
+        assert_eq!((life.has_turn(), hosts.next_admitted()), (false, Some(TaskId(2))));
     }
 
     #[test]

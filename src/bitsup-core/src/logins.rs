@@ -40,8 +40,8 @@ impl Verdict {
             _ if asks => Self::Refused,
             // Nothing that a proxy or a busy server says.
             401 | 407 | 408 | 429 | 500.. => Self::Open,
-            // A portal on the way there says yes to everything.
-            200..300 if !is_own => Self::Open,
+            // A portal on the way there says yes to everything, or sends everybody to its own page.
+            200..=399 if !is_own => Self::Open,
             _ => Self::Taken,
         }
     }
@@ -108,6 +108,8 @@ mod tests {
         let of = Verdict::of;
         assert_eq!([of(401, true, true), of(401, false, true)], [Verdict::Refused, Verdict::Open]);
         assert_eq!([of(200, false, true), of(200, false, false)], [Verdict::Taken, Verdict::Open]);
+        // With an Ack it is what the application behind the BITS server answers.
+        assert_eq!([of(302, false, true), of(302, false, false)], [Verdict::Taken, Verdict::Open]);
         assert_eq!([of(403, false, true), of(404, false, false)], [Verdict::Taken; 2]);
         for status in [407, 408, 429, 500, 503] {
             assert_eq!(of(status, false, true), Verdict::Open, "{status}");

@@ -380,6 +380,40 @@ fn a_question_before_the_upload_shows_a_wrong_password_once_too() {
 }
 
 #[test]
+fn a_redirect_is_no_verdict_on_the_password() {
+    let _rule = bitsup_server::rule!("AUT-03");
+    for if_exists in [IfExists::Try, IfExists::Skip] {
+        let (judged, mut asked, mut shown) = (bitsup_server::scripted::Gate::new(), 0, 0);
+        let peer = Peer::start(move |call| {
+            if bare(call) {
+                asked += 1;
+                if asked == 4 {
+                    judged.open();
+                }
+                return Turn::Answer(challenge());
+            }
+            shown += 1;
+            if shown > 1 {
+                return Turn::Answer(challenge());
+            }
+            let elsewhere = Reply::status(302, "Found").header("Location", "/login");
+            Turn::Answer(elsewhere.held(&judged))
+        });
+        let client = Client::new().expect("client");
+        let begin = |_| {
+            let mut options = with_password("wrong");
+            options.if_exists = if_exists;
+            start(&client, &peer.url(), &payload(10), options)
+        };
+        for upload in &(0..4).map(begin).collect::<Vec<_>>() {
+            ended(upload).expect_err("sent elsewhere, or refused");
+        }
+        // One is sent elsewhere, and the next one tries for all the others.
+        assert_eq!(with_credentials(&peer), 2, "{:?}", peer.packets());
+    }
+}
+
+#[test]
 fn a_trial_that_ends_without_a_verdict_is_taken_over() {
     let _rule = bitsup_server::rule!("AUT-03");
     let mut shown = 0;

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::time::Duration;
 
-use bitsup::{CancelMode, Client, ErrorKind, IfExists, Source, Upload, UploadState};
+use bitsup::{CancelMode, Client, ErrorKind, IfExists, Source, Upload, UploadOptions, UploadState};
 use bitsup_server::scripted::{Gate, Reply};
 use common::payload;
 use common::peer::{
@@ -16,6 +16,13 @@ use common::peer::{
 const SIZE: usize = 2500;
 /// So long nothing may arrive where nothing is to be sent.
 const SILENCE: Duration = Duration::from_millis(200);
+
+/// Options of an upload that asks first whether the file exists.
+fn asking() -> UploadOptions {
+    let mut options = options();
+    options.if_exists = IfExists::Fail;
+    options
+}
 
 /// Nothing more arrives.
 fn is_silent(peer: &Peer) {
@@ -198,9 +205,7 @@ fn a_pause_during_the_question_whether_the_file_exists_holds() {
         _ => Turn::Serve,
     });
     let client = Client::new().expect("client");
-    let mut options = options();
-    options.if_exists = IfExists::Fail;
-    let upload = start(&client, &peer.url(), &payload(10), options);
+    let upload = start(&client, &peer.url(), &payload(10), asking());
     peer.wait_for("HEAD", 1);
     upload.suspend();
     wait_for_state(&upload, UploadState::Suspended);
@@ -210,6 +215,63 @@ fn a_pause_during_the_question_whether_the_file_exists_holds() {
     upload.resume();
     ended(&upload).expect("uploaded");
     assert_eq!(peer.packets(), ["HEAD", "Create-Session", "Fragment 0", "Close-Session"]);
+}
+
+#[test]
+fn a_pause_during_the_question_whether_the_file_exists_gives_the_turn_to_the_next() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let peer = Peer::start(move |call| match call.packet {
+        "HEAD" => Turn::Answer(Reply::status(404, "Not Found").held(&held)),
+        _ => Turn::Serve,
+    });
+    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let first = start(&client, &peer.url(), &payload(SIZE), asking());
+    peer.wait_for("HEAD", 1);
+    let second = start(&client, &peer.url(), &payload(10), options());
+    wait_for_state(&second, UploadState::Queued);
+    first.suspend();
+    ended(&second).expect("the turn of the paused one is free");
+    first.resume();
+    gate.open();
+    ended(&first).expect("uploaded");
+    assert_eq!((peer.count("HEAD"), peer.files()), (1, vec![payload(10), payload(SIZE)]));
+}
+
+/// The pause begins when the question has its answer and there is no session yet, and another
+/// upload has the turn when the caller goes on.
+#[test]
+fn who_comes_back_from_the_queue_does_not_ask_again_whether_the_file_exists() {
+    for first_answer in [Reply::status(503, "Later"), Reply::close()] {
+        let (slow, other) = (Gate::new(), Gate::new());
+        let (held, second_held) = (slow.clone(), other.clone());
+        let mut first_answer = Some(first_answer.held(&held));
+        let peer = Peer::start(move |call| match call {
+            call if call.is("Create-Session", 1) => {
+                Turn::Answer(first_answer.take().expect("asked for once"))
+            }
+            call if call.is("Create-Session", 2) => {
+                Turn::After(created("{session-1}").held(&second_held))
+            }
+            _ => Turn::Serve,
+        });
+        let client = Client::builder().uploads_per_host(1).build().expect("client");
+        let first = start(&client, &peer.url(), &payload(SIZE), asking());
+        peer.wait_for("Create-Session", 1);
+        let second = start(&client, &peer.url(), &payload(10), options());
+        wait_for_state(&second, UploadState::Queued);
+        first.suspend();
+        peer.wait_for("Create-Session", 2);
+        first.resume();
+        wait_for_state(&first, UploadState::Queued);
+        other.open();
+        ended(&second).expect("uploaded");
+        wait_until("its turn", || first.progress().state != UploadState::Queued);
+        slow.open();
+        ended(&first).expect("uploaded");
+        assert_eq!(peer.count("HEAD"), 1, "{:?}", peer.packets());
+        assert_eq!(peer.files(), [payload(10), payload(SIZE)]);
+    }
 }
 
 #[test]
@@ -294,6 +356,19 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
     upload.resume();
     ended(&upload).expect("uploaded");
     assert_eq!(kept.peer.files(), [payload(SIZE)]);
+
+    // A pause that lasts: others have the turn meanwhile.
+    let kept = Kept::new(1);
+    let upload = kept.start(true);
+    kept.peer.wait_for("Cancel-Session", 1);
+    let other = start(&kept.client, &kept.peer.raw.url("/up/y"), &payload(10), options());
+    upload.suspend();
+    kept.gate.open();
+    ended(&other).expect("the turn of the paused one is free");
+    assert_eq!(upload.progress().state, UploadState::Suspended);
+    upload.resume();
+    ended(&upload).expect("uploaded");
+    assert_eq!(kept.peer.files(), [payload(10), payload(SIZE)]);
 
     // A cancel, and a stop.
     for mode in [CancelMode::Delete, CancelMode::Keep] {

@@ -153,7 +153,7 @@ impl Audit {
             let is_news = self.refused.insert(shown);
             return if is_news { Ok(()) } else { Err(format!("{site} has refused {login} twice")) };
         }
-        let anybody = (200..300).contains(&status) && !is_ack;
+        let anybody = (200..400).contains(&status) && !is_ack;
         if !anybody && !matches!(status, 407 | 408 | 429 | 500..) {
             self.taken.insert(shown);
         }

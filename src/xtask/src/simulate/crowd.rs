@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bitsup_core::{Bucket, Cancelling, Hosts, Life, Logins, Phase, Ready, TaskId, Then, Verdict};
+use bitsup_core::{
+    Bucket, Cancelling, Hosts, Life, Logins, Phase, Ready, Step, TaskId, Then, Verdict, Wish,
+};
 use bitsup_proto::ack::RetryAfter;
 use bitsup_proto::session::{
-    Action, CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session, State,
+    CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session, State,
 };
 use bitsup_proto::{
     Ack, Checkpoint, ContentRange, Error, ErrorKind, Moment, PacketType, fragment_size,
@@ -57,8 +59,9 @@ struct Member {
     opening: (bool, Option<Then>),
     /// `None`: it has not begun.
     life: Option<Life>,
-    held: Option<Request>,
     running: Option<Running>,
+    /// Whether the question if the destination exists has been answered.
+    has_asked: bool,
     outcome: Option<Outcome>,
     connections: u64,
     packets: u32,
@@ -225,8 +228,8 @@ impl Crowd {
             credentials,
             opening: (asks, then),
             life: None,
-            held: None,
             running: None,
+            has_asked: false,
             outcome: None,
             connections: 0,
             packets: 0,
@@ -357,13 +360,11 @@ impl Crowd {
         }
     }
 
-    /// Who pauses keeps no turn. A pause that begins in the question whether the destination exists, or
-    /// while a kept session is cancelled, still does.
+    /// Who pauses keeps no turn.
     fn check_pause(&mut self, id: TaskId) -> Result<(), String> {
         let member = self.member(id)?;
         let keeps = |life: &Life| life.is_paused() && life.has_turn();
-        let is_plain = member.opening == (false, None);
-        let pauses = is_plain && member.session.state() == State::Suspend;
+        let pauses = member.session.state() == State::Suspend;
         if pauses && member.life.as_ref().is_some_and(keeps) {
             return Err(format!("{id:?} pauses and keeps its turn"));
         }
@@ -460,83 +461,55 @@ impl Crowd {
     }
 
     fn step(&mut self, id: TaskId) -> Result<(), String> {
-        let member = self.member(id)?;
-        match member.life.as_ref().map(|life| (life.phase(), life.is_paused())) {
-            Some((Phase::Precheck, false)) if member.running.is_none() => {
-                return self.begin(id, None);
-            }
-            Some((Phase::Running, _)) => {}
-            _ => return Ok(()),
-        }
         loop {
             let now = self.moment();
             let member = self.member(id)?;
-            let action = member.session.poll_action(now);
-            member.session.take_checkpoint_due();
-            while let Some(notice) = self.member(id)?.session.poll_notice() {
-                if notice == Notice::SessionLost {
-                    let site = self.member(id)?.site.clone();
+            let Some(life) = &mut member.life else { return Ok(()) };
+            match life.next(&mut member.session, member.running.is_some(), now) {
+                Step::Tell(Notice::SessionLost) => {
+                    let site = member.site.clone();
                     if let Some(limit) = self.hosts.session_lost(&site) {
                         self.audit.limited(&site, limit);
                     }
                 }
-            }
-            match action {
-                Action::Send(request) => {
-                    if self.offer(id, request)? {
-                        return Ok(());
-                    }
+                Step::Tell(_) | Step::Keep(_) => {}
+                Step::Begin(Wish::Packet(request)) => self.offer(id, request)?,
+                Step::Begin(Wish::Precheck | Wish::Head) => self.begin(id, None)?,
+                Step::Begin(Wish::Reply(_)) => {
+                    return Err("a reply is fetched that nobody wants".into());
                 }
-                Action::Head => return self.begin(id, None),
-                Action::Abort => self.abort(id)?,
-                Action::Wait(until) => {
-                    self.plan(until, id, Event::Wake);
-                    if self.offer_held(id)? {
-                        return Ok(());
+                Step::Abort => self.abort(id)?,
+                Step::Wait(until) => {
+                    if let Some(until) = until {
+                        self.plan(until, id, Event::Wake);
                     }
+                    return Ok(());
                 }
-                Action::Idle => {
-                    if self.offer_held(id)? {
-                        return Ok(());
-                    }
-                }
-                Action::GetReply(_) => return Err("a reply is fetched that nobody wants".into()),
-                Action::Finished => {
-                    let member = self.member(id)?;
+                Step::Finish => {
                     let config = member.config.clone();
-                    let life = member.life.as_mut().ok_or("it has not begun")?;
-                    if life.goes_on(&mut member.session, || Session::new(config), now) {
-                        return self.step(id);
+                    let goes_on = self.lives(id, false, |life, around| {
+                        life.goes_on(around.session, around.hosts, || Session::new(config), now)
+                    })?;
+                    if !goes_on {
+                        let outcome = self.member(id)?.session.outcome().cloned();
+                        self.end(id, outcome.ok_or("an end without outcome")?)?;
                     }
-                    let outcome = member.session.outcome().cloned();
-                    return self.end(id, outcome.ok_or("an end without outcome")?);
                 }
             }
         }
     }
 
-    /// Offers what is held, as the engine does.
-    fn offer_held(&mut self, id: TaskId) -> Result<bool, String> {
-        let member = self.member(id)?;
-        if member.life.as_ref().is_some_and(Life::is_paused) {
-            return Ok(true);
-        }
-        match member.held.take() {
-            Some(held) => self.offer(id, held),
-            None => Ok(true),
-        }
-    }
-
-    /// Sends it, or keeps it until it can go out. `false`: neither, and the state machine knows.
-    fn offer(&mut self, id: TaskId, request: Request) -> Result<bool, String> {
+    /// Sends it, or holds it until it can go out; or neither, and the state machine knows.
+    fn offer(&mut self, id: TaskId, request: Request) -> Result<(), String> {
         let member = self.member(id)?;
         let site = member.site.clone();
         if let Some(own) = member.credentials.filter(|_| request.authorize) {
             match self.logins.offer(&site, &own, id) {
                 Ready::Now => {}
                 Ready::Later => {
-                    self.member(id)?.held = Some(request);
-                    return Ok(true);
+                    let life = self.member(id)?.life.as_mut().ok_or("it has not begun")?;
+                    life.hold(Wish::Packet(request));
+                    return Ok(());
                 }
                 Ready::Refused => {
                     let now = self.moment();
@@ -545,11 +518,11 @@ impl Crowd {
                     let ack = Ack::parse(401, std::iter::empty());
                     let taken =
                         member.session.handle_ack(now, &ack, None, None, Exchange::default());
-                    return taken.map(|()| false).map_err(|_| "a refusal was refused".into());
+                    return taken.map_err(|_| "a refusal was refused".into());
                 }
             }
         }
-        self.begin(id, Some(request)).map(|()| true)
+        self.begin(id, Some(request))
     }
 
     fn begin(&mut self, id: TaskId, request: Option<Request>) -> Result<(), String> {
@@ -587,6 +560,9 @@ impl Crowd {
             return Err(format!("{id:?} sends something without having a turn: {life:?}"));
         }
         let asks = life.phase() == Phase::Precheck;
+        if asks && member.has_asked {
+            return Err(format!("{id:?} asks again whether the destination exists"));
+        }
         member.running = Some(Running { number, asks, request, wire, course, left });
         if let Some(shown) = credentials {
             self.audit.shows(&site, shown, id)?;
@@ -625,7 +601,6 @@ impl Crowd {
     fn abort(&mut self, id: TaskId) -> Result<(), String> {
         self.bucket.forget(id);
         let member = self.member(id)?;
-        member.held = None;
         member.connections += 1;
         member.running = None;
         self.audit.over(id);
@@ -653,6 +628,7 @@ impl Crowd {
             None => None,
         };
         if asks {
+            member.has_asked = true;
             let exists = matches!(course.end, End::Answer) && member.server.head().status == 200;
             let life = member.life.as_mut().ok_or("it has not begun")?;
             if !exists || life.is_over() {

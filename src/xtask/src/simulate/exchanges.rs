@@ -2,10 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use bitsup_core::Step;
 use bitsup_core::journal::{Due, Watch};
 use bitsup_proto::ack::{Offset, RetryAfter};
 use bitsup_proto::reply::{Get, Got};
-use bitsup_proto::session::{Action, Connection, Exchange, Request};
+use bitsup_proto::session::{Connection, Exchange, Request};
 use bitsup_proto::{Ack, ContentRange, PacketType};
 
 use super::network::{Arrives, Circumstances, Course, End};
@@ -89,7 +90,11 @@ impl Run {
             session.handle_ack(now, &ack, date, retry_after, exchange)
         });
         match due {
-            Due::Created => self.keep()?,
+            Due::Created => {
+                if let Some(news) = self.life.news(&mut self.session) {
+                    self.keep(news)?;
+                }
+            }
             Due::NotCreated => self.not_created(),
             Due::Nothing => {}
         }
@@ -179,9 +184,9 @@ impl Run {
         // An upload that has failed has none any more.
         let deadline = self.deadline();
         match self.poll()? {
-            Action::Idle => {}
+            Step::Wait(None) => {}
             // The time was over when it could begin.
-            Action::Abort if deadline.is_some_and(|at| at <= self.now) => {
+            Step::Abort if deadline.is_some_and(|at| at <= self.now) => {
                 self.connection = None;
                 return Ok(Heard::Nothing);
             }
@@ -228,9 +233,9 @@ impl Run {
     /// After an event: whether the running exchange is to be ended.
     fn poll_aborts(&mut self, was_event: bool) -> Result<bool, String> {
         match self.poll()? {
-            Action::Abort => Ok(true),
-            Action::Idle if was_event => Ok(false),
-            Action::Idle => Err("the upload's time is over, and its exchange goes on".into()),
+            Step::Abort => Ok(true),
+            Step::Wait(None) if was_event => Ok(false),
+            Step::Wait(None) => Err("the upload's time is over, and its exchange goes on".into()),
             other => Err(format!("{other:?} while an exchange is under way")),
         }
     }

@@ -1,10 +1,7 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
-use bitsup_core::journal::{
-    self, Book, Entry, Finish, Journal, News, Now, Pending, Place, Watch, Work,
-};
+use bitsup_core::journal::{self, Book, Entry, Finish, Journal, News, Now, Pending, Place, Work};
 use bitsup_proto::SessionId;
-use bitsup_proto::session::Session;
 
 use super::disk::Disk;
 use super::source::Source;
@@ -18,7 +15,6 @@ pub(crate) struct Keeper {
     /// Whether a worker has been called, and what it has taken in hand.
     busy: bool,
     taken: Option<Work<Finish>>,
-    pub(crate) watch: Watch,
 }
 
 /// What a new process finds.
@@ -49,20 +45,13 @@ impl Keeper {
         disk.open();
         let lost = Journal::new(disk.clone()).lost_a_session();
         let found = Found { entry: journal::read(&disk), lost };
-        let keeper = Self {
-            disk,
-            book: None,
-            pending: Pending::default(),
-            busy: false,
-            taken: None,
-            watch: Watch::default(),
-        };
+        let keeper =
+            Self { disk, book: None, pending: Pending::default(), busy: false, taken: None };
         (keeper, found)
     }
 
     /// The upload begins, in the session of that entry or a new one.
-    pub(crate) fn begin(&mut self, entry: Option<Entry>, session: &Session) {
-        self.watch = Watch::new(session);
+    pub(crate) fn begin(&mut self, entry: Option<Entry>) {
         let url = "http://upload.example.com/file.bin".to_owned();
         let place = Place { url, path: "/file.bin".into(), note: None };
         self.book = Some(Book::new(Journal::new(self.disk.clone()), entry, place));

@@ -2,10 +2,9 @@
 //! and a caller that its seed decides.
 //!
 //! What runs is the client's own code: the state machine, and from bitsup-core the journal, the lives of
-//! uploads with their turns at hosts, the logins and the rate limit. Written again here is the loop of
-//! the engine's task that hands the one's wishes to the others, as the driving contract has it, and what
-//! the engine decides with files, callbacks and libcurl: how a kept upload is opened, which login answers
-//! which challenge, and proxies. What must never happen ends the command with the seed, which plays the
+//! uploads with their turns at hosts and the order of their steps, the logins and the rate limit. Written
+//! again here is what the engine does with files, callbacks and libcurl: how a kept upload is opened, how
+//! an exchange goes, which login answers which challenge, and proxies. What must never happen ends the command with the seed, which plays the
 //! same upload again.
 
 mod audit;

@@ -94,7 +94,7 @@ impl Network {
         };
         if random.chance(self.gateway) {
             let executed = random.chance(500);
-            let status = random.pick(&[502, 503, 504, 200, 500, 408, 204]).unwrap_or(502);
+            let status = random.pick(&[502, 503, 504, 200, 500, 408, 204, 302]).unwrap_or(502);
             return Course {
                 arrival: good.arrival.filter(|_| executed),
                 end: End::Other(html(status)),

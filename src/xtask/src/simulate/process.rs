@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use bitsup_core::journal::{Entry, File, Finish, Now, Standing};
+use bitsup_core::Then;
+use bitsup_core::journal::{Entry, File, Finish, News, Now, Standing};
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{CancelMode, Request, Session};
 use bitsup_proto::{ContentRange, Error, ErrorKind, PacketType, SessionId};
 
 use super::keeper::{Found, Keeper, Worked};
 use super::replies::ReplyFile;
-use super::run::Run;
+use super::run::{Run, alone};
 use super::scenario::Loses;
 
 /// After so many crashes the world becomes a kinder one.
@@ -37,11 +38,7 @@ pub(crate) struct Comparison {
 
 impl Run {
     /// Step 5 of the driving contract.
-    pub(super) fn keep(&mut self) -> Result<(), String> {
-        if self.refusing {
-            return Ok(());
-        }
-        let Some(news) = self.keeper.watch.news(&mut self.session) else { return Ok(()) };
+    pub(super) fn keep(&mut self, news: News) -> Result<(), String> {
         let id = news.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
         self.before_disk();
         let now = self.journal_time();
@@ -241,12 +238,12 @@ impl Run {
     /// The upload begins as the client begins it with that entry.
     fn go_on(&mut self, entry: Option<Entry>) -> Result<(), String> {
         self.opened = self.source.version();
-        self.refusing = false;
         let now = self.moment_of_now();
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
             self.session = Session::new(config);
-            self.keeper.begin(None, &self.session);
+            self.life = alone(&self.session, None);
+            self.keeper.begin(None);
             return Ok(());
         };
         let hashed = entry.prefix.length();
@@ -265,7 +262,6 @@ impl Run {
         self.session = Session::restore(config, &entry.checkpoint, now);
         if !same {
             self.transcript.note(self.now, || "the source is another one now".to_owned());
-            self.refusing = true;
             let _ = self.session.cancel(now, CancelMode::Delete);
         } else if entry.prefix.blocks() > 0 {
             let same = entry.prefix.check_blocks(&self.source, &|| true).map_err(read)?;
@@ -280,7 +276,8 @@ impl Run {
         if let Some(stored) = stored.filter(|_| same) {
             self.checks.resumed(id.to_owned(), stored);
         }
-        self.keeper.begin(Some(entry), &self.session);
+        self.life = alone(&self.session, (!same).then_some(Then::End));
+        self.keeper.begin(Some(entry));
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bitsup_proto::session::{Action, Outcome, Session};
+use bitsup_core::{Hosts, Life, Step, TaskId, Then, Wish};
+use bitsup_proto::session::{Outcome, Session};
 use bitsup_proto::{Error, ErrorKind, Moment};
 
 use super::checks::{Checks, World};
@@ -67,8 +68,8 @@ pub(crate) struct Run {
     /// The version of the source that this process began with.
     pub(super) opened: usize,
     pub(super) comparison: Option<Comparison>,
-    /// The session is being cancelled since the source has changed; then the upload has failed.
-    pub(super) refusing: bool,
+    /// In it a session may be cancelled first since the source has changed; then the upload has failed.
+    pub(super) life: Life,
     pub(super) checks: Checks,
     pub(super) transcript: Transcript,
     /// The time of the world.
@@ -103,16 +104,16 @@ impl Run {
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut keeper, _) = Keeper::open(Disk::default());
         let session = Session::new(scenario.config.clone());
-        keeper.begin(None, &session);
+        keeper.begin(None);
         let mut run = Self {
             server: Server::new(scenario.server.clone()),
-            session,
             keeper,
             known: Known::default(),
             source: Source::new(scenario.config.size),
             opened: 0,
             comparison: None,
-            refusing: false,
+            life: alone(&session, None),
+            session,
             checks: Checks::default(),
             transcript,
             now: Duration::ZERO,
@@ -143,24 +144,25 @@ impl Run {
         loop {
             self.due_events()?;
             self.compare();
-            let action = self.poll()?;
+            let step = self.poll()?;
             if self.has_died()? {
                 continue;
             }
-            match action {
-                Action::Send(request) => self.send(request)?,
-                Action::Head => self.head()?,
-                Action::GetReply(get) => self.get_reply(&get)?,
+            match step {
+                Step::Tell(_) | Step::Keep(_) => {}
+                Step::Begin(Wish::Packet(request)) => self.send(request)?,
+                Step::Begin(Wish::Reply(get)) => self.get_reply(&get)?,
+                Step::Begin(Wish::Precheck | Wish::Head) => self.head()?,
                 // What ran has ended with the event that led to this.
-                Action::Abort => self.connection = None,
-                Action::Wait(until) => {
+                Step::Abort => self.connection = None,
+                Step::Wait(Some(until)) => {
                     let until = self.born.saturating_add(until);
                     if until <= self.now {
                         return Err("it waits for a time that has passed".into());
                     }
                     self.pass_until(until);
                 }
-                Action::Idle => {
+                Step::Wait(None) => {
                     let Some((at, _)) = self.events.front().filter(|_| self.checks.suspended)
                     else {
                         return Err(format!("idle for ever in {:?}", self.session.state()));
@@ -168,7 +170,7 @@ impl Run {
                     let at = *at;
                     self.pass_until(at);
                 }
-                Action::Finished => {
+                Step::Finish => {
                     let mut outcome =
                         self.session.outcome().cloned().ok_or("an end without outcome")?;
                     let world = World {
@@ -181,7 +183,7 @@ impl Run {
                     };
                     self.checks.end(&outcome, &world)?;
                     self.checks.suspended = false;
-                    if self.refusing {
+                    if self.life.cancels_first() {
                         let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
                         outcome = Outcome::Failed(error);
                     }
@@ -200,14 +202,21 @@ impl Run {
     }
 
     /// Steps 2 and 5 of the driving contract, and what must hold after them.
-    pub(super) fn poll(&mut self) -> Result<Action, String> {
+    pub(super) fn poll(&mut self) -> Result<Step, String> {
         self.polls += 1;
         let now = self.moment_of_now();
-        let action = self.session.poll_action(now);
-        while let Some(notice) = self.session.poll_notice() {
-            self.transcript.note(self.now, || format!("  notice: {notice:?}"));
-        }
-        self.keep()?;
+        let step = loop {
+            match self.life.next(&mut self.session, false, now) {
+                Step::Tell(notice) => {
+                    self.transcript.note(self.now, || format!("  notice: {notice:?}"));
+                }
+                Step::Keep(news) => self.keep(news)?,
+                Step::Begin(wish) if self.life.news(&mut self.session).is_some() => {
+                    return Err(format!("{wish:?} goes out before all is kept"));
+                }
+                step => break step,
+            }
+        };
         self.let_work()?;
         if self.session.offset() > self.scenario.config.size {
             return Err(format!("the offset {} is beyond the file", self.session.offset()));
@@ -218,7 +227,7 @@ impl Run {
                 self.polls, self.packets, self.now
             ));
         }
-        Ok(action)
+        Ok(step)
     }
 
     /// The client's view of the time.
@@ -329,7 +338,7 @@ impl Run {
                     let right = self.random.chance(700);
                     self.replace_credentials(right);
                 }
-                if self.refusing || self.random.chance(500) {
+                if self.life.cancels_first() || self.random.chance(500) {
                     return self.begin_again();
                 }
                 let now = self.moment_of_now();
@@ -374,4 +383,10 @@ impl Run {
                 .is_some_and(|(stored, _)| stored.is_exact(&self.source, self.opened)),
         })
     }
+}
+
+/// The life of an upload that no other one comes in the way of.
+pub(super) fn alone(session: &Session, then: Option<Then>) -> Life {
+    let mut hosts = Hosts::new(1, 1);
+    Life::begin(TaskId(0), String::new(), (false, then), session, &mut hosts)
 }

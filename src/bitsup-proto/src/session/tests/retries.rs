@@ -227,6 +227,24 @@ fn an_application_error_on_the_last_fragment_keeps_the_session() {
     }
 }
 
+/// The server may have stored the part before a gateway sent the client elsewhere.
+#[test]
+fn a_part_that_no_bits_server_refused_may_be_there_when_it_is_sent_again() {
+    let elsewhere = Answer::Ack(Ack { status: 302, is_ack: false, ..ACK });
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", elsewhere)]);
+    assert_eq!(upload.error().http_status(), Some(302));
+    upload.session.resume(upload.now).expect("a session is held");
+    upload.play([
+        ("Ping", ok()),
+        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 2000-2499", received(2500)),
+        ("Close-Session", ok()),
+        ("HEAD", holds(3500)),
+    ]);
+    assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
+}
+
 #[test]
 fn after_a_failure_the_connection_is_a_new_one() {
     for failure in [LOST, UNREACHABLE, Answer::Ack(Ack { is_ack: false, ..ACK })] {

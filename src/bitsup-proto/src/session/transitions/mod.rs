@@ -163,6 +163,10 @@ impl Session {
                 self.later(now, error, wait, true);
             }
             Meaning::Fatal(error) => {
+                // So may whoever sends the client elsewhere.
+                if !ack.is_ack && ack.code.is_none() {
+                    self.note_unclear(request);
+                }
                 self.start_fallback(now);
                 self.fail(self.name_likely_cause(packet, error));
             }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use bitsup_core::Phase;
 use bitsup_core::journal::{Due, Watch};
 use bitsup_proto::Moment;
 use bitsup_proto::session::{self, Failure, FailureClass};
@@ -52,9 +51,7 @@ impl Task {
         core: &mut Core,
     ) {
         match running {
-            Running::Head if self.life.phase() == Phase::Precheck => {
-                self.precheck_answered(answer, core);
-            }
+            Running::Precheck => self.precheck_answered(answer, core),
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
@@ -92,7 +89,11 @@ impl Task {
                     session.handle_ack(now, &ack, date, retry_after, exchange)
                 });
                 match (due, &self.keeper) {
-                    (Due::Created, _) => self.keep(core),
+                    (Due::Created, _) => {
+                        if let Some(news) = self.life.news(&mut self.session) {
+                            self.keep(news, core);
+                        }
+                    }
                     (Due::NotCreated, Some(keeper)) => keeper.not_created(),
                     _ => {}
                 }
@@ -127,7 +128,7 @@ impl Task {
         self.sent_nothing();
         self.record_failure(&running, &failure, core);
         self.note_no_verdict(core);
-        if self.life.phase() == Phase::Precheck {
+        if matches!(running, Running::Precheck) {
             // The upload itself will tell what is wrong.
             self.life.asked();
             return;
@@ -182,13 +183,14 @@ impl Task {
     }
 
     pub(super) fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
+        // Asked again with the login, but not in a pause.
         if answer.status == 401 && self.login.ready {
-            return self.start_head(core);
+            return;
         }
         if answer.status == 407 && self.proxy_scheme.is_none() {
             self.challenged_by_proxy(answer, false, core);
             if self.proxy_scheme.is_some() {
-                return self.start_head(core);
+                return;
             }
         }
         self.life.asked();

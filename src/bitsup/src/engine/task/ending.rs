@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bitsup_core::Phase;
 use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 
 use super::super::Core;
@@ -16,18 +15,15 @@ use crate::progress::{Event, Receipt, UploadState};
 use crate::source::Source;
 
 impl Task {
-    /// The state machine is done. `false`: there is more to do (a session is cancelled first).
-    pub(super) fn finished(&mut self, core: &mut Core) -> bool {
+    /// The state machine is done; there may be more to do after a session that was cancelled first.
+    pub(super) fn finished(&mut self, core: &mut Core) {
         let now = core.now();
         let new = || {
             let endpoint = core.endpoints.get(&self.destination.endpoint());
             Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
         };
-        if self.life.goes_on(&mut self.session, new, now) {
-            if self.life.phase() == Phase::Precheck && !self.life.is_paused() {
-                self.start_head(core);
-            }
-            return self.life.phase() == Phase::Precheck;
+        if self.life.goes_on(&mut self.session, &mut core.hosts, new, now) {
+            return;
         }
         let result = match self.session.outcome().cloned() {
             Some(Outcome::Done(summary)) => self.receipt(summary),
@@ -41,9 +37,8 @@ impl Task {
                 // Nobody is to find the session again.
                 self.last_words = Some(error);
                 self.abandoned = Some(Instant::now() + ABANDON);
-                let refused = self.session.cancel(now, CancelMode::Delete).is_err();
-                if !refused {
-                    return false;
+                if self.session.cancel(now, CancelMode::Delete).is_ok() {
+                    return;
                 }
                 Err(self.last_words.take().unwrap_or_else(|| {
                     Error::new(ErrorKind::Internal, "the session cannot be cancelled")
@@ -52,7 +47,6 @@ impl Task {
             (None, result) => result,
         };
         self.end(result, core);
-        true
     }
 
     pub(super) fn receipt(&mut self, summary: session::Summary) -> Result<Receipt, Error> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bitsup_core::{Phase, Verdict};
+use bitsup_core::Verdict;
 use bitsup_proto::classify::{Meaning, classify};
 
 use super::super::Core;
@@ -107,12 +107,14 @@ impl Task {
     /// An answer that asks for no login: perhaps the server took what it was shown.
     pub(super) fn note_taken(&mut self, answer: &Answer, core: &mut Core) {
         let Some(carried) = self.login.carried.take() else { return };
-        if answer.status < 400 {
+        if answer.status < 300 {
             self.login.questions = 0;
         }
         let Login::Password(_) = carried else { return };
-        let is_packet = matches!(self.running, Some(Running::Packet(..)));
-        let verdict = Verdict::of(answer.status, false, !is_packet || ack(answer).is_ack);
+        // HEAD and GET bring no Ack to tell by; a redirect of theirs is nobody's word.
+        let is_plain = !matches!(self.running, Some(Running::Packet(..)));
+        let is_own = ack(answer).is_ack || (is_plain && answer.status < 300);
+        let verdict = Verdict::of(answer.status, false, is_own);
         core.logins.judge(verdict, &self.destination.origin(), &carried, self.id);
     }
 
@@ -360,7 +362,7 @@ impl Task {
         match &mut self.running {
             Some(Running::Packet(request, _)) => request.authorize_proxy = false,
             Some(Running::Reply { at_proxy }) => *at_proxy = false,
-            Some(Running::Head) | None => {}
+            Some(Running::Precheck | Running::Head) | None => {}
         }
         true
     }
@@ -425,13 +427,13 @@ impl Task {
                 let meaning = classify(request.packet, &ack(answer));
                 meaning == Meaning::Challenge { proxy: false }
             }
-            // A question before the upload; the one after it asks nobody.
-            Some(Running::Head) => self.life.phase() == Phase::Precheck,
+            Some(Running::Precheck) => true,
+            // It asks nobody: it is only evidence.
+            Some(Running::Head) | None => false,
             // Only the upload's own site may ask for the password.
             Some(Running::Reply { .. }) => {
                 self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)
             }
-            None => false,
         }
     }
 }

@@ -15,7 +15,6 @@ use deciding::Deciding;
 use login::LoginState;
 pub(super) use login::renewal;
 use rate::Rate;
-use trial::Held;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, head, http_date};
 
@@ -24,9 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bitsup_core::journal::Watch;
-use bitsup_core::{Cancelling, Life, Phase};
-use bitsup_proto::session::{Action, CancelMode, Request, Session};
+use bitsup_core::{Cancelling, Life, Phase, Step};
+use bitsup_proto::session::{CancelMode, Request, Session};
 use bitsup_proto::{Checkpoint, Config};
 
 use super::Core;
@@ -93,12 +91,9 @@ pub(crate) struct Task {
     life: Life,
     lane: Option<LaneId>,
     running: Option<Running>,
-    /// What waits until the source is checked, or a password.
-    held: Option<Held>,
     checking: Option<Arc<AtomicBool>>,
     keeper: Option<Keeper>,
     has_journal: bool,
-    watch: Watch,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
@@ -129,8 +124,12 @@ pub(crate) struct Task {
 #[derive(Clone, Copy)]
 enum Running {
     Packet(Request, Instant),
+    /// The question before the upload; a pause in it may have put the upload in the queue again.
+    Precheck,
     Head,
-    Reply { at_proxy: bool },
+    Reply {
+        at_proxy: bool,
+    },
 }
 
 impl Task {
@@ -186,13 +185,11 @@ impl Task {
             source,
             destination,
             options,
-            watch: Watch::new(&session),
             session_name: session.session_id().map(|id| id.as_str().to_owned()),
             session,
             life,
             lane: None,
             running: None,
-            held: None,
             checking: None,
             keeper,
             has_journal,
@@ -330,71 +327,36 @@ impl Task {
                 .unwrap_or_else(|| Error::new(ErrorKind::Cancelled, "the upload was abandoned"));
             self.end(Err(error), core);
         }
-        match self.life.phase() {
-            Phase::Queued | Phase::Ended => {}
-            Phase::Finishing => self.end_if_finished(core),
-            Phase::Precheck => {
-                if self.running.is_none() && !self.life.is_paused() {
-                    self.start_head(core);
-                }
-                if self.life.phase() == Phase::Running {
-                    self.drive(core);
-                }
-            }
-            Phase::Running => self.drive(core),
+        if self.life.phase() == Phase::Finishing {
+            self.end_if_finished(core);
         }
+        self.drive(core);
         if !self.life.is_over() {
             self.rate.measure(self.shared.progress().sent);
             self.tell_progress(core);
         }
     }
 
+    /// Steps 2 and 5 of the driving contract, in the order of [`Life::next`].
     fn drive(&mut self, core: &mut Core) {
-        self.wake = self.session.deadline().map(|at| core.instant(at));
         loop {
-            // Before the next step, since the caller may want another one.
-            self.take_notices(core);
             let now = core.now();
-            let action = self.session.poll_action(now);
-            self.take_notices(core);
-            self.keep(core);
-            match action {
-                Action::Send(request) => {
-                    if self.offer(Held::Packet(request), core) {
-                        return;
-                    }
-                }
-                Action::Head => {
-                    self.start_head(core);
-                    return;
-                }
-                Action::GetReply(get) => {
-                    if self.offer(Held::Reply(get), core) {
-                        return;
-                    }
-                }
-                Action::Abort => self.abort_exchange(core),
-                Action::Wait(until) => {
-                    let at = core.instant(until);
-                    self.wake = Some(self.wake.map_or(at, |deadline| deadline.min(at)));
-                    if let Some((cause, _)) = self.session.waiting_for() {
-                        self.shared.waits(cause.to_string(), at);
-                    }
-                    if self.offer_held(core) {
-                        return;
-                    }
-                }
-                Action::Idle => {
-                    if self.offer_held(core) {
-                        return;
-                    }
-                }
-                Action::Finished => {
-                    if self.finished(core) {
-                        return;
-                    }
-                }
+            match self.life.next(&mut self.session, self.running.is_some(), now) {
+                Step::Tell(notice) => self.tell(notice, core),
+                Step::Keep(news) => self.keep(news, core),
+                Step::Begin(wish) => self.offer(wish, core),
+                Step::Abort => self.abort_exchange(core),
+                Step::Finish => self.finished(core),
+                Step::Wait(until) => return self.wait(until, core),
             }
+        }
+    }
+
+    fn wait(&mut self, until: Option<Duration>, core: &Core) {
+        let next = [until, self.session.deadline()].into_iter().flatten().min();
+        self.wake = next.map(|at| core.instant(at));
+        if let (Some(until), Some((cause, _))) = (until, self.session.waiting_for()) {
+            self.shared.waits(cause.to_string(), core.instant(until));
         }
     }
 }

@@ -34,7 +34,7 @@ impl Task {
             Running::Packet(request, _) => {
                 transcript::asked(&request.packet.to_string(), request.range, login)
             }
-            Running::Head => transcript::asked("HEAD", None, login),
+            Running::Precheck | Running::Head => transcript::asked("HEAD", None, login),
             Running::Reply { .. } => transcript::asked("GET", None, login),
         }
     }

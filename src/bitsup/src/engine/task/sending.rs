@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use bitsup_core::{Phase, Ready};
+use bitsup_core::journal::News;
 use bitsup_proto::PacketType;
 use bitsup_proto::session::{self, Failure, FailureClass, Request};
 
@@ -20,8 +20,8 @@ use crate::progress::{Event, PacketEvent};
 use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
 
 impl Task {
-    /// Step 2: sends a packet. `false`: it could not be begun, and the state machine knows.
-    pub(super) fn send(&mut self, request: Request, core: &mut Core) -> bool {
+    /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
+    pub(super) fn send(&mut self, request: Request, core: &mut Core) {
         let now = core.now();
         let body = match self.open_source(request, core) {
             Ok(body) => body,
@@ -29,7 +29,7 @@ impl Task {
                 let protocol = error.protocol().clone();
                 self.local_error = Some(error);
                 let _ = self.session.fail_source(now, protocol);
-                return false;
+                return;
             }
         };
         let mut exchange = self.exchange(Method::BitsPost, core);
@@ -51,7 +51,7 @@ impl Task {
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
         core.dispatcher.push(&self.shared.ear, Event::Packet(event));
-        self.begin_exchange(Running::Packet(request, Instant::now()), exchange, core)
+        self.begin_exchange(Running::Packet(request, Instant::now()), exchange, core);
     }
 
     pub(super) fn open_source(
@@ -74,24 +74,14 @@ impl Task {
         }
     }
 
-    pub(super) fn start_head(&mut self, core: &mut Core) {
-        let ready = self.may_log_in(core);
-        match ready {
-            Ready::Later if self.life.phase() == Phase::Precheck => return,
-            Ready::Refused if self.life.phase() == Phase::Precheck => {
-                // The upload itself tells what is wrong.
-                self.life.asked();
-                return;
-            }
-            _ => {}
-        }
+    pub(super) fn start_head(&mut self, running: Running, authorize: bool, core: &mut Core) {
         let mut exchange = self.exchange(Method::Head, core);
-        exchange.auth = self.authorization(ready == Ready::Now);
+        exchange.auth = self.authorization(authorize);
         exchange.proxy_asked = self.proxy_scheme.is_some();
-        self.begin_exchange(Running::Head, exchange, core);
+        self.begin_exchange(running, exchange, core);
     }
 
-    pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) -> bool {
+    pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) {
         let exchange = self.exchange(Method::Get, core);
         let fetch = self.reply.take().map_or_else(|| ReplyFetch::new(&self.options), Ok);
         let prepared = fetch.and_then(|mut fetch| {
@@ -107,11 +97,8 @@ impl Task {
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 exchange.proxy_asked = get.authorize_proxy;
-                self.begin_exchange(
-                    Running::Reply { at_proxy: get.authorize_proxy },
-                    exchange,
-                    core,
-                )
+                let running = Running::Reply { at_proxy: get.authorize_proxy };
+                self.begin_exchange(running, exchange, core);
             }
             Err(error) => {
                 let failure = Failure {
@@ -122,7 +109,6 @@ impl Task {
                 self.local_error = Some(error);
                 let now = core.now();
                 let _ = self.session.handle_failure(now, &failure);
-                false
             }
         }
     }
@@ -174,12 +160,7 @@ impl Task {
         }
     }
 
-    pub(super) fn begin_exchange(
-        &mut self,
-        running: Running,
-        exchange: Exchange,
-        core: &mut Core,
-    ) -> bool {
+    pub(super) fn begin_exchange(&mut self, running: Running, exchange: Exchange, core: &mut Core) {
         self.shared.waits_no_more();
         let lane = self.lane.unwrap_or_else(|| {
             let lane =
@@ -190,12 +171,8 @@ impl Task {
         self.lane = Some(lane);
         self.note_carried(&exchange);
         self.running = Some(running);
-        match core.start(lane, exchange) {
-            Ok(()) => true,
-            Err(failure) => {
-                self.failed(failure, core);
-                false
-            }
+        if let Err(failure) = core.start(lane, exchange) {
+            self.failed(failure, core);
         }
     }
 
@@ -229,7 +206,6 @@ impl Task {
             }
             Err(error) => error,
         };
-        self.held = None;
         let now = core.now();
         let protocol = error.protocol().clone();
         self.local_error = Some(error);
@@ -237,12 +213,8 @@ impl Task {
     }
 
     /// Step 5: keeps the checkpoint.
-    pub(super) fn keep(&mut self, core: &Core) {
-        if self.life.cancels_first() {
-            return;
-        }
+    pub(super) fn keep(&self, news: News, core: &Core) {
         let Some(keeper) = &self.keeper else { return };
-        let Some(news) = self.watch.news(&mut self.session) else { return };
         if let Some(checkpoint) = news.created {
             keeper.created(checkpoint);
         }
@@ -250,7 +222,6 @@ impl Task {
     }
 
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {
-        self.held = None;
         self.login.forget_question();
         self.record_abort(core);
         if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {

@@ -10,17 +10,15 @@ use super::{Running, Task};
 use crate::progress::{Event, UploadState};
 
 impl Task {
-    pub(super) fn take_notices(&mut self, core: &mut Core) {
-        while let Some(notice) = self.session.poll_notice() {
-            let event = match notice {
-                Notice::Retrying { cause, delay, attempt } => {
-                    self.await_decision(delay, core);
-                    Event::Retry { cause: cause.into(), delay, attempt }
-                }
-                notice => Event::Notice(self.describe(notice, core)),
-            };
-            core.dispatcher.push(&self.shared.ear, event);
-        }
+    pub(super) fn tell(&mut self, notice: Notice, core: &mut Core) {
+        let event = match notice {
+            Notice::Retrying { cause, delay, attempt } => {
+                self.await_decision(delay, core);
+                Event::Retry { cause: cause.into(), delay, attempt }
+            }
+            notice => Event::Notice(self.describe(notice, core)),
+        };
+        core.dispatcher.push(&self.shared.ear, event);
     }
 
     pub(super) fn describe(&mut self, notice: Notice, core: &mut Core) -> String {
@@ -82,11 +80,12 @@ impl Task {
         if self.login.is_asking() {
             return UploadState::Authenticating;
         }
-        match self.held {
-            Some(_) if self.life.is_paused() => return UploadState::Suspended,
-            Some(_) if self.checking.is_some() => return UploadState::Checking,
-            Some(_) => return UploadState::Authenticating,
-            None => {}
+        if self.life.is_holding() {
+            return match self.checking {
+                _ if self.life.is_paused() => UploadState::Suspended,
+                Some(_) => UploadState::Checking,
+                None => UploadState::Authenticating,
+            };
         }
         match self.session.state() {
             State::Init | State::CreateSession | State::Ping if authorizing => {

@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use bitsup_core::Ready;
-use bitsup_proto::PacketType;
-use bitsup_proto::reply::{Get, Got};
-use bitsup_proto::session::{self, Request};
+use bitsup_core::{Ready, Wish};
+use bitsup_proto::reply::Got;
+use bitsup_proto::session;
 
 use super::super::Core;
 use super::wording::ack;
@@ -13,56 +12,32 @@ use super::{Running, Task};
 use crate::credentials::Login;
 use crate::transport::Answer;
 
-/// What the state machine has asked for and cannot go out yet.
-pub(super) enum Held {
-    Packet(Request),
-    Reply(Get),
-}
-
-impl Held {
-    fn wants_login(&self) -> bool {
-        match self {
-            Self::Packet(request) => request.authorize,
-            Self::Reply(get) => get.authorize,
-        }
-    }
-}
-
 impl Task {
-    /// Sends it, or keeps it until it can go out. `false`: neither, and the state machine knows.
-    pub(super) fn offer(&mut self, held: Held, core: &mut Core) -> bool {
-        match self.readiness(&held, core) {
-            Ready::Later => {
-                self.held = Some(held);
-                true
+    /// Begins it, or holds it until it can go out; or neither, and the state machine knows.
+    pub(super) fn offer(&mut self, wish: Wish, core: &mut Core) {
+        match (self.readiness(&wish, core), wish) {
+            (Ready::Later, wish) => self.life.hold(wish),
+            // The upload itself tells what is wrong.
+            (Ready::Refused, Wish::Precheck) => self.life.asked(),
+            (Ready::Refused, wish) => self.refuse(&wish, core),
+            (Ready::Now, Wish::Precheck) => self.start_head(Running::Precheck, true, core),
+            (Ready::Now, Wish::Packet(request)) => self.send(request, core),
+            (Ready::Now, Wish::Reply(get)) => self.start_reply(&get, core),
+            (Ready::Now, Wish::Head) => {
+                let authorize = self.may_log_in(core) == Ready::Now;
+                self.start_head(Running::Head, authorize, core);
             }
-            Ready::Refused => {
-                self.refuse(&held, core);
-                false
-            }
-            Ready::Now => match held {
-                Held::Packet(request) => self.send(request, core),
-                Held::Reply(get) => self.start_reply(&get, core),
-            },
         }
     }
 
-    /// Offers what is held, once the state machine has not called it back, and not in a pause.
-    /// `false`: it does not go out, and the state machine knows.
-    pub(super) fn offer_held(&mut self, core: &mut Core) -> bool {
-        if self.life.is_paused() {
-            return true;
-        }
-        self.held.take().is_none_or(|held| self.offer(held, core))
-    }
-
-    fn readiness(&mut self, held: &Held, core: &mut Core) -> Ready {
-        match held {
-            Held::Packet(request) if self.must_hold(*request) || self.must_renew(core) => {
-                Ready::Later
-            }
-            held if held.wants_login() => self.may_log_in(core),
-            _ => Ready::Now,
+    fn readiness(&mut self, wish: &Wish, core: &mut Core) -> Ready {
+        let must_wait = wish.completes() && self.checking.is_some();
+        if must_wait || (matches!(wish, Wish::Packet(_)) && self.must_renew(core)) {
+            Ready::Later
+        } else if wish.wants_login() {
+            self.may_log_in(core)
+        } else {
+            Ready::Now
         }
     }
 
@@ -79,20 +54,21 @@ impl Task {
 
     /// The server would answer as it did to the upload that tried; so its challenge to this
     /// one is the answer, and the password stays here. There may be another one by now.
-    fn refuse(&mut self, held: &Held, core: &mut Core) {
+    fn refuse(&mut self, wish: &Wish, core: &mut Core) {
         let answer = self.login.challenge_again();
-        match held {
-            Held::Packet(request) => {
+        match wish {
+            Wish::Packet(request) => {
                 self.running = Some(Running::Packet(*request, Instant::now()));
                 if let Some(answer) = self.challenged_again(answer, core) {
                     self.refused_unsent(&answer, core);
                 }
             }
-            Held::Reply(_) => {
+            Wish::Reply(_) => {
                 self.find_login(&answer, core);
                 let now = core.now();
                 let _ = self.session.handle_reply(now, &Got { status: 401, ..Got::default() });
             }
+            Wish::Precheck | Wish::Head => {}
         }
     }
 
@@ -102,12 +78,5 @@ impl Task {
         let now = core.now();
         let exchange = session::Exchange::default();
         let _ = self.session.handle_ack(now, &ack(answer), None, None, exchange);
-    }
-
-    /// Nothing that completes the file goes out before what was sent earlier is known to be the same.
-    fn must_hold(&self, request: Request) -> bool {
-        let completes = request.packet == PacketType::CloseSession
-            || request.range.is_some_and(bitsup_proto::ContentRange::is_last);
-        completes && self.checking.is_some()
     }
 }
