@@ -1,14 +1,14 @@
 //! The client: starts uploads and packets.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bitsup::{RateTimetable, UploadBuilder};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors;
-use crate::events::{self, Interest};
+use crate::events;
 use crate::information;
 use crate::options;
 use crate::session::Session;
@@ -47,12 +47,15 @@ impl Client {
     ) -> PyResult<Upload> {
         let client = self.get(py)?;
         let options = options::read(keywords)?;
-        let interest = Interest::default();
-        interest.raise(level);
-        let listener = events::listener(sink, interest.clone());
-        let start = || describe(&client)?.options(options).on_event(listener).start();
+        let told = Arc::default();
+        let listener = events::listener(sink, Arc::clone(&told));
+        let filter = events::filter(level);
+        let start = || {
+            let builder = describe(&client)?.options(options);
+            builder.event_filter(filter).on_event(listener).start()
+        };
         let upload = py.detach(start).map_err(|error| errors::raised(py, &error))?;
-        Ok(Upload::new(upload, interest))
+        Ok(Upload::new(upload, told))
     }
 }
 

@@ -1,57 +1,28 @@
 //! Brings an upload's events to Python, on the client's callback thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bitsup::{AckEvent, Event, Flow, PacketEvent, Progress, Receipt};
+use bitsup::{AckEvent, Event, EventFilter, Flow, PacketEvent, Progress, Receipt};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::{errors, gate};
 
-/// Which events Python wants to see; the others never take the interpreter's lock.
-/// Notices, retries and the end are always wanted.
-#[derive(Clone, Default)]
-pub(crate) struct Interest(Arc<AtomicU8>);
-
-/// Progress too.
-const PROGRESS: u8 = 1;
-/// Packets and their answers too.
-const PACKETS: u8 = 2;
-/// The end was told, after which nothing comes.
-const TOLD: u8 = u8::MAX;
-
-impl Interest {
-    /// Raises what is wanted; it never goes down.
-    pub(crate) fn raise(&self, level: u8) {
-        self.0.fetch_max(level, Ordering::Relaxed);
-    }
-
-    /// Whether the end was told: no callback runs any more.
-    pub(crate) fn is_over(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == TOLD
-    }
-
-    fn covers(&self, event: &Event) -> bool {
-        let level = self.0.load(Ordering::Relaxed);
-        match event {
-            Event::Progress(_) => level >= PROGRESS,
-            Event::Packet(_) | Event::Ack(_) => level >= PACKETS,
-            _ => true,
-        }
-    }
+/// Which events Python sees, by level: the others never take the interpreter's lock. Notices, retries and the end
+/// are seen at all of them.
+pub(crate) fn filter(level: u8) -> EventFilter {
+    EventFilter::default().progress(level >= 1).packets(level >= 2)
 }
 
-/// The listener that calls `sink(kind, facts)`; `False` stops the upload and keeps its session.
+/// The listener that calls `sink(kind, facts)`; `False` stops the upload and keeps its session. `told` is set when
+/// the end was told, after which nothing comes.
 pub(crate) fn listener(
     sink: Py<PyAny>,
-    interest: Interest,
+    told: Arc<AtomicBool>,
 ) -> impl FnMut(&Event) -> Flow + Send + 'static {
     let mut sink = Some(sink);
     move |event| {
-        if !interest.covers(event) {
-            return Flow::Continue;
-        }
         let flow = gate::enter(|py| -> PyResult<Flow> {
             let Some(to) = &sink else { return Ok(Flow::Continue) };
             let (kind, facts) = describe(py, event)?;
@@ -59,7 +30,7 @@ pub(crate) fn listener(
             if matches!(event, Event::Finished(_)) {
                 // Else sink and upload keep each other alive.
                 sink = None;
-                interest.raise(TOLD);
+                told.store(true, Ordering::Relaxed);
             }
             Ok(if go_on { Flow::Continue } else { Flow::Stop })
         });

@@ -1,24 +1,26 @@
 //! The handle of an upload.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bitsup::CancelMode;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::events::{self, Interest};
+use crate::events;
 
 /// An upload under way. It stops when this object is freed.
 #[pyclass(frozen, module = "bitsup._bitsup")]
 pub(crate) struct Upload {
     upload: Mutex<Option<bitsup::Upload>>,
-    interest: Interest,
+    /// Whether the end was told: no callback runs any more.
+    told: Arc<AtomicBool>,
     process: u32,
 }
 
 impl Upload {
-    pub(crate) fn new(upload: bitsup::Upload, interest: Interest) -> Self {
-        Self { upload: Mutex::new(Some(upload)), interest, process: std::process::id() }
+    pub(crate) fn new(upload: bitsup::Upload, told: Arc<AtomicBool>) -> Self {
+        Self { upload: Mutex::new(Some(upload)), told, process: std::process::id() }
     }
 
     /// None of the functions called here waits.
@@ -41,9 +43,9 @@ impl Upload {
         result.map(|result| events::outcome(py, result.as_ref())).transpose()
     }
 
-    /// Asks for more events: 1 progress, 2 packets and Acks too.
+    /// Asks for other events: 0 few, 1 progress too, 2 packets and Acks too.
     fn listen(&self, level: u8) {
-        self.interest.raise(level);
+        self.with(|upload| upload.set_event_filter(events::filter(level)));
     }
 
     /// Pauses; returns at once.
@@ -71,7 +73,7 @@ impl Drop for Upload {
             std::mem::forget(upload);
             return;
         }
-        if !self.interest.is_over() {
+        if !self.told.load(Ordering::Relaxed) {
             // Waits for a callback that is running, which may ask a person for a password: nobody who
             // got a KeyboardInterrupt waits for that.
             let elsewhere = std::thread::Builder::new().name("bitsup-farewell".into());

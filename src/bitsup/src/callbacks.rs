@@ -22,7 +22,6 @@ type Question = Box<dyn FnOnce(bool) + Send>;
 /// An upload's listener, and whether the upload's handle is gone.
 pub(crate) struct Ear {
     task: TaskId,
-    wants: EventFilter,
     state: Mutex<EarState>,
     free: Condvar,
 }
@@ -31,6 +30,7 @@ struct EarState {
     listener: Option<Listener>,
     /// Whether there is a listener, also while it runs.
     listens: bool,
+    wants: EventFilter,
     running_on: Option<ThreadId>,
     /// Events that a thread of the client has still to tell.
     untold: usize,
@@ -44,6 +44,12 @@ thread_local! {
     static CALLING: Cell<bool> = const { Cell::new(false) };
 }
 
+impl EarState {
+    fn listens(&self) -> bool {
+        self.listens && !self.closed
+    }
+}
+
 /// What waits for the caller's callbacks.
 enum Item {
     Event(Event),
@@ -53,18 +59,35 @@ enum Item {
 impl Ear {
     pub(crate) fn new(task: TaskId, listener: Option<Listener>, wants: EventFilter) -> Self {
         let listens = listener.is_some();
-        let state =
-            EarState { listener, listens, running_on: None, untold: 0, closed: false, panic: None };
-        Self { task, wants, state: Mutex::new(state), free: Condvar::new() }
+        let state = EarState {
+            listener,
+            listens,
+            wants,
+            running_on: None,
+            untold: 0,
+            closed: false,
+            panic: None,
+        };
+        Self { task, state: Mutex::new(state), free: Condvar::new() }
     }
 
     pub(crate) fn listens(&self) -> bool {
-        let state = self.lock();
-        state.listens && !state.closed
+        self.lock().listens()
     }
 
     pub(crate) fn wants_progress(&self) -> bool {
-        self.wants.progress && self.listens()
+        let state = self.lock();
+        state.wants.progress && state.listens()
+    }
+
+    /// What is told from now on.
+    pub(crate) fn want(&self, wants: EventFilter) {
+        self.lock().wants = wants;
+    }
+
+    fn hears(&self, event: &Event) -> bool {
+        let state = self.lock();
+        state.wants.lets_through(event) && state.listens()
     }
 
     /// After this no callback runs any more; waits for one that is running, unless it is
@@ -192,7 +215,7 @@ impl Dispatcher {
     /// Queues an event. A progress event takes the place of one that still waits, so that
     /// a slow callback costs no memory.
     pub(crate) fn push(&self, ear: &Arc<Ear>, event: Event) {
-        if !ear.wants.lets_through(&event) || !ear.listens() {
+        if !ear.hears(&event) {
             return;
         }
         let mut queue = self.shared.lock();

@@ -11,7 +11,7 @@ use crate::callbacks::Ear;
 use crate::client::ClientInner;
 use crate::engine::{Command, TaskId};
 use crate::error::{Error, ErrorKind};
-use crate::progress::{Progress, Receipt, UploadState, Waiting};
+use crate::progress::{EventFilter, Progress, Receipt, UploadState, Waiting};
 
 /// Longest time that a waiter, after an upload's end, gives the callbacks of what happened before:
 /// one may itself wait for something that the waiter is to do.
@@ -179,6 +179,12 @@ impl Upload {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.shared.progress()
+    }
+
+    /// Changes which events are told, from now on.
+    pub fn set_event_filter(&self, filter: EventFilter) {
+        self.shared.ear.want(filter);
+        self.client.send(Command::Listens(self.shared.id));
     }
 
     /// Pauses: the request under way ends, then nothing is sent. Returns at once; the state tells.

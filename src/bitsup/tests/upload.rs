@@ -186,6 +186,29 @@ fn waiting_ends_after_the_callbacks() {
     assert!(told.load(Ordering::Relaxed));
 }
 
+#[test]
+fn more_events_can_be_wanted_while_an_upload_runs() {
+    let root = tempfile::tempdir().expect("root");
+    let fault = Some("fragment 1: delay 300ms".parse().expect("fault script"));
+    let config = Config { root: root.path().to_owned(), fault, ..Config::default() };
+    let server = Server::start(config).expect("server");
+    let (sender, events) = std::sync::mpsc::channel();
+    let client = Client::new().expect("client");
+    let upload = client.upload(Source::bytes(payload(3_000_000)), &server.url("/x.bin"));
+    let few = EventFilter::default().progress(false).packets(false);
+    let upload = upload.event_filter(few).on_event(move |event| {
+        let _ = sender.send(event.clone());
+        Flow::Continue
+    });
+    let upload = upload.start().expect("started");
+    upload.set_event_filter(EventFilter::default());
+    upload.wait().expect("uploaded");
+    let seen: Vec<Event> = events.try_iter().collect();
+    let has = |wanted: fn(&Event) -> bool| seen.iter().any(wanted);
+    assert!(has(|event| matches!(event, Event::Ack(_))), "{seen:?}");
+    assert!(has(|event| matches!(event, Event::Progress(_))), "{seen:?}");
+}
+
 /// A callback holds the thread that the other upload's callbacks wait for.
 #[test]
 fn a_callback_can_wait_for_another_upload() {

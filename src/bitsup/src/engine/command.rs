@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Start(TaskId, Box<NewUpload>),
     Suspend(TaskId),
     Resume(TaskId),
+    /// Its caller wants to be told of other events than before.
+    Listens(TaskId),
     Cancel(TaskId, CancelMode),
     /// The caller's handle is gone: stop, and leave nothing behind that nobody can find again.
     Abandon(TaskId),

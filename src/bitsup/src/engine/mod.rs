@@ -187,6 +187,8 @@ impl Engine {
             }
             Command::Suspend(id) => self.with(id, Task::suspend),
             Command::Resume(id) => self.with(id, Task::resume),
+            // To set the timer that progress is told by.
+            Command::Listens(id) => self.step(id),
             Command::Cancel(id, mode) => self.with(id, |task, core| task.cancel(mode, core)),
             Command::Abandon(id) => self.with(id, Task::abandon),
             Command::BodyReady(id) => {
