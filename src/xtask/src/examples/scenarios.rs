@@ -66,7 +66,14 @@ const GROWTH: u64 = 8 * 1024;
 static SCENARIOS: [Scenario; 8] = [
     Scenario { name: "upload", probe: false, faults: "", server: &[], check: arrived },
     // The parts are of 64 KiB, so an option has reached the library.
-    Scenario { name: "progress", probe: true, faults: "", server: &[], check: in_ten_parts },
+    // The pause lets a callback that is slow to start see something of the middle.
+    Scenario {
+        name: "progress",
+        probe: true,
+        faults: "fragment 3: delay 1s",
+        server: &[],
+        check: in_ten_parts,
+    },
     Scenario {
         name: "refused",
         probe: true,
