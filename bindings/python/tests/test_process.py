@@ -148,7 +148,7 @@ def started(script: str, *arguments: str, stdin: int | None = None) -> subproces
 
 
 def test_a_plain_upload_loads_little(server: Server) -> None:
-    """Each of these takes as long to load as all of the package; the interpreter itself may have loaded some."""
+    """These are for who asks for more; the interpreter itself may have loaded some."""
     slow = {"asyncio", "bitsup._events", "bitsup._options", "dataclasses", "enum", "inspect", "logging", "typing"}
     script = (
         "import sys; before = set(sys.modules); import bitsup; bitsup.upload(b'data', sys.argv[1]);"

@@ -177,8 +177,8 @@ mod tests {
             self.life.next(&mut self.session, false, NOW)
         }
 
-        /// The next step begins that packet.
-        fn packet(&mut self) -> Wish {
+        /// What the next step begins.
+        fn begun(&mut self) -> Wish {
             match self.next() {
                 Step::Begin(wish) => wish,
                 other => panic!("{other:?}"),
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn all_is_told_and_kept_before_the_next_packet_goes_out() {
         let mut upload = Upload::new(false);
-        upload.packet();
+        upload.begun();
         let headers = [("BITS-Packet-Type", "Ack"), ("BITS-Session-Id", "{one}")];
         let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let created = Ack::parse(200, headers);
@@ -203,7 +203,7 @@ mod tests {
         assert!(matches!(upload.next(), Step::Tell(Notice::SessionCreated)));
         let Step::Keep(news) = upload.next() else { panic!("it is not kept") };
         assert!(news.created.is_some());
-        let Wish::Packet(request) = upload.packet() else { panic!("no packet") };
+        let Wish::Packet(request) = upload.begun() else { panic!("no packet") };
         assert_eq!(request.packet, PacketType::Fragment);
         assert!(matches!(upload.next(), Step::Wait(None)));
     }
@@ -212,12 +212,12 @@ mod tests {
     fn what_is_held_is_offered_once_a_round_and_not_in_a_pause() {
         for asks in [false, true] {
             let mut upload = Upload::new(asks);
-            let wish = upload.packet();
+            let wish = upload.begun();
             assert_eq!(matches!(wish, Wish::Precheck), asks);
             for _ in 0..2 {
                 upload.life.hold(wish.clone());
                 assert!(matches!(upload.next(), Step::Wait(None)));
-                assert_eq!(upload.packet(), wish);
+                assert_eq!(upload.begun(), wish);
             }
             upload.life.hold(wish.clone());
             upload.suspend();
@@ -225,14 +225,14 @@ mod tests {
                 assert!(matches!(upload.next(), Step::Wait(None)));
             }
             upload.life.resume(&mut upload.session, &mut upload.hosts, NOW);
-            assert_eq!(upload.packet(), wish);
+            assert_eq!(upload.begun(), wish);
         }
     }
 
     #[test]
     fn what_is_held_is_given_up_with_the_upload() {
         let mut upload = Upload::new(false);
-        let wish = upload.packet();
+        let wish = upload.begun();
         upload.life.hold(wish);
         assert!(upload.life.is_holding());
         upload.session.cancel(NOW, CancelMode::Keep).expect("it runs");

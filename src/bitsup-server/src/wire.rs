@@ -102,7 +102,8 @@ impl Control {
     }
 
     /// The peer's system has reset the connection, as it does for a program that ended with bytes
-    /// unread.
+    /// unread. A front server may do so after it has passed them on: then its client is told that
+    /// there is no such session, and makes another, before it has sent a byte.
     fn reset(&self) {
         self.change(|making| match making {
             Making::Sent(session) => Making::Unread(session),

@@ -124,6 +124,25 @@ fn a_paused_upload_gives_its_turn_to_the_next_and_queues_again() {
     }
 }
 
+/// An upload is paused while it waits for the answer to that packet, which comes when `slow` opens.
+/// When it is to go on, another one has the turn until `other` opens.
+fn back_from_the_queue(peer: &Peer, asked: UploadOptions, packet: &str, [slow, other]: [&Gate; 2]) {
+    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let first = start(&client, &peer.url(), &payload(SIZE), asked);
+    peer.wait_for(packet, 1);
+    let second = start(&client, &peer.url(), &payload(10), options());
+    wait_for_state(&second, UploadState::Queued);
+    first.suspend();
+    peer.wait_for("Create-Session", 2);
+    first.resume();
+    wait_for_state(&first, UploadState::Queued);
+    other.open();
+    ended(&second).expect("uploaded");
+    wait_until("its turn", || first.progress().state != UploadState::Queued);
+    slow.open();
+    ended(&first).expect("uploaded");
+}
+
 /// Between pause and turn no more than one Fragment passes, so that its Ack finds the upload running.
 #[test]
 fn a_turn_that_comes_back_before_the_fragment_is_answered_ends_the_pause() {
@@ -137,20 +156,7 @@ fn a_turn_that_comes_back_before_the_fragment_is_answered_ends_the_pause() {
         }
         _ => Turn::Serve,
     });
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
-    let first = start(&client, &peer.url(), &payload(SIZE), options());
-    peer.wait_for("Fragment", 1);
-    let second = start(&client, &peer.url(), &payload(10), options());
-    wait_for_state(&second, UploadState::Queued);
-    first.suspend();
-    peer.wait_for("Create-Session", 2);
-    first.resume();
-    wait_for_state(&first, UploadState::Queued);
-    other.open();
-    ended(&second).expect("uploaded");
-    wait_until("its turn", || first.progress().state != UploadState::Queued);
-    slow.open();
-    ended(&first).expect("continued");
+    back_from_the_queue(&peer, options(), "Fragment", [&slow, &other]);
     assert_eq!(peer.open_sessions(), 0);
 }
 
@@ -255,20 +261,7 @@ fn who_comes_back_from_the_queue_does_not_ask_again_whether_the_file_exists() {
             }
             _ => Turn::Serve,
         });
-        let client = Client::builder().uploads_per_host(1).build().expect("client");
-        let first = start(&client, &peer.url(), &payload(SIZE), asking());
-        peer.wait_for("Create-Session", 1);
-        let second = start(&client, &peer.url(), &payload(10), options());
-        wait_for_state(&second, UploadState::Queued);
-        first.suspend();
-        peer.wait_for("Create-Session", 2);
-        first.resume();
-        wait_for_state(&first, UploadState::Queued);
-        other.open();
-        ended(&second).expect("uploaded");
-        wait_until("its turn", || first.progress().state != UploadState::Queued);
-        slow.open();
-        ended(&first).expect("uploaded");
+        back_from_the_queue(&peer, asking(), "Create-Session", [&slow, &other]);
         assert_eq!(peer.count("HEAD"), 1, "{:?}", peer.packets());
         assert_eq!(peer.files(), [payload(10), payload(SIZE)]);
     }

@@ -81,7 +81,8 @@ class Channel:
             self.finish(outcome)
             return self.failure is None
         if kind == "notice" and not self.subscribers and not is_logging():
-            # Nobody sees it, and the module of events takes as long to load as a small upload.
+            # Nobody sees it, and the module of events takes milliseconds to load. Decided here, since a program may
+            # begin to log at any time.
             return True
         from ._events import Progress, event_of
 
