@@ -146,12 +146,12 @@ fn a_signal_ends_the_reading_of_standard_input_and_leaves_no_copy() {
 fn a_server_that_hangs_does_not_hold_the_program() {
     let (place, host) = (Place::new(), Host::with_faults("fragment: hang\ncancel: hang"));
     place.write("a.bin", &payload(10_000));
-    for option in ["--no-resume", "--fragment-size=5000"] {
+    for (option, taken) in [("--no-resume", 10_000), ("--fragment-size=5000", 15_000)] {
         let child = place
             .command(["upload", option, "a.bin", &host.url("a.bin")])
             .spawn()
             .expect("started");
-        std::thread::sleep(std::time::Duration::from_millis(700));
+        host.wait_for_bytes(taken);
         signal(&child, "INT");
         let ended = wait(child);
         assert_eq!(ended.code, 130);

@@ -22,9 +22,13 @@ fn client(state: &Path) -> Client {
     Client::builder().state_directory(state).build().expect("client")
 }
 
+/// A rate at which the rest takes so long that the end cannot come before a pause or a stop.
+const SLOWLY: Option<u64> = Some(1_000_000);
+
 /// Uploads until some of it is acknowledged, then stops and keeps the session.
 fn interrupt(setup: &Setup, url: &str) -> bitsup::Error {
     let client = client(&setup.state());
+    client.set_rate_limit(SLOWLY);
     let stop = |event: &Event| match event {
         Event::Progress(progress) if progress.acknowledged >= 3 * FRAGMENT => Flow::Stop,
         _ => Flow::Continue,
@@ -140,7 +144,9 @@ fn a_source_that_changed_is_refused_and_its_session_cancelled() {
 fn other_bytes_in_what_was_sent_are_found_although_the_time_stamp_is_the_same() {
     let _rule = bitsup_server::rule!("RES-02");
     for at in [0, 9_000_000] {
-        let setup = Setup::new(&payload(20_000_000));
+        // The stop comes while the client waits to send the last two parts.
+        let script = "fragment 19: answer 503 header \"Retry-After: 60\"";
+        let setup = Setup::with_faults(&payload(20_000_000), script);
         let url = setup.url("x.bin");
         let client = client(&setup.state());
         let stop = |event: &Event| match event {
@@ -292,7 +298,7 @@ fn the_sha_256_is_that_of_the_file_also_over_two_runs() {
 fn an_upload_can_be_paused_and_goes_on_with_a_ping() {
     let setup = Setup::new(&payload(3_000_000));
     let client = Client::new().expect("client");
-    client.set_rate_limit(Some(3_000_000));
+    client.set_rate_limit(SLOWLY);
     let source = Source::path(setup.file()).expect("source");
     let upload = client.upload(source, &setup.url("x.bin")).options(options()).start();
     let upload = upload.expect("started");
