@@ -140,7 +140,7 @@ fn the_server_may_lead_back_or_astray() {
 fn slow_servers_are_waited_for() {
     overcome("fragment 2: stall 500ms after 1000");
     overcome("every 10: delay 300ms");
-    overcome("close: trickle 1/1ms");
+    overcome("close: trickle 10/1ms");
     overcome("fragment 3: swallow stall 500ms after 64K   # both");
 }
 

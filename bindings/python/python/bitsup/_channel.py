@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
-import threading
 import time
-from collections import deque
 
 from ._receipt import Finished, outcome_of
 
@@ -16,16 +15,49 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ._events import Event, Progress
+    from ._events import Event, Progress, Retry
 
 CO_COROUTINE = 0x80
 """As in the module ``inspect``, which takes long to load: the flag of an ``async def``."""
 
-here = threading.local()
-"""What this thread does: ``asking`` while it runs a function for logins."""
+asking: set[int] = set()
+"""The threads that run a function for logins."""
 
 SIGNAL_INTERVAL = 0.05
 """Waiting is cut into such pieces, in seconds: a signal that another thread got is seen then."""
+
+
+class Bell:
+    """Wakes whoever waits: what is needed here of ``threading.Condition``.
+
+    The module ``threading`` takes as long to load as the rest of a small upload. And only a thread of the caller's may
+    load it: CPython up to 3.12 takes the first to do so for the main thread, and its end fails if that is wrong.
+    """
+
+    def __init__(self) -> None:
+        self.lock = _thread.allocate_lock()
+        self._waiting: list[_thread.LockType] = []
+
+    def wait(self, seconds: float) -> bool:
+        """With ``lock`` held, which is free meanwhile; ``False`` when the time is over."""
+        mine = _thread.allocate_lock()
+        mine.acquire()
+        self._waiting.append(mine)
+        self.lock.release()
+        rung = False
+        try:
+            rung = mine.acquire(True, seconds)
+        finally:
+            self.lock.acquire()
+            if not rung and mine in self._waiting:
+                self._waiting.remove(mine)
+        return rung
+
+    def ring(self) -> None:
+        """With ``lock`` held: all who wait go on."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.release()
 
 
 class Channel:
@@ -43,6 +75,9 @@ class Channel:
         awaited: bool = False,
     ) -> None:
         """``awaited``: ``wait`` will be called at once, so that nothing is delivered elsewhere before."""
+        if on_progress is not None or not awaited:
+            # The caller's code, or the log, may have it loaded on the client's thread: see ``Bell``.
+            __import__("threading")
         if on_progress is not None:
             if not is_plain_function(on_progress):
                 raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
@@ -57,8 +92,9 @@ class Channel:
         self.subscribers: list[Callable[[Event], object]] = []
         self._on_progress = on_progress
         self._loop = loop
-        self._condition = threading.Condition(threading.Lock())
-        self._queue: deque[Progress] = deque()
+        self._bell = Bell()
+        self._queue: list[Progress] = []
+        self._warnings: list[Retry] = []
         self._waiters = 1 if awaited else 0
         self._delivering: int | None = None
         self._scheduled = False
@@ -98,7 +134,7 @@ class Channel:
 
     def finish(self, outcome: Finished) -> None:
         """Sets the outcome, once, and tells everybody."""
-        with self._condition:
+        with self._bell.lock:
             if self.outcome is not None:
                 return
             # Before anybody can see the outcome: the client's own book-keeping.
@@ -109,13 +145,13 @@ class Channel:
             self.outcome = outcome
             callbacks = self._done_callbacks
             self._done_callbacks = []
-            self._condition.notify_all()
+            self._bell.ring()
         for callback in callbacks:
             self._run(callback)
 
     def when_done(self, callback: Callable[[], object]) -> None:
         """Calls back when there is an outcome: at once if there is one."""
-        with self._condition:
+        with self._bell.lock:
             if self.outcome is None:
                 self._done_callbacks.append(callback)
                 return
@@ -127,45 +163,46 @@ class Channel:
         ``poll`` looks for an outcome that no event brought, because the client was closed.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        me = threading.get_ident()
+        me = _thread.get_ident()
         missed = False
         if self._delivering == me and self.outcome is None:
             raise RuntimeError("on_progress must not wait for the upload that it is called for")
-        if getattr(here, "asking", False) and self.outcome is None:
+        if me in asking and self.outcome is None:
             raise RuntimeError("the function for credentials must not wait for an upload: it may be the one that asks")
-        with self._condition:
+        with self._bell.lock:
             self._waiters += 1
         try:
             while True:
+                self._give_warnings()
                 if self._loop is None:
                     self.deliver()
-                with self._condition:
-                    if self._waits_for_delivery():
+                with self._bell.lock:
+                    if self._warnings or self._waits_for_delivery():
                         continue
                     if self.outcome is not None and self._delivering in (None, me):
                         return True
                     left = SIGNAL_INTERVAL if deadline is None else deadline - time.monotonic()
                     if left <= 0:
                         return False
-                    quiet = not self._condition.wait(min(left, SIGNAL_INTERVAL))
+                    quiet = not self._bell.wait(min(left, SIGNAL_INTERVAL))
                 # Twice nothing was heard of an outcome that is there: no event brings it any more.
                 found = poll() if quiet and self.outcome is None else None
                 if found is not None and missed:
                     self.finish(found)
                 missed = found is not None
         finally:
-            with self._condition:
+            with self._bell.lock:
                 self._waiters -= 1
 
     def deliver(self) -> None:
         """Runs ``on_progress`` for what waits, unless another thread does that now."""
         self._scheduled = False
         while True:
-            with self._condition:
+            with self._bell.lock:
                 if self._delivering is not None or not self._queue or self.failure is not None:
                     return
-                progress = self._queue.popleft()
-                self._delivering = threading.get_ident()
+                progress = self._queue.pop(0)
+                self._delivering = _thread.get_ident()
             try:
                 if self._on_progress is not None:
                     self._on_progress(progress)
@@ -175,24 +212,28 @@ class Channel:
                 self.failure = problem
                 raise
             finally:
-                with self._condition:
+                with self._bell.lock:
                     self._delivering = None
                     if self.failure is not None:
                         self._queue.clear()
-                    self._condition.notify_all()
+                    self._bell.ring()
 
     def _waits_for_delivery(self) -> bool:
         return self._loop is None and bool(self._queue) and self._delivering is None and self.failure is None
 
+    def _give_warnings(self) -> None:
+        while self._warnings:
+            self._warn(self._warnings.pop(0))
+
     def _hand_over(self, progress: Progress) -> None:
-        with self._condition:
+        with self._bell.lock:
             # A slow callback misses numbers, never a change of state.
             if self._queue and self._queue[-1].state == progress.state:
                 self._queue[-1] = progress
             else:
                 self._queue.append(progress)
             elsewhere = self._waiters > 0
-            self._condition.notify_all()
+            self._bell.ring()
         if self._loop is not None:
             if not self._scheduled:
                 self._scheduled = True
@@ -220,13 +261,22 @@ class Channel:
         if isinstance(event, Progress):
             return
         if isinstance(event, Retry):
-            # Warnings are seen without any setting.
-            logger().warning("%s: %s; next try in %.1f s", self.name, event.cause, event.delay)
+            if "threading" in sys.modules:
+                self._warn(event)
+            else:
+                # ``logging`` would load it: whoever waits does that.
+                with self._bell.lock:
+                    self._warnings.append(event)
+                    self._bell.ring()
         elif is_logging():
             if isinstance(event, Notice):
                 logger().info("%s: %s", self.name, event.text)
             else:
                 logger().debug("%s: %s", self.name, event)
+
+    def _warn(self, retry: Retry) -> None:
+        # Warnings are seen without any setting.
+        logger().warning("%s: %s; next try in %.1f s", self.name, retry.cause, retry.delay)
 
     def _log_end(self, outcome: Finished) -> None:
         if is_logging():

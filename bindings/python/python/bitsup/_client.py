@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
-import threading
 import weakref
-from collections.abc import Callable
-from types import TracebackType
 
 import bitsup
 
@@ -22,11 +20,13 @@ from ._upload import PACKETS, PROGRESS, Upload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import types
     import typing
+    from collections import abc
 
     from ._credentials import Asker, Askers
 else:
-    from ._lazy import typing
+    from ._lazy import abc, types, typing
 
 FAREWELL = 1.0
 """Seconds that stopped uploads get to end in an orderly way."""
@@ -76,7 +76,7 @@ class Client:
         source: bitsup.Source,
         url: str,
         *,
-        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
         **options: typing.Unpack[bitsup.Options],
     ) -> Receipt:
@@ -95,7 +95,7 @@ class Client:
         source: bitsup.Source,
         url: str,
         *,
-        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
         **options: typing.Unpack[bitsup.Options],
     ) -> Upload:
@@ -111,7 +111,7 @@ class Client:
         source: bitsup.Source,
         url: str,
         *,
-        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
         **options: typing.Unpack[bitsup.Options],
     ) -> Receipt:
@@ -129,7 +129,7 @@ class Client:
             upload.cancel(keep=True)
             raise
 
-    def sessions(self, *, on_error: Callable[[Error], object] | None = None) -> tuple[bitsup.SessionInfo, ...]:
+    def sessions(self, *, on_error: abc.Callable[[Error], object] | None = None) -> tuple[bitsup.SessionInfo, ...]:
         """The interrupted uploads in the state directory, oldest first; those that run now as well.
 
         ``on_error`` gets the error of each one that cannot be read; by default it is logged as a warning.
@@ -149,7 +149,7 @@ class Client:
         self,
         id: str,
         *,
-        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
         **options: typing.Unpack[bitsup.Options],
     ) -> Upload:
         """Goes on with an interrupted upload, from where the server stands: see ``sessions()``.
@@ -193,7 +193,7 @@ class Client:
         session_token: str,
         source: bitsup.Source,
         *,
-        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
         size: int | None = None,
         **options: typing.Unpack[bitsup.Options],
     ) -> Upload:
@@ -263,7 +263,7 @@ class Client:
         url: str,
         size: int,
         *,
-        on_progress: Callable[[bitsup.Progress], object] | None = None,
+        on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
         **options: typing.Unpack[bitsup.Options],
     ) -> bitsup.UploadWriter:
         """Opens ``url`` as a binary file to write ``size`` bytes to. It cannot be continued after a restart.
@@ -328,7 +328,7 @@ class Client:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
         try:
             if kind is None:
@@ -341,7 +341,7 @@ class Client:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None
     ) -> None:
         import asyncio
 
@@ -379,7 +379,7 @@ class Client:
         prepared: Prepared,
         channel: Channel,
         options: bitsup.Options,
-        begin: Callable[[_bitsup.Client, dict[str, typing.Any], int], _bitsup.Upload],
+        begin: abc.Callable[[_bitsup.Client, dict[str, typing.Any], int], _bitsup.Upload],
         url: str | None = None,
     ) -> Upload:
         native = self._open_native()
@@ -457,14 +457,14 @@ def shared_client() -> Client:
 
 
 _shared: Client | None = None
-_shared_lock = threading.Lock()
+_shared_lock = _thread.allocate_lock()
 
 
 def _forget_parent() -> None:
     """After a fork: the parent's client has no thread here, and its lock may be held for ever."""
     global _shared, _shared_lock
     _shared = None
-    _shared_lock = threading.Lock()
+    _shared_lock = _thread.allocate_lock()
     _bitsup.reset_gate()
 
 

@@ -5,6 +5,7 @@ Annotations are no strings here: they would be evaluated where people find the c
 
 import contextlib
 import inspect
+import threading
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import _bitsup
-from ._channel import here
+from ._channel import asking
 from ._errors import AuthError, InvalidArgumentError, ProxyAuthError
 from ._names import publish
 
@@ -88,13 +89,14 @@ class Asker:
         request = CredentialRequest(**fields)
         problem: BaseException | None = None
         login: tuple[str, str, Any] | None = None
-        here.asking = True
+        me = threading.get_ident()
+        asking.add(me)
         try:
             login = _checked(self._ask(request), request)
         except BaseException as raised:
             problem = raised
         finally:
-            here.asking = False
+            asking.discard(me)
         self.asked += 1
         self._raised[request.site, request.proxy] = (self.asked, problem)
         if problem is not None and request.expiring:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import bitsup
 
 from . import _bitsup
@@ -13,16 +11,16 @@ from ._receipt import Receipt
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing
+    from collections import abc
 else:
-    from ._lazy import typing
-
+    from ._lazy import abc, typing
 
 
 def upload(
     source: bitsup.Source,
     url: str,
     *,
-    on_progress: Callable[[bitsup.Progress], object] | None = None,
+    on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
     size: int | None = None,
     **options: typing.Unpack[bitsup.Options],
 ) -> Receipt:
@@ -83,7 +81,7 @@ async def upload_async(
     source: bitsup.Source,
     url: str,
     *,
-    on_progress: Callable[[bitsup.Progress], object] | None = None,
+    on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
     size: int | None = None,
     **options: typing.Unpack[bitsup.Options],
 ) -> Receipt:

@@ -25,3 +25,7 @@ class Module:
 
 typing = Module("typing")
 """Stands for the module ``typing``."""
+abc = Module("collections.abc")
+"""Stands for the module ``collections.abc``."""
+types = Module("types")
+"""Stands for the module ``types``."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import operator
 import os
-import threading
-from collections import deque
 
 from ._errors import InvalidArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Iterator
     from typing import Any
 
@@ -75,6 +73,8 @@ def checked_size(given: Any) -> int:
     """A number of bytes, checked."""
     if isinstance(given, bool) or not hasattr(given, "__index__"):
         raise TypeError(f"size must be an int, not {type(given).__name__}")
+    import operator
+
     size = operator.index(given)
     if not 0 <= size < 1 << 63:
         raise InvalidArgumentError(f"a size of {size} bytes cannot be: give the number of bytes of the source")
@@ -131,6 +131,8 @@ class SeekableFile:
     """A binary file object, read from where it stood."""
 
     def __init__(self, file: Any, start: int) -> None:
+        import threading
+
         self.failure: BaseException | None = None
         self._file = file
         self._start = start
@@ -151,6 +153,9 @@ class Stream:
     """Chunks that come once, with as much kept as one Fragment may need again."""
 
     def __init__(self, chunks: Iterator[Any], size: int) -> None:
+        import threading
+        from collections import deque
+
         self.failure: BaseException | None = None
         self.window = STREAM_FRAGMENT
         self._chunks = chunks

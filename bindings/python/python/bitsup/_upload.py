@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
 
 import bitsup
 
@@ -18,8 +16,9 @@ from ._sources import Prepared
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing
+    from collections import abc
 else:
-    from ._lazy import typing
+    from ._lazy import abc, typing
 
 MAX_EVENTS = 10_000
 """Events kept for a reader of ``events()`` that does not keep up; older ones are dropped then."""
@@ -122,13 +121,14 @@ class Upload:
         finally:
             self._stop_if_broken()
 
-    def add_done_callback(self, callback: Callable[[Upload], object]) -> None:
+    def add_done_callback(self, callback: abc.Callable[[Upload], object]) -> None:
         """Calls ``callback(upload)`` when the upload has ended, on the client's callback thread; at once if it has."""
         self._channel.when_done(lambda: callback(self))
 
-    async def events(self) -> AsyncIterator[bitsup.Event]:
+    async def events(self) -> abc.AsyncIterator[bitsup.Event]:
         """Everything that happens from now on, up to and with ``Finished``: ``async for event in upload.events()``."""
         import asyncio
+        from collections import deque
 
         from ._events import Progress
 
@@ -167,7 +167,7 @@ class Upload:
         finally:
             self._channel.subscribers.remove(subscriber)
 
-    def __await__(self) -> Generator[typing.Any, None, Receipt]:
+    def __await__(self) -> abc.Generator[typing.Any, None, Receipt]:
         return self.wait_async().__await__()
 
     async def wait_async(self) -> Receipt:
