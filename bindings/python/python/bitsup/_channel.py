@@ -30,7 +30,7 @@ SIGNAL_INTERVAL = 0.05
 class Bell:
     """Wakes whoever waits: what is needed here of ``threading.Condition``.
 
-    The module ``threading`` takes as long to load as the rest of a small upload. And only a thread of the caller's may
+    The module ``threading`` takes half as long to load as all of this package. And only a thread of the caller's may
     load it: CPython up to 3.12 takes the first to do so for the main thread, and its end fails if that is wrong.
     """
 
