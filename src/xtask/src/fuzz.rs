@@ -6,10 +6,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use crate::Result;
 use crate::install;
@@ -19,8 +21,8 @@ use crate::workspace::Workspace;
 /// What the targets need; libFuzzer itself is built from its crate.
 pub(crate) static NEEDS: [&Requirement; 2] = [&CXX_COMPILER, &LIBCURL_HEADERS];
 
-/// Every target, with its share of the time.
-static TARGETS: [(&str, u64); 4] = [("ack", 1), ("session", 1), ("journal", 1), ("token", 1)];
+/// Every target.
+static TARGETS: [&str; 4] = ["ack", "session", "journal", "token"];
 
 /// Counters on every branch, and what comparisons compare.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -35,33 +37,42 @@ const MEMORY: u32 = 1024;
 /// Options of `cargo xtask fuzz`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// How long in all; the short form, a minute for each target, is what CI runs
-    #[arg(long, value_name = "N", default_value_t = 240)]
+    /// How long each target runs; the short form is what CI runs
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = value_parser!(u64).range(1..))]
     seconds: u64,
     /// Run this target only
-    #[arg(long, value_name = "NAME", value_parser = TARGETS.map(|(name, _)| name).to_vec())]
+    #[arg(long, value_name = "NAME", value_parser = TARGETS.to_vec())]
     target: Option<String>,
     /// Install what is missing without asking (as with CI set, and as root in a container)
     #[arg(long)]
     install: bool,
 }
 
-/// Runs the command: every target, also after one failed.
+/// Runs the command: every target, also after one failed, and as many at once as there are cores.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     install::provide(workspace, &NEEDS, options.install, &|_| "fuzzing".to_owned())?;
     install::check(workspace, &NEEDS)?;
     let programs = build(workspace)?;
-    let wanted = |name: &str| options.target.as_deref().is_none_or(|target| target == name);
-    let targets: Vec<_> = TARGETS.iter().filter(|(name, _)| wanted(name)).collect();
-    let shares: u64 = targets.iter().map(|(_, share)| share).sum();
+    let wanted = |name: &&str| options.target.as_deref().is_none_or(|target| target == *name);
+    let targets: Vec<&str> = TARGETS.into_iter().filter(wanted).collect();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    // An error of one thread cannot be handed to another as it is.
+    let run = |name: &str| {
+        fuzz(workspace, &programs.join(name), name, options.seconds).map_err(|e| e.to_string())
+    };
     let mut failed = Vec::new();
-    for (name, share) in targets {
-        let seconds = (options.seconds * share / shares.max(1)).max(1);
-        match fuzz(workspace, &programs.join(name), name, seconds) {
-            Ok(line) => println!("{name:<8} {line}"),
-            Err(error) => {
-                println!("{name:<8} FAILED: {error}");
-                failed.push(*name);
+    for some in targets.chunks(cores) {
+        let ended: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> = some.iter().map(|name| scope.spawn(|| run(name))).collect();
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
+        for (name, ended) in some.iter().zip(ended) {
+            match ended.unwrap_or_else(|_| Err("its thread panicked".to_owned())) {
+                Ok(line) => println!("{name:<8} {line}"),
+                Err(error) => {
+                    println!("{name:<8} FAILED: {error}");
+                    failed.push(*name);
+                }
             }
         }
     }
@@ -125,10 +136,8 @@ fn fuzz(workspace: &Workspace, program: &PathBuf, name: &str, seconds: u64) -> R
         let done = lines.iter().rev().find(|line| line.starts_with("Done "));
         return done.cloned().ok_or_else(|| "libFuzzer did not say what it did".into());
     }
-    for line in lines.iter().rev().take(40).rev() {
-        println!("{line}");
-    }
-    Err(format!("{status}; the input is in {}", artifacts.display()).into())
+    let last = lines.split_at(lines.len().saturating_sub(40)).1.join("\n");
+    Err(format!("{status}; the input is in {}\n{last}", artifacts.display()).into())
 }
 
 #[cfg(test)]
@@ -141,7 +150,7 @@ mod tests {
         let manifest = fs::read_to_string(workspace.path("src/xtask/fuzz/Cargo.toml"))
             .expect("the manifest is there");
         assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
-        for (name, _) in TARGETS {
+        for name in TARGETS {
             assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
             assert!(workspace.path(&format!("src/xtask/fuzz/src/{name}.rs")).is_file(), "{name}");
         }

@@ -213,7 +213,7 @@ fn example_tests(workspace: &Workspace) -> Vec<Command> {
 /// The short form of the command; the long one is for the nights.
 fn fuzzing(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz", "--seconds", "240"]);
+    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz"]);
     vec![command]
 }
 
