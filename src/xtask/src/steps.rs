@@ -184,14 +184,17 @@ fn sanitized_tests(workspace: &Workspace, sanitizer: &str) -> Vec<Command> {
 /// how it is linked and what it exports.
 fn bundled_tests(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
-    command.args(["test", "--no-fail-fast"]);
-    for member in workspace.members.iter().filter(|member| member.has_bundled_feature) {
-        if member.name != C_LIBRARY {
-            command.args(["--package", &member.name]);
+    let mut library = workspace.cargo();
+    for cargo in [&mut command, &mut library] {
+        cargo.args(["test", "--no-fail-fast"]);
+        // The same in both, or features differ and OpenSSL is built twice.
+        for member in workspace.members.iter().filter(|member| member.has_bundled_feature) {
+            if member.name != C_LIBRARY {
+                cargo.args(["--package", &member.name]);
+            }
         }
     }
-    let mut library = workspace.cargo();
-    library.args(["test", "--no-fail-fast", "--package", C_LIBRARY, "--test", "capi", "--"]);
+    library.args(["--package", C_LIBRARY, "--test", "capi", "--"]);
     library.args(["install::", "symbols::", "programs::an_abrupt", "programs::example"]);
     vec![command, library]
 }
