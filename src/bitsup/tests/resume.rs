@@ -22,15 +22,17 @@ fn client(state: &Path) -> Client {
     Client::builder().state_directory(state).build().expect("client")
 }
 
-/// A rate at which the rest takes so long that the end cannot come before a pause or a stop.
-const SLOWLY: Option<u64> = Some(1_000_000);
+/// A server that has the client wait once, after four parts: nothing is under way then.
+fn hesitant() -> Setup {
+    let script = "fragment 5: answer 503 header \"Retry-After: 60\"";
+    Setup::with_faults(&payload(3_000_000), script)
+}
 
-/// Uploads until some of it is acknowledged, then stops and keeps the session.
+/// Uploads to a hesitant server until some of it is acknowledged, then stops and keeps the session.
 fn interrupt(setup: &Setup, url: &str) -> bitsup::Error {
     let client = client(&setup.state());
-    client.set_rate_limit(SLOWLY);
     let stop = |event: &Event| match event {
-        Event::Progress(progress) if progress.acknowledged >= 3 * FRAGMENT => Flow::Stop,
+        Event::Retry { .. } => Flow::Stop,
         _ => Flow::Continue,
     };
     let source = Source::path(setup.file()).expect("source");
@@ -53,7 +55,7 @@ fn again(
 #[test]
 fn the_same_call_again_continues_with_a_ping_in_the_kept_session() {
     let _rule = bitsup_server::rule!("RES-08", "CAN-06");
-    let setup = Setup::new(&payload(3_000_000));
+    let setup = hesitant();
     let url = setup.url("x.bin");
     interrupt(&setup, &url);
     let before = setup.server.requests().len();
@@ -70,7 +72,7 @@ fn the_same_call_again_continues_with_a_ping_in_the_kept_session() {
 
 #[test]
 fn fresh_cancels_the_kept_session_first() {
-    let setup = Setup::new(&payload(3_000_000));
+    let setup = hesitant();
     let url = setup.url("x.bin");
     interrupt(&setup, &url);
     let before = setup.server.requests().len();
@@ -85,7 +87,7 @@ fn fresh_cancels_the_kept_session_first() {
 
 #[test]
 fn another_url_starts_a_session_of_its_own() {
-    let setup = Setup::new(&payload(3_000_000));
+    let setup = hesitant();
     interrupt(&setup, &setup.url("x.bin"));
     again(&setup, &setup.url("y.bin"), options()).expect("uploaded");
     assert_eq!(setup.published("y.bin"), payload(3_000_000));
@@ -125,7 +127,7 @@ fn a_source_that_changed_is_refused_and_its_session_cancelled() {
         }),
     ];
     for (what, alter) in alterations {
-        let setup = Setup::new(&payload(3_000_000));
+        let setup = hesitant();
         let url = setup.url("x.bin");
         interrupt(&setup, &url);
         alter(&setup.file());
@@ -209,7 +211,7 @@ fn a_session_in_use_is_not_touched_by_another_upload() {
 
 #[test]
 fn a_session_can_be_listed_resumed_and_cancelled_by_its_name() {
-    let setup = Setup::new(&payload(3_000_000));
+    let setup = hesitant();
     interrupt(&setup, &setup.url("x.bin?secret=1"));
     let client = client(&setup.state());
     let session = client.sessions().expect("listed").remove(0).expect("readable");
@@ -220,7 +222,9 @@ fn a_session_can_be_listed_resumed_and_cancelled_by_its_name() {
     assert_eq!(setup.published("x.bin"), payload(3_000_000));
     assert!(client.resume(&session.id).is_err());
 
+    let setup = hesitant();
     interrupt(&setup, &setup.url("y.bin"));
+    let client = self::client(&setup.state());
     let session = client.sessions().expect("listed").remove(0).expect("readable");
     client.cancel_session(&session.id, &UploadOptions::default()).expect("cancelled");
     assert_eq!((client.sessions().expect("listed").len(), setup.server.open_sessions()), (0, 0));
@@ -228,7 +232,7 @@ fn a_session_can_be_listed_resumed_and_cancelled_by_its_name() {
 
 #[test]
 fn a_session_moves_by_its_token_and_the_source_must_match() {
-    let setup = Setup::new(&payload(3_000_000));
+    let setup = hesitant();
     let url = setup.url("x.bin");
     let error = interrupt(&setup, &url);
     let token = error.token().expect("a token").to_owned();
@@ -259,7 +263,7 @@ fn a_session_moves_by_its_token_and_the_source_must_match() {
 #[test]
 fn a_broken_journal_is_refused_and_nothing_is_sent() {
     let _rule = bitsup_server::rule!("RES-07");
-    let setup = Setup::new(&payload(3_000_000));
+    let setup = hesitant();
     let url = setup.url("x.bin");
     interrupt(&setup, &url);
     let sessions = setup.state().join("sessions");
@@ -282,7 +286,7 @@ fn a_broken_journal_is_refused_and_nothing_is_sent() {
 
 #[test]
 fn the_sha_256_is_that_of_the_file_also_over_two_runs() {
-    let setup = Setup::new(&payload(3_000_000));
+    let setup = hesitant();
     let url = setup.url("x.bin");
     interrupt(&setup, &url);
     let mut options = options();
@@ -298,7 +302,8 @@ fn the_sha_256_is_that_of_the_file_also_over_two_runs() {
 fn an_upload_can_be_paused_and_goes_on_with_a_ping() {
     let setup = Setup::new(&payload(3_000_000));
     let client = Client::new().expect("client");
-    client.set_rate_limit(SLOWLY);
+    // The end cannot come before the pause.
+    client.set_rate_limit(Some(1_000_000));
     let source = Source::path(setup.file()).expect("source");
     let upload = client.upload(source, &setup.url("x.bin")).options(options()).start();
     let upload = upload.expect("started");
