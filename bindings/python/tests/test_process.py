@@ -162,3 +162,16 @@ print(before, threading.current_thread() is threading.main_thread())
     assert output == "False True\n", (output, errors)
     assert errors.count("\n") == 1 and "next try in" in errors, errors
     assert process.returncode == 0 and server.content("x") == b"data"
+
+
+def test_a_function_for_the_transcript_may_load_anything(server: Server) -> None:
+    """It runs on the client's thread: see the test before."""
+    script = """
+import sys, bitsup
+bitsup.upload(b"data", sys.argv[1], transcript=lambda entry: __import__("logging"))
+import threading
+print(threading.current_thread() is threading.main_thread())
+"""
+    with started(script, server.url("x")) as process:
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors) == (0, "True\n", "")

@@ -78,14 +78,16 @@ import sys
 before = set(sys.modules)
 import bitsup
 bitsup.upload(sys.argv[2], sys.argv[1])
+bitsup.upload(b"data", sys.argv[1] + "-of-bytes")
 dear = {"asyncio", "bitsup._events", "bitsup._options", "collections", "concurrent.futures", "dataclasses", "enum",
     "functools", "inspect", "json", "logging", "operator", "re", "threading", "typing", "urllib.parse"}
 print(sorted(dear & (set(sys.modules) - before)))
 """
     # Without the modules that the start of this interpreter may load.
-    command = [sys.executable, "-S", "-c", f"import sys; sys.path += {sys.path!r}\n{script}", server.url("x"), __file__]
+    command = [sys.executable, "-S", "-W", "error", "-c", f"import sys; sys.path += {sys.path!r}\n{script}", server.url("x"), __file__]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert finished.stdout == "[]\n", finished
+    assert (finished.stdout, finished.stderr) == ("[]\n", ""), finished
+    assert server.content("x-of-bytes") == b"data"
 
 
 @pytest.mark.parametrize("record", RECORDS)

@@ -187,7 +187,7 @@ fn bundled_tests(workspace: &Workspace) -> Vec<Command> {
     let mut library = workspace.cargo();
     for cargo in [&mut command, &mut library] {
         cargo.args(["test", "--no-fail-fast"]);
-        // The same in both, or features differ and OpenSSL is built twice.
+        // The same in both: with others cargo builds OpenSSL a second time.
         for member in workspace.members.iter().filter(|member| member.has_bundled_feature) {
             if member.name != C_LIBRARY {
                 cargo.args(["--package", &member.name]);

@@ -27,11 +27,19 @@ SIGNAL_INTERVAL = 0.05
 """Waiting is cut into such pieces, in seconds: a signal that another thread got is seen then."""
 
 
+def load_threading() -> None:
+    """For whoever has the caller's code, or the log, run on a thread of the client's: before it runs there.
+
+    CPython up to 3.12 takes the first thread that loads ``threading`` for the main one, and its end fails if that is
+    wrong. So a thread of the caller's does it.
+    """
+    import threading as _
+
+
 class Bell:
     """Wakes whoever waits: what is needed here of ``threading.Condition``.
 
-    The module ``threading`` takes half as long to load as all of this package. And only a thread of the caller's may
-    load it: CPython up to 3.12 takes the first to do so for the main thread, and its end fails if that is wrong.
+    The module ``threading`` takes half as long to load as all of this package: see ``load_threading``.
     """
 
     def __init__(self) -> None:
@@ -76,8 +84,7 @@ class Channel:
     ) -> None:
         """``awaited``: ``wait`` will be called at once, so that nothing is delivered elsewhere before."""
         if on_progress is not None or not awaited:
-            # The caller's code, or the log, may have it loaded on the client's thread: see ``Bell``.
-            __import__("threading")
+            load_threading()
         if on_progress is not None:
             if not is_plain_function(on_progress):
                 raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
@@ -222,8 +229,10 @@ class Channel:
         return self._loop is None and bool(self._queue) and self._delivering is None and self.failure is None
 
     def _give_warnings(self) -> None:
-        while self._warnings:
-            self._warn(self._warnings.pop(0))
+        with self._bell.lock:
+            warnings, self._warnings = self._warnings, []
+        for retry in warnings:
+            self._warn(retry)
 
     def _hand_over(self, progress: Progress) -> None:
         with self._bell.lock:

@@ -131,7 +131,7 @@ class SeekableFile:
     """A binary file object, read from where it stood."""
 
     def __init__(self, file: Any, start: int) -> None:
-        import threading
+        import threading  # here, where the caller is: see load_threading
 
         self.failure: BaseException | None = None
         self._file = file
@@ -153,7 +153,7 @@ class Stream:
     """Chunks that come once, with as much kept as one Fragment may need again."""
 
     def __init__(self, chunks: Iterator[Any], size: int) -> None:
-        import threading
+        import threading  # here, where the caller is: see load_threading
         from collections import deque
 
         self.failure: BaseException | None = None

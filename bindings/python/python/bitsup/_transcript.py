@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _bitsup
-from ._channel import is_plain_function, logger
+from ._channel import is_plain_function, load_threading, logger
 from ._errors import InvalidArgumentError, local_file_error
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 def recorder(given: Any) -> Recorder:
     """What takes the entries for a value of the option."""
+    load_threading()
     if callable(given):
         if not is_plain_function(given):
             raise TypeError("transcript must be a plain function that takes a str, or the name of a file")
