@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -36,6 +37,7 @@ def test_two_hundred_at_once_on_one_engine_thread(server: Server, capsys: pytest
             return await asyncio.gather(*uploads)
 
     # Uploads of other tests may still be taking leave of their servers.
+    gc.collect()
     deadline = time.monotonic() + 60
     while any(name.startswith("bitsup") for name in thread_names()):
         assert time.monotonic() < deadline, "threads of another test go on"

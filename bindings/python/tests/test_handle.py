@@ -68,6 +68,7 @@ def test_suspend_resume_cancel(serve: Callable[..., Server]) -> None:
             upload.result(30)
         assert isinstance(caught.value, concurrent.futures.CancelledError)
         assert upload.cancelled()
+    server.wait_for("Cancel-Session")
     assert "Cancel-Session" in server.packets()
 
 
