@@ -316,7 +316,7 @@ public:
   options &trusted_host(std::string_view v) { return text_(bitsup_upload_options_set_trusted_host, v); }
   options &if_exists(bitsup_if_exists policy) { return plain_(bitsup_upload_options_set_if_exists, static_cast<int>(policy)); }
   options &verify(bitsup_verify policy) { return plain_(bitsup_upload_options_set_verify, static_cast<int>(policy)); }
-  options &on_unclear(bitsup_on_unclear policy) { return plain_(bitsup_upload_options_set_on_unclear, static_cast<int>(policy)); }
+  options &on_lost_ack(bitsup_on_lost_ack policy) { return plain_(bitsup_upload_options_set_on_lost_ack, static_cast<int>(policy)); }
   options &resume_check(bitsup_resume_check policy) { return plain_(bitsup_upload_options_set_resume_check, static_cast<int>(policy)); }
   options &fresh(bool on = true) { return plain_(bitsup_upload_options_set_fresh, on ? 1 : 0); }
   options &no_resume(bool on = true) { return plain_(bitsup_upload_options_set_no_resume, on ? 1 : 0); }
@@ -408,7 +408,7 @@ struct receipt {
   std::uint64_t fragments = 0;
   std::uint64_t retries = 0;
   std::uint32_t restarts = 0;
-  std::uint32_t unclear_resends = 0;
+  std::uint32_t unconfirmed_resends = 0;
   bool close_confirmed = false;
   bool verified = false;
   bool skipped = false;
@@ -596,7 +596,7 @@ private:
     to.fragments = from.fragments;
     to.retries = from.retries;
     to.restarts = from.restarts;
-    to.unclear_resends = from.unclear_resends;
+    to.unconfirmed_resends = from.unconfirmed_resends;
     to.close_confirmed = from.close_confirmed != 0;
     to.verified = from.verified != 0;
     to.skipped = from.skipped != 0;

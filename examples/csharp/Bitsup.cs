@@ -254,7 +254,7 @@ namespace Bitsup
             internal ulong Size;
             internal IntPtr SessionId;
             internal ulong DurationMs, Fragments, Retries;
-            internal uint Restarts, UnclearResends;
+            internal uint Restarts, UnconfirmedResends;
             internal int CloseConfirmed, Verified, Skipped;
             internal IntPtr Sha256, ReplyPath, Reply;
             internal UIntPtr ReplySize;

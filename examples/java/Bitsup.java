@@ -91,10 +91,10 @@ public final class Bitsup implements AutoCloseable {
   }
 
   @Structure.FieldOrder({"struct_size", "url", "size", "session_id", "duration_ms", "fragments", "retries", "restarts",
-      "unclear_resends", "close_confirmed", "verified", "skipped", "sha256", "reply_path", "reply", "reply_size", "reply_url", "warnings"})
+      "unconfirmed_resends", "close_confirmed", "verified", "skipped", "sha256", "reply_path", "reply", "reply_size", "reply_url", "warnings"})
   public static final class CReceipt extends Structure {
     public long struct_size = size(), size, duration_ms, fragments, retries, reply_size;
-    public int restarts, unclear_resends, close_confirmed, verified, skipped;
+    public int restarts, unconfirmed_resends, close_confirmed, verified, skipped;
     public String url, session_id, sha256, reply_path, reply_url, warnings;
     public Pointer reply;
   }

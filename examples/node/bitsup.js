@@ -8,7 +8,7 @@ koffi.struct('bitsup_progress', {
 });
 koffi.struct('bitsup_receipt', {
   struct_size: 'size_t', url: 'str', size: 'uint64_t', session_id: 'str', duration_ms: 'uint64_t', fragments: 'uint64_t',
-  retries: 'uint64_t', restarts: 'uint32_t', unclear_resends: 'uint32_t', close_confirmed: 'int', verified: 'int',
+  retries: 'uint64_t', restarts: 'uint32_t', unconfirmed_resends: 'uint32_t', close_confirmed: 'int', verified: 'int',
   skipped: 'int', sha256: 'str', reply_path: 'str', reply: 'void *', reply_size: 'size_t', reply_url: 'str', warnings: 'str',
 });
 koffi.proto('int bitsup_on_progress(uintptr_t userdata, const bitsup_progress *progress)');

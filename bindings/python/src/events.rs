@@ -120,7 +120,7 @@ fn receipt<'py>(py: Python<'py>, receipt: &Receipt) -> PyResult<Bound<'py, PyDic
     facts.set_item("fragments", receipt.fragments)?;
     facts.set_item("restarts", receipt.restarts)?;
     facts.set_item("retries", receipt.retries)?;
-    facts.set_item("unclear_resends", receipt.unclear_resends)?;
+    facts.set_item("unconfirmed_resends", receipt.unconfirmed_resends)?;
     facts.set_item("close_confirmed", receipt.close_confirmed)?;
     facts.set_item("verified", receipt.verified)?;
     facts.set_item("skipped", receipt.skipped)?;

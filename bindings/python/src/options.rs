@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bitsup::{
-    AuthChoice, Credentials, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve,
-    ResumeCheck, Secret, UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Credentials, Header, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo,
+    Resolve, ResumeCheck, Secret, UploadOptions, VerifyPolicy,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -121,11 +121,12 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
                     ("never", VerifyPolicy::Never),
                 ])?;
             }
-            "on_unclear" => {
-                options.on_unclear = keyword.word(&[
-                    ("resend", UnclearPolicy::Resend),
-                    ("restart", UnclearPolicy::Restart),
-                    ("accept", UnclearPolicy::Accept),
+            "on_lost_ack" => {
+                options.on_lost_ack = keyword.word(&[
+                    ("auto", LostAckPolicy::Auto),
+                    ("resend", LostAckPolicy::Resend),
+                    ("restart", LostAckPolicy::Restart),
+                    ("accept", LostAckPolicy::Accept),
                 ])?;
             }
             "sha256" => options.sha256 = keyword.get()?,
@@ -239,7 +240,7 @@ const NAMES: &[&str] = &[
     "no_proxy",
     "no_resume",
     "note",
-    "on_unclear",
+    "on_lost_ack",
     "password",
     "password_file",
     "pinned_public_key",

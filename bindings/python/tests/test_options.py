@@ -267,7 +267,7 @@ def test_proof(serve: Callable[..., Server]) -> None:
     assert bitsup.upload(b"abc", server.url("x")).sha256 is None
     server = serve("fragment 2: swallow")
     receipt = bitsup.upload(
-        payload(SIZE), server.url("x"), on_unclear="restart", verify="never", fragment_size=1_000_000, retry_delay=0.01
+        payload(SIZE), server.url("x"), on_lost_ack="restart", verify="never", fragment_size=1_000_000, retry_delay=0.01
     )
     assert receipt.restarts == 1
     assert "HEAD" not in server.packets() and server.content("x") == payload(SIZE)

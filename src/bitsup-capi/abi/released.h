@@ -381,23 +381,29 @@ typedef enum {
 } bitsup_verify;
 
 /**
- * What to do where an answer was lost and it is unclear what the server did.
+ * What to do when the answer to a part of the file, or to its end, is lost. The server is always
+ * asked first, with one byte that it has already acknowledged.
  */
 typedef enum {
   /**
-   * Send again in the same session, and verify afterwards. The default.
+   * Start over in a new session if the server does not prove its offset. The
+   * default.
    */
-  BITSUP_ON_UNCLEAR_RESEND = 0,
+  BITSUP_ON_LOST_ACK_AUTO = 0,
   /**
-   * Cancel the session and start anew: for servers that append without looking
-   * at offsets.
+   * As AUTO, and also if only the answer to Close-Session is missing and
+   * cannot be decided.
    */
-  BITSUP_ON_UNCLEAR_RESTART = 1,
+  BITSUP_ON_LOST_ACK_RESTART = 1,
   /**
-   * Send again; where only the answer to the end is missing, take it as given.
+   * Continue where the server says, without proof; the upload is not verified.
    */
-  BITSUP_ON_UNCLEAR_ACCEPT = 2,
-} bitsup_on_unclear;
+  BITSUP_ON_LOST_ACK_RESEND = 2,
+  /**
+   * As AUTO, but an undecided Close-Session counts as acknowledged.
+   */
+  BITSUP_ON_LOST_ACK_ACCEPT = 3,
+} bitsup_on_lost_ack;
 
 /**
  * How much of a source is compared before an upload is continued.
@@ -752,7 +758,7 @@ typedef struct {
   /**
    * Parts sent again where the server may have stored them before.
    */
-  uint32_t unclear_resends;
+  uint32_t unconfirmed_resends;
   /**
    * Whether (not 0) the end of the session was acknowledged.
    */
@@ -1270,9 +1276,9 @@ bitsup_status bitsup_config_set_verify(
 
 /**
  * For all uploads of the client:
- * bitsup_upload_options_set_on_unclear.
+ * bitsup_upload_options_set_on_lost_ack.
  */
-bitsup_status bitsup_config_set_on_unclear(
+bitsup_status bitsup_config_set_on_lost_ack(
     bitsup_config *config,
     int policy,
     bitsup_error **error);
@@ -2141,9 +2147,9 @@ bitsup_status bitsup_upload_options_set_verify(
     bitsup_error **error);
 
 /**
- * What to do where an answer was lost: a bitsup_on_unclear.
+ * What to do where an answer was lost: a bitsup_on_lost_ack.
  */
-bitsup_status bitsup_upload_options_set_on_unclear(
+bitsup_status bitsup_upload_options_set_on_lost_ack(
     bitsup_upload_options *options,
     int policy,
     bitsup_error **error);

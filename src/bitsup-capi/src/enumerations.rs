@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use bitsup::{AuthChoice, HostPolicy, IfExists, ResumeCheck, UnclearPolicy, VerifyPolicy};
+use bitsup::{AuthChoice, HostPolicy, IfExists, LostAckPolicy, ResumeCheck, VerifyPolicy};
 
 use crate::error::Failure;
 
@@ -60,17 +60,21 @@ pub enum bitsup_verify {
     Never = 2,
 }
 
-/// What to do where an answer was lost and it is unclear what the server did.
+/// What to do when the answer to a part of the file, or to its end, is lost. The server is always
+/// asked first, with one byte that it has already acknowledged.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub enum bitsup_on_unclear {
-    /// Send again in the same session, and verify afterwards. The default.
-    Resend = 0,
-    /// Cancel the session and start anew: for servers that append without looking
-    /// at offsets.
+pub enum bitsup_on_lost_ack {
+    /// Start over in a new session if the server does not prove its offset. The
+    /// default.
+    Auto = 0,
+    /// As AUTO, and also if only the answer to Close-Session is missing and
+    /// cannot be decided.
     Restart = 1,
-    /// Send again; where only the answer to the end is missing, take it as given.
-    Accept = 2,
+    /// Continue where the server says, without proof; the upload is not verified.
+    Resend = 2,
+    /// As AUTO, but an undecided Close-Session counts as acknowledged.
+    Accept = 3,
 }
 
 /// How much of a source is compared before an upload is continued.
@@ -125,14 +129,15 @@ pub(crate) fn verify(number: c_int) -> Result<VerifyPolicy, Failure> {
     choose(&known, number, "bitsup_verify")
 }
 
-pub(crate) fn on_unclear(number: c_int) -> Result<UnclearPolicy, Failure> {
-    use bitsup_on_unclear as C;
+pub(crate) fn on_lost_ack(number: c_int) -> Result<LostAckPolicy, Failure> {
+    use bitsup_on_lost_ack as C;
     let known = [
-        (C::Resend as c_int, UnclearPolicy::Resend),
-        (C::Restart as c_int, UnclearPolicy::Restart),
-        (C::Accept as c_int, UnclearPolicy::Accept),
+        (C::Auto as c_int, LostAckPolicy::Auto),
+        (C::Resend as c_int, LostAckPolicy::Resend),
+        (C::Restart as c_int, LostAckPolicy::Restart),
+        (C::Accept as c_int, LostAckPolicy::Accept),
     ];
-    choose(&known, number, "bitsup_on_unclear")
+    choose(&known, number, "bitsup_on_lost_ack")
 }
 
 pub(crate) fn resume_check(number: c_int) -> Result<ResumeCheck, Failure> {

@@ -34,7 +34,7 @@ pub struct bitsup_receipt {
     /// Sessions that had to be replaced.
     pub restarts: u32,
     /// Parts sent again where the server may have stored them before.
-    pub unclear_resends: u32,
+    pub unconfirmed_resends: u32,
     /// Whether (not 0) the end of the session was acknowledged.
     pub close_confirmed: c_int,
     /// Whether (not 0) no doubt about the file on the server is left.
@@ -103,7 +103,7 @@ impl Kept {
             fragments: receipt.fragments,
             retries: receipt.retries,
             restarts: receipt.restarts,
-            unclear_resends: receipt.unclear_resends,
+            unconfirmed_resends: receipt.unconfirmed_resends,
             close_confirmed: c_int::from(receipt.close_confirmed),
             verified: c_int::from(receipt.verified),
             skipped: c_int::from(receipt.skipped),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bitsup::{
-    HostPolicy, IfExists, ReplyTo, ResumeCheck, UnclearPolicy, UploadOptions, VerifyPolicy,
+    HostPolicy, IfExists, LostAckPolicy, ReplyTo, ResumeCheck, UploadOptions, VerifyPolicy,
 };
 use clap::{Args, Parser, ValueEnum};
 
@@ -65,9 +65,9 @@ pub(crate) struct TransferArgs {
     /// When to compare the size of the file on the server afterwards [default: auto]
     #[arg(long, value_enum, value_name = "WHEN", hide_short_help = true)]
     verify: Option<Verify>,
-    /// What to do where an answer was lost and it is unclear what the server did [default: resend]
+    /// What to do when the answer to a fragment or to Close-Session is lost [default: auto]
     #[arg(long, value_enum, value_name = "WHAT", hide_short_help = true)]
-    on_unclear: Option<Unclear>,
+    on_lost_ack: Option<LostAck>,
     /// How much of a file is compared before an upload is continued [default: full]
     #[arg(long, value_enum, value_name = "HOW", hide_short_help = true)]
     resume_check: Option<Check>,
@@ -123,12 +123,14 @@ enum Verify {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Unclear {
-    /// Send again, and compare sizes afterwards
-    Resend,
-    /// Cancel the session and start anew, after an interruption too
+enum LostAck {
+    /// Ask the server; start over in a new session if it does not prove its offset
+    Auto,
+    /// As auto, and start over too if a lost answer to Close-Session cannot be decided
     Restart,
-    /// Send again, and take a lost last answer as given
+    /// Ask the server; continue where it says even if that proves nothing (not verified)
+    Resend,
+    /// As auto, but take an undecided Close-Session as acknowledged
     Accept,
 }
 
@@ -177,10 +179,11 @@ impl TransferArgs {
             Some(Verify::Never) => VerifyPolicy::Never,
             Some(Verify::Auto) | None => VerifyPolicy::Auto,
         };
-        options.on_unclear = match self.on_unclear {
-            Some(Unclear::Restart) => UnclearPolicy::Restart,
-            Some(Unclear::Accept) => UnclearPolicy::Accept,
-            Some(Unclear::Resend) | None => UnclearPolicy::Resend,
+        options.on_lost_ack = match self.on_lost_ack {
+            Some(LostAck::Restart) => LostAckPolicy::Restart,
+            Some(LostAck::Resend) => LostAckPolicy::Resend,
+            Some(LostAck::Accept) => LostAckPolicy::Accept,
+            Some(LostAck::Auto) | None => LostAckPolicy::Auto,
         };
         options.resume_check = match self.resume_check {
             Some(Check::Tail) => ResumeCheck::Tail,
@@ -217,7 +220,7 @@ impl TransferArgs {
         words.flag("--reply-optional", self.reply_optional);
         words.choice("--if-exists", self.if_exists.as_ref());
         words.choice("--verify", self.verify.as_ref());
-        words.choice("--on-unclear", self.on_unclear.as_ref());
+        words.choice("--on-lost-ack", self.on_lost_ack.as_ref());
         words.choice("--resume-check", self.resume_check.as_ref());
         words.flag("--sha256", self.sha256);
         words.flag("--polite", self.polite);

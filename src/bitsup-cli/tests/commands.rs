@@ -79,8 +79,8 @@ fn help_version_completions_and_manual_pages_are_there() {
     );
     let (short, long) =
         (place.run(["upload", "--help"]).ok(), place.run(["upload", "--help-all"]).ok());
-    assert!(short.stdout.contains("Examples:") && !short.stdout.contains("--on-unclear"));
-    assert!(long.stdout.contains("--on-unclear"));
+    assert!(short.stdout.contains("Examples:") && !short.stdout.contains("--on-lost-ack"));
+    assert!(long.stdout.contains("--on-lost-ack"));
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(place.run(["completions", shell]).ok().stdout.contains("upload"));
     }

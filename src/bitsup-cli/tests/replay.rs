@@ -56,7 +56,7 @@ fragment 4: forget
 fragment 7: garbage 64
 close 1: swallow"#,
         0,
-        &["--on-unclear=accept"],
+        &["--on-lost-ack=accept"],
     );
     there_and_back("fragment 2: hang", 0, &[]);
 }

@@ -30,8 +30,11 @@ fn state_machine(criterion: &mut Criterion) {
     let moment = Moment { monotonic: Duration::from_secs(1), unix: 1_000_000, random: 7 };
     let config = Config { size: u64::MAX >> 1, origin: "host".into(), ..Config::default() };
     let mut session = Session::new(config);
-    let exchange =
-        Exchange { sending: Duration::from_millis(5), waiting: Duration::from_millis(1) };
+    let exchange = Exchange {
+        sending: Duration::from_millis(5),
+        waiting: Duration::from_millis(1),
+        body_sent: u64::MAX,
+    };
     criterion.bench_function("a Fragment is wished for and acknowledged", |bencher| {
         bencher.iter(|| {
             let Action::Send(request) = session.poll_action(moment) else { return };

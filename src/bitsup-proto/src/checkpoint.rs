@@ -38,8 +38,8 @@ pub struct Checkpoint {
     #[serde(default)]
     pub restarts: u32,
     /// Fragments sent again in this session where the server may have stored them before.
-    #[serde(default)]
-    pub unclear_resends: u32,
+    #[serde(default, alias = "unclear_resends")]
+    pub unconfirmed_resends: u32,
     /// Whether the server went on at a byte behind the last one that was sent to it.
     #[serde(default)]
     pub skipped: bool,

@@ -16,17 +16,21 @@ pub enum VerifyPolicy {
     Never,
 }
 
-/// What to do where an answer was lost and it is unclear what the server did.
+/// What to do when the Ack of a Fragment or of Close-Session is lost.
+///
+/// Every policy first asks the server for its offset with a probe of one byte that the server has
+/// already acknowledged. They differ in what follows where the answer proves nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnclearPolicy {
-    /// Send again in the same session and verify afterwards.
+pub enum LostAckPolicy {
+    /// Replaces a session whose offset cannot be proven by a new one that begins at byte 0. A lost
+    /// Ack of Close-Session that a HEAD cannot decide is `VerifyFailed`.
     #[default]
-    Resend,
-    /// Cancel the session and start anew: for servers that append without looking at offsets.
-    /// What was interrupted by the end of the process is unclear too, so that such an upload
-    /// begins anew when it is continued.
+    Auto,
+    /// As `Auto`, and an upload whose Close-Session cannot be decided starts over too.
     Restart,
-    /// Send again; and where only the Ack of Close-Session is missing, take it as given.
+    /// Continues where an answer that proves nothing says. Such an upload is not `verified`.
+    Resend,
+    /// As `Auto`, but a Close-Session that cannot be decided counts as acknowledged.
     Accept,
 }
 

@@ -33,8 +33,11 @@ fn play(session: &mut Session, packets: u64, at: &mut u64) {
             ("BITS-Received-Content-Range", offset),
         ];
         let ack = Ack::parse(200, headers);
-        let exchange =
-            Exchange { sending: Duration::from_millis(5), waiting: Duration::from_millis(1) };
+        let exchange = Exchange {
+            sending: Duration::from_millis(5),
+            waiting: Duration::from_millis(1),
+            body_sent: u64::MAX,
+        };
         session.handle_ack(moment(*at), &ack, None, None, exchange).expect("expected");
         while session.poll_notice().is_some() {}
         let _ = session.take_checkpoint_due();

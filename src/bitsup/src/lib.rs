@@ -53,8 +53,8 @@ pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use netrc::Netrc;
 pub use options::{
-    AuthChoice, Header, HostPolicy, IfExists, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
-    RetryDecision, TlsOptions, UnclearPolicy, UploadOptions, VerifyPolicy,
+    AuthChoice, Header, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo, Resolve,
+    ResumeCheck, RetryDecision, TlsOptions, UploadOptions, VerifyPolicy,
 };
 pub use packets::{PacketSession, PingReport};
 pub use progress::{

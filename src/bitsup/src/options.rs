@@ -9,7 +9,7 @@ use crate::credentials::{CredentialCallback, Credentials, Secret};
 use crate::error::{Error, ErrorKind};
 use crate::transport;
 pub use bitsup_proto::host::HostPolicy;
-pub use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
+pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 
 /// A header that goes with every packet.
 #[derive(Clone, PartialEq, Eq)]
@@ -334,7 +334,7 @@ pub struct UploadOptions {
     /// When to ask for the destination's size afterwards.
     pub verify: VerifyPolicy,
     /// What to do after an unclear end.
-    pub on_unclear: UnclearPolicy,
+    pub on_lost_ack: LostAckPolicy,
     /// How much of the source is compared before going on with a kept session.
     pub resume_check: ResumeCheck,
     /// Whether the receipt gets the SHA-256 of the file.
@@ -391,7 +391,7 @@ impl Default for UploadOptions {
             no_resume: false,
             require_resume: false,
             verify: VerifyPolicy::default(),
-            on_unclear: UnclearPolicy::default(),
+            on_lost_ack: LostAckPolicy::default(),
             resume_check: ResumeCheck::default(),
             sha256: false,
             refuse_empty: false,

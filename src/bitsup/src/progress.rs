@@ -121,7 +121,7 @@ pub struct Receipt {
     /// Tries after a failure.
     pub retries: u64,
     /// Parts sent again where the server may have stored them before.
-    pub unclear_resends: u32,
+    pub unconfirmed_resends: u32,
     /// Whether Close-Session was acknowledged.
     pub close_confirmed: bool,
     /// Whether no doubt about the file on the server is left.

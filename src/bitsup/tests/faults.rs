@@ -67,7 +67,7 @@ fn dropped_requests_are_sent_again() {
 fn swallowed_answers_leave_no_wrong_file() {
     assert!(overcome("create 1: swallow").close_confirmed);
     let receipt = overcome("fragment 2: swallow\nfragment 5: swallow");
-    assert!(receipt.close_confirmed && receipt.verified && receipt.unclear_resends >= 2);
+    assert!(receipt.close_confirmed && receipt.verified && receipt.unconfirmed_resends >= 2);
     let receipt = overcome("close 1: swallow");
     assert!(!receipt.close_confirmed && receipt.verified && !receipt.warnings.is_empty());
     // Nothing proves that the file has arrived.
@@ -194,7 +194,7 @@ fn a_server_that_appends_blindly_never_makes_a_wrong_success() {
 
         let setup = blind(script);
         let mut options = quick();
-        options.on_unclear = bitsup::UnclearPolicy::Restart;
+        options.on_lost_ack = bitsup::LostAckPolicy::Restart;
         let receipt = upload(&setup, options).expect(script);
         assert!(receipt.close_confirmed && receipt.restarts == 1, "{script}: {receipt:?}");
         assert!(setup.published("x.bin") == payload(SIZE), "{script}");

@@ -305,7 +305,7 @@ fn a_part_that_was_stored_twice_is_found_out() {
 
     let peer = appending(holds(2500));
     let receipt = upload(&peer.url(), &payload(2500), options()).expect("uploaded");
-    assert!(receipt.verified && receipt.unclear_resends == 1);
+    assert!(receipt.verified && receipt.unconfirmed_resends == 1);
 
     for status in [405, 401, 404] {
         let head = Reply::raw(format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"));
@@ -330,7 +330,7 @@ fn without_a_doubt_nobody_is_asked() {
         _ => Turn::Serve,
     });
     let receipt = upload(&peer.url(), &payload(2500), options()).expect("uploaded");
-    assert!(receipt.verified && receipt.unclear_resends == 0);
+    assert!(receipt.verified && receipt.unconfirmed_resends == 0);
     assert_eq!(peer.count("HEAD"), 0);
     assert_eq!(peer.files(), [payload(2500)]);
 }

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use bitsup::{Client, ErrorKind, Event, Flow, Hresult, Source, UnclearPolicy, UploadState};
+use bitsup::{Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, Source, UploadState};
 use bitsup_server::scripted::{Gate, Reply};
 use common::payload;
 use common::peer::{
@@ -156,10 +156,10 @@ const OLD: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 fn after_a_lost_close_ack_the_destination_decides() {
     let _rule = bitsup_server::rule!("SES-05");
     let once = ["Create-Session", "Fragment 0", "Close-Session", "Ping", "Close-Session", "HEAD"];
-    let policies = [UnclearPolicy::Resend, UnclearPolicy::Accept, UnclearPolicy::Restart];
+    let policies = [LostAckPolicy::Resend, LostAckPolicy::Accept, LostAckPolicy::Restart];
     for policy in policies {
         let mut options = options();
-        options.on_unclear = policy;
+        options.on_lost_ack = policy;
         let peer = losing_the_close_ack(|| holds("10", NEW));
         let receipt = upload(&peer.url(), &payload(10), options).expect("it is there");
         assert!(!receipt.close_confirmed && receipt.verified, "{policy:?}");
@@ -180,7 +180,7 @@ fn after_a_lost_close_ack_the_destination_decides() {
         assert_eq!(peer.packets(), once, "nothing is sent again");
 
         let mut options = options();
-        options.on_unclear = UnclearPolicy::Accept;
+        options.on_lost_ack = LostAckPolicy::Accept;
         let peer = losing_the_close_ack(head);
         let result = upload(&peer.url(), &payload(10), options.clone());
         if refuted {
@@ -192,7 +192,7 @@ fn after_a_lost_close_ack_the_destination_decides() {
         }
         assert_eq!(peer.packets(), once);
 
-        options.on_unclear = UnclearPolicy::Restart;
+        options.on_lost_ack = LostAckPolicy::Restart;
         let peer = losing_the_close_ack(head);
         let receipt = upload(&peer.url(), &payload(10), options).expect("sent again");
         assert!(receipt.close_confirmed);

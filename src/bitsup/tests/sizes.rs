@@ -56,7 +56,7 @@ fn a_part_that_is_too_large_is_halved() {
         assert_eq!(seen[..3], [200 * KIB, 200 * KIB, 100 * KIB], "{seen:?}");
         let ranges = ranges(&peer.raw);
         assert!(ranges[1].starts_with("204800-") && ranges[2].starts_with("204800-"));
-        assert_eq!((receipt.retries, receipt.unclear_resends), (0, 0));
+        assert_eq!((receipt.retries, receipt.unconfirmed_resends), (0, 0));
         assert_eq!(common::wire::assembled(&peer.raw, size), payload(size));
     }
 }

@@ -52,7 +52,7 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
                     std::fs::read(root.path().join(format!("{at}.bin"))).expect("published");
                 assert!(published == bytes, "upload {at} is not byte-exact");
                 confirmed += u64::from(receipt.close_confirmed);
-                unclear += u64::from(receipt.unclear_resends);
+                unclear += u64::from(receipt.unconfirmed_resends);
                 restarts += u64::from(receipt.restarts);
                 unproven += u64::from(!receipt.verified);
             }

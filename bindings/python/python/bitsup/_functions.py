@@ -61,8 +61,8 @@ def upload(
     if_exists: "try" (let the server decide), "skip" or "fail" (ask first).
     fresh, no_resume, require_resume, resume_check, note: for clients with a state directory: begin anew;
         keep nothing; fail if nothing can be kept; "full" or "tail"; words for ``Client.sessions()``.
-    verify, on_unclear: what to do where an answer was lost: "auto", "always", "never"; "resend",
-        "restart", "accept".
+    verify, on_lost_ack: what to do where an answer was lost: "auto", "always", "never"; "auto",
+        "restart", "resend", "accept".
     polite: whether others on the same link go first.
     transcript: a file, or a function, for what was asked and answered, to be played back: see docs/transcripts.md.
     sha256: whether the receipt gets the SHA-256 of what was sent.

@@ -155,7 +155,7 @@ class Options(TypedDict, total=False):
     """Words for people that ``Client.sessions()`` shows; no secrets."""
     verify: Literal["auto", "always", "never"] | None
     """When to ask for the file's size afterwards. Default ``auto``: where there is doubt."""
-    on_unclear: Literal["resend", "restart", "accept"] | None
+    on_lost_ack: Literal["auto", "restart", "resend", "accept"] | None
     """What to do where an answer was lost. Default ``resend``."""
     polite: bool | None
     """Whether others go first on the way: the upload slows down as soon as they want the link, to 16 KiB a second

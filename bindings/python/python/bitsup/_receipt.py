@@ -32,7 +32,7 @@ class Receipt:
     """Sessions that had to be replaced."""
     retries: int
     """Tries after a failure."""
-    unclear_resends: int
+    unconfirmed_resends: int
     """Parts sent again where the server may have stored them before."""
     close_confirmed: bool
     """Whether the end of the session was acknowledged."""

@@ -65,16 +65,16 @@ pub unsafe extern "C" fn bitsup_config_set_verify(
 }
 
 /// For all uploads of the client:
-/// bitsup_upload_options_set_on_unclear.
+/// bitsup_upload_options_set_on_lost_ack.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_config_set_on_unclear(
+pub unsafe extern "C" fn bitsup_config_set_on_lost_ack(
     config: *mut bitsup_config,
     policy: c_int,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [config], {
-        let value = enumerations::on_unclear(policy)?;
-        config.choose(move |choices| choices.options.on_unclear = value)
+        let value = enumerations::on_lost_ack(policy)?;
+        config.choose(move |choices| choices.options.on_lost_ack = value)
     })
 }
 

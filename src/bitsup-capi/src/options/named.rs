@@ -60,7 +60,7 @@ const SETTERS: &[(&str, Setter)] = &[
     ("no_resume", Switch(policies::bitsup_upload_options_set_no_resume)),
     ("noproxy", Text(proxy::bitsup_upload_options_set_noproxy)),
     ("note", Text(policies::bitsup_upload_options_set_note)),
-    ("on_unclear", Choice(policies::bitsup_upload_options_set_on_unclear, &["resend", "restart", "accept"])),
+    ("on_lost_ack", Choice(policies::bitsup_upload_options_set_on_lost_ack, &["auto", "restart", "resend", "accept"])),
     ("password", Text(credentials::bitsup_upload_options_set_password)),
     ("password_file", Text(credentials::bitsup_upload_options_set_password_file)),
     ("pinned_key", Text(tls::bitsup_upload_options_set_pinned_key)),

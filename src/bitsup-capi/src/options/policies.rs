@@ -61,16 +61,16 @@ pub unsafe extern "C" fn bitsup_upload_options_set_verify(
     })
 }
 
-/// What to do where an answer was lost: a bitsup_on_unclear.
+/// What to do where an answer was lost: a bitsup_on_lost_ack.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_set_on_unclear(
+pub unsafe extern "C" fn bitsup_upload_options_set_on_lost_ack(
     options: *mut bitsup_upload_options,
     policy: c_int,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [options], {
-        let value = enumerations::on_unclear(policy)?;
-        options.choose(move |choices| choices.options.on_unclear = value)
+        let value = enumerations::on_lost_ack(policy)?;
+        options.choose(move |choices| choices.options.on_lost_ack = value)
     })
 }
 

@@ -5,8 +5,8 @@ use std::ptr;
 use std::time::Duration;
 
 use bitsup::{
-    AuthChoice, Credentials, HostPolicy, IfExists, ProxyChoice, ReplyTo, ResumeCheck, Secret,
-    UnclearPolicy, VerifyPolicy,
+    AuthChoice, Credentials, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo,
+    ResumeCheck, Secret, VerifyPolicy,
 };
 
 use super::{bitsup_upload_options, credentials, limits, policies, proxy, reply, tls};
@@ -190,7 +190,7 @@ fn policies_and_replies() {
     set!(set, policies::bitsup_upload_options_set_trusted_host(c".b".as_ptr()));
     set!(set, policies::bitsup_upload_options_set_if_exists(1));
     set!(set, policies::bitsup_upload_options_set_verify(2));
-    set!(set, policies::bitsup_upload_options_set_on_unclear(2));
+    set!(set, policies::bitsup_upload_options_set_on_lost_ack(3));
     set!(set, policies::bitsup_upload_options_set_resume_check(1));
     set!(set, policies::bitsup_upload_options_set_fresh(1));
     set!(set, policies::bitsup_upload_options_set_no_resume(1));
@@ -207,7 +207,7 @@ fn policies_and_replies() {
     assert_eq!(options.trusted_hosts, ["a", ".b"]);
     assert_eq!(options.if_exists, IfExists::Skip);
     assert_eq!(options.verify, VerifyPolicy::Never);
-    assert_eq!(options.on_unclear, UnclearPolicy::Accept);
+    assert_eq!(options.on_lost_ack, LostAckPolicy::Accept);
     assert_eq!(options.resume_check, ResumeCheck::Tail);
     assert!(options.fresh && options.no_resume && options.require_resume && options.sha256);
     assert!(options.refuse_empty && options.lenient && options.reply_optional);

@@ -138,7 +138,7 @@ fn every_option_of_plain_values_can_be_set_by_name() {
     for function in all() {
         let name = name(&function);
         let Some(option) = name.strip_prefix("bitsup_upload_options_set_") else { continue };
-        if option.starts_with("on_") && option != "on_unclear"
+        if option.starts_with("on_") && option != "on_lost_ack"
             || option.ends_with("_bytes") && option != "max_bytes"
             || option.ends_with("_callback")
         {

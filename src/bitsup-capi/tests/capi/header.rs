@@ -23,7 +23,7 @@ fn generate() -> String {
         "bitsup_if_exists",
         "bitsup_host_policy",
         "bitsup_verify",
-        "bitsup_on_unclear",
+        "bitsup_on_lost_ack",
         "bitsup_resume_check",
     ];
     let config = cbindgen::Config {

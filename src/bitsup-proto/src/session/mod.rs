@@ -230,8 +230,8 @@ impl Session {
         }
         session.reply_url.clone_from(&checkpoint.reply_url);
         session.counters.restarts = checkpoint.restarts;
-        session.counters.unclear_resends = checkpoint.unclear_resends;
-        session.doubts = checkpoint.unclear_resends;
+        session.counters.unconfirmed_resends = checkpoint.unconfirmed_resends;
+        session.doubts = checkpoint.unconfirmed_resends;
         session.skipped = checkpoint.skipped;
         session.checks_offsets |= checkpoint.checks_offsets;
         // Whoever left the session may have had a request under way.
@@ -256,7 +256,7 @@ impl Session {
             fallen_back: self.fallen_back,
             reply_url: self.reply_url.clone(),
             restarts: self.counters.restarts,
-            unclear_resends: self.doubts,
+            unconfirmed_resends: self.doubts,
             skipped: self.skipped,
             checks_offsets: self.checks_offsets,
         })

@@ -10,7 +10,7 @@ use crate::host::HostPolicy;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
 use crate::retry::RetryPolicy;
-use crate::verify::{UnclearPolicy, VerifyPolicy};
+use crate::verify::{LostAckPolicy, VerifyPolicy};
 
 /// The time and a random number, given with every event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct Config {
     /// When to ask for the destination's size.
     pub verify: VerifyPolicy,
     /// What to do after an unclear end.
-    pub on_unclear: UnclearPolicy,
+    pub on_lost_ack: LostAckPolicy,
     /// Whether this endpoint is known to check offsets.
     pub checks_offsets: bool,
 }
@@ -98,7 +98,7 @@ impl Default for Config {
             refuse_empty: false,
             lenient_offset: false,
             verify: VerifyPolicy::default(),
-            on_unclear: UnclearPolicy::default(),
+            on_lost_ack: LostAckPolicy::default(),
             checks_offsets: false,
         }
     }
@@ -198,6 +198,8 @@ pub struct Exchange {
     pub sending: Duration,
     /// Time from the last body byte to the Ack.
     pub waiting: Duration,
+    /// Body bytes of this exchange that were handed to the network.
+    pub body_sent: u64,
 }
 
 /// How much of a request went out before it failed.
@@ -205,8 +207,10 @@ pub struct Exchange {
 pub enum Sent {
     /// Nothing: the server cannot have seen it.
     Nothing,
-    /// Some or all of it: the server may have acted on it.
-    Perhaps,
+    /// The request's head, perhaps in part, and no byte of its body.
+    Head,
+    /// Some or all of the body too.
+    Body,
 }
 
 /// Why an exchange met no answer.
@@ -227,6 +231,8 @@ pub enum FailureClass {
     Offline,
     /// Refused, reset or cut: `ERROR_TRANSPORT` of MC-BUP.
     Transport,
+    /// The same on a connection that had served an exchange before, and no byte of an answer came.
+    Stale,
     /// No byte or no Ack in time: `ERROR_TIMEOUT` of MC-BUP.
     Timeout,
     /// What came is no HTTP answer.
@@ -312,7 +318,7 @@ pub struct Counters {
     /// Sessions that had to be replaced.
     pub restarts: u32,
     /// Fragments sent again where the server may have stored them before.
-    pub unclear_resends: u32,
+    pub unconfirmed_resends: u32,
     /// Tries after a failure.
     pub retries: u64,
 }

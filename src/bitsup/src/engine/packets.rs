@@ -231,7 +231,9 @@ fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<A
 fn error_of(failure: transport::Failure) -> Error {
     let remark = Remark::of_failure(&failure);
     let (kind, code) = match class(&failure.kind) {
-        FailureClass::Offline | FailureClass::Transport => (ErrorKind::Network, None),
+        FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
+            (ErrorKind::Network, None)
+        }
         FailureClass::Timeout => (ErrorKind::Timeout, None),
         FailureClass::BadAnswer => (ErrorKind::Protocol, Some(Hresult::INVALID_SERVER_RESPONSE)),
         FailureClass::Fatal(kind) => (kind, None),

@@ -18,7 +18,7 @@ fn entry() -> Entry {
         fallen_back: false,
         reply_url: None,
         restarts: 0,
-        unclear_resends: 1,
+        unconfirmed_resends: 1,
         skipped: false,
         checks_offsets: false,
     };

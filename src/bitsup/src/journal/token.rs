@@ -85,7 +85,7 @@ mod tests {
             fallen_back: false,
             reply_url: None,
             restarts: 0,
-            unclear_resends: 0,
+            unconfirmed_resends: 0,
             skipped: false,
             checks_offsets: true,
         };

@@ -179,7 +179,6 @@ pub(crate) struct Answer {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stats {
     /// Body bytes of the last request that the system took for sending.
-    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) sent: u64,
     pub(crate) new_connection: bool,
     /// The other end: the server, or the proxy.

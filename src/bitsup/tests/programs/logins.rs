@@ -250,7 +250,7 @@ fn digest_sends_no_body_twice() {
         .collect();
     for (number, upload) in uploads.iter().enumerate() {
         let receipt = ended(upload).expect("uploaded");
-        assert_eq!((receipt.retries, receipt.unclear_resends), (0, 0), "{receipt:?}");
+        assert_eq!((receipt.retries, receipt.unconfirmed_resends), (0, 0), "{receipt:?}");
         assert!(setup.published(&number.to_string()) == bytes);
     }
     let log = apache.log(15);

@@ -84,7 +84,7 @@ fn a_limit_for_bodies_leads_to_smaller_fragments() {
     let receipt = upload(&format!("http://{}/x.bin", nginx.address(0)), &bytes, options);
     let receipt = receipt.expect("uploaded");
     assert!(setup.published("x.bin") == bytes);
-    assert_eq!((receipt.restarts, receipt.unclear_resends), (0, 0), "{receipt:?}");
+    assert_eq!((receipt.restarts, receipt.unconfirmed_resends), (0, 0), "{receipt:?}");
     // nginx has refused them before a byte of them got through.
     let largest = 100 * 1024;
     let lengths: Vec<u64> = setup.server.requests().iter().map(|r| r.body).collect();

@@ -9,7 +9,7 @@ use bitsup_proto::reply::{Got, ReplyMode};
 use bitsup_proto::session::{
     Action, CancelMode, Config, Exchange, Failure, FailureClass, Sent, Session,
 };
-use bitsup_proto::verify::{Head, UnclearPolicy, VerifyPolicy};
+use bitsup_proto::verify::{Head, LostAckPolicy, VerifyPolicy};
 use bitsup_proto::{Ack, Error, ErrorKind, Moment, PacketType, Request};
 use libfuzzer_sys::fuzz_target;
 
@@ -104,10 +104,10 @@ fn config(input: &mut Input<'_>) -> Config {
         wait_out_fallback: input.flag(),
         lenient_offset: input.flag(),
         verify: input.pick([VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never]),
-        on_unclear: input.pick([
-            UnclearPolicy::Resend,
-            UnclearPolicy::Restart,
-            UnclearPolicy::Accept,
+        on_lost_ack: input.pick([
+            LostAckPolicy::Resend,
+            LostAckPolicy::Restart,
+            LostAckPolicy::Accept,
         ]),
         checks_offsets: input.flag(),
         ..Config::default()
@@ -216,6 +216,7 @@ fn ack(session: &mut Session, now: Moment, to: Option<Request>, input: &mut Inpu
     let exchange = Exchange {
         sending: Duration::from_millis(input.number(size)),
         waiting: Duration::from_millis(input.number(size)),
+        body_sent: if input.flag() { u64::MAX } else { input.number(size) },
     };
     let _ = session.handle_ack(now, &ack, date, None, exchange);
 }
@@ -225,11 +226,12 @@ fn failure(input: &mut Input<'_>) -> Failure {
         class: input.pick([
             FailureClass::Offline,
             FailureClass::Transport,
+            FailureClass::Stale,
             FailureClass::Timeout,
             FailureClass::BadAnswer,
             FailureClass::Fatal(ErrorKind::Tls),
         ]),
-        sent: input.pick([Sent::Nothing, Sent::Perhaps]),
+        sent: input.pick([Sent::Nothing, Sent::Head, Sent::Body]),
         message: String::new(),
     }
 }
@@ -239,7 +241,7 @@ fn end(session: &mut Session, mut now: Moment) {
     let _ = session.resume(now);
     now.random = u64::MAX;
     let lost =
-        Failure { class: FailureClass::Transport, sent: Sent::Perhaps, message: String::new() };
+        Failure { class: FailureClass::Transport, sent: Sent::Body, message: String::new() };
     for _ in 0..MAX_POLLS {
         match step(session, now) {
             Action::Finished => return,

@@ -7,7 +7,7 @@ use bitsup_proto::fragment_size::PROBE;
 use bitsup_proto::host::HostPolicy;
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{Outcome, Request, Session, Summary};
-use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
+use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 use bitsup_proto::{ContentRange, ErrorKind, PacketType};
 
 use super::replies::ReplyFile;
@@ -193,7 +193,7 @@ fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     }
     if server.traits.is_honest() {
         // Who accepts an unconfirmed end takes the risk that Close-Session never arrived.
-        let accepted = config.on_unclear == UnclearPolicy::Accept && !summary.close_confirmed;
+        let accepted = config.on_lost_ack == LostAckPolicy::Accept && !summary.close_confirmed;
         return if accepted { Ok(()) } else { wrong("done at a server that checks offsets") };
     }
     let looks = config.verify == VerifyPolicy::Always && config.reply == ReplyMode::None;

@@ -677,7 +677,11 @@ impl Crowd {
             Some(RetryAfter::Date(text)) => http_date(text),
             _ => None,
         };
-        let exchange = Exchange { sending: course.sending, waiting: self.network.round_trip };
+        let exchange = Exchange {
+            sending: course.sending,
+            waiting: self.network.round_trip,
+            body_sent: u64::MAX,
+        };
         let taken = member.session.handle_ack(now, &ack, date, retry_after, exchange);
         taken.map_err(|_| "an answer was refused".into())
     }

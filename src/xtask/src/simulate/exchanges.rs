@@ -85,7 +85,8 @@ impl Run {
             Some(RetryAfter::Date(text)) => http_date(text),
             _ => None,
         };
-        let exchange = Exchange { sending, waiting: self.scenario.network.round_trip };
+        let exchange =
+            Exchange { sending, waiting: self.scenario.network.round_trip, body_sent: u64::MAX };
         let (taken, due) = Watch::answered(request.packet, &mut self.session, |session| {
             session.handle_ack(now, &ack, date, retry_after, exchange)
         });

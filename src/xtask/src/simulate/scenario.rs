@@ -7,7 +7,7 @@ use bitsup_proto::host::HostPolicy;
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::retry::RetryPolicy;
 use bitsup_proto::session::{CancelMode, Config};
-use bitsup_proto::verify::{UnclearPolicy, VerifyPolicy};
+use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 
 use super::random::Random;
 use super::traits::Traits;
@@ -213,10 +213,10 @@ fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random
     let verify =
         [VerifyPolicy::Auto, VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never];
     let unclear = [
-        UnclearPolicy::Resend,
-        UnclearPolicy::Resend,
-        UnclearPolicy::Restart,
-        UnclearPolicy::Accept,
+        LostAckPolicy::Resend,
+        LostAckPolicy::Resend,
+        LostAckPolicy::Restart,
+        LostAckPolicy::Accept,
     ];
     let hosts = [HostPolicy::SameSite, HostPolicy::SameSite, HostPolicy::Any, HostPolicy::Ignore];
     let replies = [ReplyMode::None, ReplyMode::Required, ReplyMode::Optional];
@@ -242,7 +242,7 @@ fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random
         max_bytes: random.chance(50).then(|| random.magnitude(size.saturating_mul(3))),
         refuse_empty: random.chance(50),
         verify: random.pick(&verify).unwrap_or_default(),
-        on_unclear: random.pick(&unclear).unwrap_or_default(),
+        on_lost_ack: random.pick(&unclear).unwrap_or_default(),
         checks_offsets: server.offsets.is_honest() && random.chance(200),
         ..Config::default()
     }

@@ -70,7 +70,7 @@ static void options_refuse(bitsup_upload_options *options)
     GIVES(INVALID_ARGUMENT,
           bitsup_upload_options_set_verify(options, number, &error));
     GIVES(INVALID_ARGUMENT,
-          bitsup_upload_options_set_on_unclear(options, number, &error));
+          bitsup_upload_options_set_on_lost_ack(options, number, &error));
     GIVES(INVALID_ARGUMENT,
           bitsup_upload_options_set_resume_check(options, number, &error));
     if (number != 3) /* which is NTLM */

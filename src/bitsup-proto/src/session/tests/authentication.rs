@@ -132,8 +132,8 @@ fn credentials_refused_during_a_pause_are_not_sent_after_it() {
 
 #[test]
 fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
-    let on_unclear = UnclearPolicy::Restart;
-    let mut upload = Upload::new(Config { on_unclear, ..with_credentials() });
+    let on_lost_ack = LostAckPolicy::Restart;
+    let mut upload = Upload::new(Config { on_lost_ack, ..with_credentials() });
     upload.play([
         ("Create-Session", created()),
         ("Fragment 0-999", LOST),

@@ -32,7 +32,7 @@ fn everywhere() -> Vec<Upload> {
     reply.play([("Create-Session", created()), ("Fragment 0-9", Answer::Ack(end))]);
     assert_eq!(reply.exchange(), "GET 0-");
     list.push(reply);
-    let mut restarting = Upload::new(Config { on_unclear: UnclearPolicy::Restart, ..config() });
+    let mut restarting = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
     restarting.play([("Create-Session", created()), ("Fragment 0-999", LOST), ("Ping", ok())]);
     assert_eq!(restarting.exchange(), "Cancel-Session");
     list.push(restarting);

@@ -34,7 +34,7 @@ fn doubts_about_a_lost_session_are_not_those_of_its_replacement() {
         ("Close-Session", ok()),
     ]);
     assert_eq!(upload.summary(), CERTAIN);
-    assert_eq!(upload.session.counters().unclear_resends, 1, "it is counted all the same");
+    assert_eq!(upload.session.counters().unconfirmed_resends, 1, "it is counted all the same");
 }
 
 #[test]
@@ -164,43 +164,43 @@ fn close_lost(config: Config) -> Upload {
     upload
 }
 
-fn checked(on_unclear: UnclearPolicy) -> Config {
-    Config { on_unclear, checks_offsets: true, ..config() }
+fn checked(on_lost_ack: LostAckPolicy) -> Config {
+    Config { on_lost_ack, checks_offsets: true, ..config() }
 }
 
 #[test]
 fn a_lost_close_is_settled_by_the_destination() {
-    for on_unclear in [UnclearPolicy::Resend, UnclearPolicy::Accept, UnclearPolicy::Restart] {
-        let mut upload = close_lost(checked(on_unclear));
+    for on_lost_ack in [LostAckPolicy::Resend, LostAckPolicy::Accept, LostAckPolicy::Restart] {
+        let mut upload = close_lost(checked(on_lost_ack));
         upload.play([("HEAD", holds(2500))]);
         assert_eq!(upload.summary(), Summary { close_confirmed: false, verified: true });
     }
     for evidence in [silent(404), holds(7)] {
-        let mut upload = close_lost(checked(UnclearPolicy::Resend));
+        let mut upload = close_lost(checked(LostAckPolicy::Resend));
         upload.play([("HEAD", evidence.clone())]);
         assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
         assert_eq!(upload.session.resume(upload.now), Err(NotNow));
-        let mut upload = close_lost(checked(UnclearPolicy::Restart));
+        let mut upload = close_lost(checked(LostAckPolicy::Restart));
         upload.play([("HEAD", evidence), ("Create-Session", created_as("{two}"))]);
         assert_eq!(upload.exchange(), "Fragment 0-999");
     }
-    let mut upload = close_lost(checked(UnclearPolicy::Accept));
+    let mut upload = close_lost(checked(LostAckPolicy::Accept));
     upload.play([("HEAD", silent(404))]);
     assert_eq!(upload.summary(), Summary { close_confirmed: false, verified: false });
-    let mut upload = close_lost(checked(UnclearPolicy::Accept));
+    let mut upload = close_lost(checked(LostAckPolicy::Accept));
     upload.play([("HEAD", holds(7))]);
     assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed, "a wrong size is no doubt");
 }
 
 #[test]
 fn a_lost_close_without_a_look_is_unknown() {
-    let never = Config { verify: VerifyPolicy::Never, ..checked(UnclearPolicy::Resend) };
+    let never = Config { verify: VerifyPolicy::Never, ..checked(LostAckPolicy::Resend) };
     assert_eq!(close_lost(never).error().kind(), ErrorKind::VerifyFailed);
     let mut upload =
-        close_lost(Config { verify: VerifyPolicy::Never, ..checked(UnclearPolicy::Accept) });
+        close_lost(Config { verify: VerifyPolicy::Never, ..checked(LostAckPolicy::Accept) });
     assert_eq!(upload.summary(), Summary { close_confirmed: false, verified: false });
     let mut upload =
-        close_lost(Config { reply: ReplyMode::Optional, ..checked(UnclearPolicy::Resend) });
+        close_lost(Config { reply: ReplyMode::Optional, ..checked(LostAckPolicy::Resend) });
     assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
 }
 
@@ -212,8 +212,8 @@ fn a_lost_close_sends_nothing_again_whatever_packet_shows_the_loss() {
 }
 
 #[test]
-fn on_unclear_restart_replaces_the_session() {
-    let mut upload = Upload::new(Config { on_unclear: UnclearPolicy::Restart, ..config() });
+fn on_lost_ack_restart_replaces_the_session() {
+    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
     upload.play([
         ("Create-Session", created()),
         ("Fragment 0-999", received(1000)),
@@ -225,8 +225,8 @@ fn on_unclear_restart_replaces_the_session() {
         ("Fragment 0-999", received(2500)),
         ("Close-Session", ok()),
     ]);
-    assert_eq!(upload.session.counters().unclear_resends, 0);
-    let mut upload = Upload::new(Config { on_unclear: UnclearPolicy::Restart, ..config() });
+    assert_eq!(upload.session.counters().unconfirmed_resends, 0);
+    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
     for _ in 0..4 {
         upload.play([("Create-Session", created()), ("Fragment 0-999", LOST), ("Ping", ok())]);
         upload.play([("Cancel-Session", ok())]);

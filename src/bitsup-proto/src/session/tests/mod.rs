@@ -17,7 +17,7 @@ use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{Got, ReplyMode};
 use crate::retry::RetryPolicy;
-use crate::verify::{Head, UnclearPolicy, VerifyPolicy};
+use crate::verify::{Head, LostAckPolicy, VerifyPolicy};
 use std::format;
 use std::string::ToString;
 use std::vec;
@@ -51,7 +51,7 @@ enum Answer {
 use Answer::Failure as Fails;
 
 /// The request went out, and the connection was lost.
-const LOST: Answer = Fails(FailureClass::Transport, Sent::Perhaps);
+const LOST: Answer = Fails(FailureClass::Transport, Sent::Body);
 /// The connection could not be made.
 const UNREACHABLE: Answer = Fails(FailureClass::Transport, Sent::Nothing);
 
@@ -203,7 +203,10 @@ impl Upload {
     fn answer(&mut self, answer: &Answer) -> Result<(), NotNow> {
         let now = self.now;
         match answer {
-            Answer::Ack(ack) => self.session.handle_ack(now, ack, None, None, Exchange::default()),
+            Answer::Ack(ack) => {
+                let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
+                self.session.handle_ack(now, ack, None, None, exchange)
+            }
             Answer::Failure(class, sent) => {
                 let message = "it failed".to_string();
                 let failure = Failure { class: *class, sent: *sent, message };

@@ -114,7 +114,7 @@ fn a_416_with_the_size_means_that_all_is_stored() {
         ("Close-Session", ok()),
     ]);
     assert_eq!(upload.summary(), CERTAIN);
-    assert_eq!(upload.session.counters().unclear_resends, 1);
+    assert_eq!(upload.session.counters().unconfirmed_resends, 1);
 }
 
 #[test]
@@ -159,8 +159,8 @@ fn after_an_unclear_end_a_small_fragment_asks_where_the_server_is() {
     let limits = fragment_size::Limits { fixed: Some(100_000), ..Default::default() };
     let unclear = [
         LOST,
-        Fails(FailureClass::Timeout, Sent::Perhaps),
-        Fails(FailureClass::BadAnswer, Sent::Perhaps),
+        Fails(FailureClass::Timeout, Sent::Body),
+        Fails(FailureClass::BadAnswer, Sent::Body),
         Answer::Ack(Ack { is_ack: false, ..ACK }),
         Answer::Ack(Ack { status: 502, is_ack: false, ..ACK }),
     ];
@@ -174,7 +174,7 @@ fn after_an_unclear_end_a_small_fragment_asks_where_the_server_is() {
             ("Fragment 8192-108191", received(108_192)),
         ]);
         assert!(upload.requests[3].repeats && !upload.requests[4].repeats);
-        assert_eq!(upload.session.counters().unclear_resends, 1);
+        assert_eq!(upload.session.counters().unconfirmed_resends, 1);
     }
     let clear = [UNREACHABLE, status(503), Fails(FailureClass::Offline, Sent::Nothing)];
     for answer in clear {
@@ -185,7 +185,7 @@ fn after_an_unclear_end_a_small_fragment_asks_where_the_server_is() {
             ("Ping", ok()),
             ("Fragment 0-99999", received(100_000)),
         ]);
-        assert_eq!(upload.session.counters().unclear_resends, 0);
+        assert_eq!(upload.session.counters().unconfirmed_resends, 0);
     }
 }
 

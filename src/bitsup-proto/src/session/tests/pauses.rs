@@ -88,7 +88,7 @@ fn a_resume_before_the_exchange_has_ended_goes_on_as_if_there_had_been_no_pause(
 
 #[test]
 fn a_pause_while_a_session_is_replaced_holds_too() {
-    let mut upload = Upload::new(Config { on_unclear: UnclearPolicy::Restart, ..config() });
+    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
     upload.play([("Create-Session", created()), ("Fragment 0-999", LOST), ("Ping", ok())]);
     assert_eq!(upload.exchange(), "Cancel-Session");
     upload.session.suspend(upload.now).expect("the upload goes on afterwards");

@@ -80,7 +80,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         FailureClass::Fatal(ErrorKind::Tls),
     ];
     let failure = (prop::sample::select(classes), any::<bool>())
-        .prop_map(|(class, sent)| Fails(class, if sent { Sent::Perhaps } else { Sent::Nothing }));
+        .prop_map(|(class, sent)| Fails(class, if sent { Sent::Body } else { Sent::Nothing }));
     let head = (prop::option::of(number()), prop::sample::select(vec![200, 404])).prop_map(
         |(content_length, status)| Answer::Head(Head { status, content_length, ..Head::default() }),
     );
@@ -133,9 +133,9 @@ fn any_config() -> impl Strategy<Value = Config> {
         ]),
         prop::sample::select(vec![VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never]),
         prop::sample::select(vec![
-            UnclearPolicy::Resend,
-            UnclearPolicy::Restart,
-            UnclearPolicy::Accept,
+            LostAckPolicy::Resend,
+            LostAckPolicy::Restart,
+            LostAckPolicy::Accept,
         ]),
         prop::option::of(number()),
     )
@@ -146,7 +146,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 (credentials, ping, wait, lenient, checks),
                 reply,
                 verify,
-                on_unclear,
+                on_lost_ack,
                 bytes,
             )| Config {
                 size,
@@ -158,7 +158,7 @@ fn any_config() -> impl Strategy<Value = Config> {
                 checks_offsets: checks,
                 reply,
                 verify,
-                on_unclear,
+                on_lost_ack,
                 max_bytes: bytes,
                 ..config()
             },
@@ -232,7 +232,7 @@ fn step(upload: &mut Upload, seen: &Seen) -> Action {
         Action::Finished => {
             let end = upload.session.outcome().expect("the end has an outcome");
             if let Outcome::Done(summary) = end {
-                let accepts = upload.session.config().on_unclear == UnclearPolicy::Accept;
+                let accepts = upload.session.config().on_lost_ack == LostAckPolicy::Accept;
                 if summary.close_confirmed {
                     assert!(seen.closed || upload.session.closed);
                 } else {

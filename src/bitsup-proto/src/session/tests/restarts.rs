@@ -145,7 +145,7 @@ fn nothing_of_the_old_session_clings_to_the_new_one() {
     ]);
     assert_eq!(upload.summary(), CERTAIN);
     // A Close-Session that met no answer.
-    let restart = Config { on_unclear: UnclearPolicy::Restart, ..config() };
+    let restart = Config { on_lost_ack: LostAckPolicy::Restart, ..config() };
     let mut upload = Upload::new(restart);
     upload.play([
         ("Create-Session", created()),

@@ -81,7 +81,7 @@ fn a_checkpoint_from_anywhere_does_no_harm() {
                     fallen_back: false,
                     reply_url: Some("r".into()),
                     restarts: u32::MAX,
-                    unclear_resends: u32::MAX,
+                    unconfirmed_resends: u32::MAX,
                     skipped: true,
                     checks_offsets: false,
                 };

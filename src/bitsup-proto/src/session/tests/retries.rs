@@ -195,7 +195,7 @@ fn transport_and_time_out_can_be_told_apart() {
         (FailureClass::Fatal(ErrorKind::Tls), ErrorKind::Tls),
     ] {
         let mut upload = Upload::before("Fragment 1000-1999");
-        let failure = Fails(class, Sent::Perhaps);
+        let failure = Fails(class, Sent::Body);
         while upload.exchange() != "Finished" {
             upload.answer(&failure).expect("under way");
             upload.pass(1);
@@ -217,7 +217,7 @@ fn an_application_error_on_the_last_fragment_keeps_the_session() {
             ("Fragment 2000-2499", wants(2500)),
             ("Close-Session", ok()),
         ]);
-        assert_eq!(upload.session.counters().unclear_resends, 0);
+        assert_eq!(upload.session.counters().unconfirmed_resends, 0);
     }
     for number in [301, 307, 400, 403, 404, 501, 505] {
         let error = Ack { status: number, context: Some(7), ..ACK };

@@ -232,17 +232,17 @@ fn sizes() -> impl Strategy<Value = (u64, u64)> {
     })
 }
 
-fn unclear() -> impl Strategy<Value = UnclearPolicy> {
+fn unclear() -> impl Strategy<Value = LostAckPolicy> {
     prop_oneof![
-        Just(UnclearPolicy::Resend),
-        Just(UnclearPolicy::Restart),
-        Just(UnclearPolicy::Accept)
+        Just(LostAckPolicy::Resend),
+        Just(LostAckPolicy::Restart),
+        Just(LostAckPolicy::Accept)
     ]
 }
 
-fn of(size: u64, length: u64, on_unclear: UnclearPolicy) -> Config {
+fn of(size: u64, length: u64, on_lost_ack: LostAckPolicy) -> Config {
     let fragment = fragment_size::Limits { fixed: Some(length), ..Default::default() };
-    Config { size, fragment, on_unclear, ..config() }
+    Config { size, fragment, on_lost_ack, ..config() }
 }
 
 fn server(habit: Habit, keeps_partial: bool, tells_size: bool) -> Server {
@@ -255,7 +255,7 @@ proptest! {
     #[test]
     fn at_an_honest_server_done_means_that_the_bytes_are_equal(
         (size, length) in sizes(),
-        on_unclear in unclear(),
+        on_lost_ack in unclear(),
         trims in any::<bool>(),
         keeps_partial in any::<bool>(),
         tells_size in any::<bool>(),
@@ -263,10 +263,10 @@ proptest! {
     ) {
         let habit = if trims { Habit::Trims } else { Habit::Strict };
         let mut server = server(habit, keeps_partial, tells_size);
-        let outcome = run(&of(size, length, on_unclear), &mut server, &faults);
+        let outcome = run(&of(size, length, on_lost_ack), &mut server, &faults);
         if let Outcome::Done(summary) = outcome {
             // Who accepts an unconfirmed end takes the risk that Close-Session never arrived.
-            let accepted = on_unclear == UnclearPolicy::Accept && !summary.close_confirmed;
+            let accepted = on_lost_ack == LostAckPolicy::Accept && !summary.close_confirmed;
             if summary.verified || !accepted {
                 prop_assert_eq!(server.destination, Some(source(size as usize)));
             }
@@ -282,7 +282,7 @@ proptest! {
     ) {
         let habit = if trims { Habit::Trims } else { Habit::Strict };
         let mut server = server(habit, keeps_partial, true);
-        let outcome = run(&of(size, length, UnclearPolicy::Resend), &mut server, &faults);
+        let outcome = run(&of(size, length, LostAckPolicy::Resend), &mut server, &faults);
         prop_assert!(matches!(outcome, Outcome::Done(_)), "{:?}", outcome);
         prop_assert_eq!(server.destination, Some(source(size as usize)));
     }
@@ -290,7 +290,7 @@ proptest! {
     #[test]
     fn a_server_that_appends_blindly_is_never_vouched_for(
         (size, length) in sizes(),
-        on_unclear in unclear(),
+        on_lost_ack in unclear(),
         counts in any::<bool>(),
         keeps_partial in any::<bool>(),
         tells_size in any::<bool>(),
@@ -300,13 +300,13 @@ proptest! {
         let habit = if counts { Habit::AppendsAndCounts } else { Habit::AppendsAndEchoes };
         let mut server = server(habit, keeps_partial, tells_size);
         let verify = if always { VerifyPolicy::Always } else { VerifyPolicy::Auto };
-        let config = Config { verify, ..of(size, length, on_unclear) };
+        let config = Config { verify, ..of(size, length, on_lost_ack) };
         let outcome = run(&config, &mut server, &faults);
         if let Outcome::Done(summary) = outcome {
             let right = server.destination == Some(source(size as usize));
             prop_assert!(right || !summary.verified, "{:?}", summary);
             let careful = always && summary.close_confirmed;
-            prop_assert!(right || !careful && on_unclear != UnclearPolicy::Restart);
+            prop_assert!(right || !careful && on_lost_ack != LostAckPolicy::Restart);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::explain;
 use crate::packet::PacketType;
 use crate::reply::ReplyMode;
-use crate::verify::{Evidence, UnclearPolicy, VerifyPolicy};
+use crate::verify::{Evidence, LostAckPolicy, VerifyPolicy};
 
 impl Session {
     pub(super) fn closed(&mut self) {
@@ -74,18 +74,18 @@ impl Session {
 
     /// Close-Session was sent twice, and the second one met a session that is gone.
     fn close_weighed(&mut self, evidence: Evidence, proves: bool) {
-        match (evidence, self.config.on_unclear) {
+        match (evidence, self.config.on_lost_ack) {
             (Evidence::Same, _) => {
                 self.notice(Notice::CloseUnconfirmed);
                 self.done(Summary { close_confirmed: false, verified: proves });
             }
-            (_, UnclearPolicy::Restart) => self.restart(),
+            (_, LostAckPolicy::Restart) => self.restart(),
             (Evidence::Different, _) => self.fail_for_good(another_size()),
-            (Evidence::Unknown, UnclearPolicy::Accept) => {
+            (Evidence::Unknown, LostAckPolicy::Accept) => {
                 self.notice(Notice::CloseUnconfirmed);
                 self.done(Summary { close_confirmed: false, verified: false });
             }
-            (Evidence::Unknown, UnclearPolicy::Resend) => {
+            (Evidence::Unknown, LostAckPolicy::Auto | LostAckPolicy::Resend) => {
                 self.fail_for_good(Error::new(
                     ErrorKind::VerifyFailed,
                     "the answer to Close-Session was lost and the session is gone: the file has probably arrived, but the server does not prove it",

@@ -15,11 +15,11 @@ use crate::fragment_size;
 use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
-use crate::verify::UnclearPolicy;
+use crate::verify::LostAckPolicy;
 
 impl Session {
     pub(super) fn poll_fragment(&mut self, now: Moment) -> Action {
-        if self.unclear && self.config.on_unclear == UnclearPolicy::Restart {
+        if self.unclear && self.config.on_lost_ack == LostAckPolicy::Restart {
             self.begin_cancel(now, AfterCancel::Restart);
             return self.send(PacketType::CancelSession, None);
         }
@@ -42,7 +42,7 @@ impl Session {
         }
         self.sent_bytes = sent_bytes;
         if self.unclear {
-            self.counters.unclear_resends = self.counters.unclear_resends.saturating_add(1);
+            self.counters.unconfirmed_resends = self.counters.unconfirmed_resends.saturating_add(1);
             self.doubts = self.doubts.saturating_add(1);
             self.checkpoint_due = true;
         }

@@ -179,7 +179,9 @@ impl Session {
         let running = self.running.take().ok_or(NotNow)?;
         self.connection = Connection::Fresh;
         let (kind, code) = match failure.class {
-            FailureClass::Offline | FailureClass::Transport => (ErrorKind::Network, None),
+            FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
+                (ErrorKind::Network, None)
+            }
             FailureClass::Timeout => (ErrorKind::Timeout, None),
             FailureClass::BadAnswer => {
                 (ErrorKind::Protocol, Some(Hresult::INVALID_SERVER_RESPONSE))
@@ -202,10 +204,10 @@ impl Session {
             }
             Running::Packet(request) => {
                 error = error.during(request.packet);
-                if failure.sent == Sent::Perhaps {
+                if failure.sent != Sent::Nothing {
                     self.note_unclear(request);
                 }
-                if request.packet == PacketType::Fragment && failure.sent == Sent::Perhaps {
+                if request.packet == PacketType::Fragment && failure.sent == Sent::Body {
                     self.sizes.lost();
                 }
                 self.start_fallback(now);
@@ -219,7 +221,9 @@ impl Session {
                 let counts = !self.answered;
                 self.later(now, error, None, counts);
             }
-            FailureClass::Transport | FailureClass::Timeout => self.later(now, error, None, true),
+            FailureClass::Transport | FailureClass::Stale | FailureClass::Timeout => {
+                self.later(now, error, None, true);
+            }
         }
         Ok(())
     }

@@ -78,8 +78,11 @@ impl Task {
                     Some(bitsup_proto::ack::RetryAfter::Date(text)) => http_date(text),
                     _ => None,
                 };
-                let exchange =
-                    session::Exchange { sending: stats.sending_time, waiting: stats.answer_delay };
+                let exchange = session::Exchange {
+                    sending: stats.sending_time,
+                    waiting: stats.answer_delay,
+                    body_sent: stats.sent,
+                };
                 if let Some(range) = request.range
                     && let Some(most) = core.limiter.acknowledged(self.id, range.length(), stats)
                 {
@@ -144,7 +147,7 @@ impl Task {
             self.local_error = Some(error);
             // Reported first, so that the state machine knows that nothing runs any more.
             let class = FailureClass::Transport;
-            let lost = Failure { class, sent: session::Sent::Perhaps, message: failure.message };
+            let lost = Failure { class, sent: session::Sent::Body, message: failure.message };
             let _ = self.session.handle_failure(now, &lost);
             let _ = self.session.fail_source(now, protocol);
             return;
@@ -154,7 +157,8 @@ impl Task {
         }
         let sent = match failure.sent {
             transport::Sent::Nothing => session::Sent::Nothing,
-            transport::Sent::Part(_) | transport::Sent::All => session::Sent::Perhaps,
+            transport::Sent::Part(0) => session::Sent::Head,
+            transport::Sent::Part(_) | transport::Sent::All => session::Sent::Body,
         };
         let failure = Failure { class: class(&failure.kind), sent, message: failure.message };
         let _ = self.session.handle_failure(now, &failure);

@@ -63,7 +63,7 @@ impl Task {
             fragments: counters.fragments,
             restarts: counters.restarts,
             retries: counters.retries,
-            unclear_resends: counters.unclear_resends,
+            unconfirmed_resends: counters.unconfirmed_resends,
             close_confirmed: summary.close_confirmed,
             verified: summary.verified,
             reply_path,

@@ -15,7 +15,7 @@ use super::super::reply::{self};
 use crate::destination::Destination;
 use crate::error::ErrorKind;
 use crate::journal::Endpoint;
-use crate::options::{ReplyTo, UnclearPolicy, UploadOptions};
+use crate::options::{ReplyTo, UploadOptions};
 use crate::source::Source;
 use crate::transport::{Answer, FailureKind, KeyPassword, LaneOptions, TlsOptions};
 
@@ -65,11 +65,7 @@ pub(super) fn config(
         refuse_empty: options.refuse_empty,
         lenient_offset: options.lenient,
         verify: options.verify,
-        // A server that was seen to append a repeated part gets no repeated part.
-        on_unclear: match options.on_unclear {
-            UnclearPolicy::Resend if endpoint.appends => UnclearPolicy::Restart,
-            policy => policy,
-        },
+        on_lost_ack: options.on_lost_ack,
         learned_size: endpoint.max_fragment,
         checks_offsets: endpoint.checks_offsets,
         ..Config::default()
