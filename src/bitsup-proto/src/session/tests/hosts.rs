@@ -58,7 +58,7 @@ fn after_the_timeout_packets_go_to_the_origin() {
         UNREACHABLE,
         status(500),
         status(503),
-        Fails(FailureClass::Timeout, Sent::Body),
+        Fails(FailureClass::Timeout, Sent::Body(u64::MAX)),
         status(400),
     ];
     for first in unavailable {

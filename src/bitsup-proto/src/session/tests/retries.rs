@@ -195,7 +195,7 @@ fn transport_and_time_out_can_be_told_apart() {
         (FailureClass::Fatal(ErrorKind::Tls), ErrorKind::Tls),
     ] {
         let mut upload = Upload::before("Fragment 1000-1999");
-        let failure = Fails(class, Sent::Body);
+        let failure = Fails(class, Sent::Body(u64::MAX));
         while upload.exchange() != "Finished" {
             upload.answer(&failure).expect("under way");
             upload.pass(1);
@@ -344,8 +344,12 @@ fn no_try_of_a_cancel_is_decided_by_the_caller() {
     let now = upload.now;
     upload.session.cancel(now, CancelMode::Delete).expect("possible");
     assert!(matches!(upload.poll(), Action::Send(_)), "Cancel-Session");
-    let failure =
-        Failure { class: FailureClass::Transport, sent: Sent::Nothing, message: String::new() };
+    let failure = Failure {
+        class: FailureClass::Transport,
+        sent: Sent::Nothing,
+        idle: Duration::ZERO,
+        message: String::new(),
+    };
     upload.session.handle_failure(now, &failure).expect("under way");
     assert!(upload.session.defer_retry(now, Duration::from_secs(500)).is_err());
     assert!(upload.session.refuse_retry().is_err());
