@@ -41,7 +41,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::fragment_size::Controller;
 use crate::host::HostId;
-use crate::packet::{Packet, SessionId};
+use crate::packet::{Packet, PacketType, SessionId};
 use crate::verify::{Head, Predecessor};
 
 mod open;
@@ -300,7 +300,10 @@ impl Session {
     #[must_use]
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let open = self.open.as_ref()?;
-        let closes = self.state == State::Complete && open.doubt == Doubt::None;
+        let closes = matches!(
+            self.running,
+            Some(Running::Packet(Request { packet: PacketType::CloseSession, .. }))
+        );
         Some(Checkpoint {
             session_id: open.id.clone(),
             created: open.created,

@@ -85,7 +85,7 @@ fn an_ack_to_close_that_is_one_to_a_fragment_counts_as_lost() {
         let mut upload = Upload::before("Close-Session");
         upload.play([("Close-Session", received(2500)), ("Ping", ok()), ("Close-Session", then)]);
         assert_eq!(upload.requests.last().map(|own| own.connection), Some(Connection::Keep));
-        assert_eq!(upload.requests[4].connection, Connection::Fresh, "the Ping");
+        assert_eq!(upload.requests[5].connection, Connection::Fresh, "the Ping");
         assert_eq!(upload.summary(), CERTAIN);
     }
     for refusal in [status(403), forgotten(), status(404)] {

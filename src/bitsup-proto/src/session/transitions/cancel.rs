@@ -141,7 +141,7 @@ impl Session {
                     None => self.restart(),
                     Some(cause) => {
                         self.forget_session();
-                        self.counters.restarts += 1;
+                        self.counters.restarts = self.counters.restarts.saturating_add(1);
                         self.state = State::CreateSession;
                         self.later(now, cause, None, true);
                     }

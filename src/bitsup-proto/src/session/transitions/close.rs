@@ -194,7 +194,7 @@ impl Session {
             ));
         }
         self.restarts_in_row += 1;
-        self.counters.restarts += 1;
+        self.counters.restarts = self.counters.restarts.saturating_add(1);
         self.state = State::CreateSession;
     }
 

@@ -627,6 +627,8 @@ impl Session {
             probe,
         };
         self.running = Some(Running::Packet(request));
+        // Kept before it goes out: whoever continues must know that it may have been sent (RES-06).
+        self.checkpoint_due |= packet == PacketType::CloseSession;
         Action::Send(request)
     }
 
