@@ -275,6 +275,8 @@ impl Session {
             Proof::Nothing
         } else if checkpoint.unconfirmed_resends > 0 {
             Proof::Size
+        } else if checkpoint.closing {
+            Proof::End
         } else {
             Proof::Bytes
         };

@@ -69,6 +69,9 @@ pub(super) struct Probing {
 pub(super) enum Proof {
     /// Each byte was acknowledged where it belongs.
     Bytes,
+    /// The same, and the server may have lost some before Close-Session: whatever ended that
+    /// exchange may have ended the server too.
+    End,
     /// An echo was followed; the file's size would prove that it is written by offsets.
     Size,
     /// The connection ended before Close-Session at a server that echoes: a HEAD must find the file.

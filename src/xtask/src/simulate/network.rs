@@ -115,7 +115,13 @@ impl Network {
             1 | 2 => {
                 let arrival = Some((share + self.round_trip / 2, Arrives::Part(part)));
                 let message = "the connection was lost while sending";
-                lost(arrival, share + self.round_trip, FailureClass::Transport, Sent::Body(u64::MAX), message)
+                lost(
+                    arrival,
+                    share + self.round_trip,
+                    FailureClass::Transport,
+                    Sent::Body(u64::MAX),
+                    message,
+                )
             }
             3 | 4 => {
                 let message = "the connection was lost before the answer";
@@ -131,11 +137,23 @@ impl Network {
                 let late = random.time(about.answer_limit * 2);
                 let arrival = random.chance(800).then_some((arrives + late, Arrives::All));
                 let ends = connect + sending + about.answer_limit;
-                lost(arrival, ends, FailureClass::Timeout, Sent::Body(u64::MAX), "no answer in time")
+                lost(
+                    arrival,
+                    ends,
+                    FailureClass::Timeout,
+                    Sent::Body(u64::MAX),
+                    "no answer in time",
+                )
             }
             _ => {
                 let arrival = all.filter(|_| random.chance(500));
-                lost(arrival, heard, FailureClass::BadAnswer, Sent::Body(u64::MAX), "this is no HTTP")
+                lost(
+                    arrival,
+                    heard,
+                    FailureClass::BadAnswer,
+                    Sent::Body(u64::MAX),
+                    "this is no HTTP",
+                )
             }
         }
     }

@@ -63,7 +63,7 @@ fn killed_around_close_it_closes_again_and_looks() {
         let done = matches!(again.outcome(), Outcome::Done(_));
         assert_eq!(done, head.1);
         let mut again = upload.restored(config(), 1);
-        again.play([("Ping", ok()), ("Close-Session", ok())]);
+        again.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", holds(2500))]);
         assert_eq!(again.summary(), CERTAIN);
     }
 }

@@ -100,7 +100,15 @@ fn nothing_but_an_ack_of_close_session_is_success() {
         upload.play([("Close-Session", answer)]);
         assert_eq!(upload.error().packet(), Some(PacketType::CloseSession));
     }
-    for answer in [status(202), status(204), status(500), LOST, status(502)] {
+    let mut upload = Upload::before("Close-Session");
+    upload.play([
+        ("Close-Session", LOST),
+        ("Ping", ok()),
+        ("Close-Session", ok()),
+        ("HEAD", holds(2500)),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+    for answer in [status(202), status(204), status(500), status(502)] {
         let mut upload = Upload::before("Close-Session");
         upload.play([("Close-Session", answer)]);
         assert!(upload.session.outcome().is_none());

@@ -36,6 +36,7 @@ impl Session {
                 // One byte, acknowledged: there is no other to ask with (TRU-05).
                 None if open.offset == size => {
                     open.doubt = Doubt::None;
+                    open.proof = open.proof.max(Proof::End);
                     self.state = self.after_last_byte();
                     return self.poll_action(now);
                 }

@@ -308,6 +308,11 @@ impl Session {
                     Sent::Body(bytes) => Some(bytes),
                 };
                 self.note_moved(now, request, body, failure.idle);
+                if let (PacketType::CloseSession, Some(_), Some(open)) =
+                    (request.packet, body, &mut self.open)
+                {
+                    open.proof = open.proof.max(Proof::End);
+                }
                 self.note_perhaps_taken(request, body);
                 let cut = request.packet == PacketType::Fragment && failure.sent != Sent::Nothing;
                 match (failure.class, self.reuse) {
