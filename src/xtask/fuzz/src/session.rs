@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitsup_proto::fragment_size::Limits;
 use bitsup_proto::reply::{Got, ReplyMode};
 use bitsup_proto::session::{
-    Action, CancelMode, Config, Exchange, Failure, FailureClass, Sent, Session,
+    Action, CancelMode, Config, Exchange, Failure, FailureClass, OffsetHandling, Sent, Session,
 };
 use bitsup_proto::verify::{Head, LostAckPolicy, VerifyPolicy};
 use bitsup_proto::{Ack, Error, ErrorKind, Moment, PacketType, Request};
@@ -105,11 +105,17 @@ fn config(input: &mut Input<'_>) -> Config {
         lenient_offset: input.flag(),
         verify: input.pick([VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never]),
         on_lost_ack: input.pick([
+            LostAckPolicy::Auto,
             LostAckPolicy::Resend,
             LostAckPolicy::Restart,
             LostAckPolicy::Accept,
         ]),
-        checks_offsets: input.flag(),
+        offsets: input.pick([
+            OffsetHandling::Unknown,
+            OffsetHandling::Checks,
+            OffsetHandling::Seeks,
+            OffsetHandling::Echoes,
+        ]),
         ..Config::default()
     }
 }
@@ -231,7 +237,8 @@ fn failure(input: &mut Input<'_>) -> Failure {
             FailureClass::BadAnswer,
             FailureClass::Fatal(ErrorKind::Tls),
         ]),
-        sent: input.pick([Sent::Nothing, Sent::Head, Sent::Body(u64::MAX)]),
+        sent: input.pick([Sent::Nothing, Sent::Head, Sent::Body(1), Sent::Body(u64::MAX)]),
+        idle: Duration::from_millis(input.number(1_000_000)),
         message: String::new(),
     }
 }
@@ -241,7 +248,12 @@ fn end(session: &mut Session, mut now: Moment) {
     let _ = session.resume(now);
     now.random = u64::MAX;
     let lost =
-        Failure { class: FailureClass::Transport, sent: Sent::Body(u64::MAX), message: String::new() };
+        Failure {
+            class: FailureClass::Transport,
+            sent: Sent::Body(u64::MAX),
+            idle: Duration::ZERO,
+            message: String::new(),
+        };
     for _ in 0..MAX_POLLS {
         match step(session, now) {
             Action::Finished => return,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use bitsup_core::journal::Entry;
-use bitsup_proto::fragment_size::PROBE;
 use bitsup_proto::host::HostPolicy;
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::{Outcome, Request, Session, Summary};
@@ -86,12 +85,17 @@ impl Checks {
         if request.range.is_some() != (request.packet == PacketType::Fragment) {
             return Err(format!("{} with the range {:?}", request.packet, request.range));
         }
+        // A probe is a byte that was acknowledged, or the second one; the last byte is sent again for
+        // the application or the reply.
         if let Some(range) = request.range
-            && (range.first() != offset || range.total() != size || range.end() > size)
+            && (range.first() != offset && !request.probe && !(offset == size && range.is_last())
+                || request.probe && (range.length() != 1 || range.is_last())
+                || range.total() != size
+                || range.end() > size)
         {
             return Err(format!("the Fragment {range} at offset {offset} of {size}"));
         }
-        if let (Some(range), Some(id)) = (request.range, &id) {
+        if let (Some(range), Some(id), false) = (request.range, &id, request.probe) {
             self.sends_again(range, id)?;
         }
         let deletes = request.packet == PacketType::CancelSession;
@@ -130,12 +134,12 @@ impl Checks {
         self.resumed = Some(Resumed { session, stored, heard: false });
     }
 
-    /// What was sent before a kill is not sent again, but for one small Fragment that asks.
+    /// What was sent before a kill is not sent again, but for one byte that asks.
     fn sends_again(&self, range: ContentRange, id: &str) -> Result<(), String> {
         let Some(resumed) = self.resumed.as_ref().filter(|resumed| resumed.session == id) else {
             return Ok(());
         };
-        if range.first() < resumed.stored && (resumed.heard || range.length() > PROBE) {
+        if range.first() < resumed.stored {
             return Err(format!("after a kill {range} is sent again of {}", resumed.stored));
         }
         Ok(())
@@ -199,6 +203,12 @@ fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     let looks = config.verify == VerifyPolicy::Always && config.reply == ReplyMode::None;
     if looks && summary.close_confirmed {
         return wrong("done by a client that always verifies");
+    }
+    // Only whoever asked for it continues without proof, and whoever loses bytes in a crash may
+    // have shown nothing of it before.
+    let asked = config.on_lost_ack == LostAckPolicy::Resend || server.traits.crashes > 0;
+    if !asked && server.traits.holes == 0 {
+        return wrong("done without proof by a client that asks for it");
     }
     Ok(())
 }

@@ -31,6 +31,11 @@ impl Run {
             return Ok(());
         }
         self.checks.sends(&request, &self.session, &self.scenario)?;
+        let closes = request.packet == PacketType::CloseSession;
+        if closes && request.connection == Connection::Keep && self.connection_has_ended() {
+            let taken = self.session.handle_connection_ended();
+            return taken.map_err(|_| "the end of a connection was refused".into());
+        }
         let creates = request.packet == PacketType::CreateSession;
         if creates {
             self.creating()?;
@@ -51,7 +56,10 @@ impl Run {
         self.transcript
             .note(self.now, || format!("{} {}{wire:?}", request.packet, range_of(&request)));
         let credentials = wire.credentials;
-        let course = self.course(length, request.answer_limit, fresh);
+        let mut course = self.course(length, request.answer_limit, fresh);
+        if let Some(twin) = self.twin(&request) {
+            course.end = End::Other(twin);
+        }
         let (sending, end) = (course.sending, course.end.clone());
         let Heard::Course(answer) = self.under_way(Some(wire), &course)? else {
             return Ok(());
@@ -67,6 +75,8 @@ impl Run {
             (End::Answer, None) => return Err("an answer to nothing".into()),
         };
         self.transcript.note(self.now, || format!("  answered: {answer:?}"));
+        let is_last = request.range.is_some_and(ContentRange::is_last);
+        self.last_ack = Some(answer.clone()).filter(|answer| is_last && answer.status == 200);
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
         if answer.status == 401 {
@@ -158,6 +168,24 @@ impl Run {
             at_node: self.session.host().is_some(),
             version: self.source.version(),
         }
+    }
+
+    /// Whether the connection that the next packet was to take has ended; with it the server may have.
+    fn connection_has_ended(&mut self) -> bool {
+        if self.random.chance(self.server.traits.crashes) {
+            self.server.crash(&mut self.random);
+            self.connection = None;
+        }
+        self.connection.is_none()
+    }
+
+    /// The last Fragment's Ack once more, in place of that of Close-Session.
+    fn twin(&mut self, request: &Request) -> Option<Answer> {
+        let last = self.last_ack.take()?;
+        let comes = request.packet == PacketType::CloseSession
+            && request.connection == Connection::Keep
+            && self.random.chance(self.server.traits.twins);
+        comes.then_some(last)
     }
 
     fn connect(&mut self, fresh: bool) -> u64 {

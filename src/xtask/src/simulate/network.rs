@@ -71,7 +71,12 @@ impl Network {
         let lost = |arrival, ends, class, sent, message: &str| Course {
             arrival,
             ends,
-            end: End::Failure(Failure { class, sent, message: message.to_owned() }),
+            end: End::Failure(Failure {
+                class,
+                sent,
+                idle: Duration::ZERO,
+                message: message.to_owned(),
+            }),
             sending,
             keeps_connection: false,
         };
@@ -106,6 +111,7 @@ impl Network {
         }
         let part = random.below(about.length + 1);
         let share = connect + sending.mul_f64(part as f64 / about.length.max(1) as f64);
+        let sent_part = if part == 0 { Sent::Head } else { Sent::Body(part) };
         let all = Some((arrives, Arrives::All));
         match random.below(8) {
             0 => {
@@ -115,13 +121,7 @@ impl Network {
             1 | 2 => {
                 let arrival = Some((share + self.round_trip / 2, Arrives::Part(part)));
                 let message = "the connection was lost while sending";
-                lost(
-                    arrival,
-                    share + self.round_trip,
-                    FailureClass::Transport,
-                    Sent::Body(u64::MAX),
-                    message,
-                )
+                lost(arrival, share + self.round_trip, FailureClass::Transport, sent_part, message)
             }
             3 | 4 => {
                 let message = "the connection was lost before the answer";
@@ -130,7 +130,7 @@ impl Network {
             5 => {
                 let arrival = Some((share + self.round_trip / 2, Arrives::Part(part)));
                 let ends = share + STALL_LIMIT;
-                lost(arrival, ends, FailureClass::Timeout, Sent::Body(u64::MAX), "no byte moved")
+                lost(arrival, ends, FailureClass::Timeout, sent_part, "no byte moved")
             }
             6 => {
                 // The server may get to it long after nobody waits any more.

@@ -81,6 +81,8 @@ pub(crate) struct Run {
     pub(super) events: VecDeque<(Duration, Event)>,
     /// The TCP connection in use, and how many there have been.
     pub(super) connection: Option<u64>,
+    /// The Ack of the last Fragment, if that was the packet before.
+    pub(super) last_ack: Option<super::server::Answer>,
     pub(super) connections: u64,
     /// Requests that arrive when nobody waits for them any more.
     pub(super) late: Vec<(Duration, Wire, super::network::Arrives)>,
@@ -121,6 +123,7 @@ impl Run {
             clock: 0,
             events: scenario.events.iter().copied().collect(),
             connection: None,
+            last_ack: None,
             connections: 0,
             late: Vec::new(),
             credentials: scenario.credentials,

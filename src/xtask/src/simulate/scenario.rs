@@ -6,7 +6,7 @@ use bitsup_proto::fragment_size::{INITIAL, Limits};
 use bitsup_proto::host::HostPolicy;
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::retry::RetryPolicy;
-use bitsup_proto::session::{CancelMode, Config};
+use bitsup_proto::session::{CancelMode, Config, OffsetHandling};
 use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 
 use super::random::Random;
@@ -213,7 +213,8 @@ fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random
     let verify =
         [VerifyPolicy::Auto, VerifyPolicy::Auto, VerifyPolicy::Always, VerifyPolicy::Never];
     let unclear = [
-        LostAckPolicy::Resend,
+        LostAckPolicy::Auto,
+        LostAckPolicy::Auto,
         LostAckPolicy::Resend,
         LostAckPolicy::Restart,
         LostAckPolicy::Accept,
@@ -243,7 +244,11 @@ fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random
         refuse_empty: random.chance(50),
         verify: random.pick(&verify).unwrap_or_default(),
         on_lost_ack: random.pick(&unclear).unwrap_or_default(),
-        checks_offsets: server.offsets.is_honest() && random.chance(200),
+        offsets: if server.offsets.is_honest() && random.chance(200) {
+            OffsetHandling::Checks
+        } else {
+            OffsetHandling::Unknown
+        },
         ..Config::default()
     }
 }

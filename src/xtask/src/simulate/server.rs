@@ -123,6 +123,14 @@ impl Server {
         unix.saturating_add_signed(self.traits.clock_skew)
     }
 
+    /// Ends while nothing is under way, and comes back: the last bytes may be gone.
+    pub(crate) fn crash(&mut self, random: &mut Random) {
+        for upload in self.sessions.values_mut() {
+            let length = upload.stored.length();
+            upload.stored.truncate(length - random.magnitude(length));
+        }
+    }
+
     /// Sessions stand on disk, the newest bytes perhaps not yet; or nothing does.
     fn restart(&mut self, random: &mut Random) {
         if !self.traits.sessions_survive {
@@ -206,7 +214,7 @@ impl Server {
     fn close(&mut self, id: &str, wire: &Wire, unix: u64) -> Answer {
         let size = self.traits.size;
         let complete = self.sessions.get(id).is_some_and(|upload| upload.stored.length() == size);
-        if !complete && self.traits.offsets.is_honest() {
+        if !complete && !self.traits.closes_incomplete {
             return self.error(400, INVALID_ARGUMENT, wire);
         }
         if let Some(upload) = self.sessions.remove(id) {
@@ -238,7 +246,7 @@ impl Server {
             stored.append_hole(random.magnitude(total.saturating_sub(stored.length())));
         }
         let offset = match self.traits.offsets {
-            Offsets::AppendsAndEchoes => first + length,
+            Offsets::Seeks | Offsets::AppendsAndEchoes => first + length,
             _ => stored.length(),
         };
         let mut answer = self.received(if corrected { 416 } else { 200 }, offset, wire);
@@ -285,6 +293,10 @@ fn store(habit: Offsets, stored: &mut Stored, first: u64, version: usize, length
         Offsets::Trims if first > next => true,
         Offsets::Trims => {
             stored.append(next, version, (first + length).saturating_sub(next));
+            false
+        }
+        Offsets::Seeks => {
+            stored.write_at(first, version, length);
             false
         }
         Offsets::Strict | Offsets::AppendsAndEchoes | Offsets::AppendsAndCounts => {

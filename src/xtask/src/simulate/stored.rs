@@ -34,6 +34,39 @@ impl Stored {
         self.push(None, length);
     }
 
+    /// Writes bytes that lie at `from` in that version of the source where they belong; what lies
+    /// between the end and there is a hole.
+    pub(crate) fn write_at(&mut self, from: u64, version: usize, length: u64) {
+        if from > self.length {
+            self.append_hole(from - self.length);
+        }
+        let tail = self.split_off(from);
+        self.append(from, version, length);
+        let tail = tail.skip(length);
+        for Stretch { from, length } in tail.stretches {
+            self.push(from, length);
+        }
+    }
+
+    /// Takes away what lies behind `length`.
+    fn split_off(&mut self, length: u64) -> Self {
+        let whole = self.clone();
+        self.truncate(length);
+        whole.skip(length)
+    }
+
+    /// What lies behind `length`.
+    fn skip(&self, length: u64) -> Self {
+        let (mut rest, mut at) = (Self::default(), 0);
+        for Stretch { from, length: own } in &self.stretches {
+            let passed = length.saturating_sub(at).min(*own);
+            let from = from.map(|(first, version)| (first + passed, version));
+            rest.push(from, own - passed);
+            at += own;
+        }
+        rest
+    }
+
     /// Throws away what lies behind `length`.
     pub(crate) fn truncate(&mut self, length: u64) {
         while self.length > length {
@@ -111,5 +144,13 @@ mod tests {
         assert!(!stored.is_exact(&changed, 0) && stored.is_exact(&changed, 1));
         stored.truncate(0);
         assert_eq!(stored, Stored::default());
+        stored.write_at(0, 0, 6);
+        stored.write_at(4, 0, 4);
+        stored.write_at(2, 0, 1);
+        assert!(stored.is_exact(&Source::new(8), 0) && stored.length() == 8);
+        stored.write_at(9, 0, 1);
+        assert!(stored.length() == 10 && !stored.is_exact(&Source::new(10), 0));
+        stored.write_at(8, 0, 1);
+        assert!(stored.is_exact(&Source::new(10), 0));
     }
 }

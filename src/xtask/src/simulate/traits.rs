@@ -9,6 +9,8 @@ pub(crate) enum Offsets {
     Strict,
     /// Keeps the bytes it has not got yet and answers 200; 416 only where there is a gap.
     Trims,
+    /// Writes each body where its range says, and answers with the range's end.
+    Seeks,
     /// Appends whatever comes and believes the range of the request.
     AppendsAndEchoes,
     /// Appends whatever comes and answers with its own count.
@@ -61,6 +63,13 @@ pub(crate) struct Traits {
     pub(crate) sessions_survive: bool,
     pub(crate) loses_tail: bool,
     pub(crate) forgets: u64,
+    /// Share of idle times before Close-Session in which the server crashes: connections end
+    /// unannounced, and the last bytes may be lost.
+    pub(crate) crashes: u64,
+    /// Whether Close-Session takes a file that is not complete, or refuses it.
+    pub(crate) closes_incomplete: bool,
+    /// Share of Close-Sessions that are answered by the last Fragment's Ack once more.
+    pub(crate) twins: u64,
     /// Share of Fragments after which stored bytes are lost, and the answer says so.
     pub(crate) rewinds: u64,
     /// Share of Fragments after which bytes that never came are counted as stored.
@@ -105,6 +114,9 @@ impl Traits {
             sessions_survive: true,
             loses_tail: false,
             forgets: 0,
+            crashes: 0,
+            closes_incomplete: false,
+            twins: 0,
             rewinds: 0,
             holes: 0,
             always_416: false,
@@ -120,7 +132,8 @@ impl Traits {
     /// A server with the habits of some real one, and in each other way as likely usual as odd.
     pub(crate) fn draw(size: u64, begun: u64, random: &mut Random) -> Self {
         let mut traits = Self::conforming(size);
-        let odd = [Offsets::Trims, Offsets::AppendsAndEchoes, Offsets::AppendsAndCounts];
+        let odd =
+            [Offsets::Trims, Offsets::Seeks, Offsets::AppendsAndEchoes, Offsets::AppendsAndCounts];
         if random.chance(500) {
             traits.offsets = random.pick(&odd).unwrap_or(Offsets::Strict);
         }
@@ -177,6 +190,8 @@ impl Traits {
         self.busy = share(200, 400);
         self.restarts = share(150, 100);
         self.forgets = share(150, 100);
+        self.crashes = share(200, 900);
+        self.twins = share(150, 900);
         // Who appends blindly and loses bytes without a word cannot be found out by anybody.
         let rewinds = share(100, 200);
         self.rewinds = if self.offsets.is_honest() { rewinds } else { 0 };
@@ -186,6 +201,7 @@ impl Traits {
         self.always_416 = random.chance(20);
         self.sessions_survive = random.chance(600);
         self.loses_tail = random.chance(300) && self.offsets.is_honest();
+        self.closes_incomplete = !self.offsets.is_honest() || random.chance(300);
     }
 
     /// Whether a body of this length is too large.

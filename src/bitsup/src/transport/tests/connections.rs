@@ -97,7 +97,7 @@ fn a_request_is_not_sent_again_when_its_connection_dies() {
     ];
     for (reply, second) in cases {
         let (kind, sent) = close_second(reply, second);
-        assert!(matches!(kind, FailureKind::ConnectionLost), "{kind:?}");
+        assert!(matches!(kind, FailureKind::StaleConnection), "{kind:?}");
         assert_eq!(sent, Sent::All);
     }
 }
@@ -106,7 +106,7 @@ fn a_request_is_not_sent_again_when_its_connection_dies() {
 fn a_cut_off_body_is_reported_with_what_was_sent() {
     let (kind, sent) =
         close_second(|| Reply::drop_after_body_bytes(100_000), |peer| fragment(peer, 28_000_000));
-    assert!(matches!(kind, FailureKind::ConnectionLost), "{kind:?}");
+    assert!(matches!(kind, FailureKind::StaleConnection), "{kind:?}");
     assert!(matches!(sent, Sent::Part(count) if count >= 100_000), "{sent:?}");
 }
 

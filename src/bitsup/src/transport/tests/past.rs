@@ -198,14 +198,14 @@ fn a_cut_is_a_lost_connection_and_nothing_is_sent_again() {
     for reply in cases {
         let body = InFile::new(28_000_000);
         let (kind, sent) = after_another(reply, |peer| from_file(peer, &body));
-        assert!(matches!(kind, FailureKind::ConnectionLost), "{kind:?}");
+        assert!(matches!(kind, FailureKind::StaleConnection), "{kind:?}");
         assert!(matches!(sent, Sent::Part(_)), "{sent:?}");
     }
     let body = InFile::new(LONG);
     for reply in [Reply::close, || Reply::close().then_reset()] {
         body.at.store(0, Ordering::Relaxed);
         let (kind, sent) = after_another(reply, |peer| from_file(peer, &body));
-        assert!(matches!(kind, FailureKind::ConnectionLost), "{kind:?}");
+        assert!(matches!(kind, FailureKind::StaleConnection), "{kind:?}");
         assert_eq!(sent, Sent::All);
     }
 }
