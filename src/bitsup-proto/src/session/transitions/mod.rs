@@ -377,10 +377,12 @@ impl Session {
         self.connection = Connection::Fresh;
         if let Some(open) = &mut self.open
             && self.state == State::Complete
-            && open.doubt == Doubt::None
-            && self.reply_url.is_none()
         {
-            open.doubt_bytes();
+            if open.doubt == Doubt::None && self.reply_url.is_none() {
+                open.doubt_bytes();
+            } else {
+                open.proof = open.proof.max(Proof::End);
+            }
         }
         if self.state != State::Cancel {
             self.state = self.first_step();
@@ -529,7 +531,7 @@ impl Session {
         self.outcome = None;
         self.abort_running();
         match mode {
-            _ if self.open.is_none() => self.end_cancelled(true, false),
+            _ if self.open.is_none() => self.end_cancelled(!self.orphaned, false),
             CancelMode::Keep => self.end_cancelled(false, true),
             CancelMode::Delete => self.begin_cancel(now, AfterCancel::Finish),
         }
