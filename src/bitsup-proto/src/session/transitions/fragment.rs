@@ -6,8 +6,8 @@ use alloc::format;
 
 use super::super::{
     Action, Doubt, Exchange, MAX_REPEATED_BYTES, MAX_REPEATED_SIZES, MAX_REWINDS,
-    MAX_SAME_REFUSALS, MAX_STUCK, Moment, Notice, OffsetHandling, Probing, Proof, Request, Running,
-    SAME_REFUSALS_FOR, Session, State,
+    MAX_SAME_REFUSALS, MAX_STUCK, Moment, Notice, OffsetHandling, Probing, Proof, Request, Reuse,
+    Running, SAME_REFUSALS_FOR, Session, State,
 };
 use super::cancel::Replace;
 use crate::ack::{Ack, Offset};
@@ -363,7 +363,14 @@ impl Session {
                 );
             }
         }
-        self.state = self.after_last_byte();
+        // Where each packet takes a new connection, the end of one is never seen (TRU-05).
+        if let (Some(open), false, Reuse::No, None) =
+            (&mut self.open, probe, self.reuse, &self.reply_url)
+            && open.doubt == Doubt::None
+        {
+            open.doubt_bytes();
+        }
+        self.state = self.pending();
     }
 
     pub(super) fn too_large(&mut self, ack: &Ack<'_>, request: Request) {
