@@ -78,12 +78,12 @@ impl Session {
         if !matches!(after, AfterCancel::Restart { pause: Some(_) }) {
             self.attempts = 0;
             self.retries_in_row = 0;
+            self.invalid_in_row = 0;
         }
         self.after_cancel = after;
         self.connection = Connection::Fresh;
         self.retry = None;
         self.requests_in_row = 0;
-        self.invalid_in_row = 0;
         self.cancel_deadline = Some(now.monotonic.saturating_add(self.config.cancel_limit));
         self.state = State::Cancel;
     }

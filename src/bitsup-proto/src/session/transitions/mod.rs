@@ -653,10 +653,8 @@ impl Session {
     ) -> Duration {
         let config = &self.config;
         if let (PacketType::CancelSession, Some(deadline)) = (packet, self.cancel_deadline) {
-            return config
-                .answer_limit
-                .min(deadline.saturating_sub(now.monotonic))
-                .max(LEAST_LIMIT);
+            let left = deadline.saturating_sub(now.monotonic);
+            return config.answer_limit.min(left.max(LEAST_LIMIT));
         }
         if range.is_some_and(ContentRange::is_last) || packet == PacketType::CloseSession {
             return config.last_answer_limit;
