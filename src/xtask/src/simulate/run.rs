@@ -104,12 +104,13 @@ impl Run {
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut keeper, _) = Keeper::open(Disk::default());
         let session = Session::new(scenario.config.clone());
-        keeper.begin(None);
+        let source = Source::new(scenario.config.size);
+        keeper.begin(None, source.identity_of(0));
         let mut run = Self {
             server: Server::new(scenario.server.clone()),
             keeper,
             known: Known::default(),
-            source: Source::new(scenario.config.size),
+            source,
             opened: 0,
             comparison: None,
             life: alone(&session, None),
