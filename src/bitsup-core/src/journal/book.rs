@@ -55,6 +55,8 @@ pub struct Book<F> {
     sessions: Sessions,
     /// See [`Entry::replaces`].
     replaces: u64,
+    /// The session that the files tell of.
+    kept: Option<SessionId>,
 }
 
 /// What is known of the bytes that an earlier process sent.
@@ -93,7 +95,19 @@ impl<F: Files> Book<F> {
             entry.as_ref().map_or_else(Hasher::default, |entry| Hasher::continuing(&entry.prefix));
         let replaces = entry.as_ref().map_or(0, |entry| entry.replaces);
         let sessions = Sessions::Earlier;
-        Self { journal, entry, place, hasher, source, proof, synced: None, sessions, replaces }
+        let kept = entry.as_ref().map(|entry| entry.checkpoint.session_id.clone());
+        Self {
+            journal,
+            entry,
+            place,
+            hasher,
+            source,
+            proof,
+            synced: None,
+            sessions,
+            replaces,
+            kept,
+        }
     }
 
     /// All that was sent is known to be what `source`, the source as it is now, holds.
@@ -140,7 +154,10 @@ impl<F: Files> Book<F> {
         (self.source, self.proof) = (source, Proof::Given);
         self.synced = None;
         self.renew(checkpoint, now);
-        self.entry.as_ref().map_or(Ok(()), |entry| self.journal.created(entry))
+        let Some(entry) = &self.entry else { return Ok(()) };
+        self.journal.created(entry)?;
+        self.kept = Some(entry.checkpoint.session_id.clone());
+        Ok(())
     }
 
     /// The server has acknowledged the bytes before `offset` in that session: they are hashed while
@@ -205,6 +222,7 @@ impl<F: Files> Book<F> {
             return Ok(());
         };
         self.journal.write(entry, sync)?;
+        self.kept = Some(entry.checkpoint.session_id.clone());
         if sync {
             self.synced = Some(now.monotonic);
         }
@@ -212,12 +230,22 @@ impl<F: Files> Book<F> {
     }
 
     /// The upload has ended.
-    pub fn finish(&self, finish: Finish) -> io::Result<()> {
+    pub fn finish(&mut self, finish: Finish) -> io::Result<()> {
         match (finish, &self.entry) {
             _ if self.proof == Proof::Withheld => Ok(()),
-            (Finish::Keep, Some(entry)) => self.journal.write(entry, true),
+            (Finish::Keep, Some(entry)) => {
+                self.journal.write(entry, true)?;
+                self.kept = Some(entry.checkpoint.session_id.clone());
+                Ok(())
+            }
             _ => self.journal.remove(),
         }
+    }
+
+    /// Whether the next process finds the session, if perhaps not at its last offset.
+    pub fn is_kept(&self) -> bool {
+        let session = self.entry.as_ref().map(|entry| &entry.checkpoint.session_id);
+        session.is_some() && session == self.kept.as_ref()
     }
 
     /// Hashes of what was acknowledged, if the session is kept.

@@ -54,6 +54,8 @@ pub(crate) struct Kept {
     /// SHA-256 of the whole source in hexadecimal digits, if it was asked for and all is sent.
     pub(crate) sha256: Option<String>,
     pub(crate) prefix: Option<Prefix>,
+    /// Whether the next process finds the session.
+    pub(crate) is_kept: bool,
     /// Why something could not be kept, in one line.
     pub(crate) problem: Option<String>,
 }
@@ -226,8 +228,9 @@ impl Desk {
         // Lets the lock and the source go.
         let book = self.book.take();
         self.source = Source::bytes(Vec::new());
+        let is_kept = finish == Finish::Keep && book.as_ref().is_some_and(Book::is_kept);
         let prefix = book.and_then(|book| book.prefix().cloned());
-        Kept { sha256, prefix, problem: self.problem.take() }
+        Kept { sha256, prefix, is_kept, problem: self.problem.take() }
     }
 }
 

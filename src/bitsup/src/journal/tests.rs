@@ -173,6 +173,72 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
 }
 
 #[test]
+fn the_entry_of_a_source_that_is_still_compared_keeps_the_identity_that_it_had() {
+    let _rule = bitsup_server::rule!("RES-02");
+    let (_folder, directory, id, _) = written();
+    let kept = || directory.read(&id).expect("readable").map(|entry| entry.identity);
+    let place = || Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let copy = Identity { inode: 9, ..identity() };
+    let now = Now { monotonic: Duration::ZERO, unix: 1 };
+    // A process that is killed meanwhile leaves the next one the comparison.
+    for (proof, before) in [(Proof::Pending, identity()), (Proof::Withheld, identity())] {
+        let journal = directory.lock(&id).expect("free");
+        journal.write(&entry(), true).expect("written");
+        let earlier = Some(entry()).filter(|_| proof == Proof::Pending);
+        let mut book = Book::new(journal, earlier, place(), Some(copy), proof);
+        book.write(entry().checkpoint, now).expect("written or withheld");
+        assert_eq!(kept(), Some(before), "{proof:?}");
+        book.prove(copy);
+        book.write(entry().checkpoint, now).expect("written");
+        assert_eq!(kept(), Some(copy), "{proof:?}");
+    }
+}
+
+/// A source whose change time moves while it is read.
+struct Restless(std::cell::Cell<i64>);
+
+impl bitsup_core::journal::Bytes for Restless {
+    fn read(&self, buffer: &mut [u8], _: u64) -> io::Result<usize> {
+        self.0.set(self.0.get() + 1);
+        buffer.fill(7);
+        Ok(buffer.len())
+    }
+
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(Some(Identity { changed: Some((5, self.0.get())), ..identity() }))
+    }
+}
+
+#[test]
+fn a_hash_counts_only_if_the_source_was_the_same_before_and_after_it_was_read() {
+    let _rule = bitsup_server::rule!("RES-03");
+    let (_folder, directory, id, _) = written();
+    let journal = directory.lock(&id).expect("free");
+    let place = Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut book = Book::new(journal, None, place, Some(identity()), Proof::Given);
+    let now = Now { monotonic: Duration::ZERO, unix: 1 };
+    book.created(newer().checkpoint, Some(identity()), now).expect("noted");
+    let hashed = |book: &Book<Disk>| book.prefix().map(Prefix::length);
+    book.advance(&Restless(7.into()), 40, None, |_, _| {}).expect("read");
+    assert_eq!(hashed(&book), Some(0));
+    struct Calm;
+    impl bitsup_core::journal::Bytes for Calm {
+        fn read(&self, buffer: &mut [u8], _: u64) -> io::Result<usize> {
+            buffer.fill(7);
+            Ok(buffer.len())
+        }
+        fn identity(&self) -> io::Result<Option<Identity>> {
+            Ok(Some(identity()))
+        }
+    }
+    book.advance(&Calm, 40, None, |_, _| {}).expect("read");
+    assert_eq!(hashed(&book), Some(40));
+    book.doubt();
+    book.advance(&Calm, 60, None, |_, _| {}).expect("not read");
+    assert_eq!(hashed(&book), Some(40));
+}
+
+#[test]
 fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     let (_folder, directory, id, path) = written();
     let mut earlier = entry();

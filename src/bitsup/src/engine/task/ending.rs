@@ -195,7 +195,7 @@ impl Task {
             }
             Err(error) => {
                 let token = self.token(leavings.prefix.as_ref());
-                let kept = self.has_journal && token.is_some() && leavings.problem.is_none();
+                let kept = token.is_some() && leavings.is_kept;
                 Err(error.with_resumable(kept).with_token(token))
             }
         };
