@@ -64,7 +64,11 @@ impl Folder {
                 _ => error.into(),
             }
         })?;
-        let (owner, has_modes) = probe(&fd)?;
+        let (owner, has_modes) = match probe(&fd) {
+            // Nothing can be made, but what is there can be listed.
+            Err(error) if is_for_reading(&error) => (rustix::process::geteuid().as_raw(), true),
+            probed => probed?,
+        };
         let there = rustix::fs::fstat(&fd)?;
         if there.st_uid != owner {
             return Err(refused("it belongs to another user"));
@@ -217,6 +221,11 @@ fn probe(folder: &OwnedFd) -> io::Result<(u32, bool)> {
     }
     let metadata = metadata?;
     Ok((metadata.uid(), metadata.mode() & 0o077 == 0))
+}
+
+fn is_for_reading(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 fn create(folder: &OwnedFd, name: &str) -> io::Result<File> {

@@ -68,6 +68,10 @@ impl Task {
         }
         if request.packet == PacketType::CreateSession {
             (self.sending.end, self.sending.is_certain) = (0, true);
+            // What was sent in an earlier session is of no interest any more.
+            if let Some(checking) = self.checking.take() {
+                checking.stop();
+            }
             if let Some(keeper) = &self.keeper {
                 return keeper.creating();
             }
@@ -117,7 +121,11 @@ impl Task {
                 keeper.prove(identity);
             }
             drop(source);
-            let done = move |task: &mut Self, core: &mut Core| task.checked(result, core);
+            let done = move |task: &mut Self, core: &mut Core| {
+                if go_on.load(Ordering::Relaxed) {
+                    task.checked(result, core);
+                }
+            };
             inbox.send(Command::Worked(id, Box::new(done)));
         });
     }
