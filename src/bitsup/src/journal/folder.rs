@@ -220,7 +220,7 @@ fn probe(folder: &OwnedFd) -> io::Result<(u32, bool)> {
         rustix::fs::unlinkat(folder, &named, AtFlags::empty())?;
     }
     let metadata = metadata?;
-    Ok((metadata.uid(), metadata.mode() & 0o077 == 0))
+    Ok((metadata.uid(), metadata.mode() & 0o777 == 0o600))
 }
 
 fn is_for_reading(error: &io::Error) -> bool {

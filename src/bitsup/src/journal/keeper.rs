@@ -168,10 +168,10 @@ impl Shared {
                 Work::Update(offset, checkpoint) => {
                     let session = checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id);
                     desk.advance(offset, session);
-                    if let Some(checkpoint) = checkpoint {
-                        if desk.in_book(|book, now| book.write(checkpoint, now)).is_ok() {
-                            desk.on_failure = None;
-                        }
+                    if let Some(checkpoint) = checkpoint
+                        && desk.in_book(|book, now| book.write(checkpoint, now)).is_ok()
+                    {
+                        desk.on_failure = None;
                     }
                 }
                 Work::Finish((finish, done)) => {
