@@ -1,7 +1,6 @@
 //! Runs uploads: as many at a time as wanted, until all have ended or a signal comes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -34,8 +33,8 @@ pub(crate) struct Job {
     pub(crate) name: String,
     /// Its size, as far as it is known beforehand.
     pub(crate) size: Option<u64>,
-    /// How to find its session again.
-    pub(crate) session: SessionKey,
+    /// The name of its session in the state directory, if it continues one.
+    pub(crate) session: Option<String>,
     /// Whether its session is worth keeping.
     pub(crate) keep: bool,
     /// Makes the upload.
@@ -44,16 +43,6 @@ pub(crate) struct Job {
 
 /// Makes an upload that is not started yet.
 pub(crate) type Begin = Box<dyn FnOnce(&Client) -> Result<UploadBuilder, Failure>>;
-
-/// How a session is found in the state directory.
-pub(crate) enum SessionKey {
-    /// It is the latest of this file.
-    Path(PathBuf),
-    /// It is known by its id.
-    Id(String),
-    /// It cannot be.
-    None,
-}
 
 /// Makes the command that continues a session, or all.
 type Continue<'a> = Box<dyn Fn(Option<&str>) -> String + 'a>;
@@ -122,7 +111,7 @@ pub(crate) struct Batch<'a> {
 struct Running {
     name: String,
     upload: Upload,
-    session: SessionKey,
+    session: Option<String>,
     keep: bool,
 }
 
@@ -190,14 +179,15 @@ impl<'a> Batch<'a> {
             .and_then(|builder| Ok(builder.event_filter(wants).on_event(listen).start()?));
         match started {
             Ok(upload) => {
-                let Job { name, session, keep, .. } = job;
+                let Job { name, keep, .. } = job;
+                let session = upload.resume_id().map(str::to_owned);
                 self.running.insert(number, Running { name, upload, session, keep });
             }
             // Reading standard input ends so when a signal comes.
             Err(_) if self.mailbox.stop.load(Ordering::Relaxed) => self.counts.not_started += 1,
             Err(failure) => {
                 self.ended_bytes += job.size.unwrap_or(0);
-                self.failed(&job.name, &failure, &job.session);
+                self.failed(&job.name, &failure, job.session.as_deref());
             }
         }
     }
@@ -258,11 +248,13 @@ impl<'a> Batch<'a> {
                 self.counts.bytes += if receipt.skipped { 0 } else { receipt.size };
                 self.report.done(&running.name, &receipt);
             }
-            Err(error) => self.failed(&running.name, &error.into(), &running.session),
+            Err(error) => {
+                self.failed(&running.name, &error.into(), running.session.as_deref());
+            }
         }
     }
 
-    fn failed(&mut self, name: &str, failure: &Failure, session: &SessionKey) {
+    fn failed(&mut self, name: &str, failure: &Failure, session: Option<&str>) {
         self.any_resumable |= failure.is_resumable();
         let then = self.then(failure, session);
         self.tell_failed(name, failure, &then);
@@ -278,10 +270,10 @@ impl<'a> Batch<'a> {
     }
 
     /// The last line: how to continue, or what is left on the server.
-    fn then(&self, failure: &Failure, session: &SessionKey) -> String {
+    fn then(&self, failure: &Failure, session: Option<&str>) -> String {
         let held = failure.error().is_some_and(|error| error.token().is_some());
         if failure.is_resumable() {
-            format!("to continue: {}", (self.continue_with)(self.session_id(session).as_deref()))
+            format!("to continue: {}", (self.continue_with)(session))
         } else if failure.kind() == ErrorKind::SessionInUse {
             "another process is uploading this file: nothing to do here".into()
         } else if failure.kind() == ErrorKind::VerifyFailed {
@@ -295,16 +287,10 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn session_id(&self, key: &SessionKey) -> Option<String> {
-        match key {
-            SessionKey::Id(id) => Some(id.clone()),
-            SessionKey::None => None,
-            SessionKey::Path(path) => {
-                let sessions = self.client.sessions().ok()?.into_iter().flatten();
-                let own = sessions.filter(|session| session.path == *path);
-                own.max_by_key(|session| session.updated).map(|session| session.id)
-            }
-        }
+    /// Whether anything is kept under that name.
+    fn is_kept(&self, id: &str) -> bool {
+        let sessions = self.client.sessions().unwrap_or_default();
+        sessions.into_iter().flatten().any(|session| session.id == id)
     }
 
     fn finish(mut self) -> Result<u8, Failure> {
@@ -314,7 +300,7 @@ impl<'a> Batch<'a> {
                 ErrorKind::Cancelled,
                 "the upload was stopped before its server answered",
             );
-            let kept = running.keep.then(|| self.session_id(&running.session)).flatten();
+            let kept = running.session.filter(|id| running.keep && self.is_kept(id));
             self.any_resumable |= kept.is_some();
             let then = match kept {
                 Some(id) => format!("to continue: {}", (self.continue_with)(Some(&id))),

@@ -1,9 +1,11 @@
 //! `bitsup list`, `resume` and `cancel`: sessions that were kept.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bitsup::{Client, SessionInfo, UploadOptions};
 use clap::Args;
 
-use crate::batch::{Batch, Job, Mailbox, SessionKey};
+use crate::batch::{Batch, Job, Mailbox};
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::inputs;
@@ -136,10 +138,6 @@ fn client(state: &StateArgs) -> Result<Client, Failure> {
 
 /// The sessions that can be read, and the exit code for those that cannot.
 fn readable(client: &Client) -> Result<(Vec<SessionInfo>, u8), Failure> {
-    // Before the first upload there is no folder.
-    if client.state_directory().is_none_or(|folder| !folder.exists()) {
-        return Ok((Vec::new(), 0));
-    }
     let mut exit_code = 0;
     let mut readable = Vec::new();
     for session in client.sessions()? {
@@ -186,7 +184,7 @@ fn job(session: SessionInfo, own: &KeptArgs, record: bool) -> Job {
     Job {
         name: inputs::name(&session.path),
         size: Some(session.size),
-        session: SessionKey::Id(session.id.clone()),
+        session: Some(session.id.clone()),
         keep: true,
         begin: Box::new(move |client| {
             let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
@@ -218,11 +216,41 @@ fn line(session: &SessionInfo) -> String {
     let percent = session.acknowledged.saturating_mul(100) / session.size.max(1);
     let running = if session.in_use { ", running" } else { "" };
     format!(
-        "{}  {percent:>3}% of {}, {}{running}  {} -> {}",
+        "{}  {percent:>3}% of {}, {}{}{running}  {} -> {}",
         session.id,
         words::size(session.size),
         words::date(session.updated),
+        age(session.updated, SystemTime::now()),
         inputs::name(&session.path),
         session.url
     )
+}
+
+/// How long ago a session got further, from a day on. Whether it is too old is for the server to
+/// say; a clock that was wrong says nothing.
+fn age(updated: u64, now: SystemTime) -> String {
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    match now.saturating_sub(updated) / (24 * 3600) {
+        0 => String::new(),
+        1 => " (1 day ago)".into(),
+        days => format!(" ({days} days ago)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_age_of_a_session_is_told_in_days_and_a_wrong_clock_is_no_age() {
+        let _rule = bitsup_server::rule!("JRN-02");
+        let day = 24 * 3600;
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(age(20 * day, at(35 * day)), " (15 days ago)");
+        assert_eq!(age(20 * day, at(21 * day)), " (1 day ago)");
+        assert_eq!(age(20 * day, at(20 * day + 5)), "");
+        assert_eq!(age(20 * day, at(0)), "");
+    }
 }

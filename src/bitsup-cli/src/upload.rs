@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bitsup::{Client, Source, UploadOptions};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::batch::{Batch, Job, Mailbox, SessionKey};
+use crate::batch::{Batch, Job, Mailbox};
 use crate::failure::Failure;
 use crate::inputs::{self, Input};
 use crate::report::{Report, TellArgs};
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     }
     options.fresh = args.fresh;
     options.no_resume = folder.is_none();
-    options.require_resume = args.require_resume;
+    options.require_resume = args.require_resume || args.state.is_named();
     options.note = Some(args.kept.note());
     options.transcript = args.tell.record.is_some();
 
@@ -138,7 +138,7 @@ pub(crate) fn command_to_continue(id: Option<&str>, state: &StateArgs, kept: &Ke
         command.push_str(&words::shell_quoted(&format!("{header}: ...")));
     }
     if let Some(folder) = state.given() {
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         command.push_str(" --state-dir ");
         command.push_str(&words::shell_quoted(&folder.to_string_lossy()));
     }
@@ -157,17 +157,13 @@ fn file(path: PathBuf, url: &str, options: &UploadOptions) -> Job {
             .ok()
             .filter(std::fs::Metadata::is_file)
             .map(|data| data.len()),
-        session: session_key(&path),
+        session: None,
         keep: !options.no_resume,
         begin: Box::new(move |client| {
             let source = Source::path(path)?;
             Ok(client.upload(source, &url).options(options))
         }),
     }
-}
-
-fn session_key(path: &Path) -> SessionKey {
-    std::fs::canonicalize(path).map_or(SessionKey::None, SessionKey::Path)
 }
 
 fn standard_input(
@@ -183,7 +179,7 @@ fn standard_input(
     Job {
         name: "-".into(),
         size: None,
-        session: SessionKey::None,
+        session: None,
         keep: false,
         begin: Box::new(move |client| {
             let folder = state::spool(folder);

@@ -1,6 +1,5 @@
 //! How an upload ends, and what is kept of it.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bitsup_proto::session::{self, CancelMode, Outcome, Session};
@@ -61,7 +60,7 @@ impl Task {
             session_id: self.session_name.clone(),
             duration: self.begun.elapsed(),
             fragments: counters.fragments,
-            restarts: counters.restarts,
+            restarts: counters.restarts + self.sending.restarts(),
             retries: counters.retries,
             unconfirmed_resends: counters.unconfirmed_resends,
             close_confirmed: summary.close_confirmed,
@@ -117,7 +116,7 @@ impl Task {
         }
         core.limiter.leave(self.id);
         if let Some(checking) = self.checking.take() {
-            checking.store(false, Ordering::Relaxed);
+            checking.stop();
         }
         if let Some(lane) = self.lane.take() {
             if result.is_ok() {
@@ -204,7 +203,7 @@ impl Task {
             }
             Err(error) => {
                 let token = self.token(leavings.prefix.as_ref());
-                let kept = self.has_journal && token.is_some() && leavings.problem.is_none();
+                let kept = token.is_some() && leavings.is_kept;
                 Err(error.with_resumable(kept).with_token(token))
             }
         };
@@ -232,12 +231,12 @@ impl Task {
 
     /// The session for another process or machine, while the server holds one.
     pub(super) fn token(&self, prefix: Option<&Prefix>) -> Option<String> {
-        let identity = self.source.identity();
         let token = Token {
             url: self.destination.full(),
             checkpoint: self.session.checkpoint()?,
             prefix: prefix.map(Token::prefix_of),
-            modified: identity.map(|identity| (identity.modified_s, identity.modified_ns)),
+            modified: None,
+            identity: self.sending.identity(),
         };
         token.encode()
     }
