@@ -229,6 +229,16 @@ impl<F: Files> Book<F> {
         Ok(())
     }
 
+    /// Close-Session is about to go out (RES-06). That is for whoever continues after a kill: a power
+    /// cut is no reason to wait for the disk.
+    pub fn closing(&mut self, checkpoint: Checkpoint, now: Now) -> io::Result<()> {
+        self.renew(checkpoint, now);
+        match self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) {
+            Some(entry) => self.journal.write(entry, false),
+            None => Ok(()),
+        }
+    }
+
     /// The upload has ended.
     pub fn finish(&mut self, finish: Finish) -> io::Result<()> {
         match (finish, &self.entry) {

@@ -105,6 +105,11 @@ impl Keeper {
         let _ = lock(&self.shared.desk).in_book(|book, now| book.created(checkpoint, source, now));
     }
 
+    /// Close-Session is about to go out.
+    pub(crate) fn closing(&self, checkpoint: Checkpoint) {
+        let _ = lock(&self.shared.desk).in_book(|book, now| book.closing(checkpoint, now));
+    }
+
     /// All that was sent is known to be what the source holds now.
     pub(crate) fn prove(&self, source: Identity) {
         if let Some(book) = &mut lock(&self.shared.desk).book {

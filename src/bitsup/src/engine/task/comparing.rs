@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bitsup_core::journal::{Difference, News};
-use bitsup_proto::PacketType;
 use bitsup_proto::session::{Request, Session};
+use bitsup_proto::{PacketType, SessionId};
 
 use super::super::Core;
 use super::super::command::{Command, TaskId};
@@ -60,6 +60,15 @@ impl Sending {
     }
 }
 
+/// Which session's Close-Session the journal knows of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Closing {
+    #[default]
+    Unknown,
+    Writing(Option<SessionId>),
+    Noted(Option<SessionId>),
+}
+
 impl Task {
     /// A packet goes out. The error is why it must not.
     pub(super) fn note_sending(&mut self, request: &Request) -> Result<(), Error> {
@@ -77,6 +86,30 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// Whether the journal says that Close-Session is going out; if not, a worker writes it.
+    pub(super) fn is_close_noted(&mut self, core: &Core) -> bool {
+        let (Some(keeper), Some(checkpoint)) =
+            (self.keeper.clone().filter(|_| self.has_journal), self.session.checkpoint())
+        else {
+            return true;
+        };
+        let id = Some(checkpoint.session_id.clone());
+        if self.closing == Closing::Noted(id.clone()) {
+            return true;
+        }
+        if self.closing != Closing::Writing(id.clone()) {
+            self.closing = Closing::Writing(id.clone());
+            let (inbox, task) = (core.inbox.clone(), self.id);
+            core.workers.run(move || {
+                // Where it cannot be written the upload goes on, as with any other entry.
+                keeper.closing(checkpoint);
+                let noted = move |task: &mut Self, _: &mut Core| task.closing = Closing::Noted(id);
+                inbox.send(Command::Worked(task, Box::new(noted)));
+            });
+        }
+        false
     }
 
     /// Compares what the file system tells of the source with what it told when bytes of it were

@@ -12,7 +12,7 @@ mod telling;
 mod trial;
 mod wording;
 
-use comparing::{Checking, Sending};
+use comparing::{Checking, Closing, Sending};
 use deciding::Deciding;
 use login::LoginState;
 pub(super) use login::renewal;
@@ -100,6 +100,7 @@ pub(crate) struct Task {
     sending: Sending,
     keeper: Option<Keeper>,
     has_journal: bool,
+    closing: Closing,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
@@ -208,6 +209,7 @@ impl Task {
             checking: None,
             keeper,
             has_journal,
+            closing: Closing::default(),
             ending: None,
             leavings: None,
             reply: None,
