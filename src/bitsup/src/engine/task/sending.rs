@@ -115,15 +115,22 @@ impl Task {
 
     /// An exchange with what all have in common.
     pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
-        let (host, port) = match self.session.host() {
-            Some(host) => (host.host().to_owned(), host.port().unwrap_or(self.destination.port)),
-            None => (self.destination.host.clone(), self.destination.port),
+        let (host, zone, port) = match self.session.host() {
+            Some(host) => {
+                (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
+            }
+            None => (
+                self.destination.host.clone(),
+                self.destination.zone.clone(),
+                self.destination.port,
+            ),
         };
         let https = self.destination.https;
         Exchange {
             method,
             scheme: if https { Scheme::Https } else { Scheme::Http },
             host,
+            zone,
             port,
             target: self.destination.target.clone(),
             headers: own_headers(&self.options),
