@@ -47,6 +47,8 @@ pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use bitsup_wipe::Wiping;
 pub use client::{Client, ClientBuilder, UploadBuilder};
+#[doc(hidden)]
+pub use credentials::secret_text;
 pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
