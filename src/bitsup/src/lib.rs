@@ -32,6 +32,7 @@ mod features;
 mod journal;
 mod netrc;
 mod options;
+mod output_file;
 mod packets;
 mod progress;
 mod sendfile;
@@ -58,6 +59,8 @@ pub use options::{
     AuthChoice, Header, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo, Resolve,
     ResumeCheck, RetryDecision, TlsOptions, UploadOptions, VerifyPolicy,
 };
+#[doc(hidden)]
+pub use output_file::{OutputFile, write_waiting};
 pub use packets::{PacketSession, PingReport};
 pub use progress::{
     AckEvent, Event, EventFilter, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting,

@@ -80,6 +80,9 @@ impl fmt::Debug for Header {
     }
 }
 
+/// A server must not fill a disk: the largest reply to a file, unless more is allowed.
+const REPLY_MAX_SIZE: u64 = 1 << 30;
+
 /// Headers that the protocol or the transport sets.
 const OWN_HEADERS: [&str; 14] = [
     "accept",
@@ -323,6 +326,8 @@ pub struct UploadOptions {
     pub reply_to: ReplyTo,
     /// Whether a missing reply is no error.
     pub reply_optional: bool,
+    /// How large a reply to a file may be. Default 1 GiB; one in memory has a limit of its own.
+    pub reply_max_size: u64,
     /// What to do about an existing file.
     pub if_exists: IfExists,
     /// Whether to cancel a kept session and start anew.
@@ -386,6 +391,7 @@ impl Default for UploadOptions {
             trusted_hosts: Vec::new(),
             reply_to: ReplyTo::default(),
             reply_optional: false,
+            reply_max_size: REPLY_MAX_SIZE,
             if_exists: IfExists::default(),
             fresh: false,
             no_resume: false,

@@ -170,6 +170,7 @@ pub(crate) fn cancel(
         entry: Some(entry.clone()),
         warning: None,
         decides: false,
+        reply_place: None,
     };
     client.send(Command::Start(id, Box::new(new)));
     Ok(Upload::new(shared, Arc::clone(client)))

@@ -255,9 +255,8 @@ impl Session {
         };
         self.running = None;
         self.connection = Connection::Keep;
-        let before = fetch.highest();
         let progress = fetch.handle(got);
-        if fetch.highest() > before {
+        if fetch.take_progress() || progress == reply::Progress::Complete {
             self.refill(now);
         }
         match progress {

@@ -7,7 +7,8 @@ use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 
 use super::super::Core;
 use super::super::command::Command;
-use super::{ABANDON, Task, config};
+use super::super::reply::Stored;
+use super::{ABANDON, ReplyWrite, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Finish, Leavings, Prefix, Token};
@@ -26,7 +27,7 @@ impl Task {
             return;
         }
         let result = match self.session.outcome().cloned() {
-            Some(Outcome::Done(summary)) => self.receipt(summary),
+            Some(Outcome::Done(summary)) => self.receipt(summary, core),
             Some(Outcome::Failed(error)) => Err(self.failure(error)),
             Some(Outcome::Cancelled { confirmed, kept }) => Err(self.cancelled(confirmed, kept)),
             None => Err(Error::new(ErrorKind::Internal, "the upload ended without a result")),
@@ -49,12 +50,30 @@ impl Task {
         self.end(result, core);
     }
 
-    pub(super) fn receipt(&mut self, summary: session::Summary) -> Result<Receipt, Error> {
+    pub(super) fn receipt(
+        &mut self,
+        summary: session::Summary,
+        core: &Core,
+    ) -> Result<Receipt, Error> {
         let counters = self.session.counters();
-        let (reply_path, reply) = match self.reply.take() {
-            Some(reply) => reply.finish()?,
-            None => (None, None),
+        let (reply_path, reply, write) = match self.reply.take() {
+            Some(reply) => {
+                let Stored { path, bytes, write } = reply.finish()?;
+                (path, bytes, write)
+            }
+            None => (None, None, None),
         };
+        if let Some(write) = write {
+            self.reply_write = ReplyWrite::UnderWay;
+            let (inbox, id) = (core.inbox.clone(), self.id);
+            core.workers.run(move || {
+                let result = write();
+                let done = |task: &mut Self, _: &mut Core| {
+                    task.reply_write = ReplyWrite::Ended(result);
+                };
+                inbox.send(Command::Worked(id, Box::new(done)));
+            });
+        }
         Ok(Receipt {
             url: self.destination.to_string(),
             size: self.source.size(),
@@ -178,12 +197,19 @@ impl Task {
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
+        if matches!(self.reply_write, ReplyWrite::UnderWay) {
+            return;
+        }
         let Some(leavings) = self.leavings.take() else { return };
         let Some(result) = self.ending.take() else { return };
         self.life.ended();
         self.wake = None;
         self.abandoned = None;
-        let result = match result {
+        let written = match std::mem::replace(&mut self.reply_write, ReplyWrite::None) {
+            ReplyWrite::Ended(written) => written,
+            ReplyWrite::None | ReplyWrite::UnderWay => Ok(()),
+        };
+        let result = match result.and_then(|receipt| written.map(|()| receipt)) {
             Ok(mut receipt) => {
                 receipt.sha256 = leavings.sha256;
                 if self.options.sha256 && receipt.sha256.is_none() && !receipt.skipped {

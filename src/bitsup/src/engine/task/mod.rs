@@ -35,6 +35,7 @@ use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
 use crate::options::{IfExists, UploadOptions};
+use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
@@ -59,6 +60,15 @@ pub(crate) struct NewUpload {
     pub(crate) warning: Option<String>,
     /// Whether the caller is asked before each next try.
     pub(crate) decides: bool,
+    /// Where a reply goes that goes to a file.
+    pub(crate) reply_place: Option<OutputFile>,
+}
+
+/// A complete reply on its way to what is no regular file.
+enum ReplyWrite {
+    None,
+    UnderWay,
+    Ended(Result<(), Error>),
 }
 
 /// How an upload begins.
@@ -97,6 +107,8 @@ pub(crate) struct Task {
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
+    reply_place: Option<OutputFile>,
+    reply_write: ReplyWrite,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
     login: LoginState,
@@ -145,6 +157,7 @@ impl Task {
             entry,
             warning,
             decides,
+            reply_place,
         } = new;
         let options = options.with_ticket();
         let now = core.now();
@@ -196,6 +209,8 @@ impl Task {
             ending: None,
             leavings: None,
             reply: None,
+            reply_place,
+            reply_write: ReplyWrite::None,
             local_error: None,
             login: LoginState::default(),
             remark: None,

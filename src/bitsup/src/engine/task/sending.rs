@@ -83,7 +83,8 @@ impl Task {
 
     pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) {
         let exchange = self.exchange(Method::Get, core);
-        let fetch = self.reply.take().map_or_else(|| ReplyFetch::new(&self.options), Ok);
+        let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
+        let fetch = self.reply.take().map_or_else(new, Ok);
         let prepared = fetch.and_then(|mut fetch| {
             let host = self.session.host();
             let prepared = fetch.prepare(get, &self.destination, host, exchange)?;
