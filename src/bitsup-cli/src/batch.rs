@@ -19,8 +19,8 @@ use crate::words;
 
 /// How often the display is renewed.
 const TICK: Duration = Duration::from_millis(100);
-/// A signal ends the program within a second.
-const STOP_WITHIN: Duration = Duration::from_millis(800);
+/// A signal ends the program within a second, what is said at the end included.
+const STOP_WITHIN: Duration = Duration::from_millis(700);
 
 /// The last line where all is as if nothing had been sent.
 const NOTHING_LEFT: &str = "nothing is left on the server";
@@ -226,7 +226,8 @@ impl<'a> Batch<'a> {
         if self.stopped.is_some() {
             return;
         }
-        self.stopped = Some((signal, Instant::now() + STOP_WITHIN));
+        let gone = signals::since_first().unwrap_or_default();
+        self.stopped = Some((signal, Instant::now() + STOP_WITHIN.saturating_sub(gone)));
         let before = self.running.len();
         self.running.retain(|_, running| running.upload.progress().state != UploadState::Queued);
         self.counts.not_started += before - self.running.len();
@@ -336,12 +337,12 @@ impl<'a> Batch<'a> {
             (false, _) if !self.left.is_empty() => Some(std::mem::take(&mut self.left)),
             (false, _) => Some(NOTHING_LEFT.into()),
         };
-        let finished = self.report.finish(self.counts, exit_code, then.as_deref());
+        self.report.finish(self.counts, exit_code, then.as_deref());
         if let Some((signal, _)) = self.stopped {
             words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
             // Dropping it would wait for what runs in the background.
             std::mem::forget(self.client);
         }
-        finished.map(|()| exit_code)
+        Ok(exit_code)
     }
 }

@@ -91,6 +91,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     options.note = Some(args.kept.note());
     options.transcript = args.tell.record.is_some();
 
+    args.tell.check(args.kept.transfer.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, inputs.len())?;
     let mailbox = Mailbox::open()?;
     if let Some(signal) = args.splay.and_then(|time| mailbox.sleep(random_part(time))) {

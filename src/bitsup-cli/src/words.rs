@@ -1,19 +1,10 @@
-//! How sizes, times and paths are told, and where text for people goes.
+//! How sizes, times and paths are told.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Writes a line to standard error. A closed one is no reason to stop.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-/// Writes a line to standard output; `false` if nobody reads it any more.
-pub(crate) fn print(line: &str) -> bool {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
-}
+pub(crate) use crate::output::{print, say};
 
 /// `1536` is `1.5 KiB`.
 pub(crate) fn size(bytes: u64) -> String {
