@@ -427,6 +427,7 @@ impl UploadBuilder {
         inner.check_process()?;
         let mut destination = Destination::parse(&self.url)?;
         self.options.check(destination.https)?;
+        self.options.check_proxy(&destination)?;
         let reply_place = reply_place(&self.options)?;
         if destination.is_folder() {
             let name = self.source.name().filter(|name| !name.is_empty()).ok_or_else(|| {

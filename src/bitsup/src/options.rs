@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::{CredentialCallback, Credentials, Secret};
+use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
-use crate::transport;
+use crate::transport::{self, Scheme};
 pub use bitsup_proto::host::HostPolicy;
 pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 
@@ -463,6 +464,14 @@ impl UploadOptions {
         Ok(())
     }
 
+    /// Finds a proxy of the environment that cannot be used, before anything is sent.
+    pub(crate) fn check_proxy(&self, destination: &Destination) -> Result<(), Error> {
+        let scheme = if destination.https { Scheme::Https } else { Scheme::Http };
+        let choice = self.transport_proxy()?;
+        let proxy = choice.for_origin(scheme, &destination.host, self.no_proxy.as_deref());
+        proxy.map(drop).map_err(Error::invalid)
+    }
+
     /// Whether the Kerberos ticket of the system is the login.
     fn takes_ticket(&self) -> bool {
         let own = self.credentials.as_ref();
@@ -493,7 +502,9 @@ impl UploadOptions {
                 _ => transport::ProxyChoice::Environment,
             });
         };
-        let proxy = transport::Proxy::parse(url).map_err(Error::invalid)?;
+        let proxy = transport::Proxy::parse(url).map_err(|problem| {
+            Error::invalid(format!("the proxy's URL cannot be used: {problem}"))
+        })?;
         Ok(transport::ProxyChoice::Explicit(proxy))
     }
 }
