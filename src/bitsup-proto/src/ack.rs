@@ -26,7 +26,7 @@ pub struct Ack<'a> {
     pub fallback_timeout: Option<u64>,
     /// `BITS-Received-Content-Range`: where the next Fragment is to start.
     pub offset: Offset,
-    /// `BITS-Reply-URL`; empty counts as absent.
+    /// `BITS-Reply-URL`; empty, or not visible ASCII, counts as absent.
     pub reply_url: Option<&'a str>,
     /// `BITS-Error-Code` or `BITS-Error`, whichever parses, the former first.
     pub code: Option<Hresult>,
@@ -85,7 +85,7 @@ struct Fields<'a> {
 }
 
 /// The headers we use. Equal values of one header are one; different ones make the answer invalid.
-const USED: [&str; 13] = [
+const USED: [&str; 14] = [
     "BITS-Packet-Type",
     "BITS-Package-Type",
     "BITS-Session-Id",
@@ -93,6 +93,8 @@ const USED: [&str; 13] = [
     "BITS-Host-Id",
     "BITS-Host-Id-Fallback-Timeout",
     "BITS-Received-Content-Range",
+    // So misspelt by a public server; read where the right one is absent.
+    "BITS-Recieved-Content-Range",
     "BITS-Reply-URL",
     "BITS-Error-Code",
     "BITS-Error",
@@ -134,6 +136,7 @@ impl<'a> Fields<'a> {
             host_id,
             fallback_timeout,
             offset,
+            misspelt_offset,
             reply_url,
             error_code,
             error,
@@ -152,11 +155,12 @@ impl<'a> Fields<'a> {
             protocol: protocol.filter(|text| !text.is_empty()),
             host_id: host_id.filter(|text| !text.is_empty()),
             fallback_timeout: fallback_timeout.and_then(decimal),
-            offset: match offset {
+            offset: match offset.or(misspelt_offset) {
                 None => Offset::Absent,
                 Some(text) => decimal(text).map_or(Offset::Unreadable, Offset::At),
             },
-            reply_url: reply_url.filter(|text| !text.is_empty()),
+            reply_url: reply_url
+                .filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())),
             code: parsed,
             context: context.and_then(parse_hexadecimal),
             unread_code: error_code.or(error).filter(|_| parsed.is_none()),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::HostId;
 use crate::packet::SessionId;
+use crate::verify::{Head, Predecessor};
 
 /// The state of a session between two requests. It holds no secret but the session id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct Checkpoint {
     pub session_id: SessionId,
     /// When the session was created: seconds since 1970, by the server's clock if it tells the time.
     pub created: u64,
+    /// Whether that is the server's own time, which alone can be compared with the age of its files.
+    #[serde(default)]
+    pub created_by_server: bool,
     /// The source's size in bytes.
     pub size: u64,
     /// The last acknowledged offset.
@@ -41,9 +45,18 @@ pub struct Checkpoint {
     #[serde(default, alias = "unclear_resends")]
     pub unconfirmed_resends: u32,
     /// Whether the server went on at a byte behind the last one that was sent to it.
-    #[serde(default)]
-    pub skipped: bool,
+    #[serde(default, alias = "skipped")]
+    pub offset_jumped: bool,
     /// Whether the server has answered 416 with the right offset.
     #[serde(default)]
     pub checks_offsets: bool,
+    /// Whether Close-Session was about to go out.
+    #[serde(default)]
+    pub closing: bool,
+    /// What an earlier session of this upload may have left at the destination.
+    #[serde(default, skip_serializing_if = "Predecessor::is_none")]
+    pub predecessor: Predecessor,
+    /// What stood at the destination before the session was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Head>,
 }

@@ -117,6 +117,12 @@ impl Controller {
         }
     }
 
+    /// No Fragment above `size` passes the endpoint that is spoken to from now on.
+    pub fn limit(&mut self, size: u64) {
+        self.ceiling = self.ceiling.min(size.max(self.limits.floor));
+        self.size = self.size.min(self.ceiling);
+    }
+
     /// The largest size that may pass, if the endpoint refused a larger one.
     #[must_use]
     pub fn learned(&self) -> Option<u64> {

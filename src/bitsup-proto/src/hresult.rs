@@ -45,6 +45,20 @@ impl Hresult {
         }
     }
 
+    /// Whether a rule of the client says what to do about this code.
+    #[must_use]
+    pub const fn is_named_by_a_rule(self) -> bool {
+        matches!(
+            self,
+            Self::ACCESS_DENIED
+                | Self::INVALID_ARGUMENT
+                | Self::DISK_FULL
+                | Self::DISK_FULL_AS_PRINTED
+                | Self::SESSION_NOT_FOUND
+                | Self::TOO_LARGE
+        )
+    }
+
     /// The code's name in the Windows headers, if it has one.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {

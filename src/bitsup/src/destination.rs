@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use bitsup_proto::host::HostId;
 use url::{Host, Url};
 
 use crate::error::Error;
@@ -163,11 +164,20 @@ impl Destination {
     }
 
     /// Scheme, host and port as a key for what is known of an endpoint; with the folder,
-    /// since limits differ between virtual directories.
-    pub(crate) fn endpoint(&self) -> String {
+    /// since limits differ between virtual directories. `host`: the one that is spoken to, if it is
+    /// not the URL's.
+    pub(crate) fn endpoint_at(&self, host: Option<&HostId>) -> String {
         let path = self.target.split('?').next().unwrap_or_default();
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        format!("{}{folder}/", self.origin())
+        let origin = host.map_or_else(
+            || self.origin(),
+            |host| {
+                let scheme = if self.https { "https" } else { "http" };
+                let port = host.port().unwrap_or(self.port);
+                format!("{scheme}://{}", authority(host.host(), port, self.https))
+            },
+        );
+        format!("{origin}{folder}/")
     }
 
     /// `https://host:port`, the port only if it is not the scheme's own.
@@ -303,7 +313,7 @@ mod tests {
         assert_eq!(parse("http://[::1]/").host, "::1");
         assert_eq!(parse("http://[::1]:80/").origin(), "http://[::1]");
         assert_eq!(parse("http://h:81/d/x?secret").to_string(), "http://h:81/d/x?…");
-        assert_eq!(parse("http://h:81/d/x?secret").endpoint(), "http://h:81/d/");
+        assert_eq!(parse("http://h:81/d/x?secret").endpoint_at(None), "http://h:81/d/");
     }
 
     #[test]

@@ -23,8 +23,9 @@
 //! ```text
 //! Init ──► (Ping) ──► CreateSession ──► Fragment ⟲ ──► GetReply ──► Complete ──► Verify ──► Done
 //!                        │    ▲            │
-//!                Host-Id ▼    │ session    │ any failure          (Verify: only where an
-//!                       Ping  └─ lost ─────┤                       answer was lost)
+//!                Host-Id ▼    │ session    │ any failure          (Verify: only where the
+//!                       Ping  └─ lost or ──┤                       Acks alone do not prove
+//!                             replaced     │                       the file)
 //!                        ▲                 ▼
 //!                        └──── wait ──── Error ──► Failed     Cancel ──► Cancelled
 //!                                                             Suspend: paused, from any state
@@ -40,15 +41,17 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::fragment_size::Controller;
 use crate::host::HostId;
-use crate::packet::{Packet, SessionId};
-use crate::reply;
+use crate::packet::{Packet, PacketType, SessionId};
+use crate::verify::{Head, Predecessor};
 
+mod open;
 mod transitions;
 mod types;
 
+use open::{Doubt, Open, Pings, Probing, Proof};
 pub use types::{
     Action, CancelMode, Config, Connection, Counters, Exchange, Failure, FailureClass, Learned,
-    Moment, NotNow, Notice, Outcome, Request, Sent, State, Summary,
+    Moment, NotNow, Notice, OffsetHandling, Outcome, Request, Sent, State, Summary,
 };
 
 /// A session may be lost so often without a new highest offset before that is an error.
@@ -61,6 +64,20 @@ pub const MAX_STUCK: u32 = 3;
 pub const MAX_REWINDS: u32 = 3;
 /// A HEAD that meets no answer is tried so often; it is only evidence.
 pub const MAX_HEADS: u32 = 3;
+/// So many requests may follow one another without progress and without the pause of a retry
+/// (GIV-03): a full run of 413 halves 28 MiB thirteen times, each after a login at most.
+pub const MAX_REQUESTS_WITHOUT_PAUSE: u32 = 32;
+/// So many times the size, and so much more, may be sent again because the server lost what it had
+/// acknowledged (GIV-06).
+pub const MAX_REPEATED_SIZES: u64 = 3;
+/// See [`MAX_REPEATED_SIZES`].
+pub const MAX_REPEATED_BYTES: u64 = 64 * 1024 * 1024;
+/// A refusal with one code so often in a row, and for so long, is the session's end (GIV-01).
+pub const MAX_SAME_REFUSALS: u32 = 3;
+/// See [`MAX_SAME_REFUSALS`].
+pub const SAME_REFUSALS_FOR: Duration = Duration::from_secs(30);
+/// So long is a session that is to be replaced cancelled; that is only courtesy.
+pub const REPLACE_LIMIT: Duration = Duration::from_secs(5);
 /// A notice that nobody takes gives way to newer ones.
 const MAX_NOTICES: usize = 64;
 
@@ -77,21 +94,25 @@ pub struct Session {
     after_cancel: AfterCancel,
     outcome: Option<Outcome>,
     connection: Connection,
+    reuse: Reuse,
 
-    session_id: Option<SessionId>,
-    created: u64,
-    offset: u64,
-    highest: u64,
+    /// What a lost session takes with it.
+    open: Option<Open>,
+    /// Its offset, or that of the last one once there is none.
+    acknowledged: u64,
     highest_ever: u64,
+    reply_url: Option<String>,
     sizes: Controller,
-    unclear: bool,
-    close_unclear: bool,
-    checks_offsets: bool,
-    appends: bool,
-    skipped: bool,
-    /// Parts sent again in this session where the server may have stored them before.
-    doubts: u32,
-    closed: bool,
+    offsets: OffsetHandling,
+    predecessor: Predecessor,
+    /// The first Fragment of a session that replaces another is at most so long.
+    first_fragment: Option<u64>,
+    /// Acknowledged bytes that the server lost.
+    repeated: u64,
+    /// The server may hold a session that no packet can name or close any more.
+    orphaned: bool,
+    /// What stood at the destination before.
+    before: Option<Head>,
     ended: bool,
 
     host_id: Option<HostId>,
@@ -105,24 +126,31 @@ pub struct Session {
     refused: bool,
     refused_proxy: bool,
 
-    reply: Option<reply::Fetch>,
-    reply_url: Option<String>,
-
     answered: bool,
     started: Option<Duration>,
     progress_at: Duration,
     attempts: u32,
     retries_in_row: u32,
+    requests_in_row: u32,
     invalid_in_row: u32,
     restarts_in_row: u32,
-    stuck: u32,
-    rewinds: u32,
     heads: u32,
     sent_bytes: u64,
     cancel_deadline: Option<Duration>,
     counters: Counters,
     notices: VecDeque<Notice>,
     checkpoint_due: bool,
+}
+
+/// Whether the session's connection serves more than one exchange (GIV-07).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reuse {
+    /// It does, as far as is known.
+    Yes,
+    /// One that had served another died before an answer: each packet takes a new one.
+    No,
+    /// A new one died too, so that reuse was not to blame.
+    Cleared,
 }
 
 /// The exchange under way.
@@ -145,7 +173,10 @@ struct Retry {
 #[derive(Clone, Debug)]
 enum AfterCancel {
     Finish,
-    Restart,
+    /// A new session; after the pause of a retry if there is a cause for one.
+    Restart {
+        pause: Option<Error>,
+    },
     Fail(Error),
 }
 
@@ -154,7 +185,7 @@ impl Session {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let sizes = Controller::new(config.fragment, config.learned_size);
-        let checks_offsets = config.checks_offsets;
+        let offsets = config.offsets;
         Self {
             config,
             state: State::Init,
@@ -166,19 +197,18 @@ impl Session {
             after_cancel: AfterCancel::Finish,
             outcome: None,
             connection: Connection::Keep,
-            session_id: None,
-            created: 0,
-            offset: 0,
-            highest: 0,
+            reuse: Reuse::Yes,
+            open: None,
+            acknowledged: 0,
             highest_ever: 0,
+            reply_url: None,
             sizes,
-            unclear: false,
-            close_unclear: false,
-            checks_offsets,
-            appends: false,
-            skipped: false,
-            doubts: 0,
-            closed: false,
+            offsets,
+            predecessor: Predecessor::None,
+            first_fragment: None,
+            repeated: 0,
+            orphaned: false,
+            before: None,
             ended: false,
             host_id: None,
             fallback: None,
@@ -189,17 +219,14 @@ impl Session {
             authorize_proxy: false,
             refused: false,
             refused_proxy: false,
-            reply: None,
-            reply_url: None,
             answered: false,
             started: None,
             progress_at: Duration::ZERO,
             attempts: 0,
             retries_in_row: 0,
+            requests_in_row: 0,
             invalid_in_row: 0,
             restarts_in_row: 0,
-            stuck: 0,
-            rewinds: 0,
             heads: 0,
             sent_bytes: 0,
             cancel_deadline: None,
@@ -210,15 +237,18 @@ impl Session {
     }
 
     /// Goes on with a session that was left; `now.unix` decides how long ago that was.
-    /// The first packet will be a Ping (MC-BUP §3.1.4.3), the first Fragment a small one.
+    /// The first packet will be a Ping (MC-BUP §3.1.4.3), then a probe for the server's offset.
     #[must_use]
     pub fn restore(config: Config, checkpoint: &Checkpoint, now: Moment) -> Self {
         let mut session = Self::new(config);
-        session.session_id = Some(checkpoint.session_id.clone());
-        session.created = checkpoint.created;
-        session.offset = checkpoint.offset.min(session.config.size);
-        session.highest = session.offset;
-        session.highest_ever = session.offset;
+        let size = session.config.size;
+        let offset = checkpoint.offset.min(size);
+        if checkpoint.checks_offsets {
+            session.offsets = OffsetHandling::Checks;
+        }
+        session.acknowledged = offset;
+        session.highest_ever = offset;
+        session.reply_url.clone_from(&checkpoint.reply_url);
         session.host_id.clone_from(&checkpoint.host_id);
         session.fallback = checkpoint.fallback_seconds.map(Duration::from_secs);
         session.fallen_back = checkpoint.fallen_back;
@@ -228,37 +258,72 @@ impl Session {
             session.fallback_since = Some(since);
             session.fallback_at = Some(now.monotonic.saturating_add(limit.saturating_sub(elapsed)));
         }
-        session.reply_url.clone_from(&checkpoint.reply_url);
         session.counters.restarts = checkpoint.restarts;
         session.counters.unconfirmed_resends = checkpoint.unconfirmed_resends;
-        session.doubts = checkpoint.unconfirmed_resends;
-        session.skipped = checkpoint.skipped;
-        session.checks_offsets |= checkpoint.checks_offsets;
-        // Whoever left the session may have had a request under way.
-        session.unclear = session.offset < session.config.size;
-        session.close_unclear = session.offset == session.config.size;
+        session.predecessor = checkpoint.predecessor;
+        session.before.clone_from(&checkpoint.before);
         session.answered = true;
-        session.ask_again_for_reply();
+        // Whoever left the session may have had a request under way.
+        let doubt = if checkpoint.closing {
+            Doubt::Close
+        } else if offset == size && checkpoint.reply_url.is_some() {
+            Doubt::None
+        } else {
+            Doubt::Bytes(Probing::default())
+        };
+        let proof = if checkpoint.offset_jumped {
+            Proof::Nothing
+        } else if checkpoint.unconfirmed_resends > 0 {
+            Proof::Size
+        } else if checkpoint.closing {
+            Proof::End
+        } else {
+            Proof::Bytes
+        };
+        session.open = Some(Open {
+            continued: true,
+            offset,
+            highest: offset,
+            sent: offset,
+            doubt,
+            proof,
+            resends: checkpoint.unconfirmed_resends,
+            pings: Pings { acknowledged: !checkpoint.fallen_back, refused: 0 },
+            ..Open::new(
+                checkpoint.session_id.clone(),
+                checkpoint.created,
+                checkpoint.created_by_server,
+            )
+        });
         session
     }
 
     /// What has to be kept to go on after a restart; `None` while no session is held.
     #[must_use]
     pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let open = self.open.as_ref()?;
+        let closes = matches!(
+            self.running,
+            Some(Running::Packet(Request { packet: PacketType::CloseSession, .. }))
+        );
         Some(Checkpoint {
-            session_id: self.session_id.clone()?,
-            created: self.created,
+            session_id: open.id.clone(),
+            created: open.created,
+            created_by_server: open.created_by_server,
             size: self.config.size,
-            offset: self.offset,
+            offset: open.offset,
             host_id: self.host_id.clone(),
             fallback_seconds: self.fallback.map(|limit| limit.as_secs()),
             fallback_started: self.fallback_since,
             fallen_back: self.fallen_back,
             reply_url: self.reply_url.clone(),
             restarts: self.counters.restarts,
-            unconfirmed_resends: self.doubts,
-            skipped: self.skipped,
-            checks_offsets: self.checks_offsets,
+            unconfirmed_resends: open.resends,
+            offset_jumped: open.proof == Proof::Nothing,
+            checks_offsets: self.offsets == OffsetHandling::Checks,
+            closing: closes || matches!(open.doubt, Doubt::Close | Doubt::File { .. }),
+            predecessor: self.predecessor,
+            before: self.before.clone(),
         })
     }
 
@@ -287,13 +352,28 @@ impl Session {
     /// The last offset that the server acknowledged: what is safe, not what was sent.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.acknowledged
     }
 
     /// The session's id, while one is held.
     #[must_use]
     pub fn session_id(&self) -> Option<&SessionId> {
-        self.session_id.as_ref()
+        self.open.as_ref().map(|open| &open.id)
+    }
+
+    /// Whether the server may keep a part of the file when this upload has ended: a session that
+    /// is held, or one that was neither closed nor acknowledged as cancelled (OUT-01).
+    #[must_use]
+    pub fn may_be_left(&self) -> bool {
+        self.orphaned || self.open.is_some()
+    }
+
+    /// Takes the answer to a HEAD of the destination that was sent before Create-Session. What
+    /// stands there afterwards is compared with it.
+    pub fn set_before(&mut self, head: Head) {
+        if self.open.is_none() {
+            self.before = Some(head);
+        }
     }
 
     /// The host that packets go to now, if it is not the URL's.
@@ -330,17 +410,21 @@ impl Session {
     /// What this upload learned about its endpoint.
     #[must_use]
     pub fn learned(&self) -> Learned {
-        Learned {
-            size: self.sizes.learned(),
-            checks_offsets: self.checks_offsets,
-            appends: self.appends,
+        Learned { size: self.sizes.learned(), offsets: self.offsets }
+    }
+
+    /// Replaces what is known of the endpoint: packets go to another host from now on.
+    pub fn set_learned(&mut self, learned: Learned) {
+        self.offsets = learned.offsets;
+        if let Some(size) = learned.size {
+            self.sizes.limit(size);
         }
     }
 
     /// Whether a Fragment met no Ack and the server has not told since what it holds.
     #[must_use]
-    pub fn is_unclear(&self) -> bool {
-        self.unclear
+    pub fn is_ack_lost(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| matches!(open.doubt, Doubt::Bytes(_)))
     }
 
     /// Gives the headers of a packet of this session, in order.
@@ -351,7 +435,7 @@ impl Session {
     ) {
         let packet = Packet {
             packet_type: request.packet,
-            session_id: self.session_id.as_ref(),
+            session_id: self.session_id(),
             content_name: self.config.content_name.as_deref(),
             range: request.range,
         };

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorKind};
 use crate::fragment_size;
 use crate::host::HostPolicy;
@@ -70,8 +72,8 @@ pub struct Config {
     pub verify: VerifyPolicy,
     /// What to do after an unclear end.
     pub on_lost_ack: LostAckPolicy,
-    /// Whether this endpoint is known to check offsets.
-    pub checks_offsets: bool,
+    /// What is known of how the endpoint treats offsets.
+    pub offsets: OffsetHandling,
 }
 
 impl Default for Config {
@@ -99,7 +101,7 @@ impl Default for Config {
             lenient_offset: false,
             verify: VerifyPolicy::default(),
             on_lost_ack: LostAckPolicy::default(),
-            checks_offsets: false,
+            offsets: OffsetHandling::default(),
         }
     }
 }
@@ -168,8 +170,8 @@ pub struct Request {
     pub authorize_proxy: bool,
     /// How long the Ack may take, from the last byte sent.
     pub answer_limit: Duration,
-    /// Whether the bytes may have reached the server before.
-    pub repeats: bool,
+    /// Whether this is a probe: a byte the server has acknowledged, sent to learn its offset.
+    pub probe: bool,
 }
 
 /// What to do next.
@@ -209,8 +211,8 @@ pub enum Sent {
     Nothing,
     /// The request's head, perhaps in part, and no byte of its body.
     Head,
-    /// Some or all of the body too.
-    Body,
+    /// So many bytes of the body too, or a body that is whole if there are fewer.
+    Body(u64),
 }
 
 /// Why an exchange met no answer.
@@ -220,6 +222,8 @@ pub struct Failure {
     pub class: FailureClass,
     /// How much went out.
     pub sent: Sent,
+    /// How long no byte of the body had moved.
+    pub idle: Duration,
     /// One line.
     pub message: String,
 }
@@ -249,6 +253,11 @@ pub enum Notice {
     SessionCreated,
     /// The server forgot the session: starting from 0 with a new one.
     SessionLost,
+    /// The session cannot be trusted or continued: starting from 0 with a new one.
+    SessionReplaced {
+        /// Why.
+        reason: &'static str,
+    },
     /// Packets go to another host from now on.
     HostChanged(String),
     /// The other host did not come back in time: packets go to the URL's host again.
@@ -341,8 +350,21 @@ pub enum CancelMode {
 pub struct Learned {
     /// The largest fragment size that may pass, if a larger one was refused.
     pub size: Option<u64>,
-    /// The endpoint answered 416 with the right offset.
-    pub checks_offsets: bool,
-    /// The endpoint appended a repeated part.
-    pub appends: bool,
+    /// How the endpoint treats offsets.
+    pub offsets: OffsetHandling,
+}
+
+/// How an endpoint treats the offset of a Fragment, as its answers to probes have shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OffsetHandling {
+    /// No probe has shown it.
+    #[default]
+    Unknown,
+    /// It compares offsets: a 416, or a 200 beyond the probe, tells the truth.
+    Checks,
+    /// It stores a Fragment where its range says, and acknowledges the range's end.
+    Seeks,
+    /// It acknowledges the end of any range, whatever it does with the bytes.
+    Echoes,
 }

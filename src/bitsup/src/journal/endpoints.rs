@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bitsup_proto::session::{Learned, OffsetHandling};
 use serde::{Deserialize, Serialize};
 
 /// The oldest is forgotten when there are more: a client talks to a few servers.
@@ -14,12 +15,17 @@ const MAX_ENDPOINTS: usize = 1000;
 pub(crate) struct Endpoint {
     /// The largest fragment that may pass, where a larger one was refused.
     pub(crate) max_fragment: Option<u64>,
-    /// It answered 416 with the right offset.
-    pub(crate) checks_offsets: bool,
-    /// It stored a repeated part twice.
-    pub(crate) appends: bool,
+    /// How it treats offsets.
+    pub(crate) offsets: OffsetHandling,
     /// Seconds since 1970.
     seen: u64,
+}
+
+impl Endpoint {
+    /// The same, for a state machine.
+    pub(crate) fn learned(&self) -> Learned {
+        Learned { size: self.max_fragment, offsets: self.offsets }
+    }
 }
 
 /// All of a client's endpoints, kept in the state directory if there is one.
@@ -41,16 +47,11 @@ impl Endpoints {
     }
 
     /// Takes what an upload learned; what to write where, if that is new.
-    pub(crate) fn learn(
-        &mut self,
-        endpoint: &str,
-        learned: &bitsup_proto::session::Learned,
-    ) -> Option<(PathBuf, String)> {
+    pub(crate) fn learn(&mut self, endpoint: &str, learned: &Learned) -> Option<(PathBuf, String)> {
         let before = self.get(endpoint);
         let after = Endpoint {
             max_fragment: learned.size.or(before.max_fragment),
-            checks_offsets: (before.checks_offsets || learned.checks_offsets) && !learned.appends,
-            appends: before.appends || learned.appends,
+            offsets: learned.offsets,
             seen: before.seen,
         };
         if after == before {

@@ -19,8 +19,12 @@ fn entry() -> Entry {
         reply_url: None,
         restarts: 0,
         unconfirmed_resends: 1,
-        skipped: false,
+        offset_jumped: false,
         checks_offsets: false,
+        created_by_server: true,
+        closing: false,
+        predecessor: bitsup_proto::verify::Predecessor::None,
+        before: None,
     };
     let identity = Identity { size: 100, modified_s: 5, modified_ns: 6, device: 7, inode: 8 };
     Entry::new(

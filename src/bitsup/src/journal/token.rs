@@ -86,8 +86,12 @@ mod tests {
             reply_url: None,
             restarts: 0,
             unconfirmed_resends: 0,
-            skipped: false,
+            offset_jumped: false,
             checks_offsets: true,
+            created_by_server: false,
+            closing: false,
+            predecessor: bitsup_proto::verify::Predecessor::None,
+            before: None,
         };
         Token { url: "http://h/x?y".into(), checkpoint, prefix: Some((0, 1, 5, 2)), modified: None }
     }

@@ -198,6 +198,8 @@ pub(crate) struct Stats {
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
     pub(crate) sent: Sent,
+    /// How long nothing had moved.
+    pub(crate) idle: Duration,
     /// One line, with host and port.
     pub(crate) message: String,
 }
@@ -216,6 +218,9 @@ pub(crate) enum FailureKind {
     NoLogin(&'static str),
     /// Closed or reset after the connection stood.
     ConnectionLost,
+    /// The same on a connection that had served an exchange before, and no byte of an answer came:
+    /// the server may have closed it while it was idle.
+    StaleConnection,
     StallTimeout,
     AnswerTimeout,
     /// Not HTTP, or more header lines than any server needs.
@@ -303,7 +308,7 @@ impl Scheme {
 impl Failure {
     /// A failure before any byte was sent.
     pub(crate) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, sent: Sent::Nothing, message: message.into() }
+        Self { kind, sent: Sent::Nothing, idle: Duration::ZERO, message: message.into() }
     }
 }
 

@@ -73,6 +73,11 @@ impl Incoming {
         Line::Last(status.code)
     }
 
+    /// Whether any header line came.
+    pub(super) fn has_lines(&self) -> bool {
+        self.header_lines > 0
+    }
+
     /// Counts a piece of the body and keeps the first ones. Returns the length so far.
     pub(super) fn drain(&mut self, bytes: &[u8]) -> u64 {
         let room = BODY_PREFIX.saturating_sub(self.body_prefix.len());

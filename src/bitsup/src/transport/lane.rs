@@ -188,6 +188,11 @@ impl Lane {
         (fits && is_quiet(&connection.socket)).then_some(self.serial)
     }
 
+    /// Whether the lane's idle connection was ended by the other side, without a word before.
+    pub(super) fn has_ended(&self) -> bool {
+        self.connection.as_ref().is_some_and(|own| !is_quiet(&own.socket))
+    }
+
     /// The certificate of the lane's connection.
     pub(super) fn certificate(&self) -> ServerCertificate {
         self.connection.as_ref().map(|own| own.certificate.clone()).unwrap_or_default()

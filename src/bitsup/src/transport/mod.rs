@@ -211,6 +211,11 @@ impl Transport {
         self.lanes.get(&id)?.connection(exchange)
     }
 
+    /// Whether the lane's idle connection was ended by the other side, without a word before.
+    pub(crate) fn has_ended(&self, id: LaneId) -> bool {
+        self.lanes.get(&id).is_some_and(Lane::has_ended)
+    }
+
     /// What is known of the certificate of the lane's connection.
     pub(crate) fn certificate(&self, id: LaneId) -> ServerCertificate {
         self.lanes.get(&id).map(Lane::certificate).unwrap_or_default()

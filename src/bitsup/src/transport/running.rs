@@ -80,7 +80,14 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let new_connection = !sockets.is_empty();
     lane.settle_connection(sockets, wire.take_certificate(), local_port, clean, &route);
 
-    let result = outcome(&mut wire, end, &route, &circumstances, &invented);
+    let mut result = outcome(&mut wire, end, &route, &circumstances, &invented);
+    if let Err(failure) = &mut result
+        && matches!(failure.kind, FailureKind::ConnectionLost)
+        && !new_connection
+        && !wire.heard()
+    {
+        failure.kind = FailureKind::StaleConnection;
+    }
     match &result {
         Ok(_) => lane.note_answer(&route, peer),
         Err(failure) => {
@@ -200,6 +207,7 @@ fn outcome(
     Err(Failure {
         kind,
         sent: failure::sent(wire),
+        idle: wire.idle_for(),
         message: format!("{}: {text}", route.authority()),
     })
 }

@@ -212,6 +212,16 @@ impl Wire {
         self.incoming.answer().filter(|_| finished || header_lines_suffice)
     }
 
+    /// Whether any byte of an answer came.
+    pub(super) fn heard(&self) -> bool {
+        self.incoming.has_lines()
+    }
+
+    /// How long nothing has moved.
+    pub(super) fn idle_for(&self) -> Duration {
+        self.last_moved.elapsed()
+    }
+
     /// Whether the connection can carry another request after this answer.
     pub(super) fn leaves_connection_clean(&self) -> bool {
         let Some(status) = self.incoming.answer() else { return false };

@@ -232,7 +232,7 @@ fn failure(input: &mut Input<'_>) -> Failure {
             FailureClass::BadAnswer,
             FailureClass::Fatal(ErrorKind::Tls),
         ]),
-        sent: input.pick([Sent::Nothing, Sent::Head, Sent::Body]),
+        sent: input.pick([Sent::Nothing, Sent::Head, Sent::Body(u64::MAX)]),
         message: String::new(),
     }
 }
@@ -242,7 +242,7 @@ fn end(session: &mut Session, mut now: Moment) {
     let _ = session.resume(now);
     now.random = u64::MAX;
     let lost =
-        Failure { class: FailureClass::Transport, sent: Sent::Body, message: String::new() };
+        Failure { class: FailureClass::Transport, sent: Sent::Body(u64::MAX), message: String::new() };
     for _ in 0..MAX_POLLS {
         match step(session, now) {
             Action::Finished => return,

@@ -115,27 +115,45 @@ impl Network {
             1 | 2 => {
                 let arrival = Some((share + self.round_trip / 2, Arrives::Part(part)));
                 let message = "the connection was lost while sending";
-                lost(arrival, share + self.round_trip, FailureClass::Transport, Sent::Body, message)
+                lost(
+                    arrival,
+                    share + self.round_trip,
+                    FailureClass::Transport,
+                    Sent::Body(u64::MAX),
+                    message,
+                )
             }
             3 | 4 => {
                 let message = "the connection was lost before the answer";
-                lost(all, heard, FailureClass::Transport, Sent::Body, message)
+                lost(all, heard, FailureClass::Transport, Sent::Body(u64::MAX), message)
             }
             5 => {
                 let arrival = Some((share + self.round_trip / 2, Arrives::Part(part)));
                 let ends = share + STALL_LIMIT;
-                lost(arrival, ends, FailureClass::Timeout, Sent::Body, "no byte moved")
+                lost(arrival, ends, FailureClass::Timeout, Sent::Body(u64::MAX), "no byte moved")
             }
             6 => {
                 // The server may get to it long after nobody waits any more.
                 let late = random.time(about.answer_limit * 2);
                 let arrival = random.chance(800).then_some((arrives + late, Arrives::All));
                 let ends = connect + sending + about.answer_limit;
-                lost(arrival, ends, FailureClass::Timeout, Sent::Body, "no answer in time")
+                lost(
+                    arrival,
+                    ends,
+                    FailureClass::Timeout,
+                    Sent::Body(u64::MAX),
+                    "no answer in time",
+                )
             }
             _ => {
                 let arrival = all.filter(|_| random.chance(500));
-                lost(arrival, heard, FailureClass::BadAnswer, Sent::Body, "this is no HTTP")
+                lost(
+                    arrival,
+                    heard,
+                    FailureClass::BadAnswer,
+                    Sent::Body(u64::MAX),
+                    "this is no HTTP",
+                )
             }
         }
     }

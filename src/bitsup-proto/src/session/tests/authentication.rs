@@ -132,12 +132,12 @@ fn credentials_refused_during_a_pause_are_not_sent_after_it() {
 
 #[test]
 fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
-    let on_lost_ack = LostAckPolicy::Restart;
-    let mut upload = Upload::new(Config { on_lost_ack, ..with_credentials() });
+    let mut upload = Upload::new(with_credentials());
     upload.play([
         ("Create-Session", created()),
         ("Fragment 0-999", LOST),
         ("Ping", ok()),
+        ("Fragment 1-1", received(2)),
         ("Cancel-Session", status(401)),
         ("Cancel-Session", status(401)),
     ]);

@@ -32,8 +32,13 @@ fn everywhere() -> Vec<Upload> {
     reply.play([("Create-Session", created()), ("Fragment 0-9", Answer::Ack(end))]);
     assert_eq!(reply.exchange(), "GET 0-");
     list.push(reply);
-    let mut restarting = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
-    restarting.play([("Create-Session", created()), ("Fragment 0-999", LOST), ("Ping", ok())]);
+    let mut restarting = Upload::new(config());
+    restarting.play([
+        ("Create-Session", created()),
+        ("Fragment 0-999", LOST),
+        ("Ping", ok()),
+        ("Fragment 1-1", received(2)),
+    ]);
     assert_eq!(restarting.exchange(), "Cancel-Session");
     list.push(restarting);
     list
@@ -206,7 +211,7 @@ fn a_changed_source_deletes_the_session_and_is_the_end() {
     upload.play([("Ping", ok())]);
     let ping = upload.requests.last().expect("one was sent");
     assert_eq!(ping.connection, Connection::Fresh, "the aborted one was closed");
-    upload.play([("Fragment 1000-1999", received(2000))]);
+    upload.play([("Fragment 998-998", wants(1000)), ("Fragment 1000-1999", received(2000))]);
 }
 
 #[test]

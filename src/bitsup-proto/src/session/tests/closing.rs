@@ -2,16 +2,17 @@
 
 use super::*;
 
-/// An upload of 2500 bytes with one unclear resend that is about to be closed.
-fn resent(config: Config) -> Upload {
-    let mut upload = Upload::new(config);
+/// An upload of 2500 bytes at a server that echoes, which was followed, before its Close-Session.
+fn echoed(config: Config) -> Upload {
+    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Resend, ..config });
     upload.play([
         ("Create-Session", created()),
-        ("Fragment 0-999", LOST),
-        ("Ping", ok()),
         ("Fragment 0-999", received(1000)),
-        ("Fragment 1000-1999", received(2000)),
-        ("Fragment 2000-2499", received(2500)),
+        ("Fragment 1000-1999", LOST),
+        ("Ping", ok()),
+        ("Fragment 998-998", received(999)),
+        ("Fragment 999-1998", received(1999)),
+        ("Fragment 1999-2499", received(2500)),
     ]);
     upload
 }
@@ -26,7 +27,7 @@ fn doubts_about_a_lost_session_are_not_those_of_its_replacement() {
     upload.play([
         ("Fragment 1000-1999", LOST),
         ("Ping", ok()),
-        ("Fragment 1000-1999", forgotten()),
+        ("Fragment 998-998", forgotten()),
         ("Create-Session", created_as("{two}")),
         ("Fragment 0-999", received(1000)),
         ("Fragment 1000-1999", received(2000)),
@@ -34,80 +35,158 @@ fn doubts_about_a_lost_session_are_not_those_of_its_replacement() {
         ("Close-Session", ok()),
     ]);
     assert_eq!(upload.summary(), CERTAIN);
-    assert_eq!(upload.session.counters().unconfirmed_resends, 1, "it is counted all the same");
 }
 
 #[test]
-fn after_an_unclear_resend_the_destination_is_asked() {
-    let mut upload = resent(config());
+fn after_an_echo_that_was_followed_the_destination_is_asked() {
+    let _rule = bitsup_server::rule!("OFF-13");
+    let mut upload = echoed(config());
+    assert_eq!(upload.session.counters().unconfirmed_resends, 1);
     upload.play([("Close-Session", ok()), ("HEAD", holds(2500))]);
     assert_eq!(upload.summary(), CERTAIN);
-    let mut upload = resent(config());
+    assert_eq!(upload.session.learned().offsets, OffsetHandling::Seeks, "the size proves it");
+    let mut upload = echoed(config());
     upload.play([("Close-Session", ok()), ("HEAD", holds(3500))]);
     assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
-    assert!(upload.session.learned().appends);
     assert_eq!(upload.session.checkpoint(), None);
     for refusal in [401, 403, 404, 405] {
-        let mut upload = resent(config());
+        let mut upload = echoed(config());
         upload.play([("Close-Session", ok()), ("HEAD", silent(refusal))]);
         assert_eq!(upload.summary(), DOUBTFUL);
         assert_eq!(upload.notices.last(), Some(&Notice::NotVerified));
     }
-    let mut upload = resent(config());
+    let mut upload = echoed(config());
     upload.play([("Close-Session", ok()), ("HEAD", LOST), ("HEAD", LOST), ("HEAD", LOST)]);
     assert_eq!(upload.summary(), DOUBTFUL);
 }
 
 #[test]
 fn a_server_that_checks_offsets_leaves_no_doubt() {
-    let mut upload = resent(Config { checks_offsets: true, ..config() });
-    upload.play([("Close-Session", ok())]);
-    assert_eq!(upload.summary(), CERTAIN);
     let mut upload = Upload::before("Fragment 2000-2499");
     upload.play([
         ("Fragment 2000-2499", LOST),
         ("Ping", ok()),
-        ("Fragment 2000-2499", wants(2500)),
+        ("Fragment 1998-1998", wants(2500)),
         ("Close-Session", ok()),
     ]);
     assert_eq!(upload.summary(), CERTAIN);
-    assert!(upload.session.learned().checks_offsets);
+    assert_eq!(upload.session.learned().offsets, OffsetHandling::Checks);
+    assert_eq!(upload.session.counters().unconfirmed_resends, 0);
     // To refuse the very byte that it wants does not show that a server checks.
     let mut upload = Upload::new(config());
     upload.play([("Create-Session", created()), ("Fragment 0-999", wants(0))]);
-    assert!(!upload.session.learned().checks_offsets);
+    assert_eq!(upload.session.learned().offsets, OffsetHandling::Unknown);
 }
 
 #[test]
-fn bytes_that_a_resend_was_credited_with_stay_in_doubt() {
-    // 8192 bytes are sent again and the server has 9192 then: it may have appended them.
-    let mut upload = Upload::new(Config {
-        size: 20_000,
-        fragment: fragment_size::Limits { fixed: Some(10_000), ..Default::default() },
-        ..config()
-    });
-    upload.play([
-        ("Create-Session", created()),
-        ("Fragment 0-9999", LOST),
-        ("Ping", ok()),
-        ("Fragment 0-8191", received(9192)),
-        ("Fragment 9192-19191", received(19_192)),
-    ]);
-    let mut restored = upload.restored(config_of(&upload), 1);
-    for upload in [&mut upload, &mut restored] {
-        while upload.exchange() != "Close-Session" {
-            let end = upload.requests.last().and_then(|request| request.range);
-            let answer = end.map_or(ok(), |range| received(range.end()));
-            upload.answer(&answer).expect("under way");
-        }
-        upload.answer(&ok()).expect("under way");
-        upload.play([("HEAD", holds(20_000))]);
-        assert_eq!(upload.summary(), DOUBTFUL);
+fn an_ack_to_close_that_is_one_to_a_fragment_counts_as_lost() {
+    let _rule = bitsup_server::rule!("TRU-02");
+    for then in [ok(), received(2500)] {
+        let mut upload = Upload::before("Close-Session");
+        upload.play([("Close-Session", received(2500)), ("Ping", ok()), ("Close-Session", then)]);
+        assert_eq!(upload.requests.last().map(|own| own.connection), Some(Connection::Keep));
+        assert_eq!(upload.requests[5].connection, Connection::Fresh, "the Ping");
+        assert_eq!(upload.summary(), CERTAIN);
     }
+    for refusal in [status(403), forgotten(), status(404)] {
+        let mut upload = Upload::before("Close-Session");
+        upload.play([
+            ("Close-Session", received(2500)),
+            ("Ping", ok()),
+            ("Close-Session", refusal),
+            ("HEAD", silent(405)),
+        ]);
+        assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
+    }
+    // A server that tells offsets with other Acks too means nothing by it.
+    let mut upload = Upload::new(in_one());
+    let told = Ack { session_id: Some("{one}"), offset: Offset::At(0), ..ACK };
+    upload.play([
+        ("Create-Session", Answer::Ack(told)),
+        ("Fragment 0-2499", received(2500)),
+        ("Close-Session", received(2500)),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
 }
 
-fn config_of(upload: &Upload) -> Config {
-    upload.session.config().clone()
+#[test]
+fn before_close_a_connection_that_ended_brings_a_probe() {
+    let _rule = bitsup_server::rule!("TRU-05");
+    let ended = |config: Config| {
+        let mut upload = Upload::new(config);
+        upload.play([("Create-Session", created()), ("Fragment 0-2499", received(2500))]);
+        assert_eq!(upload.exchange(), "Close-Session");
+        upload.session.handle_connection_ended().expect("a packet was to go out");
+        upload
+    };
+    let mut upload = ended(in_one());
+    upload.play([("Ping", ok()), ("Fragment 2498-2498", wants(2500)), ("Close-Session", ok())]);
+    assert_eq!(upload.summary(), CERTAIN);
+    let mut upload = ended(in_one());
+    upload.play([
+        ("Ping", ok()),
+        ("Fragment 2498-2498", wants(1000)),
+        ("Fragment 1000-2499", received(2500)),
+        ("Close-Session", ok()),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+    let mut upload = ended(in_one());
+    upload.play([
+        ("Ping", ok()),
+        ("Fragment 2498-2498", received(2499)),
+        ("Cancel-Session", ok()),
+        ("Create-Session", created_as("{two}")),
+        ("Fragment 0-2499", received(2500)),
+        ("Close-Session", ok()),
+        ("HEAD", holds(2500)),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+    // Where an echo is remembered, nothing would be learned: the destination is asked.
+    let echoes = || Config { offsets: OffsetHandling::Echoes, ..in_one() };
+    for (head, verified) in [(holds(2500), true), (silent(405), false)] {
+        let mut upload = ended(echoes());
+        upload.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", head)]);
+        assert_eq!(upload.summary().verified, verified);
+    }
+    for head in [holds(2499), silent(404), silent(410)] {
+        let mut upload = ended(echoes());
+        upload.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", head)]);
+        assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
+    }
+    // Below two bytes there is none to ask with, and after a Close-Session it is too late.
+    let mut upload = Upload::new(Config { size: 1, ..config() });
+    upload.play([("Create-Session", created()), ("Fragment 0-0", received(1))]);
+    assert_eq!(upload.exchange(), "Close-Session");
+    upload.session.handle_connection_ended().expect("a packet was to go out");
+    upload.play([("Ping", ok()), ("Close-Session", LOST), ("Ping", ok())]);
+    assert_eq!(upload.exchange(), "Close-Session");
+    upload.session.handle_connection_ended().expect("a packet was to go out");
+    upload.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", silent(405))]);
+    assert_eq!(upload.summary(), DOUBTFUL);
+}
+
+#[test]
+fn after_an_empty_file_the_destination_is_asked() {
+    let _rule = bitsup_server::rule!("TRU-07");
+    let empty = |verify, head: Option<Answer>| {
+        let mut upload = Upload::new(Config { size: 0, verify, ..config() });
+        upload.play([("Create-Session", created()), ("Close-Session", ok())]);
+        upload.play(head.map(|head| ("HEAD", head)));
+        upload
+    };
+    for (head, done) in
+        [(holds(0), true), (silent(405), true), (silent(404), false), (silent(410), false)]
+    {
+        let mut upload = empty(VerifyPolicy::Auto, Some(head));
+        if done {
+            assert_eq!(upload.summary(), CERTAIN);
+        } else {
+            let error = upload.error();
+            assert_eq!(error.kind(), ErrorKind::VerifyFailed);
+            assert!(error.message().contains("does not serve"), "{error}");
+        }
+    }
+    assert_eq!(empty(VerifyPolicy::Never, None).summary(), CERTAIN);
 }
 
 #[test]
@@ -120,35 +199,34 @@ fn the_caller_decides_when_to_ask() {
         ("HEAD", silent(405)),
     ]);
     assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
-    let mut upload = resent(Config { verify: VerifyPolicy::Never, ..config() });
+    let mut upload = echoed(Config { verify: VerifyPolicy::Never, ..config() });
     upload.play([("Close-Session", ok())]);
     assert_eq!(upload.summary(), DOUBTFUL);
     let reply = Config { reply: ReplyMode::Optional, verify: VerifyPolicy::Always, ..config() };
-    let mut upload = resent(reply);
+    let mut upload = echoed(reply);
     upload.play([("Close-Session", ok())]);
     assert_eq!(upload.summary(), DOUBTFUL, "a reply's upload leaves no file to look at");
 }
 
 #[test]
-fn a_file_older_than_the_session_proves_nothing() {
-    let mut upload = Upload::new(config());
-    assert_eq!(upload.exchange(), "Create-Session");
-    let ack = Ack { session_id: Some("{one}"), ..ACK };
-    let by_the_servers_clock = Some(5000);
-    upload
-        .session
-        .handle_ack(upload.now, &ack, by_the_servers_clock, None, Exchange::default())
-        .expect("under way");
-    upload.play([
-        ("Fragment 0-999", LOST),
-        ("Ping", ok()),
-        ("Fragment 0-999", received(2500)),
-        ("Close-Session", ok()),
-    ]);
-    let Answer::Head(head) = holds(1) else { panic!("a HEAD") };
-    let old = Head { last_modified: Some(4999), ..head };
-    upload.play([("HEAD", Answer::Head(old))]);
-    assert_eq!(upload.summary(), DOUBTFUL);
+fn what_stood_there_before_proves_a_file_without_a_date() {
+    let _rule = bitsup_server::rule!("TRU-06");
+    let undated = |size| Head { status: 200, content_length: Some(size), ..Head::default() };
+    for (before, proven) in [
+        (undated(2500), false),
+        (undated(7), true),
+        (Head { status: 404, ..Head::default() }, true),
+    ] {
+        let mut upload = Upload::new(Config { verify: VerifyPolicy::Always, ..in_one() });
+        upload.session.set_before(before);
+        upload.play([
+            ("Create-Session", created()),
+            ("Fragment 0-2499", received(2500)),
+            ("Close-Session", ok()),
+            ("HEAD", Answer::Head(undated(2500))),
+        ]);
+        assert_eq!(matches!(upload.outcome(), Outcome::Done(_)), proven);
+    }
 }
 
 /// Close-Session, its Ack lost, and the session gone.
@@ -156,7 +234,7 @@ fn close_lost(config: Config) -> Upload {
     let mut upload = Upload::new(config);
     upload.play([
         ("Create-Session", created()),
-        ("Fragment 0-999", received(2500)),
+        ("Fragment 0-2499", received(2500)),
         ("Close-Session", LOST),
         ("Ping", ok()),
         ("Close-Session", forgotten()),
@@ -165,31 +243,51 @@ fn close_lost(config: Config) -> Upload {
 }
 
 fn checked(on_lost_ack: LostAckPolicy) -> Config {
-    Config { on_lost_ack, checks_offsets: true, ..config() }
+    Config { on_lost_ack, ..in_one() }
 }
 
 #[test]
 fn a_lost_close_is_settled_by_the_destination() {
-    for on_lost_ack in [LostAckPolicy::Resend, LostAckPolicy::Accept, LostAckPolicy::Restart] {
+    let _rule = bitsup_server::rule!("SES-05");
+    for on_lost_ack in
+        [LostAckPolicy::Auto, LostAckPolicy::Resend, LostAckPolicy::Accept, LostAckPolicy::Restart]
+    {
         let mut upload = close_lost(checked(on_lost_ack));
         upload.play([("HEAD", holds(2500))]);
         assert_eq!(upload.summary(), Summary { close_confirmed: false, verified: true });
     }
-    for evidence in [silent(404), holds(7)] {
-        let mut upload = close_lost(checked(LostAckPolicy::Resend));
+    for evidence in [silent(404), silent(405), holds(7)] {
+        let mut upload = close_lost(checked(LostAckPolicy::Auto));
         upload.play([("HEAD", evidence.clone())]);
         assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
         assert_eq!(upload.session.resume(upload.now), Err(NotNow));
         let mut upload = close_lost(checked(LostAckPolicy::Restart));
         upload.play([("HEAD", evidence), ("Create-Session", created_as("{two}"))]);
-        assert_eq!(upload.exchange(), "Fragment 0-999");
+        assert_eq!(upload.exchange(), "Fragment 0-2499");
     }
     let mut upload = close_lost(checked(LostAckPolicy::Accept));
-    upload.play([("HEAD", silent(404))]);
+    upload.play([("HEAD", silent(405))]);
     assert_eq!(upload.summary(), Summary { close_confirmed: false, verified: false });
-    let mut upload = close_lost(checked(LostAckPolicy::Accept));
-    upload.play([("HEAD", holds(7))]);
-    assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed, "a wrong size is no doubt");
+    for evidence in [holds(7), silent(404)] {
+        let mut upload = close_lost(checked(LostAckPolicy::Accept));
+        upload.play([("HEAD", evidence)]);
+        assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed, "that is no doubt");
+    }
+    // Refused in other ways; a 503 without a code is sent again.
+    let code = Some(Hresult(1));
+    for refusal in [status(404), status(403), Answer::Ack(Ack { status: 500, code, ..ACK })] {
+        let _rule = bitsup_server::rule!("ERR-12");
+        let mut upload = Upload::before("Close-Session");
+        upload.play([
+            ("Close-Session", status(503)),
+            ("Ping", ok()),
+            ("Close-Session", status(500)),
+            ("Ping", ok()),
+            ("Close-Session", refusal),
+            ("HEAD", holds(2500)),
+        ]);
+        assert_eq!(upload.summary(), Summary { close_confirmed: false, verified: true });
+    }
 }
 
 #[test]
@@ -209,27 +307,4 @@ fn a_lost_close_sends_nothing_again_whatever_packet_shows_the_loss() {
     let mut upload = Upload::before("Close-Session");
     upload.play([("Close-Session", LOST), ("Ping", forgotten()), ("HEAD", silent(404))]);
     assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
-}
-
-#[test]
-fn on_lost_ack_restart_replaces_the_session() {
-    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
-    upload.play([
-        ("Create-Session", created()),
-        ("Fragment 0-999", received(1000)),
-        ("Fragment 1000-1999", LOST),
-        ("Ping", ok()),
-        ("Cancel-Session", status(503)),
-        ("Cancel-Session", ok()),
-        ("Create-Session", created_as("{two}")),
-        ("Fragment 0-999", received(2500)),
-        ("Close-Session", ok()),
-    ]);
-    assert_eq!(upload.session.counters().unconfirmed_resends, 0);
-    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
-    for _ in 0..4 {
-        upload.play([("Create-Session", created()), ("Fragment 0-999", LOST), ("Ping", ok())]);
-        upload.play([("Cancel-Session", ok())]);
-    }
-    upload.error();
 }

@@ -58,7 +58,7 @@ fn after_the_timeout_packets_go_to_the_origin() {
         UNREACHABLE,
         status(500),
         status(503),
-        Fails(FailureClass::Timeout, Sent::Body),
+        Fails(FailureClass::Timeout, Sent::Body(u64::MAX)),
         status(400),
     ];
     for first in unavailable {
@@ -95,7 +95,7 @@ fn only_an_accepted_fragment_stops_the_timer() {
     let _rule = bitsup_server::rule!("HST-05");
     for accepted in [received(1000), wants(0)] {
         let mut upload = at_other_host(patient(), Some(100));
-        upload.play([("Fragment 0-999 @b.example.com", LOST)]);
+        upload.play([("Fragment 0-999 @b.example.com", UNREACHABLE)]);
         upload.pass(60);
         upload.play([("Ping @b.example.com", ok()), ("Fragment 0-999 @b.example.com", accepted)]);
         upload.pass(60);
@@ -104,7 +104,7 @@ fn only_an_accepted_fragment_stops_the_timer() {
     }
     for refused in [status(503), LOST] {
         let mut upload = at_other_host(patient(), Some(100));
-        upload.play([("Fragment 0-999 @b.example.com", LOST)]);
+        upload.play([("Fragment 0-999 @b.example.com", UNREACHABLE)]);
         upload.pass(60);
         upload.play([("Ping @b.example.com", ok()), ("Fragment 0-999 @b.example.com", refused)]);
         upload.pass(40);
@@ -217,7 +217,7 @@ fn the_callers_policy_decides_whom_to_follow() {
     let mut upload = follow(HostPolicy::SameSite);
     let error = upload.error();
     assert_eq!(error.kind(), ErrorKind::HostIdUntrusted);
-    assert!(error.message().contains("--trusted-host c.example.net"), "{error}");
+    assert!(error.message().contains("{trusted_hosts} c.example.net"), "{error}");
     assert_eq!(upload.session.session_id(), None, "nothing can go on with it at the origin");
     upload.session.resume(upload.now).expect("the caller may try again");
     assert_eq!(upload.exchange(), "Create-Session");

@@ -17,7 +17,7 @@ use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{Got, ReplyMode};
 use crate::retry::RetryPolicy;
-use crate::verify::{Head, LostAckPolicy, VerifyPolicy};
+use crate::verify::{Head, LostAckPolicy, Predecessor, VerifyPolicy};
 use std::format;
 use std::string::ToString;
 use std::vec;
@@ -51,7 +51,7 @@ enum Answer {
 use Answer::Failure as Fails;
 
 /// The request went out, and the connection was lost.
-const LOST: Answer = Fails(FailureClass::Transport, Sent::Body);
+const LOST: Answer = Fails(FailureClass::Transport, Sent::Body(u64::MAX));
 /// The connection could not be made.
 const UNREACHABLE: Answer = Fails(FailureClass::Transport, Sent::Nothing);
 
@@ -103,9 +103,13 @@ fn forgotten() -> Answer {
     Answer::Ack(Ack { status: 500, code: Some(Hresult::SESSION_NOT_FOUND), ..ACK })
 }
 
-/// A HEAD that shows a file of that size.
+/// Younger than every session here.
+const LATER: u64 = u64::MAX;
+
+/// A HEAD that shows a file of that size, made by this upload.
 fn holds(size: u64) -> Answer {
-    Answer::Head(Head { status: 200, content_length: Some(size), ..Head::default() })
+    let last_modified = Some(LATER);
+    Answer::Head(Head { status: 200, content_length: Some(size), last_modified, ..Head::default() })
 }
 
 /// 2500 bytes in Fragments of 1000.
@@ -116,6 +120,12 @@ fn config() -> Config {
         fragment: fragment_size::Limits { fixed: Some(1000), ..Default::default() },
         ..Config::default()
     }
+}
+
+/// 2500 bytes in one Fragment.
+fn in_one() -> Config {
+    let fragment = fragment_size::Limits { fixed: Some(5000), ..Default::default() };
+    Config { fragment, ..config() }
 }
 
 /// A driver with a clock of its own.
@@ -205,11 +215,11 @@ impl Upload {
         match answer {
             Answer::Ack(ack) => {
                 let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
-                self.session.handle_ack(now, ack, None, None, exchange)
+                self.session.handle_ack(now, ack, Some(now.unix), None, exchange)
             }
             Answer::Failure(class, sent) => {
                 let message = "it failed".to_string();
-                let failure = Failure { class: *class, sent: *sent, message };
+                let failure = Failure { class: *class, sent: *sent, idle: Duration::ZERO, message };
                 self.session.handle_failure(now, &failure)
             }
             Answer::Head(head) => self.session.handle_head(head),

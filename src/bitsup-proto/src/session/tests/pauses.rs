@@ -31,7 +31,11 @@ fn a_pause_during_a_wait_holds() {
     upload.pass(100_000);
     assert_eq!(upload.exchange(), "Idle");
     upload.session.resume(upload.now).expect("it is paused");
-    upload.play([("Ping", ok()), ("Fragment 1000-1999", received(2000))]);
+    upload.play([
+        ("Ping", ok()),
+        ("Fragment 998-998", wants(1000)),
+        ("Fragment 1000-1999", received(2000)),
+    ]);
 }
 
 #[test]
@@ -88,8 +92,12 @@ fn a_resume_before_the_exchange_has_ended_goes_on_as_if_there_had_been_no_pause(
 
 #[test]
 fn a_pause_while_a_session_is_replaced_holds_too() {
-    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Restart, ..config() });
-    upload.play([("Create-Session", created()), ("Fragment 0-999", LOST), ("Ping", ok())]);
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([
+        ("Fragment 1000-1999", LOST),
+        ("Ping", ok()),
+        ("Fragment 998-998", received(999)),
+    ]);
     assert_eq!(upload.exchange(), "Cancel-Session");
     upload.session.suspend(upload.now).expect("the upload goes on afterwards");
     upload.answer(&status(503)).expect("under way");
@@ -97,6 +105,7 @@ fn a_pause_while_a_session_is_replaced_holds_too() {
     upload.session.resume(upload.now).expect("it is paused");
     upload.play([
         ("Ping", ok()),
+        ("Fragment 998-998", received(999)),
         ("Cancel-Session", ok()),
         ("Create-Session", created_as("{two}")),
         ("Fragment 0-999", received(1000)),

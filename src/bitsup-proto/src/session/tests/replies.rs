@@ -86,7 +86,7 @@ fn a_reply_that_is_missing_is_an_error_if_it_is_required() {
     upload.play([
         ("Ping", ok()),
         (
-            "Fragment 0-9",
+            "Fragment 9-9",
             Answer::Ack(Ack { status: 416, offset: Offset::At(10), reply_url: Some("r"), ..ACK }),
         ),
         ("GET 0-", Answer::Got(whole(5))),
@@ -109,9 +109,11 @@ fn a_reply_url_counts_with_the_last_byte_only() {
     assert_eq!(upload.session.reply_url(), None);
     let end = Ack { status: 416, offset: Offset::At(2500), reply_url: Some("late"), ..ACK };
     upload.play([
-        ("Fragment 1000-1999", LOST),
+        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 2000-2499", LOST),
         ("Ping", ok()),
-        ("Fragment 1000-1999", Answer::Ack(end)),
+        ("Fragment 1998-1998", wants(2500)),
+        ("Fragment 2499-2499", Answer::Ack(end)),
     ]);
     assert_eq!(upload.session.reply_url(), Some("late"));
     assert_eq!(upload.exchange(), "GET 0-");

@@ -113,9 +113,9 @@ fn a_first_close_that_meets_no_session_restarts() {
         ("Create-Session", created_as("{two}")),
         ("Fragment 0-999", received(1000)),
     ]);
-    let mut upload = Upload::before("Create-Session");
+    let mut upload = Upload::new(in_one());
     for _ in 0..4 {
-        upload.play([("Create-Session", created()), ("Fragment 0-999", received(2500))]);
+        upload.play([("Create-Session", created()), ("Fragment 0-2499", received(2500))]);
         upload.play([("Close-Session", forgotten())]);
     }
     upload.error();
@@ -135,7 +135,9 @@ fn nothing_of_the_old_session_clings_to_the_new_one() {
     let mut upload = Upload::new(config());
     upload.play([
         ("Create-Session", created()),
-        ("Fragment 0-999", received(2000)),
+        ("Fragment 0-999", received(1000)),
+        ("Fragment 1000-1999", wants(500)),
+        ("Fragment 500-1499", received(2000)),
         ("Fragment 2000-2499", forgotten()),
         ("Create-Session", created_as("{two}")),
         ("Fragment 0-999", received(1000)),
@@ -145,17 +147,17 @@ fn nothing_of_the_old_session_clings_to_the_new_one() {
     ]);
     assert_eq!(upload.summary(), CERTAIN);
     // A Close-Session that met no answer.
-    let restart = Config { on_lost_ack: LostAckPolicy::Restart, ..config() };
+    let restart = Config { on_lost_ack: LostAckPolicy::Restart, ..in_one() };
     let mut upload = Upload::new(restart);
     upload.play([
         ("Create-Session", created()),
-        ("Fragment 0-999", received(2500)),
+        ("Fragment 0-2499", received(2500)),
         ("Close-Session", LOST),
         ("Ping", ok()),
         ("Close-Session", forgotten()),
         ("HEAD", holds(1)),
         ("Create-Session", created_as("{two}")),
-        ("Fragment 0-999", received(2500)),
+        ("Fragment 0-2499", received(2500)),
         ("Close-Session", forgotten()),
         ("Create-Session", created_as("{three}")),
     ]);

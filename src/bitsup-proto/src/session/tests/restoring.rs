@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_restored_upload_pings_and_asks_with_a_small_fragment() {
+fn a_restored_upload_pings_and_asks_with_one_byte() {
     let limits = fragment_size::Limits { fixed: Some(100_000), ..Default::default() };
     let large = Config { size: 1_000_000, fragment: limits, ..config() };
     let mut upload = Upload::new(large.clone());
@@ -13,7 +13,7 @@ fn a_restored_upload_pings_and_asks_with_a_small_fragment() {
     let mut again = upload.restored(large, 3600);
     again.play([
         ("Ping", ok()),
-        ("Fragment 100000-108191", wants(150_000)),
+        ("Fragment 99998-99998", wants(150_000)),
         ("Fragment 150000-249999", received(250_000)),
     ]);
     assert_eq!(again.session.session_id(), upload.session.session_id());
@@ -45,7 +45,11 @@ fn a_reply_that_nobody_knows_the_place_of_is_asked_for_again() {
     let upload = Upload::before("Close-Session");
     let mut again = upload.restored(wanting, 1);
     let last = Ack { status: 416, offset: Offset::At(2500), reply_url: Some("r"), ..ACK };
-    again.play([("Ping", ok()), ("Fragment 0-999", Answer::Ack(last))]);
+    again.play([
+        ("Ping", ok()),
+        ("Fragment 2498-2498", wants(2500)),
+        ("Fragment 2499-2499", Answer::Ack(last)),
+    ]);
     assert_eq!(again.exchange(), "GET 0-");
 }
 
@@ -59,7 +63,7 @@ fn killed_around_close_it_closes_again_and_looks() {
         let done = matches!(again.outcome(), Outcome::Done(_));
         assert_eq!(done, head.1);
         let mut again = upload.restored(config(), 1);
-        again.play([("Ping", ok()), ("Close-Session", ok())]);
+        again.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", holds(2500))]);
         assert_eq!(again.summary(), CERTAIN);
     }
 }
@@ -82,8 +86,12 @@ fn a_checkpoint_from_anywhere_does_no_harm() {
                     reply_url: Some("r".into()),
                     restarts: u32::MAX,
                     unconfirmed_resends: u32::MAX,
-                    skipped: true,
+                    offset_jumped: true,
                     checks_offsets: false,
+                    created_by_server: true,
+                    closing: started == 1,
+                    predecessor: Predecessor::Lingering,
+                    before: None,
                 };
                 let now = Moment { unix: 7, ..Moment::default() };
                 let mut upload = Upload::with(Session::restore(config(), &checkpoint, now));

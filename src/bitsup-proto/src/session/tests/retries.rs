@@ -195,7 +195,7 @@ fn transport_and_time_out_can_be_told_apart() {
         (FailureClass::Fatal(ErrorKind::Tls), ErrorKind::Tls),
     ] {
         let mut upload = Upload::before("Fragment 1000-1999");
-        let failure = Fails(class, Sent::Body);
+        let failure = Fails(class, Sent::Body(u64::MAX));
         while upload.exchange() != "Finished" {
             upload.answer(&failure).expect("under way");
             upload.pass(1);
@@ -214,10 +214,20 @@ fn an_application_error_on_the_last_fragment_keeps_the_session() {
         upload.play([
             ("Fragment 2000-2499", Answer::Ack(error)),
             ("Ping", ok()),
+            ("Fragment 1998-1998", wants(2500)),
             ("Fragment 2000-2499", wants(2500)),
             ("Close-Session", ok()),
         ]);
-        assert_eq!(upload.session.counters().unconfirmed_resends, 0);
+        assert_eq!(upload.summary(), CERTAIN);
+        // To a server that trims, the application has run where the probe is taken.
+        let mut upload = Upload::before("Fragment 2000-2499");
+        upload.play([
+            ("Fragment 2000-2499", Answer::Ack(error)),
+            ("Ping", ok()),
+            ("Fragment 1998-1998", received(2500)),
+            ("Fragment 1998-1998", received(2500)),
+            ("Close-Session", ok()),
+        ]);
     }
     for number in [301, 307, 400, 403, 404, 501, 505] {
         let error = Ack { status: number, context: Some(7), ..ACK };
@@ -237,23 +247,23 @@ fn a_part_that_no_bits_server_refused_may_be_there_when_it_is_sent_again() {
     upload.session.resume(upload.now).expect("a session is held");
     upload.play([
         ("Ping", ok()),
-        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 998-998", wants(2000)),
         ("Fragment 2000-2499", received(2500)),
         ("Close-Session", ok()),
-        ("HEAD", holds(3500)),
     ]);
-    assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
+    assert_eq!(upload.summary(), CERTAIN);
 }
 
 #[test]
 fn after_a_failure_the_connection_is_a_new_one() {
-    for failure in [LOST, UNREACHABLE, Answer::Ack(Ack { is_ack: false, ..ACK })] {
+    let page = Answer::Ack(Ack { is_ack: false, ..ACK });
+    for (failure, next) in [
+        (LOST, "Fragment 998-998"),
+        (UNREACHABLE, "Fragment 1000-1999"),
+        (page, "Fragment 998-998"),
+    ] {
         let mut upload = Upload::before("Fragment 1000-1999");
-        upload.play([
-            ("Fragment 1000-1999", failure),
-            ("Ping", ok()),
-            ("Fragment 1000-1999", received(2000)),
-        ]);
+        upload.play([("Fragment 1000-1999", failure), ("Ping", ok()), (next, wants(1000))]);
         let ways: Vec<_> =
             upload.requests.iter().skip(2).map(|request| request.connection).collect();
         assert_eq!(ways, [Connection::Keep, Connection::Fresh, Connection::Keep]);
@@ -304,10 +314,14 @@ fn progress_allows_new_invalid_answers() {
     let page = Answer::Ack(Ack { is_ack: false, ..ACK });
     let mut upload = Upload::new(config());
     upload.play([("Create-Session", created())]);
-    for fragment in ["Fragment 0-999", "Fragment 1000-1999", "Fragment 2000-2499"] {
-        upload.play([(fragment, UNREACHABLE)]);
-        upload.play((0..3).map(|_| ("Ping", page.clone())));
-        upload.play([("Ping", ok())]);
+    for (fragment, probe, offset) in [
+        ("Fragment 0-999", "Fragment 1-1", 0),
+        ("Fragment 1000-1999", "Fragment 998-998", 1000),
+        ("Fragment 2000-2499", "Fragment 1998-1998", 2000),
+    ] {
+        for _ in 0..3 {
+            upload.play([(fragment, page.clone()), ("Ping", ok()), (probe, wants(offset))]);
+        }
         assert_eq!(upload.exchange(), fragment);
         let end = upload.requests.last().and_then(|request| request.range).expect("a range").end();
         upload.answer(&received(end)).expect("under way");
@@ -344,8 +358,12 @@ fn no_try_of_a_cancel_is_decided_by_the_caller() {
     let now = upload.now;
     upload.session.cancel(now, CancelMode::Delete).expect("possible");
     assert!(matches!(upload.poll(), Action::Send(_)), "Cancel-Session");
-    let failure =
-        Failure { class: FailureClass::Transport, sent: Sent::Nothing, message: String::new() };
+    let failure = Failure {
+        class: FailureClass::Transport,
+        sent: Sent::Nothing,
+        idle: Duration::ZERO,
+        message: String::new(),
+    };
     upload.session.handle_failure(now, &failure).expect("under way");
     assert!(upload.session.defer_retry(now, Duration::from_secs(500)).is_err());
     assert!(upload.session.refuse_retry().is_err());

@@ -175,9 +175,10 @@ fn run(config: &Config, server: &mut Server, faults: &[Fault]) -> Outcome {
                     ..ACK
                 };
                 let now = upload.now;
+                let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
                 upload
                     .session
-                    .handle_ack(now, &ack, None, None, Exchange::default())
+                    .handle_ack(now, &ack, Some(now.unix), None, exchange)
                     .expect("under way");
                 continue;
             }
@@ -234,6 +235,7 @@ fn sizes() -> impl Strategy<Value = (u64, u64)> {
 
 fn unclear() -> impl Strategy<Value = LostAckPolicy> {
     prop_oneof![
+        Just(LostAckPolicy::Auto),
         Just(LostAckPolicy::Resend),
         Just(LostAckPolicy::Restart),
         Just(LostAckPolicy::Accept)

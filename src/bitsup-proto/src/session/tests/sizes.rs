@@ -115,7 +115,7 @@ fn automatic_sizes_grow_and_shrink_within_their_bounds() {
     upload.play([("Create-Session", created())]);
     let mut before = INITIAL;
     for _ in 0..12 {
-        // A large Fragment is lost, a small one finds out the offset, the next is at most half.
+        // A large Fragment is lost, a probe finds out the offset, the next is at most half.
         assert_eq!(
             upload.exchange(),
             format!(
@@ -128,8 +128,8 @@ fn automatic_sizes_grow_and_shrink_within_their_bounds() {
         upload.play([("Ping", ok())]);
         upload.exchange();
         let probe = upload.requests.last().and_then(|request| request.range).expect("a Fragment");
-        assert!(probe.length() <= 8 * KIB);
-        upload.answer(&received(probe.end())).expect("under way");
+        assert_eq!(probe.length(), 1);
+        upload.answer(&wants(upload.session.offset())).expect("under way");
         before = (before / 2).max(FLOOR);
         let clear = upload.session.offset();
         upload.session.suspend(upload.now).expect("it runs");
@@ -170,7 +170,7 @@ fn no_fragment_is_empty_and_they_join_without_a_gap() {
 fn an_empty_file_is_created_and_closed() {
     let _rule = bitsup_server::rule!("SIZ-08");
     let mut upload = Upload::new(automatic(0));
-    upload.play([("Create-Session", created()), ("Close-Session", ok())]);
+    upload.play([("Create-Session", created()), ("Close-Session", ok()), ("HEAD", holds(0))]);
     assert_eq!(upload.summary(), CERTAIN);
     let mut upload = Upload::new(Config { refuse_empty: true, ..automatic(0) });
     assert_eq!(upload.error().kind(), ErrorKind::InvalidArgument);
@@ -184,11 +184,13 @@ fn an_empty_file_is_created_and_closed() {
 
 #[test]
 fn offsets_are_64_bit() {
-    let mut upload = Upload::new(fixed(5_368_709_120, 1000));
+    let _rule = bitsup_server::rule!("PKT-44");
+    let mut upload = Upload::new(fixed(5_368_709_120, 1 << 31));
     upload.play([
         ("Create-Session", created()),
-        ("Fragment 0-999", received(4_294_967_296)),
-        ("Fragment 4294967296-4294968295", received(4_294_968_296)),
+        ("Fragment 0-2147483647", received(1 << 31)),
+        ("Fragment 2147483648-4294967295", received(1 << 32)),
+        ("Fragment 4294967296-5368709119", received(5_368_709_120)),
     ]);
 }
 
@@ -199,6 +201,7 @@ fn the_limit_on_bytes_counts_repetitions() {
         ("Create-Session", created()),
         ("Fragment 0-999", LOST),
         ("Ping", ok()),
+        ("Fragment 1-1", wants(0)),
         ("Fragment 0-999", received(1000)),
     ]);
     assert_eq!(upload.error().kind(), ErrorKind::LimitReached);

@@ -160,7 +160,7 @@ fn answers() -> Vec<Answer> {
         FailureClass::Fatal(ErrorKind::Tls),
     ] {
         list.push(Fails(class, Sent::Nothing));
-        list.push(Fails(class, Sent::Body));
+        list.push(Fails(class, Sent::Body(u64::MAX)));
     }
     for number in [200, 206, 401, 404, 407, 416, 500] {
         list.push(Answer::Got(Got { status: number, length: 5, ..Got::default() }));

@@ -3,8 +3,8 @@
 use alloc::format;
 use core::time::Duration;
 
-use super::super::{Config, Connection, Moment, Notice, Session, State};
-use crate::ack::Ack;
+use super::super::{Config, Connection, Moment, Notice, Open, Pings, Session, State};
+use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, invalid_answer};
 use crate::error::{Error, ErrorKind};
 use crate::host::{self, HostId};
@@ -14,6 +14,8 @@ use crate::packet::{PacketType, SessionId};
 impl Session {
     pub(super) fn created(&mut self, now: Moment, ack: &Ack<'_>, date: Option<u64>) {
         let invalid = |what| invalid_answer(PacketType::CreateSession, ack, what);
+        // Until the session is ours to name, the server has one that nobody can close.
+        let orphaned = core::mem::replace(&mut self.orphaned, true);
         let Some(id) = ack.session_id.and_then(SessionId::new) else {
             return self.invalid(
                 now,
@@ -33,7 +35,7 @@ impl Session {
                 // The session lives there: it is not kept, or a later try would go on with it here.
                 Err(host::Untrusted(host)) => {
                     let message = format!(
-                        "the server wants the upload to go to {host}, which is not a trusted host (to allow it: --trusted-host {})",
+                        "the server wants the upload to go to {host}, which is not a trusted host (to allow it: {{trusted_hosts}} {})",
                         host.host()
                     );
                     return self.fail(
@@ -43,8 +45,12 @@ impl Session {
                 }
             },
         };
-        self.session_id = Some(id);
-        self.created = date.unwrap_or(now.unix);
+        self.orphaned = orphaned;
+        let mut open = Open::new(id, date.unwrap_or(now.unix), date.is_some());
+        open.tells_offsets = ack.offset != Offset::Absent;
+        open.pings.acknowledged = self.host() == followed.as_ref();
+        self.open = Some(open);
+        self.requests_in_row = 0;
         self.checkpoint_due = true;
         self.notice(Notice::SessionCreated);
         if self.host_id != followed {
@@ -67,7 +73,7 @@ impl Session {
         if ack.code == Some(Hresult::SESSION_NOT_FOUND) {
             return None;
         }
-        let (ours, theirs) = (self.session_id.as_ref()?, ack.session_id?);
+        let (ours, theirs) = (self.session_id()?, ack.session_id?);
         let may_differ = matches!(packet, PacketType::CreateSession | PacketType::Ping);
         (!may_differ && !ours.matches(theirs)).then(|| {
             Meaning::Invalid(invalid_answer(packet, ack, "the answer belongs to another session"))
@@ -96,6 +102,9 @@ impl Session {
         let due = self.fallback_at.is_some_and(|at| now.monotonic >= at);
         if due && self.host().is_some() {
             self.fallen_back = true;
+            if let Some(open) = &mut self.open {
+                open.pings = Pings::default();
+            }
             self.fallback_at = None;
             self.fallback_since = None;
             self.connection = Connection::Fresh;

@@ -5,7 +5,7 @@ use alloc::format;
 use core::time::Duration;
 
 use super::super::{
-    Action, Connection, Moment, NotNow, Notice, Outcome, Request, Retry, Session, State,
+    Action, Connection, Doubt, Moment, NotNow, Notice, Outcome, Request, Retry, Session, State,
 };
 use crate::ack::{Ack, RetryAfter};
 use crate::error::{Error, ErrorKind};
@@ -60,12 +60,24 @@ impl Session {
         }
     }
 
-    /// The server may have acted on this request although its Ack is missing.
-    pub(super) fn note_unclear(&mut self, request: Request) {
-        match request.packet {
-            PacketType::Fragment => self.unclear = true,
-            PacketType::CloseSession => self.close_unclear = true,
-            PacketType::Ping | PacketType::CreateSession | PacketType::CancelSession => {}
+    /// So many bytes of the request's body went out: the server may have them.
+    pub(super) fn note_sent(&mut self, request: Request, body: u64) {
+        if let (Some(range), Some(open)) = (request.range, &mut self.open) {
+            open.sent = open.sent.max(range.first() + body.min(range.length()));
+        }
+    }
+
+    /// The server may have acted on this request although no valid Ack says so (TRU-03). `body`:
+    /// how many bytes of it went out; `None` if not even the head did.
+    pub(super) fn note_perhaps_taken(&mut self, request: Request, body: Option<u64>) {
+        let Some(body) = body else { return };
+        self.note_sent(request, body);
+        match (request.packet, &mut self.open) {
+            (PacketType::Fragment, Some(open)) if body > 0 => open.doubt_bytes(),
+            (PacketType::CloseSession, Some(open)) => open.doubt = Doubt::Close,
+            // It may have made a session whose id nobody knows.
+            (PacketType::CreateSession, _) => self.orphaned = true,
+            _ => {}
         }
     }
 
@@ -75,7 +87,7 @@ impl Session {
         self.connection = Connection::Fresh;
         if self.invalid_in_row > self.config.retry.max_invalid {
             if self.state == State::Cancel {
-                self.cancel_failed(error);
+                self.cancel_failed(now, error);
             } else {
                 self.fail(error);
             }
@@ -100,13 +112,13 @@ impl Session {
         let delay = own.max(wait.unwrap_or_default());
         if let Some(error) = self.exhausted(now, &cause, delay, wait) {
             if self.state == State::Cancel {
-                self.cancel_failed(error);
+                self.cancel_failed(now, error);
             } else {
                 self.fail(error);
             }
             return;
         }
-        let state = if self.state == State::Cancel { State::Cancel } else { self.entrance() };
+        let state = if self.state == State::Cancel { State::Cancel } else { self.first_step() };
         self.wait(now, cause, delay, state);
     }
 
@@ -143,6 +155,9 @@ impl Session {
             delay: at.saturating_sub(now.monotonic),
             attempt: self.attempts,
         });
+        if at > now.monotonic {
+            self.requests_in_row = 0;
+        }
         self.retry = Some(Retry { at, state, cause });
         self.state = State::Error;
     }
@@ -157,9 +172,19 @@ impl Session {
                 self.poll_action(now)
             }
             None => {
-                self.state = self.entrance();
+                self.state = self.first_step();
                 self.poll_action(now)
             }
+        }
+    }
+
+    /// How long no progress is borne.
+    pub(super) fn patience(&self) -> Duration {
+        let limit = self.config.retry.give_up_after;
+        // The hour is for the URL's host, once the other one has been given up.
+        match self.fallback.filter(|_| self.config.wait_out_fallback) {
+            Some(fallback) => limit.max(fallback.min(MAX_FALLBACK) + Duration::from_hours(1)),
+            None => limit,
         }
     }
 
@@ -198,11 +223,7 @@ impl Session {
                 None
             };
         }
-        let mut limit = policy.give_up_after;
-        // The hour is for the URL's host, once the other one has been given up.
-        if let Some(fallback) = self.fallback.filter(|_| self.config.wait_out_fallback) {
-            limit = limit.max(fallback.min(MAX_FALLBACK) + Duration::from_hours(1));
-        }
+        let limit = self.patience();
         let asked_too_much = |asked: &Duration| {
             now.monotonic.saturating_add(*asked).saturating_sub(self.progress_at) > limit
         };
@@ -215,9 +236,10 @@ impl Session {
             .into());
         }
         if next.saturating_sub(self.progress_at) > limit {
+            let waited = now.monotonic.saturating_sub(self.progress_at).as_secs();
             let seconds = limit.as_secs();
             return end(format!(
-                "given up after {seconds} s without progress ({} tries)",
+                "given up after {waited} s without progress ({} tries; the limit is {seconds} s)",
                 self.attempts
             )
             .into());
@@ -242,7 +264,7 @@ impl Session {
     /// Gives up an upload that cannot be continued, nor sent again without being asked.
     pub(super) fn fail_for_good(&mut self, error: Error) {
         self.end_pause();
-        self.session_id = None;
+        self.open = None;
         self.ended = true;
         self.fail(error);
     }
@@ -254,13 +276,12 @@ impl Session {
     }
 
     /// Progress fills every budget.
-    pub(super) fn refill(&mut self, now: Moment) {
+    pub(super) fn reset_retry_budget(&mut self, now: Moment) {
         self.progress_at = now.monotonic;
         self.attempts = 0;
         self.retries_in_row = 0;
+        self.requests_in_row = 0;
         self.invalid_in_row = 0;
-        self.rewinds = 0;
-        self.stuck = 0;
     }
 
     pub(super) fn is_over_time(&self, now: Moment) -> bool {

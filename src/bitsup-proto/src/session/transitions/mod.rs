@@ -5,17 +5,18 @@ use alloc::format;
 use core::time::Duration;
 
 use super::{
-    Action, AfterCancel, CancelMode, Connection, Exchange, Failure, FailureClass, Moment, NotNow,
-    Request, Running, Sent, Session, State,
+    Action, AfterCancel, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass,
+    MAX_REQUESTS_WITHOUT_PAUSE, Moment, NotNow, OffsetHandling, Proof, Request, Reuse, Running,
+    Sent, Session, State,
 };
-use crate::ack::Ack;
+use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, classify};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
-use crate::hresult::Hresult;
+use crate::hresult::{CONTEXT_REMOTE_APPLICATION, Hresult};
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
-use crate::verify::{Head, weigh};
+use crate::verify::{Expected, Head, weigh};
 
 mod cancel;
 mod close;
@@ -23,7 +24,11 @@ mod create;
 mod failure;
 mod fragment;
 
+use cancel::Replace;
 use failure::{retry_after_of, unauthorized};
+
+/// An exchange that is begun gets at least so long for its answer.
+const LEAST_LIMIT: Duration = Duration::from_secs(1);
 
 impl Session {
     /// What to do now (step 2 of the driving contract).
@@ -55,7 +60,7 @@ impl Session {
             self.state = State::Suspend;
             return Action::Idle;
         }
-        if self.config.size == 0 && self.config.refuse_empty && self.session_id.is_none() {
+        if self.config.size == 0 && self.config.refuse_empty && self.open.is_none() {
             self.fail(Error::new(
                 ErrorKind::InvalidArgument,
                 "the file is empty, and empty files are to be refused",
@@ -73,16 +78,16 @@ impl Session {
         self.expire_fallback(now);
         match self.state {
             State::Init => {
-                self.state = self.entrance();
+                self.state = self.first_step();
                 self.poll_action(now)
             }
             State::Error => self.poll_retry(now),
-            State::CreateSession => self.send(PacketType::CreateSession, None),
-            State::Ping => self.send(PacketType::Ping, None),
+            State::CreateSession => self.send(now, PacketType::CreateSession, None, false),
+            State::Ping => self.send(now, PacketType::Ping, None, false),
             State::Fragment => self.poll_fragment(now),
-            State::GetReply => self.poll_reply(),
-            State::Complete => self.send(PacketType::CloseSession, None),
-            State::Cancel => self.send(PacketType::CancelSession, None),
+            State::GetReply => self.poll_reply(now),
+            State::Complete => self.send(now, PacketType::CloseSession, None, false),
+            State::Cancel => self.send(now, PacketType::CancelSession, None, false),
             State::Verify => {
                 self.running = Some(Running::Head);
                 Action::Head
@@ -124,13 +129,17 @@ impl Session {
             self.cancel_answered(now, ack, meaning, request, wait);
             return Ok(());
         }
+        self.note_sent(request, exchange.body_sent);
+        let taken = || Some(exchange.body_sent);
+        let closes_again = packet == PacketType::CloseSession
+            && self.open.as_ref().is_some_and(|open| open.doubt == Doubt::Close);
         match meaning {
             Meaning::Success => {
                 self.sizes.answered(exchange.waiting);
                 match packet {
-                    PacketType::Ping => self.state = self.pending(),
+                    PacketType::Ping => self.ping_answered(ack),
                     PacketType::CreateSession => self.created(now, ack, date),
-                    PacketType::CloseSession => self.closed(),
+                    PacketType::CloseSession => self.closed(now, ack),
                     PacketType::Fragment | PacketType::CancelSession => {}
                 }
             }
@@ -139,44 +148,133 @@ impl Session {
             }
             Meaning::SessionLost => self.session_lost(now, ack, request),
             Meaning::Challenge { proxy } => self.challenged(ack, request, proxy),
+            // No smaller one than a probe can be asked for.
+            Meaning::TooLarge | Meaning::NotFoundMaybeTooLarge if request.probe => {
+                self.refused(now, ack, request, explain::refusal(packet, ack));
+            }
             Meaning::TooLarge => self.too_large(ack, request),
             Meaning::NotFoundMaybeTooLarge => {
                 let length = request.range.map_or(0, ContentRange::length);
                 if length > self.sizes.largest_accepted() && length > self.config.fragment.floor {
                     self.too_large(ack, request);
                 } else {
-                    self.fail(explain::refusal(packet, ack));
+                    self.note_perhaps_taken(request, taken());
+                    self.refused(now, ack, request, explain::refusal(packet, ack));
                 }
             }
             Meaning::Invalid(error) => {
-                self.note_unclear(request);
                 self.start_fallback(now);
+                if packet == PacketType::Fragment {
+                    self.useless_answer(now, ack, request, exchange.body_sent, error);
+                    return Ok(());
+                }
+                self.note_perhaps_taken(request, taken());
+                if packet == PacketType::Ping && self.ping_refused(now, &error) {
+                    return Ok(());
+                }
                 self.invalid(now, error);
             }
             Meaning::Later(error) => {
-                // A gateway may answer for a server that has stored the part all the same.
-                if !ack.is_ack && ack.code.is_none() {
-                    self.note_unclear(request);
-                }
+                self.note_perhaps_taken(request, taken());
                 self.start_fallback(now);
+                if closes_again && self.close_refused_again(ack) {
+                    return Ok(());
+                }
+                if packet == PacketType::Fragment {
+                    self.note_rerun(ack, request);
+                    if self.refused_again(now, ack) {
+                        return Ok(());
+                    }
+                }
                 let wait = retry_after_of(ack, date, retry_after, now);
                 self.later(now, error, wait, true);
             }
             Meaning::Fatal(error) => {
-                // So may whoever sends the client elsewhere.
-                if !ack.is_ack && ack.code.is_none() {
-                    self.note_unclear(request);
-                }
                 self.start_fallback(now);
-                self.fail(self.name_likely_cause(packet, error));
+                let unknown = matches!(ack.status, 400 | 404 | 405 | 501) && ack.code.is_none();
+                if packet == PacketType::Ping && unknown && self.ping_refused(now, &error) {
+                    return Ok(());
+                }
+                if closes_again && self.close_refused_again(ack) {
+                    return Ok(());
+                }
+                if packet != PacketType::CreateSession || !(400..500).contains(&ack.status) {
+                    self.note_perhaps_taken(request, taken());
+                }
+                self.refused(now, ack, request, error);
             }
         }
         Ok(())
     }
 
+    /// A refusal that no other try can change: the upload's end, or that of its session only.
+    fn refused(&mut self, now: Moment, ack: &Ack<'_>, request: Request, error: Error) {
+        if self.continued_refused(now, ack, request) {
+            return;
+        }
+        if request.probe {
+            // Not even a refusal tells where the server stands; one that stays is reported by
+            // the new session.
+            if !self.useless_probe(now, Replace::Unproven) {
+                self.later(now, error, None, true);
+            }
+            return;
+        }
+        self.fail(self.name_likely_cause(request.packet, error));
+    }
+
+    fn ping_answered(&mut self, ack: &Ack<'_>) {
+        if let Some(open) = &mut self.open {
+            open.tells_offsets |= ack.offset != Offset::Absent;
+            open.pings.acknowledged = true;
+        }
+        self.state = self.pending();
+    }
+
+    /// The host that has acknowledged other packets of this session does not know Ping (FSM-04).
+    /// `true`: it is asked once more, or not any more.
+    fn ping_refused(&mut self, now: Moment, error: &Error) -> bool {
+        let Some(open) = self.open.as_mut().filter(|open| open.pings.acknowledged) else {
+            return false;
+        };
+        open.pings.refused = open.pings.refused.saturating_add(1);
+        if open.pings.are_skipped() {
+            self.state = self.pending();
+        } else {
+            self.connection = Connection::Fresh;
+            self.later(now, error.clone(), None, true);
+        }
+        true
+    }
+
+    /// Close-Session was sent before and not acknowledged, and this one is refused in a way that
+    /// is not tried again (SES-05, ERR-12). `true`: a HEAD decides.
+    fn close_refused_again(&mut self, ack: &Ack<'_>) -> bool {
+        let sent_again = matches!(ack.status, 500 | 502 | 503) && ack.code.is_none()
+            || matches!(ack.status, 408 | 429 | 504);
+        if !sent_again {
+            self.decide_close();
+        }
+        !sent_again
+    }
+
+    /// The last Fragment is stored, and the application behind the server asks for patience.
+    fn note_rerun(&mut self, ack: &Ack<'_>, request: Request) {
+        let last = request.range.filter(|range| range.is_last());
+        if ack.context != Some(CONTEXT_REMOTE_APPLICATION) || request.probe {
+            return;
+        }
+        if let (Some(open), Some(last)) = (&mut self.open, last)
+            && let Doubt::Bytes(probing) = &mut open.doubt
+        {
+            probing.rerun = Some(last);
+        }
+    }
+
     /// The exchange under way met no answer.
     pub fn handle_failure(&mut self, now: Moment, failure: &Failure) -> Result<(), NotNow> {
         let running = self.running.take().ok_or(NotNow)?;
+        let reused = self.reuse != Reuse::No;
         self.connection = Connection::Fresh;
         let (kind, code) = match failure.class {
             FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
@@ -198,25 +296,50 @@ impl Session {
                 return Ok(());
             }
             Running::Reply => {
-                if let Some(fetch) = &mut self.reply {
+                if let Some(fetch) = self.open.as_mut().and_then(|open| open.reply.as_mut()) {
                     fetch.failed();
                 }
             }
             Running::Packet(request) => {
                 error = error.during(request.packet);
-                if failure.sent != Sent::Nothing {
-                    self.note_unclear(request);
+                let body = match failure.sent {
+                    Sent::Nothing => None,
+                    Sent::Head => Some(0),
+                    Sent::Body(bytes) => Some(bytes),
+                };
+                self.note_moved(now, request, body, failure.idle);
+                if let (PacketType::CloseSession, Some(_), Some(open)) =
+                    (request.packet, body, &mut self.open)
+                {
+                    open.proof = open.proof.max(Proof::End);
                 }
-                if request.packet == PacketType::Fragment && failure.sent == Sent::Body {
-                    self.sizes.lost();
+                self.note_perhaps_taken(request, body);
+                let cut = request.packet == PacketType::Fragment && failure.sent != Sent::Nothing;
+                match (failure.class, self.reuse) {
+                    // The server may close what is idle; that says nothing about sizes (GIV-07).
+                    (FailureClass::Stale, Reuse::Yes) => self.reuse = Reuse::No,
+                    (FailureClass::Offline, _) => {}
+                    _ if cut && !request.probe => {
+                        if !reused {
+                            self.reuse = Reuse::Cleared;
+                        }
+                        self.sizes.lost();
+                    }
+                    _ => {}
                 }
                 self.start_fallback(now);
             }
         }
         match failure.class {
-            FailureClass::Fatal(_) if self.state == State::Cancel => self.cancel_failed(error),
+            FailureClass::Fatal(_) if self.state == State::Cancel => self.cancel_failed(now, error),
             FailureClass::Fatal(_) => self.fail(error),
-            FailureClass::BadAnswer => self.invalid(now, error),
+            FailureClass::BadAnswer => match running {
+                Running::Packet(request)
+                    if request.probe && self.useless_probe(now, Replace::Unproven) => {}
+                Running::Packet(Request { packet: PacketType::Ping, .. })
+                    if self.ping_refused(now, &error) => {}
+                _ => self.invalid(now, error),
+            },
             FailureClass::Offline => {
                 let counts = !self.answered;
                 self.later(now, error, None, counts);
@@ -224,6 +347,43 @@ impl Session {
             FailureClass::Transport | FailureClass::Stale | FailureClass::Timeout => {
                 self.later(now, error, None, true);
             }
+        }
+        Ok(())
+    }
+
+    /// Bytes that have moved are progress for the clock, where they had not moved before (GIV-04):
+    /// else a server that loses every connection could keep us for ever.
+    fn note_moved(&mut self, now: Moment, request: Request, body: Option<u64>, idle: Duration) {
+        if let (Some(range), Some(open), Some(body)) = (request.range, &self.open, body)
+            && body > 0
+            && range.first() + body.min(range.length()) > open.sent
+        {
+            let moved = now.monotonic.saturating_sub(idle);
+            self.progress_at = self.progress_at.max(moved);
+        }
+    }
+
+    /// So long nothing could be done for a reason of the caller's own, such as a question to a
+    /// person: that is no lack of progress (GIV-04).
+    pub fn exclude(&mut self, time: Duration) {
+        self.progress_at = self.progress_at.saturating_add(time);
+    }
+
+    /// The connection ended unannounced before the packet under way went out: what the server
+    /// acknowledged before may be lost with it (TRU-05).
+    pub fn handle_connection_ended(&mut self) -> Result<(), NotNow> {
+        let Some(Running::Packet(_)) = self.running else { return Err(NotNow) };
+        self.running = None;
+        self.connection = Connection::Fresh;
+        if let Some(open) = &mut self.open
+            && self.state == State::Complete
+            && open.doubt == Doubt::None
+            && self.reply_url.is_none()
+        {
+            open.doubt_bytes();
+        }
+        if self.state != State::Cancel {
+            self.state = self.first_step();
         }
         Ok(())
     }
@@ -241,7 +401,14 @@ impl Session {
             return Err(NotNow);
         }
         self.running = None;
-        self.weighed(weigh(head, self.config.size, self.created));
+        let created = self.open.as_ref().filter(|open| open.created_by_server);
+        let expected = Expected {
+            size: self.config.size,
+            created: created.map(|open| open.created),
+            before: self.before.as_ref(),
+        };
+        let evidence = weigh(head, &expected);
+        self.on_verify_result(evidence);
         Ok(())
     }
 
@@ -250,14 +417,14 @@ impl Session {
         if self.running != Some(Running::Reply) {
             return Err(NotNow);
         }
-        let Some(fetch) = &mut self.reply else {
+        let Some(fetch) = self.open.as_mut().and_then(|open| open.reply.as_mut()) else {
             return Err(NotNow);
         };
         self.running = None;
         self.connection = Connection::Keep;
         let progress = fetch.handle(got);
         if fetch.take_progress() || progress == reply::Progress::Complete {
-            self.refill(now);
+            self.reset_retry_budget(now);
         }
         match progress {
             reply::Progress::More => {}
@@ -311,14 +478,13 @@ impl Session {
             self.authorize = false;
             self.authorize_proxy = false;
             self.started = Some(now.monotonic);
-            self.refill(now);
+            self.reset_retry_budget(now);
         }
         if self.running.is_none() {
-            self.ask_again_for_reply();
             // A cancel may have failed, or be that of a session to be replaced.
             self.cancel_deadline = None;
             self.retry = None;
-            self.state = self.entrance();
+            self.state = self.first_step();
         }
         Ok(())
     }
@@ -362,7 +528,7 @@ impl Session {
         self.outcome = None;
         self.abort_running();
         match mode {
-            _ if self.session_id.is_none() => self.end_cancelled(true, false),
+            _ if self.open.is_none() => self.end_cancelled(true, false),
             CancelMode::Keep => self.end_cancelled(false, true),
             CancelMode::Delete => self.begin_cancel(now, AfterCancel::Finish),
         }
@@ -378,7 +544,7 @@ impl Session {
         self.end_pause();
         self.abort_running();
         match error.kind() {
-            ErrorKind::SourceChanged if self.session_id.is_some() => {
+            ErrorKind::SourceChanged if self.open.is_some() => {
                 self.begin_cancel(now, AfterCancel::Fail(error));
             }
             ErrorKind::SourceChanged => self.fail_for_good(error),
@@ -390,29 +556,38 @@ impl Session {
     // ---- what comes next -------------------------------------------------
 
     /// The first packet of an upload, and of every new try: Ping in a session.
-    fn entrance(&self) -> State {
-        if self.closed {
-            State::Verify
-        } else if self.session_id.is_some() || self.config.opening_ping {
-            State::Ping
-        } else {
-            State::CreateSession
+    fn first_step(&self) -> State {
+        match &self.open {
+            Some(open) if matches!(open.doubt, Doubt::File { .. }) => State::Verify,
+            Some(open) if open.pings.are_skipped() => self.pending(),
+            Some(_) => State::Ping,
+            None if self.config.opening_ping => State::Ping,
+            None => State::CreateSession,
         }
     }
 
     /// What a Ping opens the way for.
     fn pending(&self) -> State {
-        if self.session_id.is_none() {
-            State::CreateSession
-        } else if self.offset < self.config.size {
-            State::Fragment
-        } else {
-            self.after_last_byte()
+        let Some(open) = &self.open else { return State::CreateSession };
+        match open.doubt {
+            Doubt::LastFragment(_) => State::Fragment,
+            // Where an echo is remembered a probe would prove nothing (TRU-05).
+            Doubt::Bytes(_)
+                if open.offset < self.config.size
+                    || self.offsets != OffsetHandling::Echoes
+                    || self.config.reply == ReplyMode::Required && self.reply_url.is_none() =>
+            {
+                State::Fragment
+            }
+            Doubt::None if open.offset < self.config.size => State::Fragment,
+            Doubt::None | Doubt::Bytes(_) | Doubt::Close => self.after_last_byte(),
+            Doubt::File { .. } => State::Verify,
         }
     }
 
     fn after_last_byte(&self) -> State {
-        let fetched = self.reply.as_ref().is_some_and(reply::Fetch::is_complete);
+        let fetch = self.open.as_ref().and_then(|open| open.reply.as_ref());
+        let fetched = fetch.is_some_and(reply::Fetch::is_complete);
         if self.config.reply != ReplyMode::None && self.reply_url.is_some() && !fetched {
             State::GetReply
         } else {
@@ -420,22 +595,68 @@ impl Session {
         }
     }
 
-    fn send(&mut self, packet: PacketType, range: Option<ContentRange>) -> Action {
-        let last = range.is_some_and(ContentRange::is_last) || packet == PacketType::CloseSession;
+    fn send(
+        &mut self,
+        now: Moment,
+        packet: PacketType,
+        range: Option<ContentRange>,
+        probe: bool,
+    ) -> Action {
+        self.requests_in_row = self.requests_in_row.saturating_add(1);
+        if self.requests_in_row > MAX_REQUESTS_WITHOUT_PAUSE && packet != PacketType::CancelSession
+        {
+            let error = Error::new(
+                ErrorKind::Protocol,
+                format!("{MAX_REQUESTS_WITHOUT_PAUSE} requests in a row made no progress"),
+            );
+            let pause = self.config.retry.first_delay;
+            self.later(now, error.during(packet), Some(pause), true);
+            return self.poll_action(now);
+        }
+        if packet == PacketType::CloseSession
+            && let Some(open) = &mut self.open
+            && matches!(open.doubt, Doubt::Bytes(_))
+        {
+            open.doubt = Doubt::None;
+            open.proof = open.proof.max(Proof::File);
+        }
+        let connection = if self.reuse == Reuse::No { Connection::Fresh } else { self.connection };
         let request = Request {
             packet,
             range,
-            connection: self.connection,
+            connection,
             authorize: self.authorize,
             authorize_proxy: self.authorize_proxy,
-            answer_limit: match packet {
-                PacketType::CancelSession => self.config.answer_limit.min(self.config.cancel_limit),
-                _ if last => self.config.last_answer_limit,
-                _ => self.config.answer_limit,
-            },
-            repeats: range.is_some() && self.unclear,
+            answer_limit: self.answer_limit(now, packet, range),
+            probe,
         };
         self.running = Some(Running::Packet(request));
+        // Kept before it goes out: whoever continues must know that it may have been sent (RES-06).
+        self.checkpoint_due |= packet == PacketType::CloseSession;
         Action::Send(request)
+    }
+
+    /// How long the Ack may take: no longer than a lack of progress is borne, but for the last
+    /// Fragment's, behind which an application may work (GIV-04).
+    fn answer_limit(
+        &self,
+        now: Moment,
+        packet: PacketType,
+        range: Option<ContentRange>,
+    ) -> Duration {
+        let config = &self.config;
+        if let (PacketType::CancelSession, Some(deadline)) = (packet, self.cancel_deadline) {
+            return config
+                .answer_limit
+                .min(deadline.saturating_sub(now.monotonic))
+                .max(LEAST_LIMIT);
+        }
+        if range.is_some_and(ContentRange::is_last) || packet == PacketType::CloseSession {
+            return config.last_answer_limit;
+        }
+        // A body that moves is progress, so that the clock begins anew with its last byte.
+        let since = if range.is_some() { now.monotonic } else { self.progress_at };
+        let left = self.patience().saturating_sub(now.monotonic.saturating_sub(since));
+        config.answer_limit.min(left.max(LEAST_LIMIT))
     }
 }

@@ -1,6 +1,7 @@
 //! Step 3 of the driving contract: how exchanges end.
 
 use std::io;
+use std::time::Duration;
 
 use bitsup_core::journal::{Due, Watch};
 use bitsup_proto::Moment;
@@ -147,7 +148,12 @@ impl Task {
             self.local_error = Some(error);
             // Reported first, so that the state machine knows that nothing runs any more.
             let class = FailureClass::Transport;
-            let lost = Failure { class, sent: session::Sent::Body, message: failure.message };
+            let lost = Failure {
+                class,
+                sent: sent(failure.sent),
+                idle: failure.idle,
+                message: failure.message,
+            };
             let _ = self.session.handle_failure(now, &lost);
             let _ = self.session.fail_source(now, protocol);
             return;
@@ -155,12 +161,12 @@ impl Task {
         if let FailureKind::Sink(error) = &failure.kind {
             self.local_error = Some(reply::not_stored(error));
         }
-        let sent = match failure.sent {
-            transport::Sent::Nothing => session::Sent::Nothing,
-            transport::Sent::Part(0) => session::Sent::Head,
-            transport::Sent::Part(_) | transport::Sent::All => session::Sent::Body,
+        let failure = Failure {
+            class: class(&failure.kind),
+            sent: sent(failure.sent),
+            idle: failure.idle,
+            message: failure.message,
         };
-        let failure = Failure { class: class(&failure.kind), sent, message: failure.message };
         let _ = self.session.handle_failure(now, &failure);
     }
 
@@ -182,11 +188,13 @@ impl Task {
         let class = FailureClass::Fatal(error.kind());
         let message = error.message().to_owned();
         self.local_error = Some(error);
-        let failure = Failure { class, sent: session::Sent::Nothing, message };
+        let failure =
+            Failure { class, sent: session::Sent::Nothing, idle: Duration::ZERO, message };
         let _ = self.session.handle_failure(now, &failure);
     }
 
     pub(super) fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
+        self.session.set_before(head(answer));
         // Asked again with the login, but not in a pause.
         if answer.status == 401 && self.login.ready {
             return;
@@ -199,9 +207,10 @@ impl Task {
         }
         self.life.asked();
         // A sign-in page of a network and the empty leftover of a broken upload are 200 as well.
-        let same_size = number(answer, "Content-Length") == Some(self.source.size())
+        let exists = answer.status == 200
+            && number(answer, "Content-Length") == Some(self.source.size())
             && answer.headers.get_all("Content-Encoding").next().is_none();
-        if answer.status != 200 || !same_size {
+        if !exists || self.options.if_exists == IfExists::Try {
             return;
         }
         if self.options.if_exists == IfExists::Skip {
@@ -218,5 +227,15 @@ impl Task {
                 .with_advice("Choose another name, or allow it to be replaced (--if-exists try).");
             self.end(Err(error), core);
         }
+    }
+}
+
+/// How much of a request went out, for the state machine.
+fn sent(sent: transport::Sent) -> session::Sent {
+    match sent {
+        transport::Sent::Nothing => session::Sent::Nothing,
+        transport::Sent::Part(0) => session::Sent::Head,
+        transport::Sent::Part(bytes) => session::Sent::Body(bytes),
+        transport::Sent::All => session::Sent::Body(u64::MAX),
     }
 }

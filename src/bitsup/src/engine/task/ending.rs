@@ -20,7 +20,7 @@ impl Task {
     pub(super) fn finished(&mut self, core: &mut Core) {
         let now = core.now();
         let new = || {
-            let endpoint = core.endpoints.get(&self.destination.endpoint());
+            let endpoint = core.endpoints.get(&self.destination.endpoint_at(None));
             Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
         };
         if self.life.goes_on(&mut self.session, &mut core.hosts, new, now) {
@@ -191,9 +191,17 @@ impl Task {
 
     pub(super) fn learn(&self, core: &mut Core) {
         let learned = self.session.learned();
-        if let Some((file, text)) = core.endpoints.learn(&self.destination.endpoint(), &learned) {
+        if let Some((file, text)) = core.endpoints.learn(&self.endpoint, &learned) {
             core.workers.run(move || crate::journal::store(&file, &text));
         }
+    }
+
+    /// What is learned belongs to the host that is spoken to.
+    pub(super) fn change_endpoint(&mut self, core: &mut Core) {
+        self.learn(core);
+        let host = self.session.host();
+        self.endpoint = self.destination.endpoint_at(host);
+        self.session.set_learned(core.endpoints.get(&self.endpoint).learned());
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {

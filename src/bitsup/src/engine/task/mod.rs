@@ -34,7 +34,7 @@ use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
-use crate::options::{IfExists, UploadOptions};
+use crate::options::{IfExists, UploadOptions, VerifyPolicy};
 use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
@@ -98,6 +98,8 @@ pub(crate) struct Task {
     destination: Destination,
     options: UploadOptions,
     session: Session,
+    /// The key of what is known of the server that is spoken to.
+    endpoint: String,
     life: Life,
     lane: Option<LaneId>,
     running: Option<Running>,
@@ -161,8 +163,8 @@ impl Task {
         } = new;
         let options = options.with_ticket();
         let now = core.now();
-        let endpoint = core.endpoints.get(&destination.endpoint());
-        let config = config(&source, &destination, &options, &endpoint);
+        let known = core.endpoints.get(&destination.endpoint_at(None));
+        let config = config(&source, &destination, &options, &known);
         let (session, check, then, last_words) = match opening {
             Opening::New => (Session::new(config), None, None, None),
             Opening::Continue(checkpoint, check) => {
@@ -180,9 +182,11 @@ impl Task {
                 (session, None, Some(then), last_words)
             }
         };
-        let asks = options.if_exists != IfExists::Try;
+        // What stands there before is what the file is compared with afterwards.
+        let asks = options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
         let life = Life::begin(id, destination.origin(), (asks, then), &session, &mut core.hosts);
         let has_journal = journal.is_some();
+        let destination_endpoint = destination.endpoint_at(session.host());
         let recorder = options.transcript.then(Recorder::default);
         let keeper = (has_journal || options.sha256).then(|| {
             let place = Place {
@@ -198,6 +202,7 @@ impl Task {
             source,
             destination,
             options,
+            endpoint: destination_endpoint,
             session_name: session.session_id().map(|id| id.as_str().to_owned()),
             session,
             life,

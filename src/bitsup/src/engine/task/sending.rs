@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bitsup_core::journal::News;
 use bitsup_proto::PacketType;
@@ -22,6 +22,12 @@ use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Sc
 impl Task {
     /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
     pub(super) fn send(&mut self, request: Request, core: &mut Core) {
+        let closes = request.packet == PacketType::CloseSession;
+        if closes && self.lane.is_some_and(|lane| core.transport.has_ended(lane)) {
+            // What the server acknowledged may be lost with the connection: it is asked first.
+            let _ = self.session.handle_connection_ended();
+            return;
+        }
         let now = core.now();
         let body = match self.open_source(request, core) {
             Ok(body) => body,
@@ -105,6 +111,7 @@ impl Task {
                 let failure = Failure {
                     class: FailureClass::Fatal(error.kind()),
                     sent: session::Sent::Nothing,
+                    idle: Duration::ZERO,
                     message: error.message().to_owned(),
                 };
                 self.local_error = Some(error);

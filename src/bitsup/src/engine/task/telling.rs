@@ -31,15 +31,24 @@ impl Task {
                 });
                 format!("the server forgot the session: starting again from the beginning{fewer}")
             }
-            Notice::HostChanged(host) => format!("the server sends us to {host}"),
-            Notice::FellBack => "the other host did not come back: going on at the URL's host".into(),
+            Notice::SessionReplaced { reason } => {
+                format!("{reason}: starting again from the beginning in a new session")
+            }
+            Notice::HostChanged(host) => {
+                self.change_endpoint(core);
+                format!("the server names {host} as the host to continue with")
+            }
+            Notice::FellBack => {
+                self.change_endpoint(core);
+                "the other host did not come back: continuing at the URL's host".into()
+            }
             Notice::Moved { to, .. } => format!("the server has {to} bytes: continuing there"),
             Notice::Shrunk { refused, next } => {
                 format!("parts of {refused} bytes are too large for the server: going on with {next}")
             }
             Notice::ReplyOffered(url) => self.warn(format!("the server offers a reply that was not asked for: {url}")),
             Notice::NotVerified => self.warn(
-                "a part had to be sent twice, and the server does not tell the file's size: compare the file on the server".into(),
+                "the server's answers do not prove that the file is right: compare the file on the server".into(),
             ),
             Notice::CloseUnconfirmed => self.warn("the server's last answer was lost".into()),
             _ => "something new happened".into(),

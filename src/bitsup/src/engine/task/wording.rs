@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::FailureClass;
-use bitsup_proto::verify::Head;
+use bitsup_proto::verify::{Head, MAX_ETAG};
 use bitsup_proto::{Ack, Config, fragment_size, packet, retry};
 use zeroize::Zeroizing;
 
@@ -67,7 +67,7 @@ pub(super) fn config(
         verify: options.verify,
         on_lost_ack: options.on_lost_ack,
         learned_size: endpoint.max_fragment,
-        checks_offsets: endpoint.checks_offsets,
+        offsets: endpoint.offsets,
         ..Config::default()
     }
 }
@@ -119,6 +119,7 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
     match kind {
         FailureKind::NameNotResolved | FailureKind::NoRoute => FailureClass::Offline,
         FailureKind::ConnectFailed | FailureKind::ConnectionLost => FailureClass::Transport,
+        FailureKind::StaleConnection => FailureClass::Stale,
         FailureKind::ProxyFailed(Some(407)) => FailureClass::Fatal(ErrorKind::ProxyAuth),
         // It will not make the tunnel tomorrow either.
         FailureKind::ProxyFailed(Some(status @ 400..500)) if !matches!(status, 408 | 429) => {
@@ -152,6 +153,7 @@ pub(super) fn head(answer: &Answer) -> Head {
         content_length: number(answer, "Content-Length"),
         encoded: answer.headers.get("Content-Encoding").is_some(),
         last_modified: text(answer, "Last-Modified").and_then(http_date),
+        etag: text(answer, "ETag").map(|etag| etag.chars().take(MAX_ETAG).collect()),
     }
 }
 

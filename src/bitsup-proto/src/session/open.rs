@@ -1,0 +1,163 @@
+//! The session on the server: what is known of it, and what goes with it when it is lost.
+
+use core::time::Duration;
+
+use crate::hresult::Hresult;
+use crate::packet::{ContentRange, SessionId};
+use crate::reply;
+
+/// A session that the server has opened.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) id: SessionId,
+    /// When it was made, and whether the server's own clock said so.
+    pub(super) created: u64,
+    pub(super) created_by_server: bool,
+    /// An earlier process made it, and may have sent more than its checkpoint tells.
+    pub(super) continued: bool,
+    /// The offset that the server acknowledged last, and the highest one.
+    pub(super) offset: u64,
+    pub(super) highest: u64,
+    /// The end of the bytes that have gone out in this session.
+    pub(super) sent: u64,
+    pub(super) doubt: Doubt,
+    pub(super) proof: Proof,
+    /// Echoes that were followed although they prove nothing.
+    pub(super) resends: u32,
+    /// Acks in a row that left the offset where it was, and steps back without a new highest one.
+    pub(super) stuck: u32,
+    pub(super) rewinds: u32,
+    pub(super) refusals: Option<Refusals>,
+    pub(super) pings: Pings,
+    /// Its Acks to Ping or Create-Session carry an offset.
+    pub(super) tells_offsets: bool,
+    pub(super) reply: Option<reply::Fetch>,
+}
+
+/// What the server may hold or have done that no Ack has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Nothing.
+    None,
+    /// Which bytes it holds: a probe goes out first (rules OFF-12 and TRU-05).
+    Bytes(Probing),
+    /// The last Fragment is stored, and is to be sent once more: for the application behind the
+    /// server (ERR-16), or since its Ack names the reply (RPL-14).
+    LastFragment(ContentRange),
+    /// Whether it closed the session: Close-Session was sent and not acknowledged.
+    Close,
+    /// Whether the file is right: the session is over, and only a HEAD can follow.
+    File {
+        /// Whether Close-Session was acknowledged.
+        closed: bool,
+    },
+}
+
+/// How far the question for the server's offset has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Probing {
+    /// A 200 beyond the probe at a server that is not known to check offsets: asked once more.
+    pub(super) first_answer: Option<u64>,
+    /// Answers that were of no use.
+    pub(super) useless: u32,
+    /// The last Fragment, if its application failed (ERR-16).
+    pub(super) rerun: Option<ContentRange>,
+}
+
+/// What the Acks of this session prove of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Proof {
+    /// Each byte was acknowledged where it belongs.
+    Bytes,
+    /// The same, and the server may have lost some before Close-Session: whatever ended that
+    /// exchange may have ended the server too.
+    End,
+    /// An echo was followed; the file's size would prove that it is written by offsets.
+    Size,
+    /// The connection ended before Close-Session at a server that echoes: a HEAD must find the file.
+    File,
+    /// The offset jumped over bytes; not even the size would prove them.
+    Nothing,
+}
+
+/// Fragments refused in a row with the same BITS error (GIV-01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusals {
+    pub(super) code: Hresult,
+    pub(super) count: u32,
+    pub(super) since: Duration,
+}
+
+/// Whether the server answers Ping (FSM-04).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pings {
+    /// The host spoken to has acknowledged a packet of this session.
+    pub(super) acknowledged: bool,
+    /// Pings that it refused as unknown.
+    pub(super) refused: u32,
+}
+
+impl Pings {
+    /// Refused so often, a Ping is not sent any more.
+    const MOST_REFUSALS: u32 = 2;
+
+    pub(super) fn are_skipped(self) -> bool {
+        self.refused >= Self::MOST_REFUSALS
+    }
+}
+
+impl Open {
+    pub(super) fn new(id: SessionId, created: u64, created_by_server: bool) -> Self {
+        Self {
+            id,
+            created,
+            created_by_server,
+            continued: false,
+            offset: 0,
+            highest: 0,
+            sent: 0,
+            doubt: Doubt::None,
+            proof: Proof::Bytes,
+            resends: 0,
+            stuck: 0,
+            rewinds: 0,
+            refusals: None,
+            pings: Pings { acknowledged: true, refused: 0 },
+            tells_offsets: false,
+            reply: None,
+        }
+    }
+
+    /// The highest offset that the server can truthfully acknowledge (OFF-02, OFF-03, TRU-04).
+    pub(super) fn limit(&self, size: u64) -> u64 {
+        if self.continued { size } else { self.sent }
+    }
+
+    /// The byte to ask with for the server's offset; `None` if there is none to ask with (OFF-12).
+    pub(super) fn probe(&self, size: u64) -> Option<ContentRange> {
+        let first = match self.offset {
+            0 if size >= 3 => 1,
+            offset => offset.checked_sub(2)?,
+        };
+        ContentRange::new(first, 1, size)
+    }
+
+    /// Bytes may have been stored that no Ack tells of.
+    pub(super) fn doubt_bytes(&mut self) {
+        self.doubt = match self.doubt {
+            Doubt::Bytes(probing) => Doubt::Bytes(Probing { first_answer: None, ..probing }),
+            Doubt::LastFragment(last) => {
+                Doubt::Bytes(Probing { rerun: Some(last), ..Probing::default() })
+            }
+            Doubt::None => Doubt::Bytes(Probing::default()),
+            doubt @ (Doubt::Close | Doubt::File { .. }) => doubt,
+        };
+    }
+
+    pub(super) fn probing(&self) -> Option<Probing> {
+        match self.doubt {
+            Doubt::Bytes(probing) => Some(probing),
+            _ => None,
+        }
+    }
+}
