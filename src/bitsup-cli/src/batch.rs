@@ -22,11 +22,12 @@ const TICK: Duration = Duration::from_millis(100);
 /// A signal ends the program within a second, what is said at the end included.
 const STOP_WITHIN: Duration = Duration::from_millis(700);
 
+/// The last line where an upload can be continued begins so.
+const CONTINUE: &str = "to continue: ";
 /// The last line where all is as if nothing had been sent.
 const NOTHING_LEFT: &str = "nothing is left on the server";
-/// The last line where the server did not answer in time.
-const MAY_BE_LEFT: &str =
-    "a part of the file may be left on the server, which deletes it by itself in time";
+/// The last line where that is not known, or known not to be so.
+const MAY_BE_LEFT: &str = "a partial upload may be left on the server until it expires (IIS deletes it after 14 days by default)";
 
 /// One file to upload.
 pub(crate) struct Job {
@@ -272,7 +273,7 @@ impl<'a> Batch<'a> {
     fn tell_failed(&mut self, name: &str, failure: &Failure, then: &str) {
         self.counts.failed += 1;
         self.exit_codes.push(failure.exit_code());
-        if then != NOTHING_LEFT {
+        if then != NOTHING_LEFT && !then.starts_with(CONTINUE) {
             then.clone_into(&mut self.left);
         }
         self.report.failed(name, failure, then);
@@ -280,17 +281,15 @@ impl<'a> Batch<'a> {
 
     /// The last line: how to continue, or what is left on the server.
     fn then(&self, failure: &Failure, session: &SessionKey) -> String {
-        let held = failure.error().is_some_and(|error| error.token().is_some());
+        let may_be_left = failure.error().is_some_and(bitsup::Error::may_be_left);
         if failure.is_resumable() {
-            format!("to continue: {}", (self.continue_with)(self.session_id(session).as_deref()))
+            format!("{CONTINUE}{}", (self.continue_with)(self.session_id(session).as_deref()))
         } else if failure.kind() == ErrorKind::SessionInUse {
             "another process is uploading this file: nothing to do here".into()
         } else if failure.kind() == ErrorKind::VerifyFailed {
             "the file may be on the server: look there before you send it again".into()
-        } else if failure.kind() == ErrorKind::HostIdUntrusted {
-            "an empty session is left on the server, which deletes it by itself in time".into()
-        } else if held {
-            "a part of the file is left on the server, which deletes it by itself in time".into()
+        } else if may_be_left {
+            MAY_BE_LEFT.into()
         } else {
             NOTHING_LEFT.into()
         }
@@ -318,7 +317,7 @@ impl<'a> Batch<'a> {
             let kept = running.keep.then(|| self.session_id(&running.session)).flatten();
             self.any_resumable |= kept.is_some();
             let then = match kept {
-                Some(id) => format!("to continue: {}", (self.continue_with)(Some(&id))),
+                Some(id) => format!("{CONTINUE}{}", (self.continue_with)(Some(&id))),
                 None => MAY_BE_LEFT.to_owned(),
             };
             self.tell_failed(&running.name, &failure, &then);
@@ -332,7 +331,13 @@ impl<'a> Batch<'a> {
             (None, _) => 1,
         };
         let then = match (self.any_resumable, self.counts.failed) {
-            (true, _) => Some(format!("to continue: {}", (self.continue_with)(None))),
+            (true, _) => {
+                let mut then = format!("{CONTINUE}{}", (self.continue_with)(None));
+                if !self.left.is_empty() {
+                    then = format!("{}\n{then}", self.left);
+                }
+                Some(then)
+            }
             (false, 0) => None,
             (false, _) if !self.left.is_empty() => Some(std::mem::take(&mut self.left)),
             (false, _) => Some(NOTHING_LEFT.into()),

@@ -23,7 +23,10 @@ impl Task {
             let endpoint = core.endpoints.get(&self.destination.endpoint_at(None));
             Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
         };
+        let left = self.session.may_be_left();
         if self.life.goes_on(&mut self.session, &mut core.hosts, new, now) {
+            // A session that was to be cancelled first.
+            self.left_before |= left;
             return;
         }
         let result = match self.session.outcome().cloned() {
@@ -124,7 +127,9 @@ impl Task {
         let message = match (kept, confirmed) {
             (true, _) => "the upload was stopped",
             (false, true) => "the upload was cancelled",
-            (false, false) => "the upload was cancelled, but the server did not confirm it",
+            (false, false) => {
+                "the upload was stopped, but the server did not confirm the cancellation"
+            }
         };
         Error::new(ErrorKind::Cancelled, message)
     }
@@ -231,7 +236,8 @@ impl Task {
             Err(error) => {
                 let token = self.token(leavings.prefix.as_ref());
                 let kept = self.has_journal && token.is_some() && leavings.problem.is_none();
-                Err(error.with_resumable(kept).with_token(token))
+                let left = self.left_before || self.session.may_be_left();
+                Err(error.with_resumable(kept).with_token(token).with_may_be_left(left))
             }
         };
         let state = match &result {

@@ -111,6 +111,8 @@ pub(crate) struct Task {
     reply: Option<ReplyFetch>,
     reply_place: Option<OutputFile>,
     reply_write: ReplyWrite,
+    /// Whether a session before this one may be left on the server.
+    left_before: bool,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
     login: LoginState,
@@ -216,6 +218,7 @@ impl Task {
             reply: None,
             reply_place,
             reply_write: ReplyWrite::None,
+            left_before: false,
             local_error: None,
             login: LoginState::default(),
             remark: None,
