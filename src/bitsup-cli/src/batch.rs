@@ -152,7 +152,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Runs all jobs, `at_once` of which the client has at a time, and returns the exit code.
-    pub(crate) fn run(mut self, jobs: Vec<Job>, at_once: usize) -> Result<u8, Failure> {
+    pub(crate) fn run(mut self, jobs: Vec<Job>, at_once: usize) -> u8 {
         self.total = jobs.iter().filter_map(|job| job.size).sum();
         let mut jobs = jobs.into_iter().enumerate();
         loop {
@@ -307,7 +307,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<u8, Failure> {
+    fn finish(mut self) -> u8 {
         // Those that could not even be stopped in time.
         for (_, running) in std::mem::take(&mut self.running) {
             let failure = Failure::new(
@@ -348,6 +348,6 @@ impl<'a> Batch<'a> {
             // Dropping it would wait for what runs in the background.
             std::mem::forget(self.client);
         }
-        Ok(exit_code)
+        exit_code
     }
 }

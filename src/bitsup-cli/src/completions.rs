@@ -25,10 +25,10 @@ pub(crate) struct ManArgs {
 }
 
 /// Writes completions.
-pub(crate) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+pub(crate) fn completions(args: &CompletionsArgs) -> u8 {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut crate::cli::command(), "bitsup", &mut text);
-    Ok(write(&text))
+    write(&text)
 }
 
 /// Writes a manual page.

@@ -119,7 +119,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     });
     let jobs = jobs.collect();
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.kept);
-    Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD)
+    Ok(Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD))
 }
 
 /// As many files at a time as wished, or as the system lets this process have open.

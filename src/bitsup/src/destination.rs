@@ -20,7 +20,7 @@ pub(crate) struct Destination {
     /// Name or address, without brackets and zone: it may be sent.
     pub(crate) host: String,
     /// The interface of a link-local address, which is used to connect and never sent (RFC 9844).
-    pub(crate) zone: Option<String>,
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
     /// Path and query exactly as given.
     pub(crate) target: String,
@@ -30,7 +30,7 @@ pub(crate) struct Destination {
 pub(crate) struct Authority {
     pub(crate) https: bool,
     pub(crate) host: String,
-    pub(crate) zone: Option<String>,
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
 }
 
@@ -94,7 +94,7 @@ impl Authority {
         if !plain || url.path() != "/" || zone.is_some() && !host.contains(':') {
             return Err("the URL's host cannot be read".into());
         }
-        Ok((Self { https, host, zone: zone.map(str::to_owned), port }, rest))
+        Ok((Self { https, host, zone: zone.map(Into::into), port }, rest))
     }
 
     /// Checks a reference that is resolved against a URL, as a server sends it: what names a host

@@ -185,19 +185,19 @@ impl ReplyFetch {
         match (target.kind, self.file) {
             (TargetKind::File(spool), Some((path, place))) => {
                 stored.path = Some(path.clone());
-                if !place.is_regular() {
+                if place.is_regular() {
+                    spool
+                        .as_file()
+                        .sync_all()
+                        .and_then(|()| place.put(spool, &|| false))
+                        .map_err(|error| unwritable(&path, &error))?;
+                } else {
                     stored.write = Some(Box::new(move || {
                         let begun = Instant::now();
                         place
                             .put(spool, &|| begun.elapsed() > PATIENCE)
                             .map_err(|error| unwritable(&path, &error))
                     }));
-                } else {
-                    spool
-                        .as_file()
-                        .sync_all()
-                        .and_then(|()| place.put(spool, &|| false))
-                        .map_err(|error| unwritable(&path, &error))?;
                 }
             }
             (TargetKind::Memory(bytes), _) => stored.bytes = Some(bytes),

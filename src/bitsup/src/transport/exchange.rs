@@ -23,7 +23,7 @@ pub(crate) struct Exchange {
     /// Name or address without brackets, as it shall stand in `Host`.
     pub(crate) host: String,
     /// The interface of a link-local address, which is used to connect and never sent.
-    pub(crate) zone: Option<String>,
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
     /// Path and query exactly as they must go out; begins with a slash.
     pub(crate) target: String,

@@ -108,7 +108,7 @@ pub(super) struct Route {
 struct Origin {
     scheme: Scheme,
     host: String,
-    zone: Option<String>,
+    zone: Option<Box<str>>,
     port: u16,
 }
 
