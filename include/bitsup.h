@@ -381,8 +381,9 @@ typedef enum {
 } bitsup_verify;
 
 /**
- * What to do when the answer to a part of the file, or to its end, is lost. The server is always
- * asked first, with one byte that it has already acknowledged.
+ * What to do when the answer to a part of the file, or to its end, is lost.
+ * The server is always asked first, with one byte that it has already
+ * acknowledged.
  */
 typedef enum {
   /**
@@ -1504,6 +1505,15 @@ bitsup_status bitsup_config_set_reply_memory(
 
 /**
  * For all uploads of the client:
+ * bitsup_upload_options_set_reply_max_size.
+ */
+bitsup_status bitsup_config_set_reply_max_size(
+    bitsup_config *config,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
  * bitsup_upload_options_set_reply_optional.
  */
 bitsup_status bitsup_config_set_reply_optional(
@@ -2367,6 +2377,15 @@ bitsup_status bitsup_upload_options_set_reply_path_bytes(
 bitsup_status bitsup_upload_options_set_reply_memory(
     bitsup_upload_options *options,
     uint64_t max_bytes,
+    bitsup_error **error);
+
+/**
+ * How many bytes a reply to a file may have, at least 1; a larger one is an
+ * error. Default 1 GiB.
+ */
+bitsup_status bitsup_upload_options_set_reply_max_size(
+    bitsup_upload_options *options,
+    uint64_t bytes,
     bitsup_error **error);
 
 /**

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::ffi::{CString, c_char, c_int};
 use std::io;
-use std::path::Path;
 
 use bitsup::Finding;
 
@@ -48,15 +47,6 @@ impl Failure {
         let advice = "The system is short of something: file descriptors or memory, most likely.";
         let mut failure =
             Self::own(bitsup_status::Internal, &format!("cannot {what}: {error}"), advice);
-        failure.0.os_error = error.raw_os_error().unwrap_or(0);
-        failure
-    }
-
-    /// A file of the caller that cannot be read.
-    pub(crate) fn local(path: &Path, error: &io::Error) -> Self {
-        let message = format!("cannot read {}: {error}", path.display());
-        let advice = "Correct the path, or let this user read the file.";
-        let mut failure = Self::own(bitsup_status::LocalFile, &message, advice);
         failure.0.os_error = error.raw_os_error().unwrap_or(0);
         failure
     }

@@ -18,14 +18,15 @@ use crate::words;
 
 /// How often the display is renewed.
 const TICK: Duration = Duration::from_millis(100);
-/// A signal ends the program within a second.
-const STOP_WITHIN: Duration = Duration::from_millis(800);
+/// A signal ends the program within a second, what is said at the end included.
+const STOP_WITHIN: Duration = Duration::from_millis(700);
 
+/// The last line where an upload can be continued begins so.
+const CONTINUE: &str = "to continue: ";
 /// The last line where all is as if nothing had been sent.
 const NOTHING_LEFT: &str = "nothing is left on the server";
-/// The last line where the server did not answer in time.
-const MAY_BE_LEFT: &str =
-    "a part of the file may be left on the server, which deletes it by itself in time";
+/// The last line where that is not known, or known not to be so.
+const MAY_BE_LEFT: &str = "a partial upload may be left on the server until it expires (IIS deletes it after 14 days by default)";
 
 /// One file to upload.
 pub(crate) struct Job {
@@ -140,7 +141,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Runs all jobs, `at_once` of which the client has at a time, and returns the exit code.
-    pub(crate) fn run(mut self, jobs: Vec<Job>, at_once: usize) -> Result<u8, Failure> {
+    pub(crate) fn run(mut self, jobs: Vec<Job>, at_once: usize) -> u8 {
         self.total = jobs.iter().filter_map(|job| job.size).sum();
         let mut jobs = jobs.into_iter().enumerate();
         loop {
@@ -216,7 +217,8 @@ impl<'a> Batch<'a> {
         if self.stopped.is_some() {
             return;
         }
-        self.stopped = Some((signal, Instant::now() + STOP_WITHIN));
+        let gone = signals::since_first().unwrap_or_default();
+        self.stopped = Some((signal, Instant::now() + STOP_WITHIN.saturating_sub(gone)));
         let before = self.running.len();
         self.running.retain(|_, running| running.upload.progress().state != UploadState::Queued);
         self.counts.not_started += before - self.running.len();
@@ -263,7 +265,7 @@ impl<'a> Batch<'a> {
     fn tell_failed(&mut self, name: &str, failure: &Failure, then: &str) {
         self.counts.failed += 1;
         self.exit_codes.push(failure.exit_code());
-        if then != NOTHING_LEFT {
+        if then != NOTHING_LEFT && !then.starts_with(CONTINUE) {
             then.clone_into(&mut self.left);
         }
         self.report.failed(name, failure, then);
@@ -271,17 +273,15 @@ impl<'a> Batch<'a> {
 
     /// The last line: how to continue, or what is left on the server.
     fn then(&self, failure: &Failure, session: Option<&str>) -> String {
-        let held = failure.error().is_some_and(|error| error.token().is_some());
+        let may_be_left = failure.error().is_some_and(bitsup::Error::may_be_left);
         if failure.is_resumable() {
-            format!("to continue: {}", (self.continue_with)(session))
+            format!("{CONTINUE}{}", (self.continue_with)(session))
         } else if failure.kind() == ErrorKind::SessionInUse {
             "another process is uploading this file: nothing to do here".into()
         } else if failure.kind() == ErrorKind::VerifyFailed {
             "the file may be on the server: look there before you send it again".into()
-        } else if failure.kind() == ErrorKind::HostIdUntrusted {
-            "an empty session is left on the server, which deletes it by itself in time".into()
-        } else if held {
-            "a part of the file is left on the server, which deletes it by itself in time".into()
+        } else if may_be_left {
+            MAY_BE_LEFT.into()
         } else {
             NOTHING_LEFT.into()
         }
@@ -293,7 +293,7 @@ impl<'a> Batch<'a> {
         sessions.into_iter().flatten().any(|session| session.id == id)
     }
 
-    fn finish(mut self) -> Result<u8, Failure> {
+    fn finish(mut self) -> u8 {
         // Those that could not even be stopped in time.
         for (_, running) in std::mem::take(&mut self.running) {
             let failure = Failure::new(
@@ -303,7 +303,7 @@ impl<'a> Batch<'a> {
             let kept = running.session.filter(|id| running.keep && self.is_kept(id));
             self.any_resumable |= kept.is_some();
             let then = match kept {
-                Some(id) => format!("to continue: {}", (self.continue_with)(Some(&id))),
+                Some(id) => format!("{CONTINUE}{}", (self.continue_with)(Some(&id))),
                 None => MAY_BE_LEFT.to_owned(),
             };
             self.tell_failed(&running.name, &failure, &then);
@@ -317,17 +317,23 @@ impl<'a> Batch<'a> {
             (None, _) => 1,
         };
         let then = match (self.any_resumable, self.counts.failed) {
-            (true, _) => Some(format!("to continue: {}", (self.continue_with)(None))),
+            (true, _) => {
+                let mut then = format!("{CONTINUE}{}", (self.continue_with)(None));
+                if !self.left.is_empty() {
+                    then = format!("{}\n{then}", self.left);
+                }
+                Some(then)
+            }
             (false, 0) => None,
             (false, _) if !self.left.is_empty() => Some(std::mem::take(&mut self.left)),
             (false, _) => Some(NOTHING_LEFT.into()),
         };
-        let finished = self.report.finish(self.counts, exit_code, then.as_deref());
+        self.report.finish(self.counts, exit_code, then.as_deref());
         if let Some((signal, _)) = self.stopped {
             words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
             // Dropping it would wait for what runs in the background.
             std::mem::forget(self.client);
         }
-        finished.map(|()| exit_code)
+        exit_code
     }
 }

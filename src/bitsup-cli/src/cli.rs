@@ -26,7 +26,8 @@ Exit codes:
   0 done    1 several files failed for different reasons    2 usage
   3 local file    4 authentication    5 TLS    6 not now, the same command may work later
   7 refused by the server    8 the server broke the protocol, or verification failed
-  9 limit reached    10 cancelled    11 session in use    70 a fault of this program
+  9 limit reached    10 cancelled    11 session in use    12 output cannot be written
+  70 internal error
   128 + N stopped by signal N";
 
 /// The command line.
@@ -74,7 +75,7 @@ impl Command {
             Self::Explain(args) => crate::explain::run(&args),
             Self::Serve(args) => crate::serve::run(args),
             Self::Demo(args) => crate::demo::run(&args),
-            Self::Completions(args) => crate::completions::completions(&args),
+            Self::Completions(args) => Ok(crate::completions::completions(&args)),
             Self::Man(args) => crate::completions::man(&args),
         }
     }

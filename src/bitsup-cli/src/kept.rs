@@ -87,9 +87,10 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     let record = args.tell.record.is_some();
     let jobs = sessions.into_iter().map(|session| job(session, &args.own, record));
     let jobs: Vec<Job> = jobs.collect();
+    args.tell.check(args.own.transfer.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, jobs.len())?;
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.own);
-    let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL)?;
+    let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL);
     Ok(if exit_code == 0 { unreadable } else { exit_code })
 }
 

@@ -47,6 +47,9 @@ pub(crate) struct UploadArgs {
     /// Upload the files named in FILE too, one a line or NUL-separated; - is standard input
     #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Transfer")]
     files_from: Option<PathBuf>,
+    /// Upload files too whose names differ in case or dots at the end only: the server tells them apart
+    #[arg(long, hide_short_help = true, help_heading = "Transfer")]
+    case_sensitive: bool,
     /// Wait for a random time of up to TIME first, so that many machines do not begin at once
     #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true, help_heading = "Transfer")]
     splay: Option<Duration>,
@@ -72,7 +75,8 @@ pub(crate) struct UploadArgs {
 
 /// Uploads.
 pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
-    let (inputs, url) = inputs::split(&args.arguments, args.files_from.as_deref())?;
+    let (inputs, url) =
+        inputs::split(&args.arguments, args.files_from.as_deref(), args.case_sensitive)?;
     if inputs.len() > 1 && args.kept.transfer.reply.is_some() {
         return Err(Failure::usage(
             "--reply takes the reply to one file: upload the files one by one",
@@ -91,6 +95,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     options.note = Some(args.kept.note());
     options.transcript = args.tell.record.is_some();
 
+    args.tell.check(args.kept.transfer.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, inputs.len())?;
     let mailbox = Mailbox::open()?;
     if let Some(signal) = args.splay.and_then(|time| mailbox.sleep(random_part(time))) {
@@ -114,7 +119,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     });
     let jobs = jobs.collect();
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.kept);
-    Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD)
+    Ok(Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD))
 }
 
 /// As many files at a time as wished, or as the system lets this process have open.

@@ -210,7 +210,9 @@ impl Error {
     /// The BITS error of the answer, else the code that stands for the HTTP status.
     #[must_use]
     pub fn hresult(&self) -> Option<Hresult> {
-        self.code.or_else(|| self.status.filter(|status| *status >= 300).map(Hresult::from_status))
+        // Some servers send S_OK with a refusal: it says nothing, least of all that all is well.
+        let code = self.code.filter(|code| code.0 != 0);
+        code.or_else(|| self.status.filter(|status| *status >= 300).map(Hresult::from_status))
     }
 
     /// `BITS-Error-Context` of the answer: 5 the BITS server, 7 the application behind it.
@@ -280,5 +282,7 @@ mod tests {
         assert_eq!(plain.hresult(), Some(Hresult(0x8019_0194)));
         let vendor = plain.with_code(Hresult(0xA000_1234));
         assert_eq!(vendor.hresult(), Some(Hresult(0xA000_1234)));
+        let success = Error::new(ErrorKind::Refused, "no").with_status(500).with_code(Hresult(0));
+        assert_eq!(success.to_string(), "no (HTTP 500, 0x801901F4)");
     }
 }

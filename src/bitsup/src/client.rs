@@ -11,7 +11,7 @@ use crate::callbacks::{Delivery, Dispatcher, Ear, Listener};
 use crate::destination::Destination;
 use crate::doctor::DoctorReport;
 use crate::engine::{
-    Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId,
+    Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId, reply_place,
 };
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, StateDirectory, Token};
@@ -450,6 +450,8 @@ impl UploadBuilder {
         inner.check_process()?;
         let mut destination = Destination::parse(&self.url)?;
         self.options.check(destination.https)?;
+        self.options.check_proxy(&destination)?;
+        let reply_place = reply_place(&self.options)?;
         if destination.is_folder() {
             let name = self.source.name().filter(|name| !name.is_empty()).ok_or_else(|| {
                 Error::invalid(
@@ -495,6 +497,7 @@ impl UploadBuilder {
             entry,
             warning,
             decides,
+            reply_place,
         };
         inner.send(Command::Start(id, Box::new(new)));
         Ok(Upload::new(shared, Arc::clone(inner)).kept_as(resume_id))

@@ -24,6 +24,7 @@ struct What {
     io_kind: Option<io::ErrorKind>,
     token: Option<String>,
     resumable: bool,
+    may_be_left: bool,
 }
 
 impl Error {
@@ -55,6 +56,11 @@ impl Error {
 
     pub(crate) fn with_resumable(mut self, resumable: bool) -> Self {
         self.what.resumable = resumable;
+        self
+    }
+
+    pub(crate) fn with_may_be_left(mut self, may_be_left: bool) -> Self {
+        self.what.may_be_left = may_be_left;
         self
     }
 
@@ -125,6 +131,14 @@ impl Error {
         self.what.resumable
     }
 
+    /// Whether a partial upload may remain on the server: a session was neither closed nor its
+    /// cancellation acknowledged, or the answer to Create-Session is not known. IIS deletes one
+    /// after 14 days by default.
+    #[must_use]
+    pub fn may_be_left(&self) -> bool {
+        self.what.may_be_left
+    }
+
     /// The session as a token for [`crate::Client::import`], if the server still holds it.
     /// Who has the token can write to the upload. That of a source that is read through
     /// [`crate::ReadAt`] and may block has no hash of the bytes sent (they would have to be read
@@ -146,8 +160,15 @@ fn plain(error: &io::Error) -> String {
 
 impl From<bitsup_proto::Error> for Error {
     fn from(protocol: bitsup_proto::Error) -> Self {
-        let what =
-            What { protocol, advice: None, os: None, io_kind: None, token: None, resumable: false };
+        let what = What {
+            protocol,
+            advice: None,
+            os: None,
+            io_kind: None,
+            token: None,
+            resumable: false,
+            may_be_left: false,
+        };
         Self { what: Box::new(what) }
     }
 }

@@ -381,6 +381,7 @@ impl Line {
     ) -> Result<Self, Error> {
         let destination = Destination::parse(url)?;
         options.check(destination.https)?;
+        options.check_proxy(&destination)?;
         Ok(Self {
             client: Arc::clone(client),
             task: client.next_task(),

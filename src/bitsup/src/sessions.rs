@@ -64,7 +64,8 @@ impl Client {
         Ok(self.upload(source, &entry.url).continuing())
     }
 
-    /// Cancels a kept session on the server and forgets it. Waits for the server.
+    /// Cancels a kept session on the server and forgets it. Waits for the server; an error of
+    /// kind `Cancelled` says that it is forgotten and the server did not confirm.
     pub fn cancel_session(&self, id: &str, options: &UploadOptions) -> Result<(), Error> {
         let directory = self.inner().state()?;
         let journal = directory.lock(id)?;
@@ -76,7 +77,7 @@ impl Client {
             options,
         )?;
         match upload.wait() {
-            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Cancelled && !error.may_be_left() => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }
@@ -171,6 +172,7 @@ pub(crate) fn cancel(
         entry: Some(entry.clone()),
         warning: None,
         decides: false,
+        reply_place: None,
     };
     client.send(Command::Start(id, Box::new(new)));
     Ok(Upload::new(shared, Arc::clone(client)))

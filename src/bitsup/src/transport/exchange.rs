@@ -22,6 +22,8 @@ pub(crate) struct Exchange {
     pub(crate) scheme: Scheme,
     /// Name or address without brackets, as it shall stand in `Host`.
     pub(crate) host: String,
+    /// The interface of a link-local address, which is used to connect and never sent.
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
     /// Path and query exactly as they must go out; begins with a slash.
     pub(crate) target: String,
@@ -250,6 +252,7 @@ impl Exchange {
             method: self.method,
             scheme: self.scheme,
             host: self.host.clone(),
+            zone: self.zone.clone(),
             port: self.port,
             target: self.target.clone(),
             headers: self.headers.clone(),

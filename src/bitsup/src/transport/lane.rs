@@ -108,6 +108,7 @@ pub(super) struct Route {
 struct Origin {
     scheme: Scheme,
     host: String,
+    zone: Option<Box<str>>,
     port: u16,
 }
 
@@ -150,8 +151,12 @@ impl Lane {
         self.personal |= proxy.is_some()
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
-        let origin =
-            Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
+        let origin = Origin {
+            scheme: exchange.scheme,
+            host: exchange.host.clone(),
+            zone: exchange.zone.clone(),
+            port: exchange.port,
+        };
         let fits = self.connection(exchange).is_some();
         if exchange.connection == ConnectionUse::Fresh || !fits {
             self.drop_connection();
@@ -178,6 +183,7 @@ impl Lane {
         let origin = &connection.origin;
         let fits = origin.scheme == exchange.scheme
             && origin.host == exchange.host
+            && origin.zone == exchange.zone
             && origin.port == exchange.port;
         (fits && is_quiet(&connection.socket)).then_some(self.serial)
     }
@@ -294,7 +300,10 @@ impl Lane {
         easy.http_version(HttpVersion::V11)?;
         easy.http_09_allowed(false)?;
         easy.path_as_is(true)?;
-        let host = bracketed(&exchange.host);
+        // libcurl connects through the zone and leaves it out of Host; a proxy has its own interfaces.
+        let zone = exchange.zone.as_ref().filter(|_| route.proxy.is_none());
+        let zoned = zone.map(|zone| format!("{}%25{zone}", exchange.host));
+        let host = bracketed(zoned.as_ref().unwrap_or(&exchange.host));
         let scheme = exchange.scheme.name();
         easy.url(&format!("{scheme}://{host}:{}{}", exchange.port, exchange.target))?;
         match method {
@@ -538,7 +547,10 @@ impl Lane {
     /// Whether it has these settings and a living connection to `host`.
     pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
         let goes_there = |connection: &Connection| {
-            connection.origin.host == host && is_quiet(&connection.socket)
+            // Who asks knows of no zone.
+            connection.origin.host == host
+                && connection.origin.zone.is_none()
+                && is_quiet(&connection.socket)
         };
         self.options == *options && self.connection.as_ref().is_some_and(goes_there)
     }

@@ -179,6 +179,7 @@ fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<
                 range: input.flag().then_some(range),
                 last_modified: input.flag().then(|| input.byte().to_string()),
                 cut: input.flag(),
+                unmarked: input.flag(),
             };
             let _ = session.handle_reply(now, &got);
         }

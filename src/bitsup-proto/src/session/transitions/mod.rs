@@ -428,9 +428,8 @@ impl Session {
         };
         self.running = None;
         self.connection = Connection::Keep;
-        let before = fetch.highest();
         let progress = fetch.handle(got);
-        if fetch.highest() > before {
+        if fetch.take_progress() || progress == reply::Progress::Complete {
             self.reset_retry_budget(now);
         }
         match progress {

@@ -6,7 +6,8 @@ use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 
 use super::super::Core;
 use super::super::command::Command;
-use super::{ABANDON, Task, config};
+use super::super::reply::Stored;
+use super::{ABANDON, ReplyWrite, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Finish, Leavings, Prefix, Token};
@@ -21,11 +22,14 @@ impl Task {
             let endpoint = core.endpoints.get(&self.destination.endpoint_at(None));
             Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
         };
+        let left = self.session.may_be_left();
         if self.life.goes_on(&mut self.session, &mut core.hosts, new, now) {
+            // A session that was to be cancelled first.
+            self.left_before |= left;
             return;
         }
         let result = match self.session.outcome().cloned() {
-            Some(Outcome::Done(summary)) => self.receipt(summary),
+            Some(Outcome::Done(summary)) => self.receipt(summary, core),
             Some(Outcome::Failed(error)) => Err(self.failure(error)),
             Some(Outcome::Cancelled { confirmed, kept }) => Err(self.cancelled(confirmed, kept)),
             None => Err(Error::new(ErrorKind::Internal, "the upload ended without a result")),
@@ -48,12 +52,30 @@ impl Task {
         self.end(result, core);
     }
 
-    pub(super) fn receipt(&mut self, summary: session::Summary) -> Result<Receipt, Error> {
+    pub(super) fn receipt(
+        &mut self,
+        summary: session::Summary,
+        core: &Core,
+    ) -> Result<Receipt, Error> {
         let counters = self.session.counters();
-        let (reply_path, reply) = match self.reply.take() {
-            Some(reply) => reply.finish()?,
-            None => (None, None),
+        let (reply_path, reply, write) = match self.reply.take() {
+            Some(reply) => {
+                let Stored { path, bytes, write } = reply.finish()?;
+                (path, bytes, write)
+            }
+            None => (None, None, None),
         };
+        if let Some(write) = write {
+            self.reply_write = ReplyWrite::UnderWay;
+            let (inbox, id) = (core.inbox.clone(), self.id);
+            core.workers.run(move || {
+                let result = write();
+                let done = |task: &mut Self, _: &mut Core| {
+                    task.reply_write = ReplyWrite::Ended(result);
+                };
+                inbox.send(Command::Worked(id, Box::new(done)));
+            });
+        }
         Ok(Receipt {
             url: self.destination.to_string(),
             size: self.source.size(),
@@ -104,7 +126,9 @@ impl Task {
         let message = match (kept, confirmed) {
             (true, _) => "the upload was stopped",
             (false, true) => "the upload was cancelled",
-            (false, false) => "the upload was cancelled, but the server did not confirm it",
+            (false, false) => {
+                "the upload was stopped, but the server did not confirm the cancellation"
+            }
         };
         Error::new(ErrorKind::Cancelled, message)
     }
@@ -185,12 +209,19 @@ impl Task {
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
+        if matches!(self.reply_write, ReplyWrite::UnderWay) {
+            return;
+        }
         let Some(leavings) = self.leavings.take() else { return };
         let Some(result) = self.ending.take() else { return };
         self.life.ended();
         self.wake = None;
         self.abandoned = None;
-        let result = match result {
+        let written = match std::mem::replace(&mut self.reply_write, ReplyWrite::None) {
+            ReplyWrite::Ended(written) => written,
+            ReplyWrite::None | ReplyWrite::UnderWay => Ok(()),
+        };
+        let result = match result.and_then(|receipt| written.map(|()| receipt)) {
             Ok(mut receipt) => {
                 receipt.sha256 = leavings.sha256;
                 if self.options.sha256 && receipt.sha256.is_none() && !receipt.skipped {
@@ -204,7 +235,8 @@ impl Task {
             Err(error) => {
                 let token = self.token(leavings.prefix.as_ref());
                 let kept = token.is_some() && leavings.is_kept;
-                Err(error.with_resumable(kept).with_token(token))
+                let left = self.left_before || self.session.may_be_left();
+                Err(error.with_resumable(kept).with_token(token).with_may_be_left(left))
             }
         };
         let state = match &result {

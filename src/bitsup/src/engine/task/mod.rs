@@ -36,6 +36,7 @@ use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Entry, Journal, Keeper, Leavings, Place, Proof};
 use crate::options::{IfExists, UploadOptions, VerifyPolicy};
+use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
@@ -60,6 +61,15 @@ pub(crate) struct NewUpload {
     pub(crate) warning: Option<String>,
     /// Whether the caller is asked before each next try.
     pub(crate) decides: bool,
+    /// Where a reply goes that goes to a file.
+    pub(crate) reply_place: Option<OutputFile>,
+}
+
+/// A complete reply on its way to what is no regular file.
+enum ReplyWrite {
+    None,
+    UnderWay,
+    Ended(Result<(), Error>),
 }
 
 /// How an upload begins.
@@ -104,6 +114,10 @@ pub(crate) struct Task {
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
+    reply_place: Option<OutputFile>,
+    reply_write: ReplyWrite,
+    /// Whether a session before this one may be left on the server.
+    left_before: bool,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
     login: LoginState,
@@ -152,6 +166,7 @@ impl Task {
             entry,
             warning,
             decides,
+            reply_place,
         } = new;
         let options = options.with_ticket();
         let now = core.now();
@@ -213,6 +228,9 @@ impl Task {
             ending: None,
             leavings: None,
             reply: None,
+            reply_place,
+            reply_write: ReplyWrite::None,
+            left_before: false,
             local_error: None,
             login: LoginState::default(),
             remark: None,

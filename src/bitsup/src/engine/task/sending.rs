@@ -97,7 +97,8 @@ impl Task {
 
     pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) {
         let exchange = self.exchange(Method::Get, core);
-        let fetch = self.reply.take().map_or_else(|| ReplyFetch::new(&self.options), Ok);
+        let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
+        let fetch = self.reply.take().map_or_else(new, Ok);
         let prepared = fetch.and_then(|mut fetch| {
             let host = self.session.host();
             let prepared = fetch.prepare(get, &self.destination, host, exchange)?;
@@ -130,15 +131,22 @@ impl Task {
 
     /// An exchange with what all have in common.
     pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
-        let (host, port) = match self.session.host() {
-            Some(host) => (host.host().to_owned(), host.port().unwrap_or(self.destination.port)),
-            None => (self.destination.host.clone(), self.destination.port),
+        let (host, zone, port) = match self.session.host() {
+            Some(host) => {
+                (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
+            }
+            None => (
+                self.destination.host.clone(),
+                self.destination.zone.clone(),
+                self.destination.port,
+            ),
         };
         let https = self.destination.https;
         Exchange {
             method,
             scheme: if https { Scheme::Https } else { Scheme::Http },
             host,
+            zone,
             port,
             target: self.destination.target.clone(),
             headers: own_headers(&self.options),
