@@ -183,6 +183,8 @@ pub(crate) struct Stats {
     /// Body bytes of the last request that the system took for sending.
     pub(crate) sent: u64,
     pub(crate) new_connection: bool,
+    /// The lane's connection had ended unannounced when the exchange began.
+    pub(crate) reconnected: bool,
     /// The other end: the server, or the proxy.
     pub(crate) peer: Option<SocketAddr>,
     /// From the start to the first request byte; close to 0 on a reused connection.

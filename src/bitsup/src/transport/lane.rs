@@ -68,6 +68,8 @@ pub(super) struct Lane {
     cookies: Vec<Zeroizing<String>>,
     /// Somebody may have logged in on the connection, or gone through a proxy.
     personal: bool,
+    /// The connection was found to have ended unannounced when the last exchange began.
+    reconnected: bool,
     pub(super) state: State,
 }
 
@@ -136,6 +138,7 @@ impl Lane {
             pins: HashMap::new(),
             cookies: Vec::new(),
             personal: false,
+            reconnected: false,
             state: State::Idle(Easy2::new(Wire::idle())),
         }
     }
@@ -158,6 +161,7 @@ impl Lane {
             port: exchange.port,
         };
         let fits = self.connection(exchange).is_some();
+        self.reconnected = self.has_ended();
         if exchange.connection == ConnectionUse::Fresh || !fits {
             self.drop_connection();
         }
@@ -191,6 +195,11 @@ impl Lane {
     /// Whether the lane's idle connection was ended by the other side, without a word before.
     pub(super) fn has_ended(&self) -> bool {
         self.connection.as_ref().is_some_and(|own| !is_quiet(&own.socket))
+    }
+
+    /// Whether it had when the last exchange began.
+    pub(super) fn has_reconnected(&self) -> bool {
+        self.reconnected
     }
 
     /// The certificate of the lane's connection.

@@ -227,6 +227,7 @@ fn ack(session: &mut Session, now: Moment, to: Option<Request>, input: &mut Inpu
         sending: Duration::from_millis(input.number(size)),
         waiting: Duration::from_millis(input.number(size)),
         body_sent: if input.flag() { u64::MAX } else { input.number(size) },
+        reconnected: input.flag(),
     };
     let _ = session.handle_ack(now, &ack, date, None, exchange);
 }

@@ -58,7 +58,12 @@ impl Session {
         // Where nothing was acknowledged nothing is lost: it is like any other retry.
         let is_retry = why == Replace::Unproven && offset < 2;
         if !is_retry && !self.may_restart() {
-            return self.fail(why.error());
+            return if why == Replace::Unproven {
+                self.fail(why.error());
+            } else {
+                // No later run may continue in a session that is not what it seems.
+                self.begin_cancel(now, AfterCancel::Fail(why.error()));
+            };
         }
         self.notice(Notice::SessionReplaced { reason });
         let mut pause = None;

@@ -100,7 +100,10 @@ impl Session {
                 let verified = proof != Proof::Nothing;
                 self.done(Summary { close_confirmed: false, verified });
             }
-            (_, LostAckPolicy::Restart) => self.restart(),
+            (_, LostAckPolicy::Restart) => {
+                self.orphaned = true;
+                self.restart();
+            }
             (Evidence::Different, _) => self.fail_unclosed(another_size()),
             (Evidence::Missing, _) => self.fail_unclosed(no_file()),
             (Evidence::Unknown, LostAckPolicy::Accept) => {

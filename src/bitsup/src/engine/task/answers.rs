@@ -83,6 +83,7 @@ impl Task {
                     sending: stats.sending_time,
                     waiting: stats.answer_delay,
                     body_sent: stats.sent,
+                    reconnected: stats.reconnected,
                 };
                 if let Some(range) = request.range
                     && let Some(most) = core.limiter.acknowledged(self.id, range.length(), stats)
