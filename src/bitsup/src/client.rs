@@ -294,7 +294,9 @@ impl ClientInner {
             let Some(journal) = kept else { continue };
             let Some(entry) = journal::load(journal.files()).ok().flatten() else { continue };
             let kept = journal::Kept { journal, entry: None, lost: false };
-            if let Ok(upload) = sessions::cancel(self, kept, &entry, &UploadOptions::default()) {
+            if let Ok(upload) =
+                sessions::cancel(self, kept, &entry, &UploadOptions::default(), None)
+            {
                 upload.detach();
             }
         }

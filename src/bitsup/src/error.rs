@@ -182,8 +182,8 @@ impl std::error::Error for Error {}
 mod tests {
     use std::path::Path;
 
-    /// String literals of a file, without its comments and tests.
-    fn literals(text: &str) -> Vec<String> {
+    /// String literals of a file, without its comments and tests, each with the code before it.
+    fn literals(text: &str) -> Vec<(String, String)> {
         let code: Vec<&str> = text
             .split("#[cfg(test)]")
             .next()
@@ -192,7 +192,18 @@ mod tests {
             .filter(|line| !line.trim_start().starts_with("//"))
             .collect();
         let code = code.join("\n").replace("\\\"", "'").replace("'\"'", "''");
-        code.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+        let parts: Vec<&str> = code.split('"').collect();
+        parts.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect()
+    }
+
+    /// Where an option is named by id: in a format, the braces are doubled.
+    fn names_option(before: &str, literal: &str) -> bool {
+        let brace = if before.trim_end().ends_with("!(") { "{{" } else { "{" };
+        let mut after = literal.split(brace).skip(1);
+        after.any(|text| {
+            let id = text.split(['}', '=']).next().unwrap_or_default();
+            bitsup_proto::explain::unknown_name(&format!("{{{id}}}")).is_none()
+        })
     }
 
     fn walk(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
@@ -218,8 +229,15 @@ mod tests {
                 if path.ends_with("explain/naming.rs") {
                     return;
                 }
-                for literal in literals(text) {
+                for (before, literal) in literals(text) {
                     seen += 1;
+                    // Messages hold names of others: only advice, and what the doctor says to do, is rendered.
+                    let file = path.to_string_lossy();
+                    let rendered = ["src/doctor/", "explain/table.rs"];
+                    let is_advice = before.contains("advice")
+                        || rendered.iter().any(|place| file.contains(place));
+                    let named = names_option(&before, &literal);
+                    assert!(is_advice || !named, "no advice: {}: {literal}", path.display());
                     let mut dashes = literal.match_indices("--");
                     let option = dashes.any(|(at, _)| {
                         let next = literal[at + 2..].chars().next();
@@ -242,6 +260,17 @@ mod tests {
     fn the_walk_sees_what_it_is_for() {
         let source =
             "// \"--comment\"\nlet a = \"x --fresh\";\nlet b = 'c';\n#[cfg(test)] \"--test\"";
-        assert_eq!(literals(source), ["x --fresh"]);
+        let found = literals(source);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].1, "x --fresh");
+        for (before, literal, named) in [
+            ("Error::new(kind, ", "a {fresh} b", true),
+            ("Error::new(kind, ", "a {if_exists=try}", true),
+            ("Error::new(kind, ", "a {nothing}", false),
+            ("format!(", "a {user}", false),
+            ("format!(", "a {{user}} {x}", true),
+        ] {
+            assert_eq!(names_option(before, literal), named, "{literal}");
+        }
     }
 }

@@ -77,6 +77,27 @@ pub const NAMES: &[Named] = {
             "bitsup_upload_options_set_allow_cleartext_credentials",
         ),
         row(
+            "auth",
+            Choice("BITSUP_AUTH_"),
+            "UploadOptions::auth",
+            "--auth",
+            "bitsup_upload_options_set_auth",
+        ),
+        row(
+            "on_lost_ack",
+            Choice("BITSUP_ON_LOST_ACK_"),
+            "UploadOptions::on_lost_ack",
+            "--on-lost-ack",
+            "bitsup_upload_options_set_on_lost_ack",
+        ),
+        row(
+            "verify",
+            Choice("BITSUP_VERIFY_"),
+            "UploadOptions::verify",
+            "--verify",
+            "bitsup_upload_options_set_verify",
+        ),
+        row(
             "ca_file",
             Value,
             "UploadOptions::tls.ca_file",

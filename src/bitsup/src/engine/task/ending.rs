@@ -14,6 +14,9 @@ use crate::journal::{Finish, Leavings, Prefix, Token};
 use crate::progress::{Event, Receipt, UploadState};
 use crate::source::Source;
 
+/// The message of a cancel that the server refused.
+pub(crate) const UNCONFIRMED: &str = "the upload was cancelled, but the server did not confirm it";
+
 impl Task {
     /// The state machine is done; there may be more to do after a session that was cancelled first.
     pub(super) fn finished(&mut self, core: &mut Core) {
@@ -105,7 +108,7 @@ impl Task {
         let message = match (kept, confirmed) {
             (true, _) => "the upload was stopped",
             (false, true) => "the upload was cancelled",
-            (false, false) => "the upload was cancelled, but the server did not confirm it",
+            (false, false) => UNCONFIRMED,
         };
         Error::new(ErrorKind::Cancelled, message)
     }

@@ -12,6 +12,7 @@ mod trial;
 mod wording;
 
 use deciding::Deciding;
+pub(crate) use ending::UNCONFIRMED;
 use login::LoginState;
 pub(super) use login::renewal;
 use rate::Rate;
