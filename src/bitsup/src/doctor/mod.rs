@@ -166,8 +166,11 @@ struct Found {
     kind: Option<ErrorKind>,
 }
 
+/// A check, and how it is done.
+type Step = (Check, fn(&mut Examination) -> Found);
+
 /// The steps, in the order in which a connection comes about.
-const STEPS: [(Check, fn(&mut Examination) -> Found); 12] = [
+const STEPS: [Step; 12] = [
     (Check::Proxy, Examination::proxy),
     (Check::Name, Examination::name),
     (Check::Connection, Examination::connection),
