@@ -293,7 +293,7 @@ fn of_packet(failed: &Failed) -> Found {
     let advice = failed.error.advice_by_id();
     unknown(
         format!("this name is refused, and others may be taken: {failed}"),
-        format!("Upload a small file to find out. If it is refused too: {advice}"),
+        format!("{advice} If the server takes some names only, upload a small file to find out."),
     )
 }
 
