@@ -2499,9 +2499,10 @@ bitsup_status bitsup_upload_options_set_insecure(
 const char *bitsup_state_name(uint32_t state);
 
 /**
- * Looks at all that stands between this machine and an upload to url: proxy,
- * name, connection, certificates, login, and whether a session can be
- * created, which is deleted again; and waits for the answers.
+ * Diagnoses the path to a server: proxy, name, connection, certificates,
+ * login, and whether a session takes a byte; and waits for the answers. The
+ * session is for a file of its own in the folder of url, and is cancelled
+ * again: what url names is not touched.
  * BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
  * or an option cannot be used. options may be NULL.
  */
@@ -2515,15 +2516,15 @@ bitsup_status bitsup_doctor(
 /**
  * The report as one line of JSON, which lives as long as the report: v, which
  * is 1, url, and findings in the order in which a connection comes about, each
- * with check, verdict (good, skipped, warning or problem), detail and fix. ""
- * for NULL.
+ * with check, verdict (good, skipped, warning, unknown or problem), detail and
+ * fix. "" for NULL.
  */
 const char *bitsup_report_json(const bitsup_report *report);
 
 /**
  * The first problem, as the error that an upload would end with: its message
  * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
- * there is none, and an upload should work.
+ * there is none, and an upload should work, unless a finding is unknown.
  */
 bitsup_status bitsup_report_problem(
     const bitsup_report *report,

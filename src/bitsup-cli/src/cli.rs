@@ -101,6 +101,38 @@ mod tests {
         command().debug_assert();
     }
 
+    /// What advice tells the tool's user to type is there.
+    #[test]
+    fn advice_names_options_that_exist() {
+        let _rule = bitsup_server::rule!("OUT-05");
+        let command = command();
+        let all = |wanted: fn(&clap::Arg) -> Vec<String>| -> Vec<String> {
+            command
+                .get_subcommands()
+                .flat_map(clap::Command::get_arguments)
+                .flat_map(wanted)
+                .collect()
+        };
+        let long = all(|argument| argument.get_long().map(str::to_owned).into_iter().collect());
+        let words = all(|argument| {
+            argument.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect()
+        });
+        for named in bitsup::explain::NAMES {
+            let command_name = named.tool.strip_prefix("`bitsup ");
+            let name = named.tool.strip_prefix("--").and_then(|name| name.split(' ').next());
+            let exists = match (name, command_name.and_then(|text| text.split([' ', '`']).next())) {
+                (Some(name), _) => long.iter().any(|known| known == name),
+                (None, Some("--version")) => true,
+                (None, Some(name)) => command.find_subcommand(name).is_some(),
+                (None, None) => false,
+            };
+            assert!(exists, "{}", named.tool);
+        }
+        for word in ["try", "ignore"] {
+            assert!(words.iter().any(|known| known == word), "{word}");
+        }
+    }
+
     #[test]
     fn help_shows_less_than_all_help() {
         let mut upload = command();

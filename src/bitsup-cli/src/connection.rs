@@ -55,6 +55,9 @@ pub(crate) struct ConnectionArgs {
         help = "Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so"
     )]
     post_override: bool,
+    /// Take a 200 without an offset (BITS-Received-Content-Range) for "all received"
+    #[arg(long, hide_short_help = true)]
+    lenient: bool,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -88,6 +91,7 @@ impl ConnectionArgs {
             options.resolve.push(Resolve::parse(text)?);
         }
         options.post_override = self.post_override;
+        options.lenient = self.lenient;
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -122,6 +126,7 @@ impl ConnectionArgs {
             words.text("--resolve", Some(text));
         }
         words.flag("--post-override", self.post_override);
+        words.flag("--lenient", self.lenient);
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bitsup::{Client, SessionInfo, UploadOptions};
+use bitsup::{Client, Flow, SessionInfo, UploadOptions};
 use clap::Args;
 
 use crate::batch::{Batch, Job, Mailbox};
@@ -14,7 +14,7 @@ use crate::state::StateArgs;
 use crate::transfer::KeptArgs;
 use crate::upload::command_to_continue;
 use crate::values::Rate;
-use crate::{json, words};
+use crate::{json, packets, words};
 
 /// List the uploads that can be continued
 #[derive(Debug, Args)]
@@ -32,6 +32,9 @@ pub(crate) struct ResumeArgs {
     /// The uploads, as `bitsup list` names them
     #[arg(value_name = "ID")]
     ids: Vec<String>,
+    /// Continue all, as without an ID
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
     #[command(flatten)]
     own: KeptArgs,
     #[command(flatten)]
@@ -52,6 +55,9 @@ pub(crate) struct CancelArgs {
     /// Forget them without asking the server, which deletes them by itself in time
     #[arg(long)]
     local: bool,
+    /// Show each packet
+    #[arg(short, long, conflicts_with = "local")]
+    verbose: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]
@@ -100,6 +106,7 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
     let (sessions, mut exit_code) = readable(&client)?;
     for session in chosen(sessions, &args.ids)? {
         match cancel_one(&client, &session, args) {
+            Ok(()) if args.local => words::say(&format!("{} forgotten", session.id)),
             Ok(()) => words::say(&format!("{} cancelled", session.id)),
             Err(failure) => {
                 words::say(&format!("bitsup: {}: {failure}", session.id));
@@ -210,6 +217,14 @@ fn cancel_one(client: &Client, session: &SessionInfo, args: &CancelArgs) -> Resu
     let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
     let mut options = UploadOptions::default();
     kept.connection.apply(&mut options)?;
+    if args.verbose {
+        return Ok(client.cancel_session_on_event(&session.id, &options, |event| {
+            if let Some(line) = packets::line(event) {
+                words::say(&line);
+            }
+            Flow::Continue
+        })?);
+    }
     Ok(client.cancel_session(&session.id, &options)?)
 }
 

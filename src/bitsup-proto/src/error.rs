@@ -124,6 +124,7 @@ pub struct Error {
     status: Option<u16>,
     code: Option<Hresult>,
     context: Option<u32>,
+    advice: Option<Cow<'static, str>>,
 }
 
 impl Error {
@@ -138,6 +139,7 @@ impl Error {
             status: None,
             code: None,
             context: None,
+            advice: None,
         }
     }
 
@@ -155,10 +157,10 @@ impl Error {
         self
     }
 
-    /// The same error with a code.
+    /// The same error with a code; one that means success is none.
     #[must_use]
     pub fn with_code(mut self, code: Hresult) -> Self {
-        self.code = Some(code);
+        self.code = Some(code).filter(|code| *code != Hresult::OK);
         self
     }
 
@@ -176,11 +178,26 @@ impl Error {
         self
     }
 
+    /// The same error with advice that fits better than what is known of its status and code.
+    /// Options are named by id: see [`crate::explain::render`].
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        let advice = advice.into();
+        debug_assert_eq!(crate::explain::unknown_name(&advice), None, "{advice}");
+        self.advice = Some(advice);
+        self
+    }
+
     /// The same error as another kind.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// Its own advice, with options by id.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
     }
 
     /// Whose fault it is.

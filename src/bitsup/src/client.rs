@@ -180,9 +180,9 @@ impl Client {
         crate::packets::ping(&self.inner, url, options)
     }
 
-    /// Looks at all that stands between this machine and an upload to `url`: proxy, name, connection,
-    /// certificates, login, and whether a session can be created, which is deleted again. What is
-    /// wrong is in the report; an error is a URL or an option that cannot be used. It takes less than
+    /// Diagnoses the path to a server: proxy, name, connection, certificates, login, and whether a
+    /// session takes a byte. That session is for a file of its own in the folder of `url`, and is
+    /// cancelled again: what `url` names is not touched. What is wrong is in the report; an error is a URL or an option that cannot be used. It takes less than
     /// 20 seconds, whatever the server does, but for the time in which the caller is asked for a login.
     pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
         self.inner.check_process()?;
@@ -199,7 +199,7 @@ impl Client {
         options: &UploadOptions,
     ) -> Result<PacketSession, Error> {
         self.inner.check_process()?;
-        PacketSession::create(&self.inner, url, size, name, options, None)
+        PacketSession::create(&self.inner, url, size, name, options)
     }
 
     /// Changes the limit that all uploads share, in bytes a second; acts at once. A timetable
@@ -241,7 +241,7 @@ impl Client {
     /// The folder for what lets uploads continue, if there is one.
     #[must_use]
     pub fn state_directory(&self) -> Option<&std::path::Path> {
-        self.inner.settings.state_directory.as_deref()
+        self.inner.state_directory()
     }
 }
 
@@ -265,9 +265,12 @@ impl ClientInner {
     }
 
     /// The state directory, for what cannot be done without one.
+    pub(crate) fn state_directory(&self) -> Option<&std::path::Path> {
+        self.settings.state_directory.as_deref()
+    }
+
     pub(crate) fn state(&self) -> Result<StateDirectory, Error> {
-        let folder = self.settings.state_directory.as_deref();
-        let folder = folder.ok_or_else(|| {
+        let folder = self.state_directory().ok_or_else(|| {
             Error::invalid("the client has no state directory, and so no sessions: give it one")
         })?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -458,7 +458,7 @@ impl UploadOptions {
         if with_ticket && proxy.hides_name() {
             let text = "a Kerberos ticket is for the proxy's name, which libcurl learns of proxies over https only";
             return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
-                "Reach the proxy over https, or log in there with Basic, Digest or NTLM (--proxy-auth).",
+                "Reach the proxy over https, or log in there with Basic, Digest or NTLM ({proxy_auth}).",
             ));
         }
         Ok(())

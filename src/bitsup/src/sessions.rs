@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bitsup_proto::Checkpoint;
 
-use crate::callbacks::Ear;
+use crate::callbacks::{Ear, Listener};
 use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
 use crate::engine::{Check, Command, NewUpload, Opening, Then};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, Difference, Entry, Kept, Proof, Standing, StateDirectory, Token};
 use crate::options::UploadOptions;
-use crate::progress::EventFilter;
+use crate::progress::{Event, EventFilter, Flow};
 use crate::source::{Opened, Source, changed};
 use crate::upload::{Shared, Upload};
 
@@ -64,9 +64,28 @@ impl Client {
         Ok(self.upload(source, &entry.url).continuing())
     }
 
-    /// Cancels a kept session on the server and forgets it. Waits for the server; an error of
-    /// kind `Cancelled` says that it is forgotten and the server did not confirm.
+    /// Cancels a kept session on the server and forgets it. Waits for the server. One that
+    /// refuses is an error: it may keep the partial upload, and no other try would help.
     pub fn cancel_session(&self, id: &str, options: &UploadOptions) -> Result<(), Error> {
+        self.cancel_with(id, options, None)
+    }
+
+    /// The same; calls `listener` for each event, as [`UploadBuilder::on_event`] does.
+    pub fn cancel_session_on_event(
+        &self,
+        id: &str,
+        options: &UploadOptions,
+        listener: impl FnMut(&Event) -> Flow + Send + 'static,
+    ) -> Result<(), Error> {
+        self.cancel_with(id, options, Some(Box::new(listener)))
+    }
+
+    fn cancel_with(
+        &self,
+        id: &str,
+        options: &UploadOptions,
+        listener: Option<Listener>,
+    ) -> Result<(), Error> {
         let directory = self.inner().state()?;
         let journal = directory.lock(id)?;
         let entry = journal::load(journal.files())?.ok_or_else(|| unknown(id))?;
@@ -75,9 +94,16 @@ impl Client {
             Kept { journal, entry: Some(entry.clone()), lost: false },
             &entry,
             options,
+            listener,
         )?;
         match upload.wait() {
-            Err(error) if error.kind() == ErrorKind::Cancelled && !error.may_be_left() => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Cancelled && error.may_be_left() => Err(Error::new(
+                ErrorKind::Refused,
+                "the session is forgotten here, but the server refused to cancel it",
+            )
+            .with_may_be_left(true)
+            .with_advice("A partial upload may remain on the server until it expires (IIS: 14 days); its administrator can delete it.")),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }
@@ -155,11 +181,12 @@ pub(crate) fn cancel(
     kept: Kept,
     entry: &Entry,
     options: &UploadOptions,
+    listener: Option<Listener>,
 ) -> Result<Upload, Error> {
     let id = client.next_task();
     let shared = Arc::new(Shared::new(
         id,
-        Ear::new(id, None, EventFilter::default()),
+        Ear::new(id, listener, EventFilter::default()),
         entry.checkpoint.size,
     ));
     let new = NewUpload {

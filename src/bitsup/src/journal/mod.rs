@@ -191,7 +191,7 @@ pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
             ErrorKind::LocalFile,
             format!("the journal {} cannot be used: {why}", path.display()),
         )
-        .with_advice("Remove the file, or start with --fresh; the session on the server ends by itself after some days.")
+        .with_advice("Remove the file, or start with {fresh}; the session on the server ends by itself after some days.")
     };
     let entry = match bitsup_core::journal::read(disk) {
         Ok(Some(entry)) => entry,

@@ -41,12 +41,17 @@ impl Replace {
 
     /// The error of an upload that starting over did not help.
     fn error(self) -> Error {
-        let hint = match self {
-            Self::Unproven => " (to continue without proof: {on_lost_ack} resend)",
-            Self::Foreign | Self::Untold | Self::Refusing => "",
-        };
-        let message = format!("{}, and starting over did not help{hint}", self.reason());
-        Error::new(ErrorKind::Protocol, message).with_code(Hresult::NO_PROGRESS)
+        let message = format!("{}, and starting over did not help", self.reason());
+        let error = Error::new(ErrorKind::Protocol, message).with_code(Hresult::NO_PROGRESS);
+        match self {
+            Self::Unproven => error.with_advice(
+                "Whoever knows that the server stores each part where its range says can continue without proof ({on_lost_ack=resend}).",
+            ),
+            Self::Untold => error.with_advice(
+                "The server leaves out where to continue; if it stores what it acknowledges, that can be assumed ({lenient}).",
+            ),
+            Self::Foreign | Self::Refusing => error,
+        }
     }
 }
 

@@ -227,6 +227,7 @@ fn another_size() -> Error {
 fn no_file() -> Error {
     Error::new(
         ErrorKind::VerifyFailed,
-        "the server has no file at this URL after the upload (a server that takes uploads but does not serve them answers so too: {verify} never)",
+        "the server has no file at this URL after the upload; one that does not serve what is uploaded answers so too",
     )
+    .with_advice("Look at the server; if it keeps uploads elsewhere, do not ask for the file ({verify=never}).")
 }

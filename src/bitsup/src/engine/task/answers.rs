@@ -225,7 +225,7 @@ impl Task {
         } else {
             let message = format!("{} exists already", self.destination);
             let error = Error::new(ErrorKind::Refused, message)
-                .with_advice("Choose another name, or allow it to be replaced (--if-exists try).");
+                .with_advice("Choose another name, or allow it to be replaced ({if_exists=try}).");
             self.end(Err(error), core);
         }
     }

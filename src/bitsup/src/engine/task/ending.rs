@@ -103,7 +103,7 @@ impl Task {
         let error = Remark::apply(self.remark.as_ref(), error);
         if kind == ErrorKind::Auth && self.login.withheld {
             return error.with_advice(
-                "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
+                "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it ({allow_cleartext_credentials}).",
             );
         }
         if kind == ErrorKind::Auth && self.login.known_refused {
@@ -113,7 +113,7 @@ impl Task {
         }
         if kind == ErrorKind::Auth && self.login.bound {
             return error.with_advice(
-                "Check the login; a refused password is not sent again, so that no account gets locked. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS (bitsup doctor shows the certificate).",
+                "Check the login; a refused password is not sent again, so that no account gets locked. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS ({doctor} shows the certificate).",
             );
         }
         error
