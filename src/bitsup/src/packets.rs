@@ -11,11 +11,12 @@ use bitsup_proto::packet::{self, Packet};
 use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
 
 use crate::client::ClientInner;
-use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
+use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS, Role};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::engine::{
     Command, NotSent, Offer, PacketAnswer, PacketJob, TaskId, may_be_read, proxy_site,
+    read_challenges,
 };
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
@@ -109,9 +110,8 @@ pub(crate) struct Probe {
     pub(crate) result: Result<(), Error>,
 }
 
-/// So many schemes are told, of so many characters at most: those that exist are five.
+/// So many schemes are told: those that exist are five.
 const MAX_SCHEMES: usize = 8;
-const MAX_SCHEME: usize = 20;
 
 /// Pings without credentials first, then with them if the server asks. An error is one of the
 /// connection: there was no answer.
@@ -130,15 +130,12 @@ pub(crate) fn probe(
         let text: String = String::from_utf8_lossy(value).chars().take(100).collect();
         Some(text).filter(|text| !text.chars().any(char::is_control))
     };
+    let challenges = first.iter().filter(|(name, _)| name.eq_ignore_ascii_case("WWW-Authenticate"));
     let mut schemes: Vec<String> = Vec::new();
-    for (_, value) in first.iter().filter(|(n, _)| n.eq_ignore_ascii_case("WWW-Authenticate")) {
-        let value = String::from_utf8_lossy(value);
-        let word = value.split([' ', ',']).next().unwrap_or_default();
-        let is_scheme = !word.is_empty()
-            && word.len() <= MAX_SCHEME
-            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if is_scheme && schemes.len() < MAX_SCHEMES && !schemes.iter().any(|known| known == word) {
-            schemes.push(word.to_owned());
+    for offer in read_challenges(challenges.map(|(_, value)| value.as_slice())) {
+        let is_scheme = offer.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if is_scheme && schemes.len() < MAX_SCHEMES && !schemes.contains(&offer.name) {
+            schemes.push(offer.name);
         }
     }
     let result = match meaning {
@@ -457,7 +454,8 @@ impl Line {
 
     /// Asks the caller for a login, on this thread. `false`: there is none that may be sent.
     fn ask(&mut self, answer: Option<&PacketAnswer>, questions: &mut u32) -> bool {
-        let Some(callback) = self.options.credential_callback.clone() else { return false };
+        let callback = self.options.credential_callback.clone();
+        let Some(callback) = callback.filter(|own| own.knows(Role::Server)) else { return false };
         if *questions == MAX_QUESTIONS {
             return false;
         }
@@ -467,7 +465,7 @@ impl Line {
         let request = CredentialRequest {
             site: self.destination.origin(),
             proxy: false,
-            realm: offers.iter().find_map(|offer| offer.realm.clone()),
+            realm: offers.iter().find_map(Offer::realm),
             schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
             user: self.options.credentials.as_ref().map(|own| own.user.clone()),
             refused: answer.is_none_or(|answer| answer.refused || shown),
@@ -501,7 +499,8 @@ impl Line {
 
     /// The same for the proxy, which takes no tokens.
     fn ask_for_proxy(&mut self, offers: &[Offer], questions: &mut u32) -> bool {
-        let Some(callback) = self.options.credential_callback.clone() else { return false };
+        let callback = self.options.credential_callback.clone();
+        let Some(callback) = callback.filter(|own| own.knows(Role::Proxy)) else { return false };
         if *questions == MAX_QUESTIONS {
             return false;
         }
@@ -510,7 +509,7 @@ impl Line {
         let request = CredentialRequest {
             site: proxy_site(&self.options),
             proxy: true,
-            realm: offers.iter().find_map(|offer| offer.realm.clone()),
+            realm: offers.iter().find_map(Offer::realm),
             schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
             user: own.map(|own| own.user.clone()),
             refused: own.is_some(),

@@ -18,6 +18,7 @@ use bitsup_proto::Moment;
 mod advice;
 mod auth;
 mod body;
+mod challenge;
 mod command;
 mod files;
 mod gate;
@@ -31,7 +32,8 @@ mod task;
 mod thread;
 mod workers;
 
-pub(crate) use auth::{Offer, may_be_read};
+pub(crate) use auth::may_be_read;
+pub(crate) use challenge::{Offer, read as read_challenges};
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};

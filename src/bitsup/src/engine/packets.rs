@@ -7,12 +7,13 @@ use bitsup_proto::session::FailureClass;
 use bitsup_proto::{ContentRange, Hresult};
 
 use super::Core;
-use super::auth::{Offer, PROXY, SERVER, choose, for_transport, offered};
+use super::auth::{choose, for_transport, offered};
 use super::body::FragmentBody;
+use super::challenge::Offer;
 use super::command::TaskId;
 use super::proxy_auth;
 use super::task::{class, lane_options, own_headers};
-use crate::credentials::Login;
+use crate::credentials::{Login, Role};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -201,7 +202,7 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
         scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
-        offers: offered(answer, if answer.status == 407 { PROXY } else { SERVER }),
+        offers: offered(answer, if answer.status == 407 { Role::Proxy } else { Role::Server }),
         refused: password.is_some_and(|own| core.logins.has_refused(&origin, &own)),
         proxy_scheme: scheme_for_proxy(answer, asked, core),
         remark: Remark::of_answer(answer),

@@ -7,10 +7,11 @@ use bitsup_core::Verdict;
 use bitsup_proto::classify::{Meaning, classify};
 
 use super::super::Core;
+use super::super::challenge::Offer;
 use super::super::{auth, proxy_auth};
 use super::wording::ack;
 use super::{ReplyFetch, Running, Task};
-use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
+use crate::credentials::{CredentialCallback, CredentialRequest, Login, MAX_QUESTIONS, Role};
 use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
 /// A token is renewed so long before its end, or in the last quarter of a shorter life: what
@@ -173,16 +174,16 @@ impl Task {
         let found = self.find_login(answer, core);
         let callback = self.options.credential_callback.clone();
         let may_ask = !found && !self.login.withheld && self.login.questions < MAX_QUESTIONS;
-        let Some(callback) = callback.filter(|_| may_ask) else {
+        let Some(callback) = callback.filter(|own| may_ask && own.knows(Role::Server)) else {
             self.login.known_refused &= !refused;
             return false;
         };
         self.login.questions += 1;
-        let offered = auth::offered(answer, auth::SERVER);
+        let offered = auth::offered(answer, Role::Server);
         let request = CredentialRequest {
             site: self.destination.origin(),
             proxy: false,
-            realm: offered.iter().find_map(|offer| offer.realm.clone()),
+            realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
             user: self.options.credentials.as_ref().map(|own| own.user.clone()),
             refused: refused || self.login.known_refused,
@@ -200,7 +201,7 @@ impl Task {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
         let given = self.options.credential_callback.as_ref();
-        let given = given.and_then(|callback| core.advice.given(&origin, false, callback));
+        let given = given.and_then(|callback| core.advice.given(&origin, Role::Server, callback));
         let candidates = [
             token.map(|token| (Login::Token { token, valid_for: None }, None)),
             own.map(|own| (Login::Password(own), None)),
@@ -287,10 +288,10 @@ impl Task {
     ) -> Option<transport::Event> {
         let (shown, offered) = match (&event.result, self.running) {
             (Ok(answer), Some(Running::Packet(request, _))) if answer.status == 407 => {
-                (request.authorize_proxy, auth::offered(answer, auth::PROXY))
+                (request.authorize_proxy, auth::offered(answer, Role::Proxy))
             }
             (Ok(answer), Some(Running::Reply { at_proxy })) if answer.status == 407 => {
-                (at_proxy, auth::offered(answer, auth::PROXY))
+                (at_proxy, auth::offered(answer, Role::Proxy))
             }
             (Err(failure), Some(Running::Packet(..) | Running::Reply { .. }))
                 if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) =>
@@ -302,7 +303,9 @@ impl Task {
         let own = self.options.proxy_credentials.as_ref();
         let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.logins);
         let callback = self.options.credential_callback.clone();
-        let Some(callback) = callback.filter(|_| !own.is_some_and(is_usable)) else {
+        let knows = |callback: &CredentialCallback| callback.knows(Role::Proxy);
+        let Some(callback) = callback.filter(|source| knows(source) && !own.is_some_and(is_usable))
+        else {
             return Some(event);
         };
         let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
@@ -323,7 +326,7 @@ impl Task {
         let request = CredentialRequest {
             site: proxy_auth::site(&self.options),
             proxy: true,
-            realm: offered.iter().find_map(|offer| offer.realm.clone()),
+            realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
             user,
             refused,
@@ -350,7 +353,7 @@ impl Task {
     fn take_proxy_login(&mut self, core: &Core) -> bool {
         let site = proxy_auth::site(&self.options);
         let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.advice.given(&site, true, callback));
+        let given = callback.and_then(|callback| core.advice.given(&site, Role::Proxy, callback));
         let Some((Login::Password(credentials), _)) = given else { return false };
         if proxy_auth::was_refused(&self.options, &credentials, &core.logins) {
             return false;
@@ -400,7 +403,8 @@ impl Task {
     fn take_given_token(&mut self, core: &Core, fresh: bool) -> bool {
         let origin = self.destination.origin();
         let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.advice.given(&origin, false, callback));
+        let given =
+            callback.and_then(|callback| core.advice.given(&origin, Role::Server, callback));
         let Some((login, renew_at)) = given else { return false };
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {
