@@ -170,6 +170,14 @@ impl Role {
             Self::Proxy => "Proxy-Authenticate",
         }
     }
+
+    /// The header that answers.
+    pub(crate) fn authorization(self) -> &'static str {
+        match self {
+            Self::Server => "Authorization",
+            Self::Proxy => "Proxy-Authorization",
+        }
+    }
 }
 
 /// What a login is wanted for.

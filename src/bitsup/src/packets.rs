@@ -11,7 +11,7 @@ use bitsup_proto::packet::{self, Packet};
 use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
 
 use crate::client::ClientInner;
-use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS, Role};
+use crate::credentials::{CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::engine::{
@@ -196,8 +196,9 @@ impl PacketSession {
                     ),
                 )
             })?;
-            line.host = followed
-                .map(|host| (host.host().to_owned(), host.port().unwrap_or(line.destination.port)));
+            line.go_to(followed.map(|host| {
+                (host.host().to_owned(), host.port().unwrap_or(line.destination.port))
+            }));
         }
         Ok(Self { line, id, name, size, offset: 0, ended: false })
     }
@@ -357,6 +358,10 @@ impl OwnedPacket {
 /// The headers of an answer, as they came.
 type Headers = Vec<(String, Vec<u8>)>;
 
+/// So often one packet goes out: once without a login, and with each that there is or was asked for, at
+/// server and proxy.
+const MAX_ROUNDS: u32 = 10;
+
 /// A lane to one destination.
 struct Line {
     client: Arc<ClientInner>,
@@ -367,6 +372,8 @@ struct Line {
     auth: Option<AuthScheme>,
     at_proxy: Option<AuthScheme>,
     deadline: Option<Deadline>,
+    /// User and token of the caller's options, where others were asked for since.
+    own: Option<(Option<Credentials>, Option<Secret>)>,
 }
 
 impl Line {
@@ -387,7 +394,34 @@ impl Line {
             auth: None,
             at_proxy: None,
             deadline,
+            own: None,
         })
+    }
+
+    /// Speaks with another host from now on. What was asked for at the last one is not for it.
+    fn go_to(&mut self, host: Option<(String, u16)>) {
+        if self.host == host {
+            return;
+        }
+        self.host = host;
+        if let Some((credentials, token)) = self.own.take() {
+            let options = Arc::make_mut(&mut self.options);
+            options.credentials = credentials;
+            options.bearer_token = token;
+            self.auth = None;
+        }
+    }
+
+    /// Whether the host that is spoken to may see what is meant for the URL's.
+    fn is_trusted(&self) -> bool {
+        let other = self.host.as_ref();
+        other.is_none_or(|(host, _)| self.options.trusts(&self.destination.host, host))
+    }
+
+    /// The server that is spoken to, as it is named to whom knows logins.
+    fn site(&self) -> String {
+        let Some((host, port)) = self.host.clone() else { return self.destination.origin() };
+        Destination { host, port, ..Destination::clone(&self.destination) }.origin()
     }
 
     /// One packet and its answer; a challenge is answered with each login once.
@@ -408,7 +442,9 @@ impl Line {
     ) -> Result<(PacketAnswer, Meaning, Headers), Error> {
         let mut first = None;
         let mut questions = 0;
+        let mut rounds = 0;
         loop {
+            rounds += 1;
             let answer = match self.send(packet, body.cloned()) {
                 Ok(answer) => answer,
                 // A proxy makes no tunnel.
@@ -429,7 +465,8 @@ impl Line {
             };
             let headers = first.get_or_insert_with(|| answer.headers.clone());
             let meaning = classify(packet.packet_type, &answer.ack());
-            if meaning == (Meaning::Challenge { proxy: false }) {
+            let may_go_on = rounds < MAX_ROUNDS;
+            if meaning == (Meaning::Challenge { proxy: false }) && may_go_on {
                 let has_password = self.options.credentials.is_some() && !answer.refused;
                 if answer.scheme.is_some() && has_password {
                     self.auth = answer.scheme;
@@ -441,7 +478,8 @@ impl Line {
                     continue;
                 }
             }
-            if meaning == (Meaning::Challenge { proxy: true }) {
+            let is_proxy = answer.forwarded && may_go_on;
+            if meaning == (Meaning::Challenge { proxy: true }) && is_proxy {
                 self.at_proxy = answer.proxy_scheme;
                 if self.at_proxy.is_some() || self.ask_for_proxy(&answer.offers, &mut questions) {
                     continue;
@@ -456,14 +494,14 @@ impl Line {
     fn ask(&mut self, answer: Option<&PacketAnswer>, questions: &mut u32) -> bool {
         let callback = self.options.credential_callback.clone();
         let Some(callback) = callback.filter(|own| own.knows(Role::Server)) else { return false };
-        if *questions == MAX_QUESTIONS {
+        if *questions == MAX_QUESTIONS || !self.is_trusted() {
             return false;
         }
         *questions += 1;
         let offers = answer.map_or(&[][..], |answer| &answer.offers);
         let shown = self.auth.is_some() || self.options.bearer_token.is_some();
         let request = CredentialRequest {
-            site: self.destination.origin(),
+            site: self.site(),
             proxy: false,
             realm: offers.iter().find_map(Offer::realm),
             schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
@@ -479,6 +517,9 @@ impl Line {
         }
         let may_be_read = may_be_read(&self.options, self.destination.https);
         let options = Arc::make_mut(&mut self.options);
+        if login.is_some() && self.own.is_none() {
+            self.own = Some((options.credentials.clone(), options.bearer_token.clone()));
+        }
         match login {
             Some(Login::Password(credentials)) => {
                 options.credentials = Some(credentials);

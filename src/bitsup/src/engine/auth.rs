@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::challenge::{self, Offer};
+use super::digest::Digest;
 use crate::credentials::{Credentials, Login, Role};
 use crate::options::{AuthChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
@@ -22,7 +23,7 @@ pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> O
         // Without a user it is the Kerberos ticket; with one, Negotiate is NTLM in another dress.
         (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", true),
         (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", true),
-        (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
+        (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(&offered).is_some()),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", may_be_read(options, https)),
     ]
     .into_iter()

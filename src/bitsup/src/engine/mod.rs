@@ -20,6 +20,7 @@ mod auth;
 mod body;
 mod challenge;
 mod command;
+mod digest;
 mod files;
 mod gate;
 mod mechanism;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::auth::{Logins, for_transport, offered};
 use super::challenge;
+use super::digest::Digest;
 use crate::credentials::{Credentials, Login, Role};
 use crate::options::{AuthChoice, ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
@@ -43,7 +44,7 @@ pub(crate) fn choose(
     [
         (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.proxy_negotiate),
         (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.proxy_ntlm),
-        (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
+        (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(&offered).is_some()),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", true),
     ]
     .into_iter()

@@ -5,13 +5,17 @@ use std::time::{Duration, Instant};
 
 use bitsup_core::Verdict;
 use bitsup_proto::classify::{Meaning, classify};
+use bitsup_proto::host::HostId;
 
 use super::super::Core;
 use super::super::challenge::Offer;
 use super::super::{auth, proxy_auth};
 use super::wording::ack;
 use super::{ReplyFetch, Running, Task};
-use crate::credentials::{CredentialCallback, CredentialRequest, Login, MAX_QUESTIONS, Role};
+use crate::credentials::{
+    CredentialCallback, CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret,
+};
+use crate::destination::Destination;
 use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
 /// A token is renewed so long before its end, or in the last quarter of a shorter life: what
@@ -41,6 +45,10 @@ pub(super) struct LoginState {
     challenge: Headers,
     /// The last challenge can be answered.
     pub(super) ready: bool,
+    /// Where the login was asked for that the options have now.
+    given_at: Option<String>,
+    /// User and token of the options before.
+    own: Option<(Option<Credentials>, Option<Secret>)>,
     /// When the token is to be renewed.
     renew_at: Option<Instant>,
     /// A packet waits for a new token.
@@ -91,6 +99,48 @@ impl LoginState {
 }
 
 impl Task {
+    /// The host that is spoken to, if the server sent us to another one.
+    fn other_host(&self) -> Option<&str> {
+        self.session.host().map(HostId::host)
+    }
+
+    /// Whether the host that is spoken to may see what is meant for the URL's.
+    pub(super) fn is_trusted(&self) -> bool {
+        let other = self.other_host();
+        other.is_none_or(|host| self.options.trusts(&self.destination.host, host))
+    }
+
+    /// The server that is spoken to, as it is named to whom knows logins.
+    fn site(&self) -> String {
+        let Some(other) = self.session.host() else { return self.destination.origin() };
+        let port = other.port().unwrap_or(self.destination.port);
+        Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
+    }
+
+    /// A login that was asked for at another host is not this one's: what the options have is.
+    pub(super) fn speak_to_host(&mut self) {
+        let site = self.site();
+        let is_given = self.login.given_at.as_ref().is_some_and(|at| *at != site);
+        if !is_given {
+            return;
+        }
+        self.login.given_at = None;
+        self.login.scheme = None;
+        self.login.renew_at = None;
+        let (credentials, token) = self.login.own.take().unwrap_or_default();
+        self.options.credentials = credentials;
+        self.options.bearer_token = token;
+    }
+
+    /// Keeps the options' own login before one that was asked for takes its place.
+    fn note_given(&mut self) {
+        if self.login.given_at.is_none() {
+            let own = (self.options.credentials.clone(), self.options.bearer_token.clone());
+            self.login.own = Some(own);
+        }
+        self.login.given_at = Some(self.site());
+    }
+
     /// Notes what an exchange shows of us.
     pub(super) fn note_carried(&mut self, exchange: &Exchange) {
         let shows_token = exchange.headers.iter().any(|(name, _)| name == "Authorization");
@@ -173,7 +223,10 @@ impl Task {
     fn must_ask(&mut self, answer: &Answer, refused: bool, core: &mut Core) -> bool {
         let found = self.find_login(answer, core);
         let callback = self.options.credential_callback.clone();
-        let may_ask = !found && !self.login.withheld && self.login.questions < MAX_QUESTIONS;
+        let may_ask = !found
+            && !self.login.withheld
+            && self.login.questions < MAX_QUESTIONS
+            && self.is_trusted();
         let Some(callback) = callback.filter(|own| may_ask && own.knows(Role::Server)) else {
             self.login.known_refused &= !refused;
             return false;
@@ -181,7 +234,7 @@ impl Task {
         self.login.questions += 1;
         let offered = auth::offered(answer, Role::Server);
         let request = CredentialRequest {
-            site: self.destination.origin(),
+            site: self.site(),
             proxy: false,
             realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
@@ -201,20 +254,23 @@ impl Task {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
         let given = self.options.credential_callback.as_ref();
-        let given = given.and_then(|callback| core.advice.given(&origin, Role::Server, callback));
+        let given =
+            given.and_then(|callback| core.advice.given(&self.site(), Role::Server, callback));
+        let is_trusted = self.is_trusted();
         let candidates = [
-            token.map(|token| (Login::Token { token, valid_for: None }, None)),
-            own.map(|own| (Login::Password(own), None)),
-            given,
+            token.map(|token| (Login::Token { token, valid_for: None }, None, false)),
+            own.map(|own| (Login::Password(own), None, false)),
+            given.map(|(login, renew_at)| (login, renew_at, true)),
         ];
+        let candidates = candidates.into_iter().flatten().filter(|_| is_trusted);
         self.login.scheme = None;
         self.login.withheld = false;
         self.login.known_refused = false;
         self.login.ready = false;
-        for (login, renew_at) in candidates.into_iter().flatten() {
+        for (login, renew_at, is_given) in candidates {
             if core.logins.has_refused(&origin, &login.shown()) {
                 self.login.known_refused = true;
-            } else if self.take_login(login, renew_at, answer) {
+            } else if self.take_login(login, renew_at, is_given, answer) {
                 // A 401 to what was sent before says nothing about this one.
                 self.session.outdate_running();
                 self.login.ready = true;
@@ -225,7 +281,13 @@ impl Task {
         self.login.ready
     }
 
-    fn take_login(&mut self, login: Login, renew_at: Option<Instant>, answer: &Answer) -> bool {
+    fn take_login(
+        &mut self,
+        login: Login,
+        renew_at: Option<Instant>,
+        is_given: bool,
+        answer: &Answer,
+    ) -> bool {
         let https = self.destination.https;
         match login {
             Login::Password(credentials) => {
@@ -233,6 +295,9 @@ impl Task {
                 if self.login.scheme.is_none() {
                     self.login.withheld = auth::offers_only_basic(answer);
                     return false;
+                }
+                if is_given {
+                    self.note_given();
                 }
                 self.options.credentials = Some(credentials);
                 self.options.bearer_token = None;
@@ -244,6 +309,9 @@ impl Task {
                 }
                 if !token.is_header_value() {
                     return false;
+                }
+                if is_given {
+                    self.note_given();
                 }
                 self.options.bearer_token = Some(token);
             }
@@ -286,11 +354,12 @@ impl Task {
         event: transport::Event,
         core: &mut Core,
     ) -> Option<transport::Event> {
+        let asks = |answer: &Answer| answer.status == 407 && event.stats.forwarded;
         let (shown, offered) = match (&event.result, self.running) {
-            (Ok(answer), Some(Running::Packet(request, _))) if answer.status == 407 => {
+            (Ok(answer), Some(Running::Packet(request, _))) if asks(answer) => {
                 (request.authorize_proxy, auth::offered(answer, Role::Proxy))
             }
-            (Ok(answer), Some(Running::Reply { at_proxy })) if answer.status == 407 => {
+            (Ok(answer), Some(Running::Reply { at_proxy })) if asks(answer) => {
                 (at_proxy, auth::offered(answer, Role::Proxy))
             }
             (Err(failure), Some(Running::Packet(..) | Running::Reply { .. }))
@@ -379,12 +448,13 @@ impl Task {
             return false;
         }
         let is_old = self.login.renew_at.is_some_and(|at| at <= Instant::now());
-        if !is_old || self.options.bearer_token.is_none() || self.take_given_token(core, true) {
+        let is_unused = self.options.bearer_token.is_none() || !self.is_trusted();
+        if !is_old || is_unused || self.take_given_token(core, true) {
             return false;
         }
         let Some(callback) = self.options.credential_callback.clone() else { return false };
         let request = CredentialRequest {
-            site: self.destination.origin(),
+            site: self.site(),
             proxy: false,
             realm: None,
             schemes: Vec::new(),
@@ -413,6 +483,7 @@ impl Task {
                     && token.is_header_value()
                     && !core.logins.has_refused(&origin, &login.shown()) =>
             {
+                self.note_given();
                 self.options.bearer_token = Some(token.clone());
                 self.login.renew_at = renew_at;
                 true
