@@ -4,15 +4,20 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Writes a line to standard error. A closed one is no reason to stop.
+/// Writes a line to standard error, so that nothing in it steers the terminal. A closed one is no reason
+/// to stop.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(line));
 }
 
-/// Writes a line to standard output; `false` if nobody reads it any more.
-pub(crate) fn print(line: &str) -> bool {
+/// Writes lines to standard output, as [`say`] does; `false` if nobody reads it any more.
+pub(crate) fn print(text: &str) -> bool {
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+    let mut lines = text.split('\n');
+    lines
+        .try_for_each(|line| writeln!(out, "{}", printable(line)))
+        .and_then(|()| out.flush())
+        .is_ok()
 }
 
 /// `1536` is `1.5 KiB`.
@@ -96,9 +101,9 @@ pub(crate) fn io_error(error: &io::Error) -> String {
     }
 }
 
-/// A name as one line that cannot steer a terminal.
+/// A name, or a line, as one line that cannot steer a terminal.
 pub(crate) fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    bitsup::text::visible(name).into_owned()
 }
 
 /// Options as words of a command line, one each.
@@ -192,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2J\nb"), "a\u{fffd}[2J\u{fffd}b");
+        let _rule = bitsup_server::rule!("LOG-05");
+        assert_eq!(printable("a\u{1b}[2J\nb\u{202e}"), "a\\u{1b}[2J\\u{a}b\\u{202e}");
     }
 
     #[test]

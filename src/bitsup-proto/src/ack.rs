@@ -156,7 +156,8 @@ impl<'a> Fields<'a> {
                 None => Offset::Absent,
                 Some(text) => decimal(text).map_or(Offset::Unreadable, Offset::At),
             },
-            reply_url: reply_url.filter(|text| !text.is_empty()),
+            reply_url: reply_url
+                .filter(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())),
             code: parsed,
             context: context.and_then(parse_hexadecimal),
             unread_code: error_code.or(error).filter(|_| parsed.is_none()),

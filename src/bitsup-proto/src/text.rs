@@ -34,6 +34,34 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
+/// A URL as it may be told: without its query, a login in it and the session's id, since who has one of
+/// them can write to the upload or read its reply.
+#[must_use]
+pub fn masked_url(url: &str, session_id: Option<&str>) -> String {
+    let (path, query) = match url.split_once(['?', '#']) {
+        Some((path, _)) => (path, "?…"),
+        None => (url, ""),
+    };
+    let (scheme, rest) = match path.split_once("//") {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, path),
+    };
+    let (host, tail) = match scheme {
+        Some(_) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    let mut tail = String::from(tail);
+    // Braces may be escaped, and letters in another case.
+    let id = session_id.unwrap_or_default().trim_matches(['{', '}']).to_ascii_lowercase();
+    let find = |tail: &str| tail.to_ascii_lowercase().find(&id).filter(|_| !id.is_empty());
+    while let Some(at) = find(&tail) {
+        tail.replace_range(at..at + id.len(), "…");
+    }
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let scheme = scheme.map(|scheme| [scheme, "//"].concat()).unwrap_or_default();
+    visible(&[&scheme, host, &tail, query].concat()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +86,26 @@ mod tests {
         ] {
             assert_eq!(visible(text), shown);
         }
+    }
+
+    #[test]
+    fn a_url_is_told_without_what_opens_it() {
+        let _rule = bitsup_server::rule!("LOG-04");
+        let id = Some("{7DF0354D-249b-430f-820d-3d2a9bef4931}");
+        let masked = |url: &str| masked_url(url, id);
+        for brace in [("{", "}"), ("%7B", "%7d"), ("", "")] {
+            let url = std::format!(
+                "http://h/up/BITS-Sessions/Replies/{}7df0354d-249B-430f-820d-3d2a9bef4931{}/x",
+                brace.0,
+                brace.1
+            );
+            let shown = std::format!("http://h/up/BITS-Sessions/Replies/{}…{}/x", brace.0, brace.1);
+            assert_eq!(masked(&url), shown);
+        }
+        assert_eq!(masked("/r?key=secret"), "/r?…");
+        assert_eq!(masked("http://u:secret@h:1/r#secret"), "http://h:1/r?…");
+        assert_eq!(masked("//u@h"), "//h");
+        assert_eq!(masked_url("/r/x@y", Some("{}")), "/r/x@y");
+        assert_eq!(masked_url("http://127.0.0.1/1/x1", Some("1")), "http://127.0.0.1/…/x…");
     }
 }

@@ -26,7 +26,7 @@ fn ask_digest(nonce: &str) -> Reply {
 }
 
 fn hash(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(Md5::digest(text.as_bytes()).into()))
 }
 
 /// The value of a parameter of a Digest login.
@@ -230,8 +230,8 @@ fn ntlm_on_one_packet_only_is_answered_with_that_packet() {
 
 #[test]
 fn a_login_that_is_never_enough_ends() {
-    let _rule = bitsup_server::rule!("GIV-03");
     type Act = fn(&Call<'_>) -> Turn;
+    let _rule = bitsup_server::rule!("GIV-03");
     let never: Act = |call| match call.packet {
         "Ping" => Turn::Serve,
         _ => Turn::Answer(Reply::status(401, "Who").header("WWW-Authenticate", "NTLM")),
@@ -262,4 +262,27 @@ fn a_login_that_is_never_enough_ends() {
         .expect_err("never let in");
     assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
     assert!(peer.raw.requests().len() <= 32, "{:?}", peer.packets());
+}
+
+#[test]
+fn a_proxy_that_calls_each_nonce_too_old_makes_no_loop_either() {
+    let _rule = bitsup_server::rule!("GIV-03");
+    for scheme in ["http", "https"] {
+        let mut count = 0;
+        let peer = Peer::start(move |_| {
+            count += 1;
+            let words = format!("Digest realm=\"up\", nonce=\"{count}\", stale=true");
+            Turn::Answer(Reply::status(407, "Who").header("Proxy-Authenticate", &words))
+        });
+        let options = with(|o| {
+            o.proxy = ProxyChoice::Url(format!("http://{}", peer.raw.address()));
+            o.no_proxy = Some(String::new());
+            o.proxy_credentials =
+                Some(Credentials { user: "u".into(), password: Secret::new("secret") });
+            o.max_attempts = Some(2);
+        });
+        let url = format!("{scheme}://origin.test/up/x.bin");
+        upload(&url, &payload(SIZE), options).expect_err("never let in");
+        assert!(peer.raw.requests().len() <= 32, "{:?}", peer.packets());
+    }
 }

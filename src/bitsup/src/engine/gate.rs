@@ -889,12 +889,10 @@ impl Running {
 
     /// Whether the login has not been shown so far.
     fn withholds(&self) -> bool {
-        match self {
-            Self::Connecting(..) | Self::Beginning(..) | Self::Asking(_) | Self::Sounding(..) => {
-                true
-            }
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Connecting(..) | Self::Beginning(..) | Self::Asking(_) | Self::Sounding(..)
+        )
     }
 }
 
