@@ -74,10 +74,6 @@ struct Nonce {
     /// The server; of a proxy, the server that the request was for.
     origin: Origin,
     digest: Digest,
-    /// A login with it was taken.
-    taken: bool,
-    /// It replaces one with which a login was taken.
-    renews: bool,
 }
 
 /// The first step of a login, made on another thread.
@@ -185,13 +181,7 @@ impl Gate {
     /// Whether a Digest login that was refused may be made once more: only what it was made with was
     /// too old.
     fn may_renew(&self, role: Role) -> bool {
-        self.nonces.get(&role).is_some_and(|nonce| nonce.digest.is_stale || nonce.renews)
-    }
-
-    fn note_taken(&mut self, role: Role) {
-        if let Some(nonce) = self.nonces.get_mut(&role) {
-            nonce.taken = true;
-        }
+        self.nonces.get(&role).is_some_and(|nonce| nonce.digest.is_stale)
     }
 }
 
@@ -515,12 +505,12 @@ impl Core {
             407 if event.stats.forwarded => Role::Proxy,
             _ => return,
         };
-        let digest = Digest::choose(&offered(answer, role));
-        let had = self.gates.get_mut(&event.lane).and_then(|gate| gate.nonces.remove(&role));
-        let Some(digest) = digest else { return };
-        let renews = had.is_some_and(|had| had.taken);
-        let nonce = Nonce { origin: event.origin.clone(), digest, taken: false, renews };
-        self.gates.entry(event.lane).or_default().nonces.insert(role, nonce);
+        if let Some(digest) = Digest::choose(&offered(answer, role)) {
+            let nonce = Nonce { origin: event.origin.clone(), digest };
+            self.gates.entry(event.lane).or_default().nonces.insert(role, nonce);
+        } else if let Some(gate) = self.gates.get_mut(&event.lane) {
+            gate.nonces.remove(&role);
+        }
     }
 
     /// What a proxy that forwards requests says of a login.
@@ -585,10 +575,6 @@ impl Core {
                     Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, false),
                     None => return Some(event),
                 }
-            }
-            (AtProxy::Digest { .. }, false) => {
-                gate.note_taken(Role::Proxy);
-                return Some(event);
             }
             (AtProxy::LoggingIn(_) | AtProxy::Digest { .. } | AtProxy::Unasked(..), _) => {
                 return Some(event);
@@ -726,10 +712,6 @@ impl Core {
                     Some(exchange) => self.show_digest(lane, credentials, exchange, true),
                     None => return Some(event),
                 }
-            }
-            Running::Digest { .. } if !asks => {
-                self.gates.entry(lane).or_default().note_taken(Role::Server);
-                return Some(event);
             }
             Running::AskingItself(..) | Running::Unasked(..) => {
                 event.withheld = true;

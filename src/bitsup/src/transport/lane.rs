@@ -328,6 +328,10 @@ impl Lane {
             let header = ("Content-Length".to_owned(), exchange.length.to_string().into());
             exchange.headers.push(header);
         }
+        if !route.is_forwarded() {
+            // There it would reach the server.
+            exchange.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Proxy-Authorization"));
+        }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
         easy.cookie_list(NO_COOKIE)?; // libcurl keeps cookies from now on
         easy.cookie_list("ALL")?; // none of them so far
