@@ -29,15 +29,15 @@ fn no_source_of_the_servers_login_answers_a_proxy() {
     };
     private("secret", b"hunter2\n");
     private(".netrc", b"default login u password hunter2\n");
-    let sources: [(&[&str], &[(&str, &str)]); 5] = [
-        (&["-u", "u", "--password-file", "secret"], &[]),
-        (&["-u", "u", "--password-file", "secret", "--auth", "digest"], &[]),
-        (&["-u", "u"], &[("BITSUP_PASSWORD", "hunter2")]),
-        (&["--netrc"], &[]),
-        (&["--netrc-file", ".netrc"], &[]),
+    let sources: [(&[&str], Option<&str>); 5] = [
+        (&["-u", "u", "--password-file", "secret"], None),
+        (&["-u", "u", "--password-file", "secret", "--auth", "digest"], None),
+        (&["-u", "u"], Some("hunter2")),
+        (&["--netrc"], None),
+        (&["--netrc-file", ".netrc"], None),
     ];
     for offer in ["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"n\", qop=\"auth\""] {
-        for (source, variables) in sources {
+        for (source, password) in sources {
             for scheme in ["http", "https"] {
                 for by_environment in [false, true] {
                     let proxy = proxy(offer);
@@ -48,7 +48,7 @@ fn no_source_of_the_servers_login_answers_a_proxy() {
                         args.extend(["-x", &address]);
                     }
                     let mut command = place.command(args);
-                    command.envs(variables.iter().copied());
+                    command.envs(password.map(|password| ("BITSUP_PASSWORD", password)));
                     if by_environment {
                         command.env("http_proxy", &address).env("https_proxy", &address);
                     }
