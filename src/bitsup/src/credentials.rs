@@ -184,8 +184,9 @@ impl Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CredentialRequest {
-    /// The server as `https://host:port`, the port only if it is not the scheme's own; or the
-    /// proxy's URL, empty if the environment named the proxy.
+    /// The server that is spoken to, the URL's or one that it sent the upload to, as
+    /// `https://host:port`, the port only if it is not the scheme's own; or the proxy's URL, empty if
+    /// the environment named the proxy.
     pub site: String,
     /// Whether it is the proxy that asks.
     pub proxy: bool,
