@@ -81,6 +81,11 @@ impl LoginState {
         Answer { status: 401, headers: self.challenge.clone(), ..Answer::default() }
     }
 
+    /// Whether the login was asked for at another server than this one.
+    pub(super) fn is_given_elsewhere(&self, site: &str) -> bool {
+        self.given_at.as_deref().is_some_and(|at| at != site)
+    }
+
     /// Whether the exchange under way shows a login.
     pub(super) fn shows(&self) -> bool {
         self.carried.is_some()
@@ -119,9 +124,7 @@ impl Task {
 
     /// A login that was asked for at another host is not this one's: what the options have is.
     pub(super) fn speak_to_host(&mut self) {
-        let site = self.site();
-        let is_given = self.login.given_at.as_ref().is_some_and(|at| *at != site);
-        if !is_given {
+        if !self.login.is_given_elsewhere(&self.site()) {
             return;
         }
         self.login.given_at = None;

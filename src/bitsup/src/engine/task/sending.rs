@@ -16,6 +16,7 @@ use super::super::gate::MAX_ROUNDS;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Check, Running, Task, lane_options, own_headers};
+use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::transport::{
@@ -101,10 +102,19 @@ impl Task {
         });
         match prepared {
             Ok((fetch, mut exchange)) => {
-                let may = get.authorize && fetch.is_at_destination();
+                let at = exchange.origin();
+                let there =
+                    Destination { host: at.host, port: at.port, ..self.destination.clone() };
+                let is_given_elsewhere = self.login.is_given_elsewhere(&there.origin());
+                if is_given_elsewhere {
+                    // The token is that of the host the upload went to.
+                    exchange.headers.retain(|(name, _)| name != "Authorization");
+                }
+                let may = get.authorize && fetch.is_at_destination() && !is_given_elsewhere;
                 let own = self.options.credentials.as_ref().filter(|_| may);
-                exchange.auth =
-                    own.zip(self.login.scheme).map(|(own, s)| auth::for_transport(own, s));
+                exchange.auth = own
+                    .zip(self.login.scheme)
+                    .map(|(own, scheme)| auth::for_transport(own, scheme));
                 // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
