@@ -45,6 +45,7 @@ mod upload;
 
 pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
+pub use bitsup_proto::text;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use bitsup_wipe::Wiping;
 pub use client::{Client, ClientBuilder, UploadBuilder};

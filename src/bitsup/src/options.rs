@@ -52,7 +52,7 @@ impl Header {
     }
 
     /// The same header, to be treated like a password: never shown, and not sent over plain
-    /// http unless that is allowed.
+    /// http unless that is allowed. `Authorization`, `Proxy-Authorization` and `Cookie` always are.
     #[must_use]
     pub fn secret(mut self) -> Self {
         self.secret = true;
@@ -70,19 +70,21 @@ impl Header {
     }
 
     pub(crate) fn is_secret(&self) -> bool {
-        self.secret
+        self.secret || SECRET_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(&self.name))
     }
 }
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.secret { "…" } else { self.value.reveal() };
+        let value = if self.is_secret() { "…" } else { self.value.reveal() };
         write!(f, "{}: {value}", self.name)
     }
 }
 
 /// A server must not fill a disk: the largest reply to a file, unless more is allowed.
 const REPLY_MAX_SIZE: u64 = 1 << 30;
+/// Headers that are secret whether the caller says so or not.
+const SECRET_HEADERS: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
 
 /// Headers that the protocol or the transport sets.
 const OWN_HEADERS: [&str; 14] = [
@@ -319,9 +321,11 @@ pub struct UploadOptions {
     pub max_time: Option<Duration>,
     /// How many bytes may be sent, repetitions included.
     pub max_bytes: Option<u64>,
-    /// Which `BITS-Host-Id` to follow.
+    /// Which `BITS-Host-Id` to follow. [`HostPolicy::Any`] follows to every host, and shows logins,
+    /// tokens, cookies and secret headers only to hosts of the URL's registrable domain and to trusted ones.
     pub host_id: HostPolicy,
-    /// Hosts to follow whatever the policy; a leading dot allows all names below.
+    /// Hosts to follow whatever the policy, with all that the URL's host would be shown: logins, tokens,
+    /// cookies and secret headers. A leading dot names all hosts below.
     pub trusted_hosts: Vec<String>,
     /// Where a reply goes.
     pub reply_to: ReplyTo,
@@ -489,6 +493,14 @@ impl UploadOptions {
         self
     }
 
+    /// Whether a host to which the server at `origin` sent us may see what is meant for `origin`:
+    /// logins, tokens, secret headers. Those of the same registrable domain may, and those that the
+    /// caller has named.
+    pub(crate) fn trusts(&self, origin: &str, host: &str) -> bool {
+        bitsup_proto::host::same_site(origin, host)
+            || bitsup_proto::host::is_named(host, &self.trusted_hosts)
+    }
+
     /// Whether a proxy was named, so that its login should not cost a fragment.
     pub(crate) fn uses_proxy(&self) -> bool {
         matches!(self.proxy, ProxyChoice::Url(_))
@@ -609,11 +621,25 @@ mod tests {
 
     #[test]
     fn secret_headers_need_https_or_a_word() {
+        let _rule = bitsup_server::rule!("LOG-03");
+        let plain = |name: &str| Header::new(name, "hunter2").expect("legal");
+        for header in [
+            plain("X-Key").secret(),
+            plain("Authorization"),
+            plain("proxy-authorization"),
+            plain("COOKIE"),
+        ] {
+            let mut options = UploadOptions::default();
+            options.headers.push(header);
+            assert!(!format!("{options:?}").contains("hunter2"));
+            let error = options.check(false).expect_err("refused over plain http");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+            assert!(options.check(true).is_ok());
+            options.allow_cleartext_credentials = true;
+            assert!(options.check(false).is_ok());
+        }
         let mut options = UploadOptions::default();
-        options.headers.push(Header::new("X-Key", "k").expect("legal").secret());
-        assert!(options.check(false).is_err());
-        assert!(options.check(true).is_ok());
-        options.allow_cleartext_credentials = true;
+        options.headers.push(plain("X-Key"));
         assert!(options.check(false).is_ok());
     }
 }

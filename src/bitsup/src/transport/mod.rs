@@ -55,7 +55,7 @@ use curl::multi::{Multi, MultiWaker};
 pub(crate) use self::binding::{Binding, ServerCertificate};
 pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyPass, BodyRead, ConnectionUse, Credentials, Event, Exchange,
-    Failure, FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
+    Failure, FailureKind, LaneId, Limits, Method, Origin, Scheme, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
@@ -216,6 +216,16 @@ impl Transport {
         self.lanes.get(&id).is_some_and(Lane::has_ended)
     }
 
+    /// The method as the lane puts it on the wire.
+    pub(crate) fn method(&self, id: LaneId, method: Method) -> &'static str {
+        self.lanes.get(&id).map_or("", |lane| lane.method(method))
+    }
+
+    /// Whether a proxy forwards the lane's requests to where the exchange goes.
+    pub(crate) fn forwards(&self, id: LaneId, exchange: &Exchange) -> bool {
+        self.lanes.get(&id).is_some_and(|lane| lane.forwards(exchange))
+    }
+
     /// What is known of the certificate of the lane's connection.
     pub(crate) fn certificate(&self, id: LaneId) -> ServerCertificate {
         self.lanes.get(&id).map(Lane::certificate).unwrap_or_default()
@@ -323,6 +333,7 @@ impl Transport {
                 match &addresses {
                     Ok(addresses) => {
                         lane.learn_addresses(&resolving.route, addresses);
+                        let origin = resolving.route.origin.clone();
                         if let Err(failure) =
                             running::begin(&self.multi, *id, lane, resolving, many)
                         {
@@ -331,6 +342,8 @@ impl Transport {
                                 result: Err(failure),
                                 body: None,
                                 stats: Stats::default(),
+                                origin,
+                                withheld: false,
                             });
                         }
                     }

@@ -128,6 +128,8 @@ pub(crate) struct Task {
     /// What is reported once a session is cancelled that nobody could continue, or that was kept.
     last_words: Option<Error>,
     deciding: Deciding,
+    /// Requests on the wire since the last progress, or the last pause of a retry.
+    requests: u32,
     /// Writes the exchanges down, if the caller wants them.
     recorder: Option<Recorder>,
     warnings: Vec<String>,
@@ -237,6 +239,7 @@ impl Task {
             proxy_scheme: None,
             last_words,
             deciding: Deciding::new(decides),
+            requests: 0,
             recorder,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
@@ -392,6 +395,9 @@ impl Task {
     }
 
     fn wait(&mut self, until: Option<Duration>, core: &Core) {
+        if self.running.is_none() && until.is_some() && self.session.waiting_for().is_some() {
+            self.requests = 0;
+        }
         let next = [until, self.session.deadline()].into_iter().flatten().min();
         self.wake = next.map(|at| core.instant(at));
         if let (Some(until), Some((cause, _))) = (until, self.session.waiting_for()) {

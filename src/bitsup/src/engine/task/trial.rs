@@ -15,6 +15,7 @@ use crate::transport::Answer;
 impl Task {
     /// Begins it, or holds it until it can go out; or neither, and the state machine knows.
     pub(super) fn offer(&mut self, wish: Wish, core: &mut Core) {
+        self.speak_to_host();
         match (self.readiness(&wish, core), wish) {
             (Ready::Later, wish) => self.life.hold(wish),
             // The upload itself tells what is wrong.

@@ -104,11 +104,15 @@ fn is_pkcs12(path: &Path) -> bool {
     File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == [0x30]
 }
 
-/// The headers that the caller wants with every packet.
-pub(crate) fn own_headers(options: &UploadOptions) -> Vec<(String, Zeroizing<String>)> {
-    let own = options.headers.iter();
+/// The headers that the caller wants with every packet; those that are secret, and the token, only for
+/// a host that is trusted with them.
+pub(crate) fn own_headers(
+    options: &UploadOptions,
+    is_trusted: bool,
+) -> Vec<(String, Zeroizing<String>)> {
+    let own = options.headers.iter().filter(|header| is_trusted || !header.is_secret());
     let own = own.map(|h| (h.name().to_owned(), h.value().to_owned().into()));
-    let token = options.bearer_token.iter();
+    let token = options.bearer_token.iter().filter(|_| is_trusted);
     let token = token
         .map(|token| ("Authorization".to_owned(), ["Bearer ", token.reveal()].concat().into()));
     own.chain(token).collect()
@@ -118,7 +122,9 @@ pub(crate) fn own_headers(options: &UploadOptions) -> Vec<(String, Zeroizing<Str
 pub(crate) fn class(kind: &FailureKind) -> FailureClass {
     match kind {
         FailureKind::NameNotResolved | FailureKind::NoRoute => FailureClass::Offline,
-        FailureKind::ConnectFailed | FailureKind::ConnectionLost => FailureClass::Transport,
+        FailureKind::ConnectFailed | FailureKind::ConnectionLost | FailureKind::TooManyRequests => {
+            FailureClass::Transport
+        }
         FailureKind::StaleConnection => FailureClass::Stale,
         FailureKind::ProxyFailed(Some(407)) => FailureClass::Fatal(ErrorKind::ProxyAuth),
         // It will not make the tunnel tomorrow either.
