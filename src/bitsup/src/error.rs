@@ -37,10 +37,33 @@ impl Error {
 
     /// A failed operation on a local file: `what` names operation and path.
     pub(crate) fn local(what: impl fmt::Display, error: &io::Error) -> Self {
-        let mut made = Self::new(ErrorKind::LocalFile, format!("{what}: {}", plain(error)));
+        let lack = lack(error);
+        // The number stays where it is what to search for, and no file is to be blamed.
+        let words = if lack.is_some() { error.to_string() } else { plain(error) };
+        let mut made = Self::new(ErrorKind::LocalFile, format!("{what}: {words}"));
         made.what.os = error.raw_os_error();
         made.what.io_kind = Some(error.kind());
+        made.what.advice = lack.map(Cow::Borrowed);
         made
+    }
+
+    /// The system gives no thread.
+    pub(crate) fn of_thread(error: &io::Error) -> Self {
+        let mut made = Self::new(ErrorKind::LocalFile, format!("cannot start a thread: {error}"));
+        made.what.os = error.raw_os_error();
+        made.what.io_kind = Some(error.kind());
+        made.with_advice(NO_THREAD)
+    }
+
+    /// The error of ours that travels inside one of the system.
+    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// Whether the system lacked descriptors, threads or memory: nothing that was touched is at fault.
+    pub(crate) fn is_lack(&self) -> bool {
+        self.what.os.is_some_and(|os| lack(&io::Error::from_raw_os_error(os)).is_some())
+            || self.what.advice.as_deref() == Some(NO_THREAD)
     }
 
     pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
@@ -132,6 +155,24 @@ impl Error {
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         self.what.token.as_deref()
+    }
+}
+
+const NO_THREAD: &str = "The limit of threads is reached, for this process, its user or its container: raise it (ulimit -u, TasksMax, pids.max) or run less at a time, and start the same upload again.";
+
+/// What to do where the system lacks descriptors or memory.
+fn lack(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::EMFILE => Some(
+            "This process may have no more files open: raise its limit (ulimit -n) or run fewer uploads at a time, and start the same upload again.",
+        ),
+        libc::ENFILE => Some(
+            "The system may have no more files open: raise fs.file-max or end other programs, and start the same upload again.",
+        ),
+        libc::ENOMEM => Some(
+            "The system has no memory left for this: free some, and start the same upload again.",
+        ),
+        _ => None,
     }
 }
 

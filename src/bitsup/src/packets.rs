@@ -381,11 +381,16 @@ impl Line {
     ) -> Result<Self, Error> {
         let destination = Destination::parse(url)?;
         options.check(destination.https)?;
+        let mut options = options.clone().with_ticket();
+        options.locate()?;
+        if options.asks_caller() {
+            client.make_ready()?;
+        }
         Ok(Self {
             client: Arc::clone(client),
             task: client.next_task(),
             destination: Arc::new(destination),
-            options: Arc::new(options.clone().with_ticket()),
+            options: Arc::new(options),
             host: None,
             auth: None,
             at_proxy: None,

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use super::Core;
 use super::command::Command;
 use super::mechanism::{Mechanism, Problem};
+use crate::error::Error;
 use crate::transport::{
     Answer, AuthScheme, Binding, ConnectionUse, Credentials, Event, Exchange, Failure, FailureKind,
     LaneId, Method, Scheme, Sent, ServerCertificate, Stats,
@@ -145,7 +146,7 @@ impl Core {
             inbox.send(Command::LoginBegun(lane, Begun { number, result }));
         };
         let begins = super::spawn("bitsup-login", begin);
-        begins.map_err(|error| Failure::unsent(FailureKind::Internal, error.to_string()))?;
+        begins.map_err(|error| Failure::lacks(Error::of_thread(&error)))?;
         gate.running = Some(Running::Beginning(credentials, Box::new(exchange)));
         Ok(())
     }

@@ -147,6 +147,8 @@ pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
         )
         .with_advice("Remove the file, or start with --fresh; the session on the server ends by itself after some days.")
     };
+    // Else the file would be blamed, and its removal advised.
+    crate::descriptors::check("cannot read what was kept of an earlier upload")?;
     let Some(entry) = bitsup_core::journal::read(disk).map_err(unusable)? else {
         return Ok(None);
     };
@@ -188,7 +190,7 @@ pub(crate) fn open(
 
 /// Whether the error is about the folder (full, read-only, missing) and not about what is in a journal.
 pub(crate) fn is_environment(error: &Error) -> bool {
-    error.io_kind().is_some()
+    error.io_kind().is_some() && !error.is_lack()
 }
 
 /// The path under which a source is found again, whatever the working directory.

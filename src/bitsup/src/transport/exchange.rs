@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::headers::Headers;
 use super::trouble::Trouble;
+use crate::error::Error;
 
 /// Names one lane of one [`Transport`](super::Transport); never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -220,6 +221,8 @@ pub(crate) enum FailureKind {
     BadAnswer,
     /// The request's body could not be read.
     Source(io::Error),
+    /// The system gives no descriptor or thread.
+    Lack(Error),
     /// The answer's body could not be written.
     Sink(io::Error),
     /// This build or version of libcurl cannot do what was asked.
@@ -298,6 +301,12 @@ impl Scheme {
 }
 
 impl Failure {
+    /// Nothing was sent, since the system gave no descriptor or thread.
+    pub(crate) fn lacks(error: Error) -> Self {
+        let message = error.message().to_owned();
+        Self::unsent(FailureKind::Lack(error), message)
+    }
+
     /// A failure before any byte was sent.
     pub(crate) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, sent: Sent::Nothing, message: message.into() }

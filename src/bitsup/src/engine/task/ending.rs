@@ -7,6 +7,7 @@ use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 
 use super::super::Core;
 use super::super::command::Command;
+use super::sending::SourceState;
 use super::{ABANDON, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -131,6 +132,16 @@ impl Task {
         self.sent_nothing();
         self.learn(core);
         let failed = result.is_err();
+        self.opened = SourceState::Closed;
+        if let (Some(hash), Ok(Receipt { skipped: false, .. })) = (self.hash.take(), &result) {
+            self.is_hashing = true;
+            let (inbox, id) = (core.inbox.clone(), self.id);
+            let done = move |digest| {
+                let take = move |task: &mut Self, _: &mut Core| task.hashed(digest);
+                inbox.send(Command::Worked(id, Box::new(take)));
+            };
+            hash.finish(done, &core.workers);
+        }
         self.ending = Some(result);
         match &self.keeper {
             None if failed && self.hash_for_token(core) => {}
@@ -148,6 +159,19 @@ impl Task {
                 };
                 keeper.finish(finish, done, &core.workers);
             }
+        }
+    }
+
+    /// The receipt gets the hash of what was sent.
+    fn hashed(&mut self, digest: Option<String>) {
+        self.is_hashing = false;
+        if let Some(Ok(receipt)) = &mut self.ending {
+            if digest.is_none() {
+                receipt.warnings.push(
+                    "the SHA-256 could not be computed: what was sent before cannot be read again as it was sent".into(),
+                );
+            }
+            receipt.sha256 = digest;
         }
     }
 
@@ -178,6 +202,9 @@ impl Task {
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
+        if self.is_hashing {
+            return;
+        }
         let Some(leavings) = self.leavings.take() else { return };
         let Some(result) = self.ending.take() else { return };
         self.life.ended();
@@ -185,12 +212,6 @@ impl Task {
         self.abandoned = None;
         let result = match result {
             Ok(mut receipt) => {
-                receipt.sha256 = leavings.sha256;
-                if self.options.sha256 && receipt.sha256.is_none() && !receipt.skipped {
-                    receipt.warnings.push(
-                        "the SHA-256 could not be computed: the source cannot be read".into(),
-                    );
-                }
                 receipt.warnings.extend(leavings.problem);
                 Ok(receipt)
             }

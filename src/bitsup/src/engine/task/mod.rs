@@ -15,6 +15,7 @@ use deciding::Deciding;
 use login::LoginState;
 pub(super) use login::renewal;
 use rate::Rate;
+use sending::SourceState;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, head, http_date};
 
@@ -30,6 +31,7 @@ use bitsup_proto::{Checkpoint, Config};
 use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
+use super::sent_hash::SentHash;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -94,6 +96,11 @@ pub(crate) struct Task {
     checking: Option<Arc<AtomicBool>>,
     keeper: Option<Keeper>,
     has_journal: bool,
+    /// The SHA-256 of what is sent, if it was asked for.
+    hash: Option<SentHash>,
+    /// Whether the result waits for it.
+    is_hashing: bool,
+    opened: SourceState,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
@@ -171,14 +178,15 @@ impl Task {
         let life = Life::begin(id, destination.origin(), (asks, then), &session, &mut core.hosts);
         let has_journal = journal.is_some();
         let recorder = options.transcript.then(Recorder::default);
-        let keeper = (has_journal || options.sha256).then(|| {
+        let keeper = journal.map(|journal| {
             let place = Place {
                 url: destination.full(),
                 path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
                 note: options.note.clone(),
             };
-            Keeper::new(source.clone(), journal, entry, place, options.sha256)
+            Keeper::new(source.clone(), journal, entry, place)
         });
+        let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
         let mut task = Self {
             id,
             shared,
@@ -193,6 +201,9 @@ impl Task {
             checking: None,
             keeper,
             has_journal,
+            hash,
+            is_hashing: false,
+            opened: SourceState::Closed,
             ending: None,
             leavings: None,
             reply: None,

@@ -34,6 +34,8 @@ impl Task {
         let must_wait = wish.completes() && self.checking.is_some();
         if must_wait || (matches!(wish, Wish::Packet(_)) && self.must_renew(core)) {
             Ready::Later
+        } else if !self.has_source_for(wish, core) {
+            Ready::Later
         } else if wish.wants_login() {
             self.may_log_in(core)
         } else {
