@@ -16,6 +16,7 @@
 
 mod book;
 mod files;
+mod path;
 mod pending;
 mod prefix;
 mod record;

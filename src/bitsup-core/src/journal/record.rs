@@ -53,6 +53,7 @@ pub struct Entry {
     /// The whole destination.
     pub url: String,
     /// The source.
+    #[serde(with = "super::path")]
     pub path: PathBuf,
     /// What the source was when the upload began.
     pub identity: Identity,
