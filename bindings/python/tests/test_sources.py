@@ -12,8 +12,7 @@ from pathlib import Path
 
 import bitsup
 import pytest
-from conftest import Server
-from package import payload
+from conftest import Server, payload
 
 SIZE = 200_000
 AT_ONCE = 12
@@ -102,8 +101,8 @@ def test_a_failed_start_frees_the_object(server: Server) -> None:
     source = Unseekable(payload(SIZE))
     with bitsup.Client() as client:
         with pytest.raises(bitsup.InvalidArgumentError) as kept:
-            client.start(source, "ftp://host/x", size=SIZE)  # type: ignore[arg-type]
-        client.upload(source, server.url("x"), size=SIZE)  # type: ignore[arg-type]
+            client.start(source, "ftp://host/x", size=SIZE)
+        client.upload(source, server.url("x"), size=SIZE)
     assert server.content("x") == payload(SIZE)
     assert kept.value is not None
 
@@ -126,7 +125,7 @@ def test_sources_that_wait_hold_up_no_other_upload(server: Server, tmp_path: Pat
         with bitsup.Client(uploads_per_host=200) as client:
             stalled = [client.start(generator(), server.url(f"g{number}"), size=SIZE) for number in range(64)]
             stalled += [
-                client.start(Stalled(content, gate), server.url(f"f{number}"))  # type: ignore[arg-type]
+                client.start(Stalled(content, gate), server.url(f"f{number}"))
                 for number in range(16)
             ]
             for _ in range(64):

@@ -306,8 +306,11 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
-/// What a file that says size 0 holds at its start, read once where nobody else waits for it.
-fn first_bytes(mut file: File) -> Result<io::Result<(io::Cursor<Vec<u8>>, File)>, Error> {
+/// What a file that says size 0 holds at its start, and the file; read once where nobody else
+/// waits for it.
+type FirstBytes = io::Result<(io::Cursor<Vec<u8>>, File)>;
+
+fn first_bytes(mut file: File) -> Result<FirstBytes, Error> {
     let (sender, receiver) = mpsc::channel();
     let read = move || {
         let mut bytes = vec![0; 64 * 1024];
@@ -319,9 +322,8 @@ fn first_bytes(mut file: File) -> Result<io::Result<(io::Cursor<Vec<u8>>, File)>
         drop(sender.send(read));
     };
     crate::engine::spawn("bitsup-source", read).map_err(|error| Error::of_thread(&error))?;
-    Ok(receiver
-        .recv_timeout(FIRST_READ_LIMIT)
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
+    let read = receiver.recv_timeout(FIRST_READ_LIMIT);
+    Ok(read.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
 }
 
 /// Copies a stream to a file in `folder` that has no name, so that nothing is left of it after a kill.

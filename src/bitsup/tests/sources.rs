@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use bitsup::{Client, ErrorKind, ReadAt, Seekable, Source};
 use bitsup_server::scripted::{Gate, Reply};
 use common::peer::{PATIENCE, Peer, Turn, ended, options, range, received, upload, wait_until};
+use common::program::{installed, skipped};
 use common::{Setup, payload};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
@@ -159,6 +160,9 @@ fn a_file_of_size_0_that_holds_bytes_arrives_with_them() {
     assert_eq!(setup.published("version"), std::fs::read("/proc/version").expect("procfs"));
 }
 
+/// Uploads whose sources wait.
+const STALLED: usize = 64;
+
 /// Reads wait until the gate is open.
 struct Stalled {
     bytes: Vec<u8>,
@@ -180,7 +184,6 @@ impl ReadAt for Stalled {
 #[test]
 fn sources_that_wait_hold_up_no_other_upload() {
     let _rule = bitsup_server::rule!("SRC-06");
-    const STALLED: usize = 64;
     let limits = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
     let (gate, reading) = (Arc::<(Mutex<bool>, Condvar)>::default(), Arc::<AtomicUsize>::default());
@@ -230,8 +233,8 @@ impl ReadAt for Fickle {
     }
 }
 
-fn sha256(bytes: &[u8]) -> Option<String> {
-    Some(format!("{:x}", Sha256::digest(bytes)))
+fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 #[test]
@@ -249,7 +252,7 @@ fn the_hash_is_that_of_the_bytes_that_were_sent_whatever_a_second_read_says() {
     };
     let peer = Peer::plain();
     let receipt = upload(Source::read_at(Fickle(AtomicU8::new(1)), SIZE as u64), &peer);
-    assert_eq!(receipt.sha256, sha256(&peer.files()[0]));
+    assert_eq!(receipt.sha256, Some(sha256(&peer.files()[0])));
     assert!(receipt.warnings.is_empty(), "{:?}", receipt.warnings);
 
     // A Fragment is sent again: its first sending does not count.
@@ -261,13 +264,13 @@ fn the_hash_is_that_of_the_bytes_that_were_sent_whatever_a_second_read_says() {
     };
     let peer = again();
     let receipt = upload(Source::read_at(Fickle(AtomicU8::new(1)), SIZE as u64), &peer);
-    let stored = sha256(&peer.files()[0]);
+    let stored = Some(sha256(&peer.files()[0]));
     assert!(receipt.sha256 == stored || receipt.sha256.is_none(), "{receipt:?}");
     let is_told = receipt.warnings.iter().any(|warning| warning.contains("SHA-256"));
     assert_eq!(receipt.sha256.is_none(), is_told, "{receipt:?}");
     let peer = again();
     let receipt = upload(Source::bytes(payload(SIZE)), &peer);
-    assert_eq!(receipt.sha256, sha256(&payload(SIZE)));
+    assert_eq!(receipt.sha256, Some(sha256(&payload(SIZE))));
 
     // A file that is written to in place, and whose time is put back.
     let gate = Gate::new();
@@ -288,36 +291,42 @@ fn the_hash_is_that_of_the_bytes_that_were_sent_whatever_a_second_read_says() {
     file.set_modified(time).expect("put back");
     gate.open();
     match ended(&running) {
-        Ok(receipt) => assert_eq!(receipt.sha256, sha256(&peer.files()[0])),
+        Ok(receipt) => assert_eq!(receipt.sha256, Some(sha256(&peer.files()[0]))),
         Err(error) => assert_eq!(error.kind(), ErrorKind::SourceChanged, "{error}"),
     }
 }
 
-/// A loop device of the system that nobody uses, through a node in `folder`.
-struct Loop(PathBuf);
+/// Bytes of a loop device, which has whole sectors of 512.
+const SECTORS: usize = 2 * 512 * 1024;
+
+/// A loop device of the system that nobody uses, through a node in a folder of the test's own.
+struct Loop {
+    losetup: PathBuf,
+    node: PathBuf,
+}
 
 impl Loop {
-    fn attach(folder: &Path, file: &Path) -> Option<Self> {
-        let losetup = |arguments: &[&Path]| {
-            Command::new("losetup").args(arguments).output().is_ok_and(|ran| ran.status.success())
-        };
+    fn attach(losetup: &Path, folder: &Path, file: &Path) -> Option<Self> {
+        // Those that there are without being asked for.
         (0..8).find_map(|minor| {
             let node = folder.join(format!("loop{minor}"));
             let made = rustix::fs::mknodat(
                 rustix::fs::CWD,
                 &node,
                 rustix::fs::FileType::BlockDevice,
-                rustix::fs::Mode::RUSR,
+                rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
                 rustix::fs::makedev(7, minor),
             );
-            (made.is_ok() && losetup(&[&node, file])).then_some(Self(node))
+            let attached = made.is_ok()
+                && Command::new(losetup).args([&*node, file]).output().ok()?.status.success();
+            attached.then(|| Self { losetup: losetup.to_owned(), node })
         })
     }
 }
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        let detached = Command::new("losetup").arg("-d").arg(&self.0).status();
+        let detached = Command::new(&self.losetup).arg("-d").arg(&self.node).status();
         assert!(detached.is_ok_and(|status| status.success()), "a loop device stays attached");
     }
 }
@@ -325,14 +334,14 @@ impl Drop for Loop {
 #[test]
 fn a_block_device_is_read_by_its_size() {
     let _rule = bitsup_server::rule!("SRC-05");
-    const SECTORS: usize = 2 * 512 * 1024;
     let setup = Setup::new(&payload(SECTORS));
     let folder = tempfile::tempdir().expect("folder");
-    let Some(device) = Loop::attach(folder.path(), &setup.file()) else {
-        eprintln!("skipped: no loop device can be made here");
+    let Some(losetup) = installed("losetup") else { return };
+    let Some(device) = Loop::attach(&losetup, folder.path(), &setup.file()) else {
+        skipped("no loop device can be had");
         return;
     };
-    let source = Source::path(&device.0).expect("a device");
+    let source = Source::path(&device.node).expect("a device");
     assert_eq!(source.size(), SECTORS as u64);
     let client = Client::builder().state_directory(setup.state()).build().expect("client");
     let upload = client.upload(source, &setup.url("x.bin")).start().expect("started");

@@ -180,12 +180,12 @@ class SeekableFile:
     def measure(self) -> int:
         """How many bytes follow the position; one where another upload left it is none of the caller's."""
         with self._shared.lock:
-            start = self._file.tell()
+            start = int(self._file.tell())
             if start == self._shared.left_at:
                 start = self._shared.start
             # Not every file-like object returns its position from seek().
             self._file.seek(0, os.SEEK_END)
-            end: int = self._file.tell()
+            end = int(self._file.tell())
             self._file.seek(start)
             self._start = self._shared.start = self._shared.left_at = start
         if start >= end > 0:
