@@ -702,19 +702,20 @@ mod tests {
         assert_eq!(names, [twice("caf%E9"), twice("caf%E8")]);
     }
 
+    /// Looks into the folder when half of it was read.
+    struct Half<'a>(&'a Path, usize);
+    impl Read for Half<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            assert_eq!(std::fs::read_dir(self.0).expect("folder").count(), 0);
+            self.1 += 1;
+            buffer[..2].copy_from_slice(b"ab");
+            Ok(if self.1 > 2 { 0 } else { 2 })
+        }
+    }
+
     #[test]
     fn nothing_has_a_name_that_is_spooled() {
         let _rule = bitsup_server::rule!("SRC-05");
-        /// Looks into the folder when half of it was read.
-        struct Half<'a>(&'a Path, usize);
-        impl Read for Half<'_> {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                assert_eq!(std::fs::read_dir(self.0).expect("folder").count(), 0);
-                self.1 += 1;
-                buffer[..2].copy_from_slice(b"ab");
-                Ok(if self.1 > 2 { 0 } else { 2 })
-            }
-        }
         let folder = tempfile::tempdir().expect("folder");
         let source = Source::spooled(Half(folder.path(), 0), Some(folder.path())).expect("spooled");
         assert_eq!(source.size(), 4);

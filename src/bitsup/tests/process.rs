@@ -223,7 +223,7 @@ fn too_few_threads_are_named_and_journals_are_written_all_the_same() {
         let error = upload.wait_for(PATIENCE).expect("it ends").expect_err("no thread");
         assert_eq!(error.os_error(), Some(libc::EAGAIN), "{error}");
         assert!(error.advice().contains("ulimit -u"), "{error}");
-        let error = Client::new().err().expect("no thread");
+        let error = Client::new().expect_err("no thread");
         assert_eq!(error.os_error(), Some(libc::EAGAIN), "{error}");
         return;
     }

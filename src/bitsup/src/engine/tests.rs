@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bitsup_server::{Config, Server};
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
 
 use crate::source::Source;
 use crate::{Client, Error, ErrorKind, Receipt, UploadOptions};
@@ -52,7 +54,6 @@ impl Bench {
 #[test]
 fn what_sendfile_refuses_is_read() {
     let _rule = bitsup_server::rule!("SRC-04");
-    use rustix::io::Errno;
     let bench = Bench::new();
     for errno in [
         Errno::PERM,
@@ -76,8 +77,7 @@ fn what_sendfile_refuses_is_read() {
 fn a_file_that_is_slow_to_open_and_to_read_arrives_and_its_change_is_noticed() {
     let _rule = bitsup_server::rule!("SRC-06");
     let bench = Bench::new();
-    let mut options = UploadOptions::default();
-    options.sha256 = true;
+    let options = UploadOptions { sha256: true, ..UploadOptions::default() };
     bench.upload(bench.source().slow(), options).expect("uploaded");
     assert!(bench.stored() == payload(LONG));
 

@@ -166,7 +166,7 @@ mod tests {
         let _rule = bitsup_server::rule!("SRC-08");
         let refused = |_| Err(io::Error::from_raw_os_error(libc::EAGAIN));
         let pool = Pool::new(MAX_THREADS);
-        let (_, error) = pool.run(Box::new(|| {}), refused).err().expect("no thread");
+        let Err((_, error)) = pool.run(Box::new(|| {}), refused) else { panic!("no thread") };
         assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
         let (send, receive) = mpsc::channel();
         pool.run(Box::new(|| {}), spawn).ok().expect("a thread");
