@@ -291,7 +291,7 @@ impl CredentialCallback {
     /// replaced while uploads run; nothing for proxies. Needs no callback thread and no dispatching.
     #[must_use]
     pub fn password_file(user: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        let (user, path) = (user.into(), path.into());
+        let (user, path) = (user.into(), located(path.into()));
         Self::ours(Role::Server, move |_| {
             let password = Secret::from_file(&path).ok()?;
             Some(Login::Password(Credentials { user: user.clone(), password }))
@@ -302,7 +302,7 @@ impl CredentialCallback {
     /// no dispatching.
     #[must_use]
     pub fn token_file(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
+        let path = located(path.into());
         Self::ours(Role::Server, move |_| {
             let token = Secret::from_file(&path).ok()?;
             Some(Login::Token { token, valid_for: None })
@@ -313,7 +313,7 @@ impl CredentialCallback {
     /// `user` if one is named; nothing for proxies. Needs no callback thread and no dispatching.
     #[must_use]
     pub fn netrc(path: impl Into<PathBuf>, user: Option<String>) -> Self {
-        let path = path.into();
+        let path = located(path.into());
         Self::ours(Role::Server, move |request| {
             let site = url::Url::parse(&request.site).ok()?;
             let host = site.host_str()?.trim_matches(['[', ']']);
@@ -340,6 +340,11 @@ impl CredentialCallback {
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.identity, &other.identity)
     }
+}
+
+/// The file is read again later, from wherever the program is then.
+fn located(path: PathBuf) -> PathBuf {
+    crate::options::absolute(&path).unwrap_or(path)
 }
 
 impl fmt::Debug for CredentialCallback {

@@ -23,6 +23,7 @@
 mod callbacks;
 mod client;
 mod credentials;
+mod descriptors;
 mod destination;
 mod diagnosis;
 mod doctor;

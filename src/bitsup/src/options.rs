@@ -1,8 +1,9 @@
 //! What can be chosen for an upload and for a client.
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::credentials::{CredentialCallback, Credentials, Secret};
@@ -106,6 +107,13 @@ const OWN_HEADERS: [&str; 14] = [
 
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
+}
+
+/// A path that a later change of the current folder does not touch; links stay as they are. One that
+/// is absolute already needs no current folder.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    // An empty one names no file, and says so when it is opened.
+    if path.as_os_str().is_empty() { Ok(PathBuf::new()) } else { std::path::absolute(path) }
 }
 
 /// Where a reply goes (upload-reply mode).
@@ -416,6 +424,27 @@ impl Default for UploadOptions {
 
 impl UploadOptions {
     /// Checks what can be checked before anything is sent.
+    /// Whether a login is asked for in a callback of the caller's.
+    pub(crate) fn asks_caller(&self) -> bool {
+        self.credential_callback.as_ref().is_some_and(|callback| !callback.is_ours)
+    }
+
+    /// Makes paths absolute: what is read and written later must not depend on the current folder then.
+    pub(crate) fn locate(&mut self) -> Result<(), Error> {
+        let reply = match &mut self.reply_to {
+            ReplyTo::File(path) => Some(path),
+            ReplyTo::Nowhere | ReplyTo::Memory(_) => None,
+        };
+        let tls = &mut self.tls;
+        let files = [&mut tls.ca_file, &mut tls.proxy_ca_file, &mut tls.cert, &mut tls.key];
+        for path in files.into_iter().flatten().chain(reply) {
+            *path = absolute(path).map_err(|error| {
+                Error::local(format_args!("cannot find {}", path.display()), &error)
+            })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn check(&self, https: bool) -> Result<(), Error> {
         if self.fragment_size == Some(0) || self.max_fragment == 0 {
             return Err(Error::invalid("a fragment size of 0 cannot be used: give at least 1"));

@@ -360,11 +360,16 @@ impl Line {
         let destination = Destination::parse(url)?;
         options.check(destination.https)?;
         options.check_proxy(&destination)?;
+        let mut options = options.clone().with_ticket();
+        options.locate()?;
+        if options.asks_caller() {
+            client.make_ready()?;
+        }
         Ok(Self {
             client: Arc::clone(client),
             task: client.next_task(),
             destination: Arc::new(destination),
-            options: Arc::new(options.clone().with_ticket()),
+            options: Arc::new(options),
             host: None,
             auth: None,
             at_proxy: None,

@@ -84,6 +84,19 @@ fn misuse_is_a_status() {
     stage.run(&[&stage.server.url("/x.bin"), "unused"]);
 }
 
+/// Plainly, since valgrind has descriptors of its own.
+#[test]
+fn the_current_folder_may_change_and_open_files_may_be_few() {
+    let _rules = (bitsup_server::rule!("SRC-03"), bitsup_server::rule!("SRC-08"));
+    let stage = Stage::test("limits.c", "");
+    let (_, bytes) = stage.file("here.bin", 10_000);
+    let mut command = build::plain(&stage.program);
+    let command = command.args([&stage.server.url("/x.bin"), "here.bin"]);
+    let output = support::succeed(command.current_dir(stage.root.path()));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(stage.uploaded("x.bin"), bytes);
+}
+
 #[test]
 fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
     let stage = Stage::test("sources.c", "");

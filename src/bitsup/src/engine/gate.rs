@@ -29,6 +29,7 @@ use super::command::Command;
 use super::digest::Digest;
 use super::mechanism::{Mechanism, Problem};
 use crate::credentials::Role;
+use crate::error::Error;
 use crate::transport::{
     Answer, AuthScheme, Binding, Body, ConnectionUse, Credentials, Event, Exchange, Failure,
     FailureKind, LaneId, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
@@ -379,7 +380,7 @@ impl Core {
             inbox.send(Command::LoginBegun(lane, Begun { number, result }));
         };
         let begins = super::spawn("bitsup-login", begin);
-        begins.map_err(|error| Failure::unsent(FailureKind::Internal, error.to_string()))?;
+        begins.map_err(|error| Failure::lacks(Error::of_thread(&error)))?;
         gate.running = Some(Running::Beginning(credentials, Box::new(exchange)));
         Ok(())
     }

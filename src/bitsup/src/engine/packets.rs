@@ -252,7 +252,10 @@ fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<A
     proxy_auth::choose(answer, &asked.options, &core.logins)
 }
 
-fn error_of(failure: transport::Failure) -> Error {
+pub(super) fn error_of(failure: transport::Failure) -> Error {
+    if let transport::FailureKind::Lack(error) = failure.kind {
+        return error;
+    }
     let remark = Remark::of_failure(&failure);
     let (kind, code) = match class(&failure.kind) {
         FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {

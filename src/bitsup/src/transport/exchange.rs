@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::headers::Headers;
 use super::trouble::Trouble;
+use crate::error::Error;
 
 /// Names one lane of one [`Transport`](super::Transport); never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -245,6 +246,8 @@ pub(crate) enum FailureKind {
     BadAnswer,
     /// The request's body could not be read.
     Source(io::Error),
+    /// The system gives no descriptor or thread.
+    Lack(Error),
     /// The answer's body could not be written.
     Sink(io::Error),
     /// A login took more requests than it has a reason for.
@@ -340,6 +343,12 @@ impl Scheme {
 }
 
 impl Failure {
+    /// Nothing was sent, since the system gave no descriptor or thread.
+    pub(crate) fn lacks(error: Error) -> Self {
+        let message = error.message().to_owned();
+        Self::unsent(FailureKind::Lack(error), message)
+    }
+
     /// A failure before any byte was sent.
     pub(crate) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, sent: Sent::Nothing, idle: Duration::ZERO, message: message.into() }

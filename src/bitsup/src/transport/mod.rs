@@ -67,6 +67,8 @@ use self::past::Passed;
 use self::resolve::{Lookup, Resolver};
 use self::running::End;
 use self::spare::Spare;
+use crate::descriptors;
+use crate::error::Error;
 
 /// libcurl closes the oldest idle connection when it holds more than it may. Connections that
 /// lanes have dropped count until libcurl notices, so it may hold more than there are lanes.
@@ -109,6 +111,8 @@ impl Waker {
 impl Transport {
     /// A transport without lanes.
     pub(crate) fn new() -> Result<Self, Failure> {
+        // The crate panics where libcurl gives no handle.
+        descriptors::check("cannot start the client").map_err(Failure::lacks)?;
         let multi = Multi::new();
         let mut transport = Self {
             lanes: BTreeMap::new(),
@@ -181,7 +185,13 @@ impl Transport {
             }
         };
         let started = Instant::now();
-        let route = match lane.prepare(&exchange) {
+        let route = lane.prepare(&exchange).and_then(|route| {
+            if lane.connection(&exchange).is_none() {
+                descriptors::check("cannot open a connection").map_err(Failure::lacks)?;
+            }
+            Ok(route)
+        });
+        let route = match route {
             Ok(route) => route,
             Err(failure) => {
                 lane.state = State::Idle(easy);
@@ -198,10 +208,8 @@ impl Transport {
                 Ok(())
             }
             Err(error) => {
-                let text =
-                    format!("{}: no thread for the name: {error}", resolving.route.authority());
                 lane.state = State::Idle(resolving.easy);
-                Err(Failure::unsent(FailureKind::Internal, text))
+                Err(Failure::lacks(Error::of_thread(&error)))
             }
         }
     }

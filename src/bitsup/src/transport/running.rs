@@ -189,6 +189,9 @@ fn outcome(
             request_sent: wire.all_sent(),
         });
     }
+    if let Some(error) = wire.take_lack() {
+        return Err(Failure::lacks(error));
+    }
     let (kind, text) = match (wire.take_stop(), end) {
         (Some(stop), _) => failure::of_stop(stop),
         (None, End::Limit(limit)) => {

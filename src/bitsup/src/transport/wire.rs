@@ -16,6 +16,7 @@ use super::exchange::{Body, BodyPass, BodyRead, Limits, Method, Sink};
 use super::headers::Headers;
 use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
 use super::priority;
+use crate::error::Error;
 
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
 /// the limit for the answer applies to a living path only.
@@ -53,6 +54,8 @@ pub(super) struct Wire {
     /// The latest request was answered by a 401 or 407 and libcurl may answer that.
     challenged: bool,
     refused_socket: bool,
+    /// The system gave no socket.
+    lack: Option<io::Error>,
     may_connect: bool,
     polite: bool,
 
@@ -145,6 +148,7 @@ impl Wire {
             certificate: ServerCertificate::Untold,
             challenged: false,
             refused_socket: false,
+            lack: None,
             may_connect: true,
             polite: false,
             incoming: Incoming::default(),
@@ -211,6 +215,13 @@ impl Wire {
     /// Whether libcurl wanted a connection that it must not have.
     pub(super) fn refused_socket(&self) -> bool {
         self.refused_socket
+    }
+
+    /// Why the system gave no socket, if that was for want of descriptors or memory. A family of
+    /// addresses that it does not know is no such thing.
+    pub(super) fn take_lack(&mut self) -> Option<Error> {
+        let error = Error::local("cannot open a connection", &self.lack.take()?);
+        error.is_lack().then_some(error)
     }
 
     /// The status line of an answer that counts. A proxy's to a CONNECT never does, others do
@@ -526,13 +537,15 @@ impl Handler for Wire {
         }
         self.certificate = ServerCertificate::Untold;
         let protocol = Some(Protocol::from(protocol));
-        let socket = Socket::new(Domain::from(family), Type::from(kind), protocol).ok()?;
+        let socket = Socket::new(Domain::from(family), Type::from(kind), protocol);
+        let pair = socket.and_then(|socket| Ok((socket.try_clone()?, socket)));
+        let (twin, socket) = pair.map_err(|error| self.lack = Some(error)).ok()?;
         if self.polite {
             priority::lower(&socket, Domain::from(family));
         }
         #[cfg(target_os = "linux")]
         drop(socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)));
-        self.sockets.push(socket.try_clone().ok()?);
+        self.sockets.push(twin);
         Some(into_raw(socket))
     }
 }

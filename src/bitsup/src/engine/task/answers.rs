@@ -168,8 +168,10 @@ impl Task {
             let _ = self.session.fail_source(now, protocol);
             return;
         }
-        if let FailureKind::Sink(error) = &failure.kind {
-            self.local_error = Some(reply::not_stored(error));
+        match &failure.kind {
+            FailureKind::Sink(error) => self.local_error = Some(reply::not_stored(error)),
+            FailureKind::Lack(error) => self.local_error = Some(error.clone()),
+            _ => {}
         }
         let failure = Failure {
             class: class(&failure.kind),
@@ -182,7 +184,12 @@ impl Task {
 
     /// A read failed: most often because the file was cut short or replaced.
     pub(super) fn source_failed(&self, error: &io::Error) -> Error {
-        if let Err(changed) = self.source.open() {
+        if let Some(ours) = Error::within(error) {
+            return ours.clone();
+        }
+        if !self.source.opens_slowly()
+            && let Err(changed) = self.source.open()
+        {
             return changed;
         }
         let name =

@@ -17,6 +17,7 @@ use deciding::Deciding;
 use login::LoginState;
 pub(super) use login::renewal;
 use rate::Rate;
+use sending::SourceState;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, head, http_date};
 
@@ -31,6 +32,7 @@ use bitsup_proto::{Checkpoint, Config};
 use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
+use super::sent_hash::SentHash;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -111,6 +113,11 @@ pub(crate) struct Task {
     keeper: Option<Keeper>,
     has_journal: bool,
     closing: Closing,
+    /// The SHA-256 of what is sent, if it was asked for.
+    hash: Option<SentHash>,
+    /// Whether the result waits for it.
+    is_hashing: bool,
+    opened: SourceState,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
@@ -200,16 +207,16 @@ impl Task {
         let has_journal = journal.is_some();
         let destination_endpoint = destination.endpoint_at(session.host());
         let recorder = options.transcript.then(Recorder::default);
-        let keeper = (has_journal || options.sha256).then(|| {
+        let keeper = journal.map(|journal| {
             let place = Place {
                 url: destination.full(),
                 path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
                 note: options.note.clone(),
             };
             let on_failure = options.require_resume.then(|| Self::ends_without(id, core));
-            let known = (entry, proof);
-            Keeper::new(source.clone(), journal, known, place, options.sha256, on_failure)
+            Keeper::new(source.clone(), journal, (entry, proof), place, on_failure)
         });
+        let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
         let mut task = Self {
             id,
             shared,
@@ -227,6 +234,9 @@ impl Task {
             keeper,
             has_journal,
             closing: Closing::default(),
+            hash,
+            is_hashing: false,
+            opened: SourceState::Closed,
             ending: None,
             leavings: None,
             reply: None,

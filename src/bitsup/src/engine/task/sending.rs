@@ -10,6 +10,7 @@ use bitsup_proto::session::{self, Failure, FailureClass, Request};
 use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
+use super::super::command::Command;
 use super::super::gate::MAX_ROUNDS;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
@@ -17,6 +18,7 @@ use super::{Running, Task, lane_options, own_headers};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
+use crate::source::{Opened, Source};
 use crate::transport::{
     self, Answer, ConnectionUse, Exchange, FailureKind, Limits, Method, Scheme,
 };
@@ -25,6 +27,40 @@ use crate::transport::{
 /// upload needs as many, and a server that wants one thing after the other for ever is not
 /// hammered.
 const MAX_REQUESTS: u32 = 32;
+
+/// What a packet needs the source for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// To send a part of it.
+    Part,
+    /// To see that it is what was sent.
+    End,
+}
+
+/// The source of an upload before a packet goes out.
+pub(super) enum SourceState {
+    Closed,
+    /// A worker opens it.
+    Opening(Need),
+    Open(Need, Result<Opened, Error>),
+}
+
+impl Need {
+    fn of(request: &Request) -> Option<Self> {
+        match request.packet {
+            PacketType::Fragment if request.range.is_some() => Some(Self::Part),
+            PacketType::CloseSession => Some(Self::End),
+            _ => None,
+        }
+    }
+
+    fn open(self, source: &Source) -> Result<Opened, Error> {
+        match self {
+            Self::Part => source.open(),
+            Self::End => source.open_at_end(),
+        }
+    }
+}
 
 impl Task {
     /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
@@ -75,26 +111,66 @@ impl Task {
         self.begin_exchange(Running::Packet(request, Instant::now()), exchange, core);
     }
 
-    pub(super) fn open_source(
+    fn open_source(
         &mut self,
         request: Request,
         core: &Core,
     ) -> Result<Option<FragmentBody>, Error> {
-        match (request.packet, request.range) {
-            (PacketType::Fragment, Some(range)) => {
-                let opened = self.source.open()?;
+        let Some(need) = Need::of(&request) else { return Ok(None) };
+        let opened = match std::mem::replace(&mut self.opened, SourceState::Closed) {
+            SourceState::Open(for_what, opened) if for_what == need => opened,
+            _ => need.open(&self.source),
+        };
+        match (need, request.range) {
+            (Need::Part, Some(range)) => {
+                let opened = opened?;
                 self.look_at(&opened, core)?;
                 let sent = Arc::clone(&self.shared.sent);
-                Ok(Some(FragmentBody::new(opened, range, sent, self.id, &core.around())))
+                let body = FragmentBody::new(opened, range, sent, self.id, &core.around());
+                // A probe repeats bytes that the server has.
+                let hash = self.hash.clone().filter(|_| range.end() > self.session.offset());
+                Ok(Some(match hash {
+                    Some(hash) => body.hashed(hash),
+                    None => body,
+                }))
             }
             // What was sent must still be what the file holds; a file that is gone is no change.
-            (PacketType::CloseSession, _) => match self.source.open() {
+            _ => match opened {
                 Err(error) if error.kind() == ErrorKind::SourceChanged => Err(error),
                 Ok(opened) => self.look_at(&opened, core).map(|()| None),
                 Err(_) => Ok(None),
             },
-            _ => Ok(None),
         }
+    }
+
+    /// Whether a packet can have the source that it needs; one that is slow to open is opened
+    /// by a worker first.
+    pub(super) fn has_source_for(&mut self, wish: &Wish, core: &Core) -> bool {
+        let Wish::Packet(request) = wish else { return true };
+        let Some(need) = Need::of(request).filter(|_| self.source.opens_slowly()) else {
+            return true;
+        };
+        match &self.opened {
+            SourceState::Open(for_what, _) if *for_what == need => return true,
+            SourceState::Opening(for_what) if *for_what == need => return false,
+            _ => self.opened = SourceState::Opening(need),
+        }
+        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
+        let started = core.workers.run_waiting(move || {
+            let opened = need.open(&source);
+            drop(source);
+            let done = move |task: &mut Self, _: &mut Core| {
+                if matches!(task.opened, SourceState::Opening(for_what) if for_what == need) {
+                    task.opened = SourceState::Open(need, opened);
+                }
+            };
+            inbox.send(Command::Worked(id, Box::new(done)));
+        });
+        if let Err(error) = started {
+            self.opened = SourceState::Open(need, Err(error));
+            return true;
+        }
+        false
     }
 
     pub(super) fn start_head(&mut self, running: Running, authorize: bool, core: &mut Core) {

@@ -25,11 +25,11 @@ pub(super) fn config(
     options: &UploadOptions,
     endpoint: &Endpoint,
 ) -> Config {
-    let name = options.content_name.as_deref().or(source.name());
+    let name = options.content_name.clone().or_else(|| source.header_name());
     let credentials = options.credentials.is_some();
     Config {
         size: source.size(),
-        content_name: name.and_then(packet::content_name),
+        content_name: name.as_deref().and_then(packet::content_name),
         origin: destination.host.clone(),
         opening_ping: credentials
             || options.bearer_token.is_some()
@@ -138,7 +138,7 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
         FailureKind::BadAnswer => FailureClass::BadAnswer,
         FailureKind::Tls(_) => FailureClass::Fatal(ErrorKind::Tls),
         FailureKind::NoLogin(_) => FailureClass::Fatal(ErrorKind::Auth),
-        FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
+        FailureKind::Source(_) | FailureKind::Lack(_) => FailureClass::Fatal(ErrorKind::LocalFile),
         FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
         FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),
