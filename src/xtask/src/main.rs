@@ -68,6 +68,8 @@ enum Command {
     Soak(long::Soak),
     /// Kill many uploads and continue them; count what is left on the server
     Kills(long::Kills),
+    /// Upload to many random servers and judge every ending: the long form of a test
+    Servers(long::Servers),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Mutants(options) => mutants::run(&workspace, &options),
         Command::Soak(options) => long::soak(&workspace, &options),
         Command::Kills(options) => long::kills(&workspace, &options),
+        Command::Servers(options) => long::servers(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
