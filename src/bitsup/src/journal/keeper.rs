@@ -195,7 +195,7 @@ impl Sum {
             let bytes = buffer.get(..count).filter(|bytes| !bytes.is_empty())?;
             self.add(self.1, bytes);
         }
-        Some(format!("{:x}", self.0.finalize()))
+        Some(self.0.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")))
     }
 }
 
