@@ -44,8 +44,8 @@ pub fn features() -> Features {
         tls: curl.ssl_version().map(str::to_owned),
         zlib: curl.libz_version().map(str::to_owned),
         bundled: curl.vendored(),
-        ntlm: true,
-        negotiate: true,
+        ntlm: cfg!(feature = "ntlm"),
+        negotiate: cfg!(feature = "ntlm"),
         kerberos: bitsup_gssapi::is_available(),
         // With several libraries, those in brackets are not in use.
         channel_binding: curl

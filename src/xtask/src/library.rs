@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Link the system's libcurl instead of building one
     #[arg(long)]
     system_libcurl: bool,
+    /// Leave out NTLM (and Negotiate with a password) and what `bitsup_doctor` tells of certificates
+    #[arg(long)]
+    slim: bool,
     /// Cargo profile to build with
     #[arg(long, value_name = "NAME", default_value = "release")]
     profile: String,
@@ -42,6 +45,7 @@ impl Options {
             destdir: None,
             libdir: "lib".to_owned(),
             system_libcurl: true,
+            slim: false,
             profile: "dev".to_owned(),
         }
     }
@@ -114,9 +118,10 @@ fn stripped_size(library: &Path) -> Result<u64> {
 fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     let mut command = workspace.cargo();
     command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
-    if options.system_libcurl {
-        command.arg("--no-default-features");
-    }
+    let parts = [(!options.system_libcurl, "bundled"), (!options.slim, "ntlm,openssl")];
+    let features: Vec<_> =
+        parts.iter().filter(|(is_in, _)| *is_in).map(|(_, name)| *name).collect();
+    command.args(["--no-default-features", "--features", &features.join(",")]);
     command.args(["--color", "never", "--", "--print", "native-static-libs"]);
     let output = command.stderr(Stdio::piped()).output()?;
     let messages = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,6 @@
 //! What stands between this machine and an upload, looked at step by step.
 
+#[cfg_attr(not(feature = "openssl"), path = "no_certificates.rs")]
 mod certificates;
 mod network;
 mod protocol;

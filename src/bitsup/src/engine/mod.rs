@@ -22,6 +22,8 @@ mod command;
 mod files;
 mod gate;
 mod mechanism;
+#[cfg(feature = "ntlm")]
+mod ntlm;
 mod packets;
 mod polite;
 mod proxy_auth;
