@@ -1,4 +1,4 @@
-//! Refuses a bundled build whose OpenSSL is older than the table allows.
+//! Tells the crate how it is optimised, and refuses a bundled build whose OpenSSL is older than the table allows.
 //!
 //! The workspace's `[patch.crates-io]` brings a supported OpenSSL, and cargo takes patches from the top
 //! workspace only: one that merely depends on bitsup would get an old OpenSSL and hear nothing of it.
@@ -8,6 +8,10 @@ use std::env;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=bundled.tsv");
+    println!("cargo::rustc-check-cfg=cfg(optimised)");
+    if env::var("OPT_LEVEL").is_ok_and(|level| level != "0" && level != "1") {
+        println!("cargo::rustc-cfg=optimised");
+    }
     // openssl-sys tells whether it built OpenSSL (a system's is the system's to keep up), and the version,
     // 4.0.3 as 40000030.
     let number = env::var("DEP_OPENSSL_VERSION_NUMBER").ok();

@@ -15,6 +15,8 @@ pub struct Features {
     pub tls: Option<String>,
     /// zlib's version, if libcurl has it. What a bundled build is made of stands in `docs/sbom.cdx.json`.
     pub zlib: Option<String>,
+    /// Whether the compiler was let to optimise: the profile `quick` and those of developers do not.
+    pub optimised: bool,
     /// Whether libcurl was built with this library instead of being the system's.
     pub bundled: bool,
     /// Whether servers can be answered with NTLM: the feature `ntlm`.
@@ -43,6 +45,7 @@ pub fn features() -> Features {
         libcurl: curl.version().to_owned(),
         tls: curl.ssl_version().map(str::to_owned),
         zlib: curl.libz_version().map(str::to_owned),
+        optimised: cfg!(optimised),
         bundled: curl.vendored(),
         ntlm: cfg!(feature = "ntlm"),
         negotiate: cfg!(feature = "ntlm"),
@@ -75,6 +78,9 @@ impl fmt::Display for Features {
             if has {
                 write!(f, ", {name}")?;
             }
+        }
+        if !self.optimised {
+            write!(f, "; a quick build, slower than one with --release")?;
         }
         Ok(())
     }
