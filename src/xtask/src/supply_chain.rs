@@ -102,14 +102,15 @@ impl Component<'_> {
             }
         }
         let Some((end, date)) = end else { return findings };
-        match end - today {
-            ..0 => findings.push(Finding::Error(format!(
+        let left = end - today;
+        if left < 0 {
+            findings.push(Finding::Error(format!(
                 "{name} {least} is out of support since {date} ({source})"
-            ))),
-            ..NOTICE => findings.push(Finding::Warning(format!(
+            )));
+        } else if left < NOTICE {
+            findings.push(Finding::Warning(format!(
                 "support of {name} {least} ends on {date} ({source})"
-            ))),
-            _ => {}
+            )));
         }
         findings
     }
@@ -217,6 +218,7 @@ mod tests {
 
     #[test]
     fn an_old_version_and_a_past_date_are_errors_and_a_near_one_is_a_warning() {
+        const UNDATED: &str = "libcurl\tcurl-sys\t8.22.0\t-\tits page";
         const TABLE: &str = "OpenSSL\topenssl-src\t4.0.3\t2027-05-14\tits policy";
         assert_eq!(of(TABLE, "400.0.2+4.0.3", "2026-11-29"), []);
         assert_eq!(of(TABLE, "400.0.2+4.0.10", "2027-02-13"), []);
@@ -232,7 +234,6 @@ mod tests {
         }
         assert!(matches!(of(TABLE, "400.0.2+4.0.3", "2027-05-15")[..], [Finding::Error(_)]));
         // Without a date the version counts alone.
-        const UNDATED: &str = "libcurl\tcurl-sys\t8.22.0\t-\tits page";
         assert_eq!(of(UNDATED, "0.4.91+curl-8.22.0", "2040-01-01"), []);
         assert!(matches!(of(UNDATED, "0.4.90+curl-8.21.0", "2026-01-01")[..], [Finding::Error(_)]));
     }
