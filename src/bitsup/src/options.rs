@@ -468,6 +468,17 @@ impl UploadOptions {
                 "Install it (Debian: libgssapi-krb5-2, Red Hat: krb5-libs; on macOS and Windows tickets are not read), or log in with user and password.",
             ));
         }
+        let needs_ntlm = match self.auth {
+            AuthChoice::Ntlm => true,
+            AuthChoice::Negotiate => !self.takes_ticket(),
+            _ => false,
+        };
+        if needs_ntlm && !cfg!(feature = "ntlm") {
+            let text = "this build has no NTLM, which Negotiate with a password is too";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
+                "Take a build with the feature `ntlm`, a Kerberos ticket (Negotiate without a user), or another scheme that the server offers.",
+            ));
+        }
         let secret = self.headers.iter().find(|header| header.is_secret());
         if let Some(header) = secret.filter(|_| !https && !self.allow_cleartext_credentials) {
             return Err(Error::invalid(format!(

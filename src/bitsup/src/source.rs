@@ -553,11 +553,9 @@ mod platform {
     //! What differs between systems.
 
     use std::fs::File;
-    use std::io::{self, IoSliceMut};
+    use std::io;
     use std::os::fd::BorrowedFd;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use rustix::io::ReadWriteFlags;
+    use std::sync::atomic::AtomicBool;
 
     /// Reads what is in memory; `WouldBlock` if it is not. `always` remembers that this cannot
     /// be asked.
@@ -568,7 +566,11 @@ mod platform {
         offset: u64,
         always: &AtomicBool,
     ) -> io::Result<usize> {
-        let mut slices = [IoSliceMut::new(buffer)];
+        use std::sync::atomic::Ordering;
+
+        use rustix::io::ReadWriteFlags;
+
+        let mut slices = [io::IoSliceMut::new(buffer)];
         if !always.load(Ordering::Relaxed) {
             match rustix::io::preadv2(fd, &mut slices, offset, ReadWriteFlags::NOWAIT) {
                 // tmpfs does not know the flag; it has everything in memory.

@@ -19,10 +19,12 @@ pub(crate) type Logins = bitsup_core::Logins<Login>;
 /// Basic shows the password to everybody on the way, and so wants TLS or a word of the caller.
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
     let offered = offered(answer, Role::Server);
+    let ntlm = cfg!(feature = "ntlm");
+    let ticket = options.credentials.as_ref().is_some_and(Credentials::is_ticket);
     [
         // Without a user it is the Kerberos ticket; with one, Negotiate is NTLM in another dress.
-        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", true),
-        (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", true),
+        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", ntlm),
+        (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", ntlm || ticket),
         (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(&offered).is_some()),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", may_be_read(options, https)),
     ]

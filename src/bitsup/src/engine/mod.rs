@@ -24,6 +24,8 @@ mod digest;
 mod files;
 mod gate;
 mod mechanism;
+#[cfg(feature = "ntlm")]
+mod ntlm;
 mod packets;
 mod polite;
 mod proxy_auth;

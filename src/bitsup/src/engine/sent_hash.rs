@@ -200,7 +200,7 @@ impl History {
         }
         let digest = sent.end.sha.finalize();
         if sent.from == 0 {
-            return Some(format!("{digest:x}"));
+            return Some(hexadecimal(&digest));
         }
         // What an earlier run sent is read; what this one sent must be read as it was sent.
         let (mut whole, mut again) = (Sha256::new(), Sha256::new());
@@ -210,7 +210,7 @@ impl History {
             again.update(bytes);
         })
         .ok()?;
-        (again.finalize() == digest).then(|| format!("{:x}", whole.finalize()))
+        (again.finalize() == digest).then(|| hexadecimal(&whole.finalize()))
     }
 }
 
@@ -294,6 +294,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,7 +308,7 @@ mod tests {
     }
 
     fn sha(bytes: &[u8]) -> String {
-        format!("{:x}", Sha256::digest(bytes))
+        hexadecimal(&Sha256::digest(bytes))
     }
 
     fn history(source: Source) -> History {
