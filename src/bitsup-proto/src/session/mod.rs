@@ -101,6 +101,8 @@ pub struct Session {
     /// Its offset, or that of the last one once there is none.
     acknowledged: u64,
     highest_ever: u64,
+    /// The end of the bytes that have gone out, in whatever session.
+    sent_ever: u64,
     reply_url: Option<String>,
     sizes: Controller,
     offsets: OffsetHandling,
@@ -201,6 +203,7 @@ impl Session {
             open: None,
             acknowledged: 0,
             highest_ever: 0,
+            sent_ever: 0,
             reply_url: None,
             sizes,
             offsets,

@@ -32,9 +32,11 @@ impl Run {
         }
         self.checks.sends(&request, &self.session, &self.scenario)?;
         let closes = request.packet == PacketType::CloseSession;
-        if closes && request.connection == Connection::Keep && self.connection_has_ended() {
-            let taken = self.session.handle_connection_ended();
-            return taken.map_err(|_| "the end of a connection was refused".into());
+        if closes && self.connection_has_ended() {
+            let goes_out = self.session.handle_connection_ended();
+            if !goes_out.map_err(|_| "the end of a connection was refused")? {
+                return Ok(());
+            }
         }
         let creates = request.packet == PacketType::CreateSession;
         if creates {

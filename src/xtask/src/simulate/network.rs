@@ -95,7 +95,7 @@ impl Network {
             ends: heard,
             end: End::Answer,
             sending,
-            keeps_connection: !random.chance(30),
+            keeps_connection: self.trouble == 0 || !random.chance(30),
         };
         if random.chance(self.gateway) {
             let executed = random.chance(500);

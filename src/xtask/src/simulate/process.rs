@@ -10,7 +10,7 @@ use bitsup_proto::{ContentRange, Error, ErrorKind, PacketType, SessionId};
 
 use super::keeper::{Found, Keeper, Worked};
 use super::replies::ReplyFile;
-use super::run::{Run, alone};
+use super::run::{Run, alone, begin};
 use super::scenario::Loses;
 
 /// After so many crashes the world becomes a kinder one.
@@ -241,7 +241,7 @@ impl Run {
         let now = self.moment_of_now();
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
-            self.session = Session::new(config);
+            self.session = begin(&config, &self.server);
             self.life = alone(&self.session, None);
             self.keeper.begin(None);
             return Ok(());

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bitsup_core::{Hosts, Life, Step, TaskId, Then, Wish};
 use bitsup_proto::session::{Outcome, Session};
-use bitsup_proto::{Error, ErrorKind, Moment};
+use bitsup_proto::verify::VerifyPolicy;
+use bitsup_proto::{Config, Error, ErrorKind, Moment};
 
 use super::checks::{Checks, World};
 use super::disk::Disk;
@@ -98,6 +99,15 @@ pub(crate) struct Run {
     pub(super) left_behind: u32,
 }
 
+/// A new upload, as the client begins it: who always verifies asks what stands there before.
+pub(super) fn begin(config: &Config, server: &Server) -> Session {
+    let mut session = Session::new(config.clone());
+    if config.verify == VerifyPolicy::Always {
+        session.set_before(server.head());
+    }
+    session
+}
+
 impl Run {
     /// The run of this seed.
     pub(crate) fn new(seed: u64, transcript: Transcript) -> Self {
@@ -105,10 +115,11 @@ impl Run {
         let mut scenario = Scenario::draw(&mut random);
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut keeper, _) = Keeper::open(Disk::default());
-        let session = Session::new(scenario.config.clone());
+        let server = Server::new(scenario.server.clone());
+        let session = begin(&scenario.config, &server);
         keeper.begin(None);
         let mut run = Self {
-            server: Server::new(scenario.server.clone()),
+            server,
             keeper,
             known: Known::default(),
             source: Source::new(scenario.config.size),

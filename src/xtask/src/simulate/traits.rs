@@ -201,7 +201,9 @@ impl Traits {
         self.always_416 = random.chance(20);
         self.sessions_survive = random.chance(600);
         self.loses_tail = random.chance(300) && self.offsets.is_honest();
-        self.closes_incomplete = !self.offsets.is_honest() || random.chance(300);
+        // Who loses bytes while a connection lasts, and takes what is not complete, cannot be found out.
+        let tells = self.restarts == 0 && self.rewinds == 0;
+        self.closes_incomplete = !self.offsets.is_honest() || (tells && random.chance(300));
     }
 
     /// Whether a body of this length is too large.
@@ -220,7 +222,7 @@ impl Traits {
 
     /// Whether it never loses a byte of a session that it knows, and tells how many it has.
     pub(crate) fn keeps_all(&self) -> bool {
-        let keeps = !self.loses_tail && self.rewinds == 0 && self.holes == 0;
+        let keeps = !self.loses_tail && self.rewinds == 0 && self.holes == 0 && self.crashes == 0;
         self.offsets == Offsets::Strict && keeps && !self.always_416
     }
 

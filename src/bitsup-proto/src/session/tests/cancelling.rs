@@ -88,7 +88,9 @@ fn without_a_session_nothing_is_sent() {
         assert_eq!(upload.exchange(), "Create-Session");
         upload.session.cancel(upload.now, mode).expect("not ended");
         assert_eq!(upload.exchange(), "Abort");
-        assert_eq!(upload.outcome(), CONFIRMED);
+        // The server may have made a session for it.
+        assert_eq!(upload.outcome(), Outcome::Cancelled { confirmed: false, kept: false });
+        assert!(upload.session.may_be_left());
         assert_eq!(upload.requests.len(), 1);
     }
 }

@@ -38,6 +38,16 @@ impl Replace {
             Self::Refusing => "the server refuses every part of the file in this session",
         }
     }
+
+    /// The error of an upload that starting over did not help.
+    fn error(self) -> Error {
+        let hint = match self {
+            Self::Unproven => " (to continue without proof: {on_lost_ack} resend)",
+            Self::Foreign | Self::Untold | Self::Refusing => "",
+        };
+        let message = format!("{}, and starting over did not help{hint}", self.reason());
+        Error::new(ErrorKind::Protocol, message).with_code(Hresult::NO_PROGRESS)
+    }
 }
 
 impl Session {
@@ -48,13 +58,7 @@ impl Session {
         // Where nothing was acknowledged nothing is lost: it is like any other retry.
         let is_retry = why == Replace::Unproven && offset < 2;
         if !is_retry && !self.may_restart() {
-            let hint = match why {
-                Replace::Unproven => " (to continue without proof: {on_lost_ack} resend)",
-                _ => "",
-            };
-            let message = format!("{reason}, and starting over again did not help{hint}");
-            return self
-                .fail(Error::new(ErrorKind::Protocol, message).with_code(Hresult::NO_PROGRESS));
+            return self.fail(why.error());
         }
         self.notice(Notice::SessionReplaced { reason });
         let mut pause = None;
@@ -62,7 +66,7 @@ impl Session {
             self.predecessor = Predecessor::Lingering;
             if is_retry {
                 self.first_fragment = Some(fragment_size::PROBE);
-                pause = Some(Error::new(ErrorKind::Network, reason));
+                pause = Some(why.error());
             }
         }
         self.begin_cancel(now, AfterCancel::Restart { pause });
@@ -74,12 +78,12 @@ impl Session {
         if !matches!(after, AfterCancel::Restart { pause: Some(_) }) {
             self.attempts = 0;
             self.retries_in_row = 0;
+            self.invalid_in_row = 0;
         }
         self.after_cancel = after;
         self.connection = Connection::Fresh;
         self.retry = None;
         self.requests_in_row = 0;
-        self.invalid_in_row = 0;
         self.cancel_deadline = Some(now.monotonic.saturating_add(self.config.cancel_limit));
         self.state = State::Cancel;
     }

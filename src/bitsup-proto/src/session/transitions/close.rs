@@ -28,17 +28,17 @@ impl Session {
             );
             return self.invalid(now, error);
         }
+        let is_empty = self.config.size == 0;
         let ask = match self.config.verify {
             VerifyPolicy::Never => false,
             VerifyPolicy::Always => true,
             VerifyPolicy::Auto => {
                 // Some servers make no file of a session without a Fragment (TRU-07).
-                let is_empty = self.config.size == 0;
                 open.proof != Proof::Bytes || !self.predecessor.is_none() || is_empty
             }
         };
         open.doubt = Doubt::File { closed: true };
-        if ask && self.config.reply == ReplyMode::None {
+        if ask && (self.config.reply == ReplyMode::None || is_empty) {
             self.verify();
         } else {
             self.unproven();
@@ -151,7 +151,10 @@ impl Session {
         };
         let complete = open.offset == self.config.size;
         // An earlier process may have closed it without a note (TRU-05).
-        let perhaps_closed = open.continued && complete && matches!(open.doubt, Doubt::Bytes(_));
+        let perhaps_closed = open.continued
+            && complete
+            && matches!(open.doubt, Doubt::Bytes(_))
+            && self.config.reply != ReplyMode::Required;
         if open.doubt == Doubt::Close || perhaps_closed {
             return self.decide_close();
         }

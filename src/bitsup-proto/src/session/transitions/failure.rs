@@ -64,6 +64,7 @@ impl Session {
     pub(super) fn note_sent(&mut self, request: Request, body: u64) {
         if let (Some(range), Some(open)) = (request.range, &mut self.open) {
             open.sent = open.sent.max(range.first() + body.min(range.length()));
+            self.sent_ever = self.sent_ever.max(open.sent);
         }
     }
 

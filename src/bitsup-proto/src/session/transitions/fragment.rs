@@ -6,8 +6,8 @@ use alloc::format;
 
 use super::super::{
     Action, Doubt, Exchange, MAX_REPEATED_BYTES, MAX_REPEATED_SIZES, MAX_REWINDS,
-    MAX_SAME_REFUSALS, MAX_STUCK, Moment, Notice, OffsetHandling, Probing, Proof, Request, Running,
-    SAME_REFUSALS_FOR, Session, State,
+    MAX_SAME_REFUSALS, MAX_STUCK, Moment, Notice, OffsetHandling, Probing, Proof, Request, Reuse,
+    Running, SAME_REFUSALS_FOR, Session, State,
 };
 use super::cancel::Replace;
 use crate::ack::{Ack, Offset};
@@ -35,9 +35,12 @@ impl Session {
                 Some(range) => Some(range),
                 // One byte, acknowledged: there is no other to ask with (TRU-05).
                 None if open.offset == size => {
-                    open.doubt = Doubt::None;
                     open.proof = open.proof.max(Proof::End);
-                    self.state = self.after_last_byte();
+                    let lacks_reply =
+                        self.config.reply == ReplyMode::Required && self.reply_url.is_none();
+                    let last = ContentRange::new(0, 1, size).filter(|_| lacks_reply);
+                    open.doubt = last.map_or(Doubt::None, Doubt::LastFragment);
+                    self.state = self.pending();
                     return self.poll_action(now);
                 }
                 None => {
@@ -194,10 +197,13 @@ impl Session {
             self.state = State::Fragment;
             return;
         }
-        let follows = self.offsets == OffsetHandling::Seeks
+        // With all acknowledged it is a crash that is feared, and a server that lost bytes before the
+        // probe and writes at its offset leaves a hole of the right size (TRU-05).
+        let complete = open.offset == self.config.size;
+        let follows = self.offsets == OffsetHandling::Seeks && !complete
             || self.config.on_lost_ack == LostAckPolicy::Resend;
         if echo && follows {
-            open.proof = open.proof.max(Proof::Size);
+            open.proof = open.proof.max(if complete { Proof::Nothing } else { Proof::Size });
             open.doubt = Doubt::None;
             open.resends = open.resends.saturating_add(1);
             self.counters.unconfirmed_resends = self.counters.unconfirmed_resends.saturating_add(1);
@@ -357,7 +363,14 @@ impl Session {
                 );
             }
         }
-        self.state = self.after_last_byte();
+        // Where each packet takes a new connection, the end of one is never seen (TRU-05).
+        if let (Some(open), false, Reuse::No, None) =
+            (&mut self.open, probe, self.reuse, &self.reply_url)
+            && open.doubt == Doubt::None
+        {
+            open.doubt_bytes();
+        }
+        self.state = self.pending();
     }
 
     pub(super) fn too_large(&mut self, ack: &Ack<'_>, request: Request) {

@@ -308,12 +308,10 @@ impl Session {
                     Sent::Body(bytes) => Some(bytes),
                 };
                 self.note_moved(now, request, body, failure.idle);
-                if let (PacketType::CloseSession, Some(_), Some(open)) =
-                    (request.packet, body, &mut self.open)
-                {
-                    open.proof = open.proof.max(Proof::End);
-                }
                 self.note_perhaps_taken(request, body);
+                if body.is_some() && request.packet != PacketType::CancelSession {
+                    self.doubt_end();
+                }
                 let cut = request.packet == PacketType::Fragment && failure.sent != Sent::Nothing;
                 match (failure.class, self.reuse) {
                     // The server may close what is idle; that says nothing about sizes (GIV-07).
@@ -354,9 +352,8 @@ impl Session {
     /// Bytes that have moved are progress for the clock, where they had not moved before (GIV-04):
     /// else a server that loses every connection could keep us for ever.
     fn note_moved(&mut self, now: Moment, request: Request, body: Option<u64>, idle: Duration) {
-        if let (Some(range), Some(open), Some(body)) = (request.range, &self.open, body)
-            && body > 0
-            && range.first() + body.min(range.length()) > open.sent
+        if let (Some(range), Some(body)) = (request.range, body)
+            && range.first() + body.min(range.length()) > self.sent_ever
         {
             let moved = now.monotonic.saturating_sub(idle);
             self.progress_at = self.progress_at.max(moved);
@@ -370,22 +367,31 @@ impl Session {
     }
 
     /// The connection ended unannounced before the packet under way went out: what the server
-    /// acknowledged before may be lost with it (TRU-05).
-    pub fn handle_connection_ended(&mut self) -> Result<(), NotNow> {
-        let Some(Running::Packet(_)) = self.running else { return Err(NotNow) };
+    /// acknowledged before may be lost with it (TRU-05). `false`: the packet is not to go out, and
+    /// another one is first; else it goes out over a new connection.
+    pub fn handle_connection_ended(&mut self) -> Result<bool, NotNow> {
+        let Some(Running::Packet(request)) = self.running else { return Err(NotNow) };
+        self.doubt_end();
+        if request.packet != PacketType::CloseSession {
+            return Ok(true);
+        }
         self.running = None;
         self.connection = Connection::Fresh;
-        if let Some(open) = &mut self.open
-            && self.state == State::Complete
-            && open.doubt == Doubt::None
-            && self.reply_url.is_none()
-        {
-            open.doubt_bytes();
+        self.state = self.first_step();
+        Ok(false)
+    }
+
+    /// With all bytes acknowledged, the connection ended: the server may have ended too (TRU-05).
+    fn doubt_end(&mut self) {
+        let size = self.config.size;
+        let Some(open) = self.open.as_mut().filter(|open| size > 0 && open.offset == size) else {
+            return;
+        };
+        match open.doubt {
+            Doubt::None if self.reply_url.is_none() => open.doubt_bytes(),
+            Doubt::None | Doubt::Close => open.proof = open.proof.max(Proof::End),
+            Doubt::Bytes(_) | Doubt::LastFragment(_) | Doubt::File { .. } => {}
         }
-        if self.state != State::Cancel {
-            self.state = self.first_step();
-        }
-        Ok(())
     }
 
     /// The exchange under way ended before anything of it was sent, for a reason that is gone:
@@ -529,7 +535,7 @@ impl Session {
         self.outcome = None;
         self.abort_running();
         match mode {
-            _ if self.open.is_none() => self.end_cancelled(true, false),
+            _ if self.open.is_none() => self.end_cancelled(!self.orphaned, false),
             CancelMode::Keep => self.end_cancelled(false, true),
             CancelMode::Delete => self.begin_cancel(now, AfterCancel::Finish),
         }
@@ -647,10 +653,8 @@ impl Session {
     ) -> Duration {
         let config = &self.config;
         if let (PacketType::CancelSession, Some(deadline)) = (packet, self.cancel_deadline) {
-            return config
-                .answer_limit
-                .min(deadline.saturating_sub(now.monotonic))
-                .max(LEAST_LIMIT);
+            let left = deadline.saturating_sub(now.monotonic);
+            return config.answer_limit.min(left.max(LEAST_LIMIT));
         }
         if range.is_some_and(ContentRange::is_last) || packet == PacketType::CloseSession {
             return config.last_answer_limit;

@@ -22,10 +22,10 @@ use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Sc
 impl Task {
     /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
     pub(super) fn send(&mut self, request: Request, core: &mut Core) {
-        let closes = request.packet == PacketType::CloseSession;
-        if closes && self.lane.is_some_and(|lane| core.transport.has_ended(lane)) {
-            // What the server acknowledged may be lost with the connection: it is asked first.
-            let _ = self.session.handle_connection_ended();
+        // What the server acknowledged may be lost with the connection: it is asked first.
+        if self.lane.is_some_and(|lane| core.transport.has_ended(lane))
+            && self.session.handle_connection_ended() == Ok(false)
+        {
             return;
         }
         let now = core.now();
