@@ -35,7 +35,7 @@ fn an_offset_ahead_is_followed_as_far_as_bytes_went_out() {
     });
     let options = with(|o| o.fragment_size = Some(4000));
     upload(&peer.url(), &payload(8000), options).expect("uploaded");
-    let expected = ["0-3999", "1000-4999", "998-998", "3000-6999", "7000-7999"];
+    let expected = ["0-3999", "1000-4999", "998-998", "3000-6999", "7000-7999", "7998-7998"];
     assert_eq!(ranges(&peer.raw), expected.map(|range| format!("{range}/8000")));
     assert_eq!(assembled(&peer.raw, 8000), payload(8000));
 }
@@ -198,7 +198,9 @@ fn after_a_lost_ack_the_client_follows_what_the_server_says() {
         });
         upload(&peer.url(), &payload(2500), options()).expect("uploaded");
         let seen = ranges(&peer.raw);
-        assert_eq!(seen, ["0-999/2500", "1000-1999/2500", "998-998/2500", "1700-2499/2500"]);
+        // The last one asks before Close-Session: a connection died that had been used before.
+        let expected = ["0-999", "1000-1999", "998-998", "1700-2499", "2498-2498"];
+        assert_eq!(seen, expected.map(|range| format!("{range}/2500")));
         assert_eq!(assembled(&peer.raw, 2500), payload(2500));
         // A server that takes overlapping parts, and answers with what it has.
         let peer = answering(move |nth| match nth {
@@ -208,7 +210,7 @@ fn after_a_lost_ack_the_client_follows_what_the_server_says() {
         });
         upload(&peer.url(), &payload(2500), options()).expect("uploaded");
         let seen = ranges(&peer.raw);
-        let expected = ["0-999", "1000-1999", "998-998", "998-998", "1700-2499"];
+        let expected = ["0-999", "1000-1999", "998-998", "998-998", "1700-2499", "2498-2498"];
         assert_eq!(seen, expected.map(|range| format!("{range}/2500")), "it is asked twice");
     }
 }
@@ -316,7 +318,9 @@ fn after_an_unclear_end_comes_a_probe() {
         });
         upload(&peer.url(), &payload(200_000), options).expect("uploaded");
         let seen = lengths(&peer.raw);
-        assert_eq!(seen, [50_000, 50_000, 1, 50_000, 50_000, 50_000], "it teaches no size");
+        assert_eq!(seen[..6], [50_000, 50_000, 1, 50_000, 50_000, 50_000], "it teaches no size");
+        // Another one precedes Close-Session, where a connection died that had been used before.
+        assert!(seen.len() == 6 || seen[6..] == [1], "{seen:?}");
         assert_eq!(ranges(&peer.raw)[2], "49998-49998/200000");
         assert_eq!(of_type(&peer.raw, "Fragment")[2].body, payload(50_000)[49_998..49_999]);
         assert_eq!(assembled(&peer.raw, 200_000), payload(200_000));

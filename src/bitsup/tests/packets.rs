@@ -25,7 +25,7 @@ fn everything() -> Scripted {
         ("Fragment", 2) => Turn::Answer(Reply::drop_after_body_bytes(100)),
         ("Fragment", 3) => Turn::Answer(common::peer::lost(500)),
         // The first Fragment of the second upload.
-        ("Fragment", 7) => Turn::Answer(Reply::hang().held(&held)),
+        ("Fragment", 8) => Turn::Answer(Reply::hang().held(&held)),
         _ => Turn::Serve,
     });
     let client = Client::new().expect("client");
@@ -41,7 +41,7 @@ fn everything() -> Scripted {
     assert_eq!(peer.files(), [payload(2500)]);
 
     let second = start(&client, &url, &payload(2500), options());
-    peer.wait_for("Fragment", 7);
+    peer.wait_for("Fragment", 8);
     second.cancel(CancelMode::Delete);
     ended(&second).expect_err("cancelled");
     gate.open();
@@ -344,15 +344,15 @@ fn path_and_query_stay_as_they_are() {
         let held = gate.clone();
         let peer = Peer::start(move |call| match (call.packet, call.nth) {
             ("Fragment", 1) => Turn::Answer(Reply::close()),
-            // The second one is a probe, and three are the first file.
-            ("Fragment", 6) => Turn::Answer(Reply::hang().held(&held)),
+            // Three are the first file, and two are probes: after the loss, and before Close-Session.
+            ("Fragment", 7) => Turn::Answer(Reply::hang().held(&held)),
             _ => Turn::Serve,
         });
         let url = peer.raw.url(target);
         upload(&url, &payload(2500), options()).expect("uploaded");
         let client = Client::new().expect("client");
         let cancelled = start(&client, &url, &payload(2500), options());
-        peer.wait_for("Fragment", 6);
+        peer.wait_for("Fragment", 7);
         cancelled.cancel(CancelMode::Delete);
         ended(&cancelled).expect_err("cancelled");
         gate.open();
