@@ -326,6 +326,7 @@ public:
   options &sha256(bool on = true) { return plain_(bitsup_upload_options_set_sha256, on ? 1 : 0); }
   options &reply_path(std::string_view v) { return text_(bitsup_upload_options_set_reply_path, v); }
   options &reply_memory(std::uint64_t max_bytes) { return plain_(bitsup_upload_options_set_reply_memory, max_bytes); }
+  options &reply_max_size(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_reply_max_size, bytes); }
   options &reply_optional(bool on = true) { return plain_(bitsup_upload_options_set_reply_optional, on ? 1 : 0); }
   options &refuse_empty(bool on = true) { return plain_(bitsup_upload_options_set_refuse_empty, on ? 1 : 0); }
   options &lenient(bool on = true) { return plain_(bitsup_upload_options_set_lenient, on ? 1 : 0); }

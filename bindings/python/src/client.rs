@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bitsup::explain::Reader;
 use bitsup::{RateTimetable, UploadBuilder};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -221,7 +222,7 @@ impl Client {
         let report = interruptible(py, move || client.doctor(&url, &options))?
             .map_err(|error| errors::raised(py, &error))?;
         let kinds = report.findings.iter().map(|finding| finding.kind.map(|kind| kind.row().name));
-        Ok((report.to_json(), kinds.collect()))
+        Ok((report.to_json(Reader::Python), kinds.collect()))
     }
 
     /// Opens a session that is driven packet by packet.

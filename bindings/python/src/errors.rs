@@ -1,5 +1,6 @@
 //! From errors of the crate `bitsup` to the exceptions of the package.
 
+use bitsup::explain::Reader;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -12,7 +13,7 @@ pub(crate) fn object<'py>(py: Python<'py>, error: &bitsup::Error) -> PyResult<Bo
     facts.set_item("kind", error.kind().row().name)?;
     facts.set_item("text", error.to_string())?;
     facts.set_item("message", error.message())?;
-    facts.set_item("advice", error.advice())?;
+    facts.set_item("advice", error.advice_for(Reader::Python))?;
     facts.set_item("http_status", error.http_status())?;
     facts.set_item("hresult", error.hresult().map(|code| code.0))?;
     facts.set_item("context", error.context())?;

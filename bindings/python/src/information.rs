@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use bitsup::explain::Reader;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -41,6 +42,12 @@ pub(crate) fn kinds() -> Vec<(&'static str, u32, &'static str, u8)> {
     bitsup::KINDS.iter().map(|row| (row.name, row.status, row.python, row.exit)).collect()
 }
 
+/// What advice can name: keywords, and calls.
+#[pyfunction]
+pub(crate) fn advised() -> Vec<&'static str> {
+    bitsup::explain::NAMES.iter().map(|named| named.python).collect()
+}
+
 /// The fields of the `bitsup.Explanation`s of an HTTP status, a code or its name.
 #[pyfunction]
 pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'py, PyDict>>> {
@@ -50,7 +57,7 @@ pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'p
         facts.set_item("hresult", entry.key.code)?;
         facts.set_item("title", entry.title)?;
         facts.set_item("cause", entry.cause)?;
-        facts.set_item("advice", entry.advice)?;
+        facts.set_item("advice", entry.advice(Reader::Python))?;
         Ok(facts)
     };
     bitsup::explain::search(code).map(explain).collect()

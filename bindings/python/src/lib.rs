@@ -34,7 +34,7 @@ mod _bitsup {
     #[pymodule_export]
     use crate::gate::{close_gate, reset_gate};
     #[pymodule_export]
-    use crate::information::{explain, features, kinds, tool, transcript_head, version};
+    use crate::information::{advised, explain, features, kinds, tool, transcript_head, version};
     #[pymodule_export]
     use crate::options::{FileSecret, secret_from_file};
     #[pymodule_export]

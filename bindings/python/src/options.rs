@@ -99,6 +99,7 @@ pub(crate) fn read(keywords: &Bound<'_, PyDict>) -> PyResult<UploadOptions> {
             }
             "trusted_hosts" => options.trusted_hosts = keyword.words()?,
             "reply_to" => options.reply_to = keyword.reply()?,
+            "reply_max_size" => options.reply_max_size = keyword.number()?,
             "reply_optional" => options.reply_optional = keyword.get()?,
             "if_exists" => {
                 options.if_exists = keyword.word(&[
@@ -252,6 +253,7 @@ const NAMES: &[&str] = &[
     "proxy_password",
     "proxy_user",
     "refuse_empty",
+    "reply_max_size",
     "reply_optional",
     "reply_to",
     "require_resume",

@@ -60,8 +60,9 @@ pub enum bitsup_verify {
     Never = 2,
 }
 
-/// What to do when the answer to a part of the file, or to its end, is lost. The server is always
-/// asked first, with one byte that it has already acknowledged.
+/// What to do when the answer to a part of the file, or to its end, is lost.
+/// The server is always asked first, with one byte that it has already
+/// acknowledged.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub enum bitsup_on_lost_ack {

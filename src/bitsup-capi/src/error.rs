@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::ffi::{CString, c_char, c_int};
 use std::io;
-use std::path::Path;
 
 use bitsup::Finding;
+use bitsup::explain::Reader;
 
 use crate::handle::{Handle, Owned};
 use crate::life::Life;
@@ -52,19 +52,10 @@ impl Failure {
         failure
     }
 
-    /// A file of the caller that cannot be read.
-    pub(crate) fn local(path: &Path, error: &io::Error) -> Self {
-        let message = format!("cannot read {}: {error}", path.display());
-        let advice = "Correct the path, or let this user read the file.";
-        let mut failure = Self::own(bitsup_status::LocalFile, &message, advice);
-        failure.0.os_error = error.raw_os_error().unwrap_or(0);
-        failure
-    }
-
     /// A problem that was found on the way to a server.
     pub(crate) fn found(problem: &Finding) -> Self {
         let status = problem.kind.map_or(bitsup_status::Internal, bitsup_status::from);
-        Self::own(status, &problem.detail, problem.fix.as_deref().unwrap_or_default())
+        Self::own(status, &problem.detail, &problem.fix(Reader::C).unwrap_or_default())
     }
 
     pub(crate) fn spoiled(name: &str) -> Self {
@@ -105,7 +96,7 @@ impl From<bitsup::Error> for Failure {
         Self(Box::new(bitsup_error {
             status: error.kind().into(),
             message: text::for_c(&error.to_string()),
-            advice: text::for_c(error.advice()),
+            advice: text::for_c(&error.advice_for(Reader::C)),
             token: error.token().map(text::for_c),
             http_status: error.http_status().map_or(0, u32::from),
             hresult: error.hresult().map_or(0, |code| code.0),
@@ -184,4 +175,42 @@ pub unsafe extern "C" fn bitsup_error_free(error: *mut bitsup_error) {
         // SAFETY: the caller gives NULL or an error that it owns, and this is its last use.
         drop(unsafe { crate::handle::take(error) });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use bitsup::ErrorKind;
+    use bitsup::explain::{NAMES, Naming, Reader, TABLE, render};
+
+    #[test]
+    fn advice_speaks_c() {
+        let _rule = bitsup_server::rule!("OUT-05");
+        let symbols = include_str!("../symbols.txt");
+        let header = include_str!("../../../include/bitsup.h");
+        for named in NAMES {
+            assert!(symbols.lines().any(|symbol| symbol == named.c), "{}", named.c);
+            if let Naming::Choice(prefix) = named.naming {
+                assert!(header.contains(prefix), "{prefix}");
+            }
+        }
+        for text in ["{if_exists=try}", "{host_id=ignore}"] {
+            let told = render(text, Reader::C);
+            let constant = told.split(' ').next_back().unwrap_or_default();
+            assert!(header.contains(&format!("  {constant} = ")), "{told}");
+        }
+        for entry in TABLE {
+            let told = entry.advice(Reader::C);
+            assert!(!told.contains("--") && !told.contains('{'), "{told}");
+        }
+        let error = bitsup::Client::new().expect("a client").session(
+            "http://127.0.0.1:1/x",
+            1,
+            "x",
+            &bitsup::UploadOptions::default(),
+        );
+        let error = error.expect_err("nothing listens there");
+        assert_eq!(error.kind(), ErrorKind::Network);
+        let failure = super::Failure::from(error);
+        assert!(!failure.0.advice.to_string_lossy().contains("--"));
+    }
 }

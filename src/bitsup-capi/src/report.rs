@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char};
 
 use bitsup::DoctorReport;
+use bitsup::explain::Reader;
 
 use crate::client::bitsup_client;
 use crate::error::{Failure, bitsup_error};
@@ -27,9 +28,10 @@ impl Handle for bitsup_report {
     }
 }
 
-/// Looks at all that stands between this machine and an upload to url: proxy,
-/// name, connection, certificates, login, and whether a session can be
-/// created, which is deleted again; and waits for the answers.
+/// Diagnoses the path to a server: proxy, name, connection, certificates,
+/// login, and whether a session takes a byte; and waits for the answers. The
+/// session is for a file of its own in the folder of url, and is cancelled
+/// again: what url names is not touched.
 /// BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
 /// or an option cannot be used. options may be NULL.
 #[unsafe(no_mangle)]
@@ -46,7 +48,7 @@ pub unsafe extern "C" fn bitsup_doctor(
         // SAFETY: the caller gives NULL or text.
         let url = unsafe { text::text(url, "url") }?;
         let report = client.client.doctor(url, &client.choices(options)?.options)?;
-        let json = text::for_c(&report.to_json());
+        let json = text::for_c(&report.to_json(Reader::C));
         *place = handle::give(bitsup_report { life: Life::new(), report, json });
         Ok(bitsup_status::Ok)
     })
@@ -54,8 +56,8 @@ pub unsafe extern "C" fn bitsup_doctor(
 
 /// The report as one line of JSON, which lives as long as the report: v, which
 /// is 1, url, and findings in the order in which a connection comes about, each
-/// with check, verdict (good, skipped, warning or problem), detail and fix. ""
-/// for NULL.
+/// with check, verdict (good, skipped, warning, unknown or problem), detail and
+/// fix. "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_report_json(report: *const bitsup_report) -> *const c_char {
     boundary!(value: c"".as_ptr(), [report], { report.json.as_ptr() })
@@ -63,7 +65,7 @@ pub unsafe extern "C" fn bitsup_report_json(report: *const bitsup_report) -> *co
 
 /// The first problem, as the error that an upload would end with: its message
 /// says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
-/// there is none, and an upload should work.
+/// there is none, and an upload should work, unless a finding is unknown.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_report_problem(
     report: *const bitsup_report,

@@ -1,7 +1,6 @@
 //! Runs uploads: as many at a time as wanted, until all have ended or a signal comes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -19,14 +18,15 @@ use crate::words;
 
 /// How often the display is renewed.
 const TICK: Duration = Duration::from_millis(100);
-/// A signal ends the program within a second.
-const STOP_WITHIN: Duration = Duration::from_millis(800);
+/// A signal ends the program within a second, what is said at the end included.
+const STOP_WITHIN: Duration = Duration::from_millis(700);
 
+/// The last line where an upload can be continued begins so.
+const CONTINUE: &str = "to continue: ";
 /// The last line where all is as if nothing had been sent.
 const NOTHING_LEFT: &str = "nothing is left on the server";
-/// The last line where the server did not answer in time.
-const MAY_BE_LEFT: &str =
-    "a part of the file may be left on the server, which deletes it by itself in time";
+/// The last line where that is not known, or known not to be so.
+const MAY_BE_LEFT: &str = "a partial upload may be left on the server until it expires (IIS deletes it after 14 days by default)";
 
 /// One file to upload.
 pub(crate) struct Job {
@@ -34,8 +34,8 @@ pub(crate) struct Job {
     pub(crate) name: String,
     /// Its size, as far as it is known beforehand.
     pub(crate) size: Option<u64>,
-    /// How to find its session again.
-    pub(crate) session: SessionKey,
+    /// The name of its session in the state directory, if it continues one.
+    pub(crate) session: Option<String>,
     /// Whether its session is worth keeping.
     pub(crate) keep: bool,
     /// Makes the upload.
@@ -44,16 +44,6 @@ pub(crate) struct Job {
 
 /// Makes an upload that is not started yet.
 pub(crate) type Begin = Box<dyn FnOnce(&Client) -> Result<UploadBuilder, Failure>>;
-
-/// How a session is found in the state directory.
-pub(crate) enum SessionKey {
-    /// It is the latest of this file.
-    Path(PathBuf),
-    /// It is known by its id.
-    Id(String),
-    /// It cannot be.
-    None,
-}
 
 /// Makes the command that continues a session, or all.
 type Continue<'a> = Box<dyn Fn(Option<&str>) -> String + 'a>;
@@ -122,7 +112,7 @@ pub(crate) struct Batch<'a> {
 struct Running {
     name: String,
     upload: Upload,
-    session: SessionKey,
+    session: Option<String>,
     keep: bool,
 }
 
@@ -151,7 +141,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Runs all jobs, `at_once` of which the client has at a time, and returns the exit code.
-    pub(crate) fn run(mut self, jobs: Vec<Job>, at_once: usize) -> Result<u8, Failure> {
+    pub(crate) fn run(mut self, jobs: Vec<Job>, at_once: usize) -> u8 {
         self.total = jobs.iter().filter_map(|job| job.size).sum();
         let mut jobs = jobs.into_iter().enumerate();
         loop {
@@ -190,14 +180,15 @@ impl<'a> Batch<'a> {
             .and_then(|builder| Ok(builder.event_filter(wants).on_event(listen).start()?));
         match started {
             Ok(upload) => {
-                let Job { name, session, keep, .. } = job;
+                let Job { name, keep, .. } = job;
+                let session = upload.resume_id().map(str::to_owned);
                 self.running.insert(number, Running { name, upload, session, keep });
             }
             // Reading standard input ends so when a signal comes.
             Err(_) if self.mailbox.stop.load(Ordering::Relaxed) => self.counts.not_started += 1,
             Err(failure) => {
                 self.ended_bytes += job.size.unwrap_or(0);
-                self.failed(&job.name, &failure, &job.session);
+                self.failed(&job.name, &failure, job.session.as_deref());
             }
         }
     }
@@ -226,7 +217,8 @@ impl<'a> Batch<'a> {
         if self.stopped.is_some() {
             return;
         }
-        self.stopped = Some((signal, Instant::now() + STOP_WITHIN));
+        let gone = signals::since_first().unwrap_or_default();
+        self.stopped = Some((signal, Instant::now() + STOP_WITHIN.saturating_sub(gone)));
         let before = self.running.len();
         self.running.retain(|_, running| running.upload.progress().state != UploadState::Queued);
         self.counts.not_started += before - self.running.len();
@@ -258,11 +250,13 @@ impl<'a> Batch<'a> {
                 self.counts.bytes += if receipt.skipped { 0 } else { receipt.size };
                 self.report.done(&running.name, &receipt);
             }
-            Err(error) => self.failed(&running.name, &error.into(), &running.session),
+            Err(error) => {
+                self.failed(&running.name, &error.into(), running.session.as_deref());
+            }
         }
     }
 
-    fn failed(&mut self, name: &str, failure: &Failure, session: &SessionKey) {
+    fn failed(&mut self, name: &str, failure: &Failure, session: Option<&str>) {
         self.any_resumable |= failure.is_resumable();
         let then = self.then(failure, session);
         self.tell_failed(name, failure, &then);
@@ -271,53 +265,45 @@ impl<'a> Batch<'a> {
     fn tell_failed(&mut self, name: &str, failure: &Failure, then: &str) {
         self.counts.failed += 1;
         self.exit_codes.push(failure.exit_code());
-        if then != NOTHING_LEFT {
+        if then != NOTHING_LEFT && !then.starts_with(CONTINUE) {
             then.clone_into(&mut self.left);
         }
         self.report.failed(name, failure, then);
     }
 
     /// The last line: how to continue, or what is left on the server.
-    fn then(&self, failure: &Failure, session: &SessionKey) -> String {
-        let held = failure.error().is_some_and(|error| error.token().is_some());
+    fn then(&self, failure: &Failure, session: Option<&str>) -> String {
+        let may_be_left = failure.error().is_some_and(bitsup::Error::may_be_left);
         if failure.is_resumable() {
-            format!("to continue: {}", (self.continue_with)(self.session_id(session).as_deref()))
+            format!("{CONTINUE}{}", (self.continue_with)(session))
         } else if failure.kind() == ErrorKind::SessionInUse {
             "another process is uploading this file: nothing to do here".into()
         } else if failure.kind() == ErrorKind::VerifyFailed {
             "the file may be on the server: look there before you send it again".into()
-        } else if failure.kind() == ErrorKind::HostIdUntrusted {
-            "an empty session is left on the server, which deletes it by itself in time".into()
-        } else if held {
-            "a part of the file is left on the server, which deletes it by itself in time".into()
+        } else if may_be_left {
+            MAY_BE_LEFT.into()
         } else {
             NOTHING_LEFT.into()
         }
     }
 
-    fn session_id(&self, key: &SessionKey) -> Option<String> {
-        match key {
-            SessionKey::Id(id) => Some(id.clone()),
-            SessionKey::None => None,
-            SessionKey::Path(path) => {
-                let sessions = self.client.sessions().ok()?.into_iter().flatten();
-                let own = sessions.filter(|session| session.path == *path);
-                own.max_by_key(|session| session.updated).map(|session| session.id)
-            }
-        }
+    /// Whether anything is kept under that name.
+    fn is_kept(&self, id: &str) -> bool {
+        let sessions = self.client.sessions().unwrap_or_default();
+        sessions.into_iter().flatten().any(|session| session.id == id)
     }
 
-    fn finish(mut self) -> Result<u8, Failure> {
+    fn finish(mut self) -> u8 {
         // Those that could not even be stopped in time.
         for (_, running) in std::mem::take(&mut self.running) {
             let failure = Failure::new(
                 ErrorKind::Cancelled,
                 "the upload was stopped before its server answered",
             );
-            let kept = running.keep.then(|| self.session_id(&running.session)).flatten();
+            let kept = running.session.filter(|id| running.keep && self.is_kept(id));
             self.any_resumable |= kept.is_some();
             let then = match kept {
-                Some(id) => format!("to continue: {}", (self.continue_with)(Some(&id))),
+                Some(id) => format!("{CONTINUE}{}", (self.continue_with)(Some(&id))),
                 None => MAY_BE_LEFT.to_owned(),
             };
             self.tell_failed(&running.name, &failure, &then);
@@ -331,17 +317,23 @@ impl<'a> Batch<'a> {
             (None, _) => 1,
         };
         let then = match (self.any_resumable, self.counts.failed) {
-            (true, _) => Some(format!("to continue: {}", (self.continue_with)(None))),
+            (true, _) => {
+                let mut then = format!("{CONTINUE}{}", (self.continue_with)(None));
+                if !self.left.is_empty() {
+                    then = format!("{}\n{then}", self.left);
+                }
+                Some(then)
+            }
             (false, 0) => None,
             (false, _) if !self.left.is_empty() => Some(std::mem::take(&mut self.left)),
             (false, _) => Some(NOTHING_LEFT.into()),
         };
-        let finished = self.report.finish(self.counts, exit_code, then.as_deref());
+        self.report.finish(self.counts, exit_code, then.as_deref());
         if let Some((signal, _)) = self.stopped {
             words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
             // Dropping it would wait for what runs in the background.
             std::mem::forget(self.client);
         }
-        finished.map(|()| exit_code)
+        exit_code
     }
 }

@@ -26,7 +26,8 @@ Exit codes:
   0 done    1 several files failed for different reasons    2 usage
   3 local file    4 authentication    5 TLS    6 not now, the same command may work later
   7 refused by the server    8 the server broke the protocol, or verification failed
-  9 limit reached    10 cancelled    11 session in use    70 a fault of this program
+  9 limit reached    10 cancelled    11 session in use    12 output cannot be written
+  70 internal error
   128 + N stopped by signal N";
 
 /// The command line.
@@ -74,7 +75,7 @@ impl Command {
             Self::Explain(args) => crate::explain::run(&args),
             Self::Serve(args) => crate::serve::run(args),
             Self::Demo(args) => crate::demo::run(&args),
-            Self::Completions(args) => crate::completions::completions(&args),
+            Self::Completions(args) => Ok(crate::completions::completions(&args)),
             Self::Man(args) => crate::completions::man(&args),
         }
     }
@@ -98,6 +99,38 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    /// What advice tells the tool's user to type is there.
+    #[test]
+    fn advice_names_options_that_exist() {
+        let _rule = bitsup_server::rule!("OUT-05");
+        let command = command();
+        let all = |wanted: fn(&clap::Arg) -> Vec<String>| -> Vec<String> {
+            command
+                .get_subcommands()
+                .flat_map(clap::Command::get_arguments)
+                .flat_map(wanted)
+                .collect()
+        };
+        let long = all(|argument| argument.get_long().map(str::to_owned).into_iter().collect());
+        let words = all(|argument| {
+            argument.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect()
+        });
+        for named in bitsup::explain::NAMES {
+            let command_name = named.tool.strip_prefix("`bitsup ");
+            let name = named.tool.strip_prefix("--").and_then(|name| name.split(' ').next());
+            let exists = match (name, command_name.and_then(|text| text.split([' ', '`']).next())) {
+                (Some(name), _) => long.iter().any(|known| known == name),
+                (None, Some("--version")) => true,
+                (None, Some(name)) => command.find_subcommand(name).is_some(),
+                (None, None) => false,
+            };
+            assert!(exists, "{}", named.tool);
+        }
+        for word in ["try", "ignore"] {
+            assert!(words.iter().any(|known| known == word), "{word}");
+        }
     }
 
     #[test]

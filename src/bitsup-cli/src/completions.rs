@@ -1,7 +1,5 @@
 //! `bitsup completions` and `bitsup man`.
 
-use std::io;
-
 use bitsup::ErrorKind;
 use clap::Args;
 use clap_complete::Shell;
@@ -27,7 +25,7 @@ pub(crate) struct ManArgs {
 }
 
 /// Writes completions.
-pub(crate) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+pub(crate) fn completions(args: &CompletionsArgs) -> u8 {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut crate::cli::command(), "bitsup", &mut text);
     write(&text)
@@ -51,14 +49,10 @@ pub(crate) fn man(args: &ManArgs) -> Result<u8, Failure> {
     clap_mangen::Man::new(command).render(&mut page).map_err(|error| {
         Failure::new(ErrorKind::Internal, format!("cannot make the manual page: {error}"))
     })?;
-    write(&page)
+    Ok(write(&page))
 }
 
-fn write(text: &[u8]) -> Result<u8, Failure> {
-    match io::Write::write_all(&mut io::stdout().lock(), text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::local("cannot write to standard output", &error))
-        }
-        _ => Ok(0),
-    }
+fn write(text: &[u8]) -> u8 {
+    let _ = crate::output::print_bytes(text);
+    0
 }

@@ -8,7 +8,7 @@ use bitsup::{Header, Resolve, Secret, UploadOptions};
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::login::{LoginArgs, ProxyArgs, secret_file};
+use crate::login::{LoginArgs, ProxyArgs};
 use crate::prompt;
 use crate::values;
 use crate::words::Words;
@@ -55,6 +55,9 @@ pub(crate) struct ConnectionArgs {
         help = "Send packets as POST with X-HTTP-Method-Override: BITS_POST, for a server that takes them so"
     )]
     post_override: bool,
+    /// Take a 200 without an offset (BITS-Received-Content-Range) for "all received"
+    #[arg(long, hide_short_help = true)]
+    lenient: bool,
     /// How long connecting may take [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     connect_timeout: Option<Duration>,
@@ -81,13 +84,14 @@ impl ConnectionArgs {
         options.tls.ca_file = readable(self.cacert.as_ref())?;
         options.tls.cert = readable(self.cert.as_ref())?;
         options.tls.key = readable(self.key.as_ref())?;
-        let passphrase = self.key_password_file.as_deref().map(secret_file).transpose()?;
-        options.tls.key_password = passphrase.map(Secret::new);
+        let passphrase = self.key_password_file.as_deref();
+        options.tls.key_password = passphrase.map(Secret::from_file).transpose()?;
         options.tls.pinned_public_key.clone_from(&self.pinnedpubkey);
         for text in &self.resolve {
             options.resolve.push(Resolve::parse(text)?);
         }
         options.post_override = self.post_override;
+        options.lenient = self.lenient;
         if let Some(time) = self.connect_timeout {
             options.connect_timeout = time;
         }
@@ -122,6 +126,7 @@ impl ConnectionArgs {
             words.text("--resolve", Some(text));
         }
         words.flag("--post-override", self.post_override);
+        words.flag("--lenient", self.lenient);
         words.time("--connect-timeout", self.connect_timeout);
         words.time("--stall-timeout", self.stall_timeout);
         words.time("--ack-timeout", self.ack_timeout);
@@ -152,7 +157,8 @@ fn add_header(text: &str, headers: &mut Vec<Header>) -> Result<(), Failure> {
         headers.push(header(text)?);
         return Ok(());
     };
-    let content = secret_file(Path::new(file))?;
+    let content = bitsup::secret_text(Path::new(file))?;
+    let before = headers.len();
     for line in content.lines().filter(|line| !line.trim().is_empty()) {
         // A message must not repeat what is in the file.
         let made = header(line).map_err(|_| {
@@ -161,6 +167,9 @@ fn add_header(text: &str, headers: &mut Vec<Header>) -> Result<(), Failure> {
             ))
         })?;
         headers.push(made.secret());
+    }
+    if headers.len() == before {
+        return Err(Failure::usage(format!("{file} is empty: it should hold headers")));
     }
     Ok(())
 }
@@ -195,5 +204,28 @@ mod tests {
         let mut headers = Vec::new();
         let error = add_header(&format!("@{}", file.path().display()), &mut headers);
         assert!(!error.expect_err("no header").to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn marks_of_editors_in_files_of_headers_are_dropped_or_refused() {
+        let _rule = bitsup_server::rule!("NAM-06");
+        let file = tempfile::NamedTempFile::new().expect("file");
+        let argument = format!("@{}", file.path().display());
+        std::fs::write(file.path(), "\u{feff}X-Api-Key: hunter2\r\nX-B: c\r\n").expect("written");
+        let mut headers = Vec::new();
+        add_header(&argument, &mut headers).expect("read");
+        assert_eq!((headers[0].name(), headers.len()), ("X-Api-Key", 2));
+        let wide: Vec<u8> =
+            "X-Api-Key: hunter2".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (content, word) in [
+            ([b"\xff\xfe".to_vec(), wide.clone()].concat(), "UTF-16"),
+            (wide, "UTF-16"),
+            (b"\r\n".to_vec(), "is empty"),
+        ] {
+            std::fs::write(file.path(), content).expect("written");
+            let error = add_header(&argument, &mut headers).expect_err(word).to_string();
+            assert!(error.contains(word) && error.contains(&argument[1..]), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }

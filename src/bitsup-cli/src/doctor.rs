@@ -2,14 +2,19 @@
 
 use std::fmt::Write as _;
 
+use bitsup::explain::Reader;
 use bitsup::{Check, Client, DoctorReport, UploadOptions, Verdict};
 use clap::Args;
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
+use crate::state::StateArgs;
 use crate::{json, words};
 
-/// Look at all that stands between this machine and uploads to a URL, and say what to change where
+/// Diagnose the path to a server: proxy, DNS, TCP, TLS, login, BITS
+///
+/// Says what to change, and where. Nothing at the URL itself is touched: a file of the name
+/// bitsup-doctor-... in the same folder is begun, and cancelled again.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// The URL of a folder or file on the server
@@ -20,13 +25,21 @@ pub(crate) struct DoctorArgs {
     json: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 /// Examines. The exit code is that of the first problem, as an upload would end with it.
 pub(crate) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
     let mut options = UploadOptions::default();
     args.connection.apply(&mut options)?;
-    let report = Client::new()?.doctor(&args.url, &options)?;
+    let builder = Client::builder();
+    let client = match args.state.folder() {
+        Some(folder) => builder.state_directory(folder),
+        None => builder,
+    };
+    let client = client.build()?;
+    let report = client.doctor(&args.url, &options)?;
     let _ = words::print(&if args.json { json::doctor(&report) } else { text(&report) });
     let kind = report.problem().and_then(|finding| finding.kind);
     Ok(kind.map_or(0, bitsup::ErrorKind::exit_code))
@@ -39,15 +52,19 @@ fn text(report: &DoctorReport) -> String {
             Verdict::Good => "ok",
             Verdict::Skipped => "-",
             Verdict::Warning => "warning",
+            Verdict::Unknown => "unknown",
             _ => "PROBLEM",
         };
         let _ = write!(text, "\n{mark:<8} {:<13} {}", name(finding.check), finding.detail);
-        if let Some(fix) = &finding.fix {
+        if let Some(fix) = finding.fix(Reader::Tool) {
             let _ = write!(text, "\n{:<8} {:<13} -> {fix}", "", "");
         }
     }
     text.push_str(match report.problem() {
         Some(_) => "\nUploads do not work before the problem is solved.",
+        None if report.is_uncertain() => {
+            "\nNo problem was found, but whether uploads work cannot be told."
+        }
         None => "\nUploads should work.",
     });
     text
@@ -63,6 +80,9 @@ fn name(check: Check) -> &'static str {
         Check::Authentication => "login",
         Check::Session => "session",
         Check::HostId => "host id",
+        Check::Fragment => "fragment",
+        Check::Cleanup => "cleanup",
+        Check::State => "resume state",
         Check::Clock => "clock",
         _ => "other",
     }

@@ -1,6 +1,6 @@
 //! `bitsup explain`.
 
-use bitsup::explain;
+use bitsup::explain::{self, Reader};
 use clap::Args;
 
 use crate::failure::Failure;
@@ -24,7 +24,12 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
         let packet =
             entry.key.packet.map_or(String::new(), |packet| format!(" (answer to {packet})"));
         let gap = if found { "\n" } else { "" };
-        let text = format!("{gap}{}{packet}\n{}\n{}", entry.title, entry.cause, entry.advice);
+        let text = format!(
+            "{gap}{}{packet}\n{}\n{}",
+            entry.title,
+            entry.cause,
+            entry.advice(Reader::Tool)
+        );
         found = true;
         if !words::print(&text) {
             break;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bitsup::explain::Reader;
 use bitsup::{Error, ErrorKind};
 
 use crate::words;
@@ -11,6 +12,8 @@ use crate::words;
 pub(crate) struct Failure {
     kind: ErrorKind,
     message: String,
+    /// The next step; empty where the message says it itself, as those of bad arguments do.
+    advice: String,
     error: Option<Error>,
 }
 
@@ -27,7 +30,7 @@ impl Failure {
 
     /// Any other kind.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), error: None }
+        Self { kind, message: message.into(), advice: String::new(), error: None }
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
@@ -45,14 +48,7 @@ impl Failure {
 
     /// The next step; empty where the message says it itself, as those of bad arguments do.
     pub(crate) fn advice(&self) -> &str {
-        match &self.error {
-            // The last line says how a cancelled upload goes on.
-            Some(error) => match self.kind {
-                ErrorKind::InvalidArgument | ErrorKind::Cancelled => "",
-                _ => error.advice(),
-            },
-            None => "",
-        }
+        &self.advice
     }
 
     /// Whether the same command would go on where this one ended.
@@ -71,7 +67,12 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { kind: error.kind(), message: error.to_string(), error: Some(error) }
+        let advice = match error.kind() {
+            // The last line says how a cancelled upload goes on.
+            ErrorKind::InvalidArgument | ErrorKind::Cancelled => String::new(),
+            _ => error.advice_for(Reader::Tool).into_owned(),
+        };
+        Self { kind: error.kind(), message: error.to_string(), advice, error: Some(error) }
     }
 }
 

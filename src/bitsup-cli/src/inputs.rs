@@ -22,6 +22,7 @@ pub(crate) enum Input {
 pub(crate) fn split(
     arguments: &[OsString],
     list: Option<&Path>,
+    case_sensitive: bool,
 ) -> Result<(Vec<Input>, String), Failure> {
     let Some((url, files)) = arguments.split_last() else {
         return Err(Failure::usage("name a file and a URL: bitsup upload FILE URL"));
@@ -44,7 +45,7 @@ pub(crate) fn split(
             None => Failure::usage("name a file before the URL, or - for standard input"),
         });
     }
-    check(&inputs, url)?;
+    check(&inputs, url, case_sensitive)?;
     Ok((inputs, url.to_owned()))
 }
 
@@ -52,7 +53,7 @@ fn input(argument: &OsStr) -> Input {
     if argument == "-" { Input::StandardInput } else { Input::File(argument.into()) }
 }
 
-fn check(inputs: &[Input], url: &str) -> Result<(), Failure> {
+fn check(inputs: &[Input], url: &str, case_sensitive: bool) -> Result<(), Failure> {
     if inputs.len() == 1 {
         return Ok(());
     }
@@ -62,21 +63,46 @@ fn check(inputs: &[Input], url: &str) -> Result<(), Failure> {
             "several files need a URL that ends in /: their names are appended",
         ));
     }
-    let mut names: HashMap<&OsStr, &Path> = HashMap::new();
+    let mut names: HashMap<Vec<u8>, &Path> = HashMap::new();
     for input in inputs {
         let Input::File(file) = input else {
             return Err(Failure::usage("standard input has no name to append: upload it alone"));
         };
-        let earlier = file.file_name().and_then(|name| names.insert(name, file));
+        let name = file.file_name().map(|name| {
+            if case_sensitive { name.as_bytes().to_vec() } else { as_ntfs_compares(name) }
+        });
+        let earlier = name.and_then(|name| names.insert(name, file));
         if let Some(earlier) = earlier {
+            let option = if earlier.file_name() == file.file_name() {
+                ""
+            } else {
+                ", or give --case-sensitive if the server tells such names apart"
+            };
             return Err(Failure::usage(format!(
-                "{} and {} would get the same name on the server: upload them to different folders",
+                "{} and {} would get the same name on the server: upload them to different folders{option}",
                 earlier.display(),
                 file.display()
             )));
         }
     }
     Ok(())
+}
+
+/// A name such that two are alike if they are one file for NTFS: each character in upper case,
+/// where that is one character too, and without dots and blanks at the end, which Windows drops.
+fn as_ntfs_compares(name: &OsStr) -> Vec<u8> {
+    let mut folded = Vec::with_capacity(name.len());
+    for chunk in name.as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let mut upper = c.to_uppercase();
+            let upper = upper.next().filter(|_| upper.next().is_none()).unwrap_or(c);
+            folded.extend_from_slice(upper.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        folded.extend_from_slice(chunk.invalid());
+    }
+    let end = folded.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |at| at + 1);
+    folded.truncate(end);
+    folded
 }
 
 /// One name a line, or between NULs as `find -print0` writes them.
@@ -88,6 +114,13 @@ fn read_list(list: &Path) -> Result<Vec<Input>, Failure> {
         File::open(list).and_then(|mut file| file.read_to_end(&mut content))
     };
     read.map_err(|error| Failure::local(format_args!("cannot read {}", list.display()), &error))?;
+    // PowerShell writes lists so.
+    if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
+        return Err(Failure::usage(format!("{} is UTF-16: save it as UTF-8", list.display())));
+    }
+    if content.starts_with(b"\xef\xbb\xbf") {
+        content.drain(..3);
+    }
     let separator = if content.contains(&0) { 0 } else { b'\n' };
     let names = content.split(|byte| *byte == separator);
     let names =
@@ -110,7 +143,7 @@ mod tests {
     use super::*;
 
     fn split_words(words: &[&str]) -> Result<(Vec<Input>, String), Failure> {
-        split(&words.iter().map(OsString::from).collect::<Vec<_>>(), None)
+        split(&words.iter().map(OsString::from).collect::<Vec<_>>(), None, false)
     }
 
     #[test]
@@ -133,6 +166,62 @@ mod tests {
             let failure = split_words(words).expect_err("refused");
             assert!(failure.to_string().contains(part), "{words:?}: {failure}");
             assert_eq!(failure.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn names_that_are_one_for_ntfs_are_refused() {
+        let _rule = bitsup_server::rule!("NAM-02");
+        let split = |a: &[u8], b: &[u8], case_sensitive| {
+            let file = |folder: &[u8], name: &[u8]| OsString::from_vec([folder, name].concat());
+            let words = [file(b"1/", a), file(b"2/", b), "http://h/".into()];
+            split(&words, None, case_sensitive)
+        };
+        let alike: [(&[u8], &[u8]); 6] = [
+            (b"Report.txt", b"report.TXT"),
+            (b"report.txt", b"report.txt."),
+            (b"report.txt", b"report.txt .. "),
+            ("\u{e4}\u{3c3}".as_bytes(), "\u{c4}\u{3c2}".as_bytes()),
+            ("\u{10d0}".as_bytes(), "\u{1c90}".as_bytes()),
+            (b"\xe4A", b"\xe4a"),
+        ];
+        for (a, b) in alike {
+            let failure = split(a, b, false).expect_err("alike");
+            assert_eq!(failure.exit_code(), 2);
+            assert!(failure.to_string().contains("--case-sensitive"), "{failure}");
+            split(a, b, true).expect("told apart");
+        }
+        split(b"a", b"a", true).expect_err("equal");
+        let other: [(&[u8], &[u8]); 6] = [
+            ("stra\u{df}e".as_bytes(), b"STRASSE"),
+            ("\u{fb01}".as_bytes(), b"FI"),
+            (b"a.", b"a.b"),
+            (b" a", b"a"),
+            (b"\xe4", b"\xc4"),
+            ("e\u{301}".as_bytes(), "\u{e9}".as_bytes()),
+        ];
+        for (a, b) in other {
+            split(a, b, false).expect("different");
+        }
+    }
+
+    #[test]
+    fn marks_of_editors_in_lists_are_dropped_or_refused() {
+        let _rule = bitsup_server::rule!("NAM-06");
+        let list = tempfile::NamedTempFile::new().expect("file");
+        std::fs::write(list.path(), "\u{feff}a\r\nb\r\n").expect("written");
+        let read = read_list(list.path()).expect("read");
+        assert_eq!(read, ["a", "b"].map(|name| Input::File(name.into())));
+        for (mark, bytes) in [
+            ([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]),
+            ([0xfe, 0xff], u16::to_be_bytes),
+        ] {
+            let wide: Vec<u8> = "a\r\n".encode_utf16().flat_map(bytes).collect();
+            std::fs::write(list.path(), [&mark[..], &wide].concat()).expect("written");
+            let failure = read_list(list.path()).expect_err("UTF-16");
+            let name = list.path().display().to_string();
+            assert!(failure.to_string().contains(&name), "{failure}");
+            assert!(failure.to_string().contains("UTF-16"), "{failure}");
         }
     }
 

@@ -1,7 +1,11 @@
 //! Events for programs: one JSON object a line, described in `docs/json.md`.
 
+use std::borrow::Cow;
+
+use bitsup::explain::Reader;
 use bitsup::{
-    AckEvent, DoctorReport, Error, Finding, PacketEvent, PingReport, Progress, Receipt, SessionInfo,
+    AckEvent, Check, DoctorReport, Error, Finding, PacketEvent, PingReport, Progress, Receipt,
+    SessionInfo, Verdict,
 };
 use serde::Serialize;
 
@@ -107,7 +111,7 @@ enum Body<'a> {
     },
     Doctor {
         url: &'a str,
-        findings: &'a [Finding],
+        findings: Vec<FindingFields<'a>>,
     },
     Session {
         id: &'a str,
@@ -231,7 +235,14 @@ pub(crate) fn ping(report: &PingReport) -> String {
 }
 
 pub(crate) fn doctor(report: &DoctorReport) -> String {
-    line(Body::Doctor { url: &report.url, findings: &report.findings })
+    let findings = report.findings.iter().map(|finding: &Finding| FindingFields {
+        check: finding.check,
+        verdict: finding.verdict,
+        detail: &finding.detail,
+        fix: finding.fix(Reader::Tool),
+    });
+    let findings = findings.collect();
+    line(Body::Doctor { url: &report.url, findings })
 }
 
 pub(crate) fn session(session: &SessionInfo) -> String {
@@ -245,6 +256,14 @@ pub(crate) fn session(session: &SessionInfo) -> String {
         updated: words::date(session.updated),
         in_use: session.in_use,
     })
+}
+
+#[derive(Serialize)]
+struct FindingFields<'a> {
+    check: Check,
+    verdict: Verdict,
+    detail: &'a str,
+    fix: Option<Cow<'a, str>>,
 }
 
 fn fields(failure: &Failure) -> ErrorFields {

@@ -1,9 +1,11 @@
 //! `bitsup list`, `resume` and `cancel`: sessions that were kept.
 
-use bitsup::{Client, SessionInfo, UploadOptions};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bitsup::{Client, Flow, SessionInfo, UploadOptions};
 use clap::Args;
 
-use crate::batch::{Batch, Job, Mailbox, SessionKey};
+use crate::batch::{Batch, Job, Mailbox};
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::inputs;
@@ -12,7 +14,7 @@ use crate::state::StateArgs;
 use crate::transfer::KeptArgs;
 use crate::upload::command_to_continue;
 use crate::values::Rate;
-use crate::{json, words};
+use crate::{json, packets, words};
 
 /// List the uploads that can be continued
 #[derive(Debug, Args)]
@@ -30,6 +32,9 @@ pub(crate) struct ResumeArgs {
     /// The uploads, as `bitsup list` names them
     #[arg(value_name = "ID")]
     ids: Vec<String>,
+    /// Continue all, as without an ID
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
     #[command(flatten)]
     own: KeptArgs,
     #[command(flatten)]
@@ -50,6 +55,9 @@ pub(crate) struct CancelArgs {
     /// Forget them without asking the server, which deletes them by itself in time
     #[arg(long)]
     local: bool,
+    /// Show each packet
+    #[arg(short, long, conflicts_with = "local")]
+    verbose: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]
@@ -85,9 +93,10 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     let record = args.tell.record.is_some();
     let jobs = sessions.into_iter().map(|session| job(session, &args.own, record));
     let jobs: Vec<Job> = jobs.collect();
+    args.tell.check(args.own.transfer.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, jobs.len())?;
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.own);
-    let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL)?;
+    let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL);
     Ok(if exit_code == 0 { unreadable } else { exit_code })
 }
 
@@ -97,6 +106,7 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
     let (sessions, mut exit_code) = readable(&client)?;
     for session in chosen(sessions, &args.ids)? {
         match cancel_one(&client, &session, args) {
+            Ok(()) if args.local => words::say(&format!("{} forgotten", session.id)),
             Ok(()) => words::say(&format!("{} cancelled", session.id)),
             Err(failure) => {
                 words::say(&format!("bitsup: {}: {failure}", session.id));
@@ -136,10 +146,6 @@ fn client(state: &StateArgs) -> Result<Client, Failure> {
 
 /// The sessions that can be read, and the exit code for those that cannot.
 fn readable(client: &Client) -> Result<(Vec<SessionInfo>, u8), Failure> {
-    // Before the first upload there is no folder.
-    if client.state_directory().is_none_or(|folder| !folder.exists()) {
-        return Ok((Vec::new(), 0));
-    }
     let mut exit_code = 0;
     let mut readable = Vec::new();
     for session in client.sessions()? {
@@ -186,7 +192,7 @@ fn job(session: SessionInfo, own: &KeptArgs, record: bool) -> Job {
     Job {
         name: inputs::name(&session.path),
         size: Some(session.size),
-        session: SessionKey::Id(session.id.clone()),
+        session: Some(session.id.clone()),
         keep: true,
         begin: Box::new(move |client| {
             let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
@@ -211,6 +217,14 @@ fn cancel_one(client: &Client, session: &SessionInfo, args: &CancelArgs) -> Resu
     let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
     let mut options = UploadOptions::default();
     kept.connection.apply(&mut options)?;
+    if args.verbose {
+        return Ok(client.cancel_session_on_event(&session.id, &options, |event| {
+            if let Some(line) = packets::line(event) {
+                words::say(&line);
+            }
+            Flow::Continue
+        })?);
+    }
     Ok(client.cancel_session(&session.id, &options)?)
 }
 
@@ -218,11 +232,41 @@ fn line(session: &SessionInfo) -> String {
     let percent = session.acknowledged.saturating_mul(100) / session.size.max(1);
     let running = if session.in_use { ", running" } else { "" };
     format!(
-        "{}  {percent:>3}% of {}, {}{running}  {} -> {}",
+        "{}  {percent:>3}% of {}, {}{}{running}  {} -> {}",
         session.id,
         words::size(session.size),
         words::date(session.updated),
+        age(session.updated, SystemTime::now()),
         inputs::name(&session.path),
         session.url
     )
+}
+
+/// How long ago a session got further, from a day on. Whether it is too old is for the server to
+/// say; a clock that was wrong says nothing.
+fn age(updated: u64, now: SystemTime) -> String {
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    match now.saturating_sub(updated) / (24 * 3600) {
+        0 => String::new(),
+        1 => " (1 day ago)".into(),
+        days => format!(" ({days} days ago)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_age_of_a_session_is_told_in_days_and_a_wrong_clock_is_no_age() {
+        let _rule = bitsup_server::rule!("JRN-02");
+        let day = 24 * 3600;
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(age(20 * day, at(35 * day)), " (15 days ago)");
+        assert_eq!(age(20 * day, at(21 * day)), " (1 day ago)");
+        assert_eq!(age(20 * day, at(20 * day + 5)), "");
+        assert_eq!(age(20 * day, at(0)), "");
+    }
 }

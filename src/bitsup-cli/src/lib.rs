@@ -17,6 +17,7 @@ mod inputs;
 mod json;
 mod kept;
 mod login;
+mod output;
 mod packets;
 mod ping;
 mod prompt;
@@ -32,7 +33,6 @@ mod values;
 mod words;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 /// Runs the tool with these arguments, the first of which is the program's name, and returns
 /// its exit code.
@@ -40,7 +40,7 @@ use std::io::{self, Write};
 /// It writes to standard output and standard error, and answers SIGINT, SIGTERM and SIGHUP
 /// while a command runs: it is meant to be all that its process does.
 pub fn main_with(args: impl Iterator<Item = OsString>) -> u8 {
-    match cli::parse(args) {
+    let code = match cli::parse(args) {
         Ok(command) => match command.run() {
             Ok(code) => code,
             Err(failure) => {
@@ -51,8 +51,8 @@ pub fn main_with(args: impl Iterator<Item = OsString>) -> u8 {
         Err(error) => {
             // Help and version end here too; nobody may be listening any more.
             let _ = error.print();
-            let _ = io::stdout().flush();
             u8::try_from(error.exit_code()).unwrap_or(2)
         }
-    }
+    };
+    output::exit_code(code)
 }

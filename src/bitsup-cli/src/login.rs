@@ -1,7 +1,5 @@
 //! Who we are: user, password, token, and the same for a proxy.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -14,9 +12,6 @@ use crate::connection::readable;
 use crate::failure::Failure;
 use crate::prompt;
 use crate::words::{self, Words};
-
-/// A password or a few headers; more is a wrong file.
-const MAX_SECRET_FILE: u64 = 64 * 1024;
 
 /// Login at the server.
 #[derive(Clone, Debug, Default, Args)]
@@ -202,10 +197,10 @@ impl LoginArgs {
 
     fn token(&self) -> Result<Option<Secret>, Failure> {
         let token = match &self.token_file {
-            Some(file) => Some(secret_file(file)?),
-            None => variable("BITSUP_TOKEN"),
+            Some(file) => Some(Secret::from_file(file)?),
+            None => variable("BITSUP_TOKEN").map(Secret::new),
         };
-        Ok(token.map(Secret::new))
+        Ok(token)
     }
 }
 
@@ -274,7 +269,7 @@ fn credentials(
         return Err(Failure::usage("the user name has a control character in it"));
     }
     let (password, typed) = match (file, variable(variable_name)) {
-        (Some(file), _) => (Secret::new(secret_file(file)?), false),
+        (Some(file), _) => (Secret::from_file(file)?, false),
         (None, Some(password)) => (Secret::new(password), false),
         (None, None) => {
             let typed = prompt::password(user).ok_or_else(|| {
@@ -290,41 +285,4 @@ fn credentials(
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// The content without one newline at its end.
-pub(crate) fn secret_file(file: &Path) -> Result<String, Failure> {
-    let problem = |error| Failure::local(format_args!("cannot read {}", file.display()), &error);
-    let mut content = String::new();
-    File::open(file)
-        .and_then(|open| open.take(MAX_SECRET_FILE + 1).read_to_string(&mut content))
-        .map_err(problem)?;
-    if content.len() as u64 > MAX_SECRET_FILE {
-        return Err(Failure::usage(format!("{} is too large for a secret", file.display())));
-    }
-    if content.ends_with('\n') {
-        content.pop();
-        if content.ends_with('\r') {
-            content.pop();
-        }
-    }
-    Ok(content)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_file_ends_at_its_newline() {
-        let file = tempfile::NamedTempFile::new().expect("file");
-        for (content, secret) in
-            [("pass word\n\n", "pass word\n"), ("x\r\n", "x"), ("x", "x"), ("", "")]
-        {
-            std::fs::write(file.path(), content).expect("written");
-            assert_eq!(secret_file(file.path()).expect("read"), secret);
-        }
-        std::fs::write(file.path(), "x".repeat(70_000)).expect("written");
-        assert!(secret_file(file.path()).is_err());
-    }
 }

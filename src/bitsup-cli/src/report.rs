@@ -1,8 +1,7 @@
 //! How uploads are told: a line on a terminal, lines in a log, JSON, a trace and receipts.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use clap::Args;
 
 use crate::failure::Failure;
 use crate::json::{self, Counts};
+use crate::output::{Lines, Whole, is_stdout};
 use crate::screen::{Picture, Screen};
 use crate::{packets, prompt, values, words};
 
@@ -46,6 +46,20 @@ pub(crate) struct TellArgs {
     receipt: Option<PathBuf>,
 }
 
+impl TellArgs {
+    /// Refuses two kinds of text on standard output; `reply`: whether one goes there already.
+    pub(crate) fn check(&self, reply: bool) -> Result<(), Failure> {
+        let files = [&self.trace, &self.record, &self.receipt];
+        let files = files.into_iter().flatten().filter(|path| is_stdout(path)).count();
+        if files + usize::from(self.json) + usize::from(reply) > 1 {
+            return Err(Failure::usage(
+                "standard output can have one only of --json and the outputs named -",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Tells what happens.
 pub(crate) struct Report {
     json: bool,
@@ -54,29 +68,20 @@ pub(crate) struct Report {
     every: Option<Duration>,
     last: Instant,
     screen: Option<Screen>,
-    trace: Option<File>,
-    record: Option<File>,
-    receipts: Option<Receipts>,
+    trace: Option<Lines>,
+    record: Option<Lines>,
+    receipts: Option<Whole>,
     files: usize,
     begun: Instant,
     last_reason: String,
 }
 
-/// The file of receipts, which takes its place when all is over.
-struct Receipts {
-    path: PathBuf,
-    file: tempfile::NamedTempFile,
-}
-
 impl Report {
     /// Opens what has to be written, before anything is sent.
     pub(crate) fn new(args: &TellArgs, files: usize) -> Result<Self, Failure> {
-        let trace = args
-            .trace
-            .as_deref()
-            .map(|path| File::create(path).map_err(|error| cannot_write(path, &error)));
+        let trace = args.trace.as_deref().map(Lines::open).transpose()?;
         let record = args.record.as_deref().map(|path| open_record(path, files)).transpose()?;
-        let receipts = args.receipt.as_deref().map(Receipts::open);
+        let receipts = args.receipt.as_deref().map(|path| Whole::open(path, "receipt"));
         let bar = std::io::stderr().is_terminal() && !args.quiet && !args.json;
         Ok(Self {
             json: args.json,
@@ -85,7 +90,7 @@ impl Report {
             every: args.progress.or(args.json.then_some(JSON_PROGRESS)),
             last: Instant::now(),
             screen: bar.then(Screen::new),
-            trace: trace.transpose()?,
+            trace,
             record,
             receipts: receipts.transpose()?,
             files,
@@ -163,10 +168,11 @@ impl Report {
         let line = json::receipt(file, receipt);
         self.keep_receipt(&line);
         self.print_json(|| line);
-        if self.quiet {
+        let is_proven = receipt.verified || receipt.skipped;
+        if self.quiet && is_proven {
             return;
         }
-        if self.files == 1 || self.verbose {
+        if !self.quiet && (self.files == 1 || self.verbose) {
             self.say(&receipt_line(file, receipt));
         }
         for warning in &receipt.warnings {
@@ -195,12 +201,7 @@ impl Report {
     }
 
     /// All is over. `then` as for one file.
-    pub(crate) fn finish(
-        &mut self,
-        counts: Counts,
-        exit_code: u8,
-        then: Option<&str>,
-    ) -> Result<(), Failure> {
+    pub(crate) fn finish(&mut self, counts: Counts, exit_code: u8, then: Option<&str>) {
         if let Some(screen) = self.screen.take() {
             screen.clear();
         }
@@ -213,7 +214,9 @@ impl Report {
                 words::say(then);
             }
         }
-        self.receipts.take().map_or(Ok(()), Receipts::persist)
+        if let Some(receipts) = self.receipts.take() {
+            receipts.finish();
+        }
     }
 
     /// A line for people.
@@ -240,73 +243,40 @@ impl Report {
 
     fn print_json(&self, line: impl FnOnce() -> String) {
         if self.json {
-            // Where nobody reads any more, the upload goes on all the same.
+            // Where nobody reads any more, the uploads go on all the same.
             let _ = words::print(&line());
         }
     }
 
     fn trace_line(&mut self, file: &str, line: &str) {
-        let Some(trace) = &mut self.trace else { return };
-        if let Err(error) = writeln!(trace, "{} {file} {line}", words::now()) {
-            self.trace = None;
-            self.say(&format!("bitsup: warning: the trace ends here: {}", words::io_error(&error)));
+        if let Some(trace) = &mut self.trace {
+            trace.write(&format!("{} {file} {line}\n", words::now()));
         }
     }
 
     fn record(&mut self, entry: &str) {
-        let Some(record) = &mut self.record else { return };
-        if let Err(error) = record.write_all(entry.as_bytes()) {
-            self.record = None;
-            self.say(&format!(
-                "bitsup: warning: the record ends here: {}",
-                words::io_error(&error)
-            ));
+        if let Some(record) = &mut self.record {
+            record.write(entry);
         }
     }
 
     fn keep_receipt(&mut self, line: &str) {
-        let written = self.receipts.as_mut().map(|receipts| writeln!(receipts.file, "{line}"));
-        if let Some(Err(error)) = written {
-            self.receipts = None;
-            self.say(&format!(
-                "bitsup: warning: no receipts are written: {}",
-                words::io_error(&error)
-            ));
+        if let Some(receipts) = &mut self.receipts {
+            receipts.write(&format!("{line}\n"));
         }
     }
 }
 
 /// A transcript is that of one upload.
-fn open_record(path: &Path, files: usize) -> Result<File, Failure> {
+fn open_record(path: &Path, files: usize) -> Result<Lines, Failure> {
     if files > 1 {
         return Err(Failure::usage(
             "--record takes one file at a time: upload the files one by one",
         ));
     }
-    let problem = |error: &std::io::Error| cannot_write(path, error);
-    let mut file = File::create(path).map_err(|error| problem(&error))?;
-    writeln!(file, "{}", bitsup::TRANSCRIPT_HEAD).map_err(|error| problem(&error))?;
-    Ok(file)
-}
-
-impl Receipts {
-    fn open(path: &Path) -> Result<Self, Failure> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let file = tempfile::Builder::new()
-            .prefix(".bitsup-receipt-")
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(|error| cannot_write(path, &error))?;
-        Ok(Self { path: path.to_owned(), file })
-    }
-
-    fn persist(self) -> Result<(), Failure> {
-        let persisted = self.file.persist(&self.path);
-        persisted.map(drop).map_err(|error| cannot_write(&self.path, &error.error))
-    }
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::local(format_args!("cannot write {}", path.display()), error)
+    let mut record = Lines::open(path)?;
+    record.write(&format!("{}\n", bitsup::TRANSCRIPT_HEAD));
+    Ok(record)
 }
 
 fn progress_line(file: &str, progress: &Progress) -> String {

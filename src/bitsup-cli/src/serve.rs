@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bitsup::ErrorKind;
+use bitsup::{ErrorKind, Secret};
 use bitsup_server::replay::{Replay, Transcript};
 use bitsup_server::{Config, ErrorHeaders, Publish, Reply, Request, Server, StartError, TlsFiles};
 use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
-use crate::login::secret_file;
 use crate::signals::Listener;
 use crate::{values, words};
 
@@ -199,7 +198,7 @@ fn replay(path: &Path, listen: SocketAddr) -> Result<u8, Failure> {
 fn config(args: ServeArgs) -> Result<Config, Failure> {
     let defaults = Config::default();
     let basic_auth = match (args.user, &args.password_file) {
-        (Some(user), Some(file)) => Some((user, secret_file(file)?)),
+        (Some(user), Some(file)) => Some((user, Secret::from_file(file)?.expose().to_owned())),
         _ => None,
     };
     let fault = args.fault.map(|path| {

@@ -1,12 +1,24 @@
 //! SIGINT, SIGTERM and SIGHUP: the first is reported, a second ends the process at once.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
+
+/// Whatever holds the process then: a reader that has stopped, a terminal, a file system.
+const END_WITHIN: Duration = Duration::from_millis(950);
+
+/// When the first signal came.
+static FIRST: OnceLock<Instant> = OnceLock::new();
+
+/// How long ago the first signal came, if one did.
+pub(crate) fn since_first() -> Option<Duration> {
+    FIRST.get().map(Instant::elapsed)
+}
 
 /// Reports signals as long as it lives.
 pub(crate) struct Listener {
@@ -19,8 +31,8 @@ impl Listener {
     pub(crate) fn start(tell: impl Fn(i32) + Send + 'static) -> io::Result<Self> {
         let wanted: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
             .into_iter()
-            // `nohup` sets it aside on purpose.
-            .filter(|signal| *signal != SIGHUP || !hangup_is_ignored())
+            // By `nohup`, or by a shell for a job in the background.
+            .filter(|signal| !is_ignored(*signal))
             .collect();
         let second = Arc::new(AtomicBool::new(false));
         let mut registered = Vec::new();
@@ -34,6 +46,9 @@ impl Listener {
         let handle = signals.handle();
         std::thread::Builder::new().name("bitsup-signals".into()).spawn(move || {
             for signal in &mut signals {
+                if FIRST.set(Instant::now()).is_ok() {
+                    end_in_time(signal);
+                }
                 tell(signal);
             }
         })?;
@@ -60,10 +75,21 @@ pub(crate) fn exit_code(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
-/// Whether SIGHUP was ignored when the process started; not where the system does not tell.
-fn hangup_is_ignored() -> bool {
+/// Ends the process after a signal if nothing else does. What an upload needs to continue is in
+/// its journal.
+fn end_in_time(signal: i32) {
+    let watch = std::thread::Builder::new().name("bitsup-end".into());
+    // Without a thread the second signal still ends it.
+    let _ = watch.spawn(move || {
+        std::thread::sleep(END_WITHIN);
+        signal_hook::low_level::exit(128 + signal);
+    });
+}
+
+/// Whether the signal was ignored when the process started; not where the system does not tell.
+fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (SIGHUP - 1) & 1 == 1)
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

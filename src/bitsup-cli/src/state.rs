@@ -1,22 +1,25 @@
 //! The folder in which sessions are kept.
 
+use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 /// Where sessions are kept.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StateArgs {
-    /// Keep what is needed to continue in DIR [default: ~/.local/state/bitsup]
-    #[arg(long, value_name = "DIR", env = "BITSUP_STATE_DIR", hide_short_help = true)]
+    /// Store resume state in DIR [env: BITSUP_STATE_DIR] [default: ~/.local/state/bitsup]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     state_dir: Option<PathBuf>,
 }
+
+/// The environment variable that names the folder.
+const VARIABLE: &str = "BITSUP_STATE_DIR";
 
 impl StateArgs {
     /// The folder: as given, systemd's, or the user's own. `None` where there is no home.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let systemd = || {
             let folders = variable("STATE_DIRECTORY")?;
             std::env::split_paths(&folders).next()
@@ -27,13 +30,22 @@ impl StateArgs {
                 .and_then(|folder| own(folder.into()))
                 .or_else(|| own(PathBuf::from(variable("HOME")?).join(".local/state")))
         };
-        self.state_dir.clone().or_else(systemd).or_else(user)
+        self.given().or_else(systemd).or_else(user)
+    }
+
+    /// Whether the command line names it: then nothing is uploaded that could not be continued.
+    pub(crate) fn is_named(&self) -> bool {
+        self.state_dir.is_some()
     }
 
     /// The option as a command line needs it to find the same folder.
-    pub(crate) fn given(&self) -> Option<&Path> {
-        self.state_dir.as_deref()
+    pub(crate) fn given(&self) -> Option<PathBuf> {
+        self.state_dir.clone().or_else(|| variable(VARIABLE).map(PathBuf::from))
     }
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// A folder to spool standard input in: the state directory, or the system's if it cannot be used.

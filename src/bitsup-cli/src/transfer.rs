@@ -1,11 +1,12 @@
 //! Options of a transfer, shared by `upload` and `resume`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bitsup::{
     HostPolicy, IfExists, LostAckPolicy, ReplyTo, ResumeCheck, UploadOptions, VerifyPolicy,
 };
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, ValueEnum};
 
 use crate::connection::ConnectionArgs;
@@ -53,12 +54,15 @@ pub(crate) struct TransferArgs {
     /// Let the server send us to HOST; .example.com means all below it
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     trusted_host: Vec<String>,
-    /// Ask for the server's reply and write it to FILE
-    #[arg(short = 'o', long, value_name = "FILE")]
+    /// Ask for the server's reply and write it to FILE, - for standard output
+    #[arg(short = 'o', long, value_name = "FILE", value_parser = PathBufValueParser::new().map(reply_file))]
     pub(crate) reply: Option<PathBuf>,
     /// Take it that the server may have no reply
     #[arg(long, requires = "reply", hide_short_help = true)]
     reply_optional: bool,
+    /// Abort if the reply is larger than SIZE [default: 1G]
+    #[arg(long, value_name = "SIZE", requires = "reply", value_parser = values::positive_size, hide_short_help = true)]
+    reply_max_size: Option<u64>,
     /// What to do about a file that is there already [default: try]
     #[arg(long, value_enum, value_name = "WHAT")]
     if_exists: Option<Exists>,
@@ -169,6 +173,9 @@ impl TransferArgs {
             options.reply_to = ReplyTo::File(file.clone());
             options.reply_optional = self.reply_optional;
         }
+        if let Some(size) = self.reply_max_size {
+            options.reply_max_size = size;
+        }
         options.if_exists = match self.if_exists {
             Some(Exists::Skip) => IfExists::Skip,
             Some(Exists::Fail) => IfExists::Fail,
@@ -191,6 +198,11 @@ impl TransferArgs {
         };
         options.sha256 = self.sha256;
         options.polite = self.polite;
+    }
+
+    /// Whether standard output gets the reply.
+    pub(crate) fn replies_to_stdout(&self) -> bool {
+        self.reply.as_deref() == Some(Path::new(STDOUT))
     }
 
     fn words(&self, words: &mut Words) {
@@ -218,6 +230,7 @@ impl TransferArgs {
         }
         words.path("--reply", self.reply.as_deref());
         words.flag("--reply-optional", self.reply_optional);
+        words.number("--reply-max-size", self.reply_max_size);
         words.choice("--if-exists", self.if_exists.as_ref());
         words.choice("--verify", self.verify.as_ref());
         words.choice("--on-lost-ack", self.on_lost_ack.as_ref());
@@ -255,6 +268,13 @@ impl KeptArgs {
         }
         Self::try_parse_from(words.into_inner()).map_err(|_| broken())
     }
+}
+
+/// A reply to `-` goes where this leads, also when the journal's options are used again.
+const STDOUT: &str = "/dev/stdout";
+
+fn reply_file(path: PathBuf) -> PathBuf {
+    if crate::output::is_stdout(&path) { STDOUT.into() } else { path }
 }
 
 fn fragment_size(text: &str) -> Result<FragmentSize, String> {

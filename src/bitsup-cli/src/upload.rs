@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bitsup::{Client, Source, UploadOptions};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::batch::{Batch, Job, Mailbox, SessionKey};
+use crate::batch::{Batch, Job, Mailbox};
 use crate::failure::Failure;
 use crate::inputs::{self, Input};
 use crate::report::{Report, TellArgs};
@@ -47,6 +47,9 @@ pub(crate) struct UploadArgs {
     /// Upload the files named in FILE too, one a line or NUL-separated; - is standard input
     #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Transfer")]
     files_from: Option<PathBuf>,
+    /// Upload files too whose names differ in case or dots at the end only: the server tells them apart
+    #[arg(long, hide_short_help = true, help_heading = "Transfer")]
+    case_sensitive: bool,
     /// Wait for a random time of up to TIME first, so that many machines do not begin at once
     #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true, help_heading = "Transfer")]
     splay: Option<Duration>,
@@ -72,7 +75,8 @@ pub(crate) struct UploadArgs {
 
 /// Uploads.
 pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
-    let (inputs, url) = inputs::split(&args.arguments, args.files_from.as_deref())?;
+    let (inputs, url) =
+        inputs::split(&args.arguments, args.files_from.as_deref(), args.case_sensitive)?;
     if inputs.len() > 1 && args.kept.transfer.reply.is_some() {
         return Err(Failure::usage(
             "--reply takes the reply to one file: upload the files one by one",
@@ -87,10 +91,11 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     }
     options.fresh = args.fresh;
     options.no_resume = folder.is_none();
-    options.require_resume = args.require_resume;
+    options.require_resume = args.require_resume || args.state.is_named();
     options.note = Some(args.kept.note());
     options.transcript = args.tell.record.is_some();
 
+    args.tell.check(args.kept.transfer.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, inputs.len())?;
     let mailbox = Mailbox::open()?;
     if let Some(signal) = args.splay.and_then(|time| mailbox.sleep(random_part(time))) {
@@ -114,7 +119,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     });
     let jobs = jobs.collect();
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.kept);
-    Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD)
+    Ok(Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD))
 }
 
 /// As many files at a time as wished, or as the system lets this process have open.
@@ -138,7 +143,7 @@ pub(crate) fn command_to_continue(id: Option<&str>, state: &StateArgs, kept: &Ke
         command.push_str(&words::shell_quoted(&format!("{header}: ...")));
     }
     if let Some(folder) = state.given() {
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         command.push_str(" --state-dir ");
         command.push_str(&words::shell_quoted(&folder.to_string_lossy()));
     }
@@ -157,17 +162,13 @@ fn file(path: PathBuf, url: &str, options: &UploadOptions) -> Job {
             .ok()
             .filter(std::fs::Metadata::is_file)
             .map(|data| data.len()),
-        session: session_key(&path),
+        session: None,
         keep: !options.no_resume,
         begin: Box::new(move |client| {
             let source = Source::path(path)?;
             Ok(client.upload(source, &url).options(options))
         }),
     }
-}
-
-fn session_key(path: &Path) -> SessionKey {
-    std::fs::canonicalize(path).map_or(SessionKey::None, SessionKey::Path)
 }
 
 fn standard_input(
@@ -183,7 +184,7 @@ fn standard_input(
     Job {
         name: "-".into(),
         size: None,
-        session: SessionKey::None,
+        session: None,
         keep: false,
         begin: Box::new(move |client| {
             let folder = state::spool(folder);

@@ -1,19 +1,10 @@
-//! How sizes, times and paths are told, and where text for people goes.
+//! How sizes, times and paths are told.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Writes a line to standard error. A closed one is no reason to stop.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-/// Writes a line to standard output; `false` if nobody reads it any more.
-pub(crate) fn print(line: &str) -> bool {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
-}
+pub(crate) use crate::output::{print, say};
 
 /// `1536` is `1.5 KiB`.
 pub(crate) fn size(bytes: u64) -> String {
@@ -66,16 +57,26 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// The last second that the calendar of RFC 3339 has: the end of the year 9999.
+const LATEST: u64 = 253_402_300_799;
+
 /// Now, as in `2026-01-31T12:00:00.123Z`.
 pub(crate) fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+    date_of(SystemTime::now())
+}
+
+/// A clock that is wrong must not end an upload: a time outside of the calendar is told as its
+/// nearest end.
+fn date_of(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = since.min(Duration::from_secs(LATEST));
+    humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + since).to_string()
 }
 
 /// Seconds since 1970, as in `2026-01-31T12:00:00Z`.
 pub(crate) fn date(seconds: u64) -> String {
     // A number that no calendar has comes from a journal that somebody edited.
-    let latest = 253_402_300_799;
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(latest));
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST));
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
@@ -188,6 +189,22 @@ mod tests {
             assert_eq!(time(Duration::from_millis(millis)), text);
         }
         assert_eq!(time_left(Duration::from_millis(1200)), "2 s");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_can_be_told() {
+        let _rule = bitsup_server::rule!("PRC-03");
+        let epoch = SystemTime::UNIX_EPOCH;
+        let century = Duration::from_hours(24 * 36_525);
+        for (time, text) in [
+            (epoch - century, "1970-01-01T00:00:00.000Z"),
+            (epoch - Duration::from_millis(1), "1970-01-01T00:00:00.000Z"),
+            (epoch + century * 2, "2170-01-02T00:00:00.000Z"),
+            (epoch + century * 200, "9999-12-31T23:59:59.000Z"),
+        ] {
+            assert_eq!(date_of(time), text);
+        }
+        assert_eq!(date(u64::MAX), "9999-12-31T23:59:59Z");
     }
 
     #[test]

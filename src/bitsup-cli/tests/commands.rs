@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 
+use bitsup_server::scripted::{Reply, Scripted};
 use common::{Place, payload, signal, wait};
 
 #[test]
@@ -90,4 +91,92 @@ fn help_version_completions_and_manual_pages_are_there() {
     for command in [&["man"][..], &["man", "upload"]] {
         assert!(place.run(command).ok().stdout.contains(".TH"));
     }
+}
+
+/// A server that takes no Fragment, so that sessions are kept, and answers Cancel-Session so.
+fn keeping(cancelled: Reply) -> Scripted {
+    Scripted::start(move |_, request, _| match request.packet_type().as_str() {
+        "Create-Session" => Reply::ack()
+            .header("BITS-Session-Id", "{1}")
+            .header("BITS-Protocol", "{7df0354d-249b-430f-820d-3d2a9bef4931}"),
+        "Fragment" => Reply::status(500, "Server Error"),
+        "Cancel-Session" => cancelled.clone(),
+        _ => Reply::ack(),
+    })
+}
+
+#[test]
+fn cancelled_is_said_only_of_what_the_server_cancelled() {
+    let gone = Reply::status(500, "No")
+        .header("BITS-Packet-Type", "Ack")
+        .header("BITS-Error-Code", "0x8020001F");
+    for (answer, code) in [
+        (Reply::ack(), 0),
+        (Reply::status(404, "Not Found"), 0),
+        (gone, 0),
+        (Reply::status(403, "Forbidden"), 7),
+    ] {
+        let (place, peer) = (Place::new(), keeping(answer));
+        place.write("a.bin", b"some bytes");
+        let ended = place.run(["upload", "--max-attempts=1", "a.bin", &peer.url("/up/a.bin")]);
+        assert!(ended.stderr.contains("to continue: "), "{ended:?}");
+        let ended = place.run(["cancel", "-v", "--all"]);
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.stderr.contains("-> Cancel-Session to 127.0.0.1"), "{ended:?}");
+        assert!(ended.stderr.contains("<- "), "{ended:?}");
+        assert_eq!(ended.stderr.contains(" cancelled\n"), code == 0, "{ended:?}");
+        assert_eq!(ended.stderr.contains("may remain on the server"), code != 0, "{ended:?}");
+        let ended = place.run(["resume", "--all"]).ok();
+        assert_eq!(place.run(["list"]).ok().stdout, "", "{ended:?}");
+    }
+    // Of one that the server is not asked about nothing of the kind is said.
+    let (place, peer) = (Place::new(), keeping(Reply::ack()));
+    place.write("a.bin", b"some bytes");
+    place.run(["upload", "--max-attempts=1", "a.bin", &peer.url("/up/a.bin")]);
+    let ended = place.run(["cancel", "--all", "--local"]).ok();
+    assert!(!ended.stderr.contains("cancelled"), "{ended:?}");
+    assert!(!peer.requests().iter().any(|one| one.packet_type() == "Cancel-Session"));
+}
+
+#[test]
+fn all_is_what_resume_does_without_an_id() {
+    let (place, peer) = (Place::new(), keeping(Reply::ack()));
+    place.write("a.bin", b"some bytes");
+    place.run(["upload", "--max-attempts=1", "a.bin", &peer.url("/up/a.bin")]);
+    let before = peer.requests().len();
+    let ended = place.run(["resume", "--all", "--max-attempts=1"]);
+    assert_ne!(ended.code, 0, "{ended:?}");
+    assert!(peer.requests().len() > before, "{ended:?}");
+    assert_eq!(place.run(["resume", "--all", "0123"]).code, 2);
+}
+
+/// A server that never names its offset, and one behind something that blocks the verb.
+#[test]
+fn lenient_and_post_override_reach_servers_of_their_kind() {
+    let silent = Scripted::start(|_, request, _| match request.packet_type().as_str() {
+        "Create-Session" => Reply::ack().header("BITS-Session-Id", "{1}"),
+        _ if request.method == "BITS_POST" => Reply::ack(),
+        _ => Reply::status(404, "Not Found"),
+    });
+    let place = Place::new();
+    place.write("a.bin", b"some bytes");
+    let url = silent.url("/up/a.bin");
+    let args = ["upload", "--no-resume", "--max-attempts=1", "--verify=never", "a.bin", &url];
+    let ended = place.run(args);
+    assert_ne!(ended.code, 0, "{ended:?}");
+    assert!(ended.stderr.contains("--lenient"), "{ended:?}");
+    place.run(args.iter().chain(&["--lenient"])).ok();
+
+    let blocked = Scripted::start(|_, request, _| match request.packet_type().as_str() {
+        _ if request.method == "BITS_POST" => Reply::status(501, "Not Implemented"),
+        "Create-Session" => Reply::ack().header("BITS-Session-Id", "{1}"),
+        "Fragment" => Reply::ack().header("BITS-Received-Content-Range", "10"),
+        _ => Reply::ack(),
+    });
+    let url = blocked.url("/up/a.bin");
+    let args = ["upload", "--no-resume", "a.bin", &url];
+    let ended = place.run(args);
+    assert_eq!(ended.code, 7, "{ended:?}");
+    assert!(ended.stderr.contains("--post-override"), "{ended:?}");
+    place.run(args.iter().chain(&["--post-override"])).ok();
 }

@@ -78,3 +78,33 @@ fn the_environment_names_a_proxy_and_who_needs_none() {
     assert!(ping("http://server.example/", &[("ALL_PROXY", &through)], &[]));
     assert_eq!(proxy.requests().len(), 2);
 }
+
+#[test]
+fn a_proxy_of_the_environment_that_cannot_be_used_is_named_before_any_packet() {
+    let _rule = bitsup_server::rule!("NAM-05");
+    let (place, peer) = (Place::new(), Scripted::start(|_, _, _| Reply::ack()));
+    place.write("a.bin", b"x");
+    let at = peer.address();
+    let url = peer.url("/up/x");
+    for (name, proxy) in [
+        ("http_proxy", format!("http={at}")),
+        ("http_proxy", format!("ftp://operator:hunter2@{at}")),
+        ("all_proxy", "http://operator:hunter2@127.0.0.1:99999".to_owned()),
+        ("ALL_PROXY", format!("http://operator:hun@ter2@{at}")),
+        ("http_proxy", format!("http://operator:{}#hunter2@{at}", at.port())),
+        ("http_proxy", format!("http://127.0.0.1:{}/hunter2@{at}", at.port())),
+        ("http_proxy", format!("http://127.0.0.1:{}?hunter2@{at}", at.port())),
+    ] {
+        for command in [&["ping"][..], &["upload", "--json", "a.bin"], &["upload", "a.bin"]] {
+            let mut run = place.command(command.iter().copied().chain([url.as_str()]));
+            let ended = common::Ended::from(run.env(name, &proxy).output().expect("started"));
+            assert_eq!(ended.code, 2, "{proxy} {command:?}: {ended:?}");
+            assert!(ended.stderr.contains(name), "{proxy}: {ended:?}");
+            let all = format!("{}{}", ended.stdout, ended.stderr);
+            for part in ["hunter2", "ter2", "operator"] {
+                assert!(!all.contains(part), "{proxy}: {ended:?}");
+            }
+        }
+    }
+    assert_eq!(peer.connections().len(), 0);
+}

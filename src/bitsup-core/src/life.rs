@@ -259,6 +259,16 @@ impl Life {
         true
     }
 
+    /// Gives the session up, since what it holds cannot be proven: it is cancelled, and the upload
+    /// begins anew. `false`: it ends already.
+    pub fn begin_anew(&mut self, session: &mut Session, now: Moment) -> bool {
+        let begins = self.then.is_none() && session.cancel(now, CancelMode::Delete).is_ok();
+        if begins {
+            self.then = Some(Then::Start);
+        }
+        begins
+    }
+
     /// The result stands. `false`: it did already.
     pub fn end<L: Clone + PartialEq>(&mut self, hosts: &mut Hosts, logins: &mut Logins<L>) -> bool {
         if self.is_over() {

@@ -54,6 +54,12 @@ impl Wish {
         }
     }
 
+    /// Whether it is Close-Session, which the journal knows of before it goes out (RES-06).
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        matches!(self, Self::Packet(request) if request.packet == PacketType::CloseSession)
+    }
+
     /// Whether it completes the file: it waits until what was sent earlier is known to be the same.
     #[must_use]
     pub fn completes(&self) -> bool {

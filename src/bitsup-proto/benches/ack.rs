@@ -34,6 +34,7 @@ fn state_machine(criterion: &mut Criterion) {
         sending: Duration::from_millis(5),
         waiting: Duration::from_millis(1),
         body_sent: u64::MAX,
+        reconnected: false,
     };
     criterion.bench_function("a Fragment is wished for and acknowledged", |bencher| {
         bencher.iter(|| {

@@ -124,6 +124,7 @@ pub struct Error {
     status: Option<u16>,
     code: Option<Hresult>,
     context: Option<u32>,
+    advice: Option<Cow<'static, str>>,
 }
 
 impl Error {
@@ -138,6 +139,7 @@ impl Error {
             status: None,
             code: None,
             context: None,
+            advice: None,
         }
     }
 
@@ -155,10 +157,10 @@ impl Error {
         self
     }
 
-    /// The same error with a code.
+    /// The same error with a code; one that means success is none.
     #[must_use]
     pub fn with_code(mut self, code: Hresult) -> Self {
-        self.code = Some(code);
+        self.code = Some(code).filter(|code| *code != Hresult::OK);
         self
     }
 
@@ -176,11 +178,26 @@ impl Error {
         self
     }
 
+    /// The same error with advice that fits better than what is known of its status and code.
+    /// Options are named by id: see [`crate::explain::render`].
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        let advice = advice.into();
+        debug_assert_eq!(crate::explain::unknown_name(&advice), None, "{advice}");
+        self.advice = Some(advice);
+        self
+    }
+
     /// The same error as another kind.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// Its own advice, with options by id.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
     }
 
     /// Whose fault it is.
@@ -210,7 +227,9 @@ impl Error {
     /// The BITS error of the answer, else the code that stands for the HTTP status.
     #[must_use]
     pub fn hresult(&self) -> Option<Hresult> {
-        self.code.or_else(|| self.status.filter(|status| *status >= 300).map(Hresult::from_status))
+        // Some servers send S_OK with a refusal: it says nothing, least of all that all is well.
+        let code = self.code.filter(|code| code.0 != 0);
+        code.or_else(|| self.status.filter(|status| *status >= 300).map(Hresult::from_status))
     }
 
     /// `BITS-Error-Context` of the answer: 5 the BITS server, 7 the application behind it.
@@ -280,5 +299,7 @@ mod tests {
         assert_eq!(plain.hresult(), Some(Hresult(0x8019_0194)));
         let vendor = plain.with_code(Hresult(0xA000_1234));
         assert_eq!(vendor.hresult(), Some(Hresult(0xA000_1234)));
+        let success = Error::new(ErrorKind::Refused, "no").with_status(500).with_code(Hresult(0));
+        assert_eq!(success.to_string(), "no (HTTP 500, 0x801901F4)");
     }
 }

@@ -9,7 +9,9 @@ use crate::error::{Error, ErrorKind};
 use crate::hresult::{CONTEXT_REMOTE_APPLICATION, Hresult};
 use crate::packet::PacketType;
 
+mod naming;
 mod table;
+pub use naming::{NAMES, Named, Naming, Reader, render, unknown_name};
 pub use table::{Entry, TABLE};
 
 /// So much of an error code that cannot be read is shown: all that a real one could have, and some.
@@ -57,12 +59,13 @@ pub fn search(text: &str) -> impl Iterator<Item = &'static Entry> {
 pub fn refusal(packet: PacketType, ack: &Ack<'_>) -> Error {
     let key = Key {
         status: Some(ack.status),
-        code: ack.code.map(|code| code.0),
+        code: ack.code.filter(|code| *code != Hresult::OK).map(|code| code.0),
         context: ack.context,
         packet: Some(packet),
         bits: Some(ack.is_ack || ack.code.is_some()),
     };
-    let message = match lookup(&key) {
+    let entry = lookup(&key);
+    let message = match entry {
         Some(entry) => Cow::Borrowed(entry.title),
         None if ack.context == Some(CONTEXT_REMOTE_APPLICATION) => {
             Cow::Borrowed("the application behind the server reported an error")
@@ -80,6 +83,12 @@ pub fn refusal(packet: PacketType, ack: &Ack<'_>) -> Error {
         .during(packet)
         .with_status(ack.status)
         .with_context(ack.context);
+    let error = match entry {
+        Some(entry) => error.with_advice(entry.advice),
+        // What is known of the status is about answers of others.
+        None if ack.is_ack => error.with_advice(table::advice_for_kind(ErrorKind::Refused)),
+        None => error,
+    };
     match ack.code {
         Some(code) => error.with_code(code),
         None => error,
@@ -88,7 +97,18 @@ pub fn refusal(packet: PacketType, ack: &Ack<'_>) -> Error {
 
 /// What to do next about an error, in one or two sentences.
 #[must_use]
-pub fn advice(error: &Error) -> &'static str {
+pub fn advice(error: &Error, reader: Reader) -> Cow<'_, str> {
+    render(advice_by_id(error), reader)
+}
+
+/// The same with options by id, for [`render`].
+#[must_use]
+pub fn advice_by_id(error: &Error) -> &str {
+    error.advice().unwrap_or_else(|| looked_up(error))
+}
+
+/// For an error that was not made of an answer.
+fn looked_up(error: &Error) -> &'static str {
     let code = error.hresult().filter(|code| code.status() != error.http_status());
     let key = Key {
         status: error.http_status(),
@@ -100,6 +120,14 @@ pub fn advice(error: &Error) -> &'static str {
     match lookup(&key) {
         Some(entry) if error.http_status().is_some() || code.is_some() => entry.advice,
         _ => table::advice_for_kind(error.kind()),
+    }
+}
+
+impl Entry {
+    /// The next step.
+    #[must_use]
+    pub fn advice(&self, reader: Reader) -> Cow<'static, str> {
+        render(self.advice, reader)
     }
 }
 
@@ -119,9 +147,14 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::KINDS;
 
     fn ack(status: u16, code: Option<u32>, context: Option<u32>) -> Ack<'static> {
         Ack { status, code: code.map(Hresult), context, ..Ack::default() }
+    }
+
+    fn told(error: &Error) -> String {
+        advice(error, Reader::Tool).into_owned()
     }
 
     #[test]
@@ -129,10 +162,10 @@ mod tests {
         let _rule = bitsup_server::rule!("ERR-15");
         for status in [404, 501] {
             let error = refusal(PacketType::CreateSession, &ack(status, None, None));
-            assert!(advice(&error).contains("not enabled"), "{status}: {}", advice(&error));
+            assert!(told(&error).contains("not enabled"), "{status}: {}", told(&error));
         }
         let error = refusal(PacketType::Fragment, &ack(404, None, None));
-        assert!(advice(&error).contains("not enabled") && advice(&error).contains("size limit"));
+        assert!(told(&error).contains("not enabled") && told(&error).contains("size limit"));
     }
 
     #[test]
@@ -166,8 +199,91 @@ mod tests {
         for (at, entry) in TABLE.iter().enumerate() {
             assert!(!entry.title.ends_with('.') && !entry.title.contains('\n'), "{}", entry.title);
             assert!(entry.advice.ends_with('.') && !entry.cause.is_empty(), "{}", entry.title);
+            assert_eq!(unknown_name(entry.advice), None);
+            for words in [entry.title, entry.cause] {
+                assert!(!words.contains('{') && !words.contains("--"), "{words}");
+            }
             let found = TABLE.iter().position(|other| other.key.covers(&entry.key));
             assert_eq!(found, Some(at), "hidden by an earlier entry: {}", entry.title);
         }
+    }
+
+    #[test]
+    fn the_tools_options_are_told_to_the_tool_only() {
+        let _rule = bitsup_server::rule!("OUT-05");
+        let kinds = KINDS.iter().map(|row| Error::new(row.kind, "no"));
+        let answers = TABLE.iter().map(|entry| {
+            let packet = entry.key.packet.unwrap_or(PacketType::CreateSession);
+            let error = Error::new(ErrorKind::Refused, "no").during(packet);
+            let error = error.with_context(entry.key.context).with_advice(entry.advice);
+            entry.key.status.map_or(error.clone(), |status| error.with_status(status))
+        });
+        let mut in_tool = 0;
+        for error in kinds.chain(answers) {
+            in_tool += usize::from(told(&error).contains("--"));
+            for reader in [Reader::C, Reader::Python, Reader::Rust] {
+                let text = advice(&error, reader);
+                assert!(!text.contains("--") && unknown_name(&text).is_none(), "{text}");
+                assert!(!text.contains("same command") && !text.contains("`bitsup"), "{text}");
+            }
+        }
+        assert!(in_tool > 10, "{in_tool}");
+    }
+
+    #[test]
+    fn servers_that_are_no_iis_are_thought_of() {
+        for (status, words) in [
+            (400, "--post-override"),
+            (403, "--post-override"),
+            (404, "another server"),
+            (405, "--post-override"),
+            (409, "another name"),
+            (413, "Fragments"),
+            (501, "--post-override"),
+        ] {
+            let error = refusal(PacketType::CreateSession, &ack(status, None, None));
+            assert!(told(&error).contains(words), "{status}: {}", told(&error));
+            // With an Ack of a BITS server it is about that server.
+            let answer = Ack { is_ack: true, ..ack(status, None, None) };
+            let error = refusal(PacketType::CreateSession, &answer);
+            assert!(!told(&error).contains("--post-override"), "{status}: {}", told(&error));
+        }
+    }
+
+    #[test]
+    fn advice_fits_what_the_error_says() {
+        // Title and advice are those of one entry, also where the answer has no code.
+        for packet in [PacketType::CreateSession, PacketType::Fragment, PacketType::CloseSession] {
+            for status in 300..600 {
+                for is_ack in [false, true] {
+                    let answer = Ack { is_ack, ..ack(status, None, None) };
+                    let error = refusal(packet, &answer);
+                    let Some(entry) = TABLE.iter().find(|e| e.title == error.message()) else {
+                        continue;
+                    };
+                    let told = told(&error);
+                    let of_title = TABLE.iter().filter(|other| other.title == entry.title);
+                    assert!(of_title.map(|e| e.advice(Reader::Tool)).any(|a| a == told), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_without_offsets_is_taken_leniently() {
+        let answer = ack(200, None, None);
+        let error = crate::classify::invalid_answer(PacketType::Fragment, &answer, "no offset");
+        assert!(told(&error).contains("--lenient"), "{}", told(&error));
+        let error = crate::classify::invalid_answer(PacketType::CreateSession, &answer, "no id");
+        assert!(!told(&error).contains("--lenient"), "{}", told(&error));
+    }
+
+    #[test]
+    fn success_is_no_error_code() {
+        let answer = ack(500, Some(0), Some(5));
+        let error = refusal(PacketType::Fragment, &answer);
+        assert_eq!(error.hresult(), Some(Hresult::from_status(500)));
+        assert!(!std::format!("{error}").contains("S_OK"), "{error}");
+        assert_eq!(error.message(), "the server failed");
     }
 }

@@ -9,6 +9,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 
 use crate::ack::MAX_HOST_ID;
+use crate::error::{Error, ErrorKind};
 
 /// A host with an optional port, as an Ack names it: MC-BUP §2.2.3.2 has no port and no
 /// brackets, servers write both.
@@ -103,6 +104,19 @@ pub enum HostPolicy {
 /// A host that the policy does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untrusted(pub HostId);
+
+impl Untrusted {
+    /// The error of an upload that would have to go there, with the option to copy.
+    #[must_use]
+    pub fn error(&self) -> Error {
+        let Self(host) = self;
+        let message =
+            format!("the server wants the upload to go to {host}, which is not a trusted host");
+        // The characters of a host's name are known: it cannot name an option.
+        let advice = format!("If the host is right, trust it: {{trusted_hosts={}}}.", host.host());
+        Error::new(ErrorKind::HostIdUntrusted, message).with_advice(advice)
+    }
+}
 
 /// Decides on a `BITS-Host-Id`: the host to go on with, or that it is not trusted.
 ///

@@ -8,6 +8,8 @@ use core::fmt;
 pub struct Hresult(pub u32);
 
 impl Hresult {
+    /// No error: servers send it in the headers of an error too.
+    pub const OK: Self = Self(0);
     /// No right on the URL, overwrite refused, or uploads disabled.
     pub const ACCESS_DENIED: Self = Self(0x8007_0005);
     /// A malformed or inconsistent request.

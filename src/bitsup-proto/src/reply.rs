@@ -24,6 +24,10 @@ pub enum ReplyMode {
 pub const MAX_REDIRECTS: u32 = 10;
 /// The reply may change so often while it is fetched.
 const MAX_CHANGES: u32 = 3;
+/// So many replies whose end is not marked are taken for lost connections; then for the server's way.
+const MAX_UNMARKED: u32 = 3;
+/// Fewer new bytes are no progress: a server that sends one at a time would hold an upload for ever.
+pub const PROGRESS: u64 = 64 * 1024;
 
 /// One GET to perform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +63,9 @@ pub struct Got {
     pub last_modified: Option<String>,
     /// Whether the body ended before it was complete.
     pub cut: bool,
+    /// Whether it ended with the connection, with neither `Content-Length` nor chunks nor a range
+    /// to tell that this was its end (RFC 9112 §8).
+    pub unmarked: bool,
 }
 
 /// What follows from it.
@@ -85,10 +92,13 @@ pub struct Fetch {
     url: String,
     received: u64,
     highest: u64,
+    /// The part of `highest` that counted as progress.
+    counted: u64,
     total: Option<u64>,
     last_modified: Option<String>,
     restart: bool,
     changes: u32,
+    unmarked: u32,
     other_host: bool,
     tried_other_host: bool,
     missing: bool,
@@ -103,10 +113,12 @@ impl Fetch {
             url,
             received: 0,
             highest: 0,
+            counted: 0,
             total: None,
             last_modified: None,
             restart: true,
             changes: 0,
+            unmarked: 0,
             other_host: false,
             tried_other_host: false,
             missing: false,
@@ -120,10 +132,13 @@ impl Fetch {
         self.complete
     }
 
-    /// The most bytes that were ever here: more of them is progress.
-    #[must_use]
-    pub fn highest(&self) -> u64 {
-        self.highest
+    /// Whether [`PROGRESS`] more bytes are here than when this was last true.
+    pub fn take_progress(&mut self) -> bool {
+        let enough = self.highest.saturating_sub(self.counted) >= PROGRESS;
+        if enough {
+            self.counted = self.highest;
+        }
+        enough
     }
 
     /// The next GET.
@@ -152,7 +167,11 @@ impl Fetch {
         let progress = self.read(got);
         if matches!(progress, Progress::Failed(_)) {
             // Who tries again all the same begins at the beginning.
-            *self = Self { highest: self.highest, ..Self::new(core::mem::take(&mut self.url)) };
+            *self = Self {
+                highest: self.highest,
+                counted: self.counted,
+                ..Self::new(core::mem::take(&mut self.url))
+            };
         }
         progress
     }
@@ -224,6 +243,22 @@ impl Fetch {
         self.restart = false;
         self.last_modified.clone_from(&got.last_modified);
         self.total = total;
+        if got.unmarked && total.is_none() {
+            self.received = 0;
+            self.restart = true;
+            self.unmarked += 1;
+            return if self.unmarked > MAX_UNMARKED {
+                Progress::Failed(reply_error(
+                    got.status,
+                    "the server does not mark the end of the reply (no Content-Length, no chunks): whether it is complete cannot be told",
+                ))
+            } else {
+                Progress::Again(reply_error(
+                    got.status,
+                    "the reply ended with the connection: it may be incomplete",
+                ))
+            };
+        }
         self.received = first.saturating_add(got.length);
         self.highest = self.highest.max(self.received);
         match total {
@@ -305,7 +340,7 @@ mod tests {
             content_length: Some(last - first + 1),
             range: Some((first, last, 10240)),
             last_modified: Some("x".into()),
-            cut: false,
+            ..Got::default()
         };
         assert_eq!(fetch.handle(&piece(0, 9976)), Progress::More);
         assert_eq!(fetch.next(false, false).from, 9977);
@@ -321,7 +356,7 @@ mod tests {
             content_length: Some(5),
             range: Some((first, first + 4, 10)),
             last_modified: Some(modified.into()),
-            cut: false,
+            ..Got::default()
         };
         assert_eq!(fetch.handle(&piece(0, "a")), Progress::More);
         assert_eq!(fetch.handle(&piece(5, "b")), Progress::More);
@@ -342,5 +377,39 @@ mod tests {
         assert_eq!(fetch.handle(&first), Progress::More);
         let whole = Got { status: 200, length: 10, content_length: Some(10), ..Got::default() };
         assert!(matches!(fetch.handle(&whole), Progress::Failed(_)));
+    }
+
+    #[test]
+    fn bytes_that_trickle_are_no_progress() {
+        let _rule = bitsup_server::rule!("GIV-05");
+        let mut fetch = Fetch::new("r".into());
+        let cut = |first: u64, length: u64| Got {
+            status: 206,
+            length,
+            range: Some((first, 999_999, 1_000_000)),
+            last_modified: Some("x".into()),
+            cut: true,
+            ..Got::default()
+        };
+        for at in 0..100 {
+            assert!(matches!(fetch.handle(&cut(at, 1)), Progress::Again(_)));
+            assert!(!fetch.take_progress());
+        }
+        assert!(matches!(fetch.handle(&cut(100, PROGRESS - 100)), Progress::Again(_)));
+        assert!(fetch.take_progress());
+        assert!(!fetch.take_progress());
+    }
+
+    #[test]
+    fn a_reply_without_a_marked_end_is_never_complete() {
+        let _rule = bitsup_server::rule!("GIV-05");
+        let mut fetch = Fetch::new("r".into());
+        let got = Got { status: 200, length: 3, unmarked: true, ..Got::default() };
+        for _ in 0..MAX_UNMARKED {
+            assert!(matches!(fetch.handle(&got), Progress::Again(_)));
+            assert!(fetch.next(false, false).restart);
+        }
+        assert!(matches!(fetch.handle(&got), Progress::Failed(_)));
+        assert!(!fetch.is_complete());
     }
 }

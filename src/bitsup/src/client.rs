@@ -11,7 +11,7 @@ use crate::callbacks::{Delivery, Dispatcher, Ear, Listener};
 use crate::destination::Destination;
 use crate::doctor::DoctorReport;
 use crate::engine::{
-    Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId,
+    Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId, reply_place,
 };
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, StateDirectory, Token};
@@ -42,6 +42,7 @@ pub(crate) struct ClientInner {
     dispatcher: Arc<Dispatcher>,
     next: AtomicU64,
     settings: Arc<Settings>,
+    state: Mutex<Option<StateDirectory>>,
     process: u32,
     thread: Mutex<Option<JoinHandle<()>>>,
     ended: Mutex<mpsc::Receiver<()>>,
@@ -131,13 +132,12 @@ impl ClientBuilder {
             dispatcher,
             next: AtomicU64::new(1),
             settings,
+            state: Mutex::default(),
             process: std::process::id(),
             thread: Mutex::new(Some(thread)),
             ended: Mutex::new(ended),
         };
-        let client = Client { inner: Arc::new(inner) };
-        client.inner.sweep();
-        Ok(client)
+        Ok(Client { inner: Arc::new(inner) })
     }
 }
 
@@ -180,9 +180,9 @@ impl Client {
         crate::packets::ping(&self.inner, url, options)
     }
 
-    /// Looks at all that stands between this machine and an upload to `url`: proxy, name, connection,
-    /// certificates, login, and whether a session can be created, which is deleted again. What is
-    /// wrong is in the report; an error is a URL or an option that cannot be used. It takes less than
+    /// Diagnoses the path to a server: proxy, name, connection, certificates, login, and whether a
+    /// session takes a byte. That session is for a file of its own in the folder of `url`, and is
+    /// cancelled again: what `url` names is not touched. What is wrong is in the report; an error is a URL or an option that cannot be used. It takes less than
     /// 20 seconds, whatever the server does, but for the time in which the caller is asked for a login.
     pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
         self.inner.check_process()?;
@@ -199,7 +199,7 @@ impl Client {
         options: &UploadOptions,
     ) -> Result<PacketSession, Error> {
         self.inner.check_process()?;
-        PacketSession::create(&self.inner, url, size, name, options, None)
+        PacketSession::create(&self.inner, url, size, name, options)
     }
 
     /// Changes the limit that all uploads share, in bytes a second; acts at once. A timetable
@@ -241,7 +241,7 @@ impl Client {
     /// The folder for what lets uploads continue, if there is one.
     #[must_use]
     pub fn state_directory(&self) -> Option<&std::path::Path> {
-        self.inner.settings.state_directory.as_deref()
+        self.inner.state_directory()
     }
 }
 
@@ -265,36 +265,62 @@ impl ClientInner {
     }
 
     /// The state directory, for what cannot be done without one.
-    pub(crate) fn state(&self) -> Result<StateDirectory, Error> {
-        let folder = self.settings.state_directory.as_deref();
-        let folder = folder.ok_or_else(|| {
-            Error::invalid("the client has no state directory, and so no sessions: give it one")
-        })?;
-        StateDirectory::open(folder)
+    pub(crate) fn state_directory(&self) -> Option<&std::path::Path> {
+        self.settings.state_directory.as_deref()
     }
 
-    /// Cancels what is older than any server keeps it, in the background.
-    fn sweep(self: &Arc<Self>) {
-        let Some(folder) = &self.settings.state_directory else { return };
-        // Without a folder there is nothing to sweep, and one is made when it is needed.
-        let Some(directory) = folder.exists().then(|| StateDirectory::open(folder).ok()).flatten()
-        else {
-            return;
-        };
-        for id in directory.ids().unwrap_or_default() {
-            let expired = directory
-                .read(&id)
-                .ok()
-                .flatten()
-                .is_some_and(|entry| entry.is_expired(journal::unix_now()));
-            let kept = expired.then(|| directory.lock(&id).ok()).flatten();
-            let Some(journal) = kept else { continue };
-            let Some(entry) = journal::load(journal.files()).ok().flatten() else { continue };
-            let kept = journal::Kept { journal, entry: None, lost: false };
-            if let Ok(upload) = sessions::cancel(self, kept, &entry, &UploadOptions::default()) {
-                upload.detach();
-            }
+    pub(crate) fn state(&self) -> Result<StateDirectory, Error> {
+        let folder = self.state_directory().ok_or_else(|| {
+            Error::invalid("the client has no state directory, and so no sessions: give it one")
+        })?;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Opened once, unless somebody has put another one in its place.
+        if let Some(directory) = state.as_ref().filter(|directory| directory.is_at(folder)) {
+            return Ok(directory.clone());
         }
+        Ok(state.insert(StateDirectory::open(folder)?).clone())
+    }
+
+    /// The same, where one is there already.
+    pub(crate) fn state_if_any(&self) -> Result<Option<StateDirectory>, Error> {
+        match self.settings.state_directory.as_deref() {
+            Some(folder) => StateDirectory::existing(folder),
+            None => self.state().map(Some),
+        }
+    }
+
+    /// The kept session of this upload; or none, and a warning why nothing can be kept.
+    fn kept(
+        &self,
+        source: &Source,
+        destination: &Destination,
+        options: &UploadOptions,
+        continuing: bool,
+    ) -> Result<(Option<journal::Kept>, Option<String>), Error> {
+        let Some(folder) = self.settings.state_directory.as_deref().filter(|_| !options.no_resume)
+        else {
+            return Ok((None, None));
+        };
+        let opened = self
+            .state()
+            .and_then(|directory| journal::open(&directory, source, destination, options.fresh));
+        let error = match opened {
+            Ok(kept) if kept.as_ref().is_some_and(|kept| kept.lost) => {
+                return Ok((kept, Some(LEFT_BEHIND.into())));
+            }
+            Ok(kept) => return Ok((kept, None)),
+            Err(error) => error,
+        };
+        if let Some(shortage) = journal::shortage(&error, folder, source, destination) {
+            return Err(shortage);
+        }
+        let goes_on = error.kind() == ErrorKind::LocalFile
+            && journal::is_environment(&error)
+            && !(options.require_resume || continuing);
+        if goes_on {
+            return Ok((None, Some(format!("cannot store resume state: {error}"))));
+        }
+        Err(error)
     }
 
     pub(crate) fn next_task(&self) -> TaskId {
@@ -427,6 +453,8 @@ impl UploadBuilder {
         inner.check_process()?;
         let mut destination = Destination::parse(&self.url)?;
         self.options.check(destination.https)?;
+        self.options.check_proxy(&destination)?;
+        let reply_place = reply_place(&self.options)?;
         if destination.is_folder() {
             let name = self.source.name().filter(|name| !name.is_empty()).ok_or_else(|| {
                 Error::invalid(
@@ -435,28 +463,14 @@ impl UploadBuilder {
             })?;
             destination = destination.with_name(name);
         }
-        let mut warning = None;
-        let kept = match &inner.settings.state_directory {
-            Some(folder) if !self.options.no_resume => {
-                match journal::open(folder, &self.source, &destination, self.options.fresh) {
-                    Err(error)
-                        if error.kind() == ErrorKind::LocalFile
-                            && journal::is_environment(&error)
-                            && !self.options.require_resume =>
-                    {
-                        warning =
-                            Some(format!("nothing can be kept for a later continuation: {error}"));
-                        None
-                    }
-                    result => result?,
-                }
-            }
-            _ => None,
-        };
-        if kept.as_ref().is_some_and(|kept| kept.lost) {
-            warning = Some(LEFT_BEHIND.into());
+        let (kept, warning) =
+            inner.kept(&self.source, &destination, &self.options, self.continuing)?;
+        let (journal, mut entry) =
+            kept.map_or((None, None), |kept| (Some(kept.journal), kept.entry));
+        if self.token.is_some() {
+            // That of the token takes its place.
+            entry = None;
         }
-        let (journal, entry) = kept.map_or((None, None), |kept| (Some(kept.journal), kept.entry));
         let opening = match (&self.token, &entry) {
             (Some(token), _) => sessions::opening_of_token(token, &self.source)?,
             (None, Some(entry)) => sessions::opening(entry, &self.source, &self.options)?,
@@ -467,6 +481,7 @@ impl UploadBuilder {
             }
             (None, None) => Opening::New,
         };
+        let resume_id = journal.as_ref().map(|journal| journal.files().id().to_owned());
         let id = inner.next_task();
         let decides = self.on_retry.is_some();
         let listener = match self.on_retry {
@@ -485,9 +500,10 @@ impl UploadBuilder {
             entry,
             warning,
             decides,
+            reply_place,
         };
         inner.send(Command::Start(id, Box::new(new)));
-        Ok(Upload::new(shared, Arc::clone(inner)))
+        Ok(Upload::new(shared, Arc::clone(inner)).kept_as(resume_id))
     }
 }
 

@@ -30,23 +30,32 @@ impl Secret {
         Self(Zeroizing::new(value.into()))
     }
 
-    /// Reads the value from a file of UTF-8, without one newline at its end; at most 64 KiB.
+    /// Reads the value from a file of UTF-8 with one line, without its newline and a byte-order
+    /// mark; at most 64 KiB. An empty file holds no secret.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let content = File::open(path).and_then(|file| read_text(file, MAX_SECRET_FILE));
-        let mut content = content.map_err(|error| {
-            Error::local(format_args!("cannot read {}", path.display()), &error)
-        })?;
-        if content.len() > MAX_SECRET_FILE {
-            return Err(Error::invalid(format!("{} is too large for a secret", path.display())));
-        }
+        let mut content = secret_text(path)?;
         if content.ends_with('\n') {
             content.pop();
             if content.ends_with('\r') {
                 content.pop();
             }
         }
+        let refuse = |what| Err(Error::invalid(format!("{} {what}", path.display())));
+        if content.is_empty() {
+            return refuse("is empty: it should hold the secret");
+        }
+        if content.contains(['\n', '\r']) {
+            return refuse("has several lines: it should hold the secret and nothing else");
+        }
         Ok(Self(content))
+    }
+
+    /// The value, for those who know how to keep it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
     }
 
     /// Whether it can stand in a header.
@@ -61,7 +70,24 @@ impl Secret {
     }
 }
 
-/// Reads UTF-8, at most one byte more than `limit`: text that grows as it is read would leave its
+/// The text of a file with secrets, as people's editors write it.
+#[doc(hidden)]
+pub fn secret_text(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let content = File::open(path).and_then(|file| read_text(file, MAX_SECRET_FILE));
+    let content = content
+        .map_err(|error| Error::local(format_args!("cannot read {}", path.display()), &error))?;
+    if content.len() > MAX_SECRET_FILE {
+        return Err(Error::invalid(format!("{} is too large for a secret", path.display())));
+    }
+    if content.contains('\0') {
+        // Without a mark it is known by its zero bytes, which no secret has.
+        let text = format!("{} is UTF-16 or no text: save it as UTF-8", path.display());
+        return Err(Error::invalid(text));
+    }
+    Ok(content)
+}
+
+/// Reads UTF-8 without a byte-order mark, at most one byte more than `limit`: text that grows as it is read would leave its
 /// beginnings all over the memory.
 pub(crate) fn read_text(mut file: File, limit: usize) -> io::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(vec![0; limit + 1]);
@@ -75,9 +101,15 @@ pub(crate) fn read_text(mut file: File, limit: usize) -> io::Result<Zeroizing<St
         }
     }
     let bytes = bytes.get(..length).unwrap_or_default();
-    let text = std::str::from_utf8(bytes);
-    let text = text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
-    Ok(Zeroizing::new(text.to_owned()))
+    let refused = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return refused("it is UTF-16: save it as UTF-8");
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => refused("it is not UTF-8"),
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -276,12 +308,35 @@ mod tests {
 
     #[test]
     fn a_secret_file_ends_at_its_newline() {
+        let _rule = bitsup_server::rule!("NAM-06");
         let file = tempfile::NamedTempFile::new().expect("file");
         for (content, secret) in
-            [("pass word\n\n", "pass word\n"), ("x\r\n", "x"), ("x", "x"), ("", "")]
+            [("pass word\n", "pass word"), ("x\r\n", "x"), (" x ", " x "), ("\u{feff}x\r\n", "x")]
         {
             std::fs::write(file.path(), content).expect("written");
             assert_eq!(Secret::from_file(file.path()).expect("read").reveal(), secret);
+        }
+        let wide = |mark: &[u8], bytes: fn(u16) -> [u8; 2]| {
+            let wide: Vec<u8> = "hunter2\r\n".encode_utf16().flat_map(bytes).collect();
+            [mark, &wide].concat()
+        };
+        for (content, word) in [
+            (b"".to_vec(), "is empty"),
+            (b"\n".to_vec(), "is empty"),
+            (b"\xef\xbb\xbf\r\n".to_vec(), "is empty"),
+            (b"hunter2\n\n".to_vec(), "several lines"),
+            (b"user\nhunter2\n".to_vec(), "several lines"),
+            (b"hunter2\rx".to_vec(), "several lines"),
+            (wide(b"\xff\xfe", u16::to_le_bytes), "UTF-16"),
+            (wide(b"\xfe\xff", u16::to_be_bytes), "UTF-16"),
+            (wide(b"", u16::to_le_bytes), "UTF-16"),
+            (b"hunter2\xff".to_vec(), "not UTF-8"),
+        ] {
+            std::fs::write(file.path(), &content).expect("written");
+            let error = Secret::from_file(file.path()).expect_err(word).to_string();
+            let name = file.path().display().to_string();
+            assert!(error.contains(word) && error.contains(&name), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
         std::fs::write(file.path(), "x".repeat(70_000)).expect("written");
         assert!(Secret::from_file(file.path()).is_err());

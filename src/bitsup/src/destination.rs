@@ -10,16 +10,143 @@ use crate::error::Error;
 
 /// Windows clients and servers take 2,200 characters.
 const MAX_URL: usize = 2200;
+/// No system has longer names of interfaces (`IFNAMSIZ` is 16 on Linux, 256 on Windows).
+const MAX_ZONE: usize = 255;
 
 /// Where a file goes.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
     pub(crate) https: bool,
-    /// Name or address, without brackets.
+    /// Name or address, without brackets and zone: it may be sent.
     pub(crate) host: String,
+    /// The interface of a link-local address, which is used to connect and never sent (RFC 9844).
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
     /// Path and query exactly as given.
     pub(crate) target: String,
+}
+
+/// The head of an http or https URL, which every reader of URLs takes for the same.
+pub(crate) struct Authority {
+    pub(crate) https: bool,
+    pub(crate) host: String,
+    pub(crate) zone: Option<Box<str>>,
+    pub(crate) port: u16,
+}
+
+impl Authority {
+    /// Reads the head of an absolute URL, and gives what stands behind it.
+    ///
+    /// Readers differ: WHATWG (the crate `url`, browsers) finds a host in `http:/h`, `http:///h`
+    /// and `http:\\h`, and passes over tabs; RFC 3986 does not. A URL in which they would not see
+    /// the same host, port and user is refused, so that nobody is sent elsewhere than where
+    /// somebody else has looked. The message is one line without the URL.
+    pub(crate) fn read(text: &str) -> Result<(Self, &str), String> {
+        if let Some(illegal) = text.chars().find(|c| c.is_control() || *c == ' ' || *c == '\\') {
+            return Err(format!("the URL has a {} in it: percent-encode it", describe(illegal)));
+        }
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return Err("the URL cannot be read: it has no scheme, as in https://".into());
+        };
+        let https = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            other if is_scheme(other) => {
+                return Err(format!("the URL's scheme is {other}: BITS needs http or https"));
+            }
+            _ => return Err("the URL cannot be read: it has no scheme, as in https://".into()),
+        };
+        let no_host = "the URL has no host: write https://HOST/PATH";
+        let rest = rest.strip_prefix("//").ok_or(no_host)?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        if authority.is_empty() {
+            return Err(no_host.into());
+        }
+        if authority.contains('@') {
+            return Err(
+                "the URL has a user name or password in it: give them as options instead".into()
+            );
+        }
+        let (name, port) = split_port(authority).ok_or("the URL's host cannot be read")?;
+        let default = if https { 443 } else { 80 };
+        let port = match port {
+            None | Some("") => default,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
+                .parse()
+                .map_err(|_| "the URL's port cannot be read: it is larger than 65535")?,
+            Some(_) => return Err("the URL's port cannot be read: it is no number".into()),
+        };
+        if port == 0 {
+            return Err("the URL's port is 0".into());
+        }
+        let (name, zone) = split_zone(name)?;
+        // The crate knows international names and the many ways to write an IPv4 address.
+        let url = Url::parse(&format!("{scheme}://{name}/"))
+            .map_err(|error| format!("the URL cannot be read: {error}"))?;
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            _ => return Err(no_host.into()),
+        };
+        let plain = url.username().is_empty() && url.password().is_none() && url.port().is_none();
+        if !plain || url.path() != "/" || zone.is_some() && !host.contains(':') {
+            return Err("the URL's host cannot be read".into());
+        }
+        Ok((Self { https, host, zone: zone.map(Into::into), port }, rest))
+    }
+
+    /// Checks a reference that is resolved against a URL, as a server sends it: what names a host
+    /// of its own must name the same one for all readers. Relative paths are left as they are.
+    pub(crate) fn check_reference(reference: &str) -> Result<(), String> {
+        if let Some(rest) = reference.strip_prefix("//") {
+            return Self::read(&format!("http://{rest}")).map(drop);
+        }
+        let head = reference.split(['/', '?', '#']).next().unwrap_or_default();
+        match head.split_once(':') {
+            Some((scheme, _)) if is_scheme(scheme) => Self::read(reference).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Host, brackets included, and port of an authority without a user.
+fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
+    if authority.starts_with('[') {
+        let end = authority.find(']')?;
+        let (host, rest) = authority.split_at_checked(end + 1)?;
+        return match rest {
+            "" => Some((host, None)),
+            rest => Some((host, Some(rest.strip_prefix(':')?))),
+        };
+    }
+    match authority.split_once(':') {
+        Some((_, port)) if port.contains(':') => None,
+        Some((host, port)) => Some((host, Some(port))),
+        None => Some((authority, None)),
+    }
+}
+
+/// An address in brackets without its zone, and that: `%25eth0` (RFC 6874), or `%eth0` as
+/// people type it.
+fn split_zone(host: &str) -> Result<(String, Option<&str>), String> {
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let Some((address, zone)) = inside.and_then(|inside| inside.split_once('%')) else {
+        return Ok((host.to_owned(), None));
+    };
+    let zone = zone.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(zone);
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    if zone.is_empty() || zone.len() > MAX_ZONE || !zone.bytes().all(legal) {
+        return Err("the zone of the URL's IPv6 address is no name of an interface".into());
+    }
+    Ok((format!("[{address}]"), Some(zone)))
+}
+
+/// RFC 3986 §3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
 }
 
 impl Destination {
@@ -31,37 +158,9 @@ impl Destination {
                 text.len()
             )));
         }
-        if let Some(illegal) = text.chars().find(|c| c.is_control() || *c == ' ' || *c == '\\') {
-            return Err(Error::invalid(format!(
-                "the URL has a {} in it: percent-encode it",
-                describe(illegal)
-            )));
-        }
-        let url = Url::parse(text)
-            .map_err(|error| Error::invalid(format!("the URL cannot be read: {error}")))?;
-        let https = match url.scheme() {
-            "http" => false,
-            "https" => true,
-            other => {
-                return Err(Error::invalid(format!(
-                    "the URL's scheme is {other}: BITS needs http or https"
-                )));
-            }
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::invalid(
-                "the URL has a user name or password in it: give them as options instead",
-            ));
-        }
-        let host = match url.host() {
-            Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            _ => return Err(Error::invalid("the URL has no host")),
-        };
-        let port = url.port_or_known_default().filter(|port| *port != 0);
-        let port = port.ok_or_else(|| Error::invalid("the URL's port is 0"))?;
-        Ok(Self { https, host, port, target: target(text) })
+        let (Authority { https, host, zone, port }, rest) =
+            Authority::read(text).map_err(Error::invalid)?;
+        Ok(Self { https, host, zone, port, target: target(rest) })
     }
 
     /// Scheme, host and port as a key for what is known of an endpoint; with the folder,
@@ -84,7 +183,9 @@ impl Destination {
     /// `https://host:port`, the port only if it is not the scheme's own.
     pub(crate) fn origin(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };
-        format!("{scheme}://{}", authority(&self.host, self.port, self.https))
+        let zone = self.zone.as_ref().map(|zone| format!("{}%25{zone}", self.host));
+        let host = zone.as_ref().unwrap_or(&self.host);
+        format!("{scheme}://{}", authority(host, self.port, self.https))
     }
 
     /// The whole URL, query included: a query may be a secret.
@@ -111,19 +212,17 @@ impl Destination {
     }
 }
 
-/// `host:port` for a `Host` header: brackets for IPv6, no port if it is the scheme's own.
+/// `host:port` of a URL: brackets for IPv6, no port if it is the scheme's own.
 pub(crate) fn authority(host: &str, port: u16, https: bool) -> String {
     let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let default = if https { 443 } else { 80 };
     if port == default { bracketed } else { format!("{bracketed}:{port}") }
 }
 
-/// Everything behind the authority, without the fragment; non-ASCII characters as UTF-8
+/// What stands behind the authority, without the fragment; non-ASCII characters as UTF-8
 /// in percent-encoding, everything else as given.
-fn target(text: &str) -> String {
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    let rest = rest.split('#').next().unwrap_or_default();
-    let given = rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or_default();
+fn target(rest: &str) -> String {
+    let given = rest.split('#').next().unwrap_or_default();
     let mut target = String::with_capacity(given.len() + 1);
     if !given.starts_with('/') {
         target.push('/');
@@ -223,7 +322,7 @@ mod tests {
         for (url, word) in [
             ("ftp://h/x", "scheme"),
             ("/x", "read"),
-            ("http://", "read"),
+            ("http://", "no host"),
             ("http://u:p@h/x", "user name"),
             ("http://u@h/x", "user name"),
             ("http://h/a b", "space"),
@@ -232,10 +331,113 @@ mod tests {
             ("http://h\\x", "backslash"),
             ("http://h:0/", "port"),
             ("http://h:99999/", "read"),
+            ("", "scheme"),
+            ("http:", "no host"),
         ] {
             let error = Destination::parse(url).expect_err(url);
             assert!(error.to_string().contains(word), "{url}: {error}");
             assert!(!error.to_string().contains('\n'));
+        }
+    }
+
+    #[test]
+    fn a_url_that_readers_take_for_different_hosts_is_refused() {
+        let _rule = bitsup_server::rule!("NAM-03");
+        for url in [
+            "http:///h/x",
+            "http:////h/x",
+            "http:/h/x",
+            "http:h/x",
+            "http:/h/x?u=http://evil/y",
+            "http://",
+            "http://?x",
+            "http://#h",
+            "http://:80/x",
+            "http:\\\\h\\x",
+            "http://h\\@evil/x",
+            "http:/\\evil/x",
+            "http://evil\t.h/x",
+            "http://ev\nil/x",
+            "ht\ttp://h/x",
+            " http://h/x",
+            "http://h/x ",
+            "http://@h/x",
+            "http://:@h/x",
+            "http://a@b@h/x",
+            "http://h@/x",
+            "http://h%40evil/x",
+            "http://h%2fx/y",
+            "http://h%3a81/x",
+            "http://h%23/x",
+            "http://h\u{ff0f}x/y",
+            "http://h\u{ff20}evil/y",
+            "http://h\u{ff1a}81/y",
+            "http://\u{ad}/x",
+            "http://h:80:81/x",
+            "http://h:+80/x",
+            "http://h: 80/x",
+            "http://h:8\u{661}/x",
+            "http://h:65617/x",
+            "http://[::1/x",
+            "http://[::1]x/y",
+            "http://[::1]]/y",
+            "http://[h]/x",
+            "http://::1/x",
+            "http://h<b>/x",
+        ] {
+            assert!(Destination::parse(url).is_err(), "{url:?}");
+        }
+        for (url, host, port) in [
+            ("HTTP://h/x@y", "h", 80),
+            ("http://h?x@evil", "h", 80),
+            ("http://h#@evil/x", "h", 80),
+            ("http://h:/x", "h", 80),
+            ("http://h:00081/http://evil/", "h", 81),
+            ("https://EX\u{e4}mple.com/x", "xn--exmple-cua.com", 443),
+            ("http://0x7f.1/x", "127.0.0.1", 80),
+        ] {
+            let read = parse(url);
+            assert_eq!((read.host.as_str(), read.port), (host, port), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_reference_of_a_server_names_one_host_only() {
+        let _rule = bitsup_server::rule!("NAM-03");
+        for reference in [
+            "///h/x",
+            "//",
+            "//u@h/x",
+            "http:///h/x",
+            "http:/h/x",
+            "http:r.bin",
+            "https:?x",
+            "file:///etc/passwd",
+            "HTTP://a@b@c/",
+            "//h:x/",
+            "javascript:x",
+        ] {
+            assert!(Authority::check_reference(reference).is_err(), "{reference}");
+        }
+        for reference in
+            ["r.bin", "/r.bin", "../r", "?x=a:b", "a/b:c", "//h/x", "https://h:1/x", "", "1:r"]
+        {
+            assert!(Authority::check_reference(reference).is_ok(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_kept_apart_from_the_address() {
+        let _rule = bitsup_server::rule!("NAM-04");
+        for url in ["http://[fe80::1%25eth0]:81/x", "http://[fe80::1%eth0]:81/x"] {
+            let read = parse(url);
+            assert_eq!((read.host.as_str(), read.zone.as_deref()), ("fe80::1", Some("eth0")));
+            assert_eq!(read.full(), "http://[fe80::1%25eth0]:81/x");
+            assert_eq!(parse(&read.full()), read);
+        }
+        assert_eq!(parse("http://[fe80::1%25]/x").zone.as_deref(), Some("25"));
+        for url in ["http://[fe80::1%]/", "http://[fe80::1%a b]/", "http://[fe80::1%25a%25b]/"] {
+            assert!(Destination::parse(url).is_err(), "{url}");
         }
     }
 

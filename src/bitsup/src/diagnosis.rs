@@ -27,7 +27,7 @@ impl Remark {
             FailureKind::NoLogin(advice) => (ErrorKind::Auth, *advice),
             FailureKind::ProxyFailed(Some(400..407 | 409..500)) => (
                 ErrorKind::Refused,
-                "Have the proxy allow CONNECT to this host and port (squid: an acl of ports such as SSL_ports, and http_access), or reach the host without it (--noproxy).",
+                "Have the proxy allow CONNECT to this host and port (squid: an acl of ports such as SSL_ports, and http_access), or reach the host without it ({no_proxy}).",
             ),
             _ => return None,
         };
@@ -103,7 +103,7 @@ static CAUSES: &[Cause] = &[
         signs: &["no required ssl certificate", "403.7", "client certificate required"],
         kind: Some(ErrorKind::Tls),
         title: "the server wants a client certificate",
-        advice: "Show one: --cert FILE, and --key FILE if its key lies in another file.",
+        advice: "Show one ({cert=FILE}), and its key if that is in another file ({key=FILE}).",
     },
     Cause {
         statuses: &[400, 403, 495],
@@ -128,21 +128,21 @@ static CAUSES: &[Cause] = &[
         signs: &["x-squid-error: err_"],
         kind: None,
         title: "the proxy (squid) denies the request",
-        advice: "Have squid allow the method: an acl such as `acl uploads method BITS_POST` with `http_access allow uploads`, and no rule before it that denies it; or reach the host without the proxy (--noproxy).",
+        advice: "Have squid allow the method: an acl such as `acl uploads method BITS_POST` with `http_access allow uploads`, and no rule before it that denies it; or reach the host without the proxy ({no_proxy}). {post_override} sends POST instead, to a server that takes that.",
     },
     Cause {
         statuses: &[403],
         signs: &["request forbidden by administrative rules"],
         kind: None,
         title: "a rule of haproxy denies the request",
-        advice: "Have haproxy allow the method BITS_POST: look for `http-request deny` with a condition on `method` in its frontend and backend.",
+        advice: "Have haproxy allow the method BITS_POST: look for `http-request deny` with a condition on `method` in its frontend and backend. {post_override} sends POST instead, to a server that takes that.",
     },
     Cause {
         statuses: &[200, 403],
         signs: &["the requested url was rejected. please consult with your administrator"],
         kind: Some(ErrorKind::Refused),
         title: "a web application firewall rejects the request",
-        advice: "Have the firewall allow the method BITS_POST for this path (F5: Allowed Methods of the policy); its log has the support ID that is on the page.",
+        advice: "Have the firewall allow the method BITS_POST for this path (F5: Allowed Methods of the policy); its log has the support ID that is on the page. {post_override} sends POST instead, to a server that takes that.",
     },
     Cause {
         statuses: &[404],
@@ -173,3 +173,16 @@ static CAUSES: &[Cause] = &[
         advice: "Enable BITS uploads for this folder (IIS Manager: BITS Uploads; PowerShell: the WMI object's EnableBITSUploads), install the feature BITS-IIS-Ext, and let no handler or UrlScan rule block the verb BITS_POST.",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_options_that_exist() {
+        let _rule = bitsup_server::rule!("OUT-05");
+        for cause in CAUSES {
+            assert_eq!(bitsup_proto::explain::unknown_name(cause.advice), None);
+        }
+    }
+}

@@ -5,7 +5,8 @@ use std::fmt;
 use std::io;
 
 pub(crate) use bitsup_proto::ErrorKind;
-use bitsup_proto::{Hresult, PacketType, explain};
+use bitsup_proto::explain::{self, Reader};
+use bitsup_proto::{Hresult, PacketType};
 
 /// The error of every fallible function of this crate.
 ///
@@ -19,11 +20,11 @@ pub struct Error {
 #[derive(Clone)]
 struct What {
     protocol: bitsup_proto::Error,
-    advice: Option<Cow<'static, str>>,
     os: Option<i32>,
     io_kind: Option<io::ErrorKind>,
     token: Option<String>,
     resumable: bool,
+    may_be_left: bool,
 }
 
 impl Error {
@@ -44,7 +45,7 @@ impl Error {
     }
 
     pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
-        self.what.advice = Some(advice.into());
+        self.what.protocol = self.what.protocol.with_advice(advice);
         self
     }
 
@@ -55,6 +56,11 @@ impl Error {
 
     pub(crate) fn with_resumable(mut self, resumable: bool) -> Self {
         self.what.resumable = resumable;
+        self
+    }
+
+    pub(crate) fn with_may_be_left(mut self, may_be_left: bool) -> Self {
+        self.what.may_be_left = may_be_left;
         self
     }
 
@@ -74,13 +80,22 @@ impl Error {
         self.what.protocol.message()
     }
 
-    /// The likely next step, in one or two sentences.
+    /// The likely next step, in one or two sentences. It names options as the fields of
+    /// [`UploadOptions`](crate::UploadOptions).
     #[must_use]
-    pub fn advice(&self) -> &str {
-        match &self.what.advice {
-            Some(advice) => advice,
-            None => explain::advice(&self.what.protocol),
-        }
+    pub fn advice(&self) -> Cow<'_, str> {
+        self.advice_for(Reader::Rust)
+    }
+
+    /// The same for who reads another language: the front ends' own users.
+    #[must_use]
+    pub fn advice_for(&self, reader: Reader) -> Cow<'_, str> {
+        explain::advice(&self.what.protocol, reader)
+    }
+
+    /// The same with options by id, for a report.
+    pub(crate) fn advice_by_id(&self) -> &str {
+        explain::advice_by_id(&self.what.protocol)
     }
 
     /// The HTTP status of the server's answer, if there was one.
@@ -125,6 +140,14 @@ impl Error {
         self.what.resumable
     }
 
+    /// Whether a partial upload may remain on the server: a session was neither closed nor its
+    /// cancellation acknowledged, or the answer to Create-Session is not known. IIS deletes one
+    /// after 14 days by default.
+    #[must_use]
+    pub fn may_be_left(&self) -> bool {
+        self.what.may_be_left
+    }
+
     /// The session as a token for [`crate::Client::import`], if the server still holds it.
     /// Who has the token can write to the upload. That of a source that is read through
     /// [`crate::ReadAt`] and may block has no hash of the bytes sent (they would have to be read
@@ -146,8 +169,14 @@ fn plain(error: &io::Error) -> String {
 
 impl From<bitsup_proto::Error> for Error {
     fn from(protocol: bitsup_proto::Error) -> Self {
-        let what =
-            What { protocol, advice: None, os: None, io_kind: None, token: None, resumable: false };
+        let what = What {
+            protocol,
+            os: None,
+            io_kind: None,
+            token: None,
+            resumable: false,
+            may_be_left: false,
+        };
         Self { what: Box::new(what) }
     }
 }
@@ -169,3 +198,100 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// String literals of a file, without its comments and tests, each with the code before it.
+    fn literals(text: &str) -> Vec<(String, String)> {
+        let code: Vec<&str> = text
+            .split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        let code = code.join("\n").replace("\\\"", "'").replace("'\"'", "''");
+        let parts: Vec<&str> = code.split('"').collect();
+        parts.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect()
+    }
+
+    /// Where an option is named by id: in a format, the braces are doubled.
+    fn names_option(before: &str, literal: &str) -> bool {
+        let brace = if before.trim_end().ends_with("!(") { "{{" } else { "{" };
+        let mut after = literal.split(brace).skip(1);
+        after.any(|text| {
+            let id = text.split(['}', '=']).next().unwrap_or_default();
+            bitsup_proto::explain::unknown_name(&format!("{{{id}}}")).is_none()
+        })
+    }
+
+    fn walk(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+        for entry in std::fs::read_dir(folder).expect("a folder of sources").flatten() {
+            let path = entry.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() && name != "tests" {
+                walk(&path, look);
+            } else if path.extension().is_some_and(|end| end == "rs") && name != "tests.rs" {
+                look(&path, &std::fs::read_to_string(&path).expect("a source"));
+            }
+        }
+    }
+
+    /// Below the front ends nobody knows who reads: options stand there by id.
+    #[test]
+    fn no_text_of_the_library_speaks_the_tools_language() {
+        let _rule = bitsup_server::rule!("OUT-05");
+        let mut seen = 0;
+        for crate_name in ["bitsup", "bitsup-core", "bitsup-proto"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(crate_name);
+            walk(&folder.join("src"), &mut |path, text| {
+                if path.ends_with("explain/naming.rs") {
+                    return;
+                }
+                for (before, literal) in literals(text) {
+                    seen += 1;
+                    // Messages hold names of others: only advice, and what the doctor says to do, is rendered.
+                    let file = path.to_string_lossy();
+                    let rendered = ["src/doctor/", "explain/table.rs"];
+                    let is_advice = before.contains("advice")
+                        || rendered.iter().any(|place| file.contains(place));
+                    let named = names_option(&before, &literal);
+                    assert!(is_advice || !named, "no advice: {}: {literal}", path.display());
+                    let mut dashes = literal.match_indices("--");
+                    let option = dashes.any(|(at, _)| {
+                        let next = literal[at + 2..].chars().next();
+                        let before = literal[..at].chars().next_back();
+                        next.is_some_and(|c| c.is_ascii_lowercase())
+                            && before.is_none_or(|c| !c.is_alphanumeric() && c != '-')
+                    });
+                    let place = path.display();
+                    assert!(!option, "{place}: {literal}");
+                    for words in ["`bitsup ", "bitsup doctor", "bitsup ping", "same command"] {
+                        assert!(!literal.contains(words), "{place}: {literal}");
+                    }
+                }
+            });
+        }
+        assert!(seen > 500, "{seen}");
+    }
+
+    #[test]
+    fn the_walk_sees_what_it_is_for() {
+        let source =
+            "// \"--comment\"\nlet a = \"x --fresh\";\nlet b = 'c';\n#[cfg(test)] \"--test\"";
+        let found = literals(source);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].1, "x --fresh");
+        for (before, literal, named) in [
+            ("Error::new(kind, ", "a {fresh} b", true),
+            ("Error::new(kind, ", "a {if_exists=try}", true),
+            ("Error::new(kind, ", "a {nothing}", false),
+            ("format!(", "a {user}", false),
+            ("format!(", "a {{user}} {x}", true),
+        ] {
+            assert_eq!(names_option(before, literal), named, "{literal}");
+        }
+    }
+}

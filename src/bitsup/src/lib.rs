@@ -32,6 +32,7 @@ mod features;
 mod journal;
 mod netrc;
 mod options;
+mod output_file;
 mod packets;
 mod progress;
 mod sendfile;
@@ -47,6 +48,8 @@ pub use bitsup_proto::explain;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use bitsup_wipe::Wiping;
 pub use client::{Client, ClientBuilder, UploadBuilder};
+#[doc(hidden)]
+pub use credentials::secret_text;
 pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
@@ -56,6 +59,8 @@ pub use options::{
     AuthChoice, Header, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo, Resolve,
     ResumeCheck, RetryDecision, TlsOptions, UploadOptions, VerifyPolicy,
 };
+#[doc(hidden)]
+pub use output_file::{OutputFile, write_waiting};
 pub use packets::{PacketSession, PingReport};
 pub use progress::{
     AckEvent, Event, EventFilter, Flow, PacketEvent, Progress, Receipt, UploadState, Waiting,

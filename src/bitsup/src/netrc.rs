@@ -243,6 +243,14 @@ default login anonymous password any
             std::fs::write(file.path(), "machine a login b").expect("written");
             assert!(!Netrc::read(file.path()).expect("read").is_exposed());
         }
+        let _rule = bitsup_server::rule!("NAM-06");
+        std::fs::write(file.path(), "\u{feff}machine a login b password c").expect("written");
+        assert!(Netrc::read(file.path()).expect("read").login("a", None).is_some());
+        let wide = "\u{feff}machine a login b password c".encode_utf16();
+        let wide: Vec<u8> = wide.flat_map(u16::to_le_bytes).collect();
+        std::fs::write(file.path(), wide).expect("written");
+        let error = Netrc::read(file.path()).expect_err("UTF-16").to_string();
+        assert!(error.contains("UTF-16") && error.contains(&file.path().display().to_string()));
         std::fs::write(file.path(), "x".repeat(300_000)).expect("written");
         assert!(Netrc::read(file.path()).is_err());
         assert!(Netrc::read("/no/such/file").is_err());

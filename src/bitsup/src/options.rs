@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::{CredentialCallback, Credentials, Secret};
+use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
-use crate::transport;
+use crate::transport::{self, Scheme};
 pub use bitsup_proto::host::HostPolicy;
 pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 
@@ -79,6 +80,9 @@ impl fmt::Debug for Header {
         write!(f, "{}: {value}", self.name)
     }
 }
+
+/// A server must not fill a disk: the largest reply to a file, unless more is allowed.
+const REPLY_MAX_SIZE: u64 = 1 << 30;
 
 /// Headers that the protocol or the transport sets.
 const OWN_HEADERS: [&str; 14] = [
@@ -323,6 +327,8 @@ pub struct UploadOptions {
     pub reply_to: ReplyTo,
     /// Whether a missing reply is no error.
     pub reply_optional: bool,
+    /// How large a reply to a file may be. Default 1 GiB; one in memory has a limit of its own.
+    pub reply_max_size: u64,
     /// What to do about an existing file.
     pub if_exists: IfExists,
     /// Whether to cancel a kept session and start anew.
@@ -386,6 +392,7 @@ impl Default for UploadOptions {
             trusted_hosts: Vec::new(),
             reply_to: ReplyTo::default(),
             reply_optional: false,
+            reply_max_size: REPLY_MAX_SIZE,
             if_exists: IfExists::default(),
             fresh: false,
             no_resume: false,
@@ -451,10 +458,18 @@ impl UploadOptions {
         if with_ticket && proxy.hides_name() {
             let text = "a Kerberos ticket is for the proxy's name, which libcurl learns of proxies over https only";
             return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
-                "Reach the proxy over https, or log in there with Basic, Digest or NTLM (--proxy-auth).",
+                "Reach the proxy over https, or log in there with Basic, Digest or NTLM ({proxy_auth}).",
             ));
         }
         Ok(())
+    }
+
+    /// Finds a proxy of the environment that cannot be used, before anything is sent.
+    pub(crate) fn check_proxy(&self, destination: &Destination) -> Result<(), Error> {
+        let scheme = if destination.https { Scheme::Https } else { Scheme::Http };
+        let choice = self.transport_proxy()?;
+        let proxy = choice.for_origin(scheme, &destination.host, self.no_proxy.as_deref());
+        proxy.map(drop).map_err(Error::invalid)
     }
 
     /// Whether the Kerberos ticket of the system is the login.
@@ -487,7 +502,9 @@ impl UploadOptions {
                 _ => transport::ProxyChoice::Environment,
             });
         };
-        let proxy = transport::Proxy::parse(url).map_err(Error::invalid)?;
+        let proxy = transport::Proxy::parse(url).map_err(|problem| {
+            Error::invalid(format!("the proxy's URL cannot be used: {problem}"))
+        })?;
         Ok(transport::ProxyChoice::Explicit(proxy))
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bitsup_proto::classify::{Meaning, classify, invalid_answer};
 use bitsup_proto::host::{self, HostId};
 use bitsup_proto::packet::{self, Packet};
-use bitsup_proto::{Ack, ContentRange, PacketType, SessionId, explain};
+use bitsup_proto::{Ack, ContentRange, Hresult, PacketType, SessionId, explain};
 
 use crate::client::ClientInner;
 use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
@@ -36,6 +36,9 @@ pub struct PingReport {
     pub authorized: bool,
 }
 
+const PING: Packet<'static> =
+    Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
+
 /// Sends one Ping; asked for credentials, one more with them.
 pub(crate) fn ping(
     client: &Arc<ClientInner>,
@@ -44,9 +47,7 @@ pub(crate) fn ping(
 ) -> Result<PingReport, Error> {
     let mut line = Line::new(client, url, options, None)?;
     let started = Instant::now();
-    let packet =
-        Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
-    let (answer, meaning) = line.exchange(&packet, None)?;
+    let (answer, meaning) = line.exchange(&PING, None)?;
     match meaning {
         Meaning::Success => {
             let server =
@@ -98,54 +99,54 @@ impl Deadline {
     }
 }
 
-/// What a Ping met, for the doctor.
-pub(crate) struct Probe {
-    /// The authentication schemes that the first answer offers.
-    pub(crate) schemes: Vec<String>,
-    /// `Server` and `Date` of the first answer.
-    pub(crate) server: Option<String>,
-    pub(crate) date: Option<String>,
-    /// How the Ping ended, with the credentials if they were asked for.
-    pub(crate) result: Result<(), Error>,
-}
-
 /// So many schemes are told, of so many characters at most: those that exist are five.
 const MAX_SCHEMES: usize = 8;
 const MAX_SCHEME: usize = 20;
+/// So much of a header is told.
+const MAX_SEEN: usize = 100;
 
-/// Pings without credentials first, then with them if the server asks. An error is one of the
-/// connection: there was no answer.
-pub(crate) fn probe(
-    client: &Arc<ClientInner>,
-    url: &str,
-    options: &UploadOptions,
-    deadline: &Deadline,
-) -> Result<Probe, Error> {
-    let mut line = Line::new(client, url, options, Some(deadline.clone()))?;
-    let packet =
-        Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
-    let (answer, meaning, first) = line.exchange_and_first(&packet, None)?;
-    let shown = |name: &str| {
-        let (_, value) = first.iter().find(|(header, _)| header.eq_ignore_ascii_case(name))?;
-        let text: String = String::from_utf8_lossy(value).chars().take(100).collect();
-        Some(text).filter(|text| !text.chars().any(char::is_control))
-    };
-    let mut schemes: Vec<String> = Vec::new();
-    for (_, value) in first.iter().filter(|(n, _)| n.eq_ignore_ascii_case("WWW-Authenticate")) {
-        let value = String::from_utf8_lossy(value);
-        let word = value.split([' ', ',']).next().unwrap_or_default();
-        let is_scheme = !word.is_empty()
-            && word.len() <= MAX_SCHEME
-            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if is_scheme && schemes.len() < MAX_SCHEMES && !schemes.iter().any(|known| known == word) {
-            schemes.push(word.to_owned());
+/// What the answers say of the server, for the doctor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// The authentication schemes that it offers.
+    pub(crate) schemes: Vec<String>,
+    /// `Server` and `Date` of its first answer.
+    pub(crate) server: Option<String>,
+    pub(crate) date: Option<String>,
+}
+
+impl Seen {
+    fn see(&mut self, answer: &PacketAnswer) {
+        let shown = |name: &str| {
+            let mut headers = answer.headers.iter();
+            let (_, value) = headers.find(|(header, _)| header.eq_ignore_ascii_case(name))?;
+            let text: String = String::from_utf8_lossy(value).chars().take(MAX_SEEN).collect();
+            Some(text).filter(|text| !text.chars().any(char::is_control))
+        };
+        self.server = self.server.take().or_else(|| shown("Server"));
+        self.date = self.date.take().or_else(|| shown("Date"));
+        // What a 407 offers is the proxy's.
+        let offers = answer.offers.iter().filter(|_| answer.status == 401);
+        for scheme in offers.map(|offer| offer.scheme.as_str()) {
+            let is_scheme = scheme.len() <= MAX_SCHEME
+                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            let scheme = written(scheme);
+            if is_scheme && self.schemes.len() < MAX_SCHEMES && !self.schemes.contains(&scheme) {
+                self.schemes.push(scheme);
+            }
         }
     }
-    let result = match meaning {
-        Meaning::Success => Ok(()),
-        meaning => Err(failed(PacketType::Ping, &answer, meaning)),
-    };
-    Ok(Probe { schemes, server: shown("Server"), date: shown("Date"), result })
+}
+
+/// A scheme as its RFC writes it.
+fn written(scheme: &str) -> String {
+    match scheme {
+        "ntlm" => "NTLM".into(),
+        other => {
+            let (first, rest) = other.split_at(other.chars().next().map_or(0, char::len_utf8));
+            first.to_ascii_uppercase() + rest
+        }
+    }
 }
 
 /// An upload session whose packets the caller sends one by one. Nothing is tried again:
@@ -167,42 +168,15 @@ impl PacketSession {
         size: u64,
         name: &str,
         options: &UploadOptions,
-        deadline: Option<Deadline>,
     ) -> Result<Self, Error> {
-        let mut line = Line::new(client, url, options, deadline)?;
-        let name = packet::content_name(name);
-        let create = Packet {
-            packet_type: PacketType::CreateSession,
-            session_id: None,
-            content_name: name.as_deref(),
-            range: None,
-        };
-        let (answer, meaning) = line.exchange(&create, None)?;
-        if meaning != Meaning::Success {
-            return Err(failed(PacketType::CreateSession, &answer, meaning));
-        }
-        let ack = answer.ack();
-        let invalid = |what| Error::from(invalid_answer(PacketType::CreateSession, &ack, what));
-        let id = ack.session_id.and_then(SessionId::new).ok_or_else(|| {
-            invalid("the session id is longer than 100 characters or not visible ASCII")
-        })?;
-        if let Some(named) = ack.host_id {
-            let named =
-                HostId::parse(named).ok_or_else(|| invalid("BITS-Host-Id is not a host"))?;
-            let origin = &line.destination.host;
-            let followed = host::decide(origin, named, options.host_id, &options.trusted_hosts);
-            let followed = followed.map_err(|host::Untrusted(host)| {
-                Error::new(
-                    ErrorKind::HostIdUntrusted,
-                    format!(
-                        "the server wants the upload to go to {host}, which is not a trusted host"
-                    ),
-                )
-            })?;
-            line.host = followed
-                .map(|host| (host.host().to_owned(), host.port().unwrap_or(line.destination.port)));
-        }
-        Ok(Self { line, id, name, size, offset: 0, ended: false })
+        let mut line = Line::new(client, url, options, None)?;
+        let created = line.create(size, name)?;
+        Ok(Self::new(line, created))
+    }
+
+    pub(crate) fn new(line: Line, created: Created) -> Self {
+        let Created { id, name, size } = created;
+        Self { line, id, name, size, offset: 0, ended: false }
     }
 
     /// The session's id.
@@ -241,6 +215,10 @@ impl PacketSession {
                 self.offset = offset;
                 Ok(offset)
             }
+            Meaning::ContinueAt { offset: None, .. } if self.line.options.lenient => {
+                self.offset = range.end();
+                Ok(self.offset)
+            }
             Meaning::ContinueAt { .. } => Err(Error::from(invalid_answer(
                 PacketType::Fragment,
                 &ack,
@@ -267,12 +245,11 @@ impl PacketSession {
         self.line.host.as_ref().map(|(host, _)| host.clone())
     }
 
-    /// Pings in the session.
-    pub(crate) fn ping(&mut self) -> Result<(), Error> {
-        let packet = self.packet(PacketType::Ping, None);
-        match packet.exchange(&mut self.line, None)? {
-            (_, Meaning::Success) => Ok(()),
-            (answer, meaning) => Err(failed(PacketType::Ping, &answer, meaning)),
+    /// Cancels, and an error is one: the server may keep what it has.
+    pub(crate) fn delete(&mut self) -> Result<(), Error> {
+        match self.finish(PacketType::CancelSession) {
+            Err(error) if error.hresult() == Some(Hresult::SESSION_NOT_FOUND) => Ok(()),
+            result => result,
         }
     }
 
@@ -285,9 +262,7 @@ impl PacketSession {
             {
                 Ok(())
             }
-            Err(error) if error.hresult() == Some(bitsup_proto::Hresult::SESSION_NOT_FOUND) => {
-                Ok(())
-            }
+            Err(error) if error.hresult() == Some(Hresult::SESSION_NOT_FOUND) => Ok(()),
             result => result,
         }
     }
@@ -357,11 +332,15 @@ impl OwnedPacket {
     }
 }
 
-/// The headers of an answer, as they came.
-type Headers = Vec<(String, Vec<u8>)>;
+/// A session that the server has created.
+pub(crate) struct Created {
+    id: SessionId,
+    name: Option<String>,
+    size: u64,
+}
 
 /// A lane to one destination.
-struct Line {
+pub(crate) struct Line {
     client: Arc<ClientInner>,
     task: TaskId,
     destination: Arc<Destination>,
@@ -370,10 +349,11 @@ struct Line {
     auth: Option<AuthScheme>,
     at_proxy: Option<AuthScheme>,
     deadline: Option<Deadline>,
+    seen: Seen,
 }
 
 impl Line {
-    fn new(
+    pub(crate) fn new(
         client: &Arc<ClientInner>,
         url: &str,
         options: &UploadOptions,
@@ -381,6 +361,7 @@ impl Line {
     ) -> Result<Self, Error> {
         let destination = Destination::parse(url)?;
         options.check(destination.https)?;
+        options.check_proxy(&destination)?;
         Ok(Self {
             client: Arc::clone(client),
             task: client.next_task(),
@@ -390,7 +371,55 @@ impl Line {
             auth: None,
             at_proxy: None,
             deadline,
+            seen: Seen::default(),
         })
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    pub(crate) fn set_ack_timeout(&mut self, time: Duration) {
+        Arc::make_mut(&mut self.options).ack_timeout = time;
+    }
+
+    /// Pings: without credentials first, then with them if the server asks.
+    pub(crate) fn ping(&mut self) -> Result<(), Error> {
+        match self.exchange(&PING, None)? {
+            (_, Meaning::Success) => Ok(()),
+            (answer, meaning) => Err(failed(PacketType::Ping, &answer, meaning)),
+        }
+    }
+
+    /// Creates a session, and goes on at the host that it is sent to.
+    pub(crate) fn create(&mut self, size: u64, name: &str) -> Result<Created, Error> {
+        let name = packet::content_name(name);
+        let create = Packet {
+            packet_type: PacketType::CreateSession,
+            session_id: None,
+            content_name: name.as_deref(),
+            range: None,
+        };
+        let (answer, meaning) = self.exchange(&create, None)?;
+        if meaning != Meaning::Success {
+            return Err(failed(PacketType::CreateSession, &answer, meaning));
+        }
+        let ack = answer.ack();
+        let invalid = |what| Error::from(invalid_answer(PacketType::CreateSession, &ack, what));
+        let id = ack.session_id.and_then(SessionId::new).ok_or_else(|| {
+            invalid("the session id is longer than 100 characters or not visible ASCII")
+        })?;
+        if let Some(named) = ack.host_id {
+            let named =
+                HostId::parse(named).ok_or_else(|| invalid("BITS-Host-Id is not a host"))?;
+            let origin = &self.destination.host;
+            let followed =
+                host::decide(origin, named, self.options.host_id, &self.options.trusted_hosts);
+            let followed = followed.map_err(|untrusted| untrusted.error())?;
+            self.host = followed
+                .map(|host| (host.host().to_owned(), host.port().unwrap_or(self.destination.port)));
+        }
+        Ok(Created { id, name, size })
     }
 
     /// One packet and its answer; a challenge is answered with each login once.
@@ -399,17 +428,6 @@ impl Line {
         packet: &Packet<'_>,
         body: Option<&(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning), Error> {
-        let (answer, meaning, _) = self.exchange_and_first(packet, body)?;
-        Ok((answer, meaning))
-    }
-
-    /// The same, with the headers of the first of its answers.
-    fn exchange_and_first(
-        &mut self,
-        packet: &Packet<'_>,
-        body: Option<&(ContentRange, Source)>,
-    ) -> Result<(PacketAnswer, Meaning, Headers), Error> {
-        let mut first = None;
         let mut questions = 0;
         loop {
             let answer = match self.send(packet, body.cloned()) {
@@ -430,7 +448,7 @@ impl Line {
                     return Err(Error::new(ErrorKind::Auth, text));
                 }
             };
-            let headers = first.get_or_insert_with(|| answer.headers.clone());
+            self.seen.see(&answer);
             let meaning = classify(packet.packet_type, &answer.ack());
             if meaning == (Meaning::Challenge { proxy: false }) {
                 let has_password = self.options.credentials.is_some() && !answer.refused;
@@ -450,8 +468,7 @@ impl Line {
                     continue;
                 }
             }
-            let headers = std::mem::take(headers);
-            return Ok((answer, meaning, headers));
+            return Ok((answer, meaning));
         }
     }
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bitsup_proto::Checkpoint;
 
-use crate::callbacks::Ear;
+use crate::callbacks::{Ear, Listener};
 use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
 use crate::engine::{Check, Command, NewUpload, Opening, Then};
 use crate::error::{Error, ErrorKind};
-use crate::journal::{self, Entry, Kept, Standing, StateDirectory, Token};
+use crate::journal::{self, Difference, Entry, Kept, Proof, Standing, StateDirectory, Token};
 use crate::options::UploadOptions;
-use crate::progress::EventFilter;
+use crate::progress::{Event, EventFilter, Flow};
 use crate::source::{Opened, Source, changed};
 use crate::upload::{Shared, Upload};
 
@@ -42,9 +42,9 @@ pub struct SessionInfo {
 
 impl Client {
     /// The sessions that were kept, oldest first. One whose journal cannot be read is an
-    /// error in its place.
+    /// error in its place. Sends nothing, and makes and deletes no file.
     pub fn sessions(&self) -> Result<Vec<Result<SessionInfo, Error>>, Error> {
-        let directory = self.inner().state()?;
+        let Some(directory) = self.inner().state_if_any()? else { return Ok(Vec::new()) };
         let mut sessions = Vec::new();
         for id in directory.ids()? {
             match directory.read(&id) {
@@ -64,8 +64,28 @@ impl Client {
         Ok(self.upload(source, &entry.url).continuing())
     }
 
-    /// Cancels a kept session on the server and forgets it. Waits for the server.
+    /// Cancels a kept session on the server and forgets it. Waits for the server. One that
+    /// refuses is an error: it may keep the partial upload, and no other try would help.
     pub fn cancel_session(&self, id: &str, options: &UploadOptions) -> Result<(), Error> {
+        self.cancel_with(id, options, None)
+    }
+
+    /// The same; calls `listener` for each event, as [`UploadBuilder::on_event`] does.
+    pub fn cancel_session_on_event(
+        &self,
+        id: &str,
+        options: &UploadOptions,
+        listener: impl FnMut(&Event) -> Flow + Send + 'static,
+    ) -> Result<(), Error> {
+        self.cancel_with(id, options, Some(Box::new(listener)))
+    }
+
+    fn cancel_with(
+        &self,
+        id: &str,
+        options: &UploadOptions,
+        listener: Option<Listener>,
+    ) -> Result<(), Error> {
         let directory = self.inner().state()?;
         let journal = directory.lock(id)?;
         let entry = journal::load(journal.files())?.ok_or_else(|| unknown(id))?;
@@ -74,8 +94,15 @@ impl Client {
             Kept { journal, entry: Some(entry.clone()), lost: false },
             &entry,
             options,
+            listener,
         )?;
         match upload.wait() {
+            Err(error) if error.kind() == ErrorKind::Cancelled && error.may_be_left() => Err(Error::new(
+                ErrorKind::Refused,
+                "the session is forgotten here, but the server refused to cancel it",
+            )
+            .with_may_be_left(true)
+            .with_advice("A partial upload may remain on the server until it expires (IIS: 14 days); its administrator can delete it.")),
             Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
@@ -98,6 +125,7 @@ impl Client {
             checkpoint: entry.checkpoint.clone(),
             prefix: Some(Token::prefix_of(&entry.prefix)),
             modified: None,
+            identity: Some(entry.identity),
         };
         token.encode().ok_or_else(|| {
             Error::new(ErrorKind::Internal, "the session cannot be written as a token")
@@ -133,7 +161,7 @@ fn unknown(id: &str) -> Error {
 
 fn info(directory: &StateDirectory, id: String, entry: &Entry) -> SessionInfo {
     let url = Destination::parse(&entry.url).map_or_else(|_| String::new(), |url| url.to_string());
-    let in_use = directory.lock(&id).is_err();
+    let in_use = directory.is_locked(&id);
     SessionInfo {
         id,
         url,
@@ -153,11 +181,12 @@ pub(crate) fn cancel(
     kept: Kept,
     entry: &Entry,
     options: &UploadOptions,
+    listener: Option<Listener>,
 ) -> Result<Upload, Error> {
     let id = client.next_task();
     let shared = Arc::new(Shared::new(
         id,
-        Ear::new(id, None, EventFilter::default()),
+        Ear::new(id, listener, EventFilter::default()),
         entry.checkpoint.size,
     ));
     let new = NewUpload {
@@ -170,6 +199,7 @@ pub(crate) fn cancel(
         entry: Some(entry.clone()),
         warning: None,
         decides: false,
+        reply_place: None,
     };
     client.send(Command::Start(id, Box::new(new)));
     Ok(Upload::new(shared, Arc::clone(client)))
@@ -182,23 +212,24 @@ pub(crate) fn opening(
     options: &UploadOptions,
 ) -> Result<Opening, Error> {
     let checkpoint = entry.checkpoint.clone();
-    match entry.standing(options.fresh, source.identity(), journal::unix_now()) {
+    let proof = match entry.standing(options.fresh, source.identity()) {
         Standing::Replaced => return Ok(Opening::CancelFirst(checkpoint, Then::Start)),
         Standing::Changed(difference) => return Ok(refuse(checkpoint, entry, difference)),
-        Standing::Continued => {}
-    }
+        Standing::Unproven => return Ok(Opening::CancelFirst(checkpoint, Then::Restart)),
+        Standing::Unclear => Proof::Pending,
+        Standing::Continued => Proof::Given,
+    };
     let opened = source.open()?;
     if !entry.prefix.check_end(&opened).map_err(|error| unreadable(&error))? {
         return Ok(refuse(checkpoint, entry, "it holds other bytes than those that were sent"));
     }
     let prefix = entry.prefix.clone();
     let full = options.resume_check == crate::ResumeCheck::Full && prefix.blocks() > 0;
-    let check = full.then(|| {
-        Box::new(move |source: &Opened, go_on: &dyn Fn() -> bool| {
-            prefix.check_blocks(source, go_on)
-        }) as Check
+    let check = (full || proof == Proof::Pending).then(|| {
+        Box::new(move |source: &Opened, go_on: &dyn Fn() -> bool| prefix.check_all(source, go_on))
+            as Check
     });
-    Ok(Opening::Continue(checkpoint, check))
+    Ok(Opening::Continue(checkpoint, check, proof))
 }
 
 /// How an upload with a token begins.
@@ -207,15 +238,16 @@ pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening
         let name = source.name().unwrap_or("the source").to_owned();
         changed(&name, what)
     };
-    let Some((blocks, digest, tail_length, tail)) = token.prefix else {
-        let modified =
-            source.identity().map(|identity| (identity.modified_s, identity.modified_ns));
-        return match token.modified {
-            Some(then) if modified == Some(then) => {
-                Ok(Opening::Continue(token.checkpoint.clone(), None))
-            }
-            _ => Err(other("it has another time stamp than the one the token was made for")),
-        };
+    let known = token.identity.zip(source.identity());
+    if known.is_some_and(|(then, now)| then.compare(&now) == Difference::None) {
+        return Ok(Opening::Continue(token.checkpoint.clone(), None, Proof::Given));
+    }
+    let reaches = |(blocks, _, tail, _): &(usize, u64, u64, u64)| {
+        (*blocks as u64).saturating_mul(journal::BLOCK).saturating_add(*tail)
+            >= token.checkpoint.offset
+    };
+    let Some((blocks, digest, tail_length, tail)) = token.prefix.filter(reaches) else {
+        return Err(other("it is not the very file that was sent, and no hash tells its bytes"));
     };
     let opened = source.open()?;
     let length = (blocks as u64).saturating_mul(journal::BLOCK).saturating_add(tail_length);
@@ -227,7 +259,7 @@ pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening
         let hashed = journal::hash_prefix(source, length, go_on)?;
         Ok(hashed.is_none_or(|prefix| prefix.agrees_with(blocks, digest, (tail_length, tail))))
     });
-    Ok(Opening::Continue(token.checkpoint.clone(), Some(check)))
+    Ok(Opening::Continue(token.checkpoint.clone(), Some(check), Proof::Withheld))
 }
 
 /// The session cannot be finished any more: it is cancelled, and the next start is a new one.

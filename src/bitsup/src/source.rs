@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bitsup_core::journal::{Bytes, Identity};
+use bitsup_core::journal::{Attributes, Bytes, Difference, Identity};
 use bitsup_proto::Hresult;
 use socket2::Socket;
 
@@ -192,6 +192,13 @@ fn identity(metadata: &std::fs::Metadata) -> Identity {
         modified_ns: metadata.mtime_nsec(),
         device: metadata.dev(),
         inode: metadata.ino(),
+        changed: Some((metadata.ctime(), metadata.ctime_nsec())),
+        attributes: Attributes {
+            mode: metadata.mode(),
+            owner: metadata.uid(),
+            group: metadata.gid(),
+            links: metadata.nlink(),
+        },
     }
 }
 
@@ -203,15 +210,16 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
-    /// Whether the file still is what it was when the upload began.
+    /// Whether size and time stamp are still what they were when the upload began. What else may
+    /// have changed is for [`Bytes::identity`] and the hashes to tell.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let Self::File(file, source) = self else { return Ok(()) };
         let metadata = file.metadata().map_err(|error| {
             Error::local(format_args!("cannot read {}", source.path.display()), &error)
         })?;
-        match source.identity.difference(&identity(&metadata)) {
-            None => Ok(()),
-            Some(difference) => Err(changed(&source.path.display(), difference)),
+        match source.identity.compare(&identity(&metadata)) {
+            Difference::Content(difference) => Err(changed(&source.path.display(), difference)),
+            Difference::None | Difference::Unclear { .. } => Ok(()),
         }
     }
 
@@ -284,6 +292,13 @@ impl Bytes for Opened {
                 result => return result,
             }
         }
+    }
+
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        let Self::File(file, source) = self else { return Ok(None) };
+        // Nobody else has a spooled copy.
+        let is_ours = source.spooled.is_some();
+        file.metadata().map(|metadata| (!is_ours).then(|| identity(&metadata)))
     }
 }
 

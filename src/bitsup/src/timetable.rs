@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 
@@ -123,8 +124,19 @@ fn bytes(text: &str) -> Result<Option<u64>, &'static str> {
 
 /// Seconds of the local day, and what is left of the running second in nanoseconds.
 pub(crate) fn local_second() -> (u32, u32) {
+    second_of(SystemTime::now())
+}
+
+fn second_of(time: SystemTime) -> (u32, u32) {
     use chrono::Timelike;
-    let now = chrono::Local::now();
+    // `chrono::Local::now` panics before 1970, and a conversion where years have six digits.
+    let second = |since: Duration| i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let (seconds, nanos) = match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => (second(since), since.subsec_nanos()),
+        Err(before) => (-second(before.duration()), 0),
+    };
+    let now = chrono::DateTime::from_timestamp(seconds, nanos).unwrap_or_default();
+    let now = now.with_timezone(&chrono::Local);
     let left = 1_000_000_000_u32.saturating_sub(now.nanosecond()).max(1);
     (now.num_seconds_from_midnight(), left)
 }
@@ -134,6 +146,22 @@ mod tests {
     use super::*;
 
     const HOUR: u32 = 3600;
+
+    #[test]
+    fn any_clock_has_a_second_of_the_day() {
+        let _rule = bitsup_server::rule!("PRC-03");
+        let century = Duration::from_hours(24 * 36_525);
+        for time in [
+            UNIX_EPOCH - century,
+            UNIX_EPOCH - Duration::from_millis(1),
+            UNIX_EPOCH,
+            UNIX_EPOCH + century * 2,
+            UNIX_EPOCH + century * 5000,
+        ] {
+            let (second, left) = second_of(time);
+            assert!(second < 24 * HOUR && (1..=1_000_000_000).contains(&left), "{time:?}");
+        }
+    }
 
     fn table(text: &str) -> RateTimetable {
         text.parse().expect(text)

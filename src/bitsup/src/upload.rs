@@ -24,7 +24,7 @@ const LAST_CALLBACKS: Duration = Duration::from_secs(1);
 pub struct Upload {
     shared: Arc<Shared>,
     client: Arc<ClientInner>,
-    detached: bool,
+    resume_id: Option<String>,
 }
 
 /// What engine and handle share.
@@ -130,12 +130,19 @@ impl Shared {
 
 impl Upload {
     pub(crate) fn new(shared: Arc<Shared>, client: Arc<ClientInner>) -> Self {
-        Self { shared, client, detached: false }
+        Self { shared, client, resume_id: None }
     }
 
-    /// Lets it run without a handle.
-    pub(crate) fn detach(mut self) {
-        self.detached = true;
+    pub(crate) fn kept_as(mut self, id: Option<String>) -> Self {
+        self.resume_id = id;
+        self
+    }
+
+    /// The name that this upload's session has in the state directory, for [`crate::Client::resume`]
+    /// once it is interrupted. `None` where no resume state is stored.
+    #[must_use]
+    pub fn resume_id(&self) -> Option<&str> {
+        self.resume_id.as_deref()
     }
 
     /// Waits until the upload has ended and its callbacks on the client's thread have run, but no
@@ -206,9 +213,6 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if self.detached {
-            return;
-        }
         self.shared.ear.close();
         self.client.send(Command::Abandon(self.shared.id));
     }

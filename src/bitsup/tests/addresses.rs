@@ -114,3 +114,51 @@ fn given_addresses_are_for_their_port_only() {
     right.resolve = vec![to(other, "127.0.0.3"), to(port, "127.0.0.1")];
     upload(&url, &payload(10), right).expect("uploaded");
 }
+
+/// A link-local address means nothing without its interface, which no server needs to know. The
+/// interface is one of a network of its own, in which this test runs once more.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_zone_is_used_to_connect_and_never_sent() {
+    const INSIDE: &str = "BITSUP_TEST_IN_NAMESPACE";
+    let _rule = bitsup_server::rule!("NAM-04");
+    if std::env::var_os(INSIDE).is_none() {
+        let can = std::process::Command::new("unshare").args(["--net", "ip", "link"]).output();
+        if !can.is_ok_and(|can| can.status.success()) {
+            return common::program::skipped("no network namespace can be made, or ip is missing");
+        }
+        let again = std::process::Command::new("unshare")
+            .arg("--net")
+            .arg(std::env::current_exe().expect("this program"))
+            .args(["--exact", "a_zone_is_used_to_connect_and_never_sent", "--nocapture"])
+            .env(INSIDE, "1")
+            .output()
+            .expect("it ran before");
+        assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+        return;
+    }
+    let ip = |words: &str| {
+        let done = std::process::Command::new("ip").args(words.split(' ')).output().expect("ip");
+        assert!(done.status.success(), "{words}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    ip("link set lo up");
+    ip("link add bits0 type veth peer name bits1");
+    ip("link set bits0 up");
+    ip("link set bits1 up");
+    ip("-6 addr add fe80::b1:75/64 dev bits0 nodad");
+    let listener = TcpListener::bind("[::]:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let peer = Peer::member(&Farm::default(), listener, |_| Turn::Serve);
+    for zone in ["%25bits0", "%bits0"] {
+        let url = format!("http://[fe80::b1:75{zone}]:{port}/up/x.bin");
+        let receipt = upload(&url, &payload(3000), options()).expect("uploaded");
+        assert_eq!(receipt.url, format!("http://[fe80::b1:75%25bits0]:{port}/up/x.bin"));
+    }
+    assert_eq!(peer.files(), [payload(3000), payload(3000)]);
+    for request in peer.raw.requests() {
+        assert_eq!(request.header_values("Host"), [format!("[fe80::b1:75]:{port}")]);
+        assert_eq!(request.target, "/up/x.bin");
+    }
+    let error = upload(&format!("http://[fe80::b1:75%none]:{port}/x"), b"x", options());
+    error.expect_err("there is no such interface");
+}

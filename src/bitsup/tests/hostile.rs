@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use bitsup::{ErrorKind, Hresult, UploadOptions};
+use bitsup::{ErrorKind, Hresult, IfExists, UploadOptions};
 use bitsup_server::scripted::Reply;
 use common::payload;
 use common::peer::{Call, PATIENCE, Peer, Turn, lost, options, range, received, upload};
@@ -177,4 +177,37 @@ fn it_appends_what_comes_and_answers_with_the_sum() {
     assert_eq!(error.hresult(), Some(Hresult::NO_PROGRESS), "{error}");
     assert!(error.message().contains("resend"), "{error}");
     assert!(peer.count("Close-Session") == 0 && peer.count("Create-Session") <= 5);
+}
+
+#[test]
+fn only_a_file_of_the_same_size_counts_as_existing() {
+    let _rule = bitsup_server::rule!("TRU-09");
+    let ok = |lines: &str| format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+    for (answer, exists) in [
+        (ok("Content-Length: 2500\r\n"), true),
+        (ok("Content-Length: 0\r\n"), false),
+        (ok("Content-Length: 2499\r\n"), false),
+        (ok("Content-Type: text/html\r\nTransfer-Encoding: chunked\r\n"), false),
+        (ok("Content-Length: 2500\r\nContent-Encoding: gzip\r\n"), false),
+        (ok("Connection: close\r\n"), false),
+        ("HTTP/1.1 206 Partial\r\nContent-Length: 2500\r\n\r\n".into(), false),
+        ("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 2500\r\n\r\n".into(), false),
+    ] {
+        for choice in [IfExists::Skip, IfExists::Fail] {
+            let reply = Reply::raw(answer.clone());
+            let peer = Peer::start(move |call| match call.packet {
+                "HEAD" => Turn::Answer(reply.clone()),
+                _ => Turn::Serve,
+            });
+            let mut options = options();
+            options.if_exists = choice;
+            let result = upload(&peer.url(), &payload(2500), options);
+            assert_eq!(peer.files().len(), usize::from(!exists), "{answer}");
+            match (exists, choice) {
+                (true, IfExists::Skip) => assert!(result.expect("skipped").skipped, "{answer}"),
+                (true, _) => assert_eq!(result.expect_err("exists").kind(), ErrorKind::Refused),
+                (false, _) => assert!(!result.expect("uploaded").skipped, "{answer}"),
+            }
+        }
+    }
 }

@@ -364,3 +364,196 @@ fn a_reply_above_the_callers_limit_is_not_held() {
     assert!(error.message().contains("1000 bytes"), "{error}");
     assert_eq!((peer.count("GET"), peer.count("Close-Session")), (1, 0));
 }
+
+/// Options of an upload that wants a reply in this file.
+fn wanting_file(path: &std::path::Path) -> UploadOptions {
+    let mut options = wanting();
+    options.reply_to = ReplyTo::File(path.to_owned());
+    options
+}
+
+#[test]
+fn a_reply_to_a_file_is_bounded_in_size() {
+    let _rule = bitsup_server::rule!("GIV-05");
+    let peer = replying("r", |_, _| {
+        Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n".to_owned())
+            .followed_by(vec![b'x'; 1 << 20])
+            .then_hang()
+    });
+    let folder = tempfile::tempdir().expect("folder");
+    let mut options = wanting_file(&folder.path().join("r"));
+    options.reply_max_size = 1000;
+    let error = fetched(&peer, options).expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+    assert!(error.message().contains("1000 bytes"), "{error}");
+    assert_eq!((peer.count("GET"), peer.count("Close-Session")), (1, 0));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 0, "nothing is left");
+    assert_eq!(UploadOptions::default().reply_max_size, 1 << 30);
+}
+
+#[test]
+fn a_reply_that_trickles_is_given_up_and_max_time_holds() {
+    let _rule = bitsup_server::rule!("GIV-05");
+    let trickle = || {
+        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n".to_owned())
+            .followed_by(vec![b'z'; 100_000])
+            .trickled(milliseconds(20))
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("r");
+    let peer = replying("r", move |_, _| trickle());
+    let mut options = wanting_file(&path);
+    options.give_up_after = milliseconds(300);
+    let error = fetched(&peer, options).expect_err("too slow");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.message().contains("trickles"), "{error}");
+    assert_eq!((peer.count("GET"), peer.count("Close-Session")), (1, 0));
+
+    let peer = replying("r", move |_, _| trickle());
+    let mut options = wanting_file(&path);
+    options.max_time = Some(milliseconds(300));
+    let error = fetched(&peer, options).expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+    assert_eq!((peer.count("GET"), peer.count("Close-Session")), (1, 0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn one_byte_a_connection_is_no_progress() {
+    let _rule = bitsup_server::rule!("GIV-05");
+    let peer = replying("r", |_, request| {
+        let range = request.header("Range");
+        let first: usize = range
+            .trim_start_matches("bytes=")
+            .split('-')
+            .next()
+            .and_then(|first| first.parse().ok())
+            .unwrap_or_default();
+        let head = format!(
+            "HTTP/1.1 206 Partial\r\nLast-Modified: x\r\nContent-Range: bytes {first}-99999/100000\r\nContent-Length: {}\r\n\r\nz",
+            100_000 - first
+        );
+        Reply::raw(head).then_close()
+    });
+    let mut options = wanting();
+    options.max_attempts = Some(5);
+    let error = fetched(&peer, options).expect_err("no progress");
+    assert!(error.message().contains("5 tries without progress"), "{error}");
+    assert_eq!((peer.count("GET"), peer.count("Close-Session")), (5, 0));
+}
+
+#[test]
+fn a_reply_that_ends_with_the_connection_only_is_incomplete() {
+    let _rule = bitsup_server::rule!("GIV-05");
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("r");
+    let unmarked = || Reply::raw("HTTP/1.1 200 OK\r\n\r\nhel".to_owned()).then_close();
+    let peer = replying("r", move |_, _| unmarked());
+    let mut options = wanting_file(&path);
+    options.max_attempts = None;
+    let error = fetched(&peer, options).expect_err("incomplete");
+    assert!(error.message().contains("end of the reply"), "{error}");
+    assert_eq!(peer.count("Close-Session"), 0);
+    assert!(!path.exists());
+
+    let peer = replying("r", move |nth, _| if nth == 1 { unmarked() } else { ok(b"hello") });
+    fetched(&peer, wanting_file(&path)).expect("uploaded");
+    assert_eq!(std::fs::read(&path).expect("the reply"), b"hello");
+
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel";
+    let peer = replying("r", move |nth, _| match nth {
+        1 => Reply::raw(chunked.to_owned()).then_close(),
+        _ => Reply::raw(format!("{chunked}lo\r\n0\r\n\r\n")),
+    });
+    fetched(&peer, wanting_file(&path)).expect("uploaded");
+    assert_eq!(
+        (std::fs::read(&path).expect("the reply"), peer.count("GET")),
+        (b"hello".to_vec(), 2)
+    );
+}
+
+#[test]
+fn a_url_that_names_different_hosts_to_different_readers_is_not_fetched() {
+    let _rule = bitsup_server::rule!("NAM-03");
+    let other = Scripted::start(|_, _, _| ok(b"evil"));
+    let evil = other.address();
+    for url in [
+        format!("///{evil}/x"),
+        format!("http:///{evil}/x"),
+        format!("http:/{evil}/x"),
+        format!("//127.0.0.1@{evil}/x"),
+        format!(r"\\\{evil}/x"),
+        format!("http://u:p@{evil}/x"),
+    ] {
+        let url: &'static str = Box::leak(url.into_boxed_str());
+        let peer = replying(url, |_, _| ok(b"reply"));
+        let error = fetched(&peer, wanting()).expect_err(url);
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{url}: {error}");
+        assert_eq!((peer.count("GET"), peer.count("Close-Session")), (0, 0), "{url}");
+    }
+    let location: &'static str = Box::leak(format!("http:///{evil}/x").into_boxed_str());
+    let peer = replying("r", move |_, _| Reply::status(302, "Found").header("Location", location));
+    let error = fetched(&peer, wanting()).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert_eq!(other.requests().len(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_gets_the_reply_and_stays_what_it_is() {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+    let folder = tempfile::tempdir().expect("folder");
+    let refused = |peer: &Peer, path: &std::path::Path| {
+        let client = Client::new().expect("client");
+        let upload = client.upload(Source::bytes(payload(2500)), &peer.url());
+        let error = upload.options(wanting_file(path)).start().map(drop).expect_err("refused");
+        assert_eq!((error.kind(), peer.packets().len()), (ErrorKind::LocalFile, 0), "{error}");
+    };
+    let peer = replying("r", |_, _| ok(b"reply"));
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("real", &link).expect("made");
+    fetched(&peer, wanting_file(&link)).expect("uploaded");
+    assert!(std::fs::symlink_metadata(&link).expect("there").is_symlink());
+    assert_eq!(std::fs::read(folder.path().join("real")).expect("there"), b"reply");
+
+    let fifo = folder.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo runs").success());
+    let peer = replying("r", |_, _| ok(b"reply"));
+    refused(&peer, &fifo);
+    let reader = {
+        let fifo = fifo.clone();
+        std::thread::spawn(move || std::fs::read(fifo).expect("read"))
+    };
+    fetched(&peer, wanting_file(&fifo)).expect("uploaded");
+    assert_eq!(reader.join().expect("ended"), b"reply");
+    assert!(std::fs::symlink_metadata(&fifo).expect("there").file_type().is_fifo());
+
+    let nowhere = folder.path().join("none/r");
+    let peer = replying("r", |_, _| ok(b"reply"));
+    refused(&peer, &nowhere);
+    refused(&peer, folder.path());
+
+    // As /dev/null, for root only: a node that is replaced harms the whole machine.
+    let node = folder.path().join("null");
+    let made = std::process::Command::new("mknod").arg(&node).args(["c", "1", "3"]).output();
+    let usable = made.is_ok_and(|made| made.status.success())
+        && std::fs::OpenOptions::new().write(true).open(&node).is_ok();
+    if !usable {
+        return common::program::skipped(
+            "only root can make device nodes, where devices are allowed",
+        );
+    }
+    let before = std::fs::metadata(&node).expect("there");
+    fetched(&peer, wanting_file(&node)).expect("uploaded");
+    let after = std::fs::symlink_metadata(&node).expect("there");
+    assert!(after.file_type().is_char_device());
+    assert_eq!((after.ino(), after.rdev()), (before.ino(), before.rdev()));
+    // A full disk at the end is no success.
+    let full = folder.path().join("full");
+    let made = std::process::Command::new("mknod").arg(&full).args(["c", "1", "7"]).status();
+    assert!(made.expect("mknod runs").success());
+    let error = fetched(&peer, wanting_file(&full)).expect_err("full");
+    assert_eq!(error.kind(), ErrorKind::LocalFile, "{error}");
+}

@@ -2,7 +2,7 @@
 //! against a C library as old as that of manylinux2014.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -32,8 +32,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     install::check(workspace, &[&WHEEL_TOOLS])?;
     let environment = WHEEL_TOOLS.environment(workspace);
     let output = workspace.root.join(&options.output);
-    if output.exists() {
-        fs::remove_dir_all(&output)?;
+    // Of the folder of others only what an earlier run has put there.
+    for wheel in own_wheels(&output)? {
+        fs::remove_file(wheel)?;
     }
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let folders = [environment.join("bin")].into_iter().chain(std::env::split_paths(&search_path));
@@ -53,8 +54,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
             .arg("--out")
             .arg(&output),
     )?;
-    for entry in fs::read_dir(&output)? {
-        let wheel = entry?.path();
+    for wheel in own_wheels(&output)? {
         let shown = tool("auditwheel").arg("show").arg(&wheel).output()?;
         let text = String::from_utf8_lossy(&shown.stdout).into_owned();
         println!("{}", text.trim());
@@ -65,4 +65,41 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         println!("{} ({} KiB)", wheel.display(), fs::metadata(&wheel)?.len() / 1024);
     }
     Ok(())
+}
+
+/// The wheels of this package in a folder, which may be missing.
+fn own_wheels(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut wheels = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_own = name.starts_with("bitsup-") && name.ends_with(".whl");
+        if is_own && entry.file_type()?.is_file() {
+            wheels.push(entry.path());
+        }
+    }
+    Ok(wheels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_wheels_of_this_package_are_its_own() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = place.path();
+        fs::create_dir(folder.join("bitsup-1.whl")).expect("a folder");
+        for name in ["bitsup-0.1.0-cp311-abi3-linux_x86_64.whl", "other-1.whl", "bitsup-1.txt", "x"]
+        {
+            fs::write(folder.join(name), name).expect("written");
+        }
+        let own = own_wheels(folder).expect("read");
+        assert_eq!(own, [folder.join("bitsup-0.1.0-cp311-abi3-linux_x86_64.whl")]);
+        assert!(own_wheels(&folder.join("none")).expect("missing").is_empty());
+    }
 }

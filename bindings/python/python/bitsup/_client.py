@@ -225,8 +225,8 @@ class Client:
     def doctor(self, url: str, **options: typing.Unpack[bitsup.Options]) -> bitsup.DoctorReport:
         """Looks at all that stands between this machine and an upload to ``url``, step by step.
 
-        Proxy, name, connection, certificates, verb, login, and whether a session can be created, which is deleted
-        again. What is wrong is in the report, with what to do about it; only a URL or an option that cannot be used
+        Proxy, name, connection, certificates, verb, login, and whether a session takes a byte: in a file of its own
+        beside what ``url`` names, which is cancelled again. What is wrong is in the report, with what to do about it; only a URL or an option that cannot be used
         raises a ``bitsup.Error``, and ``credentials`` what it raises. Waits, less than 20 s even for a
         server that is silent, but for the time that ``credentials`` takes.
         """

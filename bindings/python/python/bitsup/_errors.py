@@ -198,13 +198,11 @@ def class_of(kind: str) -> type[Error]:
 
 def from_facts(facts: "Mapping[str, typing.Any]") -> Error:
     """The exception for an error of the native part."""
-    from ._words import in_keywords
-
     found = class_of(facts["kind"])
     if found is LocalFileError:
         found = _LOCAL.get(facts["errno"], found)
-    error = found(in_keywords(facts["text"]))
-    error.message, error.advice = in_keywords(facts["message"]), in_keywords(facts["advice"])
+    error = found(facts["text"])
+    error.message, error.advice = facts["message"], facts["advice"]
     for name in ("http_status", "hresult", "context", "packet", "resumable"):
         setattr(error, name, facts[name])
     token = facts["token"]

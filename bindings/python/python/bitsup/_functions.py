@@ -58,6 +58,7 @@ def upload(
     max_time, max_bytes: for the whole upload; no limit.
     host_id, trusted_hosts: which other hosts the server may send us to: "same-site", "any", "ignore".
     reply_to, reply_optional: the file for the server's reply, or the most bytes to hold in memory.
+    reply_max_size: the most bytes of a reply to a file; 1 GiB.
     if_exists: "try" (let the server decide), "skip" or "fail" (ask first).
     fresh, no_resume, require_resume, resume_check, note: for clients with a state directory: begin anew;
         keep nothing; fail if nothing can be kept; "full" or "tail"; words for ``Client.sessions()``.

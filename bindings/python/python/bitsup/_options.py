@@ -135,6 +135,8 @@ class Options(TypedDict, total=False):
     """Upload-reply: the file for the server's reply, or the most bytes of it to hold in memory."""
     reply_optional: bool | None
     """Whether a missing reply is no error."""
+    reply_max_size: int | None
+    """How many bytes a reply to a file may have. Default 1 GiB."""
     if_exists: Literal["try", "skip", "fail"] | None
     """What to do about an existing file: let the server decide (``try``, the default), or ask first."""
     fresh: bool | None

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ._names import publish
-from ._words import in_keywords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +31,23 @@ class Finding:
     """One thing that ``doctor`` looked at."""
 
     check: Literal[
-        "proxy", "name", "connection", "certificates", "verb", "authentication", "session", "host_id", "clock"
+        "proxy",
+        "name",
+        "connection",
+        "certificates",
+        "verb",
+        "authentication",
+        "clock",
+        "session",
+        "host_id",
+        "fragment",
+        "cleanup",
+        "state",
     ]
     """What was looked at."""
-    verdict: Literal["good", "skipped", "warning", "problem"]
+    verdict: Literal["good", "skipped", "warning", "unknown", "problem"]
     """How it is: uploads may work in spite of a warning, and do not with a problem. ``skipped``: an earlier step
-    failed, or it does not apply."""
+    failed, or it does not apply. ``unknown``: whether uploads work cannot be told."""
     detail: str
     """What was seen, in one line."""
     fix: str | None
@@ -55,11 +65,11 @@ class DoctorReport:
     findings: tuple[Finding, ...]
     """In the order in which a connection comes about."""
     json: str = field(repr=False)
-    """The same as one line of JSON, as that of ``bitsup doctor --json``; it names the tool's options."""
+    """The same as one line of JSON, as that of ``bitsup doctor --json``."""
 
     @property
     def problem(self) -> Finding | None:
-        """The first problem; ``None`` if an upload should work."""
+        """The first problem. ``None``: an upload should work, unless a finding is ``unknown``."""
         return next((finding for finding in self.findings if finding.verdict == "problem"), None)
 
 
@@ -143,18 +153,13 @@ def report_of(text: str, kinds: Sequence[str | None]) -> DoctorReport:
     report = json.loads(text)
     findings: list[Finding] = []
     for facts, kind in zip(report["findings"], kinds, strict=True):
-        fix = facts["fix"]
-        facts["fix"] = None if fix is None else in_keywords(fix)
-        facts["detail"] = in_keywords(facts["detail"])
         findings.append(Finding(**facts, kind=kind))
     return DoctorReport(url=report["url"], findings=tuple(findings), json=text)
 
 
 def explanation_of(facts: Mapping[str, Any]) -> Explanation:
     """From the native part's fields."""
-    fields = dict(facts)
-    fields["advice"] = in_keywords(facts["advice"])
-    return Explanation(**fields)
+    return Explanation(**facts)
 
 
 publish(globals())

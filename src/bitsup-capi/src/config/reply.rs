@@ -57,6 +57,22 @@ pub unsafe extern "C" fn bitsup_config_set_reply_memory(
 }
 
 /// For all uploads of the client:
+/// bitsup_upload_options_set_reply_max_size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_config_set_reply_max_size(
+    config: *mut bitsup_config,
+    bytes: u64,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [config], {
+        if bytes == 0 {
+            return Err(Failure::invalid("bytes is 0: give at least 1"));
+        }
+        config.choose(move |choices| choices.options.reply_max_size = bytes)
+    })
+}
+
+/// For all uploads of the client:
 /// bitsup_upload_options_set_reply_optional.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_config_set_reply_optional(

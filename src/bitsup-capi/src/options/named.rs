@@ -73,6 +73,7 @@ const SETTERS: &[(&str, Setter)] = &[
     ("proxy_password_file", Text(proxy::bitsup_upload_options_set_proxy_password_file)),
     ("proxy_user", Text(proxy::bitsup_upload_options_set_proxy_user)),
     ("refuse_empty", Switch(policies::bitsup_upload_options_set_refuse_empty)),
+    ("reply_max_size", Number(reply::bitsup_upload_options_set_reply_max_size)),
     ("reply_memory", Number(reply::bitsup_upload_options_set_reply_memory)),
     ("reply_optional", Switch(reply::bitsup_upload_options_set_reply_optional)),
     ("reply_path", Text(reply::bitsup_upload_options_set_reply_path)),

@@ -55,6 +55,22 @@ pub unsafe extern "C" fn bitsup_upload_options_set_reply_memory(
     })
 }
 
+/// How many bytes a reply to a file may have, at least 1; a larger one is an
+/// error. Default 1 GiB.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_options_set_reply_max_size(
+    options: *mut bitsup_upload_options,
+    bytes: u64,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        if bytes == 0 {
+            return Err(Failure::invalid("bytes is 0: give at least 1"));
+        }
+        options.choose(move |choices| choices.options.reply_max_size = bytes)
+    })
+}
+
 /// Whether (not 0) a missing reply is no error. Default 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_options_set_reply_optional(

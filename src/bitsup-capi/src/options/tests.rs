@@ -202,6 +202,7 @@ fn policies_and_replies() {
     set!(set, policies::bitsup_upload_options_set_note(c"o".as_ptr()));
     set!(set, reply::bitsup_upload_options_set_reply_memory(9));
     set!(set, reply::bitsup_upload_options_set_reply_optional(1));
+    set!(set, reply::bitsup_upload_options_set_reply_max_size(10));
     let options = set.choices().options;
     assert_eq!(options.host_id, HostPolicy::Any);
     assert_eq!(options.trusted_hosts, ["a", ".b"]);
@@ -213,7 +214,7 @@ fn policies_and_replies() {
     assert!(options.refuse_empty && options.lenient && options.reply_optional);
     assert_eq!(options.content_name.as_deref(), Some("n"));
     assert_eq!(options.note.as_deref(), Some("o"));
-    assert_eq!(options.reply_to, ReplyTo::Memory(9));
+    assert_eq!((options.reply_to, options.reply_max_size), (ReplyTo::Memory(9), 10));
     set!(set, reply::bitsup_upload_options_set_reply_path(c"r".as_ptr()));
     assert_eq!(set.choices().options.reply_to, ReplyTo::File("r".into()));
     set!(set, reply::bitsup_upload_options_set_reply_path_bytes(c"rs".as_ptr(), 2));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bitsup_proto::{Checkpoint, SessionId};
 
-use super::{Bytes, Entry, Files, Hasher, Identity, Journal, Prefix};
+use super::{BLOCK, Bytes, Difference, Entry, Files, Hasher, Identity, Journal, Prefix};
 
 /// A power cut costs at most so much of what was acknowledged.
 const SYNC: Duration = Duration::from_secs(1);
@@ -48,10 +48,27 @@ pub struct Book<F> {
     entry: Option<Entry>,
     place: Place,
     hasher: Hasher,
+    /// Hashes count while the source is so: the bytes that are read then are those that were sent.
+    source: Option<Identity>,
+    proof: Proof,
     synced: Option<Duration>,
     sessions: Sessions,
     /// See [`Entry::replaces`].
     replaces: u64,
+    /// The session that the files tell of.
+    kept: Option<SessionId>,
+}
+
+/// What is known of the bytes that an earlier process sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The source is what it was.
+    Given,
+    /// Its bytes are still being compared with the hashes of the entry, which keeps the identity
+    /// that it had.
+    Pending,
+    /// They are being compared with those of a token: nothing is written before that is done.
+    Withheld,
 }
 
 /// Which session's news are written: what comes late of an earlier one is not.
@@ -66,13 +83,46 @@ enum Sessions {
 }
 
 impl<F: Files> Book<F> {
-    /// A book that goes on with `entry`, if an earlier run has left one.
-    pub fn new(journal: Journal<F>, entry: Option<Entry>, place: Place) -> Self {
+    /// A book that goes on with `entry`, if an earlier run has left one, and the source as it is now.
+    pub fn new(
+        journal: Journal<F>,
+        entry: Option<Entry>,
+        place: Place,
+        source: Option<Identity>,
+        proof: Proof,
+    ) -> Self {
         let hasher =
             entry.as_ref().map_or_else(Hasher::default, |entry| Hasher::continuing(&entry.prefix));
         let replaces = entry.as_ref().map_or(0, |entry| entry.replaces);
         let sessions = Sessions::Earlier;
-        Self { journal, entry, place, hasher, synced: None, sessions, replaces }
+        let kept = entry.as_ref().map(|entry| entry.checkpoint.session_id.clone());
+        Self {
+            journal,
+            entry,
+            place,
+            hasher,
+            source,
+            proof,
+            synced: None,
+            sessions,
+            replaces,
+            kept,
+        }
+    }
+
+    /// All that was sent is known to be what `source`, the source as it is now, holds.
+    pub fn prove(&mut self, source: Identity) {
+        self.source = Some(source);
+        self.proof = Proof::Given;
+        if let Some(entry) = &mut self.entry {
+            entry.identity = source;
+        }
+    }
+
+    /// What the source holds now is not known to be what was sent: nothing more is hashed in this
+    /// session, and its entry keeps the identity that it has.
+    pub fn doubt(&mut self) {
+        self.source = None;
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
@@ -101,13 +151,18 @@ impl<F: Files> Book<F> {
         self.entry = None;
         self.sessions = Sessions::Made(checkpoint.session_id.clone());
         self.hasher = Hasher::default();
+        (self.source, self.proof) = (source, Proof::Given);
         self.synced = None;
-        self.renew(checkpoint, source, now);
-        self.entry.as_ref().map_or(Ok(()), |entry| self.journal.created(entry))
+        self.renew(checkpoint, now);
+        let Some(entry) = &self.entry else { return Ok(()) };
+        self.journal.created(entry)?;
+        self.kept = Some(entry.checkpoint.session_id.clone());
+        Ok(())
     }
 
-    /// The server has acknowledged the bytes before `offset` in that session: they are hashed,
-    /// and those that were not hashed before are given to `also`.
+    /// The server has acknowledged the bytes before `offset` in that session: they are hashed while
+    /// the source is what it was when they were sent, and those that were not hashed before are given
+    /// to `also`.
     pub fn advance(
         &mut self,
         source: &impl Bytes,
@@ -118,41 +173,89 @@ impl<F: Files> Book<F> {
         if session.is_some_and(|id| !self.is_news(id)) {
             return Ok(());
         }
-        let prefix = self.hasher.advance(source, offset, also)?;
+        self.hasher.limit(offset);
+        let hashed = self.hash(source, offset, also);
         if let Some(entry) = &mut self.entry {
-            entry.prefix.clone_from(prefix);
+            entry.prefix.clone_from(self.hasher.prefix());
+        }
+        hashed
+    }
+
+    /// Hashes block by block; what was read counts only if the source was what it is to be before
+    /// and after that.
+    fn hash(
+        &mut self,
+        source: &impl Bytes,
+        offset: u64,
+        mut also: impl FnMut(u64, &[u8]),
+    ) -> io::Result<()> {
+        while self.hasher.prefix().length() < offset && self.is_as_sent(source)? {
+            let block = self.hasher.prefix().length() / BLOCK + 1;
+            let before = self.hasher.clone();
+            let end = block.saturating_mul(BLOCK).min(offset);
+            let read = self.hasher.advance(source, end, &mut also).map(drop);
+            if read.is_err() || !self.is_as_sent(source)? {
+                self.hasher = before;
+                return read;
+            }
         }
         Ok(())
     }
 
+    /// Whether the source is what it was when its bytes were sent, as far as the file system tells.
+    fn is_as_sent(&self, source: &impl Bytes) -> io::Result<bool> {
+        let Some(sent) = self.source else { return Ok(false) };
+        let now = source.identity()?;
+        Ok(now.is_none_or(|now| sent.compare(&now) == Difference::None))
+    }
+
     /// Writes where the session stands, so that it survives a power cut if the last time is
     /// a while ago.
-    pub fn write(
-        &mut self,
-        checkpoint: Checkpoint,
-        source: Option<Identity>,
-        now: Now,
-    ) -> io::Result<()> {
+    pub fn write(&mut self, checkpoint: Checkpoint, now: Now) -> io::Result<()> {
         if !self.is_news(&checkpoint.session_id) {
             return Ok(());
         }
         let due = |at: Duration| now.monotonic.saturating_sub(at) >= SYNC;
         let sync = self.synced.is_none_or(due);
-        self.renew(checkpoint, source, now);
-        let Some(entry) = &self.entry else { return Ok(()) };
+        self.renew(checkpoint, now);
+        let Some(entry) = self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) else {
+            return Ok(());
+        };
         self.journal.write(entry, sync)?;
+        self.kept = Some(entry.checkpoint.session_id.clone());
         if sync {
             self.synced = Some(now.monotonic);
         }
         Ok(())
     }
 
+    /// Close-Session is about to go out (RES-06). That is for whoever continues after a kill: a power
+    /// cut is no reason to wait for the disk.
+    pub fn closing(&mut self, checkpoint: Checkpoint, now: Now) -> io::Result<()> {
+        self.renew(checkpoint, now);
+        match self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) {
+            Some(entry) => self.journal.write(entry, false),
+            None => Ok(()),
+        }
+    }
+
     /// The upload has ended.
-    pub fn finish(&self, finish: Finish) -> io::Result<()> {
+    pub fn finish(&mut self, finish: Finish) -> io::Result<()> {
         match (finish, &self.entry) {
-            (Finish::Keep, Some(entry)) => self.journal.write(entry, true),
+            _ if self.proof == Proof::Withheld => Ok(()),
+            (Finish::Keep, Some(entry)) => {
+                self.journal.write(entry, true)?;
+                self.kept = Some(entry.checkpoint.session_id.clone());
+                Ok(())
+            }
             _ => self.journal.remove(),
         }
+    }
+
+    /// Whether the next process finds the session, if perhaps not at its last offset.
+    pub fn is_kept(&self) -> bool {
+        let session = self.entry.as_ref().map(|entry| &entry.checkpoint.session_id);
+        session.is_some() && session == self.kept.as_ref()
     }
 
     /// Hashes of what was acknowledged, if the session is kept.
@@ -168,17 +271,19 @@ impl<F: Files> Book<F> {
         }
     }
 
-    fn renew(&mut self, checkpoint: Checkpoint, source: Option<Identity>, now: Now) {
-        // Without an identity the source could not be known again.
-        let Some(identity) = source else { return };
-        let place = &self.place;
-        let entry = self.entry.get_or_insert_with(|| {
-            let (url, path) = (place.url.clone(), place.path.clone());
-            Entry::new(url, path, identity, checkpoint.clone(), None, now.unix)
-        });
+    fn renew(&mut self, checkpoint: Checkpoint, now: Now) {
+        if self.entry.is_none() {
+            // Without an identity the source could not be known again.
+            let Some(identity) = self.source else { return };
+            let (url, path) = (self.place.url.clone(), self.place.path.clone());
+            self.entry = Some(Entry::new(url, path, identity, checkpoint.clone(), None, now.unix));
+        }
+        let Some(entry) = &mut self.entry else { return };
+        // The server may have gone back while the source could not be read.
+        entry.prefix.clone_from(self.hasher.limit(checkpoint.offset));
         entry.replaces = self.replaces;
         entry.checkpoint = checkpoint;
         entry.updated = now.unix;
-        entry.note.clone_from(&place.note);
+        entry.note.clone_from(&self.place.note);
     }
 }

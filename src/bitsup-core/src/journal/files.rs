@@ -8,12 +8,21 @@ use super::Entry;
 /// A Create-Session is on its way.
 const CREATING: &[u8] = b"creating\n";
 
+/// Why a journal cannot be used.
+#[derive(Debug)]
+pub enum Unusable {
+    /// What is in it, in words.
+    Damaged(String),
+    /// It cannot be read, which says nothing of what is in it.
+    Unreadable(io::Error),
+}
+
 /// One of the files of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum File {
     /// The journal itself.
     Journal,
-    /// The lock file, as a scratch pad.
+    /// The scratch pad beside it.
     Pad,
 }
 
@@ -22,8 +31,8 @@ pub trait Files {
     /// A file that shall become the journal.
     type Draft;
 
-    /// The content of a file; `None` if there is none. The error is why it cannot be used.
-    fn read(&self, file: File) -> Result<Option<Vec<u8>>, String>;
+    /// The content of a file; `None` if there is none.
+    fn read(&self, file: File) -> io::Result<Option<Vec<u8>>>;
 
     /// Writes a new file beside the journal, for the user alone.
     fn draft(&self, bytes: &[u8]) -> io::Result<Self::Draft>;
@@ -37,7 +46,7 @@ pub trait Files {
     /// Lets what was published survive a power cut.
     fn sync_folder(&self) -> io::Result<()>;
 
-    /// Writes over the beginning of the pad, in place.
+    /// Writes over the beginning of the pad, in place; makes one if there is none.
     fn note(&self, bytes: &[u8]) -> io::Result<()>;
 
     /// Empties the pad.
@@ -74,7 +83,8 @@ impl<F: Files> Journal<F> {
     pub fn lost_a_session(&self) -> bool {
         let creating = |bytes: Vec<u8>| bytes == CREATING;
         self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(creating))
-            || (read_journal(&self.files).is_err() && read(&self.files).is_ok())
+            || (matches!(read_journal(&self.files), Err(Unusable::Damaged(_)))
+                && read(&self.files).is_ok())
     }
 
     /// A Create-Session goes out.
@@ -124,23 +134,20 @@ impl<F: Files> Journal<F> {
     }
 }
 
-/// A journal on the pad; whether it is whole is for the reader to see.
-pub fn noted(files: &impl Files) -> Option<Vec<u8>> {
-    let bytes = files.read(File::Pad).ok()??;
-    (!bytes.is_empty() && bytes != CREATING).then_some(bytes)
-}
-
 /// What is in the journal, or on the pad if that holds a newer session: a power cut may bring
-/// back what was wiped off it. The error is why the journal cannot be used.
-pub fn read(files: &impl Files) -> Result<Option<Entry>, String> {
-    let noted = noted(files).and_then(|bytes| Entry::decode(&bytes).ok());
+/// back what was wiped off it.
+pub fn read(files: &impl Files) -> Result<Option<Entry>, Unusable> {
+    let noted = files.read(File::Pad).map_err(Unusable::Unreadable)?;
+    let noted = noted.and_then(|bytes| Entry::decode(&bytes).ok());
     match (read_journal(files), noted) {
+        (Err(Unusable::Unreadable(error)), _) => Err(Unusable::Unreadable(error)),
         (Ok(Some(entry)), Some(noted)) if noted.replaces <= entry.replaces => Ok(Some(entry)),
         (_, Some(noted)) => Ok(Some(noted)),
         (read, None) => read,
     }
 }
 
-fn read_journal(files: &impl Files) -> Result<Option<Entry>, String> {
-    files.read(File::Journal)?.map(|bytes| Entry::decode(&bytes)).transpose()
+fn read_journal(files: &impl Files) -> Result<Option<Entry>, Unusable> {
+    let bytes = files.read(File::Journal).map_err(Unusable::Unreadable)?;
+    bytes.map(|bytes| Entry::decode(&bytes).map_err(Unusable::Damaged)).transpose()
 }

@@ -1,8 +1,8 @@
 //! What is kept of a session so that it can be continued after a restart.
 //!
 //! A journal is one small file: a line of JSON and a line with its checksum, replaced by
-//! rename. Beside it lies its lock file, which is also a scratch pad: what must be on disk
-//! sooner than a file can be replaced is written there.
+//! rename. Beside it lies a scratch pad: what must be on disk sooner than a file can be
+//! replaced is written there.
 //!
 //! MC-BUP has no way to find a session whose id is not known. Between the server's making of a
 //! session and the moment its id is on disk, the end of the process loses it, and the server
@@ -16,14 +16,16 @@
 
 mod book;
 mod files;
+mod identity;
 mod pending;
 mod prefix;
 mod record;
 mod watch;
 
-pub use book::{Book, Finish, Now, Place};
-pub use files::{File, Files, Journal, noted, read};
+pub use book::{Book, Finish, Now, Place, Proof};
+pub use files::{File, Files, Journal, Unusable, read};
+pub use identity::{Attributes, Difference, Identity};
 pub use pending::{Pending, Work};
 pub use prefix::{BLOCK, Bytes, Hasher, Prefix, check_tail, hash_prefix};
-pub use record::{Entry, Identity, MAX_AGE, Standing};
+pub use record::{Entry, Standing};
 pub use watch::{Due, News, Watch};

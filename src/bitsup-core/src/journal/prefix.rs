@@ -6,6 +6,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
+use super::Identity;
+
 /// One hash for each block of this size: small enough that a resume reads the last block
 /// at once, large enough that the hashes of a terabyte take 2 MB.
 pub const BLOCK: u64 = 8 * 1024 * 1024;
@@ -16,6 +18,11 @@ const CHUNK: usize = 256 * 1024;
 pub trait Bytes {
     /// Reads at least one byte at `offset` into `buffer`, unless `offset` is the end: then 0.
     fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// What the file system tells of it now, if there is one.
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(None)
+    }
 }
 
 /// Hashes of the first bytes of a source.
@@ -34,6 +41,12 @@ impl Prefix {
     #[must_use]
     pub fn length(&self) -> u64 {
         (self.blocks.len() as u64).saturating_mul(BLOCK).saturating_add(self.tail_length)
+    }
+
+    /// Whether the tail is less than a block, as in all that this program writes.
+    #[must_use]
+    pub(super) fn is_whole(&self) -> bool {
+        self.tail_length < BLOCK && (self.tail_length > 0 || self.tail == 0)
     }
 
     /// One number for all whole blocks.
@@ -74,6 +87,11 @@ impl Prefix {
         }
     }
 
+    /// Whether all are still the same; asks `go_on` between blocks.
+    pub fn check_all(&self, source: &impl Bytes, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
+        Ok(self.check_end(source)? && self.check_blocks(source, go_on)?)
+    }
+
     /// Whether all whole blocks are still the same; asks `go_on` between them.
     pub fn check_blocks(&self, source: &impl Bytes, go_on: &dyn Fn() -> bool) -> io::Result<bool> {
         for (at, block) in (0..).zip(&self.blocks) {
@@ -109,6 +127,22 @@ impl Hasher {
         Self { prefix: Prefix { blocks, ..Prefix::default() }, tail: Xxh3Default::new() }
     }
 
+    /// The hashes so far.
+    #[must_use]
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
+    /// Forgets what is behind the first `length` bytes, down to the block that they end in.
+    pub fn limit(&mut self, length: u64) -> &Prefix {
+        if length < self.prefix.length() {
+            self.prefix.blocks.truncate(usize::try_from(length / BLOCK).unwrap_or(usize::MAX));
+            (self.prefix.tail_length, self.prefix.tail) = (0, 0);
+            self.tail.reset();
+        }
+        &self.prefix
+    }
+
     /// Covers exactly the first `length` bytes; those new to it are given to `also`.
     pub fn advance(
         &mut self,
@@ -116,11 +150,7 @@ impl Hasher {
         length: u64,
         mut also: impl FnMut(u64, &[u8]),
     ) -> io::Result<&Prefix> {
-        if length < self.prefix.length() {
-            self.prefix.blocks.truncate(usize::try_from(length / BLOCK).unwrap_or(usize::MAX));
-            self.prefix.tail_length = 0;
-            self.tail.reset();
-        }
+        self.limit(length);
         let mut buffer = vec![0; CHUNK];
         while self.prefix.length() < length {
             let at = self.prefix.length();

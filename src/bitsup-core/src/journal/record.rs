@@ -1,50 +1,15 @@
 //! The content of a journal.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bitsup_proto::Checkpoint;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Prefix;
+use super::{Difference, Identity, Prefix};
 
 /// The format this version writes and reads.
 const VERSION: u32 = 1;
-/// IIS forgets a session after 14 days; so do we.
-pub const MAX_AGE: Duration = Duration::from_secs(14 * 24 * 3600);
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Size in bytes.
-    pub size: u64,
-    /// When it was modified: whole seconds since 1970.
-    pub modified_s: i64,
-    /// The rest of that time in nanoseconds.
-    pub modified_ns: i64,
-    /// The number of its file system.
-    pub device: u64,
-    /// Its number there.
-    pub inode: u64,
-}
-
-impl Identity {
-    /// What differs, in words.
-    #[must_use]
-    pub fn difference(&self, other: &Self) -> Option<&'static str> {
-        if self.size != other.size {
-            Some("its size changed")
-        } else if (self.modified_s, self.modified_ns) != (other.modified_s, other.modified_ns) {
-            Some("its time stamp changed")
-        } else if (self.device, self.inode) != (other.device, other.inode) {
-            Some("it was replaced by another file")
-        } else {
-            None
-        }
-    }
-}
-
 /// The content of a journal. It holds no password; of the server it holds URL and session id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,8 +18,9 @@ pub struct Entry {
     /// The whole destination.
     pub url: String,
     /// The source.
+    #[serde(with = "path")]
     pub path: PathBuf,
-    /// What the source was when the upload began.
+    /// What the source was when it held the bytes that were sent.
     pub identity: Identity,
     /// When the upload began: seconds since 1970.
     pub begun: u64,
@@ -75,11 +41,16 @@ pub struct Entry {
 /// How a kept session stands to an upload that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is to be cancelled, and the upload begins anew: the caller wants it, or it is too old.
+    /// It is to be cancelled, and the upload begins anew: the caller wants it.
     Replaced,
     /// The source is another one now, in words: the session is cancelled and the upload fails.
     Changed(&'static str),
-    /// It is continued if the source still begins with the same bytes.
+    /// The source may be another one, and what was sent of it is not known to the last byte: the
+    /// session is cancelled, and the upload begins anew.
+    Unproven,
+    /// The source may be another one: all that was sent is compared before the upload is completed.
+    Unclear,
+    /// It is continued if the source still ends with the same bytes where the sending ended.
     Continued,
 }
 
@@ -108,22 +79,24 @@ impl Entry {
         }
     }
 
-    /// Whether no server holds the session any more.
+    /// What becomes of the session when an upload of a source with that identity begins. No clock
+    /// is asked: whether a session is too old is for its server to say.
     #[must_use]
-    pub fn is_expired(&self, unix: u64) -> bool {
-        unix.saturating_sub(self.updated) > MAX_AGE.as_secs()
-    }
-
-    /// What becomes of the session when an upload of a source with that identity begins.
-    #[must_use]
-    pub fn standing(&self, fresh: bool, source: Option<Identity>, unix: u64) -> Standing {
-        if fresh || self.is_expired(unix) {
+    pub fn standing(&self, fresh: bool, source: Option<Identity>) -> Standing {
+        if fresh {
             return Standing::Replaced;
         }
-        match source.and_then(|now| self.identity.difference(&now)) {
-            Some(difference) => Standing::Changed(difference),
-            None => Standing::Continued,
+        match source.map(|now| self.identity.compare(&now)) {
+            Some(Difference::Content(difference)) => Standing::Changed(difference),
+            Some(Difference::Unclear { .. }) if self.is_hashed() => Standing::Unclear,
+            Some(Difference::Unclear { .. }) => Standing::Unproven,
+            Some(Difference::None) | None => Standing::Continued,
         }
+    }
+
+    /// Whether the hashes stand for all that was acknowledged.
+    fn is_hashed(&self) -> bool {
+        self.prefix.length() >= self.checkpoint.offset
     }
 
     /// The entry as it is in a file.
@@ -161,7 +134,39 @@ impl Entry {
         }
         let sizes = self.checkpoint.offset <= self.checkpoint.size
             && self.checkpoint.size == self.identity.size
-            && self.prefix.length() <= self.checkpoint.size;
+            && self.prefix.length() <= self.checkpoint.offset
+            && self.prefix.is_whole();
         if sizes { Ok(()) } else { Err("its offsets do not fit together".into()) }
+    }
+}
+
+/// A path in JSON: text, or its bytes where they are none.
+mod path {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Encoded {
+        Text(String),
+        Bytes { bytes: Vec<u8> },
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        let encoded = match path.to_str() {
+            Some(text) => Encoded::Text(text.to_owned()),
+            None => Encoded::Bytes { bytes: path.as_os_str().as_bytes().to_vec() },
+        };
+        encoded.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        Ok(match Encoded::deserialize(from)? {
+            Encoded::Text(text) => text.into(),
+            Encoded::Bytes { bytes } => OsString::from_vec(bytes).into(),
+        })
     }
 }

@@ -13,8 +13,8 @@ pub struct Entry {
     pub title: &'static str,
     /// The likely causes.
     pub cause: &'static str,
-    /// The next step.
-    pub advice: &'static str,
+    /// The next step, with options by id.
+    pub(super) advice: &'static str,
 }
 
 const ANY: Key = Key { status: None, code: None, context: None, packet: None, bits: None };
@@ -39,19 +39,19 @@ pub const TABLE: &[Entry] = &[
         key: Key { status: Some(408), code: Some(0x8007_0112), context: Some(7), ..ANY },
         title: "the application behind the server did not answer in time",
         cause: "IIS waits 5 minutes for the application that BITSServerNotificationURL names.",
-        advice: "The data is on the server: the same command sends the last part again. If it stays so, the administrator must look at that application.",
+        advice: "The data is on the server: starting the same upload again sends the last part again. If it stays so, the administrator must look at that application.",
     },
     Entry {
         key: Key { status: Some(500), code: Some(0x8007_0112), ..ANY },
         title: "the server's disk is full",
         cause: "The volume with the server's BITS-Sessions folder has no space left.",
-        advice: "Ask the administrator for space; the same command continues then.",
+        advice: "Ask the administrator for space; the same upload continues then.",
     },
     Entry {
         key: code(0x8007_0070),
         title: "the server's disk is full",
         cause: "The volume with the server's BITS-Sessions folder has no space left.",
-        advice: "Ask the administrator for space; the same command continues then.",
+        advice: "Ask the administrator for space; the same upload continues then.",
     },
     Entry {
         key: code(0x8020_0020),
@@ -72,16 +72,27 @@ pub const TABLE: &[Entry] = &[
         advice: "Check that the URL leads to a BITS server; a proxy may have changed the answer.",
     },
     Entry {
+        key: Key {
+            status: Some(200),
+            code: Some(0x8020_001B),
+            packet: Some(PacketType::Fragment),
+            ..ANY
+        },
+        title: "not a valid BITS response to a Fragment",
+        cause: "The server names no offset (BITS-Received-Content-Range) or an impossible one, or something else answered in its place.",
+        advice: "If this server never names the offset and stores what it acknowledges, use {lenient}; else check the URL, and what stands between.",
+    },
+    Entry {
         key: code(0x8020_001B),
-        title: "the answer is none that BITS allows",
-        cause: "A plain web server, a captive portal, a proxy or a web application firewall answered in the place of a BITS server.",
-        advice: "Check the URL, and that uploads are enabled for that directory; `bitsup ping URL` shows what answers.",
+        title: "not a valid BITS response",
+        cause: "A plain web server, a captive portal, a proxy or a web application firewall answered in place of a BITS server.",
+        advice: "Check the URL, and that uploads are enabled for that directory; {doctor} shows what answers.",
     },
     Entry {
         key: code(0x8020_0024),
-        title: "the server takes data and does not move on",
+        title: "the acknowledged offset does not advance",
         cause: "The server acknowledges the same offset again and again.",
-        advice: "Start the upload anew (--fresh). If it stays so, the server's session store is broken.",
+        advice: "Restart the upload ({fresh}). If it stays so, the server's session store is broken.",
     },
     Entry {
         key: code(0x8020_001D),
@@ -116,7 +127,7 @@ pub const TABLE: &[Entry] = &[
         key: code(0x8007_0057),
         title: "the server takes the request for malformed",
         cause: "The destination is a directory, a header was changed on the way, or the file's size differs from that of the session.",
-        advice: "Check that the URL ends in a file name; if it does, start anew (--fresh).",
+        advice: "Check that the URL ends in a file name; if it does, restart the upload ({fresh}).",
     },
     Entry {
         key: Key {
@@ -127,7 +138,7 @@ pub const TABLE: &[Entry] = &[
         },
         title: "the server does not find the destination for this part",
         cause: "IIS answers a request above its size limit (maxAllowedContentLength, 30,000,000 bytes) with 404, and also a directory where BITS uploads are not enabled.",
-        advice: "Try a smaller --max-fragment because of the request size limit; else BITS uploads are not enabled for this directory.",
+        advice: "Set a smaller {max_fragment} because of the request size limit; else BITS uploads are not enabled for this directory.",
     },
     Entry {
         key: Key { status: Some(404), packet: Some(PacketType::CloseSession), ..ANY },
@@ -138,8 +149,8 @@ pub const TABLE: &[Entry] = &[
     Entry {
         key: Key { status: Some(404), bits: Some(false), ..ANY },
         title: "the server does not find the destination",
-        cause: "The path is wrong, or (IIS 7 and later) BITS uploads are not enabled for the virtual directory.",
-        advice: "Check the URL's path; if it is right, BITS uploads are not enabled there: the administrator enables them on the virtual directory.",
+        cause: "The path is wrong, its folder does not exist, nothing behind it takes uploads, or (IIS 7 and later) BITS uploads are not enabled for the virtual directory.",
+        advice: "Check the URL's path, and that its folder exists. If both are right, BITS uploads are not enabled there: IIS enables them on the virtual directory; another server must pass the path to what takes uploads.",
     },
     Entry {
         key: status(404),
@@ -151,19 +162,19 @@ pub const TABLE: &[Entry] = &[
         key: Key { status: Some(501), bits: Some(false), ..ANY },
         title: "the server does not know BITS_POST",
         cause: "The server is no BITS server, BITS uploads are not enabled (IIS 6), or a proxy blocks the verb.",
-        advice: "Check the URL; BITS uploads are not enabled there, or something on the way must let the verb BITS_POST through.",
+        advice: "Check the URL; BITS uploads are not enabled there, or something on the way must let the verb BITS_POST through. {post_override} sends POST instead, to a server that takes that.",
     },
     Entry {
         key: Key { status: Some(405), bits: Some(false), ..ANY },
         title: "the server does not allow BITS_POST",
         cause: "The server is no BITS server, or its request filtering (IIS: verbs, UrlScan) or a proxy blocks the verb.",
-        advice: "Check the URL; the server, and what stands before it, must allow the verb BITS_POST.",
+        advice: "Check the URL; the server, and what stands before it, must allow the verb BITS_POST. {post_override} sends POST instead, to a server that takes that.",
     },
     Entry {
         key: Key { status: Some(403), bits: Some(false), ..ANY },
         title: "access is forbidden",
-        cause: "The account may not write there, or a web application firewall or proxy blocks the verb BITS_POST.",
-        advice: "Check the account's rights; if they are right, let what stands before the server allow the verb BITS_POST.",
+        cause: "The account may not write there, a file of that name may not be replaced, or a web application firewall or proxy blocks the verb BITS_POST.",
+        advice: "Check the account's rights, and whether the file exists already. If neither is the cause, let what stands before the server allow the verb BITS_POST, or send POST instead to a server that takes that ({post_override}).",
     },
     Entry {
         key: status(403),
@@ -172,38 +183,50 @@ pub const TABLE: &[Entry] = &[
         advice: "Choose another name, or have BITSAllowOverwrites set to 1; else check the account's rights on the directory.",
     },
     Entry {
+        key: Key { status: Some(409), bits: Some(false), ..ANY },
+        title: "the server reports a conflict: most likely a file of that name exists",
+        cause: "A file of that name may not be replaced, its folder does not exist, or another upload to the same name is under way.",
+        advice: "Choose another name, have the folder created, or allow the server to replace files (IIS: BITSAllowOverwrites).",
+    },
+    Entry {
         key: status(409),
         title: "a file of that name exists and may not be overwritten",
         cause: "The directory's BITSAllowOverwrites is 0.",
         advice: "Choose another name, or have BITSAllowOverwrites set to 1.",
     },
     Entry {
+        key: Key { status: Some(400), bits: Some(false), ..ANY },
+        title: "the server takes the request for malformed",
+        cause: "The URL or a header is wrong for this server, or a proxy or firewall on the way does not know the verb BITS_POST or changed a header.",
+        advice: "Check the URL, its query and the headers of your own. If they are right, try from inside the server's network: what stands between must let BITS_POST and its headers through, or take POST instead ({post_override}).",
+    },
+    Entry {
         key: status(400),
         title: "the server takes the request for malformed",
-        cause: "A proxy or firewall on the way does not know the verb BITS_POST, or changed a header.",
-        advice: "Try from inside the server's network; what stands between must let BITS_POST and its headers through.",
+        cause: "The destination is a directory, or a header was changed on the way.",
+        advice: "Check that the URL ends in a file name; the server's log tells more.",
     },
     Entry {
         key: status(401),
         title: "the server wants credentials",
         cause: "None were given, or those given were refused.",
-        advice: "Give a user and a password (--user), and check them; a refused password is not sent again, so that no account gets locked.",
+        advice: "Give a user and a password ({user}), and check them; a refused password is not sent again, so that no account gets locked.",
     },
     Entry {
         key: status(407),
         title: "the proxy wants credentials",
         cause: "None were given for the proxy, or those given were refused.",
-        advice: "Give a user and a password for the proxy (--proxy-user), and check them.",
+        advice: "Give a user and a password for the proxy ({proxy_user}), and check them.",
     },
     Entry {
         key: status(408),
         title: "the server did not get the request in time",
         cause: "The connection is slower than the server's time-out allows.",
-        advice: "Try again, with a smaller --fragment-size if it stays so.",
+        advice: "Try again; if it stays so, set a smaller {max_fragment}.",
     },
     Entry {
         key: status(411),
-        title: "the server misses the request's length",
+        title: "the server wants the request's length, and did not get it",
         cause: "A proxy on the way removed Content-Length, or the application behind the server gave a malformed answer.",
         advice: "Try without the proxy, or ask the administrator to look at the server's log.",
     },
@@ -214,10 +237,16 @@ pub const TABLE: &[Entry] = &[
         advice: "Have the limit on the request's size raised.",
     },
     Entry {
+        key: Key { status: Some(413), bits: Some(false), ..ANY },
+        title: "the file or the request is too large for the server",
+        cause: "The server limits the size of files, or a server or proxy limits that of requests and their headers (nginx: client_max_body_size, large_client_header_buffers; IIS: maxAllowedContentLength).",
+        advice: "Have the limit on files or requests raised, or upload a smaller file; Fragments are made smaller by themselves.",
+    },
+    Entry {
         key: status(413),
-        title: "the request is too large for the server",
-        cause: "A server or proxy limits the request's size (nginx: client_max_body_size; IIS: maxAllowedContentLength).",
-        advice: "Have the limit raised; parts of a file are made smaller by themselves.",
+        title: "the file is too large for the server",
+        cause: "The server limits the size of files (IIS: BITSMaximumUploadSize) or of requests (maxAllowedContentLength).",
+        advice: "Have the limit raised; Fragments are made smaller by themselves.",
     },
     Entry {
         key: status(414),
@@ -229,7 +258,7 @@ pub const TABLE: &[Entry] = &[
         key: status(416),
         title: "the server wants another part of the file",
         cause: "The offset that the request has is not the one the server waits for.",
-        advice: "Start the upload anew (--fresh).",
+        advice: "Restart the upload ({fresh}).",
     },
     Entry {
         key: status(429),
@@ -241,7 +270,7 @@ pub const TABLE: &[Entry] = &[
         key: Key { status: Some(500), context: Some(7), ..ANY },
         title: "the application behind the server failed",
         cause: "The data is on the server; the application that is told of it reported an error.",
-        advice: "The same command sends the last part again; if it stays so, the administrator must look at that application.",
+        advice: "Starting the same upload again sends the last part again; if it stays so, the administrator must look at that application.",
     },
     Entry {
         key: status(500),
@@ -314,18 +343,20 @@ pub(super) fn advice_for_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::ProxyAuth => "Check user and password for the proxy.",
         ErrorKind::Tls => "Check the certificate, its name, its dates and its issuer.",
         ErrorKind::Network => {
-            "Check host name, port and network; the same command continues where it stopped."
+            "Check host name, port and network; the same upload continues from the server's last acknowledged byte."
         }
-        ErrorKind::Timeout => "Try again later; the same command continues where it stopped.",
+        ErrorKind::Timeout => {
+            "Try again later; the same upload continues from the server's last acknowledged byte."
+        }
         ErrorKind::Refused => "The server's log tells more.",
-        ErrorKind::HostIdUntrusted => "If the host is right, add it to the trusted hosts.",
+        ErrorKind::HostIdUntrusted => "If the host is right, trust it ({trusted_hosts}).",
         ErrorKind::Protocol => {
             "Check the URL, and that uploads are enabled for that directory; a proxy may have changed the answer."
         }
         ErrorKind::VerifyFailed => "Compare the file on the server before using it.",
         ErrorKind::LimitReached => "Raise the limit, or call again to continue.",
         ErrorKind::Cancelled => "Start the upload again if it is still wanted.",
-        ErrorKind::Unsupported => "See `bitsup --version` for what this build has.",
-        ErrorKind::Internal => "Please report this with the output of --trace.",
+        ErrorKind::Unsupported => "{features} says what this build has.",
+        ErrorKind::Internal => "Please report this, with the packets that it came of ({log}).",
     }
 }

@@ -278,7 +278,7 @@ impl Session {
             Proof::Nothing
         } else if checkpoint.unconfirmed_resends > 0 {
             Proof::Size
-        } else if checkpoint.closing {
+        } else if checkpoint.closing || doubt == Doubt::None {
             Proof::End
         } else {
             Proof::Bytes

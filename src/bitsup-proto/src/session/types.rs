@@ -202,6 +202,8 @@ pub struct Exchange {
     pub waiting: Duration,
     /// Body bytes of this exchange that were handed to the network.
     pub body_sent: u64,
+    /// Whether the session's connection had ended unannounced, so that a new one was made.
+    pub reconnected: bool,
 }
 
 /// How much of a request went out before it failed.

@@ -9,7 +9,7 @@ use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::{X509NameRef, X509Ref};
 
-use super::{Check, Finding, good, problem, warning};
+use super::{Found, good, problem, warning};
 use crate::error::ErrorKind;
 use crate::options::UploadOptions;
 
@@ -37,13 +37,11 @@ struct Certificate {
 }
 
 /// Shakes hands and tells of the certificates.
-pub(super) fn examine(host: &str, address: SocketAddr, options: &UploadOptions) -> Finding {
-    let check = Check::Certificates;
+pub(super) fn examine(host: &str, address: SocketAddr, options: &UploadOptions) -> Found {
     let shown = match handshake(host, address, options.connect_timeout) {
         Ok(shown) => shown,
         Err(error) => {
             return problem(
-                check,
                 ErrorKind::Tls,
                 format!("no handshake of TLS 1.2 or 1.3 with {address}: {error}"),
                 "Check that the port is one for TLS, and that TLS 1.2 is enabled on the server (IIS: SChannel's Protocols keys; nginx: ssl_protocols; haproxy: ssl-min-ver TLSv1.2).",
@@ -55,16 +53,16 @@ pub(super) fn examine(host: &str, address: SocketAddr, options: &UploadOptions) 
     let any = |wanted: fn(&Certificate) -> bool| shown.certificates.iter().any(wanted);
     if any(|c| c.expired) {
         let fix = "Renew the certificate that has expired and bind the new one (IIS: site bindings; nginx: ssl_certificate with the whole chain).";
-        problem(check, ErrorKind::Tls, detail, fix)
+        problem(ErrorKind::Tls, detail, fix)
     } else if any(|c| c.not_yet) {
         let fix = "Check this machine's clock, and the server's when it issued the certificate.";
-        problem(check, ErrorKind::Tls, detail, fix)
+        problem(ErrorKind::Tls, detail, fix)
     } else if any(|c| c.ends_soon) {
         let fix = "Renew the certificate that ends soon: uploads stop on that day.";
-        warning(check, detail, fix)
+        warning(detail, fix)
     } else {
         // Whether they are trusted, and the name fits, the packets will tell.
-        good(check, detail)
+        good(detail)
     }
 }
 

@@ -1,12 +1,19 @@
-//! What stands between this machine and an upload, looked at step by step.
+//! Diagnoses the path to a server: proxy, DNS, TCP, TLS, login, BITS.
+//!
+//! Nothing at the URL itself is touched: packets name a file of the doctor's own in the same
+//! folder, of which one byte of two is sent, so that no server takes it for complete.
 
 mod certificates;
 mod network;
 mod protocol;
+mod state;
 
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitsup_proto::explain::{Reader, render};
 use serde::Serialize;
 
 use crate::client::ClientInner;
@@ -14,7 +21,8 @@ use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::packets::Deadline;
-use crate::transport::Scheme;
+use crate::transport::{Proxy, Scheme};
+use protocol::Packets;
 
 /// For all of it together: a person sits and waits, and what took so long is a finding. The name, the connection and
 /// the certificates leave a second of it, and deleting the session has
@@ -38,12 +46,18 @@ pub enum Check {
     Verb,
     /// How the server wants to be logged in to.
     Authentication,
-    /// Whether a session can be created and deleted again.
+    /// The difference between the clocks.
+    Clock,
+    /// Whether a session can be created.
     Session,
     /// Whether the host that the server sends uploads to can be reached.
     HostId,
-    /// The difference between the clocks.
-    Clock,
+    /// Whether the body of a Fragment gets through.
+    Fragment,
+    /// Whether what this examination created was deleted again.
+    Cleanup,
+    /// Whether resume state can be stored on this machine.
+    State,
 }
 
 /// How it is.
@@ -57,12 +71,14 @@ pub enum Verdict {
     Skipped,
     /// Uploads may work all the same.
     Warning,
+    /// Whether uploads work cannot be told.
+    Unknown,
     /// Uploads do not work.
     Problem,
 }
 
 /// One finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
     /// What was looked at.
@@ -71,42 +87,118 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What was seen, in one line.
     pub detail: String,
-    /// What to do about a problem or warning, and where: the setting of the server or proxy.
-    pub fix: Option<String>,
+    /// With options by id.
+    fix: Option<String>,
     /// The kind of error that an upload would end with.
-    #[serde(skip)]
     pub kind: Option<ErrorKind>,
 }
 
+impl Finding {
+    /// What to do about it, and where: the setting of the server or proxy. Options are
+    /// named as `reader` knows them.
+    #[must_use]
+    pub fn fix(&self, reader: Reader) -> Option<Cow<'_, str>> {
+        self.fix.as_deref().map(|fix| render(fix, reader))
+    }
+}
+
 /// All findings, in the order in which a connection comes about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DoctorReport {
-    /// Version of this form.
-    v: u32,
     /// The URL, without its query.
     pub url: String,
     /// The findings.
     pub findings: Vec<Finding>,
 }
 
+/// Version of the report's JSON.
+const VERSION: u32 = 1;
+
 impl DoctorReport {
-    /// The first problem; `None` if an upload should work.
+    /// The first problem. With `None`, uploads should work, but for [`DoctorReport::is_uncertain`].
     #[must_use]
     pub fn problem(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.verdict == Verdict::Problem)
     }
 
-    /// The report as one line of JSON: `v`, `url`, and `findings` with `check`, `verdict`, `detail`
-    /// and `fix`.
+    /// Whether no problem was found, but whether uploads work cannot be told either.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub fn is_uncertain(&self) -> bool {
+        let unknown = |finding: &Finding| finding.verdict == Verdict::Unknown;
+        self.problem().is_none() && self.findings.iter().any(unknown)
+    }
+
+    /// The report as one line of JSON: `v`, `url`, and `findings` with `check`, `verdict`, `detail`
+    /// and `fix`, which names options as `reader` knows them.
+    #[must_use]
+    pub fn to_json(&self, reader: Reader) -> String {
+        #[derive(Serialize)]
+        struct Report<'a> {
+            v: u32,
+            url: &'a str,
+            findings: Vec<Fields<'a>>,
+        }
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            check: Check,
+            verdict: Verdict,
+            detail: &'a str,
+            fix: Option<Cow<'a, str>>,
+        }
+        let findings = self.findings.iter().map(|finding| Fields {
+            check: finding.check,
+            verdict: finding.verdict,
+            detail: &finding.detail,
+            fix: finding.fix(reader),
+        });
+        let report = Report { v: VERSION, url: &self.url, findings: findings.collect() };
         // There is nothing in it that JSON could not hold.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(&report).unwrap_or_default()
     }
 }
 
-/// Looks at all of it. Packets are sent once each; a session that was created is deleted.
+/// What a step found.
+struct Found {
+    verdict: Verdict,
+    detail: String,
+    fix: Option<String>,
+    kind: Option<ErrorKind>,
+}
+
+/// A check, and how it is done.
+type Step = (Check, fn(&mut Examination) -> Found);
+
+/// The steps, in the order in which a connection comes about.
+const STEPS: [Step; 12] = [
+    (Check::Proxy, Examination::proxy),
+    (Check::Name, Examination::name),
+    (Check::Connection, Examination::connection),
+    (Check::Certificates, Examination::certificates),
+    (Check::Verb, Examination::verb),
+    (Check::Authentication, Examination::authentication),
+    (Check::Clock, Examination::clock),
+    (Check::Session, Examination::session),
+    (Check::HostId, Examination::host_id),
+    (Check::Fragment, Examination::fragment),
+    (Check::Cleanup, Examination::cleanup),
+    (Check::State, Examination::state),
+];
+
+/// What the steps work on: what they were given, and what earlier ones found.
+struct Examination {
+    client: Arc<ClientInner>,
+    destination: Destination,
+    options: UploadOptions,
+    proxy: Option<Proxy>,
+    deadline: Deadline,
+    addresses: Vec<IpAddr>,
+    /// One that answers.
+    address: Option<SocketAddr>,
+    packets: Option<Packets>,
+}
+
+/// Takes all steps. Packets are sent once each; a session that was created is cancelled.
 pub(crate) fn examine(
     client: &Arc<ClientInner>,
     url: &str,
@@ -119,74 +211,59 @@ pub(crate) fn examine(
     let proxy = choice
         .for_origin(scheme, &destination.host, options.no_proxy.as_deref())
         .map_err(Error::invalid)?;
-
-    let mut findings = Vec::new();
-    findings.push(match &proxy {
-        Some(proxy) => good(Check::Proxy, format!("goes through {}", proxy.shown())),
-        None => good(Check::Proxy, "none: the server is reached directly"),
-    });
-    let (host, port) = match &proxy {
-        Some(proxy) => (proxy.host.clone(), proxy.port),
-        None => (destination.host.clone(), destination.port),
+    let mut examination = Examination {
+        client: Arc::clone(client),
+        destination,
+        options: options.clone(),
+        proxy,
+        deadline: Deadline::new(PATIENCE),
+        addresses: Vec::new(),
+        address: None,
+        packets: None,
     };
-    let deadline = Deadline::new(PATIENCE);
-    let address = network::examine(&host, port, proxy.is_some(), options, &mut findings);
-    match (destination.https, &proxy, address) {
-        (true, None, Some(address)) => {
-            findings.push(certificates::examine(&destination.host, address, options));
-        }
-        (true, Some(_), _) => {
-            findings.push(skipped(Check::Certificates, "not looked at through a proxy"));
-        }
-        (true, None, None) => findings.push(skipped(Check::Certificates, "no connection")),
-        (false, ..) => {
-            findings.push(skipped(Check::Certificates, "none: this is plain http"));
+    let findings = STEPS.map(|(check, step)| {
+        let Found { verdict, detail, fix, kind } = step(&mut examination);
+        Finding { check, verdict, detail, fix, kind }
+    });
+    Ok(DoctorReport { url: examination.destination.to_string(), findings: findings.into() })
+}
+
+impl Examination {
+    fn proxy(&mut self) -> Found {
+        match &self.proxy {
+            Some(proxy) => good(format!("goes through {}", proxy.shown())),
+            None => good("none: the server is reached directly"),
         }
     }
-    if address.is_some() {
-        protocol::examine(client, &destination, options, &deadline, &mut findings);
-    } else {
-        for check in [Check::Verb, Check::Authentication, Check::Session] {
-            findings.push(skipped(check, "no connection"));
+
+    fn certificates(&mut self) -> Found {
+        match (self.destination.https, &self.proxy, self.address) {
+            (false, ..) => skipped("none: this is plain http"),
+            (true, Some(_), _) => skipped("not looked at through a proxy"),
+            (true, None, None) => skipped("no connection"),
+            (true, None, Some(address)) => {
+                certificates::examine(&self.destination.host, address, &self.options)
+            }
         }
-    }
-    Ok(DoctorReport { v: 1, url: destination.to_string(), findings })
-}
-
-fn good(check: Check, detail: impl Into<String>) -> Finding {
-    Finding { check, verdict: Verdict::Good, detail: detail.into(), fix: None, kind: None }
-}
-
-fn skipped(check: Check, detail: &str) -> Finding {
-    Finding { check, verdict: Verdict::Skipped, detail: detail.into(), fix: None, kind: None }
-}
-
-fn warning(check: Check, detail: impl Into<String>, fix: impl Into<String>) -> Finding {
-    Finding {
-        check,
-        verdict: Verdict::Warning,
-        detail: detail.into(),
-        fix: Some(fix.into()),
-        kind: None,
     }
 }
 
-fn problem(
-    check: Check,
-    kind: ErrorKind,
-    detail: impl Into<String>,
-    fix: impl Into<String>,
-) -> Finding {
-    Finding {
-        check,
-        verdict: Verdict::Problem,
-        detail: detail.into(),
-        fix: Some(fix.into()),
-        kind: Some(kind),
-    }
+fn good(detail: impl Into<String>) -> Found {
+    Found { verdict: Verdict::Good, detail: detail.into(), fix: None, kind: None }
 }
 
-/// A problem in the words of an error.
-fn of_error(check: Check, error: &Error) -> Finding {
-    problem(check, error.kind(), error.to_string(), error.advice())
+fn skipped(detail: &str) -> Found {
+    Found { verdict: Verdict::Skipped, ..good(detail) }
+}
+
+fn warning(detail: impl Into<String>, fix: impl Into<String>) -> Found {
+    Found { verdict: Verdict::Warning, fix: Some(fix.into()), ..good(detail) }
+}
+
+fn unknown(detail: impl Into<String>, fix: impl Into<String>) -> Found {
+    Found { verdict: Verdict::Unknown, ..warning(detail, fix) }
+}
+
+fn problem(kind: ErrorKind, detail: impl Into<String>, fix: impl Into<String>) -> Found {
+    Found { verdict: Verdict::Problem, kind: Some(kind), ..warning(detail, fix) }
 }

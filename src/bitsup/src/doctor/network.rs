@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Check, Finding, good, problem, skipped, warning};
+use super::{Examination, Found, good, problem, skipped, warning};
 use crate::error::ErrorKind;
-use crate::options::{Resolve, UploadOptions};
+use crate::options::Resolve;
 use crate::transport;
 
 /// More addresses are not tried.
@@ -15,60 +15,76 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// The system's resolver asks its second name server after 5 seconds.
 const NAME_PATIENCE: Duration = Duration::from_secs(6);
 
-/// Looks the name up and connects to its addresses; gives one that answers.
-pub(super) fn examine(
-    host: &str,
-    port: u16,
-    is_proxy: bool,
-    options: &UploadOptions,
-    findings: &mut Vec<Finding>,
-) -> Option<SocketAddr> {
-    let whose = if is_proxy { "the proxy" } else { "the server" };
-    let patience = options.connect_timeout.min(PATIENCE);
-    let given = options.resolve.iter().map(Resolve::for_transport);
-    let mut given = given;
-    let given = given.find(|own| own.host.eq_ignore_ascii_case(host) && own.port == port);
-    let addresses = match given {
-        Some(given) => Ok(given.addresses),
-        None => transport::addresses_within(host, options.connect_timeout.min(NAME_PATIENCE)),
-    };
-    let addresses = match addresses {
-        Ok(addresses) => addresses,
-        Err(error) => {
-            findings.push(problem(
-                Check::Name,
+impl Examination {
+    /// The host that the connection leads to, and its port.
+    fn peer(&self) -> (&str, u16) {
+        match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => (&self.destination.host, self.destination.port),
+        }
+    }
+
+    fn whose(&self) -> &'static str {
+        if self.proxy.is_some() { "the proxy" } else { "the server" }
+    }
+
+    pub(super) fn name(&mut self) -> Found {
+        let (host, port) = self.peer();
+        let mut given = self.options.resolve.iter().map(Resolve::for_transport);
+        let given = given.find(|own| own.host.eq_ignore_ascii_case(host) && own.port == port);
+        let limit = self.options.connect_timeout.min(NAME_PATIENCE);
+        let addresses = match given {
+            Some(given) => Ok(given.addresses),
+            None => transport::addresses_within(host, limit),
+        };
+        match addresses {
+            Ok(addresses) => {
+                let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let detail = format!("{host} is {}", shown.join(", "));
+                self.addresses = addresses;
+                good(detail)
+            }
+            Err(error) => problem(
                 ErrorKind::Network,
                 format!("{host}: {error}"),
-                format!("Check the name of {whose} and this machine's DNS (/etc/resolv.conf, search domains)."),
-            ));
-            findings.push(skipped(Check::Connection, "no address"));
-            return None;
+                format!(
+                    "Check the name of {} and this machine's DNS (/etc/resolv.conf, search domains).",
+                    self.whose()
+                ),
+            ),
         }
-    };
-    let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    findings.push(good(Check::Name, format!("{host} is {}", shown.join(", "))));
+    }
 
-    let tried = connect(&addresses, port, patience);
-    let words = |(address, result): &(IpAddr, Result<Duration, std::io::Error>)| match result {
-        Ok(time) => format!("{address} port {port} connects in {} ms", time.as_millis().max(1)),
-        Err(error) => format!("{address} port {port}: {error}"),
-    };
-    let detail = tried.iter().map(words).collect::<Vec<_>>().join("; ");
-    let answers = tried.iter().find(|(_, result)| result.is_ok());
-    let all = tried.iter().all(|(_, result)| result.is_ok());
-    let fix = format!(
-        "Check that {whose} runs and listens on port {port}, and that every firewall between lets TCP to that port through."
-    );
-    findings.push(match (answers, all) {
-        (Some(_), true) => good(Check::Connection, detail),
-        (Some(_), false) => warning(
-            Check::Connection,
-            detail,
-            "Remove the addresses that do not answer from DNS, or start what should listen there: each costs clients a time-out.",
-        ),
-        (None, _) => problem(Check::Connection, ErrorKind::Network, detail, fix),
-    });
-    answers.map(|(address, _)| SocketAddr::new(*address, port))
+    /// Connects to the addresses, and keeps one that answers.
+    pub(super) fn connection(&mut self) -> Found {
+        if self.addresses.is_empty() {
+            return skipped("no address");
+        }
+        let (whose, (_, port)) = (self.whose(), self.peer());
+        let tried = connect(&self.addresses, port, self.options.connect_timeout.min(PATIENCE));
+        let words = |(address, result): &(IpAddr, Result<Duration, std::io::Error>)| match result {
+            Ok(time) => format!("{address} port {port} connects in {} ms", time.as_millis().max(1)),
+            Err(error) => format!("{address} port {port}: {error}"),
+        };
+        let detail = tried.iter().map(words).collect::<Vec<_>>().join("; ");
+        let answers = tried.iter().find(|(_, result)| result.is_ok());
+        self.address = answers.map(|(address, _)| SocketAddr::new(*address, port));
+        let all = tried.iter().all(|(_, result)| result.is_ok());
+        match (answers, all) {
+            (Some(_), true) => good(detail),
+            (Some(_), false) => warning(
+                detail,
+                "Remove the addresses that do not answer from DNS, or start what should listen there: each costs clients a time-out.",
+            ),
+            (None, _) => problem(
+                ErrorKind::Network,
+                detail,
+                format!(
+                    "Check that {whose} runs and listens on port {port}, and that every firewall between lets TCP to that port through."
+                ),
+            ),
+        }
+    }
 }
 
 /// All of them at once: each dead one takes all of `patience`.

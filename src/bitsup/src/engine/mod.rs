@@ -37,6 +37,7 @@ pub(crate) use files::most_active;
 pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
 pub(crate) use proxy_auth::site as proxy_site;
 pub(crate) use rate::RateLimiter;
+pub(crate) use reply::place as reply_place;
 pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
 pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;

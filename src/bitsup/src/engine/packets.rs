@@ -130,6 +130,7 @@ impl PacketTask {
                 return;
             }
         };
+        let zone = if host.is_none() { destination.zone.clone() } else { None };
         let (host, port) = host.unwrap_or_else(|| (destination.host.clone(), destination.port));
         let mut all = own_headers(&options);
         all.extend(headers.into_iter().map(|(name, value)| (name, value.into())));
@@ -137,6 +138,7 @@ impl PacketTask {
             method: Method::BitsPost,
             scheme: if destination.https { Scheme::Https } else { Scheme::Http },
             host,
+            zone,
             port,
             target: destination.target.clone(),
             headers: all,

@@ -4,21 +4,23 @@ use std::fmt;
 use std::io::{self, Seek, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bitsup_proto::host::HostId;
 use bitsup_proto::reply::{self, Get, Got, MAX_REDIRECTS};
 use url::Url;
 
 use super::task::{number, text};
-use crate::destination::Destination;
+use crate::destination::{Authority, Destination};
 use crate::error::{Error, ErrorKind};
 use crate::options::{ReplyTo, UploadOptions};
+use crate::output_file::OutputFile;
 use crate::transport::{Answer, Exchange, Scheme, Sink};
 
 /// A reply on its way.
 pub(crate) struct ReplyFetch {
     target: Arc<Mutex<Target>>,
-    path: Option<PathBuf>,
+    file: Option<(PathBuf, OutputFile)>,
     url: Option<Url>,
     from: u64,
     redirects: u32,
@@ -31,40 +33,60 @@ pub(crate) struct ReplyFetch {
 struct Target {
     kind: TargetKind,
     received: u64,
+    /// More are not taken.
+    limit: u64,
+    pace: Pace,
 }
 
 enum TargetKind {
     File(tempfile::NamedTempFile),
-    Memory { bytes: Vec<u8>, limit: u64 },
+    Memory(Vec<u8>),
+}
+
+/// Ends a reply that trickles: no other limit sees one answer that does not end.
+struct Pace {
+    limit: Duration,
+    counted: u64,
+    since: Instant,
+}
+
+/// What is left to do about a complete reply.
+pub(crate) struct Stored {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// Writes it to what is no regular file, which may have to be waited for.
+    pub(crate) write: Option<Box<dyn FnOnce() -> Result<(), Error> + Send>>,
+}
+
+/// Finds the place of a reply before anything is sent.
+pub(crate) fn place(options: &UploadOptions) -> Result<Option<OutputFile>, Error> {
+    let ReplyTo::File(path) = &options.reply_to else { return Ok(None) };
+    let place = OutputFile::open(path);
+    place.map(Some).map_err(|error| {
+        Error::local(format_args!("cannot write the reply to {}", path.display()), &error)
+    })
 }
 
 impl ReplyFetch {
-    /// Makes the place the reply goes to: beside the final file, so that it can be renamed.
-    pub(crate) fn new(options: &UploadOptions) -> Result<Self, Error> {
-        let (kind, path) = match &options.reply_to {
-            ReplyTo::File(path) => {
-                let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-                let folder = folder.unwrap_or_else(|| std::path::Path::new("."));
-                let file = tempfile::Builder::new()
-                    .prefix(".bitsup-reply-")
-                    .tempfile_in(folder)
-                    .map_err(|error| {
-                        Error::local(
-                            format_args!("cannot write the reply in {}", folder.display()),
-                            &error,
-                        )
-                    })?;
-                (TargetKind::File(file), Some(path.clone()))
-            }
-            ReplyTo::Memory(limit) => {
-                (TargetKind::Memory { bytes: Vec::new(), limit: *limit }, None)
-            }
-            ReplyTo::Nowhere => (TargetKind::Memory { bytes: Vec::new(), limit: 0 }, None),
+    /// Makes what the reply is collected in: beside the final file, so that it can be renamed.
+    pub(crate) fn new(options: &UploadOptions, place: Option<OutputFile>) -> Result<Self, Error> {
+        let file = match (&options.reply_to, place) {
+            (ReplyTo::File(path), Some(place)) => Some((path.clone(), place)),
+            _ => None,
         };
-        let target = Arc::new(Mutex::new(Target { kind, received: 0 }));
+        let (kind, limit) = match (&file, &options.reply_to) {
+            (Some((path, place)), _) => {
+                let spool = place.spool("reply").map_err(|error| unwritable(path, &error))?;
+                (TargetKind::File(spool), options.reply_max_size)
+            }
+            (None, ReplyTo::Memory(limit)) => (TargetKind::Memory(Vec::new()), *limit),
+            (None, _) => (TargetKind::Memory(Vec::new()), 0),
+        };
+        let pace = Pace { limit: options.give_up_after, counted: 0, since: Instant::now() };
+        let target = Arc::new(Mutex::new(Target { kind, received: 0, limit, pace }));
         Ok(Self {
             target,
-            path,
+            file,
             url: None,
             from: 0,
             redirects: 0,
@@ -95,6 +117,8 @@ impl ReplyFetch {
         }
         exchange.scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
         url.host_str().unwrap_or_default().trim_matches(['[', ']']).clone_into(&mut exchange.host);
+        let own = exchange.host.eq_ignore_ascii_case(&destination.host);
+        exchange.zone = destination.zone.clone().filter(|_| own);
         exchange.port = url.port_or_known_default().unwrap_or(80);
         exchange.target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
@@ -102,8 +126,7 @@ impl ReplyFetch {
         };
         self.at_destination = exchange.port == destination.port
             && (url.scheme() == "https") == destination.https
-            && (exchange.host.eq_ignore_ascii_case(&destination.host)
-                || host.is_some_and(|host| exchange.host.eq_ignore_ascii_case(host.host())));
+            && (own || host.is_some_and(|host| exchange.host.eq_ignore_ascii_case(host.host())));
         if !self.at_destination {
             // What the caller set for the destination is nobody else's business.
             exchange.headers.clear();
@@ -138,6 +161,7 @@ impl ReplyFetch {
         }
         let content_length = number(answer, "Content-Length");
         let length = received.saturating_sub(self.from);
+        let chunked = text(answer, "Transfer-Encoding").is_some();
         Ok(Got {
             status: answer.status,
             length,
@@ -145,30 +169,41 @@ impl ReplyFetch {
             range: text(answer, "Content-Range").and_then(content_range),
             last_modified: text(answer, "Last-Modified").map(str::to_owned),
             cut: content_length.is_some_and(|announced| length < announced),
+            unmarked: content_length.is_none() && !chunked,
         })
     }
 
-    /// Puts the complete reply in its place.
-    pub(crate) fn finish(self) -> Result<(Option<PathBuf>, Option<Vec<u8>>), Error> {
+    /// Puts the complete reply in its place, or says how to.
+    pub(crate) fn finish(self) -> Result<Stored, Error> {
+        /// Whoever reads a FIFO or a terminal may stop for so long.
+        const PATIENCE: Duration = Duration::from_mins(5);
         let Ok(target) = Arc::try_unwrap(self.target) else {
             return Err(Error::new(ErrorKind::Internal, "the reply is still being written"));
         };
         let target = target.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match (target.kind, self.path) {
-            (TargetKind::File(file), Some(path)) => {
-                let problem = |error: &io::Error| {
-                    Error::local(
-                        format_args!("cannot write the reply to {}", path.display()),
-                        error,
-                    )
-                };
-                file.as_file().sync_all().map_err(|error| problem(&error))?;
-                file.persist(&path).map_err(|error| problem(&error.error))?;
-                Ok((Some(path), None))
+        let mut stored = Stored { path: None, bytes: None, write: None };
+        match (target.kind, self.file) {
+            (TargetKind::File(spool), Some((path, place))) => {
+                stored.path = Some(path.clone());
+                if place.is_regular() {
+                    spool
+                        .as_file()
+                        .sync_all()
+                        .and_then(|()| place.put(spool, &|| false))
+                        .map_err(|error| unwritable(&path, &error))?;
+                } else {
+                    stored.write = Some(Box::new(move || {
+                        let begun = Instant::now();
+                        place
+                            .put(spool, &|| begun.elapsed() > PATIENCE)
+                            .map_err(|error| unwritable(&path, &error))
+                    }));
+                }
             }
-            (TargetKind::Memory { bytes, .. }, _) => Ok((None, Some(bytes))),
-            (TargetKind::File(_), None) => Ok((None, None)),
+            (TargetKind::Memory(bytes), _) => stored.bytes = Some(bytes),
+            (TargetKind::File(_), None) => {}
         }
+        Ok(stored)
     }
 
     fn redirect(&mut self, answer: &Answer, destination: &Destination) -> Result<Got, Error> {
@@ -180,6 +215,9 @@ impl ReplyFetch {
             ));
         }
         let location = text(answer, "Location").map(reply::escape);
+        if let Some(location) = &location {
+            Authority::check_reference(location).map_err(bad)?;
+        }
         let next = location.and_then(|location| self.url.as_ref()?.join(&location).ok());
         let next = next.ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "the reply's URL redirects to nowhere")
@@ -212,26 +250,41 @@ impl ReplyFetch {
 
 /// The reply's URL against that of the upload, at the host the upload went to; or at the other one.
 fn resolve(get: &Get, destination: &Destination, host: Option<&HostId>) -> Result<Url, Error> {
-    let bad = || Error::new(ErrorKind::Protocol, "the reply's URL cannot be read");
-    let mut base = Url::parse(&destination.full()).map_err(|_| bad())?;
+    let unreadable = || bad("it cannot be read");
+    let without_zone = Destination { zone: None, ..destination.clone() };
+    let mut base = Url::parse(&without_zone.full()).map_err(|_| unreadable())?;
     if let Some(host) = host.filter(|_| !get.other_host) {
         let name = if host.host().contains(':') {
             format!("[{}]", host.host())
         } else {
             host.host().to_owned()
         };
-        base.set_host(Some(&name)).map_err(|_| bad())?;
+        base.set_host(Some(&name)).map_err(|_| unreadable())?;
         if let Some(port) = host.port() {
-            base.set_port(Some(port)).map_err(|()| bad())?;
+            base.set_port(Some(port)).map_err(|()| unreadable())?;
         }
     }
-    base.join(&reply::escape(&get.url)).map_err(|_| bad())
+    let reference = reply::escape(&get.url);
+    Authority::check_reference(&reference).map_err(bad)?;
+    base.join(&reference).map_err(|_| unreadable())
+}
+
+/// The server names a place that cannot be followed.
+fn bad(what: impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Protocol, format!("the reply's URL is refused: {what}"))
+}
+
+fn unwritable(path: &std::path::Path, error: &io::Error) -> Error {
+    Error::local(format_args!("cannot write the reply to {}", path.display()), error)
 }
 
 /// What became of a reply that could not be stored.
 pub(super) fn not_stored(error: &io::Error) -> Error {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<TooLarge>()) {
-        Some(too_large) => Error::new(ErrorKind::LimitReached, too_large.to_string()),
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
+        Some(refused @ Refused::TooLarge(_)) => {
+            Error::new(ErrorKind::LimitReached, refused.to_string())
+        }
+        Some(refused @ Refused::TooSlow(_)) => Error::new(ErrorKind::Timeout, refused.to_string()),
         None => Error::local("cannot write the reply", error),
     }
 }
@@ -253,43 +306,73 @@ impl Target {
                 file.as_file().set_len(offset)?;
                 file.seek(io::SeekFrom::Start(offset))?;
             }
-            TargetKind::Memory { bytes, .. } => {
+            TargetKind::Memory(bytes) => {
                 bytes.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
             }
         }
         self.received = offset;
+        self.pace = Pace { counted: offset, since: Instant::now(), ..self.pace };
+        Ok(())
+    }
+
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.received = self.received.saturating_add(piece.len() as u64);
+        if self.received > self.limit {
+            return Err(io::Error::other(Refused::TooLarge(self.limit)));
+        }
+        self.pace.check(self.received)?;
+        match &mut self.kind {
+            TargetKind::File(file) => file.write_all(piece),
+            TargetKind::Memory(bytes) => {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Pace {
+    fn check(&mut self, received: u64) -> io::Result<()> {
+        if received.saturating_sub(self.counted) >= reply::PROGRESS {
+            (self.counted, self.since) = (received, Instant::now());
+        } else if self.since.elapsed() > self.limit {
+            return Err(io::Error::other(Refused::TooSlow(self.limit)));
+        }
         Ok(())
     }
 }
 
-/// The reply does not fit into the memory that the caller allows.
+/// Why no more of a reply is taken.
 #[derive(Debug)]
-struct TooLarge(u64);
+enum Refused {
+    /// It has more bytes than the caller allows.
+    TooLarge(u64),
+    /// It makes no progress for so long.
+    TooSlow(Duration),
+}
 
-impl fmt::Display for TooLarge {
+impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the reply is larger than the {} bytes allowed", self.0)
+        match self {
+            Self::TooLarge(limit) => {
+                write!(f, "the reply is larger than the {limit} bytes allowed")
+            }
+            Self::TooSlow(limit) => write!(
+                f,
+                "the reply trickles: less than {} KiB came in {} s",
+                reply::PROGRESS / 1024,
+                limit.as_secs()
+            ),
+        }
     }
 }
 
-impl std::error::Error for TooLarge {}
+impl std::error::Error for Refused {}
 
 struct ReplySink(Arc<Mutex<Target>>);
 
 impl Sink for ReplySink {
     fn write(&mut self, piece: &[u8]) -> Result<(), io::Error> {
-        let mut target = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        target.received = target.received.saturating_add(piece.len() as u64);
-        let received = target.received;
-        match &mut target.kind {
-            TargetKind::File(file) => file.write_all(piece),
-            TargetKind::Memory { limit, .. } if received > *limit => {
-                Err(io::Error::other(TooLarge(*limit)))
-            }
-            TargetKind::Memory { bytes, .. } => {
-                bytes.extend_from_slice(piece);
-                Ok(())
-            }
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(piece)
     }
 }

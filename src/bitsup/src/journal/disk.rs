@@ -1,88 +1,107 @@
 //! A journal's files on a real disk.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::fs::File as SystemFile;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bitsup_core::journal::{File, Files, noted};
-use tempfile::NamedTempFile;
+use bitsup_core::journal::{File, Files};
 
-/// A journal is small; its largest part is one hash per 8 MiB (100 TB make 210 MB).
-const MAX_JOURNAL: u64 = 256 * 1024 * 1024;
+use super::folder::{Draft, Folder};
 
-/// The files of one journal.
+/// The files of one journal: the entry, what is noted in haste, and the lock, which is never
+/// written to.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    path: PathBuf,
-    lock_path: PathBuf,
+    folder: Arc<Folder>,
+    id: String,
     /// Open and locked, by who writes.
-    lock: Option<fs::File>,
+    lock: Option<SystemFile>,
+    pad: Mutex<Option<SystemFile>>,
 }
 
 impl Disk {
     /// Files that this process holds the lock of.
-    pub(super) fn locked(path: PathBuf, lock_path: PathBuf, lock: fs::File) -> Self {
-        Self { path, lock_path, lock: Some(lock) }
+    pub(super) fn locked(folder: Arc<Folder>, id: &str, lock: SystemFile) -> Self {
+        Self { folder, id: id.to_owned(), lock: Some(lock), pad: Mutex::default() }
     }
 
     /// Files to look at: they cannot be written.
-    pub(super) fn unlocked(path: PathBuf, lock_path: PathBuf) -> Self {
-        Self { path, lock_path, lock: None }
+    pub(super) fn unlocked(folder: Arc<Folder>, id: &str) -> Self {
+        Self { folder, id: id.to_owned(), lock: None, pad: Mutex::default() }
     }
 
-    /// The journal.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// The name of the session.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
     }
 
-    fn of(&self, file: File) -> &Path {
-        match file {
-            File::Journal => &self.path,
-            File::Pad => &self.lock_path,
-        }
+    /// The journal, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path(&entry(&self.id))
     }
 
-    fn pad(&self) -> io::Result<&fs::File> {
-        self.lock.as_ref().ok_or_else(|| io::ErrorKind::PermissionDenied.into())
+    fn writable(&self) -> io::Result<()> {
+        if self.lock.is_some() { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    }
+
+    fn pad(&self) -> MutexGuard<'_, Option<SystemFile>> {
+        self.pad.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Files for Disk {
-    type Draft = NamedTempFile;
+    type Draft = Draft;
 
-    fn read(&self, file: File) -> Result<Option<Vec<u8>>, String> {
-        read_own(self.of(file))
+    fn read(&self, file: File) -> io::Result<Option<Vec<u8>>> {
+        match file {
+            File::Journal => self.folder.read(&entry(&self.id)),
+            // Earlier versions noted in the lock file.
+            File::Pad => match self.folder.read(&intent(&self.id))? {
+                None => self.folder.read(&lock(&self.id)),
+                noted => Ok(noted),
+            },
+        }
     }
 
-    fn draft(&self, bytes: &[u8]) -> io::Result<NamedTempFile> {
-        draft(&self.path, bytes)
+    fn draft(&self, bytes: &[u8]) -> io::Result<Draft> {
+        self.writable()?;
+        self.folder.draft(bytes)
     }
 
-    fn sync_draft(&self, draft: &NamedTempFile) -> io::Result<()> {
-        draft.as_file().sync_data()
+    fn sync_draft(&self, draft: &Draft) -> io::Result<()> {
+        draft.sync()
     }
 
-    fn publish(&self, draft: NamedTempFile) -> io::Result<()> {
-        publish(draft, &self.path)
+    fn publish(&self, draft: Draft) -> io::Result<()> {
+        draft.publish(&entry(&self.id))
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        fs::File::open(folder(&self.path))?.sync_all()
+        self.folder.sync()
     }
 
     fn note(&self, bytes: &[u8]) -> io::Result<()> {
-        self.pad()?.write_all_at(bytes, 0)
+        self.writable()?;
+        let mut pad = self.pad();
+        if pad.is_none() {
+            // Never one that somebody else may have opened, or that has another name.
+            self.folder.remove(&intent(&self.id))?;
+            *pad = Some(self.folder.create(&intent(&self.id))?);
+        }
+        pad.as_ref().map_or(Ok(()), |pad| pad.write_all_at(bytes, 0))
     }
 
     fn clear(&self) -> io::Result<()> {
-        self.pad()?.set_len(0)
+        *self.pad() = None;
+        self.folder.remove(&intent(&self.id))
     }
 
     fn remove(&self, file: File) -> io::Result<()> {
-        match fs::remove_file(self.of(file)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        match file {
+            File::Journal => self.folder.remove(&entry(&self.id)),
+            File::Pad => self.clear(),
         }
     }
 }
@@ -90,49 +109,43 @@ impl Files for Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // A lock without a journal is of no use; with one it stays for the next process.
-        if self.lock.is_some() && !self.path.exists() && noted(self).is_none() {
-            drop(fs::remove_file(&self.lock_path));
+        let is_kept =
+            [entry(&self.id), intent(&self.id)].iter().any(|name| !self.folder.is_free(name));
+        if self.lock.is_some() && !is_kept {
+            let _ = self.folder.remove(&lock(&self.id));
         }
     }
 }
 
-/// Writes a file whole or not at all, for the user alone.
+/// The file of a journal.
+pub(super) fn entry(id: &str) -> String {
+    format!("{id}.json")
+}
+
+/// The file for what must be kept sooner than that can be replaced.
+pub(super) fn intent(id: &str) -> String {
+    format!("{id}.intent")
+}
+
+/// The lock file.
+pub(super) fn lock(id: &str) -> String {
+    format!("{id}.lock")
+}
+
+/// Writes what all uploads share, whole or not at all: the file of that name in the folder
+/// `sessions` of the state directory that `path` names.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    publish(draft(path, bytes)?, path)
+    let (state, name) = parts(path)?;
+    Arc::new(Folder::make(state)?).draft(bytes)?.publish(name)
 }
 
-fn draft(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    let mut draft = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder(path))?;
-    draft.write_all(bytes)?;
-    Ok(draft)
+/// The bytes of such a file, if there is one.
+pub(super) fn read_own(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let (state, name) = parts(path)?;
+    Folder::existing(state)?.map_or(Ok(None), |folder| folder.read(name))
 }
 
-fn publish(draft: NamedTempFile, path: &Path) -> io::Result<()> {
-    draft.persist(path).map(drop).map_err(|error| error.error)
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().unwrap_or_else(|| Path::new("."))
-}
-
-/// The bytes of a file that only the user can have written.
-pub(super) fn read_own(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.to_string()),
-    };
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err("it belongs to another user".into());
-    }
-    if metadata.mode() & 0o022 != 0 {
-        return Err("others may write to it".into());
-    }
-    if metadata.len() > MAX_JOURNAL {
-        return Err("it is too large".into());
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(Some(bytes))
+fn parts(path: &Path) -> io::Result<(&Path, &str)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    path.parent().zip(name).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }

@@ -4,12 +4,15 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bitsup_core::journal::{Book, Bytes, Finish, Now, Pending, Place, Prefix, Work};
+use bitsup_core::journal::{
+    Book, Bytes, Finish, Identity, Now, Pending, Place, Prefix, Proof, Work,
+};
 use bitsup_proto::{Checkpoint, SessionId};
 use sha2::{Digest, Sha256};
 
 use super::{Disk, Entry, Journal};
-use crate::engine::Workers;
+use crate::engine::{Check, Workers};
+use crate::error::Error;
 use crate::source::{Opened, Source};
 
 /// The keeper of one upload.
@@ -24,6 +27,9 @@ struct Shared {
     desk: Mutex<Desk>,
 }
 
+/// Is told why nothing can be kept, where that ends the upload.
+pub(crate) type OnFailure = Box<dyn FnOnce(Error) + Send>;
+
 /// What takes what is left.
 type Done = Box<dyn FnOnce(Kept) + Send>;
 
@@ -34,6 +40,8 @@ struct Desk {
     sha256: Option<Sum>,
     begun: Instant,
     problem: Option<String>,
+    /// Until the session is in the journal, if the upload must not go on without.
+    on_failure: Option<OnFailure>,
 }
 
 /// The SHA-256 of the source's first bytes, and how many they are.
@@ -46,6 +54,8 @@ pub(crate) struct Kept {
     /// SHA-256 of the whole source in hexadecimal digits, if it was asked for and all is sent.
     pub(crate) sha256: Option<String>,
     pub(crate) prefix: Option<Prefix>,
+    /// Whether the next process finds the session.
+    pub(crate) is_kept: bool,
     /// Why something could not be kept, in one line.
     pub(crate) problem: Option<String>,
 }
@@ -55,35 +65,78 @@ impl Keeper {
     pub(crate) fn new(
         source: Source,
         journal: Option<Journal>,
-        entry: Option<Entry>,
+        (entry, proof): (Option<Entry>, Proof),
         place: Place,
         sha256: bool,
+        on_failure: Option<OnFailure>,
     ) -> Self {
+        let identity = source.identity();
         let desk = Desk {
             source,
-            book: journal.map(|journal| Book::new(journal, entry, place)),
+            book: journal.map(|journal| Book::new(journal, entry, place, identity, proof)),
             sha256: sha256.then(Sum::default),
             begun: Instant::now(),
             problem: None,
+            on_failure,
         };
         Self { shared: Arc::new(Shared { pending: Mutex::default(), desk: Mutex::new(desk) }) }
     }
 
-    /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
-    pub(crate) fn creating(&self) {
-        lock(&self.shared.desk).in_book(|book, _, _| book.creating());
+    /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session. The
+    /// error is why it must not go out.
+    pub(crate) fn creating(&self) -> Result<(), Error> {
+        let mut desk = lock(&self.shared.desk);
+        let on_failure = desk.on_failure.take();
+        let Err(error) = desk.in_book(|book, _| book.creating()) else {
+            desk.on_failure = on_failure;
+            return Ok(());
+        };
+        if on_failure.is_some() { Err(error) } else { Ok(()) }
     }
 
     /// No session came of it.
     pub(crate) fn not_created(&self) {
-        lock(&self.shared.desk).in_book(|book, _, _| book.not_created());
+        let _ = lock(&self.shared.desk).in_book(|book, _| book.not_created());
     }
 
-    /// The session was just created: noted at once, so that a crash cannot lose it. The journal
-    /// itself follows with the next update.
-    pub(crate) fn created(&self, checkpoint: Checkpoint) {
-        lock(&self.shared.desk)
-            .in_book(|book, source, now| book.created(checkpoint, source.identity(), now));
+    /// The session was just created, with the source as it is now: noted at once, so that a crash
+    /// cannot lose it. The journal itself follows with the next update.
+    pub(crate) fn created(&self, checkpoint: Checkpoint, source: Option<Identity>) {
+        let _ = lock(&self.shared.desk).in_book(|book, now| book.created(checkpoint, source, now));
+    }
+
+    /// Close-Session is about to go out.
+    pub(crate) fn closing(&self, checkpoint: Checkpoint) {
+        let _ = lock(&self.shared.desk).in_book(|book, now| book.closing(checkpoint, now));
+    }
+
+    /// All that was sent is known to be what the source holds now.
+    pub(crate) fn prove(&self, source: Identity) {
+        if let Some(book) = &mut lock(&self.shared.desk).book {
+            book.prove(source);
+        }
+    }
+
+    /// The source may have changed: a comparison of the `sent` bytes with their hashes. What was not
+    /// hashed must have another explanation.
+    pub(crate) fn compare(&self, now: Identity, sent: u64, is_explained: bool) -> Check {
+        let keeper = self.clone();
+        Box::new(move |source, go_on| {
+            // Not under the lock, since it may take long.
+            let book = |act: &mut dyn FnMut(&mut Book<Disk>)| {
+                lock(&keeper.shared.desk).book.iter_mut().for_each(act);
+            };
+            let mut prefix = Prefix::default();
+            book(&mut |book| prefix = book.prefix().cloned().unwrap_or_default());
+            if !prefix.check_all(source, go_on)? {
+                return Ok(false);
+            }
+            let is_proven = prefix.length() >= sent;
+            if go_on() {
+                book(&mut |book| if is_proven { book.prove(now) } else { book.doubt() });
+            }
+            Ok(is_proven || is_explained)
+        })
     }
 
     /// The server has acknowledged `offset`.
@@ -120,10 +173,10 @@ impl Shared {
                 Work::Update(offset, checkpoint) => {
                     let session = checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id);
                     desk.advance(offset, session);
-                    if let Some(checkpoint) = checkpoint {
-                        desk.in_book(|book, source, now| {
-                            book.write(checkpoint, source.identity(), now)
-                        });
+                    if let Some(checkpoint) = checkpoint
+                        && desk.in_book(|book, now| book.write(checkpoint, now)).is_ok()
+                    {
+                        desk.on_failure = None;
                     }
                 }
                 Work::Finish((finish, done)) => {
@@ -138,15 +191,22 @@ impl Shared {
 
 impl Desk {
     /// Does something with the journal, if there is one.
-    fn in_book(&mut self, act: impl FnOnce(&mut Book<Disk>, &Source, Now) -> io::Result<()>) {
+    fn in_book(
+        &mut self,
+        act: impl FnOnce(&mut Book<Disk>, Now) -> io::Result<()>,
+    ) -> Result<(), Error> {
         let now = Now { monotonic: self.begun.elapsed(), unix: super::unix_now() };
-        if let Some(book) = &mut self.book
-            && let Err(error) = act(book, &self.source, now)
-        {
-            self.problem = Some(format!(
-                "the session cannot be kept, so that an interrupted upload would start anew: {error}"
-            ));
+        let Some(Err(error)) = self.book.as_mut().map(|book| act(book, now)) else {
+            return Ok(());
+        };
+        let error = Error::local("cannot store resume state", &error);
+        self.problem = Some(format!(
+            "the session cannot be kept, so that an interrupted upload would start anew: {error}"
+        ));
+        if let Some(on_failure) = self.on_failure.take() {
+            on_failure(error.clone());
         }
+        Err(error)
     }
 
     fn advance(&mut self, offset: u64, session: Option<&SessionId>) {
@@ -168,12 +228,14 @@ impl Desk {
         let sum = self.sha256.take().filter(|_| finish == Finish::Remove);
         let sha256 =
             sum.and_then(|sum| sum.complete(&self.source.open().ok()?, self.source.size()));
-        self.in_book(|book, _, _| book.finish(finish));
+        self.on_failure = None;
+        let _ = self.in_book(|book, _| book.finish(finish));
         // Lets the lock and the source go.
         let book = self.book.take();
         self.source = Source::bytes(Vec::new());
+        let is_kept = finish == Finish::Keep && book.as_ref().is_some_and(Book::is_kept);
         let prefix = book.and_then(|book| book.prefix().cloned());
-        Kept { sha256, prefix, problem: self.problem.take() }
+        Kept { sha256, prefix, is_kept, problem: self.problem.take() }
     }
 }
 

@@ -8,13 +8,14 @@
 //! A journal is untrusted input: one that cannot be read, is not the user's own or can be
 //! written by others is refused, never guessed at.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::FlockOperation;
+use bitsup_core::journal::Unusable;
+use rustix::fs::{FlockOperation, OFlags};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::destination::Destination;
@@ -23,37 +24,49 @@ use crate::source::Source;
 
 mod disk;
 mod endpoints;
+mod folder;
 mod keeper;
 mod token;
 
 pub(crate) use bitsup_core::journal::{
-    BLOCK, Entry, Finish, Place, Prefix, Standing, check_tail, hash_prefix,
+    BLOCK, Difference, Entry, Finish, Identity, Place, Prefix, Proof, Standing, check_tail,
+    hash_prefix,
 };
 use disk::Disk;
 pub(crate) use endpoints::{Endpoint, Endpoints, store};
-pub(crate) use keeper::{Keeper, Kept as Leavings};
+use folder::Folder;
+pub(crate) use keeper::{Keeper, Kept as Leavings, OnFailure};
 pub(crate) use token::Token;
 
 /// A journal that this process holds the lock of.
 pub(crate) type Journal = bitsup_core::journal::Journal<Disk>;
 
+/// Who lists sessions has a lock for a moment; that is waited for so often.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The folder of all journals.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDirectory {
-    path: PathBuf,
+    folder: Arc<Folder>,
 }
 
 impl StateDirectory {
-    /// Makes the folder if there is none, for the user alone.
+    /// Opens the folder, and makes it if there is none, for the user alone.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let problem = |error: &io::Error| {
-            Error::local(format_args!("cannot use the state directory {}", path.display()), error)
-        };
-        let sessions = path.join("sessions");
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(&sessions).map_err(|error| problem(&error))?;
-        Ok(Self { path: path.to_owned() })
+        let folder = Folder::make(path).map_err(|error| unusable(path, &error))?;
+        Ok(Self { folder: Arc::new(folder) })
+    }
+
+    /// Opens the folder if there is one.
+    pub(crate) fn existing(path: &Path) -> Result<Option<Self>, Error> {
+        let folder = Folder::existing(path).map_err(|error| unusable(path, &error))?;
+        Ok(folder.map(|folder| Self { folder: Arc::new(folder) }))
+    }
+
+    /// Whether the folder of that path is still this one.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.folder.is_in(path)
     }
 
     /// The name of the session for this source and URL.
@@ -67,20 +80,21 @@ impl StateDirectory {
 
     /// Locks a session; `SessionInUse` if another process or upload has it.
     pub(crate) fn lock(&self, id: &str) -> Result<Journal, Error> {
-        let lock_path = self.file(id, "lock")?;
-        let problem = |error: &io::Error| {
-            Error::local(format_args!("cannot lock {}", lock_path.display()), error)
-        };
+        check_id(id)?;
+        let (name, intent) = (disk::lock(id), disk::intent(id));
+        let problem = |error: &io::Error| self.problem("lock", &name, error);
+        let mut tries = TRIES;
         loop {
-            let lock = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o600)
-                .open(&lock_path)
-                .map_err(|error| problem(&error))?;
+            // Writable, since some network file systems lock nothing else for one process alone.
+            let lock = self.folder.open_file(&name, OFlags::RDWR | OFlags::CREATE);
+            let Some(lock) = lock.map_err(|error| problem(&error))? else { continue };
             match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) if tries > 0 => {
+                    tries -= 1;
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     return Err(Error::new(
                         ErrorKind::SessionInUse,
@@ -92,45 +106,76 @@ impl StateDirectory {
                 Err(error) => return Err(problem(&error.into())),
             }
             // Whoever had it may have removed the file before letting go: then ours is no lock.
-            let same = fs::metadata(&lock_path)
-                .is_ok_and(|there| lock.metadata().is_ok_and(|ours| there.ino() == ours.ino()));
-            if same {
-                return Ok(Journal::new(Disk::locked(self.file(id, "json")?, lock_path, lock)));
+            if !self.folder.is_at(&name, &lock) {
+                continue;
             }
+            if lock.metadata().map_err(|error| problem(&error))?.len() == 0 {
+                return Ok(Journal::new(Disk::locked(Arc::clone(&self.folder), id, lock)));
+            }
+            // What an earlier version noted in its lock gets the name that it has now.
+            let moved = if self.folder.is_free(&intent) {
+                self.folder.rename(&name, &intent)
+            } else {
+                self.folder.remove(&name)
+            };
+            moved.map_err(|error| problem(&error))?;
         }
+    }
+
+    /// Whether an upload runs in that session. Makes no file and alters none.
+    pub(crate) fn is_locked(&self, id: &str) -> bool {
+        let Ok(Some(lock)) = self.folder.open_file(&disk::lock(id), OFlags::RDONLY) else {
+            return false;
+        };
+        let locked = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared);
+        locked == Err(rustix::io::Errno::WOULDBLOCK)
     }
 
     /// Reads a session without locking it; `None` if there is none.
     pub(crate) fn read(&self, id: &str) -> Result<Option<Entry>, Error> {
-        load(&Disk::unlocked(self.file(id, "json")?, self.file(id, "lock")?))
+        check_id(id)?;
+        load(&Disk::unlocked(Arc::clone(&self.folder), id))
     }
 
     /// The names of all sessions.
     pub(crate) fn ids(&self) -> Result<Vec<String>, Error> {
-        let folder = self.path.join("sessions");
-        let listed = fs::read_dir(&folder).map_err(|error| {
-            Error::local(format_args!("cannot read {}", folder.display()), &error)
-        })?;
-        let name = |entry: io::Result<fs::DirEntry>| {
-            let name = entry.ok()?.file_name().into_string().ok()?;
-            let id = name.strip_suffix(".json").or_else(|| name.strip_suffix(".lock"))?;
-            is_id(id).then(|| id.to_owned())
+        let names = self.folder.names().map_err(|error| self.problem("read", "", &error))?;
+        let id = |name: &String| {
+            let (id, kind) = name.split_once('.')?;
+            (is_id(id) && matches!(kind, "json" | "intent" | "lock")).then(|| id.to_owned())
         };
-        let mut ids: Vec<String> = listed.filter_map(name).collect();
+        let mut ids: Vec<String> = names.iter().filter_map(id).collect();
         ids.sort();
         ids.dedup();
         Ok(ids)
     }
 
-    fn file(&self, id: &str, extension: &str) -> Result<PathBuf, Error> {
-        if !is_id(id) {
-            return Err(Error::invalid(format!(
-                "{:?} is not the name of a session: it has 16 hexadecimal digits",
-                id.chars().take(40).collect::<String>()
-            )));
-        }
-        Ok(self.path.join("sessions").join(format!("{id}.{extension}")))
+    fn problem(&self, what: &str, name: &str, error: &io::Error) -> Error {
+        let path = self.folder.path(name);
+        Error::local(format_args!("cannot {what} {}", path.display()), error)
     }
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Error {
+    let path = path.join("sessions");
+    let made =
+        Error::local(format_args!("cannot use the state directory {}", path.display()), error);
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return made.with_advice(
+            "Name a state directory of your own: its folder sessions must belong to you, be no link, and be writable by nobody else (chmod go-w).",
+        );
+    }
+    made
+}
+
+fn check_id(id: &str) -> Result<(), Error> {
+    if is_id(id) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{:?} is not the name of a session: it has 16 hexadecimal digits",
+        id.chars().take(40).collect::<String>()
+    )))
 }
 
 /// A name that cannot lead out of the folder.
@@ -140,19 +185,26 @@ fn is_id(id: &str) -> bool {
 
 /// What is kept, if it can be used.
 pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
-    let unusable = |why: String| {
+    let path = disk.path();
+    let damaged = |why: String| {
         Error::new(
             ErrorKind::LocalFile,
-            format!("the journal {} cannot be used: {why}", disk.path().display()),
+            format!("the journal {} cannot be used: {why}", path.display()),
         )
-        .with_advice("Remove the file, or start with --fresh; the session on the server ends by itself after some days.")
+        .with_advice("Remove the file, or start with {fresh}; the session on the server ends by itself after some days.")
     };
-    let Some(entry) = bitsup_core::journal::read(disk).map_err(unusable)? else {
-        return Ok(None);
+    let entry = match bitsup_core::journal::read(disk) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(None),
+        Err(Unusable::Damaged(why)) => return Err(damaged(why)),
+        Err(Unusable::Unreadable(error)) => {
+            let what = format_args!("cannot read the journal {}", path.display());
+            return Err(Error::local(what, &error));
+        }
     };
     match Destination::parse(&entry.url) {
         Ok(_) => Ok(Some(entry)),
-        Err(error) => Err(unusable(error.to_string())),
+        Err(error) => Err(damaged(error.to_string())),
     }
 }
 
@@ -167,28 +219,54 @@ pub(crate) struct Kept {
 }
 
 /// Locks the journal of this upload and reads it. `None`: the source has no name to find it by.
-/// A journal that cannot be used is passed over if the upload is to start anew anyway.
+/// A damaged journal is passed over if the upload is to start anew anyway.
 pub(crate) fn open(
-    folder: &Path,
+    directory: &StateDirectory,
     source: &Source,
     destination: &Destination,
     fresh: bool,
 ) -> Result<Option<Kept>, Error> {
     let Some(path) = source.file_path() else { return Ok(None) };
-    let path = absolute(path);
-    let directory = StateDirectory::open(folder)?;
-    let journal = directory.lock(&StateDirectory::id(&path, destination))?;
+    let journal = directory.lock(&StateDirectory::id(&absolute(path), destination))?;
     let entry = match load(journal.files()) {
-        Err(_) if fresh => None,
+        Err(error) if fresh && !is_environment(&error) => None,
         read => read?,
     };
     let lost = journal.lost_a_session();
     Ok(Some(Kept { journal, entry, lost }))
 }
 
-/// Whether the error is about the folder (full, read-only, missing) and not about what is in a journal.
+/// Whether the error is about the folder or its files (full, read-only, another user's, a link) and
+/// not about what is in a journal.
 pub(crate) fn is_environment(error: &Error) -> bool {
     error.io_kind().is_some()
+}
+
+/// Whether this process lacks descriptors or memory, which says nothing of what it touched: then the
+/// error says so, and whether the session is there for the next start.
+pub(crate) fn shortage(
+    error: &Error,
+    state: &Path,
+    source: &Source,
+    destination: &Destination,
+) -> Option<Error> {
+    let (what, limit) = match error.os_error()? {
+        libc::EMFILE => ("This process may have no more files open", " (ulimit -n)"),
+        libc::ENFILE => ("This system may have no more files open", " (sysctl fs.file-max)"),
+        libc::ENOMEM => ("This system is short of memory", ""),
+        _ => return None,
+    };
+    let errno = error.os_error().unwrap_or_default();
+    let advice = format!(
+        "{what} (errno {errno}): raise the limit{limit} and start again. What is kept was not touched."
+    );
+    let id = StateDirectory::id(&absolute(source.file_path()?), destination);
+    // By the path, since no more can be opened.
+    let sessions = state.join("sessions");
+    let is_kept = [disk::entry(&id), disk::intent(&id)]
+        .iter()
+        .any(|name| fs::symlink_metadata(sessions.join(name)).is_ok());
+    Some(error.clone().with_advice(advice).with_resumable(is_kept))
 }
 
 /// The path under which a source is found again, whatever the working directory.

@@ -1,10 +1,22 @@
 use super::*;
-use bitsup_core::journal::{Book, Identity, Now};
+use bitsup_core::journal::{Attributes, Book, Identity, Now};
 use bitsup_proto::{Checkpoint, SessionId};
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
+
+fn identity() -> Identity {
+    Identity {
+        size: 100,
+        modified_s: 5,
+        modified_ns: 6,
+        device: 7,
+        inode: 8,
+        changed: Some((5, 7)),
+        attributes: Attributes::default(),
+    }
+}
 
 fn entry() -> Entry {
     let checkpoint = Checkpoint {
@@ -26,11 +38,10 @@ fn entry() -> Entry {
         predecessor: bitsup_proto::verify::Predecessor::None,
         before: None,
     };
-    let identity = Identity { size: 100, modified_s: 5, modified_ns: 6, device: 7, inode: 8 };
     Entry::new(
         "http://h/d/x.bin?k=v".into(),
         "/x.bin".into(),
-        identity,
+        identity(),
         checkpoint,
         None,
         unix_now(),
@@ -45,7 +56,7 @@ fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
     let id = StateDirectory::id(Path::new("/x.bin"), &destination);
     let journal = directory.lock(&id).expect("locked");
     journal.write(&entry(), true).expect("written");
-    let path = journal.files().path().to_owned();
+    let path = journal.files().path();
     (folder, directory, id, path)
 }
 
@@ -137,7 +148,7 @@ fn a_new_session_is_found_on_the_pad_until_the_journal_has_it() {
     let journal = directory.lock(&id).expect("free again");
     assert!(!journal.lost_a_session());
     journal.write(&newer(), true).expect("written");
-    assert_eq!(fs::metadata(path.with_extension("lock")).expect("there").len(), 0);
+    assert!(!path.with_extension("intent").exists());
     journal.remove().expect("removed");
     assert!(directory.read(&id).expect("readable").is_none());
 }
@@ -148,21 +159,78 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
     let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
     let journal = directory.lock(&id).expect("free");
     let place = Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
-    let mut book = Book::new(journal, Some(entry()), place);
+    let mut book = Book::new(journal, Some(entry()), place, Some(identity()), Proof::Given);
     let now = Now { monotonic: Duration::ZERO, unix: 1 };
     let late = |book: &mut Book<Disk>| {
-        book.write(entry().checkpoint, Some(entry().identity), now).expect("passed over");
+        book.write(entry().checkpoint, now).expect("passed over");
     };
     book.creating().expect("noted");
     late(&mut book);
-    let pad = fs::read(directory.file(&id, "lock").expect("a name")).expect("readable");
+    let pad = fs::read(directory.folder.path(&disk::intent(&id))).expect("readable");
     assert_eq!(pad, b"creating\n", "a crash now leaves a session");
     book.created(newer().checkpoint, Some(entry().identity), now).expect("noted");
     late(&mut book);
     assert_eq!(session(), newer().checkpoint.session_id);
-    book.write(newer().checkpoint, Some(entry().identity), now).expect("written");
+    book.write(newer().checkpoint, now).expect("written");
     late(&mut book);
     assert_eq!(session(), newer().checkpoint.session_id);
+}
+
+#[test]
+fn the_entry_of_a_source_that_is_still_compared_keeps_the_identity_that_it_had() {
+    let _rule = bitsup_server::rule!("RES-02");
+    let (_folder, directory, id, _) = written();
+    let kept = || directory.read(&id).expect("readable").map(|entry| entry.identity);
+    let place = || Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let copy = Identity { inode: 9, ..identity() };
+    let now = Now { monotonic: Duration::ZERO, unix: 1 };
+    // A process that is killed meanwhile leaves the next one the comparison.
+    for (proof, before) in [(Proof::Pending, identity()), (Proof::Withheld, identity())] {
+        let journal = directory.lock(&id).expect("free");
+        journal.write(&entry(), true).expect("written");
+        let earlier = Some(entry()).filter(|_| proof == Proof::Pending);
+        let mut book = Book::new(journal, earlier, place(), Some(copy), proof);
+        book.write(entry().checkpoint, now).expect("written or withheld");
+        assert_eq!(kept(), Some(before), "{proof:?}");
+        book.prove(copy);
+        book.write(entry().checkpoint, now).expect("written");
+        assert_eq!(kept(), Some(copy), "{proof:?}");
+    }
+}
+
+/// A source whose change time moves by so much when it is read.
+struct Sevens(std::cell::Cell<i64>, i64);
+
+impl bitsup_core::journal::Bytes for Sevens {
+    fn read(&self, buffer: &mut [u8], _: u64) -> io::Result<usize> {
+        self.0.set(self.0.get() + self.1);
+        buffer.fill(7);
+        Ok(buffer.len())
+    }
+
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(Some(Identity { changed: Some((5, self.0.get())), ..identity() }))
+    }
+}
+
+#[test]
+fn a_hash_counts_only_if_the_source_was_the_same_before_and_after_it_was_read() {
+    let _rule = bitsup_server::rule!("RES-03");
+    let (_folder, directory, id, _) = written();
+    let journal = directory.lock(&id).expect("free");
+    let place = Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut book = Book::new(journal, None, place, Some(identity()), Proof::Given);
+    let now = Now { monotonic: Duration::ZERO, unix: 1 };
+    book.created(newer().checkpoint, Some(identity()), now).expect("noted");
+    let hashed = |book: &Book<Disk>| book.prefix().map(Prefix::length);
+    book.advance(&Sevens(7.into(), 1), 40, None, |_, _| {}).expect("read");
+    assert_eq!(hashed(&book), Some(0));
+    let calm = Sevens(7.into(), 0);
+    book.advance(&calm, 40, None, |_, _| {}).expect("read");
+    assert_eq!(hashed(&book), Some(40));
+    book.doubt();
+    book.advance(&calm, 60, None, |_, _| {}).expect("not read");
+    assert_eq!(hashed(&book), Some(40));
 }
 
 #[test]
@@ -170,7 +238,7 @@ fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     let (_folder, directory, id, path) = written();
     let mut earlier = entry();
     earlier.checkpoint.offset = 0;
-    let pad = path.with_extension("lock");
+    let pad = path.with_extension("intent");
     fs::write(&pad, earlier.encode().expect("text")).expect("written");
     let read = directory.read(&id).expect("readable").expect("there");
     assert_eq!(read.checkpoint.offset, entry().checkpoint.offset);
@@ -180,7 +248,7 @@ fn the_journal_is_newer_than_a_pad_about_the_same_session() {
 fn what_a_power_cut_brings_back_to_the_pad_is_older_than_the_journal() {
     let (_folder, directory, id, path) = written();
     directory.lock(&id).expect("free").write(&newer(), true).expect("written");
-    fs::write(path.with_extension("lock"), entry().encode().expect("text")).expect("written");
+    fs::write(path.with_extension("intent"), entry().encode().expect("text")).expect("written");
     let read = directory.read(&id).expect("readable").expect("there");
     assert_eq!(read.checkpoint.session_id, newer().checkpoint.session_id);
 }
@@ -190,7 +258,7 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
     let folder = tempfile::tempdir().expect("folder");
     let directory = StateDirectory::open(folder.path()).expect("state directory");
     let id = "0123456789abcdef";
-    let pad = directory.file(id, "lock").expect("a name");
+    let pad = directory.folder.path(&disk::intent(id));
     let journal = directory.lock(id).expect("free");
     assert!(!journal.lost_a_session());
     journal.creating().expect("noted");
@@ -207,7 +275,7 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
 #[test]
 fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
     let (_folder, directory, id, path) = written();
-    fs::write(path.with_extension("lock"), newer().encode().expect("text")).expect("written");
+    fs::write(path.with_extension("intent"), newer().encode().expect("text")).expect("written");
     assert!(!directory.lock(&id).expect("free").lost_a_session());
     let bytes = fs::read(&path).expect("bytes");
     fs::write(&path, &bytes[..bytes.len() / 2]).expect("torn");
@@ -218,9 +286,9 @@ fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
 }
 
 #[test]
-fn a_pad_cut_off_anywhere_or_written_by_others_counts_for_nothing() {
+fn a_pad_cut_off_anywhere_counts_for_nothing_and_one_written_by_others_is_refused() {
     let (_folder, directory, id, path) = written();
-    let (pad, bytes) = (path.with_extension("lock"), newer().encode().expect("text"));
+    let (pad, bytes) = (path.with_extension("intent"), newer().encode().expect("text"));
     let old = || directory.read(&id).expect("readable").expect("there").checkpoint.offset;
     for length in 0..bytes.len() {
         fs::write(&pad, &bytes.as_bytes()[..length]).expect("written");
@@ -229,7 +297,8 @@ fn a_pad_cut_off_anywhere_or_written_by_others_counts_for_nothing() {
     fs::write(&pad, &bytes).expect("written");
     assert_eq!(old(), 0);
     fs::set_permissions(&pad, fs::Permissions::from_mode(0o666)).expect("permissions");
-    assert_eq!(old(), entry().checkpoint.offset);
+    let error = directory.read(&id).expect_err("written by others");
+    assert!(is_environment(&error) && error.to_string().contains("others"), "{error}");
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use bitsup_proto::Checkpoint;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::Prefix;
+use super::{Identity, Prefix};
 use crate::destination::Destination;
 use crate::error::Error;
 
@@ -24,9 +24,12 @@ pub(crate) struct Token {
     /// Of the source's first bytes: number of whole blocks, one hash for them, length and hash of the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) prefix: Option<(usize, u64, u64, u64)>,
-    /// The source's time stamp, which must be the same where no hash is known.
+    /// The source's time stamp, in tokens of earlier versions. It proves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) modified: Option<(i64, i64)>,
+    /// What the source was, which must be the same where the hashes do not reach all that was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Token {
@@ -93,7 +96,13 @@ mod tests {
             predecessor: bitsup_proto::verify::Predecessor::None,
             before: None,
         };
-        Token { url: "http://h/x?y".into(), checkpoint, prefix: Some((0, 1, 5, 2)), modified: None }
+        Token {
+            url: "http://h/x?y".into(),
+            checkpoint,
+            prefix: Some((0, 1, 5, 2)),
+            modified: None,
+            identity: None,
+        }
     }
 
     #[test]

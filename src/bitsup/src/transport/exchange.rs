@@ -22,6 +22,8 @@ pub(crate) struct Exchange {
     pub(crate) scheme: Scheme,
     /// Name or address without brackets, as it shall stand in `Host`.
     pub(crate) host: String,
+    /// The interface of a link-local address, which is used to connect and never sent.
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
     /// Path and query exactly as they must go out; begins with a slash.
     pub(crate) target: String,
@@ -181,6 +183,8 @@ pub(crate) struct Stats {
     /// Body bytes of the last request that the system took for sending.
     pub(crate) sent: u64,
     pub(crate) new_connection: bool,
+    /// The lane's connection had ended unannounced when the exchange began.
+    pub(crate) reconnected: bool,
     /// The other end: the server, or the proxy.
     pub(crate) peer: Option<SocketAddr>,
     /// From the start to the first request byte; close to 0 on a reused connection.
@@ -250,6 +254,7 @@ impl Exchange {
             method: self.method,
             scheme: self.scheme,
             host: self.host.clone(),
+            zone: self.zone.clone(),
             port: self.port,
             target: self.target.clone(),
             headers: self.headers.clone(),

@@ -68,6 +68,8 @@ pub(super) struct Lane {
     cookies: Vec<Zeroizing<String>>,
     /// Somebody may have logged in on the connection, or gone through a proxy.
     personal: bool,
+    /// The connection was found to have ended unannounced when the last exchange began.
+    reconnected: bool,
     pub(super) state: State,
 }
 
@@ -108,6 +110,7 @@ pub(super) struct Route {
 struct Origin {
     scheme: Scheme,
     host: String,
+    zone: Option<Box<str>>,
     port: u16,
 }
 
@@ -135,6 +138,7 @@ impl Lane {
             pins: HashMap::new(),
             cookies: Vec::new(),
             personal: false,
+            reconnected: false,
             state: State::Idle(Easy2::new(Wire::idle())),
         }
     }
@@ -150,9 +154,14 @@ impl Lane {
         self.personal |= proxy.is_some()
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
-        let origin =
-            Origin { scheme: exchange.scheme, host: exchange.host.clone(), port: exchange.port };
+        let origin = Origin {
+            scheme: exchange.scheme,
+            host: exchange.host.clone(),
+            zone: exchange.zone.clone(),
+            port: exchange.port,
+        };
         let fits = self.connection(exchange).is_some();
+        self.reconnected = self.has_ended();
         if exchange.connection == ConnectionUse::Fresh || !fits {
             self.drop_connection();
         }
@@ -178,6 +187,7 @@ impl Lane {
         let origin = &connection.origin;
         let fits = origin.scheme == exchange.scheme
             && origin.host == exchange.host
+            && origin.zone == exchange.zone
             && origin.port == exchange.port;
         (fits && is_quiet(&connection.socket)).then_some(self.serial)
     }
@@ -185,6 +195,11 @@ impl Lane {
     /// Whether the lane's idle connection was ended by the other side, without a word before.
     pub(super) fn has_ended(&self) -> bool {
         self.connection.as_ref().is_some_and(|own| !is_quiet(&own.socket))
+    }
+
+    /// Whether it had when the last exchange began.
+    pub(super) fn has_reconnected(&self) -> bool {
+        self.reconnected
     }
 
     /// The certificate of the lane's connection.
@@ -294,7 +309,10 @@ impl Lane {
         easy.http_version(HttpVersion::V11)?;
         easy.http_09_allowed(false)?;
         easy.path_as_is(true)?;
-        let host = bracketed(&exchange.host);
+        // libcurl connects through the zone and leaves it out of Host; a proxy has its own interfaces.
+        let zone = exchange.zone.as_ref().filter(|_| route.proxy.is_none());
+        let zoned = zone.map(|zone| format!("{}%25{zone}", exchange.host));
+        let host = bracketed(zoned.as_ref().unwrap_or(&exchange.host));
         let scheme = exchange.scheme.name();
         easy.url(&format!("{scheme}://{host}:{}{}", exchange.port, exchange.target))?;
         match method {
@@ -538,7 +556,10 @@ impl Lane {
     /// Whether it has these settings and a living connection to `host`.
     pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
         let goes_there = |connection: &Connection| {
-            connection.origin.host == host && is_quiet(&connection.socket)
+            // Who asks knows of no zone.
+            connection.origin.host == host
+                && connection.origin.zone.is_none()
+                && is_quiet(&connection.socket)
         };
         self.options == *options && self.connection.as_ref().is_some_and(goes_there)
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use bitsup_proto::host::HostId;
 use zeroize::Zeroizing;
 
 use super::exchange::Scheme;
@@ -50,8 +51,12 @@ pub(crate) enum ProxyKind {
 
 impl Proxy {
     /// Reads `[scheme://][user:password@]host[:port]`; no scheme means http, no port 1080, or
-    /// 443 for an https proxy. An error is one line without secrets.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// 443 for an https proxy. An error says what is wrong with it and quotes nothing: where the
+    /// parts of a bad URL begin nobody knows, and one of them is a password.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        const LOGIN: &str =
+            "@ : / ? # \\ and spaces in its user name or password must be percent-encoded";
+        const PLACE: &str = "it is not written [SCHEME://]HOST[:PORT]";
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let kind = match scheme.to_ascii_lowercase().as_str() {
             "http" => ProxyKind::Http,
@@ -60,23 +65,27 @@ impl Proxy {
             "socks4a" => ProxyKind::Socks4a,
             "socks5" => ProxyKind::Socks5,
             "socks5h" => ProxyKind::Socks5Hostname,
-            other => return Err(format!("proxy scheme {other:?} is not known")),
+            _ => return Err("its scheme is not http, https, socks4, socks4a, socks5 or socks5h"),
         };
-        // With a scheme that has no default port, an explicit port 80 can be told from none.
-        let url = url::Url::parse(&format!("proxy://{rest}"))
-            .map_err(|error| format!("the proxy's URL is not valid: {error}"))?;
-        let host = url.host_str().filter(|host| !host.is_empty());
-        let host = host.ok_or("the proxy's URL names no host")?;
+        if rest.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+            return Err(if rest.contains('@') { LOGIN } else { PLACE });
+        }
+        // What stands behind the host means nothing for a proxy, or the host is a password's end.
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains(['/', '?', '#']) || rest.matches('@').count() > 1 {
+            return Err(if rest.contains('@') { LOGIN } else { PLACE });
+        }
+        let (userinfo, place) = match rest.rsplit_once('@') {
+            Some((userinfo, place)) => (Some(userinfo), place),
+            None => (None, rest),
+        };
+        let place = HostId::parse(place.strip_suffix(':').unwrap_or(place)).ok_or(PLACE)?;
         let default_port = if kind == ProxyKind::Https { 443 } else { 1080 };
-        let userinfo = (!url.username().is_empty()).then(|| match url.password() {
-            Some(password) => Zeroizing::new(format!("{}:{password}", url.username())),
-            None => Zeroizing::new(url.username().to_owned()),
-        });
         Ok(Self {
             kind,
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: url.port().unwrap_or(default_port),
-            userinfo,
+            host: place.host().to_owned(),
+            port: place.port().unwrap_or(default_port),
+            userinfo: userinfo.filter(|login| !login.is_empty()).map(encoded).transpose()?,
         })
     }
 
@@ -120,6 +129,16 @@ impl Proxy {
     }
 }
 
+/// A login of a URL with everything percent-encoded that libcurl would not take.
+fn encoded(userinfo: &str) -> Result<Zeroizing<String>, &'static str> {
+    let url = Zeroizing::new(format!("proxy://{userinfo}@h"));
+    let url = url::Url::parse(&url).map_err(|_| "its user name or password cannot be read")?;
+    Ok(match url.password() {
+        Some(password) => Zeroizing::new(format!("{}:{password}", url.username())),
+        None => Zeroizing::new(url.username().to_owned()),
+    })
+}
+
 impl ProxyChoice {
     /// The proxy for this origin. `no_proxy` given here replaces the one of the environment.
     pub(crate) fn for_origin(
@@ -128,7 +147,10 @@ impl ProxyChoice {
         host: &str,
         no_proxy: Option<&str>,
     ) -> Result<Option<Proxy>, String> {
-        self.for_origin_with(scheme, host, no_proxy, |name| std::env::var(name).ok())
+        self.for_origin_with(scheme, host, no_proxy, |name| {
+            // One that is no text must not be taken for none: the replacement is in no host's name.
+            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+        })
     }
 
     fn for_origin_with(
@@ -138,12 +160,13 @@ impl ProxyChoice {
         no_proxy: Option<&str>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Proxy>, String> {
-        let first = |names: &[&str]| {
-            names.iter().find_map(|name| variable(name).filter(|value| !value.is_empty()))
+        let first = |names: &[&'static str]| {
+            let value = |name| Some((name, variable(name).filter(|value| !value.is_empty())?));
+            names.iter().copied().find_map(value)
         };
         let exceptions = match no_proxy {
             Some(list) => Some(list.to_owned()),
-            None => first(&["no_proxy", "NO_PROXY"]),
+            None => first(&["no_proxy", "NO_PROXY"]).map(|(_, list)| list),
         };
         if exceptions.is_some_and(|list| is_excepted(host, &list)) {
             return Ok(None);
@@ -153,11 +176,17 @@ impl ProxyChoice {
             Self::Explicit(proxy) => Ok(Some(proxy.clone())),
             Self::Environment => {
                 // HTTP_PROXY in capitals can be set by a CGI client's `Proxy` header.
-                let names: &[&str] = match scheme {
+                let names: &[&'static str] = match scheme {
                     Scheme::Http => &["http_proxy", "all_proxy", "ALL_PROXY"],
                     Scheme::Https => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
                 };
-                first(names).map(|text| Proxy::parse(&text)).transpose()
+                let Some((name, text)) = first(names) else { return Ok(None) };
+                let proxy = Proxy::parse(&text);
+                proxy.map(Some).map_err(|problem| {
+                    format!(
+                        "the proxy in the environment variable {name} cannot be used: {problem}"
+                    )
+                })
             }
         }
     }
@@ -238,6 +267,47 @@ mod tests {
         assert!(!format!("{proxy:?}").contains("p%40"));
         assert!(Proxy::parse("ftp://proxy.example").is_err());
         assert!(Proxy::parse("http://").is_err());
+    }
+
+    #[test]
+    fn an_unusable_proxy_is_named_by_its_variable_and_not_quoted() {
+        let _rule = bitsup_server::rule!("NAM-05");
+        for text in [
+            "http=h:1",
+            "ftp://operator:hunter2@h:1",
+            "hunter2://h",
+            "operator:hun://ter2@h:1",
+            "http://operator:hunter2@h:99999",
+            "http://operator:hunter2@h:0",
+            "http://operator:hun@ter2@h:1",
+            "http://operator:hun#ter2@h:1",
+            "http://operator:1#hunter2@h:1",
+            "http://operator:1/hunter2@h:1",
+            "http://operator:1?hunter2@h:1",
+            "http://operator:hun ter2@h:1",
+            "http://operator:hun\\ter2@h:1",
+            "http://operator:hunter2@h\u{fffd}:1",
+            "http://operator:hunter2@",
+            "http://h:1/path",
+            "http://h:1?x",
+            "http://[::1:1",
+            "://h",
+        ] {
+            let choose = |name| {
+                ProxyChoice::Environment.for_origin_with(Scheme::Http, "o", None, |asked| {
+                    (asked == name).then(|| text.to_owned())
+                })
+            };
+            for name in ["http_proxy", "ALL_PROXY"] {
+                let error = choose(name).expect_err(text);
+                assert!(error.contains(name), "{text}: {error}");
+                for part in ["hunter", "hun", "ter2", "operator"] {
+                    assert!(!error.contains(part), "{text}: {error}");
+                }
+            }
+        }
+        let proxy = Proxy::parse("http://operator:h%40%23%2F%3f:2@h:1/").unwrap();
+        assert_eq!(proxy.url_with_host("x").as_str(), "http://operator:h%40%23%2F%3f%3A2@x:1");
     }
 
     #[test]

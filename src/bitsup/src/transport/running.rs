@@ -103,8 +103,15 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
         }
     }
     let (connect_time, sending_time, answer_delay) = wire.times();
-    let stats =
-        Stats { sent: wire.sent(), new_connection, peer, connect_time, sending_time, answer_delay };
+    let stats = Stats {
+        sent: wire.sent(),
+        new_connection,
+        reconnected: lane.has_reconnected(),
+        peer,
+        connect_time,
+        sending_time,
+        answer_delay,
+    };
     Some(Event { lane: id, result, body: wire.take_body(), stats })
 }
 

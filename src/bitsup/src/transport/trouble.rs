@@ -29,7 +29,7 @@ pub(crate) fn of_alert(words: &str) -> Option<&'static Trouble> {
 pub(crate) static OWN_CERTIFICATE: Trouble = Trouble {
     signs: &[],
     title: "the client certificate cannot be used",
-    advice: "Check the certificate's file, its key and the key's passphrase (--cert, --key, --key-password-file). PEM and PKCS#12 are read; an old PKCS#12 file of Windows must be converted first (openssl pkcs12 -legacy).",
+    advice: "Check the certificate's file, its key and the key's passphrase ({cert}, {key}, {key_password_file}). PEM and PKCS#12 are read; an old PKCS#12 file of Windows must be converted first (openssl pkcs12 -legacy).",
 };
 
 /// The most particular first.
@@ -37,7 +37,7 @@ static TABLE: &[Trouble] = &[
     Trouble {
         signs: &["alert certificate required", "alert no certificate"],
         title: "the server wants a client certificate",
-        advice: "Show one: --cert FILE, and --key FILE if its key lies in another file.",
+        advice: "Show one ({cert=FILE}), and its key if that is in another file ({key=FILE}).",
     },
     Trouble {
         signs: &["alert certificate expired"],
@@ -77,8 +77,8 @@ static TABLE: &[Trouble] = &[
     },
     Trouble {
         signs: &["handshake failure", "no shared cipher", "no ciphers available"],
-        title: "the server and this client have no way of TLS in common",
-        advice: "Have TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3, enabled on the server; a server that wants a client certificate may answer so too (--cert FILE).",
+        title: "the server and this client share no TLS version or cipher",
+        advice: "Have TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3, enabled on the server; a server that wants a client certificate may answer so too ({cert=FILE}).",
     },
     Trouble {
         signs: &[
@@ -93,12 +93,12 @@ static TABLE: &[Trouble] = &[
     Trouble {
         signs: &["in certificate chain"],
         title: "the server's certificate was issued by an authority that is not trusted here",
-        advice: "If it is the right server, trust the authority: --cacert FILE with its certificate, or add it to the system's store. `bitsup doctor URL` shows the certificates.",
+        advice: "If it is the right server, trust the authority: {ca_file=FILE} with its certificate, or add it to the system's store. {doctor} shows the certificates.",
     },
     Trouble {
         signs: &["self-signed certificate", "self signed certificate"],
         title: "the server shows a self-signed certificate",
-        advice: "If it is the right server, trust this certificate (--cacert FILE with it) and pin its key (--pinnedpubkey); better have one issued by an authority. `bitsup doctor URL` shows it.",
+        advice: "If it is the right server, trust this certificate ({ca_file=FILE} with it) and pin its key ({pinned_public_key}); better have one issued by an authority. {doctor} shows it.",
     },
     Trouble {
         signs: &[
@@ -107,17 +107,17 @@ static TABLE: &[Trouble] = &[
             "unable to verify the first",
         ],
         title: "the server's certificate was issued by an authority that is not known here",
-        advice: "Trust the authority (--cacert FILE with its certificate, or the system's store), or have the server send its intermediate certificates too. `bitsup doctor URL` shows what it sends.",
+        advice: "Trust the authority ({ca_file=FILE} with its certificate, or the system's store), or have the server send its intermediate certificates too. {doctor} shows what it sends.",
     },
     Trouble {
         signs: &["certificate has expired"],
         title: "a certificate of the server has expired",
-        advice: "Have it renewed on the server, and check this machine's clock. `bitsup doctor URL` shows the dates of all its certificates.",
+        advice: "Have it renewed on the server, and check this machine's clock. {doctor} shows the dates of all its certificates.",
     },
     Trouble {
         signs: &["certificate is not yet valid"],
         title: "a certificate of the server is not valid yet",
-        advice: "Check this machine's clock first. `bitsup doctor URL` shows the dates of all certificates of the server.",
+        advice: "Check this machine's clock first. {doctor} shows the dates of all certificates of the server.",
     },
     Trouble {
         signs: &["certificate revoked"],
@@ -127,17 +127,17 @@ static TABLE: &[Trouble] = &[
     Trouble {
         signs: &["subject name", "does not match target host", "subjectaltname"],
         title: "the server's certificate is for another name",
-        advice: "Use in the URL a name that the certificate has, or have one issued for this name. `bitsup doctor URL` shows its names.",
+        advice: "Use in the URL a name that the certificate has, or have one issued for this name. {doctor} shows its names.",
     },
     Trouble {
         signs: &["pinned"],
         title: "the server's public key is not the pinned one",
-        advice: "If the server's key was changed on purpose, pin the new one (--pinnedpubkey); else somebody answers in its place.",
+        advice: "If the server's key was changed on purpose, pin the new one ({pinned_public_key}); else another host answers in its place.",
     },
     Trouble {
         signs: &["verify locations", "trust anchors", "ca cert", "cacert", "cafile"],
         title: "the CA certificates cannot be read",
-        advice: "Give a file with certificates in PEM (--cacert).",
+        advice: "Give a file with certificates in PEM ({ca_file}).",
     },
     Trouble {
         signs: &["too weak", "too small", "legacy renegotiation"],
@@ -172,6 +172,14 @@ mod tests {
             assert!(found.title.contains(title), "{words}: {}", found.title);
         }
         assert!(of_words("Connection refused").is_none());
+    }
+
+    #[test]
+    fn advice_names_options_that_exist() {
+        let _rule = bitsup_server::rule!("OUT-05");
+        for trouble in TABLE.iter().chain([&OWN_CERTIFICATE]) {
+            assert_eq!(bitsup_proto::explain::unknown_name(trouble.advice), None);
+        }
     }
 
     #[test]

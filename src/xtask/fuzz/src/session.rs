@@ -179,6 +179,7 @@ fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<
                 range: input.flag().then_some(range),
                 last_modified: input.flag().then(|| input.byte().to_string()),
                 cut: input.flag(),
+                unmarked: input.flag(),
             };
             let _ = session.handle_reply(now, &got);
         }
@@ -226,6 +227,7 @@ fn ack(session: &mut Session, now: Moment, to: Option<Request>, input: &mut Inpu
         sending: Duration::from_millis(input.number(size)),
         waiting: Duration::from_millis(input.number(size)),
         body_sent: if input.flag() { u64::MAX } else { input.number(size) },
+        reconnected: input.flag(),
     };
     let _ = session.handle_ack(now, &ack, date, None, exchange);
 }

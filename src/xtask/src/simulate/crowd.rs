@@ -681,6 +681,7 @@ impl Crowd {
             sending: course.sending,
             waiting: self.network.round_trip,
             body_sent: u64::MAX,
+            reconnected: false,
         };
         let taken = member.session.handle_ack(now, &ack, date, retry_after, exchange);
         taken.map_err(|_| "an answer was refused".into())

@@ -194,7 +194,7 @@ impl Content {
 impl Files for Disk {
     type Draft = usize;
 
-    fn read(&self, file: File) -> Result<Option<Vec<u8>>, String> {
+    fn read(&self, file: File) -> io::Result<Option<Vec<u8>>> {
         Ok(self.state().content(file).map(|content| content.now.clone()))
     }
 

@@ -97,8 +97,12 @@ impl Run {
             Some(RetryAfter::Date(text)) => http_date(text),
             _ => None,
         };
-        let exchange =
-            Exchange { sending, waiting: self.scenario.network.round_trip, body_sent: u64::MAX };
+        let exchange = Exchange {
+            sending,
+            waiting: self.scenario.network.round_trip,
+            body_sent: u64::MAX,
+            ..Exchange::default()
+        };
         let (taken, due) = Watch::answered(request.packet, &mut self.session, |session| {
             session.handle_ack(now, &ack, date, retry_after, exchange)
         });

@@ -1,6 +1,8 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
-use bitsup_core::journal::{self, Book, Entry, Finish, Journal, News, Now, Pending, Place, Work};
+use bitsup_core::journal::{
+    self, Book, Entry, Finish, Identity, Journal, News, Now, Pending, Place, Proof, Unusable, Work,
+};
 use bitsup_proto::SessionId;
 
 use super::disk::Disk;
@@ -44,17 +46,23 @@ impl Keeper {
     pub(crate) fn open(disk: Disk) -> (Self, Found) {
         disk.open();
         let lost = Journal::new(disk.clone()).lost_a_session();
-        let found = Found { entry: journal::read(&disk), lost };
+        let found = Found { entry: journal::read(&disk).map_err(words), lost };
         let keeper =
             Self { disk, book: None, pending: Pending::default(), busy: false, taken: None };
         (keeper, found)
     }
 
     /// The upload begins, in the session of that entry or a new one.
-    pub(crate) fn begin(&mut self, entry: Option<Entry>) {
+    pub(crate) fn begin(&mut self, entry: Option<Entry>, source: Identity) {
         let url = "http://upload.example.com/file.bin".to_owned();
         let place = Place { url, path: "/file.bin".into(), note: None };
-        self.book = Some(Book::new(Journal::new(self.disk.clone()), entry, place));
+        self.book = Some(Book::new(
+            Journal::new(self.disk.clone()),
+            entry,
+            place,
+            Some(source),
+            Proof::Given,
+        ));
     }
 
     /// A Create-Session goes out. `false`: the disk refused.
@@ -113,7 +121,7 @@ impl Keeper {
                 }
                 let Some(checkpoint) = checkpoint else { return Worked::Other };
                 let written = Worked::Written(checkpoint.session_id.clone());
-                (book.write(checkpoint, Some(source.identity_of(opened)), now), written)
+                (book.write(checkpoint, now), written)
             }
             Work::Finish(finish) => {
                 let done = book.finish(finish);
@@ -122,5 +130,12 @@ impl Keeper {
             }
         };
         if done.is_ok() { worked } else { Worked::Failed }
+    }
+}
+
+fn words(why: Unusable) -> String {
+    match why {
+        Unusable::Damaged(why) => why,
+        Unusable::Unreadable(error) => error.to_string(),
     }
 }

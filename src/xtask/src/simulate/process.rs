@@ -243,7 +243,7 @@ impl Run {
         let Some(entry) = entry else {
             self.session = begin(&config, &self.server);
             self.life = alone(&self.session, None);
-            self.keeper.begin(None);
+            self.keeper.begin(None, self.source.identity_of(self.opened));
             return Ok(());
         };
         let hashed = entry.prefix.length();
@@ -254,8 +254,10 @@ impl Run {
         }
         let read = |error: std::io::Error| error.to_string();
         let identity = self.source.identity_of(self.opened);
-        let same = match entry.standing(false, Some(identity), self.client_unix()) {
-            Standing::Replaced => return Err("a young session is to be replaced".into()),
+        let same = match entry.standing(false, Some(identity)) {
+            other @ (Standing::Replaced | Standing::Unproven | Standing::Unclear) => {
+                return Err(format!("a session of the same source is {other:?}"));
+            }
             Standing::Changed(_) => false,
             Standing::Continued => entry.prefix.check_end(&self.source).map_err(read)?,
         };
@@ -277,7 +279,7 @@ impl Run {
             self.checks.resumed(id.to_owned(), stored);
         }
         self.life = alone(&self.session, (!same).then_some(Then::End));
-        self.keeper.begin(Some(entry));
+        self.keeper.begin(Some(entry), identity);
         Ok(())
     }
 

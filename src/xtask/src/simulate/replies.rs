@@ -55,6 +55,7 @@ impl ReplyFile {
             range: (from > 0).then(|| (from, total - 1, total)),
             last_modified: server.traits.reply_dated.then(|| format!("{date:?}")),
             cut: length < left,
+            unmarked: false,
         }
     }
 

@@ -117,12 +117,13 @@ impl Run {
         let (mut keeper, _) = Keeper::open(Disk::default());
         let server = Server::new(scenario.server.clone());
         let session = begin(&scenario.config, &server);
-        keeper.begin(None);
+        let source = Source::new(scenario.config.size);
+        keeper.begin(None, source.identity_of(0));
         let mut run = Self {
             server,
             keeper,
             known: Known::default(),
-            source: Source::new(scenario.config.size),
+            source,
             opened: 0,
             comparison: None,
             life: alone(&session, None),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bitsup_core::journal::{Bytes, Identity};
+use bitsup_core::journal::{Attributes, Bytes, Identity};
 
 /// What every byte is at first.
 const PLAIN: u8 = 7;
@@ -53,7 +53,15 @@ impl Source {
     pub(crate) fn identity_of(&self, version: usize) -> Identity {
         let seen = self.changes.iter().take(version).filter(|(_, visible)| *visible).count();
         let modified_s = i64::try_from(seen).unwrap_or(i64::MAX);
-        Identity { size: self.size, modified_s, modified_ns: 0, device: 1, inode: 1 }
+        Identity {
+            size: self.size,
+            modified_s,
+            modified_ns: 0,
+            device: 1,
+            inode: 1,
+            changed: Some((modified_s, 0)),
+            attributes: Attributes::default(),
+        }
     }
 }
 

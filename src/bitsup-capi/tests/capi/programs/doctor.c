@@ -24,6 +24,9 @@ static void finds(bitsup_client *client, const char *url,
   json = bitsup_report_json(report);
   CHECK(!strncmp(json, "{\"v\":1,\"url\":\"", 14) && !strchr(json, '\n'));
   CHECK(strstr(json, "\"check\":\"name\"") && strstr(json, "\"session\""));
+  CHECK(strstr(json, "\"fragment\"") && strstr(json, "\"cleanup\""));
+  /* Options are functions here. */
+  CHECK(!strstr(json, "--"));
   CHECK(!strstr(json, "pass word") && !strstr(json, "secret-query"));
   if (bitsup_report_problem(report, &problem) != wanted) {
     fprintf(stderr, "%s\n", json);
@@ -34,6 +37,10 @@ static void finds(bitsup_client *client, const char *url,
   if (problem) {
     CHECK(strlen(bitsup_error_message(problem)) > 0);
     CHECK(strlen(bitsup_error_advice(problem)) > 0);
+    CHECK(!strstr(bitsup_error_advice(problem), "--"));
+    if (wanted == BITSUP_STATUS_AUTH)
+      CHECK(strstr(bitsup_error_advice(problem),
+                   "bitsup_upload_options_set_user"));
   }
   bitsup_report_free(report);
   bitsup_error_free(problem);

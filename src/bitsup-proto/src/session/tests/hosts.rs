@@ -217,7 +217,8 @@ fn the_callers_policy_decides_whom_to_follow() {
     let mut upload = follow(HostPolicy::SameSite);
     let error = upload.error();
     assert_eq!(error.kind(), ErrorKind::HostIdUntrusted);
-    assert!(error.message().contains("{trusted_hosts} c.example.net"), "{error}");
+    let advice = crate::explain::advice(&error, crate::explain::Reader::Tool);
+    assert!(advice.contains("--trusted-host c.example.net"), "{advice}");
     assert_eq!(upload.session.session_id(), None, "nothing can go on with it at the origin");
     upload.session.resume(upload.now).expect("the caller may try again");
     assert_eq!(upload.exchange(), "Create-Session");

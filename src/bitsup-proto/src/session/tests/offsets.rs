@@ -379,7 +379,9 @@ fn past_the_limit_of_replacements_the_error_names_the_way_out() {
             upload.answer(&ok()).expect("under way");
         }
     }
-    assert!(upload.error().message().contains("{on_lost_ack} resend"));
+    let error = upload.error();
+    let advice = crate::explain::advice(&error, crate::explain::Reader::Tool);
+    assert!(advice.contains("--on-lost-ack resend"), "{advice}");
 }
 
 #[test]

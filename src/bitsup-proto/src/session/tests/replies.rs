@@ -1,6 +1,7 @@
 //! The reply of an upload-reply session.
 
 use super::*;
+use crate::reply::PROGRESS;
 
 fn wanting(reply: ReplyMode) -> Upload {
     let mut upload = Upload::new(Config { reply, size: 10, ..config() });
@@ -30,7 +31,7 @@ fn part(first: u64, end: u64, total: u64) -> Got {
         content_length: Some(end - first),
         range: Some((first, end - 1, total)),
         last_modified: Some("then".into()),
-        cut: false,
+        ..Got::default()
     }
 }
 
@@ -183,18 +184,20 @@ fn a_cut_reply_goes_on_where_it_was_cut_if_its_version_is_known() {
 
 #[test]
 fn new_bytes_of_a_reply_are_progress_and_the_same_ones_are_not() {
-    let cut = |length| {
-        Answer::Got(Got { cut: true, length, last_modified: Some("then".into()), ..whole(1000) })
+    let total = 1000 * PROGRESS;
+    let cut = |at: u64, length| {
+        let range = (at > 0).then(|| (at, total - 1, total));
+        let status = if at > 0 { 206 } else { 200 };
+        let last_modified = Some("then".into());
+        Answer::Got(Got { cut: true, status, length, range, last_modified, ..whole(total) })
     };
     let mut upload = before_reply();
-    upload.play([("GET 0-", cut(1))]);
-    for at in 1..100 {
+    upload.play([("GET 0-", cut(0, PROGRESS))]);
+    for at in (1..100).map(|part| part * PROGRESS) {
         upload.play([("Ping", ok())]);
         assert_eq!(upload.exchange(), format!("GET {at}-"));
         upload.pass(600);
-        let more =
-            Got { cut: true, length: 1, range: Some((at, 999, 1000)), ..part(at, 1000, 1000) };
-        upload.answer(&Answer::Got(more)).expect("under way");
+        upload.answer(&cut(at, PROGRESS)).expect("under way");
     }
     let mut upload = before_reply();
     let mut gets = 0;

@@ -41,12 +41,17 @@ impl Replace {
 
     /// The error of an upload that starting over did not help.
     fn error(self) -> Error {
-        let hint = match self {
-            Self::Unproven => " (to continue without proof: {on_lost_ack} resend)",
-            Self::Foreign | Self::Untold | Self::Refusing => "",
-        };
-        let message = format!("{}, and starting over did not help{hint}", self.reason());
-        Error::new(ErrorKind::Protocol, message).with_code(Hresult::NO_PROGRESS)
+        let message = format!("{}, and starting over did not help", self.reason());
+        let error = Error::new(ErrorKind::Protocol, message).with_code(Hresult::NO_PROGRESS);
+        match self {
+            Self::Unproven => error.with_advice(
+                "Whoever knows that the server stores each part where its range says can continue without proof ({on_lost_ack=resend}).",
+            ),
+            Self::Untold => error.with_advice(
+                "The server leaves out where to continue; if it stores what it acknowledges, that can be assumed ({lenient}).",
+            ),
+            Self::Foreign | Self::Refusing => error,
+        }
     }
 }
 
@@ -58,7 +63,12 @@ impl Session {
         // Where nothing was acknowledged nothing is lost: it is like any other retry.
         let is_retry = why == Replace::Unproven && offset < 2;
         if !is_retry && !self.may_restart() {
-            return self.fail(why.error());
+            return if why == Replace::Unproven {
+                self.fail(why.error());
+            } else {
+                // No later run may continue in a session that is not what it seems.
+                self.begin_cancel(now, AfterCancel::Fail(why.error()));
+            };
         }
         self.notice(Notice::SessionReplaced { reason });
         let mut pause = None;

@@ -100,7 +100,10 @@ impl Session {
                 let verified = proof != Proof::Nothing;
                 self.done(Summary { close_confirmed: false, verified });
             }
-            (_, LostAckPolicy::Restart) => self.restart(),
+            (_, LostAckPolicy::Restart) => {
+                self.orphaned = true;
+                self.restart();
+            }
             (Evidence::Different, _) => self.fail_unclosed(another_size()),
             (Evidence::Missing, _) => self.fail_unclosed(no_file()),
             (Evidence::Unknown, LostAckPolicy::Accept) => {
@@ -224,6 +227,7 @@ fn another_size() -> Error {
 fn no_file() -> Error {
     Error::new(
         ErrorKind::VerifyFailed,
-        "the server has no file at this URL after the upload (a server that takes uploads but does not serve them answers so too: {verify} never)",
+        "the server has no file at this URL after the upload; one that does not serve what is uploaded answers so too",
     )
+    .with_advice("Look at the server; if it keeps uploads elsewhere, do not ask for the file ({verify=never}).")
 }

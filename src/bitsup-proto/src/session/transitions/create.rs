@@ -6,7 +6,6 @@ use core::time::Duration;
 use super::super::{Config, Connection, Moment, Notice, Open, Pings, Session, State};
 use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, invalid_answer};
-use crate::error::{Error, ErrorKind};
 use crate::host::{self, HostId};
 use crate::hresult::Hresult;
 use crate::packet::{PacketType, SessionId};
@@ -33,15 +32,8 @@ impl Session {
             Some(named) => match host::decide(origin, named, *host_policy, trusted_hosts) {
                 Ok(followed) => followed,
                 // The session lives there: it is not kept, or a later try would go on with it here.
-                Err(host::Untrusted(host)) => {
-                    let message = format!(
-                        "the server wants the upload to go to {host}, which is not a trusted host (to allow it: {{trusted_hosts}} {})",
-                        host.host()
-                    );
-                    return self.fail(
-                        Error::new(ErrorKind::HostIdUntrusted, message)
-                            .during(PacketType::CreateSession),
-                    );
+                Err(untrusted) => {
+                    return self.fail(untrusted.error().during(PacketType::CreateSession));
                 }
             },
         };

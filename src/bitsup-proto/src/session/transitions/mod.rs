@@ -130,6 +130,9 @@ impl Session {
             return Ok(());
         }
         self.note_sent(request, exchange.body_sent);
+        if exchange.reconnected {
+            self.doubt_end(packet);
+        }
         let taken = || Some(exchange.body_sent);
         let closes_again = packet == PacketType::CloseSession
             && self.open.as_ref().is_some_and(|open| open.doubt == Doubt::Close);
@@ -310,7 +313,7 @@ impl Session {
                 self.note_moved(now, request, body, failure.idle);
                 self.note_perhaps_taken(request, body);
                 if body.is_some() && request.packet != PacketType::CancelSession {
-                    self.doubt_end();
+                    self.doubt_end(request.packet);
                 }
                 let cut = request.packet == PacketType::Fragment && failure.sent != Sent::Nothing;
                 match (failure.class, self.reuse) {
@@ -371,24 +374,28 @@ impl Session {
     /// another one is first; else it goes out over a new connection.
     pub fn handle_connection_ended(&mut self) -> Result<bool, NotNow> {
         let Some(Running::Packet(request)) = self.running else { return Err(NotNow) };
-        self.doubt_end();
         if request.packet != PacketType::CloseSession {
+            self.doubt_end(request.packet);
             return Ok(true);
         }
+        self.doubt_end(PacketType::Ping);
         self.running = None;
         self.connection = Connection::Fresh;
         self.state = self.first_step();
         Ok(false)
     }
 
-    /// With all bytes acknowledged, the connection ended: the server may have ended too (TRU-05).
-    fn doubt_end(&mut self) {
+    /// With all bytes acknowledged, the connection ended before this packet was answered: the server
+    /// may have ended too (TRU-05).
+    fn doubt_end(&mut self, packet: PacketType) {
         let size = self.config.size;
         let Some(open) = self.open.as_mut().filter(|open| size > 0 && open.offset == size) else {
             return;
         };
         match open.doubt {
-            Doubt::None if self.reply_url.is_none() => open.doubt_bytes(),
+            Doubt::None if self.reply_url.is_none() && packet != PacketType::CloseSession => {
+                open.doubt_bytes();
+            }
             Doubt::None | Doubt::Close => open.proof = open.proof.max(Proof::End),
             Doubt::Bytes(_) | Doubt::LastFragment(_) | Doubt::File { .. } => {}
         }
@@ -428,9 +435,8 @@ impl Session {
         };
         self.running = None;
         self.connection = Connection::Keep;
-        let before = fetch.highest();
         let progress = fetch.handle(got);
-        if fetch.highest() > before {
+        if fetch.take_progress() || progress == reply::Progress::Complete {
             self.reset_retry_budget(now);
         }
         match progress {

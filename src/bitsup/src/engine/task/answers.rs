@@ -11,7 +11,7 @@ use super::super::Core;
 use super::super::proxy_auth;
 use super::super::reply;
 use super::wording::ack;
-use super::{Running, Task, class, head, http_date};
+use super::{Running, Task, class, head, http_date, number};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
@@ -83,6 +83,7 @@ impl Task {
                     sending: stats.sending_time,
                     waiting: stats.answer_delay,
                     body_sent: stats.sent,
+                    reconnected: stats.reconnected,
                 };
                 if let Some(range) = request.range
                     && let Some(most) = core.limiter.acknowledged(self.id, range.length(), stats)
@@ -206,7 +207,11 @@ impl Task {
             }
         }
         self.life.asked();
-        if answer.status != 200 || self.options.if_exists == IfExists::Try {
+        // A sign-in page of a network and the empty leftover of a broken upload are 200 as well.
+        let exists = answer.status == 200
+            && number(answer, "Content-Length") == Some(self.source.size())
+            && answer.headers.get_all("Content-Encoding").next().is_none();
+        if !exists || self.options.if_exists == IfExists::Try {
             return;
         }
         if self.options.if_exists == IfExists::Skip {
@@ -220,7 +225,7 @@ impl Task {
         } else {
             let message = format!("{} exists already", self.destination);
             let error = Error::new(ErrorKind::Refused, message)
-                .with_advice("Choose another name, or allow it to be replaced (--if-exists try).");
+                .with_advice("Choose another name, or allow it to be replaced ({if_exists=try}).");
             self.end(Err(error), core);
         }
     }

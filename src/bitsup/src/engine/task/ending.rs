@@ -1,13 +1,13 @@
 //! How an upload ends, and what is kept of it.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 
 use super::super::Core;
 use super::super::command::Command;
-use super::{ABANDON, Task, config};
+use super::super::reply::Stored;
+use super::{ABANDON, ReplyWrite, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Finish, Leavings, Prefix, Token};
@@ -22,11 +22,14 @@ impl Task {
             let endpoint = core.endpoints.get(&self.destination.endpoint_at(None));
             Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
         };
+        let left = self.session.may_be_left();
         if self.life.goes_on(&mut self.session, &mut core.hosts, new, now) {
+            // A session that was to be cancelled first.
+            self.left_before |= left;
             return;
         }
         let result = match self.session.outcome().cloned() {
-            Some(Outcome::Done(summary)) => self.receipt(summary),
+            Some(Outcome::Done(summary)) => self.receipt(summary, core),
             Some(Outcome::Failed(error)) => Err(self.failure(error)),
             Some(Outcome::Cancelled { confirmed, kept }) => Err(self.cancelled(confirmed, kept)),
             None => Err(Error::new(ErrorKind::Internal, "the upload ended without a result")),
@@ -49,19 +52,37 @@ impl Task {
         self.end(result, core);
     }
 
-    pub(super) fn receipt(&mut self, summary: session::Summary) -> Result<Receipt, Error> {
+    pub(super) fn receipt(
+        &mut self,
+        summary: session::Summary,
+        core: &Core,
+    ) -> Result<Receipt, Error> {
         let counters = self.session.counters();
-        let (reply_path, reply) = match self.reply.take() {
-            Some(reply) => reply.finish()?,
-            None => (None, None),
+        let (reply_path, reply, write) = match self.reply.take() {
+            Some(reply) => {
+                let Stored { path, bytes, write } = reply.finish()?;
+                (path, bytes, write)
+            }
+            None => (None, None, None),
         };
+        if let Some(write) = write {
+            self.reply_write = ReplyWrite::UnderWay;
+            let (inbox, id) = (core.inbox.clone(), self.id);
+            core.workers.run(move || {
+                let result = write();
+                let done = |task: &mut Self, _: &mut Core| {
+                    task.reply_write = ReplyWrite::Ended(result);
+                };
+                inbox.send(Command::Worked(id, Box::new(done)));
+            });
+        }
         Ok(Receipt {
             url: self.destination.to_string(),
             size: self.source.size(),
             session_id: self.session_name.clone(),
             duration: self.begun.elapsed(),
             fragments: counters.fragments,
-            restarts: counters.restarts,
+            restarts: counters.restarts + self.sending.restarts(),
             retries: counters.retries,
             unconfirmed_resends: counters.unconfirmed_resends,
             close_confirmed: summary.close_confirmed,
@@ -82,7 +103,7 @@ impl Task {
         let error = Remark::apply(self.remark.as_ref(), error);
         if kind == ErrorKind::Auth && self.login.withheld {
             return error.with_advice(
-                "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it (--allow-cleartext-credentials).",
+                "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it ({allow_cleartext_credentials}).",
             );
         }
         if kind == ErrorKind::Auth && self.login.known_refused {
@@ -92,7 +113,7 @@ impl Task {
         }
         if kind == ErrorKind::Auth && self.login.bound {
             return error.with_advice(
-                "Check the login; a refused password is not sent again, so that no account gets locked. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS (bitsup doctor shows the certificate).",
+                "Check the login; a refused password is not sent again, so that no account gets locked. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS ({doctor} shows the certificate).",
             );
         }
         error
@@ -105,7 +126,9 @@ impl Task {
         let message = match (kept, confirmed) {
             (true, _) => "the upload was stopped",
             (false, true) => "the upload was cancelled",
-            (false, false) => "the upload was cancelled, but the server did not confirm it",
+            (false, false) => {
+                "the upload was stopped, but the server did not confirm the cancellation"
+            }
         };
         Error::new(ErrorKind::Cancelled, message)
     }
@@ -117,7 +140,7 @@ impl Task {
         }
         core.limiter.leave(self.id);
         if let Some(checking) = self.checking.take() {
-            checking.store(false, Ordering::Relaxed);
+            checking.stop();
         }
         if let Some(lane) = self.lane.take() {
             if result.is_ok() {
@@ -186,12 +209,19 @@ impl Task {
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
+        if matches!(self.reply_write, ReplyWrite::UnderWay) {
+            return;
+        }
         let Some(leavings) = self.leavings.take() else { return };
         let Some(result) = self.ending.take() else { return };
         self.life.ended();
         self.wake = None;
         self.abandoned = None;
-        let result = match result {
+        let written = match std::mem::replace(&mut self.reply_write, ReplyWrite::None) {
+            ReplyWrite::Ended(written) => written,
+            ReplyWrite::None | ReplyWrite::UnderWay => Ok(()),
+        };
+        let result = match result.and_then(|receipt| written.map(|()| receipt)) {
             Ok(mut receipt) => {
                 receipt.sha256 = leavings.sha256;
                 if self.options.sha256 && receipt.sha256.is_none() && !receipt.skipped {
@@ -204,8 +234,9 @@ impl Task {
             }
             Err(error) => {
                 let token = self.token(leavings.prefix.as_ref());
-                let kept = self.has_journal && token.is_some() && leavings.problem.is_none();
-                Err(error.with_resumable(kept).with_token(token))
+                let kept = token.is_some() && leavings.is_kept;
+                let left = self.left_before || self.session.may_be_left();
+                Err(error.with_resumable(kept).with_token(token).with_may_be_left(left))
             }
         };
         let state = match &result {
@@ -232,12 +263,12 @@ impl Task {
 
     /// The session for another process or machine, while the server holds one.
     pub(super) fn token(&self, prefix: Option<&Prefix>) -> Option<String> {
-        let identity = self.source.identity();
         let token = Token {
             url: self.destination.full(),
             checkpoint: self.session.checkpoint()?,
             prefix: prefix.map(Token::prefix_of),
-            modified: identity.map(|identity| (identity.modified_s, identity.modified_ns)),
+            modified: None,
+            identity: self.sending.identity(),
         };
         token.encode()
     }

@@ -1,6 +1,7 @@
 //! One upload on the engine's thread: from the state machine's wishes to exchanges and back.
 
 mod answers;
+mod comparing;
 mod deciding;
 mod ending;
 mod login;
@@ -11,6 +12,7 @@ mod telling;
 mod trial;
 mod wording;
 
+use comparing::{Checking, Closing, Sending};
 use deciding::Deciding;
 use login::LoginState;
 pub(super) use login::renewal;
@@ -20,7 +22,6 @@ use wording::{config, head, http_date};
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bitsup_core::{Cancelling, Life, Phase, Step};
@@ -33,8 +34,9 @@ use super::reply::ReplyFetch;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
-use crate::journal::{Entry, Journal, Keeper, Leavings, Place};
+use crate::journal::{Entry, Journal, Keeper, Leavings, Place, Proof};
 use crate::options::{IfExists, UploadOptions, VerifyPolicy};
+use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
@@ -59,13 +61,22 @@ pub(crate) struct NewUpload {
     pub(crate) warning: Option<String>,
     /// Whether the caller is asked before each next try.
     pub(crate) decides: bool,
+    /// Where a reply goes that goes to a file.
+    pub(crate) reply_place: Option<OutputFile>,
+}
+
+/// A complete reply on its way to what is no regular file.
+enum ReplyWrite {
+    None,
+    UnderWay,
+    Ended(Result<(), Error>),
 }
 
 /// How an upload begins.
 pub(crate) enum Opening {
     New,
-    /// In a session that was kept; the check runs beside the sending.
-    Continue(Checkpoint, Option<Check>),
+    /// In a session that was kept; the check runs beside the sending. What it has to prove.
+    Continue(Checkpoint, Option<Check>, Proof),
     /// A session that was kept is cancelled first.
     CancelFirst(Checkpoint, Then),
 }
@@ -76,6 +87,8 @@ pub(crate) type Check = Box<dyn FnOnce(&Opened, &dyn Fn() -> bool) -> io::Result
 /// What follows when the kept session is cancelled.
 pub(crate) enum Then {
     Start,
+    /// The same, since what it holds cannot be proven to be the source.
+    Restart,
     Fail(Error),
     Forget,
 }
@@ -93,12 +106,18 @@ pub(crate) struct Task {
     life: Life,
     lane: Option<LaneId>,
     running: Option<Running>,
-    checking: Option<Arc<AtomicBool>>,
+    checking: Option<Checking>,
+    sending: Sending,
     keeper: Option<Keeper>,
     has_journal: bool,
+    closing: Closing,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
+    reply_place: Option<OutputFile>,
+    reply_write: ReplyWrite,
+    /// Whether a session before this one may be left on the server.
+    left_before: bool,
     /// The error of a local operation, which says more than the state machine's.
     local_error: Option<Error>,
     login: LoginState,
@@ -147,14 +166,18 @@ impl Task {
             entry,
             warning,
             decides,
+            reply_place,
         } = new;
         let options = options.with_ticket();
         let now = core.now();
-        let known = core.endpoints.get(&destination.endpoint_at(None));
-        let config = config(&source, &destination, &options, &known);
+        let endpoint = core.endpoints.get(&destination.endpoint_at(None));
+        let config = config(&source, &destination, &options, &endpoint);
+        let mut proof = Proof::Given;
+        let is_unproven = matches!(opening, Opening::CancelFirst(_, Then::Restart));
         let (session, check, then, last_words) = match opening {
             Opening::New => (Session::new(config), None, None, None),
-            Opening::Continue(checkpoint, check) => {
+            Opening::Continue(checkpoint, check, known) => {
+                proof = known;
                 (Session::restore(config, &checkpoint, now), check, None, None)
             }
             Opening::CancelFirst(checkpoint, then) => {
@@ -162,7 +185,7 @@ impl Task {
                 let mut session = Session::restore(config, &checkpoint, now);
                 let _ = session.cancel(now, CancelMode::Delete);
                 let (then, last_words) = match then {
-                    Then::Start => (bitsup_core::Then::Start, None),
+                    Then::Start | Then::Restart => (bitsup_core::Then::Start, None),
                     Then::Fail(error) => (bitsup_core::Then::End, Some(error)),
                     Then::Forget => (bitsup_core::Then::End, None),
                 };
@@ -181,11 +204,14 @@ impl Task {
                 path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
                 note: options.note.clone(),
             };
-            Keeper::new(source.clone(), journal, entry, place, options.sha256)
+            let on_failure = options.require_resume.then(|| Self::ends_without(id, core));
+            let known = (entry, proof);
+            Keeper::new(source.clone(), journal, known, place, options.sha256, on_failure)
         });
         let mut task = Self {
             id,
             shared,
+            sending: Sending::new(source.identity(), &session, proof),
             source,
             destination,
             options,
@@ -198,9 +224,13 @@ impl Task {
             checking: None,
             keeper,
             has_journal,
+            closing: Closing::default(),
             ending: None,
             leavings: None,
             reply: None,
+            reply_place,
+            reply_write: ReplyWrite::None,
+            left_before: false,
             local_error: None,
             login: LoginState::default(),
             remark: None,
@@ -220,7 +250,11 @@ impl Task {
         }
         task.withhold_refused_token(core);
         if let Some(check) = check {
-            task.begin_check(check, core);
+            let proves = if proof == Proof::Given { None } else { task.source.identity() };
+            task.begin_check(check, proves, core);
+        }
+        if is_unproven {
+            task.warn_of_restart();
         }
         if task.session.session_id().is_some() && !task.life.cancels_first() {
             let from = task.session.offset();

@@ -1,20 +1,18 @@
 //! How an upload puts packets, questions and requests for replies on the wire.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bitsup_core::journal::News;
+use bitsup_core::Wish;
 use bitsup_proto::PacketType;
 use bitsup_proto::session::{self, Failure, FailureClass, Request};
 
 use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
-use super::super::command::Command;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
-use super::{Check, Running, Task, lane_options, own_headers};
+use super::{Running, Task, lane_options, own_headers};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
@@ -38,6 +36,17 @@ impl Task {
                 return;
             }
         };
+        if self.checking.is_some() && Wish::Packet(request).completes() {
+            // The source may have changed just now.
+            self.life.hold(Wish::Packet(request));
+            return;
+        }
+        if let Err(error) = self.note_sending(&request) {
+            let protocol = error.protocol().clone();
+            self.local_error = Some(error);
+            let _ = self.session.fail_source(now, protocol);
+            return;
+        }
         let mut exchange = self.exchange(Method::BitsPost, core);
         self.session.headers(&request, |name, value| {
             exchange.headers.push((name.to_owned(), value.to_string().into()));
@@ -51,9 +60,6 @@ impl Task {
         exchange.auth = self.authorization(request.authorize);
         exchange.proxy_asked = request.authorize_proxy;
         self.shared.fragment_under_way(exchange.length);
-        if let (PacketType::CreateSession, Some(keeper)) = (request.packet, &self.keeper) {
-            keeper.creating();
-        }
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
         core.dispatcher.push(&self.shared.ear, Event::Packet(event));
@@ -61,20 +67,22 @@ impl Task {
     }
 
     pub(super) fn open_source(
-        &self,
+        &mut self,
         request: Request,
         core: &Core,
     ) -> Result<Option<FragmentBody>, Error> {
         match (request.packet, request.range) {
             (PacketType::Fragment, Some(range)) => {
                 let opened = self.source.open()?;
+                self.look_at(&opened, core)?;
                 let sent = Arc::clone(&self.shared.sent);
                 Ok(Some(FragmentBody::new(opened, range, sent, self.id, &core.around())))
             }
             // What was sent must still be what the file holds; a file that is gone is no change.
             (PacketType::CloseSession, _) => match self.source.open() {
                 Err(error) if error.kind() == ErrorKind::SourceChanged => Err(error),
-                _ => Ok(None),
+                Ok(opened) => self.look_at(&opened, core).map(|()| None),
+                Err(_) => Ok(None),
             },
             _ => Ok(None),
         }
@@ -89,7 +97,8 @@ impl Task {
 
     pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) {
         let exchange = self.exchange(Method::Get, core);
-        let fetch = self.reply.take().map_or_else(|| ReplyFetch::new(&self.options), Ok);
+        let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
+        let fetch = self.reply.take().map_or_else(new, Ok);
         let prepared = fetch.and_then(|mut fetch| {
             let host = self.session.host();
             let prepared = fetch.prepare(get, &self.destination, host, exchange)?;
@@ -122,15 +131,22 @@ impl Task {
 
     /// An exchange with what all have in common.
     pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
-        let (host, port) = match self.session.host() {
-            Some(host) => (host.host().to_owned(), host.port().unwrap_or(self.destination.port)),
-            None => (self.destination.host.clone(), self.destination.port),
+        let (host, zone, port) = match self.session.host() {
+            Some(host) => {
+                (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
+            }
+            None => (
+                self.destination.host.clone(),
+                self.destination.zone.clone(),
+                self.destination.port,
+            ),
         };
         let https = self.destination.https;
         Exchange {
             method,
             scheme: if https { Scheme::Https } else { Scheme::Http },
             host,
+            zone,
             port,
             target: self.destination.target.clone(),
             headers: own_headers(&self.options),
@@ -181,51 +197,6 @@ impl Task {
         if let Err(failure) = core.start(lane, exchange) {
             self.failed(failure, core);
         }
-    }
-
-    // ---- what was sent before ----------------------------------------------
-
-    pub(super) fn begin_check(&mut self, check: Check, core: &Core) {
-        let go_on = Arc::new(AtomicBool::new(true));
-        self.checking = Some(Arc::clone(&go_on));
-        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
-        core.workers.run(move || {
-            let result = source.open().and_then(|opened| {
-                let checked = check(&opened, &|| go_on.load(Ordering::Relaxed));
-                checked.map_err(|error| Error::local("cannot read the source", &error))
-            });
-            drop(source);
-            let done = |task: &mut Self, core: &mut Core| task.checked(result, core);
-            inbox.send(Command::Worked(id, Box::new(done)));
-        });
-    }
-
-    pub(super) fn checked(&mut self, result: Result<bool, Error>, core: &mut Core) {
-        self.checking = None;
-        let error = match result {
-            Ok(true) => return,
-            Ok(false) => {
-                let name = self
-                    .source
-                    .file_path()
-                    .map_or("the source".into(), |path| path.display().to_string());
-                crate::source::changed(&name, "it holds other bytes than those that were sent")
-            }
-            Err(error) => error,
-        };
-        let now = core.now();
-        let protocol = error.protocol().clone();
-        self.local_error = Some(error);
-        let _ = self.session.fail_source(now, protocol);
-    }
-
-    /// Step 5: keeps the checkpoint.
-    pub(super) fn keep(&self, news: News, core: &Core) {
-        let Some(keeper) = &self.keeper else { return };
-        if let Some(checkpoint) = news.created {
-            keeper.created(checkpoint);
-        }
-        keeper.update(news.offset, news.checkpoint, &core.workers);
     }
 
     pub(super) fn abort_exchange(&mut self, core: &mut Core) {

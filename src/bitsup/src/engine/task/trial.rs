@@ -31,7 +31,8 @@ impl Task {
     }
 
     fn readiness(&mut self, wish: &Wish, core: &mut Core) -> Ready {
-        let must_wait = wish.completes() && self.checking.is_some();
+        let must_wait = wish.completes() && self.checking.is_some()
+            || wish.closes() && !self.is_close_noted(core);
         if must_wait || (matches!(wish, Wish::Packet(_)) && self.must_renew(core)) {
             Ready::Later
         } else if wish.wants_login() {

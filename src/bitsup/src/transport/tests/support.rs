@@ -81,6 +81,7 @@ pub(super) fn packet(peer: &Scripted) -> Exchange {
         method: Method::BitsPost,
         scheme: Scheme::Http,
         host: peer.address().ip().to_string(),
+        zone: None,
         port: peer.address().port(),
         target: "/up/a.bin".to_owned(),
         headers: vec![("BITS-Packet-Type".to_owned(), "Ping".to_owned().into())],
