@@ -175,7 +175,6 @@ fn it_appends_what_comes_and_answers_with_the_sum() {
     // No probe ever proves an offset here, also none before Close-Session.
     let error = upload(&peer.url(), &payload(SIZE), budget()).expect_err("no proof");
     assert_eq!(error.hresult(), Some(Hresult::NO_PROGRESS), "{error}");
-    assert!(error.message().contains("resend"), "{error}");
     assert!(peer.count("Close-Session") == 0 && peer.count("Create-Session") <= 5);
 }
 

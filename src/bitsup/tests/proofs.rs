@@ -9,8 +9,8 @@ use bitsup::{CancelMode, Client, ErrorKind, LostAckPolicy, Receipt, Source, Veri
 use bitsup_server::scripted::{Gate, Reply};
 use common::payload;
 use common::peer::{
-    Call, Peer, Turn, created, ended, error, lost, name, options, range, received, start, upload,
-    wait_for_state,
+    Call, PATIENCE, Peer, Turn, created, ended, error, lost, name, options, range, received, start,
+    upload, wait_for_state,
 };
 use common::wire::{Zeros, always, corrected, lengths, milliseconds, of_type, ranges, types, with};
 
@@ -233,6 +233,40 @@ fn before_close_whoever_continues_asks_whether_the_server_still_has_the_end() {
             assert_eq!(peer.packets()[before..], expected, "{store:?} {left}");
         }
     }
+}
+
+#[test]
+fn a_connection_that_ends_in_a_pause_brings_a_probe() {
+    let _rule = bitsup_server::rule!("TRU-05");
+    let gate = Gate::new();
+    let held = gate.clone();
+    let mut file = Vec::new();
+    let peer = Peer::start(move |call| match (call.packet, range(call.request)) {
+        ("Fragment", Some(part)) => {
+            let length = call.request.content_length();
+            let told = Store::Checks.put(&mut file, part, &vec![0; length]);
+            if call.nth == 3 {
+                file.truncate(1500);
+                return Turn::Answer(told.held(&held).then_close());
+            }
+            Turn::Answer(told)
+        }
+        ("Close-Session", _) => Turn::Answer(Reply::ack()),
+        _ => Turn::Serve,
+    });
+    let client = Client::new().expect("client");
+    let upload = start(&client, &peer.url(), &payload(SIZE), options());
+    peer.wait_for("Fragment", 3);
+    upload.suspend();
+    std::thread::sleep(milliseconds(100));
+    gate.open();
+    wait_for_state(&upload, bitsup::UploadState::Suspended);
+    let closed = |raw: &bitsup_server::scripted::Scripted| raw.connections()[0].closed.is_some();
+    assert!(peer.raw.wait_until(PATIENCE, closed));
+    upload.resume();
+    assert!(ended(&upload).expect("uploaded").verified);
+    let expected = ["Ping", "Fragment 2498", "Fragment 1500", "Close-Session"];
+    assert_eq!(peer.packets()[4..], expected);
 }
 
 #[test]

@@ -274,7 +274,8 @@ fn killed_before_the_close_ack_the_upload_pings_closes_and_decides_as_ever() {
         let place = Place::new();
         let process = place.process(&peer.url());
         peer.wait_for("Close-Session", 1);
-        wait_for_journal(&place, "closing", true);
+        let noted = journal(&journal_path(&place.state()).expect("a journal"));
+        assert_eq!(noted["checkpoint"]["closing"], true, "it was noted before it went out");
         process.kill();
         let before = peer.packets().len();
         let result = place.upload(&peer.url());
