@@ -115,7 +115,7 @@ fn a_body_is_discarded_and_the_next_answer_is_read() {
     let replies = [
         (received(1000).body(page.clone()), "1000-1999/2500"),
         (corrected(1000).body(page.clone()), "1000-1999/2500"),
-        (Reply::status(503, "Busy").body(page), "0-999/2500"),
+        (Reply::status(503, "Busy").body(page), "1-1/2500"),
         (Reply::raw(chunked), "1000-1999/2500"),
     ];
     for (reply, next) in replies {
@@ -175,7 +175,8 @@ fn only_200_is_success_but_for_create() {
             let error = upload(&peer.url(), &payload(10), options()).expect_err("no success");
             assert_eq!(error.hresult(), Some(INVALID), "{status} {packet}: {error}");
             if packet == "Fragment" {
-                assert!(ranges(&peer.raw).iter().all(|range| range == "0-9/10"));
+                let first = |range: &String| range == "0-9/10" || range == "1-1/10";
+                assert!(ranges(&peer.raw).iter().all(first));
                 assert_eq!(peer.count("Close-Session"), 0);
             }
         }
@@ -246,7 +247,8 @@ fn error_headers_on_a_success_are_told_and_change_nothing() {
     let peer = Peer::start(move |call| match (call.packet, call.nth) {
         ("Ping", _) => Turn::Answer(odd(Reply::ack())),
         ("Fragment", 1) => Turn::Answer(Reply::close()),
-        ("Fragment", 2) => Turn::After(odd(received(10))),
+        // The second one is a probe.
+        ("Fragment", 3) => Turn::After(odd(received(10))),
         _ => Turn::Serve,
     });
     let client = Client::new().expect("client");
@@ -262,7 +264,15 @@ fn error_headers_on_a_success_are_told_and_change_nothing() {
         .filter(|(packet, ..)| packet == "Ping" || packet == "Fragment")
         .collect();
     let code = Some(Hresult(1));
-    assert_eq!(told, [("Ping".into(), 200, code), ("Fragment".into(), 200, code)]);
+    let fragment = || "Fragment".to_owned();
+    let expected = [
+        ("Ping".into(), 200, code),
+        (fragment(), 416, None),
+        (fragment(), 200, code),
+        // Before Close-Session comes another one, where a connection died that had been used.
+        (fragment(), 416, None),
+    ];
+    assert_eq!(told, expected);
     assert_eq!(peer.files(), [payload(10)]);
 
     let peer = once("Ping", lost(200));
@@ -284,7 +294,7 @@ fn an_offset_counts_in_the_ack_of_a_fragment_only() {
     upload(&peer.url(), &payload(2500), options()).expect("uploaded");
     let seen = ranges(&peer.raw);
     assert_eq!(seen[..2], ["0-999/2500", "1000-1999/2500"]);
-    assert!(seen[2].starts_with("1000-"), "{seen:?}");
+    assert_eq!(seen[2..4], ["998-998/2500", "1000-1999/2500"]);
     assert_eq!(peer.files(), [payload(2500)]);
 }
 

@@ -25,7 +25,7 @@ fn everything() -> Scripted {
         ("Fragment", 2) => Turn::Answer(Reply::drop_after_body_bytes(100)),
         ("Fragment", 3) => Turn::Answer(common::peer::lost(500)),
         // The first Fragment of the second upload.
-        ("Fragment", 7) => Turn::Answer(Reply::hang().held(&held)),
+        ("Fragment", 8) => Turn::Answer(Reply::hang().held(&held)),
         _ => Turn::Serve,
     });
     let client = Client::new().expect("client");
@@ -34,14 +34,14 @@ fn everything() -> Scripted {
     let file = folder.path().join("b.bin");
     std::fs::write(&file, payload(2500)).expect("written");
     let source = Source::path(&file).expect("source");
-    // Without the HEAD that follows a part sent twice: this is about packets.
+    // Without a HEAD, whatever follows: this is about packets.
     let unverified = with(|o| o.verify = VerifyPolicy::Never);
     let first = client.upload(source, &url).options(unverified).start().expect("started");
     assert_eq!(ended(&first).expect("uploaded").restarts, 1);
     assert_eq!(peer.files(), [payload(2500)]);
 
     let second = start(&client, &url, &payload(2500), options());
-    peer.wait_for("Fragment", 7);
+    peer.wait_for("Fragment", 8);
     second.cancel(CancelMode::Delete);
     ended(&second).expect_err("cancelled");
     gate.open();
@@ -315,16 +315,28 @@ fn session_ids_are_echoed_byte_for_byte() {
 fn offsets_have_64_bits() {
     let _rule = bitsup_server::rule!("PKT-44");
     let size = 5_368_709_120;
-    let peer = answering(move |nth| {
-        let offset = if nth == 1 { 4_294_967_296 } else { size };
-        Some(common::peer::received(offset))
+    // Only a session that is continued may be so far ahead, with the very file that it began with.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    file.as_file().set_len(size).expect("a sparse file");
+    let peer = answering(move |nth| match nth {
+        1 => Some(common::peer::received(1000)),
+        2 => Some(Reply::hang()),
+        3 => Some(common::wire::corrected(4_294_967_296)),
+        _ => Some(common::peer::received(size)),
     });
     let client = Client::new().expect("client");
-    let source = Source::read_at(Zeros, size);
-    let upload = client.upload(source, &peer.url()).options(options()).start().expect("started");
-    assert_eq!(ended(&upload).expect("uploaded").size, size);
-    assert_eq!(ranges(&peer.raw), ["0-999/5368709120", "4294967296-4294968295/5368709120"]);
-    assert_eq!(lengths(&peer.raw), [1000, 1000]);
+    let source = || Source::path(file.path()).expect("source");
+    let upload = client.upload(source(), &peer.url()).options(options()).start().expect("started");
+    peer.wait_for("Fragment", 2);
+    upload.cancel(CancelMode::Keep);
+    let error = ended(&upload).expect_err("stopped");
+    let again = client.import(error.token().expect("a token"), source()).expect("imported");
+    let upload = again.options(options()).start().expect("started");
+    let result = ended(&upload);
+    assert_eq!(result.map(|receipt| receipt.size).ok(), Some(size), "{:?}", peer.packets());
+    let expected = ["0-999", "1000-1999", "998-998", "4294967296-4294968295"];
+    assert_eq!(ranges(&peer.raw), expected.map(|range| format!("{range}/5368709120")));
+    assert_eq!(lengths(&peer.raw), [1000, 1000, 1, 1000]);
 }
 
 #[test]
@@ -335,14 +347,15 @@ fn path_and_query_stay_as_they_are() {
         let held = gate.clone();
         let peer = Peer::start(move |call| match (call.packet, call.nth) {
             ("Fragment", 1) => Turn::Answer(Reply::close()),
-            ("Fragment", 5) => Turn::Answer(Reply::hang().held(&held)),
+            // Three are the first file, and two are probes: after the loss, and before Close-Session.
+            ("Fragment", 7) => Turn::Answer(Reply::hang().held(&held)),
             _ => Turn::Serve,
         });
         let url = peer.raw.url(target);
         upload(&url, &payload(2500), options()).expect("uploaded");
         let client = Client::new().expect("client");
         let cancelled = start(&client, &url, &payload(2500), options());
-        peer.wait_for("Fragment", 5);
+        peer.wait_for("Fragment", 7);
         cancelled.cancel(CancelMode::Delete);
         ended(&cancelled).expect_err("cancelled");
         gate.open();

@@ -318,7 +318,7 @@ fn a_url_counts_on_the_ack_of_the_last_byte_only() {
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!((peer.count("GET"), peer.count("Close-Session")), (0, 0));
 
-    // The last Ack is lost; the part that is sent again gets the URL.
+    // The last Ack is lost; the probe that asks for it gets the URL.
     for corrects in [true, false] {
         let peer = Peer::start(move |call| match (call.packet, call.nth) {
             ("Fragment", 1) => Turn::After(received(1000).header("BITS-Reply-URL", "early")),
@@ -333,6 +333,17 @@ fn a_url_counts_on_the_ack_of_the_last_byte_only() {
         let receipt = fetched(&peer, wanting()).expect("uploaded");
         assert_eq!(receipt.reply.as_deref(), Some(&b"/up/late"[..]));
     }
+    // The probe gets none, and the last byte, sent once more, does.
+    let peer = Peer::start(move |call| match (call.packet, call.nth) {
+        ("Fragment", 3) => Turn::After(Reply::close()),
+        ("Fragment", 5) => Turn::Answer(corrected(2500).header("BITS-Reply-URL", "late")),
+        ("GET", _) => Turn::Answer(ok(call.request.target.as_bytes())),
+        _ => Turn::Serve,
+    });
+    let receipt = fetched(&peer, wanting()).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"/up/late"[..]));
+    let seen = common::wire::ranges(&peer.raw);
+    assert_eq!(seen[2..], ["2000-2499/2500", "1998-1998/2500", "2499-2499/2500"]);
 }
 
 #[test]

@@ -43,14 +43,20 @@ pub(crate) fn echo(request: &Request) -> Turn {
     Turn::Answer(received(end))
 }
 
-/// A peer that answers the n-th Fragment (from 1) as told, and all of every other.
+/// A peer that answers the n-th Fragment (from 1) as told, and all of every other; but a probe,
+/// one byte that it has, or ahead of one that it lacks, with the end of the last it acknowledged.
 pub(crate) fn answering(mut tell: impl FnMut(usize) -> Option<Reply> + Send + 'static) -> Peer {
-    Peer::start(move |call| match call.packet {
-        "Fragment" => match tell(call.nth) {
+    let mut held = 0;
+    Peer::start(move |call| match (call.packet, range(call.request)) {
+        ("Fragment", Some((first, end))) => match tell(call.nth) {
             Some(reply) => Turn::Answer(reply),
-            None => echo(call.request),
+            None if end - first == 1 && first != held => Turn::Answer(corrected(held)),
+            None => {
+                held = end;
+                Turn::Answer(received(end))
+            }
         },
-        "Close-Session" | "Cancel-Session" => Turn::Answer(Reply::ack()),
+        ("Close-Session" | "Cancel-Session", _) => Turn::Answer(Reply::ack()),
         _ => Turn::Serve,
     })
 }
