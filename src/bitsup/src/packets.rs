@@ -203,6 +203,14 @@ impl PacketSession {
             fragment.exchange(&mut self.line, Some(&(range, Source::bytes(data))))?;
         let ack = answer.ack();
         match meaning {
+            // Whoever answered cannot have read what had not gone out (TRU-01).
+            Meaning::ContinueAt { corrected: false, .. } if answer.body_sent < range.length() => {
+                Err(Error::from(invalid_answer(
+                    PacketType::Fragment,
+                    &ack,
+                    "the answer came before the whole part was sent: what the server has is unclear",
+                )))
+            }
             Meaning::ContinueAt { offset: Some(offset), .. } if offset <= self.size => {
                 self.offset = offset;
                 Ok(offset)

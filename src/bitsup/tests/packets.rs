@@ -380,3 +380,20 @@ fn a_request_line_never_has_another_version() {
 fn is_keep_alive(request: &Request) -> bool {
     request.header_values("Connection").iter().all(|value| value.eq_ignore_ascii_case("keep-alive"))
 }
+
+/// Whoever answers before the body is there cannot have stored it.
+#[test]
+fn an_answer_that_overtakes_its_body_is_no_success() {
+    let _rule = bitsup_server::rule!("TRU-01");
+    let size = 28_000_000;
+    let peer = Peer::start(move |call| match (call.packet, call.nth) {
+        ("Fragment", 1) => Turn::Answer(common::peer::received(size).before_body().then_close()),
+        _ => Turn::Serve,
+    });
+    let client = Client::new().expect("client");
+    let url = peer.raw.url(TARGET);
+    let mut session = client.session(&url, size, "c.bin", &options()).expect("session");
+    let error = session.send(payload(usize::try_from(size).expect("small"))).expect_err("unclear");
+    assert!(error.message().contains("before"), "{error}");
+    assert_eq!(session.offset(), 0);
+}

@@ -53,6 +53,8 @@ pub(crate) struct PacketAnswer {
     pub(crate) proxy_scheme: Option<AuthScheme>,
     /// Whether a proxy forwarded the packet: else no 407 is a proxy's.
     pub(crate) forwarded: bool,
+    /// How many bytes of the body had gone out when it came.
+    pub(crate) body_sent: u64,
     /// What is to be said about it.
     pub(crate) remark: Option<Remark>,
 }
@@ -195,8 +197,7 @@ impl PacketTask {
         if event.result.is_ok() && asked.length > 0 {
             core.limiter.acknowledged(self.id, asked.length, &event.stats);
         }
-        let forwarded = event.stats.forwarded;
-        let result = event.result.map(|answer| of(&answer, &asked, forwarded, core));
+        let result = event.result.map(|answer| of(&answer, &asked, &event.stats, core));
         let result = result.map_err(|failure| NotSent::Failed(error_of(failure)));
         // Whoever asked may be gone.
         drop(asked.answer.send(result));
@@ -208,7 +209,8 @@ impl PacketTask {
     }
 }
 
-fn of(answer: &Answer, asked: &Asked, forwarded: bool, core: &mut Core) -> PacketAnswer {
+fn of(answer: &Answer, asked: &Asked, stats: &transport::Stats, core: &mut Core) -> PacketAnswer {
+    let forwarded = stats.forwarded;
     let headers = answer.headers.iter();
     let origin = asked.destination.origin();
     let asks = answer.status == 401;
@@ -228,6 +230,7 @@ fn of(answer: &Answer, asked: &Asked, forwarded: bool, core: &mut Core) -> Packe
         refused: password.is_some_and(|own| core.logins.has_refused(&origin, &own)),
         proxy_scheme: if forwarded { scheme_for_proxy(answer, asked, core) } else { None },
         forwarded,
+        body_sent: stats.sent,
         remark: Remark::of_answer(answer),
     }
 }

@@ -368,3 +368,160 @@ fn no_try_of_a_cancel_is_decided_by_the_caller() {
     assert!(upload.session.defer_retry(now, Duration::from_secs(500)).is_err());
     assert!(upload.session.refuse_retry().is_err());
 }
+
+#[test]
+fn an_answer_is_waited_for_no_longer_than_a_lack_of_progress() {
+    let _rule = bitsup_server::rule!("GIV-04");
+    let minutes = Duration::from_mins;
+    let retry = RetryPolicy { give_up_after: minutes(2), ..RetryPolicy::default() };
+    let mut upload = Upload::new(Config { retry, ..config() });
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-999", received(1000)),
+        ("Fragment 1000-1999", received(2000)),
+        ("Fragment 2000-2499", LOST),
+    ]);
+    upload.pass(90);
+    assert_eq!(upload.exchange(), "Ping");
+    let limits: Vec<_> = upload.requests.iter().map(|request| request.answer_limit).collect();
+    let last = minutes(15);
+    assert_eq!(limits[..4], [minutes(2), minutes(2), minutes(2), last]);
+    assert_eq!(limits[4], Duration::from_secs(30), "what is left of the two minutes");
+    upload.pass(30);
+    upload.answer(&Fails(FailureClass::Timeout, Sent::Head)).expect("under way");
+    upload.pass(1);
+    assert_eq!(upload.exchange(), "Ping");
+    upload.answer(&Fails(FailureClass::Timeout, Sent::Head)).expect("under way");
+    let error = upload.error();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.message().contains("121 s") && error.message().contains("120 s"), "{error}");
+}
+
+#[test]
+fn what_is_no_fault_of_the_server_is_no_lack_of_progress() {
+    let _rule = bitsup_server::rule!("GIV-04");
+    let retry = RetryPolicy { give_up_after: Duration::from_mins(2), ..RetryPolicy::default() };
+    for excluded in [0, 1000] {
+        let mut upload = Upload::new(Config { retry, ..config() });
+        upload.play([("Create-Session", created())]);
+        assert_eq!(upload.exchange(), "Fragment 0-999");
+        upload.pass(1000);
+        upload.session.exclude(Duration::from_secs(excluded));
+        upload.answer(&UNREACHABLE).expect("under way");
+        assert_eq!(upload.exchange() == "Ping", excluded > 0);
+    }
+    // So are bytes that move, but not the same ones again.
+    let mut upload = Upload::new(Config { retry, ..config() });
+    upload.play([("Create-Session", created())]);
+    for (part, goes_on) in [(100, true), (200, true), (200, false)] {
+        let mut next = upload.exchange();
+        if next == "Ping" {
+            upload.answer(&ok()).expect("under way");
+            upload.play([("Fragment 1-1", wants(0))]);
+            next = upload.exchange();
+        }
+        assert_eq!(next, "Fragment 0-999");
+        upload.pass(150);
+        upload.answer(&Fails(FailureClass::Transport, Sent::Body(part))).expect("under way");
+        assert_eq!(upload.session.outcome().is_none(), goes_on, "{part}");
+    }
+}
+
+#[test]
+fn a_session_that_refuses_every_fragment_alike_is_given_up() {
+    let _rule = bitsup_server::rule!("GIV-01");
+    let refused = || Answer::Ack(Ack { status: 500, code: Some(Hresult(1)), ..ACK });
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", refused())]);
+    let mut refusals = 1;
+    loop {
+        let next = upload.exchange();
+        match next.as_str() {
+            "Ping" => upload.answer(&ok()).expect("under way"),
+            "Cancel-Session" => break,
+            _ => {
+                assert!(next.starts_with("Fragment"), "{next}");
+                upload.pass(10);
+                refusals += 1;
+                assert!(refusals < 20, "it is never given up");
+                upload.answer(&refused()).expect("under way");
+            }
+        }
+    }
+    assert!(refusals >= 3);
+    let ways: Vec<_> = upload.requests.iter().skip(2).map(|own| own.connection).collect();
+    assert!(ways.contains(&Connection::Fresh), "on two connections");
+    upload.answer(&ok()).expect("under way");
+    upload.play([("Create-Session", created_as("{two}")), ("Fragment 0-999", received(1000))]);
+    // A session that an earlier process made, and whose first Fragment is refused.
+    for (number, given_up) in [(400, true), (404, true), (409, true), (403, false), (503, false)] {
+        let mut again = Upload::before("Fragment 1000-1999").restored(config(), 1);
+        again.play([("Ping", ok()), ("Fragment 998-998", status(number))]);
+        assert_eq!(again.exchange() == "Cancel-Session", given_up, "{number}");
+    }
+}
+
+#[test]
+fn a_reused_connection_that_dies_says_nothing_about_sizes() {
+    let _rule = bitsup_server::rule!("GIV-07");
+    let stale = |sent| Fails(FailureClass::Stale, sent);
+    let size = 100 * 1024 * 1024;
+    let automatic = || Config { size, fragment: fragment_size::Limits::default(), ..config() };
+    let mut upload = Upload::new(automatic());
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-1048575", stale(Sent::Head)),
+        ("Ping", ok()),
+        ("Fragment 0-1048575", received(1_048_576)),
+    ]);
+    assert!(upload.exchange().starts_with("Fragment 1048576-"));
+    let ways: Vec<_> = upload.requests.iter().skip(2).map(|own| own.connection).collect();
+    assert_eq!(ways, [Connection::Fresh; 3], "each packet takes a new one");
+    // If bytes had gone out, the server is asked first.
+    let mut upload = Upload::new(automatic());
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-1048575", stale(Sent::Body(5))),
+        ("Ping", ok()),
+        ("Fragment 1-1", wants(0)),
+        ("Fragment 0-1048575", LOST),
+        ("Ping", ok()),
+        ("Fragment 1-1", wants(0)),
+        ("Fragment 0-524287", received(524_288)),
+    ]);
+    // A new connection was lost too: reuse was not to blame.
+    assert!(upload.exchange().starts_with("Fragment 524288-"));
+    assert_eq!(upload.requests.last().map(|own| own.connection), Some(Connection::Keep));
+}
+
+#[test]
+fn a_host_that_knows_no_ping_is_not_asked_for_ever() {
+    let _rule = bitsup_server::rule!("FSM-04");
+    let page = Answer::Ack(Ack { is_ack: false, ..ACK });
+    for refusal in [status(400), status(404), status(405), status(501), page] {
+        let mut upload = Upload::before("Fragment 1000-1999");
+        upload.play([
+            ("Fragment 1000-1999", LOST),
+            ("Ping", refusal.clone()),
+            ("Ping", refusal.clone()),
+            ("Fragment 998-998", wants(1000)),
+            ("Fragment 1000-1999", UNREACHABLE),
+            ("Fragment 1000-1999", received(2000)),
+        ]);
+        // An earlier process has heard of it.
+        let mut again = Upload::before("Fragment 1000-1999").restored(config(), 1);
+        again.play([("Ping", refusal.clone()), ("Ping", refusal)]);
+        assert_eq!(again.exchange(), "Fragment 998-998");
+    }
+    // One with a code of BITS, and one before anything was acknowledged, are refusals.
+    let code = Some(Hresult::ACCESS_DENIED);
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([
+        ("Fragment 1000-1999", UNREACHABLE),
+        ("Ping", Answer::Ack(Ack { status: 404, code, ..ACK })),
+    ]);
+    upload.error();
+    let mut upload = Upload::new(Config { opening_ping: true, ..config() });
+    upload.play([("Ping", status(404))]);
+    upload.error();
+}

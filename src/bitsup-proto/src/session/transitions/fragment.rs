@@ -5,7 +5,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 
 use super::super::{
-    Action, Doubt, Exchange, MAX_REPEATED_BYTES, MAX_REPEATED_SIZES, MAX_REWINDS,
+    Action, Connection, Doubt, Exchange, MAX_REPEATED_BYTES, MAX_REPEATED_SIZES, MAX_REWINDS,
     MAX_SAME_REFUSALS, MAX_STUCK, Moment, Notice, OffsetHandling, Probing, Proof, Request, Reuse,
     Running, SAME_REFUSALS_FOR, Session, State,
 };
@@ -400,6 +400,8 @@ impl Session {
             _ => Refusals { code, count: 1, since: now.monotonic },
         };
         open.refusals = Some(refusals);
+        // It may be the connection, or what stands behind it.
+        self.connection = Connection::Fresh;
         let lasts = now.monotonic.saturating_sub(refusals.since) >= SAME_REFUSALS_FOR;
         if refusals.count >= MAX_SAME_REFUSALS && lasts {
             self.replace(now, Replace::Refusing);

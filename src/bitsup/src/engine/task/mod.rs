@@ -145,6 +145,8 @@ pub(crate) struct Task {
     /// When to look up next, by the state machine's wish.
     wake: Option<Instant>,
     abandoned: Option<Instant>,
+    /// Since when nothing can be done before a person or a worker has answered.
+    held_since: Option<Duration>,
     rate: Rate,
     /// The entry of this task in the engine's timers.
     pub(crate) timer: Option<Instant>,
@@ -255,6 +257,7 @@ impl Task {
             begun: Instant::now(),
             wake: None,
             abandoned: None,
+            held_since: None,
             rate: Rate::default(),
             timer: None,
         };
@@ -391,6 +394,9 @@ impl Task {
 
     /// Steps 2 and 5 of the driving contract, in the order of [`Life::next`].
     fn drive(&mut self, core: &mut Core) {
+        if let Some(since) = self.held_since.take() {
+            self.session.exclude(core.now().monotonic.saturating_sub(since));
+        }
         loop {
             let now = core.now();
             match self.life.next(&mut self.session, self.running.is_some(), now) {
@@ -405,6 +411,9 @@ impl Task {
     }
 
     fn wait(&mut self, until: Option<Duration>, core: &Core) {
+        if self.life.is_holding() || self.login.is_asking() {
+            self.held_since = Some(core.now().monotonic);
+        }
         if self.running.is_none() && until.is_some() && self.session.waiting_for().is_some() {
             self.requests = 0;
         }
