@@ -2132,8 +2132,10 @@ bitsup_status bitsup_upload_options_set_host_id(
     bitsup_error **error);
 
 /**
- * Adds a host to go on with whatever the policy; a leading dot allows all
- * names below.
+ * Adds a host to go on with whatever the policy, which is shown logins,
+ * tokens, cookies and secret headers as the URL's host is; a leading dot names
+ * all hosts below. Without it BITSUP_HOST_POLICY_ANY shows them to hosts of
+ * the URL's registrable domain only.
  */
 bitsup_status bitsup_upload_options_set_trusted_host(
     bitsup_upload_options *options,

@@ -20,7 +20,10 @@ from conftest import TOP, Server, payload
 from test_process import MANY_FILES
 
 PACKAGE = TOP / "bindings/python"
-CRATES = ("bitsup", "bitsup-cli", "bitsup-core", "bitsup-gssapi", "bitsup-proto", "bitsup-server", "bitsup-wipe")
+CRATES = (
+    *("bitsup", "bitsup-cli", "bitsup-core", "bitsup-gssapi", "bitsup-proto", "bitsup-server", "bitsup-wipe"),
+    "openssl-src",
+)
 """Those of the workspace that the module is built of."""
 
 
@@ -55,6 +58,8 @@ def test_the_source_distribution_is_complete(sdist: Path) -> None:
         check_metadata(Parser().parsestr(content.read().decode()))
     wanted = {"Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE"}
     wanted |= {f"src/{crate}/Cargo.toml" for crate in CRATES} | {"python/bitsup/py.typed", "python/bitsup/_bitsup.pyi"}
+    # The patch of OpenSSL, and what refuses a build without it.
+    wanted |= {"src/bitsup/bundled.tsv", "src/openssl-src/src/lib.rs"}
     assert wanted <= names, wanted - names
     assert not [name for name in names if "target/" in name or name.endswith((".so", ".pyc"))]
 
@@ -86,7 +91,7 @@ def test_it_installs_and_uploads(
 
     facts = "import bitsup; f = bitsup.features(); print(bitsup.__file__, f.bundled, f.tls)"
     where, bundled, tls = run(python, "-W", "error", "-c", facts, folder=tmp_path).split(maxsplit=2)
-    assert Path(where).is_relative_to(fresh) and bundled == "True" and tls.startswith("OpenSSL")
+    assert Path(where).is_relative_to(fresh) and bundled == "True" and tls.startswith("OpenSSL/4.")
     for command in ([fresh / "bin/bitsup"], [python, "-m", "bitsup"]):
         assert "bundled" in run(*command, "--version")
     with_metadata = "import importlib.metadata as m; print(m.metadata('bitsup'))"

@@ -17,13 +17,15 @@ ACK = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n\r\n"
 class Peer:
     """Takes any number of connections, and answers their requests in this order, each after so many seconds."""
 
-    def __init__(self, *answers: str, tls: ssl.SSLContext | None = None, pause: float = 0) -> None:
+    def __init__(
+        self, *answers: str, tls: ssl.SSLContext | None = None, pause: float = 0, address: str = "127.0.0.1"
+    ) -> None:
         self.heads: list[str] = []
         self.certificates: list[object] = []
         self._answers = list(answers)
         self._tls = tls
         self._pause = pause
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server((address, 0))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()

@@ -26,6 +26,7 @@ from test_process import started
 
 CLEAR: Any = {"allow_cleartext_credentials": True}
 BEARER = "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer\r\nContent-Length: 0\r\n\r\n"
+BASIC = 'HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm="up"\r\nContent-Length: 0\r\n\r\n'
 SESSION = (
     "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nBITS-Protocol: {7df0354d-249b-430f-820d-3d2a9bef4931}\r\n"
     "BITS-Session-Id: {00000000-0000-0000-0000-000000000001}\r\nContent-Length: 0\r\n\r\n"
@@ -255,6 +256,61 @@ def test_a_proxy_is_told_from_the_server() -> None:
             assert not isinstance(caught.value, bitsup.ProxyAuthError)
         else:
             assert "a proxy takes (user, password)" in str(caught.value) and len(proxy.heads) == 1
+
+
+def test_a_proxy_that_asks_gets_nothing_of_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOG-01."""
+    challenge = 'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="gate"\r\nContent-Length: 0\r\n\r\n'
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    sources: list[dict[str, Any]] = [
+        {"user": "u", "password": "hunter2"},
+        {"user": "u", "password_file": secret},
+        {"token_file": secret},
+        {"credentials": lambda request: None if request.proxy else ("u", "hunter2")},
+    ]
+    for source in sources:
+        for scheme in ("http", "https"):
+            if scheme == "http" and "token_file" in source:
+                continue
+            for by_environment in (False, True):
+                with Peer(*[challenge] * 8) as proxy, bitsup.Client() as client, monkeypatch.context() as patch:
+                    address = f"http://127.0.0.1:{proxy.port}"
+                    options = {**source, **CLEAR, "max_attempts": 1}
+                    if by_environment:
+                        patch.setenv(f"{scheme}_proxy", address)
+                        patch.delenv("no_proxy", raising=False)
+                    else:
+                        options["proxy"] = address
+                    with pytest.raises(bitsup.ProxyAuthError):
+                        client.upload(b"abc", f"{scheme}://far.invalid/x", **options)
+                assert proxy.heads
+                assert not any("uthorization" in head or "hunter2" in head for head in proxy.heads), source
+
+
+def test_a_host_of_anywhere_is_shown_nothing(tmp_path: Path) -> None:
+    """LOG-02."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    sources: list[dict[str, Any]] = [
+        {"user": "u", "password_file": secret},
+        {"token": "hunter2"},
+        {"headers": {"Authorization": "Basic hunter2", "Cookie": "id=hunter2"}},
+        {"secret_headers": {"X-Key": "hunter2"}},
+    ]
+    for source in sources:
+        asks = "user" in source
+        opening = [BASIC, ACK] if asks else [ACK]
+        if not asks and "token" not in source:
+            opening = []
+        with Peer(ACK, FRAGMENT, ACK, address="127.0.0.2") as node:
+            moved = SESSION.replace("Content-Length", f"BITS-Host-Id: 127.0.0.2:{node.port}\r\nContent-Length")
+            with Peer(*opening, moved) as origin, bitsup.Client() as client:
+                url = f"http://127.0.0.1:{origin.port}/x"
+                client.upload(b"abc", url, host_id="any", verify="never", proxy="", **source, **CLEAR)
+        assert any("hunter2" in head or "dTpodW50ZXIy" in head for head in origin.heads), source
+        shown = ("uthorization", "hunter2", "dTpodW50ZXIy")
+        assert len(node.heads) == 3 and not any(word in head for head in node.heads for word in shown), source
 
 
 def test_a_password_file_is_read_again(serve: Callable[..., Server], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
+use crate::standard_input;
 
 /// What is uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +110,7 @@ fn as_ntfs_compares(name: &OsStr) -> Vec<u8> {
 fn read_list(list: &Path) -> Result<Vec<Input>, Failure> {
     let mut content = Vec::new();
     let read = if list == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut content)
+        standard_input::check().and_then(|()| std::io::stdin().lock().read_to_end(&mut content))
     } else {
         File::open(list).and_then(|mut file| file.read_to_end(&mut content))
     };

@@ -1,6 +1,7 @@
 //! Events for programs: one JSON object a line, described in `docs/json.md`.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use bitsup::explain::Reader;
 use bitsup::{
@@ -198,7 +199,10 @@ pub(crate) fn receipt(file: &str, receipt: &Receipt) -> String {
         skipped: receipt.skipped,
         sha256: receipt.sha256.clone(),
         reply_path: receipt.reply_path.as_ref().map(|path| path.display().to_string()),
-        reply_url: receipt.reply_url.as_deref().map(words::without_query),
+        reply_url: receipt
+            .reply_url
+            .as_deref()
+            .map(|url| bitsup::text::masked_url(url, receipt.session_id.as_deref())),
         warnings: receipt.warnings.clone(),
     })
 }
@@ -282,5 +286,35 @@ fn fields(failure: &Failure) -> ErrorFields {
 fn line(body: Body<'_>) -> String {
     let line = Line { v: VERSION, time: words::now(), body };
     // Only maps with keys that are no text, and numbers that are none, cannot be written.
-    serde_json::to_string(&line).unwrap_or_default()
+    harmless(&serde_json::to_string(&line).unwrap_or_default())
+}
+
+/// The same JSON, with what could steer a terminal as escapes: they stand in strings only, and mean the
+/// same there.
+fn harmless(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if bitsup::text::is_hidden(c) {
+            // Writing to a String cannot fail. None of them needs more than four digits.
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_the_same_and_steers_nothing() {
+        let _rule = bitsup_server::rule!("LOG-05");
+        let name = "a\u{7f}\u{9b}\u{202e}\u{2028}\n\0ü.bin";
+        let line = start(name, None);
+        assert!(!line.contains(bitsup::text::is_hidden), "{line}");
+        let read: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read["file"], name);
+    }
 }

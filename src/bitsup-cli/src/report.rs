@@ -174,6 +174,9 @@ impl Report {
         }
         if !self.quiet && (self.files == 1 || self.verbose) {
             self.say(&receipt_line(file, receipt));
+            if let Some(digest) = &receipt.sha256 {
+                self.say(&format!("sha256 {digest}"));
+            }
         }
         for warning in &receipt.warnings {
             self.say(&format!("bitsup: warning: {}{warning}", self.prefix(file)));
@@ -250,6 +253,7 @@ impl Report {
 
     fn trace_line(&mut self, file: &str, line: &str) {
         if let Some(trace) = &mut self.trace {
+            let (file, line) = (words::printable(file), words::printable(line));
             trace.write(&format!("{} {file} {line}\n", words::now()));
         }
     }
@@ -299,18 +303,13 @@ fn receipt_line(file: &str, receipt: &Receipt) -> String {
     if receipt.skipped {
         return format!("{file}: skipped, {} exists", receipt.url);
     }
-    let mut line = format!(
+    format!(
         "{file}: {} in {} ({}) -> {}",
         words::size(receipt.size),
         words::time(receipt.duration),
         words::rate(receipt.size, receipt.duration),
         receipt.url
-    );
-    if let Some(digest) = &receipt.sha256 {
-        line.push_str("\nsha256 ");
-        line.push_str(digest);
-    }
-    line
+    )
 }
 
 fn summary_line(counts: Counts, time: Duration) -> String {

@@ -9,8 +9,12 @@ use clap::Args;
 /// Where sessions are kept.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StateArgs {
-    /// Store resume state in DIR [env: BITSUP_STATE_DIR] [default: ~/.local/state/bitsup]
-    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "Store resume state in DIR [env: BITSUP_STATE_DIR] [default: ~/.local/state/bitsup]",
+        hide_short_help = true
+    )]
     state_dir: Option<PathBuf>,
 }
 

@@ -48,10 +48,10 @@ pub(crate) struct TransferArgs {
     /// The most bytes to send for a file, repetitions included
     #[arg(long, value_name = "SIZE", value_parser = values::positive_size, hide_short_help = true)]
     max_bytes: Option<u64>,
-    /// Which other hosts the server may send us to [default: same-site]
+    /// Which hosts to accept in BITS-Host-Id [default: same-site]; any shows none of them a login that the URL's domain would not see
     #[arg(long, value_enum, value_name = "WHICH", hide_short_help = true)]
     host_id: Option<HostId>,
-    /// Let the server send us to HOST; .example.com means all below it
+    /// Accept HOST in BITS-Host-Id, and show it logins, tokens, cookies and secret headers as the URL's host; .example.com means all below it
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     trusted_host: Vec<String>,
     /// Ask for the server's reply and write it to FILE, - for standard output

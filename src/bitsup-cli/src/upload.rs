@@ -13,7 +13,7 @@ use crate::batch::{Batch, Job, Mailbox};
 use crate::failure::Failure;
 use crate::inputs::{self, Input};
 use crate::report::{Report, TellArgs};
-use crate::standard_input::StandardInput;
+use crate::standard_input::{self, StandardInput};
 use crate::state::{self, StateArgs};
 use crate::transfer::KeptArgs;
 use crate::values::{self, Rate};
@@ -187,6 +187,8 @@ fn standard_input(
         session: None,
         keep: false,
         begin: Box::new(move |client| {
+            standard_input::check()
+                .map_err(|error| Failure::local("cannot read standard input", &error))?;
             let folder = state::spool(folder);
             let source = Source::spooled(stream, folder.as_deref())?;
             Ok(client.upload(source, &url).options(options))

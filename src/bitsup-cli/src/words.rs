@@ -97,9 +97,9 @@ pub(crate) fn io_error(error: &io::Error) -> String {
     }
 }
 
-/// A name as one line that cannot steer a terminal.
+/// A name, or a line, as one line that cannot steer a terminal.
 pub(crate) fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    bitsup::text::visible(name).into_owned()
 }
 
 /// Options as words of a command line, one each.
@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2J\nb"), "a\u{fffd}[2J\u{fffd}b");
+        let _rule = bitsup_server::rule!("LOG-05");
+        assert_eq!(printable("a\u{1b}[2J\nb\u{202e}"), "a\\u{1b}[2J\\u{a}b\\u{202e}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn named(ended: &Ended) -> String {
 fn to_continue_names_the_session_of_this_very_upload() {
     let _rule = bitsup_server::rule!("OUT-04");
     let place = Place::new();
-    let file = place.write("x.bin", &[7; 100_000]);
+    let file = place.write("x.bin", &vec![7; 100_000]);
     let file = file.to_str().expect("text");
     // Interrupted within the same second, so that no time tells them apart.
     let fault = "fragment 3: answer 403\nfragment 6: answer 403\nfragment 9: answer 403";
@@ -103,7 +103,7 @@ fn a_journal_that_cannot_be_written_at_all_ends_an_upload_that_must_be_kept() {
 fn a_lack_of_descriptors_neither_blames_nor_harms_what_is_kept() {
     let _rule = bitsup_server::rule!("SRC-08");
     let place = Place::new();
-    let file = place.write("x.bin", &[7; 100_000]);
+    let file = place.write("x.bin", &vec![7; 100_000]);
     let server = server(&place);
     let url = server.url("/x.bin");
     let args = [
@@ -134,7 +134,7 @@ fn a_lack_of_descriptors_neither_blames_nor_harms_what_is_kept() {
     if entry.exists() {
         place.run(args).ok();
     }
-    assert_eq!(std::fs::read(place.path("root/x.bin")).expect("published"), [7; 100_000]);
+    assert_eq!(std::fs::read(place.path("root/x.bin")).expect("published"), vec![7; 100_000]);
     let sent = server.requests();
     let count = |packet: &str| {
         let is = |request: &bitsup_server::Request| {

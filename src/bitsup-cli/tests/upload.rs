@@ -45,6 +45,29 @@ fn standard_input_is_spooled_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn standard_input_that_is_closed_is_no_empty_file() {
+    let _rule = bitsup_server::rule!("SRC-02");
+    let (place, host) = (Place::new(), Host::new());
+    let run = |input: &str, arguments: &str| {
+        let line = format!("exec \"$0\" {arguments} \"$URL\" {input}");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &line, env!("CARGO_BIN_EXE_bitsup")])
+            .envs([("HOME", place.path("")), ("URL", host.url("x").into())])
+            .output()
+            .expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for arguments in ["upload -", "upload --files-from -"] {
+        let (code, words) = run("<&-", arguments);
+        assert_eq!(code, Some(3), "{words}");
+        assert!(words.contains("closed"), "{words}");
+    }
+    assert!(!host.root().join("x").exists());
+    assert_eq!(run("</dev/null", "upload -").0, Some(0));
+    assert_eq!(host.published("x"), b"");
+}
+
+#[test]
 fn several_files_end_in_a_summary_with_what_failed() {
     let (place, host) = (Place::new(), Host::new());
     for number in 0..20 {

@@ -129,12 +129,13 @@ pub struct Error {
 
 impl Error {
     /// An error of that kind; the message is one line without a full stop, says what
-    /// failed and why, and names neither status nor code (`Display` adds them).
+    /// failed and why, and names neither status nor code (`Display` adds them). What servers and names
+    /// bring into it is made [visible](crate::text::visible).
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: one_line(message.into()),
             packet: None,
             status: None,
             code: None,
@@ -174,7 +175,7 @@ impl Error {
     /// The same error with another message.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.message = message.into();
+        self.message = one_line(message.into());
         self
     }
 
@@ -239,6 +240,14 @@ impl Error {
     }
 }
 
+/// The message without characters that could steer a terminal.
+fn one_line(message: Cow<'static, str>) -> Cow<'static, str> {
+    if !message.contains(crate::text::is_hidden) {
+        return message;
+    }
+    Cow::Owned(crate::text::visible(&message).into_owned())
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
@@ -290,6 +299,16 @@ mod tests {
             error.to_string(),
             "the server refused the upload (HTTP 403 to Create-Session, 0x80070005 E_ACCESSDENIED, context 0x5)"
         );
+    }
+
+    #[test]
+    fn what_a_name_brings_into_a_message_cannot_steer() {
+        let _rule = bitsup_server::rule!("LOG-05");
+        let name = std::format!("cannot read {}", "a\u{1b}[2J\u{202e}\n\u{2028}b");
+        let shown = "cannot read a\\u{1b}[2J\\u{202e}\\u{a}\\u{2028}b";
+        assert_eq!(Error::new(ErrorKind::LocalFile, name.clone()).message(), shown);
+        let again = Error::new(ErrorKind::LocalFile, "x").with_message(name);
+        assert_eq!(again.to_string(), shown);
     }
 
     #[test]

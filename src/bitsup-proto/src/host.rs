@@ -137,17 +137,20 @@ pub fn decide(
     }
     let completed = complete(origin, &named);
     let host = completed.as_ref().unwrap_or(&named);
-    let is_trusted = |host: &str| {
-        trusted.iter().any(|entry| {
-            same(entry, host)
-                || entry.strip_prefix('.').is_some_and(|parent| is_below(host, parent))
-        })
-    };
     let follow = policy == HostPolicy::Any
-        || is_trusted(&host.host)
-        || is_trusted(&named.host)
+        || is_named(&host.host, trusted)
+        || is_named(&named.host, trusted)
         || same_site(origin, &host.host);
     if follow { Ok(Some(host.clone())) } else { Err(Untrusted(host.clone())) }
+}
+
+/// Whether the host is in the list; an entry with a leading dot names all hosts below.
+#[must_use]
+pub fn is_named(host: &str, list: &[String]) -> bool {
+    list.iter().any(|entry| {
+        entry.eq_ignore_ascii_case(host)
+            || entry.strip_prefix('.').is_some_and(|parent| is_below(host, parent))
+    })
 }
 
 /// Whether both names have the same registrable domain.

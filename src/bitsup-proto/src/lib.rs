@@ -32,6 +32,7 @@ pub mod polite;
 pub mod reply;
 pub mod retry;
 pub mod session;
+pub mod text;
 pub mod verify;
 
 pub use ack::Ack;

@@ -25,6 +25,7 @@ mod download;
 mod fault;
 mod handler;
 mod log;
+pub mod model;
 mod packet;
 pub mod replay;
 mod reply;

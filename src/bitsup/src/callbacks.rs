@@ -243,15 +243,28 @@ impl Dispatcher {
         self.deliver(queue);
     }
 
+    /// Sees to it that there is a thread for callbacks, before anybody relies on them.
+    pub(crate) fn make_ready(&self) -> Result<(), Error> {
+        match self.delivery {
+            Delivery::OnDemand(_) => Ok(()),
+            Delivery::Thread => self.start_thread(&mut self.shared.lock()),
+        }
+    }
+
+    fn start_thread(&self, queue: &mut Queue) -> Result<(), Error> {
+        if !queue.thread {
+            let shared = Arc::clone(&self.shared);
+            crate::engine::spawn("bitsup-events", move || shared.run())
+                .map_err(|error| Error::of_thread(&error))?;
+            queue.thread = true;
+        }
+        Ok(())
+    }
+
     fn deliver(&self, mut queue: MutexGuard<'_, Queue>) {
         match &self.delivery {
             Delivery::OnDemand(notify) => notify(),
             Delivery::Thread => {
-                if !queue.thread {
-                    let shared = Arc::clone(&self.shared);
-                    queue.thread =
-                        crate::engine::spawn("bitsup-events", move || shared.run()).is_ok();
-                }
                 let wakes = std::mem::take(&mut queue.sleeps);
                 drop(queue);
                 if wakes {

@@ -118,9 +118,15 @@ impl ClientBuilder {
         crate::options::Header::new("X-User-Agent", &user_agent).map_err(|_| {
             Error::invalid("the user agent has a character that no header may hold")
         })?;
+        let state_directory = self.state_directory.map(|folder| {
+            crate::options::absolute(&folder).map_err(|error| {
+                let what = format_args!("cannot find the state directory {}", folder.display());
+                Error::local(what, &error)
+            })
+        });
         let settings = Arc::new(Settings {
             uploads_per_host: self.uploads_per_host.unwrap_or(16),
-            state_directory: self.state_directory,
+            state_directory: state_directory.transpose()?,
             user_agent,
         });
         let delivery = self.on_demand.map_or(Delivery::Thread, Delivery::OnDemand);
@@ -323,6 +329,11 @@ impl ClientInner {
         Err(error)
     }
 
+    /// Sees to it that there is a thread for callbacks.
+    pub(crate) fn make_ready(&self) -> Result<(), Error> {
+        self.dispatcher.make_ready()
+    }
+
     pub(crate) fn next_task(&self) -> TaskId {
         TaskId(self.next.fetch_add(1, Ordering::Relaxed))
     }
@@ -448,20 +459,21 @@ impl UploadBuilder {
 
     /// Starts. With a state directory this goes on with a session that was kept for the same
     /// source and URL. Bad arguments are errors here; everything else comes from [`Upload::wait`].
-    pub fn start(self) -> Result<Upload, Error> {
+    pub fn start(mut self) -> Result<Upload, Error> {
         let inner = &self.client.inner;
         inner.check_process()?;
         let mut destination = Destination::parse(&self.url)?;
         self.options.check(destination.https)?;
         self.options.check_proxy(&destination)?;
+        self.options.locate()?;
         let reply_place = reply_place(&self.options)?;
         if destination.is_folder() {
-            let name = self.source.name().filter(|name| !name.is_empty()).ok_or_else(|| {
+            let name = self.source.url_name().ok_or_else(|| {
                 Error::invalid(
                     "the URL ends in / and the source has no name to append: give the whole URL",
                 )
             })?;
-            destination = destination.with_name(name);
+            destination = destination.with_name(&name);
         }
         let (kept, warning) =
             inner.kept(&self.source, &destination, &self.options, self.continuing)?;
@@ -488,6 +500,9 @@ impl UploadBuilder {
             Some(on_retry) => Some(deciding(id, inner.inbox.clone(), on_retry, self.listener)),
             None => self.listener,
         };
+        if listener.is_some() || self.options.asks_caller() {
+            inner.make_ready()?;
+        }
         let ear = Ear::new(id, listener, self.filter);
         let shared = Arc::new(Shared::new(id, ear, self.source.size()));
         let new = NewUpload {

@@ -184,12 +184,41 @@ impl fmt::Debug for Login {
     }
 }
 
+/// Who asks for a login. Whatever knows logins is asked with it: what is meant for the one is never
+/// shown to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// The server that the URL names, or one that it sent the upload to.
+    Server,
+    /// A proxy on the way there.
+    Proxy,
+}
+
+impl Role {
+    /// The header that asks.
+    pub(crate) fn challenge(self) -> &'static str {
+        match self {
+            Self::Server => "WWW-Authenticate",
+            Self::Proxy => "Proxy-Authenticate",
+        }
+    }
+
+    /// The header that answers.
+    pub(crate) fn authorization(self) -> &'static str {
+        match self {
+            Self::Server => "Authorization",
+            Self::Proxy => "Proxy-Authorization",
+        }
+    }
+}
+
 /// What a login is wanted for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CredentialRequest {
-    /// The server as `https://host:port`, the port only if it is not the scheme's own; or the
-    /// proxy's URL, empty if the environment named the proxy.
+    /// The server that is spoken to, the URL's or one that it sent the upload to, as
+    /// `https://host:port`, the port only if it is not the scheme's own; or the proxy's URL, empty if
+    /// the environment named the proxy.
     pub site: String,
     /// Whether it is the proxy that asks.
     pub proxy: bool,
@@ -209,6 +238,13 @@ pub struct CredentialRequest {
     pub attempt: u32,
 }
 
+impl CredentialRequest {
+    /// Who asks.
+    pub(crate) fn role(&self) -> Role {
+        if self.proxy { Role::Proxy } else { Role::Server }
+    }
+}
+
 /// A function that is asked for a login when a server or a proxy wants one and the options have none
 /// that it takes, or when a token is about to expire; never twice at the same time for the
 /// uploads of one client to one site.
@@ -224,6 +260,8 @@ pub struct CredentialCallback {
     ask: Arc<Ask>,
     /// Callbacks with the same one share questions and answers.
     identity: Arc<()>,
+    /// Whose logins it knows; a caller's own function is told who asks.
+    role: Option<Role>,
     /// Reads files only, and so needs no thread of the caller's.
     pub(crate) is_ours: bool,
 }
@@ -233,7 +271,7 @@ type Ask = dyn Fn(&CredentialRequest) -> Option<Login> + Send + Sync;
 impl CredentialCallback {
     /// Takes the function. It must not wait for an upload of the client.
     pub fn new(ask: impl Fn(&CredentialRequest) -> Option<Login> + Send + Sync + 'static) -> Self {
-        Self { ask: Arc::new(ask), identity: Arc::default(), is_ours: false }
+        Self { ask: Arc::new(ask), identity: Arc::default(), role: None, is_ours: false }
     }
 
     /// The same callback, with something around it where an upload has to do more: `around` gets
@@ -249,23 +287,23 @@ impl CredentialCallback {
         Self { ask: Arc::new(ask), ..self.clone() }
     }
 
-    /// Answers with `user` and what the file holds at that moment, so that a password can be
-    /// replaced while uploads run. Needs no callback thread and no dispatching.
+    /// Answers servers with `user` and what the file holds at that moment, so that a password can be
+    /// replaced while uploads run; nothing for proxies. Needs no callback thread and no dispatching.
     #[must_use]
     pub fn password_file(user: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        let (user, path) = (user.into(), path.into());
-        Self::ours(move |_| {
+        let (user, path) = (user.into(), located(path.into()));
+        Self::ours(Role::Server, move |_| {
             let password = Secret::from_file(&path).ok()?;
             Some(Login::Password(Credentials { user: user.clone(), password }))
         })
     }
 
-    /// Answers with the token that the file holds at that moment. Needs no callback thread and
+    /// Answers servers with the token that the file holds at that moment; nothing for proxies. Needs no callback thread and
     /// no dispatching.
     #[must_use]
     pub fn token_file(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
-        Self::ours(move |_| {
+        let path = located(path.into());
+        Self::ours(Role::Server, move |_| {
             let token = Secret::from_file(&path).ok()?;
             Some(Login::Token { token, valid_for: None })
         })
@@ -275,25 +313,38 @@ impl CredentialCallback {
     /// `user` if one is named; nothing for proxies. Needs no callback thread and no dispatching.
     #[must_use]
     pub fn netrc(path: impl Into<PathBuf>, user: Option<String>) -> Self {
-        let path = path.into();
-        Self::ours(move |request| {
-            let site = url::Url::parse(&request.site).ok().filter(|_| !request.proxy)?;
+        let path = located(path.into());
+        Self::ours(Role::Server, move |request| {
+            let site = url::Url::parse(&request.site).ok()?;
             let host = site.host_str()?.trim_matches(['[', ']']);
             Netrc::read(&path).ok()?.login(host, user.as_deref()).map(Login::Password)
         })
     }
 
-    fn ours(ask: impl Fn(&CredentialRequest) -> Option<Login> + Send + Sync + 'static) -> Self {
-        Self { is_ours: true, ..Self::new(ask) }
+    fn ours(
+        role: Role,
+        ask: impl Fn(&CredentialRequest) -> Option<Login> + Send + Sync + 'static,
+    ) -> Self {
+        Self { role: Some(role), is_ours: true, ..Self::new(ask) }
+    }
+
+    /// Whether it may know a login for who asks.
+    pub(crate) fn knows(&self, role: Role) -> bool {
+        self.role.is_none_or(|own| own == role)
     }
 
     pub(crate) fn ask(&self, request: &CredentialRequest) -> Option<Login> {
-        (self.ask)(request)
+        if self.knows(request.role()) { (self.ask)(request) } else { None }
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.identity, &other.identity)
     }
+}
+
+/// The file is read again later, from wherever the program is then.
+fn located(path: PathBuf) -> PathBuf {
+    crate::options::absolute(&path).unwrap_or(path)
 }
 
 impl fmt::Debug for CredentialCallback {
@@ -340,6 +391,38 @@ mod tests {
         }
         std::fs::write(file.path(), "x".repeat(70_000)).expect("written");
         assert!(Secret::from_file(file.path()).is_err());
+    }
+
+    #[test]
+    fn what_is_kept_for_servers_is_no_answer_to_a_proxy() {
+        let _rule = bitsup_server::rule!("LOG-01");
+        let folder = tempfile::tempdir().expect("folder");
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "hunter2").expect("written");
+        let netrc = folder.path().join("netrc");
+        std::fs::write(&netrc, "default login u password hunter2").expect("written");
+        let sources = [
+            CredentialCallback::password_file("u", &secret),
+            CredentialCallback::token_file(&secret),
+            CredentialCallback::netrc(&netrc, None),
+        ];
+        let request = |proxy: bool| CredentialRequest {
+            site: "https://host".into(),
+            proxy,
+            realm: None,
+            schemes: vec!["basic".into()],
+            user: None,
+            refused: false,
+            expiring: false,
+            attempt: 1,
+        };
+        for source in sources {
+            let wrapped = source.around(|ask| ask());
+            for one in [source, wrapped] {
+                assert!(one.ask(&request(false)).is_some());
+                assert_eq!(one.ask(&request(true)), None);
+            }
+        }
     }
 
     #[test]

@@ -193,13 +193,13 @@ impl Destination {
         format!("{}{}", self.origin(), self.target)
     }
 
-    /// The same destination with `name` appended to its folder, percent-encoded.
+    /// The same destination with `name` appended to its folder, which is encoded already.
     pub(crate) fn with_name(&self, name: &str) -> Self {
         let (path, query) = match self.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (self.target.as_str(), None),
         };
-        let mut target = format!("{path}{}", encode(name));
+        let mut target = format!("{path}{name}");
         if let Some(query) = query {
             let _ = write!(target, "?{query}");
         }
@@ -237,14 +237,15 @@ fn target(rest: &str) -> String {
     target
 }
 
-/// A file name as one path segment (RFC 3986 §3.3: unreserved characters stay).
-pub(crate) fn encode(name: &str) -> String {
+/// A file name as one path segment: every byte but the unreserved characters (RFC 3986 §2.3) is
+/// percent-encoded, so that names which are not UTF-8 stay different ones.
+pub(crate) fn encode(name: &[u8]) -> String {
     let mut encoded = String::with_capacity(name.len());
-    for c in name.chars() {
-        if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') {
-            encoded.push(c);
+    for byte in name {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            encoded.push(char::from(*byte));
         } else {
-            percent(&mut encoded, c);
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded
@@ -445,6 +446,15 @@ mod tests {
     fn names_are_encoded_as_one_segment() {
         let folder = parse("http://h/d/?k=v");
         assert!(folder.is_folder());
-        assert_eq!(folder.with_name("a b%#?/ü.bin").target, "/d/a%20b%25%23%3F%2F%C3%BC.bin?k=v");
+        let name = encode("a b%#?/ü.bin".as_bytes());
+        assert_eq!(folder.with_name(&name).target, "/d/a%20b%25%23%3F%2F%C3%BC.bin?k=v");
+    }
+
+    #[test]
+    fn each_byte_of_a_name_that_is_not_utf_8_is_encoded() {
+        let _rule = bitsup_server::rule!("NAM-01");
+        assert_eq!(encode(b"caf\xe9.txt"), "caf%E9.txt");
+        assert_eq!(encode(b"caf\xe8.txt"), "caf%E8.txt");
+        assert_eq!(encode(b"\xff~\n/"), "%FF~%0A%2F");
     }
 }

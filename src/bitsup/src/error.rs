@@ -25,6 +25,8 @@ struct What {
     token: Option<String>,
     resumable: bool,
     may_be_left: bool,
+    /// The system lacked descriptors, threads or memory.
+    is_lack: bool,
 }
 
 impl Error {
@@ -38,10 +40,36 @@ impl Error {
 
     /// A failed operation on a local file: `what` names operation and path.
     pub(crate) fn local(what: impl fmt::Display, error: &io::Error) -> Self {
-        let mut made = Self::new(ErrorKind::LocalFile, format!("{what}: {}", plain(error)));
+        let lack = lack(error);
+        // The number stays where it is what to search for, and no file is to be blamed.
+        let words = if lack.is_some() { error.to_string() } else { plain(error) };
+        let mut made = Self::new(ErrorKind::LocalFile, format!("{what}: {words}"));
         made.what.os = error.raw_os_error();
         made.what.io_kind = Some(error.kind());
-        made
+        made.what.is_lack = lack.is_some();
+        match lack {
+            Some(advice) => made.with_advice(advice),
+            None => made,
+        }
+    }
+
+    /// The system gives no thread.
+    pub(crate) fn of_thread(error: &io::Error) -> Self {
+        let mut made = Self::new(ErrorKind::LocalFile, format!("cannot start a thread: {error}"));
+        made.what.os = error.raw_os_error();
+        made.what.io_kind = Some(error.kind());
+        made.what.is_lack = true;
+        made.with_advice(NO_THREAD)
+    }
+
+    /// The error of ours that travels inside one of the system.
+    pub(crate) fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// Whether the system lacked descriptors, threads or memory: nothing that was touched is at fault.
+    pub(crate) fn is_lack(&self) -> bool {
+        self.what.is_lack
     }
 
     pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
@@ -158,6 +186,24 @@ impl Error {
     }
 }
 
+const NO_THREAD: &str = "The limit of threads is reached, for this process, its user or its container: raise it (ulimit -u, TasksMax, pids.max) or run less at a time, and start the same upload again.";
+
+/// What to do where the system lacks descriptors or memory.
+fn lack(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::EMFILE => Some(
+            "This process may have no more files open: raise its limit (ulimit -n) or run fewer uploads at a time, and start the same upload again.",
+        ),
+        libc::ENFILE => Some(
+            "The system may have no more files open: raise fs.file-max or end other programs, and start the same upload again.",
+        ),
+        libc::ENOMEM => Some(
+            "The system has no memory left for this: free some, and start the same upload again.",
+        ),
+        _ => None,
+    }
+}
+
 /// The system's words without the number that `io::Error` appends.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
@@ -176,6 +222,7 @@ impl From<bitsup_proto::Error> for Error {
             token: None,
             resumable: false,
             may_be_left: false,
+            is_lack: false,
         };
         Self { what: Box::new(what) }
     }

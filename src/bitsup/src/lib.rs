@@ -23,6 +23,7 @@
 mod callbacks;
 mod client;
 mod credentials;
+mod descriptors;
 mod destination;
 mod diagnosis;
 mod doctor;
@@ -45,6 +46,7 @@ mod upload;
 
 pub use bitsup_proto::error::{KINDS, KindRow};
 pub use bitsup_proto::explain;
+pub use bitsup_proto::text;
 pub use bitsup_proto::{ErrorKind, Hresult, PacketType};
 pub use bitsup_wipe::Wiping;
 pub use client::{Client, ClientBuilder, UploadBuilder};

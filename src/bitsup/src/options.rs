@@ -1,8 +1,9 @@
 //! What can be chosen for an upload and for a client.
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::credentials::{CredentialCallback, Credentials, Secret};
@@ -52,7 +53,7 @@ impl Header {
     }
 
     /// The same header, to be treated like a password: never shown, and not sent over plain
-    /// http unless that is allowed.
+    /// http unless that is allowed. `Authorization`, `Proxy-Authorization` and `Cookie` always are.
     #[must_use]
     pub fn secret(mut self) -> Self {
         self.secret = true;
@@ -70,19 +71,21 @@ impl Header {
     }
 
     pub(crate) fn is_secret(&self) -> bool {
-        self.secret
+        self.secret || SECRET_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(&self.name))
     }
 }
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.secret { "…" } else { self.value.reveal() };
+        let value = if self.is_secret() { "…" } else { self.value.reveal() };
         write!(f, "{}: {value}", self.name)
     }
 }
 
 /// A server must not fill a disk: the largest reply to a file, unless more is allowed.
 const REPLY_MAX_SIZE: u64 = 1 << 30;
+/// Headers that are secret whether the caller says so or not.
+const SECRET_HEADERS: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
 
 /// Headers that the protocol or the transport sets.
 const OWN_HEADERS: [&str; 14] = [
@@ -104,6 +107,13 @@ const OWN_HEADERS: [&str; 14] = [
 
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
+}
+
+/// A path that a later change of the current folder does not touch; links stay as they are. One that
+/// is absolute already needs no current folder.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    // An empty one names no file, and says so when it is opened.
+    if path.as_os_str().is_empty() { Ok(PathBuf::new()) } else { std::path::absolute(path) }
 }
 
 /// Where a reply goes (upload-reply mode).
@@ -319,9 +329,11 @@ pub struct UploadOptions {
     pub max_time: Option<Duration>,
     /// How many bytes may be sent, repetitions included.
     pub max_bytes: Option<u64>,
-    /// Which `BITS-Host-Id` to follow.
+    /// Which `BITS-Host-Id` to follow. [`HostPolicy::Any`] follows to every host, and shows logins,
+    /// tokens, cookies and secret headers only to hosts of the URL's registrable domain and to trusted ones.
     pub host_id: HostPolicy,
-    /// Hosts to follow whatever the policy; a leading dot allows all names below.
+    /// Hosts to follow whatever the policy, with all that the URL's host would be shown: logins, tokens,
+    /// cookies and secret headers. A leading dot names all hosts below.
     pub trusted_hosts: Vec<String>,
     /// Where a reply goes.
     pub reply_to: ReplyTo,
@@ -412,6 +424,27 @@ impl Default for UploadOptions {
 
 impl UploadOptions {
     /// Checks what can be checked before anything is sent.
+    /// Whether a login is asked for in a callback of the caller's.
+    pub(crate) fn asks_caller(&self) -> bool {
+        self.credential_callback.as_ref().is_some_and(|callback| !callback.is_ours)
+    }
+
+    /// Makes paths absolute: what is read and written later must not depend on the current folder then.
+    pub(crate) fn locate(&mut self) -> Result<(), Error> {
+        let reply = match &mut self.reply_to {
+            ReplyTo::File(path) => Some(path),
+            ReplyTo::Nowhere | ReplyTo::Memory(_) => None,
+        };
+        let tls = &mut self.tls;
+        let files = [&mut tls.ca_file, &mut tls.proxy_ca_file, &mut tls.cert, &mut tls.key];
+        for path in files.into_iter().flatten().chain(reply) {
+            *path = absolute(path).map_err(|error| {
+                Error::local(format_args!("cannot find {}", path.display()), &error)
+            })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn check(&self, https: bool) -> Result<(), Error> {
         if self.fragment_size == Some(0) || self.max_fragment == 0 {
             return Err(Error::invalid("a fragment size of 0 cannot be used: give at least 1"));
@@ -433,6 +466,17 @@ impl UploadOptions {
             let text = "there are no user and password, and this system has no library that reads Kerberos tickets";
             return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
                 "Install it (Debian: libgssapi-krb5-2, Red Hat: krb5-libs; on macOS and Windows tickets are not read), or log in with user and password.",
+            ));
+        }
+        let needs_ntlm = match self.auth {
+            AuthChoice::Ntlm => true,
+            AuthChoice::Negotiate => !self.takes_ticket(),
+            _ => false,
+        };
+        if needs_ntlm && !cfg!(feature = "ntlm") {
+            let text = "this build has no NTLM, which Negotiate with a password is too";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
+                "Take a build with the feature `ntlm`, a Kerberos ticket (Negotiate without a user), or another scheme that the server offers.",
             ));
         }
         let secret = self.headers.iter().find(|header| header.is_secret());
@@ -487,6 +531,14 @@ impl UploadOptions {
             self.credentials = Some(Credentials::ticket());
         }
         self
+    }
+
+    /// Whether a host to which the server at `origin` sent us may see what is meant for `origin`:
+    /// logins, tokens, secret headers. Those of the same registrable domain may, and those that the
+    /// caller has named.
+    pub(crate) fn trusts(&self, origin: &str, host: &str) -> bool {
+        bitsup_proto::host::same_site(origin, host)
+            || bitsup_proto::host::is_named(host, &self.trusted_hosts)
     }
 
     /// Whether a proxy was named, so that its login should not cost a fragment.
@@ -609,11 +661,25 @@ mod tests {
 
     #[test]
     fn secret_headers_need_https_or_a_word() {
+        let _rule = bitsup_server::rule!("LOG-03");
+        let plain = |name: &str| Header::new(name, "hunter2").expect("legal");
+        for header in [
+            plain("X-Key").secret(),
+            plain("Authorization"),
+            plain("proxy-authorization"),
+            plain("COOKIE"),
+        ] {
+            let mut options = UploadOptions::default();
+            options.headers.push(header);
+            assert!(!format!("{options:?}").contains("hunter2"));
+            let error = options.check(false).expect_err("refused over plain http");
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+            assert!(options.check(true).is_ok());
+            options.allow_cleartext_credentials = true;
+            assert!(options.check(false).is_ok());
+        }
         let mut options = UploadOptions::default();
-        options.headers.push(Header::new("X-Key", "k").expect("legal").secret());
-        assert!(options.check(false).is_err());
-        assert!(options.check(true).is_ok());
-        options.allow_cleartext_credentials = true;
+        options.headers.push(plain("X-Key"));
         assert!(options.check(false).is_ok());
     }
 }

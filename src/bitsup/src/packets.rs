@@ -11,11 +11,12 @@ use bitsup_proto::packet::{self, Packet};
 use bitsup_proto::{Ack, ContentRange, Hresult, PacketType, SessionId, explain};
 
 use crate::client::ClientInner;
-use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
+use crate::credentials::{CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::engine::{
     Command, NotSent, Offer, PacketAnswer, PacketJob, TaskId, may_be_read, proxy_site,
+    read_challenges,
 };
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
@@ -126,25 +127,16 @@ impl Seen {
         self.server = self.server.take().or_else(|| shown("Server"));
         self.date = self.date.take().or_else(|| shown("Date"));
         // What a 407 offers is the proxy's.
-        let offers = answer.offers.iter().filter(|_| answer.status == 401);
-        for scheme in offers.map(|offer| offer.scheme.as_str()) {
-            let is_scheme = scheme.len() <= MAX_SCHEME
-                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            let scheme = written(scheme);
-            if is_scheme && self.schemes.len() < MAX_SCHEMES && !self.schemes.contains(&scheme) {
-                self.schemes.push(scheme);
+        let challenges = answer.headers.iter().filter(|(name, _)| {
+            answer.status == 401 && name.eq_ignore_ascii_case("WWW-Authenticate")
+        });
+        for offer in read_challenges(challenges.map(|(_, value)| value.as_slice())) {
+            let is_scheme = offer.name.len() <= MAX_SCHEME
+                && offer.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            let is_new = !self.schemes.contains(&offer.name);
+            if is_scheme && self.schemes.len() < MAX_SCHEMES && is_new {
+                self.schemes.push(offer.name);
             }
-        }
-    }
-}
-
-/// A scheme as its RFC writes it.
-fn written(scheme: &str) -> String {
-    match scheme {
-        "ntlm" => "NTLM".into(),
-        other => {
-            let (first, rest) = other.split_at(other.chars().next().map_or(0, char::len_utf8));
-            first.to_ascii_uppercase() + rest
         }
     }
 }
@@ -339,6 +331,10 @@ pub(crate) struct Created {
     size: u64,
 }
 
+/// So often one packet goes out: once without a login, and with each that there is or was asked for, at
+/// server and proxy.
+const MAX_ROUNDS: u32 = 10;
+
 /// A lane to one destination.
 pub(crate) struct Line {
     client: Arc<ClientInner>,
@@ -350,6 +346,8 @@ pub(crate) struct Line {
     at_proxy: Option<AuthScheme>,
     deadline: Option<Deadline>,
     seen: Seen,
+    /// User and token of the caller's options, where others were asked for since.
+    own: Option<(Option<Credentials>, Option<Secret>)>,
 }
 
 impl Line {
@@ -362,16 +360,22 @@ impl Line {
         let destination = Destination::parse(url)?;
         options.check(destination.https)?;
         options.check_proxy(&destination)?;
+        let mut options = options.clone().with_ticket();
+        options.locate()?;
+        if options.asks_caller() {
+            client.make_ready()?;
+        }
         Ok(Self {
             client: Arc::clone(client),
             task: client.next_task(),
             destination: Arc::new(destination),
-            options: Arc::new(options.clone().with_ticket()),
+            options: Arc::new(options),
             host: None,
             auth: None,
             at_proxy: None,
             deadline,
             seen: Seen::default(),
+            own: None,
         })
     }
 
@@ -416,10 +420,37 @@ impl Line {
             let followed =
                 host::decide(origin, named, self.options.host_id, &self.options.trusted_hosts);
             let followed = followed.map_err(|untrusted| untrusted.error())?;
-            self.host = followed
-                .map(|host| (host.host().to_owned(), host.port().unwrap_or(self.destination.port)));
+            self.go_to(followed.map(|host| {
+                (host.host().to_owned(), host.port().unwrap_or(self.destination.port))
+            }));
         }
         Ok(Created { id, name, size })
+    }
+
+    /// Speaks with another host from now on. What was asked for at the last one is not for it.
+    fn go_to(&mut self, host: Option<(String, u16)>) {
+        if self.host == host {
+            return;
+        }
+        self.host = host;
+        if let Some((credentials, token)) = self.own.take() {
+            let options = Arc::make_mut(&mut self.options);
+            options.credentials = credentials;
+            options.bearer_token = token;
+            self.auth = None;
+        }
+    }
+
+    /// Whether the host that is spoken to may see what is meant for the URL's.
+    fn is_trusted(&self) -> bool {
+        let other = self.host.as_ref();
+        other.is_none_or(|(host, _)| self.options.trusts(&self.destination.host, host))
+    }
+
+    /// The server that is spoken to, as it is named to whom knows logins.
+    fn site(&self) -> String {
+        let Some((host, port)) = self.host.clone() else { return self.destination.origin() };
+        Destination { host, port, ..Destination::clone(&self.destination) }.origin()
     }
 
     /// One packet and its answer; a challenge is answered with each login once.
@@ -429,7 +460,9 @@ impl Line {
         body: Option<&(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning), Error> {
         let mut questions = 0;
+        let mut rounds = 0;
         loop {
+            rounds += 1;
             let answer = match self.send(packet, body.cloned()) {
                 Ok(answer) => answer,
                 // A proxy makes no tunnel.
@@ -450,7 +483,8 @@ impl Line {
             };
             self.seen.see(&answer);
             let meaning = classify(packet.packet_type, &answer.ack());
-            if meaning == (Meaning::Challenge { proxy: false }) {
+            let may_go_on = rounds < MAX_ROUNDS;
+            if meaning == (Meaning::Challenge { proxy: false }) && may_go_on {
                 let has_password = self.options.credentials.is_some() && !answer.refused;
                 if answer.scheme.is_some() && has_password {
                     self.auth = answer.scheme;
@@ -462,7 +496,8 @@ impl Line {
                     continue;
                 }
             }
-            if meaning == (Meaning::Challenge { proxy: true }) {
+            let is_proxy = answer.forwarded && may_go_on;
+            if meaning == (Meaning::Challenge { proxy: true }) && is_proxy {
                 self.at_proxy = answer.proxy_scheme;
                 if self.at_proxy.is_some() || self.ask_for_proxy(&answer.offers, &mut questions) {
                     continue;
@@ -474,17 +509,18 @@ impl Line {
 
     /// Asks the caller for a login, on this thread. `false`: there is none that may be sent.
     fn ask(&mut self, answer: Option<&PacketAnswer>, questions: &mut u32) -> bool {
-        let Some(callback) = self.options.credential_callback.clone() else { return false };
-        if *questions == MAX_QUESTIONS {
+        let callback = self.options.credential_callback.clone();
+        let Some(callback) = callback.filter(|own| own.knows(Role::Server)) else { return false };
+        if *questions == MAX_QUESTIONS || !self.is_trusted() {
             return false;
         }
         *questions += 1;
         let offers = answer.map_or(&[][..], |answer| &answer.offers);
         let shown = self.auth.is_some() || self.options.bearer_token.is_some();
         let request = CredentialRequest {
-            site: self.destination.origin(),
+            site: self.site(),
             proxy: false,
-            realm: offers.iter().find_map(|offer| offer.realm.clone()),
+            realm: offers.iter().find_map(Offer::realm),
             schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
             user: self.options.credentials.as_ref().map(|own| own.user.clone()),
             refused: answer.is_none_or(|answer| answer.refused || shown),
@@ -498,6 +534,9 @@ impl Line {
         }
         let may_be_read = may_be_read(&self.options, self.destination.https);
         let options = Arc::make_mut(&mut self.options);
+        if login.is_some() && self.own.is_none() {
+            self.own = Some((options.credentials.clone(), options.bearer_token.clone()));
+        }
         match login {
             Some(Login::Password(credentials)) => {
                 options.credentials = Some(credentials);
@@ -518,7 +557,8 @@ impl Line {
 
     /// The same for the proxy, which takes no tokens.
     fn ask_for_proxy(&mut self, offers: &[Offer], questions: &mut u32) -> bool {
-        let Some(callback) = self.options.credential_callback.clone() else { return false };
+        let callback = self.options.credential_callback.clone();
+        let Some(callback) = callback.filter(|own| own.knows(Role::Proxy)) else { return false };
         if *questions == MAX_QUESTIONS {
             return false;
         }
@@ -527,7 +567,7 @@ impl Line {
         let request = CredentialRequest {
             site: proxy_site(&self.options),
             proxy: true,
-            realm: offers.iter().find_map(|offer| offer.realm.clone()),
+            realm: offers.iter().find_map(Offer::realm),
             schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
             user: own.map(|own| own.user.clone()),
             refused: own.is_some(),

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io;
 
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
 use socket2::Socket;
 
 use crate::transport::BodyPass;
@@ -18,22 +20,37 @@ pub(crate) fn from_file(
     mut offset: u64,
     most: usize,
 ) -> BodyPass {
-    use rustix::io::Errno;
     loop {
         return match rustix::fs::sendfile(connection, file, Some(&mut offset), most) {
             // The file ends here.
             Ok(0) => BodyPass::Failed(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => BodyPass::Bytes(count),
             Err(Errno::INTR) => continue,
-            Err(Errno::AGAIN) => BodyPass::Full,
-            // Of the file; what else can go wrong is of the connection.
-            Err(error @ (Errno::IO | Errno::STALE | Errno::BADMSG)) => {
-                BodyPass::Failed(error.into())
-            }
-            // A file system that cannot.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => BodyPass::Wait,
-            Err(_) => BodyPass::Lost,
+            Err(error) => refused(error),
         };
+    }
+}
+
+/// What an error of `sendfile` means: of the connection, or that the file is to be read, which
+/// tells what is wrong with it if anything is.
+#[cfg(target_os = "linux")]
+pub(crate) fn refused(error: Errno) -> BodyPass {
+    match error {
+        Errno::AGAIN => BodyPass::Full,
+        Errno::PIPE
+        | Errno::CONNRESET
+        | Errno::CONNABORTED
+        | Errno::CONNREFUSED
+        | Errno::NOTCONN
+        | Errno::SHUTDOWN
+        | Errno::TIMEDOUT
+        | Errno::HOSTUNREACH
+        | Errno::HOSTDOWN
+        | Errno::NETUNREACH
+        | Errno::NETDOWN
+        | Errno::NETRESET
+        | Errno::NOTSOCK => BodyPass::Lost,
+        _ => BodyPass::Wait,
     }
 }
 

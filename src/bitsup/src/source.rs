@@ -1,21 +1,29 @@
 //! Where the bytes of an upload come from.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use bitsup_core::journal::{Attributes, Bytes, Difference, Identity};
 use bitsup_proto::Hresult;
 use socket2::Socket;
 
+use crate::destination;
 use crate::error::{Error, ErrorKind};
 use crate::sendfile;
 use crate::transport::BodyPass;
+
+/// Time for the first read of a file that says size 0 (procfs, some FUSE file systems). A file
+/// that makes a reader wait longer is a pipe in disguise.
+const FIRST_READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// Random access to bytes; called from threads of the client, several at a time.
 pub trait ReadAt: Send + Sync {
@@ -46,7 +54,7 @@ pub type Wake = Box<dyn FnOnce() + Send>;
 pub struct Source {
     kind: Kind,
     size: u64,
-    name: Option<String>,
+    name: Option<OsString>,
 }
 
 #[derive(Clone)]
@@ -56,21 +64,28 @@ enum Kind {
 }
 
 pub(crate) struct FileSource {
+    /// Absolute, so that a later change of the current folder makes no other file of it.
     path: PathBuf,
     identity: Identity,
     /// Reads of what is not in memory may take long (a network or a user-space file system always).
     remote: bool,
     /// The file system has refused to say whether a read would wait; asked only once.
     always_reads: AtomicBool,
-    /// Kept alive, and so deleted, with the source: standard input is spooled to a temporary file.
-    spooled: Option<tempfile::TempPath>,
+    /// `sendfile` has refused the file: its bytes are read.
+    never_passes: AtomicBool,
+    is_device: bool,
+    /// Spooled bytes: a file that has no name any more, so that it goes with the process.
+    spool: Option<Arc<File>>,
+    #[cfg(test)]
+    refusal: std::sync::atomic::AtomicI32,
 }
 
 impl Source {
     /// A regular file, which is opened only while a part of it is sent. Its size, time
-    /// stamp and identity are taken now, and compared before each part.
+    /// stamp and identity are taken now, and compared before each part. A file that says size 0
+    /// and holds bytes all the same, as in procfs, is spooled; a block device is read by its size.
     pub fn path(path: impl Into<PathBuf>) -> Result<Self, Error> {
-        Self::file(path.into(), None)
+        Self::file(&path.into())
     }
 
     /// Bytes in memory.
@@ -86,26 +101,27 @@ impl Source {
     }
 
     /// A stream of unknown length: it is first copied to a temporary file in `folder` (or the
-    /// system's), since every part names the total. The file is deleted with the source.
-    pub fn spooled(mut stream: impl Read, folder: Option<&Path>) -> Result<Self, Error> {
+    /// system's), since every part names the total. The file has no name, and goes with the
+    /// source or the process.
+    pub fn spooled(stream: impl Read, folder: Option<&Path>) -> Result<Self, Error> {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
-        let problem = |error: &io::Error| {
-            Error::local(format_args!("cannot spool the input in {}", folder.display()), error)
-        };
-        let mut file = tempfile::Builder::new()
-            .prefix("bitsup-spool-")
-            .tempfile_in(&folder)
-            .map_err(|error| problem(&error))?;
-        io::copy(&mut stream, &mut file).map_err(|error| problem(&error))?;
-        file.flush().map_err(|error| problem(&error))?;
-        let path = file.into_temp_path();
-        Self::file(path.to_path_buf(), Some(path))
+        let spool = spool(stream, &folder, &"the input")?;
+        Self::of_spool(folder, spool)
+    }
+
+    fn of_spool(folder: PathBuf, spool: File) -> Result<Self, Error> {
+        let identity = identity(&spool, false)
+            .map_err(|error| Error::local("cannot read what was spooled", &error))?;
+        let remote = platform::may_hang(&spool);
+        let spool = Some(Arc::new(spool));
+        let source = FileSource { spool, ..FileSource::new(folder, identity, remote) };
+        Ok(Self { kind: Kind::File(Arc::new(source)), size: identity.size, name: None })
     }
 
     /// The same source under another name, which becomes the `Content-Name`.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
+        self.name = Some(name.into().into());
         self
     }
 
@@ -115,49 +131,93 @@ impl Source {
         self.size
     }
 
-    /// Its name, if it has one: the file's base name.
+    /// Its name, if it has one: the file's base name, unless that is not UTF-8.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.as_deref().and_then(OsStr::to_str)
     }
 
-    fn file(path: PathBuf, spooled: Option<tempfile::TempPath>) -> Result<Self, Error> {
-        let problem =
-            |error: &io::Error| Error::local(format_args!("cannot read {}", path.display()), error);
+    /// Its name as one segment of a URL.
+    pub(crate) fn url_name(&self) -> Option<String> {
+        let name = self.name.as_deref().filter(|name| !name.is_empty())?;
+        Some(destination::encode(name.as_bytes()))
+    }
+
+    /// Its name for a header: as it is, or percent-encoded if it is not UTF-8.
+    pub(crate) fn header_name(&self) -> Option<String> {
+        self.name().map(str::to_owned).or_else(|| self.url_name())
+    }
+
+    fn file(given: &Path) -> Result<Self, Error> {
+        let problem = |error: &io::Error| {
+            Error::local(format_args!("cannot read {}", given.display()), error)
+        };
         let refuse =
-            |what: &str| Error::new(ErrorKind::LocalFile, format!("{} is {what}", path.display()));
-        // Before opening: opening a pipe would wait for its writer.
+            |what: &str| Error::new(ErrorKind::LocalFile, format!("{} is {what}", given.display()));
+        let path = crate::options::absolute(given).map_err(|error| problem(&error))?;
+        // Before opening: to open a pipe wakes its writer.
         let metadata = std::fs::metadata(&path).map_err(|error| problem(&error))?;
         if metadata.is_dir() {
             let error = problem(&io::Error::from_raw_os_error(libc::EISDIR));
             return Err(error.with_advice("It is a directory: name a file in it."));
         }
-        if !metadata.is_file() {
+        let is_device = metadata.file_type().is_block_device();
+        let is_usable = |metadata: &std::fs::Metadata| metadata.is_file() || is_device;
+        if !is_usable(&metadata) {
             return Err(refuse("not a regular file: pass its content on standard input"));
         }
-        let file = File::open(&path).map_err(|error| problem(&error))?;
+        let file = open(&path).map_err(|error| problem(&error))?;
         let metadata = file.metadata().map_err(|error| problem(&error))?;
-        let identity = identity(&metadata);
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let remote = platform::may_hang(&file);
-        let name = if spooled.is_some() { None } else { name };
-        let source =
-            FileSource { path, identity, remote, always_reads: AtomicBool::new(false), spooled };
+        if !is_usable(&metadata) {
+            return Err(refuse("not a regular file any more"));
+        }
+        let identity = identity(&file, is_device).map_err(|error| problem(&error))?;
+        let name = path.file_name().map(OsStr::to_owned);
+        let remote = is_device || platform::may_hang(&file);
+        if identity.size == 0 {
+            let (first, rest) = first_bytes(file)?.map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                    refuse("of size 0 and makes a reader wait: pass its content on standard input")
+                }
+                _ => problem(&error),
+            })?;
+            if !first.get_ref().is_empty() {
+                let folder = std::env::temp_dir();
+                let spool = spool(first.chain(rest), &folder, &given.display())?;
+                return Ok(Self { name, ..Self::of_spool(folder, spool)? });
+            }
+        }
+        let source = FileSource { is_device, ..FileSource::new(path, identity, remote) };
         Ok(Self { kind: Kind::File(Arc::new(source)), size: identity.size, name })
     }
 
+    /// What a file is known by later; a device is not, since nothing tells whether it was written.
     pub(crate) fn identity(&self) -> Option<Identity> {
+        self.named_file().map(|file| file.identity)
+    }
+
+    pub(crate) fn file_path(&self) -> Option<&Path> {
+        self.named_file().map(|file| file.path.as_path())
+    }
+
+    fn named_file(&self) -> Option<&FileSource> {
         match &self.kind {
-            Kind::File(file) if file.spooled.is_none() => Some(file.identity),
+            Kind::File(file) if file.spool.is_none() && !file.is_device => Some(file),
             _ => None,
         }
     }
 
-    pub(crate) fn file_path(&self) -> Option<&Path> {
+    /// Whether to open or to read it may take as long as somebody else likes.
+    pub(crate) fn may_wait(&self) -> bool {
         match &self.kind {
-            Kind::File(file) if file.spooled.is_none() => Some(&file.path),
-            _ => None,
+            Kind::File(file) => file.remote,
+            Kind::Other(reader) => reader.may_block(),
         }
+    }
+
+    /// Whether it must be opened by a worker.
+    pub(crate) fn opens_slowly(&self) -> bool {
+        matches!(&self.kind, Kind::File(file) if file.remote && file.spool.is_none())
     }
 
     /// The bytes, if they are read without waiting for anything.
@@ -173,21 +233,124 @@ impl Source {
         match &self.kind {
             Kind::Other(reader) => Ok(Opened::Other(Arc::clone(reader))),
             Kind::File(source) => {
-                let file = File::open(&source.path).map_err(|error| {
-                    Error::local(format_args!("cannot read {}", source.path.display()), &error)
-                })?;
+                let file = match &source.spool {
+                    Some(spool) => Arc::clone(spool),
+                    None => Arc::new(open(&source.path).map_err(|error| source.problem(&error))?),
+                };
                 platform::reads_in_order(&file);
-                let opened = Opened::File(Arc::new(file), Arc::clone(source));
+                let opened = Opened::File(file, Arc::clone(source));
                 opened.check()?;
                 Ok(opened)
             }
         }
     }
+
+    /// The same when all is sent: a file must also end where it did.
+    pub(crate) fn open_at_end(&self) -> Result<Opened, Error> {
+        let opened = self.open()?;
+        if let Opened::File(file, source) = &opened
+            && is_longer(file, source.identity.size)
+        {
+            return Err(changed(&source.path.display(), "it is longer than it was"));
+        }
+        Ok(opened)
+    }
 }
 
-fn identity(metadata: &std::fs::Metadata) -> Identity {
-    Identity {
-        size: metadata.size(),
+#[cfg(test)]
+impl Source {
+    /// As if its file system were a network's.
+    pub(crate) fn slow(self) -> Self {
+        self.changed(|file| file.remote = true)
+    }
+
+    /// As if `sendfile` ended with that error.
+    pub(crate) fn refused_by_sendfile(self, errno: i32) -> Self {
+        self.changed(|file| *file.refusal.get_mut() = errno)
+    }
+
+    fn changed(mut self, change: impl FnOnce(&mut FileSource)) -> Self {
+        let Kind::File(file) = &mut self.kind else { panic!("it is a file") };
+        change(Arc::get_mut(file).expect("nobody else has it"));
+        self
+    }
+}
+
+impl FileSource {
+    fn new(path: PathBuf, identity: Identity, remote: bool) -> Self {
+        Self {
+            path,
+            identity,
+            remote,
+            always_reads: AtomicBool::new(false),
+            never_passes: AtomicBool::new(false),
+            is_device: false,
+            spool: None,
+            #[cfg(test)]
+            refusal: std::sync::atomic::AtomicI32::new(0),
+        }
+    }
+
+    fn problem(&self, error: &io::Error) -> Error {
+        Error::local(format_args!("cannot read {}", self.path.display()), error)
+    }
+}
+
+/// Whether there are bytes behind the size that a file says it has.
+fn is_longer(file: &File, size: u64) -> bool {
+    matches!(file.read_at(&mut [0], size), Ok(1))
+}
+
+/// Opens a file without waiting, should it have become a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// What a file that says size 0 holds at its start, and the file; read once where nobody else
+/// waits for it.
+type FirstBytes = io::Result<(io::Cursor<Vec<u8>>, File)>;
+
+fn first_bytes(mut file: File) -> Result<FirstBytes, Error> {
+    let (sender, receiver) = mpsc::channel();
+    let read = move || {
+        let mut bytes = vec![0; 64 * 1024];
+        let read = file.read(&mut bytes);
+        let read = read.map(|count| {
+            bytes.truncate(count);
+            (io::Cursor::new(bytes), file)
+        });
+        drop(sender.send(read));
+    };
+    crate::engine::spawn("bitsup-source", read).map_err(|error| Error::of_thread(&error))?;
+    let read = receiver.recv_timeout(FIRST_READ_LIMIT);
+    Ok(read.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
+}
+
+/// Copies a stream to a file in `folder` that has no name, so that nothing is left of it after a kill.
+fn spool(mut stream: impl Read, folder: &Path, what: &dyn fmt::Display) -> Result<File, Error> {
+    let problem = |error: &io::Error| {
+        Error::local(format_args!("cannot spool {what} in {}", folder.display()), error)
+    };
+    let mut file = tempfile::tempfile_in(folder).map_err(|error| problem(&error))?;
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let count = match stream.read(&mut buffer) {
+            Ok(0) => return Ok(file),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::local(format_args!("cannot read {what}"), &error)),
+        };
+        let bytes = buffer.get(..count).unwrap_or_default();
+        file.write_all(bytes).map_err(|error| problem(&error))?;
+    }
+}
+
+/// What a file is now; the size of a device is where it ends.
+fn identity(mut file: &File, is_device: bool) -> io::Result<Identity> {
+    let metadata = file.metadata()?;
+    let size = if is_device { file.seek(io::SeekFrom::End(0))? } else { metadata.size() };
+    Ok(Identity {
+        size,
         modified_s: metadata.mtime(),
         modified_ns: metadata.mtime_nsec(),
         device: metadata.dev(),
@@ -199,7 +362,7 @@ fn identity(metadata: &std::fs::Metadata) -> Identity {
             group: metadata.gid(),
             links: metadata.nlink(),
         },
-    }
+    })
 }
 
 /// A source while a part of it is sent.
@@ -214,13 +377,23 @@ impl Opened {
     /// have changed is for [`Bytes::identity`] and the hashes to tell.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let Self::File(file, source) = self else { return Ok(()) };
-        let metadata = file.metadata().map_err(|error| {
-            Error::local(format_args!("cannot read {}", source.path.display()), &error)
-        })?;
-        match source.identity.compare(&identity(&metadata)) {
+        let now = identity(file, source.is_device).map_err(|error| source.problem(&error))?;
+        match source.identity.compare(&now) {
             Difference::Content(difference) => Err(changed(&source.path.display(), difference)),
             Difference::None | Difference::Unclear { .. } => Ok(()),
         }
+    }
+
+    /// What a worker's read is if it failed or found the end: most often the file is not what it was.
+    pub(crate) fn explain(&self, read: io::Result<usize>) -> io::Result<usize> {
+        let failed = match &read {
+            Ok(count) => *count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        };
+        if failed {
+            self.check().map_err(io::Error::other)?;
+        }
+        read
     }
 
     /// Reads without waiting; `WouldBlock` if that cannot be.
@@ -237,7 +410,8 @@ impl Opened {
 
     /// Whether [`Opened::pass`] can be used.
     pub(crate) fn can_pass(&self) -> bool {
-        sendfile::IS_KNOWN && matches!(self, Self::File(_, source) if !source.remote)
+        sendfile::IS_KNOWN
+            && matches!(self, Self::File(_, source) if !source.remote && !source.never_passes.load(Ordering::Relaxed))
     }
 
     /// Has the system send up to `most` bytes from `offset` on, without waiting for the disk:
@@ -247,10 +421,14 @@ impl Opened {
         let last = offset + (most as u64).saturating_sub(1);
         let is_in_memory = source.always_reads.load(Ordering::Relaxed)
             || platform::read_now(file.as_fd(), &mut [0], last, &source.always_reads).is_ok();
-        if !is_in_memory {
+        if !is_in_memory || source.never_passes.load(Ordering::Relaxed) {
             return BodyPass::Wait;
         }
-        sendfile::from_file(connection, file, offset, most)
+        #[cfg(test)]
+        if let refusal @ 1.. = source.refusal.load(Ordering::Relaxed) {
+            return source.noted(sendfile::refused(rustix::io::Errno::from_raw_os_error(refusal)));
+        }
+        source.noted(sendfile::from_file(connection, file, offset, most))
     }
 
     /// Whether no read can be done at once, so that it is worth to begin the next one early.
@@ -296,9 +474,11 @@ impl Bytes for Opened {
 
     fn identity(&self) -> io::Result<Option<Identity>> {
         let Self::File(file, source) = self else { return Ok(None) };
-        // Nobody else has a spooled copy.
-        let is_ours = source.spooled.is_some();
-        file.metadata().map(|metadata| (!is_ours).then(|| identity(&metadata)))
+        // Nobody else has a spooled copy, and nothing tells whether a device was written.
+        if source.spool.is_some() || source.is_device {
+            return Ok(None);
+        }
+        identity(file, false).map(Some)
     }
 }
 
@@ -308,6 +488,16 @@ pub(crate) fn changed(what: &dyn fmt::Display, difference: &str) -> Error {
     bitsup_proto::Error::new(ErrorKind::SourceChanged, message)
         .with_code(Hresult::LOCAL_FILE_CHANGED)
         .into()
+}
+
+impl FileSource {
+    /// A file that `sendfile` refused once is not offered to it again.
+    fn noted(&self, passed: BodyPass) -> BodyPass {
+        if matches!(passed, BodyPass::Wait) {
+            self.never_passes.store(true, Ordering::Relaxed);
+        }
+        passed
+    }
 }
 
 struct Memory(Arc<[u8]>);
@@ -324,7 +514,9 @@ impl ReadAt for Memory {
     }
 }
 
-/// Anything that can seek and read, one reader at a time.
+/// Anything that can seek and read, one reader at a time. Clones of its [`Source`] share the
+/// reader and never mix their bytes. Two readers that share a position, as clones of a
+/// [`File`] do, would: give them a [`ReadAt`] of their own that reads at an offset.
 pub struct Seekable<T>(std::sync::Mutex<T>);
 
 impl<T: Read + Seek + Send> Seekable<T> {
@@ -361,11 +553,9 @@ mod platform {
     //! What differs between systems.
 
     use std::fs::File;
-    use std::io::{self, IoSliceMut};
+    use std::io;
     use std::os::fd::BorrowedFd;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use rustix::io::ReadWriteFlags;
+    use std::sync::atomic::AtomicBool;
 
     /// Reads what is in memory; `WouldBlock` if it is not. `always` remembers that this cannot
     /// be asked.
@@ -376,7 +566,11 @@ mod platform {
         offset: u64,
         always: &AtomicBool,
     ) -> io::Result<usize> {
-        let mut slices = [IoSliceMut::new(buffer)];
+        use std::sync::atomic::Ordering;
+
+        use rustix::io::ReadWriteFlags;
+
+        let mut slices = [io::IoSliceMut::new(buffer)];
         if !always.load(Ordering::Relaxed) {
             match rustix::io::preadv2(fd, &mut slices, offset, ReadWriteFlags::NOWAIT) {
                 // tmpfs does not know the flag; it has everything in memory.
@@ -468,6 +662,86 @@ mod tests {
         assert_eq!(error.io_kind(), Some(io::ErrorKind::NotFound));
         let error = Source::path("/dev/null").expect_err("a device");
         assert!(error.to_string().contains("regular file"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_size_0_that_holds_bytes_is_spooled_under_its_name() {
+        let _rule = bitsup_server::rule!("SRC-01");
+        let source = Source::path("/proc/version").expect("procfs");
+        let bytes = std::fs::read("/proc/version").expect("procfs");
+        assert_eq!((source.size(), source.name()), (bytes.len() as u64, Some("version")));
+        let mut buffer = vec![0; bytes.len()];
+        source.open().expect("open").read(&mut buffer, 0).expect("read");
+        assert_eq!(buffer, bytes);
+        let empty = tempfile::NamedTempFile::new().expect("temporary file");
+        let source = Source::path(empty.path()).expect("an empty file");
+        assert_eq!(source.size(), 0);
+        assert!(source.file_path().is_some());
+        source.open_at_end().expect("still empty");
+    }
+
+    #[test]
+    fn a_file_of_size_0_that_makes_its_reader_wait_is_an_error() {
+        let _rule = bitsup_server::rule!("SRC-01");
+        let folder = tempfile::tempdir().expect("folder");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        )
+        .expect("a pipe");
+        let reader = open(&pipe).expect("opened without a writer");
+        let _writer = OpenOptions::new().write(true).open(&pipe).expect("a writer");
+        let error = first_bytes(reader).expect("a thread").expect_err("nothing to read");
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn bytes_behind_the_size_of_a_file_are_seen() {
+        let _rule = bitsup_server::rule!("SRC-01");
+        let mut file = tempfile::NamedTempFile::new().expect("temporary file");
+        file.write_all(b"hello").expect("write");
+        assert!(is_longer(file.as_file(), 4) && is_longer(file.as_file(), 0));
+        assert!(!is_longer(file.as_file(), 5) && !is_longer(file.as_file(), 6));
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf_8_stays_different_from_another() {
+        let _rule = bitsup_server::rule!("NAM-01");
+        let folder = tempfile::tempdir().expect("folder");
+        let names = [&b"caf\xe9"[..], b"caf\xe8"].map(|name| {
+            let path = folder.path().join(OsStr::from_bytes(name));
+            std::fs::write(&path, b"x").expect("written");
+            let source = Source::path(path).expect("a file");
+            assert_eq!(source.name(), None);
+            (source.url_name(), source.header_name())
+        });
+        let twice = |name: &str| (Some(name.to_owned()), Some(name.to_owned()));
+        assert_eq!(names, [twice("caf%E9"), twice("caf%E8")]);
+    }
+
+    /// Looks into the folder when half of it was read.
+    struct Half<'a>(&'a Path, usize);
+    impl Read for Half<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            assert_eq!(std::fs::read_dir(self.0).expect("folder").count(), 0);
+            self.1 += 1;
+            buffer[..2].copy_from_slice(b"ab");
+            Ok(if self.1 > 2 { 0 } else { 2 })
+        }
+    }
+
+    #[test]
+    fn nothing_has_a_name_that_is_spooled() {
+        let _rule = bitsup_server::rule!("SRC-05");
+        let folder = tempfile::tempdir().expect("folder");
+        let source = Source::spooled(Half(folder.path(), 0), Some(folder.path())).expect("spooled");
+        assert_eq!(source.size(), 4);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("folder").count(), 0);
+        let mut buffer = [0; 4];
+        assert_eq!(source.open().expect("open").read(&mut buffer, 0).expect("read"), 4);
+        assert_eq!(&buffer, b"abab");
     }
 
     #[test]

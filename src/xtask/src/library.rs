@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::install::run as run_command;
+use crate::sbom::{Artifact, Bill};
 use crate::workspace::Workspace;
 
 /// Number of the ABI: see `docs/abi.md`.
@@ -29,6 +30,9 @@ pub(crate) struct Options {
     /// Link the system's libcurl instead of building one
     #[arg(long)]
     system_libcurl: bool,
+    /// Leave out NTLM (and Negotiate with a password) and what `bitsup_doctor` tells of certificates
+    #[arg(long)]
+    slim: bool,
     /// Cargo profile to build with
     #[arg(long, value_name = "NAME", default_value = "release")]
     profile: String,
@@ -42,8 +46,17 @@ impl Options {
             destdir: None,
             libdir: "lib".to_owned(),
             system_libcurl: true,
+            slim: false,
             profile: "dev".to_owned(),
         }
+    }
+
+    /// The features of the library, as cargo takes them.
+    fn features(&self) -> String {
+        let parts = [(!self.system_libcurl, "bundled"), (!self.slim, "ntlm,openssl")];
+        let features: Vec<_> =
+            parts.iter().filter(|(is_in, _)| *is_in).map(|(_, name)| *name).collect();
+        features.join(",")
     }
 }
 
@@ -93,6 +106,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         let file = folder(&libraries, place)?.join(name);
         fs::write(&file, fill(template)).map_err(|error| problem(&file, &error))?;
     }
+    let bill = Bill::of(workspace, Artifact::Library, &options.features())?;
+    let documents = folder(&root, "share/doc/bitsup")?;
+    for (name, text) in
+        [("sbom.cdx.json", bill.to_json()?), ("third-party-licences.txt", bill.licences()?)]
+    {
+        let file = documents.join(name);
+        fs::write(&file, text).map_err(|error| problem(&file, &error))?;
+    }
+    for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        copy(&workspace.path(name), &documents.join(name))?;
+    }
     let size = stripped_size(&libraries.join(&full_name))?;
     let curl =
         if options.system_libcurl { "the system's libcurl" } else { "libcurl and OpenSSL inside" };
@@ -114,9 +138,7 @@ fn stripped_size(library: &Path) -> Result<u64> {
 fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     let mut command = workspace.cargo();
     command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
-    if options.system_libcurl {
-        command.arg("--no-default-features");
-    }
+    command.args(["--no-default-features", "--features", &options.features()]);
     command.args(["--color", "never", "--", "--print", "native-static-libs"]);
     let output = command.stderr(Stdio::piped()).output()?;
     let messages = String::from_utf8_lossy(&output.stderr);

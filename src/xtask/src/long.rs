@@ -1,4 +1,4 @@
-//! `cargo xtask soak` and `cargo xtask kills`: the long forms of tests that have a short one in CI.
+//! `cargo xtask soak`, `kills` and `servers`: the long forms of tests that have a short one in CI.
 
 use std::process::Stdio;
 
@@ -29,6 +29,17 @@ pub(crate) struct Kills {
     seed: u64,
 }
 
+/// Options of `cargo xtask servers`.
+#[derive(Args, Debug)]
+pub(crate) struct Servers {
+    /// How many uploads, each to a server of its own
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    uploads: u32,
+    /// The first upload's seed; each next one is higher by one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
 /// Uploads through a proxy that cuts connections.
 pub(crate) fn soak(workspace: &Workspace, options: &Soak) -> Result {
     let set = [("BITSUP_SOAK", options.uploads.into()), ("BITSUP_SEED", options.seed)];
@@ -40,6 +51,12 @@ pub(crate) fn kills(workspace: &Workspace, options: &Kills) -> Result {
     let runs = options.runs.into();
     let set = [("BITSUP_KILLS", runs), ("BITSUP_AIMED_KILLS", runs), ("BITSUP_SEED", options.seed)];
     test(workspace, "bitsup-cli", "kills", &set)
+}
+
+/// Uploads to servers with random habits and faults.
+pub(crate) fn servers(workspace: &Workspace, options: &Servers) -> Result {
+    let set = [("BITSUP_RANDOM_SERVERS", options.uploads.into()), ("BITSUP_SEED", options.seed)];
+    test(workspace, "bitsup-cli", "random_servers", &set)
 }
 
 /// Runs a test program and prints its figures.
@@ -65,11 +82,12 @@ fn test(workspace: &Workspace, package: &str, program: &str, set: &[(&str, u64)]
     Ok(())
 }
 
-/// A line of the test's own: it begins with a number, and is none of cargo's.
+/// A line of the test's own: it begins with a number or stands in a table, and is none of cargo's.
 fn figures(line: &str) -> Option<&str> {
     // Cargo's quiet form puts a dot before what comes after a test that passed.
     let line = line.trim_start_matches('.');
-    line.starts_with(|c: char| c.is_ascii_digit()).then_some(line)
+    let of_table = line.starts_with("  ") || line.contains("  uploads  ");
+    (of_table || line.starts_with(|c: char| c.is_ascii_digit())).then_some(line)
 }
 
 #[cfg(test)]
@@ -80,6 +98,9 @@ mod tests {
     fn figures_are_found_among_cargos_lines() {
         assert_eq!(figures("200 uploads killed: all"), Some("200 uploads killed: all"));
         assert_eq!(figures(".9 programs killed"), Some("9 programs killed"));
+        for line in ["faults    uploads    done", "  trims overlaps   3   2"] {
+            assert_eq!(figures(line), Some(line), "{line}");
+        }
         for line in ["", "running 2 tests", "test result: ok. 2 passed", ".."] {
             assert_eq!(figures(line), None, "{line}");
         }

@@ -15,9 +15,11 @@ mod mutants;
 mod python;
 mod requirements;
 mod runner;
+mod sbom;
 mod simulate;
 mod steps;
 mod summary;
+mod supply_chain;
 mod tally;
 mod test;
 mod wheel;
@@ -56,6 +58,10 @@ enum Command {
     Bench(bench::Options),
     /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
     Wheel(wheel::Options),
+    /// List what the tool, the C library or the wheel is made of (`CycloneDX`), or the licences of that
+    Sbom(sbom::Options),
+    /// Check that the bundled C libraries are supported by their makers, and ask for newer ones
+    SupplyChain(supply_chain::Options),
     /// Play whole uploads in virtual time, with servers, networks and crashes that a seed decides
     Simulate(simulate::Options),
     /// Compare the choice of fragment sizes with simpler ones on thousands of links in virtual time
@@ -68,6 +74,8 @@ enum Command {
     Soak(long::Soak),
     /// Kill many uploads and continue them; count what is left on the server
     Kills(long::Kills),
+    /// Upload to many random servers and judge every ending: the long form of a test
+    Servers(long::Servers),
 }
 
 fn main() -> ExitCode {
@@ -80,12 +88,15 @@ fn main() -> ExitCode {
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
+        Command::Sbom(options) => sbom::run(&workspace, &options),
+        Command::SupplyChain(options) => supply_chain::run(&workspace, &options),
         Command::Simulate(options) => simulate::run(&options),
         Command::FragmentSize(options) => fragment_size::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Mutants(options) => mutants::run(&workspace, &options),
         Command::Soak(options) => long::soak(&workspace, &options),
         Command::Kills(options) => long::kills(&workspace, &options),
+        Command::Servers(options) => long::servers(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ use crate::Result;
 use crate::install;
 use crate::python::PACKAGE;
 use crate::requirements::WHEEL_TOOLS;
+use crate::supply_chain;
 use crate::workspace::Workspace;
 
 /// glibc 2.17.
@@ -28,6 +29,7 @@ pub(crate) struct Options {
 
 /// Builds the wheel, and has auditwheel look at what it links.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    supply_chain::require_supported(workspace)?;
     install::provide(workspace, &[&WHEEL_TOOLS], options.install, &|_| "wheels".to_owned())?;
     install::check(workspace, &[&WHEEL_TOOLS])?;
     let environment = WHEEL_TOOLS.environment(workspace);

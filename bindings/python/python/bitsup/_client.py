@@ -205,6 +205,7 @@ class Client:
         token = _checked("the token", session_token)
         prepared = prepare(source, size)
         if prepared.comes_once:
+            prepared.release()
             raise InvalidArgumentError("a stream cannot be continued: its first bytes are gone; give a file or bytes")
         channel = Channel(on_progress, None, "a session from elsewhere")
 
@@ -382,6 +383,20 @@ class Client:
         begin: abc.Callable[[_bitsup.Client, dict[str, typing.Any], int], _bitsup.Upload],
         url: str | None = None,
     ) -> Upload:
+        try:
+            return self._begin_prepared(prepared, channel, options, begin, url)
+        except BaseException:
+            prepared.release()
+            raise
+
+    def _begin_prepared(
+        self,
+        prepared: Prepared,
+        channel: Channel,
+        options: bitsup.Options,
+        begin: abc.Callable[[_bitsup.Client, dict[str, typing.Any], int], _bitsup.Upload],
+        url: str | None,
+    ) -> Upload:
         native = self._open_native()
         level = PACKETS if _wants_packets() else PROGRESS if channel.has_listener else 0
         client = weakref.ref(self)
@@ -407,6 +422,7 @@ class Client:
                 asker.forget(name)
             if transcript is not None:
                 transcript.close()
+            prepared.release()
 
         channel.ended = ended
         channel.record = transcript

@@ -56,7 +56,8 @@ def upload(
     wait_for_server: for a server that has never answered; 15 s and 3 tries.
     retry_delay, max_retry_delay: 1 s and 60 s.
     max_time, max_bytes: for the whole upload; no limit.
-    host_id, trusted_hosts: which other hosts the server may send us to: "same-site", "any", "ignore".
+    host_id, trusted_hosts: which other hosts the server may send us to: "same-site", "any", "ignore"; logins, tokens,
+        cookies and secret headers go to those of the URL's registrable domain and to trusted ones only.
     reply_to, reply_optional: the file for the server's reply, or the most bytes to hold in memory.
     reply_max_size: the most bytes of a reply to a file; 1 GiB.
     if_exists: "try" (let the server decide), "skip" or "fail" (ask first).

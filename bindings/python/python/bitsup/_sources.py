@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
+import weakref
 
 from ._errors import InvalidArgumentError
 
@@ -15,6 +17,37 @@ if TYPE_CHECKING:
 
 STREAM_FRAGMENT = 4 * 1024 * 1024
 """Fragments of a stream are not larger: a stream is kept back to the last Fragment, in memory."""
+
+
+class Use:
+    """A caller's object while it is uploaded, perhaps several times at once."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        """Held, so that no other object can have its id."""
+        self.lock = _thread.allocate_lock()
+        self.uploads = 0
+        self.start = 0
+        """Where its uploads begin."""
+        self.left_at: int | None = None
+        """Where they left its position."""
+
+
+_uses: weakref.WeakValueDictionary[int, Use] = weakref.WeakValueDictionary()
+_uses_lock = _thread.allocate_lock()
+
+
+def _use(source: Any, comes_once: bool) -> Use:
+    with _uses_lock:
+        use = _uses.get(id(source))
+        if use is None or not use.uploads:
+            use = _uses[id(source)] = Use(source)
+        elif comes_once:
+            raise InvalidArgumentError(
+                "an upload of this object is running, and its bytes come once: upload it when that has ended"
+            )
+        use.uploads += 1
+        return use
 
 
 class Prepared:
@@ -29,6 +62,14 @@ class Prepared:
     def comes_once(self) -> bool:
         """Whether nobody can read it a second time, but for what is kept of it."""
         return hasattr(self.native, "window")
+
+    def release(self) -> None:
+        """The upload has ended: the caller's object is free for another one."""
+        use: Use | None = getattr(self.native, "use", None)
+        if use is not None:
+            self.native.use = None
+            with _uses_lock:
+                use.uploads -= 1
 
     @property
     def failure(self) -> BaseException | None:
@@ -93,20 +134,17 @@ def _file(file: Any, size: int | None) -> Prepared:
     seekable = getattr(file, "seekable", None)
     if seekable is None or not seekable():
         chunks = iter(lambda: _bytes_of(file.read(256 * 1024)), b"")
-        return _stream(chunks, size, name, "a file that cannot seek")
+        return _stream(file, chunks, size, name, "a file that cannot seek")
     if isinstance(file.read(0), str):
         raise TypeError("the file gives str: open it with mode 'rb'")
-    start = file.tell()
-    # Not every file-like object returns its position from seek().
-    file.seek(0, os.SEEK_END)
-    end = file.tell()
-    file.seek(start)
-    if start >= end > 0:
-        raise InvalidArgumentError(
-            f"the file stands at its end, after {end} bytes, so that nothing would be sent: call its seek(0) first"
-        )
-    _check_same(size, end - start, "the file from its position on")
-    return Prepared(SeekableFile(file, start), max(end - start, 0), name)
+    prepared = Prepared(SeekableFile(file, _use(file, comes_once=False)), 0, name)
+    try:
+        prepared.size = prepared.native.measure()
+        _check_same(size, prepared.size, "the file from its position on")
+    except BaseException:
+        prepared.release()
+        raise
+    return prepared
 
 
 def _iterable(source: Any, size: int | None) -> Prepared:
@@ -118,32 +156,52 @@ def _iterable(source: Any, size: int | None) -> Prepared:
         raise TypeError(
             f"a {type(source).__name__} cannot be uploaded: give a path, bytes, a binary file, or an iterable of bytes with size="
         ) from None
-    return _stream(chunks, size, None, "an iterable")
+    return _stream(chunks, chunks, size, None, "an iterable")
 
 
-def _stream(chunks: Iterator[Any], size: int | None, name: str | None, what: str) -> Prepared:
+def _stream(source: Any, chunks: Iterator[Any], size: int | None, name: str | None, what: str) -> Prepared:
     if size is None:
         raise TypeError(f"{what} needs size=, the number of bytes that it will give: every part of an upload names the total")
-    return Prepared(Stream(chunks, size), size, name)
+    return Prepared(Stream(chunks, size, _use(source, comes_once=True)), size, name)
 
 
 class SeekableFile:
-    """A binary file object, read from where it stood."""
+    """A binary file object, read from where it stood. Its uploads share its position and its lock."""
 
-    def __init__(self, file: Any, start: int) -> None:
-        import threading  # here, where the caller is: see load_threading
+    def __init__(self, file: Any, use: Use) -> None:
+        import threading as _  # here, where the caller is: see load_threading
 
         self.failure: BaseException | None = None
+        self.use: Use | None = use
         self._file = file
-        self._start = start
-        self._lock = threading.Lock()
+        self._shared = use
+        self._start = 0
+
+    def measure(self) -> int:
+        """How many bytes follow the position; one where another upload left it is none of the caller's."""
+        with self._shared.lock:
+            start = int(self._file.tell())
+            if start == self._shared.left_at:
+                start = self._shared.start
+            # Not every file-like object returns its position from seek().
+            self._file.seek(0, os.SEEK_END)
+            end = int(self._file.tell())
+            self._file.seek(start)
+            self._start = self._shared.start = self._shared.left_at = start
+        if start >= end > 0:
+            raise InvalidArgumentError(
+                f"the file stands at its end, after {end} bytes, so that nothing would be sent: call its seek(0) first"
+            )
+        return max(end - start, 0)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Seeks and reads; the file's position is ours while the upload runs."""
         try:
-            with self._lock:
+            with self._shared.lock:
                 self._file.seek(self._start + offset)
-                return _bytes_of(self._file.read(size)) or b""
+                read = _bytes_of(self._file.read(size)) or b""
+                self._shared.left_at = self._start + offset + len(read)
+                return read
         except BaseException as problem:
             self.failure = self.failure or problem
             raise
@@ -152,17 +210,18 @@ class SeekableFile:
 class Stream:
     """Chunks that come once, with as much kept as one Fragment may need again."""
 
-    def __init__(self, chunks: Iterator[Any], size: int) -> None:
-        import threading  # here, where the caller is: see load_threading
+    def __init__(self, chunks: Iterator[Any], size: int, use: Use) -> None:
+        import threading as _  # here, where the caller is: see load_threading
         from collections import deque
 
         self.failure: BaseException | None = None
+        self.use: Use | None = use
         self.window = STREAM_FRAGMENT
         self._chunks = chunks
         self._size = size
         self._kept: deque[tuple[int, bytes]] = deque()
         self._end = 0
-        self._lock = threading.Lock()
+        self._lock = use.lock
 
     def read_at(self, offset: int, size: int) -> bytes:
         """From what is kept, else from the next chunk."""

@@ -20,8 +20,10 @@ pub unsafe extern "C" fn bitsup_upload_options_set_host_id(
     })
 }
 
-/// Adds a host to go on with whatever the policy; a leading dot allows all
-/// names below.
+/// Adds a host to go on with whatever the policy, which is shown logins,
+/// tokens, cookies and secret headers as the URL's host is; a leading dot names
+/// all hosts below. Without it BITSUP_HOST_POLICY_ANY shows them to hosts of
+/// the URL's registrable domain only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_options_set_trusted_host(
     options: *mut bitsup_upload_options,

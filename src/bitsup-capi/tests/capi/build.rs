@@ -79,7 +79,7 @@ fn build_library() -> PathBuf {
         command.args(["--profile", profile]);
     }
     if !cfg!(feature = "bundled") {
-        command.arg("--no-default-features");
+        command.args(["--no-default-features", "--features", "ntlm,openssl"]);
     }
     if let Some(sanitizer) = Finder::chosen().sanitizer() {
         let host = host();

@@ -1,8 +1,9 @@
 //! C programs, each for one promise of the header, under valgrind; and the examples.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use bitsup_server::scripted::{Reply, Scripted};
+use bitsup_server::scripted::{Reply, Request, Scripted};
 use bitsup_server::{Config, Server, TlsFiles};
 use tempfile::TempDir;
 
@@ -83,6 +84,19 @@ fn misuse_is_a_status() {
     stage.run(&[&stage.server.url("/x.bin"), "unused"]);
 }
 
+/// Plainly, since valgrind has descriptors of its own.
+#[test]
+fn the_current_folder_may_change_and_open_files_may_be_few() {
+    let _rules = (bitsup_server::rule!("SRC-03"), bitsup_server::rule!("SRC-08"));
+    let stage = Stage::test("limits.c", "");
+    let (_, bytes) = stage.file("here.bin", 10_000);
+    let mut command = build::plain(&stage.program);
+    let command = command.args([&stage.server.url("/x.bin"), "here.bin"]);
+    let output = support::succeed(command.current_dir(stage.root.path()));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(stage.uploaded("x.bin"), bytes);
+}
+
 #[test]
 fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
     let stage = Stage::test("sources.c", "");
@@ -151,6 +165,43 @@ fn a_callback_is_asked_for_logins() {
     command.args([&stage.server.url("/x.bin"), &tokens.url("/x.bin"), &proxy.url("")]).arg(faults);
     support::succeed(&mut command);
     assert_eq!(stage.uploaded("x.bin"), b"data");
+}
+
+#[test]
+fn a_login_goes_to_who_it_is_meant_for() {
+    let _rules = bitsup_server::rule!("LOG-01", "LOG-02");
+    let stage = Stage::test("roles.c", "");
+    let proxy = Scripted::start(|_, _, _| {
+        Reply::status(407, "Who").header("Proxy-Authenticate", "Basic realm=\"way\"")
+    });
+    let node = TcpListener::bind("127.0.0.2:0").expect("a port");
+    let named = node.local_addr().expect("an address").to_string();
+    let work = |request: &Request| match request.packet_type().as_str() {
+        "Create-Session" => Reply::ack().header("BITS-Session-Id", "{7b6f}"),
+        "Fragment" => Reply::ack().header("BITS-Received-Content-Range", "4"),
+        _ => Reply::ack(),
+    };
+    let node = Scripted::start_on(node, move |_, request, _| work(request));
+    let farm = Scripted::start(move |_, request, _| {
+        if request.header("Authorization").is_empty() {
+            return Reply::status(401, "Who").header("WWW-Authenticate", "Basic realm=\"up\"");
+        }
+        work(request).header("BITS-Host-Id", &named)
+    });
+    let file = |name: &str| {
+        let path = stage.root.path().join(name);
+        std::fs::write(&path, "hunter2\n").expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    stage.run(&[&proxy.url(""), &farm.url("/x.bin"), &file("password"), &file("token")]);
+    let shows = |request: &Request| {
+        let head = String::from_utf8_lossy(&request.head).into_owned();
+        head.contains("uthorization") || head.contains("hunter2")
+    };
+    assert!(farm.requests().iter().any(shows));
+    for peer in [&proxy, &node] {
+        assert!(!peer.requests().is_empty() && !peer.requests().iter().any(shows));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::command::{Command, Inbox, TaskId};
 use super::{Core, Engine};
 use crate::callbacks::Ear;
-use crate::credentials::{CredentialCallback, CredentialRequest, Login};
+use crate::credentials::{CredentialCallback, CredentialRequest, Login, Role};
 
 /// So many answers are remembered; a client talks to a few sites.
 const MAX_GIVEN: usize = 100;
@@ -38,7 +38,7 @@ struct Asker {
 /// The latest answer of a callback for a site.
 struct Given {
     site: String,
-    proxy: bool,
+    role: Role,
     callback: CredentialCallback,
     login: Login,
     renew_at: Option<Instant>,
@@ -56,17 +56,17 @@ impl Advice {
     pub(crate) fn given(
         &self,
         site: &str,
-        proxy: bool,
+        role: Role,
         callback: &CredentialCallback,
     ) -> Option<(Login, Option<Instant>)> {
-        let given = self.given.iter().find(|given| given.is(site, proxy, callback))?;
+        let given = self.given.iter().find(|given| given.is(site, role, callback))?;
         Some((given.login.clone(), given.renew_at))
     }
 
     fn remember(&mut self, question: &Question, login: Login) {
         let site = &question.request.site;
-        let proxy = question.request.proxy;
-        self.given.retain(|given| !given.is(site, proxy, &question.callback));
+        let role = question.request.role();
+        self.given.retain(|given| !given.is(site, role, &question.callback));
         if self.given.len() == MAX_GIVEN {
             self.given.remove(0);
         }
@@ -75,13 +75,13 @@ impl Advice {
             _ => None,
         };
         let (site, callback) = (site.clone(), question.callback.clone());
-        self.given.push(Given { site, proxy, callback, login, renew_at });
+        self.given.push(Given { site, role, callback, login, renew_at });
     }
 }
 
 impl Given {
-    fn is(&self, site: &str, proxy: bool, callback: &CredentialCallback) -> bool {
-        self.site == site && self.proxy == proxy && self.callback.is(callback)
+    fn is(&self, site: &str, role: Role, callback: &CredentialCallback) -> bool {
+        self.site == site && self.role == role && self.callback.is(callback)
     }
 }
 
@@ -96,7 +96,7 @@ impl Core {
         let asker = Asker { task, ear, callback: callback.clone() };
         let same = |question: &&mut Question| {
             question.request.site == request.site
-                && question.request.proxy == request.proxy
+                && question.request.role() == request.role()
                 && question.callback.is(callback)
         };
         if let Some(question) = self.advice.open.iter_mut().find(same) {

@@ -11,6 +11,7 @@ use socket2::Socket;
 use super::Inbox;
 use super::command::{Command, TaskId};
 use super::rate::RateLimiter;
+use super::sent_hash::SentHash;
 use super::workers::Workers;
 use crate::sendfile;
 use crate::source::Opened;
@@ -36,6 +37,8 @@ pub(crate) struct FragmentBody {
     task: TaskId,
     inbox: Inbox,
     workers: Arc<Workers>,
+    /// Hashes what is read for libcurl.
+    hash: Option<SentHash>,
 }
 
 /// Buffers of bodies that are gone, for the next ones; more are not kept.
@@ -93,7 +96,15 @@ impl FragmentBody {
             task,
             inbox: around.inbox.clone(),
             workers: Arc::clone(around.workers),
+            hash: None,
         }
+    }
+
+    /// Has what is sent hashed as well; then all of it goes through libcurl's buffer.
+    pub(crate) fn hashed(mut self, hash: SentHash) -> Self {
+        hash.begin(self.at, &self.workers);
+        self.hash = Some(hash);
+        self
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -158,9 +169,11 @@ impl FragmentBody {
             inbox: self.inbox.clone(),
             task: self.task,
         };
-        self.workers.run(move || {
+        let may_wait = source.always_waits();
+        let job = move || {
             buffer.resize(length, 0);
             let read = source.read(&mut buffer, at);
+            let read = source.explain(read);
             if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                 // Held until the source wakes us: then the slot is empty and the engine asks again.
                 delivery.result = Some(Err(io::ErrorKind::WouldBlock.into()));
@@ -175,12 +188,21 @@ impl FragmentBody {
             // Whoever is told that the bytes are there may want its source back.
             drop(source);
             drop(delivery);
-        });
+        };
+        if !may_wait {
+            self.workers.run(job);
+        } else if let Err(error) = self.workers.run_waiting(job) {
+            // The job was dropped with its delivery: this is what was to be delivered.
+            *self.ahead.lock() = Slot::Ready(Err(io::Error::other(error)));
+        }
     }
 }
 
 impl Body for FragmentBody {
     fn read(&mut self, buffer: &mut [u8]) -> BodyRead {
+        if self.hash.as_ref().is_some_and(|hash| !hash.has_room()) {
+            return BodyRead::Wait;
+        }
         let left = self.range.end() - self.at;
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let granted = self.limiter.take(self.task, wanted);
@@ -203,6 +225,9 @@ impl Body for FragmentBody {
         match filled {
             Ok(0) => BodyRead::Failed(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
+                if let (Some(hash), Some(sent)) = (&self.hash, buffer.get(..count)) {
+                    hash.add(sent, &self.workers);
+                }
                 self.advance(count);
                 BodyRead::Bytes(count)
             }
@@ -212,7 +237,7 @@ impl Body for FragmentBody {
     }
 
     fn can_pass(&self) -> bool {
-        self.source.can_pass()
+        self.hash.is_none() && self.source.can_pass()
     }
 
     fn pass(&mut self, connection: &Socket) -> BodyPass {
@@ -234,6 +259,9 @@ impl Body for FragmentBody {
         self.at = self.range.first();
         self.ahead = Ahead::default();
         self.sent.store(0, Ordering::Relaxed);
+        if let Some(hash) = &self.hash {
+            hash.begin(self.at, &self.workers);
+        }
     }
 }
 

@@ -1,10 +1,13 @@
-//! Logins that hold for a connection (NTLM, and Negotiate with NTLM or a Kerberos ticket inside).
+//! Logins that libcurl does not make: Digest, and those that hold for a connection (NTLM, and Negotiate
+//! with NTLM or a Kerberos ticket inside).
 //!
-//! Each new connection of a lane begins with a login, by requests without a body: first a
-//! Ping, then the request itself if that has no body, else a second Ping. What follows goes over
-//! that connection and no other. libcurl sees ordinary requests and knows nothing of it.
+//! No packet goes out with less than its body, so that no login round is made with one that has a
+//! body: rounds are made with Ping. Where a Ping is not challenged, the packet goes whole and without a
+//! login, and its challenge is answered with the packet itself, whole at each step. libcurl sees
+//! ordinary requests and knows nothing of it; it makes the rounds of a proxy that makes tunnels,
+//! and of one that wants NTLM or Negotiate, the latter with a Ping that logs the connection in.
 //!
-//! Over TLS a login is bound to the certificate of its connection. With a password the second step
+//! Over TLS a login that holds for a connection is bound to its certificate. With a password the second step
 //! is, and the first has made the connection by then; with a ticket already the first, so that a
 //! request without a login makes the connection where there is none. A bound step goes over the
 //! connection it was made for, or not at all.
@@ -21,31 +24,57 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use zeroize::Zeroizing;
 
 use super::Core;
+use super::auth::offered;
 use super::command::Command;
+use super::digest::Digest;
 use super::mechanism::{Mechanism, Problem};
+use crate::credentials::Role;
+use crate::error::Error;
 use crate::transport::{
-    Answer, AuthScheme, Binding, ConnectionUse, Credentials, Event, Exchange, Failure, FailureKind,
-    LaneId, Method, Scheme, Sent, ServerCertificate, Stats,
+    Answer, AuthScheme, Binding, Body, ConnectionUse, Credentials, Event, Exchange, Failure,
+    FailureKind, LaneId, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
 const MAX_TOKEN: usize = 16 * 1024;
+/// One exchange takes no more requests than this, login rounds included: six are the most that a
+/// server has a reason for, as many again if a proxy asks too.
+pub(crate) const MAX_ROUNDS: u32 = 12;
+/// So often in a row a login may be taken and asked for again by the next packet.
+const MAX_ASKED_AGAIN: u32 = 3;
 
 /// The logins of all lanes.
 pub(crate) type Gates = BTreeMap<LaneId, Gate>;
 
-/// What a lane's connection was logged in with, and what runs over it.
+/// What is known of the logins of a lane, and what runs over it.
 #[derive(Default)]
 pub(crate) struct Gate {
     /// The number of the connection, and who is logged in there.
     login: Option<(u32, Arc<Credentials>)>,
+    /// The number of the connection that is logged in at a proxy which forwards requests.
+    proxy_login: Option<u32>,
     /// A login was seen to hold for more than one request.
     lasts: bool,
     /// The server wants a login for each request.
     each_request: bool,
+    /// Where a Ping is not challenged, whatever is with packets.
+    open_ping: Option<Origin>,
+    nonces: BTreeMap<Role, Nonce>,
     running: Option<Running>,
+    at_proxy: Option<AtProxy>,
     /// Counts the logins whose first step is made elsewhere.
     begun: u32,
+    /// Requests of the exchange under way.
+    requests: u32,
+    /// How often in a row a login was taken, and asked for again by the next packet.
+    asked_again: u32,
+}
+
+/// What Digest logins are made with.
+struct Nonce {
+    /// The server; of a proxy, the server that the request was for.
+    origin: Origin,
+    digest: Digest,
 }
 
 /// The first step of a login, made on another thread.
@@ -61,14 +90,34 @@ enum Running {
     Beginning(Arc<Credentials>, Box<Exchange>),
     /// The first step is on its way; the exchange waits.
     Asking(Box<Waiting>),
+    /// The exchange itself is the first step, since a Ping is not challenged.
+    AskingItself(Box<Waiting>, Spare),
     /// The second one is, as a Ping; the exchange waits.
     Proving(Box<Waiting>),
     /// The exchange itself is the last step; a copy says where it goes.
     Last(Box<Waiting>),
     /// A Ping shows whether the login lasts, before the exchange's body goes out.
     Testing(Arc<Credentials>, Box<Exchange>),
-    /// The exchange goes over a connection that is logged in; a copy, if it has no body.
-    Through(Arc<Credentials>, Option<Exchange>),
+    /// The exchange goes over a connection that is logged in.
+    Through(Arc<Credentials>, Spare),
+    /// A Ping asks what a Digest login is made with; the exchange waits.
+    Sounding(Arc<Credentials>, Box<Exchange>),
+    /// The exchange goes without a login, since a Ping is not challenged.
+    Unasked(Arc<Credentials>, Spare),
+    /// The exchange shows a Digest login, perhaps for the second time.
+    Digest { credentials: Arc<Credentials>, spare: Spare, again: bool },
+}
+
+/// The same for a proxy that forwards requests.
+enum AtProxy {
+    /// A Ping logs the connection in, or asks what a Digest login is made with; the exchange waits.
+    Pinging(Arc<Credentials>, Box<Exchange>),
+    /// libcurl logs the connection in with the exchange itself, which has no body.
+    LoggingIn(Box<Exchange>),
+    /// The exchange goes without a login, since a Ping is not challenged.
+    Unasked(Arc<Credentials>, Spare),
+    /// The exchange shows a Digest login, perhaps for the second time.
+    Digest { credentials: Arc<Credentials>, spare: Spare, again: bool },
 }
 
 struct Waiting {
@@ -77,15 +126,76 @@ struct Waiting {
     exchange: Exchange,
 }
 
+/// What an exchange needs to be sent again, whole.
+struct Spare {
+    bare: Box<Exchange>,
+    length: u64,
+    has_sink: bool,
+}
+
+impl Spare {
+    fn of(exchange: &Exchange) -> Self {
+        let has_sink = exchange.sink.is_some();
+        Self { bare: Box::new(exchange.bare()), length: exchange.length, has_sink }
+    }
+
+    /// The exchange with its body from the first byte on, on whatever connection there is; `None`
+    /// if that, or the place for the answer's, is gone.
+    fn again(self, body: Option<Box<dyn Body>>) -> Option<Exchange> {
+        let Self { bare, length, has_sink } = self;
+        let mut body = body.filter(|_| length > 0);
+        if has_sink || (length > 0 && body.is_none()) {
+            return None;
+        }
+        if let Some(body) = &mut body {
+            body.rewind();
+        }
+        Some(Exchange { body, length, connection: ConnectionUse::Reuse, ..*bare })
+    }
+}
+
+impl Gate {
+    /// What was under way is over, and so are the logins of the connection.
+    fn reset(&mut self) {
+        self.login = None;
+        self.proxy_login = None;
+        self.lasts = false;
+        self.each_request = false;
+        self.running = None;
+        self.at_proxy = None;
+        self.requests = 0;
+    }
+
+    /// The value that answers the last challenge for Digest, if there is one.
+    fn digest(
+        &mut self,
+        role: Role,
+        exchange: &Exchange,
+        credentials: &Credentials,
+        method: &str,
+    ) -> Option<Zeroizing<String>> {
+        let nonce = self.nonces.get_mut(&role)?;
+        let is_for = role == Role::Proxy || nonce.origin == exchange.origin();
+        is_for.then(|| nonce.digest.answer(credentials, method, &exchange.target))
+    }
+
+    /// Whether a Digest login that was refused may be made once more: only what it was made with was
+    /// too old.
+    fn may_renew(&self, role: Role) -> bool {
+        self.nonces.get(&role).is_some_and(|nonce| nonce.digest.is_stale)
+    }
+}
+
 impl Core {
-    /// Begins an exchange, after a login if it wants one that holds for a connection.
+    /// Begins an exchange, after a login if it wants one that libcurl does not make.
     pub(crate) fn start(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
-        let ours = |own: &mut Arc<Credentials>| {
-            matches!(own.scheme, AuthScheme::Ntlm | AuthScheme::Spnego | AuthScheme::Kerberos)
-        };
+        let ours = |own: &mut Arc<Credentials>| own.scheme != AuthScheme::Basic;
         let Some(credentials) = exchange.auth.take_if(ours) else {
-            return self.transport.start(lane, exchange);
+            return self.send(lane, exchange);
         };
+        if credentials.scheme == AuthScheme::Digest {
+            return self.show_digest(lane, credentials, exchange, false);
+        }
         let there = self.transport.connection(lane, &exchange);
         let gate = self.gates.entry(lane).or_default();
         let is_in =
@@ -97,7 +207,132 @@ impl Core {
             let number = *number;
             return self.go_through(lane, credentials, exchange, number);
         }
+        if gate.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
+            return self.send_unasked(lane, credentials, exchange);
+        }
         self.log_in(lane, credentials, exchange)
+    }
+
+    /// Sends the exchange with a Digest login; before, what that is made with has to be known.
+    fn show_digest(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+        again: bool,
+    ) -> Result<(), Failure> {
+        let method = self.transport.method(lane, exchange.method);
+        let gate = self.gates.entry(lane).or_default();
+        if let Some(value) = gate.digest(Role::Server, &exchange, &credentials, method) {
+            let spare = Spare::of(&exchange);
+            exchange.headers.push((Role::Server.authorization().to_owned(), value));
+            gate.running = Some(Running::Digest { credentials, spare, again });
+            return self.send(lane, exchange);
+        }
+        if !has_ping(&exchange) || gate.open_ping.as_ref() == Some(&exchange.origin()) {
+            return self.send_unasked(lane, credentials, exchange);
+        }
+        let ping = ping(&exchange, exchange.connection);
+        gate.running = Some(Running::Sounding(credentials, Box::new(exchange)));
+        self.send(lane, ping)
+    }
+
+    /// Sends the exchange whole and without a login.
+    fn send_unasked(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        exchange: Exchange,
+    ) -> Result<(), Failure> {
+        let running = Running::Unasked(credentials, Spare::of(&exchange));
+        self.gates.entry(lane).or_default().running = Some(running);
+        self.send(lane, exchange)
+    }
+
+    /// A Ping was not challenged: the exchange goes without a login, and so do those that follow.
+    fn ping_is_open(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Result<(), Failure> {
+        exchange.connection = ConnectionUse::Reuse;
+        if has_ping(&exchange) {
+            self.gates.entry(lane).or_default().open_ping = Some(exchange.origin());
+        }
+        self.send_unasked(lane, credentials, exchange)
+    }
+
+    /// The exchange was challenged where no Ping is: it is the first step itself.
+    fn ask_itself(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Result<(), Failure> {
+        let begun = Mechanism::begin(&credentials, &exchange.host, None);
+        let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
+        let spare = Spare::of(&exchange);
+        let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
+        exchange.headers.push(authorization(&waiting.credentials, &token));
+        let running = Running::AskingItself(Box::new(waiting), spare);
+        self.gates.entry(lane).or_default().running = Some(running);
+        self.send(lane, exchange)
+    }
+
+    /// Puts a request on the wire, after a login at a proxy that forwards requests if it asked for one.
+    fn send(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
+        let asked = exchange.proxy_asked && self.transport.forwards(lane, &exchange);
+        let credentials = exchange.proxy_auth.clone();
+        let Some(credentials) = credentials.filter(|own| asked && own.scheme != AuthScheme::Basic)
+        else {
+            return self.transport.start(lane, exchange);
+        };
+        if credentials.scheme == AuthScheme::Digest {
+            return self.show_digest_to_proxy(lane, credentials, exchange, false);
+        }
+        let there = self.transport.connection(lane, &exchange);
+        let gate = self.gates.entry(lane).or_default();
+        let number = there
+            .filter(|_| gate.proxy_login == there && exchange.connection != ConnectionUse::Fresh);
+        if let Some(number) = number {
+            exchange.connection = ConnectionUse::Same(number);
+            return self.transport.start(lane, exchange);
+        }
+        if has_ping(&exchange) {
+            let ping = ping(&exchange, exchange.connection);
+            gate.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
+            return self.transport.start(lane, ping);
+        }
+        gate.at_proxy = Some(AtProxy::LoggingIn(Box::new(exchange.bare())));
+        self.transport.start(lane, exchange)
+    }
+
+    /// As [`Self::show_digest`].
+    fn show_digest_to_proxy(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+        again: bool,
+    ) -> Result<(), Failure> {
+        let method = self.transport.method(lane, exchange.method);
+        exchange.proxy_auth = None;
+        exchange.proxy_asked = false;
+        let gate = self.gates.entry(lane).or_default();
+        if let Some(value) = gate.digest(Role::Proxy, &exchange, &credentials, method) {
+            let spare = Spare::of(&exchange);
+            exchange.headers.push((Role::Proxy.authorization().to_owned(), value));
+            gate.at_proxy = Some(AtProxy::Digest { credentials, spare, again });
+            return self.transport.start(lane, exchange);
+        }
+        if has_ping(&exchange) {
+            let ping = ping(&exchange, exchange.connection);
+            gate.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
+            return self.transport.start(lane, ping);
+        }
+        gate.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+        self.transport.start(lane, exchange)
     }
 
     fn log_in(
@@ -120,7 +355,7 @@ impl Core {
         let ping = ping(&exchange, exchange.connection);
         let running = Running::Connecting(credentials, Box::new(exchange));
         self.gates.entry(lane).or_default().running = Some(running);
-        self.transport.start(lane, ping)
+        self.send(lane, ping)
     }
 
     /// Lets the first step be made elsewhere, for the connection that is there.
@@ -145,7 +380,7 @@ impl Core {
             inbox.send(Command::LoginBegun(lane, Begun { number, result }));
         };
         let begins = super::spawn("bitsup-login", begin);
-        begins.map_err(|error| Failure::unsent(FailureKind::Internal, error.to_string()))?;
+        begins.map_err(|error| Failure::lacks(Error::of_thread(&error)))?;
         gate.running = Some(Running::Beginning(credentials, Box::new(exchange)));
         Ok(())
     }
@@ -177,6 +412,7 @@ impl Core {
         let running = gate.running.take_if(|own| matches!(own, Running::Beginning(..)));
         let Some(Running::Beginning(credentials, exchange)) = running else { return None };
         let each_request = gate.each_request;
+        let origin = exchange.origin();
         let next = match begun.result {
             Err(problem) => Err(failed(&exchange, problem)),
             Ok((mechanism, token)) => {
@@ -190,8 +426,10 @@ impl Core {
             }
         };
         let failure = next.err()?;
-        self.gates.remove(&lane);
-        Some(Event { lane, result: Err(failure), body: None, stats: Stats::default() })
+        let gate = self.gates.entry(lane).or_default();
+        let stats = Stats { requests: gate.requests, ..Stats::default() };
+        gate.reset();
+        Some(Event { lane, origin, result: Err(failure), body: None, stats, withheld: true })
     }
 
     /// Sends the first step.
@@ -199,7 +437,7 @@ impl Core {
         let Waiting { credentials, exchange, .. } = &waiting;
         let step = step(exchange, credentials, token, exchange.connection);
         self.gates.entry(lane).or_default().running = Some(Running::Asking(Box::new(waiting)));
-        self.transport.start(lane, step)
+        self.send(lane, step)
     }
 
     /// Sends the exchange with the last step.
@@ -216,12 +454,14 @@ impl Core {
         exchange.connection = connection;
         let waiting = Waiting { mechanism, credentials, exchange: spare };
         self.gates.entry(lane).or_default().running = Some(Running::Last(Box::new(waiting)));
-        self.transport.start(lane, exchange)
+        self.send(lane, exchange)
     }
 
     /// What a lane does is given up.
     pub(crate) fn abort(&mut self, lane: LaneId) {
-        self.gates.remove(&lane);
+        if let Some(gate) = self.gates.get_mut(&lane) {
+            gate.reset();
+        }
         drop(self.transport.abort(lane));
     }
 
@@ -241,103 +481,289 @@ impl Core {
         self.lanes.remove(&lane);
     }
 
-    /// Takes an event that belongs to a login; gives back what is for the upload.
+    /// Takes an event that belongs to a login; gives back what is for the upload, with all its
+    /// requests counted.
     pub(crate) fn pass(&mut self, mut event: Event) -> Option<Event> {
         let lane = event.lane;
-        let running = self.gates.get_mut(&lane).and_then(|gate| gate.running.take());
-        let next = match (running, &mut event.result) {
-            (None | Some(Running::Beginning(..)), _) => return Some(event),
-            (
-                Some(
-                    Running::Connecting(..)
-                    | Running::Asking(_)
-                    | Running::Proving(_)
-                    | Running::Testing(..),
-                ),
-                Err(failure),
-            ) => {
-                // Of the upload nothing was sent.
-                failure.sent = Sent::Nothing;
+        self.note_challenge(&event);
+        let Some(gate) = self.gates.get_mut(&lane) else { return Some(event) };
+        gate.requests = gate.requests.saturating_add(event.stats.requests);
+        if gate.requests >= MAX_ROUNDS && event.result.is_ok() && gate.is_unfinished() {
+            let text = "the login does not come to an end".to_owned();
+            event.result = Err(Failure::unsent(FailureKind::TooManyRequests, text));
+        }
+        let event = self.pass_proxy(event).and_then(|event| self.pass_server(event))?;
+        let requests = self.gates.get_mut(&lane).map(|gate| std::mem::take(&mut gate.requests));
+        let stats = Stats { requests: requests.unwrap_or(event.stats.requests), ..event.stats };
+        Some(Event { stats, ..event })
+    }
+
+    /// Keeps what a Digest login is made with.
+    fn note_challenge(&mut self, event: &Event) {
+        let Ok(answer) = &event.result else { return };
+        let role = match answer.status {
+            401 => Role::Server,
+            407 if event.stats.forwarded => Role::Proxy,
+            _ => return,
+        };
+        if let Some(digest) = Digest::choose(&offered(answer, role)) {
+            let nonce = Nonce { origin: event.origin.clone(), digest };
+            self.gates.entry(event.lane).or_default().nonces.insert(role, nonce);
+        } else if let Some(gate) = self.gates.get_mut(&event.lane) {
+            gate.nonces.remove(&role);
+        }
+    }
+
+    /// What a proxy that forwards requests says of a login.
+    fn pass_proxy(&mut self, mut event: Event) -> Option<Event> {
+        let lane = event.lane;
+        let at_proxy = self.gates.get_mut(&lane).and_then(|gate| gate.at_proxy.take());
+        let Some(at_proxy) = at_proxy else { return Some(event) };
+        let asks = match &mut event.result {
+            Ok(answer) => answer.status == 407,
+            Err(failure) => {
+                if matches!(at_proxy, AtProxy::Pinging(..)) {
+                    // Of the exchange nothing was sent.
+                    failure.sent = Sent::Nothing;
+                }
                 return Some(event);
             }
-            (Some(Running::Last(..) | Running::Through(..)), Err(_)) => return Some(event),
-            (Some(Running::Connecting(credentials, exchange)), Ok(answer)) => {
-                if !matches!(answer.status, 200..300 | 401) {
+        };
+        let gate = self.gates.entry(lane).or_default();
+        let next = match (at_proxy, asks) {
+            (AtProxy::Pinging(credentials, exchange), true)
+                if credentials.scheme == AuthScheme::Digest
+                    && gate.nonces.contains_key(&Role::Proxy) =>
+            {
+                let exchange = Exchange { connection: ConnectionUse::Reuse, ..*exchange };
+                self.show_digest_to_proxy(lane, credentials, exchange, false)
+            }
+            (AtProxy::Pinging(..), true) => {
+                event.stats.sent = 0;
+                return Some(event);
+            }
+            (AtProxy::Pinging(credentials, exchange), false) => {
+                let mut exchange = *exchange;
+                exchange.connection = ConnectionUse::Reuse;
+                if credentials.scheme == AuthScheme::Digest {
+                    gate.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+                    self.transport.start(lane, exchange)
+                } else {
+                    let there = self.transport.connection(lane, &exchange);
+                    gate.proxy_login = there;
+                    there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
+                        exchange.connection = ConnectionUse::Same(number);
+                        self.transport.start(lane, exchange)
+                    })
+                }
+            }
+            (AtProxy::LoggingIn(exchange), false) => {
+                gate.proxy_login = self.transport.connection(lane, &exchange);
+                return Some(event);
+            }
+            (AtProxy::Digest { credentials, spare, again: false }, true)
+                if gate.may_renew(Role::Proxy) =>
+            {
+                match spare.again(event.body.take()) {
+                    Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, true),
+                    None => return Some(event),
+                }
+            }
+            (AtProxy::Unasked(credentials, spare), true)
+                if gate.nonces.contains_key(&Role::Proxy) =>
+            {
+                match spare.again(event.body.take()) {
+                    Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, false),
+                    None => return Some(event),
+                }
+            }
+            (AtProxy::LoggingIn(_) | AtProxy::Digest { .. } | AtProxy::Unasked(..), _) => {
+                return Some(event);
+            }
+        };
+        let failure = next.err()?;
+        event.result = Err(failure);
+        Some(event)
+    }
+
+    /// What the server says of a login.
+    fn pass_server(&mut self, mut event: Event) -> Option<Event> {
+        let lane = event.lane;
+        let running = self.gates.get_mut(&lane).and_then(|gate| gate.running.take());
+        let Some(running) = running else { return Some(event) };
+        if running.is_before() {
+            // A Ping's body is no part of the exchange's.
+            event.stats.sent = 0;
+            event.withheld = running.withholds();
+        }
+        let answer = match &mut event.result {
+            Ok(answer) => answer,
+            Err(failure) => {
+                if running.is_before() {
+                    // Of the upload nothing was sent.
+                    failure.sent = Sent::Nothing;
+                }
+                return Some(event);
+            }
+        };
+        if answer.status == 407 {
+            event.withheld = true;
+            return Some(event);
+        }
+        let asks = answer.status == 401;
+        let goes_on = !asks && is_about_ping(answer.status);
+        let next = match running {
+            Running::Beginning(..) => return Some(event),
+            Running::Connecting(credentials, exchange) => {
+                if !asks && !goes_on {
                     return Some(event);
                 }
                 let connection = ConnectionUse::Reuse;
                 self.begin_with_ticket(lane, credentials, Exchange { connection, ..*exchange })
             }
-            (Some(Running::Asking(waiting)), Ok(answer)) => match answer.status {
-                401 => {
-                    let mut waiting = waiting;
-                    match self.reply(lane, &mut waiting, answer) {
-                        Ok(Some(token)) => self.prove(lane, *waiting, &token),
-                        Ok(None) => return Some(event),
-                        Err(failure) => Err(failure),
-                    }
-                }
-                // It took a ticket, knows the connection already, or asks nobody.
-                200..300 => self.logged_in(lane, *waiting, answer),
-                _ => return Some(event),
-            },
-            (Some(Running::Proving(waiting)), Ok(answer)) => match answer.status {
-                200..300 => self.logged_in(lane, *waiting, answer),
-                _ => return Some(event),
-            },
-            (Some(Running::Last(mut waiting)), Ok(answer)) => {
-                if answer.status == 401 {
+            Running::Asking(mut waiting) if asks => match self.reply(lane, &mut waiting, answer) {
+                Ok(Some(token)) => self.prove(lane, *waiting, &token),
+                Ok(None) => {
+                    event.withheld = false;
                     return Some(event);
                 }
-                match waiting.confirm(answer) {
-                    Ok(()) => {
-                        let there = self.transport.connection(lane, &waiting.exchange);
-                        let gate = self.gates.entry(lane).or_default();
-                        gate.login = there.map(|number| (number, waiting.credentials));
-                        return Some(event);
+                Err(failure) => Err(failure),
+            },
+            // It took a ticket, or knows the connection already.
+            Running::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
+                self.logged_in(lane, *waiting, answer)
+            }
+            // It asks nobody.
+            Running::Asking(waiting) if goes_on => {
+                let Waiting { credentials, exchange, .. } = *waiting;
+                self.ping_is_open(lane, credentials, exchange)
+            }
+            Running::AskingItself(mut waiting, spare) if asks => {
+                match (self.reply(lane, &mut waiting, answer), spare.again(event.body.take())) {
+                    (Err(failure), _) => Err(failure),
+                    (Ok(Some(token)), Some(exchange)) => {
+                        let there = self.transport.connection(lane, &exchange);
+                        there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
+                            let waiting = Waiting { exchange, ..*waiting };
+                            self.show(lane, waiting, &token, ConnectionUse::Same(number))
+                        })
                     }
-                    // Whoever answered may have acted on it.
-                    Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
+                    (Ok(_), _) => return Some(event),
                 }
             }
-            (Some(Running::Testing(credentials, exchange)), Ok(answer)) => {
-                let gate = self.gates.entry(lane).or_default();
-                gate.each_request = answer.status == 401;
-                gate.lasts = !gate.each_request;
-                let mut exchange = *exchange;
-                exchange.connection = ConnectionUse::Reuse;
-                exchange.auth = Some(credentials);
-                self.start(lane, exchange)
-            }
-            (Some(Running::Through(credentials, spare)), Ok(answer)) => {
-                if answer.status != 401 {
-                    self.gates.entry(lane).or_default().lasts = true;
+            Running::Proving(waiting) if goes_on => self.logged_in(lane, *waiting, answer),
+            Running::Last(mut waiting) if !asks => match waiting.confirm(answer) {
+                Ok(()) => {
+                    let there = self.transport.connection(lane, &waiting.exchange);
+                    let gate = self.gates.entry(lane).or_default();
+                    gate.login = there.map(|number| (number, waiting.credentials));
+                    gate.asked_again = 0;
                     return Some(event);
                 }
-                // The password was taken a moment ago: it is the login that does not last.
+                // Whoever answered may have acted on it.
+                Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
+            },
+            Running::Testing(credentials, exchange) if asks || goes_on => {
                 let gate = self.gates.entry(lane).or_default();
-                gate.each_request = true;
-                gate.login = None;
-                match spare {
-                    Some(mut exchange) => {
-                        exchange.connection = ConnectionUse::Reuse;
-                        self.log_in(lane, credentials, exchange)
+                gate.each_request = asks;
+                gate.lasts = !asks;
+                let (connection, auth) = (ConnectionUse::Reuse, Some(credentials));
+                self.start(lane, Exchange { connection, auth, ..*exchange })
+            }
+            Running::Through(credentials, spare) if asks => {
+                self.asked_again(lane, credentials, spare.again(event.body.take()))
+            }
+            Running::Through(_, spare) => {
+                let gate = self.gates.entry(lane).or_default();
+                gate.lasts = true;
+                if has_ping(&spare.bare) {
+                    gate.asked_again = 0;
+                }
+                return Some(event);
+            }
+            Running::Sounding(credentials, exchange) if asks => {
+                if !self.has_nonce(lane) {
+                    return Some(event);
+                }
+                let connection = ConnectionUse::Reuse;
+                let exchange = Exchange { connection, ..*exchange };
+                self.show_digest(lane, credentials, exchange, false)
+            }
+            Running::Sounding(credentials, exchange) if goes_on => {
+                self.ping_is_open(lane, credentials, *exchange)
+            }
+            Running::Unasked(credentials, spare) if asks => {
+                let is_digest = credentials.scheme == AuthScheme::Digest;
+                event.withheld = true;
+                if is_digest && !self.has_nonce(lane) {
+                    return Some(event);
+                }
+                match spare.again(event.body.take()) {
+                    Some(exchange) if is_digest => {
+                        self.show_digest(lane, credentials, exchange, false)
                     }
-                    None => Err(Failure::unsent(
-                        FailureKind::ConnectionLost,
-                        "the server forgot the login of its connection",
-                    )),
+                    Some(exchange) => self.ask_itself(lane, credentials, exchange),
+                    None => return Some(event),
                 }
             }
+            Running::Digest { credentials, spare, again: false }
+                if asks && self.gates.get(&lane).is_some_and(|own| own.may_renew(Role::Server)) =>
+            {
+                match spare.again(event.body.take()) {
+                    Some(exchange) => self.show_digest(lane, credentials, exchange, true),
+                    None => return Some(event),
+                }
+            }
+            Running::AskingItself(..) | Running::Unasked(..) => {
+                event.withheld = true;
+                return Some(event);
+            }
+            Running::Asking(_)
+            | Running::Proving(_)
+            | Running::Last(_)
+            | Running::Testing(..)
+            | Running::Sounding(..)
+            | Running::Digest { .. } => return Some(event),
         };
-        match next {
-            Ok(()) => None,
-            Err(failure) => {
-                self.gates.remove(&lane);
-                event.result = Err(failure);
-                Some(event)
-            }
+        let failure = next.err()?;
+        if let Some(gate) = self.gates.get_mut(&lane) {
+            let requests = gate.requests;
+            gate.reset();
+            gate.requests = requests;
         }
+        event.result = Err(failure);
+        Some(event)
+    }
+
+    /// The login was taken a moment ago: it does not last, or is never enough.
+    fn asked_again(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        exchange: Option<Exchange>,
+    ) -> Result<(), Failure> {
+        let gate = self.gates.entry(lane).or_default();
+        gate.each_request = true;
+        gate.login = None;
+        gate.asked_again += 1;
+        if gate.asked_again >= MAX_ASKED_AGAIN {
+            let kind = FailureKind::NoLogin(
+                "Have the server ask for the login with each packet, or keep it for the connection or the session.",
+            );
+            let text = "the server takes the login and asks for it again with the next packet";
+            return Err(Failure::unsent(kind, text));
+        }
+        match exchange {
+            Some(exchange) => self.log_in(lane, credentials, exchange),
+            None => Err(Failure::unsent(
+                FailureKind::ConnectionLost,
+                "the server forgot the login of its connection",
+            )),
+        }
+    }
+
+    fn has_nonce(&self, lane: LaneId) -> bool {
+        self.gates.get(&lane).is_some_and(|gate| gate.nonces.contains_key(&Role::Server))
     }
 
     /// What to say to a challenge; `None` if everything was said, and the server refuses.
@@ -352,7 +778,10 @@ impl Core {
                 return Ok(None);
             }
             let text = "the server does not go on with the login that it offers".to_owned();
-            let problem = Problem { kind: FailureKind::BadAnswer, text };
+            let kind = FailureKind::NoLogin(
+                "Have the server log in with another scheme, or choose one that it goes on with (--auth).",
+            );
+            let problem = Problem { kind, text };
             return Err(failed(&waiting.exchange, problem));
         };
         let mut binding = None;
@@ -375,7 +804,7 @@ impl Core {
         }
         let ping = step(&waiting.exchange, &waiting.credentials, token, same);
         self.gates.entry(lane).or_default().running = Some(Running::Proving(Box::new(waiting)));
-        self.transport.start(lane, ping)
+        self.send(lane, ping)
     }
 
     /// The connection is logged in.
@@ -407,11 +836,46 @@ impl Core {
         if exchange.length > 0 && !gate.lasts {
             let ping = ping(&exchange, same);
             gate.running = Some(Running::Testing(credentials, Box::new(exchange)));
-            return self.transport.start(lane, ping);
+            return self.send(lane, ping);
         }
         exchange.connection = same;
-        gate.running = Some(Running::Through(credentials, without_body(&exchange)));
-        self.transport.start(lane, exchange)
+        gate.running = Some(Running::Through(credentials, Spare::of(&exchange)));
+        self.send(lane, exchange)
+    }
+}
+
+impl Gate {
+    /// Whether the exchange itself is still to go out, or out as a step.
+    fn is_unfinished(&self) -> bool {
+        let at_proxy = matches!(self.at_proxy, Some(AtProxy::Pinging(..)));
+        at_proxy || self.running.as_ref().is_some_and(Running::is_before)
+    }
+}
+
+impl Running {
+    /// Whether the exchange itself has not gone out yet.
+    fn is_before(&self) -> bool {
+        match self {
+            Self::Connecting(..)
+            | Self::Beginning(..)
+            | Self::Asking(_)
+            | Self::Proving(_)
+            | Self::Testing(..)
+            | Self::Sounding(..) => true,
+            Self::AskingItself(..)
+            | Self::Last(_)
+            | Self::Through(..)
+            | Self::Unasked(..)
+            | Self::Digest { .. } => false,
+        }
+    }
+
+    /// Whether the login has not been shown so far.
+    fn withholds(&self) -> bool {
+        matches!(
+            self,
+            Self::Connecting(..) | Self::Beginning(..) | Self::Asking(_) | Self::Sounding(..)
+        )
     }
 }
 
@@ -444,6 +908,20 @@ fn step(
     step
 }
 
+/// Whether a Ping can be sent in the place of an exchange: of a packet that is none itself.
+fn has_ping(exchange: &Exchange) -> bool {
+    exchange.method == Method::BitsPost
+        && !exchange.headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case("BITS-Packet-Type") && value.eq_ignore_ascii_case("Ping")
+        })
+}
+
+/// Whether an answer to a Ping says nothing but that a login is not wanted, or was taken: a server
+/// that has no Ping refuses it so.
+fn is_about_ping(status: u16) -> bool {
+    matches!(status, 200..300 | 400 | 404 | 405 | 411 | 413 | 416 | 501)
+}
+
 /// A Ping to where a packet goes; of a question or a request for a reply, the same without a
 /// place for the answer.
 fn ping(exchange: &Exchange, connection: ConnectionUse) -> Exchange {
@@ -466,21 +944,16 @@ fn authorization(credentials: &Credentials, token: &[u8]) -> (String, Zeroizing<
 
 /// What the server says in its challenge.
 fn token(answer: &Answer, credentials: &Credentials) -> Option<Vec<u8>> {
-    let scheme = scheme(credentials);
-    answer.headers.get_all("WWW-Authenticate").find_map(|value| {
-        let value = std::str::from_utf8(value).ok()?;
-        let (name, token) = value.trim().split_once(' ')?;
-        let fits = name.eq_ignore_ascii_case(scheme) && token.len() <= MAX_TOKEN;
-        BASE64.decode(token.trim()).ok().filter(|token| fits && !token.is_empty())
+    let scheme = scheme(credentials).to_ascii_lowercase();
+    offered(answer, Role::Server).into_iter().find_map(|offer| {
+        let token =
+            offer.token.filter(|token| offer.scheme == scheme && token.len() <= MAX_TOKEN)?;
+        BASE64.decode(token).ok()
     })
 }
 
 fn scheme(credentials: &Credentials) -> &'static str {
     if credentials.scheme == AuthScheme::Ntlm { "NTLM" } else { "Negotiate" }
-}
-
-fn without_body(exchange: &Exchange) -> Option<Exchange> {
-    (exchange.length == 0 && exchange.sink.is_none()).then(|| exchange.bare())
 }
 
 fn not_kept(exchange: &Exchange) -> Failure {

@@ -18,20 +18,28 @@ use bitsup_proto::Moment;
 mod advice;
 mod auth;
 mod body;
+mod challenge;
 mod command;
+mod digest;
 mod files;
 mod gate;
 mod mechanism;
+#[cfg(feature = "ntlm")]
+mod ntlm;
 mod packets;
 mod polite;
 mod proxy_auth;
 mod rate;
 mod reply;
+mod sent_hash;
 mod task;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod workers;
 
-pub(crate) use auth::{Offer, may_be_read};
+pub(crate) use auth::may_be_read;
+pub(crate) use challenge::{Offer, read as read_challenges};
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
@@ -107,7 +115,7 @@ pub(crate) fn start(
         let transport = match Transport::new() {
             Ok(transport) => transport,
             Err(failure) => {
-                drop(begun.send(Err(failure.message)));
+                drop(begun.send(Err(packets::error_of(failure))));
                 return;
             }
         };
@@ -144,13 +152,11 @@ pub(crate) fn start(
         };
         engine.run();
     };
-    let internal = |what: String| Error::new(ErrorKind::Internal, what);
-    let thread = spawn("bitsup", run)
-        .map_err(|error| internal(format!("the client's thread cannot be started: {error}")))?;
+    let thread = spawn("bitsup", run).map_err(|error| Error::of_thread(&error))?;
     match begin.recv() {
         Ok(Ok((inbox, dispatcher))) => Ok((inbox, dispatcher, thread, ended)),
-        Ok(Err(message)) => Err(internal(message)),
-        Err(_) => Err(internal("the client's thread ended at once".into())),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::new(ErrorKind::Internal, "the client's thread ended at once")),
     }
 }
 

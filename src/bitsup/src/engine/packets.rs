@@ -7,12 +7,13 @@ use bitsup_proto::session::FailureClass;
 use bitsup_proto::{ContentRange, Hresult};
 
 use super::Core;
-use super::auth::{Offer, PROXY, SERVER, choose, for_transport, offered};
+use super::auth::{choose, for_transport, offered};
 use super::body::FragmentBody;
+use super::challenge::Offer;
 use super::command::TaskId;
 use super::proxy_auth;
 use super::task::{class, lane_options, own_headers};
-use crate::credentials::Login;
+use crate::credentials::{Login, Role};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -50,6 +51,8 @@ pub(crate) struct PacketAnswer {
     pub(crate) refused: bool,
     /// The same for the proxy's.
     pub(crate) proxy_scheme: Option<AuthScheme>,
+    /// Whether a proxy forwarded the packet: else no 407 is a proxy's.
+    pub(crate) forwarded: bool,
     /// What is to be said about it.
     pub(crate) remark: Option<Remark>,
 }
@@ -77,6 +80,8 @@ struct Asked {
     length: u64,
     /// What the packet shows of us.
     carried: Option<Login>,
+    /// Whether the host may see what is meant for the URL's.
+    is_trusted: bool,
     at_proxy: bool,
 }
 
@@ -107,7 +112,10 @@ impl PacketTask {
             last,
             answer,
         } = job;
-        let carried = carried(&options, auth);
+        let is_trusted =
+            host.as_ref().is_none_or(|(host, _)| options.trusts(&destination.host, host));
+        let auth = auth.filter(|_| is_trusted);
+        let carried = carried(&options, auth).filter(|_| is_trusted);
         if carried
             .as_ref()
             .is_some_and(|own| core.logins.has_refused(&destination.origin(), &own.shown()))
@@ -132,7 +140,7 @@ impl PacketTask {
         };
         let zone = if host.is_none() { destination.zone.clone() } else { None };
         let (host, port) = host.unwrap_or_else(|| (destination.host.clone(), destination.port));
-        let mut all = own_headers(&options);
+        let mut all = own_headers(&options, is_trusted);
         all.extend(headers.into_iter().map(|(name, value)| (name, value.into())));
         let exchange = Exchange {
             method: Method::BitsPost,
@@ -160,15 +168,25 @@ impl PacketTask {
         match core.start(self.lane, exchange) {
             Ok(()) => {
                 let at_proxy = at_proxy.is_some();
-                self.asked =
-                    Some(Asked { answer, options, destination, length, carried, at_proxy });
+                self.asked = Some(Asked {
+                    answer,
+                    options,
+                    destination,
+                    length,
+                    carried,
+                    is_trusted,
+                    at_proxy,
+                });
             }
             Err(failure) => drop(answer.send(Err(NotSent::Failed(error_of(failure))))),
         }
     }
 
     pub(crate) fn ended(&mut self, event: transport::Event, core: &mut Core) {
-        let Some(asked) = self.asked.take() else { return };
+        let Some(mut asked) = self.asked.take() else { return };
+        if event.withheld {
+            asked.carried = None;
+        }
         if let Err(failure) = &event.result
             && matches!(failure.kind, transport::FailureKind::ProxyFailed(Some(407)))
         {
@@ -177,7 +195,8 @@ impl PacketTask {
         if event.result.is_ok() && asked.length > 0 {
             core.limiter.acknowledged(self.id, asked.length, &event.stats);
         }
-        let result = event.result.map(|answer| of(&answer, &asked, core));
+        let forwarded = event.stats.forwarded;
+        let result = event.result.map(|answer| of(&answer, &asked, forwarded, core));
         let result = result.map_err(|failure| NotSent::Failed(error_of(failure)));
         // Whoever asked may be gone.
         drop(asked.answer.send(result));
@@ -189,7 +208,7 @@ impl PacketTask {
     }
 }
 
-fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
+fn of(answer: &Answer, asked: &Asked, forwarded: bool, core: &mut Core) -> PacketAnswer {
     let headers = answer.headers.iter();
     let origin = asked.destination.origin();
     let asks = answer.status == 401;
@@ -202,10 +221,13 @@ fn of(answer: &Answer, asked: &Asked, core: &mut Core) -> PacketAnswer {
         headers: headers
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
             .collect(),
-        scheme: asks.then(|| choose(answer, &asked.options, asked.destination.https)).flatten(),
-        offers: offered(answer, if answer.status == 407 { PROXY } else { SERVER }),
+        scheme: (asks && asked.is_trusted)
+            .then(|| choose(answer, &asked.options, asked.destination.https))
+            .flatten(),
+        offers: offered(answer, if answer.status == 407 { Role::Proxy } else { Role::Server }),
         refused: password.is_some_and(|own| core.logins.has_refused(&origin, &own)),
-        proxy_scheme: scheme_for_proxy(answer, asked, core),
+        proxy_scheme: if forwarded { scheme_for_proxy(answer, asked, core) } else { None },
+        forwarded,
         remark: Remark::of_answer(answer),
     }
 }
@@ -230,7 +252,10 @@ fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<A
     proxy_auth::choose(answer, &asked.options, &core.logins)
 }
 
-fn error_of(failure: transport::Failure) -> Error {
+pub(super) fn error_of(failure: transport::Failure) -> Error {
+    if let transport::FailureKind::Lack(error) = failure.kind {
+        return error;
+    }
     let remark = Remark::of_failure(&failure);
     let (kind, code) = match class(&failure.kind) {
         FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {

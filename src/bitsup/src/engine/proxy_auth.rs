@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use super::auth::{Logins, PROXY, for_transport, offered};
-use crate::credentials::{Credentials, Login};
+use super::auth::{Logins, for_transport, offered};
+use super::challenge;
+use super::digest::Digest;
+use crate::credentials::{Credentials, Login, Role};
 use crate::options::{AuthChoice, ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
@@ -37,21 +39,19 @@ pub(crate) fn choose(
     if was_refused(options, credentials, logins) {
         return None;
     }
-    let offered = offered(answer, PROXY);
+    let offered = offered(answer, Role::Proxy);
     let features = crate::features::features();
     [
         (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.proxy_negotiate),
         (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.proxy_ntlm),
-        (AuthScheme::Digest, AuthChoice::Digest, "digest", true),
+        (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(&offered).is_some()),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", true),
     ]
     .into_iter()
     .find(|(_, choice, name, usable)| {
         // Negotiate takes a ticket, not the password that was given.
         let any = options.proxy_auth == AuthChoice::Any && *choice != AuthChoice::Negotiate;
-        (any || options.proxy_auth == *choice)
-            && *usable
-            && offered.iter().any(|offer| offer.scheme == *name)
+        (any || options.proxy_auth == *choice) && *usable && challenge::has(&offered, name)
     })
     .map(|(scheme, ..)| scheme)
 }

@@ -101,6 +101,7 @@ impl ReplyFetch {
         get: &Get,
         destination: &Destination,
         host: Option<&HostId>,
+        options: &UploadOptions,
         mut exchange: Exchange,
     ) -> Result<Exchange, Error> {
         let url = match self.redirected.take() {
@@ -126,7 +127,11 @@ impl ReplyFetch {
         };
         self.at_destination = exchange.port == destination.port
             && (url.scheme() == "https") == destination.https
-            && (own || host.is_some_and(|host| exchange.host.eq_ignore_ascii_case(host.host())));
+            && (own
+                || host.is_some_and(|host| {
+                    exchange.host.eq_ignore_ascii_case(host.host())
+                        && options.trusts(&destination.host, host.host())
+                }));
         if !self.at_destination {
             // What the caller set for the destination is nobody else's business.
             exchange.headers.clear();

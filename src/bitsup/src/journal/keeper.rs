@@ -4,16 +4,13 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bitsup_core::journal::{
-    Book, Bytes, Finish, Identity, Now, Pending, Place, Prefix, Proof, Work,
-};
+use bitsup_core::journal::{Book, Finish, Identity, Now, Pending, Place, Prefix, Proof, Work};
 use bitsup_proto::{Checkpoint, SessionId};
-use sha2::{Digest, Sha256};
 
 use super::{Disk, Entry, Journal};
 use crate::engine::{Check, Workers};
 use crate::error::Error;
-use crate::source::{Opened, Source};
+use crate::source::Source;
 
 /// The keeper of one upload.
 #[derive(Clone)]
@@ -25,6 +22,8 @@ struct Shared {
     /// Never held for long.
     pending: Mutex<Pending<(Finish, Done)>>,
     desk: Mutex<Desk>,
+    /// Whether the source holds up who reads it.
+    may_wait: bool,
 }
 
 /// Is told why nothing can be kept, where that ends the upload.
@@ -37,22 +36,15 @@ type Done = Box<dyn FnOnce(Kept) + Send>;
 struct Desk {
     source: Source,
     book: Option<Book<Disk>>,
-    sha256: Option<Sum>,
     begun: Instant,
     problem: Option<String>,
     /// Until the session is in the journal, if the upload must not go on without.
     on_failure: Option<OnFailure>,
 }
 
-/// The SHA-256 of the source's first bytes, and how many they are.
-#[derive(Default)]
-struct Sum(Sha256, u64);
-
 /// What the keeper leaves.
 #[derive(Default)]
 pub(crate) struct Kept {
-    /// SHA-256 of the whole source in hexadecimal digits, if it was asked for and all is sent.
-    pub(crate) sha256: Option<String>,
     pub(crate) prefix: Option<Prefix>,
     /// Whether the next process finds the session.
     pub(crate) is_kept: bool,
@@ -61,25 +53,25 @@ pub(crate) struct Kept {
 }
 
 impl Keeper {
-    /// A keeper for `source`; with a journal it keeps the session, with `sha256` it hashes.
+    /// A keeper for `source`.
     pub(crate) fn new(
         source: Source,
-        journal: Option<Journal>,
+        journal: Journal,
         (entry, proof): (Option<Entry>, Proof),
         place: Place,
-        sha256: bool,
         on_failure: Option<OnFailure>,
     ) -> Self {
         let identity = source.identity();
+        let may_wait = source.may_wait();
         let desk = Desk {
             source,
-            book: journal.map(|journal| Book::new(journal, entry, place, identity, proof)),
-            sha256: sha256.then(Sum::default),
+            book: Some(Book::new(journal, entry, place, identity, proof)),
             begun: Instant::now(),
             problem: None,
             on_failure,
         };
-        Self { shared: Arc::new(Shared { pending: Mutex::default(), desk: Mutex::new(desk) }) }
+        let (pending, desk) = (Mutex::default(), Mutex::new(desk));
+        Self { shared: Arc::new(Shared { pending, desk, may_wait }) }
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session. The
@@ -160,7 +152,7 @@ impl Keeper {
 
     fn begin(&self, workers: &Workers) {
         let shared = Arc::clone(&self.shared);
-        workers.run(move || shared.work());
+        workers.run_reading(self.shared.may_wait, move || shared.work());
     }
 }
 
@@ -213,21 +205,12 @@ impl Desk {
         let Some(book) = &mut self.book else { return };
         // The engine opens the source for each part and reports what is wrong.
         let Ok(source) = self.source.open() else { return };
-        let sum = &mut self.sha256;
-        let also = |at: u64, bytes: &[u8]| {
-            if let Some(sum) = sum {
-                sum.add(at, bytes);
-            }
-        };
-        if let Err(error) = book.advance(&source, offset, session, also) {
+        if let Err(error) = book.advance(&source, offset, session, |_, _| {}) {
             self.problem = Some(format!("the source cannot be read for its hash: {error}"));
         }
     }
 
     fn finish(&mut self, finish: Finish) -> Kept {
-        let sum = self.sha256.take().filter(|_| finish == Finish::Remove);
-        let sha256 =
-            sum.and_then(|sum| sum.complete(&self.source.open().ok()?, self.source.size()));
         self.on_failure = None;
         let _ = self.in_book(|book, _| book.finish(finish));
         // Lets the lock and the source go.
@@ -235,29 +218,7 @@ impl Desk {
         self.source = Source::bytes(Vec::new());
         let is_kept = finish == Finish::Keep && book.as_ref().is_some_and(Book::is_kept);
         let prefix = book.and_then(|book| book.prefix().cloned());
-        Kept { sha256, prefix, is_kept, problem: self.problem.take() }
-    }
-}
-
-impl Sum {
-    /// After a step back the same bytes come again, and are passed over.
-    fn add(&mut self, at: u64, bytes: &[u8]) {
-        let known = usize::try_from(self.1.saturating_sub(at)).unwrap_or(usize::MAX);
-        if let Some(fresh) = bytes.get(known..).filter(|_| at <= self.1) {
-            self.0.update(fresh);
-            self.1 += fresh.len() as u64;
-        }
-    }
-
-    /// The rest: all of it without a journal, and what was sent before a resume.
-    fn complete(mut self, source: &Opened, size: u64) -> Option<String> {
-        let mut buffer = vec![0; 256 * 1024];
-        while self.1 < size {
-            let count = source.read(&mut buffer, self.1).ok()?;
-            let bytes = buffer.get(..count).filter(|bytes| !bytes.is_empty())?;
-            self.add(self.1, bytes);
-        }
-        Some(format!("{:x}", self.0.finalize()))
+        Kept { prefix, is_kept, problem: self.problem.take() }
     }
 }
 

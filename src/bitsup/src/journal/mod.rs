@@ -239,7 +239,7 @@ pub(crate) fn open(
 /// Whether the error is about the folder or its files (full, read-only, another user's, a link) and
 /// not about what is in a journal.
 pub(crate) fn is_environment(error: &Error) -> bool {
-    error.io_kind().is_some()
+    error.io_kind().is_some() && !error.is_lack()
 }
 
 /// Whether this process lacks descriptors or memory, which says nothing of what it touched: then the

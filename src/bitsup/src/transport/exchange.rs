@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::headers::Headers;
 use super::trouble::Trouble;
+use crate::error::Error;
 
 /// Names one lane of one [`Transport`](super::Transport); never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -38,7 +39,7 @@ pub(crate) struct Exchange {
     pub(crate) sink: Option<Box<dyn Sink>>,
     pub(crate) connection: ConnectionUse,
     pub(crate) limits: Limits,
-    /// Credentials for a challenge scheme that libcurl drives.
+    /// A login. The transport makes that of Basic only, see `engine/gate.rs`.
     pub(crate) auth: Option<Arc<Credentials>>,
     /// Credentials for the proxy, if there is one.
     pub(crate) proxy_auth: Option<Arc<Credentials>>,
@@ -158,9 +159,21 @@ pub(crate) struct Event {
     pub(crate) lane: LaneId,
     pub(crate) result: Result<Answer, Failure>,
     /// The body of the exchange, given back.
-    #[cfg_attr(not(test), expect(dead_code, reason = "looked at by tests"))]
     pub(crate) body: Option<Box<dyn Body>>,
     pub(crate) stats: Stats,
+    /// Where the exchange went to.
+    pub(crate) origin: Origin,
+    /// The exchange was to show a login, and has not.
+    pub(crate) withheld: bool,
+}
+
+/// A server as it is spoken to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) scheme: Scheme,
+    pub(crate) host: String,
+    pub(crate) zone: Option<Box<str>>,
+    pub(crate) port: u16,
 }
 
 /// A final answer.
@@ -180,8 +193,12 @@ pub(crate) struct Answer {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stats {
-    /// Body bytes of the last request that the system took for sending.
+    /// Body bytes, of the request that was answered, that the system took for sending.
     pub(crate) sent: u64,
+    /// Requests on the wire, those to a proxy and login rounds included.
+    pub(crate) requests: u32,
+    /// A proxy forwarded the request, and may have answered itself.
+    pub(crate) forwarded: bool,
     pub(crate) new_connection: bool,
     /// The lane's connection had ended unannounced when the exchange began.
     pub(crate) reconnected: bool,
@@ -229,8 +246,12 @@ pub(crate) enum FailureKind {
     BadAnswer,
     /// The request's body could not be read.
     Source(io::Error),
+    /// The system gives no descriptor or thread.
+    Lack(Error),
     /// The answer's body could not be written.
     Sink(io::Error),
+    /// A login took more requests than it has a reason for.
+    TooManyRequests,
     /// This build or version of libcurl cannot do what was asked.
     Unsupported,
     Internal,
@@ -248,6 +269,16 @@ pub(crate) enum Sent {
 }
 
 impl Exchange {
+    /// Where it goes to.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            scheme: self.scheme,
+            host: self.host.clone(),
+            zone: self.zone.clone(),
+            port: self.port,
+        }
+    }
+
     /// The same without a body, a place for the answer's and a login.
     pub(crate) fn bare(&self) -> Self {
         Self {
@@ -294,6 +325,10 @@ impl Exchange {
         if self.length > 0 && self.body.is_none() {
             return refuse("a body is announced but there is none");
         }
+        // libcurl would make the rounds of any other with this request, its body held back.
+        if self.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic) {
+            return refuse("a login is to be made with the request itself");
+        }
         Ok(())
     }
 }
@@ -308,6 +343,12 @@ impl Scheme {
 }
 
 impl Failure {
+    /// Nothing was sent, since the system gave no descriptor or thread.
+    pub(crate) fn lacks(error: Error) -> Self {
+        let message = error.message().to_owned();
+        Self::unsent(FailureKind::Lack(error), message)
+    }
+
     /// A failure before any byte was sent.
     pub(crate) fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, sent: Sent::Nothing, idle: Duration::ZERO, message: message.into() }

@@ -53,6 +53,9 @@ pub(super) fn of_stop(stop: Stop) -> (FailureKind, String) {
         Stop::HeaderFlood => {
             (FailureKind::BadAnswer, "the answer has too many header lines".to_owned())
         }
+        Stop::TooManyRequests => {
+            (FailureKind::TooManyRequests, "the login does not come to an end".to_owned())
+        }
         Stop::SourceFailed(error) => {
             let text = format!("the data to send could not be read: {error}");
             (FailureKind::Source(error), text)

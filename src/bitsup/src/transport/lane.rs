@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use super::binding::ServerCertificate;
 use super::exchange::{
-    AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Scheme,
+    AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Origin,
+    Scheme,
 };
 use super::options::LaneOptions;
 use super::proxy::{Proxy, ProxyKind};
@@ -97,21 +98,13 @@ pub(super) struct Running {
 
 /// The way of one exchange.
 pub(super) struct Route {
-    origin: Origin,
+    pub(super) origin: Origin,
     proxy: Option<Proxy>,
     /// Whether the proxy is shown credentials.
     pub(super) shows_proxy_login: bool,
     /// What is connected to: the origin or the proxy.
     pub(super) connect_host: String,
     connect_port: u16,
-}
-
-#[derive(Clone, Eq, PartialEq)]
-struct Origin {
-    scheme: Scheme,
-    host: String,
-    zone: Option<Box<str>>,
-    port: u16,
 }
 
 /// The lane's idle connection. libcurl owns it; this is another handle of its socket.
@@ -154,12 +147,7 @@ impl Lane {
         self.personal |= proxy.is_some()
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
-        let origin = Origin {
-            scheme: exchange.scheme,
-            host: exchange.host.clone(),
-            zone: exchange.zone.clone(),
-            port: exchange.port,
-        };
+        let origin = exchange.origin();
         let fits = self.connection(exchange).is_some();
         self.reconnected = self.has_ended();
         if exchange.connection == ConnectionUse::Fresh || !fits {
@@ -200,6 +188,23 @@ impl Lane {
     /// Whether it had when the last exchange began.
     pub(super) fn has_reconnected(&self) -> bool {
         self.reconnected
+    }
+
+    /// The method as it stands on the wire.
+    pub(super) fn method(&self, method: Method) -> &'static str {
+        match method {
+            Method::BitsPost if self.options.post_override => "POST",
+            Method::BitsPost => "BITS_POST",
+            Method::Head => "HEAD",
+            Method::Get => "GET",
+        }
+    }
+
+    /// Whether a proxy forwards requests to where the exchange goes.
+    pub(super) fn forwards(&self, exchange: &Exchange) -> bool {
+        let no_proxy = self.options.no_proxy.as_deref();
+        let proxy = self.options.proxy.for_origin(exchange.scheme, &exchange.host, no_proxy);
+        proxy.is_ok_and(|proxy| proxy.is_some_and(|own| !own.makes_tunnels(exchange.scheme)))
     }
 
     /// The certificate of the lane's connection.
@@ -281,11 +286,10 @@ impl Lane {
         easy.reset();
         let buffer = if many { SMALL_UPLOAD_BUFFER } else { UPLOAD_BUFFER };
         let method = exchange.method;
-        let challenges = exchange.auth.as_ref().is_some_and(|own| own.scheme != AuthScheme::Basic)
-            || exchange
-                .proxy_auth
-                .as_ref()
-                .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
+        let challenges = exchange
+            .proxy_auth
+            .as_ref()
+            .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
         *easy.get_mut() = Wire::new(
             method,
             exchange.body.take(),
@@ -325,8 +329,7 @@ impl Lane {
                     let length = usize::try_from(exchange.length).unwrap_or(buffer);
                     easy.upload_buffer_size(length.clamp(LEAST_UPLOAD_BUFFER, buffer))?;
                 }
-                let method = if self.options.post_override { "POST" } else { "BITS_POST" };
-                easy.custom_request(method)?;
+                easy.custom_request(self.method(method))?;
             }
             Method::Head => easy.nobody(true)?,
             Method::Get => {
@@ -342,6 +345,10 @@ impl Lane {
             // libcurl knows of no body; the line stands where it would write it.
             let header = ("Content-Length".to_owned(), exchange.length.to_string().into());
             exchange.headers.push(header);
+        }
+        if !route.is_forwarded() {
+            // There it would reach the server.
+            exchange.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Proxy-Authorization"));
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
         easy.cookie_list(NO_COOKIE)?; // libcurl keeps cookies from now on
@@ -578,6 +585,11 @@ impl Route {
 
     pub(super) fn through_proxy(&self) -> bool {
         self.proxy.is_some()
+    }
+
+    /// Whether a proxy forwards the request.
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.proxy.as_ref().is_some_and(|proxy| !proxy.makes_tunnels(self.origin.scheme))
     }
 
     /// Whether a request stands on the connection as it is, without TLS around it.

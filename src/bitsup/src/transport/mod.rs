@@ -55,7 +55,7 @@ use curl::multi::{Multi, MultiWaker};
 pub(crate) use self::binding::{Binding, ServerCertificate};
 pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyPass, BodyRead, ConnectionUse, Credentials, Event, Exchange,
-    Failure, FailureKind, LaneId, Limits, Method, Scheme, Sent, Sink, Stats,
+    Failure, FailureKind, LaneId, Limits, Method, Origin, Scheme, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
@@ -67,6 +67,8 @@ use self::past::Passed;
 use self::resolve::{Lookup, Resolver};
 use self::running::End;
 use self::spare::Spare;
+use crate::descriptors;
+use crate::error::Error;
 
 /// libcurl closes the oldest idle connection when it holds more than it may. Connections that
 /// lanes have dropped count until libcurl notices, so it may hold more than there are lanes.
@@ -109,6 +111,8 @@ impl Waker {
 impl Transport {
     /// A transport without lanes.
     pub(crate) fn new() -> Result<Self, Failure> {
+        // The crate panics where libcurl gives no handle.
+        descriptors::check("cannot start the client").map_err(Failure::lacks)?;
         let multi = Multi::new();
         let mut transport = Self {
             lanes: BTreeMap::new(),
@@ -181,7 +185,13 @@ impl Transport {
             }
         };
         let started = Instant::now();
-        let route = match lane.prepare(&exchange) {
+        let route = lane.prepare(&exchange).and_then(|route| {
+            if lane.connection(&exchange).is_none() {
+                descriptors::check("cannot open a connection").map_err(Failure::lacks)?;
+            }
+            Ok(route)
+        });
+        let route = match route {
             Ok(route) => route,
             Err(failure) => {
                 lane.state = State::Idle(easy);
@@ -198,10 +208,8 @@ impl Transport {
                 Ok(())
             }
             Err(error) => {
-                let text =
-                    format!("{}: no thread for the name: {error}", resolving.route.authority());
                 lane.state = State::Idle(resolving.easy);
-                Err(Failure::unsent(FailureKind::Internal, text))
+                Err(Failure::lacks(Error::of_thread(&error)))
             }
         }
     }
@@ -214,6 +222,16 @@ impl Transport {
     /// Whether the lane's idle connection was ended by the other side, without a word before.
     pub(crate) fn has_ended(&self, id: LaneId) -> bool {
         self.lanes.get(&id).is_some_and(Lane::has_ended)
+    }
+
+    /// The method as the lane puts it on the wire.
+    pub(crate) fn method(&self, id: LaneId, method: Method) -> &'static str {
+        self.lanes.get(&id).map_or("", |lane| lane.method(method))
+    }
+
+    /// Whether a proxy forwards the lane's requests to where the exchange goes.
+    pub(crate) fn forwards(&self, id: LaneId, exchange: &Exchange) -> bool {
+        self.lanes.get(&id).is_some_and(|lane| lane.forwards(exchange))
     }
 
     /// What is known of the certificate of the lane's connection.
@@ -323,6 +341,7 @@ impl Transport {
                 match &addresses {
                     Ok(addresses) => {
                         lane.learn_addresses(&resolving.route, addresses);
+                        let origin = resolving.route.origin.clone();
                         if let Err(failure) =
                             running::begin(&self.multi, *id, lane, resolving, many)
                         {
@@ -331,6 +350,8 @@ impl Transport {
                                 result: Err(failure),
                                 body: None,
                                 stats: Stats::default(),
+                                origin,
+                                withheld: false,
                             });
                         }
                     }

@@ -7,7 +7,7 @@ use socket2::{Domain, Socket};
 pub(super) const LOWER_EFFORT: u32 = 1 << 2;
 
 /// The system takes so many bytes beyond what is under way: what waits there would hide how full the way is.
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 16 * 1024;
 
 /// Congestion controls that yield to others, the best first.
@@ -21,10 +21,11 @@ pub(super) fn lower(socket: &Socket, domain: Domain) {
     } else {
         socket.set_tos_v4(LOWER_EFFORT)
     };
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    drop(socket.set_tcp_notsent_lowat(UNSENT));
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    yield_to_others(socket);
+    {
+        drop(socket.set_tcp_notsent_lowat(UNSENT));
+        yield_to_others(socket);
+    }
 }
 
 /// Looks each time: an administrator may load one meanwhile, and connections are few.

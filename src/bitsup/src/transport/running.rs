@@ -105,6 +105,8 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let (connect_time, sending_time, answer_delay) = wire.times();
     let stats = Stats {
         sent: wire.sent(),
+        requests: wire.requests(),
+        forwarded: route.is_forwarded(),
         new_connection,
         reconnected: lane.has_reconnected(),
         peer,
@@ -112,7 +114,8 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
         sending_time,
         answer_delay,
     };
-    Some(Event { lane: id, result, body: wire.take_body(), stats })
+    let (body, origin) = (wire.take_body(), route.origin);
+    Some(Event { lane: id, result, body, stats, origin, withheld: false })
 }
 
 /// Ends a lane's exchange without an event and closes its connection at once.
@@ -151,7 +154,8 @@ pub(super) fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text
     let text =
         format!("{}: the name {} was not found: {text}", route.authority(), route.connect_host);
     let stats = Stats { connect_time: started.elapsed(), ..Stats::default() };
-    Event { lane: id, result: Err(Failure::unsent(kind, text)), body: exchange.body, stats }
+    let (result, origin) = (Err(Failure::unsent(kind, text)), route.origin);
+    Event { lane: id, result, body: exchange.body, stats, origin, withheld: false }
 }
 
 /// Takes a handle from libcurl, which closes the connection if the exchange was not over.
@@ -184,6 +188,9 @@ fn outcome(
             body_prefix: wire.take_body_prefix(),
             request_sent: wire.all_sent(),
         });
+    }
+    if let Some(error) = wire.take_lack() {
+        return Err(Failure::lacks(error));
     }
     let (kind, text) = match (wire.take_stop(), end) {
         (Some(stop), _) => failure::of_stop(stop),

@@ -16,11 +16,15 @@ use super::exchange::{Body, BodyPass, BodyRead, Limits, Method, Sink};
 use super::headers::Headers;
 use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
 use super::priority;
+use crate::error::Error;
 
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
 /// the limit for the answer applies to a living path only.
 #[cfg(target_os = "linux")]
 const TCP_USER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// No login takes so many steps; a proxy that calls each nonce stale would make libcurl go on for ever.
+const MAX_REQUESTS: u32 = 8;
 
 /// What an exchange is made of, for the callbacks.
 pub(super) struct Wire {
@@ -34,6 +38,8 @@ pub(super) struct Wire {
     started: Instant,
     last_moved: Instant,
     head: RequestHead,
+    /// Requests that began to go out, those to a proxy included.
+    requests: u32,
     /// Body bytes taken from the source, and those of them that the system took.
     taken: u64,
     sent: u64,
@@ -48,6 +54,8 @@ pub(super) struct Wire {
     /// The latest request was answered by a 401 or 407 and libcurl may answer that.
     challenged: bool,
     refused_socket: bool,
+    /// The system gave no socket.
+    lack: Option<io::Error>,
     may_connect: bool,
     polite: bool,
 
@@ -76,7 +84,7 @@ struct RequestHead {
     complete: bool,
     to_proxy: bool,
     tail: [u8; 4],
-    /// Body length that the head announced: 0 in the first steps of a login.
+    /// Body length that the head announced: 0 in a step of a login that libcurl makes.
     announced: u64,
 }
 
@@ -86,6 +94,8 @@ pub(super) enum Stop {
     /// The answer is known; nothing more is needed.
     AnswerTaken,
     HeaderFlood,
+    /// libcurl answers challenges, and there is no end of them.
+    TooManyRequests,
     SourceFailed(io::Error),
     SinkFailed(io::Error),
 }
@@ -127,6 +137,7 @@ impl Wire {
             started,
             last_moved: started,
             head: RequestHead::default(),
+            requests: 0,
             taken: 0,
             sent: 0,
             paused: false,
@@ -137,6 +148,7 @@ impl Wire {
             certificate: ServerCertificate::Untold,
             challenged: false,
             refused_socket: false,
+            lack: None,
             may_connect: true,
             polite: false,
             incoming: Incoming::default(),
@@ -179,11 +191,15 @@ impl Wire {
     }
 
     pub(super) fn all_sent(&self) -> bool {
-        self.head.complete && self.sent == self.length
+        self.head.complete && self.head.announced == self.length && self.sent == self.length
     }
 
     pub(super) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    pub(super) fn requests(&self) -> u32 {
+        self.requests
     }
 
     /// The exchange goes over the connection that is there, or fails.
@@ -201,11 +217,19 @@ impl Wire {
         self.refused_socket
     }
 
+    /// Why the system gave no socket, if that was for want of descriptors or memory. A family of
+    /// addresses that it does not know is no such thing.
+    pub(super) fn take_lack(&mut self) -> Option<Error> {
+        let error = Error::local("cannot open a connection", &self.lack.take()?);
+        error.is_lack().then_some(error)
+    }
+
     /// The status line of an answer that counts. A proxy's to a CONNECT never does, others do
     /// when libcurl was content (`finished`), and else if it is the answer to a packet: of
     /// that only the header lines matter.
     pub(super) fn answer(&self, finished: bool) -> Option<StatusLine> {
-        if self.head.to_proxy {
+        // Nor does one to a request that was sent with less than its body.
+        if self.head.to_proxy || self.head.announced != self.length {
             return None;
         }
         let header_lines_suffice = self.method != Method::Get && !self.challenged;
@@ -348,6 +372,7 @@ impl Wire {
     fn begin_request(&mut self, bytes: &[u8], now: Instant) {
         let to_proxy = bytes.starts_with(b"CONNECT ");
         let empty = b"\r\nContent-Length: 0\r\n";
+        self.requests = self.requests.saturating_add(1);
         let login_step = self.answers_challenges
             && bytes.windows(empty.len()).any(|window| window.eq_ignore_ascii_case(empty));
         self.head = RequestHead {
@@ -447,6 +472,10 @@ impl Handler for Wire {
 
     fn header(&mut self, line: &[u8]) -> bool {
         match self.incoming.push_line(line) {
+            Line::Last(401 | 407) if self.requests >= MAX_REQUESTS => {
+                self.stopped = Some(Stop::TooManyRequests);
+                false
+            }
             // The answer to a CONNECT is between libcurl and the proxy.
             Line::Last(_) if self.head.to_proxy => true,
             Line::Last(code) => self.headers_ended(code),
@@ -508,13 +537,15 @@ impl Handler for Wire {
         }
         self.certificate = ServerCertificate::Untold;
         let protocol = Some(Protocol::from(protocol));
-        let socket = Socket::new(Domain::from(family), Type::from(kind), protocol).ok()?;
+        let socket = Socket::new(Domain::from(family), Type::from(kind), protocol);
+        let pair = socket.and_then(|socket| Ok((socket.try_clone()?, socket)));
+        let (twin, socket) = pair.map_err(|error| self.lack = Some(error)).ok()?;
         if self.polite {
             priority::lower(&socket, Domain::from(family));
         }
         #[cfg(target_os = "linux")]
         drop(socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)));
-        self.sockets.push(socket.try_clone().ok()?);
+        self.sockets.push(twin);
         Some(into_raw(socket))
     }
 }

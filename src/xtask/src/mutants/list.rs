@@ -166,7 +166,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
         to: "let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;",
         package: "bitsup",
         program: "journal",
-        test: "what_is_planted_for_a_lock_is_refused_and_never_written_to",
+        test: "what_is_planted_for_an_entry_or_a_note_is_neither_followed_nor_waited_for",
     },
     Mutant {
         rule: "JRN-02",

@@ -20,6 +20,11 @@ use crate::transport::{self, Answer, FailureKind};
 
 impl Task {
     pub(crate) fn exchange_ended(&mut self, event: transport::Event, core: &mut Core) {
+        self.requests = self.requests.saturating_add(event.stats.requests);
+        if event.withheld {
+            // Nothing is known of a login that was not shown.
+            self.note_no_verdict(core);
+        }
         let Some(event) = self.proxy_challenged(event, core) else { return };
         match event.result {
             Ok(answer) if self.is_challenge(&answer) => {
@@ -52,13 +57,13 @@ impl Task {
         core: &mut Core,
     ) {
         match running {
-            Running::Precheck => self.precheck_answered(answer, core),
+            Running::Precheck => self.precheck_answered(answer, stats, core),
             Running::Head => {
                 let _ = self.session.handle_head(&head(answer));
             }
             Running::Reply { at_proxy } => {
                 if answer.status == 407 {
-                    self.challenged_by_proxy(answer, at_proxy, core);
+                    self.challenged_by_proxy(answer, stats, at_proxy, core);
                 }
                 if let Some(fetch) = &mut self.reply {
                     match fetch.answered(answer, &self.destination) {
@@ -72,7 +77,7 @@ impl Task {
             Running::Packet(request, started) => {
                 let ack = ack(answer);
                 if answer.status == 407 {
-                    self.challenged_by_proxy(answer, request.authorize_proxy, core);
+                    self.challenged_by_proxy(answer, stats, request.authorize_proxy, core);
                 }
                 let date = ack.date.and_then(http_date);
                 let retry_after = match ack.retry_after {
@@ -90,9 +95,13 @@ impl Task {
                 {
                     self.session.hold_fragments(most);
                 }
+                let highest = self.session.offset();
                 let (_, due) = Watch::answered(request.packet, &mut self.session, |session| {
                     session.handle_ack(now, &ack, date, retry_after, exchange)
                 });
+                if matches!(due, Due::Created) || self.session.offset() > highest {
+                    self.requests = 0;
+                }
                 match (due, &self.keeper) {
                     (Due::Created, _) => {
                         if let Some(news) = self.life.news(&mut self.session) {
@@ -159,8 +168,10 @@ impl Task {
             let _ = self.session.fail_source(now, protocol);
             return;
         }
-        if let FailureKind::Sink(error) = &failure.kind {
-            self.local_error = Some(reply::not_stored(error));
+        match &failure.kind {
+            FailureKind::Sink(error) => self.local_error = Some(reply::not_stored(error)),
+            FailureKind::Lack(error) => self.local_error = Some(error.clone()),
+            _ => {}
         }
         let failure = Failure {
             class: class(&failure.kind),
@@ -173,7 +184,12 @@ impl Task {
 
     /// A read failed: most often because the file was cut short or replaced.
     pub(super) fn source_failed(&self, error: &io::Error) -> Error {
-        if let Err(changed) = self.source.open() {
+        if let Some(ours) = Error::within(error) {
+            return ours.clone();
+        }
+        if !self.source.opens_slowly()
+            && let Err(changed) = self.source.open()
+        {
             return changed;
         }
         let name =
@@ -194,14 +210,19 @@ impl Task {
         let _ = self.session.handle_failure(now, &failure);
     }
 
-    pub(super) fn precheck_answered(&mut self, answer: &Answer, core: &mut Core) {
+    pub(super) fn precheck_answered(
+        &mut self,
+        answer: &Answer,
+        stats: &transport::Stats,
+        core: &mut Core,
+    ) {
         self.session.set_before(head(answer));
         // Asked again with the login, but not in a pause.
         if answer.status == 401 && self.login.ready {
             return;
         }
         if answer.status == 407 && self.proxy_scheme.is_none() {
-            self.challenged_by_proxy(answer, false, core);
+            self.challenged_by_proxy(answer, stats, false, core);
             if self.proxy_scheme.is_some() {
                 return;
             }

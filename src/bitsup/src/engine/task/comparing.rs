@@ -143,7 +143,8 @@ impl Task {
         let go_on = Arc::clone(&checking.go_on);
         let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
         let proves = proves.zip(self.keeper.clone());
-        core.workers.run(move || {
+        let may_wait = source.may_wait();
+        core.workers.run_reading(may_wait, move || {
             let result = source.open().and_then(|opened| {
                 let checked = check(&opened, &|| go_on.load(Ordering::Relaxed));
                 checked.map_err(|error| Error::local("cannot read the source", &error))

@@ -7,6 +7,7 @@ use bitsup_proto::session::{self, CancelMode, Outcome, Session};
 use super::super::Core;
 use super::super::command::Command;
 use super::super::reply::Stored;
+use super::sending::SourceState;
 use super::{ABANDON, ReplyWrite, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -154,6 +155,16 @@ impl Task {
         self.sent_nothing();
         self.learn(core);
         let failed = result.is_err();
+        self.opened = SourceState::Closed;
+        if let (Some(hash), Ok(Receipt { skipped: false, .. })) = (self.hash.take(), &result) {
+            self.is_hashing = true;
+            let (inbox, id) = (core.inbox.clone(), self.id);
+            let done = move |digest| {
+                let take = move |task: &mut Self, _: &mut Core| task.hashed(digest);
+                inbox.send(Command::Worked(id, Box::new(take)));
+            };
+            hash.finish(done, &core.workers);
+        }
         self.ending = Some(result);
         match &self.keeper {
             None if failed && self.hash_for_token(core) => {}
@@ -171,6 +182,19 @@ impl Task {
                 };
                 keeper.finish(finish, done, &core.workers);
             }
+        }
+    }
+
+    /// The receipt gets the hash of what was sent.
+    fn hashed(&mut self, digest: Option<String>) {
+        self.is_hashing = false;
+        if let Some(Ok(receipt)) = &mut self.ending {
+            if digest.is_none() {
+                receipt.warnings.push(
+                    "the SHA-256 could not be computed: what was sent before cannot be read again as it was sent".into(),
+                );
+            }
+            receipt.sha256 = digest;
         }
     }
 
@@ -209,7 +233,7 @@ impl Task {
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
-        if matches!(self.reply_write, ReplyWrite::UnderWay) {
+        if self.is_hashing || matches!(self.reply_write, ReplyWrite::UnderWay) {
             return;
         }
         let Some(leavings) = self.leavings.take() else { return };
@@ -223,12 +247,6 @@ impl Task {
         };
         let result = match result.and_then(|receipt| written.map(|()| receipt)) {
             Ok(mut receipt) => {
-                receipt.sha256 = leavings.sha256;
-                if self.options.sha256 && receipt.sha256.is_none() && !receipt.skipped {
-                    receipt.warnings.push(
-                        "the SHA-256 could not be computed: the source cannot be read".into(),
-                    );
-                }
                 receipt.warnings.extend(leavings.problem);
                 Ok(receipt)
             }

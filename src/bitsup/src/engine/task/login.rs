@@ -5,12 +5,17 @@ use std::time::{Duration, Instant};
 
 use bitsup_core::Verdict;
 use bitsup_proto::classify::{Meaning, classify};
+use bitsup_proto::host::HostId;
 
 use super::super::Core;
+use super::super::challenge::Offer;
 use super::super::{auth, proxy_auth};
 use super::wording::ack;
 use super::{ReplyFetch, Running, Task};
-use crate::credentials::{CredentialRequest, Login, MAX_QUESTIONS};
+use crate::credentials::{
+    CredentialCallback, CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret,
+};
+use crate::destination::Destination;
 use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
 /// A token is renewed so long before its end, or in the last quarter of a shorter life: what
@@ -40,6 +45,10 @@ pub(super) struct LoginState {
     challenge: Headers,
     /// The last challenge can be answered.
     pub(super) ready: bool,
+    /// Where the login was asked for that the options have now.
+    given_at: Option<String>,
+    /// User and token of the options before.
+    own: Option<(Option<Credentials>, Option<Secret>)>,
     /// When the token is to be renewed.
     renew_at: Option<Instant>,
     /// A packet waits for a new token.
@@ -72,6 +81,11 @@ impl LoginState {
         Answer { status: 401, headers: self.challenge.clone(), ..Answer::default() }
     }
 
+    /// Whether the login was asked for at another server than this one.
+    pub(super) fn is_given_elsewhere(&self, site: &str) -> bool {
+        self.given_at.as_deref().is_some_and(|at| at != site)
+    }
+
     /// Whether the exchange under way shows a login.
     pub(super) fn shows(&self) -> bool {
         self.carried.is_some()
@@ -90,6 +104,46 @@ impl LoginState {
 }
 
 impl Task {
+    /// The host that is spoken to, if the server sent us to another one.
+    fn other_host(&self) -> Option<&str> {
+        self.session.host().map(HostId::host)
+    }
+
+    /// Whether the host that is spoken to may see what is meant for the URL's.
+    pub(super) fn is_trusted(&self) -> bool {
+        let other = self.other_host();
+        other.is_none_or(|host| self.options.trusts(&self.destination.host, host))
+    }
+
+    /// The server that is spoken to, as it is named to whom knows logins.
+    fn site(&self) -> String {
+        let Some(other) = self.session.host() else { return self.destination.origin() };
+        let port = other.port().unwrap_or(self.destination.port);
+        Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
+    }
+
+    /// A login that was asked for at another host is not this one's: what the options have is.
+    pub(super) fn speak_to_host(&mut self) {
+        if !self.login.is_given_elsewhere(&self.site()) {
+            return;
+        }
+        self.login.given_at = None;
+        self.login.scheme = None;
+        self.login.renew_at = None;
+        let (credentials, token) = self.login.own.take().unwrap_or_default();
+        self.options.credentials = credentials;
+        self.options.bearer_token = token;
+    }
+
+    /// Keeps the options' own login before one that was asked for takes its place.
+    fn note_given(&mut self) {
+        if self.login.given_at.is_none() {
+            let own = (self.options.credentials.clone(), self.options.bearer_token.clone());
+            self.login.own = Some(own);
+        }
+        self.login.given_at = Some(self.site());
+    }
+
     /// Notes what an exchange shows of us.
     pub(super) fn note_carried(&mut self, exchange: &Exchange) {
         let shows_token = exchange.headers.iter().any(|(name, _)| name == "Authorization");
@@ -172,17 +226,20 @@ impl Task {
     fn must_ask(&mut self, answer: &Answer, refused: bool, core: &mut Core) -> bool {
         let found = self.find_login(answer, core);
         let callback = self.options.credential_callback.clone();
-        let may_ask = !found && !self.login.withheld && self.login.questions < MAX_QUESTIONS;
-        let Some(callback) = callback.filter(|_| may_ask) else {
+        let may_ask = !found
+            && !self.login.withheld
+            && self.login.questions < MAX_QUESTIONS
+            && self.is_trusted();
+        let Some(callback) = callback.filter(|own| may_ask && own.knows(Role::Server)) else {
             self.login.known_refused &= !refused;
             return false;
         };
         self.login.questions += 1;
-        let offered = auth::offered(answer, auth::SERVER);
+        let offered = auth::offered(answer, Role::Server);
         let request = CredentialRequest {
-            site: self.destination.origin(),
+            site: self.site(),
             proxy: false,
-            realm: offered.iter().find_map(|offer| offer.realm.clone()),
+            realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
             user: self.options.credentials.as_ref().map(|own| own.user.clone()),
             refused: refused || self.login.known_refused,
@@ -200,20 +257,23 @@ impl Task {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
         let given = self.options.credential_callback.as_ref();
-        let given = given.and_then(|callback| core.advice.given(&origin, false, callback));
+        let given =
+            given.and_then(|callback| core.advice.given(&self.site(), Role::Server, callback));
+        let is_trusted = self.is_trusted();
         let candidates = [
-            token.map(|token| (Login::Token { token, valid_for: None }, None)),
-            own.map(|own| (Login::Password(own), None)),
-            given,
+            token.map(|token| (Login::Token { token, valid_for: None }, None, false)),
+            own.map(|own| (Login::Password(own), None, false)),
+            given.map(|(login, renew_at)| (login, renew_at, true)),
         ];
+        let candidates = candidates.into_iter().flatten().filter(|_| is_trusted);
         self.login.scheme = None;
         self.login.withheld = false;
         self.login.known_refused = false;
         self.login.ready = false;
-        for (login, renew_at) in candidates.into_iter().flatten() {
+        for (login, renew_at, is_given) in candidates {
             if core.logins.has_refused(&origin, &login.shown()) {
                 self.login.known_refused = true;
-            } else if self.take_login(login, renew_at, answer) {
+            } else if self.take_login(login, renew_at, is_given, answer) {
                 // A 401 to what was sent before says nothing about this one.
                 self.session.outdate_running();
                 self.login.ready = true;
@@ -224,7 +284,13 @@ impl Task {
         self.login.ready
     }
 
-    fn take_login(&mut self, login: Login, renew_at: Option<Instant>, answer: &Answer) -> bool {
+    fn take_login(
+        &mut self,
+        login: Login,
+        renew_at: Option<Instant>,
+        is_given: bool,
+        answer: &Answer,
+    ) -> bool {
         let https = self.destination.https;
         match login {
             Login::Password(credentials) => {
@@ -232,6 +298,9 @@ impl Task {
                 if self.login.scheme.is_none() {
                     self.login.withheld = auth::offers_only_basic(answer);
                     return false;
+                }
+                if is_given {
+                    self.note_given();
                 }
                 self.options.credentials = Some(credentials);
                 self.options.bearer_token = None;
@@ -243,6 +312,9 @@ impl Task {
                 }
                 if !token.is_header_value() {
                     return false;
+                }
+                if is_given {
+                    self.note_given();
                 }
                 self.options.bearer_token = Some(token);
             }
@@ -285,12 +357,13 @@ impl Task {
         event: transport::Event,
         core: &mut Core,
     ) -> Option<transport::Event> {
+        let asks = |answer: &Answer| answer.status == 407 && event.stats.forwarded;
         let (shown, offered) = match (&event.result, self.running) {
-            (Ok(answer), Some(Running::Packet(request, _))) if answer.status == 407 => {
-                (request.authorize_proxy, auth::offered(answer, auth::PROXY))
+            (Ok(answer), Some(Running::Packet(request, _))) if asks(answer) => {
+                (request.authorize_proxy, auth::offered(answer, Role::Proxy))
             }
-            (Ok(answer), Some(Running::Reply { at_proxy })) if answer.status == 407 => {
-                (at_proxy, auth::offered(answer, auth::PROXY))
+            (Ok(answer), Some(Running::Reply { at_proxy })) if asks(answer) => {
+                (at_proxy, auth::offered(answer, Role::Proxy))
             }
             (Err(failure), Some(Running::Packet(..) | Running::Reply { .. }))
                 if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) =>
@@ -302,7 +375,9 @@ impl Task {
         let own = self.options.proxy_credentials.as_ref();
         let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.logins);
         let callback = self.options.credential_callback.clone();
-        let Some(callback) = callback.filter(|_| !own.is_some_and(is_usable)) else {
+        let knows = |callback: &CredentialCallback| callback.knows(Role::Proxy);
+        let Some(callback) = callback.filter(|source| knows(source) && !own.is_some_and(is_usable))
+        else {
             return Some(event);
         };
         let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
@@ -323,7 +398,7 @@ impl Task {
         let request = CredentialRequest {
             site: proxy_auth::site(&self.options),
             proxy: true,
-            realm: offered.iter().find_map(|offer| offer.realm.clone()),
+            realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
             user,
             refused,
@@ -350,7 +425,7 @@ impl Task {
     fn take_proxy_login(&mut self, core: &Core) -> bool {
         let site = proxy_auth::site(&self.options);
         let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.advice.given(&site, true, callback));
+        let given = callback.and_then(|callback| core.advice.given(&site, Role::Proxy, callback));
         let Some((Login::Password(credentials), _)) = given else { return false };
         if proxy_auth::was_refused(&self.options, &credentials, &core.logins) {
             return false;
@@ -376,12 +451,13 @@ impl Task {
             return false;
         }
         let is_old = self.login.renew_at.is_some_and(|at| at <= Instant::now());
-        if !is_old || self.options.bearer_token.is_none() || self.take_given_token(core, true) {
+        let is_unused = self.options.bearer_token.is_none() || !self.is_trusted();
+        if !is_old || is_unused || self.take_given_token(core, true) {
             return false;
         }
         let Some(callback) = self.options.credential_callback.clone() else { return false };
         let request = CredentialRequest {
-            site: self.destination.origin(),
+            site: self.site(),
             proxy: false,
             realm: None,
             schemes: Vec::new(),
@@ -400,7 +476,8 @@ impl Task {
     fn take_given_token(&mut self, core: &Core, fresh: bool) -> bool {
         let origin = self.destination.origin();
         let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.advice.given(&origin, false, callback));
+        let given =
+            callback.and_then(|callback| core.advice.given(&origin, Role::Server, callback));
         let Some((login, renew_at)) = given else { return false };
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {
@@ -409,6 +486,7 @@ impl Task {
                     && token.is_header_value()
                     && !core.logins.has_refused(&origin, &login.shown()) =>
             {
+                self.note_given();
                 self.options.bearer_token = Some(token.clone());
                 self.login.renew_at = renew_at;
                 true

@@ -17,6 +17,7 @@ use deciding::Deciding;
 use login::LoginState;
 pub(super) use login::renewal;
 use rate::Rate;
+use sending::SourceState;
 pub(super) use wording::{class, lane_options, number, own_headers, text};
 use wording::{config, head, http_date};
 
@@ -31,6 +32,7 @@ use bitsup_proto::{Checkpoint, Config};
 use super::Core;
 use super::command::TaskId;
 use super::reply::ReplyFetch;
+use super::sent_hash::SentHash;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -111,6 +113,11 @@ pub(crate) struct Task {
     keeper: Option<Keeper>,
     has_journal: bool,
     closing: Closing,
+    /// The SHA-256 of what is sent, if it was asked for.
+    hash: Option<SentHash>,
+    /// Whether the result waits for it.
+    is_hashing: bool,
+    opened: SourceState,
     ending: Option<Result<Receipt, Error>>,
     leavings: Option<Leavings>,
     reply: Option<ReplyFetch>,
@@ -128,6 +135,8 @@ pub(crate) struct Task {
     /// What is reported once a session is cancelled that nobody could continue, or that was kept.
     last_words: Option<Error>,
     deciding: Deciding,
+    /// Requests on the wire since the last progress, or the last pause of a retry.
+    requests: u32,
     /// Writes the exchanges down, if the caller wants them.
     recorder: Option<Recorder>,
     warnings: Vec<String>,
@@ -198,16 +207,16 @@ impl Task {
         let has_journal = journal.is_some();
         let destination_endpoint = destination.endpoint_at(session.host());
         let recorder = options.transcript.then(Recorder::default);
-        let keeper = (has_journal || options.sha256).then(|| {
+        let keeper = journal.map(|journal| {
             let place = Place {
                 url: destination.full(),
                 path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
                 note: options.note.clone(),
             };
             let on_failure = options.require_resume.then(|| Self::ends_without(id, core));
-            let known = (entry, proof);
-            Keeper::new(source.clone(), journal, known, place, options.sha256, on_failure)
+            Keeper::new(source.clone(), journal, (entry, proof), place, on_failure)
         });
+        let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
         let mut task = Self {
             id,
             shared,
@@ -225,6 +234,9 @@ impl Task {
             keeper,
             has_journal,
             closing: Closing::default(),
+            hash,
+            is_hashing: false,
+            opened: SourceState::Closed,
             ending: None,
             leavings: None,
             reply: None,
@@ -237,6 +249,7 @@ impl Task {
             proxy_scheme: None,
             last_words,
             deciding: Deciding::new(decides),
+            requests: 0,
             recorder,
             warnings: warning.into_iter().collect(),
             begun: Instant::now(),
@@ -392,6 +405,9 @@ impl Task {
     }
 
     fn wait(&mut self, until: Option<Duration>, core: &Core) {
+        if self.running.is_none() && until.is_some() && self.session.waiting_for().is_some() {
+            self.requests = 0;
+        }
         let next = [until, self.session.deadline()].into_iter().flatten().min();
         self.wake = next.map(|at| core.instant(at));
         if let (Some(until), Some((cause, _))) = (until, self.session.waiting_for()) {

@@ -10,12 +10,57 @@ use bitsup_proto::session::{self, Failure, FailureClass, Request};
 use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
+use super::super::command::Command;
+use super::super::gate::MAX_ROUNDS;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Running, Task, lane_options, own_headers};
+use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
-use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
+use crate::source::{Opened, Source};
+use crate::transport::{
+    self, Answer, ConnectionUse, Exchange, FailureKind, Limits, Method, Scheme,
+};
+
+/// Between two steps of progress no more requests than this go out without the pause of a retry: no
+/// upload needs as many, and a server that wants one thing after the other for ever is not
+/// hammered.
+const MAX_REQUESTS: u32 = 32;
+
+/// What a packet needs the source for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// To send a part of it.
+    Part,
+    /// To see that it is what was sent.
+    End,
+}
+
+/// The source of an upload before a packet goes out.
+pub(super) enum SourceState {
+    Closed,
+    /// A worker opens it.
+    Opening(Need),
+    Open(Need, Result<Opened, Error>),
+}
+
+impl Need {
+    fn of(request: &Request) -> Option<Self> {
+        match request.packet {
+            PacketType::Fragment if request.range.is_some() => Some(Self::Part),
+            PacketType::CloseSession => Some(Self::End),
+            _ => None,
+        }
+    }
+
+    fn open(self, source: &Source) -> Result<Opened, Error> {
+        match self {
+            Self::Part => source.open(),
+            Self::End => source.open_at_end(),
+        }
+    }
+}
 
 impl Task {
     /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
@@ -66,26 +111,66 @@ impl Task {
         self.begin_exchange(Running::Packet(request, Instant::now()), exchange, core);
     }
 
-    pub(super) fn open_source(
+    fn open_source(
         &mut self,
         request: Request,
         core: &Core,
     ) -> Result<Option<FragmentBody>, Error> {
-        match (request.packet, request.range) {
-            (PacketType::Fragment, Some(range)) => {
-                let opened = self.source.open()?;
+        let Some(need) = Need::of(&request) else { return Ok(None) };
+        let opened = match std::mem::replace(&mut self.opened, SourceState::Closed) {
+            SourceState::Open(for_what, opened) if for_what == need => opened,
+            _ => need.open(&self.source),
+        };
+        match (need, request.range) {
+            (Need::Part, Some(range)) => {
+                let opened = opened?;
                 self.look_at(&opened, core)?;
                 let sent = Arc::clone(&self.shared.sent);
-                Ok(Some(FragmentBody::new(opened, range, sent, self.id, &core.around())))
+                let body = FragmentBody::new(opened, range, sent, self.id, &core.around());
+                // A probe repeats bytes that the server has.
+                let hash = self.hash.clone().filter(|_| range.end() > self.session.offset());
+                Ok(Some(match hash {
+                    Some(hash) => body.hashed(hash),
+                    None => body,
+                }))
             }
             // What was sent must still be what the file holds; a file that is gone is no change.
-            (PacketType::CloseSession, _) => match self.source.open() {
+            _ => match opened {
                 Err(error) if error.kind() == ErrorKind::SourceChanged => Err(error),
                 Ok(opened) => self.look_at(&opened, core).map(|()| None),
                 Err(_) => Ok(None),
             },
-            _ => Ok(None),
         }
+    }
+
+    /// Whether a packet can have the source that it needs; one that is slow to open is opened
+    /// by a worker first.
+    pub(super) fn has_source_for(&mut self, wish: &Wish, core: &Core) -> bool {
+        let Wish::Packet(request) = wish else { return true };
+        let Some(need) = Need::of(request).filter(|_| self.source.opens_slowly()) else {
+            return true;
+        };
+        match &self.opened {
+            SourceState::Open(for_what, _) if *for_what == need => return true,
+            SourceState::Opening(for_what) if *for_what == need => return false,
+            _ => self.opened = SourceState::Opening(need),
+        }
+        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
+        let started = core.workers.run_waiting(move || {
+            let opened = need.open(&source);
+            drop(source);
+            let done = move |task: &mut Self, _: &mut Core| {
+                if matches!(task.opened, SourceState::Opening(for_what) if for_what == need) {
+                    task.opened = SourceState::Open(need, opened);
+                }
+            };
+            inbox.send(Command::Worked(id, Box::new(done)));
+        });
+        if let Err(error) = started {
+            self.opened = SourceState::Open(need, Err(error));
+            return true;
+        }
+        false
     }
 
     pub(super) fn start_head(&mut self, running: Running, authorize: bool, core: &mut Core) {
@@ -96,18 +181,31 @@ impl Task {
     }
 
     pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) {
-        let exchange = self.exchange(Method::Get, core);
+        let mut exchange = self.exchange(Method::Get, core);
+        // What of it may go to where the reply lies is decided there.
+        exchange.headers = own_headers(&self.options, true);
         let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
         let fetch = self.reply.take().map_or_else(new, Ok);
         let prepared = fetch.and_then(|mut fetch| {
             let host = self.session.host();
-            let prepared = fetch.prepare(get, &self.destination, host, exchange)?;
+            let prepared = fetch.prepare(get, &self.destination, host, &self.options, exchange)?;
             Ok((fetch, prepared))
         });
         match prepared {
             Ok((fetch, mut exchange)) => {
-                let same_site = fetch.is_at_destination();
-                exchange.auth = self.authorization(get.authorize && same_site);
+                let at = exchange.origin();
+                let there =
+                    Destination { host: at.host, port: at.port, ..self.destination.clone() };
+                let is_given_elsewhere = self.login.is_given_elsewhere(&there.origin());
+                if is_given_elsewhere {
+                    // The token is that of the host the upload went to.
+                    exchange.headers.retain(|(name, _)| name != "Authorization");
+                }
+                let may = get.authorize && fetch.is_at_destination() && !is_given_elsewhere;
+                let own = self.options.credentials.as_ref().filter(|_| may);
+                exchange.auth = own
+                    .zip(self.login.scheme)
+                    .map(|(own, scheme)| auth::for_transport(own, scheme));
                 // One timer for the whole download, started anew by each byte (MC-BUP §3.6.2).
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
@@ -149,7 +247,7 @@ impl Task {
             zone,
             port,
             target: self.destination.target.clone(),
-            headers: own_headers(&self.options),
+            headers: own_headers(&self.options, self.is_trusted()),
             body: None,
             length: 0,
             sink: None,
@@ -165,14 +263,26 @@ impl Task {
         }
     }
 
-    /// The credentials, once the server has asked for them.
+    /// The credentials, once the server has asked for them and if it may see them.
     pub(super) fn authorization(&self, wanted: bool) -> Option<Arc<transport::Credentials>> {
-        let credentials = self.options.credentials.as_ref().filter(|_| wanted)?;
+        let may = wanted && self.is_trusted();
+        let credentials = self.options.credentials.as_ref().filter(|_| may)?;
         Some(auth::for_transport(credentials, self.login.scheme?))
     }
 
     /// The proxy asks for credentials: whether there are any that it has not refused.
-    pub(super) fn challenged_by_proxy(&mut self, answer: &Answer, shown: bool, core: &mut Core) {
+    pub(super) fn challenged_by_proxy(
+        &mut self,
+        answer: &Answer,
+        stats: &transport::Stats,
+        shown: bool,
+        core: &mut Core,
+    ) {
+        if !stats.forwarded {
+            // No proxy says so: it is behind a tunnel, or there is none.
+            self.session.set_proxy_credentials(false);
+            return;
+        }
         if shown {
             proxy_auth::refuse(&self.options, &mut core.logins);
             return;
@@ -194,8 +304,23 @@ impl Task {
         self.lane = Some(lane);
         self.note_carried(&exchange);
         self.running = Some(running);
+        if self.requests + MAX_ROUNDS > MAX_REQUESTS {
+            let text = "the server answers, and nothing comes of it";
+            let failure = transport::Failure::unsent(FailureKind::TooManyRequests, text);
+            self.failed(failure, core);
+            return self.pause(core);
+        }
         if let Err(failure) = core.start(lane, exchange) {
             self.failed(failure, core);
+        }
+    }
+
+    /// A retry that would be made at once waits as one that would not.
+    fn pause(&mut self, core: &mut Core) {
+        self.requests = 0;
+        let now = core.now();
+        if self.session.waiting_for().is_some_and(|(_, at)| at <= now.monotonic) {
+            let _ = self.session.defer_retry(now, self.options.retry_delay);
         }
     }
 

@@ -46,7 +46,11 @@ impl Task {
             Notice::Shrunk { refused, next } => {
                 format!("parts of {refused} bytes are too large for the server: going on with {next}")
             }
-            Notice::ReplyOffered(url) => self.warn(format!("the server offers a reply that was not asked for: {url}")),
+            Notice::ReplyOffered(url) => {
+                let id = self.session_name.as_deref();
+                let shown = bitsup_proto::text::masked_url(&url, id);
+                self.warn(format!("the server offers a reply that was not asked for: {shown}"))
+            }
             Notice::NotVerified => self.warn(
                 "the server's answers do not prove that the file is right: compare the file on the server".into(),
             ),

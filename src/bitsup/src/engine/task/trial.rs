@@ -15,6 +15,7 @@ use crate::transport::Answer;
 impl Task {
     /// Begins it, or holds it until it can go out; or neither, and the state machine knows.
     pub(super) fn offer(&mut self, wish: Wish, core: &mut Core) {
+        self.speak_to_host();
         match (self.readiness(&wish, core), wish) {
             (Ready::Later, wish) => self.life.hold(wish),
             // The upload itself tells what is wrong.
@@ -33,7 +34,10 @@ impl Task {
     fn readiness(&mut self, wish: &Wish, core: &mut Core) -> Ready {
         let must_wait = wish.completes() && self.checking.is_some()
             || wish.closes() && !self.is_close_noted(core);
-        if must_wait || (matches!(wish, Wish::Packet(_)) && self.must_renew(core)) {
+        if must_wait
+            || (matches!(wish, Wish::Packet(_)) && self.must_renew(core))
+            || !self.has_source_for(wish, core)
+        {
             Ready::Later
         } else if wish.wants_login() {
             self.may_log_in(core)

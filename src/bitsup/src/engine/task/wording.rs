@@ -25,11 +25,11 @@ pub(super) fn config(
     options: &UploadOptions,
     endpoint: &Endpoint,
 ) -> Config {
-    let name = options.content_name.as_deref().or(source.name());
+    let name = options.content_name.clone().or_else(|| source.header_name());
     let credentials = options.credentials.is_some();
     Config {
         size: source.size(),
-        content_name: name.and_then(packet::content_name),
+        content_name: name.as_deref().and_then(packet::content_name),
         origin: destination.host.clone(),
         opening_ping: credentials
             || options.bearer_token.is_some()
@@ -104,11 +104,15 @@ fn is_pkcs12(path: &Path) -> bool {
     File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == [0x30]
 }
 
-/// The headers that the caller wants with every packet.
-pub(crate) fn own_headers(options: &UploadOptions) -> Vec<(String, Zeroizing<String>)> {
-    let own = options.headers.iter();
+/// The headers that the caller wants with every packet; those that are secret, and the token, only for
+/// a host that is trusted with them.
+pub(crate) fn own_headers(
+    options: &UploadOptions,
+    is_trusted: bool,
+) -> Vec<(String, Zeroizing<String>)> {
+    let own = options.headers.iter().filter(|header| is_trusted || !header.is_secret());
     let own = own.map(|h| (h.name().to_owned(), h.value().to_owned().into()));
-    let token = options.bearer_token.iter();
+    let token = options.bearer_token.iter().filter(|_| is_trusted);
     let token = token
         .map(|token| ("Authorization".to_owned(), ["Bearer ", token.reveal()].concat().into()));
     own.chain(token).collect()
@@ -118,7 +122,9 @@ pub(crate) fn own_headers(options: &UploadOptions) -> Vec<(String, Zeroizing<Str
 pub(crate) fn class(kind: &FailureKind) -> FailureClass {
     match kind {
         FailureKind::NameNotResolved | FailureKind::NoRoute => FailureClass::Offline,
-        FailureKind::ConnectFailed | FailureKind::ConnectionLost => FailureClass::Transport,
+        FailureKind::ConnectFailed | FailureKind::ConnectionLost | FailureKind::TooManyRequests => {
+            FailureClass::Transport
+        }
         FailureKind::StaleConnection => FailureClass::Stale,
         FailureKind::ProxyFailed(Some(407)) => FailureClass::Fatal(ErrorKind::ProxyAuth),
         // It will not make the tunnel tomorrow either.
@@ -132,7 +138,7 @@ pub(crate) fn class(kind: &FailureKind) -> FailureClass {
         FailureKind::BadAnswer => FailureClass::BadAnswer,
         FailureKind::Tls(_) => FailureClass::Fatal(ErrorKind::Tls),
         FailureKind::NoLogin(_) => FailureClass::Fatal(ErrorKind::Auth),
-        FailureKind::Source(_) => FailureClass::Fatal(ErrorKind::LocalFile),
+        FailureKind::Source(_) | FailureKind::Lack(_) => FailureClass::Fatal(ErrorKind::LocalFile),
         FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
         FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
         FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),

@@ -1,0 +1,11 @@
+//! In the place of `certificates.rs` in a build without the feature `openssl`.
+
+use std::net::SocketAddr;
+
+use super::{Check, Finding, skipped};
+use crate::options::UploadOptions;
+
+/// Says that they are not looked at.
+pub(super) fn examine(_: &str, _: SocketAddr, _: &UploadOptions) -> Finding {
+    skipped(Check::Certificates, "this build has no feature openssl to look at them")
+}
