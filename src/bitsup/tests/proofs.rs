@@ -448,7 +448,7 @@ fn a_server_that_closes_what_is_idle_gets_as_many_fragments_as_any_other() {
         match (call.packet, range(call.request)) {
             ("Create-Session", _) => soon(created("{session-1}")),
             ("Fragment", Some((first, end))) if end - first > 1 => soon(received(end)),
-            ("Fragment", _) | ("HEAD", _) => Turn::Serve,
+            ("Fragment" | "HEAD", _) => Turn::Serve,
             _ => soon(Reply::ack()),
         }
     };
