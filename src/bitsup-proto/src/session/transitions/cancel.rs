@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::explain;
 use crate::fragment_size;
 use crate::hresult::Hresult;
+use crate::packet::ContentRange;
 use crate::verify::Predecessor;
 
 /// Why a session is replaced by a new one that begins at byte 0.
@@ -197,7 +198,7 @@ impl Session {
             self.abort = true;
             self.connection = Connection::Fresh;
             if let Running::Packet(request) = running {
-                let body = request.range.map_or(0, |range| range.length());
+                let body = request.range.map_or(0, ContentRange::length);
                 self.note_perhaps_taken(request, Some(body));
             }
         }

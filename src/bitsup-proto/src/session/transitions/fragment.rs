@@ -363,12 +363,18 @@ impl Session {
                 );
             }
         }
-        // Where each packet takes a new connection, the end of one is never seen (TRU-05).
+        // Where each packet takes a new connection, the end of one is never seen (TRU-05). Who does
+        // not answer a probe with the truth would do so in the next session too.
         if let (Some(open), false, Reuse::No, None) =
             (&mut self.open, probe, self.reuse, &self.reply_url)
             && open.doubt == Doubt::None
+            && open.proof == Proof::Bytes
         {
-            open.doubt_bytes();
+            if self.predecessor.is_none() {
+                open.doubt_bytes();
+            } else {
+                open.proof = Proof::End;
+            }
         }
         self.state = self.pending();
     }
