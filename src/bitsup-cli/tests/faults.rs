@@ -154,7 +154,7 @@ fn nothing_is_left_is_said_only_if_it_is_so() {
 #[test]
 fn cancelled_is_said_only_if_it_is_so() {
     let _rule = bitsup_server::rule!("OUT-01");
-    for (cancel, code) in [(403, 10), (200, 0)] {
+    for (cancel, code) in [(403, 7), (200, 0)] {
         let place = Place::new();
         place.write("a.bin", &payload(20_000));
         let peer = Scripted::start(move |_, request, _| match request.packet_type().as_str() {

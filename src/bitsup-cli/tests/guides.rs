@@ -17,7 +17,7 @@ const GUIDES: [(&str, &str); 5] = [
 /// Commands that the guides name.
 const COMMANDS: [&str; 7] = ["upload", "ping", "doctor", "list", "resume", "cancel", "explain"];
 /// Options of other programs.
-const FOREIGN: [&str; 3] = ["--no-default-features", "--lib", "--test"];
+const FOREIGN: [&str; 4] = ["--no-default-features", "--lib", "--test", "--licences"];
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')

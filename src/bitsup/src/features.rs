@@ -80,7 +80,7 @@ impl fmt::Display for Features {
             }
         }
         if !self.optimised {
-            write!(f, "; a quick build, slower than one with --release")?;
+            write!(f, "; a quick build, slower than a release build")?;
         }
         Ok(())
     }

@@ -183,6 +183,9 @@ pub(crate) fn cancel(
     options: &UploadOptions,
     listener: Option<Listener>,
 ) -> Result<Upload, Error> {
+    if listener.is_some() {
+        client.make_ready()?;
+    }
     let id = client.next_task();
     let shared = Arc::new(Shared::new(
         id,

@@ -172,10 +172,11 @@ fn it_appends_what_comes_and_answers_with_the_sum() {
             _ => Turn::Serve,
         }
     });
-    // No probe ever proves an offset here, also none before Close-Session.
-    let error = upload(&peer.url(), &payload(SIZE), budget()).expect_err("no proof");
-    assert_eq!(error.hresult(), Some(Hresult::NO_PROGRESS), "{error}");
-    assert!(peer.count("Close-Session") == 0 && peer.count("Create-Session") <= 5);
+    // No probe ever proves an offset here; the session that replaces the first one is acknowledged
+    // in order, and whether the connection's end took bytes along only the file could tell.
+    let receipt = upload(&peer.url(), &payload(SIZE), budget()).expect("acknowledged in order");
+    assert!(!receipt.verified && !receipt.warnings.is_empty(), "{receipt:?}");
+    assert!(peer.count("Create-Session") <= 5);
 }
 
 #[test]

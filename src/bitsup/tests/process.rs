@@ -183,7 +183,7 @@ fn what_was_kept_outlives_a_lack_of_open_files() {
         for more in 0..3 {
             let current = Some(open - 1 + more);
             setrlimit(Resource::Nofile, Rlimit { current, ..limits }).expect("lowered");
-            let error = upload(source.clone()).err();
+            let error = upload(source.clone()).and_then(|upload| upload.wait()).err();
             setrlimit(Resource::Nofile, limits).expect("as before");
             let error = error.expect("no descriptors");
             assert_eq!(error.os_error(), Some(libc::EMFILE), "{more}: {error}");

@@ -7,7 +7,7 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bitsup::{Client, Source, UploadOptions};
+use bitsup::{Client, Source, UploadOptions, VerifyPolicy};
 use common::cutter::Cutter;
 use common::payload;
 
@@ -29,6 +29,8 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
     options.retry_delay = Duration::from_millis(1);
     options.max_retry_delay = Duration::from_millis(20);
     options.wait_for_server = Duration::from_secs(60);
+    // What stood there before proves a file whose Close-Session met no answer.
+    options.verify = VerifyPolicy::Always;
     let bytes = payload(SIZE);
     let file = tempfile::NamedTempFile::new().expect("file");
     std::fs::write(file.path(), &bytes).expect("written");

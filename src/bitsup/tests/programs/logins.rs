@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bitsup::{
     Client, CredentialCallback, Credentials, ErrorKind, Login, ReadAt, Secret, Source,
-    UploadOptions,
+    UploadOptions, VerifyPolicy,
 };
 
 use crate::common::cutter::Cutter;
@@ -270,7 +270,10 @@ fn a_lost_connection_logs_in_again_in_the_same_session() {
         let cutter = Cutter::start(apache.program.address(0), 7, 400_000);
         let bytes = payload(1_000_000);
         let url = format!("http://{}/x", cutter.address);
-        let receipt = upload(&url, &bytes, login("right")).expect("uploaded");
+        // What stood there before proves a file whose Close-Session met no answer.
+        let mut options = login("right");
+        options.verify = VerifyPolicy::Always;
+        let receipt = upload(&url, &bytes, options).expect("uploaded");
         assert!(setup.published("x") == bytes);
         assert!(cutter.cuts.load(Ordering::Relaxed) > 1, "{receipt:?}");
         let packets = packets(&setup.server.requests());

@@ -410,7 +410,7 @@ impl Task {
         }
     }
 
-    fn wait(&mut self, until: Option<Duration>, core: &Core) {
+    fn wait(&mut self, until: Option<Duration>, core: &mut Core) {
         if self.life.is_holding() || self.login.is_asking() {
             self.held_since = Some(core.now().monotonic);
         }
