@@ -125,10 +125,14 @@ fn a_signal_ends_the_reading_of_standard_input_and_leaves_no_copy() {
     let mut command = place.command(["upload", "-", &host.url("x")]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("started");
     let open = child.stdin.take();
-    let spool = place.path(".local/state/bitsup");
+    // The copy has no name from its beginning.
+    let descriptors = format!("/proc/{}/fd", child.id());
     let spooled = || {
-        std::fs::read_dir(&spool).is_ok_and(|entries| {
-            entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("spool"))
+        std::fs::read_dir(&descriptors).is_ok_and(|entries| {
+            entries.flatten().any(|entry| {
+                std::fs::read_link(entry.path())
+                    .is_ok_and(|file| file.to_string_lossy().ends_with("(deleted)"))
+            })
         })
     };
     while !spooled() {
@@ -139,7 +143,12 @@ fn a_signal_ends_the_reading_of_standard_input_and_leaves_no_copy() {
     let ended = wait(child);
     drop(open);
     assert_eq!(ended.code, 130, "{ended:?}");
-    assert!(!spooled());
+    let state = place.path(".local/state/bitsup");
+    let named = std::fs::read_dir(state).map(|entries| {
+        let names = entries.flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_string_lossy().contains("spool")).count()
+    });
+    assert_eq!(named.unwrap_or_default(), 0);
 }
 
 #[test]

@@ -173,10 +173,9 @@ impl Bill {
         let mut sorted: Vec<_> = texts.into_iter().map(|(text, of)| (of, text)).collect();
         sorted.sort();
         let line = "-".repeat(79);
-        Ok(sorted
-            .iter()
-            .map(|(of, text)| format!("{}\n{line}\n{text}\n\n", of.join("\n")))
-            .collect())
+        let texts =
+            sorted.iter().flat_map(|(of, text)| [of.join("\n"), line.clone(), text.clone()]);
+        Ok(texts.fold(String::new(), |all, part| all + &part + "\n"))
     }
 }
 

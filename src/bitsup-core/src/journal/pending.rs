@@ -12,6 +12,7 @@ pub struct Pending<D> {
 }
 
 /// The next thing to do.
+#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum Work<D> {
     /// The server has acknowledged this offset; where the session stands, if there is one.
