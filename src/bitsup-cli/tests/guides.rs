@@ -17,7 +17,8 @@ const GUIDES: [(&str, &str); 5] = [
 /// Commands that the guides name.
 const COMMANDS: [&str; 7] = ["upload", "ping", "doctor", "list", "resume", "cancel", "explain"];
 /// Options of other programs.
-const FOREIGN: [&str; 4] = ["--no-default-features", "--lib", "--test", "--licences"];
+const FOREIGN: [&str; 5] =
+    ["--no-default-features", "--lib", "--test", "--licences", "--workspace"];
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')

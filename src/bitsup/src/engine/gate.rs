@@ -778,10 +778,8 @@ impl Core {
                 return Ok(None);
             }
             let text = "the server does not go on with the login that it offers".to_owned();
-            let kind = FailureKind::NoLogin(
-                "Have the server log in with another scheme, or choose one that it goes on with (--auth).",
-            );
-            let problem = Problem { kind, text };
+            let advice = "Have the server log in with another scheme, or choose one that it goes on with ({auth}).";
+            let problem = Problem { kind: FailureKind::NoLogin(advice), text };
             return Err(failed(&waiting.exchange, problem));
         };
         let mut binding = None;

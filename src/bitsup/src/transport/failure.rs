@@ -213,7 +213,13 @@ fn is_socks_login(error: &curl::Error) -> bool {
 fn is_cut_off(error: &curl::Error) -> bool {
     let text = detail(error);
     error.is_ssl_connect_error()
-        && ["SSL_ERROR_SYSCALL", "Connection reset", "unexpected eof", "lib(0)::reason(0)"]
-            .iter()
-            .any(|sign| text.contains(sign))
+        && [
+            "SSL_ERROR_SYSCALL",
+            "Connection reset",
+            "Broken pipe",
+            "unexpected eof",
+            "lib(0)::reason(0)",
+        ]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
