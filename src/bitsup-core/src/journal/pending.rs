@@ -42,6 +42,11 @@ impl<D> Pending<D> {
         !std::mem::replace(&mut self.busy, true)
     }
 
+    /// What waits has been overtaken by something newer.
+    pub fn forget_update(&mut self) {
+        self.update = None;
+    }
+
     /// What to do next; with `None`, whoever works stops.
     pub fn take(&mut self) -> Option<Work<D>> {
         if let Some((offset, checkpoint)) = self.update.take() {

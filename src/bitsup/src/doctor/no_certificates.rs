@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::{Check, Finding, skipped};
+use super::{Found, skipped};
 use crate::options::UploadOptions;
 
 /// Says that they are not looked at.
-pub(super) fn examine(_: &str, _: SocketAddr, _: &UploadOptions) -> Finding {
-    skipped(Check::Certificates, "this build has no feature openssl to look at them")
+pub(super) fn examine(_: &str, _: SocketAddr, _: &UploadOptions) -> Found {
+    skipped("this build has no feature openssl to look at them")
 }

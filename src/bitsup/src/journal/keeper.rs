@@ -99,7 +99,10 @@ impl Keeper {
 
     /// Close-Session is about to go out.
     pub(crate) fn closing(&self, checkpoint: Checkpoint) {
-        let _ = lock(&self.shared.desk).in_book(|book, now| book.closing(checkpoint, now));
+        let mut desk = lock(&self.shared.desk);
+        // What still waits to be written is older.
+        lock(&self.shared.pending).forget_update();
+        let _ = desk.in_book(|book, now| book.closing(checkpoint, now));
     }
 
     /// All that was sent is known to be what the source holds now.
@@ -159,8 +162,9 @@ impl Keeper {
 impl Shared {
     fn work(&self) {
         loop {
-            let Some(work) = lock(&self.pending).take() else { return };
+            // In this order, so that nothing newer is written between the two.
             let mut desk = lock(&self.desk);
+            let Some(work) = lock(&self.pending).take() else { return };
             match work {
                 Work::Update(offset, checkpoint) => {
                     let session = checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id);

@@ -380,6 +380,8 @@ impl Session {
         }
         self.doubt_end(PacketType::Ping);
         self.running = None;
+        // That it was about to go out is not true any more.
+        self.checkpoint_due = true;
         self.connection = Connection::Fresh;
         self.state = self.first_step();
         Ok(false)

@@ -14,6 +14,7 @@ use super::super::command::Command;
 use super::super::gate::MAX_ROUNDS;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
+use super::comparing::Closing;
 use super::{Running, Task, lane_options, own_headers};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
@@ -69,6 +70,7 @@ impl Task {
         if self.lane.is_some_and(|lane| core.transport.has_ended(lane))
             && self.session.handle_connection_ended() == Ok(false)
         {
+            self.closing = Closing::default();
             return;
         }
         let now = core.now();
