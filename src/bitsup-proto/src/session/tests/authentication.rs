@@ -164,6 +164,22 @@ fn credentials_replaced_before_a_refusal_is_told_answer_it() {
 }
 
 #[test]
+fn credentials_replaced_for_ever_make_32_requests_and_a_pause() {
+    let _rule = bitsup_server::rule!("GIV-03");
+    let mut upload = Upload::new(with_credentials());
+    for attempt in 0..2 {
+        assert_eq!(upload.session.attempt(), attempt);
+        for _ in 0..32 {
+            assert_eq!(upload.exchange(), "Create-Session");
+            upload.session.outdate_running();
+            upload.session.set_credentials(true, false);
+            upload.answer(&status(401)).expect("under way");
+        }
+        assert!(matches!(upload.poll(), Action::Wait(_)), "a pause after {attempt}");
+    }
+}
+
+#[test]
 fn what_was_not_sent_is_begun_again_without_counting() {
     let mut upload = Upload::new(with_credentials());
     for _ in 0..20 {

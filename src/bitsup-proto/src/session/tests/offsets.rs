@@ -4,6 +4,7 @@ use super::*;
 
 #[test]
 fn the_next_fragment_starts_where_the_server_wants_it() {
+    let _rule = bitsup_server::rule!("OFF-01", "OFF-02");
     let fragments = |answer: Answer, next: &'static str| {
         let mut upload = Upload::before("Fragment 1000-1999");
         upload.play([("Fragment 1000-1999", answer)]);
@@ -73,6 +74,7 @@ fn bytes_that_were_never_sent_are_those_of_another_session() {
 
 #[test]
 fn an_offset_that_cannot_be_is_an_invalid_answer() {
+    let _rule = bitsup_server::rule!("OFF-04");
     for offset in [Offset::At(2501), Offset::At(u64::MAX), Offset::Unreadable] {
         for number in [200, 416] {
             let mut upload = Upload::before("Fragment 1000-1999");
@@ -134,6 +136,7 @@ fn only_a_lenient_client_takes_a_200_without_offset() {
 
 #[test]
 fn a_server_that_stays_where_it_is_sees_three_fragments() {
+    let _rule = bitsup_server::rule!("OFF-06");
     for stuck in [received(0), wants(0)] {
         let mut upload = Upload::new(config());
         upload.play([("Create-Session", created())]);
