@@ -381,8 +381,9 @@ typedef enum {
 } bitsup_verify;
 
 /**
- * What to do when the answer to a part of the file, or to its end, is lost. The server is always
- * asked first, with one byte that it has already acknowledged.
+ * What to do when the answer to a part of the file, or to its end, is lost.
+ * The server is always asked first, with one byte that it has already
+ * acknowledged.
  */
 typedef enum {
   /**
@@ -1504,6 +1505,15 @@ bitsup_status bitsup_config_set_reply_memory(
 
 /**
  * For all uploads of the client:
+ * bitsup_upload_options_set_reply_max_size.
+ */
+bitsup_status bitsup_config_set_reply_max_size(
+    bitsup_config *config,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
+ * For all uploads of the client:
  * bitsup_upload_options_set_reply_optional.
  */
 bitsup_status bitsup_config_set_reply_optional(
@@ -2122,8 +2132,10 @@ bitsup_status bitsup_upload_options_set_host_id(
     bitsup_error **error);
 
 /**
- * Adds a host to go on with whatever the policy; a leading dot allows all
- * names below.
+ * Adds a host to go on with whatever the policy, which is shown logins,
+ * tokens, cookies and secret headers as the URL's host is; a leading dot names
+ * all hosts below. Without it BITSUP_HOST_POLICY_ANY shows them to hosts of
+ * the URL's registrable domain only.
  */
 bitsup_status bitsup_upload_options_set_trusted_host(
     bitsup_upload_options *options,
@@ -2370,6 +2382,15 @@ bitsup_status bitsup_upload_options_set_reply_memory(
     bitsup_error **error);
 
 /**
+ * How many bytes a reply to a file may have, at least 1; a larger one is an
+ * error. Default 1 GiB.
+ */
+bitsup_status bitsup_upload_options_set_reply_max_size(
+    bitsup_upload_options *options,
+    uint64_t bytes,
+    bitsup_error **error);
+
+/**
  * Whether (not 0) a missing reply is no error. Default 0.
  */
 bitsup_status bitsup_upload_options_set_reply_optional(
@@ -2480,9 +2501,10 @@ bitsup_status bitsup_upload_options_set_insecure(
 const char *bitsup_state_name(uint32_t state);
 
 /**
- * Looks at all that stands between this machine and an upload to url: proxy,
- * name, connection, certificates, login, and whether a session can be
- * created, which is deleted again; and waits for the answers.
+ * Diagnoses the path to a server: proxy, name, connection, certificates,
+ * login, and whether a session takes a byte; and waits for the answers. The
+ * session is for a file of its own in the folder of url, and is cancelled
+ * again: what url names is not touched.
  * BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
  * or an option cannot be used. options may be NULL.
  */
@@ -2496,15 +2518,15 @@ bitsup_status bitsup_doctor(
 /**
  * The report as one line of JSON, which lives as long as the report: v, which
  * is 1, url, and findings in the order in which a connection comes about, each
- * with check, verdict (good, skipped, warning or problem), detail and fix. ""
- * for NULL.
+ * with check, verdict (good, skipped, warning, unknown or problem), detail and
+ * fix. "" for NULL.
  */
 const char *bitsup_report_json(const bitsup_report *report);
 
 /**
  * The first problem, as the error that an upload would end with: its message
  * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
- * there is none, and an upload should work.
+ * there is none, and an upload should work, unless a finding is unknown.
  */
 bitsup_status bitsup_report_problem(
     const bitsup_report *report,

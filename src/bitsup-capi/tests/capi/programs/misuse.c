@@ -69,8 +69,9 @@ static void options_refuse(bitsup_upload_options *options)
           bitsup_upload_options_set_host_id(options, number, &error));
     GIVES(INVALID_ARGUMENT,
           bitsup_upload_options_set_verify(options, number, &error));
-    GIVES(INVALID_ARGUMENT,
-          bitsup_upload_options_set_on_lost_ack(options, number, &error));
+    if (number != 3) /* which is to accept */
+      GIVES(INVALID_ARGUMENT,
+            bitsup_upload_options_set_on_lost_ack(options, number, &error));
     GIVES(INVALID_ARGUMENT,
           bitsup_upload_options_set_resume_check(options, number, &error));
     if (number != 3) /* which is NTLM */
