@@ -26,6 +26,7 @@ pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     facts.set_item("libcurl", features.libcurl)?;
     facts.set_item("tls", features.tls)?;
     facts.set_item("zlib", features.zlib)?;
+    facts.set_item("optimised", features.optimised)?;
     facts.set_item("bundled", features.bundled)?;
     facts.set_item("ntlm", features.ntlm)?;
     facts.set_item("negotiate", features.negotiate)?;

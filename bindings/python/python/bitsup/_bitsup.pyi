@@ -28,6 +28,7 @@ class _Features(TypedDict):
     libcurl: str
     tls: str | None
     zlib: str | None
+    optimised: bool
     bundled: bool
     ntlm: bool
     negotiate: bool

@@ -109,6 +109,8 @@ class Features:
     """The TLS library and its version."""
     zlib: str | None
     """zlib's version, if libcurl has it."""
+    optimised: bool
+    """Whether it was built for speed; a quick build is slower."""
     bundled: bool
     """Whether libcurl came with bitsup instead of being the system's."""
     ntlm: bool
