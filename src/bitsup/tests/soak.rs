@@ -7,7 +7,7 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bitsup::{Client, Source, UploadOptions, VerifyPolicy};
+use bitsup::{Client, ErrorKind, Source, UploadOptions};
 use common::cutter::Cutter;
 use common::payload;
 
@@ -29,8 +29,6 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
     options.retry_delay = Duration::from_millis(1);
     options.max_retry_delay = Duration::from_millis(20);
     options.wait_for_server = Duration::from_secs(60);
-    // What stood there before proves a file whose Close-Session met no answer.
-    options.verify = VerifyPolicy::Always;
     let bytes = payload(SIZE);
     let file = tempfile::NamedTempFile::new().expect("file");
     std::fs::write(file.path(), &bytes).expect("written");
@@ -47,6 +45,7 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
         })
         .collect();
     let (mut confirmed, mut unclear, mut restarts, mut unproven) = (0_u64, 0, 0, 0);
+    let mut undecided = 0;
     for (at, upload) in started.into_iter().enumerate() {
         match upload.wait() {
             Ok(receipt) => {
@@ -58,13 +57,21 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
                 restarts += u64::from(receipt.restarts);
                 unproven += u64::from(!receipt.verified);
             }
+            // The session began in this very second, so that no HEAD decides what became of its end:
+            // the file is there, or it is not, but it is no other.
+            Err(error) if error.kind() == ErrorKind::VerifyFailed => {
+                let published = std::fs::read(root.path().join(format!("{at}.bin")));
+                assert!(published.is_ok_and(|own| own == bytes), "upload {at}: {error}");
+                undecided += 1;
+            }
             Err(error) => panic!("upload {at}: {error}"),
         }
     }
     let sent = cutter.forwarded.load(Ordering::Relaxed) as f64 / (uploads as f64 * SIZE as f64);
     println!(
         "{uploads} uploads of {SIZE} bytes: all byte-exact; {} cuts, {sent:.3} bytes moved for each payload byte, \
-         {confirmed} closes confirmed, {unclear} unclear resends, {restarts} restarts, {unproven} unverified",
+         {confirmed} closes confirmed, {unclear} unclear resends, {restarts} restarts, {unproven} unverified, \
+         {undecided} undecided",
         cutter.cuts.load(Ordering::Relaxed)
     );
 }

@@ -148,6 +148,13 @@ fn before_close_a_connection_that_ended_brings_a_probe() {
         upload.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", head)]);
         assert_eq!(upload.summary().verified, verified);
     }
+    // So it is after a Close-Session that met no answer, and another one that did.
+    for head in [holds(2499), silent(404), silent(410)] {
+        let mut upload = Upload::before("Close-Session");
+        upload.play([("Close-Session", LOST), ("Ping", ok()), ("Close-Session", ok())]);
+        upload.play([("HEAD", head)]);
+        assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
+    }
     for head in [holds(2499), silent(404), silent(410)] {
         let mut upload = ended(echoes());
         upload.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", head)]);

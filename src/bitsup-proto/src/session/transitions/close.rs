@@ -77,7 +77,9 @@ impl Session {
                 self.done(Summary { close_confirmed: true, verified: true });
             }
             Evidence::Different => self.fail_for_good(another_size()),
-            Evidence::Missing if self.config.size == 0 || proof == Proof::File => {
+            Evidence::Missing
+                if self.config.size == 0 || matches!(proof, Proof::End | Proof::File) =>
+            {
                 self.fail_for_good(no_file());
             }
             Evidence::Same | Evidence::Missing | Evidence::Unknown
