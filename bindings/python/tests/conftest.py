@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,25 @@ TOP = Path(__file__).parents[3]
 
 SERVER = Path(os.environ.get("BITSUP_TEST_SERVER", TOP / "target" / "debug" / "examples" / "serve"))
 """Built by ``cargo build -p bitsup-server --example serve``."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes the protocol rules that a passed test names in its docstring (``Rule SRC-07.``).
+
+    One line a rule, ``ID<TAB>test<TAB>source file``, as the Rust tests write them.
+    """
+    report = yield
+    folder = os.environ.get("BITSUP_RULES_DIR")
+    if folder and call.when == "call" and report.passed and isinstance(item, pytest.Function):
+        test = f"{item.path.stem}::{item.originalname}"
+        about = str(getattr(item, "obj").__doc__)
+        with (Path(folder) / f"python-{os.getpid()}").open("a", encoding="utf-8") as notes:
+            for rule in re.findall(r"\b[A-Z]{3}-\d{2}\b", about):
+                notes.write(f"{rule}\t{test}\t{item.path.relative_to(TOP)}\n")
+    return report
 
 
 class Server:

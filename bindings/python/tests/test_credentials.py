@@ -263,11 +263,15 @@ def test_a_proxy_that_asks_gets_nothing_of_the_servers(tmp_path: Path, monkeypat
     challenge = 'HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="gate"\r\nContent-Length: 0\r\n\r\n'
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
+
+    def ask(request: bitsup.CredentialRequest) -> tuple[str, str] | None:
+        return None if request.proxy else ("u", "hunter2")
+
     sources: list[dict[str, Any]] = [
         {"user": "u", "password": "hunter2"},
         {"user": "u", "password_file": secret},
         {"token_file": secret},
-        {"credentials": lambda request: None if request.proxy else ("u", "hunter2")},
+        {"credentials": ask},
     ]
     for source in sources:
         for scheme in ("http", "https"):
@@ -276,7 +280,7 @@ def test_a_proxy_that_asks_gets_nothing_of_the_servers(tmp_path: Path, monkeypat
             for by_environment in (False, True):
                 with Peer(*[challenge] * 8) as proxy, bitsup.Client() as client, monkeypatch.context() as patch:
                     address = f"http://127.0.0.1:{proxy.port}"
-                    options = {**source, **CLEAR, "max_attempts": 1}
+                    options: dict[str, Any] = {**source, **CLEAR, "max_attempts": 1}
                     if by_environment:
                         patch.setenv(f"{scheme}_proxy", address)
                         patch.delenv("no_proxy", raising=False)

@@ -169,7 +169,7 @@ static void renew_report(struct arguments *a)
 }
 
 /* Leaves an upload after its first part: the server never answers to the
- * second one. */
+ * second one. Comes before the examination, which sends parts too. */
 static void keep(struct arguments *a)
 {
   bitsup_upload *upload;
@@ -227,8 +227,8 @@ int main(int argc, char **argv)
   renew_options(&a);
   renew_upload(&a);
   renew_session(&a);
-  renew_report(&a);
   keep(&a);
+  renew_report(&a);
   if (bitsup_upload_start(a.client, "/nowhere", a.url, NULL, &a.new_upload,
                           &a.error) != BITSUP_STATUS_LOCAL_FILE)
     return 3;

@@ -57,6 +57,10 @@ int main(int argc, char **argv) {
   bitsup_client_free(client);
   CHECK(chdir(folder) == 0);
 
+#ifdef __SANITIZE_THREAD__
+  /* It needs descriptors itself, to know the names in its list of exceptions. */
+  return 0;
+#endif
   for (rlim_t more = 0; more < 24; more++) {
     if (!with_files(more, argv[2], argv[1])) {
       failed++;
