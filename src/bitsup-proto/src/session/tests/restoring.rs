@@ -19,6 +19,22 @@ fn a_restored_upload_pings_and_asks_with_one_byte() {
     assert_eq!(again.session.session_id(), upload.session.session_id());
 }
 
+/// Whatever ended the first process may have ended the server, and the second one cannot know.
+#[test]
+fn an_echo_in_another_process_is_followed_and_never_a_proof() {
+    let resending = Config { on_lost_ack: LostAckPolicy::Resend, ..config() };
+    let upload = Upload::before("Fragment 2000-2499");
+    let mut again = upload.restored(resending, 60);
+    again.play([
+        ("Ping", ok()),
+        ("Fragment 1998-1998", received(1999)),
+        ("Fragment 1999-2499", received(2500)),
+        ("Close-Session", ok()),
+        ("HEAD", holds(2500)),
+    ]);
+    assert_eq!(again.summary(), DOUBTFUL);
+}
+
 #[test]
 fn host_and_reply_survive() {
     let wanting = Config { reply: ReplyMode::Required, size: 10, ..config() };

@@ -198,12 +198,14 @@ impl Session {
             return;
         }
         // With all acknowledged it is a crash that is feared, and a server that lost bytes before the
-        // probe and writes at its offset leaves a hole of the right size (TRU-05).
+        // probe and writes at its offset leaves a hole of the right size (TRU-05). What ended an
+        // earlier process, before it could keep what it had learned, may have ended the server too.
         let complete = open.offset == self.config.size;
         let follows = self.offsets == OffsetHandling::Seeks && !complete
             || self.config.on_lost_ack == LostAckPolicy::Resend;
         if echo && follows {
-            open.proof = open.proof.max(if complete { Proof::Nothing } else { Proof::Size });
+            let may_be_lost = complete || open.continued;
+            open.proof = open.proof.max(if may_be_lost { Proof::Nothing } else { Proof::Size });
             open.doubt = Doubt::None;
             open.resends = open.resends.saturating_add(1);
             self.counters.unconfirmed_resends = self.counters.unconfirmed_resends.saturating_add(1);
