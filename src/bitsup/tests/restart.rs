@@ -255,7 +255,7 @@ fn a_session_in_use_by_another_process_is_not_touched() {
 #[test]
 fn killed_before_the_close_ack_the_upload_pings_closes_and_decides_as_ever() {
     let _rule = bitsup_server::rule!("RES-06");
-    for (worked, there) in [(false, false), (true, true), (true, false)] {
+    for (worked, there) in [(false, true), (false, false), (true, true), (true, false)] {
         let peer = Peer::start(move |call| match call.packet {
             "Create-Session" => {
                 Turn::After(created("{session-1}").header("Date", "Mon, 18 Jun 2007 21:01:56 GMT"))
@@ -283,12 +283,15 @@ fn killed_before_the_close_ack_the_upload_pings_closes_and_decides_as_ever() {
         // The Ack of a second Close-Session does not tell what the first one did.
         assert_eq!(packets, ["Ping", "Close-Session", "HEAD"]);
         match (worked, there) {
-            (false, _) => assert!(result.expect("closed").close_confirmed),
+            (false, true) => {
+                let receipt = result.expect("closed");
+                assert!(receipt.close_confirmed && receipt.verified);
+            }
             (true, true) => {
                 let receipt = result.expect("it is there");
                 assert!(!receipt.close_confirmed && receipt.verified);
             }
-            (true, false) => {
+            (_, false) => {
                 let error = result.expect_err("no proof");
                 assert_eq!(error.kind(), ErrorKind::VerifyFailed, "{error}");
             }

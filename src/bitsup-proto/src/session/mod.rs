@@ -274,10 +274,9 @@ impl Session {
         } else {
             Doubt::Bytes(Probing::default())
         };
-        let proof = if checkpoint.offset_jumped {
+        // Whatever ended that process may have ended the server: see `Open::limit_proof`.
+        let proof = if checkpoint.offset_jumped || checkpoint.unconfirmed_resends > 0 {
             Proof::Nothing
-        } else if checkpoint.unconfirmed_resends > 0 {
-            Proof::Size
         } else if checkpoint.closing || doubt == Doubt::None {
             Proof::End
         } else {

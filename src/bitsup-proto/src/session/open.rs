@@ -154,6 +154,12 @@ impl Open {
         };
     }
 
+    /// The server may have lost bytes since: that much is proven at most. Where an echo was followed, a
+    /// size proves nothing any more, since what it lost may make up for what stands twice.
+    pub(super) fn limit_proof(&mut self, most: Proof) {
+        self.proof = if self.proof == Proof::Size { Proof::Nothing } else { self.proof.max(most) };
+    }
+
     pub(super) fn probing(&self) -> Option<Probing> {
         match self.doubt {
             Doubt::Bytes(probing) => Some(probing),

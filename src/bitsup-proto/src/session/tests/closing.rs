@@ -60,6 +60,19 @@ fn after_an_echo_that_was_followed_the_destination_is_asked() {
     assert_eq!(upload.summary(), DOUBTFUL);
 }
 
+/// A server that appended what it has twice, and then lost just as much, has a file of the right size.
+#[test]
+fn after_an_echo_that_was_followed_what_may_be_lost_leaves_no_proof() {
+    let mut upload = echoed(config());
+    assert_eq!(upload.exchange(), "Close-Session");
+    let mut again = upload.restored(config(), 60);
+    again.play([("Ping", ok()), ("Close-Session", ok()), ("HEAD", holds(2500))]);
+    assert_eq!(again.summary(), DOUBTFUL);
+    upload.answer(&LOST).expect("under way");
+    upload.play([("Ping", LOST), ("Ping", ok()), ("Close-Session", ok()), ("HEAD", holds(2500))]);
+    assert_eq!(upload.summary(), DOUBTFUL);
+}
+
 #[test]
 fn a_server_that_checks_offsets_leaves_no_doubt() {
     let mut upload = Upload::before("Fragment 2000-2499");

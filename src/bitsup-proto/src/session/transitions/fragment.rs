@@ -35,7 +35,7 @@ impl Session {
                 Some(range) => Some(range),
                 // One byte, acknowledged: there is no other to ask with (TRU-05).
                 None if open.offset == size => {
-                    open.proof = open.proof.max(Proof::End);
+                    open.limit_proof(Proof::End);
                     let lacks_reply =
                         self.config.reply == ReplyMode::Required && self.reply_url.is_none();
                     let last = ContentRange::new(0, 1, size).filter(|_| lacks_reply);

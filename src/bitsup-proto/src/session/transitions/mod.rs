@@ -398,7 +398,7 @@ impl Session {
             Doubt::None if self.reply_url.is_none() && packet != PacketType::CloseSession => {
                 open.doubt_bytes();
             }
-            Doubt::None | Doubt::Close => open.proof = open.proof.max(Proof::End),
+            Doubt::None | Doubt::Close => open.limit_proof(Proof::End),
             Doubt::Bytes(_) | Doubt::LastFragment(_) | Doubt::File { .. } => {}
         }
     }
@@ -633,7 +633,7 @@ impl Session {
             && matches!(open.doubt, Doubt::Bytes(_))
         {
             open.doubt = Doubt::None;
-            open.proof = open.proof.max(Proof::File);
+            open.limit_proof(Proof::File);
         }
         let connection = if self.reuse == Reuse::No { Connection::Fresh } else { self.connection };
         let request = Request {
