@@ -141,6 +141,10 @@ fn it_closes_every_connection_after_one_answer_and_that_is_no_harm() {
             Turn::After(received(end).then_close())
         }
         (_, Some(_)) => Turn::Answer(common::wire::corrected(held).then_close()),
+        // Asked where the end of a connection may have hidden the answer to Close-Session.
+        ("HEAD", _) => Turn::Answer(
+            Reply::status(200, "OK").without_length().header("Content-Length", &SIZE.to_string()),
+        ),
         _ => Turn::Serve,
     });
     upload(&peer.url(), &payload(SIZE), budget()).expect("uploaded");
