@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bitsup_wipe::Text;
@@ -315,10 +315,11 @@ impl Lane {
         easy.path_as_is(true)?;
         // libcurl connects through the zone and leaves it out of Host; a proxy has its own interfaces.
         let zone = exchange.zone.as_ref().filter(|_| route.proxy.is_none());
-        let zoned = zone.map(|zone| match scope(&exchange.host, zone) {
-            Some(number) => format!("{}%25{number}", exchange.host),
-            None => format!("{}%25{zone}", exchange.host),
-        });
+        let zoned = zone.map(|zone| format!("{}%25{zone}", exchange.host));
+        if let Some(zone) = zone.filter(|zone| !zone.bytes().all(|byte| byte.is_ascii_digit())) {
+            // libcurl 8.22 reads a zone and connects without it.
+            easy.interface(&format!("if!{zone}"))?;
+        }
         let host = bracketed(zoned.as_ref().unwrap_or(&exchange.host));
         let scheme = exchange.scheme.name();
         easy.url(&format!("{scheme}://{host}:{}{}", exchange.port, exchange.target))?;
@@ -612,15 +613,6 @@ impl Route {
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", bracketed(&self.origin.host), self.origin.port)
     }
-}
-
-/// The number of an interface, which the system knows: the bundled libcurl takes no name.
-fn scope(host: &str, zone: &str) -> Option<u32> {
-    let mut found = (format!("{host}%{zone}"), 0).to_socket_addrs().ok()?;
-    found.find_map(|address| match address {
-        SocketAddr::V6(address) => Some(address.scope_id()).filter(|number| *number != 0),
-        SocketAddr::V4(_) => None,
-    })
 }
 
 /// Whether nothing has arrived on an idle connection, its end included.
