@@ -173,7 +173,8 @@ impl Error {
     /// after 14 days by default.
     #[must_use]
     pub fn may_be_left(&self) -> bool {
-        self.what.may_be_left
+        // Where the process lacked something, what an earlier one left may not even have been looked for.
+        self.what.may_be_left || self.what.is_lack
     }
 
     /// The session as a token for [`crate::Client::import`], if the server still holds it.
