@@ -49,7 +49,8 @@ fn a_killed_upload_is_continued_byte_exact() {
         let address = server.address();
         let url = format!("http://{address}/x.bin");
         let fragment = FRAGMENT.to_string();
-        let common = ["--state-dir", "state", "--fragment-size", &fragment];
+        // What stood there before proves the file where the kill comes between Close-Session and its Ack.
+        let common = ["--state-dir", "state", "--fragment-size", &fragment, "--verify", "always"];
         let mut args = vec!["upload", "-q", "--limit-rate", "20M", "x.bin", &url];
         args.extend(common);
         let mut child = place.command(&args).spawn().expect("started");
@@ -65,7 +66,7 @@ fn a_killed_upload_is_continued_byte_exact() {
             assert!(data.exists(), "the server keeps its sessions");
             before = before.min(SIZE as u64);
         }
-        let resumed = place.run(["resume", "-q", "--state-dir", "state"]);
+        let resumed = place.run(["resume", "-q", "--state-dir", "state", "--verify", "always"]);
         assert_eq!(resumed.code, 0, "kill {kill}: {}", resumed.stderr);
         if root.join("x.bin").exists() {
             continued += 1;
