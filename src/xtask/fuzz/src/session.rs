@@ -167,6 +167,7 @@ fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<
                 content_length: input.flag().then(|| input.number(size)),
                 encoded: input.flag(),
                 last_modified: input.flag().then(|| input.number(1_700_000_000)),
+                etag: input.flag().then(|| input.byte().to_string()),
             };
             let _ = session.handle_head(&head);
         }
