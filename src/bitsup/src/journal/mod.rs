@@ -250,16 +250,8 @@ pub(crate) fn shortage(
     source: &Source,
     destination: &Destination,
 ) -> Option<Error> {
-    let (what, limit) = match error.os_error()? {
-        libc::EMFILE => ("This process may have no more files open", " (ulimit -n)"),
-        libc::ENFILE => ("This system may have no more files open", " (sysctl fs.file-max)"),
-        libc::ENOMEM => ("This system is short of memory", ""),
-        _ => return None,
-    };
-    let errno = error.os_error().unwrap_or_default();
-    let advice = format!(
-        "{what} (errno {errno}): raise the limit{limit} and start again. What is kept was not touched."
-    );
+    let errno = error.os_error().filter(|_| error.is_lack())?;
+    let advice = format!("{} What is kept was not touched (errno {errno}).", error.advice());
     let id = StateDirectory::id(&absolute(source.file_path()?), destination);
     // By the path, since no more can be opened.
     let sessions = state.join("sessions");
