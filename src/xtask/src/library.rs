@@ -1,6 +1,8 @@
 //! `cargo xtask install`: the C library where compilers, pkg-config and cmake find it.
 
+use std::env;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +11,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::install::run as run_command;
+use crate::localize::{self, Tools};
 use crate::sbom::{Artifact, Bill};
 use crate::workspace::Workspace;
 
@@ -65,6 +68,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if !options.prefix.is_absolute() {
         return Err(format!("--prefix {} is not absolute", options.prefix.display()).into());
     }
+    let tools = Tools::find()?;
     let private = build(workspace, options)?;
     let root = match &options.destdir {
         Some(folder) => folder.join(options.prefix.strip_prefix("/")?),
@@ -83,8 +87,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     });
     let abi_name = format!("libbitsup.so.{}", ABI.trim());
     let full_name = format!("libbitsup.so.{version}");
-    copy(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
-    copy(&built.join("libbitsup.a"), &libraries.join("libbitsup.a"))?;
+    let object = tools.join(&built.join("libbitsup.a"), options.profile != "dev")?;
+    object.write_shared(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
+    object.write_archive(&libraries.join("libbitsup.a"))?;
     link(&full_name, &libraries.join(&abi_name))?;
     link(&abi_name, &libraries.join("libbitsup.so"))?;
 
@@ -134,25 +139,39 @@ fn stripped_size(library: &Path) -> Result<u64> {
     Ok(size)
 }
 
+/// Libraries that compilers add by themselves, by the names that fit the way in which a program is linked: there is no
+/// `libgcc_s.a` for `-static`.
+const IMPLICIT: [&str; 2] = ["-lgcc_s", "-lc"];
+
 /// Builds both libraries; the linker options that a program with the static one needs.
 fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     let mut command = workspace.cargo();
     command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
     command.args(["--no-default-features", "--features", &options.features()]);
     command.args(["--color", "never", "--", "--print", "native-static-libs"]);
-    let output = command.stderr(Stdio::piped()).output()?;
-    let messages = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("the library could not be built:\n{messages}").into());
+    let variables = env::vars_os();
+    let variables = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    command.envs(localize::c_options(variables));
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut list: Vec<String> = Vec::new();
+    // What cargo says is what one sees of the minutes that it takes.
+    for line in child.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+        let line = line?;
+        match line.split_once("native-static-libs:") {
+            Some((_, libraries)) => {
+                list.extend(libraries.split_whitespace().map(str::to_owned));
+            }
+            None => eprintln!("{line}"),
+        }
     }
-    let mut list: Vec<String> = messages
-        .lines()
-        .filter_map(|line| line.split_once("native-static-libs:"))
-        .flat_map(|(_, list)| list.split_whitespace().map(str::to_owned))
-        .collect();
+    if !child.wait()?.success() {
+        return Err("the library could not be built".into());
+    }
     if list.is_empty() {
         return Err("rustc did not say what the static library needs".into());
     }
+    list.retain(|library| !IMPLICIT.contains(&&**library));
     // Repetitions beside each other mean nothing to a linker.
     list.dedup();
     Ok(list)

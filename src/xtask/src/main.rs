@@ -10,6 +10,7 @@ mod fuzz;
 mod install;
 mod library;
 mod lint;
+mod localize;
 mod long;
 mod mutants;
 mod python;
@@ -52,6 +53,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Build the C library and install it with its headers, files for pkg-config and cmake
     Install(library::Options),
+    /// Make a `libbitsup.a` show `bitsup_*` only, and link the shared library of the same object
+    Localize(localize::Options),
     /// Run the examples in other languages against the server
     Examples(examples::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
+        Command::Localize(options) => localize::run(&options),
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
