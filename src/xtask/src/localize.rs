@@ -126,10 +126,21 @@ impl Tools {
         if strip {
             edit.arg("--strip-debug");
         }
+        // A weak reference from what was dropped is left as a strong one: it would make another Rust library's strong too.
+        let list = object.folder.path("undefined");
+        fs::write(&list, undefined(&joined)?.join("\n") + "\n")?;
+        edit.arg(format!("--strip-unneeded-symbols={}", list.display()));
         edit.arg("--wildcard").arg(format!("--keep-global-symbol={PREFIX}*"));
         run_command(edit.arg(&joined).arg(object.path()))?;
         Ok(object)
     }
+}
+
+/// The names that an object wants of others, needed or not.
+fn undefined(object: &Path) -> Result<Vec<String>> {
+    let symbols = read(Command::new("readelf").arg("-sW").arg(object))?;
+    let names = symbols.lines().filter_map(|line| line.split_once(" UND ")).map(|(_, name)| name);
+    Ok(names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
 }
 
 /// The sections with constructors that are to be removed. A constructor that is in neither list is an error, so that no
