@@ -14,5 +14,6 @@ mod mirror;
 #[cfg(debug_assertions)]
 mod panics;
 mod programs;
+mod static_library;
 mod support;
 mod symbols;
