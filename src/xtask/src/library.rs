@@ -93,6 +93,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     link(&full_name, &libraries.join(&abi_name))?;
     link(&abi_name, &libraries.join("libbitsup.so"))?;
 
+    let (requires, rest) = packages(&private);
     let fill = |template: &str| {
         template
             .replace("@PREFIX@", &options.prefix.to_string_lossy())
@@ -100,11 +101,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
             .replace("@VERSION@", version)
             .replace("@SONAME@", &abi_name)
             .replace("@FULL_NAME@", &full_name)
-            .replace("@PRIVATE@", &private.join(" "))
+            .replace("@REQUIRES@", &requires.join(", "))
+            .replace("@PRIVATE@", &rest.join(" "))
             .replace("@PRIVATE_LIST@", &private.join(";"))
+            .replace("@POINTER@", &size_of::<usize>().to_string())
     };
     for (place, name, template) in [
         ("pkgconfig", "bitsup.pc", include_str!("library/bitsup.pc")),
+        ("pkgconfig", "bitsup-static.pc", include_str!("library/bitsup-static.pc")),
         ("cmake/bitsup", "bitsup-config.cmake", include_str!("library/config.cmake")),
         ("cmake/bitsup", "bitsup-config-version.cmake", include_str!("library/version.cmake")),
     ] {
@@ -175,6 +179,18 @@ fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     // Repetitions beside each other mean nothing to a linker.
     list.dedup();
     Ok(list)
+}
+
+/// Libraries that have a file for pkg-config, which knows what they need themselves in a static program.
+const PACKAGES: [(&str, &str); 3] =
+    [("-lcurl", "libcurl >= 7.68.0"), ("-lssl", "libssl"), ("-lcrypto", "libcrypto")];
+
+/// The packages among the options, and the other options.
+fn packages(private: &[String]) -> (Vec<&'static str>, Vec<&str>) {
+    let package = |option: &str| PACKAGES.into_iter().find(|(name, _)| *name == option);
+    let requires = private.iter().filter_map(|option| Some(package(option)?.1)).collect();
+    let rest = private.iter().map(String::as_str).filter(|option| package(option).is_none());
+    (requires, rest.collect())
 }
 
 fn folder(parent: &Path, name: &str) -> Result<PathBuf> {

@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Args;
 
@@ -104,7 +105,7 @@ impl Tools {
         if cfg!(target_os = "macos") {
             // Not run so far.
             let list = object.folder.path("public");
-            fs::write(&list, names.iter().map(|name| format!("_{name}\n")).collect::<String>())?;
+            fs::write(&list, format!("_{}\n", names.join("\n_")))?;
             link.arg(object.path()).arg("-exported_symbols_list").arg(list).arg("-force_load");
             run_command(link.arg(archive))?;
             return Ok(object);
@@ -268,7 +269,9 @@ fn public_names(archive: &Path) -> Result<Vec<String>> {
     let text = read(Command::new("readelf").args(["--archive-index", "-W"]).arg(archive))?;
     let names = text.lines().map(str::trim);
     // gcc's objects of intermediate code alone; those that have machine code too are as good as others.
-    if names.clone().any(|name| name == "__gnu_lto_slim") {
+    let is_slim =
+        Command::new("grep").args(["-q", "-a", "-F", "__gnu_lto_slim"]).arg(archive).status()?;
+    if is_slim.success() {
         return Err(format!(
             "{} has objects without machine code: build it without -flto",
             archive.display()
@@ -319,7 +322,9 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(archive: &Path) -> Result<Self> {
-        let name = format!("bitsup-localize-{}", std::process::id());
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bitsup-localize-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder)
             .map_err(|error| format!("cannot localise {}: {error}", archive.display()))?;
@@ -335,5 +340,93 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // It is in the folder for temporary files, which is cleared anyway.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(all(test, not(target_os = "macos")))]
+mod tests {
+    use super::*;
+
+    /// A library of one C file.
+    fn archive(folder: &Path, code: &str, options: &[&str]) -> PathBuf {
+        let (source, object) = (folder.join("code.c"), folder.join("code.o"));
+        let archive = folder.join("libcode.a");
+        fs::write(&source, code).expect("written");
+        let mut command = Command::new("cc");
+        command.args(["-fPIC", "-fcommon", "-c"]).args(options).arg(&source).arg("-o").arg(&object);
+        run_command(&mut command).expect("cc works");
+        run_command(Command::new("ar").arg("crs").arg(&archive).arg(&object)).expect("ar works");
+        archive
+    }
+
+    fn localize(code: &str, options: &[&str]) -> Result<String> {
+        let folder = tempfile::tempdir()?;
+        let archive = archive(folder.path(), code, options);
+        Tools::find()?.join(&archive, true)?.write_archive(&archive)?;
+        // A second time changes nothing.
+        Tools::find()?.join(&archive, true)?.write_archive(&archive)?;
+        read(Command::new("nm").args(["--format=posix"]).arg(&archive))
+    }
+
+    #[test]
+    fn public_functions_stay_and_all_else_becomes_local() {
+        let code = "int common; int helper(void); int helper(void) { return common; }
+            int bitsup_one(void) { return helper(); }
+            int unused(void); int gone(void); int gone(void) { return unused(); }";
+        let symbols = localize(code, &["-ffunction-sections"]).expect("it can be made");
+        assert!(symbols.contains("bitsup_one T"), "{symbols}");
+        assert!(symbols.contains("helper t") && symbols.contains("common b"), "{symbols}");
+        assert!(!symbols.contains("gone") && !symbols.contains("unused"), "{symbols}");
+    }
+
+    #[test]
+    fn a_constructor_that_is_in_no_list_is_an_error() {
+        let code = "static void early(void) __attribute__((constructor));
+            static void early(void) {} int bitsup_one(void) { return 1; }";
+        let error = localize(code, &[]).expect_err("it is not known");
+        assert!(error.to_string().starts_with("early would run before main"), "{error}");
+    }
+
+    #[test]
+    fn objects_without_machine_code_are_an_error() {
+        let error = localize("int bitsup_one(void) { return 1; }", &["-flto"]);
+        let error = error.expect_err("nothing can be linked").to_string();
+        assert!(error.ends_with("build it without -flto"), "{error}");
+        let both = localize("int bitsup_one(void) { return 1; }", &["-flto", "-ffat-lto-objects"]);
+        assert!(both.expect("it has both").contains("bitsup_one T"));
+    }
+
+    #[test]
+    fn another_library_is_an_error() {
+        let error = localize("int other(void) { return 1; }", &[]).expect_err("nothing is public");
+        assert!(error.to_string().contains("defines no bitsup_ function"), "{error}");
+    }
+
+    #[test]
+    fn c_code_is_compiled_without_lto_and_else_as_it_was() {
+        let variables = [
+            ("CFLAGS", "-O2 -flto=auto"),
+            ("CFLAGS_x86_64_unknown_linux_gnu", "-flto"),
+            ("HOST_CFLAGS", "-O1"),
+            ("LDFLAGS", "-flto"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let changed = c_options(variables.into_iter());
+        let wanted = [
+            ("CFLAGS", "-O2 -flto=auto -fno-lto"),
+            ("CFLAGS_x86_64_unknown_linux_gnu", "-flto -fno-lto"),
+        ];
+        let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(changed, wanted);
+    }
+
+    #[test]
+    fn a_shared_library_is_linked_as_another_was() {
+        let text = " 0x1 (NEEDED)  Shared library: [libcurl.so.4]
+            0x1 (NEEDED)  Shared library: [libc.so.6]
+            0xe (SONAME)  Library soname: [libbitsup.so.0]";
+        let dynamic = Dynamic::parse(text);
+        assert_eq!(dynamic.name.as_deref(), Some("libbitsup.so.0"));
+        assert_eq!(dynamic.needed, ["libcurl.so.4"]);
     }
 }
