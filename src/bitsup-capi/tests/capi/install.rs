@@ -160,7 +160,7 @@ fn cmake_builds_examples_shared_and_static_and_finds_what_fits() {
 fn finds_what_fits(installed: &Installed) {
     let lib = installed.prefix().join("lib/libbitsup.a");
     fs::rename(&lib, lib.with_extension("away")).expect("renamed");
-    let source = installed.folder.path().join("project");
+    let source = installed.folder.path().join("versions");
     fs::create_dir(&source).expect("made");
     let mut project = "cmake_minimum_required(VERSION 3.19)\nproject(versions C)\n".to_owned();
     let wanted = [
