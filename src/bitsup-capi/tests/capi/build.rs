@@ -207,7 +207,7 @@ pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
         .arg(if plus { "-std=c++17" } else { "-std=c11" })
         .args(STRICT)
         .args(["-g", "-O1", "-pthread", "-c"])
-        .args(options)
+        .args(options.iter().filter(|option| !option.starts_with("-l")))
         .args(finder.sanitizer().map(|name| format!("-fsanitize={name}")))
         .arg("-I")
         .arg(workspace().join("include"))
@@ -222,6 +222,7 @@ pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
         command.args(["-lm", "-ldl", "-lrt", "-lresolv"]);
     }
     command.arg("-L").arg(library()).arg("-lbitsup");
+    command.args(options.iter().filter(|option| option.starts_with("-l")));
     succeed(command.arg(format!("-Wl,-rpath,{}", library().display())));
 }
 
