@@ -123,6 +123,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         let file = documents.join(name);
         fs::write(&file, text).map_err(|error| problem(&file, &error))?;
     }
+    let shared = folder(&root, "share/bitsup")?;
+    for (name, text) in [
+        ("valgrind.supp", include_str!("library/valgrind.supp")),
+        ("tsan.supp", include_str!("library/tsan.supp")),
+    ] {
+        let file = shared.join(name);
+        fs::write(&file, text).map_err(|error| problem(&file, &error))?;
+    }
     for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
         copy(&workspace.path(name), &documents.join(name))?;
     }

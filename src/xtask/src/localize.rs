@@ -6,6 +6,7 @@
 //! are dissolved on the way: one that stays would be discarded beside the same group of another Rust library, and the first
 //! caught panic would find no personality routine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +18,7 @@ use crate::Result;
 use crate::install::run as run_command;
 
 const PREFIX: &str = "bitsup_";
+const SUFFIX: &str = ".bitsup";
 /// Sections of compilers' intermediate code, which nobody can link any more.
 const INTERMEDIATE: [&str; 3] = [".llvmbc", ".llvmcmd", ".gnu.lto_*"];
 /// Sections with pointers to functions that run before `main`.
@@ -127,21 +129,36 @@ impl Tools {
         if strip {
             edit.arg("--strip-debug");
         }
+        let symbols = read(Command::new("readelf").arg("-sW").arg(&joined))?;
         // A weak reference from what was dropped is left as a strong one: it would make another Rust library's strong too.
-        let list = object.folder.path("undefined");
-        fs::write(&list, undefined(&joined)?.join("\n") + "\n")?;
-        edit.arg(format!("--strip-unneeded-symbols={}", list.display()));
+        let undefined = object.folder.list("undefined", undefined(&symbols))?;
+        // So that debuggers and suppressions of sanitizers can tell these functions from the program's.
+        let renamed = object.folder.list("renamed", private_functions(&symbols))?;
+        for (option, list) in
+            [("--strip-unneeded-symbols", undefined), ("--redefine-syms", renamed)]
+        {
+            edit.args(list.map(|list| format!("{option}={}", list.display())));
+        }
         edit.arg("--wildcard").arg(format!("--keep-global-symbol={PREFIX}*"));
         run_command(edit.arg(&joined).arg(object.path()))?;
         Ok(object)
     }
 }
 
-/// The names that an object wants of others, needed or not.
-fn undefined(object: &Path) -> Result<Vec<String>> {
-    let symbols = read(Command::new("readelf").arg("-sW").arg(object))?;
+/// The names that an object wants of others, needed or not, of what `readelf -sW` prints; a line each.
+fn undefined(symbols: &str) -> impl Iterator<Item = String> {
     let names = symbols.lines().filter_map(|line| line.split_once(" UND ")).map(|(_, name)| name);
-    Ok(names.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+    names.filter(|name| !name.trim().is_empty()).map(|name| format!("{}\n", name.trim()))
+}
+
+/// Old and new names of functions that are not public. Demanglers know such an end.
+fn private_functions(symbols: &str) -> impl Iterator<Item = String> {
+    symbols.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(3);
+        let (kind, section, name) = (words.next()?, words.nth(2)?, words.next()?);
+        let is_private = kind == "FUNC" && section != "UND" && !name.starts_with(PREFIX);
+        (is_private && !name.ends_with(SUFFIX)).then(|| format!("{name} {name}{SUFFIX}\n"))
+    })
 }
 
 /// The sections with constructors that are to be removed. A constructor that is in neither list is an error, so that no
@@ -334,6 +351,14 @@ impl Scratch {
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    /// A file of different lines, unless there are none, which objcopy refuses.
+    fn list(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<Option<PathBuf>> {
+        let lines: BTreeSet<String> = lines.collect();
+        let path = self.path(name);
+        fs::write(&path, lines.iter().map(String::as_str).collect::<String>())?;
+        Ok((!lines.is_empty()).then_some(path))
+    }
 }
 
 impl Drop for Scratch {
@@ -375,7 +400,7 @@ mod tests {
             int unused(void); int gone(void); int gone(void) { return unused(); }";
         let symbols = localize(code, &["-ffunction-sections"]).expect("it can be made");
         assert!(symbols.contains("bitsup_one T"), "{symbols}");
-        assert!(symbols.contains("helper t") && symbols.contains("common b"), "{symbols}");
+        assert!(symbols.contains("helper.bitsup t") && symbols.contains("common b"), "{symbols}");
         assert!(!symbols.contains("gone") && !symbols.contains("unused"), "{symbols}");
     }
 

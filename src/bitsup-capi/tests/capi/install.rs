@@ -84,6 +84,9 @@ fn runs(program: &Path) {
 fn pkg_config_builds_examples_shared_and_static() {
     let installed = Installed::new(false);
     assert_eq!(installed.pkg_config(&["--modversion", "bitsup"]), [env!("CARGO_PKG_VERSION")]);
+    for name in ["valgrind.supp", "tsan.supp"] {
+        assert!(installed.prefix().join("share/bitsup").join(name).is_file(), "{name}");
+    }
     for fixed in [false, true] {
         let package = if fixed { "bitsup-static" } else { "bitsup" };
         let mut flags = installed.pkg_config(&["--cflags", "--libs", package]);

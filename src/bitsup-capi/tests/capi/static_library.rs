@@ -11,7 +11,7 @@ use crate::build;
 use crate::support::{self, capi, workspace};
 
 /// What the static library needs beyond itself.
-const PRIVATE: &[&str] = if cfg!(feature = "bundled") {
+pub(crate) const PRIVATE: &[&str] = if cfg!(feature = "bundled") {
     &["-lpthread", "-lm", "-ldl"]
 } else {
     &["-lcurl", "-lssl", "-lcrypto", "-lpthread", "-lm", "-ldl"]
@@ -120,7 +120,8 @@ impl Bench {
     }
 }
 
-fn archive() -> PathBuf {
+/// The library.
+pub(crate) fn archive() -> PathBuf {
     build::library().join("libbitsup.a")
 }
 

@@ -116,8 +116,22 @@ static void panic(void)
 #endif
 }
 
+extern char **environ;
+
+/* What the library must leave as it is. */
+static size_t environment(char *copy, size_t room)
+{
+  size_t used = 0;
+  char **at;
+  for (at = environ; *at; at++)
+    used += (size_t)snprintf(copy + used, room - used, "%s\n", *at);
+  return used;
+}
+
 int main(int argc, char **argv)
 {
+  static char before[100000], after[100000];
+  size_t length = environment(before, sizeof before);
   bitsup_client *client;
   CHECK(argc == 3);
   begin_curl();
@@ -135,5 +149,6 @@ int main(int argc, char **argv)
   own_openssl();
   own_curl();
   own_rust();
+  CHECK(environment(after, sizeof after) == length && !strcmp(before, after));
   return 0;
 }
