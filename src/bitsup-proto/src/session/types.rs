@@ -174,6 +174,13 @@ pub struct Request {
     pub probe: bool,
 }
 
+impl Request {
+    /// Whether credentials for the server, or for the proxy, go with it.
+    pub(super) fn carries_login(&self, proxy: bool) -> bool {
+        if proxy { self.authorize_proxy } else { self.authorize }
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {

@@ -19,7 +19,7 @@ use crate::reply::{Got, ReplyMode};
 use crate::retry::RetryPolicy;
 use crate::verify::{Head, LostAckPolicy, Predecessor, VerifyPolicy};
 use std::format;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
@@ -237,7 +237,7 @@ impl Upload {
 
     fn outcome(&mut self) -> Outcome {
         assert_eq!(self.exchange(), "Finished");
-        self.session.outcome().expect("the end has an outcome").clone()
+        self.session.outcome().expect("the end has an outcome")
     }
 
     fn error(&mut self) -> Error {
