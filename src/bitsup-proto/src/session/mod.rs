@@ -20,15 +20,36 @@
 //!
 //! # States
 //!
+//! [`State`] names where an upload is; what it is made of is the phase (`phase`), the exchange under
+//! way, and the pause, which lies over both. Each line says where a state can lead: by an answer or
+//! the lack of one, by the caller, and by a poll. A test walks through all of them and draws this.
+//!
 //! ```text
-//! Init ──► (Ping) ──► CreateSession ──► Fragment ⟲ ──► GetReply ──► Complete ──► Verify ──► Done
-//!                        │    ▲            │
-//!                Host-Id ▼    │ session    │ any failure          (Verify: only where the
-//!                       Ping  └─ lost or ──┤                       Acks alone do not prove
-//!                             replaced     │                       the file)
-//!                        ▲                 ▼
-//!                        └──── wait ──── Error ──► Failed     Cancel ──► Cancelled
-//!                                                             Suspend: paused, from any state
+//! Init          caller → Suspend Failed Cancelled
+//! Init          time → CreateSession Ping
+//! CreateSession answer → Ping Fragment Complete Suspend Error Failed
+//! CreateSession caller → Suspend Failed Cancelled
+//! CreateSession time → Failed
+//! Ping          answer → CreateSession Fragment GetReply Complete Verify Suspend Error Failed
+//! Ping          caller → Cancel Suspend Failed Cancelled
+//! Ping          time → Failed
+//! Fragment      answer → CreateSession GetReply Complete Cancel Suspend Error Failed
+//! Fragment      caller → Cancel Suspend Failed Cancelled
+//! Fragment      time → Complete Cancel Failed
+//! GetReply      answer → Complete Suspend Error Failed
+//! GetReply      caller → Cancel Suspend Failed Cancelled
+//! Complete      answer → CreateSession Ping Fragment Verify Suspend Error Done Failed
+//! Complete      caller → Cancel Suspend Failed Cancelled
+//! Complete      time → Failed
+//! Verify        answer → CreateSession Suspend Error Done Failed
+//! Verify        caller → Cancel Suspend Failed Cancelled
+//! Verify        time → Failed
+//! Cancel        answer → CreateSession Suspend Error Failed Cancelled
+//! Cancel        caller → Suspend Failed Cancelled
+//! Suspend       caller → Init CreateSession Ping Fragment GetReply Complete Verify Cancel Failed Cancelled
+//! Error         caller → Cancel Suspend Failed Cancelled
+//! Error         time → CreateSession Ping Fragment GetReply Complete Verify Cancel Failed
+//! Failed        caller → CreateSession Ping Fragment GetReply Complete Verify Cancel Cancelled
 //! ```
 //!
 //! All transitions stand in `transitions/`, and nowhere else.

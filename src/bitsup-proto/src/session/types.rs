@@ -107,7 +107,7 @@ impl Default for Config {
 }
 
 /// Where an upload stands. The names are those of MC-BUP §3.1.5.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum State {
     /// Nothing was sent yet.

@@ -26,6 +26,7 @@ use std::vec::Vec;
 mod authentication;
 mod cancelling;
 mod closing;
+mod diagram;
 mod hosts;
 mod offsets;
 mod pauses;
@@ -129,6 +130,7 @@ fn in_one() -> Config {
 }
 
 /// A driver with a clock of its own.
+#[derive(Clone)]
 struct Upload {
     session: Session,
     now: Moment,
