@@ -42,7 +42,8 @@ fn place(session: &Session) -> String {
             Doubt::None | Doubt::LastFragment(_) | Doubt::Close => None,
         };
         let kind = core::mem::discriminant(&open.doubt);
-        (open.offset, kind, doubt, open.proof, open.pings, open.reply_url.is_some())
+        let pings = (open.pings.acknowledged, open.pings.refused.min(2));
+        (open.offset, kind, doubt, open.proof, pings, open.reply_url.is_some())
     });
     let io = match io {
         Io::InFlight(Outstanding::Packet(request)) => {
@@ -134,7 +135,12 @@ fn walk() -> Edges {
                 queue.push_back(next);
             }
         };
+        let mut refused = BTreeSet::new();
         for (word, event) in &events {
+            // Whatever it carries: `table` has that.
+            if !words.contains(word) && !refused.insert(word) {
+                continue;
+            }
             let mut next = upload.clone();
             let result = event(&mut next);
             let case = format!("{word} in {}", place(&upload.session));
