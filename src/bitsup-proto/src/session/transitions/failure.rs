@@ -11,32 +11,26 @@ use super::super::{
 use super::Answer;
 use crate::ack::{Ack, RetryAfter};
 use crate::error::Error;
+use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 
 impl Session {
     /// The packet goes out again with credentials, or the upload fails.
-    pub(super) fn challenged(
-        &mut self,
-        phase: Phase,
-        answer: &Answer<'_, '_>,
-        proxy: bool,
-    ) -> Phase {
-        let Answer { request, ack, .. } = *answer;
+    pub(super) fn challenged(&mut self, phase: Phase, answer: Answer<'_>, proxy: bool) -> Phase {
+        let Answer { request, ack, .. } = answer;
         let login = self.logins.of(proxy);
         if login.challenge(request.carries_login(proxy)) {
             return phase;
         }
-        let mut error = unauthorized(proxy, *login == Login::Refused)
+        let error = unauthorized(proxy, *login == Login::Refused)
             .during(request.packet)
             .with_status(ack.status)
-            .with_context(ack.context);
-        if let Some(code) = ack.code {
-            error = error.with_code(code);
-        }
+            .with_context(ack.context)
+            .with_code(ack.code.unwrap_or(Hresult::OK));
         self.fail(phase, error)
     }
 
-    /// So many bytes of the request's body went out: the server may have them.
+    /// Notes how many bytes of the request's body went out: the server may have them.
     pub(super) fn note_sent(&mut self, open: Option<&mut Open>, request: Request, body: u64) {
         if let (Some(range), Some(open)) = (request.range, open) {
             open.sent = open.sent.max(range.first() + body.min(range.length()));
@@ -245,14 +239,6 @@ impl Session {
             Io::Aborting => Io::Aborting,
             Io::Idle | Io::Backoff { .. } => Io::Idle,
         };
-    }
-
-    pub(super) fn name_likely_cause(&self, packet: PacketType, error: Error) -> Error {
-        let empty = self.config.size == 0 && packet == PacketType::CloseSession;
-        if empty && matches!(error.http_status(), Some(400 | 416)) {
-            return error.with_message("the server does not support empty files");
-        }
-        error
     }
 }
 

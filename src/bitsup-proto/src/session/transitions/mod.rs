@@ -37,10 +37,10 @@ const LEAST_LIMIT: Duration = Duration::from_secs(1);
 
 /// The answer to a packet.
 #[derive(Clone, Copy)]
-struct Answer<'a, 'h> {
+struct Answer<'a> {
     now: Moment,
     request: Request,
-    ack: &'a Ack<'h>,
+    ack: &'a Ack<'a>,
     /// `Date`, and `Retry-After` as a time from now.
     date: Option<u64>,
     wait: Option<Duration>,
@@ -72,7 +72,9 @@ impl Session {
                 _ if self.pause.is_some() => return Action::Idle,
                 Io::Idle | Io::Backoff { .. } | Io::Aborting => {}
             }
-            self.expire_fallback(now);
+            if self.target.expire(now) {
+                self.fall_back();
+            }
             if let Io::Backoff { at, .. } = self.io {
                 if now.monotonic < at {
                     return Action::Wait(at);
@@ -167,93 +169,76 @@ impl Session {
         let wait = retry_after_of(ack, date, retry_after, now);
         let answer = Answer { now, request, ack, date, wait, exchange };
         self.change(|session, phase| match phase {
-            Phase::Cancelling(cancelling) => session.cancel_answered(cancelling, &answer, meaning),
-            phase => session.answered(phase, &answer, meaning),
+            Phase::Cancelling(cancelling) => session.cancel_answered(cancelling, answer, meaning),
+            phase => session.answered(phase, answer, meaning),
         });
         Ok(())
     }
 
-    fn answered(&mut self, mut phase: Phase, answer: &Answer<'_, '_>, meaning: Meaning) -> Phase {
-        let Answer { now, request, ack, wait, exchange, .. } = *answer;
+    fn answered(&mut self, mut phase: Phase, answer: Answer<'_>, meaning: Meaning) -> Phase {
+        let Answer { now, request, ack, exchange, .. } = answer;
         let packet = request.packet;
         let size = self.config.size;
         self.note_sent(phase.open_mut(), request, exchange.body_sent);
         if let Some(open) = phase.open_mut().filter(|_| exchange.reconnected) {
             open.doubt_end(size, packet);
         }
-        let taken = Some(exchange.body_sent);
         let closes_again = packet == PacketType::CloseSession
             && phase.open().is_some_and(|open| open.doubt == Doubt::Close);
-        match meaning {
-            Meaning::Success | Meaning::ContinueAt { .. } => self.accepted(phase, answer),
-            Meaning::SessionLost => self.session_lost(phase, answer),
-            Meaning::Challenge { proxy } => self.challenged(phase, answer, proxy),
+        let not_created = packet == PacketType::CreateSession && (400..500).contains(&ack.status);
+        if let Meaning::Invalid(_) | Meaning::Later(_) | Meaning::Fatal(_) = meaning {
+            self.start_fallback(now);
+            if !not_created || !matches!(meaning, Meaning::Fatal(_)) {
+                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+            }
+        }
+        match (meaning, phase) {
+            (Meaning::Success | Meaning::ContinueAt { .. }, phase) => self.accepted(phase, answer),
+            (Meaning::SessionLost, phase) => self.session_lost(phase, answer),
+            (Meaning::Challenge { proxy }, phase) => self.challenged(phase, answer, proxy),
             // No smaller one than a probe can be asked for.
-            Meaning::TooLarge | Meaning::NotFoundMaybeTooLarge if request.probe => {
+            (Meaning::TooLarge | Meaning::NotFoundMaybeTooLarge, phase) if request.probe => {
                 self.refused(phase, answer, explain::refusal(packet, ack))
             }
-            Meaning::TooLarge => self.too_large(phase, answer),
-            Meaning::NotFoundMaybeTooLarge => {
+            (Meaning::TooLarge, phase) => self.too_large(phase, answer),
+            (Meaning::NotFoundMaybeTooLarge, mut phase) => {
                 let length = request.range.map_or(0, ContentRange::length);
-                if length > self.endpoint.sizes.largest_accepted()
-                    && length > self.config.fragment.floor
-                {
+                let passed = self.endpoint.sizes.largest_accepted();
+                if length > passed.max(self.config.fragment.floor) {
                     return self.too_large(phase, answer);
                 }
-                self.note_perhaps_taken(phase.open_mut(), request, taken);
+                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
                 self.refused(phase, answer, explain::refusal(packet, ack))
             }
-            Meaning::Invalid(error) => {
-                self.start_fallback(now);
-                self.note_perhaps_taken(phase.open_mut(), request, taken);
-                match phase {
-                    Phase::Uploading(open) if request.range.is_some() => {
-                        self.useless_answer(open, answer, error)
-                    }
-                    Phase::Pinging(open) => self.ping_refused(now, open, error, Self::invalid),
-                    phase => self.invalid(now, phase, error),
-                }
+            (Meaning::Invalid(error), Phase::Uploading(open)) if request.range.is_some() => {
+                self.useless_answer(open, answer, error)
             }
-            Meaning::Later(error) => {
-                self.note_perhaps_taken(phase.open_mut(), request, taken);
-                self.start_fallback(now);
-                if let Phase::Uploading(open) = phase {
-                    if closes_again && !is_sent_again(ack) {
-                        return self.decide_close(open);
-                    }
-                    if request.range.is_some() {
-                        return self.put_off(open, answer, error);
-                    }
-                    phase = Phase::Uploading(open);
-                }
-                self.later(now, phase, error, wait, true)
+            (Meaning::Invalid(error), Phase::Pinging(open)) => {
+                self.ping_refused(now, open, error, Self::invalid)
             }
-            Meaning::Fatal(error) => {
-                self.start_fallback(now);
-                let unknown = matches!(ack.status, 400 | 404 | 405 | 501) && ack.code.is_none();
-                match phase {
-                    Phase::Pinging(open) if unknown => {
-                        self.ping_refused(now, open, error, |session, _, phase, error| {
-                            session.refused(phase, answer, error)
-                        })
-                    }
-                    Phase::Uploading(open) if closes_again && !is_sent_again(ack) => {
-                        self.decide_close(open)
-                    }
-                    mut phase => {
-                        let creates = packet == PacketType::CreateSession;
-                        if !creates || !(400..500).contains(&ack.status) {
-                            self.note_perhaps_taken(phase.open_mut(), request, taken);
-                        }
-                        self.refused(phase, answer, error)
-                    }
-                }
+            (Meaning::Invalid(error), phase) => self.invalid(now, phase, error),
+            (Meaning::Later(_) | Meaning::Fatal(_), Phase::Uploading(open))
+                if closes_again && !is_sent_again(ack) =>
+            {
+                self.decide_close(open)
             }
+            (Meaning::Later(error), Phase::Uploading(open)) if request.range.is_some() => {
+                self.put_off(open, answer, error)
+            }
+            (Meaning::Later(error), phase) => self.later(now, phase, error, answer.wait, true),
+            (Meaning::Fatal(error), Phase::Pinging(open))
+                if matches!(ack.status, 400 | 404 | 405 | 501) && ack.code.is_none() =>
+            {
+                self.ping_refused(now, open, error, |session, _, phase, error| {
+                    session.refused(phase, answer, error)
+                })
+            }
+            (Meaning::Fatal(error), phase) => self.refused(phase, answer, error),
         }
     }
 
     /// The packet was carried out, or its answer says where to continue.
-    fn accepted(&mut self, phase: Phase, answer: &Answer<'_, '_>) -> Phase {
+    fn accepted(&mut self, phase: Phase, answer: Answer<'_>) -> Phase {
         if answer.request.range.is_none() {
             self.endpoint.sizes.answered(answer.exchange.waiting);
         }
@@ -271,8 +256,8 @@ impl Session {
     }
 
     /// A refusal that no other try can change: the upload's end, or that of its session only.
-    fn refused(&mut self, phase: Phase, answer: &Answer<'_, '_>, error: Error) -> Phase {
-        let Answer { now, request, ack, .. } = *answer;
+    fn refused(&mut self, phase: Phase, answer: Answer<'_>, error: Error) -> Phase {
+        let Answer { now, request, ack, .. } = answer;
         match phase {
             Phase::Uploading(open) if self.is_continued_refused(&open, request, ack) => {
                 self.replace(now, open, Replace::Refusing)
@@ -284,7 +269,15 @@ impl Session {
                     session.later(now, phase, error, None, true)
                 })
             }
-            phase => self.fail(phase, self.name_likely_cause(request.packet, error)),
+            phase => {
+                let empty = self.config.size == 0 && request.packet == PacketType::CloseSession;
+                let error = if empty && matches!(error.http_status(), Some(400 | 416)) {
+                    error.with_message("the server does not support empty files")
+                } else {
+                    error
+                };
+                self.fail(phase, error)
+            }
         }
     }
 
