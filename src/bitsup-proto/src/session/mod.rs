@@ -78,8 +78,8 @@ use open::{Doubt, Open, Proof};
 use phase::{Io, Outstanding, Phase, Step};
 use target::{Fallback, Target};
 pub use types::{
-    Action, CancelMode, Config, Connection, Counters, Exchange, Failure, FailureClass, Learned,
-    Moment, NotNow, Notice, OffsetHandling, Outcome, Request, Sent, State, Summary,
+    Action, CancelMode, Config, Connection, Counters, Exchange, Failure, FailureClass,
+    InvalidState, Learned, Moment, Notice, OffsetHandling, Outcome, Request, Sent, State, Summary,
 };
 
 /// How often a session may be lost without a new highest offset before that is an error.

@@ -141,7 +141,7 @@ pub enum State {
 impl State {
     /// Whether nothing more happens by itself.
     #[must_use]
-    pub fn is_final(self) -> bool {
+    pub fn is_terminal(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
@@ -343,7 +343,7 @@ pub struct Counters {
 
 /// An event that the state does not allow; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotNow;
+pub struct InvalidState;
 
 /// How to cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

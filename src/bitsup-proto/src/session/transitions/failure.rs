@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::super::budget::given_up;
 use super::super::logins::unauthorized;
 use super::super::{
-    Connection, Doubt, Failure, FailureClass, Io, Login, Moment, NotNow, Notice, Open, Outcome,
-    Outstanding, Phase, Request, Reuse, Sent, Session,
+    Connection, Doubt, Failure, FailureClass, InvalidState, Io, Login, Moment, Notice, Open,
+    Outcome, Outstanding, Phase, Request, Reuse, Sent, Session,
 };
 use super::Answer;
 use crate::ack::{Ack, RetryAfter};
@@ -146,18 +146,18 @@ impl Session {
     }
 
     /// The caller wants the next try after `delay`, and not when the session would make it.
-    /// `NotNow` unless the session waits for one, and while a session is being cancelled. No
+    /// `InvalidState` unless the session waits for one, and while a session is being cancelled. No
     /// budget grows by it.
-    pub fn defer_retry(&mut self, now: Moment, delay: Duration) -> Result<(), NotNow> {
-        let (at, _) = self.waiting_retry().ok_or(NotNow)?;
+    pub fn defer_retry(&mut self, now: Moment, delay: Duration) -> Result<(), InvalidState> {
+        let (at, _) = self.waiting_retry().ok_or(InvalidState)?;
         *at = now.monotonic.saturating_add(delay);
         Ok(())
     }
 
     /// The caller wants no other try: the upload fails with what went wrong. The session on
-    /// the server can be continued. `NotNow` as with [`Session::defer_retry`].
-    pub fn refuse_retry(&mut self) -> Result<(), NotNow> {
-        let (_, cause) = self.waiting_retry().ok_or(NotNow)?;
+    /// the server can be continued. `InvalidState` as with [`Session::defer_retry`].
+    pub fn refuse_retry(&mut self) -> Result<(), InvalidState> {
+        let (_, cause) = self.waiting_retry().ok_or(InvalidState)?;
         let error = given_up(cause, "not tried again, as was decided");
         self.io = Io::Idle;
         self.change(|session, phase| session.fail(phase, error));

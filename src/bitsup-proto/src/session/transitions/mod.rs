@@ -10,8 +10,8 @@ use core::time::Duration;
 use super::logins::unauthorized;
 use super::phase::{AfterCancel, Ended};
 use super::{
-    Action, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass, Io, Login,
-    MAX_REQUESTS_WITHOUT_PAUSE, Moment, NotNow, OffsetHandling, Open, Outcome, Outstanding, Phase,
+    Action, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass, InvalidState, Io,
+    Login, MAX_REQUESTS_WITHOUT_PAUSE, Moment, OffsetHandling, Open, Outcome, Outstanding, Phase,
     Request, Reuse, Session, Step,
 };
 use crate::ack::{Ack, Offset};
@@ -159,8 +159,8 @@ impl Session {
         date: Option<u64>,
         retry_after: Option<u64>,
         exchange: Exchange,
-    ) -> Result<(), NotNow> {
-        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(NotNow) };
+    ) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
         self.io = Io::Idle;
         self.budget.answered = true;
         self.link.next = Connection::Keep;
@@ -302,8 +302,8 @@ impl Session {
     }
 
     /// The exchange under way met no answer.
-    pub fn handle_failure(&mut self, now: Moment, failure: &Failure) -> Result<(), NotNow> {
-        let Io::InFlight(outstanding) = self.io else { return Err(NotNow) };
+    pub fn handle_failure(&mut self, now: Moment, failure: &Failure) -> Result<(), InvalidState> {
+        let Io::InFlight(outstanding) = self.io else { return Err(InvalidState) };
         self.io = Io::Idle;
         self.link.next = Connection::Fresh;
         let (kind, code) = match failure.class {
@@ -368,8 +368,8 @@ impl Session {
     /// The connection ended unannounced before the packet under way went out: what the server
     /// acknowledged before may be lost with it (TRU-05). `false`: the packet is not to go out, and
     /// another one is first; else it goes out over a new connection.
-    pub fn handle_connection_ended(&mut self) -> Result<bool, NotNow> {
-        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(NotNow) };
+    pub fn handle_connection_ended(&mut self) -> Result<bool, InvalidState> {
+        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
         let size = self.config.size;
         let closes = request.packet == PacketType::CloseSession;
         if let Some(open) = self.phase.open_mut() {
@@ -385,18 +385,18 @@ impl Session {
         Ok(!closes)
     }
 
-    /// The exchange under way ended before anything of it was sent, for a reason that is gone:
-    /// it is begun again.
-    pub fn begin_again(&mut self) {
-        if matches!(self.io, Io::InFlight(_)) {
-            self.io = Io::Idle;
-        }
+    /// Sends again what is under way: it ended before anything of it was sent, for a reason that
+    /// is gone.
+    pub fn retry_unsent(&mut self) -> Result<(), InvalidState> {
+        let Io::InFlight(_) = self.io else { return Err(InvalidState) };
+        self.io = Io::Idle;
         self.link.next = Connection::Fresh;
+        Ok(())
     }
 
     /// The answer to the HEAD under way.
-    pub fn handle_head(&mut self, head: &Head) -> Result<(), NotNow> {
-        let Io::InFlight(Outstanding::Head) = self.io else { return Err(NotNow) };
+    pub fn handle_head(&mut self, head: &Head) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Head) = self.io else { return Err(InvalidState) };
         let created = self.phase.open().filter(|open| open.created_by_server);
         let expected = Expected {
             size: self.config.size,
@@ -413,10 +413,12 @@ impl Session {
     }
 
     /// What became of the GET under way, and of its bytes.
-    pub fn handle_reply(&mut self, now: Moment, got: &reply::Got) -> Result<(), NotNow> {
-        let Io::InFlight(Outstanding::Reply) = self.io else { return Err(NotNow) };
+    pub fn handle_reply(&mut self, now: Moment, got: &reply::Got) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Reply) = self.io else { return Err(InvalidState) };
         let open = self.phase.open_mut();
-        let Some(fetch) = open.and_then(|open| open.reply.as_mut()) else { return Err(NotNow) };
+        let Some(fetch) = open.and_then(|open| open.reply.as_mut()) else {
+            return Err(InvalidState);
+        };
         self.io = Io::Idle;
         self.link.next = Connection::Keep;
         let progress = fetch.handle(got);
@@ -442,9 +444,9 @@ impl Session {
     }
 
     /// Pauses: the running exchange ends, nothing follows until [`Session::resume`].
-    pub fn suspend(&mut self, now: Moment) -> Result<(), NotNow> {
+    pub fn suspend(&mut self, now: Moment) -> Result<(), InvalidState> {
         if self.phase.is_terminal() || self.is_ending() || self.pause.is_some() {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         self.pause = Some(now.monotonic);
         Ok(())
@@ -454,7 +456,7 @@ impl Session {
     /// is pending (MC-BUP §3.1.4.3), else with a new session. Not after a failure that is
     /// the upload's end: the file is on the server in a wrong or unknown state, or the
     /// source has changed.
-    pub fn resume(&mut self, now: Moment) -> Result<(), NotNow> {
+    pub fn resume(&mut self, now: Moment) -> Result<(), InvalidState> {
         if let Some(since) = self.pause.take() {
             self.budget.leave_out(since, now);
         } else if let Phase::Failed { .. } = self.phase {
@@ -463,7 +465,7 @@ impl Session {
             self.budget.started = Some(now.monotonic);
             self.budget.reset(now);
         } else {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         match self.io {
             Io::InFlight(_) => return Ok(()),
@@ -475,9 +477,9 @@ impl Session {
         Ok(())
     }
 
-    /// The packet under way carried credentials that were replaced since. Said before its Ack
-    /// is handed over, this makes a challenge in it one that the new ones answer.
-    pub fn outdate_running(&mut self) {
+    /// Notes that the packet under way, if there is one, carried credentials that were replaced
+    /// since. Called before its Ack is handed over, so that the new ones answer a challenge in it.
+    pub fn mark_request_unauthenticated(&mut self) {
         if let Io::InFlight(Outstanding::Packet(request)) = &mut self.io {
             request.authorize = false;
             request.authorize_proxy = false;
@@ -502,14 +504,14 @@ impl Session {
 
     /// Gives the upload up. A running request is aborted first; what the server holds is
     /// deleted, or left to be continued.
-    pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), NotNow> {
+    pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), InvalidState> {
         let is_over = match &self.phase {
             Phase::Ended(Ended { outcome, .. }) => !matches!(outcome, Outcome::Failed(_)),
             Phase::Kept(_) => true,
             _ => self.is_ending(),
         };
         if is_over {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         self.pause = None;
         self.abort_running();
@@ -529,9 +531,9 @@ impl Session {
 
     /// The source cannot be read any more, or has changed: the session cannot be finished.
     /// It is deleted on the server if the source has changed.
-    pub fn fail_source(&mut self, now: Moment, error: Error) -> Result<(), NotNow> {
+    pub fn fail_source(&mut self, now: Moment, error: Error) -> Result<(), InvalidState> {
         if self.phase.is_terminal() || self.is_ending() {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         self.pause = None;
         self.abort_running();
