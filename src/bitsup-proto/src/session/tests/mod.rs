@@ -212,7 +212,7 @@ impl Upload {
         }
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<(), NotNow> {
+    fn answer(&mut self, answer: &Answer) -> Result<(), InvalidState> {
         let now = self.now;
         match answer {
             Answer::Ack(ack) => {
