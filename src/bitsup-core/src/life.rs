@@ -135,7 +135,7 @@ impl Life {
         self.start(session);
         if self.paused {
             self.step_aside(hosts);
-        } else if !session.state().is_final() {
+        } else if !session.state().is_terminal() {
             // Also while the request is under way that the pause let end.
             let _ = session.resume(now);
         }

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use clap::Args;
 
 use crate::Result;
-use crate::install::run as run_command;
 use crate::localize::{self, Tools};
+use crate::requirements::run as run_command;
 use crate::sbom::{Artifact, Bill};
 use crate::workspace::Workspace;
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use clap::Args;
 
 use crate::Result;
-use crate::install::run as run_command;
+use crate::requirements::run as run_command;
 
 const PREFIX: &str = "bitsup_";
 const SUFFIX: &str = ".bitsup";

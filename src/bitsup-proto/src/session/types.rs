@@ -70,7 +70,7 @@ pub struct Config {
     pub lenient_offset: bool,
     /// When to ask for the destination's size.
     pub verify: VerifyPolicy,
-    /// What to do after an unclear end.
+    /// What to do when an Ack is lost.
     pub on_lost_ack: LostAckPolicy,
     /// What is known of how the endpoint treats offsets.
     pub offsets: OffsetHandling,
@@ -107,7 +107,7 @@ impl Default for Config {
 }
 
 /// Where an upload stands. The names are those of MC-BUP §3.1.5.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum State {
     /// Nothing was sent yet.
@@ -141,7 +141,7 @@ pub enum State {
 impl State {
     /// Whether nothing more happens by itself.
     #[must_use]
-    pub fn is_final(self) -> bool {
+    pub fn is_terminal(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
@@ -172,6 +172,13 @@ pub struct Request {
     pub answer_limit: Duration,
     /// Whether this is a probe: a byte the server has acknowledged, sent to learn its offset.
     pub probe: bool,
+}
+
+impl Request {
+    /// Whether credentials for the server, or for the proxy, go with it.
+    pub(super) fn carries_login(&self, proxy: bool) -> bool {
+        if proxy { self.authorize_proxy } else { self.authorize }
+    }
 }
 
 /// What to do next.
@@ -213,7 +220,7 @@ pub enum Sent {
     Nothing,
     /// The request's head, perhaps in part, and no byte of its body.
     Head,
-    /// So many bytes of the body too, or a body that is whole if there are fewer.
+    /// Bytes of the body too; if it has fewer, all of it.
     Body(u64),
 }
 
@@ -336,7 +343,7 @@ pub struct Counters {
 
 /// An event that the state does not allow; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotNow;
+pub struct InvalidState;
 
 /// How to cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

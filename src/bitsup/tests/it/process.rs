@@ -48,6 +48,21 @@ fn in_part(test: &str) -> Option<String> {
     is_part.then(|| std::env::var(URL).expect("a URL"))
 }
 
+/// Lowers the limit of this process so that `count` more files can be opened. The open ones may have any number: a
+/// child inherits what a libcurl of its parent opened at that moment.
+fn leave_descriptors(count: u64) {
+    let listed = std::fs::read_dir("/proc/self/fd").expect("procfs").flatten();
+    let listed: Vec<std::path::PathBuf> = listed.map(|entry| entry.path()).collect();
+    // Without the folder that was just read.
+    let open = listed.iter().filter(|path| path.symlink_metadata().is_ok());
+    let open = open.filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+    let open: Vec<u64> = open.collect();
+    let taken = |limit| open.iter().filter(|open| **open < limit).count() as u64;
+    let current = (0..).find(|limit| limit - taken(*limit) == count);
+    let limits = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current, ..limits }).expect("lowered");
+}
+
 fn quick() -> UploadOptions {
     let mut options = UploadOptions::default();
     options.retry_delay = Duration::from_millis(2);
@@ -128,11 +143,9 @@ fn too_few_open_files_are_named_and_blame_nothing() {
     let test = "too_few_open_files_are_named_and_blame_nothing";
     if let Some(url) = in_part(test) {
         let limits = getrlimit(Resource::Nofile);
-        let open = std::fs::read_dir("/proc/self/fd").expect("procfs").count() as u64;
         let mut failed = 0;
         for more in 0..40 {
-            let current = Some(open - 1 + more);
-            setrlimit(Resource::Nofile, Rlimit { current, ..limits }).expect("lowered");
+            leave_descriptors(more);
             let ended = Client::builder().state_directory("state").build().and_then(|client| {
                 let source = Source::path("x.bin")?;
                 let upload = client.upload(source, &url).options(quick()).start()?;
@@ -177,10 +190,8 @@ fn what_was_kept_outlives_a_lack_of_open_files() {
         let refused = upload(source.clone()).expect("started").wait().expect_err("refused");
         assert!(refused.is_resumable());
         let limits = getrlimit(Resource::Nofile);
-        let open = std::fs::read_dir("/proc/self/fd").expect("procfs").count() as u64;
         for more in 0..3 {
-            let current = Some(open - 1 + more);
-            setrlimit(Resource::Nofile, Rlimit { current, ..limits }).expect("lowered");
+            leave_descriptors(more);
             let error = upload(source.clone()).and_then(|upload| upload.wait()).err();
             setrlimit(Resource::Nofile, limits).expect("as before");
             let error = error.expect("no descriptors");

@@ -491,7 +491,7 @@ impl Crowd {
                         life.goes_on(around.session, around.hosts, || Session::new(config), now)
                     })?;
                     if !goes_on {
-                        let outcome = self.member(id)?.session.outcome().cloned();
+                        let outcome = self.member(id)?.session.outcome();
                         self.end(id, outcome.ok_or("an end without outcome")?)?;
                     }
                 }

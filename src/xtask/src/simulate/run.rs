@@ -186,8 +186,7 @@ impl Run {
                     self.pass_until(at);
                 }
                 Step::Finish => {
-                    let mut outcome =
-                        self.session.outcome().cloned().ok_or("an end without outcome")?;
+                    let mut outcome = self.session.outcome().ok_or("an end without outcome")?;
                     let world = World {
                         session: &self.session,
                         scenario: &self.scenario,

@@ -155,7 +155,7 @@ fn credentials_replaced_before_a_refusal_is_told_answer_it() {
         assert_eq!(upload.exchange(), "Fragment 0-999");
         assert!(upload.requests.last().expect("one was sent").authorize);
         if replaced {
-            upload.session.outdate_running();
+            upload.session.mark_request_unauthenticated();
             upload.session.set_credentials(true, false);
         }
         upload.answer(&status(401)).expect("under way");
@@ -171,7 +171,7 @@ fn credentials_replaced_for_ever_make_32_requests_and_a_pause() {
         assert_eq!(upload.session.attempt(), attempt);
         for _ in 0..32 {
             assert_eq!(upload.exchange(), "Create-Session");
-            upload.session.outdate_running();
+            upload.session.mark_request_unauthenticated();
             upload.session.set_credentials(true, false);
             upload.answer(&status(401)).expect("under way");
         }
@@ -184,7 +184,7 @@ fn what_was_not_sent_is_begun_again_without_counting() {
     let mut upload = Upload::new(with_credentials());
     for _ in 0..20 {
         assert_eq!(upload.exchange(), "Create-Session");
-        upload.session.begin_again();
+        upload.session.retry_unsent().expect("it is under way");
     }
     upload.play([("Create-Session", created())]);
     assert_eq!(upload.session.attempt(), 0);

@@ -280,7 +280,7 @@ fn a_lost_close_is_settled_by_the_destination() {
         let mut upload = close_lost(checked(LostAckPolicy::Auto));
         upload.play([("HEAD", evidence.clone())]);
         assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
-        assert_eq!(upload.session.resume(upload.now), Err(NotNow));
+        assert_eq!(upload.session.resume(upload.now), Err(InvalidState));
         let mut upload = close_lost(checked(LostAckPolicy::Restart));
         upload.play([("HEAD", evidence), ("Create-Session", created_as("{two}"))]);
         assert_eq!(upload.exchange(), "Fragment 0-2499");

@@ -45,7 +45,7 @@ fn a_pause_that_meets_the_end_does_not_start_the_upload_anew() {
     upload.session.suspend(upload.now).expect("it runs");
     upload.answer(&ok()).expect("under way");
     assert_eq!(upload.summary(), CERTAIN);
-    assert_eq!(upload.session.resume(upload.now), Err(NotNow));
+    assert_eq!(upload.session.resume(upload.now), Err(InvalidState));
     assert_eq!(upload.exchange(), "Finished");
 }
 

@@ -99,7 +99,7 @@ fn situations() -> Vec<(&'static str, Upload, Vec<&'static str>)> {
 }
 
 /// Every input, by the word that allows it.
-fn inputs() -> Vec<(&'static str, Input)> {
+pub(super) fn inputs() -> Vec<(&'static str, Input)> {
     let mut list: Vec<(&'static str, Input)> = vec![
         ("resume", Box::new(|upload| upload.session.resume(upload.now))),
         ("suspend", Box::new(|upload| upload.session.suspend(upload.now))),
@@ -126,11 +126,11 @@ fn inputs() -> Vec<(&'static str, Input)> {
     list
 }
 
-type Input = Box<dyn Fn(&mut Upload) -> Result<(), NotNow>>;
+pub(super) type Input = Box<dyn Fn(&mut Upload) -> Result<(), InvalidState>>;
 use std::boxed::Box;
 
 /// An answer of every meaning, a failure of every class, a HEAD and a reply of every kind.
-fn answers() -> Vec<Answer> {
+pub(super) fn answers() -> Vec<Answer> {
     let mut list = vec![
         ok(),
         created(),
@@ -215,8 +215,8 @@ fn check(upload: &mut Upload, case: &str) {
         action = upload.poll();
     }
     let state = upload.session.state();
-    assert_eq!(state.is_final(), upload.session.outcome().is_some(), "{case}: {state:?}");
-    assert_eq!(state.is_final(), action == Action::Finished, "{case}: {action:?}");
+    assert_eq!(state.is_terminal(), upload.session.outcome().is_some(), "{case}: {state:?}");
+    assert_eq!(state.is_terminal(), action == Action::Finished, "{case}: {action:?}");
     if let Action::Send(request) = action {
         assert_eq!(request.range.is_some(), request.packet == PacketType::Fragment, "{case}");
     }

@@ -29,7 +29,7 @@ impl Task {
             self.left_before |= left;
             return;
         }
-        let result = match self.session.outcome().cloned() {
+        let result = match self.session.outcome() {
             Some(Outcome::Done(summary)) => self.receipt(summary, core),
             Some(Outcome::Failed(error)) => Err(self.failure(error)),
             Some(Outcome::Cancelled { confirmed, kept }) => Err(self.cancelled(confirmed, kept)),

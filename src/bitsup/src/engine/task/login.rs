@@ -275,7 +275,7 @@ impl Task {
                 self.login.known_refused = true;
             } else if self.take_login(login, renew_at, is_given, answer) {
                 // A 401 to what was sent before says nothing about this one.
-                self.session.outdate_running();
+                self.session.mark_request_unauthenticated();
                 self.login.ready = true;
                 break;
             }
@@ -345,7 +345,7 @@ impl Task {
                 self.take_proxy_login(core);
                 self.answered(&answer, &stats, core);
             }
-            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.begin_again(),
+            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.retry_unsent(),
             Some(Parked::Tunnel(failure)) => self.failed(failure, core),
         }
     }
@@ -388,7 +388,7 @@ impl Task {
             if event.result.is_ok() {
                 return Some(event);
             }
-            self.begin_again();
+            self.retry_unsent();
             return None;
         }
         if self.login.questions == MAX_QUESTIONS {
@@ -415,10 +415,11 @@ impl Task {
     }
 
     /// Nothing of the upload was sent; it is now, with the new login.
-    fn begin_again(&mut self) {
+    fn retry_unsent(&mut self) {
         self.running = None;
         self.sent_nothing();
-        self.session.begin_again();
+        // A cancel in between has ended it.
+        let _ = self.session.retry_unsent();
     }
 
     /// Takes what the callback answered for the proxy, unless that was refused.
@@ -432,7 +433,7 @@ impl Task {
         }
         self.options.proxy_credentials = Some(credentials);
         // What is under way has not shown this one.
-        self.session.outdate_running();
+        self.session.mark_request_unauthenticated();
         self.session.set_proxy_credentials(true);
         match &mut self.running {
             Some(Running::Packet(request, _)) => request.authorize_proxy = false,
