@@ -22,6 +22,7 @@ macro_rules! boundary {
             // SAFETY: as above.
             let $maybe = unsafe { crate::handle::look($maybe) };
         )*)?
+        crate::place::note_panics();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(
             || -> Result<crate::status::bitsup_status, crate::error::Failure> {
                 crate::faults::fault_point(c"entry");
@@ -47,6 +48,7 @@ macro_rules! boundary {
             // SAFETY: the caller gives NULL, or a handle that `_free` was not called for.
             let $handle = unsafe { crate::handle::look($handle) };
         )*
+        crate::place::note_panics();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             crate::faults::fault_point(c"entry");
             $(

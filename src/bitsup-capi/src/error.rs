@@ -66,7 +66,8 @@ impl Failure {
     pub(crate) fn panic(payload: &(dyn Any + Send)) -> Self {
         let words = payload.downcast_ref::<&str>().copied();
         let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let message = format!("a fault inside bitsup: {}", words.unwrap_or("unknown"));
+        let place = crate::place::take().map(|place| format!(" ({place})")).unwrap_or_default();
+        let message = format!("a fault inside bitsup: {}{place}", words.unwrap_or("unknown"));
         let advice =
             "Free the handle of this call, which is refused from now on, and report the fault.";
         Self::own(bitsup_status::Panic, &message, advice)

@@ -24,6 +24,7 @@ mod hidden;
 mod journal;
 mod life;
 mod options;
+mod place;
 mod progress;
 mod receipt;
 mod report;

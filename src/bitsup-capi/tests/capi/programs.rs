@@ -213,7 +213,9 @@ fn no_password_is_in_memory_when_all_is_over() {
     let secret = random_secret();
     let login = Some(("operator".to_owned(), secret.clone()));
     let source = capi().join("tests/capi/programs/secrets.c");
-    let stage = Stage::new(&source, &[], Config { basic_auth: login, ..Config::default() });
+    let own_curl = ["-DOWN_CURL", "-lcurl"];
+    let options = if cfg!(feature = "bundled") { &[][..] } else { &own_curl };
+    let stage = Stage::new(&source, options, Config { basic_auth: login, ..Config::default() });
     let file = stage.root.path().join("secret");
     std::fs::write(&file, &secret).expect("written");
     let mut command = build::plain(&stage.program);

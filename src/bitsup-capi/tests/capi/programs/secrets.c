@@ -7,6 +7,46 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#ifdef OWN_CURL
+#include <curl/curl.h>
+#include <malloc.h>
+
+/* The libcurl is the program's too. Its memory functions are the program's
+ * choice, and the library's first call comes after it. */
+static void release(void *block)
+{
+  if (block) {
+    volatile unsigned char *byte = block;
+    size_t size = malloc_usable_size(block);
+    while (size--)
+      *byte++ = 0;
+    free(block);
+  }
+}
+
+static void *resize(void *block, size_t size)
+{
+  size_t had = block ? malloc_usable_size(block) : 0;
+  void *larger;
+  if (block && size <= had)
+    return block;
+  larger = malloc(size);
+  if (larger && block) {
+    memcpy(larger, block, had);
+    release(block);
+  }
+  return larger;
+}
+
+static void begin(void)
+{
+  CHECK(curl_global_init_mem(CURL_GLOBAL_ALL, malloc, release, resize, strdup,
+                             calloc) == CURLE_OK);
+}
+#else
+#define begin() (void)0
+#endif
+
 /* What the program itself holds, by no function with a buffer of its own. */
 static char held[100];
 
@@ -57,6 +97,7 @@ static void upload(const char *url, const char *file)
 int main(int argc, char **argv)
 {
   CHECK(argc == 3);
+  begin();
   upload(argv[1], argv[2]);
   hold(argv[2]);
   upload(argv[1], NULL);
