@@ -2,9 +2,9 @@
 //!
 //! rustc gives every name in `libbitsup.a` to the whole program: the standard library's, those of all crates and, where
 //! they are bundled, libcurl's and OpenSSL's. They clash with the program's own. One relocatable link joins all objects and drops
-//! what no public function reaches, constructors of the `curl` crate included; then the other names become local. Section groups
-//! are dissolved on the way: one that stays would be discarded beside the same group of another Rust library, and the first
-//! caught panic would find no personality routine.
+//! what no public function reaches; constructors that would initialise libcurl are removed, and all other names become local. Section
+//! groups are dissolved on the way: one that stays would be discarded beside the same group of another Rust library, and the
+//! first caught panic would find no personality routine.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -173,11 +173,8 @@ fn unwanted_starters(object: &Path) -> Result<Vec<String>> {
     let mut unwanted = Vec::new();
     for section in sections {
         let entries = read(Command::new("objdump").args(["-r", "-j", &section]).arg(object))?;
-        let functions: Vec<&str> = relocated(&entries).collect();
-        let functions: Vec<String> = functions
-            .into_iter()
-            .map(|function| resolve(object, function))
-            .collect::<Result<_>>()?;
+        let functions: Vec<String> =
+            relocated(&entries).map(|value| resolve(object, value)).collect::<Result<_>>()?;
         let is_in =
             |list: &[&str], function: &String| list.iter().any(|part| function.contains(part));
         if functions.iter().all(|function| is_in(&REMOVED, function)) {
@@ -282,6 +279,16 @@ impl Dynamic {
 
 /// The public functions that a static library defines.
 fn public_names(archive: &Path) -> Result<Vec<String>> {
+    if cfg!(target_os = "macos") {
+        let text = read(Command::new("nm").arg("-gjU").arg(archive))?;
+        let names: BTreeSet<&str> =
+            text.lines().filter_map(|name| name.strip_prefix('_')).collect();
+        return Ok(names
+            .into_iter()
+            .filter(|name| name.starts_with(PREFIX))
+            .map(str::to_owned)
+            .collect());
+    }
     // nm would load the plugins of compilers, which fail at each other's objects.
     let text = read(Command::new("readelf").args(["--archive-index", "-W"]).arg(archive))?;
     let names = text.lines().map(str::trim);
