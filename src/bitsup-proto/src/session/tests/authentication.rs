@@ -55,12 +55,8 @@ fn refused_credentials_are_not_sent_again_until_they_are_replaced() {
     for (number, kind, code) in
         [(401, ErrorKind::Auth, 0x8019_0191), (407, ErrorKind::ProxyAuth, 0x8019_0197)]
     {
-        let mut upload = Upload::new(with_credentials());
-        upload.play([
-            ("Create-Session", created()),
-            ("Fragment 0-999", status(number)),
-            ("Fragment 0-999", status(number)),
-        ]);
+        let mut upload = Upload::opened(with_credentials());
+        upload.play([("Fragment 0-999", status(number)), ("Fragment 0-999", status(number))]);
         let error = upload.error();
         assert_eq!((error.kind(), error.hresult()), (kind, Some(Hresult(code))));
         let carried = |upload: &Upload| {
@@ -132,9 +128,8 @@ fn credentials_refused_during_a_pause_are_not_sent_after_it() {
 
 #[test]
 fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
-    let mut upload = Upload::new(with_credentials());
+    let mut upload = Upload::opened(with_credentials());
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", LOST),
         ("Ping", ok()),
         ("Fragment 1-1", received(2)),
@@ -149,8 +144,8 @@ fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
 
 #[test]
 fn credentials_replaced_before_a_refusal_is_told_answer_it() {
-    let mut upload = Upload::new(with_credentials());
-    upload.play([("Create-Session", created()), ("Fragment 0-999", status(401))]);
+    let mut upload = Upload::opened(with_credentials());
+    upload.play([("Fragment 0-999", status(401))]);
     for replaced in [true, false] {
         assert_eq!(upload.exchange(), "Fragment 0-999");
         assert!(upload.requests.last().expect("one was sent").authorize);

@@ -116,8 +116,7 @@ fn a_no_to_cancel_session_is_the_end_as_well() {
 #[test]
 fn a_challenge_to_cancel_session_is_answered_once() {
     let config = Config { credentials: true, proxy_credentials: true, ..config() };
-    let mut upload = Upload::new(config);
-    upload.play([("Create-Session", created())]);
+    let mut upload = Upload::opened(config);
     cancel(&mut upload);
     upload.play([
         ("Cancel-Session", status(407)),

@@ -52,12 +52,9 @@ fn situations() -> Vec<(&'static str, Upload, Vec<&'static str>)> {
     };
     list.push(("a reply under way", reply(), allowed(&["reply", "failure"])));
     let head = || {
-        let mut upload = Upload::new(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
-        upload.play([
-            ("Create-Session", created()),
-            ("Fragment 0-9", received(10)),
-            ("Close-Session", ok()),
-        ]);
+        let mut upload =
+            Upload::opened(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
+        upload.play([("Fragment 0-9", received(10)), ("Close-Session", ok())]);
         running(upload, "HEAD")
     };
     list.push(("a head under way", head(), allowed(&["head", "failure"])));
