@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bitsup_core::MAX_LOGIN_REQUESTS;
 use zeroize::Zeroizing;
 
 use super::Core;
@@ -37,9 +38,6 @@ use crate::transport::{
 
 /// A token of NTLM has some hundred bytes; more is no login.
 const MAX_TOKEN: usize = 16 * 1024;
-/// One exchange takes no more requests than this, login rounds included: six are the most that a
-/// server has a reason for, as many again if a proxy asks too.
-pub(crate) const MAX_ROUNDS: u32 = 12;
 /// So often in a row a login may be taken and asked for again by the next packet.
 const MAX_ASKED_AGAIN: u32 = 3;
 
@@ -412,7 +410,7 @@ impl Core {
         let running = gate.running.take_if(|own| matches!(own, Running::Beginning(..)));
         let Some(Running::Beginning(credentials, exchange)) = running else { return None };
         let each_request = gate.each_request;
-        let origin = exchange.origin();
+        let (number, origin) = (exchange.number, exchange.origin());
         let next = match begun.result {
             Err(problem) => Err(failed(&exchange, problem)),
             Ok((mechanism, token)) => {
@@ -429,7 +427,8 @@ impl Core {
         let gate = self.gates.entry(lane).or_default();
         let stats = Stats { requests: gate.requests, ..Stats::default() };
         gate.reset();
-        Some(Event { lane, origin, result: Err(failure), body: None, stats, withheld: true })
+        let result = Err(failure);
+        Some(Event { lane, number, origin, result, body: None, stats, withheld: true })
     }
 
     /// Sends the first step.
@@ -488,7 +487,7 @@ impl Core {
         self.note_challenge(&event);
         let Some(gate) = self.gates.get_mut(&lane) else { return Some(event) };
         gate.requests = gate.requests.saturating_add(event.stats.requests);
-        if gate.requests >= MAX_ROUNDS && event.result.is_ok() && gate.is_unfinished() {
+        if gate.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && gate.is_unfinished() {
             let text = "the login does not come to an end".to_owned();
             event.result = Err(Failure::unsent(FailureKind::TooManyRequests, text));
         }

@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bitsup_core::{Hosts, Random};
+use bitsup_core::{ClientState, Hosts, Random};
 use bitsup_proto::Moment;
 
 mod advice;
@@ -46,7 +46,7 @@ pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
 pub(crate) use proxy_auth::site as proxy_site;
 pub(crate) use rate::RateLimiter;
 pub(crate) use reply::place as reply_place;
-pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
+pub(crate) use task::{Check, NewUpload, Opening, Task};
 pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
@@ -80,9 +80,9 @@ pub(crate) struct Core {
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) lanes: BTreeMap<LaneId, TaskId>,
-    pub(crate) hosts: Hosts,
-    pub(crate) endpoints: Endpoints,
+    pub(crate) client: ClientState,
     pub(crate) logins: auth::Logins,
+    pub(crate) endpoints: Endpoints,
     pub(crate) advice: advice::Advice,
     pub(crate) gates: gate::Gates,
     clock: Instant,
@@ -134,9 +134,9 @@ pub(crate) fn start(
             buffers: Arc::default(),
             workers: Arc::new(Workers::new()),
             lanes: BTreeMap::new(),
-            hosts,
-            endpoints,
+            client: ClientState::new(hosts),
             logins: auth::Logins::default(),
+            endpoints,
             advice: advice::Advice::default(),
             gates: gate::Gates::new(),
             clock: Instant::now(),
@@ -261,18 +261,22 @@ impl Engine {
             }
             self.tasks.remove(&id);
         }
-        while let Some(next) = self.core.hosts.next_admitted() {
+        while let Some(next) = self.core.client.hosts.next_admitted() {
             self.with(next, Task::admit);
         }
-        while let Some(next) = self.core.logins.next_woken() {
+        while let Some(next) = self.core.client.credentials.next_woken() {
             self.with(next, |_, _| {});
         }
     }
 
     /// Step 3: how an exchange ended.
     fn exchange_ended(&mut self, event: transport::Event) {
-        let Some(event) = self.core.pass(event) else { return };
         let Some(id) = self.core.lanes.get(&event.lane).copied() else { return };
+        // It may have been given up since it ended.
+        if self.tasks.get(&id).is_some_and(|task| !task.is_current(event.number)) {
+            return;
+        }
+        let Some(event) = self.core.pass(event) else { return };
         if let Some(task) = self.packets.get_mut(&id) {
             task.ended(event, &mut self.core);
         } else {

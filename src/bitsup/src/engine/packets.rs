@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
-use bitsup_proto::session::FailureClass;
-use bitsup_proto::{ContentRange, Hresult};
+use bitsup_core::Site;
+use bitsup_proto::ContentRange;
 
 use super::Core;
 use super::auth::{choose, for_transport, offered};
@@ -12,11 +12,11 @@ use super::body::FragmentBody;
 use super::challenge::Offer;
 use super::command::TaskId;
 use super::proxy_auth;
-use super::task::{class, lane_options, own_headers};
+use super::task::{lane_options, own_headers, protocol_failure};
 use crate::credentials::{Login, Role};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::options::UploadOptions;
 use crate::source::Source;
 use crate::transport::{
@@ -118,10 +118,8 @@ impl PacketTask {
             host.as_ref().is_none_or(|(host, _)| options.trusts(&destination.host, host));
         let auth = auth.filter(|_| is_trusted);
         let carried = carried(&options, auth).filter(|_| is_trusted);
-        if carried
-            .as_ref()
-            .is_some_and(|own| core.logins.has_refused(&destination.origin(), &own.shown()))
-        {
+        let site = Site::server(destination.origin());
+        if carried.as_ref().is_some_and(|own| core.has_refused(&site, own)) {
             drop(answer.send(Err(NotSent::RefusedBefore)));
             return;
         }
@@ -145,6 +143,7 @@ impl PacketTask {
         let mut all = own_headers(&options, is_trusted);
         all.extend(headers.into_iter().map(|(name, value)| (name, value.into())));
         let exchange = Exchange {
+            number: 0,
             method: Method::BitsPost,
             scheme: if destination.https { Scheme::Https } else { Scheme::Http },
             host,
@@ -163,7 +162,7 @@ impl PacketTask {
             },
             auth: auth
                 .and_then(|scheme| Some(for_transport(options.credentials.as_ref()?, scheme))),
-            proxy_auth: proxy_auth::login(&options, at_proxy, &core.logins),
+            proxy_auth: proxy_auth::login(&options, at_proxy, core),
             proxy_asked: at_proxy.is_some(),
         };
         let length = exchange.length;
@@ -192,7 +191,7 @@ impl PacketTask {
         if let Err(failure) = &event.result
             && matches!(failure.kind, transport::FailureKind::ProxyFailed(Some(407)))
         {
-            proxy_auth::refuse(&asked.options, &mut core.logins);
+            proxy_auth::refuse(&asked.options, core);
         }
         if event.result.is_ok() && asked.length > 0 {
             core.limiter.acknowledged(self.id, asked.length, &event.stats);
@@ -212,10 +211,10 @@ impl PacketTask {
 fn of(answer: &Answer, asked: &Asked, stats: &transport::Stats, core: &mut Core) -> PacketAnswer {
     let forwarded = stats.forwarded;
     let headers = answer.headers.iter();
-    let origin = asked.destination.origin();
+    let site = Site::server(asked.destination.origin());
     let asks = answer.status == 401;
     if let Some(login) = asked.carried.as_ref().filter(|_| asks) {
-        core.logins.refuse(&origin, &login.shown());
+        core.refuse(&site, login);
     }
     let password = asked.options.credentials.clone().map(Login::Password);
     PacketAnswer {
@@ -227,7 +226,7 @@ fn of(answer: &Answer, asked: &Asked, stats: &transport::Stats, core: &mut Core)
             .then(|| choose(answer, &asked.options, asked.destination.https))
             .flatten(),
         offers: offered(answer, if answer.status == 407 { Role::Proxy } else { Role::Server }),
-        refused: password.is_some_and(|own| core.logins.has_refused(&origin, &own)),
+        refused: password.is_some_and(|own| core.has_refused(&site, &own)),
         proxy_scheme: if forwarded { scheme_for_proxy(answer, asked, core) } else { None },
         forwarded,
         body_sent: stats.sent,
@@ -249,28 +248,12 @@ fn scheme_for_proxy(answer: &Answer, asked: &Asked, core: &mut Core) -> Option<A
         return None;
     }
     if asked.at_proxy {
-        proxy_auth::refuse(&asked.options, &mut core.logins);
+        proxy_auth::refuse(&asked.options, core);
         return None;
     }
-    proxy_auth::choose(answer, &asked.options, &core.logins)
+    proxy_auth::choose(answer, &asked.options, core)
 }
 
 pub(super) fn error_of(failure: transport::Failure) -> Error {
-    if let transport::FailureKind::Lack(error) = failure.kind {
-        return error;
-    }
-    let remark = Remark::of_failure(&failure);
-    let (kind, code) = match class(&failure.kind) {
-        FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
-            (ErrorKind::Network, None)
-        }
-        FailureClass::Timeout => (ErrorKind::Timeout, None),
-        FailureClass::BadAnswer => (ErrorKind::Protocol, Some(Hresult::INVALID_SERVER_RESPONSE)),
-        FailureClass::Fatal(kind) => (kind, None),
-    };
-    let error = bitsup_proto::Error::new(kind, failure.message);
-    match code {
-        Some(code) => error.with_code(code).into(),
-        None => Remark::apply(remark.as_ref(), error),
-    }
+    protocol_failure(failure).error.into()
 }

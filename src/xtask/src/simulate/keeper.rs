@@ -1,7 +1,8 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
 use bitsup_core::journal::{
-    self, Book, Entry, Finish, Identity, Journal, News, Now, Pending, Place, Proof, Unusable, Work,
+    self, Book, CheckpointUpdate, Entry, Finish, Identity, Journal, Now, Pending, Place, Proof,
+    Unusable, Work,
 };
 use bitsup_proto::SessionId;
 
@@ -79,16 +80,16 @@ impl Keeper {
     /// Step 5 of the driving contract. What is said of a new session: whether it could be noted.
     pub(crate) fn keep(
         &mut self,
-        news: News,
+        update: CheckpointUpdate,
         (source, opened): (&Source, usize),
         now: Now,
     ) -> Option<bool> {
         let mut noted = None;
-        if let (Some(checkpoint), Some(book)) = (news.created, &mut self.book) {
+        if let (Some(checkpoint), Some(book)) = (update.created, &mut self.book) {
             let identity = source.identity_of(opened);
             noted = Some(book.created(checkpoint, Some(identity), now).is_ok());
         }
-        self.busy |= self.pending.update(news.offset, news.checkpoint);
+        self.busy |= self.pending.update(update.offset, update.checkpoint);
         noted
     }
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use bitsup_core::Then;
-use bitsup_core::journal::{Entry, File, Finish, News, Now, Standing};
+use bitsup_core::journal::{CheckpointUpdate, Entry, File, Finish, Now, Standing};
+use bitsup_core::{AfterCancel, Opening};
 use bitsup_proto::reply::ReplyMode;
-use bitsup_proto::session::{CancelMode, Request, Session};
+use bitsup_proto::session::Request;
 use bitsup_proto::{ContentRange, Error, ErrorKind, PacketType, SessionId};
 
 use super::keeper::{Found, Keeper, Worked};
 use super::replies::ReplyFile;
-use super::run::{Run, alone, begin};
+use super::run::{Run, begin};
 use super::scenario::Loses;
 
 /// After so many crashes the world becomes a kinder one.
@@ -38,11 +38,11 @@ pub(crate) struct Comparison {
 
 impl Run {
     /// Step 5 of the driving contract.
-    pub(super) fn keep(&mut self, news: News) -> Result<(), String> {
-        let id = news.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
+    pub(super) fn keep(&mut self, update: CheckpointUpdate) -> Result<(), String> {
+        let id = update.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
         self.before_disk();
         let now = self.journal_time();
-        match self.keeper.keep(news, (&self.source, self.opened), now) {
+        match self.keeper.keep(update, (&self.source, self.opened), now) {
             Some(true) => {
                 self.known.expected = id;
                 self.known.creating = false;
@@ -81,7 +81,7 @@ impl Run {
         match self.keeper.work((&self.source, self.opened), now) {
             Worked::Written(id) => {
                 // What is written of a session that was replaced meanwhile is no news.
-                if self.session.session_id() == Some(&id) {
+                if self.driver.session().session_id() == Some(&id) {
                     let (expected, synced) = (Some(id.clone()), Some(id));
                     self.known = Known { expected, synced, creating: false, harmed: false };
                 }
@@ -136,7 +136,7 @@ impl Run {
 
     /// The upload has ended, and its process with it. `true`: it was killed before all was in order.
     pub(super) fn end_process(&mut self) -> Result<bool, String> {
-        let held = self.session.session_id().is_some();
+        let held = self.driver.session().session_id().is_some();
         self.keeper.finish(if held { Finish::Keep } else { Finish::Remove });
         if !held {
             self.known = Known { harmed: self.known.harmed, ..Known::default() };
@@ -159,9 +159,8 @@ impl Run {
         self.connection = None;
         self.checks.restored();
         self.reply = ReplyFile::default();
-        self.refused.clear();
         self.comparison = None;
-        let learned = self.session.learned();
+        let learned = self.driver.session().learned();
         let config = &mut self.scenario.config;
         config.credentials = self.credentials.is_some();
         config.learned_size = learned.size.or(config.learned_size);
@@ -241,8 +240,7 @@ impl Run {
         let now = self.moment_of_now();
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
-            self.session = begin(&config, &self.server);
-            self.life = alone(&self.session, None);
+            (self.driver, self.client) = begin(&config, Opening::New, &self.server, now);
             self.keeper.begin(None, self.source.identity_of(self.opened));
             return Ok(());
         };
@@ -261,10 +259,16 @@ impl Run {
             Standing::Changed(_) => false,
             Standing::Continued => entry.prefix.check_end(&self.source).map_err(read)?,
         };
-        self.session = Session::restore(config, &entry.checkpoint, now);
+        let checkpoint = entry.checkpoint.clone();
+        let opening = if same {
+            Opening::Resume(checkpoint)
+        } else {
+            let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
+            Opening::CancelFirst(checkpoint, AfterCancel::Fail(error))
+        };
+        (self.driver, self.client) = begin(&config, opening, &self.server, now);
         if !same {
             self.transcript.note(self.now, || "the source is another one now".to_owned());
-            let _ = self.session.cancel(now, CancelMode::Delete);
         } else if entry.prefix.blocks() > 0 {
             let same = entry.prefix.check_blocks(&self.source, &|| true).map_err(read)?;
             let ends = self.now + Duration::from_millis(self.random.magnitude(20_000));
@@ -278,7 +282,6 @@ impl Run {
         if let Some(stored) = stored.filter(|_| same) {
             self.checks.resumed(id.to_owned(), stored);
         }
-        self.life = alone(&self.session, (!same).then_some(Then::End));
         self.keeper.begin(Some(entry), identity);
         Ok(())
     }
@@ -321,7 +324,7 @@ impl Run {
     fn source_changed(&mut self) {
         let now = self.moment_of_now();
         let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
-        if self.session.fail_source(now, error).is_ok() {
+        if self.driver.fail_source(error, now) {
             self.checks.suspended = false;
         }
     }

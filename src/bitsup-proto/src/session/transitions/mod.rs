@@ -13,7 +13,7 @@ use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, classify};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
-use crate::hresult::{CONTEXT_REMOTE_APPLICATION, Hresult};
+use crate::hresult::CONTEXT_REMOTE_APPLICATION;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
 use crate::verify::{Expected, Head, weigh};
@@ -279,20 +279,7 @@ impl Session {
         let running = self.running.take().ok_or(NotNow)?;
         let reused = self.reuse != Reuse::No;
         self.connection = Connection::Fresh;
-        let (kind, code) = match failure.class {
-            FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
-                (ErrorKind::Network, None)
-            }
-            FailureClass::Timeout => (ErrorKind::Timeout, None),
-            FailureClass::BadAnswer => {
-                (ErrorKind::Protocol, Some(Hresult::INVALID_SERVER_RESPONSE))
-            }
-            FailureClass::Fatal(kind) => (kind, None),
-        };
-        let mut error = Error::new(kind, failure.message.clone());
-        if let Some(code) = code {
-            error = error.with_code(code);
-        }
+        let mut error = failure.error.clone();
         match running {
             Running::Head => {
                 self.head_failed(now, error);
@@ -332,8 +319,8 @@ impl Session {
             }
         }
         match failure.class {
-            FailureClass::Fatal(_) if self.state == State::Cancel => self.cancel_failed(now, error),
-            FailureClass::Fatal(_) => self.fail(error),
+            FailureClass::Fatal if self.state == State::Cancel => self.cancel_failed(now, error),
+            FailureClass::Fatal => self.fail(error),
             FailureClass::BadAnswer => match running {
                 Running::Packet(request)
                     if request.probe && self.useless_probe(now, Replace::Unproven) => {}

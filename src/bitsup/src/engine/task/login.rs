@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bitsup_core::Verdict;
+use bitsup_core::{PendingRequest, Verdict};
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::host::HostId;
 
 use super::super::Core;
 use super::super::challenge::Offer;
 use super::super::{auth, proxy_auth};
-use super::wording::ack;
-use super::{ReplyFetch, Running, Task};
+use super::convert::ack;
+use super::{ReplyFetch, Task};
 use crate::credentials::{
     CredentialCallback, CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret,
 };
@@ -27,8 +27,6 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30);
 pub(super) struct LoginState {
     /// The scheme the server is answered with, once it has asked.
     pub(super) scheme: Option<AuthScheme>,
-    /// What the exchange under way shows.
-    carried: Option<Login>,
     /// The exchange under way, or the last one, shows a password.
     pub(super) showed_password: bool,
     /// The server takes only what everybody on the way there could read.
@@ -86,11 +84,6 @@ impl LoginState {
         self.given_at.as_deref().is_some_and(|at| at != site)
     }
 
-    /// Whether the exchange under way shows a login.
-    pub(super) fn shows(&self) -> bool {
-        self.carried.is_some()
-    }
-
     /// Whether the caller is being asked.
     pub(super) fn is_asking(&self) -> bool {
         self.parked.is_some() || self.renewing
@@ -106,7 +99,7 @@ impl LoginState {
 impl Task {
     /// The host that is spoken to, if the server sent us to another one.
     fn other_host(&self) -> Option<&str> {
-        self.session.host().map(HostId::host)
+        self.driver.session().host().map(HostId::host)
     }
 
     /// Whether the host that is spoken to may see what is meant for the URL's.
@@ -116,8 +109,8 @@ impl Task {
     }
 
     /// The server that is spoken to, as it is named to whom knows logins.
-    fn site(&self) -> String {
-        let Some(other) = self.session.host() else { return self.destination.origin() };
+    pub(super) fn site(&self) -> String {
+        let Some(other) = self.driver.session().host() else { return self.destination.origin() };
         let port = other.port().unwrap_or(self.destination.port);
         Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
     }
@@ -129,6 +122,7 @@ impl Task {
         }
         self.login.given_at = None;
         self.login.scheme = None;
+        self.driver.set_credentials(None);
         self.login.renew_at = None;
         let (credentials, token) = self.login.own.take().unwrap_or_default();
         self.options.credentials = credentials;
@@ -144,38 +138,29 @@ impl Task {
         self.login.given_at = Some(self.site());
     }
 
-    /// Notes what an exchange shows of us.
-    pub(super) fn note_carried(&mut self, exchange: &Exchange) {
+    /// The login that an exchange shows.
+    pub(super) fn shown_by(&mut self, exchange: &Exchange) -> Option<Login> {
         let shows_token = exchange.headers.iter().any(|(name, _)| name == "Authorization");
         let options = &self.options;
-        self.login.carried = match (&exchange.auth, &options.credentials, &options.bearer_token) {
+        let shown = match (&exchange.auth, &options.credentials, &options.bearer_token) {
             (Some(_), Some(credentials), _) => Some(Login::Password(credentials.clone())),
             (None, _, Some(token)) if shows_token => {
                 Some(Login::Token { token: token.clone(), valid_for: None })
             }
             _ => None,
         };
-        self.login.showed_password = matches!(self.login.carried, Some(Login::Password(_)));
+        self.login.showed_password = matches!(shown, Some(Login::Password(_)));
+        shown
     }
 
-    /// An answer that asks for no login: perhaps the server took what it was shown.
-    pub(super) fn note_taken(&mut self, answer: &Answer, core: &mut Core) {
-        let Some(carried) = self.login.carried.take() else { return };
-        if answer.status < 300 {
-            self.login.questions = 0;
-        }
-        let Login::Password(_) = carried else { return };
+    /// An answer that asks for no login: perhaps the server accepted what it was shown.
+    pub(super) fn note_accepted(&mut self, answer: &Answer, core: &mut Core) {
         // HEAD and GET bring no Ack to tell by; a redirect of theirs is nobody's word.
-        let is_plain = !matches!(self.running, Some(Running::Packet(..)));
+        let is_plain = !matches!(self.driver.exchange(), Some((_, PendingRequest::Packet(_))));
         let is_own = ack(answer).is_ack || (is_plain && answer.status < 300);
         let verdict = Verdict::of(answer.status, false, is_own);
-        core.logins.judge(verdict, &self.destination.origin(), &carried, self.id);
-    }
-
-    /// There was no answer to what the exchange showed.
-    pub(super) fn note_no_verdict(&mut self, core: &mut Core) {
-        if self.login.carried.take().is_some() {
-            core.logins.leave(self.id);
+        if self.driver.judge(verdict, &mut core.client).is_some() && answer.status < 300 {
+            self.login.questions = 0;
         }
     }
 
@@ -183,7 +168,7 @@ impl Task {
     pub(super) fn withhold_refused_token(&mut self, core: &Core) {
         let Some(token) = &self.options.bearer_token else { return };
         let login = Login::Token { token: token.clone(), valid_for: None };
-        if core.logins.has_refused(&self.destination.origin(), &login) {
+        if core.has_refused(self.driver.peer(), &login) {
             self.options.bearer_token = None;
         }
     }
@@ -196,12 +181,7 @@ impl Task {
         stats: Stats,
         core: &mut Core,
     ) -> Option<(Answer, Stats)> {
-        let carried = self.login.carried.take();
-        let refused = carried.is_some();
-        if let Some(login) = &carried {
-            let verdict = Verdict::of(answer.status, true, true);
-            core.logins.judge(verdict, &self.destination.origin(), &login.shown(), self.id);
-        }
+        let refused = self.driver.judge(Verdict::Refused, &mut core.client).is_some();
         self.login.challenge = answer.headers.clone();
         let scheme = self.login.scheme.filter(|_| refused && self.destination.https);
         self.login.bound = matches!(scheme, Some(AuthScheme::Ntlm | AuthScheme::Spnego));
@@ -252,8 +232,7 @@ impl Task {
 
     /// Takes the first login that the server has not refused and that may be shown to it: the
     /// caller's own, or what the callback answered last.
-    pub(super) fn find_login(&mut self, answer: &Answer, core: &Core) -> bool {
-        let origin = self.destination.origin();
+    pub(super) fn find_login(&mut self, answer: &Answer, core: &mut Core) -> bool {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
         let given = self.options.credential_callback.as_ref();
@@ -271,17 +250,24 @@ impl Task {
         self.login.known_refused = false;
         self.login.ready = false;
         for (login, renew_at, is_given) in candidates {
-            if core.logins.has_refused(&origin, &login.shown()) {
+            if core.has_refused(self.driver.peer(), &login) {
                 self.login.known_refused = true;
             } else if self.take_login(login, renew_at, is_given, answer) {
                 // A 401 to what was sent before says nothing about this one.
-                self.session.outdate_running();
+                self.driver.mark_request_unauthenticated();
                 self.login.ready = true;
                 break;
             }
         }
-        self.session.set_server_credentials(self.login.ready);
+        self.driver.set_server_usable(self.login.ready);
+        self.use_credentials(core);
         self.login.ready
+    }
+
+    /// The password answers the server, once a scheme for it is chosen.
+    fn use_credentials(&mut self, core: &mut Core) {
+        let own = self.options.credentials.clone().filter(|_| self.login.scheme.is_some());
+        self.driver.set_credentials(own.map(|own| core.handle(&Login::Password(own))));
     }
 
     fn take_login(
@@ -346,7 +332,11 @@ impl Task {
                 self.answered(&answer, &stats, core);
             }
             Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.begin_again(),
-            Some(Parked::Tunnel(failure)) => self.failed(failure, core),
+            Some(Parked::Tunnel(failure)) => {
+                if let Some((id, _)) = self.driver.exchange() {
+                    self.failed(id, failure, core);
+                }
+            }
         }
     }
 
@@ -358,14 +348,14 @@ impl Task {
         core: &mut Core,
     ) -> Option<transport::Event> {
         let asks = |answer: &Answer| answer.status == 407 && event.stats.forwarded;
-        let (shown, offered) = match (&event.result, self.running) {
-            (Ok(answer), Some(Running::Packet(request, _))) if asks(answer) => {
+        let (shown, offered) = match (&event.result, self.driver.exchange()) {
+            (Ok(answer), Some((_, PendingRequest::Packet(request)))) if asks(answer) => {
                 (request.authorize_proxy, auth::offered(answer, Role::Proxy))
             }
-            (Ok(answer), Some(Running::Reply { at_proxy })) if asks(answer) => {
-                (at_proxy, auth::offered(answer, Role::Proxy))
+            (Ok(answer), Some((_, PendingRequest::Reply(get)))) if asks(answer) => {
+                (get.authorize_proxy, auth::offered(answer, Role::Proxy))
             }
-            (Err(failure), Some(Running::Packet(..) | Running::Reply { .. }))
+            (Err(failure), Some((_, PendingRequest::Packet(_) | PendingRequest::Reply(_))))
                 if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) =>
             {
                 (true, Vec::new())
@@ -373,7 +363,7 @@ impl Task {
             _ => return Some(event),
         };
         let own = self.options.proxy_credentials.as_ref();
-        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.logins);
+        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, core);
         let callback = self.options.credential_callback.clone();
         let knows = |callback: &CredentialCallback| callback.knows(Role::Proxy);
         let Some(callback) = callback.filter(|source| knows(source) && !own.is_some_and(is_usable))
@@ -382,7 +372,7 @@ impl Task {
         };
         let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
         if shown {
-            proxy_auth::refuse(&self.options, &mut core.logins);
+            proxy_auth::refuse(&self.options, core);
         }
         if self.take_proxy_login(core) {
             if event.result.is_ok() {
@@ -416,9 +406,8 @@ impl Task {
 
     /// Nothing of the upload was sent; it is now, with the new login.
     fn begin_again(&mut self) {
-        self.running = None;
         self.sent_nothing();
-        self.session.begin_again();
+        self.driver.retry_unsent();
     }
 
     /// Takes what the callback answered for the proxy, unless that was refused.
@@ -427,18 +416,13 @@ impl Task {
         let callback = self.options.credential_callback.as_ref();
         let given = callback.and_then(|callback| core.advice.given(&site, Role::Proxy, callback));
         let Some((Login::Password(credentials), _)) = given else { return false };
-        if proxy_auth::was_refused(&self.options, &credentials, &core.logins) {
+        if proxy_auth::was_refused(&self.options, &credentials, core) {
             return false;
         }
         self.options.proxy_credentials = Some(credentials);
         // What is under way has not shown this one.
-        self.session.outdate_running();
-        self.session.set_proxy_credentials(true);
-        match &mut self.running {
-            Some(Running::Packet(request, _)) => request.authorize_proxy = false,
-            Some(Running::Reply { at_proxy }) => *at_proxy = false,
-            Some(Running::Precheck | Running::Head) | None => {}
-        }
+        self.driver.mark_request_unauthenticated();
+        self.driver.set_proxy_usable(true);
         true
     }
 
@@ -484,7 +468,7 @@ impl Task {
             Login::Token { token, .. }
                 if is_fresh
                     && token.is_header_value()
-                    && !core.logins.has_refused(&origin, &login.shown()) =>
+                    && !core.has_refused(self.driver.peer(), &login) =>
             {
                 self.note_given();
                 self.options.bearer_token = Some(token.clone());
@@ -500,16 +484,16 @@ impl Task {
         if answer.status != 401 {
             return false;
         }
-        match self.running {
-            Some(Running::Packet(request, _)) => {
+        match self.driver.exchange().map(|(_, request)| request) {
+            Some(PendingRequest::Packet(request)) => {
                 let meaning = classify(request.packet, &ack(answer));
                 meaning == Meaning::Challenge { proxy: false }
             }
-            Some(Running::Precheck) => true,
+            Some(PendingRequest::Precheck) => true,
             // It asks nobody: it is only evidence.
-            Some(Running::Head) | None => false,
+            Some(PendingRequest::Head) | None => false,
             // Only the upload's own site may ask for the password.
-            Some(Running::Reply { .. }) => {
+            Some(PendingRequest::Reply(_)) => {
                 self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)
             }
         }
