@@ -482,6 +482,13 @@ impl UploadDriver {
             }
             return Step::Finish(Ending::Error(error.clone()));
         }
+        if self.stage() == Stage::Precheck
+            && self.exchange.is_none()
+            && self.session.state().is_final()
+        {
+            // The source failed before there was an answer.
+            self.end_precheck();
+        }
         match self.stage() {
             Stage::Precheck if self.exchange.is_none() => {
                 self.deferred = Some(PendingRequest::Precheck);
@@ -827,11 +834,6 @@ impl UploadDriver {
     }
 
     // ---- what is known of the server and the source ---------------------------------------------
-
-    /// See [`Session::set_before`].
-    pub fn set_before(&mut self, head: Head) {
-        self.session.set_before(head);
-    }
 
     /// See [`Session::set_learned`].
     pub fn set_learned(&mut self, learned: Learned) {

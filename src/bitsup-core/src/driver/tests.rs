@@ -81,6 +81,17 @@ fn a_pause_in_the_precheck_gives_the_slot_up() {
 }
 
 #[test]
+fn a_source_that_fails_before_the_precheck_ends_the_upload_in_a_pause_too() {
+    let mut client = client(1);
+    let mut driver = upload(1, &mut client).with_precheck(true);
+    assert!(driver.fail_source(Error::new(ErrorKind::LocalFile, "gone"), NOW));
+    driver.suspend(&mut client, NOW);
+    while !matches!(driver.poll(NOW), Step::Finish(Ending::Session(Outcome::Failed(_)))) {
+        assert!(!driver.is_deferring());
+    }
+}
+
+#[test]
 fn only_a_whole_file_of_the_same_size_exists_already() {
     let heads = [
         (Head { status: 200, content_length: Some(10), ..Head::default() }, true),

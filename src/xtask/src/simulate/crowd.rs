@@ -482,6 +482,7 @@ impl Crowd {
     }
 
     fn begin(&mut self, id: TaskId, request: PendingRequest) -> Result<(), String> {
+        let now = self.moment();
         let packet = match &request {
             PendingRequest::Packet(packet) => Some(*packet),
             _ => None,
@@ -489,7 +490,7 @@ impl Crowd {
         let fresh = packet.is_some_and(|packet| packet.connection == Connection::Fresh);
         let length = packet.and_then(|packet| packet.range).map_or(0, ContentRange::length);
         let about = Circumstances {
-            now: self.now,
+            now: now.monotonic,
             length: 0,
             answer_limit: Duration::from_mins(5),
             new_connection: fresh,
@@ -518,8 +519,8 @@ impl Crowd {
             return Err(format!("{id:?} asks again whether the destination exists"));
         }
         let credentials = member.credentials.filter(|_| packet.is_some_and(|it| it.authorize));
-        let number = driver.start(request.clone(), credentials.map(handle), Moment::default());
-        let number = number.ok_or("too many requests")?;
+        let number = driver.start(request.clone(), credentials.map(handle), now);
+        let Some(number) = number else { return Ok(()) };
         let wire = Wire { headers, credentials, connection, at_node: false, version: 0 };
         let left = usize::try_from(length).map_err(|error| error.to_string())?;
         member.running = Some(Running { id: number, request, wire, course, left });
@@ -588,6 +589,7 @@ impl Crowd {
             None => None,
         };
         let driver = member.driver.as_mut().ok_or("it has not begun")?;
+        driver.count_requests(1);
         if request == PendingRequest::Precheck {
             member.has_asked = true;
             let mut head = member.server.head();

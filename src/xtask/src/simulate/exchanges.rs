@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use bitsup_core::{ExchangeId, PendingRequest, PostAck, Step, Verdict};
+use bitsup_core::{ExchangeId, PendingRequest, PostAck, Readiness, Ready, Step, Verdict};
 use bitsup_proto::ack::Offset;
+use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::reply::{Get, Got};
 use bitsup_proto::session::{Connection, Exchange, Request};
-use bitsup_proto::{Ack, ContentRange, Moment, PacketType};
+use bitsup_proto::{Ack, ContentRange, PacketType};
 
 use super::network::{Arrives, Circumstances, Course, End};
 use super::run::{Run, handle};
@@ -24,9 +25,33 @@ enum Heard {
 }
 
 impl Run {
+    /// Begins an exchange, or defers it until it can go out.
+    pub(super) fn offer(&mut self, request: PendingRequest) -> Result<(), String> {
+        match self.driver.check(&request) {
+            Readiness::Now => {}
+            Readiness::Wait => {
+                self.driver.defer(request);
+                return Ok(());
+            }
+            Readiness::StoreIntent(checkpoint) => {
+                self.driver.defer(request);
+                return self.closing(checkpoint);
+            }
+        }
+        let ready = self.driver.authorize(&request, &mut self.client);
+        if ready != Ready::Now {
+            return Err(format!("{request:?} would show credentials that are {ready:?}"));
+        }
+        match request {
+            PendingRequest::Packet(request) => self.send(request),
+            PendingRequest::Reply(get) => self.get_reply(get),
+            head => self.head(head),
+        }
+    }
+
     /// Sends a packet and reports how that ended.
-    pub(super) fn send(&mut self, request: Request) -> Result<(), String> {
-        if !self.may_send(&request) {
+    fn send(&mut self, request: Request) -> Result<(), String> {
+        if !self.has_source(&request) {
             return Ok(());
         }
         self.checks.sends(&request, self.driver.session(), &self.scenario)?;
@@ -53,7 +78,6 @@ impl Run {
         self.packets += 1;
         self.transcript
             .note(self.now, || format!("{} {}{wire:?}", request.packet, range_of(&request)));
-        let credentials = wire.credentials;
         let mut course = self.course(length, request.answer_limit, fresh);
         if let Some(twin) = self.twin(&request) {
             course.end = End::Other(twin);
@@ -79,9 +103,9 @@ impl Run {
         self.last_ack = Some(answer.clone()).filter(|answer| is_last && answer.status == 200);
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
-        let verdict = Verdict::of(answer.status, answer.status == 401, ack.is_ack);
-        self.driver.judge(verdict, &mut self.client);
-        if answer.status == 401 && credentials.is_none() {
+        let asks = classify(request.packet, &ack) == Meaning::Challenge { proxy: false };
+        self.driver.judge(Verdict::of(answer.status, asks, ack.is_ack), &mut self.client);
+        if asks {
             self.use_credentials();
         }
         if let (Offset::At(offset), Some(id), 200 | 416) = (ack.offset, sent_id, answer.status) {
@@ -103,11 +127,12 @@ impl Run {
     }
 
     /// Asks for the destination's size.
-    pub(super) fn head(&mut self) -> Result<(), String> {
+    fn head(&mut self, request: PendingRequest) -> Result<(), String> {
         self.packets += 1;
         let course = self.course(0, ANSWER_LIMIT, false);
         let end = course.end.clone();
-        let heard = self.under_way(PendingRequest::Head, None, &course)?;
+        let is_before = request == PendingRequest::Precheck;
+        let heard = self.under_way(request, None, &course)?;
         let Heard::Course(id, _) = heard else { return Ok(()) };
         let now = self.moment_of_now();
         let taken = match end {
@@ -120,6 +145,10 @@ impl Run {
                     head.content_length = None;
                 }
                 self.transcript.note(self.now, || format!("HEAD: {head:?}"));
+                if is_before {
+                    self.driver.handle_precheck(id, head, false);
+                    return Ok(());
+                }
                 self.driver.handle_head(id, &head)
             }
         };
@@ -127,7 +156,7 @@ impl Run {
     }
 
     /// Fetches (a part of) the reply.
-    pub(super) fn get_reply(&mut self, get: &Get) -> Result<(), String> {
+    fn get_reply(&mut self, get: Get) -> Result<(), String> {
         self.packets += 1;
         let course = self.course(0, ANSWER_LIMIT, false);
         let end = course.end.clone();
@@ -142,7 +171,7 @@ impl Run {
                 self.driver.handle_reply(id, &got, now)
             }
             End::Answer => {
-                let got = self.reply.get(get, &self.server, cut, &mut self.random);
+                let got = self.reply.get(&get, &self.server, cut, &mut self.random);
                 self.transcript.note(self.now, || format!("{get:?}: {got:?}"));
                 self.driver.handle_reply(id, &got, now)
             }
@@ -210,7 +239,10 @@ impl Run {
         course: &Course,
     ) -> Result<Heard, String> {
         let shown = wire.as_ref().and_then(|wire| wire.credentials).map(handle);
-        let id = self.driver.start(request, shown, Moment::default()).ok_or("too many requests")?;
+        let now = self.moment_of_now();
+        let Some(id) = self.driver.start(request, shown, now) else {
+            return Ok(Heard::Nothing);
+        };
         // An upload that has failed has none any more.
         let deadline = self.deadline();
         match self.poll()? {
@@ -257,6 +289,7 @@ impl Run {
         if let (Some((when, what)), Some(wire)) = (arrival, wire) {
             self.late.push((when, wire, what));
         }
+        self.driver.count_requests(1);
         Ok(Heard::Course(id, answer))
     }
 

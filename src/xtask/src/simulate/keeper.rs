@@ -4,7 +4,7 @@ use bitsup_core::journal::{
     self, Book, CheckpointUpdate, Entry, Finish, Identity, Journal, Now, Pending, Place, Proof,
     Unusable, Work,
 };
-use bitsup_proto::SessionId;
+use bitsup_proto::{Checkpoint, SessionId};
 
 use super::disk::Disk;
 use super::source::Source;
@@ -69,6 +69,13 @@ impl Keeper {
     /// A Create-Session goes out. `false`: the disk refused.
     pub(crate) fn creating(&mut self) -> bool {
         self.book.as_mut().is_some_and(|book| book.creating().is_ok())
+    }
+
+    /// Close-Session is about to go out. `false`: the disk refused.
+    pub(crate) fn closing(&mut self, checkpoint: Checkpoint, now: Now) -> bool {
+        // What still waits to be written is older.
+        self.pending.forget_update();
+        self.book.as_mut().is_some_and(|book| book.closing(checkpoint, now).is_ok())
     }
 
     /// A Create-Session was answered without a session.

@@ -6,7 +6,7 @@ use bitsup_core::journal::{CheckpointUpdate, Entry, File, Finish, Now, Standing}
 use bitsup_core::{AfterCancel, Opening};
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::Request;
-use bitsup_proto::{ContentRange, Error, ErrorKind, PacketType, SessionId};
+use bitsup_proto::{Checkpoint, Error, ErrorKind, PacketType, SessionId};
 
 use super::keeper::{Found, Keeper, Worked};
 use super::replies::ReplyFile;
@@ -32,7 +32,7 @@ pub(crate) struct Known {
 /// The comparison of the source with what was sent before, beside the sending.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Comparison {
-    ends: Duration,
+    pub(super) ends: Duration,
     same: bool,
 }
 
@@ -55,9 +55,25 @@ impl Run {
 
     /// A Create-Session goes out.
     pub(super) fn creating(&mut self) -> Result<(), String> {
+        // What was sent in an earlier session is of no interest any more.
+        self.comparison = None;
         self.before_disk();
         let noted = self.keeper.creating();
         self.known = Known { creating: noted, harmed: self.known.harmed, ..Known::default() };
+        self.after_disk()
+    }
+
+    /// Close-Session is about to go out.
+    pub(super) fn closing(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
+        self.before_disk();
+        let now = self.journal_time();
+        let session = checkpoint.session_id.clone();
+        if !self.keeper.closing(checkpoint, now) && !self.keeper.disk.is_dead() {
+            self.known.harmed = true;
+        }
+        // Where it cannot be stored the upload goes on.
+        self.driver.intent_stored(session);
+        self.intent_stored = true;
         self.after_disk()
     }
 
@@ -160,6 +176,7 @@ impl Run {
         self.checks.restored();
         self.reply = ReplyFile::default();
         self.comparison = None;
+        self.intent_stored = false;
         let learned = self.driver.session().learned();
         let config = &mut self.scenario.config;
         config.credentials = self.credentials.is_some();
@@ -240,7 +257,7 @@ impl Run {
         let now = self.moment_of_now();
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
-            (self.driver, self.client) = begin(&config, Opening::New, &self.server, now);
+            (self.driver, self.client) = begin(&config, Opening::New, now);
             self.keeper.begin(None, self.source.identity_of(self.opened));
             return Ok(());
         };
@@ -266,13 +283,14 @@ impl Run {
             let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
             Opening::CancelFirst(checkpoint, AfterCancel::Fail(error))
         };
-        (self.driver, self.client) = begin(&config, opening, &self.server, now);
+        (self.driver, self.client) = begin(&config, opening, now);
         if !same {
             self.transcript.note(self.now, || "the source is another one now".to_owned());
         } else if entry.prefix.blocks() > 0 {
             let same = entry.prefix.check_blocks(&self.source, &|| true).map_err(read)?;
             let ends = self.now + Duration::from_millis(self.random.magnitude(20_000));
             self.comparison = Some(Comparison { ends, same });
+            self.driver.comparison_started();
         }
         let id = entry.checkpoint.session_id.as_str();
         // The end of a complete file is sent again to be told where the reply is.
@@ -288,18 +306,8 @@ impl Run {
 
     // ---- the source --------------------------------------------------------
 
-    /// Before a packet goes out. What completes the file waits for the comparison. `false`: it
-    /// does not go out, and the state machine knows.
-    pub(super) fn may_send(&mut self, request: &Request) -> bool {
-        let completes = request.packet == PacketType::CloseSession
-            || request.range.is_some_and(ContentRange::is_last);
-        if completes && let Some(comparison) = self.comparison {
-            let until = self.deadline().map_or(comparison.ends, |at| at.min(comparison.ends));
-            self.now = self.now.max(until);
-            if !self.compare() {
-                return false;
-            }
-        }
+    /// Before a packet goes out. `false`: the source has changed, and the state machine knows.
+    pub(super) fn has_source(&mut self, request: &Request) -> bool {
         let reads = matches!(request.packet, PacketType::Fragment | PacketType::CloseSession);
         if reads && self.source.shows_change(self.opened) {
             self.source_changed();
@@ -308,17 +316,16 @@ impl Run {
         true
     }
 
-    /// Takes the result of the comparison, if there is one and its time has come. `false`: the
-    /// source is another one.
-    pub(super) fn compare(&mut self) -> bool {
+    /// Takes the result of the comparison, if there is one and its time has come.
+    pub(super) fn compare(&mut self) {
         let Some(Comparison { same, .. }) = self.comparison.take_if(|it| it.ends <= self.now)
         else {
-            return true;
+            return;
         };
+        self.driver.comparison_ended();
         if !same {
             self.source_changed();
         }
-        same
     }
 
     fn source_changed(&mut self) {

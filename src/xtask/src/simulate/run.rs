@@ -4,10 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bitsup_core::{
-    ClientState, CredentialId, Ending, Hosts, Opening, PendingRequest, Step, TaskId, UploadDriver,
-};
-use bitsup_proto::session::{CancelMode, Outcome};
+use bitsup_core::{ClientState, CredentialId, Ending, Hosts, Opening, Step, TaskId, UploadDriver};
+use bitsup_proto::session::Outcome;
 use bitsup_proto::verify::VerifyPolicy;
 use bitsup_proto::{Config, Error, ErrorKind, Moment};
 
@@ -72,6 +70,8 @@ pub(crate) struct Run {
     /// The version of the source that this process began with.
     pub(super) opened: usize,
     pub(super) comparison: Option<Comparison>,
+    /// Whether the journal has just been told of Close-Session.
+    pub(super) intent_stored: bool,
     pub(super) checks: Checks,
     pub(super) transcript: Transcript,
     /// The time of the world.
@@ -104,20 +104,13 @@ pub(super) fn handle(credentials: u32) -> CredentialId {
     CredentialId(credentials.into())
 }
 
-/// An upload that is the only one of its client; with [`VerifyPolicy::Always`] it knows what stands there before.
-pub(super) fn begin(
-    config: &Config,
-    opening: Opening,
-    server: &Server,
-    now: Moment,
-) -> (UploadDriver, ClientState) {
+/// An upload that is the only one of its client, and has a journal.
+pub(super) fn begin(config: &Config, opening: Opening, now: Moment) -> (UploadDriver, ClientState) {
     let mut client = ClientState::new(Hosts::new(1, 1));
-    let looks = config.verify == VerifyPolicy::Always && matches!(opening, Opening::New);
-    let mut driver =
-        UploadDriver::new(TaskId(0), String::new(), config.clone(), opening, &mut client, now);
-    if looks {
-        driver.set_before(server.head());
-    }
+    let driver =
+        UploadDriver::new(TaskId(0), String::new(), config.clone(), opening, &mut client, now)
+            .with_precheck(config.verify == VerifyPolicy::Always)
+            .with_intent();
     (driver, client)
 }
 
@@ -129,7 +122,7 @@ impl Run {
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut keeper, _) = Keeper::open(Disk::default());
         let server = Server::new(scenario.server.clone());
-        let (driver, client) = begin(&scenario.config, Opening::New, &server, Moment::default());
+        let (driver, client) = begin(&scenario.config, Opening::New, Moment::default());
         let source = Source::new(scenario.config.size);
         keeper.begin(None, source.identity_of(0));
         let mut run = Self {
@@ -139,6 +132,7 @@ impl Run {
             source,
             opened: 0,
             comparison: None,
+            intent_stored: false,
             driver,
             client,
             checks: Checks::default(),
@@ -179,43 +173,28 @@ impl Run {
                 Step::Tell(_) | Step::TellUnproven | Step::Store(_) | Step::StartUpload => {
                     return Err(format!("{step:?} of an upload that begins with itself"));
                 }
-                Step::Begin(PendingRequest::Packet(request)) => self.send(request)?,
-                Step::Begin(PendingRequest::Reply(get)) => self.get_reply(&get)?,
-                Step::Begin(PendingRequest::Precheck | PendingRequest::Head) => self.head()?,
+                Step::Begin(request) => self.offer(request)?,
                 // What ran has ended with the event that led to this.
                 Step::Abort(_) => self.connection = None,
-                Step::Wait(Some(until)) => {
-                    let until = self.born.saturating_add(until);
-                    if until <= self.now {
-                        return Err("it waits for a time that has passed".into());
-                    }
-                    self.pass_until(until);
-                }
-                Step::Wait(None) => {
-                    let Some((at, _)) = self.events.front().filter(|_| self.checks.suspended)
-                    else {
-                        return Err(format!(
-                            "idle for ever in {:?}",
-                            self.driver.session().state()
-                        ));
-                    };
-                    let at = *at;
-                    self.pass_until(at);
-                }
+                Step::Wait(until) => self.wait(until)?,
                 Step::Finish(ending) => {
-                    let own = self.driver.session().outcome().cloned();
-                    let world = World {
-                        session: self.driver.session(),
-                        scenario: &self.scenario,
-                        server: &self.server,
-                        reply: &self.reply,
-                        source: &self.source,
-                        opened: self.opened,
-                    };
-                    self.checks.end(&own.ok_or("an end without outcome")?, &world)?;
+                    if let Some(own) = self.driver.session().outcome() {
+                        let world = World {
+                            session: self.driver.session(),
+                            scenario: &self.scenario,
+                            server: &self.server,
+                            reply: &self.reply,
+                            source: &self.source,
+                            opened: self.opened,
+                        };
+                        self.checks.end(own, &world)?;
+                    }
                     self.checks.suspended = false;
                     let (outcome, cancelled_first) = match ending {
                         Ending::Session(outcome) => (outcome, false),
+                        Ending::Error(error) if error.kind() == ErrorKind::Cancelled => {
+                            (Outcome::Cancelled { confirmed: true, kept: false }, false)
+                        }
                         Ending::Error(error) => (Outcome::Failed(error), true),
                     };
                     self.transcript.note(self.now, || format!("ended: {outcome:?}"));
@@ -225,6 +204,28 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Lets time pass until something happens.
+    fn wait(&mut self, until: Option<Duration>) -> Result<(), String> {
+        if std::mem::take(&mut self.intent_stored) {
+            return Ok(());
+        }
+        let until = until.map(|until| self.born.saturating_add(until));
+        if until.is_some_and(|until| until <= self.now) {
+            return Err("it waits for a time that has passed".into());
+        }
+        let compared = self
+            .comparison
+            .filter(|_| self.driver.is_deferring())
+            .map(|comparison| comparison.ends);
+        let event = self.events.front().filter(|_| self.checks.suspended).map(|(at, _)| *at);
+        let next = [until, compared, event].into_iter().flatten().min();
+        let Some(next) = next else {
+            return Err(format!("idle for ever in {:?}", self.driver.session().state()));
+        };
+        self.pass_until(next);
+        Ok(())
     }
 
     /// The lines of the transcript.
@@ -318,8 +319,7 @@ impl Run {
                 }
             }
             Event::Cancel(mode) => {
-                let keeps = mode == CancelMode::Keep && self.driver.cancels_first();
-                if !keeps && self.driver.cancel(mode, &mut self.client, now) {
+                if self.driver.cancel(mode, &mut self.client, now) {
                     self.checks.suspended = false;
                 }
             }
