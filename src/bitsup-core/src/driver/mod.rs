@@ -783,6 +783,7 @@ impl UploadDriver {
     /// The HEAD before the upload has an answer, or will get none.
     pub fn end_precheck(&mut self) {
         self.prechecks = false;
+        self.deferred.take_if(|request| *request == PendingRequest::Precheck);
         if self.stage == Stage::Precheck {
             self.stage = Stage::Running;
         }

@@ -294,3 +294,16 @@ fn what_is_not_certain_to_be_the_source_is_sent_anew() {
     }
     assert!(told && driver.restarts() == 1 && driver.cancels_first());
 }
+
+#[test]
+fn a_precheck_that_was_deferred_is_not_made_beside_the_upload() {
+    let mut client = client(1);
+    let mut driver = upload(1, &mut client).with_precheck(true);
+    let request = begun(&mut driver);
+    driver.defer(request);
+    driver.fail_source(Error::new(ErrorKind::LocalFile, "gone"), NOW);
+    while !matches!(driver.poll(NOW), Step::Finish(_)) {}
+    assert!(driver.resume(&mut client, NOW));
+    started(&mut driver);
+    assert!(matches!(driver.poll(NOW), Step::Wait(None)));
+}
