@@ -15,7 +15,7 @@ mod rate;
 pub use credentials::{CredentialCache, CredentialId, Ready, Role, Site, Verdict};
 pub use driver::{
     AfterCancel, Ending, ExchangeId, MAX_LOGIN_REQUESTS, Opening, PendingRequest, PostAck,
-    Readiness, Stage, Step, UploadDriver, http_date,
+    Readiness, SinglePacket, Stage, Step, UploadDriver, http_date,
 };
 pub use hosts::Hosts;
 pub use random::Random;

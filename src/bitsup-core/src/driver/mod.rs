@@ -16,11 +16,17 @@
 //! 6. [`Step::Finish`] is the result: [`UploadDriver::end`] releases what the upload holds, and
 //!    [`UploadDriver::ended`] says that nothing is left to be done.
 //!
+//! For packets that the caller sends one by one there is [`UploadDriver::for_packets`]: [`UploadDriver::send_packet`]
+//! instead of 4, and [`PostAck::Answered`] instead of 6.
+//!
 //! Everything is told and stored before anything new begins. Time is an argument and never goes back.
 
+use std::fmt::Arguments;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bitsup_proto::ack::RetryAfter;
+use bitsup_proto::classify::Meaning;
+use bitsup_proto::host::HostId;
 use bitsup_proto::reply::{Get, Got};
 use bitsup_proto::session::{
     Action, CancelMode, Exchange, Failure, FailureClass, Learned, NotNow, Notice, Outcome, Request,
@@ -32,7 +38,12 @@ use bitsup_proto::{
 };
 
 use crate::journal::{CheckpointTracker, CheckpointUpdate};
-use crate::{ClientState, CredentialId, Ready, Site, TaskId, Verdict};
+mod packets;
+
+use packets::Packets;
+pub use packets::SinglePacket;
+
+use crate::{ClientState, CredentialId, Hosts, Ready, Site, TaskId, Verdict};
 
 /// One exchange takes no more requests than this, login rounds included: six are the most that a
 /// server has a reason for, as many again if a proxy asks too.
@@ -175,6 +186,8 @@ pub enum PostAck {
     Created(Option<CheckpointUpdate>),
     /// A Create-Session brought none: the mark that one is being made is removed.
     NotCreated,
+    /// The answer to a packet of the caller's own is what it means.
+    Answered(Meaning),
 }
 
 /// The upload's slot at its host.
@@ -217,6 +230,8 @@ pub struct UploadDriver {
     /// The server that is spoken to.
     peer: Site,
     session: Session,
+    /// The caller sends each packet; then nothing comes of the state machine.
+    packets: Option<Packets>,
     stage: Stage,
     slot: Slot,
     /// Whether to ask if the destination exists, before a session is made; not again once that was answered.
@@ -317,6 +332,34 @@ impl UploadDriver {
             is_certain: true,
             restarts,
             session,
+            packets: None,
+        }
+    }
+
+    /// Step 1 for packets that the caller sends one by one, without a slot. `usable`: whether there are
+    /// credentials for the server, and for the proxy.
+    #[must_use]
+    pub fn for_packets(id: TaskId, origin: String, usable: (bool, bool)) -> Self {
+        let mut none = ClientState::new(Hosts::new(1, 1));
+        let now = Moment::default();
+        let driver = Self::new(id, origin, Config::default(), Opening::New, &mut none, now);
+        Self { slot: Slot::Released, packets: Some(Packets::new(usable)), ..driver }
+    }
+
+    /// The caller sends a packet.
+    pub fn send_packet(&mut self, packet: SinglePacket) {
+        self.requests = 0;
+        if let Some(packets) = &mut self.packets {
+            packets.send(packet);
+        }
+    }
+
+    /// The caller gives the packet up.
+    pub fn abort_packet(&mut self) {
+        self.exchange = None;
+        self.deferred = None;
+        if let Some(packets) = &mut self.packets {
+            packets.abort();
         }
     }
 
@@ -348,6 +391,23 @@ impl UploadDriver {
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// The host that is spoken to, if it is not the URL's.
+    #[must_use]
+    pub fn host(&self) -> Option<&HostId> {
+        match &self.packets {
+            Some(packets) => packets.host(),
+            None => self.session.host(),
+        }
+    }
+
+    /// Gives the headers of a packet, in order.
+    pub fn headers(&self, request: &Request, emit: impl FnMut(&'static str, Arguments<'_>)) {
+        match &self.packets {
+            Some(packets) => packets.headers(request, emit),
+            None => self.session.headers(request, emit),
+        }
     }
 
     /// How far the upload is.
@@ -469,6 +529,12 @@ impl UploadDriver {
     fn next(&mut self, now: Moment) -> Step {
         if self.is_over() {
             return Step::Wait(None);
+        }
+        if let Some(packets) = &mut self.packets {
+            return match packets.next.take() {
+                Some(request) => Step::Begin(PendingRequest::Packet(request)),
+                None => self.retry_deferred(None),
+            };
         }
         if self.abandoned.is_some_and(|at| now.monotonic >= at) && self.ends_with.is_none() {
             // An upload that failed before its session was cancelled ends as it failed.
@@ -630,7 +696,7 @@ impl UploadDriver {
         shown: Option<CredentialId>,
         now: Moment,
     ) -> Option<ExchangeId> {
-        if self.requests + MAX_LOGIN_REQUESTS > MAX_REQUESTS {
+        if self.packets.is_none() && self.requests + MAX_LOGIN_REQUESTS > MAX_REQUESTS {
             self.pause(&request, now);
             return None;
         }
@@ -702,6 +768,9 @@ impl UploadDriver {
     ) -> Result<PostAck, NotNow> {
         let Some(taken) = self.take(id) else { return Ok(PostAck::Nothing) };
         let PendingRequest::Packet(request) = taken else { return Err(NotNow) };
+        if let Some(packets) = &mut self.packets {
+            return Ok(packets.answered(&request, ack).map_or(PostAck::Nothing, PostAck::Answered));
+        }
         let date = ack.date.and_then(http_date);
         let retry_after = match ack.retry_after {
             Some(RetryAfter::Date(text)) => http_date(text),
@@ -761,6 +830,7 @@ impl UploadDriver {
                 self.end_precheck();
                 Ok(())
             }
+            Some(_) if self.packets.is_some() => Ok(()),
             Some(_) => self.session.handle_failure(now, failure),
         }
     }
@@ -773,7 +843,10 @@ impl UploadDriver {
     /// The exchange ended before anything of it was sent, for a reason that is gone: it is made again.
     pub fn retry_unsent(&mut self) {
         self.exchange = None;
-        self.session.begin_again();
+        match &mut self.packets {
+            Some(packets) => packets.send_again(),
+            None => self.session.begin_again(),
+        }
     }
 
     fn take(&mut self, id: ExchangeId) -> Option<PendingRequest> {
@@ -809,12 +882,18 @@ impl UploadDriver {
 
     /// Whether there are credentials that the server has not refused.
     pub fn set_server_usable(&mut self, usable: bool) {
-        self.session.set_server_credentials(usable);
+        match &mut self.packets {
+            Some(packets) => packets.server = packets::Credentials::new(usable),
+            None => self.session.set_server_credentials(usable),
+        }
     }
 
     /// The same for the proxy.
     pub fn set_proxy_usable(&mut self, usable: bool) {
-        self.session.set_proxy_credentials(usable);
+        match &mut self.packets {
+            Some(packets) => packets.proxy = packets::Credentials::new(usable),
+            None => self.session.set_proxy_credentials(usable),
+        }
     }
 
     /// The exchange under way did not show what there is now: a challenge to it says nothing of that.
@@ -822,7 +901,10 @@ impl UploadDriver {
         self.session.outdate_running();
         if let Some(Current { request, .. }) = &mut self.exchange {
             match request {
-                PendingRequest::Packet(packet) => packet.authorize_proxy = false,
+                PendingRequest::Packet(packet) => {
+                    packet.authorize = false;
+                    packet.authorize_proxy = false;
+                }
                 PendingRequest::Reply(get) => get.authorize_proxy = false,
                 PendingRequest::Precheck | PendingRequest::Head => {}
             }

@@ -307,3 +307,65 @@ fn a_precheck_that_was_deferred_is_not_made_beside_the_upload() {
     started(&mut driver);
     assert!(matches!(driver.poll(NOW), Step::Wait(None)));
 }
+
+fn single(packet: PacketType) -> SinglePacket {
+    let (session, name, range, host) = (None, None, None, None);
+    SinglePacket { packet, session, name, range, host, answer_limit: Duration::from_secs(1) }
+}
+
+fn answered(driver: &mut UploadDriver, id: ExchangeId, status: u16) -> PostAck {
+    let ack = Ack { is_ack: true, ..Ack::parse(status, std::iter::empty()) };
+    driver.handle_ack(id, &ack, Exchange::default(), NOW).expect("under way")
+}
+
+#[test]
+fn a_single_packet_goes_out_once_and_its_answer_is_told() {
+    let mut driver = UploadDriver::for_packets(TaskId(1), "h".into(), (false, false));
+    assert!(matches!(driver.poll(NOW), Step::Wait(None)));
+    for (status, expected) in [
+        (200, Meaning::Success),
+        (401, Meaning::Challenge { proxy: false }),
+        (407, Meaning::Challenge { proxy: true }),
+    ] {
+        driver.send_packet(single(PacketType::Ping));
+        let id = started(&mut driver);
+        assert!(matches!(driver.poll(NOW), Step::Wait(None)), "one exchange at a time");
+        let PostAck::Answered(meaning) = answered(&mut driver, id, status) else { panic!() };
+        assert_eq!(meaning, expected);
+        assert!(matches!(driver.poll(NOW), Step::Wait(None)), "nothing is tried again");
+    }
+    driver.send_packet(single(PacketType::Ping));
+    let id = started(&mut driver);
+    let lost = Failure::new(FailureClass::Transport, Sent::Nothing, "lost");
+    assert_eq!(driver.handle_failure(id, &lost, NOW), Ok(()));
+    assert!(matches!(driver.poll(NOW), Step::Wait(None)), "nothing is tried again");
+}
+
+#[test]
+fn a_challenge_to_a_single_packet_is_answered_once_and_the_next_one_shows_the_credentials() {
+    let mut driver = UploadDriver::for_packets(TaskId(1), "h".into(), (true, false));
+    driver.send_packet(single(PacketType::Ping));
+    let id = started(&mut driver);
+    assert!(matches!(answered(&mut driver, id, 401), PostAck::Nothing));
+    for status in [200, 401] {
+        let PendingRequest::Packet(request) = begun(&mut driver) else { panic!("no packet") };
+        assert!(request.authorize);
+        let id = driver.start(PendingRequest::Packet(request), None, NOW).expect("few");
+        assert!(matches!(answered(&mut driver, id, status), PostAck::Answered(_)));
+        driver.send_packet(single(PacketType::Ping));
+    }
+    let PendingRequest::Packet(request) = begun(&mut driver) else { panic!("no packet") };
+    assert!(!request.authorize, "they were refused");
+}
+
+#[test]
+fn a_single_packet_that_the_caller_gives_up_leaves_nothing() {
+    let mut driver = UploadDriver::for_packets(TaskId(1), "h".into(), (true, true));
+    driver.send_packet(single(PacketType::Ping));
+    let id = started(&mut driver);
+    driver.abort_packet();
+    assert!(matches!(answered(&mut driver, id, 200), PostAck::Nothing), "it is dropped");
+    driver.send_packet(single(PacketType::Ping));
+    let next = started(&mut driver);
+    assert!(next != id && driver.is_current(next));
+}

@@ -41,7 +41,7 @@ pub(crate) struct Exchange {
     pub(crate) sink: Option<Box<dyn Sink>>,
     pub(crate) connection: ConnectionUse,
     pub(crate) limits: Limits,
-    /// A login. The transport makes that of Basic only, see `engine/gate.rs`.
+    /// A login. The transport makes that of Basic only, see `engine/connection_auth.rs`.
     pub(crate) auth: Option<Arc<Credentials>>,
     /// Credentials for the proxy, if there is one.
     pub(crate) proxy_auth: Option<Arc<Credentials>>,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bitsup_core::{
-    AfterCancel, Bucket, ClientState, CredentialId, Ending, ExchangeId, Hosts, Opening,
-    PendingRequest, Ready, Stage, Step, TaskId, UploadDriver, Verdict,
+    AfterCancel, Bucket, ClientState, Ending, ExchangeId, Hosts, Opening, PendingRequest, Ready,
+    Stage, Step, TaskId, UploadDriver, Verdict,
 };
 use bitsup_proto::session::{CancelMode, Config, Connection, Exchange, Notice, Outcome, State};
 use bitsup_proto::verify::Head;
@@ -15,9 +15,10 @@ use bitsup_proto::{
 };
 
 use super::audit::Audit;
+use super::exchanges::{handle, judge};
 use super::network::{Arrives, Circumstances, Course, End};
 use super::random::Random;
-use super::run::{Report, handle};
+use super::run::Report;
 use super::scenario::{BEGUN, Network};
 use super::server::{Server, Wire};
 use super::source::Source;
@@ -618,24 +619,16 @@ impl Crowd {
             (End::Other(answer), _) | (End::Answer, Some(answer)) => answer,
             (End::Answer, None) => return Err("an answer to nothing".into()),
         };
-        if !is_packet {
+        let PendingRequest::Packet(packet) = request else {
             let head = Head { status: answer.status, ..Head::default() };
             return driver.handle_head(number, &head).map_err(|_| "HEAD was refused".into());
-        }
+        };
         self.transcript.note(self.now, || format!("{id:?}: {wire:?} {answer:?}"));
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
-        let verdict = Verdict::of(answer.status, answer.status == 401, ack.is_ack);
-        driver.judge(verdict, &mut self.client);
+        judge((&mut *driver, &mut self.client), &packet, &ack, member.credentials);
         if let Some(shown) = shown {
             self.audit.answered((&site, shown), answer.status, ack.is_ack)?;
-        }
-        if answer.status == 401 {
-            let refused =
-                |own: &CredentialId| self.client.credentials.has_refused(driver.peer(), *own);
-            let usable = member.credentials.map(handle).filter(|own| !refused(own));
-            driver.set_credentials(usable);
-            driver.set_server_usable(usable.is_some());
         }
         let exchange = Exchange {
             sending: course.sending,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bitsup_core::{ExchangeId, PendingRequest, PostAck, Readiness, Ready, Step, Verdict};
+use bitsup_core::{
+    ClientState, CredentialId, ExchangeId, PendingRequest, PostAck, Readiness, Ready, Step,
+    UploadDriver, Verdict,
+};
 use bitsup_proto::ack::Offset;
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::reply::{Get, Got};
@@ -10,7 +13,7 @@ use bitsup_proto::session::{Connection, Exchange, Request};
 use bitsup_proto::{Ack, ContentRange, PacketType};
 
 use super::network::{Arrives, Circumstances, Course, End};
-use super::run::{Run, handle};
+use super::run::Run;
 use super::server::{Answer, Wire};
 
 /// How long HEAD and GET may take to be answered.
@@ -103,11 +106,7 @@ impl Run {
         self.last_ack = Some(answer.clone()).filter(|answer| is_last && answer.status == 200);
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
-        let asks = classify(request.packet, &ack) == Meaning::Challenge { proxy: false };
-        self.driver.judge(Verdict::of(answer.status, asks, ack.is_ack), &mut self.client);
-        if asks {
-            self.use_credentials();
-        }
+        judge((&mut self.driver, &mut self.client), &request, &ack, self.credentials);
         if let (Offset::At(offset), Some(id), 200 | 416) = (ack.offset, sent_id, answer.status) {
             self.checks.acknowledged(id, offset);
         }
@@ -121,7 +120,7 @@ impl Run {
         match taken.map_err(|_| "an answer was refused")? {
             PostAck::Created(Some(update)) => self.keep(update)?,
             PostAck::NotCreated => self.not_created(),
-            PostAck::Created(None) | PostAck::Nothing => {}
+            PostAck::Created(None) | PostAck::Nothing | PostAck::Answered(_) => {}
         }
         Ok(())
     }
@@ -336,6 +335,33 @@ impl Run {
             }
         }
     }
+}
+
+/// What the engine does with an Ack before the driver gets it.
+pub(super) fn judge(
+    (driver, client): (&mut UploadDriver, &mut ClientState),
+    request: &Request,
+    ack: &Ack<'_>,
+    own: Option<u32>,
+) {
+    let asks = classify(request.packet, ack) == Meaning::Challenge { proxy: false };
+    driver.judge(Verdict::of(ack.status, asks, ack.is_ack), client);
+    if asks {
+        use_credentials(driver, client, own);
+    }
+}
+
+/// Answers the server with the caller's credentials, unless it has refused them.
+pub(super) fn use_credentials(driver: &mut UploadDriver, client: &ClientState, own: Option<u32>) {
+    let own = own.map(handle);
+    let usable = own.filter(|own| !client.credentials.has_refused(driver.peer(), *own));
+    driver.set_credentials(usable);
+    driver.set_server_usable(usable.is_some());
+}
+
+/// The handle of credentials.
+pub(super) fn handle(credentials: u32) -> CredentialId {
+    CredentialId(credentials.into())
 }
 
 fn range_of(request: &Request) -> String {

@@ -4,13 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bitsup_core::{ClientState, CredentialId, Ending, Hosts, Opening, Step, TaskId, UploadDriver};
+use bitsup_core::{ClientState, Ending, Hosts, Opening, Step, TaskId, UploadDriver};
 use bitsup_proto::session::Outcome;
 use bitsup_proto::verify::VerifyPolicy;
 use bitsup_proto::{Config, Error, ErrorKind, Moment};
 
 use super::checks::{Checks, World};
 use super::disk::Disk;
+use super::exchanges::use_credentials;
 use super::keeper::Keeper;
 use super::process::{Comparison, Known};
 use super::random::Random;
@@ -97,11 +98,6 @@ pub(crate) struct Run {
     /// Journals that could not be used, and sessions that may have been left behind.
     pub(super) unreadable: u32,
     pub(super) left_behind: u32,
-}
-
-/// The handle of credentials.
-pub(super) fn handle(credentials: u32) -> CredentialId {
-    CredentialId(credentials.into())
 }
 
 /// An upload that is the only one of its client, and has a journal.
@@ -351,16 +347,7 @@ impl Run {
         let Some(wanted) = self.server.traits.credentials else { return };
         let given = if right { wanted } else { wanted + 1000 };
         self.credentials = Some(given);
-        self.use_credentials();
-    }
-
-    /// Answers the server with the caller's credentials, unless it has refused them.
-    pub(super) fn use_credentials(&mut self) {
-        let peer = self.driver.peer();
-        let own = self.credentials.map(handle);
-        let usable = own.filter(|own| !self.client.credentials.has_refused(peer, *own));
-        self.driver.set_credentials(usable);
-        self.driver.set_server_usable(usable.is_some());
+        use_credentials(&mut self.driver, &self.client, self.credentials);
     }
 
     /// Whether the caller goes on after this end, or the process did not get to it.

@@ -8,7 +8,7 @@ use bitsup_proto::session::{self, Failure, FailureClass, Request};
 use super::super::Core;
 use super::super::proxy_auth;
 use super::convert::ack;
-use super::{Task, head, protocol_failure};
+use super::{PacketEvent, Task, head, protocol_failure};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
@@ -92,8 +92,12 @@ impl Task {
         {
             self.driver.hold_fragments(most);
         }
+        self.tell_answer(answer, stats);
         let now = core.now();
         let post = self.driver.handle_ack(id, &ack, exchange, now);
+        if let Ok(PostAck::Answered(meaning)) = post {
+            return self.tell_caller(PacketEvent::Done(Ok(meaning)));
+        }
         let session_created = matches!(post, Ok(PostAck::Created(_)));
         match (post, &self.keeper) {
             (Ok(PostAck::Created(Some(update))), _) => self.store(update, core),
@@ -136,6 +140,11 @@ impl Task {
             }
         }
         let now = core.now();
+        if self.is_packets() {
+            let failure = protocol_failure(failure);
+            let _ = self.driver.handle_failure(id, &failure, now);
+            return self.tell_caller(PacketEvent::Done(Err(failure.error.into())));
+        }
         if let (FailureKind::Source(error), PendingRequest::Packet(_)) = (&failure.kind, &request) {
             let error = self.source_failed(error);
             let lost = Failure { class: FailureClass::Transport, ..protocol_failure(failure) };

@@ -9,7 +9,7 @@ use bitsup_proto::session::Request;
 
 use super::super::Core;
 use super::super::command::{Command, TaskId};
-use super::{Check, Task};
+use super::{Check, PacketEvent, Task};
 use crate::error::Error;
 use crate::journal::{Identity, OnFailure};
 use crate::source::Opened;
@@ -105,6 +105,9 @@ impl Task {
 
     pub(super) fn fail_source(&mut self, error: Error, core: &mut Core) {
         let now = core.now();
+        if self.is_packets() {
+            return self.tell_caller(PacketEvent::Done(Err(error)));
+        }
         self.driver.fail_source(error.into_protocol(), now);
     }
 

@@ -9,6 +9,7 @@ use bitsup_proto::host::HostId;
 
 use super::super::Core;
 use super::super::challenge::Offer;
+use super::super::credential_prompts::Asker;
 use super::super::{auth, proxy_auth};
 use super::convert::ack;
 use super::{ReplyFetch, Task};
@@ -89,6 +90,11 @@ impl LoginState {
         self.parked.is_some() || self.renewing
     }
 
+    /// The caller sends another packet.
+    pub(super) fn new_packet(&mut self) {
+        self.questions = 0;
+    }
+
     /// Nothing waits for an answer any more.
     pub(super) fn forget_question(&mut self) {
         self.parked = None;
@@ -99,7 +105,7 @@ impl LoginState {
 impl Task {
     /// The host that is spoken to, if the server sent us to another one.
     fn other_host(&self) -> Option<&str> {
-        self.driver.session().host().map(HostId::host)
+        self.driver.host().map(HostId::host)
     }
 
     /// Whether the host that is spoken to may see what is meant for the URL's.
@@ -110,7 +116,7 @@ impl Task {
 
     /// The server that is spoken to, as it is named to whom knows logins.
     pub(super) fn site(&self) -> String {
-        let Some(other) = self.driver.session().host() else { return self.destination.origin() };
+        let Some(other) = self.driver.host() else { return self.destination.origin() };
         let port = other.port().unwrap_or(self.destination.port);
         Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
     }
@@ -166,11 +172,16 @@ impl Task {
 
     /// A token that was refused at this site before does not go out again.
     pub(super) fn withhold_refused_token(&mut self, core: &Core) {
-        let Some(token) = &self.options.bearer_token else { return };
-        let login = Login::Token { token: token.clone(), valid_for: None };
-        if core.has_refused(self.driver.peer(), &login) {
+        if self.has_refused_token(core) {
             self.options.bearer_token = None;
         }
+    }
+
+    /// Whether the server that is spoken to has refused the token.
+    pub(super) fn has_refused_token(&self, core: &Core) -> bool {
+        let token = self.options.bearer_token.clone();
+        let login = token.map(|token| Login::Token { token, valid_for: None });
+        login.is_some_and(|login| core.has_refused(self.driver.peer(), &login))
     }
 
     /// The server asks for a login. Gives the answer back if one was found that the server has
@@ -202,6 +213,11 @@ impl Task {
         None
     }
 
+    fn asker(&self, callback: CredentialCallback) -> Asker {
+        let (ear, caller) = (Arc::clone(&self.shared.ear), self.caller.clone());
+        Asker { task: self.id, ear, caller, callback }
+    }
+
     /// Finds a login to answer with; if there is none, asks the caller: then `true`.
     fn must_ask(&mut self, answer: &Answer, refused: bool, core: &mut Core) -> bool {
         let found = self.find_login(answer, core);
@@ -214,20 +230,37 @@ impl Task {
             self.login.known_refused &= !refused;
             return false;
         };
-        self.login.questions += 1;
         let offered = auth::offered(answer, Role::Server);
+        let refused = refused || self.login.known_refused;
+        self.ask(callback, Role::Server, offered, refused, core);
+        true
+    }
+
+    /// Asks the caller for a login, since a server or a proxy wants one.
+    fn ask(
+        &mut self,
+        callback: CredentialCallback,
+        role: Role,
+        offered: Vec<Offer>,
+        refused: bool,
+        core: &mut Core,
+    ) {
+        self.login.questions += 1;
+        let (site, own) = match role {
+            Role::Server => (self.site(), &self.options.credentials),
+            Role::Proxy => (proxy_auth::site(&self.options), &self.options.proxy_credentials),
+        };
         let request = CredentialRequest {
-            site: self.site(),
-            proxy: false,
+            site,
+            proxy: role == Role::Proxy,
             realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
-            user: self.options.credentials.as_ref().map(|own| own.user.clone()),
-            refused: refused || self.login.known_refused,
+            user: own.as_ref().map(|own| own.user.clone()),
+            refused,
             expiring: false,
             attempt: self.login.questions,
         };
-        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
-        true
+        core.ask_for_login(self.asker(callback), request);
     }
 
     /// Takes the first login that the server has not refused and that may be shown to it: the
@@ -237,7 +270,7 @@ impl Task {
         let own = self.options.credentials.clone();
         let given = self.options.credential_callback.as_ref();
         let given =
-            given.and_then(|callback| core.advice.given(&self.site(), Role::Server, callback));
+            given.and_then(|callback| core.prompts.given(&self.site(), Role::Server, callback));
         let is_trusted = self.is_trusted();
         let candidates = [
             token.map(|token| (Login::Token { token, valid_for: None }, None, false)),
@@ -310,7 +343,7 @@ impl Task {
     }
 
     /// The caller was asked; what was answered is with what was given.
-    pub(crate) fn advised(&mut self, answered: bool, core: &mut Core) {
+    pub(crate) fn prompted(&mut self, answered: bool, core: &mut Core) {
         if std::mem::take(&mut self.login.renewing) {
             self.login.renewed = true;
             self.login.renew_at = None;
@@ -370,7 +403,7 @@ impl Task {
         else {
             return Some(event);
         };
-        let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
+        let refused = own.is_some();
         if shown {
             proxy_auth::refuse(&self.options, core);
         }
@@ -384,23 +417,12 @@ impl Task {
         if self.login.questions == MAX_QUESTIONS {
             return Some(event);
         }
-        self.login.questions += 1;
-        let request = CredentialRequest {
-            site: proxy_auth::site(&self.options),
-            proxy: true,
-            realm: offered.iter().find_map(Offer::realm),
-            schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
-            user,
-            refused,
-            expiring: false,
-            attempt: self.login.questions,
-        };
         self.login.parked = Some(Box::new(match event.result {
             Ok(answer) => Parked::Proxy { answer, stats: event.stats },
             Err(failure) => Parked::Tunnel(failure),
         }));
         self.sent_nothing();
-        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        self.ask(callback, Role::Proxy, offered, refused, core);
         None
     }
 
@@ -414,7 +436,7 @@ impl Task {
     fn take_proxy_login(&mut self, core: &Core) -> bool {
         let site = proxy_auth::site(&self.options);
         let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.advice.given(&site, Role::Proxy, callback));
+        let given = callback.and_then(|callback| core.prompts.given(&site, Role::Proxy, callback));
         let Some((Login::Password(credentials), _)) = given else { return false };
         if proxy_auth::was_refused(&self.options, &credentials, core) {
             return false;
@@ -451,7 +473,7 @@ impl Task {
             attempt: 1,
         };
         self.login.renewing = true;
-        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        core.ask_for_login(self.asker(callback), request);
         true
     }
 
@@ -461,7 +483,7 @@ impl Task {
         let origin = self.destination.origin();
         let callback = self.options.credential_callback.as_ref();
         let given =
-            callback.and_then(|callback| core.advice.given(&origin, Role::Server, callback));
+            callback.and_then(|callback| core.prompts.given(&origin, Role::Server, callback));
         let Some((login, renew_at)) = given else { return false };
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {

@@ -6,6 +6,7 @@ mod convert;
 mod ending;
 mod login;
 mod notify;
+mod packets;
 mod rate;
 mod recording;
 mod retry_callback;
@@ -17,13 +18,15 @@ use convert::{config, head};
 pub(super) use convert::{lane_options, number, own_headers, protocol_failure, text};
 use login::LoginState;
 pub(super) use login::renewal;
+pub(super) use packets::error_of;
+pub(crate) use packets::{PacketAnswer, PacketEvent, PacketJob};
 use rate::Rate;
 use retry_callback::Deciding;
 use sending::SourceState;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bitsup_core::{AfterCancel, ExchangeId, PendingRequest, Stage, Step, UploadDriver};
@@ -93,6 +96,8 @@ pub(crate) struct Task {
     destination: Destination,
     options: UploadOptions,
     driver: UploadDriver,
+    /// Where packets are sent one by one: who waits for the one under way.
+    caller: Option<mpsc::Sender<PacketEvent>>,
     /// The key of what is known of the server that is spoken to.
     endpoint: String,
     lane: Option<LaneId>,
@@ -133,7 +138,56 @@ pub(crate) struct Task {
     pub(crate) timer: Option<Instant>,
 }
 
+/// What every task has.
+struct Parts {
+    id: TaskId,
+    shared: Arc<Shared>,
+    source: Source,
+    destination: Destination,
+    options: UploadOptions,
+    driver: UploadDriver,
+}
+
 impl Task {
+    fn new(parts: Parts) -> Self {
+        let Parts { id, shared, source, destination, options, driver } = parts;
+        Self {
+            id,
+            shared,
+            source_sent: source.identity(),
+            source,
+            endpoint: destination.endpoint_at(driver.host()),
+            destination,
+            options,
+            driver,
+            caller: None,
+            session_name: None,
+            lane: None,
+            exchange_begun: Instant::now(),
+            comparing: None,
+            keeper: None,
+            hash: None,
+            is_hashing: false,
+            opened: SourceState::Closed,
+            ending: None,
+            leavings: None,
+            reply: None,
+            reply_place: None,
+            reply_write: ReplyWrite::None,
+            left_before: false,
+            login: LoginState::default(),
+            remark: None,
+            proxy_scheme: None,
+            deciding: Deciding::default(),
+            recorder: None,
+            warnings: Vec::new(),
+            begun: Instant::now(),
+            wake: None,
+            rate: Rate::default(),
+            timer: None,
+        }
+    }
+
     /// Takes an upload over.
     pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Self {
         let NewUpload {
@@ -177,7 +231,6 @@ impl Task {
             driver = driver.with_unproven_end();
         }
         let session = driver.session();
-        let destination_endpoint = destination.endpoint_at(session.host());
         let session_name = session.session_id().map(|id| id.as_str().to_owned());
         let recorder = options.transcript.then(Recorder::default);
         let keeper = journal.map(|journal| {
@@ -190,40 +243,11 @@ impl Task {
             Keeper::new(source.clone(), journal, (entry, proof), place, on_failure)
         });
         let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
-        let mut task = Self {
-            id,
-            shared,
-            source_sent: source.identity(),
-            source,
-            destination,
-            options,
-            endpoint: destination_endpoint,
-            session_name,
-            driver,
-            lane: None,
-            exchange_begun: Instant::now(),
-            comparing: None,
-            keeper,
-            hash,
-            is_hashing: false,
-            opened: SourceState::Closed,
-            ending: None,
-            leavings: None,
-            reply: None,
-            reply_place,
-            reply_write: ReplyWrite::None,
-            left_before: false,
-            login: LoginState::default(),
-            remark: None,
-            proxy_scheme: None,
-            deciding: Deciding::new(decides),
-            recorder,
-            warnings: warning.into_iter().collect(),
-            begun: Instant::now(),
-            wake: None,
-            rate: Rate::default(),
-            timer: None,
-        };
+        let warnings = warning.into_iter().collect();
+        let new = Self::new(Parts { id, shared, source, destination, options, driver });
+        let deciding = Deciding::new(decides);
+        let mut task =
+            Self { session_name, keeper, hash, reply_place, deciding, recorder, warnings, ..new };
         if task.options.polite {
             task.driver.hold_fragments(core.limiter.be_polite(id));
         }

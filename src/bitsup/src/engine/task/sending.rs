@@ -77,7 +77,7 @@ impl Task {
             return self.fail_source(error, core);
         }
         let mut exchange = self.exchange(Method::BitsPost, core);
-        self.driver.session().headers(&request, |name, value| {
+        self.driver.headers(&request, |name, value| {
             exchange.headers.push((name.to_owned(), value.to_string().into()));
         });
         exchange.length = request.range.map_or(0, ContentRange::length);
@@ -109,6 +109,9 @@ impl Task {
             (Need::Part, Some(range)) => {
                 let opened = opened?;
                 self.look_at(&opened, core)?;
+                // The bytes of a single packet are its own source, read from 0 on.
+                let own = ContentRange::new(0, range.length(), range.length());
+                let range = own.filter(|_| self.is_packets()).unwrap_or(range);
                 let sent = Arc::clone(&self.shared.sent);
                 let body = FragmentBody::new(opened, range, sent, self.id, &core.around());
                 // A probe repeats bytes that the server has.
@@ -206,7 +209,7 @@ impl Task {
 
     /// An exchange with what all have in common.
     pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
-        let (host, zone, port) = match self.driver.session().host() {
+        let (host, zone, port) = match self.driver.host() {
             Some(host) => {
                 (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
             }
@@ -279,8 +282,12 @@ impl Task {
     ) {
         self.shared.waits_no_more();
         let lane = self.lane.unwrap_or_else(|| {
-            let lane =
-                core.transport.open_lane_to(&exchange.host, lane_options(&self.options, core));
+            let options = lane_options(&self.options, core);
+            let lane = if self.is_packets() {
+                core.transport.open_lane(options)
+            } else {
+                core.transport.open_lane_to(&exchange.host, options)
+            };
             core.lanes.insert(lane, self.id);
             lane
         });

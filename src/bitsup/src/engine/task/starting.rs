@@ -1,6 +1,6 @@
 //! Whether a request goes out, waits, or stays here since its answer is known.
 
-use bitsup_core::{PendingRequest, Readiness, Ready, Site};
+use bitsup_core::{PendingRequest, PostAck, Readiness, Ready, Site};
 use bitsup_proto::reply::Got;
 use bitsup_proto::session::Exchange;
 
@@ -20,6 +20,9 @@ impl Task {
         }
         if self.must_wait(&request, core) {
             return self.driver.defer(request);
+        }
+        if self.is_packets() && self.has_refused_token(core) {
+            return self.refuse(request, core);
         }
         match (self.driver.authorize(&request, &mut core.client), request) {
             (Ready::Wait, request) => self.driver.defer(request),
@@ -81,6 +84,9 @@ impl Task {
     pub(super) fn refused_unsent(&mut self, answer: &Answer, core: &mut Core) {
         let Some((id, _)) = self.driver.exchange() else { return };
         let now = core.now();
-        let _ = self.driver.handle_ack(id, &ack(answer), Exchange::default(), now);
+        let post = self.driver.handle_ack(id, &ack(answer), Exchange::default(), now);
+        if matches!(post, Ok(PostAck::Answered(_))) {
+            self.tell_refused_before();
+        }
     }
 }
