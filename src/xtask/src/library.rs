@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 
 use crate::Result;
-use crate::install::run as run_command;
+use crate::requirements::run as run_command;
 use crate::sbom::{Artifact, Bill};
 use crate::workspace::Workspace;
 

@@ -2,12 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod check;
 mod conformance;
-mod consent;
 mod examples;
 mod fragment_size;
 mod fuzz;
-mod install;
 mod library;
 mod lint;
 mod long;
@@ -18,6 +17,7 @@ mod runner;
 mod sbom;
 mod simulate;
 mod steps;
+mod stress;
 mod summary;
 mod supply_chain;
 mod tally;
@@ -44,6 +44,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Check formatting, lints and unit tests of what has changed: a minute
+    Check(check::Options),
     /// Run every test that can run here; offer to install what is missing
     Test(test::Options),
     /// Check formatting, clippy's warnings and the rules no compiler knows
@@ -76,11 +78,14 @@ enum Command {
     Kills(long::Kills),
     /// Upload to many random servers and judge every ending: the long form of a test
     Servers(long::Servers),
+    /// Run tests with sockets, threads and timers again and again with every core busy
+    Stress(stress::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = Workspace::find().and_then(|workspace| match arguments.command {
+        Command::Check(options) => check::run_checks(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
@@ -97,6 +102,7 @@ fn main() -> ExitCode {
         Command::Soak(options) => long::soak(&workspace, &options),
         Command::Kills(options) => long::kills(&workspace, &options),
         Command::Servers(options) => long::servers(&workspace, &options),
+        Command::Stress(options) => stress::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

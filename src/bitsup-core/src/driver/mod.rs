@@ -620,7 +620,7 @@ impl UploadDriver {
         if let Some(error) = &self.error_after_cancel {
             return Step::Finish(Ending::Error(error.clone()));
         }
-        let outcome = self.session.outcome().cloned().unwrap_or_else(|| {
+        let outcome = self.session.outcome().unwrap_or_else(|| {
             Outcome::Failed(Error::new(ErrorKind::Internal, "the upload ended without a result"))
         });
         Step::Finish(Ending::Session(outcome))

@@ -109,7 +109,7 @@ impl Default for Config {
 }
 
 /// Where an upload stands. The names are those of MC-BUP §3.1.5.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum State {
     /// Nothing was sent yet.
@@ -174,6 +174,13 @@ pub struct Request {
     pub answer_limit: Duration,
     /// Whether this is a probe: a byte the server has acknowledged, sent to learn its offset.
     pub probe: bool,
+}
+
+impl Request {
+    /// Whether credentials for the server, or for the proxy, go with it.
+    pub(super) fn carries_login(&self, proxy: bool) -> bool {
+        if proxy { self.authorize_proxy } else { self.authorize }
+    }
 }
 
 /// What to do next.

@@ -183,7 +183,7 @@ impl Run {
                             source: &self.source,
                             opened: self.opened,
                         };
-                        self.checks.end(own, &world)?;
+                        self.checks.end(&own, &world)?;
                     }
                     self.checks.suspended = false;
                     let (outcome, cancelled_first) = match ending {

@@ -19,13 +19,14 @@ use crate::reply::{Got, ReplyMode};
 use crate::retry::RetryPolicy;
 use crate::verify::{Head, LostAckPolicy, Predecessor, VerifyPolicy};
 use std::format;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
 mod authentication;
 mod cancelling;
 mod closing;
+mod diagram;
 mod hosts;
 mod offsets;
 mod pauses;
@@ -129,6 +130,7 @@ fn in_one() -> Config {
 }
 
 /// A driver with a clock of its own.
+#[derive(Clone)]
 struct Upload {
     session: Session,
     now: Moment,
@@ -236,7 +238,7 @@ impl Upload {
 
     fn outcome(&mut self) -> Outcome {
         assert_eq!(self.exchange(), "Finished");
-        self.session.outcome().expect("the end has an outcome").clone()
+        self.session.outcome().expect("the end has an outcome")
     }
 
     fn error(&mut self) -> Error {

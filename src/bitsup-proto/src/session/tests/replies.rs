@@ -60,7 +60,7 @@ fn the_reply_is_fetched_before_close() {
 fn a_reply_that_fails_for_ever_is_reported() {
     let mut upload = before_reply();
     while upload.exchange() != "Finished" {
-        let get = !matches!(upload.session.running, Some(Running::Packet(_)));
+        let get = !matches!(upload.session.io, Io::InFlight(Outstanding::Packet(_)));
         upload.answer(&if get { refused(500) } else { ok() }).expect("under way");
         upload.pass(1);
     }
@@ -204,7 +204,7 @@ fn new_bytes_of_a_reply_are_progress_and_the_same_ones_are_not() {
     while upload.exchange() != "Finished" {
         gets += 1;
         assert!(gets < 1000, "a reply that is cut at the same byte for ever");
-        let get = !matches!(upload.session.running, Some(Running::Packet(_)));
+        let get = !matches!(upload.session.io, Io::InFlight(Outstanding::Packet(_)));
         let same = Got { cut: true, length: 3, ..whole(10) };
         upload.answer(&if get { Answer::Got(same) } else { ok() }).expect("under way");
         upload.pass(1);

@@ -99,7 +99,7 @@ fn situations() -> Vec<(&'static str, Upload, Vec<&'static str>)> {
 }
 
 /// Every input, by the word that allows it.
-fn inputs() -> Vec<(&'static str, Input)> {
+pub(super) fn inputs() -> Vec<(&'static str, Input)> {
     let mut list: Vec<(&'static str, Input)> = vec![
         ("resume", Box::new(|upload| upload.session.resume(upload.now))),
         ("suspend", Box::new(|upload| upload.session.suspend(upload.now))),
@@ -126,11 +126,11 @@ fn inputs() -> Vec<(&'static str, Input)> {
     list
 }
 
-type Input = Box<dyn Fn(&mut Upload) -> Result<(), NotNow>>;
+pub(super) type Input = Box<dyn Fn(&mut Upload) -> Result<(), NotNow>>;
 use std::boxed::Box;
 
 /// An answer of every meaning, a failure of every class, a HEAD and a reply of every kind.
-fn answers() -> Vec<Answer> {
+pub(super) fn answers() -> Vec<Answer> {
     let mut list = vec![
         ok(),
         created(),
