@@ -1,11 +1,11 @@
 //! Logins that the caller is asked for: one question at a time for a site, and the answer
 //! for all uploads that wait for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use super::command::{Command, Inbox, TaskId};
-use super::{Core, Engine};
+use super::{Core, Engine, PacketEvent};
 use crate::callbacks::Ear;
 use crate::credentials::{CredentialCallback, CredentialRequest, Login, Role};
 
@@ -14,7 +14,7 @@ const MAX_GIVEN: usize = 100;
 
 /// What callers were asked, and what they answered.
 #[derive(Default)]
-pub(crate) struct Advice {
+pub(crate) struct CredentialPrompts {
     open: Vec<Question>,
     given: Vec<Given>,
     next: u64,
@@ -29,10 +29,12 @@ struct Question {
 }
 
 /// An upload that waits for an answer, and how its callback is called for it.
-struct Asker {
-    task: TaskId,
-    ear: Arc<Ear>,
-    callback: CredentialCallback,
+pub(crate) struct Asker {
+    pub(crate) task: TaskId,
+    pub(crate) ear: Arc<Ear>,
+    /// The thread that waits for a packet; a question for it is put there, and not shared.
+    pub(crate) caller: Option<mpsc::Sender<PacketEvent>>,
+    pub(crate) callback: CredentialCallback,
 }
 
 /// The latest answer of a callback for a site.
@@ -51,7 +53,7 @@ pub(crate) enum Reply {
     NotAsked,
 }
 
-impl Advice {
+impl CredentialPrompts {
     /// What the callback answered for that site, and when that is to be renewed.
     pub(crate) fn given(
         &self,
@@ -87,35 +89,29 @@ impl Given {
 
 impl Core {
     /// Puts a question for an upload, or lets it wait for the answer to the same one.
-    pub(crate) fn ask_for_login(
-        &mut self,
-        (task, ear): (TaskId, Arc<Ear>),
-        callback: &CredentialCallback,
-        request: CredentialRequest,
-    ) {
-        let asker = Asker { task, ear, callback: callback.clone() };
+    pub(crate) fn ask_for_login(&mut self, asker: Asker, request: CredentialRequest) {
+        let callback = asker.callback.clone();
+        let is_shared = asker.caller.is_none();
         let same = |question: &&mut Question| {
-            question.request.site == request.site
+            is_shared
+                && question.waiting.iter().all(|other| other.caller.is_none())
+                && question.request.site == request.site
                 && question.request.role() == request.role()
-                && question.callback.is(callback)
+                && question.callback.is(&callback)
         };
-        if let Some(question) = self.advice.open.iter_mut().find(same) {
+        if let Some(question) = self.prompts.open.iter_mut().find(same) {
             question.waiting.push(asker);
             return;
         }
-        self.advice.next += 1;
-        let question = Question {
-            number: self.advice.next,
-            request,
-            callback: callback.clone(),
-            waiting: vec![asker],
-        };
+        self.prompts.next += 1;
+        let question =
+            Question { number: self.prompts.next, request, callback, waiting: vec![asker] };
         self.put(&question);
-        self.advice.open.push(question);
+        self.prompts.open.push(question);
     }
 
     fn put(&self, question: &Question) {
-        let Some(Asker { ear, callback, .. }) = question.waiting.first() else { return };
+        let Some(Asker { ear, caller, callback, .. }) = question.waiting.first() else { return };
         let mut answering = Answering { inbox: self.inbox.clone(), number: Some(question.number) };
         let (callback, request) = (callback.clone(), question.request.clone());
         let is_ours = callback.is_ours;
@@ -126,6 +122,9 @@ impl Core {
         };
         if is_ours {
             self.workers.run(move || ask(true));
+        } else if let Some(caller) = caller {
+            // Where the caller is gone the question ends unasked.
+            drop(caller.send(PacketEvent::Ask(Box::new(move || ask(true)))));
         } else {
             self.dispatcher.ask(ear, ask);
         }
@@ -134,8 +133,8 @@ impl Core {
 
 impl Engine {
     /// Hands an answer to all who wait for it.
-    pub(super) fn advise(&mut self, number: u64, reply: Reply) {
-        let open = &mut self.core.advice.open;
+    pub(super) fn prompted(&mut self, number: u64, reply: Reply) {
+        let open = &mut self.core.prompts.open;
         let Some(at) = open.iter().position(|question| question.number == number) else { return };
         match reply {
             Reply::NotAsked => {
@@ -145,17 +144,17 @@ impl Engine {
                 question.waiting = waiting.collect();
                 if !question.waiting.is_empty() {
                     self.core.put(&question);
-                    self.core.advice.open.push(question);
+                    self.core.prompts.open.push(question);
                 }
             }
             Reply::Answer(login) => {
                 let question = open.remove(at);
                 if let Some(login) = &login {
-                    self.core.advice.remember(&question, login.clone());
+                    self.core.prompts.remember(&question, login.clone());
                 }
                 for asker in &question.waiting {
                     let answered = login.is_some();
-                    self.with(asker.task, |task, core| task.advised(answered, core));
+                    self.with(asker.task, |task, core| task.prompted(answered, core));
                 }
             }
         }
@@ -171,7 +170,7 @@ struct Answering {
 impl Answering {
     fn send(&mut self, reply: Reply) {
         if let Some(number) = self.number.take() {
-            self.inbox.send(Command::Advice(number, reply));
+            self.inbox.send(Command::Prompted(number, reply));
         }
     }
 }

@@ -38,7 +38,7 @@ impl Task {
         self.deciding.own = Instant::now().checked_add(delay);
         let now = core.now();
         // Refused where there is nothing to decide; then the answer is as well.
-        let _ = self.session.defer_retry(now, delay.max(PATIENCE));
+        self.driver.defer_retry(delay.max(PATIENCE), now);
     }
 
     /// What the caller wants. An answer to an earlier question counts for nothing.
@@ -50,12 +50,12 @@ impl Task {
             return;
         };
         let now = core.now();
-        let _ = match decision {
+        match decision {
             RetryDecision::Retry => {
-                self.session.defer_retry(now, own.saturating_duration_since(Instant::now()))
+                self.driver.defer_retry(own.saturating_duration_since(Instant::now()), now);
             }
-            RetryDecision::After(delay) => self.session.defer_retry(now, delay.min(LONGEST)),
-            RetryDecision::Fail => self.session.refuse_retry(),
-        };
+            RetryDecision::After(delay) => self.driver.defer_retry(delay.min(LONGEST), now),
+            RetryDecision::Fail => self.driver.refuse_retry(),
+        }
     }
 }

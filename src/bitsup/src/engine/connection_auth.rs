@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bitsup_core::MAX_LOGIN_REQUESTS;
 use zeroize::Zeroizing;
 
 use super::Core;
@@ -37,18 +38,15 @@ use crate::transport::{
 
 /// A token of NTLM has some hundred bytes; more is no login.
 const MAX_TOKEN: usize = 16 * 1024;
-/// One exchange takes no more requests than this, login rounds included: six are the most that a
-/// server has a reason for, as many again if a proxy asks too.
-pub(crate) const MAX_ROUNDS: u32 = 12;
 /// So often in a row a login may be taken and asked for again by the next packet.
 const MAX_ASKED_AGAIN: u32 = 3;
 
 /// The logins of all lanes.
-pub(crate) type Gates = BTreeMap<LaneId, Gate>;
+pub(crate) type ConnectionAuths = BTreeMap<LaneId, ConnectionAuth>;
 
 /// What is known of the logins of a lane, and what runs over it.
 #[derive(Default)]
-pub(crate) struct Gate {
+pub(crate) struct ConnectionAuth {
     /// The number of the connection, and who is logged in there.
     login: Option<(u32, Arc<Credentials>)>,
     /// The number of the connection that is logged in at a proxy which forwards requests.
@@ -60,7 +58,7 @@ pub(crate) struct Gate {
     /// Where a Ping is not challenged, whatever is with packets.
     open_ping: Option<Origin>,
     nonces: BTreeMap<Role, Nonce>,
-    running: Option<Running>,
+    running: Option<LoginStep>,
     at_proxy: Option<AtProxy>,
     /// Counts the logins whose first step is made elsewhere.
     begun: u32,
@@ -83,7 +81,7 @@ pub(crate) struct Begun {
     result: Result<(Mechanism, Vec<u8>), Problem>,
 }
 
-enum Running {
+enum LoginStep {
     /// A connection is made, whose certificate the login will be bound to; the exchange waits.
     Connecting(Arc<Credentials>, Box<Exchange>),
     /// The first step is being made.
@@ -154,7 +152,7 @@ impl Spare {
     }
 }
 
-impl Gate {
+impl ConnectionAuth {
     /// What was under way is over, and so are the logins of the connection.
     fn reset(&mut self) {
         self.login = None;
@@ -197,17 +195,17 @@ impl Core {
             return self.show_digest(lane, credentials, exchange, false);
         }
         let there = self.transport.connection(lane, &exchange);
-        let gate = self.gates.entry(lane).or_default();
+        let auth = self.auths.entry(lane).or_default();
         let is_in =
             |(number, who): &(u32, Arc<Credentials>)| Some(*number) == there && *who == credentials;
         if exchange.connection == ConnectionUse::Reuse
-            && !gate.each_request
-            && let Some((number, _)) = gate.login.as_ref().filter(|login| is_in(login))
+            && !auth.each_request
+            && let Some((number, _)) = auth.login.as_ref().filter(|login| is_in(login))
         {
             let number = *number;
-            return self.go_through(lane, credentials, exchange, number);
+            return self.send_authenticated(lane, credentials, exchange, number);
         }
-        if gate.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
+        if auth.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
             return self.send_unasked(lane, credentials, exchange);
         }
         self.log_in(lane, credentials, exchange)
@@ -222,18 +220,18 @@ impl Core {
         again: bool,
     ) -> Result<(), Failure> {
         let method = self.transport.method(lane, exchange.method);
-        let gate = self.gates.entry(lane).or_default();
-        if let Some(value) = gate.digest(Role::Server, &exchange, &credentials, method) {
+        let auth = self.auths.entry(lane).or_default();
+        if let Some(value) = auth.digest(Role::Server, &exchange, &credentials, method) {
             let spare = Spare::of(&exchange);
             exchange.headers.push((Role::Server.authorization().to_owned(), value));
-            gate.running = Some(Running::Digest { credentials, spare, again });
+            auth.running = Some(LoginStep::Digest { credentials, spare, again });
             return self.send(lane, exchange);
         }
-        if !has_ping(&exchange) || gate.open_ping.as_ref() == Some(&exchange.origin()) {
+        if !has_ping(&exchange) || auth.open_ping.as_ref() == Some(&exchange.origin()) {
             return self.send_unasked(lane, credentials, exchange);
         }
         let ping = ping(&exchange, exchange.connection);
-        gate.running = Some(Running::Sounding(credentials, Box::new(exchange)));
+        auth.running = Some(LoginStep::Sounding(credentials, Box::new(exchange)));
         self.send(lane, ping)
     }
 
@@ -244,8 +242,8 @@ impl Core {
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
-        let running = Running::Unasked(credentials, Spare::of(&exchange));
-        self.gates.entry(lane).or_default().running = Some(running);
+        let running = LoginStep::Unasked(credentials, Spare::of(&exchange));
+        self.auths.entry(lane).or_default().running = Some(running);
         self.send(lane, exchange)
     }
 
@@ -258,7 +256,7 @@ impl Core {
     ) -> Result<(), Failure> {
         exchange.connection = ConnectionUse::Reuse;
         if has_ping(&exchange) {
-            self.gates.entry(lane).or_default().open_ping = Some(exchange.origin());
+            self.auths.entry(lane).or_default().open_ping = Some(exchange.origin());
         }
         self.send_unasked(lane, credentials, exchange)
     }
@@ -275,8 +273,8 @@ impl Core {
         let spare = Spare::of(&exchange);
         let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
         exchange.headers.push(authorization(&waiting.credentials, &token));
-        let running = Running::AskingItself(Box::new(waiting), spare);
-        self.gates.entry(lane).or_default().running = Some(running);
+        let running = LoginStep::AskingItself(Box::new(waiting), spare);
+        self.auths.entry(lane).or_default().running = Some(running);
         self.send(lane, exchange)
     }
 
@@ -292,19 +290,19 @@ impl Core {
             return self.show_digest_to_proxy(lane, credentials, exchange, false);
         }
         let there = self.transport.connection(lane, &exchange);
-        let gate = self.gates.entry(lane).or_default();
+        let auth = self.auths.entry(lane).or_default();
         let number = there
-            .filter(|_| gate.proxy_login == there && exchange.connection != ConnectionUse::Fresh);
+            .filter(|_| auth.proxy_login == there && exchange.connection != ConnectionUse::Fresh);
         if let Some(number) = number {
             exchange.connection = ConnectionUse::Same(number);
             return self.transport.start(lane, exchange);
         }
         if has_ping(&exchange) {
             let ping = ping(&exchange, exchange.connection);
-            gate.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
+            auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
             return self.transport.start(lane, ping);
         }
-        gate.at_proxy = Some(AtProxy::LoggingIn(Box::new(exchange.bare())));
+        auth.at_proxy = Some(AtProxy::LoggingIn(Box::new(exchange.bare())));
         self.transport.start(lane, exchange)
     }
 
@@ -319,19 +317,19 @@ impl Core {
         let method = self.transport.method(lane, exchange.method);
         exchange.proxy_auth = None;
         exchange.proxy_asked = false;
-        let gate = self.gates.entry(lane).or_default();
-        if let Some(value) = gate.digest(Role::Proxy, &exchange, &credentials, method) {
+        let auth = self.auths.entry(lane).or_default();
+        if let Some(value) = auth.digest(Role::Proxy, &exchange, &credentials, method) {
             let spare = Spare::of(&exchange);
             exchange.headers.push((Role::Proxy.authorization().to_owned(), value));
-            gate.at_proxy = Some(AtProxy::Digest { credentials, spare, again });
+            auth.at_proxy = Some(AtProxy::Digest { credentials, spare, again });
             return self.transport.start(lane, exchange);
         }
         if has_ping(&exchange) {
             let ping = ping(&exchange, exchange.connection);
-            gate.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
+            auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
             return self.transport.start(lane, ping);
         }
-        gate.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+        auth.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
         self.transport.start(lane, exchange)
     }
 
@@ -341,7 +339,7 @@ impl Core {
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
-        self.gates.entry(lane).or_default().login = None;
+        self.auths.entry(lane).or_default().login = None;
         if credentials.scheme != AuthScheme::Kerberos {
             let begun = Mechanism::begin(&credentials, &exchange.host, None);
             let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
@@ -353,8 +351,8 @@ impl Core {
             return self.begin_with_ticket(lane, credentials, exchange);
         }
         let ping = ping(&exchange, exchange.connection);
-        let running = Running::Connecting(credentials, Box::new(exchange));
-        self.gates.entry(lane).or_default().running = Some(running);
+        let running = LoginStep::Connecting(credentials, Box::new(exchange));
+        self.auths.entry(lane).or_default().running = Some(running);
         self.send(lane, ping)
     }
 
@@ -371,9 +369,9 @@ impl Core {
             exchange.connection = ConnectionUse::Same(number);
             binding = own;
         }
-        let gate = self.gates.entry(lane).or_default();
-        gate.begun = gate.begun.wrapping_add(1);
-        let (number, own, host) = (gate.begun, Arc::clone(&credentials), exchange.host.clone());
+        let auth = self.auths.entry(lane).or_default();
+        auth.begun = auth.begun.wrapping_add(1);
+        let (number, own, host) = (auth.begun, Arc::clone(&credentials), exchange.host.clone());
         let inbox = self.inbox.clone();
         let begin = move || {
             let result = Mechanism::begin(&own, &host, binding.as_ref());
@@ -381,7 +379,7 @@ impl Core {
         };
         let begins = super::spawn("bitsup-login", begin);
         begins.map_err(|error| Failure::lacks(Error::of_thread(&error)))?;
-        gate.running = Some(Running::Beginning(credentials, Box::new(exchange)));
+        auth.running = Some(LoginStep::Beginning(credentials, Box::new(exchange)));
         Ok(())
     }
 
@@ -408,11 +406,11 @@ impl Core {
     /// The first step was made elsewhere; gives back what is for the upload.
     pub(crate) fn login_begun(&mut self, lane: LaneId, begun: Begun) -> Option<Event> {
         // It may have been given up meanwhile.
-        let gate = self.gates.get_mut(&lane).filter(|gate| gate.begun == begun.number)?;
-        let running = gate.running.take_if(|own| matches!(own, Running::Beginning(..)));
-        let Some(Running::Beginning(credentials, exchange)) = running else { return None };
-        let each_request = gate.each_request;
-        let origin = exchange.origin();
+        let auth = self.auths.get_mut(&lane).filter(|auth| auth.begun == begun.number)?;
+        let running = auth.running.take_if(|own| matches!(own, LoginStep::Beginning(..)));
+        let Some(LoginStep::Beginning(credentials, exchange)) = running else { return None };
+        let each_request = auth.each_request;
+        let (number, origin) = (exchange.number, exchange.origin());
         let next = match begun.result {
             Err(problem) => Err(failed(&exchange, problem)),
             Ok((mechanism, token)) => {
@@ -426,17 +424,18 @@ impl Core {
             }
         };
         let failure = next.err()?;
-        let gate = self.gates.entry(lane).or_default();
-        let stats = Stats { requests: gate.requests, ..Stats::default() };
-        gate.reset();
-        Some(Event { lane, origin, result: Err(failure), body: None, stats, withheld: true })
+        let auth = self.auths.entry(lane).or_default();
+        let stats = Stats { requests: auth.requests, ..Stats::default() };
+        auth.reset();
+        let result = Err(failure);
+        Some(Event { lane, number, origin, result, body: None, stats, withheld: true })
     }
 
     /// Sends the first step.
     fn ask(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
         let Waiting { credentials, exchange, .. } = &waiting;
         let step = step(exchange, credentials, token, exchange.connection);
-        self.gates.entry(lane).or_default().running = Some(Running::Asking(Box::new(waiting)));
+        self.auths.entry(lane).or_default().running = Some(LoginStep::Asking(Box::new(waiting)));
         self.send(lane, step)
     }
 
@@ -453,21 +452,21 @@ impl Core {
         exchange.headers.push(authorization(&credentials, token));
         exchange.connection = connection;
         let waiting = Waiting { mechanism, credentials, exchange: spare };
-        self.gates.entry(lane).or_default().running = Some(Running::Last(Box::new(waiting)));
+        self.auths.entry(lane).or_default().running = Some(LoginStep::Last(Box::new(waiting)));
         self.send(lane, exchange)
     }
 
     /// What a lane does is given up.
     pub(crate) fn abort(&mut self, lane: LaneId) {
-        if let Some(gate) = self.gates.get_mut(&lane) {
-            gate.reset();
+        if let Some(auth) = self.auths.get_mut(&lane) {
+            auth.reset();
         }
         drop(self.transport.abort(lane));
     }
 
     /// A lane is no more; its connection may serve another upload, if nobody is logged in there.
     pub(crate) fn retire_lane(&mut self, lane: LaneId) {
-        if self.gates.contains_key(&lane) {
+        if self.auths.contains_key(&lane) {
             return self.close_lane(lane);
         }
         self.transport.retire_lane(lane);
@@ -476,24 +475,24 @@ impl Core {
 
     /// A lane is no more.
     pub(crate) fn close_lane(&mut self, lane: LaneId) {
-        self.gates.remove(&lane);
+        self.auths.remove(&lane);
         self.transport.close_lane(lane);
         self.lanes.remove(&lane);
     }
 
     /// Takes an event that belongs to a login; gives back what is for the upload, with all its
     /// requests counted.
-    pub(crate) fn pass(&mut self, mut event: Event) -> Option<Event> {
+    pub(crate) fn on_event(&mut self, mut event: Event) -> Option<Event> {
         let lane = event.lane;
         self.note_challenge(&event);
-        let Some(gate) = self.gates.get_mut(&lane) else { return Some(event) };
-        gate.requests = gate.requests.saturating_add(event.stats.requests);
-        if gate.requests >= MAX_ROUNDS && event.result.is_ok() && gate.is_unfinished() {
+        let Some(auth) = self.auths.get_mut(&lane) else { return Some(event) };
+        auth.requests = auth.requests.saturating_add(event.stats.requests);
+        if auth.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && auth.is_unfinished() {
             let text = "the login does not come to an end".to_owned();
             event.result = Err(Failure::unsent(FailureKind::TooManyRequests, text));
         }
-        let event = self.pass_proxy(event).and_then(|event| self.pass_server(event))?;
-        let requests = self.gates.get_mut(&lane).map(|gate| std::mem::take(&mut gate.requests));
+        let event = self.on_proxy_event(event).and_then(|event| self.on_server_event(event))?;
+        let requests = self.auths.get_mut(&lane).map(|auth| std::mem::take(&mut auth.requests));
         let stats = Stats { requests: requests.unwrap_or(event.stats.requests), ..event.stats };
         Some(Event { stats, ..event })
     }
@@ -508,16 +507,16 @@ impl Core {
         };
         if let Some(digest) = Digest::choose(&offered(answer, role)) {
             let nonce = Nonce { origin: event.origin.clone(), digest };
-            self.gates.entry(event.lane).or_default().nonces.insert(role, nonce);
-        } else if let Some(gate) = self.gates.get_mut(&event.lane) {
-            gate.nonces.remove(&role);
+            self.auths.entry(event.lane).or_default().nonces.insert(role, nonce);
+        } else if let Some(auth) = self.auths.get_mut(&event.lane) {
+            auth.nonces.remove(&role);
         }
     }
 
     /// What a proxy that forwards requests says of a login.
-    fn pass_proxy(&mut self, mut event: Event) -> Option<Event> {
+    fn on_proxy_event(&mut self, mut event: Event) -> Option<Event> {
         let lane = event.lane;
-        let at_proxy = self.gates.get_mut(&lane).and_then(|gate| gate.at_proxy.take());
+        let at_proxy = self.auths.get_mut(&lane).and_then(|auth| auth.at_proxy.take());
         let Some(at_proxy) = at_proxy else { return Some(event) };
         let asks = match &mut event.result {
             Ok(answer) => answer.status == 407,
@@ -529,11 +528,11 @@ impl Core {
                 return Some(event);
             }
         };
-        let gate = self.gates.entry(lane).or_default();
+        let auth = self.auths.entry(lane).or_default();
         let next = match (at_proxy, asks) {
             (AtProxy::Pinging(credentials, exchange), true)
                 if credentials.scheme == AuthScheme::Digest
-                    && gate.nonces.contains_key(&Role::Proxy) =>
+                    && auth.nonces.contains_key(&Role::Proxy) =>
             {
                 let exchange = Exchange { connection: ConnectionUse::Reuse, ..*exchange };
                 self.show_digest_to_proxy(lane, credentials, exchange, false)
@@ -546,11 +545,11 @@ impl Core {
                 let mut exchange = *exchange;
                 exchange.connection = ConnectionUse::Reuse;
                 if credentials.scheme == AuthScheme::Digest {
-                    gate.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+                    auth.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
                     self.transport.start(lane, exchange)
                 } else {
                     let there = self.transport.connection(lane, &exchange);
-                    gate.proxy_login = there;
+                    auth.proxy_login = there;
                     there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
                         exchange.connection = ConnectionUse::Same(number);
                         self.transport.start(lane, exchange)
@@ -558,11 +557,11 @@ impl Core {
                 }
             }
             (AtProxy::LoggingIn(exchange), false) => {
-                gate.proxy_login = self.transport.connection(lane, &exchange);
+                auth.proxy_login = self.transport.connection(lane, &exchange);
                 return Some(event);
             }
             (AtProxy::Digest { credentials, spare, again: false }, true)
-                if gate.may_renew(Role::Proxy) =>
+                if auth.may_renew(Role::Proxy) =>
             {
                 match spare.again(event.body.take()) {
                     Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, true),
@@ -570,7 +569,7 @@ impl Core {
                 }
             }
             (AtProxy::Unasked(credentials, spare), true)
-                if gate.nonces.contains_key(&Role::Proxy) =>
+                if auth.nonces.contains_key(&Role::Proxy) =>
             {
                 match spare.again(event.body.take()) {
                     Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, false),
@@ -587,9 +586,9 @@ impl Core {
     }
 
     /// What the server says of a login.
-    fn pass_server(&mut self, mut event: Event) -> Option<Event> {
+    fn on_server_event(&mut self, mut event: Event) -> Option<Event> {
         let lane = event.lane;
-        let running = self.gates.get_mut(&lane).and_then(|gate| gate.running.take());
+        let running = self.auths.get_mut(&lane).and_then(|auth| auth.running.take());
         let Some(running) = running else { return Some(event) };
         if running.is_before() {
             // A Ping's body is no part of the exchange's.
@@ -613,32 +612,34 @@ impl Core {
         let asks = answer.status == 401;
         let goes_on = !asks && is_about_ping(answer.status);
         let next = match running {
-            Running::Beginning(..) => return Some(event),
-            Running::Connecting(credentials, exchange) => {
+            LoginStep::Beginning(..) => return Some(event),
+            LoginStep::Connecting(credentials, exchange) => {
                 if !asks && !goes_on {
                     return Some(event);
                 }
                 let connection = ConnectionUse::Reuse;
                 self.begin_with_ticket(lane, credentials, Exchange { connection, ..*exchange })
             }
-            Running::Asking(mut waiting) if asks => match self.reply(lane, &mut waiting, answer) {
-                Ok(Some(token)) => self.prove(lane, *waiting, &token),
-                Ok(None) => {
-                    event.withheld = false;
-                    return Some(event);
+            LoginStep::Asking(mut waiting) if asks => {
+                match self.reply(lane, &mut waiting, answer) {
+                    Ok(Some(token)) => self.prove(lane, *waiting, &token),
+                    Ok(None) => {
+                        event.withheld = false;
+                        return Some(event);
+                    }
+                    Err(failure) => Err(failure),
                 }
-                Err(failure) => Err(failure),
-            },
+            }
             // It took a ticket, or knows the connection already.
-            Running::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
+            LoginStep::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
                 self.logged_in(lane, *waiting, answer)
             }
             // It asks nobody.
-            Running::Asking(waiting) if goes_on => {
+            LoginStep::Asking(waiting) if goes_on => {
                 let Waiting { credentials, exchange, .. } = *waiting;
                 self.ping_is_open(lane, credentials, exchange)
             }
-            Running::AskingItself(mut waiting, spare) if asks => {
+            LoginStep::AskingItself(mut waiting, spare) if asks => {
                 match (self.reply(lane, &mut waiting, answer), spare.again(event.body.take())) {
                     (Err(failure), _) => Err(failure),
                     (Ok(Some(token)), Some(exchange)) => {
@@ -651,37 +652,37 @@ impl Core {
                     (Ok(_), _) => return Some(event),
                 }
             }
-            Running::Proving(waiting) if goes_on => self.logged_in(lane, *waiting, answer),
-            Running::Last(mut waiting) if !asks => match waiting.confirm(answer) {
+            LoginStep::Proving(waiting) if goes_on => self.logged_in(lane, *waiting, answer),
+            LoginStep::Last(mut waiting) if !asks => match waiting.confirm(answer) {
                 Ok(()) => {
                     let there = self.transport.connection(lane, &waiting.exchange);
-                    let gate = self.gates.entry(lane).or_default();
-                    gate.login = there.map(|number| (number, waiting.credentials));
-                    gate.asked_again = 0;
+                    let auth = self.auths.entry(lane).or_default();
+                    auth.login = there.map(|number| (number, waiting.credentials));
+                    auth.asked_again = 0;
                     return Some(event);
                 }
                 // Whoever answered may have acted on it.
                 Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
             },
-            Running::Testing(credentials, exchange) if asks || goes_on => {
-                let gate = self.gates.entry(lane).or_default();
-                gate.each_request = asks;
-                gate.lasts = !asks;
+            LoginStep::Testing(credentials, exchange) if asks || goes_on => {
+                let auth = self.auths.entry(lane).or_default();
+                auth.each_request = asks;
+                auth.lasts = !asks;
                 let (connection, auth) = (ConnectionUse::Reuse, Some(credentials));
                 self.start(lane, Exchange { connection, auth, ..*exchange })
             }
-            Running::Through(credentials, spare) if asks => {
+            LoginStep::Through(credentials, spare) if asks => {
                 self.asked_again(lane, credentials, spare.again(event.body.take()))
             }
-            Running::Through(_, spare) => {
-                let gate = self.gates.entry(lane).or_default();
-                gate.lasts = true;
+            LoginStep::Through(_, spare) => {
+                let auth = self.auths.entry(lane).or_default();
+                auth.lasts = true;
                 if has_ping(&spare.bare) {
-                    gate.asked_again = 0;
+                    auth.asked_again = 0;
                 }
                 return Some(event);
             }
-            Running::Sounding(credentials, exchange) if asks => {
+            LoginStep::Sounding(credentials, exchange) if asks => {
                 if !self.has_nonce(lane) {
                     return Some(event);
                 }
@@ -689,10 +690,10 @@ impl Core {
                 let exchange = Exchange { connection, ..*exchange };
                 self.show_digest(lane, credentials, exchange, false)
             }
-            Running::Sounding(credentials, exchange) if goes_on => {
+            LoginStep::Sounding(credentials, exchange) if goes_on => {
                 self.ping_is_open(lane, credentials, *exchange)
             }
-            Running::Unasked(credentials, spare) if asks => {
+            LoginStep::Unasked(credentials, spare) if asks => {
                 let is_digest = credentials.scheme == AuthScheme::Digest;
                 event.withheld = true;
                 if is_digest && !self.has_nonce(lane) {
@@ -706,30 +707,30 @@ impl Core {
                     None => return Some(event),
                 }
             }
-            Running::Digest { credentials, spare, again: false }
-                if asks && self.gates.get(&lane).is_some_and(|own| own.may_renew(Role::Server)) =>
+            LoginStep::Digest { credentials, spare, again: false }
+                if asks && self.auths.get(&lane).is_some_and(|own| own.may_renew(Role::Server)) =>
             {
                 match spare.again(event.body.take()) {
                     Some(exchange) => self.show_digest(lane, credentials, exchange, true),
                     None => return Some(event),
                 }
             }
-            Running::AskingItself(..) | Running::Unasked(..) => {
+            LoginStep::AskingItself(..) | LoginStep::Unasked(..) => {
                 event.withheld = true;
                 return Some(event);
             }
-            Running::Asking(_)
-            | Running::Proving(_)
-            | Running::Last(_)
-            | Running::Testing(..)
-            | Running::Sounding(..)
-            | Running::Digest { .. } => return Some(event),
+            LoginStep::Asking(_)
+            | LoginStep::Proving(_)
+            | LoginStep::Last(_)
+            | LoginStep::Testing(..)
+            | LoginStep::Sounding(..)
+            | LoginStep::Digest { .. } => return Some(event),
         };
         let failure = next.err()?;
-        if let Some(gate) = self.gates.get_mut(&lane) {
-            let requests = gate.requests;
-            gate.reset();
-            gate.requests = requests;
+        if let Some(auth) = self.auths.get_mut(&lane) {
+            let requests = auth.requests;
+            auth.reset();
+            auth.requests = requests;
         }
         event.result = Err(failure);
         Some(event)
@@ -742,11 +743,11 @@ impl Core {
         credentials: Arc<Credentials>,
         exchange: Option<Exchange>,
     ) -> Result<(), Failure> {
-        let gate = self.gates.entry(lane).or_default();
-        gate.each_request = true;
-        gate.login = None;
-        gate.asked_again += 1;
-        if gate.asked_again >= MAX_ASKED_AGAIN {
+        let auth = self.auths.entry(lane).or_default();
+        auth.each_request = true;
+        auth.login = None;
+        auth.asked_again += 1;
+        if auth.asked_again >= MAX_ASKED_AGAIN {
             let kind = FailureKind::NoLogin(
                 "Have the server ask for the login with each packet, or keep it for the connection or the session.",
             );
@@ -763,7 +764,7 @@ impl Core {
     }
 
     fn has_nonce(&self, lane: LaneId) -> bool {
-        self.gates.get(&lane).is_some_and(|gate| gate.nonces.contains_key(&Role::Server))
+        self.auths.get(&lane).is_some_and(|auth| auth.nonces.contains_key(&Role::Server))
     }
 
     /// What to say to a challenge; `None` if everything was said, and the server refuses.
@@ -795,13 +796,13 @@ impl Core {
     fn prove(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
         let there = self.transport.connection(lane, &waiting.exchange);
         let number = there.ok_or_else(|| not_kept(&waiting.exchange))?;
-        let each_request = self.gates.get(&lane).is_some_and(|gate| gate.each_request);
+        let each_request = self.auths.get(&lane).is_some_and(|auth| auth.each_request);
         let same = ConnectionUse::Same(number);
         if waiting.exchange.length == 0 || each_request {
             return self.show(lane, waiting, token, same);
         }
         let ping = step(&waiting.exchange, &waiting.credentials, token, same);
-        self.gates.entry(lane).or_default().running = Some(Running::Proving(Box::new(waiting)));
+        self.auths.entry(lane).or_default().running = Some(LoginStep::Proving(Box::new(waiting)));
         self.send(lane, ping)
     }
 
@@ -816,41 +817,41 @@ impl Core {
         let Waiting { credentials, exchange, .. } = waiting;
         let there = self.transport.connection(lane, &exchange);
         let number = there.ok_or_else(|| not_kept(&exchange))?;
-        let gate = self.gates.entry(lane).or_default();
-        gate.login = Some((number, Arc::clone(&credentials)));
-        self.go_through(lane, credentials, exchange, number)
+        let auth = self.auths.entry(lane).or_default();
+        auth.login = Some((number, Arc::clone(&credentials)));
+        self.send_authenticated(lane, credentials, exchange, number)
     }
 
     /// Sends an exchange over the connection that is logged in.
-    fn go_through(
+    fn send_authenticated(
         &mut self,
         lane: LaneId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         number: u32,
     ) -> Result<(), Failure> {
-        let gate = self.gates.entry(lane).or_default();
+        let auth = self.auths.entry(lane).or_default();
         let same = ConnectionUse::Same(number);
-        if exchange.length > 0 && !gate.lasts {
+        if exchange.length > 0 && !auth.lasts {
             let ping = ping(&exchange, same);
-            gate.running = Some(Running::Testing(credentials, Box::new(exchange)));
+            auth.running = Some(LoginStep::Testing(credentials, Box::new(exchange)));
             return self.send(lane, ping);
         }
         exchange.connection = same;
-        gate.running = Some(Running::Through(credentials, Spare::of(&exchange)));
+        auth.running = Some(LoginStep::Through(credentials, Spare::of(&exchange)));
         self.send(lane, exchange)
     }
 }
 
-impl Gate {
+impl ConnectionAuth {
     /// Whether the exchange itself is still to go out, or out as a step.
     fn is_unfinished(&self) -> bool {
         let at_proxy = matches!(self.at_proxy, Some(AtProxy::Pinging(..)));
-        at_proxy || self.running.as_ref().is_some_and(Running::is_before)
+        at_proxy || self.running.as_ref().is_some_and(LoginStep::is_before)
     }
 }
 
-impl Running {
+impl LoginStep {
     /// Whether the exchange itself has not gone out yet.
     fn is_before(&self) -> bool {
         match self {

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use bitsup_core::Phase;
+use bitsup_core::{PendingRequest, Stage};
 use bitsup_proto::session::{Notice, State};
 
 use super::super::Core;
-use super::{Running, Task};
+use super::Task;
 use crate::progress::{Event, UploadState};
 
 impl Task {
@@ -25,7 +25,7 @@ impl Task {
         match notice {
             Notice::SessionCreated => "session created".into(),
             Notice::SessionLost => {
-                let limit = core.hosts.session_lost(&self.destination.origin());
+                let limit = core.client.hosts.session_lost(&self.destination.origin());
                 let fewer = limit.map_or(String::new(), |limit| {
                     format!("; the server may hold too many: at most {limit} uploads at once from now on")
                 });
@@ -66,7 +66,8 @@ impl Task {
 
     pub(super) fn tell_progress(&self, core: &Core) {
         let state = self.state();
-        let (acknowledged, attempt) = (self.session.offset(), self.session.attempt());
+        let (acknowledged, attempt) =
+            (self.driver.session().offset(), self.driver.session().attempt());
         let rate = self.rate.per_second();
         self.shared.update(|progress| {
             progress.state = state;
@@ -80,27 +81,29 @@ impl Task {
     }
 
     pub(super) fn state(&self) -> UploadState {
-        match self.life.phase() {
-            Phase::Queued | Phase::Precheck if self.life.is_paused() => {
+        match self.driver.stage() {
+            Stage::Queued | Stage::Precheck if self.driver.is_paused() => {
                 return UploadState::Suspended;
             }
-            Phase::Queued => return UploadState::Queued,
-            Phase::Precheck => return UploadState::Checking,
-            Phase::Running | Phase::Finishing | Phase::Ended => {}
+            Stage::Queued => return UploadState::Queued,
+            Stage::Precheck => return UploadState::Checking,
+            Stage::Running | Stage::Finishing | Stage::Ended => {}
         }
-        let authorizing =
-            matches!(self.running, Some(Running::Packet(request, _)) if request.authorize);
+        let authorizing = matches!(
+            self.driver.exchange(),
+            Some((_, PendingRequest::Packet(request))) if request.authorize
+        );
         if self.login.is_asking() {
             return UploadState::Authenticating;
         }
-        if self.life.is_holding() {
-            return match self.checking {
-                _ if self.life.is_paused() => UploadState::Suspended,
-                Some(_) => UploadState::Checking,
-                None => UploadState::Authenticating,
+        if self.driver.is_deferring() {
+            return match self.driver.is_comparing() {
+                _ if self.driver.is_paused() => UploadState::Suspended,
+                true => UploadState::Checking,
+                false => UploadState::Authenticating,
             };
         }
-        match self.session.state() {
+        match self.driver.session().state() {
             State::Init | State::CreateSession | State::Ping if authorizing => {
                 UploadState::Authenticating
             }

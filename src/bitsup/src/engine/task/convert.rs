@@ -1,23 +1,24 @@
-//! From options and answers to the words of the layers below, and back.
+//! Conversions between options, answers and failures and what the layers below take.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use bitsup_core::http_date;
 use bitsup_proto::reply::ReplyMode;
-use bitsup_proto::session::FailureClass;
+use bitsup_proto::session::{self, FailureClass};
 use bitsup_proto::verify::{Head, MAX_ETAG};
 use bitsup_proto::{Ack, Config, fragment_size, packet, retry};
 use zeroize::Zeroizing;
 
 use super::super::Core;
-use super::super::reply::{self};
+use super::super::reply;
 use crate::destination::Destination;
 use crate::error::ErrorKind;
 use crate::journal::Endpoint;
 use crate::options::{ReplyTo, UploadOptions};
 use crate::source::Source;
-use crate::transport::{Answer, FailureKind, KeyPassword, LaneOptions, TlsOptions};
+use crate::transport::{self, Answer, FailureKind, KeyPassword, LaneOptions, TlsOptions};
 
 pub(super) fn config(
     source: &Source,
@@ -118,32 +119,48 @@ pub(crate) fn own_headers(
     own.chain(token).collect()
 }
 
-/// The class of a transport failure, which decides about retries.
-pub(crate) fn class(kind: &FailureKind) -> FailureClass {
+/// What a failure of the transport means for the upload: its class decides about retries, its error says what
+/// libcurl, TLS, the source or the system said.
+pub(crate) fn protocol_failure(failure: transport::Failure) -> session::Failure {
+    let transport::Failure { kind, sent, idle, message, .. } = failure;
+    let sent = match sent {
+        transport::Sent::Nothing => session::Sent::Nothing,
+        transport::Sent::Part(0) => session::Sent::Head,
+        transport::Sent::Part(bytes) => session::Sent::Body(bytes),
+        transport::Sent::All => session::Sent::Body(u64::MAX),
+    };
+    let failed =
+        |class| session::Failure { idle, ..session::Failure::new(class, sent, message.clone()) };
+    let fatal = |error| session::Failure { sent, idle, ..session::Failure::fatal(error) };
+    let error = |kind| bitsup_proto::Error::new(kind, message.clone());
     match kind {
-        FailureKind::NameNotResolved | FailureKind::NoRoute => FailureClass::Offline,
+        FailureKind::NameNotResolved | FailureKind::NoRoute => failed(FailureClass::Offline),
         FailureKind::ConnectFailed | FailureKind::ConnectionLost | FailureKind::TooManyRequests => {
-            FailureClass::Transport
+            failed(FailureClass::Transport)
         }
-        FailureKind::StaleConnection => FailureClass::Stale,
-        FailureKind::ProxyFailed(Some(407)) => FailureClass::Fatal(ErrorKind::ProxyAuth),
+        FailureKind::StaleConnection => failed(FailureClass::Stale),
+        FailureKind::ConnectTimeout | FailureKind::StallTimeout | FailureKind::AnswerTimeout => {
+            failed(FailureClass::Timeout)
+        }
+        FailureKind::BadAnswer => failed(FailureClass::BadAnswer),
+        FailureKind::ProxyFailed(Some(407)) => fatal(error(ErrorKind::ProxyAuth)),
         // It will not make the tunnel tomorrow either.
         FailureKind::ProxyFailed(Some(status @ 400..500)) if !matches!(status, 408 | 429) => {
-            FailureClass::Fatal(ErrorKind::Refused)
+            fatal(error(ErrorKind::Refused).with_advice(NO_TUNNEL))
         }
-        FailureKind::ProxyFailed(_) => FailureClass::Transport,
-        FailureKind::ConnectTimeout | FailureKind::StallTimeout | FailureKind::AnswerTimeout => {
-            FailureClass::Timeout
-        }
-        FailureKind::BadAnswer => FailureClass::BadAnswer,
-        FailureKind::Tls(_) => FailureClass::Fatal(ErrorKind::Tls),
-        FailureKind::NoLogin(_) => FailureClass::Fatal(ErrorKind::Auth),
-        FailureKind::Source(_) | FailureKind::Lack(_) => FailureClass::Fatal(ErrorKind::LocalFile),
-        FailureKind::Sink(error) => FailureClass::Fatal(reply::not_stored(error).kind()),
-        FailureKind::Unsupported => FailureClass::Fatal(ErrorKind::Unsupported),
-        FailureKind::Internal => FailureClass::Fatal(ErrorKind::Internal),
+        FailureKind::ProxyFailed(_) => failed(FailureClass::Transport),
+        FailureKind::Tls(None) => fatal(error(ErrorKind::Tls)),
+        FailureKind::Tls(Some(trouble)) => fatal(error(ErrorKind::Tls).with_advice(trouble.advice)),
+        FailureKind::NoLogin(advice) => fatal(error(ErrorKind::Auth).with_advice(advice)),
+        FailureKind::Source(_) => fatal(error(ErrorKind::LocalFile)),
+        FailureKind::Lack(error) => fatal(error.into_protocol()),
+        FailureKind::Sink(error) => fatal(reply::not_stored(&error).into_protocol()),
+        FailureKind::Unsupported => fatal(error(ErrorKind::Unsupported)),
+        FailureKind::Internal => fatal(error(ErrorKind::Internal)),
     }
 }
+
+const NO_TUNNEL: &str = "Have the proxy allow CONNECT to this host and port (squid: an acl of ports such as SSL_ports, and http_access), or reach the host without it ({no_proxy}).";
 
 /// What BITS reads of an answer.
 pub(super) fn ack(answer: &Answer) -> Ack<'_> {
@@ -169,10 +186,4 @@ pub(crate) fn text<'a>(answer: &'a Answer, name: &'a str) -> Option<&'a str> {
 
 pub(crate) fn number(answer: &Answer, name: &str) -> Option<u64> {
     text(answer, name)?.parse().ok()
-}
-
-/// Seconds since 1970 of an HTTP date.
-pub(super) fn http_date(text: &str) -> Option<u64> {
-    let time = httpdate::parse_http_date(text).ok()?;
-    time.duration_since(std::time::UNIX_EPOCH).ok().map(|time| time.as_secs())
 }
