@@ -107,7 +107,7 @@ impl Target {
     pub(super) fn finish(
         mut self,
         callback: Option<CredentialCallback>,
-    ) -> Result<(UploadOptions, ClientOptions), Error> {
+    ) -> Result<UploadOptions, Error> {
         let options = &mut self.upload;
         options.credentials = self.login.credentials("")?;
         options.proxy_credentials = self.proxy_login.credentials("proxy_")?;
@@ -158,7 +158,7 @@ impl Target {
                 readable(name, file)?;
             }
         }
-        Ok((self.upload, self.client))
+        Ok(self.upload)
     }
 }
 

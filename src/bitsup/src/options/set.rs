@@ -126,13 +126,22 @@ impl OptionSet {
         self.values.get(&option.id).map(Vec::as_slice)
     }
 
-    /// What these options come to. `callback` is asked for logins, if there is one. Files are
-    /// looked at, and those of secrets are read.
-    pub fn resolve(
+    /// What these options come to for an upload, or another call that sends packets: see
+    /// [`OptionSet::for_upload`]. `callback` is asked for logins, if there is one. Files are looked
+    /// at, and those of secrets are read.
+    pub fn upload_options(
         &self,
-        with: OptionUse,
         callback: Option<CredentialCallback>,
-    ) -> Result<(UploadOptions, ClientOptions), Error> {
+    ) -> Result<UploadOptions, Error> {
+        self.target(OptionUse::Upload)?.finish(callback)
+    }
+
+    /// What these options come to for a client itself.
+    pub fn client_options(&self) -> Result<ClientOptions, Error> {
+        Ok(self.target(OptionUse::Client)?.client)
+    }
+
+    fn target(&self, with: OptionUse) -> Result<Target, Error> {
         self.check_use(with)?;
         let mut target = Target::default();
         for option in TABLE {
@@ -140,7 +149,7 @@ impl OptionSet {
                 (option.apply)(value, &mut target)?;
             }
         }
-        target.finish(callback)
+        Ok(target)
     }
 
     /// Refuses values that were refused before, and options that have no meaning there.

@@ -128,13 +128,12 @@ fn option(name: &str) -> &'static OptionRow {
 }
 
 fn with(pairs: &[(&str, &str)]) -> Result<(UploadOptions, ClientOptions), Error> {
-    let mut set = OptionSet::new();
+    let (mut client, mut own) = (OptionSet::new(), OptionSet::new());
     for (name, text) in pairs {
-        let _ = set.set_by_name(name, text);
+        let of_client = option(name).scope == OptionScope::Client;
+        if of_client { &mut client } else { &mut own }.set_by_name(name, text)?;
     }
-    set.check()?;
-    let client = pairs.iter().any(|(name, _)| option(name).scope == OptionScope::Client);
-    set.resolve(if client { OptionUse::Client } else { OptionUse::Upload }, None)
+    Ok((own.upload_options(None)?, client.client_options()?))
 }
 
 #[test]
@@ -213,7 +212,7 @@ fn defaults_of_the_table_are_those_of_uploads() {
             row.check(&row.parse(text).expect(row.name)).expect(row.name);
         }
     }
-    let (upload, _) = set.resolve(OptionUse::Upload, None).expect("defaults work");
+    let upload = set.upload_options(None).expect("defaults work");
     assert_eq!(format!("{upload:#?}"), plain);
     let (_, client) = with(&[("limit_rate", "unlimited"), ("dispatch", "false")]).expect("client");
     assert_eq!(client, ClientOptions::default());
@@ -309,7 +308,7 @@ fn what_can_never_work_is_refused_at_once_and_kept() {
         assert!(error.message().contains(name), "{name}: {error}");
         assert!(!error.message().contains("hunter2"), "{error}");
         assert_eq!(set.check().expect_err(name).message(), error.message());
-        assert!(set.resolve(OptionUse::Client, None).is_err());
+        assert!(set.client_options().is_err() && set.upload_options(None).is_err());
         set.reset(option(name));
         assert!(set.check().is_ok());
     }
@@ -353,12 +352,12 @@ fn relations_are_judged_at_the_start() {
     assert!(error.message().contains("/no/such/file (ca_file)"), "{error}");
     let mut set = OptionSet::new();
     set.set_by_name("state_dir", "/tmp").expect("a path");
-    assert!(set.resolve(OptionUse::Client, None).is_ok());
-    let error = set.resolve(OptionUse::Upload, None).expect_err("of the client");
+    assert!(set.client_options().is_ok());
+    let error = set.upload_options(None).expect_err("of the client");
     assert!(error.message().contains("state_dir"), "{error}");
     let mut set = OptionSet::new();
     set.set_by_name("reply", "/tmp/r").expect("a path");
-    assert!(set.resolve(OptionUse::Client, None).is_err(), "of an upload");
+    assert!(set.client_options().is_err(), "of an upload");
 }
 
 #[test]
@@ -381,19 +380,17 @@ fn an_uploads_options_win_and_its_lists_replace() {
     own.set_by_name("headers", "x-b: own").expect("header");
     own.set(option("proxy"), OptionValue::None).expect("none is a state");
     let all = OptionSet::for_upload(&client, &own);
-    let (upload, _) = all.resolve(OptionUse::Upload, None).expect("the client's own are left out");
+    let upload = all.upload_options(None).expect("the client's own are left out");
     assert_eq!(upload.trusted_hosts, ["c"]);
     assert_eq!(format!("{:?}", upload.headers), "[x-b: own]");
     assert_eq!(upload.proxy, ProxyChoice::Direct);
     assert_eq!(upload.note.as_deref(), Some("client"));
     assert!(upload.sha256);
     own.reset(option("proxy"));
-    let (upload, _) =
-        OptionSet::for_upload(&client, &own).resolve(OptionUse::Upload, None).expect("inherited");
+    let upload = OptionSet::for_upload(&client, &own).upload_options(None).expect("inherited");
     assert_eq!(upload.proxy, ProxyChoice::Url("http://proxy".into()));
     own.set(option("trusted_hosts"), OptionValue::None).expect("an empty list");
-    let (upload, _) =
-        OptionSet::for_upload(&client, &own).resolve(OptionUse::Upload, None).expect("empty");
+    let upload = OptionSet::for_upload(&client, &own).upload_options(None).expect("empty");
     assert!(upload.trusted_hosts.is_empty());
 }
 
