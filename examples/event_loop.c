@@ -14,8 +14,9 @@ struct job {
   bitsup_upload *upload;
 };
 
-static int on_state(void *userdata, bitsup_state state)
+static int on_state(void *userdata, bitsup_upload *shown, bitsup_state state)
 {
+  (void)shown;
   const struct job *job = userdata;
   printf("%s: %s\n", job->file, bitsup_state_name((uint32_t)state));
   return 0;
@@ -54,7 +55,7 @@ int main(int argc, char **argv)
 {
   struct job jobs[MOST];
   int count = argc - 2, failures = 0, at, loop;
-  bitsup_config *config = bitsup_config_new();
+  bitsup_options *config = bitsup_options_new();
   bitsup_client *client = NULL;
   bitsup_error *error = NULL;
   struct epoll_event event = {0};
@@ -63,24 +64,24 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: event_loop URL FILE... (at most %d)\n", MOST);
     return 2;
   }
-  bitsup_config_set_dispatch(config, 1, NULL);
+  bitsup_options_set_number(config, BITSUP_OPTION_DISPATCH, 1, NULL);
   if (bitsup_client_new(config, &client, &error) != BITSUP_STATUS_OK)
     return fail("client", error);
-  bitsup_config_free(config);
+  bitsup_options_free(config);
 
   loop = epoll_create1(EPOLL_CLOEXEC);
   event.events = EPOLLIN;
   epoll_ctl(loop, EPOLL_CTL_ADD, bitsup_client_event_fd(client), &event);
 
   for (at = 0; at < count; at++) {
-    bitsup_upload_options *options = bitsup_upload_options_new();
+    bitsup_options *options = bitsup_options_new();
     jobs[at].file = argv[at + 2];
     jobs[at].upload = NULL;
-    bitsup_upload_options_set_on_state(options, on_state, &jobs[at], NULL);
+    bitsup_options_set_on_state(options, on_state, &jobs[at], NULL, NULL);
     if (bitsup_upload_start(client, jobs[at].file, argv[1], options,
                             &jobs[at].upload, &error) != BITSUP_STATUS_OK)
       failures += fail(jobs[at].file, error);
-    bitsup_upload_options_free(options);
+    bitsup_options_free(options);
   }
 
   while (collect(jobs, count, &failures) > 0) {

@@ -69,7 +69,7 @@ public final class Check {
   }
 
   private static void lost(Bitsup client) throws Exception {
-    var options = Map.of("fragment_size", 65536, "retry_delay_ms", 10, "max_retry_delay_ms", 50);
+    var options = Map.of("fragment_size", 65536, "retry_delay", "10ms", "max_retry_delay", "50ms");
     var receipt = client.upload(file, url, options, null);
     must(receipt.retries() >= 3, receipt);
   }

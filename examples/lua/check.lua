@@ -17,7 +17,7 @@ elseif scenario == "refused" then
   done, failure = pcall(bitsup.upload, file, url, {fragment_sise = 1})
   assert(not done and failure.status == "INVALID_ARGUMENT", tostring(failure))
 elseif scenario == "lost" then
-  bitsup.upload(file, url, {fragment_size = 65536, retry_delay_ms = 10, max_retry_delay_ms = 50})
+  bitsup.upload(file, url, {fragment_size = 65536, retry_delay = "10ms", max_retry_delay = "50ms"})
 else
   error(scenario)
 end

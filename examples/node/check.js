@@ -45,7 +45,7 @@ const scenarios = {
   },
 
   async lost() {
-    const receipt = await client.upload(file, url, { fragment_size: 65536, retry_delay_ms: 10, max_retry_delay_ms: 50 });
+    const receipt = await client.upload(file, url, { fragment_size: 65536, retry_delay: '10ms', max_retry_delay: '50ms' });
     assert.ok(receipt.retries >= 3);
   },
 

@@ -38,7 +38,7 @@ switch ($scenario) {
         must($error->status === 'INVALID_ARGUMENT', $error->getMessage());
         break;
     case 'lost':
-        Bitsup\upload($file, $url, ['fragment_size' => 65536, 'retry_delay_ms' => 10, 'max_retry_delay_ms' => 50]);
+        Bitsup\upload($file, $url, ['fragment_size' => 65536, 'retry_delay' => '10ms', 'max_retry_delay' => '50ms']);
         break;
     default:
         must(false, $scenario);

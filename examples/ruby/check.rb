@@ -31,7 +31,7 @@ when 'refused'
     must(e.status == 'INVALID_ARGUMENT', e)
   end
 when 'lost'
-  Bitsup.upload(file, url, fragment_size: 65_536, retry_delay_ms: 10, max_retry_delay_ms: 50)
+  Bitsup.upload(file, url, fragment_size: 65_536, retry_delay: '10ms', max_retry_delay: '50ms')
 else
   abort scenario
 end

@@ -68,7 +68,7 @@ func refused(client *bitsup.Client) {
 }
 
 func lost(client *bitsup.Client) {
-	options := bitsup.Options{"fragment_size": 65536, "retry_delay_ms": 10, "max_retry_delay_ms": 50}
+	options := bitsup.Options{"fragment_size": 65536, "retry_delay": "10ms", "max_retry_delay": "50ms"}
 	receipt, err := client.Upload(ctx, file, url, options, nil)
 	must(err == nil, err)
 	must(receipt.Retries >= 3, receipt)

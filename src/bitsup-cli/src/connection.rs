@@ -27,14 +27,14 @@ pub(crate) struct ConnectionArgs {
     #[command(flatten)]
     login: LoginArgs,
     /// Trust the CA certificates in FILE (PEM) instead of the system's
-    #[arg(long, value_name = "FILE")]
-    cacert: Option<PathBuf>,
+    #[arg(long, visible_alias = "cacert", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Do not check the server's certificate
     #[arg(short = 'k', long)]
     insecure: bool,
     /// Take no other public key from the server: sha256//..., as curl writes it
-    #[arg(long, value_name = "HASHES", hide_short_help = true)]
-    pinnedpubkey: Option<String>,
+    #[arg(long, visible_alias = "pinnedpubkey", value_name = "HASHES", hide_short_help = true)]
+    pinned_public_key: Option<String>,
     /// Show the client certificate in FILE (PEM, or PKCS#12 with its key)
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     cert: Option<PathBuf>,
@@ -81,12 +81,12 @@ impl ConnectionArgs {
             options.credential_callback = Some(prompt::again(server, proxy));
         }
         options.tls.insecure = self.insecure;
-        options.tls.ca_file = readable(self.cacert.as_ref())?;
+        options.tls.ca_file = readable(self.ca_file.as_ref())?;
         options.tls.cert = readable(self.cert.as_ref())?;
         options.tls.key = readable(self.key.as_ref())?;
         let passphrase = self.key_password_file.as_deref();
         options.tls.key_password = passphrase.map(Secret::from_file).transpose()?;
-        options.tls.pinned_public_key.clone_from(&self.pinnedpubkey);
+        options.tls.pinned_public_key.clone_from(&self.pinned_public_key);
         for text in &self.resolve {
             options.resolve.push(Resolve::parse(text)?);
         }
@@ -115,9 +115,9 @@ impl ConnectionArgs {
             }
         }
         self.login.words(words);
-        words.path("--cacert", self.cacert.as_deref());
+        words.path("--ca-file", self.ca_file.as_deref());
         words.flag("--insecure", self.insecure);
-        words.text("--pinnedpubkey", self.pinnedpubkey.as_ref());
+        words.text("--pinned-public-key", self.pinned_public_key.as_ref());
         words.path("--cert", self.cert.as_deref());
         words.path("--key", self.key.as_deref());
         words.path("--key-password-file", self.key_password_file.as_deref());

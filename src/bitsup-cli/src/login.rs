@@ -60,8 +60,8 @@ pub(crate) struct ProxyArgs {
     )]
     proxy: Option<String>,
     /// Reach these hosts without it, separated by commas
-    #[arg(long, value_name = "HOSTS", hide_short_help = true)]
-    noproxy: Option<String>,
+    #[arg(long, visible_alias = "noproxy", value_name = "HOSTS", hide_short_help = true)]
+    no_proxy: Option<String>,
     #[arg(
         long,
         value_name = "NAME",
@@ -83,8 +83,14 @@ pub(crate) struct ProxyArgs {
     )]
     proxy_auth: Option<ProxyAuth>,
     /// Trust the CA certificates in FILE (PEM) for a proxy reached over https
-    #[arg(long, value_name = "FILE", requires = "proxy", hide_short_help = true)]
-    proxy_cacert: Option<PathBuf>,
+    #[arg(
+        long,
+        visible_alias = "proxy-cacert",
+        value_name = "FILE",
+        requires = "proxy",
+        hide_short_help = true
+    )]
+    proxy_ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -218,8 +224,8 @@ impl ProxyArgs {
             options.proxy =
                 if direct { ProxyChoice::Direct } else { ProxyChoice::Url(url.clone()) };
         }
-        options.no_proxy.clone_from(&self.noproxy);
-        options.tls.proxy_ca_file = readable(self.proxy_cacert.as_ref())?;
+        options.no_proxy.clone_from(&self.no_proxy);
+        options.tls.proxy_ca_file = readable(self.proxy_ca_file.as_ref())?;
         options.proxy_auth = match self.proxy_auth {
             Some(ProxyAuth::Basic) => AuthChoice::Basic,
             Some(ProxyAuth::Digest) => AuthChoice::Digest,
@@ -236,11 +242,11 @@ impl ProxyArgs {
 
     pub(crate) fn words(&self, words: &mut Words) {
         words.text("--proxy", self.proxy.as_ref());
-        words.text("--noproxy", self.noproxy.as_ref());
+        words.text("--no-proxy", self.no_proxy.as_ref());
         words.text("--proxy-user", self.proxy_user.as_ref());
         words.path("--proxy-password-file", self.proxy_password_file.as_deref());
         words.choice("--proxy-auth", self.proxy_auth.as_ref());
-        words.path("--proxy-cacert", self.proxy_cacert.as_deref());
+        words.path("--proxy-ca-file", self.proxy_ca_file.as_deref());
     }
 }
 

@@ -10,7 +10,6 @@ mod header;
 #[path = "../../../bitsup-cli/tests/it/common/held.rs"]
 mod held;
 mod install;
-mod mirror;
 #[cfg(debug_assertions)]
 mod panics;
 mod programs;
