@@ -13,10 +13,10 @@ static void on_interrupt(int number)
 }
 
 /* Runs on a thread of the client. */
-static int show(void *userdata, bitsup_upload *shown,
+static int show(void *userdata, bitsup_upload *upload,
         const bitsup_progress *progress)
 {
-  (void)shown;
+  (void)upload;
   static const char line[] = "########################################";
   int width = 40;
   (void)userdata;

@@ -84,6 +84,8 @@ fn runs(program: &Path) {
 fn examples_build_through_pkg_config_shared_and_static() {
     let installed = Installed::new(false);
     assert_eq!(installed.pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
+    let options = fs::read_to_string(installed.prefix().join("share/bitsup/options.json"));
+    assert!(options.expect("installed").contains("\"name\": \"ca_file\""));
     for fixed in [false, true] {
         let mut flags = installed.pkg_config(if fixed {
             &["--cflags", "--libs", "--static"]
