@@ -77,7 +77,7 @@ static class Check
         Must(failure.Message != "" && failure.Advice != "" && !failure.Resumable, failure);
         var options = new Dictionary<string, object> { ["fragment_sise"] = 1 };
         failure = await Fails<BitsupException>(() => client.UploadAsync(file, url, options));
-        Must(failure.Status == "INVALID_ARGUMENT", failure);
+        Must(failure.Status == "UNSUPPORTED", failure);
     }
 
     static async Task Lost(Client client)

@@ -65,7 +65,7 @@ public final class Check {
     var failure = fails("REFUSED", () -> client.upload(file, url, Map.of(), null));
     must(failure.httpStatus == 403 && failure.hresult == 0x80070005, failure);
     must(!failure.getMessage().isEmpty() && !failure.advice.isEmpty() && !failure.resumable, failure);
-    fails("INVALID_ARGUMENT", () -> client.upload(file, url, Map.of("fragment_sise", 1), null));
+    fails("UNSUPPORTED", () -> client.upload(file, url, Map.of("fragment_sise", 1), null));
   }
 
   private static void lost(Bitsup client) throws Exception {

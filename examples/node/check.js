@@ -41,7 +41,7 @@ const scenarios = {
     assert.equal(error.httpStatus, 403);
     assert.equal(error.hresult, 0x80070005);
     assert.ok(error.message && error.advice && !error.resumable);
-    await assert.rejects(client.upload(file, url, { fragment_sise: 1 }), { status: 'INVALID_ARGUMENT' });
+    await assert.rejects(client.upload(file, url, { fragment_sise: 1 }), { status: 'UNSUPPORTED' });
   },
 
   async lost() {

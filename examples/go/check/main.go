@@ -64,7 +64,7 @@ func refused(client *bitsup.Client) {
 	must(failure.Status == "REFUSED" && failure.HTTPStatus == 403 && failure.HResult == 0x80070005, *failure)
 	must(failure.Message != "" && failure.Advice != "" && !failure.Resumable, *failure)
 	_, err = client.Upload(ctx, file, url, bitsup.Options{"fragment_sise": 1}, nil)
-	must(errors.As(err, &failure) && failure.Status == "INVALID_ARGUMENT", err)
+	must(errors.As(err, &failure) && failure.Status == "UNSUPPORTED", err)
 }
 
 func lost(client *bitsup.Client) {
