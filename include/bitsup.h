@@ -475,6 +475,12 @@ typedef enum {
    */
   BITSUP_OPTION_SECRET_HEADERS = 109,
   /**
+   * A .netrc file with the user and the password for the server's host, of
+   * BITSUP_OPTION_USER if that is set. It is read when an upload starts,
+   * and again when the server refuses the password. A path.
+   */
+  BITSUP_OPTION_NETRC_FILE = 110,
+  /**
    * A file of CA certificates (PEM) to trust instead of the system's. A
    * path.
    */

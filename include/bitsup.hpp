@@ -369,6 +369,7 @@ public:
   options &token_file(const path_view &v) { return path_(BITSUP_OPTION_TOKEN_FILE, v); }
   options &auth(bitsup_auth v) { return number_(BITSUP_OPTION_AUTH, static_cast<std::int64_t>(v)); }
   options &allow_cleartext_credentials(bool on = true) { return number_(BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS, on ? 1 : 0); }
+  options &netrc_file(const path_view &v) { return path_(BITSUP_OPTION_NETRC_FILE, v); }
   options &ca_file(const path_view &v) { return path_(BITSUP_OPTION_CA_FILE, v); }
   options &insecure(bool on = true) { return number_(BITSUP_OPTION_INSECURE, on ? 1 : 0); }
   options &pinned_public_key(std::string_view v) { return text_(BITSUP_OPTION_PINNED_PUBLIC_KEY, v); }

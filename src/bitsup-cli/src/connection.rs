@@ -1,6 +1,6 @@
 //! Options of a connection: headers, login, TLS, proxy and time-outs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bitsup::{Header, OptionSet, OptionValue, UploadOptions};
 use clap::Args;
@@ -24,9 +24,6 @@ pub(crate) struct ConnectionArgs {
     /// Take user and password for the server from ~/.netrc, or the file that NETRC names
     #[arg(long, hide_short_help = true, overrides_with_all = ["password_file", "netrc_file"])]
     pub(crate) netrc: bool,
-    /// The same from FILE
-    #[arg(long, value_name = "FILE", hide_short_help = true, overrides_with_all = ["password_file", "netrc"])]
-    pub(crate) netrc_file: Option<PathBuf>,
 }
 
 impl ConnectionArgs {
@@ -50,7 +47,7 @@ impl ConnectionArgs {
             add_header(&header, &mut set)?;
         }
         let logins = login::fill(self, &mut set)?;
-        let mut options = set.upload_options(logins.callback)?;
+        let mut options = set.upload_options(None)?;
         let typed = logins.server.is_some() || logins.proxy.is_some();
         if options.credential_callback.is_none() && typed {
             options.credential_callback = Some(prompt::again(logins.server, logins.proxy));
@@ -69,7 +66,6 @@ impl ConnectionArgs {
         }
         self.table.words(words);
         words.flag("--netrc", self.netrc);
-        words.path("--netrc-file", self.netrc_file.as_deref());
     }
 
     fn headers(&self) -> impl Iterator<Item = String> {

@@ -3,18 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use bitsup::{CredentialCallback, Netrc, OptionSet, OptionValue, Secret};
+use bitsup::{Netrc, OptionSet, OptionValue, Secret};
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::table;
 use crate::{prompt, words};
 
-/// What logins need beside the options.
+/// Who may be asked again for a password.
 #[derive(Default)]
 pub(crate) struct Logins {
-    /// Who is asked instead of files.
-    pub(crate) callback: Option<CredentialCallback>,
     /// The user whose password was typed for the server, if one was.
     pub(crate) server: Option<String>,
     /// The same for the proxy.
@@ -46,9 +44,7 @@ pub(crate) fn fill(args: &ConnectionArgs, set: &mut OptionSet) -> Result<Logins,
         return Ok(logins);
     }
     if let Some(file) = netrc(args)? {
-        // It is looked into for the server that asks.
-        logins.callback = Some(CredentialCallback::netrc(file, user));
-        set.reset(table::row("user")?);
+        set.set(table::row("netrc_file")?, OptionValue::Path(file))?;
         return Ok(logins);
     }
     let has_file = given.path("password_file").is_some();
@@ -96,8 +92,8 @@ fn password(
 
 /// The `.netrc` file, if one is wanted; it can be read.
 fn netrc(args: &ConnectionArgs) -> Result<Option<PathBuf>, Failure> {
-    let file = match (&args.netrc_file, args.netrc) {
-        (Some(file), _) => file.clone(),
+    let file = match (args.table.path("netrc_file"), args.netrc) {
+        (Some(file), _) => file,
         (None, true) => netrc_of_user().ok_or_else(|| {
             Failure::usage("there is no home folder, and so no .netrc: give --netrc-file")
         })?,

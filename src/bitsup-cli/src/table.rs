@@ -59,6 +59,7 @@ const FACTS: &[Facts] = &[
         ..fact("user")
     },
     Facts { shown: true, overrides: &["netrc", "netrc_file"], ..fact("password_file") },
+    Facts { overrides: &["netrc", "password_file"], ..fact("netrc_file") },
     Facts { value: "SCHEME", ..fact("auth") },
     Facts { short: Some('H'), value: "NAME: VALUE|@FILE", shown: true, ..fact("headers") },
     Facts { alias: Some("cacert"), shown: true, ..fact("ca_file") },

@@ -34,6 +34,10 @@ pub enum bitsup_option {
     /// BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS.
     /// bitsup_options_set_secret_header.
     SecretHeaders = 109,
+    /// A .netrc file with the user and the password for the server's host, of
+    /// BITSUP_OPTION_USER if that is set. It is read when an upload starts,
+    /// and again when the server refuses the password. A path.
+    NetrcFile = 110,
     /// A file of CA certificates (PEM) to trust instead of the system's. A
     /// path.
     CaFile = 201,

@@ -342,10 +342,15 @@ fn relations_are_judged_at_the_start() {
         &[("proxy_user", "u")],
         &[("key", "/dev/null")],
         &[("auth", "bearer")],
+        &[("netrc_file", "/dev/null"), ("user", "u"), ("password", "p")],
         &[("auth", "bearer"), ("token", "t"), ("user", "u"), ("password", "p")],
     ] {
         let error = with(pairs).expect_err("a relation");
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+    for file in ["ca_file", "netrc_file"] {
+        let error = with(&[(file, "/no/such/file")]).expect_err("no file");
+        assert_eq!(error.kind(), ErrorKind::LocalFile);
     }
     let error = with(&[("ca_file", "/no/such/file")]).expect_err("no file");
     assert_eq!(error.kind(), ErrorKind::LocalFile);
@@ -502,4 +507,32 @@ fn the_reference_is_that_of_the_table() {
     }
     let there = std::fs::read_to_string(&file).expect("readable");
     assert_eq!(there, text, "docs/options.md is stale: bless it with BITSUP_BLESS=1");
+}
+
+#[test]
+fn a_netrc_file_answers_for_its_hosts_and_for_the_user_that_is_set() {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), "machine h login a password pa\nmachine h login b password pb")
+        .expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let request = crate::CredentialRequest {
+        site: "https://h".into(),
+        proxy: false,
+        realm: None,
+        schemes: Vec::new(),
+        user: None,
+        refused: false,
+        expiring: false,
+        attempt: 1,
+    };
+    for (user, expected) in [(None, "a"), (Some("b"), "b")] {
+        let mut pairs = vec![("netrc_file", path)];
+        pairs.extend(user.map(|user| ("user", user)));
+        let (options, _) = with(&pairs).expect("readable");
+        assert_eq!(options.credentials, None);
+        match options.credential_callback.and_then(|callback| callback.ask(&request)) {
+            Some(crate::Login::Password(login)) => assert_eq!(login.user, expected),
+            other => panic!("{other:?}"),
+        }
+    }
 }
