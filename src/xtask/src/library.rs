@@ -79,6 +79,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     for header in ["bitsup.h", "bitsup.hpp"] {
         copy(&workspace.path("include").join(header), &include.join(header))?;
     }
+    let data = folder(&root, "share/bitsup")?;
+    copy(&workspace.path("src/bitsup-capi/options.json"), &data.join("options.json"))?;
 
     let libraries = folder(&root, &options.libdir)?;
     let built = workspace.target.join(match options.profile.as_str() {

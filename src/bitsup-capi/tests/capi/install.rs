@@ -87,6 +87,8 @@ fn pkg_config_builds_examples_shared_and_static() {
     for name in ["valgrind.supp", "tsan.supp"] {
         assert!(installed.prefix().join("share/bitsup").join(name).is_file(), "{name}");
     }
+    let options = fs::read_to_string(installed.prefix().join("share/bitsup/options.json"));
+    assert!(options.expect("installed").contains("\"name\": \"ca_file\""));
     for fixed in [false, true] {
         let package = if fixed { "bitsup-static" } else { "bitsup" };
         let mut flags = installed.pkg_config(&["--cflags", "--libs", package]);

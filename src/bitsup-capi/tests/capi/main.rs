@@ -11,7 +11,6 @@ mod header;
 mod held;
 mod hosts;
 mod install;
-mod mirror;
 #[cfg(debug_assertions)]
 mod panics;
 mod programs;

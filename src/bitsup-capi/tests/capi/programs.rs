@@ -106,6 +106,12 @@ fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
 }
 
 #[test]
+fn pointers_of_the_program_end_once_and_each_end_is_told_once() {
+    let stage = Stage::test("lifetimes.c", "");
+    stage.run(&[&stage.server.url("/x.bin")]);
+}
+
+#[test]
 fn choices_of_a_client_and_those_of_an_upload_over_them() {
     let login = ("u".to_owned(), "pass word".to_owned());
     let config = Config { basic_auth: Some(login), ..Config::default() };

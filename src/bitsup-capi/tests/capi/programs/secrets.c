@@ -74,22 +74,25 @@ static void stop(const char *word)
 
 static void upload(const char *url, const char *file)
 {
-  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_options *options = bitsup_options_new();
   bitsup_upload *upload;
   bitsup_client *client;
   GIVES(OK, bitsup_client_new(NULL, &client, &error));
-  GIVES(OK, bitsup_upload_options_set_user(options, "operator", &error));
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_USER, "operator",
+          &error));
   if (file)
-    GIVES(OK, bitsup_upload_options_set_password_file(options, file, &error));
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_PASSWORD_FILE,
+            file, &error));
   else
-    GIVES(OK, bitsup_upload_options_set_password(options, held, &error));
-  GIVES(OK, bitsup_upload_options_set_allow_cleartext_credentials(options, 1,
-                                                                  &error));
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_PASSWORD, held,
+            &error));
+  GIVES(OK, bitsup_options_set_number(options,
+          BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS, 1, &error));
   GIVES(OK, bitsup_upload_start_memory(client, "data", 4, url, options,
                                        &upload, &error));
   GIVES(OK, bitsup_upload_wait(upload, -1, &error));
   bitsup_upload_free(upload);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   bitsup_client_free(client);
 }
 
