@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bitsup::explain::Reader;
 use bitsup::{RateTimetable, UploadBuilder};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::errors;
 use crate::events;
@@ -104,7 +103,7 @@ impl Client {
         Ok(Self { client: Mutex::new(Some(client)), process: std::process::id() })
     }
 
-    /// Starts an upload. `sink(kind, facts)` gets its events on the client's callback thread.
+    /// Starts an upload. `sink(event)` gets its events on the client's callback thread.
     #[expect(clippy::too_many_arguments, reason = "called from one place of the package")]
     fn start(
         &self,
@@ -152,8 +151,11 @@ impl Client {
         self.begin(py, keywords, sink, level, |client| client.import(token, source))
     }
 
-    /// The sessions that were kept, as the fields of `bitsup.SessionInfo`, and the errors of those that cannot be read.
-    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+    /// The sessions that were kept, and the errors of those that cannot be read.
+    fn sessions<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyList>)> {
         let client = self.get(py)?;
         let found = py.detach(|| client.sessions()).map_err(|error| errors::raised(py, &error))?;
         let (sessions, problems) = (PyList::empty(py), PyList::empty(py));
@@ -163,7 +165,7 @@ impl Client {
                 Err(error) => problems.append(errors::object(py, &error)?)?,
             }
         }
-        Ok((sessions, problems))
+        Ok((sessions.to_tuple(), problems))
     }
 
     /// Cancels a kept session on the server, and forgets it.
@@ -191,38 +193,30 @@ impl Client {
         py.detach(|| client.export(id)).map_err(|error| errors::raised(py, &error))
     }
 
-    /// Asks whether a BITS server answers: the fields of a `bitsup.PingReport`.
+    /// Asks whether a BITS server answers.
     fn ping<'py>(
         &self,
         py: Python<'py>,
         url: String,
         keywords: &Bound<'_, PyDict>,
-    ) -> PyResult<Bound<'py, PyDict>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let client = self.get(py)?;
         let options = options::read(keywords)?;
-        let report = interruptible(py, move || client.ping(&url, &options))?
-            .map_err(|error| errors::raised(py, &error))?;
-        let facts = PyDict::new(py);
-        facts.set_item("url", report.url)?;
-        facts.set_item("seconds", report.duration.as_secs_f64())?;
-        facts.set_item("server", report.server)?;
-        facts.set_item("authorized", report.authorized)?;
-        Ok(facts)
+        let report = interruptible(py, move || client.ping(&url, &options))?;
+        information::ping(py, &report.map_err(|error| errors::raised(py, &error))?)
     }
 
-    /// Looks at the way to a server: the report as JSON, and the kinds of error of its findings.
-    fn doctor(
+    /// Looks at the way to a server.
+    fn doctor<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         url: String,
         keywords: &Bound<'_, PyDict>,
-    ) -> PyResult<(String, Vec<Option<&'static str>>)> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let client = self.get(py)?;
         let options = options::read(keywords)?;
-        let report = interruptible(py, move || client.doctor(&url, &options))?
-            .map_err(|error| errors::raised(py, &error))?;
-        let kinds = report.findings.iter().map(|finding| finding.kind.map(|kind| kind.row().name));
-        Ok((report.to_json(Reader::Python), kinds.collect()))
+        let report = interruptible(py, move || client.doctor(&url, &options))?;
+        information::doctor(py, &report.map_err(|error| errors::raised(py, &error))?)
     }
 
     /// Opens a session that is driven packet by packet.

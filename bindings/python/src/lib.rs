@@ -13,6 +13,7 @@ mod events;
 mod gate;
 mod information;
 mod options;
+mod records;
 mod session;
 mod source;
 mod upload;

@@ -52,7 +52,8 @@ def test_two_hundred_at_once_on_one_engine_thread(server: Server, capsys: pytest
     for number, data in enumerate(payloads):
         assert server.content(f"{number}") == data
     assert seen == {loop_thread}, "progress comes on the event loop"
-    assert names == {"bitsup", "bitsup-events"}, "one engine thread and one for callbacks"
+    # The third one lets a dropped handle go.
+    assert names - {"bitsup-farewell"} == {"bitsup", "bitsup-events"}, "one engine thread and one for callbacks"
     assert len(thread_names()) <= before + 3
     with capsys.disabled():
         print(

@@ -31,7 +31,7 @@ def test_bad_arguments(server: Server, tmp_path: Path) -> None:
         (TypeError, "text mode", (io.StringIO("x"), url), {}),
         (ValueError, "closed", (closed, url), {}),
         (ValueError, "not open for reading", (writing, url), {}),
-        (TypeError, "needs size=", (iter([b"x"]), url), {}),
+        (TypeError, "gives str", (iter(["x"]), url), {}),
         (ValueError, "a size of -1 bytes", (iter([b"x"]), url), {"size": -1}),
         (TypeError, "size must be an int", (iter([b"x"]), url), {"size": "1"}),
         (ValueError, "leave it out", (b"abc", url), {"size": 4}),
@@ -139,7 +139,7 @@ def test_sources_that_are_not_what_they_seem(server: Server, tmp_path: Path) -> 
             bitsup.upload([b"abc"], url, size=size)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="give the number of bytes"):
         bitsup.upload([b"abc"], url, size=1 << 63)
-    with pytest.raises(TypeError, match="temporary file"):
+    with pytest.raises(TypeError, match="upload_async"):
         chunks: Any = asynchronous()
         bitsup.upload(chunks, url, size=3)
     for bad in ("", "host/x", "http://", "https://"):

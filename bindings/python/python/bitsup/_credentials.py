@@ -4,19 +4,17 @@ Annotations are no strings here: they would be evaluated where people find the c
 """
 
 import contextlib
-import inspect
 import threading
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from . import _bitsup
-from ._channel import asking
+from ._channel import asking, check_function
 from ._errors import AuthError, InvalidArgumentError, ProxyAuthError
-from ._names import publish
 
 MAX_CALLBACKS = 16
 """So many functions a client remembers the answers of."""
@@ -76,17 +74,14 @@ class Asker:
         # The native part may not keep the caller's function alive: what it holds, the garbage collector does not see.
         me = weakref.ref(self)
 
-        def answer(facts: Mapping[str, Any]) -> tuple[str, str, Any] | None:
+        def answer(request: CredentialRequest) -> tuple[str, str, Any] | None:
             asker = me()
-            return None if asker is None else asker.answer(facts)
+            return None if asker is None else asker.answer(request)
 
         self.native = _bitsup.CredentialCallback(answer)
 
-    def answer(self, facts: Mapping[str, Any]) -> tuple[str, str, Any] | None:
+    def answer(self, request: CredentialRequest) -> tuple[str, str, Any] | None:
         """Asks. An exception is "there is no login" for the client, and ends the uploads that need one."""
-        fields = dict(facts)
-        fields["schemes"] = tuple(facts["schemes"])
-        request = CredentialRequest(**fields)
         problem: BaseException | None = None
         login: tuple[str, str, Any] | None = None
         me = threading.get_ident()
@@ -147,7 +142,7 @@ class Askers:
 
     def get(self, ask: Any) -> Asker:
         """The asker for that function."""
-        check(ask)
+        check_function("credentials", ask, "a bitsup.CredentialRequest")
         try:
             # Bound methods are equal, but another object each time.
             hash(ask)
@@ -162,12 +157,6 @@ class Askers:
     def clear(self) -> None:
         """The client is closed."""
         self._known.clear()
-
-
-def check(ask: Any) -> None:
-    """Refuses what cannot be asked."""
-    if not callable(ask) or inspect.iscoroutinefunction(ask):
-        raise TypeError("credentials must be a plain function that takes a bitsup.CredentialRequest")
 
 
 @contextlib.contextmanager
@@ -234,5 +223,3 @@ def _seconds(valid_for: Any) -> float | None:
         raise InvalidArgumentError("valid_for of a bitsup.BearerToken must be above 0")
     return float(valid_for)
 
-
-publish(globals())

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import bitsup
+import operator
+from collections.abc import Callable
+from typing import Unpack
 
 from . import _bitsup
 from ._client import shared_client
-from ._receipt import Receipt
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import typing
-    from collections import abc
-else:
-    from ._lazy import abc, typing
+from ._events import Progress, Receipt
+from ._options import AsyncSource, Options, Source
+from ._reports import DoctorReport, Explanation, Features
 
 
 def upload(
-    source: bitsup.Source,
+    source: Source,
     url: str,
     *,
-    on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
     size: int | None = None,
-    **options: typing.Unpack[bitsup.Options],
+    **options: Unpack[Options],
 ) -> Receipt:
     """Uploads ``source`` to ``url``, waits until the server has confirmed it, and returns a ``Receipt``.
 
     source: a path (``str`` or ``PathLike``); ``bytes`` or any buffer (``memoryview``, ``mmap``, a numpy
         array), which must not change meanwhile; a binary file that can seek, from its position on; an
-        iterable of ``bytes``, or a binary file that cannot seek, with ``size``.
+        iterable of ``bytes``, or a binary file that cannot seek.
     url: http or https. If it ends in ``/``, the file's name is appended.
     on_progress: called with a ``Progress`` on this thread, at most ten times a second and at every
         change of state. An exception that it raises stops the upload and is raised here.
-    size: the number of bytes of a stream.
+    size: the number of bytes of an iterable, or of a file that cannot seek. Without it, since every part of an upload
+        names the total, all is first written to a file without a name, in the client's ``state_dir``, else in the
+        folder that ``TMPDIR`` names, which needs as much room.
 
     Options (times in seconds or as ``timedelta``, sizes in bytes, rates in bytes a second):
 
@@ -80,18 +79,18 @@ def upload(
 
 
 async def upload_async(
-    source: bitsup.Source,
+    source: Source | AsyncSource,
     url: str,
     *,
-    on_progress: abc.Callable[[bitsup.Progress], object] | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
     size: int | None = None,
-    **options: typing.Unpack[bitsup.Options],
+    **options: Unpack[Options],
 ) -> Receipt:
     """Like ``upload``, for asyncio: see ``Client.upload_async``."""
     return await shared_client().upload_async(source, url, on_progress=on_progress, size=size, **options)
 
 
-def doctor(url: str, **options: typing.Unpack[bitsup.Options]) -> bitsup.DoctorReport:
+def doctor(url: str, **options: Unpack[Options]) -> DoctorReport:
     """Looks at all that stands between this machine and an upload to ``url``: see ``Client.doctor``.
 
     Options are those of the connection, as in ``upload``: user, password, proxy, ca_file, …
@@ -99,28 +98,20 @@ def doctor(url: str, **options: typing.Unpack[bitsup.Options]) -> bitsup.DoctorR
     return shared_client().doctor(url, **options)
 
 
-def features() -> bitsup.Features:
+def features() -> Features:
     """What this build has, as the libraries themselves say."""
-    return bitsup.Features(version=_bitsup.version(), **_bitsup.features())
+    return _bitsup.features()
 
 
-def explain(code: int | str) -> list[bitsup.Explanation]:
+def explain(code: int | str) -> list[Explanation]:
     """What an HTTP status, an error code (``0x80200020``) or its name most likely means, and what to do.
 
     An ``int`` below 1000 is an HTTP status. The list is empty for a code that nothing is known about.
     """
-    from ._reports import explanation_of
-
     if isinstance(code, str):
         text = code
     else:
         # A float is a TypeError; a negative number is how some tools print codes.
-        import operator
-
         number = operator.index(code)
         text = str(number) if 0 <= number < 1000 else f"{number & 0xFFFFFFFF:#010x}"
-    return [explanation_of(facts) for facts in _bitsup.explain(text)]
-
-
-for _function in (upload, upload_async, doctor, features, explain):
-    _function.__module__ = "bitsup"
+    return _bitsup.explain(text)

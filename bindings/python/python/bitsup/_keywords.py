@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from . import _bitsup
 from ._errors import InvalidArgumentError, local_file_error
+from ._options import Options
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from ._options import Options
 
 def native_keywords(options: Options) -> dict[str, Any]:
     """The keywords as the native part takes them: with secrets instead of the files that hold them."""

@@ -1,15 +1,14 @@
-"""What every upload takes: sources and keywords, for people and type checkers; nothing of it is needed to upload."""
+"""What every upload takes: sources and keywords, for people and type checkers."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import BinaryIO, Literal, Protocol, TypedDict, get_type_hints
 
 from ._credentials import AskForLogin
-from ._names import publish
 
 
 class Buffer(Protocol):
@@ -19,7 +18,17 @@ class Buffer(Protocol):
 
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Buffer | BinaryIO | Iterable[bytes | bytearray | memoryview]
-"""What can be uploaded: a path, bytes, a binary file object, or (with ``size=``) an iterable of bytes."""
+"""What can be uploaded: a path, bytes, a binary file object, or an iterable of bytes."""
+
+
+class AsyncReader(Protocol):
+    """Anything whose bytes are awaited, such as ``asyncio.StreamReader``."""
+
+    async def read(self, n: int = -1, /) -> bytes: ...
+
+
+AsyncSource = AsyncIterable[bytes | bytearray | memoryview] | AsyncReader
+"""What ``upload_async`` takes as well: an asynchronous iterable of bytes, or a reader."""
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 """Names and values of headers."""
@@ -179,5 +188,3 @@ Options.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         for name, kind in get_type_hints(Options).items()
     ]
 )
-
-publish(globals())

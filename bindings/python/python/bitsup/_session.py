@@ -8,7 +8,6 @@ from typing import Any, Self
 from . import _bitsup
 from ._credentials import Asker, causes
 from ._errors import Error, InvalidArgumentError
-from ._names import publish
 
 
 class Session:
@@ -90,5 +89,3 @@ class Session:
     def __reduce__(self) -> Any:
         raise TypeError("a session lives in one process and cannot be pickled")
 
-
-publish(globals())

@@ -252,6 +252,18 @@ pub const NAMES: &[Named] = {
     ]
 };
 
+/// The one name between braces that is no option.
+const SAME_UPLOAD: &str = "same_upload";
+
+/// What starting again needs to go on: the tool has it by itself.
+fn same_upload(reader: Reader) -> &'static str {
+    match reader {
+        Reader::Tool => "the same upload",
+        Reader::Rust | Reader::C => "the same upload, with a state directory,",
+        Reader::Python => "the same upload, in a bitsup.Client with state_dir,",
+    }
+}
+
 impl Named {
     /// The name, with its value, for a reader.
     fn write(&self, value: Option<&str>, reader: Reader, to: &mut String) {
@@ -289,6 +301,7 @@ pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
     while let Some((before, name, after)) = next(rest) {
         rendered.push_str(before);
         match find(name) {
+            _ if name == SAME_UPLOAD => rendered.push_str(same_upload(reader)),
             Some((named, value)) => named.write(value, reader, &mut rendered),
             None => {
                 rendered.push('{');
@@ -310,7 +323,7 @@ pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
 pub fn unknown_name(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some((_, name, after)) = next(rest) {
-        if find(name).is_none() {
+        if find(name).is_none() && name != SAME_UPLOAD {
             return Some(name);
         }
         rest = after;
@@ -361,6 +374,17 @@ mod tests {
         ] {
             assert_eq!(render(text, reader), expected);
         }
+    }
+
+    #[test]
+    fn going_on_needs_a_state_directory_but_in_the_tool() {
+        let text = "Wait; {same_upload} continues.";
+        assert_eq!(unknown_name(text), None);
+        assert_eq!(render(text, Reader::Tool), "Wait; the same upload continues.");
+        for reader in [Reader::Rust, Reader::C] {
+            assert!(render(text, reader).contains("with a state directory, continues"));
+        }
+        assert!(render(text, Reader::Python).contains("a bitsup.Client with state_dir, continues"));
     }
 
     #[test]
