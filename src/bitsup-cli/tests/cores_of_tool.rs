@@ -1,6 +1,7 @@
 //! Of no secret that was used anything is left in the memory of the tool when it has done its work, and
 //! of a program that chose its allocator: `cores.rs` does the same without one.
 
+#[path = "it/common/mod.rs"]
 mod common;
 
 use std::collections::HashSet;

@@ -43,27 +43,27 @@ pub(crate) struct Servers {
 /// Uploads through a proxy that cuts connections.
 pub(crate) fn soak(workspace: &Workspace, options: &Soak) -> Result {
     let set = [("BITSUP_SOAK", options.uploads.into()), ("BITSUP_SEED", options.seed)];
-    test(workspace, "bitsup", "soak", &set)
+    test(workspace, "bitsup", "soak::", &set)
 }
 
 /// Uploads whose process is killed.
 pub(crate) fn kills(workspace: &Workspace, options: &Kills) -> Result {
     let runs = options.runs.into();
     let set = [("BITSUP_KILLS", runs), ("BITSUP_AIMED_KILLS", runs), ("BITSUP_SEED", options.seed)];
-    test(workspace, "bitsup-cli", "kills", &set)
+    test(workspace, "bitsup-cli", "kills::", &set)
 }
 
 /// Uploads to servers with random habits and faults.
 pub(crate) fn servers(workspace: &Workspace, options: &Servers) -> Result {
     let set = [("BITSUP_RANDOM_SERVERS", options.uploads.into()), ("BITSUP_SEED", options.seed)];
-    test(workspace, "bitsup-cli", "random_servers", &set)
+    test(workspace, "bitsup-cli", "random_servers::", &set)
 }
 
-/// Runs a test program and prints its figures.
-fn test(workspace: &Workspace, package: &str, program: &str, set: &[(&str, u64)]) -> Result {
+/// Runs the tests of a module and prints their figures.
+fn test(workspace: &Workspace, package: &str, module: &str, set: &[(&str, u64)]) -> Result {
     let mut command = workspace.cargo();
     command.args(["test", "--quiet", "--release", "--no-default-features", "--package", package]);
-    command.args(["--test", program, "--", "--nocapture", "--test-threads=1"]);
+    command.args(["--test", "it", module, "--", "--nocapture", "--test-threads=1"]);
     for (name, value) in set {
         command.env(name, value.to_string());
     }

@@ -212,7 +212,7 @@ static GSSAPI: Requirement = Requirement {
 static NTLM: Requirement = Requirement {
     name: "ntlm-server",
     source: Source::PythonPackages {
-        requirements: "src/bitsup/tests/programs/ntlm-requirements.txt",
+        requirements: "src/bitsup/tests/it/programs/ntlm-requirements.txt",
         version: None,
     },
 };

@@ -7,7 +7,7 @@ mod entry_points;
 mod every_function;
 mod header;
 #[allow(dead_code, reason = "the tests of the tool use more of it")]
-#[path = "../../../bitsup-cli/tests/common/held.rs"]
+#[path = "../../../bitsup-cli/tests/it/common/held.rs"]
 mod held;
 mod install;
 mod mirror;
