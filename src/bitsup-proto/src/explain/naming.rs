@@ -293,16 +293,50 @@ impl Named {
     }
 }
 
-/// A text with the names of options for its reader.
+/// The name of an option, with its value if there is one, for a reader. Names are the same in all
+/// languages; the tool takes one value of a list at a time, and leaves the s of its name out.
 #[must_use]
-pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
+pub fn option_name(id: &str, naming: Naming, value: Option<&str>, reader: Reader) -> String {
+    let constant = |word: &str| word.replace('-', "_").to_ascii_uppercase();
+    // A word in capitals only says what belongs there.
+    let example = value.filter(|value| value.bytes().all(|b| b.is_ascii_uppercase()));
+    let real = value.filter(|_| example.is_none());
+    match (reader, naming, real) {
+        (Reader::Tool, ..) => {
+            let single = id.strip_suffix('s').filter(|_| naming == Naming::List).unwrap_or(id);
+            let name = format!("--{}", single.replace('_', "-"));
+            value.map_or(name.clone(), |value| format!("{name} {value}"))
+        }
+        (Reader::Python, Naming::Flag, _) => format!("{id}=True"),
+        (Reader::Python, Naming::List, Some(value)) => format!("{id}=['{value}']"),
+        (Reader::Python, _, Some(value)) => format!("{id}='{value}'"),
+        (Reader::Python, ..) => format!("{id}={}", example.unwrap_or_default()),
+        (Reader::C, Naming::Choice(prefix), Some(value)) => {
+            format!("BITSUP_OPTION_{} with {prefix}{}", constant(id), constant(value))
+        }
+        (Reader::C | Reader::Rust, _, real) => {
+            let name = match reader {
+                Reader::C => format!("BITSUP_OPTION_{}", constant(id)),
+                _ => format!("`{id}`"),
+            };
+            real.map_or(name.clone(), |value| format!("{name} with \"{value}\""))
+        }
+    }
+}
+
+/// A text with the names of options for its reader; `named` knows them.
+#[must_use]
+pub fn render_with(
+    text: &str,
+    mut named: impl FnMut(&str, Option<&str>) -> Option<String>,
+) -> Cow<'_, str> {
     let mut rendered = String::new();
     let mut rest = text;
     while let Some((before, name, after)) = next(rest) {
         rendered.push_str(before);
-        match find(name) {
-            _ if name == SAME_UPLOAD => rendered.push_str(same_upload(reader)),
-            Some((named, value)) => named.write(value, reader, &mut rendered),
+        let (id, value) = split(name);
+        match named(id, value) {
+            Some(name) => rendered.push_str(&name),
             None => {
                 rendered.push('{');
                 rendered.push_str(name);
@@ -318,12 +352,25 @@ pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
     Cow::Owned(rendered)
 }
 
+/// A text with the names of options for its reader.
+#[must_use]
+pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
+    render_with(text, |id, value| {
+        if id == SAME_UPLOAD {
+            return Some(same_upload(reader).into());
+        }
+        let mut name = String::new();
+        find(id)?.write(value, reader, &mut name);
+        Some(name)
+    })
+}
+
 /// The first thing between braces that names no option: a slip of who wrote the text.
 #[must_use]
 pub fn unknown_name(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some((_, name, after)) = next(rest) {
-        if find(name).is_none() && name != SAME_UPLOAD {
+        if find(split(name).0).is_none() && name != SAME_UPLOAD {
             return Some(name);
         }
         rest = after;
@@ -338,12 +385,16 @@ fn next(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, name, after))
 }
 
-fn find(name: &str) -> Option<(&'static Named, Option<&str>)> {
-    let (id, value) = match name.split_once('=') {
+/// An id, and the value behind it.
+fn split(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('=') {
         Some((id, value)) => (id, Some(value)),
         None => (name, None),
-    };
-    NAMES.iter().find(|named| named.id == id).map(|named| (named, value))
+    }
+}
+
+fn find(id: &str) -> Option<&'static Named> {
+    NAMES.iter().find(|named| named.id == id)
 }
 
 #[cfg(test)]

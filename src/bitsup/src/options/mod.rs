@@ -1,5 +1,13 @@
 //! What can be chosen for an upload and for a client.
 
+mod resolve;
+mod row;
+mod set;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod units;
+
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -12,6 +20,16 @@ use crate::error::{Error, ErrorKind};
 use crate::transport::{self, Scheme};
 pub use bitsup_proto::host::HostPolicy;
 pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
+pub use resolve::{ClientOptions, LimitRate};
+pub use row::{
+    Choice, ChoiceSet, JournalKeeps, OptionKind, OptionRow, OptionScope, OptionValue, UNLIMITED,
+    options_named,
+};
+pub use set::{OptionSet, OptionUse, unknown as unknown_option};
+pub use table::{
+    CALLBACKS, CHOICES, CallbackRow, TABLE as OPTIONS, by_id as option_by_id,
+    by_name as option_by_name,
+};
 
 /// A header that goes with every packet.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,6 +68,14 @@ impl Header {
             )));
         }
         Ok(Self { name: name.to_owned(), value: Secret::new(value), secret: false })
+    }
+
+    /// Reads `Name: value`.
+    pub fn from_line(line: &str) -> Result<Self, Error> {
+        let (name, value) = line.split_once(':').ok_or_else(|| {
+            Error::invalid("a header is written NAME: VALUE, and there is no colon in it")
+        })?;
+        Self::new(name, value.trim_matches([' ', '\t']))
     }
 
     /// The same header, to be treated like a password: never shown, and not sent over plain
@@ -423,7 +449,6 @@ impl Default for UploadOptions {
 }
 
 impl UploadOptions {
-    /// Checks what can be checked before anything is sent.
     /// Whether a login is asked for in a callback of the caller's.
     pub(crate) fn asks_caller(&self) -> bool {
         self.credential_callback.as_ref().is_some_and(|callback| !callback.is_ours)
@@ -445,6 +470,7 @@ impl UploadOptions {
         Ok(())
     }
 
+    /// Checks what can be checked before anything is sent.
     pub(crate) fn check(&self, https: bool) -> Result<(), Error> {
         if self.fragment_size == Some(0) || self.max_fragment == 0 {
             return Err(Error::invalid("a fragment size of 0 cannot be used: give at least 1"));
@@ -558,128 +584,5 @@ impl UploadOptions {
             Error::invalid(format!("the proxy's URL cannot be used: {problem}"))
         })?;
         Ok(transport::ProxyChoice::Explicit(proxy))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_cannot_smuggle_anything_in() {
-        let _rule = bitsup_server::rule!("SEC-02");
-        for (name, value) in [
-            ("X-A", "b\r\nX-B: c"),
-            ("X-A", "b\nc"),
-            ("X-A", "b\u{0}"),
-            ("X-A", "b\u{7f}"),
-            ("X A", "b"),
-            ("X:A", "b"),
-            ("", "b"),
-            ("X\r\nY", "b"),
-            ("Content-Length", "5"),
-            ("BITS-Session-Id", "x"),
-            ("Host", "x"),
-        ] {
-            let error = Header::new(name, value).expect_err(name);
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-            assert!(!error.to_string().contains(['\r', '\n']), "{error}");
-        }
-        assert!(Header::new("X-A", &"b".repeat(4097)).is_err());
-        assert!(Header::new("X-A", &"b".repeat(4096)).is_ok());
-        assert!(Header::new("X-A", "").is_ok());
-    }
-
-    #[test]
-    fn addresses_are_read_as_curl_writes_them() {
-        let read = Resolve::parse("h.example:8443:127.0.0.2,[::1],::2").expect("legal");
-        let addresses: [IpAddr; 3] =
-            ["127.0.0.2", "::1", "::2"].map(|text| text.parse().expect("address"));
-        assert_eq!((read.host.as_str(), read.port), ("h.example", 8443));
-        assert_eq!(read.addresses, addresses);
-        for text in [
-            "",
-            "h",
-            "h:1",
-            "h:1:",
-            "h:0:1.2.3.4",
-            "h:x:1.2.3.4",
-            ":1:1.2.3.4",
-            "h:1:g",
-            "1.2.3.4:1:1.2.3.4",
-            "h:1:1.2.3.4,",
-        ] {
-            let error = Resolve::parse(text).expect_err(text);
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-        }
-        let many = vec!["1.2.3.4"; 17].join(",");
-        assert!(Resolve::parse(&format!("h:1:{many}")).is_err());
-    }
-
-    #[test]
-    fn a_ticket_is_for_proxies_over_https() {
-        let password = Secret::new("unused");
-        let options = |url: &str| UploadOptions {
-            proxy: ProxyChoice::Url(url.to_owned()),
-            proxy_auth: AuthChoice::Negotiate,
-            proxy_credentials: Some(Credentials { user: "u".into(), password: password.clone() }),
-            ..UploadOptions::default()
-        };
-        let error = options("http://proxy:3128").check(true).expect_err("no name");
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(options("https://proxy:3128").check(true).is_ok());
-        let basic = UploadOptions { proxy_auth: AuthChoice::Basic, ..options("http://proxy") };
-        assert!(basic.check(true).is_ok());
-    }
-
-    #[test]
-    fn without_a_login_negotiate_takes_the_ticket() {
-        let with = |auth| UploadOptions { auth, ..UploadOptions::default() };
-        assert!(with(AuthChoice::Any).with_ticket().credentials.is_none());
-        let [first, second] = [(), ()].map(|()| with(AuthChoice::Negotiate).with_ticket());
-        assert!(first.credentials.as_ref().is_some_and(Credentials::is_ticket));
-        assert!(first.credentials != second.credentials, "a refused one may be renewed outside");
-        let callback = Some(CredentialCallback::new(|_| None));
-        let asking = UploadOptions { credential_callback: callback, ..with(AuthChoice::Negotiate) };
-        assert!(asking.with_ticket().credentials.is_none());
-        let kerberos = crate::features::features().kerberos;
-        let checked = with(AuthChoice::Negotiate).check(true);
-        assert_eq!(checked.is_ok(), kerberos, "{checked:?}");
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let header = Header::new("X-Key", "hunter2").expect("legal").secret();
-        let credentials = Credentials { user: "u".into(), password: Secret::new("hunter2") };
-        let options = UploadOptions {
-            headers: vec![header],
-            credentials: Some(credentials),
-            ..UploadOptions::default()
-        };
-        assert!(!format!("{options:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn secret_headers_need_https_or_a_word() {
-        let _rule = bitsup_server::rule!("LOG-03");
-        let plain = |name: &str| Header::new(name, "hunter2").expect("legal");
-        for header in [
-            plain("X-Key").secret(),
-            plain("Authorization"),
-            plain("proxy-authorization"),
-            plain("COOKIE"),
-        ] {
-            let mut options = UploadOptions::default();
-            options.headers.push(header);
-            assert!(!format!("{options:?}").contains("hunter2"));
-            let error = options.check(false).expect_err("refused over plain http");
-            assert!(!error.to_string().contains("hunter2"), "{error}");
-            assert!(options.check(true).is_ok());
-            options.allow_cleartext_credentials = true;
-            assert!(options.check(false).is_ok());
-        }
-        let mut options = UploadOptions::default();
-        options.headers.push(plain("X-Key"));
-        assert!(options.check(false).is_ok());
     }
 }
