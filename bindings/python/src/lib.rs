@@ -26,7 +26,8 @@ use pyo3::prelude::*;
 static MEMORY: bitsup::Wiping = bitsup::Wiping;
 
 /// The native part of bitsup. Private: use the package `bitsup`.
-#[pymodule]
+// Until a build without that lock has passed the tests.
+#[pymodule(gil_used = true)]
 mod _bitsup {
     #[pymodule_export]
     use crate::client::Client;

@@ -9,6 +9,7 @@ for the packets one by one. Errors are a ``bitsup.Error`` each.
 
 from __future__ import annotations
 
+from . import _interpreter as _  # the first: the others need it
 from . import _bitsup
 from ._client import Client
 from ._credentials import AskForLogin, BearerToken, CredentialRequest, Login
@@ -39,7 +40,7 @@ from ._errors import (
     VerifyFailedError,
 )
 from ._events import AckEvent, Event, Finished, Notice, PacketEvent, Progress, Receipt, Retry, State
-from ._functions import doctor, explain, features, upload, upload_async
+from ._functions import doctor, doctor_async, explain, features, ping, ping_async, upload, upload_async
 from ._options import AsyncSource, Options, Source
 from ._reports import DoctorReport, Explanation, Features, Finding, PingReport, SessionInfo
 from ._session import Session
@@ -101,8 +102,11 @@ __all__ = [
     "VerifyFailedError",
     "__version__",
     "doctor",
+    "doctor_async",
     "explain",
     "features",
+    "ping",
+    "ping_async",
     "upload",
     "upload_async",
 ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextvars
 import functools
 import inspect
 import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, cast
 
 from ._events import Event, Finished, Notice, Progress, Retry
 from ._failures import Failures
@@ -43,7 +46,9 @@ class Channel:
         awaited: bool = False,
     ) -> None:
         """``awaited``: ``wait`` will be called at once, so that nothing is delivered elsewhere before."""
-        check_function("on_progress", on_progress, "a bitsup.Progress")
+        self._is_awaited = loop is not None and is_asynchronous(on_progress)
+        if not self._is_awaited:
+            check_function("on_progress", on_progress, "a bitsup.Progress")
         self.key = next(_keys)
         self.name = name
         self.source = Prepared(None)
@@ -60,6 +65,8 @@ class Channel:
         self.subscribers: list[Callable[[Event], object]] = []
         self._on_progress = on_progress
         self._loop = loop
+        self._context = contextvars.copy_context()
+        self._task: asyncio.Future[Any] | None = None
         self._changed = threading.Condition(threading.Lock())
         self._queue: list[Progress] = []
         self._waiters = 1 if awaited else 0
@@ -187,26 +194,52 @@ class Channel:
     def deliver(self) -> None:
         """Runs ``on_progress`` for what waits, unless another thread does that now."""
         self._scheduled = False
-        while True:
-            with self._changed:
-                if self._delivering is not None or not self._queue or self.failure is not None:
-                    return
-                progress = self._queue.pop(0)
-                self._delivering = threading.get_ident()
+        while (progress := self._next_delivery()) is not None:
+            task: Any = None
             try:
-                if self._on_progress is not None:
-                    self._on_progress(progress)
+                answer = None if self._on_progress is None else self._on_progress(progress)
+                if self._is_awaited:
+                    task = self._task = asyncio.ensure_future(cast("Awaitable[Any]", answer))
             except Exception as problem:
                 self.fail(problem)
             except BaseException as problem:
                 self.fail(problem)
                 raise
             finally:
-                with self._changed:
-                    self._delivering = None
-                    if self.failure is not None:
-                        self._queue.clear()
-                    self._changed.notify_all()
+                if task is None:
+                    self._delivered()
+            if task is not None:
+                task.add_done_callback(self._awaited)
+                return
+
+    async def wait_delivered(self) -> None:
+        """Waits for an ``on_progress`` that is awaited."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+        if self.failure is not None:
+            raise self.failure
+
+    def _awaited(self, task: asyncio.Future[Any]) -> None:
+        self._task = None
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None:
+            self.fail(problem)
+        self._delivered()
+        self.deliver()
+
+    def _next_delivery(self) -> Progress | None:
+        with self._changed:
+            if self._delivering is not None or not self._queue or self.failure is not None:
+                return None
+            self._delivering = threading.get_ident()
+            return self._queue.pop(0)
+
+    def _delivered(self) -> None:
+        with self._changed:
+            self._delivering = None
+            if self.failure is not None:
+                self._queue.clear()
+            self._changed.notify_all()
 
     def _explained(self, outcome: Finished) -> Finished:
         """With the exception that lies behind an error, if the caller's own code raised one."""
@@ -235,14 +268,14 @@ class Channel:
         if self._loop is not None:
             if not self._scheduled:
                 self._scheduled = True
-                call_soon(self._loop, self.deliver)
+                call_soon(self._loop, self.deliver, context=self._context)
         elif not elsewhere:
-            self.deliver()
+            self._context.copy().run(self.deliver)
 
     def _recorded(self, entry: str) -> bool:
         try:
             if self.record is not None:
-                self.record(entry)
+                self._context.copy().run(self.record, entry)
         except BaseException as problem:
             self.fail(problem)
         return self.failure is None
@@ -279,9 +312,38 @@ def check_function(name: str, function: Any, takes: str) -> None:
         raise TypeError(f"{name} must be a plain function that takes {takes}")
 
 
-def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: Any) -> None:
+def call_soon(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: Any, context: contextvars.Context | None = None
+) -> None:
     """Runs ``callback`` on ``loop``; a loop that is closed wants nothing any more."""
     try:
-        loop.call_soon_threadsafe(callback, *arguments)
+        loop.call_soon_threadsafe(callback, *arguments, context=context)
     except RuntimeError:
         logger.debug("the event loop is closed")
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The loop of asyncio; there is no other way to await an upload."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "there is no running event loop of asyncio; with trio call the plain function in a thread, "
+            "e.g. await trio.to_thread.run_sync(…)"
+        ) from None
+
+
+@dataclass(frozen=True)
+class OnLoop:
+    """An ``async def`` that is awaited on the loop while the client's callback thread waits."""
+
+    loop: asyncio.AbstractEventLoop
+    function: Callable[[Any], Coroutine[Any, Any, Any]]
+
+    def __call__(self, argument: Any) -> Any:
+        """Calls it."""
+        future = asyncio.run_coroutine_threadsafe(self.function(argument), self.loop)
+        while not concurrent.futures.wait([future], SIGNAL_INTERVAL).done:
+            if self.loop.is_closed():
+                raise RuntimeError("the event loop is closed")
+        return future.result()

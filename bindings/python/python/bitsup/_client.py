@@ -13,10 +13,10 @@ import warnings
 import weakref
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 from . import _bitsup
-from ._channel import Channel, logger
+from ._channel import Channel, OnLoop, is_asynchronous, logger, running_loop
 from ._credentials import Asker, Askers, causes, site_of
 from ._errors import Error, InvalidArgumentError, Token
 from ._events import Progress, Receipt
@@ -130,21 +130,63 @@ class Client:
         """Uploads in asyncio: no thread is used for it, and ``on_progress`` is called on the event loop.
 
         Arguments as in ``bitsup.upload``; ``source`` may also be an asynchronous iterator of bytes, or an object with
-        ``await read(size)``. Cancelling the task stops the upload and keeps its session.
+        ``await read(size)``, and functions may be an ``async def``, which is awaited on the loop. Cancelling the task
+        stops the upload and keeps its session.
         """
-        channel = Channel(_without_query(url), on_progress, asyncio.get_running_loop())
+        channel = Channel(_without_query(url), on_progress, running_loop())
         prepared, pipe = await self._prepare_async(source, size)
-        upload = self._start(prepared, url, channel, options)
+        upload = self._start(prepared, url, channel, _on_loop(options))
         feeder = None if pipe is None else asyncio.ensure_future(feed(chunks_of(source), pipe, prepared.size or 0, upload))
         try:
-            return await upload
-        except asyncio.CancelledError:
-            upload.cancel(keep=not prepared.once)
-            raise
+            receipt = await upload
+            await channel.wait_delivered()
+            return receipt
         finally:
             if feeder is not None:
                 feeder.cancel()
             channel.forget()
+
+    async def resume_async(
+        self,
+        id: str,
+        *,
+        on_progress: Callable[[Progress], object] | None = None,
+        **options: Unpack[Options],
+    ) -> Receipt:
+        """Goes on with an interrupted upload like ``resume``, and awaits it like ``upload_async``."""
+        channel = Channel(f"session {id}", on_progress, running_loop())
+        upload = self._resume(id, channel, _on_loop(options))
+        receipt = await upload
+        await channel.wait_delivered()
+        return receipt
+
+    async def cancel_session_async(self, id: str, **options: Unpack[Options]) -> None:
+        """Like ``cancel_session``, for asyncio."""
+        await asyncio.to_thread(self.cancel_session, id, **_on_loop(options))
+
+    async def ping_async(self, url: str, **options: Unpack[Options]) -> PingReport:
+        """Like ``ping``, for asyncio."""
+        return await asyncio.to_thread(self.ping, url, **_on_loop(options))
+
+    async def doctor_async(self, url: str, **options: Unpack[Options]) -> DoctorReport:
+        """Like ``doctor``, for asyncio."""
+        return await asyncio.to_thread(self.doctor, url, **_on_loop(options))
+
+    async def session_async(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
+        """Like ``session``, for asyncio: see ``Session.send_async``."""
+        return await asyncio.to_thread(self.session, url, size, name=name, **_on_loop(options))
+
+    async def open_async(
+        self,
+        url: str,
+        size: int,
+        *,
+        on_progress: Callable[[Progress], object] | None = None,
+        **options: Unpack[Options],
+    ) -> UploadWriter:
+        """Like ``open``, for asyncio: see ``UploadWriter.write_async``."""
+        channel = Channel(_without_query(url), on_progress, running_loop())
+        return self._open(url, checked_size(size), channel, _on_loop(options))
 
     def sessions(self, *, on_error: Callable[[Error], object] | None = None) -> tuple[SessionInfo, ...]:
         """The interrupted uploads in the state directory, oldest first; those that run now as well.
@@ -173,8 +215,10 @@ class Client:
         be what it was: if it changed, the session is cancelled and ``result()`` raises ``SourceChangedError``.
         Raises ``SessionInUseError`` if an upload of it is running, here or in another process.
         """
+        return self._resume(id, Channel(f"session {id}", on_progress), options)
+
+    def _resume(self, id: str, channel: Channel, options: Options) -> Upload:
         id = _checked("the id", id)
-        channel = Channel(f"session {id}", on_progress)
 
         def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
             return native.resume(id, keywords, channel, level)
@@ -277,9 +321,10 @@ class Client:
         ``bitsup.upload``. Works with ``shutil.copyfileobj``. A pause longer than ``stall_timeout`` breaks the
         connection, and what is under way is sent again.
         """
-        size = checked_size(size)
+        return self._open(url, checked_size(size), Channel(_without_query(url), on_progress), options)
+
+    def _open(self, url: str, size: int, channel: Channel, options: Options) -> UploadWriter:
         pipe = Pipe(size)
-        channel = Channel(_without_query(url), on_progress)
         return UploadWriter(self._start(Prepared(pipe, size, once=True), url, channel, options), pipe, size)
 
     @property
@@ -475,6 +520,16 @@ class Client:
         if self._closed:
             raise InvalidArgumentError("the client is closed: make a new one")
         return self._native
+
+
+def _on_loop(options: Options) -> Options:
+    """With functions that are an ``async def`` awaited on the running loop."""
+    loop = running_loop()
+    given: Any = dict(options)
+    for name, value in given.items():
+        if callable(value) and is_asynchronous(value):
+            given[name] = OnLoop(loop, value)
+    return cast(Options, given)
 
 
 def shared_client() -> Client:

@@ -4,6 +4,7 @@ Annotations are no strings here: they would be evaluated where people find the c
 """
 
 import contextlib
+import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Generator
@@ -68,6 +69,7 @@ class Asker:
 
     def __init__(self, ask: AskForLogin) -> None:
         self._ask = ask
+        self._context = contextvars.copy_context()
         self.asked = 0
         self._raised: dict[tuple[str, bool], tuple[int, BaseException | None]] = {}
         self._stops: dict[object, tuple[str | None, weakref.WeakMethod[Stop]]] = {}
@@ -87,7 +89,7 @@ class Asker:
         me = threading.get_ident()
         asking.add(me)
         try:
-            login = _checked(self._ask(request), request)
+            login = _checked(self._context.copy().run(self._ask, request), request)
         except BaseException as raised:
             problem = raised
         finally:

@@ -10,7 +10,7 @@ from . import _bitsup
 from ._client import shared_client
 from ._events import Progress, Receipt
 from ._options import AsyncSource, Options, Source
-from ._reports import DoctorReport, Explanation, Features
+from ._reports import DoctorReport, Explanation, Features, PingReport
 
 
 def upload(
@@ -96,6 +96,21 @@ def doctor(url: str, **options: Unpack[Options]) -> DoctorReport:
     Options are those of the connection, as in ``upload``: user, password, proxy, ca_file, …
     """
     return shared_client().doctor(url, **options)
+
+
+async def doctor_async(url: str, **options: Unpack[Options]) -> DoctorReport:
+    """Like ``doctor``, for asyncio."""
+    return await shared_client().doctor_async(url, **options)
+
+
+def ping(url: str, **options: Unpack[Options]) -> PingReport:
+    """Asks whether a BITS server answers at ``url``: see ``Client.ping``."""
+    return shared_client().ping(url, **options)
+
+
+async def ping_async(url: str, **options: Unpack[Options]) -> PingReport:
+    """Like ``ping``, for asyncio."""
+    return await shared_client().ping_async(url, **options)
 
 
 def features() -> Features:

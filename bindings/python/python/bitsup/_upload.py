@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
 from . import _bitsup
-from ._channel import Channel, call_soon
+from ._channel import Channel, call_soon, running_loop
 from ._errors import CancelledError, InvalidArgumentError, StillRunning
 from ._events import Event, Finished, Progress, Receipt, State
 
@@ -17,6 +20,30 @@ MAX_EVENTS = 10_000
 """Events kept for a reader of ``events()`` that does not keep up; older ones are dropped then."""
 
 PROGRESS, PACKETS = 1, 2
+
+
+class _Future(concurrent.futures.Future[Receipt]):
+    """The same as a future of the standard library."""
+
+    def __init__(self, upload: Upload, channel: Channel) -> None:
+        super().__init__()
+        self._upload = upload
+        self._channel = channel
+
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        if cancelled:
+            self._upload.cancel(keep=True)
+        return cancelled
+
+    def result(self, timeout: float | None = None) -> Receipt:
+        self.exception(timeout)
+        return super().result()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        found = super().exception(timeout)
+        self._channel.fetch()
+        return found
 
 
 class Upload:
@@ -69,7 +96,8 @@ class Upload:
         if self.done():
             return False
         self._channel.stopped = True
-        self._native.cancel(keep)
+        # Nobody could go on with what comes once.
+        self._native.cancel(keep and not self._channel.source.once)
         return True
 
     def done(self) -> bool:
@@ -126,12 +154,28 @@ class Upload:
 
     def add_done_callback(self, callback: Callable[[Upload], object]) -> None:
         """Calls ``callback(upload)`` when the upload has ended, on the client's callback thread; at once if it has."""
-        self._channel.when_done(lambda: callback(self))
+        context = contextvars.copy_context()
+        self._channel.when_done(lambda: context.run(callback, self))
+
+    def future(self) -> concurrent.futures.Future[Receipt]:
+        """A future of the receipt, for ``concurrent.futures.wait`` and the like; its ``cancel()`` stops and keeps the session."""
+        future = _Future(self, self._channel)
+
+        def end() -> None:
+            failure = self._channel.error
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                if failure is not None:
+                    future.set_exception(failure)
+                else:
+                    future.set_result(self._receipt(None))
+
+        self._channel.when_done(end)
+        return future
 
     async def events(self) -> AsyncIterator[Event]:
         """Everything that happens from now on, up to and with ``Finished``: ``async for event in upload.events()``."""
         self._check_process()
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         waiting: deque[Event] = deque(maxlen=MAX_EVENTS)
         arrived = asyncio.Event()
 
@@ -169,8 +213,15 @@ class Upload:
         return self.wait_async().__await__()
 
     async def wait_async(self) -> Receipt:
-        """What ``await upload`` does: waits for the receipt without a thread."""
-        await self.wait_until_ended_async()
+        """What ``await upload`` does: waits for the receipt without a thread.
+
+        Cancelling it, by a time-out for example, stops the upload and keeps its session, as with ``upload_async``.
+        """
+        try:
+            await self.wait_until_ended_async()
+        except asyncio.CancelledError:
+            self.cancel(keep=True)
+            raise
         failure = self._channel.fetch()
         try:
             return self._receipt(failure)
@@ -180,7 +231,7 @@ class Upload:
     async def wait_until_ended_async(self, *, or_suspended: bool = False) -> None:
         """The same without a result."""
         self._check_process()
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         ended: asyncio.Future[None] = loop.create_future()
 
         def end() -> None:

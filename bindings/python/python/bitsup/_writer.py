@@ -7,9 +7,9 @@ import io
 import threading
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from ._channel import SIGNAL_INTERVAL, call_soon
+from ._channel import SIGNAL_INTERVAL, call_soon, running_loop
 from ._errors import InvalidArgumentError
 from ._events import Receipt
 from ._sources import Kept, Readable, bytes_of, check_not_more
@@ -90,7 +90,7 @@ class Pipe(Readable):
 
 async def feed(chunks: AsyncIterator[Any], pipe: Pipe, size: int, upload: Upload) -> None:
     """Writes what an asynchronous source gives; what it raises stops the upload and comes out of it."""
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     room = asyncio.Event()
     upload.add_done_callback(lambda _: call_soon(loop, room.set))
     # The last chunk is given only if it is the last, so that a longer source is never complete on the server.
@@ -181,6 +181,22 @@ class UploadWriter(io.RawIOBase):
         except BaseException:
             self._upload.cancel()
             raise
+
+    async def write_async(self, data: Any, /) -> int:
+        """Like ``write``, for asyncio."""
+        return await asyncio.to_thread(self.write, data)
+
+    async def close_async(self) -> None:
+        """Like ``close``, for asyncio."""
+        await asyncio.to_thread(self.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
