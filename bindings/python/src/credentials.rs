@@ -14,7 +14,7 @@ use crate::records::record;
 pub(crate) struct CredentialCallback(bitsup::CredentialCallback);
 
 impl CredentialCallback {
-    pub(crate) fn get(&self) -> bitsup::CredentialCallback {
+    pub(crate) fn callback(&self) -> bitsup::CredentialCallback {
         self.0.clone()
     }
 }
@@ -22,7 +22,7 @@ impl CredentialCallback {
 #[pymethods]
 impl CredentialCallback {
     /// `ask(request)` answers `("password", user, password)`, `("token", token, seconds or None)` or `None`.
-    /// It keeps the exceptions of the caller's function for whoever waits.
+    /// It keeps the exceptions of the caller's function for those who wait.
     #[new]
     fn new(ask: Py<PyAny>) -> Self {
         Self(bitsup::CredentialCallback::new(move |request| {

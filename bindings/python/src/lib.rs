@@ -38,7 +38,7 @@ mod _bitsup {
     #[pymodule_export]
     use crate::information::{advised, explain, features, kinds, tool, transcript_head, version};
     #[pymodule_export]
-    use crate::options::{FileSecret, secret_from_file};
+    use crate::options::options;
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]

@@ -247,7 +247,7 @@ def test_callbacks_see_the_context_of_the_start(serve: Callable[..., Server]) ->
                 server.url("x"),
                 on_progress=on_progress,
                 transcript=transcript,
-                credentials=login,
+                on_credentials=login,
                 allow_cleartext_credentials=True,
             )
             upload.add_done_callback(done)
@@ -255,7 +255,7 @@ def test_callbacks_see_the_context_of_the_start(serve: Callable[..., Server]) ->
 
             async def main() -> None:
                 await client.upload_async(
-                    b"abc", server.url("y"), on_progress=on_progress, credentials=login, allow_cleartext_credentials=True
+                    b"abc", server.url("y"), on_progress=on_progress, on_credentials=login, allow_cleartext_credentials=True
                 )
 
             asyncio.run(main())
@@ -292,7 +292,7 @@ def test_functions_that_are_awaited(serve: Callable[..., Server]) -> None:
         await asyncio.sleep(0)
         raise LookupError("the callback is broken")
 
-    options: Any = {"credentials": login, "allow_cleartext_credentials": True}
+    options: Any = {"on_credentials": login, "allow_cleartext_credentials": True}
 
     async def main() -> None:
         async with bitsup.Client() as client:

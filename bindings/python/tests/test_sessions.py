@@ -249,7 +249,7 @@ def test_bad_arguments(server: Server, file: Path, client: bitsup.Client, tmp_pa
         with pytest.raises(ValueError, match="no state directory"):
             forgetful.sessions()
     for bad in (5, b"state"):
-        with pytest.raises(TypeError, match="str"):
+        with pytest.raises(TypeError, match="state_dir must be a path"):
             bitsup.Client(state_dir=bad)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="16 hexadecimal digits"):
         client.resume("../../etc/passwd")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import bitsup
 import bitsup.testing
 import pytest
-from conftest import payload
+from conftest import TOP, payload
 
 SIZE = 3_000_001
 
@@ -53,3 +54,13 @@ def test_the_plugin_is_there_on_request_only(tmp_path: Path) -> None:
         finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
         assert (finished.returncode == 0) == wanted, finished.stdout
         (tmp_path / "test_it.py").write_text(TESTS.replace("pytest_plugins", "unused"))
+
+
+def test_the_page(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (TOP / "docs/python-testing.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        (tmp_path / f"test_{number}.py").write_text(block)
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"test_{number}.py"]
+        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+        assert finished.returncode == 0, finished.stdout

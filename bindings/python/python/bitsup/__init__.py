@@ -41,9 +41,10 @@ from ._errors import (
 )
 from ._events import AckEvent, Event, Finished, Notice, PacketEvent, Progress, Receipt, Retry, State
 from ._functions import doctor, doctor_async, explain, features, ping, ping_async, upload, upload_async
-from ._options import AsyncSource, Options, Source
+from ._options import ClientOptions, Options
 from ._reports import DoctorReport, Explanation, Features, Finding, PingReport, SessionInfo
 from ._session import Session
+from ._types import AsyncSource, Source
 from ._upload import Upload
 from ._writer import UploadWriter
 
@@ -57,6 +58,7 @@ __all__ = [
     "BearerToken",
     "CancelledError",
     "Client",
+    "ClientOptions",
     "CredentialRequest",
     "DoctorReport",
     "Error",

@@ -49,16 +49,16 @@ class Channel:
         self._is_awaited = loop is not None and is_asynchronous(on_progress)
         if not self._is_awaited:
             check_function("on_progress", on_progress, "a bitsup.Progress")
-        self.key = next(_keys)
+        self.key: int = next(_keys)
         self.name = name
-        self.source = Prepared(None)
+        self.source: Prepared = Prepared(None)
         self.failures: Failures | None = None
         self.outcome: Finished | None = None
         self.failure: BaseException | None = None
         """What the caller's own code raised."""
         self.stopped = False
         """Whether the caller wanted the upload to end, so that this is no failure."""
-        self.suspended = False
+        self.suspended: bool = False
         self.ended: Callable[[], object] | None = None
         self.record: Callable[[str], object] | None = None
         self.cause_of: Callable[[BaseException], BaseException] | None = None

@@ -21,12 +21,11 @@ from ._credentials import Asker, Askers, causes, site_of
 from ._errors import Error, InvalidArgumentError, Token
 from ._events import Progress, Receipt
 from ._failures import Failures
-from ._keywords import native_keywords
-from ._options import AsyncSource, Options, Source
+from ._keywords import checked, required, shows_options
+from ._options import ClientOptions, Options
 from ._reports import DoctorReport, PingReport, SessionInfo
 from ._session import Session
 from ._sources import (
-    STREAM_FRAGMENT,
     Prepared,
     checked_size,
     chunks_of,
@@ -35,6 +34,7 @@ from ._sources import (
     spooled_async,
 )
 from ._transcript import recorder
+from ._types import AsyncSource, Source
 from ._upload import PACKETS, PROGRESS, Upload
 from ._writer import Pipe, UploadWriter, feed
 
@@ -52,34 +52,31 @@ class Client:
     sessions. Any thread may use it. A process that was forked needs a new one.
     """
 
-    def __init__(
-        self,
-        *,
-        state_dir: str | os.PathLike[str] | None = None,
-        limit_rate: int | str | None = None,
-        uploads_per_host: int = 16,
-        user_agent: str | None = None,
-    ) -> None:
-        """``state_dir``: a folder for what lets uploads of files go on after the process has ended, in whatever
-        way: starting the same upload again continues it. It is made if there is none, for the user alone, and
-        several processes may share one. Without it nothing is kept. ``limit_rate``: bytes a second for all uploads
-        together, or a timetable: see the property. ``uploads_per_host``: how many hold a session at one server at a
-        time (the others wait; IIS deletes sessions beyond 50 a user). ``user_agent``: instead of ``bitsup/VERSION``.
+    @shows_options
+    def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        """Options of uploads are the defaults of all uploads; those of the client alone:
+
+        state_dir: A folder for what lets uploads of files go on after the process has ended, in whatever way: starting
+            the same upload again continues it. It is made if there is none, for the user alone, and several processes
+            may share one. Without it nothing is kept.
+        limit_rate: Bytes a second for all uploads together, or a timetable: see the property.
+        uploads_per_host: How many hold a session at one server at a time (the others wait; IIS deletes sessions beyond
+            50 a user).
+        user_agent: Instead of ``bitsup/VERSION``.
         """
-        _check_rate(limit_rate)
-        _check_number("uploads_per_host", uploads_per_host)
-        self._state_dir = None if state_dir is None else _checked("state_dir", os.fspath(state_dir))
-        self._limit_rate = limit_rate
-        self._native = _bitsup.Client(
-            limit_rate=limit_rate, uploads_per_host=uploads_per_host, state_dir=state_dir, user_agent=user_agent
-        )
-        self._uploads: dict[int, Upload] = {}
+        keywords = checked(options, client=True)
+        self._native = _bitsup.Client(keywords)
+        folder = options.get("state_dir")
+        self._state_dir = None if folder is None else os.fsdecode(folder)
+        self._limit_rate = options.get("limit_rate")
         self._failures = Failures()
         self._askers = Askers()
+        self._uploads: dict[int, Upload] = {}
         self._process = os.getpid()
         self._closed = False
         _clients.add(self)
 
+    @shows_options
     def upload(
         self,
         source: Source,
@@ -101,6 +98,7 @@ class Client:
         finally:
             channel.forget()
 
+    @shows_options
     def start(
         self,
         source: Source,
@@ -118,6 +116,7 @@ class Client:
         """
         return self._start(prepare(source, size, self._state_dir), url, Channel(_without_query(url), on_progress), options)
 
+    @shows_options
     async def upload_async(
         self,
         source: Source | AsyncSource,
@@ -146,6 +145,7 @@ class Client:
                 feeder.cancel()
             channel.forget()
 
+    @shows_options
     async def resume_async(
         self,
         id: str,
@@ -160,22 +160,27 @@ class Client:
         await channel.wait_delivered()
         return receipt
 
+    @shows_options
     async def cancel_session_async(self, id: str, **options: Unpack[Options]) -> None:
         """Like ``cancel_session``, for asyncio."""
         await asyncio.to_thread(self.cancel_session, id, **_on_loop(options))
 
+    @shows_options
     async def ping_async(self, url: str, **options: Unpack[Options]) -> PingReport:
         """Like ``ping``, for asyncio."""
         return await asyncio.to_thread(self.ping, url, **_on_loop(options))
 
+    @shows_options
     async def doctor_async(self, url: str, **options: Unpack[Options]) -> DoctorReport:
         """Like ``doctor``, for asyncio."""
         return await asyncio.to_thread(self.doctor, url, **_on_loop(options))
 
+    @shows_options
     async def session_async(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
         """Like ``session``, for asyncio: see ``Session.send_async``."""
         return await asyncio.to_thread(self.session, url, size, name=name, **_on_loop(options))
 
+    @shows_options
     async def open_async(
         self,
         url: str,
@@ -202,6 +207,7 @@ class Client:
                 logger.warning("%s", problem)
         return found
 
+    @shows_options
     def resume(
         self,
         id: str,
@@ -218,13 +224,14 @@ class Client:
         return self._resume(id, Channel(f"session {id}", on_progress), options)
 
     def _resume(self, id: str, channel: Channel, options: Options) -> Upload:
-        id = _checked("the id", id)
+        id = required("the id", id)
 
         def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
             return native.resume(id, keywords, channel, level)
 
         return self._begin(Prepared(None), channel, options, begin)
 
+    @shows_options
     def cancel_session(self, id: str, **options: Unpack[Options]) -> None:
         """Cancels an interrupted upload, so that the server deletes what it has of it, and waits for that.
 
@@ -232,19 +239,20 @@ class Client:
         """
         keywords, asker = self._keywords(options)
         with causes(asker):
-            self._open_native().cancel_session(_checked("the id", id), keywords)
+            self._open_native().cancel_session(required("the id", id), keywords)
 
     def forget_session(self, id: str) -> None:
         """Forgets an interrupted upload without asking the server, which deletes what it has in its own time."""
-        self._open_native().forget_session(_checked("the id", id))
+        self._open_native().forget_session(required("the id", id))
 
     def export(self, id: str) -> Token:
         """An interrupted upload as a token, with which ``import_token`` goes on, here or on another machine.
 
         The session stays in this state directory too: ``forget_session`` when it has moved.
         """
-        return Token(self._open_native().export(_checked("the id", id)))
+        return Token(self._open_native().export(required("the id", id)))
 
+    @shows_options
     def import_token(
         self,
         session_token: str,
@@ -259,7 +267,7 @@ class Client:
         ``source`` must hold the same bytes, which is checked before the last part is sent
         (``SourceChangedError``); a stream cannot be continued. Options as in ``bitsup.upload``.
         """
-        token = _checked("the token", session_token)
+        token = required("the token", session_token)
         prepared = prepare(source, size)
         if prepared.once:
             prepared.release()
@@ -271,12 +279,14 @@ class Client:
 
         return self._begin(prepared, channel, options, begin)
 
+    @shows_options
     def ping(self, url: str, **options: Unpack[Options]) -> PingReport:
         """Asks whether a BITS server answers at ``url``; sends no data. Raises a ``bitsup.Error`` if none does."""
         keywords, asker = self._keywords(options)
         with causes(asker):
-            return self._open_native().ping(_checked("the URL", url), keywords)
+            return self._open_native().ping(required("the URL", url), keywords)
 
+    @shows_options
     def doctor(self, url: str, **options: Unpack[Options]) -> DoctorReport:
         """Looks at all that stands between this machine and an upload to ``url``, step by step.
 
@@ -287,12 +297,13 @@ class Client:
         """
         keywords, asker = self._keywords(options)
         since = 0 if asker is None else asker.asked
-        report = self._open_native().doctor(_checked("the URL", url), keywords)
+        report = self._open_native().doctor(required("the URL", url), keywords)
         raised = None if asker is None else asker.raised(False, site_of(url), since)
         if raised is not None:
             raise raised
         return report
 
+    @shows_options
     def session(self, url: str, size: int, *, name: str | None = None, **options: Unpack[Options]) -> Session:
         """Opens an upload session of ``size`` bytes, to be driven packet by packet, with Create-Session.
 
@@ -300,13 +311,14 @@ class Client:
         those about retries, replies and verification have no meaning here.
         """
         size = checked_size(size)
-        _checked("the URL", url)
+        required("the URL", url)
         if name is None:
             name = _without_query(url).rpartition("/")[2]
         keywords, asker = self._keywords(options)
         with causes(asker):
             return Session(self._open_native().session(url, size, name, keywords), size, asker)
 
+    @shows_options
     def open(
         self,
         url: str,
@@ -344,8 +356,7 @@ class Client:
 
     @limit_rate.setter
     def limit_rate(self, limit: int | str | None) -> None:
-        _check_rate(limit)
-        self._open_native().set_limit_rate(limit)
+        self._open_native().set_limit_rate({"limit_rate": limit})
         self._limit_rate = limit
 
     @property
@@ -411,7 +422,7 @@ class Client:
                 self._failures.clear()
 
     def tell_silent(self) -> None:
-        """Says what nobody can hear of any more."""
+        """Says in the log, and by a warning, what was not waited for and not fetched."""
         if self._process != os.getpid():
             return
         running = [upload.name for upload in self.uploads if not upload.is_parked]
@@ -451,11 +462,6 @@ class Client:
             if prepared.once:
                 # Nobody can go on with what comes once: the server need not keep a part of it.
                 keywords["no_resume"] = True
-            if prepared.is_stream:
-                limit = min(keywords.get("max_fragment") or STREAM_FRAGMENT, STREAM_FRAGMENT)
-                keywords["max_fragment"] = limit
-                size = keywords.get("fragment_size")
-                prepared.native.window = max(limit, size if isinstance(size, int) else 0)
             return native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
 
         return self._begin(prepared, channel, options, begin, url)
@@ -507,13 +513,14 @@ class Client:
         return upload
 
     def _keywords(self, options: Options) -> tuple[dict[str, Any], Asker | None]:
-        keywords = native_keywords(options)
+        keywords = checked(options)
         # Of whole uploads only.
         keywords.pop("transcript", None)
-        if keywords.get("credentials") is None:
+        ask = keywords.pop("on_credentials", None)
+        if ask is None:
             return keywords, None
-        asker = self._askers.get(keywords["credentials"])
-        keywords["credentials"] = asker.native
+        asker = self._askers.get(ask)
+        keywords["on_credentials"] = asker.native
         return keywords, asker
 
     def _open_native(self) -> _bitsup.Client:
@@ -525,11 +532,11 @@ class Client:
 def _on_loop(options: Options) -> Options:
     """With functions that are an ``async def`` awaited on the running loop."""
     loop = running_loop()
-    given: Any = dict(options)
-    for name, value in given.items():
-        if callable(value) and is_asynchronous(value):
-            given[name] = OnLoop(loop, value)
-    return cast(Options, given)
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        given: Any = value
+        found[name] = OnLoop(loop, given) if is_asynchronous(given) else given
+    return cast(Options, found)
 
 
 def shared_client() -> Client:
@@ -569,32 +576,7 @@ atexit.register(_end)
 
 def _without_query(url: str) -> str:
     """A query may hold a secret, and so may what stands before an @."""
-    _checked("the URL", url)
+    required("the URL", url)
     shown = url.split("?", 1)[0].split("#", 1)[0]
     scheme, found, rest = shown.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if found else shown
-
-
-def _checked(what: str, text: Any) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"{what} must be a str, not {type(text).__name__}")
-    return text
-
-
-def _check_rate(limit: Any) -> None:
-    if limit is not None and not isinstance(limit, (int, str)):
-        raise TypeError(f"limit_rate must be an int, or a str with a timetable, not {type(limit).__name__}")
-    if not isinstance(limit, str):
-        _check_number("limit_rate", limit)
-
-
-def _check_number(name: str, value: Any) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 1:
-        raise InvalidArgumentError(f"{name} is {value}: give at least 1, or None")
-    if value >= 1 << 63:
-        raise InvalidArgumentError(f"{name} is {value}: that is more than there can be")
-

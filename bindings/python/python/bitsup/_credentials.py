@@ -23,7 +23,7 @@ MAX_CALLBACKS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRequest:
-    """What a login is wanted for: the argument of the option ``credentials``."""
+    """What a login is wanted for: the argument of the option ``on_credentials``."""
 
     site: str
     """The server as ``https://host:port``, the port only if it is not the usual one; or the proxy's URL, empty if
@@ -46,7 +46,7 @@ class CredentialRequest:
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A bearer token that a function for the option ``credentials`` answers with. ``repr`` does not show it."""
+    """A bearer token that a function for the option ``on_credentials`` answers with. ``repr`` does not show it."""
 
     token: str = field(repr=False)
     """The token."""
@@ -70,7 +70,7 @@ class Asker:
     def __init__(self, ask: AskForLogin) -> None:
         self._ask = ask
         self._context = contextvars.copy_context()
-        self.asked = 0
+        self.asked: int = 0
         self._raised: dict[tuple[str, bool], tuple[int, BaseException | None]] = {}
         self._stops: dict[object, tuple[str | None, weakref.WeakMethod[Stop]]] = {}
         # The native part may not keep the caller's function alive: what it holds, the garbage collector does not see.
@@ -80,7 +80,7 @@ class Asker:
             asker = me()
             return None if asker is None else asker.answer(request)
 
-        self.native = _bitsup.CredentialCallback(answer)
+        self.native: _bitsup.CredentialCallback = _bitsup.CredentialCallback(answer)
 
     def answer(self, request: CredentialRequest) -> tuple[str, str, Any] | None:
         """Asks. An exception is "there is no login" for the client, and ends the uploads that need one."""
@@ -144,7 +144,7 @@ class Askers:
 
     def get(self, ask: Any) -> Asker:
         """The asker for that function."""
-        check_function("credentials", ask, "a bitsup.CredentialRequest")
+        check_function("on_credentials", ask, "a bitsup.CredentialRequest")
         try:
             # Bound methods are equal, but another object each time.
             hash(ask)
@@ -193,23 +193,23 @@ def _checked(login: Any, request: CredentialRequest) -> tuple[str, str, Any] | N
         return None
     if isinstance(login, BearerToken):
         if request.proxy:
-            raise InvalidArgumentError("credentials answered a proxy with a token: a proxy takes (user, password)")
+            raise InvalidArgumentError("on_credentials answered a proxy with a token: a proxy takes (user, password)")
         return ("token", _token(login.token), _seconds(login.valid_for))
     # It may be anything.
     parts: Any = login
     if isinstance(login, tuple) and len(parts) == 2 and all(isinstance(part, str) for part in parts):
         user, password = parts
         if ":" in user or any(not character.isprintable() for character in user):
-            raise InvalidArgumentError("credentials answered with a user that has a colon or a control character in it")
+            raise InvalidArgumentError("on_credentials answered with a user that has a colon or a control character in it")
         return ("password", user, password)
-    raise TypeError("credentials must answer with (user, password), a bitsup.BearerToken or None")
+    raise TypeError("on_credentials must answer with (user, password), a bitsup.BearerToken or None")
 
 
 def _token(token: Any) -> str:
     if not isinstance(token, str):
         raise TypeError("the token of a bitsup.BearerToken must be a str")
     if not token or not token.isascii() or not token.isprintable():
-        raise InvalidArgumentError("credentials answered with a token that is empty or that no header may hold")
+        raise InvalidArgumentError("on_credentials answered with a token that is empty or that no header may hold")
     return token
 
 

@@ -167,7 +167,7 @@ class UploadErrors(ExceptionGroup[Exception], Error):
 
     def __init__(self, message: str, exceptions: Sequence[Exception], /) -> None:
         Error.__init__(self, message)
-        self.args = (message, list(exceptions))
+        self.args: tuple[Any, ...] = (message, list(exceptions))
         first = next((error for error in exceptions if isinstance(error, Error)), None)
         if first is not None:
             own = {name: value for name, value in vars(first).items() if name != "__notes__"}

@@ -40,7 +40,7 @@ class Receipt:
     reply_path: str | None
     """The file with the reply."""
     reply: bytes | None
-    """The reply, if ``reply_to`` was a number."""
+    """The reply, if ``reply_memory`` was given."""
     reply_url: str | None
     """The URL of a reply that the server offered."""
     warnings: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ MOST = 100
 
 
 class Failures:
-    """Keeps them until somebody fetches them, or the client ends."""
+    """Keeps them until they are fetched, or the client ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

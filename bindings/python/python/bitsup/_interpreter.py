@@ -7,7 +7,10 @@ from typing import Any
 
 
 def _number(answer: Any) -> int:
-    return int(answer[0] if isinstance(answer, tuple) else answer)
+    try:
+        return int(answer[0])
+    except TypeError:
+        return int(answer)
 
 
 def _is_main() -> bool:

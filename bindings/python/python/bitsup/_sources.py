@@ -21,9 +21,6 @@ from typing import Any, Self
 
 from ._errors import InvalidArgumentError, local_file_error
 
-STREAM_FRAGMENT = 4 * 1024 * 1024
-"""Fragments of a stream are not larger: a stream is kept back to the last Fragment, in memory."""
-
 READ_SIZE = 256 * 1024
 """Bytes that a file without a position is asked for at a time."""
 
@@ -48,7 +45,7 @@ class Use:
         """Held, so that no other object can have its id."""
         # Members of one tar file read through one file: each of them seeks first.
         self.inner: Any = getattr(getattr(source, "raw", None), "fileobj", source)
-        self.lock = _locks.setdefault(id(self.inner), threading.Lock())
+        self.lock: Any = _locks.setdefault(id(self.inner), threading.Lock())
         self.uploads = 0
         self.start = 0
         """Where its uploads begin."""
@@ -126,16 +123,11 @@ class Prepared:
         self.size = size
         self.name = name
         self.once = once
-        """Whether nobody can read it a second time, but for what is kept of it."""
+        """Whether its bytes can be read a second time only as far as they are kept."""
         self.held: list[Callable[[], object]] = []
         """What lets go what is held for it, the last first."""
         self.failure: BaseException | None = None
         """The exception of the caller's object, if it raised one."""
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether no more than a part of it can be read again."""
-        return hasattr(self.native, "window")
 
     def release(self) -> None:
         """The upload has ended, or could not begin: the caller's object is free."""
@@ -395,7 +387,8 @@ class Stream(Readable):
 
     def __init__(self, chunks: Iterator[Any], size: int, use: Use) -> None:
         super().__init__(use)
-        self.window = STREAM_FRAGMENT
+        self.window = 0
+        """Bytes that are kept behind what was read: one Fragment may have to be sent again. Set when it starts."""
         self._chunks: Iterator[Any] = chunks
         self._size = size
         self._kept = Kept()

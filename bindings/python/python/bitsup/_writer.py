@@ -68,7 +68,7 @@ class Pipe(Readable):
             try:
                 part = self._kept.part(offset, size)
             except InvalidArgumentError as problem:
-                self.failure = problem
+                self.failure: BaseException | None = problem
                 raise
             self._read_up_to = max(self._read_up_to, offset + len(part))
             # A Fragment may have to be sent again, so that much is kept behind what was read.
