@@ -93,6 +93,18 @@ pub const NAMES: &[Named] = {
     ]
 };
 
+/// The one name between braces that is no option.
+const SAME_UPLOAD: &str = "same_upload";
+
+/// What starting again needs to go on: the tool has it by itself.
+fn same_upload(reader: Reader) -> &'static str {
+    match reader {
+        Reader::Tool => "the same upload",
+        Reader::Rust | Reader::C => "the same upload, with a state directory,",
+        Reader::Python => "the same upload, in a bitsup.Client with state_dir,",
+    }
+}
+
 impl Named {
     /// The name for a reader, with its value if there is one.
     #[must_use]
@@ -177,7 +189,10 @@ pub fn render_with(
 /// A text with the names of options for its reader.
 #[must_use]
 pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
-    render_with(text, |id, value| Some(find(id)?.name_for(value, reader)))
+    render_with(text, |id, value| match id {
+        SAME_UPLOAD => Some(same_upload(reader).into()),
+        _ => Some(find(id)?.name_for(value, reader)),
+    })
 }
 
 /// The first thing between braces that names no option: a slip of who wrote the text.
@@ -185,7 +200,7 @@ pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
 pub fn unknown_name(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some((_, name, after)) = next(rest) {
-        if find(split(name).0).is_none() {
+        if find(split(name).0).is_none() && name != SAME_UPLOAD {
             return Some(name);
         }
         rest = after;
@@ -240,6 +255,17 @@ mod tests {
         ] {
             assert_eq!(render(text, reader), expected);
         }
+    }
+
+    #[test]
+    fn going_on_needs_a_state_directory_but_in_the_tool() {
+        let text = "Wait; {same_upload} continues.";
+        assert_eq!(unknown_name(text), None);
+        assert_eq!(render(text, Reader::Tool), "Wait; the same upload continues.");
+        for reader in [Reader::Rust, Reader::C] {
+            assert!(render(text, reader).contains("with a state directory, continues"));
+        }
+        assert!(render(text, Reader::Python).contains("a bitsup.Client with state_dir, continues"));
     }
 
     #[test]
