@@ -318,7 +318,7 @@ mod tests {
                     seen += 1;
                     // Messages hold names of others: only advice, and what the doctor says to do, is rendered.
                     let file = path.to_string_lossy();
-                    let rendered = ["src/doctor/", "explain/table.rs"];
+                    let rendered = ["src/doctor/", "explain/table.rs", "engine/mechanism.rs"];
                     let is_advice = before.contains("advice")
                         || rendered.iter().any(|place| file.contains(place));
                     let named = names_option(&before, &literal);

@@ -114,20 +114,6 @@ impl Dependency {
     }
 }
 
-/// Whether a program of this name is in the search path, or with those for administrators.
-pub(crate) fn has_program(name: &str) -> bool {
-    let search_path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&search_path)
-        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-        .any(|folder| is_executable(&folder.join(name)))
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
 fn cargo_command() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }

@@ -11,7 +11,7 @@ pub(super) struct Mutant {
     pub(super) from: &'static str,
     pub(super) to: &'static str,
     pub(super) package: &'static str,
-    /// The test program: `lib`, or the name of a file in `tests`.
+    /// The test program: `lib`, or the name of a program in `tests`.
     pub(super) program: &'static str,
     pub(super) test: &'static str,
 }
@@ -201,7 +201,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "SEC-02",
         what: "line breaks in header values",
-        file: "src/bitsup/src/options.rs",
+        file: "src/bitsup/src/options/mod.rs",
         from: "if value.bytes().any(|b| b != b'\\t' && (b < b' ' || b == 0x7f)) {",
         to: "if value.bytes().any(|b| b == 1) {",
         package: "bitsup",
@@ -285,8 +285,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "Some(Standing::OnTrial { by, .. }) if *by == id => Ready::Now,",
         to: "Some(Standing::OnTrial { by, .. }) if *by == id || *by != id => Ready::Now,",
         package: "bitsup",
-        program: "credentials",
-        test: "a_wrong_password_is_shown_once_however_many_uploads_begin_with_it",
+        program: "it",
+        test: "credentials::a_wrong_password_is_shown_once_however_many_uploads_begin_with_it",
     },
     Mutant {
         rule: "HST-12",
@@ -295,8 +295,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "*pin = Pin { addresses: vec![peer.ip()], failures: 0 };",
         to: "pin.failures = u32::from(peer.port()) * 0;",
         package: "bitsup",
-        program: "addresses",
-        test: "a_session_stays_at_the_address_that_answered_its_create",
+        program: "it",
+        test: "addresses::a_session_stays_at_the_address_that_answered_its_create",
     },
     Mutant {
         rule: "FSM-04",
@@ -305,8 +305,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "const MOST_REFUSALS: u32 = 2;",
         to: "const MOST_REFUSALS: u32 = 200;",
         package: "bitsup",
-        program: "proofs",
-        test: "a_host_that_knows_no_ping_is_not_asked_for_ever",
+        program: "it",
+        test: "proofs::a_host_that_knows_no_ping_is_not_asked_for_ever",
     },
     Mutant {
         rule: "LOG-02",
@@ -315,8 +315,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "is_trusted || !header.is_secret()",
         to: "is_trusted || !header.name().is_empty()",
         package: "bitsup",
-        program: "login_roles",
-        test: "a_host_of_anywhere_is_followed_and_shown_nothing",
+        program: "it",
+        test: "login_roles::a_host_of_anywhere_is_followed_and_shown_nothing",
     },
     Mutant {
         rule: "SRC-06",
@@ -325,8 +325,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "let may_wait = source.always_waits();",
         to: "let may_wait = source.always_waits() && at == u64::MAX;",
         package: "bitsup",
-        program: "sources",
-        test: "sources_that_wait_hold_up_no_other_upload",
+        program: "it",
+        test: "sources::sources_that_wait_hold_up_no_other_upload",
     },
     Mutant {
         rule: "SEC-08",
@@ -335,8 +335,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "easy.ssl_verify_peer(!tls.insecure)?;",
         to: "easy.ssl_verify_peer(false)?;",
         package: "bitsup",
-        program: "tls",
-        test: "servers_that_cannot_be_trusted_get_no_packet",
+        program: "it",
+        test: "tls::servers_that_cannot_be_trusted_get_no_packet",
     },
     Mutant {
         rule: "SEC-05",
@@ -345,8 +345,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "\"http\" if !destination.https => Ok(()),",
         to: "\"http\" if destination.port > 0 => Ok(()),",
         package: "bitsup",
-        program: "tls",
-        test: "a_reply_never_leads_from_https_to_http",
+        program: "it",
+        test: "tls::a_reply_never_leads_from_https_to_http",
     },
     Mutant {
         rule: "JRN-01",
@@ -355,8 +355,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;",
         to: "let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;",
         package: "bitsup",
-        program: "journal",
-        test: "what_is_planted_for_an_entry_or_a_note_is_neither_followed_nor_waited_for",
+        program: "it",
+        test: "journal::what_is_planted_for_an_entry_or_a_note_is_neither_followed_nor_waited_for",
     },
     Mutant {
         rule: "JRN-02",
@@ -365,8 +365,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "        if fresh {",
         to: "        if fresh || self.updated == 0 {",
         package: "bitsup",
-        program: "journal",
-        test: "listing_alters_nothing_and_no_clock_cancels_a_session",
+        program: "it",
+        test: "journal::listing_alters_nothing_and_no_clock_cancels_a_session",
     },
     Mutant {
         rule: "OUT-01",
@@ -375,8 +375,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "core::mem::replace(&mut self.traces.orphaned, true);",
         to: "core::mem::replace(&mut self.traces.orphaned, false);",
         package: "bitsup-cli",
-        program: "faults",
-        test: "nothing_is_left_is_said_only_if_it_is_so",
+        program: "it",
+        test: "faults::nothing_is_left_is_said_only_if_it_is_so",
     },
     Mutant {
         rule: "OUT-06",
@@ -385,8 +385,8 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "let url = beside(&self.destination, &name);",
         to: "let url = self.destination.full();",
         package: "bitsup-cli",
-        program: "doctor",
-        test: "nothing_that_the_url_names_is_touched",
+        program: "it",
+        test: "doctor::nothing_that_the_url_names_is_touched",
     },
     Mutant {
         rule: "PRC-01",
@@ -395,7 +395,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
         from: "if FIRST.set(Instant::now()).is_ok() {",
         to: "if FIRST.get().is_some() {",
         package: "bitsup-cli",
-        program: "output",
-        test: "a_signal_ends_the_tool_although_nobody_reads",
+        program: "it",
+        test: "output::a_signal_ends_the_tool_although_nobody_reads",
     },
 ];

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bitsup_core::Random;
 
+/// Enough for the handshakes and logins before the first answer.
+const FIRST_ANSWERS: u64 = 30_000;
+
 /// The proxy; it ends with the value.
 pub(crate) struct Cutter {
     pub(crate) address: SocketAddr,
@@ -27,7 +30,7 @@ impl Cutter {
         let stop = Arc::clone(&cutter.stop);
         std::thread::spawn(move || {
             let mut random = Random::new(seed);
-            for client in listener.incoming() {
+            for (number, client) in listener.incoming().enumerate() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
@@ -37,6 +40,9 @@ impl Cutter {
                 // Most positions lie within a body, some within the first requests and answers.
                 let up = random.below(most);
                 let down = if random.below(2) == 0 { random.below(2000) } else { u64::MAX };
+                // An upload that no server has ever answered gives up after three tries.
+                let (up, down) =
+                    if number < 2 { (up.max(FIRST_ANSWERS), u64::MAX) } else { (up, down) };
                 for (from, to, budget) in [(&client, &server, up), (&server, &client, down)] {
                     let (from, to) =
                         (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
