@@ -1,5 +1,6 @@
 //! What goes into the state machine and what comes out of it.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 use crate::fragment_size;
 use crate::host::HostPolicy;
+use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
 use crate::retry::RetryPolicy;
@@ -233,8 +235,32 @@ pub struct Failure {
     pub sent: Sent,
     /// How long no byte of the body had moved.
     pub idle: Duration,
-    /// One line.
-    pub message: String,
+    /// What is reported where it ends the upload or is waited for.
+    pub error: Error,
+}
+
+impl Failure {
+    /// A failure of that class, of which no more is known than one line.
+    #[must_use]
+    pub fn new(class: FailureClass, sent: Sent, message: impl Into<Cow<'static, str>>) -> Self {
+        let error = match class {
+            FailureClass::Timeout => Error::new(ErrorKind::Timeout, message),
+            FailureClass::BadAnswer => {
+                Error::new(ErrorKind::Protocol, message).with_code(Hresult::INVALID_SERVER_RESPONSE)
+            }
+            FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
+                Error::new(ErrorKind::Network, message)
+            }
+            FailureClass::Fatal => Error::new(ErrorKind::Internal, message),
+        };
+        Self { class, sent, idle: Duration::ZERO, error }
+    }
+
+    /// A failure that ends the upload with that error, before anything was sent.
+    #[must_use]
+    pub fn fatal(error: Error) -> Self {
+        Self { class: FailureClass::Fatal, sent: Sent::Nothing, idle: Duration::ZERO, error }
+    }
 }
 
 /// The classes of failure below HTTP.
@@ -251,7 +277,7 @@ pub enum FailureClass {
     /// What came is no HTTP answer.
     BadAnswer,
     /// Trying again cannot help.
-    Fatal(ErrorKind),
+    Fatal,
 }
 
 /// Something worth telling a person, in the order in which it happened.

@@ -281,9 +281,9 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "AUT-03",
         what: "every upload shows a password that is not proven",
-        file: "src/bitsup-core/src/trials.rs",
-        from: "Some(trial) if trial.by == id => true,",
-        to: "Some(trial) if trial.by == id || trial.by != id => true,",
+        file: "src/bitsup-core/src/credentials.rs",
+        from: "Some(Standing::OnTrial { by, .. }) if *by == id => Ready::Now,",
+        to: "Some(Standing::OnTrial { by, .. }) if *by == id || *by != id => Ready::Now,",
         package: "bitsup",
         program: "credentials",
         test: "a_wrong_password_is_shown_once_however_many_uploads_begin_with_it",
@@ -311,7 +311,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "LOG-02",
         what: "secret headers go to any host",
-        file: "src/bitsup/src/engine/task/wording.rs",
+        file: "src/bitsup/src/engine/task/convert.rs",
         from: "is_trusted || !header.is_secret()",
         to: "is_trusted || !header.name().is_empty()",
         package: "bitsup",

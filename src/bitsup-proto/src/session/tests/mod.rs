@@ -227,8 +227,7 @@ impl Upload {
                 self.session.handle_ack(now, ack, Some(now.unix), None, exchange)
             }
             Answer::Failure(class, sent) => {
-                let message = "it failed".to_string();
-                let failure = Failure { class: *class, sent: *sent, idle: Duration::ZERO, message };
+                let failure = Failure::new(*class, *sent, "it failed");
                 self.session.handle_failure(now, &failure)
             }
             Answer::Head(head) => self.session.handle_head(head),

@@ -78,7 +78,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         FailureClass::Stale,
         FailureClass::Timeout,
         FailureClass::BadAnswer,
-        FailureClass::Fatal(ErrorKind::Tls),
+        FailureClass::Fatal,
     ];
     let failure = (prop::sample::select(classes), any::<bool>()).prop_map(|(class, sent)| {
         Fails(class, if sent { Sent::Body(u64::MAX) } else { Sent::Nothing })

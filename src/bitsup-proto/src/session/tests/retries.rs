@@ -190,7 +190,7 @@ fn transport_and_time_out_can_be_told_apart() {
     for (class, kind) in [
         (FailureClass::Transport, ErrorKind::Network),
         (FailureClass::Timeout, ErrorKind::Timeout),
-        (FailureClass::Fatal(ErrorKind::Tls), ErrorKind::Tls),
+        (FailureClass::Fatal, ErrorKind::Internal),
     ] {
         let mut upload = Upload::before("Fragment 1000-1999");
         let failure = Fails(class, Sent::Body(u64::MAX));
@@ -199,7 +199,7 @@ fn transport_and_time_out_can_be_told_apart() {
             upload.pass(1);
         }
         assert_eq!(upload.error().kind(), kind);
-        let fatal = matches!(class, FailureClass::Fatal(_));
+        let fatal = matches!(class, FailureClass::Fatal);
         assert_eq!(upload.requests.len() == 3, fatal);
     }
 }
@@ -354,12 +354,7 @@ fn no_try_of_a_cancel_is_decided_by_the_caller() {
     let now = upload.now;
     upload.session.cancel(now, CancelMode::Delete).expect("possible");
     assert!(matches!(upload.poll(), Action::Send(_)), "Cancel-Session");
-    let failure = Failure {
-        class: FailureClass::Transport,
-        sent: Sent::Nothing,
-        idle: Duration::ZERO,
-        message: String::new(),
-    };
+    let failure = Failure::new(FailureClass::Transport, Sent::Nothing, "");
     upload.session.handle_failure(now, &failure).expect("under way");
     assert!(upload.session.defer_retry(now, Duration::from_secs(500)).is_err());
     assert!(upload.session.refuse_retry().is_err());

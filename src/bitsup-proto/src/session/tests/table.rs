@@ -154,7 +154,7 @@ pub(super) fn answers() -> Vec<Answer> {
         FailureClass::Transport,
         FailureClass::Timeout,
         FailureClass::BadAnswer,
-        FailureClass::Fatal(ErrorKind::Tls),
+        FailureClass::Fatal,
     ] {
         list.push(Fails(class, Sent::Nothing));
         list.push(Fails(class, Sent::Body(u64::MAX)));

@@ -18,7 +18,6 @@ use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, classify};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
-use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
 use crate::verify::{Expected, Head, weigh};
@@ -308,15 +307,7 @@ impl Session {
         let Io::InFlight(outstanding) = self.io else { return Err(InvalidState) };
         self.io = Io::Idle;
         self.link.next = Connection::Fresh;
-        let (kind, code) = match failure.class {
-            FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
-                (ErrorKind::Network, Hresult::OK)
-            }
-            FailureClass::Timeout => (ErrorKind::Timeout, Hresult::OK),
-            FailureClass::BadAnswer => (ErrorKind::Protocol, Hresult::INVALID_SERVER_RESPONSE),
-            FailureClass::Fatal(kind) => (kind, Hresult::OK),
-        };
-        let error = Error::new(kind, failure.message.clone()).with_code(code);
+        let error = failure.error.clone();
         self.change(|session, phase| match (outstanding, phase) {
             (Outstanding::Head, Phase::Uploading(open)) => session.head_failed(now, open, error),
             (Outstanding::Head | Outstanding::Reply, mut phase) => {
@@ -352,7 +343,7 @@ impl Session {
         error: Error,
     ) -> Phase {
         match class {
-            FailureClass::Fatal(_) => self.give_up(now, phase, error),
+            FailureClass::Fatal => self.give_up(now, phase, error),
             FailureClass::BadAnswer => self.invalid(now, phase, error),
             FailureClass::Offline => self.later(now, phase, error, None, !self.budget.answered),
             FailureClass::Transport | FailureClass::Stale | FailureClass::Timeout => {
