@@ -298,7 +298,7 @@ impl Session {
             (Phase::Pinging(_), _) => State::Ping,
             (Phase::Creating, _) => State::CreateSession,
             (Phase::Uploading(open), _) => match self.step(open) {
-                Step::Fragment => State::Fragment,
+                Step::Probe | Step::LastFragment(_) | Step::Fragment => State::Fragment,
                 Step::Reply => State::GetReply,
                 Step::Close => State::Complete,
                 Step::Verify => State::Verify,

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::{Outcome, Request};
 use crate::error::Error;
+use crate::packet::ContentRange;
 use crate::session::open::Open;
 
 /// The phase of an upload; a transition takes one and gives one.
@@ -58,6 +59,10 @@ pub(super) struct Ended {
 /// What a session needs next, derived from what is known of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// A byte that the server has, to learn its offset.
+    Probe,
+    /// The last Fragment once more.
+    LastFragment(ContentRange),
     Fragment,
     Reply,
     Close,

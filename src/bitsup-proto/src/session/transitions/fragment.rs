@@ -26,35 +26,44 @@ use crate::verify::LostAckPolicy;
 const MAX_USELESS_PROBES: u32 = 2;
 
 impl Session {
-    pub(super) fn poll_fragment(&mut self, now: Moment, mut open: Open) -> Polled {
+    pub(super) fn poll_probe(&mut self, now: Moment, mut open: Open) -> Polled {
         let size = self.config.size;
-        let probe = matches!(open.doubt, Doubt::Bytes(_));
-        let range = match open.doubt {
-            Doubt::Bytes(_) => match open.probe(size) {
-                Some(range) => Some(range),
-                // One byte, acknowledged: there is no other to ask with (TRU-05).
-                None if open.offset == size => {
-                    open.limit_proof(Proof::End);
-                    let lacks_reply =
-                        self.config.reply == ReplyMode::Required && open.reply_url.is_none();
-                    let last = ContentRange::new(0, 1, size).filter(|_| lacks_reply);
-                    open.doubt = last.map_or(Doubt::None, Doubt::LastFragment);
-                    return (Phase::Uploading(open), None);
-                }
-                None => return (self.replace(now, open, Replace::Unproven), None),
-            },
-            Doubt::LastFragment(range) => Some(range),
-            Doubt::None | Doubt::Close | Doubt::File { .. } => {
-                let first = self.endpoint.first_fragment.filter(|_| open.highest == 0);
-                let length = self.endpoint.sizes.size().min(first.unwrap_or(u64::MAX));
-                ContentRange::new(open.offset, length.min(size - open.offset), size)
+        match open.probe(size) {
+            Some(range) => self.send_fragment(now, open, range, true),
+            // One byte, acknowledged: there is no other to ask with (TRU-05).
+            None if open.offset == size => {
+                open.limit_proof(Proof::End);
+                let lacks_reply =
+                    self.config.reply == ReplyMode::Required && open.reply_url.is_none();
+                let last = ContentRange::new(0, 1, size).filter(|_| lacks_reply);
+                open.doubt = last.map_or(Doubt::None, Doubt::LastFragment);
+                (Phase::Uploading(open), None)
             }
-        };
+            None => (self.replace(now, open, Replace::Unproven), None),
+        }
+    }
+
+    pub(super) fn poll_fragment(&mut self, now: Moment, open: Open) -> Polled {
+        let size = self.config.size;
+        let first = self.endpoint.first_fragment.filter(|_| open.highest == 0);
+        let length = self.endpoint.sizes.size().min(first.unwrap_or(u64::MAX));
+        match ContentRange::new(open.offset, length.min(size - open.offset), size) {
+            Some(range) => self.send_fragment(now, open, range, false),
+            None => {
+                let error = Error::new(ErrorKind::Internal, "a fragment would be empty");
+                (self.fail(Phase::Uploading(open), error), None)
+            }
+        }
+    }
+
+    pub(super) fn send_fragment(
+        &mut self,
+        now: Moment,
+        open: Open,
+        range: ContentRange,
+        probe: bool,
+    ) -> Polled {
         let phase = Phase::Uploading(open);
-        let Some(range) = range else {
-            let error = Error::new(ErrorKind::Internal, "a fragment would be empty");
-            return (self.fail(phase, error), None);
-        };
         let sent_bytes = self.totals.sent_bytes.saturating_add(range.length());
         if let Some(limit) = self.config.max_bytes.filter(|limit| sent_bytes > *limit) {
             let error = Error::new(

@@ -90,6 +90,8 @@ impl Session {
                     self.send(now, phase, PacketType::CancelSession, None, false)
                 }
                 Phase::Uploading(open) => match self.step(&open) {
+                    Step::Probe => self.poll_probe(now, open),
+                    Step::LastFragment(range) => self.send_fragment(now, open, range, false),
                     Step::Fragment => self.poll_fragment(now, open),
                     Step::Reply => self.poll_reply(open),
                     Step::Close => self.poll_close(now, open),
@@ -388,18 +390,20 @@ impl Session {
     /// The answer to the HEAD under way.
     pub fn handle_head(&mut self, head: &Head) -> Result<(), InvalidState> {
         let Io::InFlight(Outstanding::Head) = self.io else { return Err(InvalidState) };
-        let created = self.phase.open().filter(|open| open.created_by_server);
+        let open = match core::mem::take(&mut self.phase) {
+            Phase::Uploading(open) => open,
+            phase => {
+                self.phase = phase;
+                return Err(InvalidState);
+            }
+        };
+        self.io = Io::Idle;
         let expected = Expected {
             size: self.config.size,
-            created: created.map(|open| open.created),
+            created: open.created_by_server.then_some(open.created),
             before: self.traces.before.as_ref(),
         };
-        let evidence = weigh(head, &expected);
-        self.io = Io::Idle;
-        self.change(|session, phase| match phase {
-            Phase::Uploading(open) => session.on_verify_result(open, evidence),
-            phase => phase,
-        });
+        self.phase = self.on_verify_result(open, weigh(head, &expected));
         Ok(())
     }
 
@@ -556,14 +560,14 @@ impl Session {
     /// What a Ping opens the way for.
     pub(super) fn step(&self, open: &Open) -> Step {
         match open.doubt {
-            Doubt::LastFragment(_) => Step::Fragment,
+            Doubt::LastFragment(range) => Step::LastFragment(range),
             // Where an echo is remembered a probe would prove nothing (TRU-05).
             Doubt::Bytes(_)
                 if open.offset < self.config.size
                     || self.endpoint.offsets != OffsetHandling::Echoes
                     || self.config.reply == ReplyMode::Required && open.reply_url.is_none() =>
             {
-                Step::Fragment
+                Step::Probe
             }
             Doubt::None if open.offset < self.config.size => Step::Fragment,
             Doubt::None | Doubt::Bytes(_) | Doubt::Close => {
