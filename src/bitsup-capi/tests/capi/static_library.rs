@@ -198,6 +198,8 @@ fn what_runs_before_main_and_after_it_is_known() {
     assert!(array.contains(" 000010 08 "), "{array}");
 }
 
+/// The other build has none inside; the program with every linker has one there.
+#[cfg(feature = "bundled")]
 #[test]
 fn a_program_has_an_openssl_of_its_own() {
     let bench = Bench::new();
@@ -207,6 +209,8 @@ fn a_program_has_an_openssl_of_its_own() {
     }
 }
 
+/// The other build has none inside; the program with every linker has one there.
+#[cfg(feature = "bundled")]
 #[test]
 fn a_program_has_a_libcurl_of_its_own_and_its_memory_functions() {
     let bench = Bench::new();
