@@ -1,12 +1,10 @@
 //! The client: starts uploads and packets.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bitsup::explain::Reader;
-use bitsup::{RateTimetable, UploadBuilder};
+use bitsup::{LimitRate, OptionSet, UploadBuilder};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::errors;
 use crate::events;
@@ -21,6 +19,8 @@ use crate::waiting::interruptible;
 #[pyclass(frozen, module = "bitsup._bitsup")]
 pub(crate) struct Client {
     client: Mutex<Option<bitsup::Client>>,
+    /// Its own, and the defaults of its uploads.
+    options: OptionSet,
     process: u32,
 }
 
@@ -44,10 +44,14 @@ impl Client {
         keywords: &Bound<'_, PyDict>,
         sink: Py<PyAny>,
         level: u8,
+        source: Option<&Bound<'_, PyAny>>,
         describe: impl FnOnce(&bitsup::Client) -> Result<UploadBuilder, bitsup::Error> + Send,
     ) -> PyResult<Upload> {
         let client = self.get(py)?;
-        let options = options::read(keywords)?;
+        let mut options = options::read(&self.options, keywords)?;
+        if let Some(source) = source {
+            options::bound(&mut options, source)?;
+        }
         let told = Arc::default();
         let listener = events::listener(sink, Arc::clone(&told));
         let filter = events::filter(level);
@@ -60,51 +64,22 @@ impl Client {
     }
 }
 
-/// A limit for all uploads together.
-#[derive(FromPyObject)]
-enum Rate {
-    /// Bytes a second.
-    Always(u64),
-    /// By the hours of the day.
-    Hours(String),
-}
-
-fn timetable(py: Python<'_>, text: &str) -> PyResult<RateTimetable> {
-    text.parse().map_err(|error| errors::raised(py, &error))
-}
-
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (*, limit_rate=None, uploads_per_host=None, state_dir=None, user_agent=None))]
-    fn new(
-        py: Python<'_>,
-        limit_rate: Option<Rate>,
-        uploads_per_host: Option<usize>,
-        state_dir: Option<PathBuf>,
-        user_agent: Option<String>,
-    ) -> PyResult<Self> {
-        let mut builder = match limit_rate {
-            None => bitsup::Client::builder(),
-            Some(Rate::Always(limit)) => bitsup::Client::builder().rate_limit(Some(limit)),
-            Some(Rate::Hours(text)) => {
-                bitsup::Client::builder().rate_timetable(timetable(py, &text)?)
-            }
+    fn new(py: Python<'_>, keywords: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let options = options::set(keywords)?;
+        let build = || {
+            let client = bitsup::Client::builder().options(options.client_options()?).build()?;
+            // What is wrong about the defaults of uploads is better heard of now.
+            options.check()?;
+            Ok(client)
         };
-        if let Some(limit) = uploads_per_host {
-            builder = builder.uploads_per_host(limit);
-        }
-        if let Some(folder) = state_dir {
-            builder = builder.state_directory(folder);
-        }
-        if let Some(agent) = user_agent {
-            builder = builder.user_agent(agent);
-        }
-        let client = py.detach(|| builder.build()).map_err(|error| errors::raised(py, &error))?;
-        Ok(Self { client: Mutex::new(Some(client)), process: std::process::id() })
+        let client = py.detach(build).map_err(|error: bitsup::Error| errors::raised(py, &error))?;
+        Ok(Self { client: Mutex::new(Some(client)), options, process: std::process::id() })
     }
 
-    /// Starts an upload. `sink(kind, facts)` gets its events on the client's callback thread.
+    /// Starts an upload. `sink(event)` gets its events on the client's callback thread.
     #[expect(clippy::too_many_arguments, reason = "called from one place of the package")]
     fn start(
         &self,
@@ -119,7 +94,9 @@ impl Client {
     ) -> PyResult<Upload> {
         self.get(py)?;
         let source = source(source_object, size, name)?;
-        self.begin(py, keywords, sink, level, |client| Ok(client.upload(source, url)))
+        self.begin(py, keywords, sink, level, Some(source_object), |client| {
+            Ok(client.upload(source, url))
+        })
     }
 
     /// Goes on with a session that was kept in the state directory.
@@ -131,7 +108,7 @@ impl Client {
         sink: Py<PyAny>,
         level: u8,
     ) -> PyResult<Upload> {
-        self.begin(py, keywords, sink, level, |client| client.resume(id))
+        self.begin(py, keywords, sink, level, None, |client| client.resume(id))
     }
 
     /// Goes on with the session of a token.
@@ -149,11 +126,14 @@ impl Client {
     ) -> PyResult<Upload> {
         self.get(py)?;
         let source = source(source_object, size, name)?;
-        self.begin(py, keywords, sink, level, |client| client.import(token, source))
+        self.begin(py, keywords, sink, level, None, |client| client.import(token, source))
     }
 
-    /// The sessions that were kept, as the fields of `bitsup.SessionInfo`, and the errors of those that cannot be read.
-    fn sessions<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>)> {
+    /// The sessions that were kept, and the errors of those that cannot be read.
+    fn sessions<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyList>)> {
         let client = self.get(py)?;
         let found = py.detach(|| client.sessions()).map_err(|error| errors::raised(py, &error))?;
         let (sessions, problems) = (PyList::empty(py), PyList::empty(py));
@@ -163,7 +143,7 @@ impl Client {
                 Err(error) => problems.append(errors::object(py, &error)?)?,
             }
         }
-        Ok((sessions, problems))
+        Ok((sessions.to_tuple(), problems))
     }
 
     /// Cancels a kept session on the server, and forgets it.
@@ -174,7 +154,7 @@ impl Client {
         keywords: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
         let client = self.get(py)?;
-        let options = options::read(keywords)?;
+        let options = options::read(&self.options, keywords)?;
         interruptible(py, move || client.cancel_session(&id, &options))?
             .map_err(|error| errors::raised(py, &error))
     }
@@ -191,38 +171,30 @@ impl Client {
         py.detach(|| client.export(id)).map_err(|error| errors::raised(py, &error))
     }
 
-    /// Asks whether a BITS server answers: the fields of a `bitsup.PingReport`.
+    /// Asks whether a BITS server answers.
     fn ping<'py>(
         &self,
         py: Python<'py>,
         url: String,
         keywords: &Bound<'_, PyDict>,
-    ) -> PyResult<Bound<'py, PyDict>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let client = self.get(py)?;
-        let options = options::read(keywords)?;
-        let report = interruptible(py, move || client.ping(&url, &options))?
-            .map_err(|error| errors::raised(py, &error))?;
-        let facts = PyDict::new(py);
-        facts.set_item("url", report.url)?;
-        facts.set_item("seconds", report.duration.as_secs_f64())?;
-        facts.set_item("server", report.server)?;
-        facts.set_item("authorized", report.authorized)?;
-        Ok(facts)
+        let options = options::read(&self.options, keywords)?;
+        let report = interruptible(py, move || client.ping(&url, &options))?;
+        information::ping(py, &report.map_err(|error| errors::raised(py, &error))?)
     }
 
-    /// Looks at the way to a server: the report as JSON, and the kinds of error of its findings.
-    fn doctor(
+    /// Looks at the way to a server.
+    fn doctor<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         url: String,
         keywords: &Bound<'_, PyDict>,
-    ) -> PyResult<(String, Vec<Option<&'static str>>)> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let client = self.get(py)?;
-        let options = options::read(keywords)?;
-        let report = interruptible(py, move || client.doctor(&url, &options))?
-            .map_err(|error| errors::raised(py, &error))?;
-        let kinds = report.findings.iter().map(|finding| finding.kind.map(|kind| kind.row().name));
-        Ok((report.to_json(Reader::Python), kinds.collect()))
+        let options = options::read(&self.options, keywords)?;
+        let report = interruptible(py, move || client.doctor(&url, &options))?;
+        information::doctor(py, &report.map_err(|error| errors::raised(py, &error))?)
     }
 
     /// Opens a session that is driven packet by packet.
@@ -235,19 +207,20 @@ impl Client {
         keywords: &Bound<'_, PyDict>,
     ) -> PyResult<Session> {
         let client = self.get(py)?;
-        let options = options::read(keywords)?;
+        let options = options::read(&self.options, keywords)?;
         let session = interruptible(py, move || client.session(&url, size, &name, &options))?
             .map_err(|error| errors::raised(py, &error))?;
         Ok(Session::new(session))
     }
 
-    /// Changes the limit of all uploads together: bytes a second, or a timetable.
-    fn set_limit_rate(&self, py: Python<'_>, limit: Option<Rate>) -> PyResult<()> {
+    /// Changes the limit of all uploads together, to the one that the keywords name.
+    fn set_limit_rate(&self, py: Python<'_>, keywords: &Bound<'_, PyDict>) -> PyResult<()> {
         let client = self.get(py)?;
-        match limit {
-            None => client.set_rate_limit(None),
-            Some(Rate::Always(limit)) => client.set_rate_limit(Some(limit)),
-            Some(Rate::Hours(text)) => client.set_rate_timetable(timetable(py, &text)?),
+        let options = options::set(keywords)?.client_options();
+        match options.map_err(|error| errors::raised(py, &error))?.limit_rate {
+            Some(LimitRate::Always(limit)) => client.set_rate_limit(Some(limit)),
+            Some(LimitRate::Timetable(timetable)) => client.set_rate_timetable(timetable),
+            _ => client.set_rate_limit(None),
         }
         Ok(())
     }

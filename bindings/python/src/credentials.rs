@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use bitsup::{CredentialRequest, Credentials, Login, Secret};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::PyTuple;
 
 use crate::gate;
+use crate::records::record;
 
 /// A function of Python that is asked for a login. Uploads with the same object share its answers.
 #[pyclass(frozen, module = "bitsup._bitsup")]
 pub(crate) struct CredentialCallback(bitsup::CredentialCallback);
 
 impl CredentialCallback {
-    pub(crate) fn get(&self) -> bitsup::CredentialCallback {
+    pub(crate) fn callback(&self) -> bitsup::CredentialCallback {
         self.0.clone()
     }
 }
 
 #[pymethods]
 impl CredentialCallback {
-    /// `ask(facts)` answers `("password", user, password)`, `("token", token, seconds or None)` or `None`.
-    /// It keeps the exceptions of the caller's function for whoever waits.
+    /// `ask(request)` answers `("password", user, password)`, `("token", token, seconds or None)` or `None`.
+    /// It keeps the exceptions of the caller's function for those who wait.
     #[new]
     fn new(ask: Py<PyAny>) -> Self {
         Self(bitsup::CredentialCallback::new(move |request| {
@@ -38,16 +39,19 @@ impl CredentialCallback {
 }
 
 fn call(py: Python<'_>, ask: &Py<PyAny>, request: &CredentialRequest) -> PyResult<Option<Login>> {
-    let facts = PyDict::new(py);
-    facts.set_item("site", &request.site)?;
-    facts.set_item("proxy", request.proxy)?;
-    facts.set_item("realm", &request.realm)?;
-    facts.set_item("schemes", &request.schemes)?;
-    facts.set_item("user", &request.user)?;
-    facts.set_item("refused", request.refused)?;
-    facts.set_item("expiring", request.expiring)?;
-    facts.set_item("attempt", request.attempt)?;
-    let answer = ask.bind(py).call1((facts,))?;
+    let request = record!(
+        py,
+        "CredentialRequest",
+        site: &request.site,
+        proxy: request.proxy,
+        realm: &request.realm,
+        schemes: PyTuple::new(py, &request.schemes)?,
+        user: &request.user,
+        refused: request.refused,
+        expiring: request.expiring,
+        attempt: request.attempt,
+    )?;
+    let answer = ask.bind(py).call1((request,))?;
     let Some((kind, first, second)): Option<(String, String, Bound<'_, PyAny>)> =
         answer.extract()?
     else {

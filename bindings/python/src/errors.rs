@@ -10,18 +10,16 @@ const MODULE: &str = "bitsup._errors";
 /// The exception for `error`, as an object; an exception of its own if it cannot be made.
 pub(crate) fn object<'py>(py: Python<'py>, error: &bitsup::Error) -> PyResult<Bound<'py, PyAny>> {
     let facts = PyDict::new(py);
-    facts.set_item("kind", error.kind().row().name)?;
-    facts.set_item("text", error.to_string())?;
-    facts.set_item("message", error.message())?;
+    facts.set_item("_message", error.message())?;
     facts.set_item("advice", error.advice_for(Reader::Python))?;
     facts.set_item("http_status", error.http_status())?;
     facts.set_item("hresult", error.hresult().map(|code| code.0))?;
     facts.set_item("context", error.context())?;
     facts.set_item("packet", error.packet().map(|packet| packet.to_string()))?;
-    facts.set_item("errno", error.os_error())?;
     facts.set_item("resumable", error.is_resumable())?;
-    facts.set_item("token", error.token())?;
-    py.import(MODULE)?.getattr("from_facts")?.call1((facts,))
+    let (text, kind) = (error.to_string(), error.kind().row().name);
+    let of = py.import(MODULE)?.getattr("from_facts")?;
+    of.call1((text, kind, error.os_error(), error.token(), facts))
 }
 
 /// The exception for `error`, to be raised.

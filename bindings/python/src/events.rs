@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bitsup::{AckEvent, Event, EventFilter, Flow, PacketEvent, Progress, Receipt};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyString, PyTuple};
 
+use crate::records::record;
 use crate::{errors, gate};
 
 /// Which events Python sees, by level: the others never take the interpreter's lock. Notices, retries and the end
@@ -15,7 +16,7 @@ pub(crate) fn filter(level: u8) -> EventFilter {
     EventFilter::default().progress(level >= 1).packets(level >= 2)
 }
 
-/// The listener that calls `sink(kind, facts)`; `False` stops the upload and keeps its session. `told` is set when
+/// The listener that calls `sink(event)`; `False` stops the upload and keeps its session. `told` is set when
 /// the end was told, after which nothing comes.
 pub(crate) fn listener(
     sink: Py<PyAny>,
@@ -25,8 +26,8 @@ pub(crate) fn listener(
     move |event| {
         let flow = gate::enter(|py| -> PyResult<Flow> {
             let Some(to) = &sink else { return Ok(Flow::Continue) };
-            let (kind, facts) = describe(py, event)?;
-            let go_on: bool = to.bind(py).call1((kind, facts))?.extract()?;
+            let Some(event_object) = describe(py, event)? else { return Ok(Flow::Continue) };
+            let go_on: bool = to.bind(py).call1((event_object,))?.extract()?;
             if matches!(event, Event::Finished(_)) {
                 // Else sink and upload keep each other alive.
                 sink = None;
@@ -46,88 +47,88 @@ pub(crate) fn listener(
     }
 }
 
-/// Progress as the fields of `bitsup.Progress`.
-pub(crate) fn progress<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Bound<'py, PyDict>> {
-    let facts = PyDict::new(py);
-    facts.set_item("total", progress.total)?;
-    facts.set_item("acknowledged", progress.acknowledged)?;
-    facts.set_item("sent", progress.sent)?;
-    facts.set_item("rate", progress.rate)?;
-    facts.set_item("eta", progress.eta.map(|eta| eta.as_secs_f64()))?;
-    facts.set_item("state", progress.state.name())?;
-    facts.set_item("attempt", progress.attempt)?;
+/// A `bitsup.Progress`.
+pub(crate) fn progress<'py>(py: Python<'py>, progress: &Progress) -> PyResult<Bound<'py, PyAny>> {
     let waiting = progress.waiting.as_ref();
-    facts.set_item("waiting_for", waiting.map(|waiting| waiting.reason.as_str()))?;
-    facts.set_item("next_try", waiting.map(|waiting| waiting.remaining.as_secs_f64()))?;
-    Ok(facts)
+    record!(
+        py,
+        "Progress",
+        total: progress.total,
+        acknowledged: progress.acknowledged,
+        sent: progress.sent,
+        rate: progress.rate,
+        eta: progress.eta.map(|eta| eta.as_secs_f64()),
+        state: py.import("bitsup")?.getattr("State")?.call1((progress.state.name(),))?,
+        attempt: progress.attempt,
+        waiting_for: waiting.map(|waiting| waiting.reason.as_str()),
+        next_try: waiting.map(|waiting| waiting.remaining.as_secs_f64()),
+    )
 }
 
-/// The result as `("receipt", fields)` or `("error", exception)`.
+/// The result, as a `bitsup.Finished`.
 pub(crate) fn outcome<'py>(
     py: Python<'py>,
     result: Result<&Receipt, &bitsup::Error>,
-) -> PyResult<(&'static str, Bound<'py, PyAny>)> {
-    match result {
-        Ok(receipt) => Ok(("receipt", self::receipt(py, receipt)?.into_any())),
-        Err(error) => Ok(("error", errors::object(py, error)?)),
-    }
+) -> PyResult<Bound<'py, PyAny>> {
+    record!(
+        py,
+        "Finished",
+        receipt: result.ok().map(|receipt| self::receipt(py, receipt)).transpose()?,
+        error: result.err().map(|error| errors::object(py, error)).transpose()?,
+    )
 }
 
-fn describe<'py>(py: Python<'py>, event: &Event) -> PyResult<(&'static str, Bound<'py, PyAny>)> {
-    let facts = PyDict::new(py);
-    let kind = match event {
-        Event::Progress(snapshot) => return Ok(("progress", progress(py, snapshot)?.into_any())),
-        Event::Finished(result) => return outcome(py, result.as_deref()),
+/// What Python is told: a record, the text of a transcript's entry, or nothing.
+fn describe<'py>(py: Python<'py>, event: &Event) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match event {
+        Event::Progress(snapshot) => progress(py, snapshot),
+        Event::Finished(result) => outcome(py, result.as_deref()),
         Event::Packet(PacketEvent { packet, range, host, .. }) => {
-            facts.set_item("packet", packet.as_str())?;
-            facts.set_item("range", *range)?;
-            facts.set_item("host", host)?;
-            "packet"
+            record!(py, "PacketEvent", packet: packet.as_str(), range: *range, host: host)
         }
-        Event::Ack(AckEvent { packet, range, status, offset, duration, .. }) => {
-            facts.set_item("packet", packet.as_str())?;
-            facts.set_item("range", *range)?;
-            facts.set_item("http_status", status)?;
-            facts.set_item("offset", offset)?;
-            facts.set_item("seconds", duration.as_secs_f64())?;
-            "ack"
-        }
-        Event::Notice(text) => {
-            facts.set_item("text", text)?;
-            "notice"
-        }
-        Event::Recorded(entry) => {
-            return Ok(("recorded", PyString::new(py, entry).into_any()));
-        }
-        Event::Retry { cause, delay, attempt } => {
-            facts.set_item("cause", errors::object(py, cause)?)?;
-            facts.set_item("delay", delay.as_secs_f64())?;
-            facts.set_item("attempt", attempt)?;
-            "retry"
-        }
+        Event::Ack(AckEvent { packet, range, status, offset, duration, .. }) => record!(
+            py,
+            "AckEvent",
+            packet: packet.as_str(),
+            range: *range,
+            http_status: status,
+            offset: offset,
+            seconds: duration.as_secs_f64(),
+        ),
+        Event::Notice(text) => record!(py, "Notice", text: text),
+        Event::Recorded(entry) => Ok(PyString::new(py, entry).into_any()),
+        Event::Retry { cause, delay, attempt } => record!(
+            py,
+            "Retry",
+            cause: errors::object(py, cause)?,
+            delay: delay.as_secs_f64(),
+            attempt: attempt,
+        ),
         // An event that this version of the package does not know.
-        _ => "other",
-    };
-    Ok((kind, facts.into_any()))
+        _ => return Ok(None),
+    }
+    .map(Some)
 }
 
-fn receipt<'py>(py: Python<'py>, receipt: &Receipt) -> PyResult<Bound<'py, PyDict>> {
-    let facts = PyDict::new(py);
-    facts.set_item("url", &receipt.url)?;
-    facts.set_item("size", receipt.size)?;
-    facts.set_item("session_id", &receipt.session_id)?;
-    facts.set_item("seconds", receipt.duration.as_secs_f64())?;
-    facts.set_item("fragments", receipt.fragments)?;
-    facts.set_item("restarts", receipt.restarts)?;
-    facts.set_item("retries", receipt.retries)?;
-    facts.set_item("unconfirmed_resends", receipt.unconfirmed_resends)?;
-    facts.set_item("close_confirmed", receipt.close_confirmed)?;
-    facts.set_item("verified", receipt.verified)?;
-    facts.set_item("skipped", receipt.skipped)?;
-    facts.set_item("sha256", &receipt.sha256)?;
-    facts.set_item("reply_path", &receipt.reply_path)?;
-    facts.set_item("reply", receipt.reply.as_deref())?;
-    facts.set_item("reply_url", &receipt.reply_url)?;
-    facts.set_item("warnings", &receipt.warnings)?;
-    Ok(facts)
+fn receipt<'py>(py: Python<'py>, receipt: &Receipt) -> PyResult<Bound<'py, PyAny>> {
+    record!(
+        py,
+        "Receipt",
+        url: &receipt.url,
+        size: receipt.size,
+        session_id: &receipt.session_id,
+        seconds: receipt.duration.as_secs_f64(),
+        fragments: receipt.fragments,
+        restarts: receipt.restarts,
+        retries: receipt.retries,
+        unconfirmed_resends: receipt.unconfirmed_resends,
+        close_confirmed: receipt.close_confirmed,
+        verified: receipt.verified,
+        skipped: receipt.skipped,
+        sha256: &receipt.sha256,
+        reply_path: receipt.reply_path.as_ref().map(|path| path.as_os_str()),
+        reply: receipt.reply.as_deref(),
+        reply_url: &receipt.reply_url,
+        warnings: PyTuple::new(py, &receipt.warnings)?,
+    )
 }

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 
-use bitsup::explain::Reader;
+use bitsup::explain::{Naming, Reader};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::records::{make, record};
 
 /// The version of the library.
 #[pyfunction]
@@ -18,23 +20,26 @@ pub(crate) fn transcript_head() -> &'static str {
     bitsup::TRANSCRIPT_HEAD
 }
 
-/// The fields of a `bitsup.Features`.
+/// A `bitsup.Features`.
 #[pyfunction]
-pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let features = bitsup::features();
-    let facts = PyDict::new(py);
-    facts.set_item("libcurl", features.libcurl)?;
-    facts.set_item("tls", features.tls)?;
-    facts.set_item("zlib", features.zlib)?;
-    facts.set_item("optimised", features.optimised)?;
-    facts.set_item("bundled", features.bundled)?;
-    facts.set_item("ntlm", features.ntlm)?;
-    facts.set_item("negotiate", features.negotiate)?;
-    facts.set_item("kerberos", features.kerberos)?;
-    facts.set_item("channel_binding", features.channel_binding)?;
-    facts.set_item("proxy_ntlm", features.proxy_ntlm)?;
-    facts.set_item("proxy_negotiate", features.proxy_negotiate)?;
-    Ok(facts)
+    record!(
+        py,
+        "Features",
+        version: bitsup::VERSION,
+        libcurl: features.libcurl,
+        tls: features.tls,
+        zlib: features.zlib,
+        optimised: features.optimised,
+        bundled: features.bundled,
+        ntlm: features.ntlm,
+        negotiate: features.negotiate,
+        kerberos: features.kerberos,
+        channel_binding: features.channel_binding,
+        proxy_ntlm: features.proxy_ntlm,
+        proxy_negotiate: features.proxy_negotiate,
+    )
 }
 
 /// The rows of the table of errors: name, C status, class, exit code of the tool.
@@ -45,41 +50,83 @@ pub(crate) fn kinds() -> Vec<(&'static str, u32, &'static str, u8)> {
 
 /// What advice can name: keywords, and calls.
 #[pyfunction]
-pub(crate) fn advised() -> Vec<&'static str> {
-    bitsup::explain::NAMES.iter().map(|named| named.python).collect()
+pub(crate) fn advised() -> Vec<String> {
+    let name = |named: &bitsup::explain::Named| match named.naming {
+        Naming::Call => named.name_for(None, Reader::Python),
+        _ => named.id.to_owned(),
+    };
+    bitsup::explain::NAMES.iter().map(name).collect()
 }
 
-/// The fields of the `bitsup.Explanation`s of an HTTP status, a code or its name.
+/// The `bitsup.Explanation`s of an HTTP status, a code or its name.
 #[pyfunction]
-pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'py, PyDict>>> {
+pub(crate) fn explain<'py>(py: Python<'py>, code: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let explain = |entry: &bitsup::explain::Entry| {
-        let facts = PyDict::new(py);
-        facts.set_item("http_status", entry.key.status)?;
-        facts.set_item("hresult", entry.key.code)?;
-        facts.set_item("title", entry.title)?;
-        facts.set_item("cause", entry.cause)?;
-        facts.set_item("advice", entry.advice(Reader::Python))?;
-        Ok(facts)
+        record!(
+            py,
+            "Explanation",
+            http_status: entry.key.status,
+            hresult: entry.key.code,
+            title: entry.title,
+            cause: entry.cause,
+            advice: entry.advice(Reader::Python),
+        )
     };
     bitsup::explain::search(code).map(explain).collect()
 }
 
-/// The fields of a `bitsup.SessionInfo`.
+/// A `bitsup.SessionInfo`.
 pub(crate) fn session<'py>(
     py: Python<'py>,
     session: &bitsup::SessionInfo,
-) -> PyResult<Bound<'py, PyDict>> {
-    let facts = PyDict::new(py);
-    facts.set_item("id", &session.id)?;
-    facts.set_item("url", &session.url)?;
-    facts.set_item("path", &session.path)?;
-    facts.set_item("size", session.size)?;
-    facts.set_item("acknowledged", session.acknowledged)?;
-    facts.set_item("begun", session.begun)?;
-    facts.set_item("updated", session.updated)?;
-    facts.set_item("in_use", session.in_use)?;
-    facts.set_item("note", &session.note)?;
-    Ok(facts)
+) -> PyResult<Bound<'py, PyAny>> {
+    let datetime = py.import("datetime")?;
+    let (class, utc) = (datetime.getattr("datetime")?, datetime.getattr("UTC")?);
+    let time = |seconds: u64| class.call_method1("fromtimestamp", (seconds, &utc));
+    record!(
+        py,
+        "SessionInfo",
+        id: &session.id,
+        url: &session.url,
+        path: session.path.as_os_str(),
+        size: session.size,
+        acknowledged: session.acknowledged,
+        begun: time(session.begun)?,
+        updated: time(session.updated)?,
+        in_use: session.in_use,
+        note: &session.note,
+    )
+}
+
+/// A `bitsup.PingReport`.
+pub(crate) fn ping<'py>(
+    py: Python<'py>,
+    report: &bitsup::PingReport,
+) -> PyResult<Bound<'py, PyAny>> {
+    record!(
+        py,
+        "PingReport",
+        url: &report.url,
+        seconds: report.duration.as_secs_f64(),
+        server: &report.server,
+        authorized: report.authorized,
+    )
+}
+
+/// A `bitsup.DoctorReport`.
+pub(crate) fn doctor<'py>(
+    py: Python<'py>,
+    report: &bitsup::DoctorReport,
+) -> PyResult<Bound<'py, PyAny>> {
+    let json = report.to_json(Reader::Python);
+    let findings = py.import("json")?.call_method1("loads", (&json,))?.get_item("findings")?;
+    let mut made = Vec::new();
+    for (fields, finding) in findings.try_iter()?.zip(&report.findings) {
+        let fields: Bound<'_, PyDict> = fields?.cast_into()?;
+        fields.set_item("kind", finding.kind.map(|kind| kind.row().name))?;
+        made.push(make(py, "Finding", &fields)?);
+    }
+    record!(py, "DoctorReport", url: &report.url, findings: PyTuple::new(py, made)?, json: json)
 }
 
 /// Runs the tool with these arguments, the first of which is the program's name; its exit code.

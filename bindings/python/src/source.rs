@@ -87,7 +87,7 @@ impl ReadAt for Reader {
                 .transpose()
                 .map_err(PyErr::from)
         });
-        // The reader keeps its exception for whoever waits for the upload.
+        // The reader keeps its exception for those who wait for the upload.
         let read = read.ok_or_else(interpreter_ends)?;
         read.map_err(|error| io::Error::other(error.to_string()))?
             .ok_or_else(|| io::ErrorKind::WouldBlock.into())

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bitsup::CancelMode;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use crate::events;
 
@@ -32,13 +31,13 @@ impl Upload {
 
 #[pymethods]
 impl Upload {
-    /// The fields of a `bitsup.Progress`.
-    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    /// A `bitsup.Progress`.
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         events::progress(py, &self.with(bitsup::Upload::progress))
     }
 
-    /// The result, if there is one: `("receipt", fields)` or `("error", exception)`.
-    fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<(&'static str, Bound<'py, PyAny>)>> {
+    /// The result, if there is one: a `bitsup.Finished`.
+    fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let result = self.with(bitsup::Upload::result);
         result.map(|result| events::outcome(py, result.as_ref())).transpose()
     }

@@ -31,7 +31,7 @@ def test_bad_arguments(server: Server, tmp_path: Path) -> None:
         (TypeError, "text mode", (io.StringIO("x"), url), {}),
         (ValueError, "closed", (closed, url), {}),
         (ValueError, "not open for reading", (writing, url), {}),
-        (TypeError, "needs size=", (iter([b"x"]), url), {}),
+        (TypeError, "gives str", (iter(["x"]), url), {}),
         (ValueError, "a size of -1 bytes", (iter([b"x"]), url), {"size": -1}),
         (TypeError, "size must be an int", (iter([b"x"]), url), {"size": "1"}),
         (ValueError, "leave it out", (b"abc", url), {"size": 4}),
@@ -42,18 +42,19 @@ def test_bad_arguments(server: Server, tmp_path: Path) -> None:
         (ValueError, "http or https", (b"", "ftp://host/x"), {}),
         (ValueError, "options instead", (b"", "http://u:hunter2@host/x"), {}),
         (ValueError, "the whole URL", (b"", server.url("")), {}),
-        (TypeError, '"colour" is no option', (b"", url), {"colour": "red"}),
-        (ValueError, 'fragment_size must be a number of bytes, or "auto"', (b"", url), {"fragment_size": "1M"}),
-        (ValueError, "fragment_size must be a number of bytes", (b"", url), {"fragment_size": -1}),
-        (ValueError, "at least 1", (b"", url), {"fragment_size": 0}),
+        (TypeError, "'colour' is no option", (b"", url), {"colour": "red"}),
+        (ValueError, 'fragment_size is "1X": a size is a number, with K', (b"", url), {"fragment_size": "1X"}),
+        (ValueError, "fragment_size is -1: give at least 0", (b"", url), {"fragment_size": -1}),
+        (ValueError, "at least 1", (b"", url), {"max_fragment": 0}),
         (ValueError, "give_up_after must be a number of seconds", (b"", url), {"give_up_after": -1}),
         (ValueError, "connect_timeout must be a number", (b"", url), {"connect_timeout": float("nan")}),
-        (ValueError, 'if_exists must be one of "try", "skip", "fail"', (b"", url), {"if_exists": "maybe"}),
+        (ValueError, 'if_exists is "maybe": it can be try, skip, fail', (b"", url), {"if_exists": "maybe"}),
+        (TypeError, 'if_exists must be one of "try", "skip", "fail", not int', (b"", url), {"if_exists": 5}),
         (TypeError, "trusted_hosts must be a list", (b"", url), {"trusted_hosts": "host"}),
-        (TypeError, "headers cannot be of type int", (b"", url), {"headers": 5}),
+        (TypeError, "headers must be a mapping of names to values, or pairs of them, not int", (b"", url), {"headers": 5}),
         (ValueError, "line break", (b"", url), {"headers": {"X-A": "b\r\nX-B: c"}}),
-        (ValueError, "without password", (b"", url), {"user": "u"}),
-        (ValueError, "without user", (b"", url), {"password": "hunter2"}),
+        (ValueError, "user is set and no password", (b"", url), {"user": "u"}),
+        (ValueError, "password is set and no user", (b"", url), {"password": "hunter2"}),
         (TypeError, "on_progress must be a plain function", (b"", url), {"on_progress": 5}),
     ]
     try:
@@ -65,6 +66,34 @@ def test_bad_arguments(server: Server, tmp_path: Path) -> None:
         text.close()
         writing.close()
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("timeout", 5, "connect_timeout, stall_timeout"),
+        ("proxies", {}, 'give proxy="http://host:port"'),
+        ("verify", False, "insecure=True"),
+        ("cert", ("cert.pem", "key.pem"), "keyword: key"),
+        ("auth", ("u", "hunter2"), "user and password"),
+        ("state_dir", "state", "give it to bitsup.Client"),
+        ("fragmentsize", 5, "did you mean fragment_size"),
+        ("connect_timeout", [], "seconds, a timedelta, or a text such as"),
+    ],
+)
+def test_common_mistakes_are_answered(name: str, value: Any, hint: str) -> None:
+    with pytest.raises(TypeError, match=hint) as caught:
+        bitsup.upload(b"", "http://127.0.0.1:9/x", **{name: value})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_client_refuses_what_only_an_upload_takes() -> None:
+    wrong: dict[str, Any] = {"content_name": "x"}
+    with pytest.raises(TypeError, match="'content_name' is no option of bitsup.Client: give it where an upload starts"):
+        bitsup.Client(**wrong)
+    wrong = {"insecure": "yes"}
+    with pytest.raises(TypeError, match="insecure must be True or False, not str"):
+        bitsup.Client(**wrong)
 
 
 def test_an_asynchronous_callback_is_refused(server: Server) -> None:
@@ -139,7 +168,7 @@ def test_sources_that_are_not_what_they_seem(server: Server, tmp_path: Path) -> 
             bitsup.upload([b"abc"], url, size=size)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="give the number of bytes"):
         bitsup.upload([b"abc"], url, size=1 << 63)
-    with pytest.raises(TypeError, match="temporary file"):
+    with pytest.raises(TypeError, match="upload_async"):
         chunks: Any = asynchronous()
         bitsup.upload(chunks, url, size=3)
     for bad in ("", "host/x", "http://", "https://"):
@@ -216,9 +245,9 @@ def test_arguments_of_the_handles(server: Server) -> None:
         for number in (0, -1):
             with pytest.raises(ValueError, match="give at least 1"):
                 client.limit_rate = number
-        with pytest.raises(TypeError, match="uploads_per_host must be an int, not str"):
-            bitsup.Client(uploads_per_host="2")  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="user agent"):
+        with pytest.raises(TypeError, match="uploads_per_host must be an int, not float"):
+            bitsup.Client(uploads_per_host=2.5)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="user_agent"):
             bitsup.Client(user_agent="a\r\nb")
         with pytest.raises(TypeError, match="the URL must be a str, not NoneType"):
             client.ping(None)  # type: ignore[arg-type]

@@ -64,11 +64,11 @@ def test_a_function_is_asked_once_for_many_uploads(guarded: Server) -> None:
     vault = Vault(("u", "hunter2"))
     with bitsup.Client() as client:
         uploads = [
-            client.start(payload(300_000), guarded.url(f"{n}"), credentials=vault.login, **CLEAR) for n in range(8)
+            client.start(payload(300_000), guarded.url(f"{n}"), on_credentials=vault.login, **CLEAR) for n in range(8)
         ]
         for number, upload in enumerate(uploads):
             assert upload.result(60).size == 300_000 and guarded.content(f"{number}") == payload(300_000)
-        client.upload(b"abc", guarded.url("later"), credentials=vault.login, **CLEAR)
+        client.upload(b"abc", guarded.url("later"), on_credentials=vault.login, **CLEAR)
     (request,) = vault.asked
     assert request.site == guarded.base and not request.proxy and request.schemes == ("basic",)
     assert request.realm and (request.user, request.refused, request.expiring, request.attempt) == (None, False, False, 1)
@@ -77,7 +77,7 @@ def test_a_function_is_asked_once_for_many_uploads(guarded: Server) -> None:
 
 def test_a_refused_password_is_asked_for_again(guarded: Server) -> None:
     vault = Vault(("u", "wrong"), ("u", "hunter2"))
-    assert bitsup.upload(payload(300_000), guarded.url("x"), credentials=vault.login, **CLEAR).size == 300_000
+    assert bitsup.upload(payload(300_000), guarded.url("x"), on_credentials=vault.login, **CLEAR).size == 300_000
     assert guarded.content("x") == payload(300_000)
     assert [(asked.refused, asked.attempt, asked.user) for asked in vault.asked] == [(False, 1, None), (True, 2, "u")]
 
@@ -85,11 +85,11 @@ def test_a_refused_password_is_asked_for_again(guarded: Server) -> None:
 def test_whoever_gives_wrong_passwords_is_not_asked_for_ever(guarded: Server) -> None:
     vault = Vault(*(("u", f"wrong{n}") for n in range(10)))
     with bitsup.Client() as client, pytest.raises(bitsup.AuthError) as caught:
-        client.upload(b"abc", guarded.url("y"), credentials=vault.login, **CLEAR)
+        client.upload(b"abc", guarded.url("y"), on_credentials=vault.login, **CLEAR)
     assert len(vault.asked) == 3 and "wrong" not in str(caught.value)
     vault = Vault(None)
     with bitsup.Client() as client, pytest.raises(bitsup.AuthError) as refused:
-        client.upload(b"abc", guarded.url("y"), credentials=vault.login)
+        client.upload(b"abc", guarded.url("y"), on_credentials=vault.login)
     assert len(vault.asked) == 1 and refused.value.http_status == 401
     assert not (guarded.root / "y").exists()
 
@@ -98,7 +98,7 @@ def test_what_it_raises_comes_out(guarded: Server) -> None:
     url = guarded.url("x")
 
     def locked() -> bitsup.Options:
-        return {"credentials": Vault(LookupError("the vault is locked")).login}
+        return {"on_credentials": Vault(LookupError("the vault is locked")).login}
 
     with bitsup.Client() as client:
         for call in (
@@ -114,7 +114,7 @@ def test_what_it_raises_comes_out(guarded: Server) -> None:
             assert isinstance(caught.value.__cause__, bitsup.AuthError)
         upload = client.start(b"abc", url, **locked())
         assert isinstance(upload.exception(30), LookupError)
-        assert isinstance(client.start(b"", url, credentials=lambda _: exit(3)).exception(30), SystemExit)
+        assert isinstance(client.start(b"", url, on_credentials=lambda _: exit(3)).exception(30), SystemExit)
         writer = client.open(url, 3, **locked())
         writer.write(b"abc")
         with pytest.raises(LookupError):
@@ -125,17 +125,17 @@ def test_what_it_raises_comes_out(guarded: Server) -> None:
 def test_an_exception_hurts_only_the_uploads_that_need_the_answer(guarded: Server) -> None:
     vault = Vault(LookupError("a moment ago"), ("u", "hunter2"), ("u", "hunter2"))
     with bitsup.Client() as client:
-        uploads = [client.start(b"abc", guarded.url(f"{n}"), credentials=vault.login, **CLEAR) for n in range(4)]
+        uploads = [client.start(b"abc", guarded.url(f"{n}"), on_credentials=vault.login, **CLEAR) for n in range(4)]
         failures = [upload.exception(30) for upload in uploads]
         # All that waited for the first answer; who came later asked again.
         raised = [failure for failure in failures if failure is not None]
         assert isinstance(raised[0], LookupError) and all(failure is raised[0] for failure in raised)
-        client.upload(b"abc", guarded.url("x"), credentials=vault.login, **CLEAR)
+        client.upload(b"abc", guarded.url("x"), on_credentials=vault.login, **CLEAR)
         # An error of its own is not taken for the exception of the others.
         with pytest.raises(bitsup.AuthError):
-            client.upload(b"abc", guarded.url("y"), credentials=vault.login)
+            client.upload(b"abc", guarded.url("y"), on_credentials=vault.login)
         with pytest.raises(bitsup.AuthError):
-            client.upload(b"abc", guarded.url("y"), auth="digest", credentials=vault.login, **CLEAR)
+            client.upload(b"abc", guarded.url("y"), auth="digest", on_credentials=vault.login, **CLEAR)
 
 
 def test_wrong_answers_are_named_and_not_shown(guarded: Server) -> None:
@@ -157,7 +157,7 @@ def test_wrong_answers_are_named_and_not_shown(guarded: Server) -> None:
     with bitsup.Client() as client:
         for kind, message, answer in bad:
             with pytest.raises(kind, match=message) as caught:
-                client.upload(b"abc", guarded.url("x"), credentials=Vault(answer).login, **CLEAR)
+                client.upload(b"abc", guarded.url("x"), on_credentials=Vault(answer).login, **CLEAR)
             assert "hunter2" not in str(caught.value)
 
         async def asynchronous(_: bitsup.CredentialRequest) -> bitsup.Login:
@@ -166,7 +166,7 @@ def test_wrong_answers_are_named_and_not_shown(guarded: Server) -> None:
         for wrong in (5, ("u", "hunter2"), "u", asynchronous):
             not_a_function: Any = wrong
             with pytest.raises(TypeError, match="credentials must be a plain function"):
-                client.upload(b"abc", guarded.url("x"), credentials=not_a_function)
+                client.upload(b"abc", guarded.url("x"), on_credentials=not_a_function)
 
 
 def test_in_asyncio(guarded: Server) -> None:
@@ -175,7 +175,7 @@ def test_in_asyncio(guarded: Server) -> None:
     async def main() -> None:
         async with bitsup.Client() as client:
             for name in ("x", "y"):
-                await client.upload_async(b"abc", guarded.url(name), credentials=vault.login, **CLEAR)
+                await client.upload_async(b"abc", guarded.url(name), on_credentials=vault.login, **CLEAR)
 
     asyncio.run(main())
     assert len(vault.asked) == 1 and guarded.content("y") == b"abc"
@@ -190,7 +190,7 @@ def test_an_event_loop_goes_on_while_it_is_asked(guarded: Server) -> None:
 
     async def main() -> None:
         async with bitsup.Client() as client:
-            task = asyncio.create_task(client.upload_async(b"abc", guarded.url("x"), credentials=slow, **CLEAR))
+            task = asyncio.create_task(client.upload_async(b"abc", guarded.url("x"), on_credentials=slow, **CLEAR))
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(task), 0.5)
             release.set()
@@ -198,7 +198,7 @@ def test_an_event_loop_goes_on_while_it_is_asked(guarded: Server) -> None:
             release.clear()
             with pytest.raises(TimeoutError):
                 # Another function, of which nothing is remembered.
-                other = client.upload_async(b"abc", guarded.url("y"), credentials=lambda asked: slow(asked), **CLEAR)
+                other = client.upload_async(b"abc", guarded.url("y"), on_credentials=lambda asked: slow(asked), **CLEAR)
                 await asyncio.wait_for(other, 0.5)
             release.set()
 
@@ -211,7 +211,7 @@ def test_tokens() -> None:
     assert pickle.loads(pickle.dumps(token)) == token
     vault = Vault(token)
     with Peer(BEARER, ACK) as peer, bitsup.Client() as client:
-        client.ping(f"http://127.0.0.1:{peer.port}/x", credentials=vault.login, **CLEAR)
+        client.ping(f"http://127.0.0.1:{peer.port}/x", on_credentials=vault.login, **CLEAR)
     assert "Authorization: Bearer hunter2" in peer.heads[-1] and "Authorization" not in peer.heads[0]
     assert vault.asked[0].schemes == ("bearer",)
     assert pickle.loads(pickle.dumps(vault.asked[0])) == vault.asked[0]
@@ -221,7 +221,7 @@ def test_a_token_is_renewed_before_it_expires() -> None:
     vault = Vault(bitsup.BearerToken("first", 0.2), bitsup.BearerToken("second", timedelta(hours=1)))
     with Peer(BEARER, ACK, SESSION, FRAGMENT, ACK, pause=0.3) as peer, bitsup.Client() as client:
         url = f"http://127.0.0.1:{peer.port}/x"
-        client.upload(b"abc", url, credentials=vault.login, verify="never", **CLEAR)
+        client.upload(b"abc", url, on_credentials=vault.login, verify="never", **CLEAR)
     assert [(asked.expiring, asked.refused, asked.attempt) for asked in vault.asked] == [
         (False, False, 1),
         (True, False, 1),
@@ -234,7 +234,7 @@ def test_an_exception_while_a_token_is_renewed_stops_the_upload() -> None:
     vault = Vault(bitsup.BearerToken("first", 0.2), LookupError("the vault is locked"))
     with Peer(BEARER, ACK, SESSION, *[ACK] * 5, pause=0.3) as peer, bitsup.Client() as client:
         url = f"http://127.0.0.1:{peer.port}/x"
-        upload = client.start(b"abc", url, credentials=vault.login, **CLEAR)
+        upload = client.start(b"abc", url, on_credentials=vault.login, **CLEAR)
         with pytest.raises(LookupError, match="the vault is locked"):
             upload.result(30)
     assert vault.asked[-1].expiring and not any("Fragment" in head for head in peer.heads)
@@ -248,7 +248,7 @@ def test_a_proxy_is_told_from_the_server() -> None:
             address = f"http://127.0.0.1:{proxy.port}"
             # The peer takes the login, and is no server.
             with pytest.raises(kind) as caught:
-                client.upload(b"abc", "http://far.invalid/x", proxy=address, credentials=vault.login, max_attempts=1)
+                client.upload(b"abc", "http://far.invalid/x", proxy=address, on_credentials=vault.login, max_attempts=1)
         (request,) = vault.asked
         assert (request.proxy, request.site, request.realm, request.schemes) == (True, address, "gate", ("basic",))
         if kind is bitsup.Error:
@@ -271,7 +271,7 @@ def test_a_proxy_that_asks_gets_nothing_of_the_servers(tmp_path: Path, monkeypat
         {"user": "u", "password": "hunter2"},
         {"user": "u", "password_file": secret},
         {"token_file": secret},
-        {"credentials": ask},
+        {"on_credentials": ask},
     ]
     for source in sources:
         for scheme in ("http", "https"):
@@ -336,11 +336,11 @@ def test_waiting_for_an_upload_inside_is_an_error_not_a_hang(guarded: Server) ->
             # A Ping is fine: it needs no other thread.
             with pytest.raises(bitsup.AuthError):
                 client.ping(guarded.url("x"))
-            client.upload(b"abc", guarded.url("y"), credentials=ask)
+            client.upload(b"abc", guarded.url("y"), on_credentials=ask)
             return ("u", "hunter2")
 
         with pytest.raises(RuntimeError, match="must not wait for an upload"):
-            client.upload(b"abc", guarded.url("x"), credentials=ask, **CLEAR)
+            client.upload(b"abc", guarded.url("x"), on_credentials=ask, **CLEAR)
 
 
 def test_nothing_is_kept_alive(guarded: Server) -> None:
@@ -352,7 +352,7 @@ def test_nothing_is_kept_alive(guarded: Server) -> None:
             return ("u", "hunter2")
 
     service = Service()
-    service.client.upload(b"abc", guarded.url("x"), credentials=service.login, **CLEAR)
+    service.client.upload(b"abc", guarded.url("x"), on_credentials=service.login, **CLEAR)
     gone = weakref.ref(service)
     del service
     deadline = time.monotonic() + 30
@@ -379,9 +379,9 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("way", ["upload", "start", "ping"])
 def test_ctrl_c_while_it_is_asked(guarded: Server, way: str, capsys: pytest.CaptureFixture[str]) -> None:
     statement = {
-        "upload": "bitsup.upload(b'abc', sys.argv[1], credentials=ask)",
-        "start": "with bitsup.Client() as c: c.start(b'abc', sys.argv[1], credentials=ask).result()",
-        "ping": "bitsup.Client().ping(sys.argv[1], credentials=ask)",
+        "upload": "bitsup.upload(b'abc', sys.argv[1], on_credentials=ask)",
+        "start": "with bitsup.Client() as c: c.start(b'abc', sys.argv[1], on_credentials=ask).result()",
+        "ping": "bitsup.Client().ping(sys.argv[1], on_credentials=ask)",
     }[way]
     with started(ASKED.format(statement=statement), guarded.url("x")) as process:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"

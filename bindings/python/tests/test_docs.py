@@ -47,7 +47,7 @@ def test_the_examples_of_a_section(serve: Callable[..., Server], tmp_path: Path,
     for number, block in enumerate(blocks):
         goes_on = "state_dir=" in block
         if server is None or goes_on:
-            guarded = ("--user", "backup:p") if "credentials=" in block else ()
+            guarded = ("--user", "backup:p") if "on_credentials=" in block else ()
             server = serve("fragment 3: hang" if goes_on else None, *guarded)
             (server.root / "incoming").mkdir()
         if goes_on:

@@ -55,14 +55,14 @@ def test_a_problem_says_what_to_do(serve: Callable[..., Server]) -> None:
         def ask(_: bitsup.CredentialRequest) -> bitsup.Login:
             return ("u", "hunter2")
 
-        asked = client.doctor(server.url("x"), credentials=ask, allow_cleartext_credentials=True)
+        asked = client.doctor(server.url("x"), on_credentials=ask, allow_cleartext_credentials=True)
         assert asked.problem is None
 
         def locked(_: bitsup.CredentialRequest) -> bitsup.Login:
             raise LookupError("the vault is locked")
 
         with pytest.raises(LookupError, match="the vault is locked"):
-            client.doctor(server.url("x"), credentials=locked)
+            client.doctor(server.url("x"), on_credentials=locked)
 
         nobody = client.doctor("http://127.0.0.1:9/x")
         assert nobody.problem is not None and nobody.problem.check == "connection"

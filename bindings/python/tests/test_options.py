@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import ssl
+from datetime import timedelta
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,12 @@ def test_secrets_come_from_files(serve: Callable[..., Server], secret: Path, tmp
         (IsADirectoryError, "Is a directory", {"password_file": tmp_path}),
         (bitsup.LocalFileError, "cannot read", {"token_file": tmp_path / "missing"}),
         (ValueError, "too large for a secret", {"password_file": large}),
-        (ValueError, "not text in UTF-8", {"password_file": binary}),
-        (ValueError, "null character", {"password_file": "a\0b"}),
-        (TypeError, "password_file must be the name of a file, not int", {"password_file": 0}),
-        (ValueError, "both given", {"password_file": secret, "password": "hunter2"}),
-        (ValueError, "proxy_user is given without password", {"proxy_user": "u"}),
-        (ValueError, "proxy_password is given without user", {"proxy_password_file": secret}),
-        (ValueError, "user has a colon", {"user": "u:hunter2"}),
+        (bitsup.LocalFileError, "not UTF-8", {"password_file": binary}),
+        (bitsup.LocalFileError, "NUL byte", {"password_file": "a\0b"}),
+        (TypeError, "password_file must be a path, not int", {"password_file": 0}),
+        (ValueError, "proxy_user is set and no proxy_password", {"proxy_user": "u"}),
+        (ValueError, "proxy_password is set and no proxy_user", {"proxy_password_file": secret}),
+        (ValueError, "a user name has no colon", {"user": "u:hunter2"}),
         (ValueError, "control character", {"user": "u\n", "password": "hunter2"}),
     ]
     for kind, message, options in bad:
@@ -112,7 +112,7 @@ def test_a_proxy(server: Server, secret: Path, monkeypatch: pytest.MonkeyPatch) 
     with Peer(challenge, ACK) as proxy, bitsup.Client() as client:
         near: Any = {"proxy": f"http://127.0.0.1:{proxy.port}", "proxy_user": "u", "proxy_password": "hunter2"}
         client.ping("http://far.invalid/x", proxy_auth="basic", **near)
-        with pytest.raises(ValueError, match="proxy_auth must be one of"):
+        with pytest.raises(ValueError, match="proxy_auth: a proxy takes no bearer token"):
             near["proxy_auth"] = "bearer"
             client.ping("http://far.invalid/x", **near)
     with Peer(challenge) as proxy, bitsup.Client() as client:
@@ -130,7 +130,7 @@ def test_a_proxy(server: Server, secret: Path, monkeypatch: pytest.MonkeyPatch) 
     for direct in ({"proxy": ""}, {"no_proxy": "127.0.0.1"}, {"no_proxy": ["other", "127.0.0.1"]}):
         around: Any = direct
         bitsup.upload(b"abc", server.url("x"), **fast, **around)
-    with pytest.raises(ValueError, match="proxy_user and proxy_password") as refused:
+    with pytest.raises(ValueError, match="proxy: has a user name or password in it") as refused:
         bitsup.upload(b"abc", server.url("x"), proxy="http://u:hunter2@127.0.0.1")
     assert "hunter2" not in str(refused.value)
     with pytest.raises(ValueError, match="scheme"):
@@ -188,7 +188,7 @@ def test_certificates_and_keys(tmp_path: Path) -> None:
     for bad in ({"cert": tmp_path / "missing"}, {"ca_file": tmp_path / "missing"}):
         with pytest.raises(FileNotFoundError, match="cannot read .*missing"):
             ping(**bad)
-    with pytest.raises(ValueError, match="give cert"):
+    with pytest.raises(ValueError, match="a key is set and no certificate"):
         ping(key=key)
 
 
@@ -294,12 +294,27 @@ def test_how_much_is_compared_before_going_on(serve: Callable[..., Server], tmp_
             while upload.progress.acknowledged < 10_000_000:
                 assert not upload.wait_until_ended(0.01)
             upload.cancel(keep=True)
+            # Not before: what is hashed at the end must be what was sent.
+            assert isinstance(upload.exception(30), bitsup.CancelledError)
             with file.open("r+b") as changed:
                 changed.write(b"other")
             os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-            assert isinstance(upload.exception(30), bitsup.CancelledError)
             options: Any = {"resume_check": check}
             # The change time differs, so that the hashes decide, whatever is to be checked else.
             with pytest.raises(bitsup.SourceChangedError):
                 client.upload(file, server.url("x"), **options)
             assert not (server.root / "x").exists()
+
+
+def test_sizes_and_times_are_texts_too(server: Server) -> None:
+    """As the tool takes them."""
+    content = bytes(300_000)
+    ways: list[Any] = [("100K", "10m"), (100 * 1024, timedelta(minutes=10)), ("auto", 600), (None, None)]
+    for number, (size, time) in enumerate(ways):
+        receipt = bitsup.upload(content, server.url(f"x{number}"), fragment_size=size, stall_timeout=time, max_time=time)
+        assert receipt.fragments == (3 if number < 2 else 1)
+    with bitsup.Client(limit_rate="100M", uploads_per_host=2, fragment_size="100K") as client:
+        assert client.upload(content, server.url("y")).fragments == 3, "a default of the client"
+        assert client.upload(content, server.url("z"), fragment_size="200K").fragments == 2
+        client.limit_rate = "200M"
+        assert client.limit_rate == "200M"

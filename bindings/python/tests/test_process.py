@@ -53,7 +53,8 @@ def test_ctrl_c(serve: Callable[..., Server], way: str, capsys: pytest.CaptureFi
     took = float(said[0].split()[1]) - sent
     with capsys.disabled():
         print(f" [Ctrl-C to KeyboardInterrupt in {way}: {took * 1000:.0f} ms]")
-    assert process.returncode == 0 and errors == ""
+    # The others have ended their uploads, or were asked to.
+    assert process.returncode == 0 and said_only(errors, server.url("x") if way in ("result", "writer") else None), errors
     assert took < 5, "a generous bound; the figure is printed"
     if way != "writer":
         assert "Cancel-Session" not in server.packets(), "the session is kept"
@@ -71,7 +72,15 @@ def test_nothing_is_left_running_when_the_interpreter_ends(serve: Callable[..., 
     script = f"import sys, time, bitsup\nurl = sys.argv[1]\n{start}\nprint('end', flush=True)\n"
     with started(script, server.url("x")) as process:
         output, errors = process.communicate(timeout=30)
-    assert (process.returncode, output, errors) == (0, "end\n", "")
+    assert (process.returncode, output) == (0, "end\n") and said_only(errors, server.url("x")), errors
+
+
+def said_only(errors: str, url: str | None) -> bool:
+    """Whether nothing was said but that an upload was running at the end, if one was."""
+    if url is None:
+        return errors == ""
+    said = f"a bitsup.Client is dropped, and nobody waited for its uploads: the upload to {url} is running"
+    return errors.startswith(said) and errors.count("\n") == 1
 
 
 def test_a_fork_gets_a_clear_error_and_a_client_of_its_own(server: Server) -> None:
@@ -135,10 +144,12 @@ def test_a_program_with_many_open_files(server: Server, tmp_path: Path) -> None:
     assert server.content("x") == payload(3_000_001)
 
 
-def started(script: str, *arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
-    """A Python with that script, its warnings errors."""
+def started(
+    script: str, *arguments: str, stdin: int | None = None, resources: str = "ignore"
+) -> subprocess.Popen[str]:
+    """A Python with that script, its warnings errors; ``resources`` is about what is not closed, which the log says too."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, *arguments],
+        [sys.executable, "-W", "error", "-W", f"{resources}::ResourceWarning", "-c", script, *arguments],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -147,31 +158,17 @@ def started(script: str, *arguments: str, stdin: int | None = None) -> subproces
     )
 
 
-def test_a_plain_upload_tells_of_retries_on_its_own_thread(serve: Callable[..., Server]) -> None:
+def test_the_main_thread_stays_the_main_one(serve: Callable[..., Server]) -> None:
     """The first thread that loads ``threading`` is the main one to CPython up to 3.12."""
     server = serve('create 1: answer 503 header "Retry-After: 1"')
     script = """
 import sys, bitsup
-before = "threading" in sys.modules
-bitsup.upload(b"data", sys.argv[1])
-import threading
-print(before, threading.current_thread() is threading.main_thread())
-"""
-    with started(script, server.url("x")) as process:
-        output, errors = process.communicate(timeout=30)
-    assert output == "False True\n", (output, errors)
-    assert errors.count("\n") == 1 and "next try in" in errors, errors
-    assert process.returncode == 0 and server.content("x") == b"data"
-
-
-def test_a_function_for_the_transcript_may_load_anything(server: Server) -> None:
-    """It runs on the client's thread: see the test before."""
-    script = """
-import sys, bitsup
-bitsup.upload(b"data", sys.argv[1], transcript=lambda entry: __import__("logging"))
+bitsup.upload(b"data", sys.argv[1], transcript=lambda entry: __import__("json"))
 import threading
 print(threading.current_thread() is threading.main_thread())
 """
     with started(script, server.url("x")) as process:
         output, errors = process.communicate(timeout=30)
-    assert (process.returncode, output, errors) == (0, "True\n", "")
+    assert output == "True\n", (output, errors)
+    assert errors.count("\n") == 1 and "next try in" in errors, errors
+    assert process.returncode == 0 and server.content("x") == b"data"

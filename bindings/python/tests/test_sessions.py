@@ -118,8 +118,8 @@ def test_fresh_begins_anew_and_no_resume_keeps_nothing(
     assert server.content("disk.img") == payload(SIZE)
 
     server = serve("fragment 3: hang")
-    error = interrupted(client, server, file, no_resume=True)
-    assert not error.resumable and client.sessions() == ()
+    interrupted(client, server, file, no_resume=True)
+    assert client.sessions() == ()
 
 
 def test_a_file_that_changed_is_never_spliced(serve: Callable[..., Server], file: Path, client: bitsup.Client) -> None:
@@ -199,7 +199,7 @@ def test_the_token_of_an_error_goes_on_without_a_state_directory(serve: Callable
         with pytest.raises(bitsup.NetworkTimeoutError) as caught:
             client.upload(file, server.url("disk.img"), fragment_size=PART, max_attempts=1)
         error = pickle.loads(pickle.dumps(caught.value))
-        assert type(error.token) is bitsup.Token and not error.resumable
+        assert type(error.token) is bitsup.Token and error.resumable
         assert str(error.token) not in repr(error) + str(error) + "".join(error.__notes__)
         assert client.import_token(error.token, file).result(60).size == SIZE
     assert server.content("disk.img") == payload(SIZE)
@@ -249,7 +249,7 @@ def test_bad_arguments(server: Server, file: Path, client: bitsup.Client, tmp_pa
         with pytest.raises(ValueError, match="no state directory"):
             forgetful.sessions()
     for bad in (5, b"state"):
-        with pytest.raises(TypeError, match="str"):
+        with pytest.raises(TypeError, match="state_dir must be a path"):
             bitsup.Client(state_dir=bad)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="16 hexadecimal digits"):
         client.resume("../../etc/passwd")

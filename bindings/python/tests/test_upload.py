@@ -168,9 +168,9 @@ def test_a_reply_in_memory_and_in_a_file(serve: Callable[..., Server], tmp_path:
     script.write_text('#!/bin/sh\nwc -c < "$1" > "$2"\n')
     script.chmod(0o755)
     server = serve(None, "--reply", str(script))
-    receipt = bitsup.upload(b"hello", server.url("x"), reply_to=1000)
+    receipt = bitsup.upload(b"hello", server.url("x"), reply_memory=1000)
     assert receipt.reply is not None and receipt.reply.strip() == b"5"
-    receipt = bitsup.upload(b"hello!", server.url("y"), reply_to=tmp_path / "reply.txt")
+    receipt = bitsup.upload(b"hello!", server.url("y"), reply=tmp_path / "reply.txt")
     assert receipt.reply_path == str(tmp_path / "reply.txt")
     assert (tmp_path / "reply.txt").read_text().strip() == "6"
 

@@ -11,7 +11,7 @@ use crate::packet::PacketType;
 
 mod naming;
 mod table;
-pub use naming::{NAMES, Named, Naming, Reader, render, unknown_name};
+pub use naming::{NAMES, Named, Naming, Reader, option_name, render, render_with, unknown_name};
 pub use table::{Entry, TABLE};
 
 /// So much of an error code that cannot be read is shown: all that a real one could have, and some.

@@ -15,7 +15,7 @@ use crate::engine::{
 };
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, StateDirectory, Token};
-use crate::options::{RetryDecision, UploadOptions};
+use crate::options::{ClientOptions, LimitRate, RetryDecision, UploadOptions};
 use crate::packets::{PacketSession, PingReport};
 use crate::progress::{Event, EventFilter, Flow};
 use crate::sessions;
@@ -60,6 +60,22 @@ pub struct ClientBuilder {
 }
 
 impl ClientBuilder {
+    /// What an [`OptionSet`](crate::OptionSet) came to, in place of the setters below.
+    #[must_use]
+    pub fn options(mut self, options: ClientOptions) -> Self {
+        let ClientOptions { user_agent, limit_rate, uploads_per_host, state_dir, dispatch: _ } =
+            options;
+        (self.rate_limit, self.timetable) = match limit_rate {
+            Some(LimitRate::Always(limit)) => (Some(limit), None),
+            Some(LimitRate::Timetable(timetable)) => (None, Some(timetable)),
+            None => (None, None),
+        };
+        self.user_agent = user_agent;
+        self.uploads_per_host = uploads_per_host;
+        self.state_directory = state_dir;
+        self
+    }
+
     /// Bytes a second for all uploads together; `None` is unlimited.
     #[must_use]
     pub fn rate_limit(mut self, limit: Option<u64>) -> Self {
@@ -107,7 +123,10 @@ impl ClientBuilder {
 
     /// Starts the engine.
     pub fn build(self) -> Result<Client, Error> {
-        bitsup_wipe::init();
+        // The system's libcurl may be the host program's too, whose memory functions are not ours to choose.
+        if cfg!(feature = "bundled") {
+            bitsup_wipe::init();
+        }
         curl::init();
         let limiter = Arc::new(RateLimiter::new(self.rate_limit));
         if let Some(timetable) = self.timetable {

@@ -310,7 +310,8 @@ mod tests {
         for crate_name in ["bitsup", "bitsup-core", "bitsup-proto"] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(crate_name);
             walk(&folder.join("src"), &mut |path, text| {
-                if path.ends_with("explain/naming.rs") {
+                // The table of options has a test of its own, and its readers render it.
+                if path.ends_with("explain/naming.rs") || path.ends_with("options/table.rs") {
                     return;
                 }
                 for (before, literal) in literals(text) {

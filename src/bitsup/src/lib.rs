@@ -57,9 +57,14 @@ pub use doctor::{Check, DoctorReport, Finding, Verdict};
 pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use netrc::Netrc;
+#[doc(hidden)]
+pub use options::units;
 pub use options::{
-    AuthChoice, Header, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo, Resolve,
-    ResumeCheck, RetryDecision, TlsOptions, UploadOptions, VerifyPolicy,
+    AuthChoice, CALLBACKS, CHOICES, CallbackRow, Choice, ChoiceSet, ClientOptions, Header,
+    HostPolicy, IfExists, JournalKeeps, LimitRate, LostAckPolicy, OPTIONS, OptionKind, OptionRow,
+    OptionScope, OptionSet, OptionUse, OptionValue, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
+    RetryDecision, TlsOptions, UNLIMITED, UploadOptions, VerifyPolicy, option_by_id,
+    option_by_name, options_named, unknown_option,
 };
 #[doc(hidden)]
 pub use output_file::{OutputFile, write_waiting};

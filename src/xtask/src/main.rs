@@ -9,6 +9,7 @@ mod fragment_size;
 mod fuzz;
 mod library;
 mod lint;
+mod localize;
 mod long;
 mod mutants;
 mod python;
@@ -54,6 +55,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Build the C library and install it with its headers, files for pkg-config and cmake
     Install(library::Options),
+    /// Make a `libbitsup.a` show `bitsup_*` only, and link the shared library of the same object
+    Localize(localize::Options),
     /// Run the examples in other languages against the server
     Examples(examples::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
+        Command::Localize(options) => localize::run(&options),
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),

@@ -9,56 +9,56 @@ for the packets one by one. Errors are a ``bitsup.Error`` each.
 
 from __future__ import annotations
 
+from . import _interpreter as _  # the first: the others need it
 from . import _bitsup
 from ._client import Client
-from ._functions import doctor, explain, features, upload, upload_async
-from ._names import HOME_OF
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from ._cancelled import CancelledError
-    from ._credentials import AskForLogin, BearerToken, CredentialRequest, Login
-    from ._errors import (
-        AuthError,
-        Error,
-        HostIdUntrustedError,
-        InternalError,
-        InvalidArgumentError,
-        LimitReachedError,
-        LocalFileError,
-        LocalFileIsADirectoryError,
-        LocalFileNotFoundError,
-        LocalFilePermissionError,
-        NetworkError,
-        NetworkTimeoutError,
-        ProtocolError,
-        ProxyAuthError,
-        RefusedError,
-        SessionInUseError,
-        SourceChangedError,
-        StillRunning,
-        TlsError,
-        Token,
-        UnsupportedError,
-        VerifyFailedError,
-    )
-    from ._events import AckEvent, Event, Notice, PacketEvent, Progress, Retry, State
-    from ._options import Options, Source
-    from ._receipt import Finished, Receipt
-    from ._reports import DoctorReport, Explanation, Features, Finding, PingReport, SessionInfo
-    from ._session import Session
-    from ._upload import Upload
-    from ._writer import UploadWriter
+from ._credentials import AskForLogin, BearerToken, CredentialRequest, Login
+from ._errors import (
+    AuthError,
+    CancelledError,
+    Error,
+    HostIdUntrustedError,
+    InternalError,
+    InvalidArgumentError,
+    LimitReachedError,
+    LocalFileError,
+    LocalFileIsADirectoryError,
+    LocalFileNotFoundError,
+    LocalFilePermissionError,
+    NetworkError,
+    NetworkTimeoutError,
+    ProtocolError,
+    ProxyAuthError,
+    RefusedError,
+    SessionInUseError,
+    SourceChangedError,
+    StillRunning,
+    TlsError,
+    Token,
+    UnsupportedError,
+    UploadErrors,
+    VerifyFailedError,
+)
+from ._events import AckEvent, Event, Finished, Notice, PacketEvent, Progress, Receipt, Retry, State
+from ._functions import doctor, doctor_async, explain, features, ping, ping_async, upload, upload_async
+from ._options import ClientOptions, Options
+from ._reports import DoctorReport, Explanation, Features, Finding, PingReport, SessionInfo
+from ._session import Session
+from ._types import AsyncSource, Source
+from ._upload import Upload
+from ._writer import UploadWriter
 
 __version__: str = _bitsup.version()
 
 __all__ = [
     "AckEvent",
     "AskForLogin",
+    "AsyncSource",
     "AuthError",
     "BearerToken",
     "CancelledError",
     "Client",
+    "ClientOptions",
     "CredentialRequest",
     "DoctorReport",
     "Error",
@@ -99,28 +99,21 @@ __all__ = [
     "Token",
     "UnsupportedError",
     "Upload",
+    "UploadErrors",
     "UploadWriter",
     "VerifyFailedError",
     "__version__",
     "doctor",
+    "doctor_async",
     "explain",
     "features",
+    "ping",
+    "ping_async",
     "upload",
     "upload_async",
 ]
 
-
-if not TYPE_CHECKING:  # else every name would be known
-
-    def __getattr__(name):
-        """Loads what few programs need, when they need it: to load all of it takes longer than a small upload."""
-        home = HOME_OF.get(name)
-        if home is None:
-            raise AttributeError(f"module 'bitsup' has no attribute {name!r}")
-        found = getattr(__import__(f"bitsup.{home}", fromlist=(name,)), name)
-        globals()[name] = found
-        return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# They say where people find them, not in which file they stand.
+for _public in map(globals().get, __all__):
+    if getattr(_public, "__module__", "").startswith("bitsup."):
+        setattr(_public, "__module__", "bitsup")

@@ -1,24 +1,26 @@
-"""Between the client's callback thread and whoever waits for an upload."""
+"""Between the client's callback thread and those who wait for an upload."""
 
 from __future__ import annotations
 
-import _thread
-import sys
+import asyncio
+import concurrent.futures
+import contextvars
+import functools
+import inspect
+import itertools
+import logging
+import threading
 import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, cast
 
-from ._receipt import Finished, outcome_of
+from ._events import Event, Finished, Notice, Progress, Retry
+from ._failures import Failures
+from ._sources import Prepared
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import asyncio
-    import logging
-    from collections.abc import Callable
-    from typing import Any
-
-    from ._events import Event, Progress, Retry
-
-CO_COROUTINE = 0x80
-"""As in the module ``inspect``, which takes long to load: the flag of an ``async def``."""
+logger = logging.getLogger("bitsup")
+"""The logger of the package."""
 
 asking: set[int] = set()
 """The threads that run a function for logins."""
@@ -26,46 +28,7 @@ asking: set[int] = set()
 SIGNAL_INTERVAL = 0.05
 """Waiting is cut into such pieces, in seconds: a signal that another thread got is seen then."""
 
-
-def load_threading() -> None:
-    """For whoever has the caller's code, or the log, run on a thread of the client's: before it runs there.
-
-    CPython up to 3.12 takes the first thread that loads ``threading`` for the main one, and its end fails if that is
-    wrong. So a thread of the caller's does it.
-    """
-    import threading as _
-
-
-class Bell:
-    """Wakes whoever waits: what is needed here of ``threading.Condition``.
-
-    The module ``threading`` takes half as long to load as all of this package: see ``load_threading``.
-    """
-
-    def __init__(self) -> None:
-        self.lock = _thread.allocate_lock()
-        self._waiting: list[_thread.LockType] = []
-
-    def wait(self, seconds: float) -> bool:
-        """With ``lock`` held, which is free meanwhile; ``False`` when the time is over."""
-        mine = _thread.allocate_lock()
-        mine.acquire()
-        self._waiting.append(mine)
-        self.lock.release()
-        rung = False
-        try:
-            rung = mine.acquire(True, seconds)
-        finally:
-            self.lock.acquire()
-            if not rung and mine in self._waiting:
-                self._waiting.remove(mine)
-        return rung
-
-    def ring(self) -> None:
-        """With ``lock`` held: all who wait go on."""
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.release()
+_keys = itertools.count()
 
 
 class Channel:
@@ -76,248 +39,311 @@ class Channel:
 
     def __init__(
         self,
-        on_progress: Callable[[Progress], object] | None,
-        loop: asyncio.AbstractEventLoop | None,
         name: str,
+        on_progress: Callable[[Progress], object] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
         *,
         awaited: bool = False,
     ) -> None:
         """``awaited``: ``wait`` will be called at once, so that nothing is delivered elsewhere before."""
-        if on_progress is not None or not awaited:
-            load_threading()
-        if on_progress is not None:
-            if not is_plain_function(on_progress):
-                raise TypeError("on_progress must be a plain function that takes a bitsup.Progress")
-            # Here and not at the first event, so that the client's thread never loads it.
-            from ._events import Progress as _
+        self._is_awaited = loop is not None and is_asynchronous(on_progress)
+        if not self._is_awaited:
+            check_function("on_progress", on_progress, "a bitsup.Progress")
+        self.key: int = next(_keys)
+        self.name = name
+        self.source: Prepared = Prepared(None)
+        self.failures: Failures | None = None
         self.outcome: Finished | None = None
         self.failure: BaseException | None = None
-        self.name = name
+        """What the caller's own code raised."""
+        self.stopped = False
+        """Whether the caller wanted the upload to end, so that this is no failure."""
+        self.suspended: bool = False
         self.ended: Callable[[], object] | None = None
         self.record: Callable[[str], object] | None = None
         self.cause_of: Callable[[BaseException], BaseException] | None = None
         self.subscribers: list[Callable[[Event], object]] = []
         self._on_progress = on_progress
         self._loop = loop
-        self._bell = Bell()
+        self._context = contextvars.copy_context()
+        self._task: asyncio.Future[Any] | None = None
+        self._changed = threading.Condition(threading.Lock())
         self._queue: list[Progress] = []
-        self._warnings: list[Retry] = []
         self._waiters = 1 if awaited else 0
         self._delivering: int | None = None
         self._scheduled = False
         self._done_callbacks: list[Callable[[], object]] = []
+        self._idle_callbacks: list[Callable[[], object]] = []
 
     @property
     def has_listener(self) -> bool:
-        """Whether anybody wants to see progress."""
+        """Whether progress is wanted."""
         return self._on_progress is not None
 
-    def __call__(self, kind: str, facts: Any) -> bool:
+    def __call__(self, event: Event | str) -> bool:
         """Called on the client's callback thread; ``False`` stops the upload."""
-        if kind == "recorded":
-            return self._recorded(facts)
-        outcome = outcome_of(kind, facts)
-        if outcome is not None:
-            self._log_end(outcome)
-            for subscriber in tuple(self.subscribers):
-                subscriber(outcome)
-            self.finish(outcome)
-            return self.failure is None
-        if kind == "notice" and not self.subscribers and not is_logging():
-            # Nobody sees it, and the module of events takes milliseconds to load. Decided here, since a program may
-            # begin to log at any time.
-            return True
-        from ._events import Progress, event_of
-
-        event = event_of(kind, facts)
-        if event is None:
-            return True
+        if isinstance(event, str):
+            return self._recorded(event)
         self._log(event)
         for subscriber in tuple(self.subscribers):
             subscriber(event)
-        if isinstance(event, Progress) and self._on_progress is not None:
+        if isinstance(event, Finished):
+            self.finish(event)
+        elif isinstance(event, Progress) and self._on_progress is not None:
             self._hand_over(event)
         return self.failure is None
 
     def finish(self, outcome: Finished) -> None:
         """Sets the outcome, once, and tells everybody."""
-        with self._bell.lock:
+        with self._changed:
             if self.outcome is not None:
                 return
             # Before anybody can see the outcome: the client's own book-keeping.
-            if self.ended is not None:
-                self.ended()
-            if outcome.error is not None and self.cause_of is not None:
-                outcome = Finished(receipt=None, error=self.cause_of(outcome.error))
-            self.outcome = outcome
-            callbacks = self._done_callbacks
-            self._done_callbacks = []
-            self._bell.ring()
+            ended, self.ended = self.ended, None
+            if ended is not None:
+                ended()
+            self.outcome = self._explained(outcome)
+            self.record = self.cause_of = None
+            error = self.error
+            if error is not None and not self.stopped and self.failures is not None:
+                self.failures.add(self.key, self.name, error)
+            callbacks = [*self._done_callbacks, *self._idle_callbacks]
+            self._done_callbacks, self._idle_callbacks = [], []
+            self._changed.notify_all()
         for callback in callbacks:
             self._run(callback)
 
-    def when_done(self, callback: Callable[[], object]) -> None:
-        """Calls back when there is an outcome: at once if there is one."""
-        with self._bell.lock:
-            if self.outcome is None:
-                self._done_callbacks.append(callback)
+    @property
+    def error(self) -> BaseException | None:
+        """Why the upload failed; ``None`` if it did not."""
+        # What the caller's own code raised tells more than what came of it.
+        return self.failure or (None if self.outcome is None else self.outcome.error)
+
+    def fetch(self) -> BaseException | None:
+        """The same for a caller who gets to see it."""
+        if self.failures is not None:
+            self.failures.discard(self.key)
+        return self.error
+
+    def forget(self) -> None:
+        """Nobody asks any more; an exception on its way to the caller keeps all frames, and they keep this object."""
+        self.failure = self.outcome = None
+
+    def fail(self, problem: BaseException) -> None:
+        """The caller's own code has raised ``problem``; the first one counts."""
+        if self.failure is None:
+            # Without the frame that caught it, which would keep this object alive.
+            trace = problem.__traceback__
+            self.failure = problem.with_traceback(trace and trace.tb_next)
+
+    def set_suspended(self, suspended: bool) -> None:
+        """Notes what was asked for."""
+        with self._changed:
+            self.suspended = suspended
+            callbacks, self._idle_callbacks = (self._idle_callbacks, []) if suspended else ([], self._idle_callbacks)
+            self._changed.notify_all()
+        for callback in callbacks:
+            self._run(callback)
+
+    def when_done(self, callback: Callable[[], object], *, or_suspended: bool = False) -> None:
+        """Calls back when there is an outcome (or a pause): at once if there is one."""
+        with self._changed:
+            if self.outcome is None and not (or_suspended and self.suspended):
+                (self._idle_callbacks if or_suspended else self._done_callbacks).append(callback)
                 return
         self._run(callback)
 
-    def wait(self, timeout: float | None, poll: Callable[[], Finished | None]) -> bool:
-        """Waits for the outcome, and runs ``on_progress`` meanwhile; ``False`` when the time is over.
+    def wait(self, timeout: float | None, poll: Callable[[], Finished | None], *, or_suspended: bool = False) -> bool:
+        """Waits for the outcome, and runs ``on_progress`` meanwhile; ``False`` when the time is over, or in a pause.
 
         ``poll`` looks for an outcome that no event brought, because the client was closed.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        me = _thread.get_ident()
+        me = threading.get_ident()
         missed = False
         if self._delivering == me and self.outcome is None:
             raise RuntimeError("on_progress must not wait for the upload that it is called for")
         if me in asking and self.outcome is None:
             raise RuntimeError("the function for credentials must not wait for an upload: it may be the one that asks")
-        with self._bell.lock:
+        with self._changed:
             self._waiters += 1
         try:
             while True:
-                self._give_warnings()
                 if self._loop is None:
                     self.deliver()
-                with self._bell.lock:
-                    if self._warnings or self._waits_for_delivery():
+                with self._changed:
+                    if self._waits_for_delivery():
                         continue
                     if self.outcome is not None and self._delivering in (None, me):
                         return True
+                    if or_suspended and self.suspended:
+                        return False
                     left = SIGNAL_INTERVAL if deadline is None else deadline - time.monotonic()
                     if left <= 0:
                         return False
-                    quiet = not self._bell.wait(min(left, SIGNAL_INTERVAL))
+                    quiet = not self._changed.wait(min(left, SIGNAL_INTERVAL))
                 # Twice nothing was heard of an outcome that is there: no event brings it any more.
                 found = poll() if quiet and self.outcome is None else None
                 if found is not None and missed:
                     self.finish(found)
                 missed = found is not None
         finally:
-            with self._bell.lock:
+            with self._changed:
                 self._waiters -= 1
 
     def deliver(self) -> None:
         """Runs ``on_progress`` for what waits, unless another thread does that now."""
         self._scheduled = False
-        while True:
-            with self._bell.lock:
-                if self._delivering is not None or not self._queue or self.failure is not None:
-                    return
-                progress = self._queue.pop(0)
-                self._delivering = _thread.get_ident()
+        while (progress := self._next_delivery()) is not None:
+            task: Any = None
             try:
-                if self._on_progress is not None:
-                    self._on_progress(progress)
+                answer = None if self._on_progress is None else self._on_progress(progress)
+                if self._is_awaited:
+                    task = self._task = asyncio.ensure_future(cast("Awaitable[Any]", answer))
             except Exception as problem:
-                self.failure = problem
+                self.fail(problem)
             except BaseException as problem:
-                self.failure = problem
+                self.fail(problem)
                 raise
             finally:
-                with self._bell.lock:
-                    self._delivering = None
-                    if self.failure is not None:
-                        self._queue.clear()
-                    self._bell.ring()
+                if task is None:
+                    self._delivered()
+            if task is not None:
+                task.add_done_callback(self._awaited)
+                return
+
+    async def wait_delivered(self) -> None:
+        """Waits for an ``on_progress`` that is awaited."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+        if self.failure is not None:
+            raise self.failure
+
+    def _awaited(self, task: asyncio.Future[Any]) -> None:
+        self._task = None
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None:
+            self.fail(problem)
+        self._delivered()
+        self.deliver()
+
+    def _next_delivery(self) -> Progress | None:
+        with self._changed:
+            if self._delivering is not None or not self._queue or self.failure is not None:
+                return None
+            self._delivering = threading.get_ident()
+            return self._queue.pop(0)
+
+    def _delivered(self) -> None:
+        with self._changed:
+            self._delivering = None
+            if self.failure is not None:
+                self._queue.clear()
+            self._changed.notify_all()
+
+    def _explained(self, outcome: Finished) -> Finished:
+        """With the exception that lies behind an error, if the caller's own code raised one."""
+        error = outcome.error
+        if error is None:
+            return outcome
+        own = self.source.failure
+        if own is None:
+            return Finished(receipt=None, error=error if self.cause_of is None else self.cause_of(error))
+        if own.__cause__ is None:
+            own.__cause__ = error
+        return Finished(receipt=None, error=own)
 
     def _waits_for_delivery(self) -> bool:
         return self._loop is None and bool(self._queue) and self._delivering is None and self.failure is None
 
-    def _give_warnings(self) -> None:
-        with self._bell.lock:
-            warnings, self._warnings = self._warnings, []
-        for retry in warnings:
-            self._warn(retry)
-
     def _hand_over(self, progress: Progress) -> None:
-        with self._bell.lock:
+        with self._changed:
             # A slow callback misses numbers, never a change of state.
             if self._queue and self._queue[-1].state == progress.state:
                 self._queue[-1] = progress
             else:
                 self._queue.append(progress)
             elsewhere = self._waiters > 0
-            self._bell.ring()
+            self._changed.notify_all()
         if self._loop is not None:
             if not self._scheduled:
                 self._scheduled = True
-                call_soon(self._loop, self.deliver)
+                call_soon(self._loop, self.deliver, context=self._context)
         elif not elsewhere:
-            self.deliver()
+            self._context.copy().run(self.deliver)
 
     def _recorded(self, entry: str) -> bool:
         try:
             if self.record is not None:
-                self.record(entry)
+                self._context.copy().run(self.record, entry)
         except BaseException as problem:
-            self.failure = self.failure or problem
+            self.fail(problem)
         return self.failure is None
 
     def _run(self, callback: Callable[[], object]) -> None:
         try:
             callback()
         except Exception:
-            logger().exception("a callback of the upload to %s failed", self.name)
+            logger.exception("a callback of the upload to %s failed", self.name)
 
     def _log(self, event: Event) -> None:
-        from ._events import Notice, Progress, Retry
-
-        if isinstance(event, Progress):
-            return
         if isinstance(event, Retry):
-            if "threading" in sys.modules:
-                self._warn(event)
-            else:
-                # ``logging`` would load it: whoever waits does that.
-                with self._bell.lock:
-                    self._warnings.append(event)
-                    self._bell.ring()
-        elif is_logging():
-            if isinstance(event, Notice):
-                logger().info("%s: %s", self.name, event.text)
-            else:
-                logger().debug("%s: %s", self.name, event)
-
-    def _warn(self, retry: Retry) -> None:
-        # Warnings are seen without any setting.
-        logger().warning("%s: %s; next try in %.1f s", self.name, retry.cause, retry.delay)
-
-    def _log_end(self, outcome: Finished) -> None:
-        if is_logging():
-            logger().info("%s: %s", self.name, "done" if outcome.error is None else outcome.error)
+            # Warnings are seen without any setting.
+            logger.warning("%s: %s; next try in %.1f s", self.name, event.cause, event.delay)
+        elif isinstance(event, Notice):
+            logger.info("%s: %s", self.name, event.text)
+        elif isinstance(event, Finished):
+            logger.info("%s: %s", self.name, event.error or "done")
+        elif not isinstance(event, Progress):
+            logger.debug("%s: %s", self.name, event)
 
 
-def is_plain_function(function: Any) -> bool:
-    """Whether it can be called, and is no ``async def``."""
+def is_asynchronous(function: Any) -> bool:
+    """Whether it is an ``async def``, also inside of ``functools.partial`` or as a class's ``__call__``."""
     inner: Any = function
-    # Of functools.partial; methods have their function's code.
-    while hasattr(inner, "func") and not hasattr(inner, "__code__"):
+    while isinstance(inner, functools.partial):
         inner = inner.func
-    code = getattr(inner, "__code__", None)
-    return callable(function) and not (code is not None and code.co_flags & CO_COROUTINE)
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None))
 
 
-def is_logging() -> bool:
-    """Whether anybody can have asked for more than warnings: only who has loaded the module ``logging``."""
-    return "logging" in sys.modules
+def check_function(name: str, function: Any, takes: str) -> None:
+    """Refuses what is no plain function; ``None`` is none."""
+    if function is not None and not (callable(function) and not is_asynchronous(function)):
+        raise TypeError(f"{name} must be a plain function that takes {takes}")
 
 
-def logger() -> logging.Logger:
-    """The logger of the package."""
-    # Not above, since few uploads have something to say.
-    import logging
-
-    return logging.getLogger("bitsup")
-
-
-def call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: Any) -> None:
+def call_soon(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arguments: Any, context: contextvars.Context | None = None
+) -> None:
     """Runs ``callback`` on ``loop``; a loop that is closed wants nothing any more."""
     try:
-        loop.call_soon_threadsafe(callback, *arguments)
+        loop.call_soon_threadsafe(callback, *arguments, context=context)
     except RuntimeError:
-        logger().debug("the event loop is closed")
+        logger.debug("the event loop is closed")
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The loop of asyncio; there is no other way to await an upload."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "there is no running event loop of asyncio; with trio call the plain function in a thread, "
+            "e.g. await trio.to_thread.run_sync(…)"
+        ) from None
+
+
+@dataclass(frozen=True)
+class OnLoop:
+    """An ``async def`` that is awaited on the loop while the client's callback thread waits."""
+
+    loop: asyncio.AbstractEventLoop
+    function: Callable[[Any], Coroutine[Any, Any, Any]]
+
+    def __call__(self, argument: Any) -> Any:
+        """Calls it."""
+        future = asyncio.run_coroutine_threadsafe(self.function(argument), self.loop)
+        while not concurrent.futures.wait([future], SIGNAL_INTERVAL).done:
+            if self.loop.is_closed():
+                raise RuntimeError("the event loop is closed")
+        return future.result()

@@ -4,19 +4,18 @@ Annotations are no strings here: they would be evaluated where people find the c
 """
 
 import contextlib
-import inspect
+import contextvars
 import threading
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from . import _bitsup
-from ._channel import asking
+from ._channel import asking, check_function
 from ._errors import AuthError, InvalidArgumentError, ProxyAuthError
-from ._names import publish
 
 MAX_CALLBACKS = 16
 """So many functions a client remembers the answers of."""
@@ -24,7 +23,7 @@ MAX_CALLBACKS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialRequest:
-    """What a login is wanted for: the argument of the option ``credentials``."""
+    """What a login is wanted for: the argument of the option ``on_credentials``."""
 
     site: str
     """The server as ``https://host:port``, the port only if it is not the usual one; or the proxy's URL, empty if
@@ -47,7 +46,7 @@ class CredentialRequest:
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A bearer token that a function for the option ``credentials`` answers with. ``repr`` does not show it."""
+    """A bearer token that a function for the option ``on_credentials`` answers with. ``repr`` does not show it."""
 
     token: str = field(repr=False)
     """The token."""
@@ -70,29 +69,27 @@ class Asker:
 
     def __init__(self, ask: AskForLogin) -> None:
         self._ask = ask
-        self.asked = 0
+        self._context = contextvars.copy_context()
+        self.asked: int = 0
         self._raised: dict[tuple[str, bool], tuple[int, BaseException | None]] = {}
         self._stops: dict[object, tuple[str | None, weakref.WeakMethod[Stop]]] = {}
         # The native part may not keep the caller's function alive: what it holds, the garbage collector does not see.
         me = weakref.ref(self)
 
-        def answer(facts: Mapping[str, Any]) -> tuple[str, str, Any] | None:
+        def answer(request: CredentialRequest) -> tuple[str, str, Any] | None:
             asker = me()
-            return None if asker is None else asker.answer(facts)
+            return None if asker is None else asker.answer(request)
 
-        self.native = _bitsup.CredentialCallback(answer)
+        self.native: _bitsup.CredentialCallback = _bitsup.CredentialCallback(answer)
 
-    def answer(self, facts: Mapping[str, Any]) -> tuple[str, str, Any] | None:
+    def answer(self, request: CredentialRequest) -> tuple[str, str, Any] | None:
         """Asks. An exception is "there is no login" for the client, and ends the uploads that need one."""
-        fields = dict(facts)
-        fields["schemes"] = tuple(facts["schemes"])
-        request = CredentialRequest(**fields)
         problem: BaseException | None = None
         login: tuple[str, str, Any] | None = None
         me = threading.get_ident()
         asking.add(me)
         try:
-            login = _checked(self._ask(request), request)
+            login = _checked(self._context.copy().run(self._ask, request), request)
         except BaseException as raised:
             problem = raised
         finally:
@@ -147,7 +144,7 @@ class Askers:
 
     def get(self, ask: Any) -> Asker:
         """The asker for that function."""
-        check(ask)
+        check_function("on_credentials", ask, "a bitsup.CredentialRequest")
         try:
             # Bound methods are equal, but another object each time.
             hash(ask)
@@ -162,12 +159,6 @@ class Askers:
     def clear(self) -> None:
         """The client is closed."""
         self._known.clear()
-
-
-def check(ask: Any) -> None:
-    """Refuses what cannot be asked."""
-    if not callable(ask) or inspect.iscoroutinefunction(ask):
-        raise TypeError("credentials must be a plain function that takes a bitsup.CredentialRequest")
 
 
 @contextlib.contextmanager
@@ -202,23 +193,23 @@ def _checked(login: Any, request: CredentialRequest) -> tuple[str, str, Any] | N
         return None
     if isinstance(login, BearerToken):
         if request.proxy:
-            raise InvalidArgumentError("credentials answered a proxy with a token: a proxy takes (user, password)")
+            raise InvalidArgumentError("on_credentials answered a proxy with a token: a proxy takes (user, password)")
         return ("token", _token(login.token), _seconds(login.valid_for))
     # It may be anything.
     parts: Any = login
     if isinstance(login, tuple) and len(parts) == 2 and all(isinstance(part, str) for part in parts):
         user, password = parts
         if ":" in user or any(not character.isprintable() for character in user):
-            raise InvalidArgumentError("credentials answered with a user that has a colon or a control character in it")
+            raise InvalidArgumentError("on_credentials answered with a user that has a colon or a control character in it")
         return ("password", user, password)
-    raise TypeError("credentials must answer with (user, password), a bitsup.BearerToken or None")
+    raise TypeError("on_credentials must answer with (user, password), a bitsup.BearerToken or None")
 
 
 def _token(token: Any) -> str:
     if not isinstance(token, str):
         raise TypeError("the token of a bitsup.BearerToken must be a str")
     if not token or not token.isascii() or not token.isprintable():
-        raise InvalidArgumentError("credentials answered with a token that is empty or that no header may hold")
+        raise InvalidArgumentError("on_credentials answered with a token that is empty or that no header may hold")
     return token
 
 
@@ -234,5 +225,3 @@ def _seconds(valid_for: Any) -> float | None:
         raise InvalidArgumentError("valid_for of a bitsup.BearerToken must be above 0")
     return float(valid_for)
 
-
-publish(globals())

@@ -1,23 +1,16 @@
-"""The exceptions: one class for each kind of error.
+"""The exceptions: one class for each kind of error."""
 
-Annotations are no strings here: they would be evaluated where people find the classes, not where they are.
-"""
+from __future__ import annotations
 
+import concurrent.futures
 import errno as _errno
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from . import _bitsup
-from ._names import publish
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import typing
-    from collections.abc import Mapping
-else:
-    from ._lazy import typing
-
-_KIND_OF_CLASS: dict[str, tuple[str, int]] = {
-    python: (name, status) for name, status, python, _ in _bitsup.kinds()
-}
+_ROWS = {python: (name, status) for name, status, python, _ in _bitsup.kinds()}
+"""Kind and status by the name of the class."""
 
 
 class Token(str):
@@ -28,7 +21,7 @@ class Token(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str = "") -> "typing.Self":
+    def __new__(cls, text: str = "") -> Self:
         return super().__new__(cls, text)
 
     def __repr__(self) -> str:
@@ -45,8 +38,6 @@ class Error(Exception):
     """Whose fault it is, in one word: ``Network``, ``Refused``, … (the same in all languages)."""
     status: int
     """The number of the kind, as ``BITSUP_STATUS_…`` in C."""
-    message: str
-    """What happened, without status and code."""
     advice: str
     """The likely next step."""
     http_status: int | None
@@ -58,14 +49,15 @@ class Error(Exception):
     packet: str | None
     """The packet under way, e.g. ``Create-Session``."""
     resumable: bool
-    """Whether the server still holds what was sent."""
+    """Whether the server still holds what was sent, so that the upload can go on: with ``token``, or, if the client has
+    a ``state_dir``, by starting it again."""
     token: Token | None
     """The session, if ``Client.import_token`` can go on with it, here or elsewhere."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.kind, self.status = _row(type(self))
-        self.message = text
+        self._message = text
         self.advice = ""
         self.http_status = None
         self.hresult = None
@@ -74,6 +66,11 @@ class Error(Exception):
         self.resumable = False
         self.token = None
 
+    @property
+    def message(self) -> str:
+        """What happened, without status and code."""
+        return self._message
+
     def __str__(self) -> str:
         # OSError would print its number instead.
         return str(self.args[0]) if self.args else ""
@@ -81,7 +78,7 @@ class Error(Exception):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
 
-    def __reduce__(self) -> "tuple[typing.Any, ...]":
+    def __reduce__(self) -> tuple[Any, ...]:
         state = dict(self.__dict__)
         if isinstance(self, OSError):
             state["errno"] = self.errno
@@ -155,6 +152,46 @@ class InternalError(Error):
     """A fault of bitsup."""
 
 
+class CancelledError(Error, concurrent.futures.CancelledError):
+    """The upload was cancelled."""
+
+
+class UploadErrors(ExceptionGroup[Exception], Error):
+    """What uploads failed of that nobody fetched: raised at the end of ``with Client()``, always as a group.
+
+    ``kind``, ``advice`` and the other attributes are those of the first ``bitsup.Error`` in it.
+    """
+
+    omitted: int = 0
+    """Failures that are not in the group, since it is too large."""
+
+    def __init__(self, message: str, exceptions: Sequence[Exception], /) -> None:
+        Error.__init__(self, message)
+        self.args: tuple[Any, ...] = (message, list(exceptions))
+        first = next((error for error in exceptions if isinstance(error, Error)), None)
+        if first is not None:
+            own = {name: value for name, value in vars(first).items() if name != "__notes__"}
+            vars(self).update(own, _message=message)
+
+    @classmethod
+    def of(cls, errors: Sequence[Exception], omitted: int) -> UploadErrors:
+        """A group with its message."""
+        count = len(errors) + omitted
+        group = cls(f"{count} upload{'s' if count > 1 else ''} failed", errors)
+        group.omitted = omitted
+        return group
+
+    def derive(self, excs: Sequence[Exception], /) -> UploadErrors:  # type: ignore[override]
+        """A part of the group is such a group too."""
+        return UploadErrors(self.message, excs)
+
+    def __str__(self) -> str:
+        return ExceptionGroup.__str__(self)
+
+    def __repr__(self) -> str:
+        return ExceptionGroup.__repr__(self)
+
+
 class StillRunning(TimeoutError):
     """The time given to ``result(timeout)`` is over; the upload goes on."""
 
@@ -182,33 +219,19 @@ _LOCAL: dict[int | None, type[LocalFileError]] = {
     _errno.EISDIR: LocalFileIsADirectoryError,
 }
 
-_CLASS_OF_KIND: dict[str, str] = {name: python for name, _, python, _ in _bitsup.kinds()}
+_CLASSES: dict[str, type[Error]] = {name: globals()[python] for python, (name, _) in _ROWS.items()}
 
 
-def class_of(kind: str) -> type[Error]:
-    """The class for a kind of error."""
-    if kind == "Cancelled":
-        # Not here, since it needs a module that takes long to load.
-        from ._cancelled import CancelledError
-
-        return CancelledError
-    found: type[Error] = globals()[_CLASS_OF_KIND.get(kind, "InternalError")]
-    return found
-
-
-def from_facts(facts: "Mapping[str, typing.Any]") -> Error:
+def from_facts(text: str, kind: str, errno: int | None, token: str | None, facts: Mapping[str, Any]) -> Error:
     """The exception for an error of the native part."""
-    found = class_of(facts["kind"])
-    if found is LocalFileError:
-        found = _LOCAL.get(facts["errno"], found)
-    error = found(facts["text"])
-    error.message, error.advice = facts["message"], facts["advice"]
-    for name in ("http_status", "hresult", "context", "packet", "resumable"):
-        setattr(error, name, facts[name])
-    token = facts["token"]
-    error.token = None if token is None else Token(token)
+    found = _CLASSES.get(kind, InternalError)
+    error = found(text) if found is not LocalFileError else _LOCAL.get(errno, LocalFileError)(text)
+    vars(error).update(facts)
+    if token is not None:
+        error.token = Token(token)
+        error.resumable = True
     if isinstance(error, OSError):
-        error.errno = facts["errno"]
+        error.errno = errno
     if error.advice:
         error.add_note(error.advice)
     return error
@@ -222,11 +245,4 @@ def local_file_error(text: str, problem: OSError) -> LocalFileError:
 
 
 def _row(found: type[Error]) -> tuple[str, int]:
-    for base in found.__mro__:
-        row = _KIND_OF_CLASS.get(base.__name__)
-        if row is not None:
-            return row
-    return ("Internal", _KIND_OF_CLASS["InternalError"][1])
-
-
-publish(globals())
+    return next((_ROWS[base.__name__] for base in found.__mro__ if base.__name__ in _ROWS), _ROWS["InternalError"])

@@ -3,13 +3,9 @@
 Annotations are no strings here: they would be evaluated where people find the classes, not where they are.
 """
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Literal
-
-from ._names import publish
+from datetime import datetime
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,29 +135,3 @@ class Explanation:
     """The likely causes."""
     advice: str
     """What to do."""
-
-
-def session_of(facts: Mapping[str, Any]) -> SessionInfo:
-    """From the native part's fields."""
-    fields = dict(facts)
-    fields["path"] = str(facts["path"])
-    for name in ("begun", "updated"):
-        fields[name] = datetime.fromtimestamp(facts[name], UTC)
-    return SessionInfo(**fields)
-
-
-def report_of(text: str, kinds: Sequence[str | None]) -> DoctorReport:
-    """From the native part's JSON, and the kinds of its findings."""
-    report = json.loads(text)
-    findings: list[Finding] = []
-    for facts, kind in zip(report["findings"], kinds, strict=True):
-        findings.append(Finding(**facts, kind=kind))
-    return DoctorReport(url=report["url"], findings=tuple(findings), json=text)
-
-
-def explanation_of(facts: Mapping[str, Any]) -> Explanation:
-    """From the native part's fields."""
-    return Explanation(**facts)
-
-
-publish(globals())

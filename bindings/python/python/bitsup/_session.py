@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import Any, Self
 
 from . import _bitsup
 from ._credentials import Asker, causes
 from ._errors import Error, InvalidArgumentError
-from ._names import publish
 
 
 class Session:
@@ -62,8 +62,28 @@ class Session:
             self._native.cancel()
         self._ended = True
 
+    async def send_async(self, data: bytes | bytearray | memoryview) -> int:
+        """Like ``send``, for asyncio: the packet goes on if the task is cancelled."""
+        return await asyncio.to_thread(self.send, data)
+
+    async def close_async(self) -> None:
+        """Like ``close``, for asyncio."""
+        await asyncio.to_thread(self.close)
+
+    async def cancel_async(self) -> None:
+        """Like ``cancel``, for asyncio."""
+        await asyncio.to_thread(self.cancel)
+
     def __enter__(self) -> Self:
         return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -90,5 +110,3 @@ class Session:
     def __reduce__(self) -> Any:
         raise TypeError("a session lives in one process and cannot be pickled")
 
-
-publish(globals())

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import _thread
+import asyncio
+import contextlib
+import inspect
 import io
+import logging
+import operator
 import os
+import pickle
+import re
+import tempfile
+import threading
 import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any, Self
 
-from ._errors import InvalidArgumentError
+from ._errors import InvalidArgumentError, local_file_error
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections import deque
-    from collections.abc import Iterator
-    from typing import Any
+READ_SIZE = 256 * 1024
+"""Bytes that a file without a position is asked for at a time."""
 
-STREAM_FRAGMENT = 4 * 1024 * 1024
-"""Fragments of a stream are not larger: a stream is kept back to the last Fragment, in memory."""
+WHAT = "give a path, bytes, a binary file, or an iterable of bytes"
+
+FRAME = "it has no bytes until a format is chosen; write it to a file first, e.g. with to_parquet(…)"
+ADVICE = {
+    "DataFrame": FRAME,
+    "LazyFrame": FRAME,
+    "Series": FRAME,
+    "TarInfo": "it only names a member; give tar.extractfile(member)",
+    "ZipInfo": "it only names a member; give archive.open(member)",
+}
+"""By the name of a class: what to do with what is often taken for bytes."""
 
 
 class Use:
@@ -25,7 +43,9 @@ class Use:
     def __init__(self, source: Any) -> None:
         self.source = source
         """Held, so that no other object can have its id."""
-        self.lock = _thread.allocate_lock()
+        # Members of one tar file read through one file: each of them seeks first.
+        self.inner: Any = getattr(getattr(source, "raw", None), "fileobj", source)
+        self.lock: Any = _locks.setdefault(id(self.inner), threading.Lock())
         self.uploads = 0
         self.start = 0
         """Where its uploads begin."""
@@ -33,16 +53,17 @@ class Use:
         """Where they left its position."""
 
 
+_locks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _uses: weakref.WeakValueDictionary[int, Use] = weakref.WeakValueDictionary()
-_uses_lock = _thread.allocate_lock()
+_uses_lock = threading.Lock()
 
 
-def _use(source: Any, comes_once: bool) -> Use:
+def _use(source: Any, once: bool) -> Use:
     with _uses_lock:
         use = _uses.get(id(source))
         if use is None or not use.uploads:
             use = _uses[id(source)] = Use(source)
-        elif comes_once:
+        elif once:
             raise InvalidArgumentError(
                 "an upload of this object is running, and its bytes come once: upload it when that has ended"
             )
@@ -50,36 +71,76 @@ def _use(source: Any, comes_once: bool) -> Use:
         return use
 
 
+def _leave(use: Use) -> None:
+    with _uses_lock:
+        use.uploads -= 1
+
+
+def _of_caller(trace: TracebackType | None) -> TracebackType | None:
+    """The frames of the caller's code: those here hold the source."""
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return trace
+
+
+class Readable:
+    """What the native part asks for bytes, until it is closed."""
+
+    def __init__(self, use: Use | None = None) -> None:
+        self.failure: BaseException | None = None
+        self.use = use
+
+    def read_at(self, offset: int, size: int) -> bytes | None:
+        """Bytes at ``offset``; ``None`` if they are not there yet."""
+        use = self.use
+        try:
+            if use is None:
+                raise InvalidArgumentError("the upload has ended")
+            with use.lock:
+                return self._read(use, offset, size)
+        except BaseException as problem:
+            if self.use is not None and self.failure is None:
+                self.failure = problem.with_traceback(_of_caller(problem.__traceback__))
+            # Another one, since each frame that an exception passes is kept by it.
+            raise RuntimeError(f"{type(problem).__name__}: {problem}") from None
+
+    def _read(self, use: Use, offset: int, size: int) -> bytes | None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Lets the caller's object go, for another upload of it too."""
+        use, self.use = self.use, None
+        self.failure = None
+        if use is not None:
+            _leave(use)
+
+
 class Prepared:
     """A source, ready for the native part."""
 
-    def __init__(self, native: Any, size: int | None = None, name: str | None = None) -> None:
-        self.native = native
+    def __init__(self, native: Any, size: int | None = None, name: str | None = None, *, once: bool = False) -> None:
+        self.native: Any = native
         self.size = size
         self.name = name
-
-    @property
-    def comes_once(self) -> bool:
-        """Whether nobody can read it a second time, but for what is kept of it."""
-        return hasattr(self.native, "window")
+        self.once = once
+        """Whether its bytes can be read a second time only as far as they are kept."""
+        self.held: list[Callable[[], object]] = []
+        """What lets go what is held for it, the last first."""
+        self.failure: BaseException | None = None
+        """The exception of the caller's object, if it raised one."""
 
     def release(self) -> None:
-        """The upload has ended: the caller's object is free for another one."""
-        use: Use | None = getattr(self.native, "use", None)
-        if use is not None:
-            self.native.use = None
-            with _uses_lock:
-                use.uploads -= 1
-
-    @property
-    def failure(self) -> BaseException | None:
-        """The exception of the caller's object, if it raised one."""
-        found: BaseException | None = getattr(self.native, "failure", None)
-        return found
+        """The upload has ended, or could not begin: the caller's object is free."""
+        if isinstance(self.native, Readable):
+            self.failure = self.native.failure
+            self.native.close()
+        while self.held:
+            self.held.pop()()
+        self.native = None
 
 
-def prepare(source: Any, size: int | None) -> Prepared:
-    """Finds out what ``source`` is. ``size`` is needed for streams only; elsewhere it must be right."""
+def prepare(source: Any, size: int | None, spool: str | None = None) -> Prepared:
+    """Finds out what ``source`` is. ``size`` is needed for nothing, and elsewhere than for streams it must be right."""
     if size is not None:
         size = checked_size(size)
     if isinstance(source, (str, os.PathLike)):
@@ -92,18 +153,15 @@ def prepare(source: Any, size: int | None) -> Prepared:
         _check_same(size, len(source), "the bytes")
         # A subclass may have methods of its own.
         return Prepared(source)
+    if is_asynchronous_source(source):
+        raise TypeError("an asynchronous source needs an event loop: use upload_async, or collect it in a file, and upload that")
     try:
         # Before files: an mmap is both, and a buffer needs no lock around seek and read.
         view = memoryview(source)
     except TypeError:
-        return _file(source, size) if hasattr(source, "read") else _iterable(source, size)
-    if not view.c_contiguous:
-        raise TypeError(
-            "the buffer is not contiguous: make a copy of it, e.g. with bytes(…) or numpy.ascontiguousarray(…)"
-        )
-    _check_same(size, view.nbytes, "the buffer")
-    # An empty view cannot be cast.
-    return Prepared(view.cast("B") if view.nbytes else b"")
+        return _file(source, size, spool) if hasattr(source, "read") else _iterable(source, size, spool)
+    with view:
+        return _buffer(view, source, size)
 
 
 def _decoded(path: Any) -> str:
@@ -114,15 +172,50 @@ def checked_size(given: Any) -> int:
     """A number of bytes, checked."""
     if isinstance(given, bool) or not hasattr(given, "__index__"):
         raise TypeError(f"size must be an int, not {type(given).__name__}")
-    import operator
-
     size = operator.index(given)
     if not 0 <= size < 1 << 63:
         raise InvalidArgumentError(f"a size of {size} bytes cannot be: give the number of bytes of the source")
     return size
 
 
-def _file(file: Any, size: int | None) -> Prepared:
+def is_asynchronous_source(source: Any) -> bool:
+    """Whether its bytes must be awaited."""
+    return hasattr(source, "__aiter__") or inspect.iscoroutinefunction(getattr(source, "read", None))
+
+
+def chunks_of(source: Any) -> AsyncIterator[Any]:
+    """The chunks of an asynchronous source: of a reader with ``await read(size)``, or of an iterator."""
+    read = getattr(source, "read", None)
+    # Readers too can be iterated over, by lines.
+    return _read_all(read) if callable(read) else source.__aiter__()
+
+
+async def _read_all(read: Any) -> AsyncIterator[bytes]:
+    while chunk := await read(READ_SIZE):
+        yield chunk
+
+
+def _buffer(view: memoryview, source: Any, size: int | None) -> Prepared:
+    if not view.c_contiguous:
+        raise TypeError(
+            "the buffer is not contiguous: make a copy of it, e.g. with bytes(…) or numpy.ascontiguousarray(…)"
+        )
+    # Names of fields stand between colons.
+    if re.search("[OPX&]", re.sub(":[^:]*:", "", view.format)):
+        raise TypeError("the buffer holds addresses of objects, not their bytes: convert it first, e.g. with astype(…)")
+    _check_same(size, view.nbytes, "the buffer")
+    # Its bytes, whatever the format.
+    raw = pickle.PickleBuffer(source)
+    try:
+        prepared = Prepared(raw.raw())
+    except BaseException:
+        raw.release()
+        raise
+    prepared.held = [raw.release, prepared.native.release]
+    return prepared
+
+
+def _file(file: Any, size: int | None, spool: str | None) -> Prepared:
     if isinstance(file, io.TextIOBase):
         raise TypeError("the file is open in text mode: open it with mode 'rb'")
     if getattr(file, "closed", False):
@@ -133,11 +226,10 @@ def _file(file: Any, size: int | None) -> Prepared:
     name = os.path.basename(name) if isinstance(name, str) else None
     seekable = getattr(file, "seekable", None)
     if seekable is None or not seekable():
-        chunks = iter(lambda: _bytes_of(file.read(256 * 1024)), b"")
-        return _stream(file, chunks, size, name, "a file that cannot seek")
+        return _stream(file, iter(lambda: bytes_of(file.read(READ_SIZE)), b""), size, name, spool)
     if isinstance(file.read(0), str):
         raise TypeError("the file gives str: open it with mode 'rb'")
-    prepared = Prepared(SeekableFile(file, _use(file, comes_once=False)), 0, name)
+    prepared = Prepared(SeekableFile(file, _use(file, once=False)), 0, name)
     try:
         prepared.size = prepared.native.measure()
         _check_same(size, prepared.size, "the file from its position on")
@@ -147,130 +239,191 @@ def _file(file: Any, size: int | None) -> Prepared:
     return prepared
 
 
-def _iterable(source: Any, size: int | None) -> Prepared:
-    if hasattr(source, "__aiter__"):
-        raise TypeError("an asynchronous iterator cannot be uploaded: collect it in a temporary file, and upload that")
+def _iterable(source: Any, size: int | None, spool: str | None) -> Prepared:
+    kind = type(source).__name__
     try:
-        chunks = iter(source)
+        chunks = None if kind in ADVICE or isinstance(source, (dict, set)) else iter(source)
     except TypeError:
-        raise TypeError(
-            f"a {type(source).__name__} cannot be uploaded: give a path, bytes, a binary file, or an iterable of bytes with size="
-        ) from None
-    return _stream(chunks, chunks, size, None, "an iterable")
+        chunks = None
+    if chunks is None:
+        raise TypeError(f"a {kind} cannot be uploaded: {ADVICE.get(kind, WHAT)}")
+    return _stream(chunks, chunks, size, None, spool)
 
 
-def _stream(source: Any, chunks: Iterator[Any], size: int | None, name: str | None, what: str) -> Prepared:
-    if size is None:
-        raise TypeError(f"{what} needs size=, the number of bytes that it will give: every part of an upload names the total")
-    return Prepared(Stream(chunks, size, _use(source, comes_once=True)), size, name)
+def _stream(source: Any, chunks: Iterator[Any], size: int | None, name: str | None, spool: str | None) -> Prepared:
+    use = _use(source, once=True)
+    if size is not None:
+        return Prepared(Stream(chunks, size, use), size, name, once=True)
+    try:
+        with use.lock, Spool(spool) as spooled:
+            for chunk in chunks:
+                spooled.write(chunk)
+            return spooled.prepared(name)
+    finally:
+        _leave(use)
 
 
-class SeekableFile:
+async def spooled_async(source: Any, folder: str | None) -> Prepared:
+    """The same of an asynchronous source."""
+    with Spool(folder) as spooled:
+        async for chunk in chunks_of(source):
+            await asyncio.to_thread(spooled.write, chunk)
+        return spooled.prepared(None)
+
+
+class Spool:
+    """A temporary file for a stream that does not say its size: each part of an upload names the total."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._written = 0
+        self._folder = folder or "a folder for temporary files"
+        with self._explained():
+            self._folder = folder or tempfile.gettempdir()
+            self._file: Any = tempfile.TemporaryFile(dir=self._folder, buffering=0)
+        logging.getLogger("bitsup").info("a stream is spooled in %s before it is sent; %s", self._folder, SPOOLED)
+
+    def write(self, chunk: Any) -> None:
+        """Appends."""
+        rest = memoryview(bytes_of(chunk) or b"")
+        with self._explained():
+            while rest:
+                written = self._file.write(rest)
+                rest = rest[written:]
+                self._written += written
+
+    def prepared(self, name: str | None) -> Prepared:
+        """The upload of all that was written, which closes the file."""
+        file, self._file = self._file, None
+        file.seek(0)
+        prepared = Prepared(SeekableFile(file, _use(file, once=False)), self._written, name, once=True)
+        prepared.held = [file.close]
+        return prepared
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as problem:
+            raise local_file_error(
+                f"cannot spool a stream in {self._folder} after {self._written} bytes: {problem.strerror}; {SPOOLED}", problem
+            ) from None
+
+
+SPOOLED = "give size= to send it as it comes, or name another folder with TMPDIR, or state_dir"
+
+
+class SeekableFile(Readable):
     """A binary file object, read from where it stood. Its uploads share its position and its lock."""
 
     def __init__(self, file: Any, use: Use) -> None:
-        import threading as _  # here, where the caller is: see load_threading
-
-        self.failure: BaseException | None = None
-        self.use: Use | None = use
-        self._file = file
-        self._shared = use
+        super().__init__(use)
         self._start = 0
 
     def measure(self) -> int:
         """How many bytes follow the position; one where another upload left it is none of the caller's."""
-        with self._shared.lock:
-            start = int(self._file.tell())
-            if start == self._shared.left_at:
-                start = self._shared.start
+        use = self.use
+        assert use is not None
+        file = use.source
+        with use.lock:
+            start = int(file.tell())
+            if start == use.left_at:
+                start = use.start
             # Not every file-like object returns its position from seek().
-            self._file.seek(0, os.SEEK_END)
-            end = int(self._file.tell())
-            self._file.seek(start)
-            self._start = self._shared.start = self._shared.left_at = start
+            file.seek(0, os.SEEK_END)
+            end = int(file.tell())
+            file.seek(start)
+            self._start = use.start = use.left_at = start
         if start >= end > 0:
             raise InvalidArgumentError(
                 f"the file stands at its end, after {end} bytes, so that nothing would be sent: call its seek(0) first"
             )
         return max(end - start, 0)
 
-    def read_at(self, offset: int, size: int) -> bytes:
+    def _read(self, use: Use, offset: int, size: int) -> bytes:
         """Seeks and reads; the file's position is ours while the upload runs."""
-        try:
-            with self._shared.lock:
-                self._file.seek(self._start + offset)
-                read = _bytes_of(self._file.read(size)) or b""
-                self._shared.left_at = self._start + offset + len(read)
-                return read
-        except BaseException as problem:
-            self.failure = self.failure or problem
-            raise
+        use.source.seek(self._start + offset)
+        read = bytes_of(use.source.read(size)) or b""
+        use.left_at = self._start + offset + len(read)
+        return read
 
 
-class Stream:
-    """Chunks that come once, with as much kept as one Fragment may need again."""
+class Kept:
+    """What came of a stream, as much as one Fragment may need again."""
 
-    def __init__(self, chunks: Iterator[Any], size: int, use: Use) -> None:
-        import threading as _  # here, where the caller is: see load_threading
-        from collections import deque
+    def __init__(self) -> None:
+        self.end = 0
+        self._chunks: deque[tuple[int, bytes]] = deque()
 
-        self.failure: BaseException | None = None
-        self.use: Use | None = use
-        self.window = STREAM_FRAGMENT
-        self._chunks = chunks
-        self._size = size
-        self._kept: deque[tuple[int, bytes]] = deque()
-        self._end = 0
-        self._lock = use.lock
+    def append(self, chunk: bytes) -> None:
+        """Adds what follows."""
+        if chunk:
+            self._chunks.append((self.end, chunk))
+            self.end += len(chunk)
 
-    def read_at(self, offset: int, size: int) -> bytes:
-        """From what is kept, else from the next chunk."""
-        try:
-            with self._lock:
-                return self._read(offset, size)
-        except BaseException as problem:
-            self.failure = self.failure or problem
-            raise
+    def forget(self, before: int) -> None:
+        """Nobody asks for what stands before that offset."""
+        while self._chunks and self._chunks[0][0] + len(self._chunks[0][1]) < before:
+            self._chunks.popleft()
 
-    def _read(self, offset: int, size: int) -> bytes:
-        while offset >= self._end:
-            if offset >= self._size:
-                return b""
-            self._take()
-        for start, chunk in self._kept:
+    def part(self, offset: int, size: int) -> bytes:
+        """At most ``size`` bytes at ``offset``."""
+        for start, chunk in self._chunks:
             if start <= offset < start + len(chunk):
-                part = chunk[offset - start : offset - start + size]
-                if offset + len(part) == self._size:
-                    self._check_end()
-                return part
+                return chunk[offset - start : offset - start + size]
         raise InvalidArgumentError(
             f"the server wants to go on at byte {offset}, which the stream gave already and cannot give again: upload a file instead"
         )
 
-    def _take(self) -> None:
-        chunk = _bytes_of(next(self._chunks, None))
-        if chunk is None:
-            raise InvalidArgumentError(f"the source ended after {self._end} of {self._size} bytes: give the right size=")
-        if not chunk:
-            return
-        self._kept.append((self._end, chunk))
-        self._end += len(chunk)
-        self._check_size()
-        while self._kept and self._kept[0][0] + len(self._kept[0][1]) < self._end - self.window:
-            self._kept.popleft()
 
-    def _check_end(self) -> None:
-        """The last byte is given only if it is the last, so that a longer source is never complete on the server."""
-        while (chunk := _bytes_of(next(self._chunks, None))) is not None:
-            self._end += len(chunk)
-            self._check_size()
+class Stream(Readable):
+    """Chunks that come once."""
 
-    def _check_size(self) -> None:
-        if self._end > self._size:
-            raise InvalidArgumentError(f"the source gave more than the {self._size} bytes of size=: give the right size=")
+    def __init__(self, chunks: Iterator[Any], size: int, use: Use) -> None:
+        super().__init__(use)
+        self.window = 0
+        """Bytes that are kept behind what was read: one Fragment may have to be sent again. Set when it starts."""
+        self._chunks: Iterator[Any] = chunks
+        self._size = size
+        self._kept = Kept()
+
+    def close(self) -> None:
+        """Lets the caller's object go."""
+        super().close()
+        self._chunks = iter(())
+
+    def _read(self, use: Use, offset: int, size: int) -> bytes:
+        while offset >= self._kept.end:
+            if offset >= self._size:
+                return b""
+            chunk = bytes_of(next(self._chunks, None))
+            if chunk is None:
+                raise InvalidArgumentError(f"the source ended after {self._kept.end} of {self._size} bytes: give the right size=")
+            self._kept.append(chunk)
+            check_not_more(self._kept.end, self._size)
+            self._kept.forget(self._kept.end - self.window)
+        part = self._kept.part(offset, size)
+        if offset + len(part) == self._size:
+            # The last byte is given only if it is the last, so that a longer source is never complete on the server.
+            while (chunk := bytes_of(next(self._chunks, None))) is not None:
+                check_not_more(self._size + len(chunk), self._size)
+        return part
 
 
-def _bytes_of(chunk: Any) -> bytes | None:
+def check_not_more(given: int, size: int) -> None:
+    """Refuses a source that is longer than it was said to be."""
+    if given > size:
+        raise InvalidArgumentError(f"the source gave more than the {size} bytes of size=: give the right size=")
+
+
+def bytes_of(chunk: Any) -> bytes | None:
+    """A chunk as bytes; ``None`` stays."""
     if chunk is None or isinstance(chunk, bytes):
         return chunk
     if isinstance(chunk, str):

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import os
+from typing import Any, Protocol
 
 from . import _bitsup
-from ._channel import is_plain_function, load_threading, logger
+from ._channel import check_function, logger
 from ._errors import InvalidArgumentError, local_file_error
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Protocol
 
-    class Recorder(Protocol):
-        """Takes the entries."""
+class Recorder(Protocol):
+    """Takes the entries."""
 
-        def __call__(self, entry: str) -> object:
-            """Takes one; what it raises stops the upload."""
+    def __call__(self, entry: str) -> object:
+        """Takes one; what it raises stops the upload."""
 
-        def close(self) -> None:
-            """There are no more."""
+    def close(self) -> None:
+        """There are no more."""
 
 
 def recorder(given: Any) -> Recorder:
     """What takes the entries for a value of the option."""
-    load_threading()
     if callable(given):
-        if not is_plain_function(given):
-            raise TypeError("transcript must be a plain function that takes a str, or the name of a file")
+        check_function("transcript", given, "a str, or the name of a file")
         return Teller(given)
     try:
         # A number would be taken for a descriptor.
@@ -75,7 +71,7 @@ class Writer:
         try:
             self._put(entry)
         except OSError as problem:
-            logger().warning("the transcript ends here: %s", problem.strerror)
+            logger.warning("the transcript ends here: %s", problem.strerror)
             self.close()
 
     def close(self) -> None:
@@ -86,7 +82,7 @@ class Writer:
                 file.close()
             except OSError as problem:
                 # Some file systems say only now that it has no room.
-                logger().warning("the transcript is not complete: %s", problem.strerror)
+                logger.warning("the transcript is not complete: %s", problem.strerror)
 
     def _put(self, text: str) -> None:
         rest = text.encode()

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
 import os
-
-import bitsup
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any
 
 from . import _bitsup
-from ._channel import Channel, call_soon
-from ._errors import Error, InvalidArgumentError, StillRunning
-from ._names import publish
-from ._receipt import Finished, Receipt, outcome_of
-from ._sources import Prepared
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import typing
-    from collections import abc
-else:
-    from ._lazy import abc, typing
+from ._channel import Channel, call_soon, running_loop
+from ._errors import CancelledError, InvalidArgumentError, StillRunning
+from ._events import Event, Finished, Progress, Receipt, State
 
 MAX_EVENTS = 10_000
 """Events kept for a reader of ``events()`` that does not keep up; older ones are dropped then."""
@@ -26,28 +22,56 @@ MAX_EVENTS = 10_000
 PROGRESS, PACKETS = 1, 2
 
 
+class _Future(concurrent.futures.Future[Receipt]):
+    """The same as a future of the standard library."""
+
+    def __init__(self, upload: Upload, channel: Channel) -> None:
+        super().__init__()
+        self._upload = upload
+        self._channel = channel
+
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        if cancelled:
+            self._upload.cancel(keep=True)
+        return cancelled
+
+    def result(self, timeout: float | None = None) -> Receipt:
+        self.exception(timeout)
+        return super().result()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        found = super().exception(timeout)
+        self._channel.fetch()
+        return found
+
+
 class Upload:
     """An upload under way, much like a ``concurrent.futures.Future``. Any thread may use it.
 
-    Made by ``Client.start``. ``await upload`` waits for its receipt in asyncio.
+    Made by ``Client.start``. ``await upload`` waits for its receipt in asyncio. An upload goes on when its handle is
+    dropped; a failure that nobody fetches is raised at the end of ``with Client()``: see ``UploadErrors``.
     """
 
-    def __init__(self, native: _bitsup.Upload, channel: Channel, source: Prepared) -> None:
+    def __init__(self, native: _bitsup.Upload, channel: Channel, client: object) -> None:
         self._native = native
         self._channel = channel
-        self._source = source
+        self._client = client
         self._process = os.getpid()
 
     @property
-    def progress(self) -> bitsup.Progress:
-        """A snapshot; never waits."""
-        from ._events import progress_of
-
-        self._check_process()
-        return progress_of(self._native.progress())
+    def name(self) -> str:
+        """What it is called in the log: the URL without its query, or the session that it goes on with."""
+        return self._channel.name
 
     @property
-    def state(self) -> bitsup.State:
+    def progress(self) -> Progress:
+        """A snapshot; never waits."""
+        self._check_process()
+        return self._native.progress()
+
+    @property
+    def state(self) -> State:
         """Where it stands: short for ``progress.state``."""
         return self.progress.state
 
@@ -55,10 +79,12 @@ class Upload:
         """Pauses: what is under way is broken off, and nothing is sent until ``resume()``. Returns at once."""
         self._check_process()
         self._native.suspend()
+        self._channel.set_suspended(True)
 
     def resume(self) -> None:
         """Goes on after ``suspend()``. Returns at once."""
         self._check_process()
+        self._channel.set_suspended(False)
         self._native.resume()
 
     def cancel(self, *, keep: bool = False) -> bool:
@@ -69,10 +95,9 @@ class Upload:
         self._check_process()
         if self.done():
             return False
-        # Here and not when it has ended, so that the client's thread never loads it.
-        from ._cancelled import CancelledError as _
-
-        self._native.cancel(keep)
+        self._channel.stopped = True
+        # Nobody could go on with what comes once.
+        self._native.cancel(keep and not self._channel.source.once)
         return True
 
     def done(self) -> bool:
@@ -85,8 +110,7 @@ class Upload:
 
     def cancelled(self) -> bool:
         """Whether it ended by ``cancel()``."""
-        failure = self._failure()
-        return isinstance(failure, Error) and failure.kind == "Cancelled"
+        return isinstance(self._channel.error, CancelledError)
 
     def result(self, timeout: float | None = None) -> Receipt:
         """Waits for the end, at most ``timeout`` seconds, and runs ``on_progress`` meanwhile.
@@ -96,9 +120,11 @@ class Upload:
         Ctrl-C raises ``KeyboardInterrupt`` and leaves the upload running.
         """
         failure = self.exception(timeout)
-        if failure is not None:
-            raise failure
-        return self._receipt()
+        try:
+            return self._receipt(failure)
+        finally:
+            # What is raised keeps this frame.
+            del self, failure
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits like ``result()``, and returns what it would raise; ``None`` if all is well."""
@@ -106,44 +132,60 @@ class Upload:
             raise InvalidArgumentError("a time-out must be a number of seconds")
         if not self.wait_until_ended(timeout):
             raise StillRunning(f"the upload is still running after {timeout} s: {self!r}")
-        return self._failure()
+        return self._channel.fetch()
 
-    def stop(self, problem: BaseException) -> None:
-        """Something that the caller gave has raised ``problem``: stops, keeps the session, and raises it in ``result()``."""
-        self._channel.failure = self._channel.failure or problem
-        self._native.cancel(True)
+    @property
+    def is_parked(self) -> bool:
+        """Whether the caller has stopped or suspended it, so that nobody need wait for it."""
+        return self._channel.stopped or self._channel.suspended
 
-    def wait_until_ended(self, timeout: float | None = None) -> bool:
+    def stop(self, problem: BaseException, *, keep: bool = True) -> None:
+        """Something that the caller gave has raised ``problem``: stops, and raises it in ``result()``."""
+        self._channel.fail(problem)
+        self._native.cancel(keep)
+
+    def wait_until_ended(self, timeout: float | None = None, *, or_suspended: bool = False) -> bool:
         """Waits like ``result()``, and raises nothing: ``False`` when the time is over."""
         self._check_process()
         try:
-            return self._channel.wait(timeout, self._poll)
+            return self._channel.wait(timeout, self._poll, or_suspended=or_suspended)
         finally:
             self._stop_if_broken()
 
-    def add_done_callback(self, callback: abc.Callable[[Upload], object]) -> None:
+    def add_done_callback(self, callback: Callable[[Upload], object]) -> None:
         """Calls ``callback(upload)`` when the upload has ended, on the client's callback thread; at once if it has."""
-        self._channel.when_done(lambda: callback(self))
+        context = contextvars.copy_context()
+        self._channel.when_done(lambda: context.run(callback, self))
 
-    async def events(self) -> abc.AsyncIterator[bitsup.Event]:
+    def future(self) -> concurrent.futures.Future[Receipt]:
+        """A future of the receipt, for ``concurrent.futures.wait`` and the like; its ``cancel()`` stops and keeps the session."""
+        future = _Future(self, self._channel)
+
+        def end() -> None:
+            failure = self._channel.error
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                if failure is not None:
+                    future.set_exception(failure)
+                else:
+                    future.set_result(self._receipt(None))
+
+        self._channel.when_done(end)
+        return future
+
+    async def events(self) -> AsyncIterator[Event]:
         """Everything that happens from now on, up to and with ``Finished``: ``async for event in upload.events()``."""
-        import asyncio
-        from collections import deque
-
-        from ._events import Progress
-
         self._check_process()
-        loop = asyncio.get_running_loop()
-        waiting: deque[bitsup.Event] = deque(maxlen=MAX_EVENTS)
+        loop = running_loop()
+        waiting: deque[Event] = deque(maxlen=MAX_EVENTS)
         arrived = asyncio.Event()
 
-        def arrive(event: bitsup.Event) -> None:
+        def arrive(event: Event) -> None:
             if isinstance(event, Progress) and waiting and isinstance(waiting[-1], Progress):
                 waiting.pop()
             waiting.append(event)
             arrived.set()
 
-        def subscriber(event: bitsup.Event) -> None:
+        def subscriber(event: Event) -> None:
             if not isinstance(event, Finished):
                 call_soon(loop, arrive, event)
 
@@ -160,60 +202,59 @@ class Upload:
                 while waiting:
                     event = waiting.popleft()
                     if isinstance(event, Finished):
-                        failure = self._failure()
-                        yield Finished(receipt=None if failure else self._receipt(), error=failure)
+                        failure = self._channel.fetch()
+                        yield Finished(receipt=None if failure else self._receipt(None), error=failure)
                         return
                     yield event
         finally:
             self._channel.subscribers.remove(subscriber)
 
-    def __await__(self) -> abc.Generator[typing.Any, None, Receipt]:
+    def __await__(self) -> Generator[Any, None, Receipt]:
         return self.wait_async().__await__()
 
     async def wait_async(self) -> Receipt:
-        """What ``await upload`` does: waits for the receipt without a thread."""
-        import asyncio
+        """What ``await upload`` does: waits for the receipt without a thread.
 
+        Cancelling it, by a time-out for example, stops the upload and keeps its session, as with ``upload_async``.
+        """
+        try:
+            await self.wait_until_ended_async()
+        except asyncio.CancelledError:
+            self.cancel(keep=True)
+            raise
+        failure = self._channel.fetch()
+        try:
+            return self._receipt(failure)
+        finally:
+            del self, failure
+
+    async def wait_until_ended_async(self, *, or_suspended: bool = False) -> None:
+        """The same without a result."""
         self._check_process()
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         ended: asyncio.Future[None] = loop.create_future()
 
         def end() -> None:
             if not ended.done():
                 ended.set_result(None)
 
-        self._channel.when_done(lambda: call_soon(loop, end))
+        self._channel.when_done(lambda: call_soon(loop, end), or_suspended=or_suspended)
         await ended
-        failure = self._failure()
-        if failure is not None:
-            raise failure
-        return self._receipt()
 
-    def _failure(self) -> BaseException | None:
-        outcome = self._channel.outcome
-        # What the caller's own code raised tells more than what came of it.
-        own = self._channel.failure
-        if own is not None:
-            return own
-        if outcome is None or outcome.error is None:
-            return None
-        own = self._source.failure
-        if own is not None:
-            if own.__cause__ is None and isinstance(outcome.error, Error):
-                own.__cause__ = outcome.error
-            return own
-        return outcome.error
-
-    def _receipt(self) -> Receipt:
-        outcome = self._channel.outcome
-        if outcome is None or outcome.receipt is None:
-            raise InvalidArgumentError("the upload has no receipt")
-        return outcome.receipt
+    def _receipt(self, failure: BaseException | None) -> Receipt:
+        try:
+            if failure is not None:
+                raise failure
+            outcome = self._channel.outcome
+            if outcome is None or outcome.receipt is None:
+                raise InvalidArgumentError("the upload has no receipt")
+            return outcome.receipt
+        finally:
+            del self, failure
 
     def _poll(self) -> Finished | None:
         self._stop_if_broken()
-        found = self._native.outcome()
-        return None if found is None else outcome_of(*found)
+        return self._native.outcome()
 
     def _stop_if_broken(self) -> None:
         if self._channel.failure is not None and not self.done():
@@ -231,8 +272,5 @@ class Upload:
         progress = self.progress
         return f"<bitsup.Upload {self._channel.name} {progress.state.value} {progress.acknowledged}/{progress.total}>"
 
-    def __reduce__(self) -> typing.Any:
+    def __reduce__(self) -> Any:
         raise TypeError("an upload lives in one process and cannot be pickled; its receipt and its errors can")
-
-
-publish(globals())

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from ._channel import SIGNAL_INTERVAL
+from ._channel import SIGNAL_INTERVAL, call_soon, running_loop
 from ._errors import InvalidArgumentError
-from ._names import publish
-from ._receipt import Receipt
+from ._events import Receipt
+from ._sources import Kept, Readable, bytes_of, check_not_more
 from ._upload import Upload
 
 
-class Pipe:
+class Pipe(Readable):
     """What was written and not yet acknowledged; the client's threads read it, and none waits in it."""
 
     def __init__(self, size: int) -> None:
-        self.failure: BaseException | None = None
+        super().__init__()
         self.window = 0
         self._size = size
-        self._kept: deque[tuple[int, bytes]] = deque()
-        self._end = 0
+        self._kept = Kept()
         self._read_up_to = 0
         self._wake: Callable[[], object] | None = None
+        self._on_room: Callable[[], object] | None = None
         self._condition = threading.Condition(threading.Lock())
 
     @property
     def written(self) -> int:
         """Bytes that were written."""
-        return self._end
+        return self._kept.end
 
     def has_room(self) -> bool:
         """Whether what waits to be read is no more than half of what is kept."""
-        return self._end - self._read_up_to <= self.window
+        return self._kept.end - self._read_up_to <= self.window
 
     def wait_for_room(self) -> None:
         """Waits a moment, or until something was read."""
@@ -44,12 +44,18 @@ class Pipe:
             if not self.has_room():
                 self._condition.wait(SIGNAL_INTERVAL)
 
+    def when_room(self, callback: Callable[[], object]) -> None:
+        """Calls back once there is room, at once if there is."""
+        with self._condition:
+            if not self.has_room():
+                self._on_room = callback
+                return
+        callback()
+
     def put(self, chunk: bytes) -> None:
         """Appends."""
         with self._condition:
-            if chunk:
-                self._kept.append((self._end, chunk))
-                self._end += len(chunk)
+            self._kept.append(chunk)
             wake, self._wake = self._wake, None
         if wake is not None:
             wake()
@@ -57,32 +63,57 @@ class Pipe:
     def read_at(self, offset: int, size: int) -> bytes | None:
         """From what is kept; ``None`` if it is not written yet."""
         with self._condition:
-            if offset >= self._end:
+            if offset >= self._kept.end:
                 return None
-            for start, chunk in self._kept:
-                if start <= offset < start + len(chunk):
-                    part = chunk[offset - start : offset - start + size]
-                    self._read_up_to = max(self._read_up_to, offset + len(part))
-                    self._forget()
-                    return part
-            self.failure = InvalidArgumentError(
-                f"the server wants to go on at byte {offset}, which is not kept any more: upload a file instead"
-            )
-            raise self.failure
+            try:
+                part = self._kept.part(offset, size)
+            except InvalidArgumentError as problem:
+                self.failure: BaseException | None = problem
+                raise
+            self._read_up_to = max(self._read_up_to, offset + len(part))
+            # A Fragment may have to be sent again, so that much is kept behind what was read.
+            self._kept.forget(self._read_up_to - self.window)
+            self._condition.notify_all()
+            on_room, self._on_room = (self._on_room, None) if self.has_room() else (None, self._on_room)
+        if on_room is not None:
+            on_room()
+        return part
 
     def when_ready(self, offset: int, wake: Callable[[], object]) -> None:
         """Calls ``wake`` when there are bytes at ``offset``."""
         with self._condition:
-            if offset >= self._end:
+            if offset >= self._kept.end:
                 self._wake = wake
                 return
         wake()
 
-    def _forget(self) -> None:
-        """A Fragment may have to be sent again, so that much is kept behind what was read."""
-        while self._kept and self._kept[0][0] + len(self._kept[0][1]) < self._read_up_to - self.window:
-            self._kept.popleft()
-        self._condition.notify_all()
+
+async def feed(chunks: AsyncIterator[Any], pipe: Pipe, size: int, upload: Upload) -> None:
+    """Writes what an asynchronous source gives; what it raises stops the upload and comes out of it."""
+    loop = running_loop()
+    room = asyncio.Event()
+    upload.add_done_callback(lambda _: call_soon(loop, room.set))
+    # The last chunk is given only if it is the last, so that a longer source is never complete on the server.
+    held, given = b"", 0
+    try:
+        async for chunk in chunks:
+            pipe.put(held)
+            held = bytes_of(chunk) or b""
+            given += len(held)
+            check_not_more(given, size)
+            while not (pipe.has_room() or upload.done()):
+                room.clear()
+                pipe.when_room(lambda: call_soon(loop, room.set))
+                await room.wait()
+            if upload.done():
+                return
+        if given < size:
+            raise InvalidArgumentError(f"the source ended after {given} of {size} bytes: give the right size=")
+        pipe.put(held)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as problem:
+        upload.stop(problem, keep=False)
 
 
 class UploadWriter(io.RawIOBase):
@@ -151,6 +182,22 @@ class UploadWriter(io.RawIOBase):
             self._upload.cancel()
             raise
 
+    async def write_async(self, data: Any, /) -> int:
+        """Like ``write``, for asyncio."""
+        return await asyncio.to_thread(self.write, data)
+
+    async def close_async(self) -> None:
+        """Like ``close``, for asyncio."""
+        await asyncio.to_thread(self.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -172,5 +219,3 @@ class UploadWriter(io.RawIOBase):
     def __repr__(self) -> str:
         return f"<bitsup.UploadWriter {self._pipe.written}/{self._size} of {self._upload!r}>"
 
-
-publish(globals())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitsup_proto::ack::RetryAfter;
 use bitsup_proto::reply::Got;
-use bitsup_proto::session::{CancelMode, Exchange, Failure, Learned, NotNow};
+use bitsup_proto::session::{CancelMode, Exchange, Failure, InvalidState, Learned};
 use bitsup_proto::verify::Head;
 use bitsup_proto::{Ack, Error, Moment, PacketType};
 
@@ -39,9 +39,9 @@ impl UploadDriver {
         ack: &Ack<'_>,
         exchange: Exchange,
         now: Moment,
-    ) -> Result<PostAck, NotNow> {
+    ) -> Result<PostAck, InvalidState> {
         let Some(taken) = self.take(id) else { return Ok(PostAck::Nothing) };
-        let PendingRequest::Packet(request) = taken else { return Err(NotNow) };
+        let PendingRequest::Packet(request) = taken else { return Err(InvalidState) };
         if let Some(packets) = &mut self.packets {
             return Ok(packets.answered(&request, ack).map_or(PostAck::Nothing, PostAck::Answered));
         }
@@ -64,7 +64,7 @@ impl UploadDriver {
     }
 
     /// The answer to the HEAD after the upload.
-    pub fn handle_head(&mut self, id: ExchangeId, head: &Head) -> Result<(), NotNow> {
+    pub fn handle_head(&mut self, id: ExchangeId, head: &Head) -> Result<(), InvalidState> {
         self.take(id).map_or(Ok(()), |_| self.session.handle_head(head))
     }
 
@@ -86,7 +86,12 @@ impl UploadDriver {
     }
 
     /// What became of a GET, and of its bytes.
-    pub fn handle_reply(&mut self, id: ExchangeId, got: &Got, now: Moment) -> Result<(), NotNow> {
+    pub fn handle_reply(
+        &mut self,
+        id: ExchangeId,
+        got: &Got,
+        now: Moment,
+    ) -> Result<(), InvalidState> {
         self.take(id).map_or(Ok(()), |_| self.session.handle_reply(now, got))
     }
 
@@ -96,7 +101,7 @@ impl UploadDriver {
         id: ExchangeId,
         failure: &Failure,
         now: Moment,
-    ) -> Result<(), NotNow> {
+    ) -> Result<(), InvalidState> {
         match self.take(id) {
             None => Ok(()),
             Some(PendingRequest::Precheck) => {
@@ -119,7 +124,10 @@ impl UploadDriver {
         self.exchange = None;
         match &mut self.packets {
             Some(packets) => packets.send_again(),
-            None => self.session.begin_again(),
+            // A cancel in between has ended it.
+            None => {
+                let _ = self.session.retry_unsent();
+            }
         }
     }
 
@@ -170,7 +178,7 @@ impl UploadDriver {
 
     /// The exchange under way did not show what there is now: a challenge to it says nothing of that.
     pub fn mark_request_unauthenticated(&mut self) {
-        self.session.outdate_running();
+        self.session.mark_request_unauthenticated();
         if let Some(Current { request, .. }) = &mut self.exchange {
             match request {
                 PendingRequest::Packet(packet) => {

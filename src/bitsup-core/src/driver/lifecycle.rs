@@ -16,7 +16,7 @@ impl UploadDriver {
         self.choose_stage();
         if self.paused {
             self.yield_slot(client);
-        } else if !self.session.state().is_final() {
+        } else if !self.session.state().is_terminal() {
             // Also while the request is under way that the pause let end.
             let _ = self.session.resume(now);
         }

@@ -55,7 +55,7 @@ impl UploadDriver {
         }
         if self.stage() == Stage::Precheck
             && self.exchange.is_none()
-            && self.session.state().is_final()
+            && self.session.state().is_terminal()
         {
             // The source failed before there was an answer.
             self.end_precheck();

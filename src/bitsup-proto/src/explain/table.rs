@@ -39,19 +39,19 @@ pub const TABLE: &[Entry] = &[
         key: Key { status: Some(408), code: Some(0x8007_0112), context: Some(7), ..ANY },
         title: "the application behind the server did not answer in time",
         cause: "IIS waits 5 minutes for the application that BITSServerNotificationURL names.",
-        advice: "The data is on the server: starting the same upload again sends the last part again. If it stays so, the administrator must look at that application.",
+        advice: "The data is on the server: starting {same_upload} again sends the last part again. If it stays so, the administrator must look at that application.",
     },
     Entry {
         key: Key { status: Some(500), code: Some(0x8007_0112), ..ANY },
         title: "the server's disk is full",
         cause: "The volume with the server's BITS-Sessions folder has no space left.",
-        advice: "Ask the administrator for space; the same upload continues then.",
+        advice: "Ask the administrator for space; {same_upload} continues then.",
     },
     Entry {
         key: code(0x8007_0070),
         title: "the server's disk is full",
         cause: "The volume with the server's BITS-Sessions folder has no space left.",
-        advice: "Ask the administrator for space; the same upload continues then.",
+        advice: "Ask the administrator for space; {same_upload} continues then.",
     },
     Entry {
         key: code(0x8020_0020),
@@ -343,10 +343,10 @@ pub(super) fn advice_for_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::ProxyAuth => "Check user and password for the proxy.",
         ErrorKind::Tls => "Check the certificate, its name, its dates and its issuer.",
         ErrorKind::Network => {
-            "Check host name, port and network; the same upload continues from the server's last acknowledged byte."
+            "Check host name, port and network; {same_upload} continues from the server's last acknowledged byte."
         }
         ErrorKind::Timeout => {
-            "Try again later; the same upload continues from the server's last acknowledged byte."
+            "Try again later; {same_upload} continues from the server's last acknowledged byte."
         }
         ErrorKind::Refused => "The server's log tells more.",
         ErrorKind::HostIdUntrusted => "If the host is right, trust it ({trusted_hosts}).",
@@ -354,7 +354,7 @@ pub(super) fn advice_for_kind(kind: ErrorKind) -> &'static str {
             "Check the URL, and that uploads are enabled for that directory; a proxy may have changed the answer."
         }
         ErrorKind::VerifyFailed => "Compare the file on the server before using it.",
-        ErrorKind::LimitReached => "Raise the limit, or call again to continue.",
+        ErrorKind::LimitReached => "Raise the limit, or start {same_upload} again to continue.",
         ErrorKind::Cancelled => "Start the upload again if it is still wanted.",
         ErrorKind::Unsupported => "{features} says what this build has.",
         ErrorKind::Internal => "Please report this, with the packets that it came of ({log}).",

@@ -78,33 +78,33 @@ use open::{Doubt, Open, Proof};
 use phase::{Io, Outstanding, Phase, Step};
 use target::{Fallback, Target};
 pub use types::{
-    Action, CancelMode, Config, Connection, Counters, Exchange, Failure, FailureClass, Learned,
-    Moment, NotNow, Notice, OffsetHandling, Outcome, Request, Sent, State, Summary,
+    Action, CancelMode, Config, Connection, Counters, Exchange, Failure, FailureClass,
+    InvalidState, Learned, Moment, Notice, OffsetHandling, Outcome, Request, Sent, State, Summary,
 };
 
-/// A session may be lost so often without a new highest offset before that is an error.
+/// How often a session may be lost without a new highest offset before that is an error.
 pub const MAX_RESTARTS: u32 = 3;
 /// A server that forgets the session a little later each time must not keep us for ever.
 pub const MAX_RESTARTS_IN_ALL: u32 = 64;
-/// So many Acks in a row may leave the offset where it was.
+/// The number of Acks in a row that leave the offset where it was, before that is an error.
 pub const MAX_STUCK: u32 = 3;
-/// So often may the offset go back without a new highest one in between.
+/// How often the offset may go back without a new highest one in between.
 pub const MAX_REWINDS: u32 = 3;
-/// A HEAD that meets no answer is tried so often; it is only evidence.
+/// The tries of a HEAD that meets no answer; it is only evidence.
 pub const MAX_HEADS: u32 = 3;
-/// So many requests may follow one another without progress and without the pause of a retry
+/// The most requests one after another without progress and without the pause of a retry
 /// (GIV-03): a full run of 413 halves 28 MiB thirteen times, each after a login at most.
 pub const MAX_REQUESTS_WITHOUT_PAUSE: u32 = 32;
-/// So many times the size, and so much more, may be sent again because the server lost what it had
-/// acknowledged (GIV-06).
+/// The most bytes sent again because the server lost what it had acknowledged: the size times this,
+/// and [`MAX_REPEATED_BYTES`] (GIV-06).
 pub const MAX_REPEATED_SIZES: u64 = 3;
 /// See [`MAX_REPEATED_SIZES`].
 pub const MAX_REPEATED_BYTES: u64 = 64 * 1024 * 1024;
-/// A refusal with one code so often in a row, and for so long, is the session's end (GIV-01).
+/// The refusals with one code in a row that end the session, if they span [`SAME_REFUSALS_FOR`] (GIV-01).
 pub const MAX_SAME_REFUSALS: u32 = 3;
 /// See [`MAX_SAME_REFUSALS`].
 pub const SAME_REFUSALS_FOR: Duration = Duration::from_secs(30);
-/// So long is a session that is to be replaced cancelled; that is only courtesy.
+/// How long the cancelling of a session that is to be replaced is tried; it is only courtesy.
 pub const REPLACE_LIMIT: Duration = Duration::from_secs(5);
 /// A notice that nobody takes gives way to newer ones.
 const MAX_NOTICES: usize = 64;

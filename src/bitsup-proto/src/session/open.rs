@@ -105,7 +105,7 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    /// Refused so often, a Ping is not sent any more.
+    /// Refusals after which no Ping is sent any more.
     const MOST_REFUSALS: u32 = 2;
 
     pub(super) fn are_skipped(self) -> bool {
@@ -139,7 +139,7 @@ impl Open {
     /// The session that an earlier process left.
     pub(super) fn restore(checkpoint: &Checkpoint, size: u64) -> Self {
         let offset = checkpoint.offset.min(size);
-        // Whoever left the session may have had a request under way.
+        // The process that left the session may have had a request under way.
         let doubt = if checkpoint.closing {
             Doubt::Close
         } else if offset == size && checkpoint.reply_url.is_some() {

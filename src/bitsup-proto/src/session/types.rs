@@ -72,7 +72,7 @@ pub struct Config {
     pub lenient_offset: bool,
     /// When to ask for the destination's size.
     pub verify: VerifyPolicy,
-    /// What to do after an unclear end.
+    /// What to do when an Ack is lost.
     pub on_lost_ack: LostAckPolicy,
     /// What is known of how the endpoint treats offsets.
     pub offsets: OffsetHandling,
@@ -143,7 +143,7 @@ pub enum State {
 impl State {
     /// Whether nothing more happens by itself.
     #[must_use]
-    pub fn is_final(self) -> bool {
+    pub fn is_terminal(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
@@ -222,7 +222,7 @@ pub enum Sent {
     Nothing,
     /// The request's head, perhaps in part, and no byte of its body.
     Head,
-    /// So many bytes of the body too, or a body that is whole if there are fewer.
+    /// Bytes of the body too; if it has fewer, all of it.
     Body(u64),
 }
 
@@ -369,7 +369,7 @@ pub struct Counters {
 
 /// An event that the state does not allow; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotNow;
+pub struct InvalidState;
 
 /// How to cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,7 +83,7 @@ impl From<bitsup_gssapi::Error> for Problem {
                 "Get a ticket first (kinit USER@REALM), as the user and with the KRB5CCNAME that the upload runs with (klist shows it), or log in with user and password."
             }
             bitsup_gssapi::ErrorKind::Expired => {
-                "Get a new ticket (kinit, or kinit -R while the old one may be renewed); the same upload continues then."
+                "Get a new ticket (kinit, or kinit -R while the old one may be renewed); {same_upload} continues then."
             }
             _ => {
                 "If the server is unknown to Kerberos, write its full name in the URL, or have the name registered (Windows: setspn -S HTTP/NAME ACCOUNT; MIT: addprinc HTTP/NAME and its key in the server's keytab). KRB5_TRACE=/dev/stderr shows what Kerberos tries."

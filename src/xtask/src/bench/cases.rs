@@ -145,7 +145,7 @@ pub(super) static CASES: &[Case] = &[
     },
     Case {
         name: "python",
-        purpose: "1 GiB from Python, interpreter and import included; goal: wall at most 1.05 of the tool",
+        purpose: "1 GiB from Python; goal: from the first byte on at most 1.05 of the tool",
         files: one(GIB),
         way: Way::Loopback,
         contenders: &[BITSUP, Program { name: "python", kind: Kind::Python }],

@@ -148,6 +148,13 @@ impl Upload {
         Self { session, now, requests: Vec::new(), notices: Vec::new() }
     }
 
+    /// An upload with a session.
+    fn opened(config: Config) -> Self {
+        let mut upload = Self::new(config);
+        upload.play([("Create-Session", created())]);
+        upload
+    }
+
     /// An upload of 2500 bytes that has got so far that the named exchange is next.
     fn before(exchange: &str) -> Self {
         let mut upload = Self::new(config());
@@ -212,7 +219,7 @@ impl Upload {
         }
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<(), NotNow> {
+    fn answer(&mut self, answer: &Answer) -> Result<(), InvalidState> {
         let now = self.now;
         match answer {
             Answer::Ack(ack) => {

@@ -4,9 +4,7 @@ use super::*;
 use crate::reply::PROGRESS;
 
 fn wanting(reply: ReplyMode) -> Upload {
-    let mut upload = Upload::new(Config { reply, size: 10, ..config() });
-    upload.play([("Create-Session", created())]);
-    upload
+    Upload::opened(Config { reply, size: 10, ..config() })
 }
 
 fn last(reply_url: Option<&'static str>) -> Answer {
@@ -237,9 +235,8 @@ fn the_other_host_is_tried_once() {
 #[test]
 fn a_challenge_to_the_get_is_answered_once() {
     let config = Config { credentials: true, reply: ReplyMode::Required, size: 10, ..config() };
-    let mut upload = Upload::new(config);
+    let mut upload = Upload::opened(config);
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-9", last(Some("r"))),
         ("GET 0-", refused(401)),
         ("GET 0-", Answer::Got(whole(5))),

@@ -52,12 +52,9 @@ fn situations() -> Vec<(&'static str, Upload, Vec<&'static str>)> {
     };
     list.push(("a reply under way", reply(), allowed(&["reply", "failure"])));
     let head = || {
-        let mut upload = Upload::new(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
-        upload.play([
-            ("Create-Session", created()),
-            ("Fragment 0-9", received(10)),
-            ("Close-Session", ok()),
-        ]);
+        let mut upload =
+            Upload::opened(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
+        upload.play([("Fragment 0-9", received(10)), ("Close-Session", ok())]);
         running(upload, "HEAD")
     };
     list.push(("a head under way", head(), allowed(&["head", "failure"])));
@@ -126,7 +123,7 @@ pub(super) fn inputs() -> Vec<(&'static str, Input)> {
     list
 }
 
-pub(super) type Input = Box<dyn Fn(&mut Upload) -> Result<(), NotNow>>;
+pub(super) type Input = Box<dyn Fn(&mut Upload) -> Result<(), InvalidState>>;
 use std::boxed::Box;
 
 /// An answer of every meaning, a failure of every class, a HEAD and a reply of every kind.
@@ -215,8 +212,8 @@ fn check(upload: &mut Upload, case: &str) {
         action = upload.poll();
     }
     let state = upload.session.state();
-    assert_eq!(state.is_final(), upload.session.outcome().is_some(), "{case}: {state:?}");
-    assert_eq!(state.is_final(), action == Action::Finished, "{case}: {action:?}");
+    assert_eq!(state.is_terminal(), upload.session.outcome().is_some(), "{case}: {state:?}");
+    assert_eq!(state.is_terminal(), action == Action::Finished, "{case}: {action:?}");
     if let Action::Send(request) = action {
         assert_eq!(request.range.is_some(), request.packet == PacketType::Fragment, "{case}");
     }

@@ -41,7 +41,7 @@ impl Replace {
         let error = Error::new(ErrorKind::Protocol, message).with_code(Hresult::NO_PROGRESS);
         match self {
             Self::Unproven => error.with_advice(
-                "Whoever knows that the server stores each part where its range says can continue without proof ({on_lost_ack=resend}).",
+                "If the server is known to store each part where its range says, continue without proof ({on_lost_ack=resend}).",
             ),
             Self::Untold => error.with_advice(
                 "The server leaves out where to continue; if it stores what it acknowledges, that can be assumed ({lenient}).",
@@ -99,10 +99,10 @@ impl Session {
     pub(super) fn cancel_answered(
         &mut self,
         cancelling: Cancelling,
-        answer: &Answer<'_, '_>,
+        answer: Answer<'_>,
         meaning: Meaning,
     ) -> Phase {
-        let Answer { now, request, ack, wait, .. } = *answer;
+        let Answer { now, request, ack, wait, .. } = answer;
         match meaning {
             Meaning::Success | Meaning::SessionLost => self.cancel_done(now, cancelling, true),
             Meaning::Challenge { proxy }
@@ -136,8 +136,8 @@ impl Session {
                     let most = Predecessor::Cancelled;
                     self.traces.predecessor = self.traces.predecessor.min(most);
                 }
-                let Some(cause) = pause else { return self.restart(open) };
-                self.forget(open);
+                let Some(cause) = pause else { return self.restart() };
+                self.outbox.checkpoint_due = true;
                 self.totals.counters.restarts = self.totals.counters.restarts.saturating_add(1);
                 self.later(now, Phase::Creating, cause, None, true)
             }

@@ -24,14 +24,14 @@ impl Session {
                 open.doubt = Doubt::None;
                 open.limit_proof(Proof::File);
             }
-            // Kept before it goes out: whoever continues must know that it may have been sent (RES-06).
+            // Kept before it goes out: a later run must know that it may have been sent (RES-06).
             self.outbox.checkpoint_due = true;
         }
         (phase, action)
     }
 
-    pub(super) fn closed(&mut self, mut open: Open, answer: &Answer<'_, '_>) -> Phase {
-        let Answer { now, ack, .. } = *answer;
+    pub(super) fn closed(&mut self, mut open: Open, answer: Answer<'_>) -> Phase {
+        let Answer { now, ack, .. } = answer;
         // An offset belongs to a Fragment: this may be the second copy of the last one's Ack (TRU-02).
         let is_of_fragment = ack.offset != Offset::Absent && !open.tells_offsets;
         if is_of_fragment && open.doubt != Doubt::Close {
@@ -112,7 +112,7 @@ impl Session {
             }
             (_, LostAckPolicy::Restart) => {
                 self.traces.orphaned = true;
-                return self.restart(open);
+                return self.restart();
             }
             (Evidence::Unknown, LostAckPolicy::Accept) => {
                 self.notice(Notice::CloseUnconfirmed);
@@ -149,7 +149,7 @@ impl Session {
 
     // ---- a session that is gone -------------------------------------------
 
-    pub(super) fn session_lost(&mut self, phase: Phase, answer: &Answer<'_, '_>) -> Phase {
+    pub(super) fn session_lost(&mut self, phase: Phase, answer: Answer<'_>) -> Phase {
         let error = explain::refusal(answer.request.packet, answer.ack);
         let open = match phase.held() {
             Ok(open) => open,
@@ -167,19 +167,16 @@ impl Session {
         }
         if !self.may_restart() {
             let sessions = self.budget.restarts_in_row + 1;
-            self.forget(open);
-            return self.fail(
-                Phase::Creating,
-                error.with_message(format!(
-                    "the server forgot the session again and again ({sessions} sessions in a row)"
-                )),
+            let message = format!(
+                "the server forgot the session again and again ({sessions} sessions in a row)"
             );
+            return self.fail(Phase::Creating, error.with_message(message));
         }
         if let Err(error) = self.note_repeated(open.offset) {
             return self.fail(Phase::Uploading(open), error);
         }
         self.notice(Notice::SessionLost);
-        self.restart(open)
+        self.restart()
     }
 
     /// Close-Session was sent and not acknowledged, and no other one will be: a HEAD decides.
@@ -193,11 +190,10 @@ impl Session {
         Phase::Uploading(open)
     }
 
-    /// Starts over from byte 0 with a new session, at the host the old one had.
-    pub(super) fn restart(&mut self, old: Open) -> Phase {
-        let allowed = self.may_restart();
-        self.forget(old);
-        if !allowed {
+    /// Starts over from byte 0 with a new session, at the host the old one had; that one is dropped.
+    pub(super) fn restart(&mut self) -> Phase {
+        self.outbox.checkpoint_due = true;
+        if !self.may_restart() {
             let error = Error::new(
                 ErrorKind::Refused,
                 "the upload had to be started over again and again without getting further",
@@ -212,11 +208,6 @@ impl Session {
     pub(super) fn may_restart(&self) -> bool {
         self.budget.restarts_in_row < MAX_RESTARTS
             && self.totals.counters.restarts < MAX_RESTARTS_IN_ALL
-    }
-
-    /// Drops the session: whatever follows begins with a new one and at byte 0.
-    pub(super) fn forget(&mut self, _: Open) {
-        self.outbox.checkpoint_due = true;
     }
 }
 

@@ -13,8 +13,8 @@ use crate::hresult::Hresult;
 use crate::packet::{PacketType, SessionId};
 
 impl Session {
-    pub(super) fn created(&mut self, answer: &Answer<'_, '_>) -> Phase {
-        let Answer { now, ack, date, .. } = *answer;
+    pub(super) fn created(&mut self, answer: Answer<'_>) -> Phase {
+        let Answer { now, ack, date, .. } = answer;
         // Until the session is ours to name, the server has one that nobody can close.
         let orphaned = core::mem::replace(&mut self.traces.orphaned, true);
         let invalid = |session: &mut Self, what| {
@@ -78,18 +78,12 @@ impl Session {
         self.outbox.checkpoint_due |= self.target.start(now);
     }
 
-    pub(super) fn stop_fallback(&mut self) {
-        self.outbox.checkpoint_due |= self.target.stop();
-    }
-
-    pub(super) fn expire_fallback(&mut self, now: Moment) {
-        if self.target.expire(now) {
-            if let Some(open) = self.phase.open_mut() {
-                open.pings = Pings::default();
-            }
-            self.link.next = Connection::Fresh;
-            self.outbox.checkpoint_due = true;
-            self.notice(Notice::FellBack);
+    pub(super) fn fall_back(&mut self) {
+        if let Some(open) = self.phase.open_mut() {
+            open.pings = Pings::default();
         }
+        self.link.next = Connection::Fresh;
+        self.outbox.checkpoint_due = true;
+        self.notice(Notice::FellBack);
     }
 }

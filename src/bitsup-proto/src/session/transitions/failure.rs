@@ -5,38 +5,32 @@ use core::time::Duration;
 use super::super::budget::given_up;
 use super::super::logins::unauthorized;
 use super::super::{
-    Connection, Doubt, Failure, FailureClass, Io, Login, Moment, NotNow, Notice, Open, Outcome,
-    Outstanding, Phase, Request, Reuse, Sent, Session,
+    Connection, Doubt, Failure, FailureClass, InvalidState, Io, Login, Moment, Notice, Open,
+    Outcome, Outstanding, Phase, Request, Reuse, Sent, Session,
 };
 use super::Answer;
 use crate::ack::{Ack, RetryAfter};
 use crate::error::Error;
+use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 
 impl Session {
     /// The packet goes out again with credentials, or the upload fails.
-    pub(super) fn challenged(
-        &mut self,
-        phase: Phase,
-        answer: &Answer<'_, '_>,
-        proxy: bool,
-    ) -> Phase {
-        let Answer { request, ack, .. } = *answer;
+    pub(super) fn challenged(&mut self, phase: Phase, answer: Answer<'_>, proxy: bool) -> Phase {
+        let Answer { request, ack, .. } = answer;
         let login = self.logins.of(proxy);
         if login.challenge(request.carries_login(proxy)) {
             return phase;
         }
-        let mut error = unauthorized(proxy, *login == Login::Refused)
+        let error = unauthorized(proxy, *login == Login::Refused)
             .during(request.packet)
             .with_status(ack.status)
-            .with_context(ack.context);
-        if let Some(code) = ack.code {
-            error = error.with_code(code);
-        }
+            .with_context(ack.context)
+            .with_code(ack.code.unwrap_or(Hresult::OK));
         self.fail(phase, error)
     }
 
-    /// So many bytes of the request's body went out: the server may have them.
+    /// Notes how many bytes of the request's body went out: the server may have them.
     pub(super) fn note_sent(&mut self, open: Option<&mut Open>, request: Request, body: u64) {
         if let (Some(range), Some(open)) = (request.range, open) {
             open.sent = open.sent.max(range.first() + body.min(range.length()));
@@ -152,18 +146,18 @@ impl Session {
     }
 
     /// The caller wants the next try after `delay`, and not when the session would make it.
-    /// `NotNow` unless the session waits for one, and while a session is being cancelled. No
+    /// `InvalidState` unless the session waits for one, and while a session is being cancelled. No
     /// budget grows by it.
-    pub fn defer_retry(&mut self, now: Moment, delay: Duration) -> Result<(), NotNow> {
-        let (at, _) = self.waiting_retry().ok_or(NotNow)?;
+    pub fn defer_retry(&mut self, now: Moment, delay: Duration) -> Result<(), InvalidState> {
+        let (at, _) = self.waiting_retry().ok_or(InvalidState)?;
         *at = now.monotonic.saturating_add(delay);
         Ok(())
     }
 
     /// The caller wants no other try: the upload fails with what went wrong. The session on
-    /// the server can be continued. `NotNow` as with [`Session::defer_retry`].
-    pub fn refuse_retry(&mut self) -> Result<(), NotNow> {
-        let (_, cause) = self.waiting_retry().ok_or(NotNow)?;
+    /// the server can be continued. `InvalidState` as with [`Session::defer_retry`].
+    pub fn refuse_retry(&mut self) -> Result<(), InvalidState> {
+        let (_, cause) = self.waiting_retry().ok_or(InvalidState)?;
         let error = given_up(cause, "not tried again, as was decided");
         self.io = Io::Idle;
         self.change(|session, phase| session.fail(phase, error));
@@ -245,14 +239,6 @@ impl Session {
             Io::Aborting => Io::Aborting,
             Io::Idle | Io::Backoff { .. } => Io::Idle,
         };
-    }
-
-    pub(super) fn name_likely_cause(&self, packet: PacketType, error: Error) -> Error {
-        let empty = self.config.size == 0 && packet == PacketType::CloseSession;
-        if empty && matches!(error.http_status(), Some(400 | 416)) {
-            return error.with_message("the server does not support empty files");
-        }
-        error
     }
 }
 

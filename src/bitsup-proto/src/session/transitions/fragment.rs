@@ -22,7 +22,7 @@ use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
 use crate::verify::LostAckPolicy;
 
-/// A probe is of no use so often before the session is replaced (OFF-13).
+/// Useless answers to probes that replace the session (OFF-13).
 const MAX_USELESS_PROBES: u32 = 2;
 
 impl Session {
@@ -71,14 +71,14 @@ impl Session {
     pub(super) fn fragment_answered(
         &mut self,
         mut open: Open,
-        answer: &Answer<'_, '_>,
+        answer: Answer<'_>,
         range: ContentRange,
     ) -> Phase {
-        let Answer { now, request, ack, exchange, .. } = *answer;
+        let Answer { now, request, ack, exchange, .. } = answer;
         let size = self.config.size;
         let corrected = ack.status == 416;
         let told = match ack.offset {
-            // Whoever answered cannot have read what had not gone out (TRU-01).
+            // No server can have read what had not gone out (TRU-01).
             _ if !corrected && exchange.body_sent < range.length() => {
                 Err("the answer came before the whole part was sent")
             }
@@ -101,7 +101,7 @@ impl Session {
         if offset > open.limit(size) {
             return self.replace(now, open, Replace::Foreign);
         }
-        self.stop_fallback();
+        self.outbox.checkpoint_due |= self.target.stop();
         self.totals.counters.fragments += 1;
         if let Doubt::Bytes(probing) = open.doubt {
             return self.probe_answered(open, answer, probing, (range, offset));
@@ -131,10 +131,10 @@ impl Session {
     pub(super) fn useless_answer(
         &mut self,
         mut open: Open,
-        answer: &Answer<'_, '_>,
+        answer: Answer<'_>,
         error: Error,
     ) -> Phase {
-        let Answer { now, request, ack, .. } = *answer;
+        let Answer { now, request, ack, .. } = answer;
         let untold = ack.status == 416 && ack.offset == Offset::Absent;
         if !request.probe && !untold {
             return self.invalid(now, Phase::Uploading(open), error);
@@ -167,11 +167,11 @@ impl Session {
     fn probe_answered(
         &mut self,
         mut open: Open,
-        answer: &Answer<'_, '_>,
+        answer: Answer<'_>,
         probing: Probing,
         (range, offset): (ContentRange, u64),
     ) -> Phase {
-        let Answer { now, ack, .. } = *answer;
+        let Answer { now, ack, .. } = answer;
         let corrected = ack.status == 416;
         let echo = !corrected && offset == range.end();
         let beyond = !corrected && offset > range.end();
@@ -214,11 +214,11 @@ impl Session {
     fn offset_proven(
         &mut self,
         mut open: Open,
-        answer: &Answer<'_, '_>,
+        answer: Answer<'_>,
         probing: Probing,
         offset: u64,
     ) -> Phase {
-        let Answer { now, ack, .. } = *answer;
+        let Answer { now, ack, .. } = answer;
         let before = open.offset;
         // The bytes are stored, and the application behind the server has not run (ERR-16).
         open.doubt = match probing.rerun {
@@ -327,8 +327,8 @@ impl Session {
         }
         if self.config.reply != ReplyMode::None && open.reply_url.is_none() {
             let required = self.config.reply == ReplyMode::Required;
-            // The Ack of the last Fragment names the reply, and a probe is none (RPL-14); whoever
-            // resumes asks for it again.
+            // The Ack of the last Fragment names the reply, and a probe is none (RPL-14); a
+            // resumed upload asks for it again.
             let last = size.checked_sub(1).and_then(|at| ContentRange::new(at, 1, size));
             if let Some(last) = last.filter(|_| probe || required) {
                 open.doubt = Doubt::LastFragment(last);
@@ -352,7 +352,7 @@ impl Session {
         Phase::Uploading(open)
     }
 
-    pub(super) fn too_large(&mut self, phase: Phase, answer: &Answer<'_, '_>) -> Phase {
+    pub(super) fn too_large(&mut self, phase: Phase, answer: Answer<'_>) -> Phase {
         let refused = answer.request.range.map_or(0, ContentRange::length);
         if !self.endpoint.sizes.refused(refused) {
             return self.fail(phase, explain::refusal(answer.request.packet, answer.ack));
@@ -363,13 +363,8 @@ impl Session {
 
     /// The server asks for patience with a Fragment; one refusal like it too many, and the session is
     /// given up (GIV-01).
-    pub(super) fn put_off(
-        &mut self,
-        mut open: Open,
-        answer: &Answer<'_, '_>,
-        error: Error,
-    ) -> Phase {
-        let Answer { now, request, ack, wait, .. } = *answer;
+    pub(super) fn put_off(&mut self, mut open: Open, answer: Answer<'_>, error: Error) -> Phase {
+        let Answer { now, request, ack, wait, .. } = answer;
         let of_application = ack.context == Some(CONTEXT_REMOTE_APPLICATION);
         // The last Fragment is stored, and the application behind the server asks for patience.
         if let (Doubt::Bytes(probing), Some(last)) = (&mut open.doubt, request.range)

@@ -10,8 +10,8 @@ use core::time::Duration;
 use super::logins::unauthorized;
 use super::phase::{AfterCancel, Ended};
 use super::{
-    Action, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass, Io, Login,
-    MAX_REQUESTS_WITHOUT_PAUSE, Moment, NotNow, OffsetHandling, Open, Outcome, Outstanding, Phase,
+    Action, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass, InvalidState, Io,
+    Login, MAX_REQUESTS_WITHOUT_PAUSE, Moment, OffsetHandling, Open, Outcome, Outstanding, Phase,
     Request, Reuse, Session, Step,
 };
 use crate::ack::{Ack, Offset};
@@ -36,10 +36,10 @@ const LEAST_LIMIT: Duration = Duration::from_secs(1);
 
 /// The answer to a packet.
 #[derive(Clone, Copy)]
-struct Answer<'a, 'h> {
+struct Answer<'a> {
     now: Moment,
     request: Request,
-    ack: &'a Ack<'h>,
+    ack: &'a Ack<'a>,
     /// `Date`, and `Retry-After` as a time from now.
     date: Option<u64>,
     wait: Option<Duration>,
@@ -71,7 +71,9 @@ impl Session {
                 _ if self.pause.is_some() => return Action::Idle,
                 Io::Idle | Io::Backoff { .. } | Io::Aborting => {}
             }
-            self.expire_fallback(now);
+            if self.target.expire(now) {
+                self.fall_back();
+            }
             if let Io::Backoff { at, .. } = self.io {
                 if now.monotonic < at {
                     return Action::Wait(at);
@@ -156,8 +158,8 @@ impl Session {
         date: Option<u64>,
         retry_after: Option<u64>,
         exchange: Exchange,
-    ) -> Result<(), NotNow> {
-        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(NotNow) };
+    ) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
         self.io = Io::Idle;
         self.budget.answered = true;
         self.link.next = Connection::Keep;
@@ -166,93 +168,76 @@ impl Session {
         let wait = retry_after_of(ack, date, retry_after, now);
         let answer = Answer { now, request, ack, date, wait, exchange };
         self.change(|session, phase| match phase {
-            Phase::Cancelling(cancelling) => session.cancel_answered(cancelling, &answer, meaning),
-            phase => session.answered(phase, &answer, meaning),
+            Phase::Cancelling(cancelling) => session.cancel_answered(cancelling, answer, meaning),
+            phase => session.answered(phase, answer, meaning),
         });
         Ok(())
     }
 
-    fn answered(&mut self, mut phase: Phase, answer: &Answer<'_, '_>, meaning: Meaning) -> Phase {
-        let Answer { now, request, ack, wait, exchange, .. } = *answer;
+    fn answered(&mut self, mut phase: Phase, answer: Answer<'_>, meaning: Meaning) -> Phase {
+        let Answer { now, request, ack, exchange, .. } = answer;
         let packet = request.packet;
         let size = self.config.size;
         self.note_sent(phase.open_mut(), request, exchange.body_sent);
         if let Some(open) = phase.open_mut().filter(|_| exchange.reconnected) {
             open.doubt_end(size, packet);
         }
-        let taken = Some(exchange.body_sent);
         let closes_again = packet == PacketType::CloseSession
             && phase.open().is_some_and(|open| open.doubt == Doubt::Close);
-        match meaning {
-            Meaning::Success | Meaning::ContinueAt { .. } => self.accepted(phase, answer),
-            Meaning::SessionLost => self.session_lost(phase, answer),
-            Meaning::Challenge { proxy } => self.challenged(phase, answer, proxy),
+        let not_created = packet == PacketType::CreateSession && (400..500).contains(&ack.status);
+        if let Meaning::Invalid(_) | Meaning::Later(_) | Meaning::Fatal(_) = meaning {
+            self.start_fallback(now);
+            if !not_created || !matches!(meaning, Meaning::Fatal(_)) {
+                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+            }
+        }
+        match (meaning, phase) {
+            (Meaning::Success | Meaning::ContinueAt { .. }, phase) => self.accepted(phase, answer),
+            (Meaning::SessionLost, phase) => self.session_lost(phase, answer),
+            (Meaning::Challenge { proxy }, phase) => self.challenged(phase, answer, proxy),
             // No smaller one than a probe can be asked for.
-            Meaning::TooLarge | Meaning::NotFoundMaybeTooLarge if request.probe => {
+            (Meaning::TooLarge | Meaning::NotFoundMaybeTooLarge, phase) if request.probe => {
                 self.refused(phase, answer, explain::refusal(packet, ack))
             }
-            Meaning::TooLarge => self.too_large(phase, answer),
-            Meaning::NotFoundMaybeTooLarge => {
+            (Meaning::TooLarge, phase) => self.too_large(phase, answer),
+            (Meaning::NotFoundMaybeTooLarge, mut phase) => {
                 let length = request.range.map_or(0, ContentRange::length);
-                if length > self.endpoint.sizes.largest_accepted()
-                    && length > self.config.fragment.floor
-                {
+                let passed = self.endpoint.sizes.largest_accepted();
+                if length > passed.max(self.config.fragment.floor) {
                     return self.too_large(phase, answer);
                 }
-                self.note_perhaps_taken(phase.open_mut(), request, taken);
+                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
                 self.refused(phase, answer, explain::refusal(packet, ack))
             }
-            Meaning::Invalid(error) => {
-                self.start_fallback(now);
-                self.note_perhaps_taken(phase.open_mut(), request, taken);
-                match phase {
-                    Phase::Uploading(open) if request.range.is_some() => {
-                        self.useless_answer(open, answer, error)
-                    }
-                    Phase::Pinging(open) => self.ping_refused(now, open, error, Self::invalid),
-                    phase => self.invalid(now, phase, error),
-                }
+            (Meaning::Invalid(error), Phase::Uploading(open)) if request.range.is_some() => {
+                self.useless_answer(open, answer, error)
             }
-            Meaning::Later(error) => {
-                self.note_perhaps_taken(phase.open_mut(), request, taken);
-                self.start_fallback(now);
-                if let Phase::Uploading(open) = phase {
-                    if closes_again && !is_sent_again(ack) {
-                        return self.decide_close(open);
-                    }
-                    if request.range.is_some() {
-                        return self.put_off(open, answer, error);
-                    }
-                    phase = Phase::Uploading(open);
-                }
-                self.later(now, phase, error, wait, true)
+            (Meaning::Invalid(error), Phase::Pinging(open)) => {
+                self.ping_refused(now, open, error, Self::invalid)
             }
-            Meaning::Fatal(error) => {
-                self.start_fallback(now);
-                let unknown = matches!(ack.status, 400 | 404 | 405 | 501) && ack.code.is_none();
-                match phase {
-                    Phase::Pinging(open) if unknown => {
-                        self.ping_refused(now, open, error, |session, _, phase, error| {
-                            session.refused(phase, answer, error)
-                        })
-                    }
-                    Phase::Uploading(open) if closes_again && !is_sent_again(ack) => {
-                        self.decide_close(open)
-                    }
-                    mut phase => {
-                        let creates = packet == PacketType::CreateSession;
-                        if !creates || !(400..500).contains(&ack.status) {
-                            self.note_perhaps_taken(phase.open_mut(), request, taken);
-                        }
-                        self.refused(phase, answer, error)
-                    }
-                }
+            (Meaning::Invalid(error), phase) => self.invalid(now, phase, error),
+            (Meaning::Later(_) | Meaning::Fatal(_), Phase::Uploading(open))
+                if closes_again && !is_sent_again(ack) =>
+            {
+                self.decide_close(open)
             }
+            (Meaning::Later(error), Phase::Uploading(open)) if request.range.is_some() => {
+                self.put_off(open, answer, error)
+            }
+            (Meaning::Later(error), phase) => self.later(now, phase, error, answer.wait, true),
+            (Meaning::Fatal(error), Phase::Pinging(open))
+                if matches!(ack.status, 400 | 404 | 405 | 501) && ack.code.is_none() =>
+            {
+                self.ping_refused(now, open, error, |session, _, phase, error| {
+                    session.refused(phase, answer, error)
+                })
+            }
+            (Meaning::Fatal(error), phase) => self.refused(phase, answer, error),
         }
     }
 
     /// The packet was carried out, or its answer says where to continue.
-    fn accepted(&mut self, phase: Phase, answer: &Answer<'_, '_>) -> Phase {
+    fn accepted(&mut self, phase: Phase, answer: Answer<'_>) -> Phase {
         if answer.request.range.is_none() {
             self.endpoint.sizes.answered(answer.exchange.waiting);
         }
@@ -270,8 +255,8 @@ impl Session {
     }
 
     /// A refusal that no other try can change: the upload's end, or that of its session only.
-    fn refused(&mut self, phase: Phase, answer: &Answer<'_, '_>, error: Error) -> Phase {
-        let Answer { now, request, ack, .. } = *answer;
+    fn refused(&mut self, phase: Phase, answer: Answer<'_>, error: Error) -> Phase {
+        let Answer { now, request, ack, .. } = answer;
         match phase {
             Phase::Uploading(open) if self.is_continued_refused(&open, request, ack) => {
                 self.replace(now, open, Replace::Refusing)
@@ -283,7 +268,15 @@ impl Session {
                     session.later(now, phase, error, None, true)
                 })
             }
-            phase => self.fail(phase, self.name_likely_cause(request.packet, error)),
+            phase => {
+                let empty = self.config.size == 0 && request.packet == PacketType::CloseSession;
+                let error = if empty && matches!(error.http_status(), Some(400 | 416)) {
+                    error.with_message("the server does not support empty files")
+                } else {
+                    error
+                };
+                self.fail(phase, error)
+            }
         }
     }
 
@@ -308,8 +301,8 @@ impl Session {
     }
 
     /// The exchange under way met no answer.
-    pub fn handle_failure(&mut self, now: Moment, failure: &Failure) -> Result<(), NotNow> {
-        let Io::InFlight(outstanding) = self.io else { return Err(NotNow) };
+    pub fn handle_failure(&mut self, now: Moment, failure: &Failure) -> Result<(), InvalidState> {
+        let Io::InFlight(outstanding) = self.io else { return Err(InvalidState) };
         self.io = Io::Idle;
         self.link.next = Connection::Fresh;
         let error = failure.error.clone();
@@ -366,8 +359,8 @@ impl Session {
     /// The connection ended unannounced before the packet under way went out: what the server
     /// acknowledged before may be lost with it (TRU-05). `false`: the packet is not to go out, and
     /// another one is first; else it goes out over a new connection.
-    pub fn handle_connection_ended(&mut self) -> Result<bool, NotNow> {
-        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(NotNow) };
+    pub fn handle_connection_ended(&mut self) -> Result<bool, InvalidState> {
+        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
         let size = self.config.size;
         let closes = request.packet == PacketType::CloseSession;
         if let Some(open) = self.phase.open_mut() {
@@ -383,18 +376,18 @@ impl Session {
         Ok(!closes)
     }
 
-    /// The exchange under way ended before anything of it was sent, for a reason that is gone:
-    /// it is begun again.
-    pub fn begin_again(&mut self) {
-        if matches!(self.io, Io::InFlight(_)) {
-            self.io = Io::Idle;
-        }
+    /// Sends again what is under way: it ended before anything of it was sent, for a reason that
+    /// is gone.
+    pub fn retry_unsent(&mut self) -> Result<(), InvalidState> {
+        let Io::InFlight(_) = self.io else { return Err(InvalidState) };
+        self.io = Io::Idle;
         self.link.next = Connection::Fresh;
+        Ok(())
     }
 
     /// The answer to the HEAD under way.
-    pub fn handle_head(&mut self, head: &Head) -> Result<(), NotNow> {
-        let Io::InFlight(Outstanding::Head) = self.io else { return Err(NotNow) };
+    pub fn handle_head(&mut self, head: &Head) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Head) = self.io else { return Err(InvalidState) };
         let created = self.phase.open().filter(|open| open.created_by_server);
         let expected = Expected {
             size: self.config.size,
@@ -411,10 +404,12 @@ impl Session {
     }
 
     /// What became of the GET under way, and of its bytes.
-    pub fn handle_reply(&mut self, now: Moment, got: &reply::Got) -> Result<(), NotNow> {
-        let Io::InFlight(Outstanding::Reply) = self.io else { return Err(NotNow) };
+    pub fn handle_reply(&mut self, now: Moment, got: &reply::Got) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Reply) = self.io else { return Err(InvalidState) };
         let open = self.phase.open_mut();
-        let Some(fetch) = open.and_then(|open| open.reply.as_mut()) else { return Err(NotNow) };
+        let Some(fetch) = open.and_then(|open| open.reply.as_mut()) else {
+            return Err(InvalidState);
+        };
         self.io = Io::Idle;
         self.link.next = Connection::Keep;
         let progress = fetch.handle(got);
@@ -440,9 +435,9 @@ impl Session {
     }
 
     /// Pauses: the running exchange ends, nothing follows until [`Session::resume`].
-    pub fn suspend(&mut self, now: Moment) -> Result<(), NotNow> {
+    pub fn suspend(&mut self, now: Moment) -> Result<(), InvalidState> {
         if self.phase.is_terminal() || self.is_ending() || self.pause.is_some() {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         self.pause = Some(now.monotonic);
         Ok(())
@@ -452,7 +447,7 @@ impl Session {
     /// is pending (MC-BUP §3.1.4.3), else with a new session. Not after a failure that is
     /// the upload's end: the file is on the server in a wrong or unknown state, or the
     /// source has changed.
-    pub fn resume(&mut self, now: Moment) -> Result<(), NotNow> {
+    pub fn resume(&mut self, now: Moment) -> Result<(), InvalidState> {
         if let Some(since) = self.pause.take() {
             self.budget.leave_out(since, now);
         } else if let Phase::Failed { .. } = self.phase {
@@ -461,7 +456,7 @@ impl Session {
             self.budget.started = Some(now.monotonic);
             self.budget.reset(now);
         } else {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         match self.io {
             Io::InFlight(_) => return Ok(()),
@@ -473,9 +468,9 @@ impl Session {
         Ok(())
     }
 
-    /// The packet under way carried credentials that were replaced since. Said before its Ack
-    /// is handed over, this makes a challenge in it one that the new ones answer.
-    pub fn outdate_running(&mut self) {
+    /// Notes that the packet under way, if there is one, carried credentials that were replaced
+    /// since. Called before its Ack is handed over, so that the new ones answer a challenge in it.
+    pub fn mark_request_unauthenticated(&mut self) {
         if let Io::InFlight(Outstanding::Packet(request)) = &mut self.io {
             request.authorize = false;
             request.authorize_proxy = false;
@@ -500,14 +495,14 @@ impl Session {
 
     /// Gives the upload up. A running request is aborted first; what the server holds is
     /// deleted, or left to be continued.
-    pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), NotNow> {
+    pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), InvalidState> {
         let is_over = match &self.phase {
             Phase::Ended(Ended { outcome, .. }) => !matches!(outcome, Outcome::Failed(_)),
             Phase::Kept(_) => true,
             _ => self.is_ending(),
         };
         if is_over {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         self.pause = None;
         self.abort_running();
@@ -527,9 +522,9 @@ impl Session {
 
     /// The source cannot be read any more, or has changed: the session cannot be finished.
     /// It is deleted on the server if the source has changed.
-    pub fn fail_source(&mut self, now: Moment, error: Error) -> Result<(), NotNow> {
+    pub fn fail_source(&mut self, now: Moment, error: Error) -> Result<(), InvalidState> {
         if self.phase.is_terminal() || self.is_ending() {
-            return Err(NotNow);
+            return Err(InvalidState);
         }
         self.pause = None;
         self.abort_running();

@@ -364,7 +364,7 @@ impl Task {
                 self.take_proxy_login(core);
                 self.answered(&answer, &stats, core);
             }
-            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.begin_again(),
+            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.retry_unsent(),
             Some(Parked::Tunnel(failure)) => {
                 if let Some((id, _)) = self.driver.exchange() {
                     self.failed(id, failure, core);
@@ -411,7 +411,7 @@ impl Task {
             if event.result.is_ok() {
                 return Some(event);
             }
-            self.begin_again();
+            self.retry_unsent();
             return None;
         }
         if self.login.questions == MAX_QUESTIONS {
@@ -427,7 +427,7 @@ impl Task {
     }
 
     /// Nothing of the upload was sent; it is now, with the new login.
-    fn begin_again(&mut self) {
+    fn retry_unsent(&mut self) {
         self.sent_nothing();
         self.driver.retry_unsent();
     }

@@ -1,0 +1,32 @@
+"""What editors show: jedi reads sources and stubs as they do."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import bitsup
+import pytest
+
+CLASSES = [name for name in bitsup.__all__ if isinstance(getattr(bitsup, name), type)]
+
+
+def test_attributes_of_public_classes_are_completed() -> None:
+    jedi: Any = importlib.import_module("jedi")
+    # One script, since what jedi has read once it need not read again.
+    code = "import bitsup\n" + "".join(f"def take_{name}(it: bitsup.{name}) -> None:\n    it.\n" for name in CLASSES)
+    script = jedi.Script(code)
+    for number, name in enumerate(CLASSES):
+        completed = {completion.name for completion in script.complete(3 + 2 * number, 7)}
+        found = getattr(bitsup, name)
+        own = {attribute for base in found.__mro__[:-1] if base.__module__ == "bitsup" for attribute in vars(base)}
+        assert {attribute for attribute in own if not attribute.startswith("_")} <= completed, name
+
+
+@pytest.mark.parametrize("function", ["upload", "upload_async", "Client", "Client().start", "Client().open", "ping"])
+def test_keywords_are_completed(function: str) -> None:
+    jedi: Any = importlib.import_module("jedi")
+    code = f"import bitsup\nbitsup.{function}("
+    (signature,) = jedi.Script(code).get_signatures(2, len(f"bitsup.{function}("))
+    names = {parameter.name for parameter in signature.params}
+    assert {"user", "fragment_size", "verify"} <= names

@@ -1,0 +1,588 @@
+//! What can be chosen for an upload and for a client.
+
+mod resolve;
+mod row;
+mod set;
+mod table;
+#[cfg(test)]
+mod tests;
+pub mod units;
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::credentials::{CredentialCallback, Credentials, Secret};
+use crate::destination::Destination;
+use crate::error::{Error, ErrorKind};
+use crate::transport::{self, Scheme};
+pub use bitsup_proto::host::HostPolicy;
+pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
+pub use resolve::{ClientOptions, LimitRate};
+pub use row::{
+    Choice, ChoiceSet, JournalKeeps, OptionKind, OptionRow, OptionScope, OptionValue, UNLIMITED,
+    options_named,
+};
+pub use set::{OptionSet, OptionUse, unknown as unknown_option};
+pub use table::{
+    CALLBACKS, CHOICES, CallbackRow, TABLE as OPTIONS, by_id as option_by_id,
+    by_name as option_by_name,
+};
+
+/// A header that goes with every packet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    name: String,
+    value: Secret,
+    secret: bool,
+}
+
+impl Header {
+    /// Checks name and value: no line break or control character, at most 4,096 bytes
+    /// (MC-BUP §2.2.1), and none of the headers that the protocol sets itself.
+    pub fn new(name: &str, value: &str) -> Result<Self, Error> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(token) {
+            return Err(Error::invalid(format!(
+                "{:?} is not a header name: letters, digits and - only",
+                shortened(name)
+            )));
+        }
+        let lower = name.to_ascii_lowercase();
+        if lower.starts_with("bits-") || OWN_HEADERS.contains(&lower.as_str()) {
+            return Err(Error::invalid(format!(
+                "the header {name} belongs to the protocol and cannot be set"
+            )));
+        }
+        if value.bytes().any(|b| b != b'\t' && (b < b' ' || b == 0x7f)) {
+            return Err(Error::invalid(format!(
+                "the value of header {name} has a line break or control character in it: remove it"
+            )));
+        }
+        if value.len() > bitsup_proto::packet::MAX_HEADER_VALUE {
+            return Err(Error::invalid(format!(
+                "the value of header {name} has {} bytes; BITS servers take 4096",
+                value.len()
+            )));
+        }
+        Ok(Self { name: name.to_owned(), value: Secret::new(value), secret: false })
+    }
+
+    /// Reads `Name: value`.
+    pub fn from_line(line: &str) -> Result<Self, Error> {
+        let (name, value) = line.split_once(':').ok_or_else(|| {
+            Error::invalid("a header is written NAME: VALUE, and there is no colon in it")
+        })?;
+        Self::new(name, value.trim_matches([' ', '\t']))
+    }
+
+    /// The same header, to be treated like a password: never shown, and not sent over plain
+    /// http unless that is allowed. `Authorization`, `Proxy-Authorization` and `Cookie` always are.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// The header's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn value(&self) -> &str {
+        self.value.reveal()
+    }
+
+    pub(crate) fn is_secret(&self) -> bool {
+        self.secret || SECRET_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(&self.name))
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if self.is_secret() { "…" } else { self.value.reveal() };
+        write!(f, "{}: {value}", self.name)
+    }
+}
+
+/// A server must not fill a disk: the largest reply to a file, unless more is allowed.
+const REPLY_MAX_SIZE: u64 = 1 << 30;
+/// Headers that are secret whether the caller says so or not.
+const SECRET_HEADERS: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
+
+/// Headers that the protocol or the transport sets.
+const OWN_HEADERS: [&str; 14] = [
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-name",
+    "content-range",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "range",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn shortened(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// A path that a later change of the current folder does not touch; links stay as they are. One that
+/// is absolute already needs no current folder.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    // An empty one names no file, and says so when it is opened.
+    if path.as_os_str().is_empty() { Ok(PathBuf::new()) } else { std::path::absolute(path) }
+}
+
+/// Where a reply goes (upload-reply mode).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplyTo {
+    /// No reply is asked for; one that is offered is named in the receipt.
+    #[default]
+    Nowhere,
+    /// Into this file, which is replaced when the reply is complete.
+    File(PathBuf),
+    /// Into memory, at most so many bytes.
+    Memory(u64),
+}
+
+/// What to do about a file that already exists at the destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfExists {
+    /// Upload, and let the server decide.
+    #[default]
+    Try,
+    /// Ask first (HEAD); upload nothing if it exists.
+    Skip,
+    /// Ask first (HEAD); fail if it exists.
+    Fail,
+}
+
+/// What a caller wants done about a failure that bitsup would try again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryDecision {
+    /// Try again when bitsup would.
+    #[default]
+    Retry,
+    /// Try again after this time, one day at most.
+    After(Duration),
+    /// Fail with what went wrong; the session on the server can be continued.
+    Fail,
+}
+
+/// How much of a source is compared before an upload is continued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResumeCheck {
+    /// All that was acknowledged, beside the sending.
+    #[default]
+    Full,
+    /// The last block.
+    Tail,
+}
+
+/// With which scheme a server's challenge is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthChoice {
+    /// The strongest that is offered and this build has: NTLM, Negotiate, Digest, then Basic,
+    /// which goes to servers over verified TLS only.
+    #[default]
+    Any,
+    /// Basic.
+    Basic,
+    /// Digest.
+    Digest,
+    /// NTLM; at proxies if [`crate::features`] has it.
+    Ntlm,
+    /// Negotiate: at servers with NTLM inside, or, without credentials, a token and a callback, with
+    /// the Kerberos ticket of the system if [`crate::features`] has it; at proxies over https with the
+    /// ticket, too, if libcurl has it.
+    Negotiate,
+}
+
+/// Which proxy to go through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProxyChoice {
+    /// What `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say, as with curl.
+    #[default]
+    Environment,
+    /// None.
+    Direct,
+    /// This one: `http://host:port`, `https://host:port` or `socks5h://host:port`. No password in it.
+    Url(String),
+}
+
+/// The addresses to take for a name, in place of a lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolve {
+    host: String,
+    port: u16,
+    addresses: Vec<IpAddr>,
+}
+
+impl Resolve {
+    /// So many addresses of one name are tried at most.
+    pub const MAX_ADDRESSES: usize = 16;
+
+    /// Reads `HOST:PORT:ADDRESS[,ADDRESS]…`, as curl's `--resolve`: for connections to HOST
+    /// at PORT. An address is IPv4 or IPv6, the latter also in brackets. The order is kept;
+    /// once an address has answered, an upload stays with it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let bad = |what: &str| {
+            Error::invalid(format!(
+                "{:?} cannot be used, since {what}: write HOST:PORT:ADDRESS[,ADDRESS]",
+                shortened(text)
+            ))
+        };
+        let mut parts = text.splitn(3, ':');
+        let (Some(host), Some(port), Some(addresses)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(bad("a part is missing"));
+        };
+        if host.is_empty() || host.parse::<IpAddr>().is_ok() || host.starts_with('[') {
+            return Err(bad("its host is not a name"));
+        }
+        let port = port.parse().ok().filter(|port| *port != 0);
+        let port = port.ok_or_else(|| bad("its port is not a number from 1 to 65535"))?;
+        let address = |text: &str| {
+            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+            bare.unwrap_or(text).parse().map_err(|_| bad("an address is not one"))
+        };
+        let addresses = addresses.split(',').map(address).collect::<Result<Vec<_>, _>>()?;
+        if addresses.len() > Self::MAX_ADDRESSES {
+            return Err(bad("it has more than 16 addresses"));
+        }
+        Ok(Self { host: host.to_owned(), port, addresses })
+    }
+
+    pub(crate) fn for_transport(&self) -> transport::Resolve {
+        let Self { host, port, addresses } = self.clone();
+        transport::Resolve { host, port, addresses }
+    }
+}
+
+/// How TLS is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsOptions {
+    /// A file of CA certificates (PEM) instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A file of CA certificates (PEM) instead of the system's for a proxy that is reached over https.
+    pub proxy_ca_file: Option<PathBuf>,
+    /// Whether certificates of servers are not checked at all. Those of a proxy always are.
+    pub insecure: bool,
+    /// A file with the client's certificate: PEM, or PKCS#12 with its key.
+    pub cert: Option<PathBuf>,
+    /// A file with its private key (PEM), if that is not in the same file.
+    pub key: Option<PathBuf>,
+    /// The private key's passphrase.
+    pub key_password: Option<Secret>,
+    /// The server's public key, as curl writes it: `sha256//…`.
+    pub pinned_public_key: Option<String>,
+}
+
+/// The choices for one upload. All have the defaults of the documentation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UploadOptions {
+    /// Bytes in each Fragment; `None` chooses by itself. At least 1.
+    pub fragment_size: Option<u64>,
+    /// The most bytes in a Fragment that is chosen by itself. Default 28 MiB: IIS refuses requests above 30,000,000 bytes.
+    pub max_fragment: u64,
+    /// The smallest size that a server's "too large" leads to, in bytes. Default 5 KiB, as with Windows clients.
+    pub min_fragment: u64,
+    /// Headers for every packet.
+    pub headers: Vec<Header>,
+    /// User and password for the server.
+    pub credentials: Option<Credentials>,
+    /// With which scheme to answer the server's challenge.
+    pub auth: AuthChoice,
+    /// A bearer token, which goes with every packet.
+    pub bearer_token: Option<Secret>,
+    /// Who is asked when the server wants another login, or one at all.
+    pub credential_callback: Option<CredentialCallback>,
+    /// Which proxy to go through.
+    pub proxy: ProxyChoice,
+    /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
+    pub no_proxy: Option<String>,
+    /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
+    /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
+    pub post_override: bool,
+    /// Whether others go first on the way: the upload slows down as soon as Acks come later or the system
+    /// refuses bytes for longer than on a free way, to 16 KiB a second at the least, and its packets are marked as
+    /// lower effort (RFC 8622). Default false.
+    pub polite: bool,
+    /// User and password for the proxy.
+    pub proxy_credentials: Option<Credentials>,
+    /// Addresses of names that are not looked up.
+    pub resolve: Vec<Resolve>,
+    /// With which scheme to answer the proxy. [`AuthChoice::Any`] takes the strongest that it offers, Basic too:
+    /// few proxies have TLS of their own.
+    pub proxy_auth: AuthChoice,
+    /// Whether passwords, tokens and secret headers may go over plain http.
+    pub allow_cleartext_credentials: bool,
+    /// TLS.
+    pub tls: TlsOptions,
+    /// How long connecting may take (name, TCP, TLS). Default 30 s.
+    pub connect_timeout: Duration,
+    /// How long no byte may move while a packet is sent. Default 60 s.
+    pub stall_timeout: Duration,
+    /// How long an Ack may take. Default 5 min.
+    pub ack_timeout: Duration,
+    /// How long the Ack of the last Fragment and of Close-Session may take. Default 15 min.
+    pub last_ack_timeout: Duration,
+    /// How many tries without progress; `None` is unlimited.
+    pub max_attempts: Option<u32>,
+    /// How long to go on without progress once a server has answered. Default 15 min.
+    pub give_up_after: Duration,
+    /// How long to wait for a server that never answered. Default 15 s and 3 tries.
+    pub wait_for_server: Duration,
+    /// The bound of the second retry's delay, which doubles up to `max_retry_delay`. Default 1 s.
+    pub retry_delay: Duration,
+    /// The longest bound of a retry's delay. Default 60 s.
+    pub max_retry_delay: Duration,
+    /// How long the whole upload may take.
+    pub max_time: Option<Duration>,
+    /// How many bytes may be sent, repetitions included.
+    pub max_bytes: Option<u64>,
+    /// Which `BITS-Host-Id` to follow. [`HostPolicy::Any`] follows to every host, and shows logins,
+    /// tokens, cookies and secret headers only to hosts of the URL's registrable domain and to trusted ones.
+    pub host_id: HostPolicy,
+    /// Hosts to follow whatever the policy, with all that the URL's host would be shown: logins, tokens,
+    /// cookies and secret headers. A leading dot names all hosts below.
+    pub trusted_hosts: Vec<String>,
+    /// Where a reply goes.
+    pub reply_to: ReplyTo,
+    /// Whether a missing reply is no error.
+    pub reply_optional: bool,
+    /// How large a reply to a file may be. Default 1 GiB; one in memory has a limit of its own.
+    pub reply_max_size: u64,
+    /// What to do about an existing file.
+    pub if_exists: IfExists,
+    /// Whether to cancel a kept session and start anew.
+    pub fresh: bool,
+    /// Whether nothing is kept for a later continuation, also where the client has a state directory.
+    pub no_resume: bool,
+    /// Whether to fail if the state directory cannot be written.
+    pub require_resume: bool,
+    /// When to ask for the destination's size afterwards.
+    pub verify: VerifyPolicy,
+    /// What to do after an unclear end.
+    pub on_lost_ack: LostAckPolicy,
+    /// How much of the source is compared before going on with a kept session.
+    pub resume_check: ResumeCheck,
+    /// Whether the receipt gets the SHA-256 of the file.
+    pub sha256: bool,
+    /// Whether an empty file is an error.
+    pub refuse_empty: bool,
+    /// Whether a 200 without `BITS-Received-Content-Range` is taken for "all received".
+    pub lenient: bool,
+    /// The `Content-Name`; default: the source's name.
+    pub content_name: Option<String>,
+    /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
+    pub transcript: bool,
+    /// Words that a journal entry keeps for people, e.g. the command line to continue with.
+    pub note: Option<String>,
+}
+
+impl Default for UploadOptions {
+    fn default() -> Self {
+        Self {
+            fragment_size: None,
+            max_fragment: bitsup_proto::fragment_size::CEILING,
+            min_fragment: bitsup_proto::fragment_size::FLOOR,
+            headers: Vec::new(),
+            credentials: None,
+            auth: AuthChoice::default(),
+            bearer_token: None,
+            credential_callback: None,
+            proxy: ProxyChoice::default(),
+            no_proxy: None,
+            post_override: false,
+            polite: false,
+            proxy_credentials: None,
+            resolve: Vec::new(),
+            proxy_auth: AuthChoice::default(),
+            allow_cleartext_credentials: false,
+            tls: TlsOptions::default(),
+            connect_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
+            ack_timeout: Duration::from_secs(5 * 60),
+            last_ack_timeout: Duration::from_secs(15 * 60),
+            max_attempts: None,
+            give_up_after: Duration::from_secs(15 * 60),
+            wait_for_server: bitsup_proto::retry::WAIT_FOR_SERVER,
+            retry_delay: Duration::from_secs(1),
+            max_retry_delay: Duration::from_secs(60),
+            max_time: None,
+            max_bytes: None,
+            host_id: HostPolicy::default(),
+            trusted_hosts: Vec::new(),
+            reply_to: ReplyTo::default(),
+            reply_optional: false,
+            reply_max_size: REPLY_MAX_SIZE,
+            if_exists: IfExists::default(),
+            fresh: false,
+            no_resume: false,
+            require_resume: false,
+            verify: VerifyPolicy::default(),
+            on_lost_ack: LostAckPolicy::default(),
+            resume_check: ResumeCheck::default(),
+            sha256: false,
+            refuse_empty: false,
+            lenient: false,
+            content_name: None,
+            transcript: false,
+            note: None,
+        }
+    }
+}
+
+impl UploadOptions {
+    /// Whether a login is asked for in a callback of the caller's.
+    pub(crate) fn asks_caller(&self) -> bool {
+        self.credential_callback.as_ref().is_some_and(|callback| !callback.is_ours)
+    }
+
+    /// Makes paths absolute: what is read and written later must not depend on the current folder then.
+    pub(crate) fn locate(&mut self) -> Result<(), Error> {
+        let reply = match &mut self.reply_to {
+            ReplyTo::File(path) => Some(path),
+            ReplyTo::Nowhere | ReplyTo::Memory(_) => None,
+        };
+        let tls = &mut self.tls;
+        let files = [&mut tls.ca_file, &mut tls.proxy_ca_file, &mut tls.cert, &mut tls.key];
+        for path in files.into_iter().flatten().chain(reply) {
+            *path = absolute(path).map_err(|error| {
+                Error::local(format_args!("cannot find {}", path.display()), &error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Checks what can be checked before anything is sent.
+    pub(crate) fn check(&self, https: bool) -> Result<(), Error> {
+        if self.fragment_size == Some(0) || self.max_fragment == 0 {
+            return Err(Error::invalid("a fragment size of 0 cannot be used: give at least 1"));
+        }
+        for (name, limit) in [
+            ("connect time-out", self.connect_timeout),
+            ("stall time-out", self.stall_timeout),
+            ("Ack time-out", self.ack_timeout),
+            ("last Ack time-out", self.last_ack_timeout),
+        ] {
+            if limit.is_zero() {
+                return Err(Error::invalid(format!("the {name} is 0: give a positive time")));
+            }
+        }
+        if self.max_attempts == Some(0) {
+            return Err(Error::invalid("0 attempts cannot be made: give at least 1"));
+        }
+        if self.takes_ticket() && !crate::features::features().kerberos {
+            let text = "there are no user and password, and this system has no library that reads Kerberos tickets";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
+                "Install it (Debian: libgssapi-krb5-2, Red Hat: krb5-libs; on macOS and Windows tickets are not read), or log in with user and password.",
+            ));
+        }
+        let needs_ntlm = match self.auth {
+            AuthChoice::Ntlm => true,
+            AuthChoice::Negotiate => !self.takes_ticket(),
+            _ => false,
+        };
+        if needs_ntlm && !cfg!(feature = "ntlm") {
+            let text = "this build has no NTLM, which Negotiate with a password is too";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
+                "Take a build with the feature `ntlm`, a Kerberos ticket (Negotiate without a user), or another scheme that the server offers.",
+            ));
+        }
+        let secret = self.headers.iter().find(|header| header.is_secret());
+        if let Some(header) = secret.filter(|_| !https && !self.allow_cleartext_credentials) {
+            return Err(Error::invalid(format!(
+                "the secret header {} would go over plain http, readable by all on the way: use https, or allow cleartext credentials",
+                header.name()
+            )));
+        }
+        if self.bearer_token.is_some() && !https && !self.allow_cleartext_credentials {
+            return Err(Error::invalid(
+                "the bearer token would go over plain http, readable by all on the way: use https, or allow cleartext credentials",
+            ));
+        }
+        if self.bearer_token.as_ref().is_some_and(|token| !token.is_header_value()) {
+            return Err(Error::invalid(
+                "the bearer token has a character that no header may hold, or is too long",
+            ));
+        }
+        let proxy = self.transport_proxy()?;
+        let with_ticket =
+            self.proxy_auth == AuthChoice::Negotiate && self.proxy_credentials.is_some();
+        if with_ticket && proxy.hides_name() {
+            let text = "a Kerberos ticket is for the proxy's name, which libcurl learns of proxies over https only";
+            return Err(Error::new(ErrorKind::Unsupported, text).with_advice(
+                "Reach the proxy over https, or log in there with Basic, Digest or NTLM ({proxy_auth}).",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Finds a proxy of the environment that cannot be used, before anything is sent.
+    pub(crate) fn check_proxy(&self, destination: &Destination) -> Result<(), Error> {
+        let scheme = if destination.https { Scheme::Https } else { Scheme::Http };
+        let choice = self.transport_proxy()?;
+        let proxy = choice.for_origin(scheme, &destination.host, self.no_proxy.as_deref());
+        proxy.map(drop).map_err(Error::invalid)
+    }
+
+    /// Whether the Kerberos ticket of the system is the login.
+    fn takes_ticket(&self) -> bool {
+        let own = self.credentials.as_ref();
+        let nobody =
+            own.is_none() && self.bearer_token.is_none() && self.credential_callback.is_none();
+        self.auth == AuthChoice::Negotiate && (nobody || own.is_some_and(Credentials::is_ticket))
+    }
+
+    /// The options with the Kerberos ticket as the login, if it is that.
+    #[must_use]
+    pub(crate) fn with_ticket(mut self) -> Self {
+        if self.takes_ticket() {
+            self.credentials = Some(Credentials::ticket());
+        }
+        self
+    }
+
+    /// Whether a host to which the server at `origin` sent us may see what is meant for `origin`:
+    /// logins, tokens, secret headers. Those of the same registrable domain may, and those that the
+    /// caller has named.
+    pub(crate) fn trusts(&self, origin: &str, host: &str) -> bool {
+        bitsup_proto::host::same_site(origin, host)
+            || bitsup_proto::host::is_named(host, &self.trusted_hosts)
+    }
+
+    /// Whether a proxy was named, so that its login should not cost a fragment.
+    pub(crate) fn uses_proxy(&self) -> bool {
+        matches!(self.proxy, ProxyChoice::Url(_))
+    }
+
+    /// The proxy as the transport takes it.
+    pub(crate) fn transport_proxy(&self) -> Result<transport::ProxyChoice, Error> {
+        let ProxyChoice::Url(url) = &self.proxy else {
+            return Ok(match self.proxy {
+                ProxyChoice::Direct => transport::ProxyChoice::Direct,
+                _ => transport::ProxyChoice::Environment,
+            });
+        };
+        let proxy = transport::Proxy::parse(url).map_err(|problem| {
+            Error::invalid(format!("the proxy's URL cannot be used: {problem}"))
+        })?;
+        Ok(transport::ProxyChoice::Explicit(proxy))
+    }
+}

@@ -1,0 +1,211 @@
+//! Options that are set, for a client or for uploads.
+
+use std::collections::BTreeMap;
+
+use super::resolve::{ClientOptions, Target};
+use super::row::{OptionKind, OptionRow, OptionScope, OptionValue};
+use super::table::{self, TABLE};
+use super::{Header, UploadOptions};
+use crate::credentials::CredentialCallback;
+use crate::error::{Error, ErrorKind};
+
+/// Any of the options of [`crate::OPTIONS`], for a client, for one upload or for many.
+///
+/// An option is unset, set to none, or set. What an upload has set wins over what its client has
+/// set, and that over the defaults. What a setter refuses is kept until the option is set or reset,
+/// so that a caller may look at errors once, at the start.
+#[derive(Clone, Debug, Default)]
+pub struct OptionSet {
+    values: BTreeMap<i32, Vec<OptionValue>>,
+    /// Refused values, in the order in which they were refused.
+    errors: Vec<(i32, Error)>,
+}
+
+/// Who takes the options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionUse {
+    /// A client, for itself and as the defaults of its uploads.
+    Client,
+    /// An upload, or another call that sends packets.
+    Upload,
+}
+
+impl OptionSet {
+    /// Options of which none is set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets an option; a list's only value.
+    pub fn set(&mut self, option: &OptionRow, value: OptionValue) -> Result<(), Error> {
+        if let Err(error) = option.check(&value) {
+            return Err(self.refuse(option.id, error));
+        }
+        self.forgive(option.id);
+        if let OptionValue::Header(header) = &value {
+            self.drop_header(header.name());
+        }
+        // A list without values is set as well.
+        let none = option.list && value == OptionValue::None;
+        self.values.insert(option.id, if none { Vec::new() } else { vec![value] });
+        Ok(())
+    }
+
+    /// Adds a value to a list. A header takes the place of one of the same name.
+    pub fn add(&mut self, option: &OptionRow, value: OptionValue) -> Result<(), Error> {
+        let refused = if option.list {
+            option.check(&value).err()
+        } else {
+            Some(option.refusal("has one value, which is set: nothing can be added"))
+        };
+        if let Some(error) = refused {
+            return Err(self.refuse(option.id, error));
+        }
+        if let OptionValue::Header(header) = &value {
+            self.drop_header(header.name());
+        }
+        self.values.entry(option.id).or_default().push(value);
+        Ok(())
+    }
+
+    /// Sets an option by its name and a text as the tool takes it; adds to a list.
+    pub fn set_by_name(&mut self, name: &str, text: &str) -> Result<(), Error> {
+        let Some(option) = table::by_name(name) else {
+            let error = unknown(&format!("{name:?}"));
+            return Err(self.refuse(UNKNOWN, error));
+        };
+        match option.parse(text) {
+            Ok(value) if option.list => self.add(option, value),
+            Ok(value) => self.set(option, value),
+            Err(error) => Err(self.refuse(option.id, error)),
+        }
+    }
+
+    /// Unsets an option, and forgets that its value was refused.
+    pub fn reset(&mut self, option: &OptionRow) {
+        self.reset_id(option.id);
+    }
+
+    /// The same by number, also one that no option has.
+    pub fn reset_id(&mut self, id: i32) {
+        self.values.remove(&id);
+        self.forgive(id);
+    }
+
+    /// Sets all that `from` has set, and takes over its errors.
+    pub fn merge(&mut self, from: &Self) {
+        for (id, values) in &from.values {
+            self.forgive(*id);
+            for value in values {
+                if let OptionValue::Header(header) = value {
+                    self.drop_header(header.name());
+                }
+            }
+            self.values.insert(*id, values.clone());
+        }
+        for (id, error) in &from.errors {
+            self.refuse(*id, error.clone());
+        }
+    }
+
+    /// The first value that was refused.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.errors.first() {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps an error that a front end found in a value for the option of this number.
+    pub fn refuse(&mut self, id: i32, error: Error) -> Error {
+        if !self.errors.iter().any(|(known, _)| *known == id) {
+            self.errors.push((id, error.clone()));
+        }
+        error
+    }
+
+    /// The values of an option; `None` where it is unset.
+    #[must_use]
+    pub fn get(&self, option: &OptionRow) -> Option<&[OptionValue]> {
+        self.values.get(&option.id).map(Vec::as_slice)
+    }
+
+    /// What these options come to for an upload, or another call that sends packets: see
+    /// [`OptionSet::for_upload`]. `callback` is asked for logins, if there is one. Files are looked
+    /// at, and those of secrets are read.
+    pub fn upload_options(
+        &self,
+        callback: Option<CredentialCallback>,
+    ) -> Result<UploadOptions, Error> {
+        self.target(OptionUse::Upload)?.finish(callback)
+    }
+
+    /// What these options come to for a client itself.
+    pub fn client_options(&self) -> Result<ClientOptions, Error> {
+        Ok(self.target(OptionUse::Client)?.client)
+    }
+
+    fn target(&self, with: OptionUse) -> Result<Target, Error> {
+        self.check_use(with)?;
+        let mut target = Target::default();
+        for option in TABLE {
+            for value in self.get(option).unwrap_or_default() {
+                (option.apply)(value, &mut target)?;
+            }
+        }
+        Ok(target)
+    }
+
+    /// Refuses values that were refused before, and options that have no meaning there.
+    pub fn check_use(&self, with: OptionUse) -> Result<(), Error> {
+        self.check()?;
+        let (wrong, what) = match with {
+            OptionUse::Client => {
+                (OptionScope::Upload, "is an option of uploads: set it where one starts")
+            }
+            OptionUse::Upload => {
+                (OptionScope::Client, "is an option of the client: set it where that is made")
+            }
+        };
+        let stray = TABLE.iter().find(|option| option.scope == wrong && self.get(option).is_some());
+        stray.map_or(Ok(()), |option| Err(option.refusal(what)))
+    }
+
+    /// The options of an upload: those that its client has set for uploads, and its own, which win.
+    #[must_use]
+    pub fn for_upload(client: &Self, own: &Self) -> Self {
+        let mut all = client.clone();
+        all.values.retain(|id, _| {
+            table::by_id(*id).is_some_and(|option| option.scope != OptionScope::Client)
+        });
+        all.merge(own);
+        all
+    }
+
+    fn forgive(&mut self, id: i32) {
+        self.errors.retain(|(known, _)| *known != id);
+    }
+
+    /// Drops a header of this name, plain or secret.
+    fn drop_header(&mut self, name: &str) {
+        let lists = TABLE.iter().filter(|option| option.kind == OptionKind::Header);
+        for option in lists {
+            if let Some(values) = self.values.get_mut(&option.id) {
+                values.retain(|value| {
+                    !matches!(value, OptionValue::Header(old) if Header::name(old).eq_ignore_ascii_case(name))
+                });
+            }
+        }
+    }
+}
+
+/// What errors of names that no option has are kept under.
+const UNKNOWN: i32 = 0;
+
+/// The error for an option that this library does not have.
+#[must_use]
+pub fn unknown(what: &str) -> Error {
+    let version = env!("CARGO_PKG_VERSION");
+    Error::new(ErrorKind::Unsupported, format!("bitsup {version} has no option {what}"))
+}
