@@ -1,7 +1,11 @@
-use bitsup_proto::session::State;
+use bitsup_proto::session::{
+    CancelMode, Exchange, Failure, FailureClass, Notice, Outcome, Sent, State,
+};
+use bitsup_proto::verify::Head;
+use bitsup_proto::{Ack, ErrorKind};
 
 use super::*;
-use crate::Hosts;
+use crate::journal::CheckpointUpdate;
 
 const NOW: Moment = Moment { monotonic: Duration::ZERO, unix: 0, random: 0 };
 

@@ -60,10 +60,12 @@ fn serve_request(
         return Ok(None);
     };
     let length = request.content_length();
+    // The script runs under its lock only, so that replies of several connections overlap. It sees the requests in
+    // the order of the log, by which tests wait for them.
+    let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
     let number = log.add(request.clone());
-    // The script runs under its lock only, so that replies of several connections overlap.
-    let reply =
-        (script.lock().unwrap_or_else(PoisonError::into_inner))(connection, &request, number);
+    let reply = script(connection, &request, number);
+    drop(script);
 
     let wanted = match reply.body {
         BodyReading::All => length,

@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Prompted(u64, Reply),
     /// Send one packet of a packet-by-packet session, or a Ping.
     Packet(TaskId, Box<PacketJob>),
-    /// Nobody waits for the packet under way.
+    /// The caller gives the packet under way up.
     AbortPacket(TaskId),
     /// The packet-by-packet session is gone.
     ClosePackets(TaskId),

@@ -411,7 +411,7 @@ impl Crowd {
     }
 
     fn end(&mut self, id: TaskId, outcome: Outcome) -> Result<(), String> {
-        self.drive(id, false, |driver, client| driver.end(client))?;
+        self.drive(id, false, UploadDriver::end)?;
         self.member(id)?.outcome = Some(outcome);
         let order = Duration::from_millis(self.random.magnitude(30_000));
         self.plan(self.now + order, id, Event::Finished);

@@ -47,7 +47,7 @@ impl Run {
         }
         match request {
             PendingRequest::Packet(request) => self.send(request),
-            PendingRequest::Reply(get) => self.get_reply(get),
+            PendingRequest::Reply(get) => self.get_reply(&get),
             head => self.head(head),
         }
     }
@@ -155,7 +155,7 @@ impl Run {
     }
 
     /// Fetches (a part of) the reply.
-    fn get_reply(&mut self, get: Get) -> Result<(), String> {
+    fn get_reply(&mut self, get: &Get) -> Result<(), String> {
         self.packets += 1;
         let course = self.course(0, ANSWER_LIMIT, false);
         let end = course.end.clone();
@@ -170,7 +170,7 @@ impl Run {
                 self.driver.handle_reply(id, &got, now)
             }
             End::Answer => {
-                let got = self.reply.get(&get, &self.server, cut, &mut self.random);
+                let got = self.reply.get(get, &self.server, cut, &mut self.random);
                 self.transcript.note(self.now, || format!("{get:?}: {got:?}"));
                 self.driver.handle_reply(id, &got, now)
             }

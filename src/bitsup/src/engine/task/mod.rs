@@ -247,7 +247,7 @@ impl Task {
         let new = Self::new(Parts { id, shared, source, destination, options, driver });
         let deciding = Deciding::new(decides);
         let mut task =
-            Self { session_name, keeper, hash, reply_place, deciding, recorder, warnings, ..new };
+            Self { keeper, hash, reply_place, deciding, recorder, warnings, session_name, ..new };
         if task.options.polite {
             task.driver.hold_fragments(core.limiter.be_polite(id));
         }
