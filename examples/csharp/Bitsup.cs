@@ -271,7 +271,7 @@ namespace Bitsup
         [DllImport(Library)] internal static extern int bitsup_client_new(IntPtr config, out IntPtr client, out IntPtr error);
         [DllImport(Library)] internal static extern void bitsup_client_free(IntPtr client);
         [DllImport(Library)] internal static extern IntPtr bitsup_options_new();
-        [DllImport(Library)] internal static extern int bitsup_options_set_by_name(IntPtr options, byte[] name, byte[] value, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_options_set_by_name(IntPtr options, byte[] name, byte[] value, IntPtr error);
         [DllImport(Library)] internal static extern int bitsup_options_set_on_progress(IntPtr options, OnProgress callback, IntPtr userdata, IntPtr destroy, IntPtr error);
         [DllImport(Library)] internal static extern void bitsup_options_free(IntPtr options);
         [DllImport(Library)] internal static extern int bitsup_upload_start(IntPtr client, byte[] path, byte[] url, IntPtr options, out IntPtr upload, out IntPtr error);
@@ -313,25 +313,18 @@ namespace Bitsup
             return Encoding.UTF8.GetString(bytes);
         }
 
+        /// <summary>Options by name, which keep what is wrong until the start.</summary>
         internal static IntPtr Options(IDictionary<string, object> values)
         {
             var options = bitsup_options_new();
-            try
+            foreach (var pair in values ?? new Dictionary<string, object>())
             {
-                foreach (var pair in values ?? new Dictionary<string, object>())
-                {
-                    var value = Convert.ToString(pair.Value, System.Globalization.CultureInfo.InvariantCulture);
-                    // True and False are true and false in C.
-                    value = pair.Value is bool ? value.ToLowerInvariant() : value;
-                    Check(bitsup_options_set_by_name(options, Bytes(pair.Key), Bytes(value), out var error), error);
-                }
-                return options;
+                var value = Convert.ToString(pair.Value, System.Globalization.CultureInfo.InvariantCulture);
+                // True and False are true and false in C.
+                value = pair.Value is bool ? value.ToLowerInvariant() : value;
+                bitsup_options_set_by_name(options, Bytes(pair.Key), Bytes(value), IntPtr.Zero);
             }
-            catch
-            {
-                bitsup_options_free(options);
-                throw;
-            }
+            return options;
         }
     }
 }

@@ -9,9 +9,9 @@ package bitsup
 int bitsupProgress(uintptr_t, bitsup_upload *, bitsup_progress *);
 int64_t bitsupRead(uintptr_t, void *, size_t, uint64_t);
 
-static inline bitsup_status bitsup_listen(bitsup_options *options, uintptr_t handle, bitsup_error **error)
+static inline void bitsup_listen(bitsup_options *options, uintptr_t handle)
 {
-	return bitsup_options_set_on_progress(options, (bitsup_progress_callback)bitsupProgress, (void *)handle, NULL, error);
+	bitsup_options_set_on_progress(options, (bitsup_progress_callback)bitsupProgress, (void *)handle, NULL, NULL);
 }
 
 static inline bitsup_status bitsup_start(bitsup_client *client, uintptr_t handle, uint64_t size, const char *name,
@@ -88,20 +88,16 @@ func check(status C.bitsup_status, err *C.bitsup_error) error {
 	}
 }
 
-func (o Options) c() (*C.bitsup_options, error) {
+// C options, which keep what is wrong until the start.
+func (o Options) c() *C.bitsup_options {
 	options := C.bitsup_options_new()
 	for name, value := range o {
-		var err *C.bitsup_error
 		cName, cValue := C.CString(name), C.CString(fmt.Sprint(value))
-		status := C.bitsup_options_set_by_name(options, cName, cValue, &err)
+		C.bitsup_options_set_by_name(options, cName, cValue, nil)
 		C.free(unsafe.Pointer(cName))
 		C.free(unsafe.Pointer(cValue))
-		if err := check(status, err); err != nil {
-			C.bitsup_options_free(options)
-			return nil, err
-		}
 	}
-	return options, nil
+	return options
 }
 
 // Client uploads any number of files at a time. Its methods can be called from any goroutine.
@@ -166,20 +162,15 @@ func (c *Client) StartReader(source io.ReaderAt, size uint64, name, url string, 
 
 func (c *Client) start(upload *Upload, url string, options Options,
 	start func(*C.char, *C.bitsup_options, **C.bitsup_error) C.bitsup_status) (*Upload, error) {
-	cOptions, err := options.c()
-	if err != nil {
-		return nil, err
-	}
+	cOptions := options.c()
 	defer C.bitsup_options_free(cOptions)
 	cURL := C.CString(url)
 	defer C.free(unsafe.Pointer(cURL))
 	upload.client, upload.done = c, make(chan struct{})
 	upload.handle = cgo.NewHandle(upload)
 	var cErr *C.bitsup_error
-	if err = check(C.bitsup_listen(cOptions, C.uintptr_t(upload.handle), &cErr), cErr); err == nil {
-		err = check(start(cURL, cOptions, &cErr), cErr)
-	}
-	if err != nil {
+	C.bitsup_listen(cOptions, C.uintptr_t(upload.handle))
+	if err := check(start(cURL, cOptions, &cErr), cErr); err != nil {
 		upload.handle.Delete()
 		return nil, err
 	}
@@ -262,10 +253,7 @@ type Session struct{ c *C.bitsup_session }
 
 // NewSession sends Create-Session for a file of size bytes.
 func (c *Client) NewSession(url string, size uint64, options Options) (*Session, error) {
-	cOptions, err := options.c()
-	if err != nil {
-		return nil, err
-	}
+	cOptions := options.c()
 	defer C.bitsup_options_free(cOptions)
 	cURL := C.CString(url)
 	defer C.free(unsafe.Pointer(cURL))

@@ -117,17 +117,11 @@ public final class Bitsup implements AutoCloseable {
     return status != PENDING;
   }
 
-  /** C options from names as in bitsup.h: fragment_size for BITSUP_OPTION_FRAGMENT_SIZE. */
-  private static Pointer options(Map<String, ?> values) throws Failure {
+  /** C options by name: fragment_size is BITSUP_OPTION_FRAGMENT_SIZE. They keep what is wrong until the start. */
+  private static Pointer options(Map<String, ?> values) {
     Pointer options = C.bitsup_options_new();
-    try {
-      for (var entry : values.entrySet())
-        check(error -> C.bitsup_options_set_by_name(options, entry.getKey(), String.valueOf(entry.getValue()), error));
-      return options;
-    } catch (Failure failure) {
-      C.bitsup_options_free(options);
-      throw failure;
-    }
+    values.forEach((name, value) -> C.bitsup_options_set_by_name(options, name, String.valueOf(value), null));
+    return options;
   }
 
   private final Pointer client;

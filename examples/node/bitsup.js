@@ -24,7 +24,7 @@ const c = Object.fromEntries(`
   int client_dispatch(void *client, uint32_t max_events, void *error)
   void client_free(void *client)
   void *options_new()
-  int options_set_by_name(void *options, const char *name, const char *value, _Out_ void **error)
+  int options_set_by_name(void *options, const char *name, const char *value, void *error)
   int options_set_on_progress(void *options, bitsup_on_progress *callback, uintptr_t userdata, void *destroy, void *error)
   void options_free(void *options)
   int upload_start(void *client, const char *path, const char *url, void *options, _Out_ void **upload, _Out_ void **error)
@@ -88,12 +88,12 @@ async function callAsync(name, ...parameters) {
   if (status !== 0) throw new BitsupError(status, error[0]);
 }
 
-/** C options from { fragment_size: 65536, … }, for as long as `use` takes. */
+/** C options from { fragment_size: 65536, … }, for as long as `use` takes. They keep what is wrong until then. */
 function withOptions(values, use) {
   const options = c.options_new();
   let used;
   try {
-    for (const [name, value] of Object.entries(values)) call('options_set_by_name', options, name, String(value));
+    for (const [name, value] of Object.entries(values)) c.options_set_by_name(options, name, String(value), null);
     used = use(options);
     return used;
   } finally {

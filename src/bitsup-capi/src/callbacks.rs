@@ -164,23 +164,23 @@ pub(crate) struct Hooks {
 impl Hooks {
     /// Sets all that `from` has set.
     pub(crate) fn merge(&mut self, from: &Self) {
-        fn set<T>(place: &mut Slot<T>, from: &Slot<T>) {
-            if from.is_some() {
-                place.clone_from(from);
+        fn set<T>(place: &mut Slot<T>, from: Option<&Arc<T>>) {
+            if let Some(from) = from {
+                *place = Some(Arc::clone(from));
             }
         }
-        set(&mut self.progress, &from.progress);
-        set(&mut self.state, &from.state);
-        set(&mut self.retry, &from.retry);
-        set(&mut self.transcript, &from.transcript);
-        set(&mut self.credentials, &from.credentials);
-        set(&mut self.log, &from.log);
+        set(&mut self.progress, from.progress.as_ref());
+        set(&mut self.state, from.state.as_ref());
+        set(&mut self.retry, from.retry.as_ref());
+        set(&mut self.transcript, from.transcript.as_ref());
+        set(&mut self.credentials, from.credentials.as_ref());
+        set(&mut self.log, from.log.as_ref());
     }
 }
 
 /// Whether there is a function to call.
-pub(crate) fn calls<F>(slot: &Slot<Hook<F>>) -> bool {
-    slot.as_ref().is_some_and(|hook| hook.function.is_some())
+pub(crate) fn calls<F>(slot: Option<&Arc<Hook<F>>>) -> bool {
+    slot.is_some_and(|hook| hook.function.is_some())
 }
 
 /// Brings events of one upload to the caller. The upload's handle has the hooks, so that they end
@@ -266,8 +266,8 @@ impl Callbacks {
 
 /// What callbacks do not look at needs not be brought to them.
 pub(crate) fn wanted(hooks: &Hooks) -> EventFilter {
-    let progress = calls(&hooks.progress) || calls(&hooks.state);
-    let log = calls(&hooks.log);
+    let progress = calls(hooks.progress.as_ref()) || calls(hooks.state.as_ref());
+    let log = calls(hooks.log.as_ref());
     EventFilter::default().progress(progress).packets(log).notices(log)
 }
 

@@ -114,7 +114,7 @@ impl bitsup_client {
         let asked = asked.map(|asked| credential::for_client(asked, &self.questions));
         let all = OptionSet::for_upload(&self.options.set, &own.set);
         let mut options = all.upload_options(asked)?;
-        options.transcript = crate::callbacks::calls(&hooks.transcript);
+        options.transcript = crate::callbacks::calls(hooks.transcript.as_ref());
         Ok(Choice { options, hooks })
     }
 

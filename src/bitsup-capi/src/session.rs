@@ -22,7 +22,8 @@ pub struct bitsup_session {
     size: u64,
     session: Mutex<PacketSession>,
     /// The caller's functions, which end with the handle.
-    _hooks: Hooks,
+    #[expect(dead_code, reason = "held for what the engine has of it")]
+    hooks: Hooks,
 }
 
 impl Handle for bitsup_session {
@@ -86,8 +87,8 @@ pub unsafe extern "C" fn bitsup_session_create(
         let made = client.client.session(url, size, name, &choice.options)?;
         let id = text::for_c(made.id());
         let session = Mutex::new(made);
-        let _hooks = choice.hooks;
-        *place = handle::give(bitsup_session { life: Life::new(), id, size, session, _hooks });
+        let hooks = choice.hooks;
+        *place = handle::give(bitsup_session { life: Life::new(), id, size, session, hooks });
         Ok(bitsup_status::Ok)
     })
 }

@@ -94,8 +94,8 @@ impl<'a> Start<'a> {
             asked.map(|asked| credential::for_upload(&asked, &life, upload));
         let mut builder = builder.options(options);
         let wants = callbacks::wanted(&hooks);
-        let hears =
-            wants != callbacks::wanted(&Hooks::default()) || callbacks::calls(&hooks.transcript);
+        let hears = wants != callbacks::wanted(&Hooks::default())
+            || callbacks::calls(hooks.transcript.as_ref());
         // Where the program's loop asks for events, the end of an upload is one too.
         if hears || client.dispatches() {
             let mut callbacks = Callbacks {
@@ -108,7 +108,7 @@ impl<'a> Start<'a> {
             };
             builder = builder.event_filter(wants).on_event(move |event| callbacks.deliver(event));
         }
-        if callbacks::calls(&hooks.retry) {
+        if callbacks::calls(hooks.retry.as_ref()) {
             let lives = (Arc::clone(&client.life), Arc::clone(&life));
             let hooks = Arc::downgrade(&hooks);
             builder = builder.on_retry(move |error, attempts| {

@@ -281,7 +281,7 @@ fn argument(row: &'static OptionRow, heading: &'static str) -> Arg {
     let mut help = row.doc_for(Reader::Tool).trim_end_matches('.').to_owned();
     let default = row.tool_default.or(row.default).filter(|_| row.kind != OptionKind::Flag);
     if let Some(default) = default {
-        help += &format!(" [default: {default}]");
+        help.extend([" [default: ", default, "]"]);
     }
     let mut argument = Arg::new(row.name)
         .long(long(row))

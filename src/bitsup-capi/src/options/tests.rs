@@ -79,23 +79,23 @@ fn facts(row: &OptionRow) -> String {
         _ => "A number".into(),
     };
     if row.minimum > 0 {
-        text += &format!(", at least {}", row.minimum);
+        text.extend([", at least ", &row.minimum.to_string()]);
     }
     if row.unlimited {
         text += ", or BITSUP_UNLIMITED";
     }
     match (row.default, row.default_number(), row.choices) {
         (Some(word), _, Some(set)) => {
-            text +=
-                &format!("; default {}{}", set.prefix, word.replace('-', "_").to_ascii_uppercase());
+            let word = word.replace('-', "_").to_ascii_uppercase();
+            text.extend(["; default ", set.prefix, &word]);
         }
         (Some(_), Some(UNLIMITED), _) => text += ", which is the default",
         (Some(word), Some(number), _) => {
-            text += &format!("; default {number}");
+            text.extend(["; default ", &number.to_string()]);
             if word.ends_with(|last: char| last.is_ascii_alphabetic())
                 && word.starts_with(|first: char| first.is_ascii_digit())
             {
-                text += &format!(" ({word})");
+                text.extend([" (", word, ")"]);
             }
         }
         _ => {}

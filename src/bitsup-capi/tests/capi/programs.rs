@@ -390,6 +390,20 @@ fn example_upload_in_cpp() {
 }
 
 #[test]
+fn example_coroutine_in_cpp() {
+    let source = workspace().join("examples/coroutine.cpp");
+    let stage = Stage::new(&source, &["-std=c++20"], Config::default());
+    std::fs::create_dir(stage.root.path().join("in")).expect("made");
+    let (first, bytes) = stage.file("one.bin", 2_000_000);
+    let (second, _) = stage.file("two.bin", 0);
+    let printed = stage.run(&[&stage.server.url("/in/"), &first, &second]);
+    assert_eq!(printed.lines().count(), 2, "{printed}");
+    assert!(printed.contains("one.bin has 2000000 bytes\n"), "{printed}");
+    assert_eq!(stage.uploaded("in/one.bin"), bytes);
+    assert_eq!(stage.uploaded("in/two.bin"), b"");
+}
+
+#[test]
 fn the_cpp_header_works_with_exceptions_and_without() {
     let source = capi().join("tests/capi/programs/wrapper.cpp");
     let folder = tempfile::tempdir().expect("root");

@@ -487,7 +487,7 @@ fn the_reference_is_that_of_the_table() {
             }
             let mut default = row.default.unwrap_or_default().to_owned();
             if let Some(own) = row.tool_default {
-                default += &format!(" (tool: {own})");
+                default.extend([" (tool: ", own, ")"]);
             }
             let doc = row.doc_for(Reader::Rust).replace('|', "\\|");
             text.push(format!("| `{}` | {takes} | {default} | {doc} |", row.name));
