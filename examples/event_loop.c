@@ -11,12 +11,12 @@ enum { MOST = 16 };
 
 struct job {
   const char *file;
-  bitsup_upload *upload;
 };
 
-static int on_state(void *userdata, bitsup_state state)
+static int on_state(void *userdata, bitsup_upload *upload, bitsup_state state)
 {
   const struct job *job = userdata;
+  (void)upload;
   printf("%s: %s\n", job->file, bitsup_state_name((uint32_t)state));
   return 0;
 }
@@ -28,33 +28,27 @@ static int fail(const char *what, bitsup_error *error)
   return 1;
 }
 
-/* Looks which uploads have ended; returns how many still run. */
-static int collect(struct job *jobs, int count, int *failures)
+/* Takes what has ended; returns how many did. */
+static int collect(bitsup_client *client, int *failures)
 {
-  int at, running = 0;
-  for (at = 0; at < count; at++) {
+  bitsup_upload *upload;
+  int ended = 0;
+  while (bitsup_client_next_ended(client, &upload, NULL) == BITSUP_STATUS_OK) {
+    const struct job *job = bitsup_upload_userdata(upload);
     bitsup_error *error = NULL;
-    bitsup_status status;
-    if (!jobs[at].upload)
-      continue;
-    status = bitsup_upload_wait(jobs[at].upload, 0, &error);
-    if (status == BITSUP_STATUS_PENDING) {
-      running++;
-      continue;
-    }
-    if (status != BITSUP_STATUS_OK)
-      *failures += fail(jobs[at].file, error);
-    bitsup_upload_free(jobs[at].upload);
-    jobs[at].upload = NULL;
+    if (bitsup_upload_wait(upload, 0, &error) != BITSUP_STATUS_OK)
+      *failures += fail(job->file, error);
+    bitsup_upload_free(upload);
+    ended++;
   }
-  return running;
+  return ended;
 }
 
 int main(int argc, char **argv)
 {
   struct job jobs[MOST];
-  int count = argc - 2, failures = 0, at, loop;
-  bitsup_config *config = bitsup_config_new();
+  int count = argc - 2, failures = 0, running = 0, at, loop;
+  bitsup_options *config = bitsup_options_new();
   bitsup_client *client = NULL;
   bitsup_error *error = NULL;
   struct epoll_event event = {0};
@@ -63,27 +57,31 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: event_loop URL FILE... (at most %d)\n", MOST);
     return 2;
   }
-  bitsup_config_set_dispatch(config, 1, NULL);
+  bitsup_options_set_number(config, BITSUP_OPTION_DISPATCH, 1, NULL);
   if (bitsup_client_new(config, &client, &error) != BITSUP_STATUS_OK)
     return fail("client", error);
-  bitsup_config_free(config);
+  bitsup_options_free(config);
 
   loop = epoll_create1(EPOLL_CLOEXEC);
   event.events = EPOLLIN;
   epoll_ctl(loop, EPOLL_CTL_ADD, bitsup_client_event_fd(client), &event);
 
   for (at = 0; at < count; at++) {
-    bitsup_upload_options *options = bitsup_upload_options_new();
+    bitsup_options *options = bitsup_options_new();
+    bitsup_upload *upload;
     jobs[at].file = argv[at + 2];
-    jobs[at].upload = NULL;
-    bitsup_upload_options_set_on_state(options, on_state, &jobs[at], NULL);
-    if (bitsup_upload_start(client, jobs[at].file, argv[1], options,
-                            &jobs[at].upload, &error) != BITSUP_STATUS_OK)
+    bitsup_options_set_on_state(options, on_state, &jobs[at], NULL, NULL);
+    if (bitsup_upload_start(client, jobs[at].file, argv[1], options, &upload,
+                            &error) != BITSUP_STATUS_OK) {
       failures += fail(jobs[at].file, error);
-    bitsup_upload_options_free(options);
+    } else {
+      bitsup_upload_set_userdata(upload, &jobs[at], NULL);
+      running++;
+    }
+    bitsup_options_free(options);
   }
 
-  while (collect(jobs, count, &failures) > 0) {
+  while ((running -= collect(client, &failures)) > 0) {
     /* A program's own descriptors would be waited for here, too. */
     if (epoll_wait(loop, &event, 1, -1) < 0 && errno != EINTR)
       break;

@@ -13,8 +13,10 @@ static void on_interrupt(int number)
 }
 
 /* Runs on a thread of the client. */
-static int show(void *userdata, const bitsup_progress *progress)
+static int show(void *userdata, bitsup_upload *upload,
+        const bitsup_progress *progress)
 {
+  (void)upload;
   static const char line[] = "########################################";
   int width = 40;
   (void)userdata;
@@ -31,7 +33,7 @@ static int show(void *userdata, const bitsup_progress *progress)
 int main(int argc, char **argv)
 {
   bitsup_client *client = NULL;
-  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_options *options = bitsup_options_new();
   bitsup_upload *upload = NULL;
   bitsup_error *error = NULL;
   bitsup_status status;
@@ -42,7 +44,7 @@ int main(int argc, char **argv)
     return 2;
   }
   signal(SIGINT, on_interrupt);
-  status = bitsup_upload_options_set_on_progress(options, show, NULL, &error);
+  status = bitsup_options_set_on_progress(options, show, NULL, NULL, &error);
   if (status == BITSUP_STATUS_OK)
     status = bitsup_client_new(NULL, &client, &error);
   if (status == BITSUP_STATUS_OK)
@@ -64,7 +66,7 @@ int main(int argc, char **argv)
   else
     fprintf(stderr, "progress: %s\n", bitsup_error_message(error));
   bitsup_error_free(error);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   bitsup_client_free(client);
   return status == BITSUP_STATUS_OK ? 0 : 1;
 }

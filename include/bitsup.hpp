@@ -7,7 +7,8 @@
 // exceptions; the next wait() tells how the upload ended. One of a credential
 // callback is no answer, and comes out of each call that fails for want of it.
 // Threads, and what callbacks may do, are as at the head of bitsup.h. Text is
-// UTF-8.
+// UTF-8, and a zero byte in it is refused. An object that was moved from gives
+// an error. A callback may destroy its own upload or client.
 
 #ifndef BITSUP_HPP
 #define BITSUP_HPP
@@ -18,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,39 +35,60 @@
 #include "bitsup.h"
 
 namespace bitsup {
+// Programs may mix files with exceptions and without: their functions differ.
+#if defined(__cpp_exceptions)
+inline namespace with_exceptions {
+#else
+inline namespace without_exceptions {
+#endif
+
+/// No limit, for options that have that.
+inline constexpr std::uint64_t unlimited = BITSUP_UNLIMITED;
 
 /// Why a call failed. Copies share one error.
 class failure {
 public:
   /// Takes over an error.
   explicit failure(bitsup_error *error)
-      : error_(error, [](bitsup_error *e) { bitsup_error_free(e); }) {}
-
-  bitsup_status status() const { return bitsup_error_status(get()); }
-  const char *message() const { return bitsup_error_message(get()); }
-  const char *advice() const { return bitsup_error_advice(get()); }
-  /// 0 where there is none, as with the next three.
-  unsigned http_status() const { return bitsup_error_http_status(get()); }
-  std::uint32_t hresult() const { return bitsup_error_hresult(get()); }
-  std::uint32_t context() const { return bitsup_error_context(get()); }
-  int os_error() const { return bitsup_error_os_error(get()); }
-  bool resumable() const { return bitsup_error_resumable(get()) != 0; }
-  /// Empty where there is none. Who has it can write to the upload.
-  std::string token() const {
-    const char *text = bitsup_error_token(get());
-    return text ? text : "";
+      : error_(error, [error](const bitsup_error *) { bitsup_error_free(error); }) {}
+  /// One that this header finds itself; the text is static.
+  failure(bitsup_status status, const char *message)
+      : status_(status), message_(message) {}
+  /// An error that belongs to the library, for as long as it says.
+  static failure borrowed(const bitsup_error *error) {
+    failure made(BITSUP_STATUS_OK, "");
+    made.error_ = std::shared_ptr<const bitsup_error>(error, [](const bitsup_error *) {});
+    return made;
   }
 
+  bitsup_status status() const { return error_ ? bitsup_error_status(native()) : status_; }
+  const char *message() const { return error_ ? bitsup_error_message(native()) : message_; }
+  const char *advice() const { return bitsup_error_advice(native()); }
+  /// 0 where there is none, as with the next three.
+  unsigned http_status() const { return bitsup_error_http_status(native()); }
+  std::uint32_t hresult() const { return bitsup_error_hresult(native()); }
+  std::uint32_t context() const { return bitsup_error_context(native()); }
+  std::int64_t os_error() const { return bitsup_error_os_error(native()); }
+  bool resumable() const { return bitsup_error_resumable(native()) != 0; }
+  /// Empty where there is none. Who has it can write to the upload.
+  std::string token() const {
+    const char *text = bitsup_error_token(native());
+    return text ? text : "";
+  }
+  /// The error of C; NULL if this header found it.
+  const bitsup_error *native() const { return error_.get(); }
+
 private:
-  const bitsup_error *get() const { return error_.get(); }
-  std::shared_ptr<bitsup_error> error_;
+  std::shared_ptr<const bitsup_error> error_;
+  bitsup_status status_ = BITSUP_STATUS_OK;
+  const char *message_ = "";
 };
 
 /// A failure that is thrown.
 class error : public std::runtime_error {
 public:
-  explicit error(failure why)
-      : std::runtime_error(why.message()), why_(std::move(why)) {}
+  explicit error(failure reason)
+      : std::runtime_error(reason.message()), why_(std::move(reason)) {}
   const failure &why() const noexcept { return why_; }
   bitsup_status status() const { return why_.status(); }
 
@@ -90,18 +113,31 @@ namespace detail {
 template <class T> class [[nodiscard]] result {
 public:
   result(T value) : content_(std::in_place_index<0>, std::move(value)) {}
-  result(failure why) : content_(std::in_place_index<1>, std::move(why)) {}
+  result(failure reason) : content_(std::in_place_index<1>, std::move(reason)) {}
 
-  explicit operator bool() const { return content_.index() == 0; }
+  bool has_value() const { return content_.index() == 0; }
+  explicit operator bool() const { return has_value(); }
   /// The value; there must be one.
   T &operator*() & { return *std::get_if<0>(&content_); }
+  const T &operator*() const & { return *std::get_if<0>(&content_); }
   T &&operator*() && { return std::move(*std::get_if<0>(&content_)); }
   T *operator->() { return std::get_if<0>(&content_); }
+  const T *operator->() const { return std::get_if<0>(&content_); }
   /// Why there is no value; there must be none.
   const failure &why() const { return *std::get_if<1>(&content_); }
   /// The value, or bitsup::error is thrown.
+  T &value() & {
+    if (!has_value())
+      detail::raise(why());
+    return **this;
+  }
+  const T &value() const & {
+    if (!has_value())
+      detail::raise(why());
+    return **this;
+  }
   T value() && {
-    if (!*this)
+    if (!has_value())
       detail::raise(why());
     return std::move(*std::get_if<0>(&content_));
   }
@@ -114,9 +150,10 @@ private:
 template <> class [[nodiscard]] result<void> {
 public:
   result() = default;
-  result(failure why) : why_(std::move(why)) {}
+  result(failure reason) : why_(std::move(reason)) {}
 
-  explicit operator bool() const { return !why_; }
+  bool has_value() const { return !why_; }
+  explicit operator bool() const { return has_value(); }
   const failure &why() const { return *why_; }
   void value() const {
     if (why_)
@@ -135,20 +172,47 @@ template <class T, void (*end)(T *)> struct ender {
 template <class T, void (*end)(T *)>
 using owner = std::unique_ptr<T, ender<T, end>>;
 
-inline result<void> done(bitsup_status status, bitsup_error *error) {
+inline result<void> done(bitsup_status status, bitsup_error *why) {
   if (status == BITSUP_STATUS_OK || status == BITSUP_STATUS_PENDING)
     return {};
-  return failure(error);
+  return failure(why);
 }
 
 /// Calls something that takes a place for an error.
 template <class F> result<void> attempt(F &&function) {
-  bitsup_error *error = nullptr;
-  auto status = function(&error);
-  return done(status, error);
+  bitsup_error *why = nullptr;
+  auto status = function(&why);
+  return done(status, why);
 }
 
-inline std::string text(const char *text) { return text ? text : ""; }
+inline std::string text(const char *line) { return line ? line : ""; }
+
+/// Text for C, which would not see what follows a zero byte.
+struct c_text {
+  explicit c_text(std::string_view view) : text_(view) {}
+  /// NULL for text with a zero byte in it, which every function refuses.
+  const char *get() const {
+    return text_.find('\0') == std::string::npos ? text_.c_str() : nullptr;
+  }
+
+private:
+  std::string text_;
+};
+
+inline failure moved() {
+  return failure(BITSUP_STATUS_INVALID_ARGUMENT, "the options were moved from");
+}
+
+/// A reference to what callbacks need, as C has it.
+template <class T> void *held(std::shared_ptr<T> what) {
+  return new std::shared_ptr<T>(std::move(what));
+}
+template <class T> std::shared_ptr<T> &holder(void *userdata) {
+  return *static_cast<std::shared_ptr<T> *>(userdata);
+}
+template <class T> void let_go(void *userdata) {
+  delete static_cast<std::shared_ptr<T> *>(userdata);
+}
 
 } // namespace detail
 
@@ -159,8 +223,10 @@ using progress = bitsup_progress;
 using state = bitsup_state;
 using progress_callback = std::function<flow(const progress &)>;
 using state_callback = std::function<flow(state)>;
-/// 0: try again when bitsup would; more: after so many milliseconds; less: fail.
-using retry_callback = std::function<std::int64_t(const bitsup_error *, std::uint32_t)>;
+/// Asked with what went wrong, which lives until it returns, and the number of
+/// tries since the last progress. 0: retry when bitsup would; more: after that
+/// many milliseconds; less: fail.
+using retry_callback = std::function<std::int64_t(const failure &, std::uint32_t)>;
 using transcript_callback = std::function<void(const char *)>;
 using log_callback = std::function<void(bitsup_log_level, const char *)>;
 
@@ -171,13 +237,17 @@ class credential_reply {
 public:
   explicit credential_reply(bitsup_credential_reply *reply) : reply_(reply) {}
 
-  result<void> password(const char *user, const char *password) {
-    return detail::attempt([&](auto **e) { return bitsup_credential_reply_password(reply_, user, password, e); });
+  result<void> password(std::string_view user, std::string_view secret) {
+    detail::c_text name(user), word(secret);
+    return detail::attempt([&](auto **e) { return bitsup_credential_reply_password(reply_, name.get(), word.get(), e); });
   }
   /// 0: how long it is valid is not known.
-  result<void> token(const char *token, std::chrono::milliseconds valid_for = std::chrono::milliseconds(0)) {
-    auto limit = valid_for.count() < 0 ? 0 : static_cast<std::uint64_t>(valid_for.count());
-    return detail::attempt([&](auto **e) { return bitsup_credential_reply_token(reply_, token, limit, e); });
+  result<void> token(std::string_view secret, std::chrono::milliseconds valid_for = std::chrono::milliseconds(0)) {
+    if (valid_for.count() < 0)
+      return failure(BITSUP_STATUS_INVALID_ARGUMENT, "valid_for is negative");
+    detail::c_text word(secret);
+    auto limit = static_cast<std::uint64_t>(valid_for.count());
+    return detail::attempt([&](auto **e) { return bitsup_credential_reply_token(reply_, word.get(), limit, e); });
   }
 
 private:
@@ -191,35 +261,28 @@ namespace detail {
 /// A credential callback, for all uploads that share it.
 struct asker {
   credential_callback ask;
-  /// Options that set it, once, so that uploads share what it answers.
-  owner<bitsup_upload_options, bitsup_upload_options_free> set;
-  result<void> is_set;
   std::mutex lock;
   std::exception_ptr thrown;
 
-  explicit asker(credential_callback callback)
-      : ask(std::move(callback)), set(bitsup_upload_options_new()),
-        is_set(attempt([&](auto **e) {
-          return bitsup_upload_options_set_credential_callback(set.get(), ask ? call : nullptr, this, e);
-        })) {}
+  explicit asker(credential_callback callback) : ask(std::move(callback)) {}
 
-  static void call(void *self, const bitsup_credential_request *request, bitsup_credential_reply *reply) noexcept {
-    auto *asker = static_cast<detail::asker *>(self);
+  static void call(void *self, bitsup_upload *, const bitsup_credential_request *request, bitsup_credential_reply *reply) noexcept {
+    auto own = holder<asker>(self);
     credential_reply answer(reply);
 #if defined(__cpp_exceptions)
-    asker->keep(nullptr);
+    own->keep(nullptr);
     try {
-      asker->ask(*request, answer);
+      own->ask(*request, answer);
     } catch (...) {
-      asker->keep(std::current_exception());
+      own->keep(std::current_exception());
     }
 #else
-    asker->ask(*request, answer);
+    own->ask(*request, answer);
 #endif
   }
 
   void keep(std::exception_ptr exception) {
-    std::lock_guard<std::mutex> held(lock);
+    std::lock_guard<std::mutex> guard(lock);
     thrown = std::move(exception);
   }
 
@@ -228,9 +291,9 @@ struct asker {
 #if defined(__cpp_exceptions)
     if (ended || (ended.why().status() != BITSUP_STATUS_AUTH && ended.why().status() != BITSUP_STATUS_PROXY_AUTH))
       return;
-    std::unique_lock<std::mutex> held(lock);
+    std::unique_lock<std::mutex> guard(lock);
     auto last = thrown;
-    held.unlock();
+    guard.unlock();
     if (last)
       std::rethrow_exception(last);
 #else
@@ -241,7 +304,8 @@ struct asker {
 
 } // namespace detail
 
-/// Bytes that somebody else owns; made from anything with data() and size().
+/// Bytes of another owner; made from anything with data() and size(), such as
+/// std::vector and std::span.
 struct memory_view {
   const void *data = nullptr;
   std::size_t size = 0;
@@ -256,7 +320,22 @@ struct memory_view {
   }
 };
 
-/// A source that is read by a function: at most so many bytes from an offset
+/// The path of a file, in the system's encoding.
+class path_view {
+public:
+  path_view(const char *path) : bytes_(path ? path : "") {}
+  path_view(std::string path) : bytes_(std::move(path)) {}
+  path_view(std::string_view path) : bytes_(path) {}
+  path_view(const std::filesystem::path &path) : bytes_(path.string()) {}
+
+  const char *data() const { return bytes_.data(); }
+  std::size_t size() const { return bytes_.size(); }
+
+private:
+  std::string bytes_;
+};
+
+/// A source that is read by a function: at most that many bytes from an offset
 /// on; it gives how many, at least one before the end, or a negative errno.
 struct reader {
   std::uint64_t size = 0;
@@ -264,140 +343,194 @@ struct reader {
   std::string name;
 };
 
-/// Choices for uploads; what is not set is as in bitsup.h. Can be copied, and
-/// used for any number of uploads. What cannot be used fails in the call that
-/// gets the options.
+/// Options for a client or for uploads; what is not set is as in bitsup.h. Can
+/// be copied, and used any number of times. What cannot be used fails in the
+/// call that gets the options, and in check().
 class options {
 public:
-  options &user(std::string_view v) { return text_(bitsup_upload_options_set_user, v); }
-  options &password(std::string_view v) { return text_(bitsup_upload_options_set_password, v); }
-  /// A file with it, without one newline at its end.
-  options &password_file(std::string_view v) { return text_(bitsup_upload_options_set_password_file, v); }
-  options &auth(bitsup_auth scheme) { return plain_(bitsup_upload_options_set_auth, static_cast<int>(scheme)); }
-  options &bearer_token(std::string_view v) { return text_(bitsup_upload_options_set_bearer_token, v); }
-  options &token_file(std::string_view v) { return text_(bitsup_upload_options_set_token_file, v); }
-  options &allow_cleartext_credentials(bool on = true) { return plain_(bitsup_upload_options_set_allow_cleartext_credentials, on ? 1 : 0); }
-  options &header(std::string_view name, std::string_view value) { return pair_(bitsup_upload_options_set_header, name, value); }
-  options &secret_header(std::string_view name, std::string_view value) { return pair_(bitsup_upload_options_set_secret_header, name, value); }
-  options &ca_file(std::string_view v) { return text_(bitsup_upload_options_set_ca_file, v); }
-  options &client_cert(std::string_view v) { return text_(bitsup_upload_options_set_client_cert, v); }
-  options &client_key(std::string_view v) { return text_(bitsup_upload_options_set_client_key, v); }
-  options &client_key_password(std::string_view v) { return text_(bitsup_upload_options_set_client_key_password, v); }
-  options &client_key_password_file(std::string_view v) { return text_(bitsup_upload_options_set_client_key_password_file, v); }
-  options &pinned_key(std::string_view v) { return text_(bitsup_upload_options_set_pinned_key, v); }
-  options &insecure(bool on = true) { return plain_(bitsup_upload_options_set_insecure, on ? 1 : 0); }
-  /// Empty: none.
-  options &proxy(std::string_view v) { return text_(bitsup_upload_options_set_proxy, v); }
-  options &noproxy(std::string_view v) { return text_(bitsup_upload_options_set_noproxy, v); }
-  options &proxy_user(std::string_view v) { return text_(bitsup_upload_options_set_proxy_user, v); }
-  options &proxy_password(std::string_view v) { return text_(bitsup_upload_options_set_proxy_password, v); }
-  options &proxy_password_file(std::string_view v) { return text_(bitsup_upload_options_set_proxy_password_file, v); }
-  options &proxy_auth(bitsup_auth scheme) { return plain_(bitsup_upload_options_set_proxy_auth, static_cast<int>(scheme)); }
-  options &proxy_ca_file(std::string_view v) { return text_(bitsup_upload_options_set_proxy_ca_file, v); }
-  /// HOST:PORT:ADDRESS[,ADDRESS]…
-  options &resolve(std::string_view v) { return text_(bitsup_upload_options_set_resolve, v); }
-  /// 0 chooses by itself.
-  options &fragment_size(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_fragment_size, bytes); }
-  options &max_fragment(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_max_fragment, bytes); }
-  options &min_fragment(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_min_fragment, bytes); }
-  options &connect_timeout(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_connect_timeout_ms, t); }
-  options &stall_timeout(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_stall_timeout_ms, t); }
-  options &ack_timeout(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_ack_timeout_ms, t); }
-  options &last_ack_timeout(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_last_ack_timeout_ms, t); }
-  options &give_up_after(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_give_up_after_ms, t); }
-  options &wait_for_server(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_wait_for_server_ms, t); }
-  options &retry_delay(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_retry_delay_ms, t); }
-  options &max_retry_delay(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_max_retry_delay_ms, t); }
-  /// 0 is unlimited, as with the next two.
-  options &max_attempts(std::uint32_t attempts) { return plain_(bitsup_upload_options_set_max_attempts, attempts); }
-  options &max_time(std::chrono::milliseconds t) { return time_(bitsup_upload_options_set_max_time_ms, t); }
-  options &max_bytes(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_max_bytes, bytes); }
-  options &host_id(bitsup_host_policy policy) { return plain_(bitsup_upload_options_set_host_id, static_cast<int>(policy)); }
-  options &trusted_host(std::string_view v) { return text_(bitsup_upload_options_set_trusted_host, v); }
-  options &if_exists(bitsup_if_exists policy) { return plain_(bitsup_upload_options_set_if_exists, static_cast<int>(policy)); }
-  options &verify(bitsup_verify policy) { return plain_(bitsup_upload_options_set_verify, static_cast<int>(policy)); }
-  options &on_lost_ack(bitsup_on_lost_ack policy) { return plain_(bitsup_upload_options_set_on_lost_ack, static_cast<int>(policy)); }
-  options &resume_check(bitsup_resume_check policy) { return plain_(bitsup_upload_options_set_resume_check, static_cast<int>(policy)); }
-  options &fresh(bool on = true) { return plain_(bitsup_upload_options_set_fresh, on ? 1 : 0); }
-  options &no_resume(bool on = true) { return plain_(bitsup_upload_options_set_no_resume, on ? 1 : 0); }
-  options &require_resume(bool on = true) { return plain_(bitsup_upload_options_set_require_resume, on ? 1 : 0); }
-  options &polite(bool on = true) { return plain_(bitsup_upload_options_set_polite, on ? 1 : 0); }
-  options &post_override(bool on = true) { return plain_(bitsup_upload_options_set_post_override, on ? 1 : 0); }
-  options &sha256(bool on = true) { return plain_(bitsup_upload_options_set_sha256, on ? 1 : 0); }
-  options &reply_path(std::string_view v) { return text_(bitsup_upload_options_set_reply_path, v); }
-  options &reply_memory(std::uint64_t max_bytes) { return plain_(bitsup_upload_options_set_reply_memory, max_bytes); }
-  options &reply_max_size(std::uint64_t bytes) { return plain_(bitsup_upload_options_set_reply_max_size, bytes); }
-  options &reply_optional(bool on = true) { return plain_(bitsup_upload_options_set_reply_optional, on ? 1 : 0); }
-  options &refuse_empty(bool on = true) { return plain_(bitsup_upload_options_set_refuse_empty, on ? 1 : 0); }
-  options &lenient(bool on = true) { return plain_(bitsup_upload_options_set_lenient, on ? 1 : 0); }
-  options &content_name(std::string_view v) { return text_(bitsup_upload_options_set_content_name, v); }
-  options &note(std::string_view v) { return text_(bitsup_upload_options_set_note, v); }
-  options &on_progress(progress_callback callback) { progress_ = std::move(callback); return *this; }
-  options &on_state(state_callback callback) { state_ = std::move(callback); return *this; }
-  options &on_retry(retry_callback callback) { retry_ = std::move(callback); return *this; }
-  options &on_transcript(transcript_callback callback) { transcript_ = std::move(callback); return *this; }
+  options() : options_(bitsup_options_new()) {}
+  options(const options &other) : callbacks_(other.callbacks_) {
+    bitsup_options *copy = nullptr;
+    if (bitsup_options_copy(other.native(), &copy, nullptr) == BITSUP_STATUS_OK)
+      options_.reset(copy);
+  }
+  options(options &&) noexcept = default;
+  options &operator=(options other) noexcept {
+    options_ = std::move(other.options_);
+    callbacks_ = std::move(other.callbacks_);
+    return *this;
+  }
+
+  // From the table of options: never edited.
+  options &user(std::string_view v) { return text_(BITSUP_OPTION_USER, v); }
+  options &password(std::string_view v) { return text_(BITSUP_OPTION_PASSWORD, v); }
+  options &password_file(const path_view &v) { return path_(BITSUP_OPTION_PASSWORD_FILE, v); }
+  options &token(std::string_view v) { return text_(BITSUP_OPTION_TOKEN, v); }
+  options &token_file(const path_view &v) { return path_(BITSUP_OPTION_TOKEN_FILE, v); }
+  options &auth(bitsup_auth v) { return number_(BITSUP_OPTION_AUTH, static_cast<std::int64_t>(v)); }
+  options &allow_cleartext_credentials(bool on = true) { return number_(BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS, on ? 1 : 0); }
+  options &netrc_file(const path_view &v) { return path_(BITSUP_OPTION_NETRC_FILE, v); }
+  options &ca_file(const path_view &v) { return path_(BITSUP_OPTION_CA_FILE, v); }
+  options &insecure(bool on = true) { return number_(BITSUP_OPTION_INSECURE, on ? 1 : 0); }
+  options &pinned_public_key(std::string_view v) { return text_(BITSUP_OPTION_PINNED_PUBLIC_KEY, v); }
+  options &cert(const path_view &v) { return path_(BITSUP_OPTION_CERT, v); }
+  options &key(const path_view &v) { return path_(BITSUP_OPTION_KEY, v); }
+  options &key_password(std::string_view v) { return text_(BITSUP_OPTION_KEY_PASSWORD, v); }
+  options &key_password_file(const path_view &v) { return path_(BITSUP_OPTION_KEY_PASSWORD_FILE, v); }
+  options &proxy(std::string_view v) { return text_(BITSUP_OPTION_PROXY, v); }
+  options &no_proxy(std::string_view v) { return text_(BITSUP_OPTION_NO_PROXY, v); }
+  options &proxy_user(std::string_view v) { return text_(BITSUP_OPTION_PROXY_USER, v); }
+  options &proxy_password(std::string_view v) { return text_(BITSUP_OPTION_PROXY_PASSWORD, v); }
+  options &proxy_password_file(const path_view &v) { return path_(BITSUP_OPTION_PROXY_PASSWORD_FILE, v); }
+  options &proxy_auth(bitsup_auth v) { return number_(BITSUP_OPTION_PROXY_AUTH, static_cast<std::int64_t>(v)); }
+  options &proxy_ca_file(const path_view &v) { return path_(BITSUP_OPTION_PROXY_CA_FILE, v); }
+  options &resolve(std::string_view v) { return add_(BITSUP_OPTION_RESOLVE, v); }
+  options &post_override(bool on = true) { return number_(BITSUP_OPTION_POST_OVERRIDE, on ? 1 : 0); }
+  options &user_agent(std::string_view v) { return text_(BITSUP_OPTION_USER_AGENT, v); }
+  options &connect_timeout(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_CONNECT_TIMEOUT, v.count()); }
+  options &stall_timeout(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_STALL_TIMEOUT, v.count()); }
+  options &ack_timeout(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_ACK_TIMEOUT, v.count()); }
+  options &last_ack_timeout(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_LAST_ACK_TIMEOUT, v.count()); }
+  options &max_attempts(std::uint64_t v) { return size_(BITSUP_OPTION_MAX_ATTEMPTS, v); }
+  options &give_up_after(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_GIVE_UP_AFTER, v.count()); }
+  options &wait_for_server(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_WAIT_FOR_SERVER, v.count()); }
+  options &retry_delay(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_RETRY_DELAY, v.count()); }
+  options &max_retry_delay(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_MAX_RETRY_DELAY, v.count()); }
+  options &max_time(std::chrono::milliseconds v) { return number_(BITSUP_OPTION_MAX_TIME, v.count()); }
+  options &max_bytes(std::uint64_t v) { return size_(BITSUP_OPTION_MAX_BYTES, v); }
+  options &fragment_size(std::uint64_t v) { return size_(BITSUP_OPTION_FRAGMENT_SIZE, v); }
+  options &max_fragment(std::uint64_t v) { return size_(BITSUP_OPTION_MAX_FRAGMENT, v); }
+  options &min_fragment(std::uint64_t v) { return size_(BITSUP_OPTION_MIN_FRAGMENT, v); }
+  options &polite(bool on = true) { return number_(BITSUP_OPTION_POLITE, on ? 1 : 0); }
+  options &limit_rate(std::uint64_t v) { return size_(BITSUP_OPTION_LIMIT_RATE, v); }
+  options &limit_rate(std::string_view v) { return text_(BITSUP_OPTION_LIMIT_RATE, v); }
+  options &uploads_per_host(std::uint64_t v) { return size_(BITSUP_OPTION_UPLOADS_PER_HOST, v); }
+  options &host_id(bitsup_host_id v) { return number_(BITSUP_OPTION_HOST_ID, static_cast<std::int64_t>(v)); }
+  options &trusted_hosts(std::string_view v) { return add_(BITSUP_OPTION_TRUSTED_HOSTS, v); }
+  options &if_exists(bitsup_if_exists v) { return number_(BITSUP_OPTION_IF_EXISTS, static_cast<std::int64_t>(v)); }
+  options &verify(bitsup_verify v) { return number_(BITSUP_OPTION_VERIFY, static_cast<std::int64_t>(v)); }
+  options &on_lost_ack(bitsup_on_lost_ack v) { return number_(BITSUP_OPTION_ON_LOST_ACK, static_cast<std::int64_t>(v)); }
+  options &lenient(bool on = true) { return number_(BITSUP_OPTION_LENIENT, on ? 1 : 0); }
+  options &sha256(bool on = true) { return number_(BITSUP_OPTION_SHA256, on ? 1 : 0); }
+  options &refuse_empty(bool on = true) { return number_(BITSUP_OPTION_REFUSE_EMPTY, on ? 1 : 0); }
+  options &content_name(std::string_view v) { return text_(BITSUP_OPTION_CONTENT_NAME, v); }
+  options &reply(const path_view &v) { return path_(BITSUP_OPTION_REPLY, v); }
+  options &reply_memory(std::uint64_t v) { return size_(BITSUP_OPTION_REPLY_MEMORY, v); }
+  options &reply_max_size(std::uint64_t v) { return size_(BITSUP_OPTION_REPLY_MAX_SIZE, v); }
+  options &reply_optional(bool on = true) { return number_(BITSUP_OPTION_REPLY_OPTIONAL, on ? 1 : 0); }
+  options &state_dir(const path_view &v) { return path_(BITSUP_OPTION_STATE_DIR, v); }
+  options &fresh(bool on = true) { return number_(BITSUP_OPTION_FRESH, on ? 1 : 0); }
+  options &no_resume(bool on = true) { return number_(BITSUP_OPTION_NO_RESUME, on ? 1 : 0); }
+  options &require_resume(bool on = true) { return number_(BITSUP_OPTION_REQUIRE_RESUME, on ? 1 : 0); }
+  options &resume_check(bitsup_resume_check v) { return number_(BITSUP_OPTION_RESUME_CHECK, static_cast<std::int64_t>(v)); }
+  options &note(std::string_view v) { return text_(BITSUP_OPTION_NOTE, v); }
+  options &dispatch(bool on = true) { return number_(BITSUP_OPTION_DISPATCH, on ? 1 : 0); }
+  // end
+
+  /// Replaces a header of the same name.
+  options &header(std::string_view name, std::string_view value) {
+    detail::c_text n(name), v(value);
+    bitsup_options_set_header(native(), n.get(), v.get(), nullptr);
+    return *this;
+  }
+  /// The same, treated like a password.
+  options &secret_header(std::string_view name, std::string_view value) {
+    detail::c_text n(name), v(value);
+    bitsup_options_set_secret_header(native(), n.get(), v.get(), nullptr);
+    return *this;
+  }
+  /// An option by its name, as the tool takes it: "5M", "10m", "true".
+  options &set(std::string_view name, std::string_view text) {
+    detail::c_text n(name), v(text);
+    bitsup_options_set_by_name(native(), n.get(), v.get(), nullptr);
+    return *this;
+  }
+  /// Sets an option to none: no proxy, no user, an empty list.
+  options &none(bitsup_option option) {
+    bitsup_options_set_text(native(), option, nullptr, nullptr);
+    return *this;
+  }
+  /// Unsets an option.
+  options &reset(bitsup_option option) {
+    bitsup_options_reset(native(), option, nullptr);
+    return *this;
+  }
+  options &on_progress(progress_callback callback) { callbacks_.on_progress = std::move(callback); return *this; }
+  options &on_state(state_callback callback) { callbacks_.on_state = std::move(callback); return *this; }
+  options &on_retry(retry_callback callback) { callbacks_.on_retry = std::move(callback); return *this; }
+  options &on_transcript(transcript_callback callback) { callbacks_.on_transcript = std::move(callback); return *this; }
   /// Copies of these options share the callback and what it answers.
-  options &on_credentials(credential_callback callback) { asker_ = std::make_shared<detail::asker>(std::move(callback)); return *this; }
+  options &on_credentials(credential_callback callback) {
+    auto function = callback ? detail::asker::call : nullptr;
+    callbacks_.asker = std::make_shared<detail::asker>(std::move(callback));
+    bitsup_options_set_on_credentials(native(), function, detail::held(callbacks_.asker), detail::let_go<detail::asker>, nullptr);
+    return *this;
+  }
+  /// Of the client. Must not throw.
+  options &on_log(log_callback callback) {
+    auto function = callback ? log_ : nullptr;
+    auto held = std::make_shared<log_callback>(std::move(callback));
+    bitsup_options_set_on_log(native(), function, detail::held(std::move(held)), detail::let_go<log_callback>, nullptr);
+    return *this;
+  }
+  /// Sets all that others have set.
+  options &merge(const options &others) {
+    bitsup_options_merge(native(), others.native(), nullptr);
+    callbacks_.merge(others.callbacks_);
+    return *this;
+  }
+  /// The first value that was refused.
+  result<void> check() const {
+    return detail::attempt([&](auto **e) { return bitsup_options_check(native(), e); });
+  }
+  bitsup_options *native() const { return options_.get(); }
 
 private:
   friend class client;
-  using made = detail::owner<bitsup_upload_options, bitsup_upload_options_free>;
-  using change = std::function<bitsup_status(bitsup_upload_options *, bitsup_error **)>;
-  using text_setter = bitsup_status (*)(bitsup_upload_options *, const char *, bitsup_error **);
-  using pair_setter = bitsup_status (*)(bitsup_upload_options *, const char *, const char *, bitsup_error **);
-  using time_setter = bitsup_status (*)(bitsup_upload_options *, std::uint64_t, bitsup_error **);
+  struct callbacks {
+    progress_callback on_progress;
+    state_callback on_state;
+    retry_callback on_retry;
+    transcript_callback on_transcript;
+    std::shared_ptr<detail::asker> asker;
 
-  options &text_(text_setter set, std::string_view v) {
-    changes_.push_back([set, v = std::string(v)](auto *o, auto **e) { return set(o, v.c_str(), e); });
-    return *this;
-  }
-  options &pair_(pair_setter set, std::string_view n, std::string_view v) {
-    changes_.push_back([set, n = std::string(n), v = std::string(v)](auto *o, auto **e) {
-      return set(o, n.c_str(), v.c_str(), e);
-    });
-    return *this;
-  }
-  template <class N> options &plain_(bitsup_status (*set)(bitsup_upload_options *, N, bitsup_error **), N v) {
-    changes_.push_back([set, v](auto *o, auto **e) { return set(o, v, e); });
-    return *this;
-  }
-  options &time_(time_setter set, std::chrono::milliseconds t) {
-    return plain_(set, t.count() < 0 ? std::uint64_t{0} : static_cast<std::uint64_t>(t.count()));
-  }
-  /// These with the others over them.
-  options with(const options &others) const {
-    options all = *this;
-    all.changes_.insert(all.changes_.end(), others.changes_.begin(), others.changes_.end());
-    if (others.progress_) all.progress_ = others.progress_;
-    if (others.state_) all.state_ = others.state_;
-    if (others.retry_) all.retry_ = others.retry_;
-    if (others.transcript_) all.transcript_ = others.transcript_;
-    if (others.asker_) all.asker_ = others.asker_;
-    return all;
-  }
-  result<made> make() const {
-    made options(bitsup_upload_options_new());
-    for (const auto &change : changes_) {
-      auto changed = detail::attempt([&](auto **e) { return change(options.get(), e); });
-      if (!changed)
-        return changed.why();
+    void merge(const callbacks &others) {
+      if (others.on_progress) on_progress = others.on_progress;
+      if (others.on_state) on_state = others.on_state;
+      if (others.on_retry) on_retry = others.on_retry;
+      if (others.on_transcript) on_transcript = others.on_transcript;
+      if (others.asker) asker = others.asker;
     }
-    if (asker_) {
-      if (!asker_->is_set)
-        return asker_->is_set.why();
-      auto merged = detail::attempt([&](auto **e) { return bitsup_upload_options_merge(options.get(), asker_->set.get(), e); });
-      if (!merged)
-        return merged.why();
-    }
-    return options;
+  };
+
+  static void log_(void *self, bitsup_upload *, bitsup_log_level level, const char *line) noexcept {
+    auto own = detail::holder<log_callback>(self);
+    (*own)(level, line);
+  }
+  options &text_(bitsup_option option, std::string_view v) {
+    bitsup_options_set_text_n(native(), option, v.data() ? v.data() : "", v.size(), nullptr);
+    return *this;
+  }
+  options &path_(bitsup_option option, const path_view &v) {
+    bitsup_options_set_bytes(native(), option, v.data(), v.size(), nullptr);
+    return *this;
+  }
+  options &add_(bitsup_option option, std::string_view v) {
+    detail::c_text text(v);
+    bitsup_options_add_text(native(), option, text.get(), nullptr);
+    return *this;
+  }
+  options &number_(bitsup_option option, std::int64_t v) {
+    bitsup_options_set_number(native(), option, v, nullptr);
+    return *this;
+  }
+  /// What no option can be is refused as a negative number is.
+  options &size_(bitsup_option option, std::uint64_t v) {
+    return number_(option, v > unlimited ? -1 : static_cast<std::int64_t>(v));
   }
 
-  std::vector<change> changes_;
-  progress_callback progress_;
-  state_callback state_;
-  retry_callback retry_;
-  transcript_callback transcript_;
-  std::shared_ptr<detail::asker> asker_;
+  detail::owner<bitsup_options, bitsup_options_free> options_;
+  callbacks callbacks_;
 };
 
 /// What is known about a complete upload.
@@ -446,14 +579,14 @@ struct report {
 
 namespace detail {
 
-/// What the callbacks of one upload need; lives as long as the upload.
+/// What the callbacks of one upload need.
 struct hooks {
   progress_callback on_progress;
   state_callback on_state;
   retry_callback on_retry;
   transcript_callback on_transcript;
   reader source;
-  std::shared_ptr<detail::asker> asker;
+  std::shared_ptr<detail::asker> asking;
   bool told = false;
   std::mutex lock;
   bool threw = false;
@@ -465,7 +598,7 @@ struct hooks {
     try {
       return function();
     } catch (...) {
-      std::lock_guard<std::mutex> held(lock);
+      std::lock_guard<std::mutex> guarded(lock);
       if (!std::exchange(threw, true))
         thrown = std::current_exception();
       return otherwise;
@@ -477,40 +610,42 @@ struct hooks {
   }
 
   std::exception_ptr take() {
-    std::lock_guard<std::mutex> held(lock);
+    std::lock_guard<std::mutex> guarded(lock);
     return std::exchange(thrown, nullptr);
   }
 
-  static int progress(void *self, const bitsup_progress *now) {
-    auto *hooks = static_cast<detail::hooks *>(self);
-    return hooks->guard(1, [&] { return hooks->on_progress(*now) == flow::stop ? 1 : 0; });
+  // Each holds the hooks until it returns: the upload may end in it.
+  static int progress(void *self, bitsup_upload *, const bitsup_progress *now) {
+    auto own = holder<hooks>(self);
+    return own->guard(1, [&] { return own->on_progress(*now) == flow::stop ? 1 : 0; });
   }
-  static int state(void *self, bitsup_state now) {
-    auto *hooks = static_cast<detail::hooks *>(self);
-    return hooks->guard(1, [&] { return hooks->on_state(now) == flow::stop ? 1 : 0; });
+  static int state(void *self, bitsup_upload *, bitsup_state now) {
+    auto own = holder<hooks>(self);
+    return own->guard(1, [&] { return own->on_state(now) == flow::stop ? 1 : 0; });
   }
-  static std::int64_t retry(void *self, const bitsup_error *why, std::uint32_t attempts) {
-    auto *hooks = static_cast<detail::hooks *>(self);
-    return hooks->guard(std::int64_t{-1}, [&] { return hooks->on_retry(why, attempts); });
+  static std::int64_t retry(void *self, bitsup_upload *, const bitsup_error *error, std::uint32_t attempts) {
+    auto own = holder<hooks>(self);
+    return own->guard(std::int64_t{-1}, [&] { return own->on_retry(failure::borrowed(error), attempts); });
   }
-  static void transcript(void *self, const char *entry) {
-    auto *hooks = static_cast<detail::hooks *>(self);
-    hooks->guard(0, [&] { hooks->on_transcript(entry); return 0; });
+  static void transcript(void *self, bitsup_upload *, const char *entry) {
+    auto own = holder<hooks>(self);
+    own->guard(0, [&] { own->on_transcript(entry); return 0; });
   }
   static std::int64_t read(void *self, void *buffer, std::size_t length, std::uint64_t offset) {
-    auto *hooks = static_cast<detail::hooks *>(self);
-    return hooks->guard(std::int64_t{-1}, [&] { return hooks->source.read_at(buffer, length, offset); });
+    auto own = holder<hooks>(self);
+    return own->guard(std::int64_t{-1}, [&] { return own->source.read_at(buffer, length, offset); });
   }
 };
 
 /// The source in the hooks, for C.
-inline bitsup_source source_of(hooks &hooks) {
+inline bitsup_source source_of(const std::shared_ptr<hooks> &own) {
   bitsup_source from{};
   from.struct_size = sizeof from;
-  from.size = hooks.source.size;
-  from.read_at = hooks.source.read_at ? detail::hooks::read : nullptr;
-  from.userdata = &hooks;
-  from.name = hooks.source.name.empty() ? nullptr : hooks.source.name.c_str();
+  from.size = own->source.size;
+  from.read_at = own->source.read_at ? hooks::read : nullptr;
+  from.userdata = held(own);
+  from.name = own->source.name.empty() ? nullptr : own->source.name.c_str();
+  from.destroy = let_go<hooks>;
   return from;
 }
 
@@ -520,21 +655,16 @@ inline bitsup_source source_of(hooks &hooks) {
 class upload {
 public:
   upload(upload &&) noexcept = default;
-  upload &operator=(upload &&other) noexcept {
-    if (this != &other) {
-      upload_.reset();
-      hooks_ = std::move(other.hooks_);
-      upload_ = std::move(other.upload_);
-    }
-    return *this;
-  }
+  upload &operator=(upload &&) noexcept = default;
 
   /// Waits for the end.
   result<bitsup::receipt> wait() { return finish(wait_ms(-1).second); }
 
-  /// Waits at most so long; nothing while the upload still runs.
+  /// Waits at most that long; nothing while the upload still runs.
   std::optional<result<bitsup::receipt>> wait_for(std::chrono::milliseconds limit) {
-    auto [status, ended] = wait_ms(limit.count() < 0 ? 0 : limit.count());
+    if (limit.count() < 0)
+      return result<bitsup::receipt>(failure(BITSUP_STATUS_INVALID_ARGUMENT, "limit is negative"));
+    auto [status, ended] = wait_ms(limit.count());
     if (status == BITSUP_STATUS_PENDING)
       return std::nullopt;
     return finish(std::move(ended));
@@ -549,7 +679,7 @@ public:
 
   /// Why it waits for its next try, in one line; empty while it does not.
   std::string waiting_for() const {
-    char line[1000];
+    char line[1000] = "";
     bitsup_upload_waiting_for(upload_.get(), line, sizeof line);
     return line;
   }
@@ -562,26 +692,26 @@ public:
     return now;
   }
 
+  bitsup_upload *native() const { return upload_.get(); }
+
 private:
   friend class client;
-  using made = detail::owner<bitsup_upload, bitsup_upload_free>;
-
-  upload(std::unique_ptr<detail::hooks> hooks, bitsup_upload *upload)
-      : hooks_(std::move(hooks)), upload_(upload) {}
+  upload(std::shared_ptr<detail::hooks> hooks, bitsup_upload *made)
+      : hooks_(std::move(hooks)), upload_(made) {}
 
   std::pair<bitsup_status, result<void>> wait_ms(std::int64_t limit) {
-    bitsup_error *error;
-    auto status = bitsup_upload_wait(upload_.get(), limit, &error);
-    return {status, detail::done(status, error)};
+    bitsup_error *why;
+    auto status = bitsup_upload_wait(upload_.get(), limit, &why);
+    return {status, detail::done(status, why)};
   }
 
   result<bitsup::receipt> finish(result<void> ended) {
 #if defined(__cpp_exceptions)
-    if (auto thrown = hooks_->take())
+    if (auto thrown = hooks_ ? hooks_->take() : nullptr)
       std::rethrow_exception(thrown);
 #endif
-    if (hooks_->asker && !std::exchange(hooks_->told, true))
-      hooks_->asker->rethrow(ended);
+    if (hooks_ && hooks_->asking && !std::exchange(hooks_->told, true))
+      hooks_->asking->rethrow(ended);
     if (!ended)
       return ended.why();
     bitsup_receipt from{};
@@ -615,23 +745,22 @@ private:
     return detail::attempt([&](auto **e) { return function(upload_.get(), e); });
   }
 
-  // The upload is freed first: its callbacks use the hooks.
-  std::unique_ptr<detail::hooks> hooks_;
-  made upload_;
+  std::shared_ptr<detail::hooks> hooks_;
+  detail::owner<bitsup_upload, bitsup_upload_free> upload_;
 };
 
 /// An upload session whose packets the program sends one by one.
 class session {
 public:
-  std::string_view id() const { return bitsup_session_id(session_.get()); }
+  std::string id() const { return detail::text(bitsup_session_id(session_.get())); }
   std::uint64_t offset() const { return bitsup_session_offset(session_.get()); }
 
   /// Sends one Fragment; gives where the server wants to continue.
   result<std::uint64_t> send(memory_view data) {
     std::uint64_t next = 0;
-    bitsup_error *error;
-    auto status = bitsup_session_send(session_.get(), data.data, data.size, &next, &error);
-    auto sent = detail::done(status, error);
+    bitsup_error *why;
+    auto status = bitsup_session_send(session_.get(), data.data, data.size, &next, &why);
+    auto sent = detail::done(status, why);
     if (asker_)
       asker_->rethrow(sent);
     if (!sent)
@@ -641,11 +770,12 @@ public:
 
   result<void> close() { return call(bitsup_session_close); }
   result<void> cancel() { return call(bitsup_session_cancel); }
+  bitsup_session *native() const { return session_.get(); }
 
 private:
   friend class client;
-  session(std::shared_ptr<detail::asker> asker, bitsup_session *session)
-      : asker_(std::move(asker)), session_(session) {}
+  session(std::shared_ptr<detail::asker> asked, bitsup_session *made)
+      : asker_(std::move(asked)), session_(made) {}
 
   result<void> call(bitsup_status (*function)(bitsup_session *, bitsup_error **)) {
     auto ended = detail::attempt([&](auto **e) { return function(session_.get(), e); });
@@ -658,92 +788,50 @@ private:
   detail::owner<bitsup_session, bitsup_session_free> session_;
 };
 
-/// What a client is made with.
-struct config {
-  /// Empty: bitsup/VERSION.
-  std::string user_agent;
-  /// Bytes a second for all uploads together; 0 is unlimited.
-  std::uint64_t rate_limit = 0;
-  /// In its place, by the local time of day: "08:00-18:00=1M 18:00-08:00=off".
-  std::string rate_timetable;
-  std::size_t uploads_per_host = 16;
-  /// A folder for what lets uploads continue; empty: nothing is kept.
-  std::string state_dir;
-  /// Whether callbacks run in client::dispatch only.
-  bool dispatch = false;
-  /// Must not throw.
-  log_callback on_log;
-  /// What uploads start from; their own options win.
-  options defaults;
-};
-
 /// Uploads files: any number at a time. Its end ends them.
 class client {
 public:
   client(client &&) noexcept = default;
-  client &operator=(client &&other) noexcept {
-    if (this != &other) {
-      client_.reset();
-      config_ = std::move(other.config_);
-      client_ = std::move(other.client_);
-    }
-    return *this;
-  }
+  client &operator=(client &&) noexcept = default;
 
-  static result<client> make(config with = {}) {
-    detail::owner<bitsup_config, bitsup_config_free> settings(bitsup_config_new());
-    auto *c = settings.get();
-    client made(std::move(with));
-    const auto &from = *made.config_;
-    bitsup_error *error = nullptr;
-    auto status = BITSUP_STATUS_OK;
-    if (!from.user_agent.empty())
-      status = bitsup_config_set_user_agent(c, from.user_agent.c_str(), &error);
-    if (status == BITSUP_STATUS_OK)
-      status = bitsup_config_set_rate_limit(c, from.rate_limit, &error);
-    if (status == BITSUP_STATUS_OK && !from.rate_timetable.empty())
-      status = bitsup_config_set_rate_timetable(c, from.rate_timetable.c_str(), &error);
-    if (status == BITSUP_STATUS_OK)
-      status = bitsup_config_set_uploads_per_host(c, from.uploads_per_host, &error);
-    if (status == BITSUP_STATUS_OK && !from.state_dir.empty())
-      status = bitsup_config_set_state_dir_bytes(c, from.state_dir.data(), from.state_dir.size(), &error);
-    if (status == BITSUP_STATUS_OK)
-      status = bitsup_config_set_dispatch(c, from.dispatch ? 1 : 0, &error);
-    if (status == BITSUP_STATUS_OK && from.on_log)
-      status = bitsup_config_set_on_log(c, log, made.config_.get(), &error);
+  /// Of the options, those for uploads are what uploads start from.
+  static result<client> make(const options &with = {}) {
+    if (!with.native())
+      return detail::moved();
     bitsup_client *raw = nullptr;
-    if (status == BITSUP_STATUS_OK)
-      status = bitsup_client_new(c, &raw, &error);
-    made.client_.reset(raw);
-    if (auto ready = detail::done(status, error); !ready)
-      return ready.why();
-    return result<client>(std::move(made));
+    auto made = detail::attempt([&](auto **e) { return bitsup_client_new(with.native(), &raw, e); });
+    if (!made)
+      return made.why();
+    return client(with.callbacks_, raw);
   }
 
   /// Starts to upload a file.
-  result<upload> start(std::string_view path, std::string_view url, const options &own = {}) {
-    return begin(own, {}, [&, url = std::string(url)](auto *o, auto &, auto *u, auto *e) {
-      return bitsup_upload_start_bytes(client_.get(), path.data(), path.size(), url.c_str(), o, u, e);
+  result<upload> start(const path_view &path, std::string_view url, const options &own = {}) {
+    detail::c_text to(url);
+    return begin(own, {}, [&](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_upload_start_bytes(native(), path.data(), path.size(), to.get(), o, u, e);
     });
   }
 
   /// Starts to upload memory, which must stay until the upload's end.
   result<upload> start_memory(memory_view data, std::string_view url, const options &own = {}) {
-    return begin(own, {}, [&, url = std::string(url)](auto *o, auto &, auto *u, auto *e) {
-      return bitsup_upload_start_memory(client_.get(), data.data, data.size, url.c_str(), o, u, e);
+    detail::c_text to(url);
+    return begin(own, {}, [&](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_upload_start_memory(native(), data.data, data.size, to.get(), o, u, e);
     });
   }
 
   /// Starts to upload what a function reads.
   result<upload> start_reader(reader source, std::string_view url, const options &own = {}) {
-    return begin(own, std::move(source), [&, url = std::string(url)](auto *o, auto &hooks, auto *u, auto *e) {
+    detail::c_text to(url);
+    return begin(own, std::move(source), [&](auto *o, auto &hooks, auto *u, auto *e) {
       auto from = detail::source_of(hooks);
-      return bitsup_upload_start_callbacks(client_.get(), &from, url.c_str(), o, u, e);
+      return bitsup_upload_start_callbacks(native(), &from, to.get(), o, u, e);
     });
   }
 
   /// Uploads a file and waits for the end.
-  result<receipt> upload_file(std::string_view path, std::string_view url, const options &own = {}) {
+  result<receipt> upload_file(const path_view &path, std::string_view url, const options &own = {}) {
     auto started = start(path, url, own);
     if (!started)
       return started.why();
@@ -754,7 +842,7 @@ public:
   /// is a failure in its place.
   result<std::vector<result<kept_session>>> sessions() {
     bitsup_journal *raw = nullptr;
-    auto read = detail::attempt([&](auto **e) { return bitsup_journal_read(client_.get(), &raw, e); });
+    auto read = detail::attempt([&](auto **e) { return bitsup_journal_read(native(), &raw, e); });
     detail::owner<bitsup_journal, bitsup_journal_free> journal(raw);
     if (!read)
       return read.why();
@@ -773,29 +861,29 @@ public:
 
   /// Starts to upload the rest of a file whose session was kept.
   result<upload> resume(std::string_view id, const options &own = {}) {
-    return begin(own, {}, [&, id = std::string(id)](auto *o, auto &, auto *u, auto *e) {
-      return bitsup_journal_resume(client_.get(), id.c_str(), o, u, e);
+    detail::c_text name(id);
+    return begin(own, {}, [&](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_journal_resume(native(), name.get(), o, u, e);
     });
   }
 
   /// Has the server delete what it holds of a kept session, and forgets it.
   result<void> cancel_session(std::string_view id, const options &own = {}) {
-    return with_options(own, [&](auto *o, auto **e) {
-      return bitsup_journal_cancel(client_.get(), std::string(id).c_str(), o, e);
-    });
+    detail::c_text name(id);
+    return with_options(own, [&](auto *o, auto **e) { return bitsup_journal_cancel(native(), name.get(), o, e); });
   }
 
   /// Forgets a kept session without telling the server.
   result<void> forget_session(std::string_view id) {
-    return detail::attempt([&](auto **e) { return bitsup_journal_forget(client_.get(), std::string(id).c_str(), e); });
+    detail::c_text name(id);
+    return detail::attempt([&](auto **e) { return bitsup_journal_forget(native(), name.get(), e); });
   }
 
   /// A kept session as text. Who has it can write to the upload.
   result<std::string> export_session(std::string_view id) {
+    detail::c_text name(id);
     bitsup_token *raw = nullptr;
-    auto made = detail::attempt([&](auto **e) {
-      return bitsup_journal_export(client_.get(), std::string(id).c_str(), &raw, e);
-    });
+    auto made = detail::attempt([&](auto **e) { return bitsup_journal_export(native(), name.get(), &raw, e); });
     detail::owner<bitsup_token, bitsup_token_free> token(raw);
     if (!made)
       return made.why();
@@ -803,38 +891,41 @@ public:
   }
 
   /// Starts to upload the rest of a file in a session from elsewhere.
-  result<upload> import_file(std::string_view token, std::string_view path, const options &own = {}) {
-    return begin(own, {}, [&, token = std::string(token)](auto *o, auto &, auto *u, auto *e) {
-      return bitsup_upload_import_bytes(client_.get(), token.c_str(), path.data(), path.size(), o, u, e);
+  result<upload> import_file(std::string_view token, const path_view &path, const options &own = {}) {
+    detail::c_text text(token);
+    return begin(own, {}, [&](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_upload_import_bytes(native(), text.get(), path.data(), path.size(), o, u, e);
     });
   }
 
   /// The same with memory, which must stay until the upload's end.
   result<upload> import_memory(std::string_view token, memory_view data, const options &own = {}) {
-    return begin(own, {}, [&, token = std::string(token)](auto *o, auto &, auto *u, auto *e) {
-      return bitsup_upload_import_memory(client_.get(), token.c_str(), data.data, data.size, o, u, e);
+    detail::c_text text(token);
+    return begin(own, {}, [&](auto *o, auto &, auto *u, auto *e) {
+      return bitsup_upload_import_memory(native(), text.get(), data.data, data.size, o, u, e);
     });
   }
 
   /// The same with what a function reads.
   result<upload> import_reader(std::string_view token, reader source, const options &own = {}) {
-    return begin(own, std::move(source), [&, token = std::string(token)](auto *o, auto &hooks, auto *u, auto *e) {
+    detail::c_text text(token);
+    return begin(own, std::move(source), [&](auto *o, auto &hooks, auto *u, auto *e) {
       auto from = detail::source_of(hooks);
-      return bitsup_upload_import_callbacks(client_.get(), token.c_str(), &from, o, u, e);
+      return bitsup_upload_import_callbacks(native(), text.get(), &from, o, u, e);
     });
   }
 
   /// Asks whether a BITS server is there and lets us in.
   result<void> ping(std::string_view url, const options &own = {}) {
-    return with_options(own, [&](auto *o, auto **e) { return bitsup_ping(client_.get(), std::string(url).c_str(), o, e); });
+    detail::c_text to(url);
+    return with_options(own, [&](auto *o, auto **e) { return bitsup_ping(native(), to.get(), o, e); });
   }
 
-  /// Looks at all that stands between this machine and an upload.
+  /// Diagnoses the path to a server.
   result<report> doctor(std::string_view url, const options &own = {}) {
+    detail::c_text at(url);
     bitsup_report *raw = nullptr;
-    auto examined = with_options(own, [&](auto *o, auto **e) {
-      return bitsup_doctor(client_.get(), std::string(url).c_str(), o, &raw, e);
-    });
+    auto examined = with_options(own, [&](auto *o, auto **e) { return bitsup_doctor(native(), at.get(), o, &raw, e); });
     detail::owner<bitsup_report, bitsup_report_free> found(raw);
     if (!examined)
       return examined.why();
@@ -848,43 +939,57 @@ public:
 
   /// Opens a session to be driven packet by packet.
   result<session> create_session(std::string_view url, std::uint64_t size, std::string_view name = {}, const options &own = {}) {
+    if (name.find('\0') != std::string_view::npos)
+      return failure(BITSUP_STATUS_INVALID_ARGUMENT, "name has a zero byte in it");
+    detail::c_text to(url), content(name);
     bitsup_session *made = nullptr;
     auto created = with_options(own, [&](auto *o, auto **e) {
-      return bitsup_session_create(client_.get(), std::string(url).c_str(), size, std::string(name).c_str(), o, &made, e);
+      return bitsup_session_create(native(), to.get(), size, content.get(), o, &made, e);
     });
     if (!created)
       return created.why();
-    return session(config_->defaults.with(own).asker_, made);
+    return session(own.callbacks_.asker ? own.callbacks_.asker : defaults_.asker, made);
   }
 
-  /// Bytes a second for all uploads together; 0 is unlimited.
-  result<void> set_rate_limit(std::uint64_t bytes_per_second) {
-    return detail::attempt([&](auto **e) { return bitsup_client_set_rate_limit(client_.get(), bytes_per_second, e); });
+  /// Bytes a second for all uploads together, or bitsup::unlimited.
+  result<void> set_limit_rate(std::uint64_t bytes_per_second) {
+    auto rate = bytes_per_second > unlimited ? -1 : static_cast<std::int64_t>(bytes_per_second);
+    return detail::attempt([&](auto **e) { return bitsup_client_set_limit_rate(native(), rate, e); });
   }
 
-  /// The same by the local time of day, as in config::rate_timetable.
+  /// The same by the local time of day, as options::limit_rate takes it.
   result<void> set_rate_timetable(std::string_view timetable) {
-    return detail::attempt([&](auto **e) { return bitsup_client_set_rate_timetable(client_.get(), std::string(timetable).c_str(), e); });
+    detail::c_text text(timetable);
+    return detail::attempt([&](auto **e) { return bitsup_client_set_rate_timetable(native(), text.get(), e); });
   }
 
-  /// Readable when callbacks wait; -1 if the client does not dispatch.
-  int event_fd() const { return bitsup_client_event_fd(client_.get()); }
+  /// Readable when callbacks wait; BITSUP_EVENT_SOURCE_NONE if the client does
+  /// not dispatch.
+  bitsup_event_source event_source() const { return bitsup_client_event_fd(native()); }
 
-  /// Runs callbacks that wait, at most so many (0: all); whether more wait.
+  /// Runs callbacks that wait, at most that many (0: all); whether more wait.
   result<bool> dispatch(std::uint32_t max_events = 0) {
-    bitsup_error *error;
-    auto status = bitsup_client_dispatch(client_.get(), max_events, &error);
-    if (auto ran = detail::done(status, error); !ran)
+    bitsup_error *why;
+    auto status = bitsup_client_dispatch(native(), max_events, &why);
+    if (auto ran = detail::done(status, why); !ran)
       return ran.why();
     return status == BITSUP_STATUS_PENDING;
   }
 
-private:
-  explicit client(config with) : config_(std::make_unique<config>(std::move(with))) {}
-
-  static void log(void *self, bitsup_log_level level, const char *line) noexcept {
-    static_cast<config *>(self)->on_log(level, line);
+  /// An upload that has ended and was not told so before: the native() of one;
+  /// NULL if there is none.
+  result<const bitsup_upload *> next_ended() {
+    bitsup_upload *ended = nullptr;
+    auto asked = detail::attempt([&](auto **e) { return bitsup_client_next_ended(native(), &ended, e); });
+    if (!asked)
+      return asked.why();
+    return ended;
   }
+
+  bitsup_client *native() const { return client_.get(); }
+
+private:
+  client(options::callbacks defaults, bitsup_client *made) : defaults_(std::move(defaults)), client_(made) {}
 
   static kept_session kept(const bitsup_journal_entry &from) {
     auto time = [](std::uint64_t seconds) {
@@ -899,58 +1004,56 @@ private:
     to.begun = time(from.begun);
     to.updated = time(from.updated);
     to.note = detail::text(from.note);
-    to.in_use = from.in_use;
+    to.in_use = from.in_use != 0;
     return to;
   }
 
   /// A call that takes options and waits for the network itself.
   template <class F> result<void> with_options(const options &own, F &&function) {
-    auto all = config_->defaults.with(own);
-    auto options = all.make();
-    if (!options)
-      return options.why();
-    auto ended = detail::attempt([&](auto **e) { return function(options->get(), e); });
-    if (all.asker_)
-      all.asker_->rethrow(ended);
+    if (!own.native())
+      return detail::moved();
+    auto ended = detail::attempt([&](auto **e) { return function(own.native(), e); });
+    const auto &asked = own.callbacks_.asker ? own.callbacks_.asker : defaults_.asker;
+    if (asked)
+      asked->rethrow(ended);
     return ended;
   }
 
-  template <class F> result<upload> begin(const options &own, reader source, F &&start) {
-    auto all = config_->defaults.with(own);
-    auto options = all.make();
-    if (!options)
-      return options.why();
-    auto hooks = std::make_unique<detail::hooks>();
-    hooks->on_progress = std::move(all.progress_);
-    hooks->on_state = std::move(all.state_);
-    hooks->on_retry = std::move(all.retry_);
-    hooks->on_transcript = std::move(all.transcript_);
-    hooks->asker = all.asker_;
+  template <class F> result<upload> begin(const options &own, reader source, F &&start_it) {
+    if (!own.native())
+      return detail::moved();
+    auto callbacks = defaults_;
+    callbacks.merge(own.callbacks_);
+    auto hooks = std::make_shared<detail::hooks>();
+    hooks->on_progress = std::move(callbacks.on_progress);
+    hooks->on_state = std::move(callbacks.on_state);
+    hooks->on_retry = std::move(callbacks.on_retry);
+    hooks->on_transcript = std::move(callbacks.on_transcript);
+    hooks->asking = std::move(callbacks.asker);
     hooks->source = std::move(source);
-    auto *o = options->get();
-    bitsup_error *error = nullptr;
-    auto status = BITSUP_STATUS_OK;
+    options with(own);
+    auto *o = with.native();
+    auto end = detail::let_go<detail::hooks>;
     if (hooks->on_progress)
-      status = bitsup_upload_options_set_on_progress(o, detail::hooks::progress, hooks.get(), &error);
-    if (status == BITSUP_STATUS_OK && hooks->on_state)
-      status = bitsup_upload_options_set_on_state(o, detail::hooks::state, hooks.get(), &error);
-    if (status == BITSUP_STATUS_OK && hooks->on_retry)
-      status = bitsup_upload_options_set_on_retry(o, detail::hooks::retry, hooks.get(), &error);
-    if (status == BITSUP_STATUS_OK && hooks->on_transcript)
-      status = bitsup_upload_options_set_on_transcript(o, detail::hooks::transcript, hooks.get(), &error);
+      bitsup_options_set_on_progress(o, detail::hooks::progress, detail::held(hooks), end, nullptr);
+    if (hooks->on_state)
+      bitsup_options_set_on_state(o, detail::hooks::state, detail::held(hooks), end, nullptr);
+    if (hooks->on_retry)
+      bitsup_options_set_on_retry(o, detail::hooks::retry, detail::held(hooks), end, nullptr);
+    if (hooks->on_transcript)
+      bitsup_options_set_on_transcript(o, detail::hooks::transcript, detail::held(hooks), end, nullptr);
     bitsup_upload *made = nullptr;
-    if (status == BITSUP_STATUS_OK)
-      status = start(o, *hooks, &made, &error);
-    if (auto started = detail::done(status, error); !started)
+    auto started = detail::attempt([&](auto **e) { return start_it(o, hooks, &made, e); });
+    if (!started)
       return started.why();
     return upload(std::move(hooks), made);
   }
 
-  // The client is freed first: its log uses the configuration.
-  std::unique_ptr<config> config_;
+  options::callbacks defaults_;
   detail::owner<bitsup_client, bitsup_client_free> client_;
 };
 
+} // namespace with_exceptions or without_exceptions
 } // namespace bitsup
 
 #endif

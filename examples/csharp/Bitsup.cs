@@ -66,7 +66,7 @@ namespace Bitsup
 
         /// <summary>
         /// Uploads a file. Cancelling tells the server to delete what it has. Progress is reported on a thread of the client.
-        /// Options are named as in bitsup.h: fragment_size for bitsup_upload_options_set_fragment_size.
+        /// Options are named as in bitsup.h: fragment_size for BITSUP_OPTION_FRAGMENT_SIZE.
         /// </summary>
         public Task<Receipt> UploadAsync(string path, string url, IDictionary<string, object> options = null,
             IProgress<UploadProgress> progress = null, CancellationToken cancel = default(CancellationToken))
@@ -119,13 +119,13 @@ namespace Bitsup
             var options = C.Options(values);
             try
             {
-                C.bitsup_upload_options_set_on_progress(options, Listener.OnProgress, userdata, IntPtr.Zero);
+                C.bitsup_options_set_on_progress(options, Listener.OnProgress, userdata, IntPtr.Zero, IntPtr.Zero);
                 C.Check(start(options, out var upload, out var error), error);
                 return upload;
             }
             finally
             {
-                C.bitsup_upload_options_free(options);
+                C.bitsup_options_free(options);
             }
         }
 
@@ -159,7 +159,7 @@ namespace Bitsup
             }
             finally
             {
-                C.bitsup_upload_options_free(options);
+                C.bitsup_options_free(options);
             }
         }
 
@@ -181,7 +181,7 @@ namespace Bitsup
             this.progress = progress;
         }
 
-        static int Call(IntPtr userdata, ref C.Progress p)
+        static int Call(IntPtr userdata, IntPtr upload, ref C.Progress p)
         {
             var listener = (Listener)GCHandle.FromIntPtr(userdata).Target;
             try
@@ -262,7 +262,7 @@ namespace Bitsup
         }
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-        internal delegate int OnProgress(IntPtr userdata, ref Progress progress);
+        internal delegate int OnProgress(IntPtr userdata, IntPtr upload, ref Progress progress);
 
         [DllImport(Library)] internal static extern IntPtr bitsup_version();
         [DllImport(Library)] internal static extern IntPtr bitsup_features_text();
@@ -270,10 +270,10 @@ namespace Bitsup
         [DllImport(Library)] internal static extern IntPtr bitsup_state_name(uint state);
         [DllImport(Library)] internal static extern int bitsup_client_new(IntPtr config, out IntPtr client, out IntPtr error);
         [DllImport(Library)] internal static extern void bitsup_client_free(IntPtr client);
-        [DllImport(Library)] internal static extern IntPtr bitsup_upload_options_new();
-        [DllImport(Library)] internal static extern int bitsup_upload_options_set(IntPtr options, byte[] name, byte[] value, out IntPtr error);
-        [DllImport(Library)] internal static extern int bitsup_upload_options_set_on_progress(IntPtr options, OnProgress callback, IntPtr userdata, IntPtr error);
-        [DllImport(Library)] internal static extern void bitsup_upload_options_free(IntPtr options);
+        [DllImport(Library)] internal static extern IntPtr bitsup_options_new();
+        [DllImport(Library)] internal static extern int bitsup_options_set_by_name(IntPtr options, byte[] name, byte[] value, out IntPtr error);
+        [DllImport(Library)] internal static extern int bitsup_options_set_on_progress(IntPtr options, OnProgress callback, IntPtr userdata, IntPtr destroy, IntPtr error);
+        [DllImport(Library)] internal static extern void bitsup_options_free(IntPtr options);
         [DllImport(Library)] internal static extern int bitsup_upload_start(IntPtr client, byte[] path, byte[] url, IntPtr options, out IntPtr upload, out IntPtr error);
         [DllImport(Library)] internal static extern int bitsup_upload_start_memory(IntPtr client, IntPtr data, UIntPtr length, byte[] url, IntPtr options, out IntPtr upload, out IntPtr error);
         [DllImport(Library)] internal static extern int bitsup_upload_wait(IntPtr upload, long timeoutMs, out IntPtr error);
@@ -315,7 +315,7 @@ namespace Bitsup
 
         internal static IntPtr Options(IDictionary<string, object> values)
         {
-            var options = bitsup_upload_options_new();
+            var options = bitsup_options_new();
             try
             {
                 foreach (var pair in values ?? new Dictionary<string, object>())
@@ -323,13 +323,13 @@ namespace Bitsup
                     var value = Convert.ToString(pair.Value, System.Globalization.CultureInfo.InvariantCulture);
                     // True and False are true and false in C.
                     value = pair.Value is bool ? value.ToLowerInvariant() : value;
-                    Check(bitsup_upload_options_set(options, Bytes(pair.Key), Bytes(value), out var error), error);
+                    Check(bitsup_options_set_by_name(options, Bytes(pair.Key), Bytes(value), out var error), error);
                 }
                 return options;
             }
             catch
             {
-                bitsup_upload_options_free(options);
+                bitsup_options_free(options);
                 throw;
             }
         }

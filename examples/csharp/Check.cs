@@ -77,12 +77,12 @@ static class Check
         Must(failure.Message != "" && failure.Advice != "" && !failure.Resumable, failure);
         var options = new Dictionary<string, object> { ["fragment_sise"] = 1 };
         failure = await Fails<BitsupException>(() => client.UploadAsync(file, url, options));
-        Must(failure.Status == "INVALID_ARGUMENT", failure);
+        Must(failure.Status == "UNSUPPORTED", failure);
     }
 
     static async Task Lost(Client client)
     {
-        var options = new Dictionary<string, object> { ["fragment_size"] = 65536, ["retry_delay_ms"] = 10, ["max_retry_delay_ms"] = 50 };
+        var options = new Dictionary<string, object> { ["fragment_size"] = 65536, ["retry_delay"] = "10ms", ["max_retry_delay"] = "50ms" };
         var receipt = await client.UploadAsync(file, url, options);
         Must(receipt.Retries >= 3, receipt.Retries);
     }

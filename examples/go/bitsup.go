@@ -6,18 +6,18 @@ package bitsup
 #include <bitsup.h>
 #include <stdlib.h>
 
-int bitsupProgress(uintptr_t, bitsup_progress *);
+int bitsupProgress(uintptr_t, bitsup_upload *, bitsup_progress *);
 int64_t bitsupRead(uintptr_t, void *, size_t, uint64_t);
 
-static inline bitsup_status bitsup_listen(bitsup_upload_options *options, uintptr_t handle, bitsup_error **error)
+static inline bitsup_status bitsup_listen(bitsup_options *options, uintptr_t handle, bitsup_error **error)
 {
-	return bitsup_upload_options_set_on_progress(options, (bitsup_progress_callback)bitsupProgress, (void *)handle, error);
+	return bitsup_options_set_on_progress(options, (bitsup_progress_callback)bitsupProgress, (void *)handle, NULL, error);
 }
 
 static inline bitsup_status bitsup_start(bitsup_client *client, uintptr_t handle, uint64_t size, const char *name,
-	const char *url, bitsup_upload_options *options, bitsup_upload **upload, bitsup_error **error)
+	const char *url, bitsup_options *options, bitsup_upload **upload, bitsup_error **error)
 {
-	bitsup_source source = {sizeof source, size, (bitsup_read_callback)bitsupRead, (void *)handle, name};
+	bitsup_source source = {sizeof source, size, (bitsup_read_callback)bitsupRead, (void *)handle, name, NULL};
 	return bitsup_upload_start_callbacks(client, &source, url, options, upload, error);
 }
 */
@@ -32,7 +32,7 @@ import (
 	"unsafe"
 )
 
-// Options by the names of the header's bitsup_upload_options_set_ functions, such as "fragment_size".
+// Options by name: "fragment_size" is BITSUP_OPTION_FRAGMENT_SIZE.
 type Options map[string]any
 
 // Error tells why there is no such file on the server.
@@ -88,16 +88,16 @@ func check(status C.bitsup_status, err *C.bitsup_error) error {
 	}
 }
 
-func (o Options) c() (*C.bitsup_upload_options, error) {
-	options := C.bitsup_upload_options_new()
+func (o Options) c() (*C.bitsup_options, error) {
+	options := C.bitsup_options_new()
 	for name, value := range o {
 		var err *C.bitsup_error
 		cName, cValue := C.CString(name), C.CString(fmt.Sprint(value))
-		status := C.bitsup_upload_options_set(options, cName, cValue, &err)
+		status := C.bitsup_options_set_by_name(options, cName, cValue, &err)
 		C.free(unsafe.Pointer(cName))
 		C.free(unsafe.Pointer(cValue))
 		if err := check(status, err); err != nil {
-			C.bitsup_upload_options_free(options)
+			C.bitsup_options_free(options)
 			return nil, err
 		}
 	}
@@ -149,7 +149,7 @@ func (c *Client) Start(path, url string, options Options, onProgress func(Progre
 	cPath := C.CString(path)
 	defer C.free(unsafe.Pointer(cPath))
 	upload := &Upload{onProgress: onProgress}
-	return c.start(upload, url, options, func(url *C.char, options *C.bitsup_upload_options, err **C.bitsup_error) C.bitsup_status {
+	return c.start(upload, url, options, func(url *C.char, options *C.bitsup_options, err **C.bitsup_error) C.bitsup_status {
 		return C.bitsup_upload_start(c.c, cPath, url, options, &upload.c, err)
 	})
 }
@@ -159,18 +159,18 @@ func (c *Client) StartReader(source io.ReaderAt, size uint64, name, url string, 
 	cName := C.CString(name)
 	defer C.free(unsafe.Pointer(cName))
 	upload := &Upload{onProgress: onProgress, source: source}
-	return c.start(upload, url, options, func(url *C.char, options *C.bitsup_upload_options, err **C.bitsup_error) C.bitsup_status {
+	return c.start(upload, url, options, func(url *C.char, options *C.bitsup_options, err **C.bitsup_error) C.bitsup_status {
 		return C.bitsup_start(c.c, C.uintptr_t(upload.handle), C.uint64_t(size), cName, url, options, &upload.c, err)
 	})
 }
 
 func (c *Client) start(upload *Upload, url string, options Options,
-	start func(*C.char, *C.bitsup_upload_options, **C.bitsup_error) C.bitsup_status) (*Upload, error) {
+	start func(*C.char, *C.bitsup_options, **C.bitsup_error) C.bitsup_status) (*Upload, error) {
 	cOptions, err := options.c()
 	if err != nil {
 		return nil, err
 	}
-	defer C.bitsup_upload_options_free(cOptions)
+	defer C.bitsup_options_free(cOptions)
 	cURL := C.CString(url)
 	defer C.free(unsafe.Pointer(cURL))
 	upload.client, upload.done = c, make(chan struct{})
@@ -187,7 +187,7 @@ func (c *Client) start(upload *Upload, url string, options Options,
 }
 
 //export bitsupProgress
-func bitsupProgress(handle C.uintptr_t, p *C.bitsup_progress) C.int {
+func bitsupProgress(handle C.uintptr_t, _ *C.bitsup_upload, p *C.bitsup_progress) C.int {
 	upload := cgo.Handle(handle).Value().(*Upload)
 	stop := upload.onProgress != nil && !upload.onProgress(Progress{
 		uint64(p.total), uint64(p.acknowledged), uint64(p.sent), uint64(p.rate), time.Duration(p.eta_ms) * time.Millisecond,
@@ -266,7 +266,7 @@ func (c *Client) NewSession(url string, size uint64, options Options) (*Session,
 	if err != nil {
 		return nil, err
 	}
-	defer C.bitsup_upload_options_free(cOptions)
+	defer C.bitsup_options_free(cOptions)
 	cURL := C.CString(url)
 	defer C.free(unsafe.Pointer(cURL))
 	session := &Session{}

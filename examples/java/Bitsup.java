@@ -54,10 +54,10 @@ public final class Bitsup implements AutoCloseable {
     String bitsup_state_name(int state);
     int bitsup_client_new(Pointer config, PointerByReference client, PointerByReference error);
     void bitsup_client_free(Pointer client);
-    Pointer bitsup_upload_options_new();
-    int bitsup_upload_options_set(Pointer options, String name, String value, PointerByReference error);
-    int bitsup_upload_options_set_on_progress(Pointer options, OnProgress callback, Pointer userdata, PointerByReference error);
-    void bitsup_upload_options_free(Pointer options);
+    Pointer bitsup_options_new();
+    int bitsup_options_set_by_name(Pointer options, String name, String value, PointerByReference error);
+    int bitsup_options_set_on_progress(Pointer options, OnProgress callback, Pointer userdata, Pointer destroy, PointerByReference error);
+    void bitsup_options_free(Pointer options);
     int bitsup_upload_start(Pointer client, String path, String url, Pointer options, PointerByReference upload, PointerByReference error);
     int bitsup_upload_start_memory(Pointer client, Pointer data, long length, String url, Pointer options, PointerByReference upload, PointerByReference error);
     int bitsup_upload_wait(Pointer upload, long timeoutMs, PointerByReference error);
@@ -81,7 +81,7 @@ public final class Bitsup implements AutoCloseable {
   }
 
   private interface OnProgress extends Callback {
-    int invoke(Pointer userdata, CProgress progress);
+    int invoke(Pointer userdata, Pointer upload, CProgress progress);
   }
 
   @Structure.FieldOrder({"struct_size", "total", "acknowledged", "sent", "rate", "eta_ms", "retry_ms", "state", "attempt"})
@@ -117,15 +117,15 @@ public final class Bitsup implements AutoCloseable {
     return status != PENDING;
   }
 
-  /** C options from names as in bitsup.h: fragment_size for bitsup_upload_options_set_fragment_size. */
+  /** C options from names as in bitsup.h: fragment_size for BITSUP_OPTION_FRAGMENT_SIZE. */
   private static Pointer options(Map<String, ?> values) throws Failure {
-    Pointer options = C.bitsup_upload_options_new();
+    Pointer options = C.bitsup_options_new();
     try {
       for (var entry : values.entrySet())
-        check(error -> C.bitsup_upload_options_set(options, entry.getKey(), String.valueOf(entry.getValue()), error));
+        check(error -> C.bitsup_options_set_by_name(options, entry.getKey(), String.valueOf(entry.getValue()), error));
       return options;
     } catch (Failure failure) {
-      C.bitsup_upload_options_free(options);
+      C.bitsup_options_free(options);
       throw failure;
     }
   }
@@ -175,7 +175,7 @@ public final class Bitsup implements AutoCloseable {
       check(error -> C.bitsup_session_create(client, url, size, null, options, place, error));
       return new Session(place.getValue());
     } finally {
-      C.bitsup_upload_options_free(options);
+      C.bitsup_options_free(options);
     }
   }
 
@@ -200,7 +200,7 @@ public final class Bitsup implements AutoCloseable {
 
     private Upload(Memory memory, Listener listener, Map<String, ?> values, Start start) throws Failure {
       this.memory = memory;
-      callback = (userdata, p) -> {
+      callback = (userdata, upload, p) -> {
         try {
           boolean goOn = listener == null || listener.onProgress(new Progress(p.total, p.acknowledged, p.sent, p.rate,
               p.eta_ms, C.bitsup_state_name(p.state), p.attempt));
@@ -214,12 +214,12 @@ public final class Bitsup implements AutoCloseable {
       };
       Pointer options = options(values);
       try {
-        check(error -> C.bitsup_upload_options_set_on_progress(options, callback, null, error));
+        check(error -> C.bitsup_options_set_on_progress(options, callback, null, null, error));
         var place = new PointerByReference();
         check(error -> start.run(options, place, error));
         upload = place.getValue();
       } finally {
-        C.bitsup_upload_options_free(options);
+        C.bitsup_options_free(options);
       }
     }
 

@@ -65,11 +65,11 @@ public final class Check {
     var failure = fails("REFUSED", () -> client.upload(file, url, Map.of(), null));
     must(failure.httpStatus == 403 && failure.hresult == 0x80070005, failure);
     must(!failure.getMessage().isEmpty() && !failure.advice.isEmpty() && !failure.resumable, failure);
-    fails("INVALID_ARGUMENT", () -> client.upload(file, url, Map.of("fragment_sise", 1), null));
+    fails("UNSUPPORTED", () -> client.upload(file, url, Map.of("fragment_sise", 1), null));
   }
 
   private static void lost(Bitsup client) throws Exception {
-    var options = Map.of("fragment_size", 65536, "retry_delay_ms", 10, "max_retry_delay_ms", 50);
+    var options = Map.of("fragment_size", 65536, "retry_delay", "10ms", "max_retry_delay", "50ms");
     var receipt = client.upload(file, url, options, null);
     must(receipt.retries() >= 3, receipt);
   }

@@ -5,7 +5,7 @@ local ffi = require("ffi")
 ffi.cdef [[
 typedef struct bitsup_client bitsup_client;
 typedef struct bitsup_upload bitsup_upload;
-typedef struct bitsup_upload_options bitsup_upload_options;
+typedef struct bitsup_options bitsup_options;
 typedef struct bitsup_error bitsup_error;
 typedef struct {
   size_t struct_size;
@@ -14,12 +14,12 @@ typedef struct {
   int state;
   uint32_t attempt;
 } bitsup_progress;
-int bitsup_client_new(void *config, bitsup_client **client, bitsup_error **error);
+int bitsup_client_new(void *options, bitsup_client **client, bitsup_error **error);
 void bitsup_client_free(bitsup_client *client);
-bitsup_upload_options *bitsup_upload_options_new(void);
-int bitsup_upload_options_set(bitsup_upload_options *options, const char *name, const char *value, bitsup_error **error);
-void bitsup_upload_options_free(bitsup_upload_options *options);
-int bitsup_upload_start(bitsup_client *client, const char *path, const char *url, const bitsup_upload_options *options,
+bitsup_options *bitsup_options_new(void);
+int bitsup_options_set_by_name(bitsup_options *options, const char *name, const char *value, bitsup_error **error);
+void bitsup_options_free(bitsup_options *options);
+int bitsup_upload_start(bitsup_client *client, const char *path, const char *url, const bitsup_options *options,
   bitsup_upload **upload, bitsup_error **error);
 int bitsup_upload_wait(bitsup_upload *upload, int64_t timeout_ms, bitsup_error **error);
 int bitsup_upload_progress(const bitsup_upload *upload, bitsup_progress *progress);
@@ -59,13 +59,13 @@ end
 local bitsup = {}
 
 -- Uploads a file and waits for the end. progress(acknowledged, total, state) is called ten times a second and at the
--- end. Options are named as in bitsup.h: fragment_size for bitsup_upload_options_set_fragment_size.
+-- end. Options are named as in bitsup.h: fragment_size for BITSUP_OPTION_FRAGMENT_SIZE.
 function bitsup.upload(path, url, options, progress)
   -- Nothing is called back: LuaJIT cannot be entered from other threads.
   local client, upload = ffi.new("bitsup_client *[1]"), ffi.new("bitsup_upload *[1]")
-  local chosen = ffi.gc(C.bitsup_upload_options_new(), C.bitsup_upload_options_free)
+  local chosen = ffi.gc(C.bitsup_options_new(), C.bitsup_options_free)
   for name, value in pairs(options or {}) do
-    call("bitsup_upload_options_set", chosen, name, tostring(value))
+    call("bitsup_options_set_by_name", chosen, name, tostring(value))
   end
   call("bitsup_client_new", nil, client)
   local kept_client = ffi.gc(client[0], C.bitsup_client_free)

@@ -15,9 +15,9 @@ elseif scenario == "refused" then
   assert(not done and failure.status == "REFUSED" and failure.http_status == 403, tostring(failure))
   assert(failure.hresult == 0x80070005 and failure.advice ~= "", failure.hresult)
   done, failure = pcall(bitsup.upload, file, url, {fragment_sise = 1})
-  assert(not done and failure.status == "INVALID_ARGUMENT", tostring(failure))
+  assert(not done and failure.status == "UNSUPPORTED", tostring(failure))
 elseif scenario == "lost" then
-  bitsup.upload(file, url, {fragment_size = 65536, retry_delay_ms = 10, max_retry_delay_ms = 50})
+  bitsup.upload(file, url, {fragment_size = 65536, retry_delay = "10ms", max_retry_delay = "50ms"})
 else
   error(scenario)
 end

@@ -11,7 +11,7 @@ koffi.struct('bitsup_receipt', {
   retries: 'uint64_t', restarts: 'uint32_t', unconfirmed_resends: 'uint32_t', close_confirmed: 'int', verified: 'int',
   skipped: 'int', sha256: 'str', reply_path: 'str', reply: 'void *', reply_size: 'size_t', reply_url: 'str', warnings: 'str',
 });
-koffi.proto('int bitsup_on_progress(uintptr_t userdata, const bitsup_progress *progress)');
+koffi.proto('int bitsup_on_progress(uintptr_t userdata, void *upload, const bitsup_progress *progress)');
 
 // The functions of bitsup.h, without their prefix.
 const c = Object.fromEntries(`
@@ -19,17 +19,14 @@ const c = Object.fromEntries(`
   const char *features_text()
   const char *status_name(uint32_t status)
   const char *state_name(uint32_t state)
-  void *config_new()
-  int config_set_dispatch(void *config, int on, void *error)
-  void config_free(void *config)
-  int client_new(void *config, _Out_ void **client, _Out_ void **error)
+  int client_new(void *options, _Out_ void **client, _Out_ void **error)
   int client_event_fd(void *client)
   int client_dispatch(void *client, uint32_t max_events, void *error)
   void client_free(void *client)
-  void *upload_options_new()
-  int upload_options_set(void *options, const char *name, const char *value, _Out_ void **error)
-  int upload_options_set_on_progress(void *options, bitsup_on_progress *callback, uintptr_t userdata, void *error)
-  void upload_options_free(void *options)
+  void *options_new()
+  int options_set_by_name(void *options, const char *name, const char *value, _Out_ void **error)
+  int options_set_on_progress(void *options, bitsup_on_progress *callback, uintptr_t userdata, void *destroy, void *error)
+  void options_free(void *options)
   int upload_start(void *client, const char *path, const char *url, void *options, _Out_ void **upload, _Out_ void **error)
   int upload_start_memory(void *client, void *data, size_t length, const char *url, void *options, _Out_ void **upload, _Out_ void **error)
   int upload_wait(void *upload, int64_t timeout_ms, _Out_ void **error)
@@ -92,20 +89,22 @@ async function callAsync(name, ...parameters) {
 }
 
 /** C options from { fragment_size: 65536, … }, for as long as `use` takes. */
-async function withOptions(values, use) {
-  const options = c.upload_options_new();
+function withOptions(values, use) {
+  const options = c.options_new();
+  let used;
   try {
-    for (const [name, value] of Object.entries(values)) call('upload_options_set', options, name, String(value));
-    return await use(options);
+    for (const [name, value] of Object.entries(values)) call('options_set_by_name', options, name, String(value));
+    used = use(options);
+    return used;
   } finally {
-    c.upload_options_free(options);
+    Promise.resolve(used).catch(() => {}).then(() => c.options_free(options));
   }
 }
 
 // One C callback for all uploads; they are told apart by a number.
 const uploads = new Map();
 let lastNumber = 0;
-const onProgress = koffi.register((number, pointer) => {
+const onProgress = koffi.register((number, _upload, pointer) => {
   const upload = uploads.get(number);
   const { struct_size: _, ...progress } = koffi.decode(pointer, 'bitsup_progress');
   const isEnd = progress.state >= DONE;
@@ -130,13 +129,7 @@ export class Client {
   #running = 0;
 
   constructor() {
-    const config = c.config_new();
-    c.config_set_dispatch(config, 1, null);
-    try {
-      call('client_new', config, this.#client);
-    } finally {
-      c.config_free(config);
-    }
+    withOptions({ dispatch: true }, (options) => call('client_new', options, this.#client));
     this.#poll = koffi.node.poll(c.client_event_fd(this.#client[0]), () => c.client_dispatch(this.#client[0], 0, null));
     this.#poll.unref();
   }
@@ -144,7 +137,7 @@ export class Client {
   /**
    * Uploads a file, or the bytes of a Buffer, and resolves to the receipt. Aborting `signal` tells the server to
    * delete what it has; `onProgress` stops the upload by throwing. Other options are named as in bitsup.h:
-   * fragment_size for bitsup_upload_options_set_fragment_size.
+   * fragment_size for BITSUP_OPTION_FRAGMENT_SIZE.
    */
   async upload(source, url, { signal, onProgress: listener, ...values } = {}) {
     signal?.throwIfAborted();
@@ -155,7 +148,7 @@ export class Client {
     uploads.set(number, state);
     try {
       await withOptions(values, (options) => {
-        c.upload_options_set_on_progress(options, onProgress, number, null);
+        c.options_set_on_progress(options, onProgress, number, null, null);
         if (typeof source === 'string') call('upload_start', this.#client[0], source, url, options, place);
         else call('upload_start_memory', this.#client[0], koffi.address(source), source.length, url, options, place);
       });

@@ -41,11 +41,11 @@ const scenarios = {
     assert.equal(error.httpStatus, 403);
     assert.equal(error.hresult, 0x80070005);
     assert.ok(error.message && error.advice && !error.resumable);
-    await assert.rejects(client.upload(file, url, { fragment_sise: 1 }), { status: 'INVALID_ARGUMENT' });
+    await assert.rejects(client.upload(file, url, { fragment_sise: 1 }), { status: 'UNSUPPORTED' });
   },
 
   async lost() {
-    const receipt = await client.upload(file, url, { fragment_size: 65536, retry_delay_ms: 10, max_retry_delay_ms: 50 });
+    const receipt = await client.upload(file, url, { fragment_size: 65536, retry_delay: '10ms', max_retry_delay: '50ms' });
     assert.ok(receipt.retries >= 3);
   },
 

@@ -29,7 +29,7 @@ function c(): \FFI
     return $c ??= \FFI::cdef(<<<'C'
         typedef struct bitsup_client bitsup_client;
         typedef struct bitsup_upload bitsup_upload;
-        typedef struct bitsup_upload_options bitsup_upload_options;
+        typedef struct bitsup_options bitsup_options;
         typedef struct bitsup_error bitsup_error;
         typedef struct {
             size_t struct_size;
@@ -38,12 +38,12 @@ function c(): \FFI
             int state;
             uint32_t attempt;
         } bitsup_progress;
-        int bitsup_client_new(void *config, bitsup_client **client, bitsup_error **error);
+        int bitsup_client_new(void *options, bitsup_client **client, bitsup_error **error);
         void bitsup_client_free(bitsup_client *client);
-        bitsup_upload_options *bitsup_upload_options_new(void);
-        int bitsup_upload_options_set(bitsup_upload_options *options, const char *name, const char *value, bitsup_error **error);
-        void bitsup_upload_options_free(bitsup_upload_options *options);
-        int bitsup_upload_start(bitsup_client *client, const char *path, const char *url, const bitsup_upload_options *options,
+        bitsup_options *bitsup_options_new(void);
+        int bitsup_options_set_by_name(bitsup_options *options, const char *name, const char *value, bitsup_error **error);
+        void bitsup_options_free(bitsup_options *options);
+        int bitsup_upload_start(bitsup_client *client, const char *path, const char *url, const bitsup_options *options,
             bitsup_upload **upload, bitsup_error **error);
         int bitsup_upload_wait(bitsup_upload *upload, int64_t timeout_ms, bitsup_error **error);
         int bitsup_upload_progress(const bitsup_upload *upload, bitsup_progress *progress);
@@ -72,18 +72,18 @@ function call(string $name, mixed ...$arguments): bool
 /**
  * Uploads a file and waits for the end. $progress is called ten times a second and at the end with the bytes that
  * are safe, all bytes, and the state. Options are named as in bitsup.h: fragment_size for
- * bitsup_upload_options_set_fragment_size.
+ * BITSUP_OPTION_FRAGMENT_SIZE.
  */
 function upload(string $path, string $url, array $options = [], ?callable $progress = null): void
 {
     $c = c();
     $client = $c->new('bitsup_client *');
     $upload = $c->new('bitsup_upload *');
-    $chosen = $c->bitsup_upload_options_new();
+    $chosen = $c->bitsup_options_new();
     try {
         call('bitsup_client_new', null, \FFI::addr($client));
         foreach ($options as $name => $value) {
-            call('bitsup_upload_options_set', $chosen, $name, (string) $value);
+            call('bitsup_options_set_by_name', $chosen, $name, (string) $value);
         }
         call('bitsup_upload_start', $client, $path, $url, $chosen, \FFI::addr($upload));
         $now = $c->new('bitsup_progress');
@@ -97,7 +97,7 @@ function upload(string $path, string $url, array $options = [], ?callable $progr
         } while (!$done);
     } finally {
         $c->bitsup_upload_free($upload);
-        $c->bitsup_upload_options_free($chosen);
+        $c->bitsup_options_free($chosen);
         $c->bitsup_client_free($client);
     }
 }

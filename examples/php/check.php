@@ -35,10 +35,10 @@ switch ($scenario) {
         must($error->status === 'REFUSED' && $error->httpStatus === 403 && $error->hresult === 0x80070005, $error->getMessage());
         must($error->advice !== '', $error->advice);
         $error = fails(fn () => Bitsup\upload($file, $url, ['fragment_sise' => 1]));
-        must($error->status === 'INVALID_ARGUMENT', $error->getMessage());
+        must($error->status === 'UNSUPPORTED', $error->getMessage());
         break;
     case 'lost':
-        Bitsup\upload($file, $url, ['fragment_size' => 65536, 'retry_delay_ms' => 10, 'max_retry_delay_ms' => 50]);
+        Bitsup\upload($file, $url, ['fragment_size' => 65536, 'retry_delay' => '10ms', 'max_retry_delay' => '50ms']);
         break;
     default:
         must(false, $scenario);

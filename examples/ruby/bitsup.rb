@@ -14,9 +14,9 @@ module Bitsup
 
     attach_function :bitsup_client_new, %i[pointer pointer pointer], :int
     attach_function :bitsup_client_free, %i[pointer], :void, blocking: true
-    attach_function :bitsup_upload_options_new, [], :pointer
-    attach_function :bitsup_upload_options_set, %i[pointer string string pointer], :int
-    attach_function :bitsup_upload_options_free, %i[pointer], :void
+    attach_function :bitsup_options_new, [], :pointer
+    attach_function :bitsup_options_set_by_name, %i[pointer string string pointer], :int
+    attach_function :bitsup_options_free, %i[pointer], :void
     attach_function :bitsup_upload_start, %i[pointer string string pointer pointer pointer], :int
     # blocking: other threads of Ruby run meanwhile.
     attach_function :bitsup_upload_wait, %i[pointer int64 pointer], :int, blocking: true
@@ -58,13 +58,13 @@ module Bitsup
   end
 
   # Uploads a file and waits for the end; yields a Progress ten times a second and at the end. Options are named as
-  # in bitsup.h: fragment_size for bitsup_upload_options_set_fragment_size.
+  # in bitsup.h: fragment_size for BITSUP_OPTION_FRAGMENT_SIZE.
   def self.upload(path, url, options = {})
     client = FFI::MemoryPointer.new(:pointer)
     upload = FFI::MemoryPointer.new(:pointer)
-    chosen = C.bitsup_upload_options_new
+    chosen = C.bitsup_options_new
     call(:bitsup_client_new, nil, client)
-    options.each { |name, value| call(:bitsup_upload_options_set, chosen, name.to_s, value.to_s) }
+    options.each { |name, value| call(:bitsup_options_set_by_name, chosen, name.to_s, value.to_s) }
     call(:bitsup_upload_start, client.read_pointer, path, url, chosen, upload)
     progress = C::Progress.new
     loop do
@@ -76,7 +76,7 @@ module Bitsup
     end
   ensure
     C.bitsup_upload_free(upload.read_pointer)
-    C.bitsup_upload_options_free(chosen)
+    C.bitsup_options_free(chosen)
     C.bitsup_client_free(client.read_pointer)
   end
 end

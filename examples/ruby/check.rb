@@ -28,10 +28,10 @@ when 'refused'
     Bitsup.upload(file, url, fragment_sise: 1)
     must(false, 'nothing was raised')
   rescue Bitsup::Error => e
-    must(e.status == 'INVALID_ARGUMENT', e)
+    must(e.status == 'UNSUPPORTED', e)
   end
 when 'lost'
-  Bitsup.upload(file, url, fragment_size: 65_536, retry_delay_ms: 10, max_retry_delay_ms: 50)
+  Bitsup.upload(file, url, fragment_size: 65_536, retry_delay: '10ms', max_retry_delay: '50ms')
 else
   abort scenario
 end

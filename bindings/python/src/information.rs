@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use bitsup::explain::Reader;
+use bitsup::explain::{Naming, Reader};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -50,8 +50,12 @@ pub(crate) fn kinds() -> Vec<(&'static str, u32, &'static str, u8)> {
 
 /// What advice can name: keywords, and calls.
 #[pyfunction]
-pub(crate) fn advised() -> Vec<&'static str> {
-    bitsup::explain::NAMES.iter().map(|named| named.python).collect()
+pub(crate) fn advised() -> Vec<String> {
+    let name = |named: &bitsup::explain::Named| match named.naming {
+        Naming::Call => named.name_for(None, Reader::Python),
+        _ => named.id.to_owned(),
+    };
+    bitsup::explain::NAMES.iter().map(name).collect()
 }
 
 /// The `bitsup.Explanation`s of an HTTP status, a code or its name.

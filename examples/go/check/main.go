@@ -64,11 +64,11 @@ func refused(client *bitsup.Client) {
 	must(failure.Status == "REFUSED" && failure.HTTPStatus == 403 && failure.HResult == 0x80070005, *failure)
 	must(failure.Message != "" && failure.Advice != "" && !failure.Resumable, *failure)
 	_, err = client.Upload(ctx, file, url, bitsup.Options{"fragment_sise": 1}, nil)
-	must(errors.As(err, &failure) && failure.Status == "INVALID_ARGUMENT", err)
+	must(errors.As(err, &failure) && failure.Status == "UNSUPPORTED", err)
 }
 
 func lost(client *bitsup.Client) {
-	options := bitsup.Options{"fragment_size": 65536, "retry_delay_ms": 10, "max_retry_delay_ms": 50}
+	options := bitsup.Options{"fragment_size": 65536, "retry_delay": "10ms", "max_retry_delay": "50ms"}
 	receipt, err := client.Upload(ctx, file, url, options, nil)
 	must(err == nil, err)
 	must(receipt.Retries >= 3, receipt)

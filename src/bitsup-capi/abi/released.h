@@ -4,13 +4,23 @@
  *
  * CONVENTIONS
  *
- * Ownership. A function that gives a pointer to bitsup_client, bitsup_config,
- *   bitsup_upload_options, bitsup_upload, bitsup_session, bitsup_journal,
- *   bitsup_token, bitsup_report or bitsup_error gives the object too: end it
- *   with its _free function, once, as its last use on any thread. Text in a
- *   const char * result belongs to the library: it lives as long as the object
- *   it comes from, or for ever where its function says that it is static.
- *   Objects may be freed in any order.
+ * Ownership. A function that gives a pointer to bitsup_options, bitsup_client,
+ *   bitsup_upload, bitsup_session, bitsup_journal, bitsup_token, bitsup_report
+ *   or bitsup_error gives the object too, and the caller ends it with its
+ *   _free function, once, as its last use on any thread; what a callback or
+ *   bitsup_client_next_ended shows stays with its owner. Text in a const
+ *   char * result belongs to the library: it lives as long as the object it
+ *   comes from, or for ever where its function says that it is static.
+ *   Objects may be freed in any order. A pointer to an object of another type
+ *   gives BITSUP_STATUS_INVALID_ARGUMENT, and the error says which it is.
+ *
+ * Options. One bitsup_options holds any of the options, for a client or for
+ *   uploads; a call that takes it takes a copy. An option is unset, set to
+ *   none, or set. What an upload has set wins over what its client has set,
+ *   and that over the default; lists are replaced as a whole. A setter refuses
+ *   what can never work, and keeps the error until the option is set or reset:
+ *   bitsup_client_new and the calls that start report the first one, so that
+ *   a program may look there only.
  *
  * NULL. Every _free takes NULL and does nothing. Where NULL is allowed, the
  *   function says so; elsewhere it gives BITSUP_STATUS_INVALID_ARGUMENT, or
@@ -18,6 +28,9 @@
  *
  * Text is UTF-8 and ends with a zero byte. It is copied during the call. The
  *   _bytes variants take a pointer and a length, for paths in any encoding.
+ *
+ * Units. Sizes are bytes, durations milliseconds (names end in _ms, or the
+ *   option says so), points in time seconds since 1970.
  *
  * Errors. A function that can fail returns bitsup_status and takes a
  *   bitsup_error **, which may be NULL. What it points to need not be
@@ -46,12 +59,27 @@
  * Callbacks run on a thread of the client, one at a time, or inside
  *   bitsup_client_dispatch, if the client was made so. A read_at callback
  *   always runs on a thread of the client. A callback must return: it must
- *   not throw a C++ exception, longjmp or end its thread. It may use any
- *   function but bitsup_upload_wait on its own upload. A credential callback
+ *   not throw a C++ exception, longjmp or end its thread. It is shown its
+ *   upload, and may use any function on it but bitsup_upload_wait, also
+ *   bitsup_upload_free. A credential callback
  *   cannot wait for any upload of its client; in the calls that send packets
  *   themselves it runs on the thread that called. No callback runs after the
  *   _free of its upload, session or client returned, and userdata is not used
- *   then. What a callback is shown lives until it returns.
+ *   then. What a callback is shown lives until it returns. A destroy callback
+ *   runs once, in the call that frees the last object that has the userdata.
+ *
+ * To end an upload:
+ *
+ *               what is sent        session on the server       state
+ *   _suspend    the request ends    stays, _resume goes on      suspended
+ *   _stop       nothing more        stays, and can be resumed   cancelled
+ *   _cancel     nothing more        is deleted                  cancelled
+ *   _free       nothing more        stays if the client has a   none: the
+ *                                   state directory, else is    handle is gone
+ *                                   deleted
+ *
+ *   All four return at once. The server may be told after that, for a client's
+ *   end at most two seconds.
  *
  * Fork. A child process cannot use objects made before the fork (errors
  *   excepted): it gets BITSUP_STATUS_INVALID_ARGUMENT, and _free does nothing
@@ -59,6 +87,9 @@
  *
  * Faults of the library are caught, and give BITSUP_STATUS_PANIC. The object
  *   of that call is then refused and can only be freed.
+ *
+ * Language. The header is for C99 and C++11 and newer: C89 and C++98 have no
+ *   <stdint.h> and no integers of 64 bits.
  *
  * ABI. What is declared here stays until the number in the library's file
  *   name (libbitsup.so.0) changes: see docs/abi.md.
@@ -74,6 +105,35 @@
 #define BITSUP_VERSION "0.1.0"
 /** The same as a number; compare bitsup_version_number. */
 #define BITSUP_VERSION_NUMBER (0 * 65536 + 1 * 256 + 0)
+
+/** No limit, for options that have that. */
+#define BITSUP_UNLIMITED INT64_MAX
+/** What bitsup_client_event_fd gives where there is nothing to poll. */
+#define BITSUP_EVENT_SOURCE_NONE ((bitsup_event_source)-1)
+
+/* Before every function. With the static library on Windows, define
+   BITSUP_STATIC. */
+#if !defined(BITSUP_API)
+#if defined(_WIN32) && !defined(BITSUP_STATIC)
+#define BITSUP_API __declspec(dllimport)
+#else
+#define BITSUP_API
+#endif
+#endif
+
+/* Before functions that give an object or an upload's outcome. A program that
+   wants no warnings there defines BITSUP_NO_NODISCARD. */
+#if !defined(BITSUP_NODISCARD)
+#if defined(BITSUP_NO_NODISCARD)
+#define BITSUP_NODISCARD
+#elif defined(__cplusplus) && __cplusplus >= 201703L
+#define BITSUP_NODISCARD [[nodiscard]]
+#elif defined(__GNUC__)
+#define BITSUP_NODISCARD __attribute__((warn_unused_result))
+#else
+#define BITSUP_NODISCARD
+#endif
+#endif
 
 /**
  * There is TLS, so that https works.
@@ -199,28 +259,6 @@ typedef enum {
 } bitsup_status;
 
 /**
- * How much a line of the log matters.
- */
-typedef enum {
-  /**
-   * An upload has failed.
-   */
-  BITSUP_LOG_LEVEL_ERROR = 1,
-  /**
-   * Something went wrong and is tried again.
-   */
-  BITSUP_LOG_LEVEL_WARNING = 2,
-  /**
-   * Something worth telling.
-   */
-  BITSUP_LOG_LEVEL_INFO = 3,
-  /**
-   * Every packet and its answer.
-   */
-  BITSUP_LOG_LEVEL_DEBUG = 4,
-} bitsup_log_level;
-
-/**
  * Where an upload stands.
  */
 typedef enum {
@@ -299,136 +337,550 @@ typedef enum {
 } bitsup_credential_reason;
 
 /**
- * With which scheme to answer a server's challenge.
+ * How much a line of the log matters.
  */
 typedef enum {
   /**
-   * The strongest that the server offers and this build has: Negotiate, NTLM,
-   * Digest, then Basic, which goes over verified TLS only. The default.
+   * An upload has failed.
    */
-  BITSUP_AUTH_ANY = 0,
+  BITSUP_LOG_LEVEL_ERROR = 1,
+  /**
+   * Something went wrong and is tried again.
+   */
+  BITSUP_LOG_LEVEL_WARNING = 2,
+  /**
+   * Something worth telling.
+   */
+  BITSUP_LOG_LEVEL_INFO = 3,
+  /**
+   * Every packet and its answer.
+   */
+  BITSUP_LOG_LEVEL_DEBUG = 4,
+} bitsup_log_level;
+
+/**
+ * What values an option takes, and by which function.
+ */
+typedef enum {
+  /**
+   * Text in UTF-8: bitsup_options_set_text, for a list _add_text.
+   */
+  BITSUP_OPTION_KIND_TEXT = 1,
+  /**
+   * A path: bitsup_options_set_text or _set_bytes.
+   */
+  BITSUP_OPTION_KIND_PATH = 2,
+  /**
+   * A password, token or passphrase: bitsup_options_set_text or _set_bytes.
+   */
+  BITSUP_OPTION_KIND_SECRET = 3,
+  /**
+   * Bytes: bitsup_options_set_number, as with those below.
+   */
+  BITSUP_OPTION_KIND_SIZE = 4,
+  /**
+   * Milliseconds.
+   */
+  BITSUP_OPTION_KIND_DURATION = 5,
+  /**
+   * A number of something.
+   */
+  BITSUP_OPTION_KIND_COUNT = 6,
+  /**
+   * 0 or 1.
+   */
+  BITSUP_OPTION_KIND_FLAG = 7,
+  /**
+   * One of the constants of an enumeration.
+   */
+  BITSUP_OPTION_KIND_CHOICE = 8,
+  /**
+   * A header: bitsup_options_set_header or _set_secret_header.
+   */
+  BITSUP_OPTION_KIND_HEADER = 9,
+  /**
+   * Bytes a second: bitsup_options_set_number, or a timetable:
+   * bitsup_options_set_text.
+   */
+  BITSUP_OPTION_KIND_RATE = 10,
+} bitsup_option_kind;
+
+/**
+ * Where an option has a meaning.
+ */
+typedef enum {
+  /**
+   * In bitsup_client_new only.
+   */
+  BITSUP_OPTION_SCOPE_CLIENT = 1,
+  /**
+   * In calls that start uploads or send packets only.
+   */
+  BITSUP_OPTION_SCOPE_UPLOAD = 2,
+  /**
+   * In both: what a client has is the default of its uploads.
+   */
+  BITSUP_OPTION_SCOPE_BOTH = 3,
+} bitsup_option_scope;
+
+/**
+ * The options. A function's parameter for one is an int.
+ */
+typedef enum {
+  /**
+   * The user at the server, also as DOMAIN\user or user@domain; goes with
+   * BITSUP_OPTION_PASSWORD or BITSUP_OPTION_PASSWORD_FILE. A text.
+   */
+  BITSUP_OPTION_USER = 101,
+  /**
+   * The user's password. Copies in bitsup are overwritten as soon as they
+   * are not needed. A secret.
+   */
+  BITSUP_OPTION_PASSWORD = 102,
+  /**
+   * A file with the user's password, at most 64 KiB, without one newline at
+   * its end. It is read when an upload starts, and again when the server
+   * refuses the password. A path.
+   */
+  BITSUP_OPTION_PASSWORD_FILE = 103,
+  /**
+   * A bearer token, which goes with every packet. A secret.
+   */
+  BITSUP_OPTION_TOKEN = 104,
+  /**
+   * A file with the bearer token, read as BITSUP_OPTION_PASSWORD_FILE is. A
+   * path.
+   */
+  BITSUP_OPTION_TOKEN_FILE = 105,
+  /**
+   * The scheme that answers the server's challenge. A bitsup_auth; default
+   * BITSUP_AUTH_ANY.
+   */
+  BITSUP_OPTION_AUTH = 106,
+  /**
+   * Send passwords, tokens and secret headers over plain http too,
+   * unencrypted. 0 or 1; default 0.
+   */
+  BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS = 107,
+  /**
+   * A header for every packet; it replaces one of the same name.
+   * bitsup_options_set_header.
+   */
+  BITSUP_OPTION_HEADERS = 108,
+  /**
+   * A header for every packet that is treated like a password: never shown,
+   * and not sent over plain http without
+   * BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS.
+   * bitsup_options_set_secret_header.
+   */
+  BITSUP_OPTION_SECRET_HEADERS = 109,
+  /**
+   * A file of CA certificates (PEM) to trust instead of the system's. A
+   * path.
+   */
+  BITSUP_OPTION_CA_FILE = 201,
+  /**
+   * Do not check the server's certificate. A proxy's is checked always. 0
+   * or 1; default 0.
+   */
+  BITSUP_OPTION_INSECURE = 202,
+  /**
+   * The only public keys that the server may have: sha256//BASE64 as curl
+   * writes it, several with ; between them. A text.
+   */
+  BITSUP_OPTION_PINNED_PUBLIC_KEY = 203,
+  /**
+   * A file with the client's certificate: PEM, or PKCS#12 with its key. A
+   * path.
+   */
+  BITSUP_OPTION_CERT = 204,
+  /**
+   * A file with the private key (PEM) of BITSUP_OPTION_CERT, if it is not
+   * in the same file. A path.
+   */
+  BITSUP_OPTION_KEY = 205,
+  /**
+   * The passphrase of BITSUP_OPTION_KEY. A secret.
+   */
+  BITSUP_OPTION_KEY_PASSWORD = 206,
+  /**
+   * A file with the passphrase of BITSUP_OPTION_KEY, read when an upload
+   * starts. A path.
+   */
+  BITSUP_OPTION_KEY_PASSWORD_FILE = 207,
+  /**
+   * The proxy: http://HOST:PORT, https://HOST:PORT or socks5h://HOST:PORT,
+   * without a login; empty or none: no proxy. Unset, it is what http_proxy
+   * and https_proxy in the environment say. A text.
+   */
+  BITSUP_OPTION_PROXY = 301,
+  /**
+   * Hosts to reach without the proxy, separated by commas; none: all go
+   * through it. Unset, it is what no_proxy in the environment says. A text.
+   */
+  BITSUP_OPTION_NO_PROXY = 302,
+  /**
+   * The user at the proxy; goes with BITSUP_OPTION_PROXY_PASSWORD or
+   * BITSUP_OPTION_PROXY_PASSWORD_FILE. A text.
+   */
+  BITSUP_OPTION_PROXY_USER = 303,
+  /**
+   * The password of BITSUP_OPTION_PROXY_USER. A secret.
+   */
+  BITSUP_OPTION_PROXY_PASSWORD = 304,
+  /**
+   * A file with the password of BITSUP_OPTION_PROXY_USER, read when an
+   * upload starts. A path.
+   */
+  BITSUP_OPTION_PROXY_PASSWORD_FILE = 305,
+  /**
+   * The scheme that answers the proxy's challenge; any takes Basic too,
+   * since few proxies have TLS of their own. A bitsup_auth; default
+   * BITSUP_AUTH_ANY.
+   */
+  BITSUP_OPTION_PROXY_AUTH = 306,
+  /**
+   * A file of CA certificates (PEM) to trust instead of the system's, for a
+   * proxy reached over https. A path.
+   */
+  BITSUP_OPTION_PROXY_CA_FILE = 307,
+  /**
+   * Addresses for HOST at PORT that are taken instead of a lookup:
+   * HOST:PORT:ADDRESS[,ADDRESS], as with curl. A list of texts.
+   */
+  BITSUP_OPTION_RESOLVE = 308,
+  /**
+   * Send packets as POST with the header X-HTTP-Method-Override: BITS_POST,
+   * for a way on which BITS_POST is blocked. Something at its end must turn
+   * them back; IIS does not. 0 or 1; default 0.
+   */
+  BITSUP_OPTION_POST_OVERRIDE = 309,
+  /**
+   * The User-Agent of all requests; bitsup/VERSION if unset. A text. Of the
+   * client.
+   */
+  BITSUP_OPTION_USER_AGENT = 310,
+  /**
+   * Abort a connection that is not made within this time (name, TCP, TLS).
+   * In milliseconds, at least 1; default 30000 (30s).
+   */
+  BITSUP_OPTION_CONNECT_TIMEOUT = 401,
+  /**
+   * Abort a packet if no byte of it moves for this time. In milliseconds,
+   * at least 1; default 60000 (60s).
+   */
+  BITSUP_OPTION_STALL_TIMEOUT = 402,
+  /**
+   * Abort a packet that is not answered within this time. In milliseconds,
+   * at least 1; default 300000 (5m).
+   */
+  BITSUP_OPTION_ACK_TIMEOUT = 403,
+  /**
+   * The same for the last Fragment and Close-Session. In milliseconds, at
+   * least 1; default 900000 (15m).
+   */
+  BITSUP_OPTION_LAST_ACK_TIMEOUT = 404,
+  /**
+   * Give up after this number of tries without progress. A number, at least
+   * 1, or BITSUP_UNLIMITED, which is the default.
+   */
+  BITSUP_OPTION_MAX_ATTEMPTS = 501,
+  /**
+   * Give up after this time without progress, once the server has answered;
+   * 0: at the first failure. In milliseconds; default 900000 (15m).
+   */
+  BITSUP_OPTION_GIVE_UP_AFTER = 502,
+  /**
+   * Wait this long for a server that never answered, and no longer than
+   * three tries take; 0: one try. In milliseconds; default 15000 (15s).
+   */
+  BITSUP_OPTION_WAIT_FOR_SERVER = 503,
+  /**
+   * The bound of the second retry's random delay, which doubles up to
+   * BITSUP_OPTION_MAX_RETRY_DELAY; 0: no delay. In milliseconds; default
+   * 1000 (1s).
+   */
+  BITSUP_OPTION_RETRY_DELAY = 504,
+  /**
+   * The longest bound of a retry's delay; 0: no delay. In milliseconds;
+   * default 60000 (60s).
+   */
+  BITSUP_OPTION_MAX_RETRY_DELAY = 505,
+  /**
+   * Abort an upload that takes longer. In milliseconds, at least 1, or
+   * BITSUP_UNLIMITED, which is the default.
+   */
+  BITSUP_OPTION_MAX_TIME = 506,
+  /**
+   * Abort after sending this size, retransmissions included. In bytes, at
+   * least 1, or BITSUP_UNLIMITED, which is the default.
+   */
+  BITSUP_OPTION_MAX_BYTES = 507,
+  /**
+   * The size of each Fragment; 0 = automatic. In bytes; default 0.
+   */
+  BITSUP_OPTION_FRAGMENT_SIZE = 601,
+  /**
+   * The largest Fragment of automatic size. IIS refuses requests above
+   * 30,000,000 bytes. In bytes, at least 1; default 29360128 (28M).
+   */
+  BITSUP_OPTION_MAX_FRAGMENT = 602,
+  /**
+   * The smallest Fragment that a server's "too large" leads to. In bytes,
+   * at least 1; default 5120 (5K).
+   */
+  BITSUP_OPTION_MIN_FRAGMENT = 603,
+  /**
+   * Yield to other traffic (background priority): slow down, to 16 KiB a
+   * second at the least, as soon as Acks come later than on a free link. 0
+   * or 1; default 0.
+   */
+  BITSUP_OPTION_POLITE = 604,
+  /**
+   * The bytes a second of all uploads of the client together, or a
+   * timetable of them by the local time: "08:00-18:00=1M 18:00-08:00=off".
+   * In bytes a second, or a text, at least 1, or BITSUP_UNLIMITED, which is
+   * the default. Of the client.
+   */
+  BITSUP_OPTION_LIMIT_RATE = 605,
+  /**
+   * How many uploads to one host hold a session at a time; the others wait
+   * for a free slot. IIS deletes the newest of more than 50 sessions a
+   * user. A number, at least 1; default 16. Of the client.
+   */
+  BITSUP_OPTION_UPLOADS_PER_HOST = 606,
+  /**
+   * Which hosts to accept in BITS-Host-Id. A bitsup_host_id; default
+   * BITSUP_HOST_ID_SAME_SITE.
+   */
+  BITSUP_OPTION_HOST_ID = 701,
+  /**
+   * A host to accept in BITS-Host-Id, which sees logins, tokens, cookies
+   * and secret headers as the URL's host does; .example.com names all below
+   * it. A list of texts.
+   */
+  BITSUP_OPTION_TRUSTED_HOSTS = 702,
+  /**
+   * What to do about a file that exists at the destination. A
+   * bitsup_if_exists; default BITSUP_IF_EXISTS_TRY.
+   */
+  BITSUP_OPTION_IF_EXISTS = 703,
+  /**
+   * When to compare the size of the file on the server after the upload. A
+   * bitsup_verify; default BITSUP_VERIFY_AUTO.
+   */
+  BITSUP_OPTION_VERIFY = 704,
+  /**
+   * What to do when the Ack of a Fragment or of Close-Session is lost. The
+   * server is asked first, with one byte that it has already acknowledged.
+   * A bitsup_on_lost_ack; default BITSUP_ON_LOST_ACK_AUTO.
+   */
+  BITSUP_OPTION_ON_LOST_ACK = 705,
+  /**
+   * Read a 200 without BITS-Received-Content-Range as "all received". 0 or
+   * 1; default 0.
+   */
+  BITSUP_OPTION_LENIENT = 706,
+  /**
+   * Compute the SHA-256 of what is sent, for the receipt. 0 or 1; default
+   * 0.
+   */
+  BITSUP_OPTION_SHA256 = 707,
+  /**
+   * Fail if the file is empty. 0 or 1; default 0.
+   */
+  BITSUP_OPTION_REFUSE_EMPTY = 708,
+  /**
+   * The Content-Name of the session; the name of the source if unset. A
+   * text. Of uploads.
+   */
+  BITSUP_OPTION_CONTENT_NAME = 709,
+  /**
+   * Ask for the server's reply and write it to this file, which is replaced
+   * when the reply is complete. A path. Of uploads.
+   */
+  BITSUP_OPTION_REPLY = 801,
+  /**
+   * Ask for the server's reply and keep it in memory for the receipt, if it
+   * is not larger than this; 0: do not ask. It wins over
+   * BITSUP_OPTION_REPLY. In bytes; default 0.
+   */
+  BITSUP_OPTION_REPLY_MEMORY = 802,
+  /**
+   * Abort if the reply to a file is larger. In bytes, at least 1; default
+   * 1073741824 (1G).
+   */
+  BITSUP_OPTION_REPLY_MAX_SIZE = 803,
+  /**
+   * Do not fail if the server sends no reply. 0 or 1; default 0.
+   */
+  BITSUP_OPTION_REPLY_OPTIONAL = 804,
+  /**
+   * The folder for resume state, made when it is needed: starting an upload
+   * again resumes it. None or unset: no resume state is stored. A path. Of
+   * the client.
+   */
+  BITSUP_OPTION_STATE_DIR = 901,
+  /**
+   * Discard the interrupted upload and restart. 0 or 1; default 0.
+   */
+  BITSUP_OPTION_FRESH = 902,
+  /**
+   * Do not store resume state, also with BITSUP_OPTION_STATE_DIR. 0 or 1;
+   * default 0.
+   */
+  BITSUP_OPTION_NO_RESUME = 903,
+  /**
+   * Fail if resume state cannot be stored. 0 or 1; default 0.
+   */
+  BITSUP_OPTION_REQUIRE_RESUME = 904,
+  /**
+   * How much of the file to compare before an upload is resumed. A
+   * bitsup_resume_check; default BITSUP_RESUME_CHECK_FULL.
+   */
+  BITSUP_OPTION_RESUME_CHECK = 905,
+  /**
+   * A text that the resume state keeps for people, such as the command that
+   * resumes the upload. It is stored and shown: no secret belongs there. A
+   * text.
+   */
+  BITSUP_OPTION_NOTE = 906,
+  /**
+   * Run callbacks only where the program dispatches, instead of on a thread
+   * of the client. 0 or 1; default 0. Of the client.
+   */
+  BITSUP_OPTION_DISPATCH = 1001,
+} bitsup_option;
+
+/**
+ * The scheme that answers a challenge.
+ */
+typedef enum {
+  /**
+   * The strongest that is offered and that this build has: NTLM, Negotiate,
+   * Digest, then Basic, which goes to servers over verified TLS only.
+   */
+  BITSUP_AUTH_ANY = 2001,
   /**
    * Basic.
    */
-  BITSUP_AUTH_BASIC = 1,
+  BITSUP_AUTH_BASIC = 2002,
   /**
    * Digest.
    */
-  BITSUP_AUTH_DIGEST = 2,
+  BITSUP_AUTH_DIGEST = 2003,
   /**
-   * NTLM, if bitsup_features has it.
+   * NTLM, if this build has it.
    */
-  BITSUP_AUTH_NTLM = 3,
+  BITSUP_AUTH_NTLM = 2004,
   /**
-   * Negotiate; at servers with NTLM inside, or, without user, token and
-   * credential callback, with the Kerberos ticket of the system.
+   * Negotiate: at servers with NTLM inside, or, without a user, a token and
+   * a credential callback, with the system's Kerberos ticket.
    */
-  BITSUP_AUTH_NEGOTIATE = 4,
+  BITSUP_AUTH_NEGOTIATE = 2005,
+  /**
+   * A bearer token; not for proxies.
+   */
+  BITSUP_AUTH_BEARER = 2006,
 } bitsup_auth;
 
 /**
- * What to do about a file that already exists at the destination.
+ * What to do about a file that exists at the destination.
  */
 typedef enum {
   /**
-   * Upload, and let the server decide. The default.
+   * Upload, and let the server decide.
    */
-  BITSUP_IF_EXISTS_TRY = 0,
+  BITSUP_IF_EXISTS_TRY = 2201,
   /**
-   * Ask first; upload nothing if it exists.
+   * Ask first (HEAD), and upload nothing if it exists.
    */
-  BITSUP_IF_EXISTS_SKIP = 1,
+  BITSUP_IF_EXISTS_SKIP = 2202,
   /**
-   * Ask first; fail if it exists.
+   * Ask first (HEAD), and fail if it exists.
    */
-  BITSUP_IF_EXISTS_FAIL = 2,
+  BITSUP_IF_EXISTS_FAIL = 2203,
 } bitsup_if_exists;
 
 /**
- * Which other host to go on with, where the server names one (BITS-Host-Id).
+ * The hosts to accept in BITS-Host-Id.
  */
 typedef enum {
   /**
-   * One of the same registrable domain, and trusted ones. The default.
+   * Hosts of the URL's registrable domain, and trusted ones.
    */
-  BITSUP_HOST_POLICY_SAME_SITE = 0,
+  BITSUP_HOST_ID_SAME_SITE = 2101,
   /**
-   * Any.
+   * Any host; logins, tokens, cookies and secret headers go to those of the
+   * URL's registrable domain and to trusted ones only.
    */
-  BITSUP_HOST_POLICY_ANY = 1,
+  BITSUP_HOST_ID_ANY = 2102,
   /**
-   * None: all packets go to the host of the URL.
+   * None: all packets go to the URL's host.
    */
-  BITSUP_HOST_POLICY_IGNORE = 2,
-} bitsup_host_policy;
+  BITSUP_HOST_ID_IGNORE = 2103,
+} bitsup_host_id;
 
 /**
- * When to ask for the destination's size afterwards.
+ * When to compare the size of the file on the server.
  */
 typedef enum {
   /**
-   * Where it is unclear what the server did. The default.
+   * If a part was sent twice to a server that does not check offsets.
    */
-  BITSUP_VERIFY_AUTO = 0,
+  BITSUP_VERIFY_AUTO = 2301,
   /**
-   * Always; an answer that tells nothing is an error.
+   * Always; a server that does not tell is an error.
    */
-  BITSUP_VERIFY_ALWAYS = 1,
+  BITSUP_VERIFY_ALWAYS = 2302,
   /**
    * Never.
    */
-  BITSUP_VERIFY_NEVER = 2,
+  BITSUP_VERIFY_NEVER = 2303,
 } bitsup_verify;
 
 /**
- * What to do when the answer to a part of the file, or to its end, is lost.
- * The server is always asked first, with one byte that it has already
- * acknowledged.
+ * What to do when an Ack is lost.
  */
 typedef enum {
   /**
-   * Start over in a new session if the server does not prove its offset. The
-   * default.
+   * Start over in a new session if the server does not prove its offset.
    */
-  BITSUP_ON_LOST_ACK_AUTO = 0,
+  BITSUP_ON_LOST_ACK_AUTO = 2401,
   /**
-   * As AUTO, and also if only the answer to Close-Session is missing and
-   * cannot be decided.
+   * As auto, and start over too if a lost Ack of Close-Session cannot be
+   * decided.
    */
-  BITSUP_ON_LOST_ACK_RESTART = 1,
+  BITSUP_ON_LOST_ACK_RESTART = 2402,
   /**
-   * Continue where the server says, without proof; the upload is not verified.
+   * Continue where the server says, without proof; the upload is not
+   * verified.
    */
-  BITSUP_ON_LOST_ACK_RESEND = 2,
+  BITSUP_ON_LOST_ACK_RESEND = 2403,
   /**
-   * As AUTO, but an undecided Close-Session counts as acknowledged.
+   * As auto, but take an undecided Close-Session as acknowledged.
    */
-  BITSUP_ON_LOST_ACK_ACCEPT = 3,
+  BITSUP_ON_LOST_ACK_ACCEPT = 2404,
 } bitsup_on_lost_ack;
 
 /**
- * How much of a source is compared before an upload is continued.
+ * How much of the file to compare before an upload is resumed.
  */
 typedef enum {
   /**
-   * All that was acknowledged, beside the sending. The default.
+   * All that was acknowledged, while the rest is sent.
    */
-  BITSUP_RESUME_CHECK_FULL = 0,
+  BITSUP_RESUME_CHECK_FULL = 2501,
   /**
    * The last block.
    */
-  BITSUP_RESUME_CHECK_TAIL = 1,
+  BITSUP_RESUME_CHECK_TAIL = 2502,
 } bitsup_resume_check;
 
 /**
  * Uploads files: any number at a time, on one thread of its own.
  */
 typedef struct bitsup_client bitsup_client;
-
-/**
- * What a client is made with. A client takes a copy.
- */
-typedef struct bitsup_config bitsup_config;
 
 /**
  * Takes the answer of a bitsup_credential_callback, and lives until that
@@ -447,6 +899,11 @@ typedef struct bitsup_error bitsup_error;
  * the list was read.
  */
 typedef struct bitsup_journal bitsup_journal;
+
+/**
+ * Options of a client or of uploads. Each call that takes options copies them.
+ */
+typedef struct bitsup_options bitsup_options;
 
 /**
  * What bitsup_doctor found. It never changes.
@@ -471,18 +928,113 @@ typedef struct bitsup_token bitsup_token;
 typedef struct bitsup_upload bitsup_upload;
 
 /**
- * What is chosen for uploads. Each call that takes options copies them.
+ * What a program's loop can poll: a file descriptor, on Windows a SOCKET.
  */
-typedef struct bitsup_upload_options bitsup_upload_options;
+#if defined(_WIN32)
+typedef uintptr_t bitsup_event_source;
+#else
+typedef int bitsup_event_source;
+#endif
 
 /**
- * Called with one line of text, which lives until the function returns and
- * holds no secret.
+ * A session that was kept. Texts live as long as the list.
  */
-typedef void (*bitsup_log_callback)(
+typedef struct {
+  /**
+   * Set it to sizeof(bitsup_journal_entry) before the call; afterwards the
+   * bytes that were written.
+   */
+  size_t struct_size;
+  /**
+   * Its name in the state directory.
+   */
+  const char *id;
+  /**
+   * The destination, without its query.
+   */
+  const char *url;
+  /**
+   * The source.
+   */
+  const char *path;
+  /**
+   * Size in bytes.
+   */
+  uint64_t size;
+  /**
+   * Bytes that the server acknowledged.
+   */
+  uint64_t acknowledged;
+  /**
+   * When the upload began, in seconds since 1970.
+   */
+  uint64_t begun;
+  /**
+   * When it last got further, in seconds since 1970.
+   */
+  uint64_t updated;
+  /**
+   * BITSUP_OPTION_NOTE; NULL if it was not set.
+   */
+  const char *note;
+  /**
+   * Whether (not 0) an upload is running in it.
+   */
+  int in_use;
+} bitsup_journal_entry;
+
+/**
+ * Reads at most length bytes of the source from offset on into buffer, and
+ * returns how many: at least one, except at the end of the source. A negative
+ * value is an error number (-EIO for instance), and ends the upload. It runs
+ * on a thread of the client, also where the client dispatches; never twice at
+ * the same time for one upload.
+ */
+typedef int64_t (*bitsup_read_callback)(
     void *userdata,
-    bitsup_log_level level,
-    const char *message);
+    void *buffer,
+    size_t length,
+    uint64_t offset);
+
+/**
+ * Called once with the userdata of a callback, when nothing of the library has
+ * it any more; NULL where nothing has to be done.
+ */
+typedef void (*bitsup_destroy_callback)(void *userdata);
+
+/**
+ * A source that is read through a function of the program.
+ */
+typedef struct {
+  /**
+   * Set it to sizeof(bitsup_source).
+   */
+  size_t struct_size;
+  /**
+   * How many bytes there are.
+   */
+  uint64_t size;
+  /**
+   * Reads them.
+   */
+  bitsup_read_callback read_at;
+  /**
+   * Goes to read_at as it is, and must be good until bitsup_upload_free
+   * returned.
+   */
+  void *userdata;
+  /**
+   * The source's name, for a URL that ends in a slash and as the Content-Name;
+   * or NULL.
+   */
+  const char *name;
+  /**
+   * Called once with userdata, after the last read_at has returned: when the
+   * upload is freed, or when the call that takes this structure fails; or
+   * NULL.
+   */
+  bitsup_destroy_callback destroy;
+} bitsup_source;
 
 /**
  * A snapshot of an upload.
@@ -534,6 +1086,7 @@ typedef struct {
  */
 typedef int (*bitsup_progress_callback)(
     void *userdata,
+    bitsup_upload *upload,
     const bitsup_progress *progress);
 
 /**
@@ -543,17 +1096,19 @@ typedef int (*bitsup_progress_callback)(
  */
 typedef int (*bitsup_state_callback)(
     void *userdata,
+    bitsup_upload *upload,
     bitsup_state state);
 
 /**
- * Asked before each next try: error is what went wrong and belongs to the
- * library, attempts is the number of tries since the last progress. 0 tries
- * again when bitsup would, a positive number after so many milliseconds, a
+ * Asked before each retry: error is what went wrong and belongs to the
+ * library, attempts is the number of tries since the last progress. 0 retries
+ * when bitsup would, a positive number after that many milliseconds, a
  * negative one fails with that error and keeps the session. An answer is
- * awaited for ten seconds, or until the time of the next try if that is later.
+ * awaited for ten seconds, or until the time of the retry if that is later.
  */
 typedef int64_t (*bitsup_retry_callback)(
     void *userdata,
+    bitsup_upload *upload,
     const bitsup_error *error,
     uint32_t attempts);
 
@@ -564,6 +1119,7 @@ typedef int64_t (*bitsup_retry_callback)(
  */
 typedef void (*bitsup_transcript_callback)(
     void *userdata,
+    bitsup_upload *upload,
     const char *entry);
 
 /**
@@ -609,8 +1165,9 @@ typedef struct {
 
 /**
  * Asked for a login when a server or a proxy wants one and the options have
- * none that it takes, and before a token expires. It answers through one of
- * the functions for reply, which lives until it returns, as request does.
+ * none that it takes, and before a token expires. upload is the one that asks,
+ * NULL in calls that send packets themselves. It answers through one of the
+ * functions for reply, which lives until it returns, as request does.
  * Without an answer the upload ends with BITSUP_STATUS_AUTH or _PROXY_AUTH,
  * and can be continued.
  *
@@ -627,96 +1184,91 @@ typedef struct {
  */
 typedef void (*bitsup_credential_callback)(
     void *userdata,
+    bitsup_upload *upload,
     const bitsup_credential_request *request,
     bitsup_credential_reply *reply);
 
 /**
- * A session that was kept. Texts live as long as the list.
+ * Called with one line of text about an upload, which lives until the function
+ * returns and holds no secret.
+ */
+typedef void (*bitsup_log_callback)(
+    void *userdata,
+    bitsup_upload *upload,
+    bitsup_log_level level,
+    const char *message);
+
+/**
+ * What bitsup_option_info tells about an option. Its texts are static.
  */
 typedef struct {
   /**
-   * Set it to sizeof(bitsup_journal_entry) before the call; afterwards the
+   * Set it to sizeof(bitsup_option_facts) before the call; afterwards the
    * bytes that were written.
    */
   size_t struct_size;
   /**
-   * Its name in the state directory.
+   * The number, a BITSUP_OPTION_….
    */
-  const char *id;
+  int id;
   /**
-   * The destination, without its query.
+   * What values it takes.
    */
-  const char *url;
+  bitsup_option_kind kind;
   /**
-   * The source.
+   * Where it has a meaning.
    */
-  const char *path;
+  bitsup_option_scope scope;
   /**
-   * Size in bytes.
+   * Whether (not 0) it has any number of values.
    */
-  uint64_t size;
+  int list;
   /**
-   * Bytes that the server acknowledged.
+   * Whether (not 0) its values are secret.
    */
-  uint64_t acknowledged;
+  int secret;
   /**
-   * When the upload began, in seconds since 1970.
+   * Whether (not 0) it takes a protection away.
    */
-  uint64_t begun;
+  int relaxation;
   /**
-   * When it last got further, in seconds since 1970.
+   * The smallest number.
    */
-  uint64_t updated;
+  int64_t minimum;
   /**
-   * What bitsup_upload_options_set_note said; NULL if it said nothing.
+   * The largest number.
    */
-  const char *note;
+  int64_t maximum;
   /**
-   * Whether (not 0) an upload is running in it.
+   * Whether (not 0) BITSUP_UNLIMITED is a value.
    */
-  int in_use;
-} bitsup_journal_entry;
-
-/**
- * Reads at most length bytes of the source from offset on into buffer, and
- * returns how many: at least one, except at the end of the source. A negative
- * value is an error number (-EIO for instance), and ends the upload. It runs
- * on a thread of the client, also where the client dispatches; never twice at
- * the same time for one upload.
- */
-typedef int64_t (*bitsup_read_callback)(
-    void *userdata,
-    void *buffer,
-    size_t length,
-    uint64_t offset);
-
-/**
- * A source that is read through a function of the program.
- */
-typedef struct {
+  int unlimited;
   /**
-   * Set it to sizeof(bitsup_source).
-   */
-  size_t struct_size;
-  /**
-   * How many bytes there are.
-   */
-  uint64_t size;
-  /**
-   * Reads them.
-   */
-  bitsup_read_callback read_at;
-  /**
-   * Goes to read_at as it is, and must be good until bitsup_upload_free
-   * returned.
-   */
-  void *userdata;
-  /**
-   * The source's name, for a URL that ends in a slash and as the Content-Name;
-   * or NULL.
+   * The name, such as "ca_file".
    */
   const char *name;
-} bitsup_source;
+  /**
+   * The unit of its numbers, such as "bytes"; "" if there is none.
+   */
+  const char *unit;
+  /**
+   * The default as bitsup_options_set_by_name takes it; NULL if there is none.
+   */
+  const char *default_text;
+  /**
+   * The choices with their numbers: "any=2001 basic=2002"; "" if there are
+   * none.
+   */
+  const char *choices;
+  /**
+   * The version of bitsup that has it first.
+   */
+  const char *since;
+  /**
+   * What it does.
+   */
+  const char *documentation;
+} bitsup_option_facts;
 
 /**
  * What is known about a complete upload. Texts and reply live as long as the
@@ -803,54 +1355,289 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
-/**
- * The name of a level, such as "WARNING"; "UNKNOWN" for a number that is none.
- * The text is static.
- */
-const char *bitsup_log_level_name(uint32_t level);
+/* VERSION AND FEATURES */
 
 /**
- * Makes a client and starts its thread. config may be NULL, for the defaults.
+ * The version of the library at run time, such as "0.1.0"; compare
+ * BITSUP_VERSION, that of the header. The text is static.
  */
-bitsup_status bitsup_client_new(
-    const bitsup_config *config,
+BITSUP_API const char *bitsup_version(void);
+
+/**
+ * The version of the library at run time as major * 65536 + minor * 256 +
+ * patch; compare BITSUP_VERSION_NUMBER.
+ */
+BITSUP_API uint32_t bitsup_version_number(void);
+
+/**
+ * What this build has, as the libraries themselves say at run time:
+ * BITSUP_FEATURE_… together.
+ */
+BITSUP_API uint32_t bitsup_features(void);
+
+/**
+ * The same in words for people, with the versions of libcurl and the TLS
+ * library. The text is static.
+ */
+BITSUP_API const char *bitsup_features_text(void);
+
+/* OPTIONS */
+
+/**
+ * Makes options of which none is set. NULL only after a fault inside bitsup.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_options *bitsup_options_new(void);
+
+/**
+ * Makes a copy of options, with the callbacks, which both then share, and with
+ * the errors that are kept.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_options_copy(
+    const bitsup_options *options,
+    bitsup_options **copy,
+    bitsup_error **error);
+
+/**
+ * Sets in options all that from has set, lists as a whole, and takes over the
+ * errors that are kept in it.
+ */
+BITSUP_API bitsup_status bitsup_options_merge(
+    bitsup_options *options,
+    const bitsup_options *from,
+    bitsup_error **error);
+
+/**
+ * Unsets an option, a BITSUP_OPTION_…: a client's value or the default holds
+ * again. An error that is kept for it is dropped.
+ * BITSUP_STATUS_UNSUPPORTED: this library has no such option; an error that
+ * is kept for the number is dropped too.
+ */
+BITSUP_API bitsup_status bitsup_options_reset(
+    bitsup_options *options,
+    int option,
+    bitsup_error **error);
+
+/**
+ * Gives the first error that a setter has kept, as the call that takes the
+ * options will. What can be told only with all options at hand, such as a key
+ * without a certificate or a file that does not exist, is looked at there.
+ */
+BITSUP_API bitsup_status bitsup_options_check(
+    const bitsup_options *options,
+    bitsup_error **error);
+
+/**
+ * Frees the options. NULL is allowed.
+ */
+BITSUP_API void bitsup_options_free(bitsup_options *options);
+
+/**
+ * Sets an option of text, a path, a secret or a rate; a list then has this
+ * value only. NULL sets it to none: no proxy, no user, no list. A copy of the
+ * text is taken. BITSUP_STATUS_INVALID_ARGUMENT: the option takes no text, or
+ * this text can never work; BITSUP_STATUS_UNSUPPORTED: this library has no
+ * such option. The error is kept too.
+ */
+BITSUP_API bitsup_status bitsup_options_set_text(
+    bitsup_options *options,
+    int option,
+    const char *text,
+    bitsup_error **error);
+
+/**
+ * Sets an option as bitsup_options_set_text does, to length bytes of UTF-8,
+ * which need no zero byte at their end and may have none in them.
+ */
+BITSUP_API bitsup_status bitsup_options_set_text_n(
+    bitsup_options *options,
+    int option,
+    const char *text,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * Sets a path to the system's bytes, in any encoding (on Windows WTF-8), or a
+ * secret to UTF-8. No byte may be zero. NULL with length 0 sets it to none.
+ */
+BITSUP_API bitsup_status bitsup_options_set_bytes(
+    bitsup_options *options,
+    int option,
+    const void *data,
+    size_t length,
+    bitsup_error **error);
+
+/**
+ * Sets a size in bytes, a duration in milliseconds, a count, a flag (0 or 1),
+ * a choice (one of its constants) or a rate in bytes a second.
+ * BITSUP_UNLIMITED is no limit, where the option has that. What 0 means is
+ * said of each option; a negative number is refused.
+ */
+BITSUP_API bitsup_status bitsup_options_set_number(
+    bitsup_options *options,
+    int option,
+    int64_t number,
+    bitsup_error **error);
+
+/**
+ * Sets a header for every packet; it replaces one of the same name.
+ * BITSUP_STATUS_INVALID_ARGUMENT: it is no header, or one that the protocol
+ * sets. The error is kept for BITSUP_OPTION_HEADERS, which
+ * bitsup_options_reset empties.
+ */
+BITSUP_API bitsup_status bitsup_options_set_header(
+    bitsup_options *options,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
+
+/**
+ * Sets a header as bitsup_options_set_header does, which is treated like a
+ * password: see BITSUP_OPTION_SECRET_HEADERS.
+ */
+BITSUP_API bitsup_status bitsup_options_set_secret_header(
+    bitsup_options *options,
+    const char *name,
+    const char *value,
+    bitsup_error **error);
+
+/**
+ * Adds a text to a list, such as BITSUP_OPTION_TRUSTED_HOSTS. An upload's list
+ * replaces its client's.
+ */
+BITSUP_API bitsup_status bitsup_options_add_text(
+    bitsup_options *options,
+    int option,
+    const char *text,
+    bitsup_error **error);
+
+/**
+ * Sets an option by its name ("ca_file" is BITSUP_OPTION_CA_FILE) to a text as
+ * the tool takes it: "5M", "10m" (seconds without a unit), "true", "skip",
+ * "unlimited", "Name: value". A list gets it added. For programs and languages
+ * that do not declare the constants.
+ */
+BITSUP_API bitsup_status bitsup_options_set_by_name(
+    bitsup_options *options,
+    const char *name,
+    const char *text,
+    bitsup_error **error);
+
+/**
+ * Calls the function with a snapshot, at most ten times a second and at every
+ * change of state; NULL is none, also where the client has one. userdata goes
+ * to it as it is. destroy, if not NULL, is called with it once: when the
+ * options, their copies, and the clients and uploads that were made with them
+ * are freed and the last callback has returned, or when this call fails. So it
+ * is with the setters below.
+ */
+BITSUP_API bitsup_status bitsup_options_set_on_progress(
+    bitsup_options *options,
+    bitsup_progress_callback callback,
+    void *userdata,
+    bitsup_destroy_callback destroy,
+    bitsup_error **error);
+
+/**
+ * Calls the function at every change of state.
+ */
+BITSUP_API bitsup_status bitsup_options_set_on_state(
+    bitsup_options *options,
+    bitsup_state_callback callback,
+    void *userdata,
+    bitsup_destroy_callback destroy,
+    bitsup_error **error);
+
+/**
+ * Asks the function before each retry.
+ */
+BITSUP_API bitsup_status bitsup_options_set_on_retry(
+    bitsup_options *options,
+    bitsup_retry_callback callback,
+    void *userdata,
+    bitsup_destroy_callback destroy,
+    bitsup_error **error);
+
+/**
+ * Calls the function with each exchange, to be written down and played back by
+ * a development server.
+ */
+BITSUP_API bitsup_status bitsup_options_set_on_transcript(
+    bitsup_options *options,
+    bitsup_transcript_callback callback,
+    void *userdata,
+    bitsup_destroy_callback destroy,
+    bitsup_error **error);
+
+/**
+ * Asks the function for a login when one is wanted.
+ */
+BITSUP_API bitsup_status bitsup_options_set_on_credentials(
+    bitsup_options *options,
+    bitsup_credential_callback callback,
+    void *userdata,
+    bitsup_destroy_callback destroy,
+    bitsup_error **error);
+
+/**
+ * Calls the function with each line of the log. It is an option of the client.
+ */
+BITSUP_API bitsup_status bitsup_options_set_on_log(
+    bitsup_options *options,
+    bitsup_log_callback callback,
+    void *userdata,
+    bitsup_destroy_callback destroy,
+    bitsup_error **error);
+
+/**
+ * Tells about an option. Set facts->struct_size first.
+ * BITSUP_STATUS_UNSUPPORTED: this library has no such option.
+ */
+BITSUP_API bitsup_status bitsup_option_info(
+    int option,
+    bitsup_option_facts *facts,
+    bitsup_error **error);
+
+/**
+ * The number of the option of a name; 0 if this library has none, and for
+ * NULL.
+ */
+BITSUP_API int bitsup_option_by_name(const char *name);
+
+/**
+ * The number of the next option after one, from 0 on; 0 after the last.
+ */
+BITSUP_API int bitsup_option_next(int option);
+
+/* CLIENTS */
+
+/**
+ * Makes a client and starts its thread. options may be NULL, for the defaults;
+ * of a client's options those for uploads are the defaults of its uploads.
+ * BITSUP_STATUS_INVALID_ARGUMENT: an option cannot be used, or is one of
+ * uploads only; BITSUP_STATUS_UNSUPPORTED: this library or build lacks one.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_new(
+    const bitsup_options *options,
     bitsup_client **client,
     bitsup_error **error);
 
 /**
- * Changes the limit that all uploads of the client share, in bytes a second; 0
- * is unlimited. It acts at once, and takes the place of a timetable.
+ * Changes the limit that all uploads of the client share, in bytes a second,
+ * at least 1, or BITSUP_UNLIMITED. It acts at once, and replaces a timetable.
  */
-bitsup_status bitsup_client_set_rate_limit(
+BITSUP_API bitsup_status bitsup_client_set_limit_rate(
     bitsup_client *client,
-    uint64_t bytes_per_second,
+    int64_t bytes_per_second,
     bitsup_error **error);
 
 /**
  * From now on the limit that all uploads of the client share follows the
- * local time of day: a timetable as for bitsup_config_set_rate_timetable. A
- * change of hour acts within a second.
+ * local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change of
+ * hour acts within a second.
  */
-bitsup_status bitsup_client_set_rate_timetable(
+BITSUP_API bitsup_status bitsup_client_set_rate_timetable(
     bitsup_client *client,
     const char *timetable,
-    bitsup_error **error);
-
-/**
- * A file descriptor that is readable when callbacks wait or an upload has
- * ended, to be polled and nothing else; it belongs to the client. -1 if the
- * client does not dispatch (bitsup_config_set_dispatch).
- */
-int bitsup_client_event_fd(const bitsup_client *client);
-
-/**
- * Runs callbacks that wait, at most max_events of them (0: all), on this
- * thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
- * dispatches just now; the descriptor stays readable.
- */
-bitsup_status bitsup_client_dispatch(
-    bitsup_client *client,
-    uint32_t max_events,
     bitsup_error **error);
 
 /**
@@ -860,1774 +1647,15 @@ bitsup_status bitsup_client_dispatch(
  * Handles of uploads and sessions stay, to be asked and freed. NULL is
  * allowed.
  */
-void bitsup_client_free(bitsup_client *client);
+BITSUP_API void bitsup_client_free(bitsup_client *client);
 
-/**
- * A configuration with the defaults; NULL only after a fault inside bitsup.
- */
-bitsup_config *bitsup_config_new(void);
-
-/**
- * The User-Agent of all requests; default "bitsup/VERSION".
- */
-bitsup_status bitsup_config_set_user_agent(
-    bitsup_config *config,
-    const char *user_agent,
-    bitsup_error **error);
-
-/**
- * Bytes a second for all uploads of the client together; 0 is unlimited, which
- * is the default. It takes the place of a timetable.
- */
-bitsup_status bitsup_config_set_rate_limit(
-    bitsup_config *config,
-    uint64_t bytes_per_second,
-    bitsup_error **error);
-
-/**
- * A limit for all uploads of the client together that follows the local time
- * of day, such as "08:00-18:00=1M 18:00-08:00=off": spans with blanks or
- * commas between them, which may go over midnight and do not overlap. A rate
- * is bytes a second, with K, M, G or T behind it for powers of 1024; off is
- * unlimited, and so are the hours that no span names. It takes the place of a
- * limit.
- */
-bitsup_status bitsup_config_set_rate_timetable(
-    bitsup_config *config,
-    const char *timetable,
-    bitsup_error **error);
-
-/**
- * How many uploads to one host hold a session at a time, at least 1; the
- * others wait as queued. Default 16: IIS deletes the newest of more than 50
- * sessions a user.
- */
-bitsup_status bitsup_config_set_uploads_per_host(
-    bitsup_config *config,
-    size_t uploads,
-    bitsup_error **error);
-
-/**
- * A folder for what lets uploads continue after a restart; it is made when it
- * is needed. With it, starting an upload again goes on where it was left.
- * Default: nothing is kept.
- */
-bitsup_status bitsup_config_set_state_dir(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_config_set_state_dir_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * Whether callbacks run in bitsup_client_dispatch only (not 0), or on a thread
- * of the client (0, the default).
- */
-bitsup_status bitsup_config_set_dispatch(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * Calls the function with each line of the client's log; NULL for none, which
- * is the default. userdata goes to it as it is, and must be good until
- * bitsup_client_free returned.
- */
-bitsup_status bitsup_config_set_on_log(
-    bitsup_config *config,
-    bitsup_log_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * Sets all that these options have set, for all uploads and sessions of the
- * client, as if by its own setters. A copy is taken.
- */
-bitsup_status bitsup_config_set_upload_options(
-    bitsup_config *config,
-    const bitsup_upload_options *options,
-    bitsup_error **error);
-
-/**
- * Frees the configuration. NULL is allowed.
- */
-void bitsup_config_free(bitsup_config *config);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_on_progress.
- */
-bitsup_status bitsup_config_set_on_progress(
-    bitsup_config *config,
-    bitsup_progress_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_on_state.
- */
-bitsup_status bitsup_config_set_on_state(
-    bitsup_config *config,
-    bitsup_state_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_on_retry.
- */
-bitsup_status bitsup_config_set_on_retry(
-    bitsup_config *config,
-    bitsup_retry_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_on_transcript.
- */
-bitsup_status bitsup_config_set_on_transcript(
-    bitsup_config *config,
-    bitsup_transcript_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_credential_callback.
- */
-bitsup_status bitsup_config_set_credential_callback(
-    bitsup_config *config,
-    bitsup_credential_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_user.
- */
-bitsup_status bitsup_config_set_user(
-    bitsup_config *config,
-    const char *user,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_password.
- */
-bitsup_status bitsup_config_set_password(
-    bitsup_config *config,
-    const char *password,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_password_file.
- */
-bitsup_status bitsup_config_set_password_file(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_password_file_bytes.
- */
-bitsup_status bitsup_config_set_password_file_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_auth.
- */
-bitsup_status bitsup_config_set_auth(
-    bitsup_config *config,
-    int scheme,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_bearer_token.
- */
-bitsup_status bitsup_config_set_bearer_token(
-    bitsup_config *config,
-    const char *token,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_token_file.
- */
-bitsup_status bitsup_config_set_token_file(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_token_file_bytes.
- */
-bitsup_status bitsup_config_set_token_file_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_allow_cleartext_credentials.
- */
-bitsup_status bitsup_config_set_allow_cleartext_credentials(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_header.
- */
-bitsup_status bitsup_config_set_header(
-    bitsup_config *config,
-    const char *name,
-    const char *value,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_secret_header.
- */
-bitsup_status bitsup_config_set_secret_header(
-    bitsup_config *config,
-    const char *name,
-    const char *value,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_fragment_size.
- */
-bitsup_status bitsup_config_set_fragment_size(
-    bitsup_config *config,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_max_fragment.
- */
-bitsup_status bitsup_config_set_max_fragment(
-    bitsup_config *config,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_min_fragment.
- */
-bitsup_status bitsup_config_set_min_fragment(
-    bitsup_config *config,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_connect_timeout_ms.
- */
-bitsup_status bitsup_config_set_connect_timeout_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_stall_timeout_ms.
- */
-bitsup_status bitsup_config_set_stall_timeout_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_ack_timeout_ms.
- */
-bitsup_status bitsup_config_set_ack_timeout_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_last_ack_timeout_ms.
- */
-bitsup_status bitsup_config_set_last_ack_timeout_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_give_up_after_ms.
- */
-bitsup_status bitsup_config_set_give_up_after_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_wait_for_server_ms.
- */
-bitsup_status bitsup_config_set_wait_for_server_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_retry_delay_ms.
- */
-bitsup_status bitsup_config_set_retry_delay_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_max_retry_delay_ms.
- */
-bitsup_status bitsup_config_set_max_retry_delay_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_max_attempts.
- */
-bitsup_status bitsup_config_set_max_attempts(
-    bitsup_config *config,
-    uint32_t attempts,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_max_time_ms.
- */
-bitsup_status bitsup_config_set_max_time_ms(
-    bitsup_config *config,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_max_bytes.
- */
-bitsup_status bitsup_config_set_max_bytes(
-    bitsup_config *config,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_host_id.
- */
-bitsup_status bitsup_config_set_host_id(
-    bitsup_config *config,
-    int policy,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_trusted_host.
- */
-bitsup_status bitsup_config_set_trusted_host(
-    bitsup_config *config,
-    const char *host,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_if_exists.
- */
-bitsup_status bitsup_config_set_if_exists(
-    bitsup_config *config,
-    int policy,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_verify.
- */
-bitsup_status bitsup_config_set_verify(
-    bitsup_config *config,
-    int policy,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_on_lost_ack.
- */
-bitsup_status bitsup_config_set_on_lost_ack(
-    bitsup_config *config,
-    int policy,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_resume_check.
- */
-bitsup_status bitsup_config_set_resume_check(
-    bitsup_config *config,
-    int policy,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_fresh.
- */
-bitsup_status bitsup_config_set_fresh(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_no_resume.
- */
-bitsup_status bitsup_config_set_no_resume(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_require_resume.
- */
-bitsup_status bitsup_config_set_require_resume(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_sha256.
- */
-bitsup_status bitsup_config_set_sha256(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_refuse_empty.
- */
-bitsup_status bitsup_config_set_refuse_empty(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_lenient.
- */
-bitsup_status bitsup_config_set_lenient(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_content_name.
- */
-bitsup_status bitsup_config_set_content_name(
-    bitsup_config *config,
-    const char *name,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_note.
- */
-bitsup_status bitsup_config_set_note(
-    bitsup_config *config,
-    const char *note,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_polite.
- */
-bitsup_status bitsup_config_set_polite(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_post_override.
- */
-bitsup_status bitsup_config_set_post_override(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy.
- */
-bitsup_status bitsup_config_set_proxy(
-    bitsup_config *config,
-    const char *url,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_noproxy.
- */
-bitsup_status bitsup_config_set_noproxy(
-    bitsup_config *config,
-    const char *hosts,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy_user.
- */
-bitsup_status bitsup_config_set_proxy_user(
-    bitsup_config *config,
-    const char *user,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy_password.
- */
-bitsup_status bitsup_config_set_proxy_password(
-    bitsup_config *config,
-    const char *password,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy_password_file.
- */
-bitsup_status bitsup_config_set_proxy_password_file(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy_password_file_bytes.
- */
-bitsup_status bitsup_config_set_proxy_password_file_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy_auth.
- */
-bitsup_status bitsup_config_set_proxy_auth(
-    bitsup_config *config,
-    int scheme,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy_ca_file.
- */
-bitsup_status bitsup_config_set_proxy_ca_file(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_proxy_ca_file_bytes.
- */
-bitsup_status bitsup_config_set_proxy_ca_file_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_resolve.
- */
-bitsup_status bitsup_config_set_resolve(
-    bitsup_config *config,
-    const char *addresses,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_reply_path.
- */
-bitsup_status bitsup_config_set_reply_path(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_reply_path_bytes.
- */
-bitsup_status bitsup_config_set_reply_path_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_reply_memory.
- */
-bitsup_status bitsup_config_set_reply_memory(
-    bitsup_config *config,
-    uint64_t max_bytes,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_reply_max_size.
- */
-bitsup_status bitsup_config_set_reply_max_size(
-    bitsup_config *config,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_reply_optional.
- */
-bitsup_status bitsup_config_set_reply_optional(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_ca_file.
- */
-bitsup_status bitsup_config_set_ca_file(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_ca_file_bytes.
- */
-bitsup_status bitsup_config_set_ca_file_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_client_cert.
- */
-bitsup_status bitsup_config_set_client_cert(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_client_cert_bytes.
- */
-bitsup_status bitsup_config_set_client_cert_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_client_key.
- */
-bitsup_status bitsup_config_set_client_key(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_client_key_bytes.
- */
-bitsup_status bitsup_config_set_client_key_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_client_key_password.
- */
-bitsup_status bitsup_config_set_client_key_password(
-    bitsup_config *config,
-    const char *password,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_client_key_password_file.
- */
-bitsup_status bitsup_config_set_client_key_password_file(
-    bitsup_config *config,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_client_key_password_file_bytes.
- */
-bitsup_status bitsup_config_set_client_key_password_file_bytes(
-    bitsup_config *config,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_pinned_key.
- */
-bitsup_status bitsup_config_set_pinned_key(
-    bitsup_config *config,
-    const char *key,
-    bitsup_error **error);
-
-/**
- * For all uploads of the client:
- * bitsup_upload_options_set_insecure.
- */
-bitsup_status bitsup_config_set_insecure(
-    bitsup_config *config,
-    int on,
-    bitsup_error **error);
-
-/**
- * Answers with user and password, which are copied; the copy of the password
- * is overwritten when it is not needed any more. The last answer counts.
- */
-bitsup_status bitsup_credential_reply_password(
-    bitsup_credential_reply *reply,
-    const char *user,
-    const char *password,
-    bitsup_error **error);
-
-/**
- * Answers with a bearer token, which is copied and overwritten as a password
- * is; not for proxies. valid_for_ms says for how many milliseconds the server
- * takes it: shortly before their end a new one is asked for. 0 if that is not
- * known.
- */
-bitsup_status bitsup_credential_reply_token(
-    bitsup_credential_reply *reply,
-    const char *token,
-    uint64_t valid_for_ms,
-    bitsup_error **error);
-
-/**
- * The status that the call returned; BITSUP_STATUS_OK for NULL.
- */
-bitsup_status bitsup_error_status(const bitsup_error *error);
-
-/**
- * What happened, in one line, with what the server said; "" for NULL. It holds
- * no secret.
- */
-const char *bitsup_error_message(const bitsup_error *error);
-
-/**
- * The likely next step, in one or two sentences; "" for NULL.
- */
-const char *bitsup_error_advice(const bitsup_error *error);
-
-/**
- * The HTTP status of the server's answer; 0 if there was none.
- */
-uint32_t bitsup_error_http_status(const bitsup_error *error);
-
-/**
- * The BITS error (an HRESULT such as 0x80200020) of the server's answer, else
- * the code that stands for its HTTP status; 0 if there was none.
- */
-uint32_t bitsup_error_hresult(const bitsup_error *error);
-
-/**
- * BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
- * application behind it; 0 if there was none.
- */
-uint32_t bitsup_error_context(const bitsup_error *error);
-
-/**
- * The value of errno where something on this machine failed; 0 if nothing did.
- */
-int32_t bitsup_error_os_error(const bitsup_error *error);
-
-/**
- * Whether (not 0) the server still holds what was sent, so that starting the
- * same upload again continues it.
- */
-int bitsup_error_resumable(const bitsup_error *error);
-
-/**
- * The session that was left on the server, as text to continue it with; NULL
- * if there is none. Who has this text can write to the upload.
- */
-const char *bitsup_error_token(const bitsup_error *error);
-
-/**
- * Frees the error and its texts. NULL is allowed.
- */
-void bitsup_error_free(bitsup_error *error);
-
-/**
- * Reads the list of the sessions that were kept, oldest first. Refused if the
- * client has no state directory (bitsup_config_set_state_dir).
- */
-bitsup_status bitsup_journal_read(
-    bitsup_client *client,
-    bitsup_journal **journal,
-    bitsup_error **error);
-
-/**
- * How many sessions are in the list; 0 for NULL.
- */
-size_t bitsup_journal_count(const bitsup_journal *journal);
-
-/**
- * Tells about one session of the list, from 0 on. Where its file cannot be
- * read or understood, that is the error. Set entry->struct_size first.
- */
-bitsup_status bitsup_journal_get(
-    const bitsup_journal *journal,
-    size_t index,
-    bitsup_journal_entry *entry,
-    bitsup_error **error);
-
-/**
- * Frees the list and its texts. NULL is allowed.
- */
-void bitsup_journal_free(bitsup_journal *journal);
-
-/**
- * Starts to upload the rest of a file whose session was kept. options may be
- * NULL: the journal holds no password and no other option.
- */
-bitsup_status bitsup_journal_resume(
-    bitsup_client *client,
-    const char *id,
-    const bitsup_upload_options *options,
-    bitsup_upload **upload,
-    bitsup_error **error);
-
-/**
- * Tells the server to delete what it has of a kept session, waits for the
- * answer, and forgets the session. options may be NULL.
- */
-bitsup_status bitsup_journal_cancel(
-    bitsup_client *client,
-    const char *id,
-    const bitsup_upload_options *options,
-    bitsup_error **error);
-
-/**
- * Forgets a kept session without telling the server, which keeps what it has
- * until it forgets that too.
- */
-bitsup_status bitsup_journal_forget(
-    bitsup_client *client,
-    const char *id,
-    bitsup_error **error);
-
-/**
- * Makes a token of a kept session, to go on with it here or elsewhere: see
- * bitsup_upload_import.
- */
-bitsup_status bitsup_journal_export(
-    bitsup_client *client,
-    const char *id,
-    bitsup_token **token,
-    bitsup_error **error);
-
-/**
- * Starts to upload the rest of a file in a session from elsewhere: token is
- * the text of bitsup_error_token or bitsup_token_text, and names the
- * destination. The file must hold the same bytes, which is checked before its
- * last part goes out. options may be NULL.
- */
-bitsup_status bitsup_upload_import(
-    bitsup_client *client,
-    const char *token,
-    const char *path,
-    const bitsup_upload_options *options,
-    bitsup_upload **upload,
-    bitsup_error **error);
-
-/**
- * bitsup_upload_import with a path of path_length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_import_bytes(
-    bitsup_client *client,
-    const char *token,
-    const char *path,
-    size_t path_length,
-    const bitsup_upload_options *options,
-    bitsup_upload **upload,
-    bitsup_error **error);
-
-/**
- * bitsup_upload_import with length bytes in memory, as for
- * bitsup_upload_start_memory.
- */
-bitsup_status bitsup_upload_import_memory(
-    bitsup_client *client,
-    const char *token,
-    const void *data,
-    size_t length,
-    const bitsup_upload_options *options,
-    bitsup_upload **upload,
-    bitsup_error **error);
-
-/**
- * bitsup_upload_import with what a function of the program reads, as for
- * bitsup_upload_start_callbacks. A part of it is read before this returns.
- */
-bitsup_status bitsup_upload_import_callbacks(
-    bitsup_client *client,
-    const char *token,
-    const bitsup_source *source,
-    const bitsup_upload_options *options,
-    bitsup_upload **upload,
-    bitsup_error **error);
-
-/**
- * Options with the defaults; NULL only after a fault inside bitsup.
- */
-bitsup_upload_options *bitsup_upload_options_new(void);
-
-/**
- * Sets all that others has set, as if by its own setters; a copy is taken. A
- * credential callback is then shared with others.
- */
-bitsup_status bitsup_upload_options_merge(
-    bitsup_upload_options *options,
-    const bitsup_upload_options *others,
-    bitsup_error **error);
-
-/**
- * Frees the options. NULL is allowed.
- */
-void bitsup_upload_options_free(bitsup_upload_options *options);
-
-/**
- * Calls the function at most ten times a second and at every change of state;
- * NULL for none. userdata goes to it as it is, and must be good until
- * bitsup_upload_free returned.
- */
-bitsup_status bitsup_upload_options_set_on_progress(
-    bitsup_upload_options *options,
-    bitsup_progress_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * Calls the function at every change of state; NULL for none. userdata goes to
- * it as it is, and must be good until bitsup_upload_free returned.
- */
-bitsup_status bitsup_upload_options_set_on_state(
-    bitsup_upload_options *options,
-    bitsup_state_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * Asks the function before each next try; NULL for none. userdata goes to it
- * as it is, and must be good until bitsup_upload_free returned.
- */
-bitsup_status bitsup_upload_options_set_on_retry(
-    bitsup_upload_options *options,
-    bitsup_retry_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * Calls the function with each exchange, to be written down and played back by
- * a development server; NULL for none. userdata goes to it as it is, and must
- * be good until bitsup_upload_free returned.
- */
-bitsup_status bitsup_upload_options_set_on_transcript(
-    bitsup_upload_options *options,
-    bitsup_transcript_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * Asks the function for a login when one is wanted; NULL for none. userdata
- * goes to it as it is, and must be good until bitsup_upload_free returned, or
- * bitsup_session_free.
- */
-bitsup_status bitsup_upload_options_set_credential_callback(
-    bitsup_upload_options *options,
-    bitsup_credential_callback callback,
-    void *userdata,
-    bitsup_error **error);
-
-/**
- * The user, also as DOMAIN\user or user@domain; goes with a password.
- */
-bitsup_status bitsup_upload_options_set_user(
-    bitsup_upload_options *options,
-    const char *user,
-    bitsup_error **error);
-
-/**
- * The password. Copies inside bitsup are overwritten when they are not needed
- * any more.
- */
-bitsup_status bitsup_upload_options_set_password(
-    bitsup_upload_options *options,
-    const char *password,
-    bitsup_error **error);
-
-/**
- * A file whose content is the password, without one newline at its end. It is
- * read when an upload or session starts, at most 64 KiB.
- */
-bitsup_status bitsup_upload_options_set_password_file(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_password_file_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * With which scheme to answer the server's challenge: a bitsup_auth.
- */
-bitsup_status bitsup_upload_options_set_auth(
-    bitsup_upload_options *options,
-    int scheme,
-    bitsup_error **error);
-
-/**
- * A bearer token, which goes with every packet. It is treated like the
- * password.
- */
-bitsup_status bitsup_upload_options_set_bearer_token(
-    bitsup_upload_options *options,
-    const char *token,
-    bitsup_error **error);
-
-/**
- * A file with the bearer token, which is read like that of the password.
- */
-bitsup_status bitsup_upload_options_set_token_file(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_token_file_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) passwords, tokens and secret headers may go over plain http.
- * Default 0.
- */
-bitsup_status bitsup_upload_options_set_allow_cleartext_credentials(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * A header for every packet; it takes the place of one of the same name.
- */
-bitsup_status bitsup_upload_options_set_header(
-    bitsup_upload_options *options,
-    const char *name,
-    const char *value,
-    bitsup_error **error);
-
-/**
- * A header that is treated like a password: never shown, and not sent over
- * plain http unless that is allowed.
- */
-bitsup_status bitsup_upload_options_set_secret_header(
-    bitsup_upload_options *options,
-    const char *name,
-    const char *value,
-    bitsup_error **error);
-
-/**
- * Bytes in each Fragment; 0 chooses by itself, which is the default.
- */
-bitsup_status bitsup_upload_options_set_fragment_size(
-    bitsup_upload_options *options,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * The most bytes in a Fragment that is chosen by itself, at least 1. Default
- * 28 MiB: IIS refuses requests above 30,000,000 bytes.
- */
-bitsup_status bitsup_upload_options_set_max_fragment(
-    bitsup_upload_options *options,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * The fewest bytes in a Fragment to which a server's "too large" leads, at
- * least 1. Default 5 KiB.
- */
-bitsup_status bitsup_upload_options_set_min_fragment(
-    bitsup_upload_options *options,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * How long connecting may take (name, TCP, TLS). Default 30 s.
- */
-bitsup_status bitsup_upload_options_set_connect_timeout_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * How long no byte may move while a packet is sent. Default 60 s.
- */
-bitsup_status bitsup_upload_options_set_stall_timeout_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * How long an answer may take. Default 5 min.
- */
-bitsup_status bitsup_upload_options_set_ack_timeout_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * How long the answers to the last Fragment and to Close-Session may take.
- * Default 15 min.
- */
-bitsup_status bitsup_upload_options_set_last_ack_timeout_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * How long to go on without progress once a server has answered. Default 15
- * min.
- */
-bitsup_status bitsup_upload_options_set_give_up_after_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * How long to wait for a server that never answered. Default 15 s, and 3
- * tries.
- */
-bitsup_status bitsup_upload_options_set_wait_for_server_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * The bound of the second retry's delay, which doubles up to the longest.
- * Default 1 s.
- */
-bitsup_status bitsup_upload_options_set_retry_delay_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * The longest bound of a retry's delay. Default 60 s.
- */
-bitsup_status bitsup_upload_options_set_max_retry_delay_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * How many tries without progress; 0 is unlimited, which is the default.
- */
-bitsup_status bitsup_upload_options_set_max_attempts(
-    bitsup_upload_options *options,
-    uint32_t attempts,
-    bitsup_error **error);
-
-/**
- * How long the whole upload may take; 0 is unlimited, which is the default.
- */
-bitsup_status bitsup_upload_options_set_max_time_ms(
-    bitsup_upload_options *options,
-    uint64_t milliseconds,
-    bitsup_error **error);
-
-/**
- * How many bytes may be sent, repetitions included; 0 is unlimited, which is
- * the default.
- */
-bitsup_status bitsup_upload_options_set_max_bytes(
-    bitsup_upload_options *options,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * Sets one option by name, for programs that would rather not declare each of
- * the functions below: name is the rest of a function's name after
- * bitsup_upload_options_set_, such as "fragment_size". value is its argument
- * as text: a decimal number; 0 or 1, false or true; an enumerator's last words
- * such as "skip"; for "header" and "secret_header", "Name: value". Callbacks
- * cannot be set so.
- */
-bitsup_status bitsup_upload_options_set(
-    bitsup_upload_options *options,
-    const char *name,
-    const char *value,
-    bitsup_error **error);
-
-/**
- * Which other host to go on with: a bitsup_host_policy.
- */
-bitsup_status bitsup_upload_options_set_host_id(
-    bitsup_upload_options *options,
-    int policy,
-    bitsup_error **error);
-
-/**
- * Adds a host to go on with whatever the policy, which is shown logins,
- * tokens, cookies and secret headers as the URL's host is; a leading dot names
- * all hosts below. Without it BITSUP_HOST_POLICY_ANY shows them to hosts of
- * the URL's registrable domain only.
- */
-bitsup_status bitsup_upload_options_set_trusted_host(
-    bitsup_upload_options *options,
-    const char *host,
-    bitsup_error **error);
-
-/**
- * What to do about a file that exists: a bitsup_if_exists.
- */
-bitsup_status bitsup_upload_options_set_if_exists(
-    bitsup_upload_options *options,
-    int policy,
-    bitsup_error **error);
-
-/**
- * When to ask for the destination's size afterwards: a bitsup_verify.
- */
-bitsup_status bitsup_upload_options_set_verify(
-    bitsup_upload_options *options,
-    int policy,
-    bitsup_error **error);
-
-/**
- * What to do where an answer was lost: a bitsup_on_lost_ack.
- */
-bitsup_status bitsup_upload_options_set_on_lost_ack(
-    bitsup_upload_options *options,
-    int policy,
-    bitsup_error **error);
-
-/**
- * How much of the source is compared before an upload is continued: a
- * bitsup_resume_check.
- */
-bitsup_status bitsup_upload_options_set_resume_check(
-    bitsup_upload_options *options,
-    int policy,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) a kept session of the same source and destination is
- * cancelled, and the upload starts anew. Default 0.
- */
-bitsup_status bitsup_upload_options_set_fresh(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) nothing is kept for a later continuation, also where the
- * client has a state directory. Default 0.
- */
-bitsup_status bitsup_upload_options_set_no_resume(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) it is an error that nothing can be kept in the state
- * directory, instead of a warning. Default 0.
- */
-bitsup_status bitsup_upload_options_set_require_resume(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) the receipt gets the SHA-256 of the file. Default 0.
- */
-bitsup_status bitsup_upload_options_set_sha256(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) an empty file is an error. Default 0.
- */
-bitsup_status bitsup_upload_options_set_refuse_empty(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) a 200 without BITS-Received-Content-Range is taken for "all
- * received". Default 0.
- */
-bitsup_status bitsup_upload_options_set_lenient(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * The Content-Name; default: the name of the source.
- */
-bitsup_status bitsup_upload_options_set_content_name(
-    bitsup_upload_options *options,
-    const char *name,
-    bitsup_error **error);
-
-/**
- * Words that the journal keeps for people, such as the command that continues
- * the upload. No secret: they are stored and shown.
- */
-bitsup_status bitsup_upload_options_set_note(
-    bitsup_upload_options *options,
-    const char *note,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) others go first on the way: the upload slows down as soon as
- * Acks come later or the system refuses bytes for longer than on a free way,
- * to 16 KiB a second at the least, and its packets are marked as lower effort
- * (RFC 8622). Default 0.
- */
-bitsup_status bitsup_upload_options_set_polite(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) packets go as POST with the header X-HTTP-Method-Override:
- * BITS_POST, for a way on which the method BITS_POST is blocked. Something at
- * its end must turn them back: IIS does not. Default 0.
- */
-bitsup_status bitsup_upload_options_set_post_override(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * The proxy to go through: http://host:port, https://host:port or
- * socks5h://host:port, without a password; "" for none. Default: what
- * http_proxy, https_proxy, all_proxy and no_proxy in the environment say.
- */
-bitsup_status bitsup_upload_options_set_proxy(
-    bitsup_upload_options *options,
-    const char *url,
-    bitsup_error **error);
-
-/**
- * Hosts to reach without the proxy, separated by commas. Default: what
- * no_proxy in the environment says.
- */
-bitsup_status bitsup_upload_options_set_noproxy(
-    bitsup_upload_options *options,
-    const char *hosts,
-    bitsup_error **error);
-
-/**
- * The user for the proxy; goes with a password.
- */
-bitsup_status bitsup_upload_options_set_proxy_user(
-    bitsup_upload_options *options,
-    const char *user,
-    bitsup_error **error);
-
-/**
- * The password for the proxy, treated like that for the server.
- */
-bitsup_status bitsup_upload_options_set_proxy_password(
-    bitsup_upload_options *options,
-    const char *password,
-    bitsup_error **error);
-
-/**
- * A file with the password for the proxy, which is read like that for the
- * server.
- */
-bitsup_status bitsup_upload_options_set_proxy_password_file(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_proxy_password_file_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * With which scheme to answer the proxy's challenge: a bitsup_auth.
- * BITSUP_AUTH_ANY takes Basic too: few proxies have TLS of their own.
- */
-bitsup_status bitsup_upload_options_set_proxy_auth(
-    bitsup_upload_options *options,
-    int scheme,
-    bitsup_error **error);
-
-/**
- * A file of CA certificates (PEM) for a proxy that is reached over https,
- * instead of those of the system.
- */
-bitsup_status bitsup_upload_options_set_proxy_ca_file(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_proxy_ca_file_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * Adds the addresses to take for a name instead of looking it up:
- * HOST:PORT:ADDRESS[,ADDRESS]…, as for curl's --resolve.
- */
-bitsup_status bitsup_upload_options_set_resolve(
-    bitsup_upload_options *options,
-    const char *addresses,
-    bitsup_error **error);
-
-/**
- * Asks for a reply, into this file, which is replaced when the reply is
- * complete.
- */
-bitsup_status bitsup_upload_options_set_reply_path(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_reply_path_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * Asks for a reply, into memory: at most max_bytes, at least 1. The receipt
- * has it.
- */
-bitsup_status bitsup_upload_options_set_reply_memory(
-    bitsup_upload_options *options,
-    uint64_t max_bytes,
-    bitsup_error **error);
-
-/**
- * How many bytes a reply to a file may have, at least 1; a larger one is an
- * error. Default 1 GiB.
- */
-bitsup_status bitsup_upload_options_set_reply_max_size(
-    bitsup_upload_options *options,
-    uint64_t bytes,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) a missing reply is no error. Default 0.
- */
-bitsup_status bitsup_upload_options_set_reply_optional(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * A file of CA certificates (PEM) instead of those of the system.
- */
-bitsup_status bitsup_upload_options_set_ca_file(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_ca_file_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * A file with a certificate that shows the server who we are: PEM, or
- * PKCS#12 with its key.
- */
-bitsup_status bitsup_upload_options_set_client_cert(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_client_cert_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * A file with that certificate's private key (PEM). Default: it is in the
- * certificate's file.
- */
-bitsup_status bitsup_upload_options_set_client_key(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_client_key_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * The private key's passphrase, treated like a password.
- */
-bitsup_status bitsup_upload_options_set_client_key_password(
-    bitsup_upload_options *options,
-    const char *password,
-    bitsup_error **error);
-
-/**
- * A file with the private key's passphrase, which is read like that of a
- * password.
- */
-bitsup_status bitsup_upload_options_set_client_key_password_file(
-    bitsup_upload_options *options,
-    const char *path,
-    bitsup_error **error);
-
-/**
- * The same with a path of length bytes, in any encoding.
- */
-bitsup_status bitsup_upload_options_set_client_key_password_file_bytes(
-    bitsup_upload_options *options,
-    const char *path,
-    size_t length,
-    bitsup_error **error);
-
-/**
- * The server's public key, as curl writes it: sha256//BASE64. A server with
- * another one is refused.
- */
-bitsup_status bitsup_upload_options_set_pinned_key(
-    bitsup_upload_options *options,
-    const char *key,
-    bitsup_error **error);
-
-/**
- * Whether (not 0) certificates are not checked at all. Default 0.
- */
-bitsup_status bitsup_upload_options_set_insecure(
-    bitsup_upload_options *options,
-    int on,
-    bitsup_error **error);
-
-/**
- * The name of a state, such as "waiting_ack"; "unknown" for a number that is
- * none. The text is static.
- */
-const char *bitsup_state_name(uint32_t state);
-
-/**
- * Diagnoses the path to a server: proxy, name, connection, certificates,
- * login, and whether a session takes a byte; and waits for the answers. The
- * session is for a file of its own in the folder of url, and is cancelled
- * again: what url names is not touched.
- * BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
- * or an option cannot be used. options may be NULL.
- */
-bitsup_status bitsup_doctor(
-    bitsup_client *client,
-    const char *url,
-    const bitsup_upload_options *options,
-    bitsup_report **report,
-    bitsup_error **error);
-
-/**
- * The report as one line of JSON, which lives as long as the report: v, which
- * is 1, url, and findings in the order in which a connection comes about, each
- * with check, verdict (good, skipped, warning, unknown or problem), detail and
- * fix. "" for NULL.
- */
-const char *bitsup_report_json(const bitsup_report *report);
-
-/**
- * The first problem, as the error that an upload would end with: its message
- * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
- * there is none, and an upload should work, unless a finding is unknown.
- */
-bitsup_status bitsup_report_problem(
-    const bitsup_report *report,
-    bitsup_error **error);
-
-/**
- * Frees the report and its text. NULL is allowed.
- */
-void bitsup_report_free(bitsup_report *report);
-
-/**
- * Sends Ping, and waits for the answer: whether a BITS server is there and
- * lets us in. options may be NULL.
- */
-bitsup_status bitsup_ping(
-    bitsup_client *client,
-    const char *url,
-    const bitsup_upload_options *options,
-    bitsup_error **error);
-
-/**
- * Sends Create-Session for a file of size bytes, and waits for the answer.
- * name is the Content-Name, or NULL for none; options may be NULL.
- */
-bitsup_status bitsup_session_create(
-    bitsup_client *client,
-    const char *url,
-    uint64_t size,
-    const char *name,
-    const bitsup_upload_options *options,
-    bitsup_session **session,
-    bitsup_error **error);
-
-/**
- * The session's id, which lives as long as the handle; NULL for NULL.
- */
-const char *bitsup_session_id(const bitsup_session *session);
-
-/**
- * Where the next fragment is to start; 0 for NULL.
- */
-uint64_t bitsup_session_offset(const bitsup_session *session);
-
-/**
- * Sends length bytes, at least one, as a Fragment from bitsup_session_offset
- * on, and waits for the answer. *next_offset, if next_offset is not NULL, is
- * then where the server wants to continue: normally behind what was sent, but
- * it may be anywhere in the file. It is not written on failure.
- */
-bitsup_status bitsup_session_send(
-    bitsup_session *session,
-    const void *data,
-    size_t length,
-    uint64_t *next_offset,
-    bitsup_error **error);
-
-/**
- * Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
- * confirmed the file. Refused, and nothing sent, before the server has all
- * bytes.
- */
-bitsup_status bitsup_session_close(
-    bitsup_session *session,
-    bitsup_error **error);
-
-/**
- * Sends Cancel-Session, and waits for the answer: the server deletes what it
- * has.
- */
-bitsup_status bitsup_session_cancel(
-    bitsup_session *session,
-    bitsup_error **error);
-
-/**
- * Frees the handle and sends nothing: a session that was neither closed nor
- * cancelled stays on the server until the server forgets it. NULL is allowed.
- */
-void bitsup_session_free(bitsup_session *session);
-
-/**
- * The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
- * for a number that is none. The text is static.
- */
-const char *bitsup_status_name(uint32_t status);
-
-/**
- * The text: one line of visible ASCII characters, which lives as long as the
- * token; "" for NULL.
- */
-const char *bitsup_token_text(const bitsup_token *token);
-
-/**
- * Frees the token and its text. NULL is allowed.
- */
-void bitsup_token_free(bitsup_token *token);
+/* UPLOADS */
 
 /**
  * Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
  * in one. A URL that ends in a slash gets the file's name appended.
  */
-bitsup_status bitsup_upload_file(
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_file(
     bitsup_client *client,
     const char *path,
     const char *url,
@@ -2637,23 +1665,23 @@ bitsup_status bitsup_upload_file(
  * Starts to upload a file, which must stay as it is until the end. A URL that
  * ends in a slash gets the file's name appended. options may be NULL.
  */
-bitsup_status bitsup_upload_start(
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start(
     bitsup_client *client,
     const char *path,
     const char *url,
-    const bitsup_upload_options *options,
+    const bitsup_options *options,
     bitsup_upload **upload,
     bitsup_error **error);
 
 /**
  * bitsup_upload_start with a path of path_length bytes, in any encoding.
  */
-bitsup_status bitsup_upload_start_bytes(
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_bytes(
     bitsup_client *client,
     const char *path,
     size_t path_length,
     const char *url,
-    const bitsup_upload_options *options,
+    const bitsup_options *options,
     bitsup_upload **upload,
     bitsup_error **error);
 
@@ -2662,12 +1690,12 @@ bitsup_status bitsup_upload_start_bytes(
  * as it is until bitsup_upload_free returned. data may be NULL if length is 0;
  * options may be NULL.
  */
-bitsup_status bitsup_upload_start_memory(
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_memory(
     bitsup_client *client,
     const void *data,
     size_t length,
     const char *url,
-    const bitsup_upload_options *options,
+    const bitsup_options *options,
     bitsup_upload **upload,
     bitsup_error **error);
 
@@ -2675,11 +1703,11 @@ bitsup_status bitsup_upload_start_memory(
  * Starts to upload what a function of the program reads. The structure is
  * copied; options may be NULL.
  */
-bitsup_status bitsup_upload_start_callbacks(
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_callbacks(
     bitsup_client *client,
     const bitsup_source *source,
     const char *url,
-    const bitsup_upload_options *options,
+    const bitsup_options *options,
     bitsup_upload **upload,
     bitsup_error **error);
 
@@ -2691,7 +1719,7 @@ bitsup_status bitsup_upload_start_callbacks(
  * end then, unless they take over a second. Not in a callback of the same
  * upload.
  */
-bitsup_status bitsup_upload_wait(
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_wait(
     bitsup_upload *upload,
     int64_t timeout_ms,
     bitsup_error **error);
@@ -2700,14 +1728,14 @@ bitsup_status bitsup_upload_wait(
  * Pauses: the request under way ends, then nothing is sent. Returns at once;
  * the state tells.
  */
-bitsup_status bitsup_upload_suspend(
+BITSUP_API bitsup_status bitsup_upload_suspend(
     bitsup_upload *upload,
     bitsup_error **error);
 
 /**
- * Goes on after bitsup_upload_suspend.
+ * Resumes an upload after bitsup_upload_suspend.
  */
-bitsup_status bitsup_upload_resume(
+BITSUP_API bitsup_status bitsup_upload_resume(
     bitsup_upload *upload,
     bitsup_error **error);
 
@@ -2715,7 +1743,7 @@ bitsup_status bitsup_upload_resume(
  * Stops, and tells the server to delete what it has. Returns at once; the
  * upload then ends with BITSUP_STATUS_CANCELLED.
  */
-bitsup_status bitsup_upload_cancel(
+BITSUP_API bitsup_status bitsup_upload_cancel(
     bitsup_upload *upload,
     bitsup_error **error);
 
@@ -2723,14 +1751,14 @@ bitsup_status bitsup_upload_cancel(
  * Stops, and leaves the session on the server. Returns at once; the upload
  * then ends with BITSUP_STATUS_CANCELLED.
  */
-bitsup_status bitsup_upload_stop(
+BITSUP_API bitsup_status bitsup_upload_stop(
     bitsup_upload *upload,
     bitsup_error **error);
 
 /**
  * Takes a snapshot; never waits. Set progress->struct_size first.
  */
-bitsup_status bitsup_upload_progress(
+BITSUP_API bitsup_status bitsup_upload_progress(
     const bitsup_upload *upload,
     bitsup_progress *progress);
 
@@ -2740,7 +1768,7 @@ bitsup_status bitsup_upload_progress(
  * without that zero; 0 while it does not wait. buffer may be NULL if size is
  * 0.
  */
-size_t bitsup_upload_waiting_for(
+BITSUP_API size_t bitsup_upload_waiting_for(
     const bitsup_upload *upload,
     char *buffer,
     size_t size);
@@ -2749,42 +1777,407 @@ size_t bitsup_upload_waiting_for(
  * Tells about a complete upload; BITSUP_STATUS_PENDING while it runs, and what
  * bitsup_upload_wait returns if it failed. Set receipt->struct_size first.
  */
-bitsup_status bitsup_upload_receipt(
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_receipt(
     const bitsup_upload *upload,
     bitsup_receipt *receipt,
     bitsup_error **error);
 
 /**
- * Frees the upload. One that still runs is stopped, and its session cancelled
- * on the server, without waiting for that. Afterwards its callbacks, userdata
- * and memory are not used any more: the call waits for a callback that is
- * running, unless it is made by that callback. NULL is allowed.
+ * Keeps a pointer of the program's with the upload, for callbacks and for
+ * bitsup_client_next_ended.
  */
-void bitsup_upload_free(bitsup_upload *upload);
+BITSUP_API bitsup_status bitsup_upload_set_userdata(
+    bitsup_upload *upload,
+    void *userdata,
+    bitsup_error **error);
 
 /**
- * The version of the library at run time, such as "0.1.0"; compare
- * BITSUP_VERSION, that of the header. The text is static.
+ * Gives the pointer of bitsup_upload_set_userdata; NULL if none was set, and
+ * for NULL.
  */
-const char *bitsup_version(void);
+BITSUP_API void *bitsup_upload_userdata(const bitsup_upload *upload);
 
 /**
- * The version of the library at run time as major * 65536 + minor * 256 +
- * patch; compare BITSUP_VERSION_NUMBER.
+ * Frees the upload, without waiting for the network. One that still runs is
+ * stopped; its session is kept where the client has a state directory, and
+ * else cancelled on the server. Afterwards its callbacks, userdata and memory
+ * are not used any more: the call waits for a callback that is running, unless
+ * it is made by that callback. NULL is allowed.
  */
-uint32_t bitsup_version_number(void);
+BITSUP_API void bitsup_upload_free(bitsup_upload *upload);
+
+/* EVENTS, for programs with a loop of their own, AND LOGINS */
 
 /**
- * What this build has, as the libraries themselves say at run time:
- * BITSUP_FEATURE_… together.
+ * Gives what is readable when callbacks wait or an upload has ended, to be
+ * polled and nothing else; it belongs to the client.
+ * BITSUP_EVENT_SOURCE_NONE without BITSUP_OPTION_DISPATCH.
  */
-uint32_t bitsup_features(void);
+BITSUP_API bitsup_event_source bitsup_client_event_fd(
+    const bitsup_client *client);
 
 /**
- * The same in words for people, with the versions of libcurl and the TLS
- * library. The text is static.
+ * Gives an upload that has ended and was not given so before; the handle stays
+ * the program's. BITSUP_STATUS_PENDING: there is none now. Where the client
+ * dispatches, the last callbacks of the upload have run.
  */
-const char *bitsup_features_text(void);
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_next_ended(
+    bitsup_client *client,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * Runs callbacks that wait, at most max_events of them (0: all), on this
+ * thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
+ * dispatches just now; the descriptor stays readable.
+ */
+BITSUP_API bitsup_status bitsup_client_dispatch(
+    bitsup_client *client,
+    uint32_t max_events,
+    bitsup_error **error);
+
+/**
+ * Answers with user and password, which are copied; the copy of the password
+ * is overwritten when it is not needed any more. The last answer counts.
+ */
+BITSUP_API bitsup_status bitsup_credential_reply_password(
+    bitsup_credential_reply *reply,
+    const char *user,
+    const char *password,
+    bitsup_error **error);
+
+/**
+ * Answers with a bearer token, which is copied and overwritten as a password
+ * is; not for proxies. valid_for_ms says for how many milliseconds the server
+ * takes it: shortly before their end a new one is asked for. 0 if that is not
+ * known.
+ */
+BITSUP_API bitsup_status bitsup_credential_reply_token(
+    bitsup_credential_reply *reply,
+    const char *token,
+    uint64_t valid_for_ms,
+    bitsup_error **error);
+
+/* ERRORS */
+
+/**
+ * The status that the call returned; BITSUP_STATUS_OK for NULL.
+ */
+BITSUP_API bitsup_status bitsup_error_status(const bitsup_error *error);
+
+/**
+ * What happened, in one line, with what the server said; "" for NULL. It holds
+ * no secret.
+ */
+BITSUP_API const char *bitsup_error_message(const bitsup_error *error);
+
+/**
+ * The likely next step, in one or two sentences; "" for NULL.
+ */
+BITSUP_API const char *bitsup_error_advice(const bitsup_error *error);
+
+/**
+ * The HTTP status of the server's answer; 0 if there was none.
+ */
+BITSUP_API uint32_t bitsup_error_http_status(const bitsup_error *error);
+
+/**
+ * The BITS error (an HRESULT such as 0x80200020) of the server's answer, else
+ * the code that stands for its HTTP status; 0 if there was none.
+ */
+BITSUP_API uint32_t bitsup_error_hresult(const bitsup_error *error);
+
+/**
+ * BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
+ * application behind it; 0 if there was none.
+ */
+BITSUP_API uint32_t bitsup_error_context(const bitsup_error *error);
+
+/**
+ * The system's number where something on this machine failed: errno, on
+ * Windows what GetLastError gave; 0 if nothing did.
+ */
+BITSUP_API int64_t bitsup_error_os_error(const bitsup_error *error);
+
+/**
+ * Whether (not 0) the server still holds what was sent, so that starting the
+ * same upload again continues it.
+ */
+BITSUP_API int bitsup_error_resumable(const bitsup_error *error);
+
+/**
+ * The session that was left on the server, as text to continue it with; NULL
+ * if there is none. Who has this text can write to the upload.
+ */
+BITSUP_API const char *bitsup_error_token(const bitsup_error *error);
+
+/**
+ * Frees the error and its texts. NULL is allowed.
+ */
+BITSUP_API void bitsup_error_free(bitsup_error *error);
+
+/* KEPT SESSIONS */
+
+/**
+ * Reads the list of the sessions that were kept, oldest first. Refused if the
+ * client has no state directory (BITSUP_OPTION_STATE_DIR).
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_read(
+    bitsup_client *client,
+    bitsup_journal **journal,
+    bitsup_error **error);
+
+/**
+ * How many sessions are in the list; 0 for NULL.
+ */
+BITSUP_API size_t bitsup_journal_count(const bitsup_journal *journal);
+
+/**
+ * Tells about one session of the list, from 0 on. Where its file cannot be
+ * read or understood, that is the error. Set entry->struct_size first.
+ */
+BITSUP_API bitsup_status bitsup_journal_get(
+    const bitsup_journal *journal,
+    size_t index,
+    bitsup_journal_entry *entry,
+    bitsup_error **error);
+
+/**
+ * Frees the list and its texts. NULL is allowed.
+ */
+BITSUP_API void bitsup_journal_free(bitsup_journal *journal);
+
+/**
+ * Starts to upload the rest of a file whose session was kept. options may be
+ * NULL: the journal holds no password and no other option.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_resume(
+    bitsup_client *client,
+    const char *id,
+    const bitsup_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * Tells the server to delete what it has of a kept session, waits for the
+ * answer, and forgets the session. options may be NULL.
+ */
+BITSUP_API bitsup_status bitsup_journal_cancel(
+    bitsup_client *client,
+    const char *id,
+    const bitsup_options *options,
+    bitsup_error **error);
+
+/**
+ * Forgets a kept session without telling the server, which keeps what it has
+ * until it forgets that too.
+ */
+BITSUP_API bitsup_status bitsup_journal_forget(
+    bitsup_client *client,
+    const char *id,
+    bitsup_error **error);
+
+/**
+ * Makes a token of a kept session, to go on with it here or elsewhere: see
+ * bitsup_upload_import.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_export(
+    bitsup_client *client,
+    const char *id,
+    bitsup_token **token,
+    bitsup_error **error);
+
+/**
+ * Starts to upload the rest of a file in a session from elsewhere: token is
+ * the text of bitsup_error_token or bitsup_token_text, and names the
+ * destination. The file must hold the same bytes, which is checked before its
+ * last part goes out. options may be NULL.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import(
+    bitsup_client *client,
+    const char *token,
+    const char *path,
+    const bitsup_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * bitsup_upload_import with a path of path_length bytes, in any encoding.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_bytes(
+    bitsup_client *client,
+    const char *token,
+    const char *path,
+    size_t path_length,
+    const bitsup_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * bitsup_upload_import with length bytes in memory, as for
+ * bitsup_upload_start_memory.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_memory(
+    bitsup_client *client,
+    const char *token,
+    const void *data,
+    size_t length,
+    const bitsup_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * bitsup_upload_import with what a function of the program reads, as for
+ * bitsup_upload_start_callbacks. A part of it is read before this returns.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_callbacks(
+    bitsup_client *client,
+    const char *token,
+    const bitsup_source *source,
+    const bitsup_options *options,
+    bitsup_upload **upload,
+    bitsup_error **error);
+
+/**
+ * The text: one line of visible ASCII characters, which lives as long as the
+ * token; "" for NULL.
+ */
+BITSUP_API const char *bitsup_token_text(const bitsup_token *token);
+
+/**
+ * Frees the token and its text. NULL is allowed.
+ */
+BITSUP_API void bitsup_token_free(bitsup_token *token);
+
+/* PACKET BY PACKET */
+
+/**
+ * Sends Ping, and waits for the answer: whether a BITS server is there and
+ * lets us in. options may be NULL.
+ */
+BITSUP_API bitsup_status bitsup_ping(
+    bitsup_client *client,
+    const char *url,
+    const bitsup_options *options,
+    bitsup_error **error);
+
+/**
+ * Sends Create-Session for a file of size bytes, and waits for the answer.
+ * name is the Content-Name, or NULL for none; options may be NULL.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_session_create(
+    bitsup_client *client,
+    const char *url,
+    uint64_t size,
+    const char *name,
+    const bitsup_options *options,
+    bitsup_session **session,
+    bitsup_error **error);
+
+/**
+ * The session's id, which lives as long as the handle; NULL for NULL.
+ */
+BITSUP_API const char *bitsup_session_id(const bitsup_session *session);
+
+/**
+ * Where the next fragment is to start; 0 for NULL.
+ */
+BITSUP_API uint64_t bitsup_session_offset(const bitsup_session *session);
+
+/**
+ * Sends length bytes, at least one, as a Fragment from bitsup_session_offset
+ * on, and waits for the answer. *next_offset, if next_offset is not NULL, is
+ * then where the server wants to continue: normally behind what was sent, but
+ * it may be anywhere in the file. It is not written on failure.
+ */
+BITSUP_API bitsup_status bitsup_session_send(
+    bitsup_session *session,
+    const void *data,
+    size_t length,
+    uint64_t *next_offset,
+    bitsup_error **error);
+
+/**
+ * Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
+ * confirmed the file. Refused, and nothing sent, before the server has all
+ * bytes.
+ */
+BITSUP_API bitsup_status bitsup_session_close(
+    bitsup_session *session,
+    bitsup_error **error);
+
+/**
+ * Sends Cancel-Session, and waits for the answer: the server deletes what it
+ * has.
+ */
+BITSUP_API bitsup_status bitsup_session_cancel(
+    bitsup_session *session,
+    bitsup_error **error);
+
+/**
+ * Frees the handle and sends nothing: a session that was neither closed nor
+ * cancelled stays on the server until the server forgets it. NULL is allowed.
+ */
+BITSUP_API void bitsup_session_free(bitsup_session *session);
+
+/* DOCTOR */
+
+/**
+ * Diagnoses the path to a server: proxy, name, connection, certificates,
+ * login, and whether a session takes a byte; and waits for the answers. The
+ * session is for a file of its own in the folder of url, and is cancelled
+ * again: what url names is not touched.
+ * BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
+ * or an option cannot be used. options may be NULL.
+ */
+BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_doctor(
+    bitsup_client *client,
+    const char *url,
+    const bitsup_options *options,
+    bitsup_report **report,
+    bitsup_error **error);
+
+/**
+ * The report as one line of JSON, which lives as long as the report: v, which
+ * is 1, url, and findings in the order in which a connection comes about, each
+ * with check, verdict (good, skipped, warning, unknown or problem), detail and
+ * fix. "" for NULL.
+ */
+BITSUP_API const char *bitsup_report_json(const bitsup_report *report);
+
+/**
+ * The first problem, as the error that an upload would end with: its message
+ * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
+ * there is none, and an upload should work, unless a finding is unknown.
+ */
+BITSUP_API bitsup_status bitsup_report_problem(
+    const bitsup_report *report,
+    bitsup_error **error);
+
+/**
+ * Frees the report and its text. NULL is allowed.
+ */
+BITSUP_API void bitsup_report_free(bitsup_report *report);
+
+/* NAMES OF ENUMERATORS */
+
+/**
+ * The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
+ * for a number that is none. The text is static.
+ */
+BITSUP_API const char *bitsup_status_name(uint32_t status);
+
+/**
+ * The name of a state, such as "waiting_ack"; "unknown" for a number that is
+ * none. The text is static.
+ */
+BITSUP_API const char *bitsup_state_name(uint32_t state);
+
+/**
+ * The name of a level, such as "WARNING"; "UNKNOWN" for a number that is none.
+ * The text is static.
+ */
+BITSUP_API const char *bitsup_log_level_name(uint32_t level);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -7,13 +7,14 @@ use crate::status::bitsup_status;
 
 /// The whole body of an entry point.
 ///
-/// `boundary!(error: place, [handles], or_null [handles], { … })` gives a status: the body is a
-/// `Result<bitsup_status, Failure>`. `boundary!(value: fallback, [handles], { … })` gives a value,
-/// and `fallback` where there is none. In the body each handle's name is a reference: NULL, a handle
-/// from before a fork and one that met a panic never get there. A panic becomes a status, and the
-/// handles are refused from then on.
+/// `boundary!(error: place, [handles], or_null [handles], owns name = value, { … })` gives a status:
+/// the body is a `Result<bitsup_status, Failure>`. `boundary!(value: fallback, [handles], { … })`
+/// gives a value, and `fallback` where there is none. In the body each handle's name is a reference:
+/// NULL, another object, a handle from before a fork and one that met a panic never get there. A
+/// panic becomes a status, and the handles are refused from then on. What the call `owns` ends with
+/// it, also where the body is not reached.
 macro_rules! boundary {
-    (error: $error:expr, [$($handle:ident),*] $(, or_null [$($maybe:ident),*])?, $body:block) => {{
+    (error: $error:expr, [$($handle:ident),*] $(, or_null [$($maybe:ident),*])? $(, owns $owned:ident = $value:expr)?, $body:block) => {{
         $(
             // SAFETY: the caller gives NULL, or a handle that `_free` was not called for.
             let $handle = unsafe { crate::handle::look($handle) };
@@ -22,16 +23,21 @@ macro_rules! boundary {
             // SAFETY: as above.
             let $maybe = unsafe { crate::handle::look($maybe) };
         )*)?
+        crate::place::note_panics();
+        $( let $owned = $value; )?
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(
             || -> Result<crate::status::bitsup_status, crate::error::Failure> {
+                $( let $owned = $owned; )?
                 crate::faults::fault_point(c"entry");
                 $(
                     let $handle = crate::handle::usable($handle, stringify!($handle))?;
                 )*
                 $($(
-                    if $maybe.is_some() {
-                        crate::handle::usable($maybe, stringify!($maybe))?;
-                    }
+                    let $maybe = if $maybe.is_null() {
+                        None
+                    } else {
+                        Some(crate::handle::usable($maybe, stringify!($maybe))?)
+                    };
                 )*)?
                 $body
             },
@@ -47,6 +53,7 @@ macro_rules! boundary {
             // SAFETY: the caller gives NULL, or a handle that `_free` was not called for.
             let $handle = unsafe { crate::handle::look($handle) };
         )*
+        crate::place::note_panics();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             crate::faults::fault_point(c"entry");
             $(

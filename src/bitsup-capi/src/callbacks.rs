@@ -1,50 +1,79 @@
 //! Calls the caller's functions.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bitsup::{Event, EventFilter, Flow, RetryDecision};
 
+use crate::credential::CredentialHook;
 use crate::error::{Failure, bitsup_error};
 use crate::faults::fault_point;
+use crate::handle::{self, Tagged};
 use crate::life::Life;
 use crate::progress::{bitsup_progress, bitsup_state};
 use crate::text;
+use crate::upload::bitsup_upload;
 
 /// Called with a snapshot of an upload, which lives until the function returns.
 /// 0 goes on; anything else stops the upload and keeps its session.
-pub type bitsup_progress_callback =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, progress: *const bitsup_progress) -> c_int>;
+pub type bitsup_progress_callback = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        upload: *mut bitsup_upload,
+        progress: *const bitsup_progress,
+    ) -> c_int,
+>;
 
 /// Called when an upload is in another state; states that pass quickly may be
 /// left out, the last one is not. 0 goes on; anything else stops the upload and
 /// keeps its session.
-pub type bitsup_state_callback =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, state: bitsup_state) -> c_int>;
+pub type bitsup_state_callback = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        upload: *mut bitsup_upload,
+        state: bitsup_state,
+    ) -> c_int,
+>;
 
-/// Called with one line of text, which lives until the function returns and
-/// holds no secret.
+/// Called with one line of text about an upload, which lives until the function
+/// returns and holds no secret.
 pub type bitsup_log_callback = Option<
-    unsafe extern "C" fn(userdata: *mut c_void, level: bitsup_log_level, message: *const c_char),
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        upload: *mut bitsup_upload,
+        level: bitsup_log_level,
+        message: *const c_char,
+    ),
 >;
 
 /// Called with one exchange as an entry of a transcript, several lines of text
 /// without secrets, which lives until the function returns. A transcript is the
 /// line "bitsup-transcript 1" and the entries.
-pub type bitsup_transcript_callback =
-    Option<unsafe extern "C" fn(userdata: *mut c_void, entry: *const c_char)>;
-
-/// Asked before each next try: error is what went wrong and belongs to the
-/// library, attempts is the number of tries since the last progress. 0 tries
-/// again when bitsup would, a positive number after so many milliseconds, a
-/// negative one fails with that error and keeps the session. An answer is
-/// awaited for ten seconds, or until the time of the next try if that is later.
-pub type bitsup_retry_callback = Option<
-    unsafe extern "C" fn(userdata: *mut c_void, error: *const bitsup_error, attempts: u32) -> i64,
+pub type bitsup_transcript_callback = Option<
+    unsafe extern "C" fn(userdata: *mut c_void, upload: *mut bitsup_upload, entry: *const c_char),
 >;
+
+/// Asked before each retry: error is what went wrong and belongs to the
+/// library, attempts is the number of tries since the last progress. 0 retries
+/// when bitsup would, a positive number after that many milliseconds, a
+/// negative one fails with that error and keeps the session. An answer is
+/// awaited for ten seconds, or until the time of the retry if that is later.
+pub type bitsup_retry_callback = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        upload: *mut bitsup_upload,
+        error: *const bitsup_error,
+        attempts: u32,
+    ) -> i64,
+>;
+
+/// Called once with the userdata of a callback, when nothing of the library has
+/// it any more; NULL where nothing has to be done.
+pub type bitsup_destroy_callback = Option<unsafe extern "C" fn(userdata: *mut c_void)>;
 
 /// How much a line of the log matters.
 #[repr(C)]
@@ -60,7 +89,7 @@ pub enum bitsup_log_level {
     Debug = 4,
 }
 
-/// The pointer that goes with a callback.
+/// A pointer of the caller's.
 #[derive(Clone, Copy)]
 pub(crate) struct Userdata(pub(crate) *mut c_void);
 
@@ -70,142 +99,210 @@ unsafe impl Send for Userdata {}
 // SAFETY: as above.
 unsafe impl Sync for Userdata {}
 
-pub(crate) type ProgressFunction =
-    unsafe extern "C" fn(*mut c_void, *const bitsup_progress) -> c_int;
-pub(crate) type StateFunction = unsafe extern "C" fn(*mut c_void, bitsup_state) -> c_int;
-pub(crate) type TranscriptFunction = unsafe extern "C" fn(*mut c_void, *const c_char);
-pub(crate) type LogFunction = unsafe extern "C" fn(*mut c_void, bitsup_log_level, *const c_char);
-
+/// The handle that callbacks are shown.
 #[derive(Clone, Copy)]
-pub(crate) struct ProgressCallback(pub(crate) ProgressFunction, pub(crate) Userdata);
+pub(crate) struct Borrowed(pub(crate) *mut bitsup_upload);
 
-#[derive(Clone, Copy)]
-pub(crate) struct StateCallback(pub(crate) StateFunction, pub(crate) Userdata);
+// SAFETY: the pointer is handed to the caller's functions and not followed here.
+unsafe impl Send for Borrowed {}
+// SAFETY: as above.
+unsafe impl Sync for Borrowed {}
 
-#[derive(Clone, Copy)]
-pub(crate) struct LogCallback(pub(crate) LogFunction, pub(crate) Userdata);
+/// A function of the caller with its pointer. Options, clients, uploads and sessions share it; with
+/// the last of them the caller's pointer ends.
+pub(crate) struct Hook<F> {
+    pub(crate) function: Option<F>,
+    pub(crate) userdata: Userdata,
+    destroy: bitsup_destroy_callback,
+}
 
-#[derive(Clone, Copy)]
-pub(crate) struct TranscriptCallback(pub(crate) TranscriptFunction, pub(crate) Userdata);
-
-#[derive(Clone, Copy)]
-pub(crate) struct RetryCallback(
-    pub(crate) unsafe extern "C" fn(*mut c_void, *const bitsup_error, u32) -> i64,
-    pub(crate) Userdata,
-);
-
-impl RetryCallback {
-    /// Asks the caller. After a panic of ours the upload fails and its handle is spoiled.
-    pub(crate) fn decide(
-        self,
-        (client, upload): (&Life, &Life),
-        error: &bitsup::Error,
-        attempts: u32,
-    ) -> RetryDecision {
-        catch_unwind(AssertUnwindSafe(|| {
-            let Some(_client) = client.enter() else { return RetryDecision::Retry };
-            let Some(_upload) = upload.enter() else { return RetryDecision::Retry };
-            let error = Failure::from(error.clone()).0;
-            let Self(function, userdata) = self;
-            fault_point(c"before retry");
-            // SAFETY: the caller's function for this pointer; it does not unwind. The error lives
-            // until it returns.
-            let answer = unsafe { function(userdata.0, &raw const *error, attempts) };
-            fault_point(c"after retry");
-            match u64::try_from(answer) {
-                Ok(0) => RetryDecision::Retry,
-                Ok(milliseconds) => RetryDecision::After(Duration::from_millis(milliseconds)),
-                Err(_) => RetryDecision::Fail,
-            }
-        }))
-        .unwrap_or_else(|_| {
-            upload.spoil();
-            RetryDecision::Fail
-        })
+impl<F> Hook<F> {
+    pub(crate) fn new(
+        function: Option<F>,
+        userdata: *mut c_void,
+        destroy: bitsup_destroy_callback,
+    ) -> Self {
+        Self { function, userdata: Userdata(userdata), destroy }
     }
 }
 
-/// The callbacks of one upload.
+impl<F> Drop for Hook<F> {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.destroy {
+            // SAFETY: the caller's function for this pointer, which nothing of ours has any more.
+            // It does not unwind.
+            unsafe { destroy(self.userdata.0) };
+        }
+    }
+}
+
+pub(crate) type ProgressHook =
+    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, *const bitsup_progress) -> c_int>;
+pub(crate) type StateHook =
+    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, bitsup_state) -> c_int>;
+pub(crate) type RetryHook =
+    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, *const bitsup_error, u32) -> i64>;
+pub(crate) type TranscriptHook =
+    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, *const c_char)>;
+pub(crate) type LogHook =
+    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, bitsup_log_level, *const c_char)>;
+
+/// A callback that is unset, or set to a function or to none.
+pub(crate) type Slot<T> = Option<Arc<T>>;
+
+/// The callbacks that are set.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) progress: Slot<ProgressHook>,
+    pub(crate) state: Slot<StateHook>,
+    pub(crate) retry: Slot<RetryHook>,
+    pub(crate) transcript: Slot<TranscriptHook>,
+    pub(crate) credentials: Slot<CredentialHook>,
+    pub(crate) log: Slot<LogHook>,
+}
+
+impl Hooks {
+    /// Sets all that `from` has set.
+    pub(crate) fn merge(&mut self, from: &Self) {
+        fn set<T>(place: &mut Slot<T>, from: &Slot<T>) {
+            if from.is_some() {
+                place.clone_from(from);
+            }
+        }
+        set(&mut self.progress, &from.progress);
+        set(&mut self.state, &from.state);
+        set(&mut self.retry, &from.retry);
+        set(&mut self.transcript, &from.transcript);
+        set(&mut self.credentials, &from.credentials);
+        set(&mut self.log, &from.log);
+    }
+}
+
+/// Whether there is a function to call.
+pub(crate) fn calls<F>(slot: &Slot<Hook<F>>) -> bool {
+    slot.as_ref().is_some_and(|hook| hook.function.is_some())
+}
+
+/// Brings events of one upload to the caller. The upload's handle has the hooks, so that they end
+/// with it and not some time later.
 pub(crate) struct Callbacks {
     pub(crate) client: Arc<Life>,
-    pub(crate) upload: Arc<Life>,
-    pub(crate) progress: Option<ProgressCallback>,
-    pub(crate) state: Option<StateCallback>,
-    pub(crate) transcript: Option<TranscriptCallback>,
-    pub(crate) log: Option<LogCallback>,
+    pub(crate) life: Arc<Life>,
+    pub(crate) upload: Borrowed,
+    pub(crate) hooks: Weak<Hooks>,
+    pub(crate) told: Arc<AtomicBool>,
     pub(crate) last_state: Option<bitsup_state>,
 }
 
 impl Callbacks {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.progress.is_none()
-            && self.state.is_none()
-            && self.transcript.is_none()
-            && self.log.is_none()
-    }
-
-    /// What they do not look at needs not be brought to them.
-    pub(crate) fn wants(&self) -> EventFilter {
-        let progress = self.progress.is_some() || self.state.is_some();
-        let log = self.log.is_some();
-        EventFilter::default().progress(progress).packets(log).notices(log)
-    }
-
     /// Brings one event to the caller. A panic of ours stops the upload and spoils its handle.
     pub(crate) fn deliver(&mut self, event: &Event) -> Flow {
-        let (client, upload) = (Arc::clone(&self.client), Arc::clone(&self.upload));
-        catch_unwind(AssertUnwindSafe(|| {
+        let (client, life) = (Arc::clone(&self.client), Arc::clone(&self.life));
+        let flow = catch_unwind(AssertUnwindSafe(|| {
             fault_point(c"around callbacks");
             let Some(_client) = client.enter() else { return Flow::Continue };
-            let Some(_upload) = upload.enter() else { return Flow::Continue };
-            self.call(event)
+            let Some(_upload) = life.enter() else { return Flow::Continue };
+            match self.hooks.upgrade() {
+                Some(hooks) => self.call(event, &hooks),
+                None => Flow::Continue,
+            }
         }))
         .unwrap_or_else(|_| {
-            upload.spoil();
+            life.spoil();
             Flow::Stop
-        })
+        });
+        if matches!(event, Event::Finished(_)) {
+            self.told.store(true, Ordering::Release);
+        }
+        flow
     }
 
-    fn call(&mut self, event: &Event) -> Flow {
-        if let Some(LogCallback(function, userdata)) = self.log
+    fn call(&mut self, event: &Event, hooks: &Hooks) -> Flow {
+        let upload = self.upload.0;
+        if let Some(hook) = &hooks.log
+            && let Some(function) = hook.function
             && let Some((level, line)) = log_line(event)
         {
             let line = text::for_c(&line);
             fault_point(c"before log");
             // SAFETY: the caller's function for this pointer; it does not unwind.
-            unsafe { function(userdata.0, level, line.as_ptr()) };
+            unsafe { function(hook.userdata.0, upload, level, line.as_ptr()) };
             fault_point(c"after log");
         }
-        if let (Some(TranscriptCallback(function, userdata)), Event::Recorded(entry)) =
-            (self.transcript, event)
+        if let (Some(hook), Event::Recorded(entry)) = (&hooks.transcript, event)
+            && let Some(function) = hook.function
         {
             let entry = text::for_c(entry);
             fault_point(c"before transcript");
             // SAFETY: the caller's function for this pointer; it does not unwind.
-            unsafe { function(userdata.0, entry.as_ptr()) };
+            unsafe { function(hook.userdata.0, upload, entry.as_ptr()) };
             fault_point(c"after transcript");
         }
         let mut stop = 0;
         if let Event::Progress(progress) = event {
             let progress = bitsup_progress::from(progress);
             let before = self.last_state.replace(progress.state);
-            if let Some(StateCallback(function, userdata)) = self.state
+            if let Some(hook) = &hooks.state
+                && let Some(function) = hook.function
                 && before != Some(progress.state)
             {
                 fault_point(c"before state");
                 // SAFETY: the caller's function for this pointer; it does not unwind.
-                stop |= unsafe { function(userdata.0, progress.state) };
+                stop |= unsafe { function(hook.userdata.0, upload, progress.state) };
                 fault_point(c"after state");
             }
-            if let Some(ProgressCallback(function, userdata)) = self.progress {
+            if let Some(hook) = &hooks.progress
+                && let Some(function) = hook.function
+            {
                 fault_point(c"before progress");
                 // SAFETY: as above; the structure lives until the function returns.
-                stop |= unsafe { function(userdata.0, &raw const progress) };
+                stop |= unsafe { function(hook.userdata.0, upload, &raw const progress) };
                 fault_point(c"after progress");
             }
         }
         if stop == 0 { Flow::Continue } else { Flow::Stop }
     }
+}
+
+/// What callbacks do not look at needs not be brought to them.
+pub(crate) fn wanted(hooks: &Hooks) -> EventFilter {
+    let progress = calls(&hooks.progress) || calls(&hooks.state);
+    let log = calls(&hooks.log);
+    EventFilter::default().progress(progress).packets(log).notices(log)
+}
+
+/// Asks the caller about a retry. After a panic of ours the upload fails and its handle is spoiled.
+pub(crate) fn decide(
+    (client, life): (&Life, &Life),
+    upload: Borrowed,
+    hooks: &Weak<Hooks>,
+    error: &bitsup::Error,
+    attempts: u32,
+) -> RetryDecision {
+    catch_unwind(AssertUnwindSafe(|| {
+        let Some(_client) = client.enter() else { return RetryDecision::Retry };
+        let Some(_upload) = life.enter() else { return RetryDecision::Retry };
+        let hooks = hooks.upgrade();
+        let hook = hooks.as_ref().and_then(|hooks| hooks.retry.as_ref());
+        let Some((hook, function)) = hook.and_then(|hook| Some((hook, hook.function?))) else {
+            return RetryDecision::Retry;
+        };
+        let error = Tagged::new(*Failure::from(error.clone()).0);
+        fault_point(c"before retry");
+        // SAFETY: the caller's function for this pointer; it does not unwind. The error lives
+        // until it returns.
+        let answer = unsafe { function(hook.userdata.0, upload.0, handle::lend(&error), attempts) };
+        fault_point(c"after retry");
+        match u64::try_from(answer) {
+            Ok(0) => RetryDecision::Retry,
+            Ok(milliseconds) => RetryDecision::After(Duration::from_millis(milliseconds)),
+            Err(_) => RetryDecision::Fail,
+        }
+    }))
+    .unwrap_or_else(|_| {
+        life.spoil();
+        RetryDecision::Fail
+    })
 }
 
 /// An event in one line; progress has none.
@@ -241,16 +338,5 @@ fn log_line(event: &Event) -> Option<(bitsup_log_level, String)> {
         }
         Event::Finished(Err(error)) => (bitsup_log_level::Error, error.to_string()),
         _ => return None,
-    })
-}
-
-/// The name of a level, such as "WARNING"; "UNKNOWN" for a number that is none.
-/// The text is static.
-#[unsafe(no_mangle)]
-pub extern "C" fn bitsup_log_level_name(level: u32) -> *const c_char {
-    boundary!(value: c"UNKNOWN".as_ptr(), [], {
-        const NAMES: [&CStr; 4] = [c"ERROR", c"WARNING", c"INFO", c"DEBUG"];
-        let at = (level as usize).wrapping_sub(1);
-        NAMES.get(at).map_or(c"UNKNOWN".as_ptr(), |name| name.as_ptr())
     })
 }

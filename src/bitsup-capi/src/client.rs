@@ -1,60 +1,87 @@
 //! The client.
 
-use std::ffi::{c_char, c_int};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::ffi::c_char;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use bitsup::Client;
+use bitsup::{Client, OptionSet, OptionUse, UploadOptions};
 
-use crate::callbacks::LogCallback;
-use crate::choices::{Changes, Choices};
-use crate::config::{Settings, bitsup_config};
+use crate::callbacks::Hooks;
 use crate::error::{Failure, bitsup_error};
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
-use crate::options::bitsup_upload_options;
+use crate::options::{Chosen, bitsup_options};
 use crate::signal::Signal;
 use crate::status::bitsup_status;
+use crate::upload::{State, bitsup_upload};
 use crate::{credential, structure, text};
 
 /// Uploads files: any number at a time, on one thread of its own.
 pub struct bitsup_client {
     pub(crate) life: Arc<Life>,
     pub(crate) client: Client,
-    pub(crate) log: Option<LogCallback>,
     /// Which questions for logins are under way.
     pub(crate) questions: Arc<Life>,
-    defaults: Changes,
+    /// Uploads that are running, or of whose end the program was not told.
+    pub(crate) uploads: Arc<Uploads>,
+    options: Chosen,
     /// There if callbacks run in `bitsup_client_dispatch`.
-    signal: Option<Arc<Signal>>,
+    pub(crate) signal: Option<Arc<Signal>>,
     /// Held by the thread that dispatches.
-    turn: Mutex<()>,
+    pub(crate) turn: Mutex<()>,
 }
 
 impl Handle for bitsup_client {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_client";
 
     fn life(&self) -> Option<&Life> {
         Some(&self.life)
     }
 }
 
+/// The options of one call, with the functions that it may call.
+pub(crate) struct Choice {
+    pub(crate) options: UploadOptions,
+    pub(crate) hooks: Hooks,
+}
+
+/// Where the handles of uploads are, for those that ask which has ended.
+#[derive(Default)]
+pub(crate) struct Uploads(Mutex<Vec<(Weak<State>, usize)>>);
+
+impl Uploads {
+    /// Takes a handle in, until its end is told or it is freed.
+    pub(crate) fn insert(&self, state: &Arc<State>, handle: *mut bitsup_upload) {
+        let entry = (Arc::downgrade(state), handle.expose_provenance());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    pub(crate) fn remove(&self, state: &Arc<State>) {
+        let state = Arc::downgrade(state);
+        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = uploads.iter().position(|(known, _)| known.ptr_eq(&state)) {
+            uploads.remove(at);
+        }
+    }
+
+    /// The handle of the first that has ended, if its callbacks were told where `dispatches`.
+    pub(crate) fn take_ended(&self, dispatches: bool) -> Option<*mut bitsup_upload> {
+        let mut uploads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_ended =
+            |state: &Weak<State>| state.upgrade().is_some_and(|state| state.has_ended(dispatches));
+        let at = uploads.iter().position(|(state, _)| has_ended(state))?;
+        let (_, handle) = uploads.remove(at);
+        Some(std::ptr::with_exposed_provenance_mut(handle))
+    }
+}
+
 impl bitsup_client {
-    fn new(settings: Settings) -> Result<Self, Failure> {
-        let mut builder = Client::builder().rate_limit(settings.rate_limit);
-        if let Some(agent) = settings.user_agent {
-            builder = builder.user_agent(agent);
-        }
-        if let Some(limit) = settings.uploads_per_host {
-            builder = builder.uploads_per_host(limit);
-        }
-        if let Some(folder) = settings.state_dir {
-            builder = builder.state_directory(folder);
-        }
-        if let Some(timetable) = settings.rate_timetable {
-            builder = builder.rate_timetable(timetable);
-        }
+    fn new(chosen: Chosen) -> Result<Self, Failure> {
+        let options = chosen.set.client_options()?;
         let mut signal = None;
-        if settings.dispatch {
+        let dispatches = options.dispatch;
+        let mut builder = Client::builder().options(options);
+        if dispatches {
             let made =
                 Signal::new().map_err(|error| Failure::system("make two sockets", &error))?;
             let made = Arc::new(made);
@@ -64,28 +91,31 @@ impl bitsup_client {
         Ok(Self {
             life: Arc::new(Life::new()),
             client: builder.build()?,
-            log: settings.log,
             questions: Arc::new(Life::new()),
-            defaults: settings.defaults,
+            uploads: Arc::default(),
+            options: chosen,
             signal,
             turn: Mutex::new(()),
         })
     }
 
-    /// The client's options with those of one upload over them.
-    pub(crate) fn choices(
-        &self,
-        options: Option<&bitsup_upload_options>,
-    ) -> Result<Choices, Failure> {
-        let mut choices = Choices::default();
-        self.defaults.apply(&mut choices);
-        if let Some(options) = options {
-            options.changes().apply(&mut choices);
+    /// The client's options with those of one call over them.
+    pub(crate) fn choose(&self, options: Option<&bitsup_options>) -> Result<Choice, Failure> {
+        let own = options.map(bitsup_options::snapshot).unwrap_or_default();
+        own.set.check_use(OptionUse::Upload)?;
+        if own.hooks.log.is_some() {
+            return Err(Failure::invalid(
+                "on_log is an option of the client: set it where that is made",
+            ));
         }
-        let mut choices = choices.complete()?;
-        let asked = &mut choices.options.credential_callback;
-        *asked = asked.as_ref().map(|asked| credential::for_client(asked, &self.questions));
-        Ok(choices)
+        let mut hooks = self.options.hooks.clone();
+        hooks.merge(&own.hooks);
+        let asked = hooks.credentials.as_ref().and_then(|hook| hook.callback());
+        let asked = asked.map(|asked| credential::for_client(asked, &self.questions));
+        let all = OptionSet::for_upload(&self.options.set, &own.set);
+        let mut options = all.upload_options(asked)?;
+        options.transcript = crate::callbacks::calls(&hooks.transcript);
+        Ok(Choice { options, hooks })
     }
 
     pub(crate) fn dispatches(&self) -> bool {
@@ -93,39 +123,47 @@ impl bitsup_client {
     }
 }
 
-/// Makes a client and starts its thread. config may be NULL, for the defaults.
+/// Makes a client and starts its thread. options may be NULL, for the defaults;
+/// of a client's options those for uploads are the defaults of its uploads.
+/// BITSUP_STATUS_INVALID_ARGUMENT: an option cannot be used, or is one of
+/// uploads only; BITSUP_STATUS_UNSUPPORTED: this library or build lacks one.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_new(
-    config: *const bitsup_config,
+    options: *const bitsup_options,
     client: *mut *mut bitsup_client,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [], or_null [config], {
+    boundary!(error: error, [], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(client, "client") }?;
-        let settings = config.map(bitsup_config::settings).unwrap_or_default();
-        *place = handle::give(bitsup_client::new(settings)?);
+        let chosen = options.map(bitsup_options::snapshot).unwrap_or_default();
+        *place = handle::give(bitsup_client::new(chosen)?);
         Ok(bitsup_status::Ok)
     })
 }
 
-/// Changes the limit that all uploads of the client share, in bytes a second; 0
-/// is unlimited. It acts at once, and takes the place of a timetable.
+/// Changes the limit that all uploads of the client share, in bytes a second,
+/// at least 1, or BITSUP_UNLIMITED. It acts at once, and replaces a timetable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_client_set_rate_limit(
+pub unsafe extern "C" fn bitsup_client_set_limit_rate(
     client: *mut bitsup_client,
-    bytes_per_second: u64,
+    bytes_per_second: i64,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [client], {
-        client.client.set_rate_limit(Some(bytes_per_second).filter(|limit| *limit > 0));
+        if bytes_per_second < 1 {
+            return Err(Failure::invalid("bytes_per_second is less than 1: give BITSUP_UNLIMITED for no limit"));
+        }
+        let limit = Some(bytes_per_second).filter(|limit| *limit != bitsup::UNLIMITED);
+        client.client.set_rate_limit(limit.map(i64::cast_unsigned));
         Ok(bitsup_status::Ok)
     })
 }
 
 /// From now on the limit that all uploads of the client share follows the
-/// local time of day: a timetable as for bitsup_config_set_rate_timetable. A
-/// change of hour acts within a second.
+/// local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change of
+/// hour acts within a second.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_set_rate_timetable(
     client: *mut bitsup_client,
@@ -137,46 +175,6 @@ pub unsafe extern "C" fn bitsup_client_set_rate_timetable(
         let timetable = unsafe { text::text(timetable, "timetable") }?.parse()?;
         client.client.set_rate_timetable(timetable);
         Ok(bitsup_status::Ok)
-    })
-}
-
-/// A file descriptor that is readable when callbacks wait or an upload has
-/// ended, to be polled and nothing else; it belongs to the client. -1 if the
-/// client does not dispatch (bitsup_config_set_dispatch).
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_client_event_fd(client: *const bitsup_client) -> c_int {
-    boundary!(value: -1, [client], {
-        client.signal.as_ref().map_or(-1, |signal| signal.descriptor())
-    })
-}
-
-/// Runs callbacks that wait, at most max_events of them (0: all), on this
-/// thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
-/// dispatches just now; the descriptor stays readable.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_client_dispatch(
-    client: *mut bitsup_client,
-    max_events: u32,
-    error: *mut *mut bitsup_error,
-) -> bitsup_status {
-    boundary!(error: error, [client], {
-        let signal = client.signal.as_ref().ok_or_else(|| {
-            Failure::invalid("the client does not dispatch: see bitsup_config_set_dispatch")
-        })?;
-        let _turn = match client.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(bitsup_status::Pending),
-        };
-        // First, so that what comes from now on raises it again.
-        signal.clear();
-        let max = if max_events == 0 { usize::MAX } else { max_events as usize };
-        let (_, more) = client.client.dispatch(max)?;
-        if !more {
-            return Ok(bitsup_status::Ok);
-        }
-        signal.raise();
-        Ok(bitsup_status::Pending)
     })
 }
 

@@ -1,20 +1,22 @@
 //! Asks the caller for logins.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bitsup::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 
-use crate::callbacks::Userdata;
+use crate::callbacks::{Borrowed, Hook};
 use crate::error::{Failure, bitsup_error};
 use crate::faults::fault_point;
-use crate::handle::{self, Handle, Lent};
+use crate::handle::{self, Handle, Lent, Tagged};
 use crate::life::Life;
 use crate::status::bitsup_status;
 use crate::text;
+use crate::upload::bitsup_upload;
 
 /// Why a login is wanted.
 #[repr(C)]
@@ -62,6 +64,7 @@ pub struct bitsup_credential_reply {
 
 impl Handle for bitsup_credential_reply {
     type Ownership = Lent;
+    const NAME: &'static str = "bitsup_credential_reply";
 
     fn life(&self) -> Option<&Life> {
         None
@@ -69,8 +72,9 @@ impl Handle for bitsup_credential_reply {
 }
 
 /// Asked for a login when a server or a proxy wants one and the options have
-/// none that it takes, and before a token expires. It answers through one of
-/// the functions for reply, which lives until it returns, as request does.
+/// none that it takes, and before a token expires. upload is the one that asks,
+/// NULL in calls that send packets themselves. It answers through one of the
+/// functions for reply, which lives until it returns, as request does.
 /// Without an answer the upload ends with BITSUP_STATUS_AUTH or _PROXY_AUTH,
 /// and can be continued.
 ///
@@ -87,28 +91,65 @@ impl Handle for bitsup_credential_reply {
 pub type bitsup_credential_callback = Option<
     unsafe extern "C" fn(
         userdata: *mut c_void,
+        upload: *mut bitsup_upload,
         request: *const bitsup_credential_request,
         reply: *mut bitsup_credential_reply,
     ),
 >;
 
 /// The caller's function and its pointer.
-pub(crate) struct Asked(
-    pub(crate)  unsafe extern "C" fn(
+type AskHook = Hook<
+    unsafe extern "C" fn(
         *mut c_void,
+        *mut bitsup_upload,
         *const bitsup_credential_request,
         *mut bitsup_credential_reply,
     ),
-    pub(crate) Userdata,
-);
+>;
 
-impl Asked {
-    /// For any number of uploads, which share questions and answers.
-    pub(crate) fn shared(self) -> CredentialCallback {
-        CredentialCallback::new(move |request| self.ask(request))
+/// A credential callback. Uploads that have it from the same setter share questions and answers.
+pub(crate) struct CredentialHook {
+    hook: Arc<AskHook>,
+    /// `None` where the caller has set none. It does not keep the hook: those who hold this do.
+    callback: Option<CredentialCallback>,
+}
+
+thread_local! {
+    /// The upload that asks on this thread.
+    static ASKING: Cell<*mut bitsup_upload> = const { Cell::new(ptr::null_mut()) };
+}
+
+impl CredentialHook {
+    pub(crate) fn new(hook: AskHook) -> Self {
+        let hook = Arc::new(hook);
+        let weak: Weak<AskHook> = Arc::downgrade(&hook);
+        let callback = hook.function.map(|function| {
+            CredentialCallback::new(move |request| {
+                let hook = weak.upgrade()?;
+                hook.ask(function, request)
+            })
+        });
+        Self { hook, callback }
     }
 
-    fn ask(&self, request: &CredentialRequest) -> Option<Login> {
+    /// What asks the caller; `None` where the caller has set none.
+    pub(crate) fn callback(&self) -> Option<&CredentialCallback> {
+        debug_assert_eq!(self.hook.function.is_some(), self.callback.is_some());
+        self.callback.as_ref()
+    }
+}
+
+impl AskHook {
+    fn ask(
+        &self,
+        function: unsafe extern "C" fn(
+            *mut c_void,
+            *mut bitsup_upload,
+            *const bitsup_credential_request,
+            *mut bitsup_credential_reply,
+        ),
+        request: &CredentialRequest,
+    ) -> Option<Login> {
         let optional = |text: &Option<String>| text.as_deref().map(text::for_c);
         let pointer =
             |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
@@ -128,14 +169,15 @@ impl Asked {
             schemes: schemes.as_ptr(),
             user: pointer(&user),
         };
-        let reply = bitsup_credential_reply { answer: Mutex::default() };
-        let Self(function, userdata) = self;
+        let reply = Tagged::new(bitsup_credential_reply { answer: Mutex::default() });
         fault_point(c"before credential");
         // SAFETY: the caller's function for this pointer; it does not unwind. Request and reply
         // live until it returns.
-        unsafe { function(userdata.0, &raw const request, handle::lend(&reply)) };
+        unsafe {
+            function(self.userdata.0, ASKING.get(), &raw const request, handle::lend(&reply));
+        }
         fault_point(c"after credential");
-        reply.answer.into_inner().unwrap_or_else(PoisonError::into_inner)
+        reply.into_inner().answer.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,11 +200,20 @@ pub(crate) fn for_client(
 /// Lets nothing be asked for an upload once it is closed. A panic of ours
 /// spoils it; what becomes of the question is then left to the client, as with
 /// any function that panics.
-pub(crate) fn for_upload(callback: &CredentialCallback, life: &Arc<Life>) -> CredentialCallback {
+pub(crate) fn for_upload(
+    callback: &CredentialCallback,
+    life: &Arc<Life>,
+    upload: Borrowed,
+) -> CredentialCallback {
     let life = Arc::clone(life);
     callback.around(move |ask| {
         let _question = life.enter()?;
-        catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|panic| {
+        // All of it, since its pointer alone may not go to another thread.
+        let asking = upload;
+        let outer = ASKING.replace(asking.0);
+        let answer = catch_unwind(AssertUnwindSafe(ask));
+        ASKING.set(outer);
+        answer.unwrap_or_else(|panic| {
             life.spoil();
             resume_unwind(panic)
         })

@@ -22,7 +22,7 @@ pub struct bitsup_error {
     http_status: u32,
     hresult: u32,
     context: u32,
-    os_error: i32,
+    os_error: i64,
     resumable: bool,
 }
 
@@ -31,6 +31,7 @@ pub(crate) struct Failure(pub(crate) Box<bitsup_error>);
 
 impl Handle for bitsup_error {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_error";
 
     fn life(&self) -> Option<&Life> {
         None
@@ -48,7 +49,7 @@ impl Failure {
         let advice = "The system is short of something: file descriptors or memory, most likely.";
         let mut failure =
             Self::own(bitsup_status::Internal, &format!("cannot {what}: {error}"), advice);
-        failure.0.os_error = error.raw_os_error().unwrap_or(0);
+        failure.0.os_error = error.raw_os_error().map_or(0, i64::from);
         failure
     }
 
@@ -66,7 +67,8 @@ impl Failure {
     pub(crate) fn panic(payload: &(dyn Any + Send)) -> Self {
         let words = payload.downcast_ref::<&str>().copied();
         let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let message = format!("a fault inside bitsup: {}", words.unwrap_or("unknown"));
+        let place = crate::place::take().map(|place| format!(" ({place})")).unwrap_or_default();
+        let message = format!("a fault inside bitsup: {}{place}", words.unwrap_or("unknown"));
         let advice =
             "Free the handle of this call, which is refused from now on, and report the fault.";
         Self::own(bitsup_status::Panic, &message, advice)
@@ -91,6 +93,13 @@ impl Failure {
     }
 }
 
+impl bitsup_error {
+    /// What happened.
+    pub(crate) fn message_text(&self) -> String {
+        self.message.to_string_lossy().into_owned()
+    }
+}
+
 impl From<bitsup::Error> for Failure {
     fn from(error: bitsup::Error) -> Self {
         Self(Box::new(bitsup_error {
@@ -101,7 +110,7 @@ impl From<bitsup::Error> for Failure {
             http_status: error.http_status().map_or(0, u32::from),
             hresult: error.hresult().map_or(0, |code| code.0),
             context: error.context().unwrap_or(0),
-            os_error: error.os_error().unwrap_or(0),
+            os_error: error.os_error().map_or(0, i64::from),
             resumable: error.is_resumable(),
         }))
     }
@@ -146,9 +155,10 @@ pub unsafe extern "C" fn bitsup_error_context(error: *const bitsup_error) -> u32
     boundary!(value: 0, [error], { error.context })
 }
 
-/// The value of errno where something on this machine failed; 0 if nothing did.
+/// The system's number where something on this machine failed: errno, on
+/// Windows what GetLastError gave; 0 if nothing did.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_error_os_error(error: *const bitsup_error) -> i32 {
+pub unsafe extern "C" fn bitsup_error_os_error(error: *const bitsup_error) -> i64 {
     boundary!(value: 0, [error], { error.os_error })
 }
 
@@ -188,7 +198,10 @@ mod tests {
         let symbols = include_str!("../symbols.txt");
         let header = include_str!("../../../include/bitsup.h");
         for named in NAMES {
-            assert!(symbols.lines().any(|symbol| symbol == named.c), "{}", named.c);
+            let name = named.name_for(None, Reader::C);
+            let known = symbols.lines().any(|symbol| symbol == name)
+                || header.contains(&format!("  {name} = "));
+            assert!(known, "{name}");
             if let Naming::Choice(prefix) = named.naming {
                 assert!(header.contains(prefix), "{prefix}");
             }

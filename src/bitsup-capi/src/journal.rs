@@ -4,7 +4,6 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
-use std::sync::Arc;
 
 use bitsup::{Error, SessionInfo, Source};
 
@@ -12,12 +11,12 @@ use crate::client::bitsup_client;
 use crate::error::{Failure, bitsup_error};
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
-use crate::options::bitsup_upload_options;
+use crate::options::bitsup_options;
 use crate::source::{self, bitsup_source};
 use crate::status::bitsup_status;
 use crate::structure::Extensible;
 use crate::token::bitsup_token;
-use crate::upload::bitsup_upload;
+use crate::upload::{Start, bitsup_upload};
 use crate::{structure, text};
 
 /// The sessions that were kept in a client's state directory, as they were when
@@ -48,7 +47,7 @@ pub struct bitsup_journal_entry {
     pub begun: u64,
     /// When it last got further, in seconds since 1970.
     pub updated: u64,
-    /// What bitsup_upload_options_set_note said; NULL if it said nothing.
+    /// BITSUP_OPTION_NOTE; NULL if it was not set.
     pub note: *const c_char,
     /// Whether (not 0) an upload is running in it.
     pub in_use: c_int,
@@ -61,6 +60,7 @@ unsafe impl Extensible for bitsup_journal_entry {
 
 impl Handle for bitsup_journal {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_journal";
 
     fn life(&self) -> Option<&Life> {
         Some(&self.life)
@@ -105,7 +105,8 @@ impl Entry {
 }
 
 /// Reads the list of the sessions that were kept, oldest first. Refused if the
-/// client has no state directory (bitsup_config_set_state_dir).
+/// client has no state directory (BITSUP_OPTION_STATE_DIR).
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_read(
     client: *mut bitsup_client,
@@ -162,11 +163,12 @@ pub unsafe extern "C" fn bitsup_journal_free(journal: *mut bitsup_journal) {
 
 /// Starts to upload the rest of a file whose session was kept. options may be
 /// NULL: the journal holds no password and no other option.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_resume(
     client: *mut bitsup_client,
     id: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -176,8 +178,7 @@ pub unsafe extern "C" fn bitsup_journal_resume(
         // SAFETY: the caller gives NULL or text.
         let id = unsafe { text::text(id, "id") }?;
         let builder = client.client.resume(id)?;
-        let life = Arc::new(Life::new());
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        *place = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -188,13 +189,14 @@ pub unsafe extern "C" fn bitsup_journal_resume(
 pub unsafe extern "C" fn bitsup_journal_cancel(
     client: *mut bitsup_client,
     id: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [client], or_null [options], {
         // SAFETY: the caller gives NULL or text.
         let id = unsafe { text::text(id, "id") }?;
-        client.client.cancel_session(id, &client.choices(options)?.options)?;
+        let choice = client.choose(options)?;
+        client.client.cancel_session(id, &choice.options)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -217,6 +219,7 @@ pub unsafe extern "C" fn bitsup_journal_forget(
 
 /// Makes a token of a kept session, to go on with it here or elsewhere: see
 /// bitsup_upload_import.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_export(
     client: *mut bitsup_client,
@@ -238,12 +241,13 @@ pub unsafe extern "C" fn bitsup_journal_export(
 /// the text of bitsup_error_token or bitsup_token_text, and names the
 /// destination. The file must hold the same bytes, which is checked before its
 /// last part goes out. options may be NULL.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import(
     client: *mut bitsup_client,
     token: *const c_char,
     path: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -253,20 +257,20 @@ pub unsafe extern "C" fn bitsup_upload_import(
         // SAFETY: the caller gives NULL or text, twice.
         let (token, path) = unsafe { (text::text(token, "token")?, text::path(path, "path")?) };
         let builder = client.client.import(token, Source::path(path)?)?;
-        let life = Arc::new(Life::new());
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        *place = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// bitsup_upload_import with a path of path_length bytes, in any encoding.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import_bytes(
     client: *mut bitsup_client,
     token: *const c_char,
     path: *const c_char,
     path_length: usize,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -278,21 +282,21 @@ pub unsafe extern "C" fn bitsup_upload_import_bytes(
             (text::text(token, "token")?, text::path_bytes(path, path_length, "path")?)
         };
         let builder = client.client.import(token, Source::path(path)?)?;
-        let life = Arc::new(Life::new());
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        *place = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// bitsup_upload_import with length bytes in memory, as for
 /// bitsup_upload_start_memory.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import_memory(
     client: *mut bitsup_client,
     token: *const c_char,
     data: *const c_void,
     length: usize,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -301,40 +305,40 @@ pub unsafe extern "C" fn bitsup_upload_import_memory(
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text.
         let token = unsafe { text::text(token, "token") }?;
-        let life = Arc::new(Life::new());
+        let start = Start::new(client, options);
         // SAFETY: the caller gives NULL or as many bytes as it says, until the upload is freed,
-        // which closes `life`.
-        let source = unsafe { source::memory(data, length, &life) }?;
-        let builder = client.client.import(token, source)?;
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        // which closes the start's life.
+        let source = unsafe { source::memory(data, length, &start.life) }?;
+        *place = start.start(client.client.import(token, source)?)?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// bitsup_upload_import with what a function of the program reads, as for
 /// bitsup_upload_start_callbacks. A part of it is read before this returns.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import_callbacks(
     client: *mut bitsup_client,
     token: *const c_char,
     source: *const bitsup_source,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    // SAFETY: the caller gives NULL or a structure of the size in it.
+    boundary!(error: error, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
-        // SAFETY: the caller gives NULL or a structure of the size in it, and NULL or text.
-        let (source, token) = unsafe {
-            (structure::read(source, "source")?, text::text(token, "token")?)
-        };
-        let life = Arc::new(Life::new());
+        let source = source?;
+        // SAFETY: the caller gives NULL or text.
+        let token = unsafe { text::text(token, "token") }?;
+        let mut start = Start::new(client, options);
         // SAFETY: the caller's function and pointer are good until the upload is freed, which
-        // closes `life`.
-        let source = unsafe { source::callback(&source, &client.life, &life) }?;
-        let builder = client.client.import(token, source)?;
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        // closes the start's life.
+        let read = unsafe { source::callback(&source, &client.life, &start.life) }?;
+        start.source = Some(source.hook);
+        *place = start.start(client.client.import(token, read)?)?;
         Ok(bitsup_status::Ok)
     })
 }

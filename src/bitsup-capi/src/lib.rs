@@ -12,18 +12,17 @@
 #[macro_use]
 mod boundary;
 mod callbacks;
-mod choices;
 mod client;
-mod config;
 mod credential;
-mod enumerations;
 mod error;
+mod events;
 mod faults;
 mod handle;
-mod hidden;
 mod journal;
 mod life;
+mod names;
 mod options;
+mod place;
 mod progress;
 mod receipt;
 mod report;

@@ -1,6 +1,6 @@
 //! Where an upload stands.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::CStr;
 use std::mem::offset_of;
 use std::time::Duration;
 
@@ -95,7 +95,8 @@ pub(crate) fn milliseconds(time: Duration) -> u64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).cast_unsigned()
 }
 
-const NAMES: [&CStr; 13] = [
+/// Their names, by number.
+pub(crate) const STATES: [&CStr; 13] = [
     c"queued",
     c"connecting",
     c"authenticating",
@@ -132,15 +133,6 @@ impl From<UploadState> for bitsup_state {
     }
 }
 
-/// The name of a state, such as "waiting_ack"; "unknown" for a number that is
-/// none. The text is static.
-#[unsafe(no_mangle)]
-pub extern "C" fn bitsup_state_name(state: u32) -> *const c_char {
-    boundary!(value: c"unknown".as_ptr(), [], {
-        NAMES.get(state as usize).map_or(c"unknown".as_ptr(), |name| name.as_ptr())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,9 +156,9 @@ mod tests {
             UploadState::Cancelled,
         ] {
             assert_eq!(bitsup_state::from(rust) as u32, state);
-            assert_eq!(NAMES[state as usize].to_str(), Ok(rust.name()));
+            assert_eq!(STATES[state as usize].to_str(), Ok(rust.name()));
             state += 1;
         }
-        assert_eq!(NAMES.len(), state as usize);
+        assert_eq!(STATES.len(), state as usize);
     }
 }

@@ -9,7 +9,7 @@ use crate::client::bitsup_client;
 use crate::error::{Failure, bitsup_error};
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
-use crate::options::bitsup_upload_options;
+use crate::options::bitsup_options;
 use crate::status::bitsup_status;
 use crate::{structure, text};
 
@@ -22,6 +22,7 @@ pub struct bitsup_report {
 
 impl Handle for bitsup_report {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_report";
 
     fn life(&self) -> Option<&Life> {
         Some(&self.life)
@@ -34,11 +35,12 @@ impl Handle for bitsup_report {
 /// again: what url names is not touched.
 /// BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
 /// or an option cannot be used. options may be NULL.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_doctor(
     client: *mut bitsup_client,
     url: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     report: *mut *mut bitsup_report,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -47,7 +49,8 @@ pub unsafe extern "C" fn bitsup_doctor(
         let place = unsafe { structure::out(report, "report") }?;
         // SAFETY: the caller gives NULL or text.
         let url = unsafe { text::text(url, "url") }?;
-        let report = client.client.doctor(url, &client.choices(options)?.options)?;
+        let choice = client.choose(options)?;
+        let report = client.client.doctor(url, &choice.options)?;
         let json = text::for_c(&report.to_json(Reader::C));
         *place = handle::give(bitsup_report { life: Life::new(), report, json });
         Ok(bitsup_status::Ok)

@@ -5,11 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bitsup::PacketSession;
 
+use crate::callbacks::Hooks;
 use crate::client::bitsup_client;
 use crate::error::{Failure, bitsup_error};
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
-use crate::options::bitsup_upload_options;
+use crate::options::bitsup_options;
 use crate::status::bitsup_status;
 use crate::{structure, text};
 
@@ -20,10 +21,13 @@ pub struct bitsup_session {
     id: CString,
     size: u64,
     session: Mutex<PacketSession>,
+    /// The caller's functions, which end with the handle.
+    _hooks: Hooks,
 }
 
 impl Handle for bitsup_session {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_session";
 
     fn life(&self) -> Option<&Life> {
         Some(&self.life)
@@ -42,26 +46,28 @@ impl bitsup_session {
 pub unsafe extern "C" fn bitsup_ping(
     client: *mut bitsup_client,
     url: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [client], or_null [options], {
         // SAFETY: the caller gives NULL or text.
         let url = unsafe { text::text(url, "url") }?;
-        client.client.ping(url, &client.choices(options)?.options)?;
+        let choice = client.choose(options)?;
+        client.client.ping(url, &choice.options)?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// Sends Create-Session for a file of size bytes, and waits for the answer.
 /// name is the Content-Name, or NULL for none; options may be NULL.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_create(
     client: *mut bitsup_client,
     url: *const c_char,
     size: u64,
     name: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     session: *mut *mut bitsup_session,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -76,10 +82,12 @@ pub unsafe extern "C" fn bitsup_session_create(
             // SAFETY: not NULL, so it is text.
             unsafe { text::text(name, "name") }?
         };
-        let made = client.client.session(url, size, name, &client.choices(options)?.options)?;
+        let choice = client.choose(options)?;
+        let made = client.client.session(url, size, name, &choice.options)?;
         let id = text::for_c(made.id());
         let session = Mutex::new(made);
-        *place = handle::give(bitsup_session { life: Life::new(), id, size, session });
+        let _hooks = choice.hooks;
+        *place = handle::give(bitsup_session { life: Life::new(), id, size, session, _hooks });
         Ok(bitsup_status::Ok)
     })
 }

@@ -4,15 +4,15 @@ use std::ffi::{c_char, c_void};
 use std::io;
 use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bitsup::{ReadAt, Source};
 
-use crate::callbacks::Userdata;
+use crate::callbacks::{Hook, Userdata, bitsup_destroy_callback};
 use crate::error::Failure;
 use crate::faults::fault_point;
 use crate::life::Life;
-use crate::structure::Extensible;
+use crate::structure::{self, Extensible};
 use crate::text;
 
 /// Reads at most length bytes of the source from offset on into buffer, and
@@ -45,11 +45,15 @@ pub struct bitsup_source {
     /// The source's name, for a URL that ends in a slash and as the Content-Name;
     /// or NULL.
     pub name: *const c_char,
+    /// Called once with userdata, after the last read_at has returned: when the
+    /// upload is freed, or when the call that takes this structure fails; or
+    /// NULL.
+    pub destroy: bitsup_destroy_callback,
 }
 
 // SAFETY: `repr(C)`, the first field is the size, and each field may be zero.
 unsafe impl Extensible for bitsup_source {
-    const FIRST: usize = offset_of!(Self, name) + size_of::<*const c_char>();
+    const FIRST: usize = offset_of!(Self, destroy) + size_of::<bitsup_destroy_callback>();
 }
 
 /// A source over the caller's memory, which is not touched once `life` is closed.
@@ -67,16 +71,37 @@ pub(crate) unsafe fn memory(
     Ok(Source::read_at(memory, length as u64))
 }
 
+/// The caller's function with its pointer.
+pub(crate) type ReadHook = Hook<unsafe extern "C" fn(*mut c_void, *mut c_void, usize, u64) -> i64>;
+
+/// The caller's structure, whose pointer is in our hands.
+pub(crate) struct OwnedSource {
+    pub(crate) hook: Arc<ReadHook>,
+    size: u64,
+    name: *const c_char,
+}
+
+/// Takes the caller's structure over.
+///
+/// # Safety
+/// `source` is NULL or a structure of the size in it.
+pub(crate) unsafe fn owned(source: *const bitsup_source) -> Result<OwnedSource, Failure> {
+    // SAFETY: as this function's.
+    let source = unsafe { structure::read(source, "source") }?;
+    let hook = Arc::new(Hook::new(source.read_at, source.userdata, source.destroy));
+    Ok(OwnedSource { hook, size: source.size, name: source.name })
+}
+
 /// A source over the caller's function, which is not called once `life` or the client's is closed.
 ///
 /// # Safety
 /// The fields are as the header says, until `life` is closed.
 pub(crate) unsafe fn callback(
-    source: &bitsup_source,
+    source: &OwnedSource,
     client: &Arc<Life>,
     life: &Arc<Life>,
 ) -> Result<Source, Failure> {
-    let reader = reader(source, client, life)?;
+    let reader = reader(&source.hook, client, life)?;
     let made = Source::read_at(reader, source.size);
     if source.name.is_null() {
         return Ok(made);
@@ -86,16 +111,17 @@ pub(crate) unsafe fn callback(
     Ok(made.named(name))
 }
 
-/// What calls the caller's function.
+/// What calls the caller's function. The upload's handle has the hook, so that it ends with it.
 pub(crate) fn reader(
-    source: &bitsup_source,
+    hook: &Arc<ReadHook>,
     client: &Arc<Life>,
     life: &Arc<Life>,
 ) -> Result<impl ReadAt + use<>, Failure> {
-    let read = source.read_at.ok_or_else(|| Failure::invalid("source->read_at is NULL"))?;
+    if hook.function.is_none() {
+        return Err(Failure::invalid("source->read_at is NULL"));
+    }
     Ok(Callback {
-        read,
-        userdata: Userdata(source.userdata),
+        hook: Arc::downgrade(hook),
         turn: Mutex::new(()),
         client: Arc::clone(client),
         life: Arc::clone(life),
@@ -130,8 +156,7 @@ impl ReadAt for Memory {
 }
 
 struct Callback {
-    read: unsafe extern "C" fn(*mut c_void, *mut c_void, usize, u64) -> i64,
-    userdata: Userdata,
+    hook: Weak<ReadHook>,
     /// One call at a time.
     turn: Mutex<()>,
     client: Arc<Life>,
@@ -156,11 +181,16 @@ impl ReadAt for Callback {
 
 impl Callback {
     fn call(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let hook = self.hook.upgrade();
+        let Some((hook, function)) = hook.as_ref().and_then(|hook| Some((hook, hook.function?)))
+        else {
+            return Err(gone());
+        };
         fault_point(c"before read_at");
         let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: the caller's function for this pointer; it does not unwind, and writes at most
         // `length` bytes.
-        let read = unsafe { (self.read)(self.userdata.0, start, length, offset) };
+        let read = unsafe { function(hook.userdata.0, start, length, offset) };
         fault_point(c"after read_at");
         match usize::try_from(read) {
             Ok(read) if read <= length => Ok(read),

@@ -1,7 +1,5 @@
 //! Status numbers.
 
-use std::ffi::c_char;
-
 use bitsup::ErrorKind;
 
 /// What became of a call. Numbers never change their meaning; a program built
@@ -56,7 +54,7 @@ pub enum bitsup_status {
 use bitsup_status as Status;
 
 impl Status {
-    const ALL: [(Self, &'static std::ffi::CStr); 20] = [
+    pub(crate) const ALL: [(Self, &'static std::ffi::CStr); 20] = [
         (Self::Ok, c"OK"),
         (Self::Pending, c"PENDING"),
         (Self::Panic, c"PANIC"),
@@ -87,16 +85,6 @@ impl From<ErrorKind> for Status {
         let known = Self::ALL.iter().find(|(status, _)| *status as u32 == number);
         known.map_or(Self::Internal, |(status, _)| *status)
     }
-}
-
-/// The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
-/// for a number that is none. The text is static.
-#[unsafe(no_mangle)]
-pub extern "C" fn bitsup_status_name(status: u32) -> *const c_char {
-    boundary!(value: c"UNKNOWN".as_ptr(), [], {
-        let known = Status::ALL.iter().find(|(known, _)| *known as u32 == status);
-        known.map_or(c"UNKNOWN", |(_, name)| name).as_ptr()
-    })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub struct bitsup_token {
 
 impl Handle for bitsup_token {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_token";
 
     fn life(&self) -> Option<&Life> {
         Some(&self.life)

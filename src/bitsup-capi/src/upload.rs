@@ -1,20 +1,22 @@
 //! Whole uploads.
 
 use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bitsup::{CancelMode, Receipt, Source, Upload, UploadBuilder};
 
-use crate::callbacks::Callbacks;
-use crate::client::bitsup_client;
+use crate::callbacks::{self, Borrowed, Callbacks, Hooks};
+use crate::client::{Choice, Uploads, bitsup_client};
 use crate::error::{Failure, bitsup_error};
-use crate::handle::{self, Handle, Owned};
+use crate::handle::{self, Handle, Look, Owned};
 use crate::life::Life;
-use crate::options::bitsup_upload_options;
+use crate::options::bitsup_options;
 use crate::progress::bitsup_progress;
 use crate::receipt::{Kept, bitsup_receipt};
-use crate::source::{self, bitsup_source};
+use crate::source::{self, ReadHook, bitsup_source};
 use crate::status::bitsup_status;
 use crate::{credential, structure, text};
 
@@ -23,51 +25,119 @@ pub struct bitsup_upload {
     life: Arc<Life>,
     /// Questions of the client: the upload may need an answer.
     questions: Arc<Life>,
-    upload: Upload,
+    state: Arc<State>,
     receipt: OnceLock<Kept>,
+    userdata: AtomicPtr<c_void>,
+    uploads: Arc<Uploads>,
+    /// The caller's functions, which end with the handle.
+    hooks: Arc<Hooks>,
+    source: Option<Arc<ReadHook>>,
+}
+
+/// What handle and client know of an upload.
+#[derive(Default)]
+pub(crate) struct State {
+    /// Set once it has started. A callback may be earlier.
+    upload: OnceLock<Upload>,
+    /// Whether the callbacks were told of the end.
+    told: Arc<AtomicBool>,
+}
+
+impl State {
+    /// Whether it has ended; where callbacks are dispatched, when they know.
+    pub(crate) fn has_ended(&self, dispatches: bool) -> bool {
+        let ended = || self.upload.get().is_some_and(|upload| upload.result().is_some());
+        if dispatches { self.told.load(Ordering::Acquire) } else { ended() }
+    }
 }
 
 impl Handle for bitsup_upload {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_upload";
 
     fn life(&self) -> Option<&Life> {
         Some(&self.life)
     }
 }
 
-impl bitsup_upload {
-    pub(crate) fn start(
-        client: &bitsup_client,
-        builder: UploadBuilder,
-        options: Option<&bitsup_upload_options>,
-        life: Arc<Life>,
-    ) -> Result<Self, Failure> {
-        let mut choices = client.choices(options)?;
-        let asked = &mut choices.options.credential_callback;
-        *asked = asked.as_ref().map(|asked| credential::for_upload(asked, &life));
-        let mut callbacks = Callbacks {
-            client: Arc::clone(&client.life),
-            upload: Arc::clone(&life),
-            progress: choices.progress,
-            state: choices.state,
-            transcript: choices.transcript,
-            log: client.log,
-            last_state: None,
-        };
-        let mut builder = builder.options(choices.options);
+/// What an upload is started with.
+pub(crate) struct Start<'a> {
+    pub(crate) client: &'a bitsup_client,
+    pub(crate) options: Option<&'a bitsup_options>,
+    pub(crate) life: Arc<Life>,
+    pub(crate) source: Option<Arc<ReadHook>>,
+}
+
+impl<'a> Start<'a> {
+    pub(crate) fn new(client: &'a bitsup_client, options: Option<&'a bitsup_options>) -> Self {
+        Self { client, options, life: Arc::new(Life::new()), source: None }
+    }
+
+    /// Starts, and gives the handle; callbacks are shown it from the first on.
+    pub(crate) fn start(self, builder: UploadBuilder) -> Result<*mut bitsup_upload, Failure> {
+        let Self { client, options, life, source } = self;
+        let Choice { mut options, hooks } = client.choose(options)?;
+        let (state, hooks) = (Arc::new(State::default()), Arc::new(hooks));
+        let handle = handle::give(bitsup_upload {
+            life: Arc::clone(&life),
+            questions: Arc::clone(&client.questions),
+            state: Arc::clone(&state),
+            receipt: OnceLock::new(),
+            userdata: AtomicPtr::new(ptr::null_mut()),
+            uploads: Arc::clone(&client.uploads),
+            hooks: Arc::clone(&hooks),
+            source,
+        });
+        let upload = Borrowed(handle);
+        let asked = options.credential_callback.take();
+        options.credential_callback =
+            asked.map(|asked| credential::for_upload(&asked, &life, upload));
+        let mut builder = builder.options(options);
+        let wants = callbacks::wanted(&hooks);
+        let hears =
+            wants != callbacks::wanted(&Hooks::default()) || callbacks::calls(&hooks.transcript);
         // Where the program's loop asks for events, the end of an upload is one too.
-        if !callbacks.is_empty() || client.dispatches() {
-            let wants = callbacks.wants();
+        if hears || client.dispatches() {
+            let mut callbacks = Callbacks {
+                client: Arc::clone(&client.life),
+                life: Arc::clone(&life),
+                upload,
+                hooks: Arc::downgrade(&hooks),
+                told: Arc::clone(&state.told),
+                last_state: None,
+            };
             builder = builder.event_filter(wants).on_event(move |event| callbacks.deliver(event));
         }
-        if let Some(retry) = choices.retry {
+        if callbacks::calls(&hooks.retry) {
             let lives = (Arc::clone(&client.life), Arc::clone(&life));
+            let hooks = Arc::downgrade(&hooks);
             builder = builder.on_retry(move |error, attempts| {
-                retry.decide((&lives.0, &lives.1), error, attempts)
+                callbacks::decide((&lives.0, &lives.1), upload, &hooks, error, attempts)
             });
         }
-        let questions = Arc::clone(&client.questions);
-        Ok(Self { life, questions, upload: builder.start()?, receipt: OnceLock::new() })
+        drop(hooks);
+        match builder.start() {
+            Ok(upload) => {
+                // It is empty: this is the only place that sets it.
+                let _ = state.upload.set(upload);
+                client.uploads.insert(&state, handle);
+                Ok(handle)
+            }
+            Err(error) => {
+                // SAFETY: it was given above, and nothing has it.
+                if let Some(upload) = unsafe { handle::take(handle) } {
+                    upload.life.close();
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl bitsup_upload {
+    /// The upload; a callback that is earlier than the end of the starting waits for that.
+    fn upload(&self) -> &Upload {
+        self.state.upload.wait()
     }
 
     fn wait(&self, limit: Option<Duration>) -> Result<Option<Receipt>, Failure> {
@@ -80,8 +150,8 @@ impl bitsup_upload {
             ));
         }
         let result = match limit {
-            None => Some(self.upload.wait()),
-            Some(limit) => self.upload.wait_for(limit),
+            None => Some(self.upload().wait()),
+            Some(limit) => self.upload().wait_for(limit),
         };
         self.check()?;
         Ok(result.transpose()?)
@@ -96,15 +166,18 @@ impl bitsup_upload {
     }
 
     fn end(self) {
-        let Self { life, upload, receipt, .. } = self;
-        drop(upload);
+        let Self { life, state, uploads, receipt, hooks, source, .. } = self;
+        uploads.remove(&state);
+        // The last one: the client looks at it only while it is among its uploads.
+        drop(state);
         life.close();
-        drop(receipt);
+        drop((receipt, hooks, source));
     }
 }
 
 /// Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
 /// in one. A URL that ends in a slash gets the file's name appended.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_file(
     client: *mut bitsup_client,
@@ -115,23 +188,30 @@ pub unsafe extern "C" fn bitsup_upload_file(
     boundary!(error: error, [client], {
         // SAFETY: the caller gives NULL or text, twice.
         let (path, url) = unsafe { (text::path(path, "path")?, text::text(url, "url")?) };
-        let life = Arc::new(Life::new());
         let builder = client.client.upload(Source::path(path)?, url);
-        let upload = bitsup_upload::start(client, builder, None, life)?;
+        let handle = Start::new(client, None).start(builder)?;
+        // SAFETY: it was given just now. Callbacks may look at it and not free it.
+        let Look::Is(upload) = (unsafe { handle::look(handle) }) else {
+            return Err(Failure::invalid("upload is gone"));
+        };
         let result = upload.wait(None);
-        upload.end();
+        // SAFETY: as above, and nothing has it any more.
+        if let Some(upload) = unsafe { handle::take(handle) } {
+            upload.end();
+        }
         result.map(|_| bitsup_status::Ok)
     })
 }
 
 /// Starts to upload a file, which must stay as it is until the end. A URL that
 /// ends in a slash gets the file's name appended. options may be NULL.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start(
     client: *mut bitsup_client,
     path: *const c_char,
     url: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -140,21 +220,21 @@ pub unsafe extern "C" fn bitsup_upload_start(
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text, twice.
         let (path, url) = unsafe { (text::path(path, "path")?, text::text(url, "url")?) };
-        let life = Arc::new(Life::new());
         let builder = client.client.upload(Source::path(path)?, url);
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        *place = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// bitsup_upload_start with a path of path_length bytes, in any encoding.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start_bytes(
     client: *mut bitsup_client,
     path: *const c_char,
     path_length: usize,
     url: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -165,9 +245,8 @@ pub unsafe extern "C" fn bitsup_upload_start_bytes(
         let (path, url) = unsafe {
             (text::path_bytes(path, path_length, "path")?, text::text(url, "url")?)
         };
-        let life = Arc::new(Life::new());
         let builder = client.client.upload(Source::path(path)?, url);
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        *place = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -175,13 +254,14 @@ pub unsafe extern "C" fn bitsup_upload_start_bytes(
 /// Starts to upload length bytes in memory, which is not copied: it must stay
 /// as it is until bitsup_upload_free returned. data may be NULL if length is 0;
 /// options may be NULL.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start_memory(
     client: *mut bitsup_client,
     data: *const c_void,
     length: usize,
     url: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
@@ -190,40 +270,40 @@ pub unsafe extern "C" fn bitsup_upload_start_memory(
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text.
         let url = unsafe { text::text(url, "url") }?;
-        let life = Arc::new(Life::new());
+        let start = Start::new(client, options);
         // SAFETY: the caller gives NULL or as many bytes as it says, until the upload is freed,
-        // which closes `life`.
-        let source = unsafe { source::memory(data, length, &life) }?;
-        let builder = client.client.upload(source, url);
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        // which closes the start's life.
+        let source = unsafe { source::memory(data, length, &start.life) }?;
+        *place = start.start(client.client.upload(source, url))?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// Starts to upload what a function of the program reads. The structure is
 /// copied; options may be NULL.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start_callbacks(
     client: *mut bitsup_client,
     source: *const bitsup_source,
     url: *const c_char,
-    options: *const bitsup_upload_options,
+    options: *const bitsup_options,
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    // SAFETY: the caller gives NULL or a structure of the size in it.
+    boundary!(error: error, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
-        // SAFETY: the caller gives NULL or a structure of the size in it, and NULL or text.
-        let (source, url) = unsafe {
-            (structure::read(source, "source")?, text::text(url, "url")?)
-        };
-        let life = Arc::new(Life::new());
+        let source = source?;
+        // SAFETY: the caller gives NULL or text.
+        let url = unsafe { text::text(url, "url") }?;
+        let mut start = Start::new(client, options);
         // SAFETY: the caller's function and pointer are good until the upload is freed, which
-        // closes `life`.
-        let source = unsafe { source::callback(&source, &client.life, &life) }?;
-        let builder = client.client.upload(source, url);
-        *place = handle::give(bitsup_upload::start(client, builder, options, life)?);
+        // closes the start's life.
+        let read = unsafe { source::callback(&source, &client.life, &start.life) }?;
+        start.source = Some(source.hook);
+        *place = start.start(client.client.upload(read, url))?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -234,6 +314,7 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
 /// why there is no such file. Callbacks on the client's thread have told of the
 /// end then, unless they take over a second. Not in a callback of the same
 /// upload.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_wait(
     upload: *mut bitsup_upload,
@@ -255,19 +336,19 @@ pub unsafe extern "C" fn bitsup_upload_suspend(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [upload], {
-        upload.upload.suspend();
+        upload.upload().suspend();
         Ok(bitsup_status::Ok)
     })
 }
 
-/// Goes on after bitsup_upload_suspend.
+/// Resumes an upload after bitsup_upload_suspend.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_resume(
     upload: *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [upload], {
-        upload.upload.resume();
+        upload.upload().resume();
         Ok(bitsup_status::Ok)
     })
 }
@@ -280,7 +361,7 @@ pub unsafe extern "C" fn bitsup_upload_cancel(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [upload], {
-        upload.upload.cancel(CancelMode::Delete);
+        upload.upload().cancel(CancelMode::Delete);
         Ok(bitsup_status::Ok)
     })
 }
@@ -293,7 +374,7 @@ pub unsafe extern "C" fn bitsup_upload_stop(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, [upload], {
-        upload.upload.cancel(CancelMode::Keep);
+        upload.upload().cancel(CancelMode::Keep);
         Ok(bitsup_status::Ok)
     })
 }
@@ -304,8 +385,8 @@ pub unsafe extern "C" fn bitsup_upload_progress(
     upload: *const bitsup_upload,
     progress: *mut bitsup_progress,
 ) -> bitsup_status {
-    boundary!(error: std::ptr::null_mut(), [upload], {
-        let now = bitsup_progress::from(&upload.upload.progress());
+    boundary!(error: ptr::null_mut(), [upload], {
+        let now = bitsup_progress::from(&upload.upload().progress());
         // SAFETY: the caller gives NULL or a structure of the size in it.
         unsafe { structure::fill(progress, "progress", &now) }?;
         Ok(bitsup_status::Ok)
@@ -323,7 +404,7 @@ pub unsafe extern "C" fn bitsup_upload_waiting_for(
     size: usize,
 ) -> usize {
     boundary!(value: 0, [upload], {
-        let waiting = upload.upload.progress().waiting;
+        let waiting = upload.upload().progress().waiting;
         let reason = waiting.map(|waiting| waiting.reason).unwrap_or_default();
         // SAFETY: the caller gives NULL or as many bytes as it says.
         unsafe { text::copy(&reason, buffer, size) }
@@ -332,6 +413,7 @@ pub unsafe extern "C" fn bitsup_upload_waiting_for(
 
 /// Tells about a complete upload; BITSUP_STATUS_PENDING while it runs, and what
 /// bitsup_upload_wait returns if it failed. Set receipt->struct_size first.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_receipt(
     upload: *const bitsup_upload,
@@ -341,7 +423,7 @@ pub unsafe extern "C" fn bitsup_upload_receipt(
     boundary!(error: error, [upload], {
         // SAFETY: the caller gives NULL or a structure of the size in it.
         unsafe { structure::check_size(receipt, "receipt") }?;
-        let Some(result) = upload.upload.result() else { return Ok(bitsup_status::Pending) };
+        let Some(result) = upload.upload().result() else { return Ok(bitsup_status::Pending) };
         let result = result?;
         let kept = upload.receipt.get_or_init(|| Kept::new(result));
         // SAFETY: as above.
@@ -350,10 +432,32 @@ pub unsafe extern "C" fn bitsup_upload_receipt(
     })
 }
 
-/// Frees the upload. One that still runs is stopped, and its session cancelled
-/// on the server, without waiting for that. Afterwards its callbacks, userdata
-/// and memory are not used any more: the call waits for a callback that is
-/// running, unless it is made by that callback. NULL is allowed.
+/// Keeps a pointer of the program's with the upload, for callbacks and for
+/// bitsup_client_next_ended.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_set_userdata(
+    upload: *mut bitsup_upload,
+    userdata: *mut c_void,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [upload], {
+        upload.userdata.store(userdata, Ordering::Release);
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Gives the pointer of bitsup_upload_set_userdata; NULL if none was set, and
+/// for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_upload_userdata(upload: *const bitsup_upload) -> *mut c_void {
+    boundary!(value: ptr::null_mut(), [upload], { upload.userdata.load(Ordering::Acquire) })
+}
+
+/// Frees the upload, without waiting for the network. One that still runs is
+/// stopped; its session is kept where the client has a state directory, and
+/// else cancelled on the server. Afterwards its callbacks, userdata and memory
+/// are not used any more: the call waits for a callback that is running, unless
+/// it is made by that callback. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_free(upload: *mut bitsup_upload) {
     boundary!(value: (), [], {

@@ -104,6 +104,7 @@ mod tests {
     /// What advice tells the tool's user to type is there.
     #[test]
     fn advice_names_options_that_exist() {
+        use bitsup::explain::Reader;
         let _rule = bitsup_server::rule!("OUT-05");
         let command = command();
         let all = |wanted: fn(&clap::Arg) -> Vec<String>| -> Vec<String> {
@@ -118,15 +119,16 @@ mod tests {
             argument.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect()
         });
         for named in bitsup::explain::NAMES {
-            let command_name = named.tool.strip_prefix("`bitsup ");
-            let name = named.tool.strip_prefix("--").and_then(|name| name.split(' ').next());
+            let tool = named.name_for(None, Reader::Tool);
+            let command_name = tool.strip_prefix("`bitsup ");
+            let name = tool.strip_prefix("--").and_then(|name| name.split(' ').next());
             let exists = match (name, command_name.and_then(|text| text.split([' ', '`']).next())) {
                 (Some(name), _) => long.iter().any(|known| known == name),
                 (None, Some("--version")) => true,
                 (None, Some(name)) => command.find_subcommand(name).is_some(),
                 (None, None) => false,
             };
-            assert!(exists, "{}", named.tool);
+            assert!(exists, "{tool}");
         }
         for word in ["try", "ignore"] {
             assert!(words.iter().any(|known| known == word), "{word}");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bitsup::explain::Reader;
-use bitsup::{Check, Client, DoctorReport, UploadOptions, Verdict};
+use bitsup::{Check, Client, DoctorReport, Verdict};
 use clap::Args;
 
 use crate::connection::ConnectionArgs;
@@ -31,8 +31,7 @@ pub(crate) struct DoctorArgs {
 
 /// Examines. The exit code is that of the first problem, as an upload would end with it.
 pub(crate) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
-    let mut options = UploadOptions::default();
-    args.connection.apply(&mut options)?;
+    let options = args.connection.options(None)?;
     let builder = Client::builder();
     let client = match args.state.folder() {
         Some(folder) => builder.state_directory(folder),

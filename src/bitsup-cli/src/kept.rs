@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bitsup::{Client, Flow, SessionInfo, UploadOptions};
+use bitsup::{Client, Flow, SessionInfo};
 use clap::Args;
 
 use crate::batch::{Batch, Job, Mailbox};
@@ -83,7 +83,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
 /// Continues.
 pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     let client = client(&args.state)?;
-    limit(&client, args.own.transfer.limit_rate.as_ref());
+    limit(&client, args.own.limit_rate().as_ref());
     let (sessions, unreadable) = readable(&client)?;
     let sessions = chosen(sessions, &args.ids)?;
     if sessions.is_empty() {
@@ -93,7 +93,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     let record = args.tell.record.is_some();
     let jobs = sessions.into_iter().map(|session| job(session, &args.own, record));
     let jobs: Vec<Job> = jobs.collect();
-    args.tell.check(args.own.transfer.replies_to_stdout())?;
+    args.tell.check(args.own.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, jobs.len())?;
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.own);
     let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL);
@@ -196,13 +196,11 @@ fn job(session: SessionInfo, own: &KeptArgs, record: bool) -> Job {
         keep: true,
         begin: Box::new(move |client| {
             let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
-            let mut options = UploadOptions::default();
-            kept.connection.apply(&mut options)?;
-            kept.transfer.apply(&mut options);
+            let mut options = kept.options()?;
             options.note = Some(kept.note());
             options.transcript = record;
-            if own.transfer.limit_rate.is_none() {
-                limit(client, kept.transfer.limit_rate.as_ref());
+            if own.limit_rate().is_none() {
+                limit(client, kept.limit_rate().as_ref());
             }
             Ok(client.resume(&session.id)?.options(options))
         }),
@@ -215,8 +213,7 @@ fn cancel_one(client: &Client, session: &SessionInfo, args: &CancelArgs) -> Resu
     }
     let own = KeptArgs { connection: args.connection.clone(), ..KeptArgs::default() };
     let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
-    let mut options = UploadOptions::default();
-    kept.connection.apply(&mut options)?;
+    let options = kept.connection.options(None)?;
     if args.verbose {
         return Ok(client.cancel_session_on_event(&session.id, &options, |event| {
             if let Some(line) = packets::line(event) {

@@ -27,6 +27,7 @@ mod serve;
 mod signals;
 mod standard_input;
 mod state;
+mod table;
 mod transfer;
 mod upload;
 mod values;

@@ -1,6 +1,6 @@
 //! `bitsup ping`.
 
-use bitsup::{Client, UploadOptions};
+use bitsup::Client;
 use clap::Args;
 
 use crate::connection::ConnectionArgs;
@@ -22,8 +22,7 @@ pub(crate) struct PingArgs {
 
 /// Pings.
 pub(crate) fn run(args: &PingArgs) -> Result<u8, Failure> {
-    let mut options = UploadOptions::default();
-    args.connection.apply(&mut options)?;
+    let options = args.connection.options(None)?;
     let report = Client::new()?.ping(&args.url, &options).inspect_err(|error| {
         if args.json {
             let url = words::without_query(&args.url);

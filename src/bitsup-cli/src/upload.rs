@@ -77,14 +77,12 @@ pub(crate) struct UploadArgs {
 pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     let (inputs, url) =
         inputs::split(&args.arguments, args.files_from.as_deref(), args.case_sensitive)?;
-    if inputs.len() > 1 && args.kept.transfer.reply.is_some() {
+    if inputs.len() > 1 && args.kept.wants_reply() {
         return Err(Failure::usage(
             "--reply takes the reply to one file: upload the files one by one",
         ));
     }
-    let mut options = UploadOptions::default();
-    args.kept.connection.apply(&mut options)?;
-    args.kept.transfer.apply(&mut options);
+    let mut options = args.kept.options()?;
     let folder = if args.no_resume { None } else { args.state.folder() };
     if folder.is_none() && args.require_resume {
         return Err(Failure::usage("there is no folder to keep anything in: give --state-dir"));
@@ -95,7 +93,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     options.note = Some(args.kept.note());
     options.transcript = args.tell.record.is_some();
 
-    args.tell.check(args.kept.transfer.replies_to_stdout())?;
+    args.tell.check(args.kept.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, inputs.len())?;
     let mailbox = Mailbox::open()?;
     if let Some(signal) = args.splay.and_then(|time| mailbox.sleep(random_part(time))) {
@@ -104,9 +102,9 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     }
     let parallel = parallel(args.parallel);
     let mut builder = Client::builder().uploads_per_host(parallel);
-    builder = match &args.kept.transfer.limit_rate {
-        Some(Rate::Always(limit)) => builder.rate_limit(Some(*limit)),
-        Some(Rate::ByHour(timetable)) => builder.rate_timetable(timetable.clone()),
+    builder = match args.kept.limit_rate() {
+        Some(Rate::Always(limit)) => builder.rate_limit(Some(limit)),
+        Some(Rate::ByHour(timetable)) => builder.rate_timetable(timetable),
         None => builder,
     };
     if let Some(folder) = &folder {

@@ -115,19 +115,6 @@ impl Words {
         self.0.extend(set.then(|| name.to_owned()));
     }
 
-    pub(crate) fn number(&mut self, name: &str, value: Option<u64>) {
-        self.text(name, value.map(|value| value.to_string()));
-    }
-
-    pub(crate) fn time(&mut self, name: &str, value: Option<Duration>) {
-        self.text(name, value.map(|value| format!("{}ms", value.as_millis())));
-    }
-
-    pub(crate) fn choice(&mut self, name: &str, value: Option<&impl clap::ValueEnum>) {
-        let value = value.and_then(clap::ValueEnum::to_possible_value);
-        self.text(name, value.as_ref().map(clap::builder::PossibleValue::get_name));
-    }
-
     /// A path, which holds in other folders too.
     pub(crate) fn path(&mut self, name: &str, value: Option<&Path>) {
         if let Some(path) = value {

@@ -1,10 +1,10 @@
-//! How many uploads hold a session at a time: to one host, and all together.
+//! Slots: how many uploads hold a session at a time, to one host and all together.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::TaskId;
 
-/// The turns of all hosts.
+/// The slots of all hosts.
 #[derive(Debug)]
 pub struct Hosts {
     limit: usize,
@@ -24,14 +24,14 @@ struct Host {
 }
 
 impl Hosts {
-    /// So many at one host, and so many at all of them together.
+    /// `limit` slots at one host, and `most` at all of them together.
     #[must_use]
     pub fn new(limit: usize, most: usize) -> Self {
         Self { limit, most, active: 0, hosts: BTreeMap::new(), admitted: VecDeque::new() }
     }
 
-    /// Takes a turn, or a place in the queue. `true`: it is this upload's turn now.
-    pub fn enter(&mut self, key: &str, id: TaskId) -> bool {
+    /// Acquires a slot, or a place in the queue: then `false`.
+    pub fn acquire(&mut self, key: &str, id: TaskId) -> bool {
         let limit = self.limit;
         let host = self.hosts.entry(key.to_owned()).or_default();
         if self.active < self.most && host.active < host.limit.unwrap_or(limit) {
@@ -44,17 +44,17 @@ impl Hosts {
         }
     }
 
-    /// Takes a turn although it may be one too many; a place in the queue is given up.
-    pub fn enter_now(&mut self, key: &str, id: TaskId) {
+    /// Acquires a slot although it may be one too many; a place in the queue is given up.
+    pub fn acquire_now(&mut self, key: &str, id: TaskId) {
         let host = self.hosts.entry(key.to_owned()).or_default();
         host.waiting.retain(|waiting| *waiting != id);
         host.active += 1;
         self.active += 1;
     }
 
-    /// Gives a turn back; the next in the queue is admitted, and where nobody queues, one
+    /// Releases a slot; the next in the queue is admitted, and where the queue is empty, one
     /// that waits for another host.
-    pub fn leave(&mut self, key: &str) {
+    pub fn release(&mut self, key: &str) {
         let Some(host) = self.hosts.get_mut(key) else { return };
         host.active = host.active.saturating_sub(1);
         self.active = self.active.saturating_sub(1);
@@ -84,8 +84,8 @@ impl Hosts {
         }
     }
 
-    /// Leaves the queue without having had a turn.
-    pub fn forget(&mut self, key: &str, id: TaskId) {
+    /// Leaves the queue without having had a slot.
+    pub fn dequeue(&mut self, key: &str, id: TaskId) {
         if let Some(host) = self.hosts.get_mut(key) {
             host.waiting.retain(|waiting| *waiting != id);
         }
@@ -117,15 +117,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_are_given_in_order() {
+    fn slots_are_given_in_order() {
         let mut hosts = Hosts::new(2, usize::MAX);
-        let entered: Vec<bool> = (0..4).map(|id| hosts.enter("h", TaskId(id))).collect();
+        let entered: Vec<bool> = (0..4).map(|id| hosts.acquire("h", TaskId(id))).collect();
         assert_eq!(entered, [true, true, false, false]);
-        assert!(hosts.enter("other", TaskId(9)));
-        hosts.leave("h");
+        assert!(hosts.acquire("other", TaskId(9)));
+        hosts.release("h");
         assert_eq!((hosts.next_admitted(), hosts.next_admitted()), (Some(TaskId(2)), None));
-        hosts.forget("h", TaskId(3));
-        hosts.leave("h");
+        hosts.dequeue("h", TaskId(3));
+        hosts.release("h");
         assert_eq!(hosts.next_admitted(), None);
     }
 
@@ -133,11 +133,11 @@ mod tests {
     fn a_host_that_forgets_sessions_gets_fewer() {
         let mut hosts = Hosts::new(16, usize::MAX);
         for id in 0..9 {
-            hosts.enter("h", TaskId(id));
+            hosts.acquire("h", TaskId(id));
         }
         assert_eq!(hosts.session_lost("h"), Some(4));
         assert_eq!(hosts.session_lost("h"), None);
-        assert!(!hosts.enter("h", TaskId(10)));
+        assert!(!hosts.acquire("h", TaskId(10)));
     }
 
     #[test]
@@ -145,14 +145,14 @@ mod tests {
         let mut hosts = Hosts::new(16, 3);
         let keys = ["a", "a", "b", "b", "c"];
         let entered: Vec<bool> =
-            (0..).zip(keys).map(|(id, key)| hosts.enter(key, TaskId(id))).collect();
+            (0..).zip(keys).map(|(id, key)| hosts.acquire(key, TaskId(id))).collect();
         assert_eq!(entered, [true, true, true, false, false]);
-        hosts.leave("a");
+        hosts.release("a");
         assert_eq!((hosts.next_admitted(), hosts.next_admitted()), (Some(TaskId(3)), None));
-        hosts.leave("b");
+        hosts.release("b");
         assert_eq!((hosts.next_admitted(), hosts.next_admitted()), (Some(TaskId(4)), None));
         for key in ["a", "b", "c"] {
-            hosts.leave(key);
+            hosts.release(key);
         }
         assert!(hosts.hosts.is_empty() && hosts.active == 0);
     }

@@ -5,25 +5,39 @@
 //! `cargo xtask simulate` does. The crate `bitsup` drives it in the real one.
 #![forbid(unsafe_code)]
 
+mod credentials;
+mod driver;
 mod hosts;
 pub mod journal;
-mod life;
-mod logins;
 mod random;
 mod rate;
-mod refused;
-mod steps;
-mod trials;
 
+pub use credentials::{CredentialCache, CredentialId, Ready, Role, Site, Verdict};
+pub use driver::{
+    AfterCancel, Ending, ExchangeId, MAX_LOGIN_REQUESTS, Opening, PendingRequest, PostAck,
+    Readiness, SinglePacket, Stage, Step, UploadDriver, http_date,
+};
 pub use hosts::Hosts;
-pub use life::{Cancelling, Life, Phase, Then};
-pub use logins::{Logins, Ready, Verdict};
 pub use random::Random;
 pub use rate::Bucket;
-use refused::Refused;
-pub use steps::{Step, Wish};
-use trials::Trials;
 
 /// Names an upload, or a packet-by-packet session, of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub u64);
+
+/// What the uploads of a client share.
+#[derive(Debug)]
+pub struct ClientState {
+    /// The slots at hosts.
+    pub hosts: Hosts,
+    /// What is known of credentials.
+    pub credentials: CredentialCache,
+}
+
+impl ClientState {
+    /// The state of a client that has no uploads yet.
+    #[must_use]
+    pub fn new(hosts: Hosts) -> Self {
+        Self { hosts, credentials: CredentialCache::default() }
+    }
+}

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
 use crate::hresult::Hresult;
@@ -125,7 +126,20 @@ pub struct Error {
     code: Option<Hresult>,
     context: Option<u32>,
     advice: Option<Cow<'static, str>>,
+    cause: Option<Cause>,
 }
+
+/// What led to an error outside of the protocol; equal only to itself.
+#[derive(Clone, Debug)]
+struct Cause(Arc<dyn core::error::Error + Send + Sync>);
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Cause {}
 
 impl Error {
     /// An error of that kind; the message is one line without a full stop, says what
@@ -141,6 +155,7 @@ impl Error {
             code: None,
             context: None,
             advice: None,
+            cause: None,
         }
     }
 
@@ -186,6 +201,13 @@ impl Error {
         let advice = advice.into();
         debug_assert_eq!(crate::explain::unknown_name(&advice), None, "{advice}");
         self.advice = Some(advice);
+        self
+    }
+
+    /// The same error with what led to it outside of the protocol: [`core::error::Error::source`] gives it back.
+    #[must_use]
+    pub fn with_cause(mut self, cause: Arc<dyn core::error::Error + Send + Sync>) -> Self {
+        self.cause = Some(Cause(cause));
         self
     }
 
@@ -272,7 +294,11 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| &*cause.0 as &(dyn core::error::Error + 'static))
+    }
+}
 
 #[cfg(test)]
 mod tests {

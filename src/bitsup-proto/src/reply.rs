@@ -96,13 +96,21 @@ pub struct Fetch {
     counted: u64,
     total: Option<u64>,
     last_modified: Option<String>,
-    restart: bool,
     changes: u32,
     unmarked: u32,
-    other_host: bool,
-    tried_other_host: bool,
-    missing: bool,
+    host: Host,
     complete: bool,
+}
+
+/// Which of two hosts is asked: the Host-Id's, else the URL's, and the other one, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    First,
+    Other {
+        /// Whether the first one does not have the reply, rather than being out of reach.
+        missing: bool,
+    },
+    FirstAgain,
 }
 
 impl Fetch {
@@ -116,12 +124,9 @@ impl Fetch {
             counted: 0,
             total: None,
             last_modified: None,
-            restart: true,
             changes: 0,
             unmarked: 0,
-            other_host: false,
-            tried_other_host: false,
-            missing: false,
+            host: Host::First,
             complete: false,
         }
     }
@@ -148,8 +153,8 @@ impl Fetch {
             url: self.url.clone(),
             from: self.received,
             last: self.total.and_then(|total| total.checked_sub(1)),
-            restart: self.restart,
-            other_host: self.other_host,
+            restart: self.received == 0,
+            other_host: matches!(self.host, Host::Other { .. }),
             authorize,
             authorize_proxy,
         }
@@ -157,8 +162,8 @@ impl Fetch {
 
     /// A GET met no answer: the other host may have the reply, and is tried once.
     pub fn failed(&mut self) {
-        if !self.try_other_host() {
-            self.other_host = false;
+        if !self.try_other_host(false) {
+            self.host = Host::FirstAgain;
         }
     }
 
@@ -178,7 +183,7 @@ impl Fetch {
 
     fn read(&mut self, got: &Got) -> Progress {
         match got.status {
-            200 if self.received > 0 && !self.restart => Progress::Failed(reply_error(
+            200 if self.received > 0 => Progress::Failed(reply_error(
                 got.status,
                 "the server sent the whole reply where a part of it was asked for",
             )),
@@ -206,15 +211,11 @@ impl Fetch {
             407 => Progress::Challenge { proxy: true },
             // The driver has followed the redirect, and bounds their number.
             301 | 302 | 303 | 307 | 308 => Progress::More,
-            404 if self.other_host && !self.missing => {
-                // The first host was only out of reach.
-                self.other_host = false;
+            404 if self.host == (Host::Other { missing: false }) => {
+                self.host = Host::FirstAgain;
                 Progress::Again(reply_error(404, "the reply is not on the other host"))
             }
-            404 if self.try_other_host() => {
-                self.missing = true;
-                Progress::More
-            }
+            404 if self.try_other_host(true) => Progress::More,
             408 | 429 | 500 | 502..=504 => {
                 Progress::Again(reply_error(got.status, "the server does not hand the reply out"))
             }
@@ -229,7 +230,6 @@ impl Fetch {
         if changed || (first > 0 && total != self.total) {
             self.changes += 1;
             self.received = 0;
-            self.restart = true;
             self.total = None;
             return if self.changes > MAX_CHANGES {
                 Progress::Failed(reply_error(
@@ -240,12 +240,10 @@ impl Fetch {
                 Progress::More
             };
         }
-        self.restart = false;
         self.last_modified.clone_from(&got.last_modified);
         self.total = total;
         if got.unmarked && total.is_none() {
             self.received = 0;
-            self.restart = true;
             self.unmarked += 1;
             return if self.unmarked > MAX_UNMARKED {
                 Progress::Failed(reply_error(
@@ -273,7 +271,6 @@ impl Fetch {
                 // Without Last-Modified nothing says that the rest would belong to it.
                 if self.last_modified.is_none() || total.is_none() {
                     self.received = 0;
-                    self.restart = true;
                 }
                 Progress::Again(reply_error(got.status, "the reply was cut off"))
             }
@@ -288,10 +285,12 @@ impl Fetch {
         }
     }
 
-    fn try_other_host(&mut self) -> bool {
-        let first = !core::mem::replace(&mut self.tried_other_host, true);
-        self.other_host |= first;
-        first
+    fn try_other_host(&mut self, missing: bool) -> bool {
+        let untried = self.host == Host::First;
+        if untried {
+            self.host = Host::Other { missing };
+        }
+        untried
     }
 }
 

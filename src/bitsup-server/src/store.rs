@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::session::{Phase, Record, Session};
 use crate::target::Target;
@@ -123,17 +123,28 @@ impl Store {
     }
 }
 
+/// How long a lock that was given back can be held by a process that was forked meanwhile and runs no program yet.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Makes the state folder and keeps other servers out of it as long as the file is open.
 pub(crate) fn lock_state(state: &Path) -> io::Result<File> {
     fs::create_dir_all(state)?;
     let file = File::create(state.join("lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "another server is using it; give this one another state folder",
-        )),
-        Err(TryLockError::Error(error)) => Err(error),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::ResourceBusy,
+                    "another server is using it; give this one another state folder",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 

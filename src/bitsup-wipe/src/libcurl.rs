@@ -8,7 +8,6 @@
 //! together, by http and by https.
 
 use std::ffi::{c_char, c_void};
-use std::hint::black_box;
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +16,12 @@ use curl::easy::List;
 
 use crate::system;
 
-/// libcurl takes its functions with its first initialisation only, and the curl crate initialises it
-/// before `main`, by an entry of `.init_array`. Those with a number come before those without, and low
-/// numbers first; numbers up to 100 belong to the C library and the compiler.
+/// Comes before the curl crate, which initialises libcurl before `main` by an entry of `.init_array`: libcurl
+/// takes its functions with its first initialisation only. Entries with a number come before those
+/// without, and low numbers first; numbers up to 100 belong to the C library and the compiler.
+///
+/// Nothing may name this static: `cargo xtask install` removes both entries from the C library, whose host
+/// decides what runs before its `main`.
 #[used]
 #[cfg_attr(all(unix, not(target_vendor = "apple")), unsafe(link_section = ".init_array.00101"))]
 // Here the linker's order decides.
@@ -37,8 +39,6 @@ extern "C" fn before_main() {
 /// before, it stays as it is.
 pub fn init() {
     static ONCE: Once = Once::new();
-    // A linker takes from a static library only what somebody names.
-    black_box(&BEFORE_MAIN);
     if !system::TELLS_SIZES {
         return;
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub(crate) use bitsup_core::Role;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -181,34 +182,6 @@ impl fmt::Debug for Login {
             Self::Password(_) => "Password(…)",
             Self::Token { .. } => "Token(…)",
         })
-    }
-}
-
-/// Who asks for a login. Whatever knows logins is asked with it: what is meant for the one is never
-/// shown to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Role {
-    /// The server that the URL names, or one that it sent the upload to.
-    Server,
-    /// A proxy on the way there.
-    Proxy,
-}
-
-impl Role {
-    /// The header that asks.
-    pub(crate) fn challenge(self) -> &'static str {
-        match self {
-            Self::Server => "WWW-Authenticate",
-            Self::Proxy => "Proxy-Authenticate",
-        }
-    }
-
-    /// The header that answers.
-    pub(crate) fn authorization(self) -> &'static str {
-        match self {
-            Self::Server => "Authorization",
-            Self::Proxy => "Proxy-Authorization",
-        }
     }
 }
 

@@ -4,36 +4,20 @@
 //! why. Both come from strangers and are only compared with what is known; nothing of them is
 //! repeated.
 
-use std::borrow::Cow;
-
 use crate::error::{Error, ErrorKind};
-use crate::transport::{Answer, Failure, FailureKind};
+use crate::transport::Answer;
 
 /// A remark about the last exchange.
 #[derive(Clone, Debug)]
 pub(crate) struct Remark {
-    /// The status of the answer it is about; `None` if there was none.
-    status: Option<u16>,
+    /// The status of the answer it is about.
+    status: u16,
     kind: Option<ErrorKind>,
-    title: Option<&'static str>,
-    advice: Cow<'static, str>,
+    title: &'static str,
+    advice: &'static str,
 }
 
 impl Remark {
-    /// What is to be said about a failure of the transport.
-    pub(crate) fn of_failure(failure: &Failure) -> Option<Self> {
-        let (kind, advice) = match &failure.kind {
-            FailureKind::Tls(Some(trouble)) => (ErrorKind::Tls, trouble.advice),
-            FailureKind::NoLogin(advice) => (ErrorKind::Auth, *advice),
-            FailureKind::ProxyFailed(Some(400..407 | 409..500)) => (
-                ErrorKind::Refused,
-                "Have the proxy allow CONNECT to this host and port (squid: an acl of ports such as SSL_ports, and http_access), or reach the host without it ({no_proxy}).",
-            ),
-            _ => return None,
-        };
-        Some(Self { status: None, kind: Some(kind), title: None, advice: advice.into() })
-    }
-
     /// What is to be said about an answer.
     pub(crate) fn of_answer(answer: &Answer) -> Option<Self> {
         let is_bits = ["BITS-Packet-Type", "BITS-Error-Code"]
@@ -56,32 +40,22 @@ impl Remark {
                 && cause.signs.iter().any(|sign| words.contains(sign))
         })?;
         Some(Self {
-            status: Some(answer.status),
+            status: answer.status,
             kind: cause.kind,
-            title: Some(cause.title),
-            advice: cause.advice.into(),
+            title: cause.title,
+            advice: cause.advice,
         })
     }
 
     /// Puts the remark into an error, if it is about the same exchange.
     pub(crate) fn apply(remark: Option<&Self>, error: bitsup_proto::Error) -> Error {
         match remark {
-            Some(remark) if remark.is_about(&error) => {
-                let error = match remark.title {
-                    Some(title) => error.with_message(title),
-                    None => error,
-                };
+            Some(remark) if error.http_status() == Some(remark.status) => {
+                let error = error.with_message(remark.title);
                 let kind = remark.kind.unwrap_or_else(|| error.kind());
-                Error::from(error.with_kind(kind)).with_advice(remark.advice.clone())
+                Error::from(error.with_kind(kind)).with_advice(remark.advice)
             }
             _ => error.into(),
-        }
-    }
-
-    fn is_about(&self, error: &bitsup_proto::Error) -> bool {
-        match self.status {
-            Some(_) => error.http_status() == self.status,
-            None => Some(error.kind()) == self.kind && error.http_status().is_none(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 pub(crate) use bitsup_proto::ErrorKind;
 use bitsup_proto::explain::{self, Reader};
@@ -20,14 +21,33 @@ pub struct Error {
 #[derive(Clone)]
 struct What {
     protocol: bitsup_proto::Error,
-    os: Option<i32>,
-    io_kind: Option<io::ErrorKind>,
     token: Option<String>,
     resumable: bool,
     may_be_left: bool,
+}
+
+/// What the system said of a local operation that failed.
+#[derive(Debug)]
+struct LocalCause {
+    os: Option<i32>,
+    kind: io::ErrorKind,
     /// The system lacked descriptors, threads or memory.
     is_lack: bool,
 }
+
+impl LocalCause {
+    fn of(error: &io::Error, is_lack: bool) -> Arc<Self> {
+        Arc::new(Self { os: error.raw_os_error(), kind: error.kind(), is_lack })
+    }
+}
+
+impl fmt::Display for LocalCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.kind, f)
+    }
+}
+
+impl std::error::Error for LocalCause {}
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
@@ -43,23 +63,21 @@ impl Error {
         let lack = lack(error);
         // The number stays where it is what to search for, and no file is to be blamed.
         let words = if lack.is_some() { error.to_string() } else { plain(error) };
-        let mut made = Self::new(ErrorKind::LocalFile, format!("{what}: {words}"));
-        made.what.os = error.raw_os_error();
-        made.what.io_kind = Some(error.kind());
-        made.what.is_lack = lack.is_some();
+        let made = bitsup_proto::Error::new(ErrorKind::LocalFile, format!("{what}: {words}"))
+            .with_cause(LocalCause::of(error, lack.is_some()));
         match lack {
-            Some(advice) => made.with_advice(advice),
-            None => made,
+            Some(advice) => made.with_advice(advice).into(),
+            None => made.into(),
         }
     }
 
     /// The system gives no thread.
     pub(crate) fn of_thread(error: &io::Error) -> Self {
-        let mut made = Self::new(ErrorKind::LocalFile, format!("cannot start a thread: {error}"));
-        made.what.os = error.raw_os_error();
-        made.what.io_kind = Some(error.kind());
-        made.what.is_lack = true;
-        made.with_advice(NO_THREAD)
+        let text = format!("cannot start a thread: {error}");
+        bitsup_proto::Error::new(ErrorKind::LocalFile, text)
+            .with_cause(LocalCause::of(error, true))
+            .with_advice(NO_THREAD)
+            .into()
     }
 
     /// The error of ours that travels inside one of the system.
@@ -69,7 +87,11 @@ impl Error {
 
     /// Whether the system lacked descriptors, threads or memory: nothing that was touched is at fault.
     pub(crate) fn is_lack(&self) -> bool {
-        self.what.is_lack
+        self.local_cause().is_some_and(|cause| cause.is_lack)
+    }
+
+    fn local_cause(&self) -> Option<&LocalCause> {
+        std::error::Error::source(&self.what.protocol)?.downcast_ref()
     }
 
     pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
@@ -92,8 +114,9 @@ impl Error {
         self
     }
 
-    pub(crate) fn protocol(&self) -> &bitsup_proto::Error {
-        &self.what.protocol
+    /// The error as it goes through the state machine; what led to it goes with it.
+    pub(crate) fn into_protocol(self) -> bitsup_proto::Error {
+        self.what.protocol
     }
 
     /// Whose fault it is, in one word.
@@ -153,13 +176,13 @@ impl Error {
     /// The system's error number, if a local operation failed.
     #[must_use]
     pub fn os_error(&self) -> Option<i32> {
-        self.what.os
+        self.local_cause()?.os
     }
 
     /// The class of a failed local operation.
     #[must_use]
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
-        self.what.io_kind
+        self.local_cause().map(|cause| cause.kind)
     }
 
     /// Whether the server still holds what was sent, so that starting the same upload again continues it.
@@ -174,7 +197,7 @@ impl Error {
     #[must_use]
     pub fn may_be_left(&self) -> bool {
         // Where the process lacked something, what an earlier one left may not even have been looked for.
-        self.what.may_be_left || self.what.is_lack
+        self.what.may_be_left || self.is_lack()
     }
 
     /// The session as a token for [`crate::Client::import`], if the server still holds it.
@@ -216,15 +239,7 @@ fn plain(error: &io::Error) -> String {
 
 impl From<bitsup_proto::Error> for Error {
     fn from(protocol: bitsup_proto::Error) -> Self {
-        let what = What {
-            protocol,
-            os: None,
-            io_kind: None,
-            token: None,
-            resumable: false,
-            may_be_left: false,
-            is_lack: false,
-        };
+        let what = What { protocol, token: None, resumable: false, may_be_left: false };
         Self { what: Box::new(what) }
     }
 }

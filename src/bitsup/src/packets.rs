@@ -5,23 +5,18 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use bitsup_proto::classify::{Meaning, classify, invalid_answer};
+use bitsup_core::SinglePacket;
+use bitsup_proto::classify::{Meaning, invalid_answer};
 use bitsup_proto::host::{self, HostId};
-use bitsup_proto::packet::{self, Packet};
-use bitsup_proto::{Ack, ContentRange, Hresult, PacketType, SessionId, explain};
+use bitsup_proto::{ContentRange, Hresult, PacketType, SessionId, explain, packet};
 
 use crate::client::ClientInner;
-use crate::credentials::{CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret};
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
-use crate::engine::{
-    Command, NotSent, Offer, PacketAnswer, PacketJob, TaskId, may_be_read, proxy_site,
-    read_challenges,
-};
+use crate::engine::{Command, PacketAnswer, PacketEvent, PacketJob, TaskId, read_challenges};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
-use crate::transport::AuthScheme;
 
 /// What a Ping found out.
 #[derive(Clone, Debug)]
@@ -37,32 +32,23 @@ pub struct PingReport {
     pub authorized: bool,
 }
 
-const PING: Packet<'static> =
-    Packet { packet_type: PacketType::Ping, session_id: None, content_name: None, range: None };
-
 /// Sends one Ping; asked for credentials, one more with them.
 pub(crate) fn ping(
     client: &Arc<ClientInner>,
     url: &str,
     options: &UploadOptions,
 ) -> Result<PingReport, Error> {
-    let mut line = Line::new(client, url, options, None)?;
+    let mut packets = PacketClient::new(client, url, options, None)?;
     let started = Instant::now();
-    let (answer, meaning) = line.exchange(&PING, None)?;
-    match meaning {
-        Meaning::Success => {
-            let server =
-                answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Server"));
-            let server = server.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-            Ok(PingReport {
-                url: line.destination.to_string(),
-                duration: started.elapsed(),
-                server: server.filter(|text| !text.chars().any(char::is_control)),
-                authorized: line.auth.is_some(),
-            })
-        }
-        meaning => Err(failed(PacketType::Ping, &answer, meaning)),
-    }
+    let answer = packets.ping()?;
+    let server = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Server"));
+    let server = server.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+    Ok(PingReport {
+        url: packets.destination.to_string(),
+        duration: started.elapsed(),
+        server: server.filter(|text| !text.chars().any(char::is_control)),
+        authorized: answer.has_login,
+    })
 }
 
 /// Until when packets wait, whatever the options allow. Time in which the caller is asked for a login does not count.
@@ -145,7 +131,7 @@ impl Seen {
 /// after an error the caller decides. Dropping it without [`PacketSession::close`] leaves
 /// the session on the server; [`PacketSession::cancel`] deletes it.
 pub struct PacketSession {
-    line: Line,
+    packets: PacketClient,
     id: SessionId,
     name: Option<String>,
     size: u64,
@@ -161,14 +147,14 @@ impl PacketSession {
         name: &str,
         options: &UploadOptions,
     ) -> Result<Self, Error> {
-        let mut line = Line::new(client, url, options, None)?;
-        let created = line.create(size, name)?;
-        Ok(Self::new(line, created))
+        let mut packets = PacketClient::new(client, url, options, None)?;
+        let created = packets.create(size, name)?;
+        Ok(Self::new(packets, created))
     }
 
-    pub(crate) fn new(line: Line, created: Created) -> Self {
+    pub(crate) fn new(packets: PacketClient, created: Created) -> Self {
         let Created { id, name, size } = created;
-        Self { line, id, name, size, offset: 0, ended: false }
+        Self { packets, id, name, size, offset: 0, ended: false }
     }
 
     /// The session's id.
@@ -198,9 +184,8 @@ impl PacketSession {
                 self.size
             ))
         })?;
-        let fragment = self.packet(PacketType::Fragment, Some(range));
-        let (answer, meaning) =
-            fragment.exchange(&mut self.line, Some(&(range, Source::bytes(data))))?;
+        let body = Some((range, Source::bytes(data)));
+        let (answer, meaning) = self.exchange(PacketType::Fragment, body)?;
         let ack = answer.ack();
         match meaning {
             // Whoever answered cannot have read what had not gone out (TRU-01).
@@ -215,7 +200,7 @@ impl PacketSession {
                 self.offset = offset;
                 Ok(offset)
             }
-            Meaning::ContinueAt { offset: None, .. } if self.line.options.lenient => {
+            Meaning::ContinueAt { offset: None, .. } if self.packets.options.lenient => {
                 self.offset = range.end();
                 Ok(self.offset)
             }
@@ -242,7 +227,7 @@ impl PacketSession {
 
     /// The host that the server sent this session to.
     pub(crate) fn host(&self) -> Option<String> {
-        self.line.host.as_ref().map(|(host, _)| host.clone())
+        self.packets.host.as_ref().map(|host| host.host().to_owned())
     }
 
     /// Cancels, and an error is one: the server may keep what it has.
@@ -268,8 +253,7 @@ impl PacketSession {
     }
 
     fn finish(&mut self, packet_type: PacketType) -> Result<(), Error> {
-        let packet = self.packet(packet_type, None);
-        let (answer, meaning) = packet.exchange(&mut self.line, None)?;
+        let (answer, meaning) = self.exchange(packet_type, None)?;
         if meaning == Meaning::Success || packet_type == PacketType::CancelSession {
             self.ended = true;
         }
@@ -286,49 +270,29 @@ impl PacketSession {
         Ok(())
     }
 
-    fn packet(&self, packet_type: PacketType, range: Option<ContentRange>) -> OwnedPacket {
-        OwnedPacket { packet_type, id: self.id.clone(), name: self.name.clone(), range }
+    fn exchange(
+        &mut self,
+        packet: PacketType,
+        body: Option<(ContentRange, Source)>,
+    ) -> Result<(PacketAnswer, Meaning), Error> {
+        let (answer, meaning) =
+            self.packets.exchange(packet, Some(&self.id), self.name.as_deref(), body)?;
+        let ack = answer.ack();
+        if ack.session_id.is_some_and(|theirs| !self.id.matches(theirs)) {
+            let what = "the answer belongs to another session";
+            return Err(invalid_answer(packet, &ack, what).into());
+        }
+        Ok((answer, meaning))
     }
 }
 
 impl fmt::Debug for PacketSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PacketSession")
-            .field("url", &self.line.destination)
+            .field("url", &self.packets.destination)
             .field("size", &self.size)
             .field("offset", &self.offset)
             .finish_non_exhaustive()
-    }
-}
-
-/// A packet that does not borrow from its session.
-struct OwnedPacket {
-    packet_type: PacketType,
-    id: SessionId,
-    name: Option<String>,
-    range: Option<ContentRange>,
-}
-
-impl OwnedPacket {
-    fn exchange(
-        &self,
-        line: &mut Line,
-        body: Option<&(ContentRange, Source)>,
-    ) -> Result<(PacketAnswer, Meaning), Error> {
-        let packet = Packet {
-            packet_type: self.packet_type,
-            session_id: Some(&self.id),
-            content_name: self.name.as_deref(),
-            range: self.range,
-        };
-        let (answer, meaning) = line.exchange(&packet, body)?;
-        let ack = answer.ack();
-        let foreign = ack.session_id.is_some_and(|theirs| !self.id.matches(theirs));
-        if foreign {
-            let what = "the answer belongs to another session";
-            return Err(invalid_answer(self.packet_type, &ack, what).into());
-        }
-        Ok((answer, meaning))
     }
 }
 
@@ -339,26 +303,19 @@ pub(crate) struct Created {
     size: u64,
 }
 
-/// So often one packet goes out: once without a login, and with each that there is or was asked for, at
-/// server and proxy.
-const MAX_ROUNDS: u32 = 10;
-
-/// A lane to one destination.
-pub(crate) struct Line {
+/// Sends packets to one destination, one at a time, and waits for their answers. Logins are asked for on its
+/// thread.
+pub(crate) struct PacketClient {
     client: Arc<ClientInner>,
     task: TaskId,
     destination: Arc<Destination>,
     options: Arc<UploadOptions>,
-    host: Option<(String, u16)>,
-    auth: Option<AuthScheme>,
-    at_proxy: Option<AuthScheme>,
+    host: Option<HostId>,
     deadline: Option<Deadline>,
     seen: Seen,
-    /// User and token of the caller's options, where others were asked for since.
-    own: Option<(Option<Credentials>, Option<Secret>)>,
 }
 
-impl Line {
+impl PacketClient {
     pub(crate) fn new(
         client: &Arc<ClientInner>,
         url: &str,
@@ -379,11 +336,8 @@ impl Line {
             destination: Arc::new(destination),
             options: Arc::new(options),
             host: None,
-            auth: None,
-            at_proxy: None,
             deadline,
             seen: Seen::default(),
-            own: None,
         })
     }
 
@@ -396,9 +350,9 @@ impl Line {
     }
 
     /// Pings: without credentials first, then with them if the server asks.
-    pub(crate) fn ping(&mut self) -> Result<(), Error> {
-        match self.exchange(&PING, None)? {
-            (_, Meaning::Success) => Ok(()),
+    pub(crate) fn ping(&mut self) -> Result<PacketAnswer, Error> {
+        match self.exchange(PacketType::Ping, None, None, None)? {
+            (answer, Meaning::Success) => Ok(answer),
             (answer, meaning) => Err(failed(PacketType::Ping, &answer, meaning)),
         }
     }
@@ -406,13 +360,8 @@ impl Line {
     /// Creates a session, and goes on at the host that it is sent to.
     pub(crate) fn create(&mut self, size: u64, name: &str) -> Result<Created, Error> {
         let name = packet::content_name(name);
-        let create = Packet {
-            packet_type: PacketType::CreateSession,
-            session_id: None,
-            content_name: name.as_deref(),
-            range: None,
-        };
-        let (answer, meaning) = self.exchange(&create, None)?;
+        let (answer, meaning) =
+            self.exchange(PacketType::CreateSession, None, name.as_deref(), None)?;
         if meaning != Meaning::Success {
             return Err(failed(PacketType::CreateSession, &answer, meaning));
         }
@@ -427,234 +376,86 @@ impl Line {
             let origin = &self.destination.host;
             let followed =
                 host::decide(origin, named, self.options.host_id, &self.options.trusted_hosts);
-            let followed = followed.map_err(|untrusted| untrusted.error())?;
-            self.go_to(followed.map(|host| {
-                (host.host().to_owned(), host.port().unwrap_or(self.destination.port))
-            }));
+            self.host = followed.map_err(|untrusted| untrusted.error())?;
         }
         Ok(Created { id, name, size })
     }
 
-    /// Speaks with another host from now on. What was asked for at the last one is not for it.
-    fn go_to(&mut self, host: Option<(String, u16)>) {
-        if self.host == host {
-            return;
-        }
-        self.host = host;
-        if let Some((credentials, token)) = self.own.take() {
-            let options = Arc::make_mut(&mut self.options);
-            options.credentials = credentials;
-            options.bearer_token = token;
-            self.auth = None;
-        }
-    }
-
-    /// Whether the host that is spoken to may see what is meant for the URL's.
-    fn is_trusted(&self) -> bool {
-        let other = self.host.as_ref();
-        other.is_none_or(|(host, _)| self.options.trusts(&self.destination.host, host))
-    }
-
-    /// The server that is spoken to, as it is named to whom knows logins.
-    fn site(&self) -> String {
-        let Some((host, port)) = self.host.clone() else { return self.destination.origin() };
-        Destination { host, port, ..Destination::clone(&self.destination) }.origin()
-    }
-
-    /// One packet and its answer; a challenge is answered with each login once.
+    /// Sends one packet and waits for its answer; challenges are answered on the way.
     fn exchange(
         &mut self,
-        packet: &Packet<'_>,
-        body: Option<&(ContentRange, Source)>,
-    ) -> Result<(PacketAnswer, Meaning), Error> {
-        let mut questions = 0;
-        let mut rounds = 0;
-        loop {
-            rounds += 1;
-            let answer = match self.send(packet, body.cloned()) {
-                Ok(answer) => answer,
-                // A proxy makes no tunnel.
-                Err(NotSent::Failed(error))
-                    if error.kind() == ErrorKind::ProxyAuth
-                        && self.ask_for_proxy(&[], &mut questions) =>
-                {
-                    continue;
-                }
-                Err(NotSent::Failed(error)) => return Err(error),
-                Err(NotSent::RefusedBefore) => {
-                    if self.ask(None, &mut questions) {
-                        continue;
-                    }
-                    let text = "the server refused this login before, and it was not sent again";
-                    return Err(Error::new(ErrorKind::Auth, text));
-                }
-            };
-            self.seen.see(&answer);
-            let meaning = classify(packet.packet_type, &answer.ack());
-            let may_go_on = rounds < MAX_ROUNDS;
-            if meaning == (Meaning::Challenge { proxy: false }) && may_go_on {
-                let has_password = self.options.credentials.is_some() && !answer.refused;
-                if answer.scheme.is_some() && has_password {
-                    self.auth = answer.scheme;
-                    // The server asked in spite of it.
-                    Arc::make_mut(&mut self.options).bearer_token = None;
-                    continue;
-                }
-                if self.ask(Some(&answer), &mut questions) {
-                    continue;
-                }
-            }
-            let is_proxy = answer.forwarded && may_go_on;
-            if meaning == (Meaning::Challenge { proxy: true }) && is_proxy {
-                self.at_proxy = answer.proxy_scheme;
-                if self.at_proxy.is_some() || self.ask_for_proxy(&answer.offers, &mut questions) {
-                    continue;
-                }
-            }
-            return Ok((answer, meaning));
-        }
-    }
-
-    /// Asks the caller for a login, on this thread. `false`: there is none that may be sent.
-    fn ask(&mut self, answer: Option<&PacketAnswer>, questions: &mut u32) -> bool {
-        let callback = self.options.credential_callback.clone();
-        let Some(callback) = callback.filter(|own| own.knows(Role::Server)) else { return false };
-        if *questions == MAX_QUESTIONS || !self.is_trusted() {
-            return false;
-        }
-        *questions += 1;
-        let offers = answer.map_or(&[][..], |answer| &answer.offers);
-        let shown = self.auth.is_some() || self.options.bearer_token.is_some();
-        let request = CredentialRequest {
-            site: self.site(),
-            proxy: false,
-            realm: offers.iter().find_map(Offer::realm),
-            schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
-            user: self.options.credentials.as_ref().map(|own| own.user.clone()),
-            refused: answer.is_none_or(|answer| answer.refused || shown),
-            expiring: false,
-            attempt: *questions,
-        };
-        let asked = Instant::now();
-        let login = callback.ask(&request);
-        if let Some(deadline) = &self.deadline {
-            deadline.extend(asked.elapsed());
-        }
-        let may_be_read = may_be_read(&self.options, self.destination.https);
-        let options = Arc::make_mut(&mut self.options);
-        if login.is_some() && self.own.is_none() {
-            self.own = Some((options.credentials.clone(), options.bearer_token.clone()));
-        }
-        match login {
-            Some(Login::Password(credentials)) => {
-                options.credentials = Some(credentials);
-                options.bearer_token = None;
-                if let Some(answer) = answer {
-                    self.auth = answer.scheme;
-                }
-                self.auth.is_some() || answer.is_none()
-            }
-            Some(Login::Token { token, .. }) if may_be_read && token.is_header_value() => {
-                options.bearer_token = Some(token);
-                self.auth = None;
-                true
-            }
-            Some(Login::Token { .. }) | None => false,
-        }
-    }
-
-    /// The same for the proxy, which takes no tokens.
-    fn ask_for_proxy(&mut self, offers: &[Offer], questions: &mut u32) -> bool {
-        let callback = self.options.credential_callback.clone();
-        let Some(callback) = callback.filter(|own| own.knows(Role::Proxy)) else { return false };
-        if *questions == MAX_QUESTIONS {
-            return false;
-        }
-        *questions += 1;
-        let own = self.options.proxy_credentials.as_ref();
-        let request = CredentialRequest {
-            site: proxy_site(&self.options),
-            proxy: true,
-            realm: offers.iter().find_map(Offer::realm),
-            schemes: offers.iter().map(|offer| offer.scheme.clone()).collect(),
-            user: own.map(|own| own.user.clone()),
-            refused: own.is_some(),
-            expiring: false,
-            attempt: *questions,
-        };
-        let Some(Login::Password(credentials)) = callback.ask(&request) else { return false };
-        Arc::make_mut(&mut self.options).proxy_credentials = Some(credentials);
-        true
-    }
-
-    fn send(
-        &mut self,
-        packet: &Packet<'_>,
+        packet: PacketType,
+        session: Option<&SessionId>,
+        name: Option<&str>,
         body: Option<(ContentRange, Source)>,
-    ) -> Result<PacketAnswer, NotSent> {
-        self.client.check_process().map_err(NotSent::Failed)?;
-        let mut headers = Vec::new();
-        packet.for_each_header(|name, value| headers.push((name.to_owned(), value.to_string())));
-        let left = self.deadline.as_ref().map(Deadline::left);
-        let options = match left {
-            None => Arc::clone(&self.options),
-            Some(left) => Arc::new(no_longer_than(left, &self.options)),
-        };
-        let (answer, receive) = mpsc::channel();
-        let last = packet.packet_type == PacketType::CloseSession
-            || packet.range.is_some_and(ContentRange::is_last);
+    ) -> Result<(PacketAnswer, Meaning), Error> {
+        self.client.check_process()?;
         let (range, source) = body.unzip();
+        let last = packet == PacketType::CloseSession || range.is_some_and(ContentRange::is_last);
+        let own = if last { self.options.last_ack_timeout } else { self.options.ack_timeout };
+        let limit = self.deadline.as_ref().map(Deadline::left);
+        let (caller, events) = mpsc::channel();
         let job = PacketJob {
             destination: Arc::clone(&self.destination),
-            options,
-            headers,
-            range,
+            options: Arc::clone(&self.options),
+            packet: SinglePacket {
+                packet,
+                session: session.cloned(),
+                name: name.map(str::to_owned),
+                range,
+                host: self.host.clone(),
+                answer_limit: own.min(limit.unwrap_or(Duration::MAX)),
+            },
             source,
-            host: self.host.clone(),
-            auth: self.auth,
-            at_proxy: self.at_proxy,
-            last,
-            answer,
+            limit,
+            caller,
         };
         self.client.send(Command::Packet(self.task, Box::new(job)));
-        let ended = || NotSent::Failed(Error::new(ErrorKind::Cancelled, "the client was closed"));
-        let Some(left) = left else { return receive.recv().map_err(|_| ended())? };
-        match receive.recv_timeout(left + SLACK) {
-            Ok(result) => result,
+        let mut last = None;
+        loop {
+            match self.next_event(&events, limit)? {
+                PacketEvent::Answered(answer) => {
+                    self.seen.see(&answer);
+                    last = Some(answer);
+                }
+                PacketEvent::Ask(question) => {
+                    let asked = Instant::now();
+                    question();
+                    if let Some(deadline) = &self.deadline {
+                        deadline.extend(asked.elapsed());
+                    }
+                }
+                PacketEvent::Done(meaning) => {
+                    let answer = last.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer"));
+                    return meaning.and_then(|meaning| Ok((answer?, meaning)));
+                }
+            }
+        }
+    }
+
+    fn next_event(
+        &self,
+        events: &mpsc::Receiver<PacketEvent>,
+        limit: Option<Duration>,
+    ) -> Result<PacketEvent, Error> {
+        let ended = || Error::new(ErrorKind::Cancelled, "the client was closed");
+        let Some(deadline) = &self.deadline else { return events.recv().map_err(|_| ended()) };
+        match events.recv_timeout(deadline.left() + SLACK) {
+            Ok(event) => Ok(event),
             Err(RecvTimeoutError::Disconnected) => Err(ended()),
             Err(RecvTimeoutError::Timeout) => {
                 // The next packet must not wait behind this one.
-                self.client.send(Command::ClosePackets(self.task));
-                self.task = self.client.next_task();
-                let text = format!("no answer within {} s", left.as_secs().max(1));
-                Err(NotSent::Failed(Error::new(ErrorKind::Timeout, text)))
+                self.client.send(Command::AbortPacket(self.task));
+                let seconds = limit.unwrap_or_default().as_secs().max(1);
+                Err(Error::new(ErrorKind::Timeout, format!("no answer within {seconds} s")))
             }
         }
     }
 }
 
-impl Drop for Line {
+impl Drop for PacketClient {
     fn drop(&mut self) {
         self.client.send(Command::ClosePackets(self.task));
-    }
-}
-
-fn no_longer_than(left: Duration, options: &UploadOptions) -> UploadOptions {
-    UploadOptions {
-        connect_timeout: options.connect_timeout.min(left),
-        stall_timeout: options.stall_timeout.min(left),
-        ack_timeout: options.ack_timeout.min(left),
-        last_ack_timeout: options.last_ack_timeout.min(left),
-        ..options.clone()
-    }
-}
-
-impl PacketAnswer {
-    fn ack(&self) -> Ack<'_> {
-        Ack::parse(
-            self.status,
-            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
-        )
     }
 }
 

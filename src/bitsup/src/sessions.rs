@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bitsup_core::AfterCancel;
 use bitsup_proto::Checkpoint;
 
 use crate::callbacks::{Ear, Listener};
 use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
-use crate::engine::{Check, Command, NewUpload, Opening, Then};
+use crate::engine::{Check, Command, NewUpload, Opening};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, Difference, Entry, Kept, Proof, Standing, StateDirectory, Token};
 use crate::options::UploadOptions;
@@ -197,7 +198,7 @@ pub(crate) fn cancel(
         source: Source::bytes(Vec::new()),
         destination: Destination::parse(&entry.url)?,
         options: options.clone(),
-        opening: Opening::CancelFirst(entry.checkpoint.clone(), Then::Forget),
+        opening: Opening::CancelFirst(entry.checkpoint.clone(), AfterCancel::End),
         journal: Some(kept.journal),
         entry: Some(entry.clone()),
         warning: None,
@@ -216,9 +217,9 @@ pub(crate) fn opening(
 ) -> Result<Opening, Error> {
     let checkpoint = entry.checkpoint.clone();
     let proof = match entry.standing(options.fresh, source.identity()) {
-        Standing::Replaced => return Ok(Opening::CancelFirst(checkpoint, Then::Start)),
+        Standing::Replaced => return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Upload)),
         Standing::Changed(difference) => return Ok(refuse(checkpoint, entry, difference)),
-        Standing::Unproven => return Ok(Opening::CancelFirst(checkpoint, Then::Restart)),
+        Standing::Unproven => return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Restart)),
         Standing::Unclear => Proof::Pending,
         Standing::Continued => Proof::Given,
     };
@@ -269,7 +270,7 @@ pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening
 fn refuse(checkpoint: Checkpoint, entry: &Entry, difference: &str) -> Opening {
     let error = changed(&entry.path.display(), difference)
         .with_advice("The interrupted upload of the old content was cancelled; start again to upload the new one.");
-    Opening::CancelFirst(checkpoint, Then::Fail(error))
+    Opening::CancelFirst(checkpoint, AfterCancel::Fail(error.into_protocol()))
 }
 
 fn unreadable(error: &std::io::Error) -> Error {

@@ -14,12 +14,11 @@ use std::thread;
 use clap::{Args, value_parser};
 
 use crate::Result;
-use crate::install;
-use crate::requirements::{CXX_COMPILER, LIBCURL_HEADERS, Requirement};
+use crate::requirements::{self, LIBCURL_HEADERS, Name};
 use crate::workspace::Workspace;
 
 /// What the targets need; libFuzzer itself is built from its crate.
-pub(crate) static NEEDS: [&Requirement; 2] = [&CXX_COMPILER, &LIBCURL_HEADERS];
+pub(crate) const NEEDS: &[Name] = &["c++", LIBCURL_HEADERS];
 
 /// Every target.
 static TARGETS: [&str; 4] = ["ack", "session", "journal", "token"];
@@ -50,8 +49,7 @@ pub(crate) struct Options {
 
 /// Runs the command: every target, also after one failed, and as many at once as there are cores.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    install::provide(workspace, &NEEDS, options.install, &|_| "fuzzing".to_owned())?;
-    install::check(workspace, &NEEDS)?;
+    requirements::require(workspace, NEEDS, options.install)?;
     let programs = build(workspace)?;
     let wanted = |name: &&str| options.target.as_deref().is_none_or(|target| target == *name);
     let targets: Vec<&str> = TARGETS.into_iter().filter(wanted).collect();

@@ -1,6 +1,8 @@
 //! `cargo xtask install`: the C library where compilers, pkg-config and cmake find it.
 
+use std::env;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +10,8 @@ use std::process::{Command, Stdio};
 use clap::Args;
 
 use crate::Result;
-use crate::install::run as run_command;
+use crate::localize::{self, Tools};
+use crate::requirements::run as run_command;
 use crate::sbom::{Artifact, Bill};
 use crate::workspace::Workspace;
 
@@ -65,6 +68,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if !options.prefix.is_absolute() {
         return Err(format!("--prefix {} is not absolute", options.prefix.display()).into());
     }
+    let tools = Tools::find()?;
     let private = build(workspace, options)?;
     let root = match &options.destdir {
         Some(folder) => folder.join(options.prefix.strip_prefix("/")?),
@@ -75,6 +79,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     for header in ["bitsup.h", "bitsup.hpp"] {
         copy(&workspace.path("include").join(header), &include.join(header))?;
     }
+    let data = folder(&root, "share/bitsup")?;
+    copy(&workspace.path("src/bitsup-capi/options.json"), &data.join("options.json"))?;
 
     let libraries = folder(&root, &options.libdir)?;
     let built = workspace.target.join(match options.profile.as_str() {
@@ -83,11 +89,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     });
     let abi_name = format!("libbitsup.so.{}", ABI.trim());
     let full_name = format!("libbitsup.so.{version}");
-    copy(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
-    copy(&built.join("libbitsup.a"), &libraries.join("libbitsup.a"))?;
+    let object = tools.join(&built.join("libbitsup.a"), options.profile != "dev")?;
+    object.write_shared(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
+    object.write_archive(&libraries.join("libbitsup.a"))?;
     link(&full_name, &libraries.join(&abi_name))?;
     link(&abi_name, &libraries.join("libbitsup.so"))?;
 
+    let (requires, rest) = packages(&private);
     let fill = |template: &str| {
         template
             .replace("@PREFIX@", &options.prefix.to_string_lossy())
@@ -95,11 +103,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
             .replace("@VERSION@", version)
             .replace("@SONAME@", &abi_name)
             .replace("@FULL_NAME@", &full_name)
-            .replace("@PRIVATE@", &private.join(" "))
+            .replace("@REQUIRES@", &requires.join(", "))
+            .replace("@PRIVATE@", &rest.join(" "))
             .replace("@PRIVATE_LIST@", &private.join(";"))
+            .replace("@POINTER@", &size_of::<usize>().to_string())
     };
     for (place, name, template) in [
         ("pkgconfig", "bitsup.pc", include_str!("library/bitsup.pc")),
+        ("pkgconfig", "bitsup-static.pc", include_str!("library/bitsup-static.pc")),
         ("cmake/bitsup", "bitsup-config.cmake", include_str!("library/config.cmake")),
         ("cmake/bitsup", "bitsup-config-version.cmake", include_str!("library/version.cmake")),
     ] {
@@ -112,6 +123,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         [("sbom.cdx.json", bill.to_json()?), ("third-party-licences.txt", bill.licences()?)]
     {
         let file = documents.join(name);
+        fs::write(&file, text).map_err(|error| problem(&file, &error))?;
+    }
+    let shared = folder(&root, "share/bitsup")?;
+    for (name, text) in [
+        ("valgrind.supp", include_str!("library/valgrind.supp")),
+        ("tsan.supp", include_str!("library/tsan.supp")),
+    ] {
+        let file = shared.join(name);
         fs::write(&file, text).map_err(|error| problem(&file, &error))?;
     }
     for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
@@ -134,28 +153,54 @@ fn stripped_size(library: &Path) -> Result<u64> {
     Ok(size)
 }
 
+/// Libraries that compilers add by themselves, by the names that fit the way in which a program is linked: there is no
+/// `libgcc_s.a` for `-static`.
+const IMPLICIT: [&str; 2] = ["-lgcc_s", "-lc"];
+
 /// Builds both libraries; the linker options that a program with the static one needs.
 fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     let mut command = workspace.cargo();
     command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
     command.args(["--no-default-features", "--features", &options.features()]);
     command.args(["--color", "never", "--", "--print", "native-static-libs"]);
-    let output = command.stderr(Stdio::piped()).output()?;
-    let messages = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("the library could not be built:\n{messages}").into());
+    let variables = env::vars_os();
+    let variables = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    command.envs(localize::c_options(variables));
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut list: Vec<String> = Vec::new();
+    // What cargo says is what one sees of the minutes that it takes.
+    for line in child.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
+        let line = line?;
+        match line.split_once("native-static-libs:") {
+            Some((_, libraries)) => {
+                list.extend(libraries.split_whitespace().map(str::to_owned));
+            }
+            None => eprintln!("{line}"),
+        }
     }
-    let mut list: Vec<String> = messages
-        .lines()
-        .filter_map(|line| line.split_once("native-static-libs:"))
-        .flat_map(|(_, list)| list.split_whitespace().map(str::to_owned))
-        .collect();
+    if !child.wait()?.success() {
+        return Err("the library could not be built".into());
+    }
     if list.is_empty() {
         return Err("rustc did not say what the static library needs".into());
     }
+    list.retain(|library| !IMPLICIT.contains(&&**library));
     // Repetitions beside each other mean nothing to a linker.
     list.dedup();
     Ok(list)
+}
+
+/// Libraries that have a file for pkg-config, which knows what they need themselves in a static program.
+const PACKAGES: [(&str, &str); 3] =
+    [("-lcurl", "libcurl >= 7.68.0"), ("-lssl", "libssl"), ("-lcrypto", "libcrypto")];
+
+/// The packages among the options, and the other options.
+fn packages(private: &[String]) -> (Vec<&'static str>, Vec<&str>) {
+    let package = |option: &str| PACKAGES.into_iter().find(|(name, _)| *name == option);
+    let requires = private.iter().filter_map(|option| Some(package(option)?.1)).collect();
+    let rest = private.iter().map(String::as_str).filter(|option| package(option).is_none());
+    (requires, rest.collect())
 }
 
 fn folder(parent: &Path, name: &str) -> Result<PathBuf> {

@@ -7,11 +7,10 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::Result;
-use crate::install;
-use crate::requirements::{CLIPPY, LIBCURL_HEADERS, RUSTFMT, Requirement};
+use crate::requirements::{self, LIBCURL_HEADERS, Name};
 use crate::workspace::{Member, Workspace};
 
-static NEEDS: [&Requirement; 3] = [&RUSTFMT, &CLIPPY, &LIBCURL_HEADERS];
+const NEEDS: &[Name] = &["rustfmt", "clippy", LIBCURL_HEADERS];
 
 /// What is checked, in words, and how.
 type Check = (&'static str, fn(&Workspace) -> Result);
@@ -26,8 +25,7 @@ pub(crate) struct Options {
 
 /// Runs every check, also after one failed.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    install::provide(workspace, &NEEDS, options.install, &|_| "lints".to_owned())?;
-    install::check(workspace, &NEEDS)?;
+    requirements::require(workspace, NEEDS, options.install)?;
 
     let checks: [Check; 4] = [
         ("no attribute allows a warning without a reason", attributes),
@@ -50,7 +48,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join("; ")).into()) }
 }
 
-fn formatting(workspace: &Workspace) -> Result {
+pub(crate) fn formatting(workspace: &Workspace) -> Result {
     cargo(workspace, &["fmt", "--all", "--check"])
 }
 
@@ -78,7 +76,7 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result {
 }
 
 /// Clippy has this rule too, but sees only what is compiled on this system.
-fn attributes(workspace: &Workspace) -> Result {
+pub(crate) fn attributes(workspace: &Workspace) -> Result {
     let mut found = Vec::new();
     for folder in ["src", "bindings", "examples"] {
         find_bare_allows(&workspace.path(folder), &mut found)?;
@@ -189,7 +187,13 @@ mod tests {
     }
 
     fn member(name: &str, dependencies: Vec<Dependency>) -> Member {
-        Member { name: name.to_owned(), has_bundled_feature: name != "server", dependencies }
+        let folder = format!("src/{name}/");
+        Member {
+            name: name.to_owned(),
+            folder,
+            has_bundled_feature: name != "server",
+            dependencies,
+        }
     }
 
     fn dependency(name: &str, default_features: bool, features: &[&str]) -> Dependency {

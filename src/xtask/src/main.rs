@@ -2,14 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod check;
 mod conformance;
-mod consent;
 mod examples;
 mod fragment_size;
 mod fuzz;
-mod install;
 mod library;
 mod lint;
+mod localize;
 mod long;
 mod mutants;
 mod python;
@@ -18,6 +18,7 @@ mod runner;
 mod sbom;
 mod simulate;
 mod steps;
+mod stress;
 mod summary;
 mod supply_chain;
 mod tally;
@@ -44,6 +45,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Check formatting, lints and unit tests of what has changed: a minute
+    Check(check::Options),
     /// Run every test that can run here; offer to install what is missing
     Test(test::Options),
     /// Check formatting, clippy's warnings and the rules no compiler knows
@@ -52,6 +55,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Build the C library and install it with its headers, files for pkg-config and cmake
     Install(library::Options),
+    /// Make a `libbitsup.a` show `bitsup_*` only, and link the shared library of the same object
+    Localize(localize::Options),
     /// Run the examples in other languages against the server
     Examples(examples::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
@@ -76,15 +81,19 @@ enum Command {
     Kills(long::Kills),
     /// Upload to many random servers and judge every ending: the long form of a test
     Servers(long::Servers),
+    /// Run tests with sockets, threads and timers again and again with every core busy
+    Stress(stress::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = Workspace::find().and_then(|workspace| match arguments.command {
+        Command::Check(options) => check::run_checks(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Lint(options) => lint::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
+        Command::Localize(options) => localize::run(&options),
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
@@ -97,6 +106,7 @@ fn main() -> ExitCode {
         Command::Soak(options) => long::soak(&workspace, &options),
         Command::Kills(options) => long::kills(&workspace, &options),
         Command::Servers(options) => long::servers(&workspace, &options),
+        Command::Stress(options) => stress::run(&workspace, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

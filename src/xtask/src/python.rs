@@ -1,6 +1,5 @@
 //! The tests of the Python package, on the oldest and the newest `CPython` that are wanted.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,11 +9,19 @@ use crate::workspace::Workspace;
 
 /// Folder of the package.
 pub(crate) const PACKAGE: &str = "bindings/python";
-/// Versions of the tools for its tests.
-pub(crate) const REQUIREMENTS: &str = "bindings/python/tests/requirements.txt";
 
-/// Builds the module with the system's libcurl, installs it, and runs tests and type checkers.
+/// Builds the module with the system's libcurl, installs it, and runs the tests.
 pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let run = |arguments: &[&str]| run(workspace, environment, arguments);
+    vec![
+        server(workspace),
+        run(&["-m", "maturin", "develop", "--no-default-features"]),
+        run(&["-m", "pytest", "-q"]),
+    ]
+}
+
+/// Compares the types of the installed module with its stub, and checks how tests and examples use them.
+pub(crate) fn type_checks(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     let run = |arguments: &[&str]| run(workspace, environment, arguments);
     let python = environment.join("bin/python");
     let mut verify = run(&[
@@ -28,9 +35,6 @@ pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     // pyright does not find what is installed from its folder.
     verify.arg("--ignoreexternal").env("PYTHONPATH", workspace.path(PACKAGE).join("python"));
     vec![
-        server(workspace),
-        run(&["-m", "maturin", "develop", "--no-default-features"]),
-        run(&["-m", "pytest", "-q"]),
         run(&["-m", "mypy"]),
         run(&["-m", "mypy.stubtest", "bitsup", "--allowlist", "tests/stubtest-allowlist.txt"]),
         run(&["-m", "pyright", "--pythonpath", &python.to_string_lossy()]),
@@ -96,7 +100,9 @@ pub(crate) fn bare_interpreter(workspace: &Workspace, folder: &Path) -> Result<P
 
 fn server(workspace: &Workspace) -> Command {
     let mut server = workspace.cargo();
-    server.args(["build", "--package", "bitsup-server", "--example", "serve"]);
+    // All members but one, so that dependencies have the features that the tests built them with.
+    server.args(["build", "--workspace", "--exclude", "bitsup-capi", "--no-default-features"]);
+    server.args(["--example", "serve"]);
     server
 }
 
@@ -108,39 +114,4 @@ fn run(workspace: &Workspace, environment: &Path, arguments: &[&str]) -> Command
         .env("VIRTUAL_ENV", environment)
         .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
     command
-}
-
-/// `python3.13`, from the search path or from pyenv; pyenv's shims may name versions that are not active.
-pub(crate) fn interpreter(version: &str) -> Option<PathBuf> {
-    let name = format!("python{version}");
-    let searched = env::var_os("PATH").unwrap_or_default();
-    let in_path = env::split_paths(&searched).map(|folder| folder.join(&name));
-    let pyenv = env::var_os("PYENV_ROOT")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".pyenv")));
-    let installed = pyenv.and_then(|root| root.join("versions").read_dir().ok());
-    let in_pyenv = installed
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin").join(&name)));
-    in_path.chain(in_pyenv).find(|program| is_version(program, version))
-}
-
-fn is_version(program: &Path, version: &str) -> bool {
-    let output = Command::new(program)
-        .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
-        .output();
-    output.is_ok_and(|output| {
-        output.status.success() && output.stdout.trim_ascii() == version.as_bytes()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_that_nobody_has_is_not_found() {
-        assert_eq!(interpreter("2.99"), None);
-    }
 }

@@ -3,8 +3,8 @@
 //! Every command of a step gets `BITSUP_RULES_DIR` and `BITSUP_SKIPS_DIR`, two empty folders of the step's own.
 //! A test notes the protocol rules it showed in the first (lines `ID<TAB>test path<TAB>file`), and in the second
 //! that a program it needs is missing (a line `test path<TAB>reason`); each process writes a file of its own.
-//! Under `--no-skip`, as in CI, a skipped or ignored test is a failure: a long run belongs into a command of its
-//! own, with a short form here.
+//! Under `--no-skip`, as in CI, a skipped or ignored test is a failure: a long run belongs into a long step, with a
+//! short form in one of the others. `docs/testing.md` has the budget of seconds.
 
 use std::process::Command;
 
@@ -14,115 +14,158 @@ use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    ABIGAIL, CLANG, CMAKE, FLEET_TESTS, LIBCURL_HEADERS, NPM, PYTHON_TESTS, PYTHON_TESTS_NEWEST,
-    Requirement, SERVER_PROGRAMS, VALGRIND,
+    FLEET_TESTS, LIBCURL_HEADERS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST, SERVER_PROGRAMS,
+    environment,
 };
 use crate::workspace::Workspace;
 
 const C_LIBRARY: &str = "bitsup-capi";
+/// Those of the C library's tests that need programs.
+const C_PROGRAMS: &[Name] = &[LIBCURL_HEADERS, "clang", "valgrind", "cmake", "abidiff"];
 
 /// All steps, in the order in which they run.
 pub(crate) static STEPS: &[Step] = &[
     Step {
-        name: "system",
-        purpose: "tests of the build with the system's libcurl",
-        needs: &[&LIBCURL_HEADERS],
-        uses: &SERVER_PROGRAMS,
-        kind: Kind::Tests(system_tests),
+        uses: SERVER_PROGRAMS,
+        ..Step::new(
+            "system",
+            "tests of the build with the system's libcurl",
+            &[LIBCURL_HEADERS],
+            Kind::Tests(system_tests),
+        )
     },
+    Step::new(
+        "c",
+        "tests of the C library: compilers, valgrind, examples, packaging",
+        C_PROGRAMS,
+        Kind::Tests(c_tests),
+    ),
+    Step::new(
+        "c-address",
+        "the C programs with AddressSanitizer in them and in the library",
+        &[LIBCURL_HEADERS],
+        Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
+    ),
+    Step::new(
+        "c-thread",
+        "the C programs with ThreadSanitizer in them and in the library",
+        &[LIBCURL_HEADERS],
+        Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
+    ),
+    Step::new(
+        "docs",
+        "the Rust documentation builds without a warning",
+        &[LIBCURL_HEADERS],
+        Kind::Check(documentation),
+    ),
     Step {
-        name: "c",
-        purpose: "tests of the C library: compilers, valgrind, examples, packaging",
-        needs: &[&LIBCURL_HEADERS, &CLANG, &VALGRIND, &CMAKE, &ABIGAIL],
-        uses: &[],
-        kind: Kind::Tests(c_tests),
+        uses: examples::WANTS,
+        ..Step::new(
+            "examples",
+            "the wrappers in other languages: cargo xtask examples",
+            &[LIBCURL_HEADERS],
+            Kind::Tests(|workspace| vec![xtask(workspace, &["examples"])]),
+        )
     },
-    Step {
-        name: "c-address",
-        purpose: "the C programs with AddressSanitizer in them and in the library",
-        needs: &[&LIBCURL_HEADERS],
-        uses: &[],
-        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
-    },
-    Step {
-        name: "c-thread",
-        purpose: "the C programs with ThreadSanitizer in them and in the library",
-        needs: &[&LIBCURL_HEADERS],
-        uses: &[],
-        kind: Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
-    },
-    Step {
-        name: "docs",
-        purpose: "the Rust documentation builds without a warning",
-        needs: &[&LIBCURL_HEADERS],
-        uses: &[],
-        kind: Kind::Check(documentation),
-    },
-    Step {
-        name: "examples",
-        purpose: "the wrappers in other languages: cargo xtask examples",
-        needs: &[&LIBCURL_HEADERS],
-        uses: &examples::WANTS,
-        kind: Kind::Tests(example_tests),
-    },
-    Step {
-        name: "python",
-        purpose: "tests and types of the Python package",
-        needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS, &NPM],
-        uses: &[],
-        kind: Kind::Tests(|workspace| {
-            python::tests(workspace, &PYTHON_TESTS.environment(workspace))
+    Step::new(
+        "python",
+        "tests of the Python package",
+        &[LIBCURL_HEADERS, PYTHON_TESTS],
+        Kind::Tests(|workspace| python::tests(workspace, &environment(workspace, PYTHON_TESTS))),
+    ),
+    Step::new(
+        "python-types",
+        "three type checkers on the Python package, as the step before has installed it",
+        &[PYTHON_TESTS, "npm"],
+        Kind::Check(|workspace| {
+            python::type_checks(workspace, &environment(workspace, PYTHON_TESTS))
         }),
-    },
-    Step {
-        name: "python-3.13",
-        purpose: "the same on the newest Python",
-        needs: &[&LIBCURL_HEADERS, &PYTHON_TESTS_NEWEST, &NPM],
-        uses: &[],
-        kind: Kind::Tests(|workspace| {
-            python::tests(workspace, &PYTHON_TESTS_NEWEST.environment(workspace))
+    ),
+    Step::new(
+        "python-3.13",
+        "tests of the Python package on the newest Python",
+        &[LIBCURL_HEADERS, PYTHON_TESTS_NEWEST],
+        Kind::Tests(|workspace| {
+            python::tests(workspace, &environment(workspace, PYTHON_TESTS_NEWEST))
         }),
-    },
-    Step {
-        name: "fleet",
-        purpose: "uploads by many workers, one of which is killed",
-        needs: &[&LIBCURL_HEADERS, &FLEET_TESTS],
-        uses: &[],
-        kind: Kind::Tests(|workspace| {
-            python::fleet_tests(workspace, &FLEET_TESTS.environment(workspace))
+    ),
+    Step::new(
+        "fleet",
+        "uploads by many workers, one of which is killed",
+        &[LIBCURL_HEADERS, FLEET_TESTS],
+        Kind::Tests(|workspace| {
+            python::fleet_tests(workspace, &environment(workspace, FLEET_TESTS))
         }),
-    },
+    ),
     Step {
-        name: "bundled",
-        purpose: "tests of the build with libcurl and OpenSSL from their crates' sources",
-        needs: &[],
-        uses: &SERVER_PROGRAMS,
-        kind: Kind::Tests(bundled_tests),
+        uses: SERVER_PROGRAMS,
+        ..Step::new(
+            "bundled",
+            "what differs in the build with libcurl and OpenSSL from their crates' sources",
+            &[],
+            Kind::Tests(bundled_tests),
+        )
     },
     // After the step that has built libcurl and OpenSSL.
-    Step {
-        name: "python-package",
-        purpose: "the Python package from its folder and from its source distribution",
-        needs: &[&PYTHON_TESTS],
-        uses: &[],
-        kind: Kind::Tests(|workspace| {
-            python::package_tests(workspace, &PYTHON_TESTS.environment(workspace))
+    Step::new(
+        "python-package",
+        "the Python package from its folder and from its source distribution",
+        &[PYTHON_TESTS],
+        Kind::Tests(|workspace| {
+            python::package_tests(workspace, &environment(workspace, PYTHON_TESTS))
         }),
+    ),
+    Step::new(
+        "fuzz",
+        "ten seconds of made-up inputs for each thing that reads a stranger's bytes",
+        fuzz::NEEDS,
+        Kind::Check(|workspace| vec![xtask(workspace, &["fuzz", "--seconds", "10"])]),
+    ),
+    Step {
+        uses: SERVER_PROGRAMS,
+        ..Step::long(
+            "bundled-all",
+            "every test of tool, client, C library and Python module in the bundled build",
+            C_PROGRAMS,
+            Kind::Tests(|workspace| vec![bundled(workspace)]),
+        )
     },
     Step {
-        name: "fuzz",
-        purpose: "a minute of made-up inputs for each thing that reads a stranger's bytes",
-        needs: &fuzz::NEEDS,
-        uses: &[],
-        kind: Kind::Check(fuzzing),
+        uses: SERVER_PROGRAMS,
+        ..Step::long(
+            "stress",
+            "tests with sockets, threads and timers twenty times, with every core busy",
+            &[LIBCURL_HEADERS, PYTHON_TESTS],
+            Kind::Check(|workspace| vec![xtask(workspace, &["stress"])]),
+        )
     },
-    Step {
-        name: "conformance",
-        purpose: "every protocol rule has a test or a stated reason",
-        needs: &[],
-        uses: &[],
-        kind: Kind::Review(conformance::review),
-    },
+    Step::long(
+        "fuzz-long",
+        "ten minutes of made-up inputs for each thing that reads a stranger's bytes",
+        fuzz::NEEDS,
+        Kind::Check(|workspace| vec![xtask(workspace, &["fuzz", "--seconds", "600"])]),
+    ),
+    Step::long("simulate", "a million uploads in virtual time", &[], Kind::Check(simulation)),
+    Step::long(
+        "chaos",
+        "1,000 uploads with cut connections, 400 that are killed, 20,000 to random servers",
+        &[LIBCURL_HEADERS],
+        Kind::Check(|workspace| {
+            ["soak", "kills", "servers"].map(|name| xtask(workspace, &[name])).into()
+        }),
+    ),
+    Step::long(
+        "mutants",
+        "the code behind rules broken, and each break seen by a test",
+        &[LIBCURL_HEADERS],
+        Kind::Check(|workspace| vec![xtask(workspace, &["mutants"])]),
+    ),
+    Step::new(
+        "conformance",
+        "every protocol rule has a test or a stated reason",
+        &[],
+        Kind::Review(conformance::review),
+    ),
 ];
 
 /// One step of the tests.
@@ -133,16 +176,36 @@ pub(crate) struct Step {
     /// What it shows.
     pub(crate) purpose: &'static str,
     /// What it cannot do without.
-    pub(crate) needs: &'static [&'static Requirement],
+    pub(crate) needs: &'static [Name],
     /// What single tests of it use. One that is missing skips those tests, by name.
-    pub(crate) uses: &'static [&'static Requirement],
+    pub(crate) uses: &'static [Name],
+    /// Whether it runs under `--long` only.
+    pub(crate) long: bool,
     /// What it does.
     pub(crate) kind: Kind,
 }
 
 impl Step {
+    pub(crate) const fn new(
+        name: &'static str,
+        purpose: &'static str,
+        needs: &'static [Name],
+        kind: Kind,
+    ) -> Self {
+        Self { name, purpose, needs, uses: &[], long: false, kind }
+    }
+
+    const fn long(
+        name: &'static str,
+        purpose: &'static str,
+        needs: &'static [Name],
+        kind: Kind,
+    ) -> Self {
+        Self { name, purpose, needs, uses: &[], long: true, kind }
+    }
+
     /// All that it wants installed.
-    pub(crate) fn wants(&self) -> impl Iterator<Item = &'static Requirement> {
+    pub(crate) fn wants(&self) -> impl Iterator<Item = Name> {
         self.needs.iter().chain(self.uses).copied()
     }
 }
@@ -165,38 +228,74 @@ fn system_tests(workspace: &Workspace) -> Vec<Command> {
     vec![command]
 }
 
-fn c_tests(workspace: &Workspace) -> Vec<Command> {
+/// With the features that the client has in the tests of other members, whose artefacts it shares.
+fn c_library(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo();
-    command.args(["test", "--package", C_LIBRARY, "--no-default-features", "--no-fail-fast"]);
-    vec![command]
+    command.args(["test", "--package", C_LIBRARY, "--no-fail-fast"]);
+    command.args(["--no-default-features", "--features", "ntlm,openssl"]);
+    command
+}
+
+fn c_tests(workspace: &Workspace) -> Vec<Command> {
+    vec![c_library(workspace)]
 }
 
 /// Those of the C tests that run programs; they build the library once more, in a folder of its own.
 fn sanitized_tests(workspace: &Workspace, sanitizer: &str) -> Vec<Command> {
-    let mut command = workspace.cargo();
-    command.args(["test", "--package", C_LIBRARY, "--no-default-features", "--test", "capi"]);
-    command.args(["--", "programs::", "arguments::", "panics::"]);
+    let mut command = c_library(workspace);
+    command.args(["--test", "capi", "--", "programs::", "arguments::", "panics::"]);
     command.env("BITSUP_SANITIZER", sanitizer);
     vec![command]
 }
 
+/// Names of tests whose result depends on which libcurl and which TLS library is linked: what goes over the wire,
+/// TLS, proxies, logins, limits of a process, and a look at the tool.
+const DIFFERS: &[&str] = &[
+    "acks::",
+    "addresses::",
+    "basic_auth::",
+    "cancel::",
+    "commands::",
+    "cores::",
+    "doctor::",
+    "features",
+    "login",
+    "memory::",
+    "packets::",
+    "process::",
+    "programs::",
+    "prox",
+    "replies::",
+    "security::",
+    "timers::",
+    "tls",
+    "transport::",
+    "upload::",
+    "vendored",
+    "version",
+];
+
 /// Only what differs between the two builds; the rest was tested with the system's libcurl. Of the C library that is
 /// how it is linked and what it exports.
 fn bundled_tests(workspace: &Workspace) -> Vec<Command> {
-    let mut command = workspace.cargo();
-    let mut library = workspace.cargo();
-    for cargo in [&mut command, &mut library] {
-        cargo.args(["test", "--no-fail-fast"]);
-        // The same in both: with others cargo builds OpenSSL a second time.
-        for member in workspace.members.iter().filter(|member| member.has_bundled_feature) {
-            if member.name != C_LIBRARY {
-                cargo.args(["--package", &member.name]);
-            }
-        }
-    }
-    library.args(["--package", C_LIBRARY, "--test", "capi", "--"]);
+    let mut command = bundled(workspace);
+    command.args(["--lib", "--test", "it", "--"]).args(DIFFERS);
+    let mut library = bundled(workspace);
+    library.args(["--test", "capi", "--"]);
     library.args(["install::", "symbols::", "programs::an_abrupt", "programs::example"]);
+    // Where libcurl and OpenSSL are inside, others beside them matter; and libcurl's memory is the library's own.
+    library.args(["static_library::", "programs::no_password"]);
     vec![command, library]
+}
+
+/// The members that pass the choice of libcurl on, always the same: with others cargo builds OpenSSL a second time.
+fn bundled(workspace: &Workspace) -> Command {
+    let mut command = workspace.cargo();
+    command.args(["test", "--no-fail-fast"]);
+    for member in workspace.members.iter().filter(|member| member.has_bundled_feature) {
+        command.args(["--package", &member.name]);
+    }
+    command
 }
 
 fn documentation(workspace: &Workspace) -> Vec<Command> {
@@ -207,17 +306,19 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     vec![command]
 }
 
-fn example_tests(workspace: &Workspace) -> Vec<Command> {
+/// Optimised, since the tenth of it is what an unoptimised one does in that time.
+fn simulation(workspace: &Workspace) -> Vec<Command> {
     let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--package", "xtask", "--", "examples"]);
+    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]);
+    command.args(["simulate", "--seeds", "1000000"]);
     vec![command]
 }
 
-/// The short form of the command; the long one is for the nights.
-fn fuzzing(workspace: &Workspace) -> Vec<Command> {
+/// Another command of this program.
+fn xtask(workspace: &Workspace, arguments: &[&str]) -> Command {
     let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--package", "xtask", "--", "fuzz"]);
-    vec![command]
+    command.args(["run", "--quiet", "--package", "xtask", "--"]).args(arguments);
+    command
 }
 
 #[cfg(test)]

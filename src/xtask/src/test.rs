@@ -9,8 +9,7 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::Result;
-use crate::install;
-use crate::requirements::{self, Requirement};
+use crate::requirements::{self, Missing, Name};
 use crate::runner;
 use crate::steps::{Kind, STEPS, Step};
 use crate::summary::{self, Outcome, StepResult};
@@ -33,6 +32,9 @@ pub(crate) struct Options {
     /// Run these steps only
     #[arg(long, value_name = "NAME", num_args = 1..)]
     only: Vec<String>,
+    /// Run the long forms too: minutes to hours of random tests, every sanitizer, every version of Python
+    #[arg(long)]
+    long: bool,
     /// Show the steps and what they need, and run nothing
     #[arg(long)]
     list: bool,
@@ -40,15 +42,12 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    let steps = choose(STEPS, &options.only)?;
+    let steps = choose(STEPS, &options.only, options.long)?;
     if options.list {
-        list(workspace, &steps);
-        return Ok(());
+        return list(workspace, &steps);
     }
-    let wanted: Vec<_> = steps.iter().flat_map(|step| step.wants()).collect();
-    install::provide(workspace, &wanted, options.install, &|requirement| {
-        purposes(&steps, requirement)
-    })?;
+    let wanted: Vec<Name> = steps.iter().flat_map(|step| step.wants()).collect();
+    let missing = requirements::provide(workspace, &wanted, options.install)?;
 
     if options.only.is_empty() {
         // A step that is gone must not leave its notes behind.
@@ -61,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         let start = Instant::now();
         println!("\n==== {}: {}", step.name, step.purpose);
         let mut tally = Tally::default();
-        let result = run_step(workspace, step, &outcomes, &mut io::stdout(), &mut tally);
+        let result = run_step(workspace, step, &missing, &outcomes, &mut io::stdout(), &mut tally);
         if let StepResult::Failed(reason) | StepResult::Skipped(reason) = &result {
             println!("{}: {reason}", step.name);
         }
@@ -72,60 +71,46 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     summary::verdict(&total, options.no_skip)
 }
 
-fn choose(steps: &'static [Step], only: &[String]) -> Result<Vec<&'static Step>> {
+fn choose(steps: &'static [Step], only: &[String], long: bool) -> Result<Vec<&'static Step>> {
     if let Some(unknown) =
         only.iter().find(|name| !steps.iter().any(|step| step.name == name.as_str()))
     {
         let names: Vec<_> = steps.iter().map(|step| step.name).collect();
         return Err(format!("no step is named {unknown}; there are: {}", names.join(", ")).into());
     }
-    Ok(steps
-        .iter()
-        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
-        .collect())
+    let named = |step: &Step| only.iter().any(|name| name == step.name);
+    let wanted = |step: &&Step| named(step) || (only.is_empty() && (long || !step.long));
+    Ok(steps.iter().filter(wanted).collect())
 }
 
-fn list(workspace: &Workspace, steps: &[&'static Step]) {
+fn list(workspace: &Workspace, steps: &[&'static Step]) -> Result {
     for step in steps {
-        println!("{:<12} {}", step.name, step.purpose);
-        for requirement in requirements::closure(step.wants()) {
-            let state = if requirement.is_met(workspace) { "there" } else { "missing" };
-            let verb = if step.uses.iter().any(|used| used.name == requirement.name) {
-                "uses"
-            } else {
-                "needs"
-            };
-            println!(
-                "{:<12} {verb} {} ({}): {state}",
-                "",
-                requirement.name,
-                requirement.describe()
-            );
+        let tier = if step.long { " (long)" } else { "" };
+        println!("{:<15} {}{tier}", step.name, step.purpose);
+        for (verb, names) in [("needs", step.needs), ("uses", step.uses)] {
+            for name in names {
+                let missing = requirements::missing(workspace, &[name])?.first(&[name]);
+                println!(
+                    "{:<15} {verb} {}",
+                    "",
+                    missing.unwrap_or_else(|| format!("{name}: there"))
+                );
+            }
         }
     }
-}
-
-/// The purposes of the steps that need this, directly or through another requirement.
-fn purposes(steps: &[&'static Step], requirement: &Requirement) -> String {
-    let purposes: Vec<_> = steps
-        .iter()
-        .filter(|step| {
-            requirements::closure(step.wants()).iter().any(|needed| needed.name == requirement.name)
-        })
-        .map(|step| step.purpose)
-        .collect();
-    purposes.join("; ")
+    Ok(())
 }
 
 fn run_step(
     workspace: &Workspace,
     step: &Step,
+    missing: &Missing,
     before: &[Outcome],
     output: &mut dyn Write,
     tally: &mut Tally,
 ) -> StepResult {
-    if let Some(missing) = step.needs.iter().find(|needed| !needed.is_met(workspace)) {
-        return StepResult::Skipped(format!("{} is missing", missing.name));
+    if let Some(missing) = missing.first(step.needs) {
+        return StepResult::Skipped(missing);
     }
     let outcome = match step.kind {
         Kind::Tests(commands) => run_commands(workspace, step, commands(workspace), output, tally)
@@ -194,56 +179,37 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::requirements::{LIBCURL_HEADERS, Probe, Source};
-
-    static ABSENT: Requirement = Requirement {
-        name: "absent-library",
-        source: Source::Debian {
-            packages: &["libabsent-dev"],
-            probe: Probe::PkgConfig("a-library-that-nobody-has"),
-        },
-    };
 
     static SAMPLE: &[Step] = &[
-        Step {
-            name: "needy",
-            purpose: "tests with an absent library",
-            needs: &[&ABSENT, &LIBCURL_HEADERS],
-            uses: &[],
-            kind: Kind::Tests(|_| vec![Command::new("false")]),
-        },
-        Step {
-            name: "counting",
-            purpose: "tests that pass",
-            needs: &[],
-            uses: &[],
-            kind: Kind::Tests(|_| vec![shell("echo 3 passed, 0 failed")]),
-        },
-        Step {
-            name: "silent",
-            purpose: "tests that are not there",
-            needs: &[],
-            uses: &[],
-            kind: Kind::Tests(|_| vec![shell("echo nothing to do")]),
-        },
-        Step {
-            name: "noting",
-            purpose: "tests that leave notes",
-            needs: &[],
-            uses: &[],
-            kind: Kind::Tests(|_| {
+        Step::new(
+            "needy",
+            "tests with an absent library",
+            &["absent-library"],
+            Kind::Tests(|_| vec![Command::new("false")]),
+        ),
+        Step::new(
+            "counting",
+            "tests that pass",
+            &[],
+            Kind::Tests(|_| vec![shell("echo 3 passed, 0 failed")]),
+        ),
+        Step::new(
+            "silent",
+            "tests that are not there",
+            &[],
+            Kind::Tests(|_| vec![shell("echo nothing to do")]),
+        ),
+        Step::new(
+            "noting",
+            "tests that leave notes",
+            &[],
+            Kind::Tests(|_| {
                 vec![shell(
                     "echo 2 passed, 0 failed; printf 'a::b\\tno proxy\\n' >$BITSUP_SKIPS_DIR/1; touch $BITSUP_RULES_DIR/1",
                 )]
             }),
-        },
-        Step {
-            name: "review",
-            purpose: "looks at the rest",
-            needs: &[],
-            uses: &[],
-            kind: Kind::Review(|_| Ok(())),
-        },
+        ),
+        Step::new("review", "looks at the rest", &[], Kind::Review(|_| Ok(()))),
     ];
 
     fn shell(script: &str) -> Command {
@@ -259,11 +225,13 @@ mod tests {
             target: folder.path().join("target"),
             members: Vec::new(),
         };
+        let missing = Missing::of("absent-library", "Debian packages libabsent-dev");
         let mut outcomes = Vec::new();
         for name in names {
             let step = SAMPLE.iter().find(|step| step.name == *name).expect("known");
             let mut tally = Tally::default();
-            let result = run_step(&workspace, step, &outcomes, &mut Vec::new(), &mut tally);
+            let result =
+                run_step(&workspace, step, &missing, &outcomes, &mut Vec::new(), &mut tally);
             outcomes.push(Outcome { name: step.name, result, tally, time: Duration::ZERO });
         }
         outcomes
@@ -277,7 +245,9 @@ mod tests {
             results,
             [
                 StepResult::Passed,
-                StepResult::Skipped("absent-library is missing".to_owned()),
+                StepResult::Skipped(
+                    "absent-library is missing (Debian packages libabsent-dev)".to_owned()
+                ),
                 StepResult::Skipped("needy did not pass".to_owned())
             ]
         );
@@ -299,17 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_requirement_is_named_with_the_steps_it_is_for() {
-        let steps: Vec<_> = SAMPLE.iter().collect();
-        assert_eq!(purposes(&steps, &ABSENT), "tests with an absent library");
-        assert_eq!(ABSENT.describe(), "Debian packages libabsent-dev");
-    }
-
-    #[test]
     fn an_unknown_step_is_refused_with_the_list() {
-        let error = choose(SAMPLE, &["sistem".to_owned()]).expect_err("there is no such step");
+        let error =
+            choose(SAMPLE, &["sistem".to_owned()], false).expect_err("there is no such step");
         assert!(error.to_string().contains("needy, counting, silent"));
-        let chosen = choose(SAMPLE, &["silent".to_owned()]).expect("known");
+        let chosen = choose(SAMPLE, &["silent".to_owned()], false).expect("known");
         assert_eq!(chosen.len(), 1);
     }
 }

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::Result;
-use crate::install;
 use crate::python::PACKAGE;
-use crate::requirements::WHEEL_TOOLS;
+use crate::requirements::{self, WHEEL_TOOLS};
 use crate::supply_chain;
 use crate::workspace::Workspace;
 
@@ -30,9 +29,8 @@ pub(crate) struct Options {
 /// Builds the wheel, and has auditwheel look at what it links.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     supply_chain::require_supported(workspace)?;
-    install::provide(workspace, &[&WHEEL_TOOLS], options.install, &|_| "wheels".to_owned())?;
-    install::check(workspace, &[&WHEEL_TOOLS])?;
-    let environment = WHEEL_TOOLS.environment(workspace);
+    requirements::require(workspace, &[WHEEL_TOOLS], options.install)?;
+    let environment = requirements::environment(workspace, WHEEL_TOOLS);
     let output = workspace.root.join(&options.output);
     // Of the folder of others only what an earlier run has put there.
     for wheel in own_wheels(&output)? {
@@ -48,7 +46,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     };
     let manifest = workspace.path(PACKAGE).join("Cargo.toml");
     // The C compiler of Zig links against a C library of any age.
-    install::run(
+    requirements::run(
         tool("maturin")
             .args(["build", "--release", "--locked", "--zig", "--compatibility", POLICY])
             .arg("--manifest-path")

@@ -24,6 +24,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Member {
     /// Package name.
     pub(crate) name: String,
+    /// Its folder below the root, with a slash at the end.
+    pub(crate) folder: String,
     /// Whether it passes the choice between the bundled and the system's libcurl on.
     pub(crate) has_bundled_feature: bool,
     /// What it depends on, dev and build dependencies included.
@@ -77,22 +79,23 @@ impl Workspace {
     }
 
     fn from_metadata(metadata: &Value) -> Result<Self> {
-        let members =
-            array(metadata, "packages").map(Member::from_metadata).collect::<Result<_>>()?;
-        Ok(Self {
-            root: PathBuf::from(text(metadata, "workspace_root")?),
-            target: PathBuf::from(text(metadata, "target_directory")?),
-            members,
-        })
+        let root = PathBuf::from(text(metadata, "workspace_root")?);
+        let member = |package| Member::from_metadata(&root, package);
+        let members = array(metadata, "packages").map(member).collect::<Result<_>>()?;
+        Ok(Self { root, target: PathBuf::from(text(metadata, "target_directory")?), members })
     }
 }
 
 impl Member {
-    fn from_metadata(package: &Value) -> Result<Self> {
+    fn from_metadata(root: &Path, package: &Value) -> Result<Self> {
+        let manifest = Path::new(text(package, "manifest_path")?);
+        let folder = manifest.parent().unwrap_or(root).strip_prefix(root)?;
+        let folder = format!("{}/", folder.display());
         let dependencies =
             array(package, "dependencies").map(Dependency::from_metadata).collect::<Result<_>>()?;
         Ok(Self {
             name: text(package, "name")?.to_owned(),
+            folder,
             has_bundled_feature: package["features"].get("bundled").is_some(),
             dependencies,
         })

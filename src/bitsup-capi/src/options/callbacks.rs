@@ -1,91 +1,117 @@
-//! Options: functions of the program.
+//! Options: functions of the program. Each has a type of its own, and so a setter.
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
-use super::bitsup_upload_options;
+use super::{Chosen, bitsup_options};
 use crate::callbacks::{
-    ProgressCallback, RetryCallback, StateCallback, TranscriptCallback, Userdata,
-    bitsup_progress_callback, bitsup_retry_callback, bitsup_state_callback,
-    bitsup_transcript_callback,
+    Hook, bitsup_destroy_callback, bitsup_log_callback, bitsup_progress_callback,
+    bitsup_retry_callback, bitsup_state_callback, bitsup_transcript_callback,
 };
-use crate::credential::{Asked, bitsup_credential_callback};
-use crate::error::bitsup_error;
+use crate::credential::{CredentialHook, bitsup_credential_callback};
+use crate::error::{Failure, bitsup_error};
 use crate::status::bitsup_status;
 
-/// Calls the function at most ten times a second and at every change of state;
-/// NULL for none. userdata goes to it as it is, and must be good until
-/// bitsup_upload_free returned.
+impl bitsup_options {
+    #[expect(clippy::unnecessary_wraps, reason = "the last expression of every setter")]
+    fn hook(&self, set: impl FnOnce(&mut Chosen)) -> Result<bitsup_status, Failure> {
+        let mut chosen = self.lock();
+        // The caller's function for the end of an earlier one runs without the lock.
+        let before = chosen.hooks.clone();
+        set(&mut chosen);
+        drop(chosen);
+        drop(before);
+        Ok(bitsup_status::Ok)
+    }
+}
+
+/// Calls the function with a snapshot, at most ten times a second and at every
+/// change of state; NULL is none, also where the client has one. userdata goes
+/// to it as it is. destroy, if not NULL, is called with it once: when the
+/// options, their copies, and the clients and uploads that were made with them
+/// are freed and the last callback has returned, or when this call fails. So it
+/// is with the setters below.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_set_on_progress(
-    options: *mut bitsup_upload_options,
+pub unsafe extern "C" fn bitsup_options_set_on_progress(
+    options: *mut bitsup_options,
     callback: bitsup_progress_callback,
     userdata: *mut c_void,
+    destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
-        let callback = callback.map(|function| ProgressCallback(function, Userdata(userdata)));
-        options.choose(move |choices| choices.progress = callback)
+    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+        options.hook(|chosen| chosen.hooks.progress = Some(Arc::new(hook)))
     })
 }
 
-/// Calls the function at every change of state; NULL for none. userdata goes to
-/// it as it is, and must be good until bitsup_upload_free returned.
+/// Calls the function at every change of state.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_set_on_state(
-    options: *mut bitsup_upload_options,
+pub unsafe extern "C" fn bitsup_options_set_on_state(
+    options: *mut bitsup_options,
     callback: bitsup_state_callback,
     userdata: *mut c_void,
+    destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
-        let callback = callback.map(|function| StateCallback(function, Userdata(userdata)));
-        options.choose(move |choices| choices.state = callback)
+    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+        options.hook(|chosen| chosen.hooks.state = Some(Arc::new(hook)))
     })
 }
 
-/// Asks the function before each next try; NULL for none. userdata goes to it
-/// as it is, and must be good until bitsup_upload_free returned.
+/// Asks the function before each retry.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_set_on_retry(
-    options: *mut bitsup_upload_options,
+pub unsafe extern "C" fn bitsup_options_set_on_retry(
+    options: *mut bitsup_options,
     callback: bitsup_retry_callback,
     userdata: *mut c_void,
+    destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
-        let callback = callback.map(|function| RetryCallback(function, Userdata(userdata)));
-        options.choose(move |choices| choices.retry = callback)
+    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+        options.hook(|chosen| chosen.hooks.retry = Some(Arc::new(hook)))
     })
 }
 
 /// Calls the function with each exchange, to be written down and played back by
-/// a development server; NULL for none. userdata goes to it as it is, and must
-/// be good until bitsup_upload_free returned.
+/// a development server.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_set_on_transcript(
-    options: *mut bitsup_upload_options,
+pub unsafe extern "C" fn bitsup_options_set_on_transcript(
+    options: *mut bitsup_options,
     callback: bitsup_transcript_callback,
     userdata: *mut c_void,
+    destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
-        let callback = callback.map(|function| TranscriptCallback(function, Userdata(userdata)));
-        options.choose(move |choices| choices.transcript = callback)
+    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+        options.hook(|chosen| chosen.hooks.transcript = Some(Arc::new(hook)))
     })
 }
 
-/// Asks the function for a login when one is wanted; NULL for none. userdata
-/// goes to it as it is, and must be good until bitsup_upload_free returned, or
-/// bitsup_session_free.
+/// Asks the function for a login when one is wanted.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_set_credential_callback(
-    options: *mut bitsup_upload_options,
+pub unsafe extern "C" fn bitsup_options_set_on_credentials(
+    options: *mut bitsup_options,
     callback: bitsup_credential_callback,
     userdata: *mut c_void,
+    destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
-        let asked = callback.map(|function| Asked(function, Userdata(userdata)).shared());
-        options.choose(move |choices| choices.options.credential_callback.clone_from(&asked))
+    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+        let hook = CredentialHook::new(hook);
+        options.hook(|chosen| chosen.hooks.credentials = Some(Arc::new(hook)))
+    })
+}
+
+/// Calls the function with each line of the log. It is an option of the client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_options_set_on_log(
+    options: *mut bitsup_options,
+    callback: bitsup_log_callback,
+    userdata: *mut c_void,
+    destroy: bitsup_destroy_callback,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+        options.hook(|chosen| chosen.hooks.log = Some(Arc::new(hook)))
     })
 }

@@ -1,83 +1,148 @@
-//! The options of an upload. Each setter stands again in `config`, for all uploads of a client:
-//! those files are made from these, and a test compares them.
+//! The options of a client or of uploads. What there is to set stands in the table of `bitsup`.
 
 mod callbacks;
-mod credentials;
-mod limits;
-mod named;
-mod policies;
-mod proxy;
-mod reply;
+mod constants;
+mod info;
+mod setters;
 #[cfg(test)]
 mod tests;
-mod tls;
 
-use std::sync::{Mutex, PoisonError};
+use std::ffi::c_int;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::choices::{Changes, Choices};
+use bitsup::{OptionSet, option_by_id, unknown_option};
+
+use crate::callbacks::Hooks;
 use crate::error::{Failure, bitsup_error};
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
+use crate::structure;
 
-/// What is chosen for uploads. Each call that takes options copies them.
-pub struct bitsup_upload_options {
+/// Options of a client or of uploads. Each call that takes options copies them.
+pub struct bitsup_options {
     life: Life,
-    changes: Mutex<Changes>,
+    chosen: Mutex<Chosen>,
 }
 
-impl Handle for bitsup_upload_options {
+/// What is set.
+#[derive(Clone, Default)]
+pub(crate) struct Chosen {
+    pub(crate) set: OptionSet,
+    pub(crate) hooks: Hooks,
+}
+
+impl Handle for bitsup_options {
     type Ownership = Owned;
+    const NAME: &'static str = "bitsup_options";
 
     fn life(&self) -> Option<&Life> {
         Some(&self.life)
     }
 }
 
-impl bitsup_upload_options {
-    /// A copy of what was chosen.
-    pub(crate) fn changes(&self) -> Changes {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl bitsup_options {
+    fn new(chosen: Chosen) -> Self {
+        Self { life: Life::new(), chosen: Mutex::new(chosen) }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "the last expression of every setter")]
-    fn choose(
-        &self,
-        change: impl Fn(&mut Choices) + Send + Sync + 'static,
-    ) -> Result<bitsup_status, Failure> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
-        Ok(bitsup_status::Ok)
+    /// A copy of what was set.
+    pub(crate) fn snapshot(&self) -> Chosen {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Chosen> {
+        self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Options with the defaults; NULL only after a fault inside bitsup.
+/// Makes options of which none is set. NULL only after a fault inside bitsup.
+#[must_use]
 #[unsafe(no_mangle)]
-pub extern "C" fn bitsup_upload_options_new() -> *mut bitsup_upload_options {
+pub extern "C" fn bitsup_options_new() -> *mut bitsup_options {
     boundary!(value: std::ptr::null_mut(), [], {
-        handle::give(bitsup_upload_options { life: Life::new(), changes: Mutex::default() })
+        handle::give(bitsup_options::new(Chosen::default()))
     })
 }
 
-/// Sets all that others has set, as if by its own setters; a copy is taken. A
-/// credential callback is then shared with others.
+/// Makes a copy of options, with the callbacks, which both then share, and with
+/// the errors that are kept.
+#[must_use]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_merge(
-    options: *mut bitsup_upload_options,
-    others: *const bitsup_upload_options,
+pub unsafe extern "C" fn bitsup_options_copy(
+    options: *const bitsup_options,
+    copy: *mut *mut bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options, others], {
-        let others = others.changes();
-        options.changes.lock().unwrap_or_else(PoisonError::into_inner).extend(others);
+    boundary!(error: error, [options], {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { structure::out(copy, "copy") }?;
+        *place = handle::give(bitsup_options::new(options.snapshot()));
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Sets in options all that from has set, lists as a whole, and takes over the
+/// errors that are kept in it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_options_merge(
+    options: *mut bitsup_options,
+    from: *const bitsup_options,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options, from], {
+        let from = from.snapshot();
+        let mut chosen = options.lock();
+        chosen.set.merge(&from.set);
+        chosen.hooks.merge(&from.hooks);
+        Ok(bitsup_status::Ok)
+    })
+}
+
+/// Unsets an option, a BITSUP_OPTION_…: a client's value or the default holds
+/// again. An error that is kept for it is dropped.
+/// BITSUP_STATUS_UNSUPPORTED: this library has no such option; an error that
+/// is kept for the number is dropped too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_options_reset(
+    options: *mut bitsup_options,
+    option: c_int,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        let set = &mut options.lock().set;
+        set.reset_id(option);
+        match option_by_id(option) {
+            Some(_) => Ok(bitsup_status::Ok),
+            None => Err(unknown_option(&option.to_string()).into()),
+        }
+    })
+}
+
+/// Gives the first error that a setter has kept, as the call that takes the
+/// options will. What can be told only with all options at hand, such as a key
+/// without a certificate or a file that does not exist, is looked at there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bitsup_options_check(
+    options: *const bitsup_options,
+    error: *mut *mut bitsup_error,
+) -> bitsup_status {
+    boundary!(error: error, [options], {
+        options.lock().set.check()?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// Frees the options. NULL is allowed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn bitsup_upload_options_free(options: *mut bitsup_upload_options) {
+pub unsafe extern "C" fn bitsup_options_free(options: *mut bitsup_options) {
     boundary!(value: (), [], {
         // SAFETY: the caller gives NULL or options that it owns, and this is their last use.
         drop(unsafe { handle::take(options) });
     });
+}
+
+/// The failure of a value that the options keep.
+pub(crate) fn kept(error: bitsup::Error) -> Failure {
+    error.into()
 }

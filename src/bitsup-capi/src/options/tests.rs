@@ -1,257 +1,449 @@
-//! Every setter reaches what it is named after. Those of a configuration are the same text.
+//! What is generated from the table, and that the setters reach it.
 
+use std::ffi::{CString, c_void};
+use std::fs;
 use std::path::Path;
 use std::ptr;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bitsup::explain::Reader;
 use bitsup::{
-    AuthChoice, Credentials, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo,
-    ResumeCheck, Secret, VerifyPolicy,
+    CALLBACKS, CHOICES, ChoiceSet, JournalKeeps, OPTIONS, OptionKind, OptionRow, OptionScope,
+    OptionSet, OptionValue, UNLIMITED, option_by_name, options_named,
 };
 
-use super::{bitsup_upload_options, credentials, limits, policies, proxy, reply, tls};
-use crate::choices::Choices;
+use super::callbacks::bitsup_options_set_on_progress;
+use super::info::{
+    bitsup_option_by_name, bitsup_option_facts, bitsup_option_info, bitsup_option_next,
+};
+use super::setters::{
+    bitsup_options_add_text, bitsup_options_set_by_name, bitsup_options_set_bytes,
+    bitsup_options_set_header, bitsup_options_set_number, bitsup_options_set_secret_header,
+    bitsup_options_set_text, bitsup_options_set_text_n,
+};
+use super::*;
+use crate::error::bitsup_error;
 use crate::status::bitsup_status as Status;
 
-/// Options that are set by C functions.
-struct Set(*mut bitsup_upload_options);
-
-macro_rules! set {
-    ($set:expr, $module:ident::$function:ident($($argument:expr),*)) => {
-        // SAFETY: as the header asks.
-        let status = unsafe { $module::$function($set.0, $($argument,)* ptr::null_mut()) };
-        assert_eq!(status, Status::Ok, stringify!($function));
-    };
+/// Compares a committed file with what it must be, or writes it if `BITSUP_BLESS` is 1.
+fn blessed(file: &str, wanted: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var("BITSUP_BLESS").as_deref() == Ok("1") {
+        fs::write(&file, wanted).expect("the file can be written");
+        return;
+    }
+    let there = fs::read_to_string(&file).unwrap_or_default();
+    assert!(there == wanted, "{} is stale: bless it with BITSUP_BLESS=1", file.display());
 }
+
+/// `ca_file` is `CaFile`, of which cbindgen makes `BITSUP_OPTION_CA_FILE`.
+fn variant(name: &str) -> String {
+    let parts = name.split(['_', '-']).map(|part| {
+        let (first, rest) = part.split_at(1);
+        first.to_ascii_uppercase() + rest
+    });
+    parts.collect()
+}
+
+/// A doc comment whose lines fit into the header.
+fn comment(indent: &str, text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one");
+        if !line.is_empty() && line.chars().count() + word.chars().count() > 70 {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.iter().map(|line| format!("{indent}/// {line}\n")).collect::<Vec<_>>().concat()
+}
+
+/// What kind of value an option takes, and its default.
+fn facts(row: &OptionRow) -> String {
+    let mut text = match (row.kind, row.choices) {
+        (_, Some(set)) => format!("A bitsup_{}", set.name),
+        (OptionKind::Text, _) if row.list => "A list of texts".into(),
+        (OptionKind::Text, _) => "A text".into(),
+        (OptionKind::Path, _) => "A path".into(),
+        (OptionKind::Secret, _) => "A secret".into(),
+        (OptionKind::Size, _) => "In bytes".into(),
+        (OptionKind::Duration, _) => "In milliseconds".into(),
+        (OptionKind::Flag, _) => "0 or 1".into(),
+        (OptionKind::Header, _) if row.secret => "bitsup_options_set_secret_header".into(),
+        (OptionKind::Header, _) => "bitsup_options_set_header".into(),
+        (OptionKind::Rate, _) => "In bytes a second, or a text".into(),
+        _ => "A number".into(),
+    };
+    if row.minimum > 0 {
+        text += &format!(", at least {}", row.minimum);
+    }
+    if row.unlimited {
+        text += ", or BITSUP_UNLIMITED";
+    }
+    match (row.default, row.default_number(), row.choices) {
+        (Some(word), _, Some(set)) => {
+            text +=
+                &format!("; default {}{}", set.prefix, word.replace('-', "_").to_ascii_uppercase());
+        }
+        (Some(_), Some(UNLIMITED), _) => text += ", which is the default",
+        (Some(word), Some(number), _) => {
+            text += &format!("; default {number}");
+            if word.ends_with(|last: char| last.is_ascii_alphabetic())
+                && word.starts_with(|first: char| first.is_ascii_digit())
+            {
+                text += &format!(" ({word})");
+            }
+        }
+        _ => {}
+    }
+    text += match row.scope {
+        OptionScope::Client => ". Of the client.",
+        OptionScope::Upload => ". Of uploads.",
+        _ => ".",
+    };
+    text
+}
+
+fn enumeration(name: &str, doc: &str, variants: &str) -> String {
+    format!(
+        "{}#[repr(C)]\n#[derive(Clone, Copy, Debug)]\n#[expect(dead_code, reason = \"numbers come in as integers\")]\npub enum bitsup_{name} {{\n{variants}}}\n",
+        comment("", doc)
+    )
+}
+
+fn choices(set: &ChoiceSet) -> String {
+    let variants: Vec<String> = set
+        .choices
+        .iter()
+        .map(|choice| {
+            let doc = options_named(choice.doc, Reader::C);
+            format!("{}    {} = {},\n", comment("    ", &doc), variant(choice.word), choice.number)
+        })
+        .collect();
+    enumeration(set.name, set.doc, &variants.concat())
+}
+
+#[test]
+fn the_constants_are_those_of_the_table() {
+    let rows: Vec<String> = OPTIONS
+        .iter()
+        .map(|row| {
+            let doc = format!("{} {}", row.doc_for(Reader::C), facts(row));
+            format!("{}    {} = {},\n", comment("    ", &doc), variant(row.name), row.id)
+        })
+        .collect();
+    let mut text = String::from(
+        "//! The numbers of options and of their choices: made from the table of `bitsup`, never edited.\n\n",
+    );
+    text += &enumeration(
+        "option",
+        "The options. A function's parameter for one is an int.",
+        &rows.concat(),
+    );
+    for set in CHOICES {
+        text += "\n";
+        text += &choices(set);
+    }
+    blessed("src/options/constants.rs", &text);
+}
+
+/// For those who make bindings: installed beside the header.
+#[test]
+fn the_list_for_bindings_is_that_of_the_table() {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let optional = |text: Option<&str>| text.map_or("null".to_owned(), quoted);
+    let rows = OPTIONS.iter().map(|row| {
+        let choices = row.choices.map(|set| set.choices).unwrap_or_default();
+        let choices: Vec<String> = choices
+            .iter()
+            .map(|choice| format!("{}: {}", quoted(choice.word), choice.number))
+            .collect();
+        let numbers = row.kind.takes_numbers() && row.choices.is_none();
+        let number = |number: i64| {
+            if numbers && number < UNLIMITED - 1 { number.to_string() } else { "null".to_owned() }
+        };
+        [
+            ("id", row.id.to_string()),
+            ("name", quoted(row.name)),
+            ("kind", quoted(row.kind.name())),
+            ("unit", quoted(row.kind.unit())),
+            ("scope", quoted(row.scope.name())),
+            ("list", row.list.to_string()),
+            ("secret", row.secret.to_string()),
+            ("relaxation", row.relaxation.to_string()),
+            ("minimum", number(row.minimum)),
+            ("maximum", number(row.maximum)),
+            ("unlimited", row.unlimited.to_string()),
+            ("default", optional(row.default)),
+            ("choices", format!("{{{}}}", choices.join(", "))),
+            ("journal", quoted(row.journal.name())),
+            ("since", quoted(row.since)),
+            ("documentation", quoted(row.doc)),
+        ]
+        .map(|(key, value)| format!("{}: {value}", quoted(key)))
+        .join(", ")
+    });
+    let rows: Vec<String> = rows.map(|row| format!("  {{{row}}}")).collect();
+    blessed("options.json", &format!("[\n{}\n]\n", rows.join(",\n")));
+    assert!(OPTIONS.iter().any(|row| row.journal == JournalKeeps::Source));
+}
+
+/// Options that are set by C functions.
+struct Set(*mut bitsup_options);
 
 impl Set {
     fn new() -> Self {
-        Self(super::bitsup_upload_options_new())
+        Self(bitsup_options_new())
     }
 
-    fn choices(&self) -> Choices {
-        let mut choices = Choices::default();
+    fn get(&self) -> OptionSet {
         // SAFETY: it was not freed.
-        unsafe { &*self.0 }.changes().apply(&mut choices);
-        choices.complete().ok().expect("a user has a password")
+        let Ok(options) = handle::usable(unsafe { handle::look(self.0) }, "options") else {
+            panic!("options can be used");
+        };
+        options.snapshot().set
     }
 }
 
 impl Drop for Set {
     fn drop(&mut self) {
         // SAFETY: the last use.
-        unsafe { super::bitsup_upload_options_free(self.0) };
+        unsafe { bitsup_options_free(self.0) };
     }
 }
 
-fn login(user: &str, password: &str) -> Credentials {
-    Credentials { user: user.to_owned(), password: Secret::new(password) }
+/// What an error says; it is freed.
+fn message(error: *mut bitsup_error) -> String {
+    // SAFETY: NULL, or an error that is ours.
+    unsafe { handle::take(error) }.map(|error| error.message_text()).unwrap_or_default()
 }
 
+/// Every row can be set by the function of its kind, and the others name it.
 #[test]
-fn credentials_and_headers() {
-    let folder = tempfile::tempdir().expect("folder");
-    let file = folder.path().join("secret");
-    std::fs::write(&file, "from a file\n").expect("written");
-    let path = std::ffi::CString::new(file.to_str().expect("UTF-8")).expect("no zero byte");
-    let (start, length) = (path.as_ptr(), path.as_bytes().len());
-    let set = Set::new();
-    set!(set, credentials::bitsup_upload_options_set_user(c"D\\u".as_ptr()));
-    set!(set, credentials::bitsup_upload_options_set_password(c"p".as_ptr()));
-    set!(set, credentials::bitsup_upload_options_set_bearer_token(c"t".as_ptr()));
-    set!(set, credentials::bitsup_upload_options_set_auth(2));
-    set!(set, credentials::bitsup_upload_options_set_allow_cleartext_credentials(1));
-    set!(set, credentials::bitsup_upload_options_set_header(c"X-A".as_ptr(), c"old".as_ptr()));
-    set!(set, credentials::bitsup_upload_options_set_header(c"x-a".as_ptr(), c"new".as_ptr()));
-    set!(set, credentials::bitsup_upload_options_set_secret_header(c"X-B".as_ptr(), c"b".as_ptr()));
-    let options = set.choices().options;
-    assert_eq!(options.credentials, Some(login("D\\u", "p")));
-    assert_eq!(options.bearer_token, Some(Secret::new("t")));
-    assert_eq!(options.auth, AuthChoice::Digest);
-    assert!(options.allow_cleartext_credentials);
-    assert_eq!(format!("{:?}", options.headers), "[x-a: new, X-B: …]");
-
-    set!(set, credentials::bitsup_upload_options_set_password_file(start));
-    set!(set, credentials::bitsup_upload_options_set_token_file_bytes(start, length));
-    let options = set.choices().options;
-    assert_eq!(options.credentials, Some(login("D\\u", "from a file")));
-    assert_eq!(options.bearer_token, Some(Secret::new("from a file")));
-    set!(set, credentials::bitsup_upload_options_set_password(c"last".as_ptr()));
-    set!(set, credentials::bitsup_upload_options_set_token_file(start));
-    assert_eq!(set.choices().options.credentials, Some(login("D\\u", "last")));
-    set!(set, credentials::bitsup_upload_options_set_password_file_bytes(start, length));
-    let options = set.choices().options;
-    assert_eq!(options.credentials, Some(login("D\\u", "from a file")));
-    assert_eq!(options.bearer_token, Some(Secret::new("from a file")));
-}
-
-#[test]
-fn proxy_and_tls() {
-    let folder = tempfile::tempdir().expect("folder");
-    let file = folder.path().join("secret");
-    std::fs::write(&file, "hush").expect("written");
-    let path = std::ffi::CString::new(file.to_str().expect("UTF-8")).expect("no zero byte");
-    let set = Set::new();
-    set!(set, proxy::bitsup_upload_options_set_proxy(c"".as_ptr()));
-    assert_eq!(set.choices().options.proxy, ProxyChoice::Direct);
-    set!(set, proxy::bitsup_upload_options_set_proxy(c"http://p:1".as_ptr()));
-    set!(set, proxy::bitsup_upload_options_set_noproxy(c"a,b".as_ptr()));
-    set!(set, proxy::bitsup_upload_options_set_proxy_user(c"pu".as_ptr()));
-    set!(set, proxy::bitsup_upload_options_set_proxy_password(c"pp".as_ptr()));
-    let options = set.choices().options;
-    assert_eq!(options.proxy, ProxyChoice::Url("http://p:1".to_owned()));
-    assert_eq!(options.no_proxy.as_deref(), Some("a,b"));
-    assert_eq!(options.proxy_credentials, Some(login("pu", "pp")));
-    assert_eq!(options.credentials, None);
-    set!(set, proxy::bitsup_upload_options_set_proxy_password_file(path.as_ptr()));
-    assert_eq!(set.choices().options.proxy_credentials, Some(login("pu", "hush")));
-    let length = path.as_bytes().len();
-    set!(set, proxy::bitsup_upload_options_set_proxy_password_file_bytes(path.as_ptr(), length));
-    assert_eq!(set.choices().options.proxy_credentials, Some(login("pu", "hush")));
-
-    set!(set, proxy::bitsup_upload_options_set_proxy_auth(1));
-    set!(set, proxy::bitsup_upload_options_set_proxy_ca_file(c"pca".as_ptr()));
-    set!(set, proxy::bitsup_upload_options_set_resolve(c"a.example:80:127.0.0.1".as_ptr()));
-    set!(set, proxy::bitsup_upload_options_set_resolve(c"b.example:80:127.0.0.1".as_ptr()));
-    let options = set.choices().options;
-    assert_eq!(options.proxy_auth, AuthChoice::Basic);
-    assert_eq!(options.tls.proxy_ca_file.as_deref(), Some(Path::new("pca")));
-    assert_eq!(options.resolve.len(), 2);
-    set!(set, proxy::bitsup_upload_options_set_proxy_ca_file_bytes(c"pcas".as_ptr(), 3));
-    let proxy_ca = set.choices().options.tls.proxy_ca_file;
-    assert_eq!(proxy_ca.as_deref(), Some(Path::new("pca")));
-
-    set!(set, tls::bitsup_upload_options_set_ca_file(c"ca".as_ptr()));
-    set!(set, tls::bitsup_upload_options_set_client_cert(c"cert".as_ptr()));
-    set!(set, tls::bitsup_upload_options_set_client_key(c"key".as_ptr()));
-    set!(set, tls::bitsup_upload_options_set_client_key_password(c"phrase".as_ptr()));
-    set!(set, tls::bitsup_upload_options_set_pinned_key(c"sha256//x".as_ptr()));
-    set!(set, tls::bitsup_upload_options_set_insecure(7));
-    let tls = set.choices().options.tls;
-    assert_eq!(tls.ca_file.as_deref(), Some(Path::new("ca")));
-    assert_eq!(tls.cert.as_deref(), Some(Path::new("cert")));
-    assert_eq!(tls.key.as_deref(), Some(Path::new("key")));
-    assert_eq!(tls.key_password, Some(Secret::new("phrase")));
-    assert_eq!(tls.pinned_public_key.as_deref(), Some("sha256//x"));
-    assert!(tls.insecure);
-    set!(set, tls::bitsup_upload_options_set_ca_file_bytes(c"ca2".as_ptr(), 3));
-    set!(set, tls::bitsup_upload_options_set_client_cert_bytes(c"cert2".as_ptr(), 5));
-    set!(set, tls::bitsup_upload_options_set_client_key_bytes(c"key2".as_ptr(), 4));
-    set!(set, tls::bitsup_upload_options_set_client_key_password_file(path.as_ptr()));
-    let tls = set.choices().options.tls;
-    assert_eq!(tls.ca_file.as_deref(), Some(Path::new("ca2")));
-    assert_eq!(tls.cert.as_deref(), Some(Path::new("cert2")));
-    assert_eq!(tls.key.as_deref(), Some(Path::new("key2")));
-    assert_eq!(tls.key_password, Some(Secret::new("hush")));
-    set!(set, tls::bitsup_upload_options_set_client_key_password_file_bytes(path.as_ptr(), length));
-    assert_eq!(set.choices().options.tls.key_password, Some(Secret::new("hush")));
-}
-
-#[test]
-fn sizes_and_times() {
-    let set = Set::new();
-    set!(set, limits::bitsup_upload_options_set_fragment_size(1));
-    set!(set, limits::bitsup_upload_options_set_max_fragment(2));
-    set!(set, limits::bitsup_upload_options_set_min_fragment(3));
-    set!(set, limits::bitsup_upload_options_set_connect_timeout_ms(4));
-    set!(set, limits::bitsup_upload_options_set_stall_timeout_ms(5));
-    set!(set, limits::bitsup_upload_options_set_ack_timeout_ms(6));
-    set!(set, limits::bitsup_upload_options_set_last_ack_timeout_ms(7));
-    set!(set, limits::bitsup_upload_options_set_give_up_after_ms(8));
-    set!(set, limits::bitsup_upload_options_set_wait_for_server_ms(9));
-    set!(set, limits::bitsup_upload_options_set_retry_delay_ms(10));
-    set!(set, limits::bitsup_upload_options_set_max_retry_delay_ms(11));
-    set!(set, limits::bitsup_upload_options_set_max_attempts(12));
-    set!(set, limits::bitsup_upload_options_set_max_time_ms(13));
-    set!(set, limits::bitsup_upload_options_set_max_bytes(14));
-    let options = set.choices().options;
-    let time = Duration::from_millis;
-    assert_eq!((options.fragment_size, options.max_fragment), (Some(1), 2));
-    assert_eq!((options.min_fragment, options.connect_timeout), (3, time(4)));
-    assert_eq!((options.stall_timeout, options.ack_timeout), (time(5), time(6)));
-    assert_eq!((options.last_ack_timeout, options.give_up_after), (time(7), time(8)));
-    assert_eq!((options.wait_for_server, options.retry_delay), (time(9), time(10)));
-    assert_eq!((options.max_retry_delay, options.max_attempts), (time(11), Some(12)));
-    assert_eq!((options.max_time, options.max_bytes), (Some(time(13)), Some(14)));
-    set!(set, limits::bitsup_upload_options_set_fragment_size(0));
-    set!(set, limits::bitsup_upload_options_set_max_attempts(0));
-    set!(set, limits::bitsup_upload_options_set_max_time_ms(0));
-    set!(set, limits::bitsup_upload_options_set_max_bytes(0));
-    let options = set.choices().options;
-    assert_eq!((options.fragment_size, options.max_attempts), (None, None));
-    assert_eq!((options.max_time, options.max_bytes), (None, None));
-}
-
-#[test]
-fn policies_and_replies() {
-    let set = Set::new();
-    set!(set, policies::bitsup_upload_options_set_host_id(1));
-    set!(set, policies::bitsup_upload_options_set_trusted_host(c"a".as_ptr()));
-    set!(set, policies::bitsup_upload_options_set_trusted_host(c".b".as_ptr()));
-    set!(set, policies::bitsup_upload_options_set_if_exists(1));
-    set!(set, policies::bitsup_upload_options_set_verify(2));
-    set!(set, policies::bitsup_upload_options_set_on_lost_ack(3));
-    set!(set, policies::bitsup_upload_options_set_resume_check(1));
-    set!(set, policies::bitsup_upload_options_set_fresh(1));
-    set!(set, policies::bitsup_upload_options_set_no_resume(1));
-    set!(set, policies::bitsup_upload_options_set_require_resume(1));
-    set!(set, policies::bitsup_upload_options_set_sha256(1));
-    set!(set, policies::bitsup_upload_options_set_refuse_empty(1));
-    set!(set, policies::bitsup_upload_options_set_lenient(1));
-    set!(set, policies::bitsup_upload_options_set_content_name(c"n".as_ptr()));
-    set!(set, policies::bitsup_upload_options_set_note(c"o".as_ptr()));
-    set!(set, reply::bitsup_upload_options_set_reply_memory(9));
-    set!(set, reply::bitsup_upload_options_set_reply_optional(1));
-    set!(set, reply::bitsup_upload_options_set_reply_max_size(10));
-    let options = set.choices().options;
-    assert_eq!(options.host_id, HostPolicy::Any);
-    assert_eq!(options.trusted_hosts, ["a", ".b"]);
-    assert_eq!(options.if_exists, IfExists::Skip);
-    assert_eq!(options.verify, VerifyPolicy::Never);
-    assert_eq!(options.on_lost_ack, LostAckPolicy::Accept);
-    assert_eq!(options.resume_check, ResumeCheck::Tail);
-    assert!(options.fresh && options.no_resume && options.require_resume && options.sha256);
-    assert!(options.refuse_empty && options.lenient && options.reply_optional);
-    assert_eq!(options.content_name.as_deref(), Some("n"));
-    assert_eq!(options.note.as_deref(), Some("o"));
-    assert_eq!((options.reply_to, options.reply_max_size), (ReplyTo::Memory(9), 10));
-    set!(set, reply::bitsup_upload_options_set_reply_path(c"r".as_ptr()));
-    assert_eq!(set.choices().options.reply_to, ReplyTo::File("r".into()));
-    set!(set, reply::bitsup_upload_options_set_reply_path_bytes(c"rs".as_ptr(), 2));
-    assert_eq!(set.choices().options.reply_to, ReplyTo::File("rs".into()));
-    set!(set, policies::bitsup_upload_options_set_post_override(1));
-    assert!(set.choices().options.post_override);
-    set!(set, policies::bitsup_upload_options_set_polite(1));
-    assert!(set.choices().options.polite);
-    set!(set, policies::bitsup_upload_options_set_sha256(0));
-    assert!(!set.choices().options.sha256);
-}
-
-/// Names of setters that differ from those of the options.
-const RENAMED: [(&str, &str); 8] = [
-    ("credentials", "user"),
-    ("headers", "header"),
-    ("no_proxy", "noproxy"),
-    ("proxy_credentials", "proxy_user"),
-    ("reply_to", "reply_path"),
-    ("tls", "ca_file"),
-    ("transcript", "on_transcript"),
-    ("trusted_hosts", "trusted_host"),
-];
-
-#[test]
-fn every_option_has_a_setter() {
-    let shown = format!("{:#?}", bitsup::UploadOptions::default());
-    let fields = shown.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(':'));
-    let fields: Vec<&str> =
-        fields.map(|(name, _)| name).filter(|name| !name.starts_with(' ')).collect();
-    assert!(fields.len() > 35, "{shown}");
-    let symbols = include_str!("../../symbols.txt");
-    for field in fields {
-        let renamed = RENAMED.iter().find(|(option, _)| *option == field);
-        let setter = renamed.map_or(field, |(_, setter)| setter);
-        let symbol = format!("bitsup_upload_options_set_{setter}");
-        let there = symbols.lines().any(|line| line == symbol || line == format!("{symbol}_ms"));
-        assert!(there, "{field} has no setter");
+fn every_option_has_a_setter_and_the_wrong_one_names_it() {
+    for row in OPTIONS {
+        let set = Set::new();
+        let mut error: *mut bitsup_error = ptr::null_mut();
+        let place = &raw mut error;
+        let (numbers, header) = (row.kind.takes_numbers(), row.kind == OptionKind::Header);
+        let number = row.choices.map_or(1, |choices| choices.choices[0].number);
+        let text = match row.name {
+            "resolve" => c"a.example:80:127.0.0.1",
+            "limit_rate" => c"00:00-24:00=off",
+            "pinned_public_key" => c"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            _ => c"text",
+        };
+        // SAFETY: as the header asks.
+        let status = unsafe { bitsup_options_set_number(set.0, row.id, number, place) };
+        assert_eq!(status == Status::Ok, numbers, "{}", row.name);
+        let told = message(error);
+        assert!(numbers || told.contains(row.name) && told.contains("sets it"), "{told}");
+        // SAFETY: as the header asks.
+        let status = unsafe { bitsup_options_set_text(set.0, row.id, text.as_ptr(), place) };
+        let takes = !numbers && !header || row.kind == OptionKind::Rate;
+        assert_eq!(status == Status::Ok, takes, "{}", row.name);
+        let told = message(error);
+        assert!(takes || told.contains("bitsup_options_set_"), "{told}");
+        // SAFETY: as the header asks.
+        let status = unsafe { bitsup_options_set_text(set.0, row.id, ptr::null(), place) };
+        assert_eq!(status == Status::Ok, takes, "{}: none", row.name);
+        message(error);
+        // SAFETY: as the header asks.
+        let status = unsafe { bitsup_options_add_text(set.0, row.id, text.as_ptr(), place) };
+        assert_eq!(status == Status::Ok, takes && row.list, "{}", row.name);
+        message(error);
+        let name = CString::new(row.name).expect("no zero byte");
+        let value = row.choices.map_or(
+            if header {
+                "X: y"
+            } else if numbers {
+                "1"
+            } else {
+                text.to_str().expect("ASCII")
+            },
+            |choices| choices.choices[0].word,
+        );
+        let value = CString::new(value).expect("no zero byte");
+        let set = Set::new();
+        // SAFETY: as the header asks.
+        let status =
+            unsafe { bitsup_options_set_by_name(set.0, name.as_ptr(), value.as_ptr(), place) };
+        assert_eq!(status, Status::Ok, "{}: {}", row.name, message(error));
+        assert_eq!(set.get().get(row).map(<[OptionValue]>::len), Some(1), "{}", row.name);
+        // SAFETY: as the header asks.
+        let status = unsafe { bitsup_options_reset(set.0, row.id, place) };
+        assert_eq!(status, Status::Ok);
+        assert_eq!(set.get().get(row), None);
     }
+}
+
+#[test]
+fn bytes_are_paths_and_secrets_and_lengths_count() {
+    let set = Set::new();
+    let row = |name: &str| option_by_name(name).expect(name);
+    let mut error: *mut bitsup_error = ptr::null_mut();
+    let place = &raw mut error;
+    let bytes = b"\xff/x\0";
+    let data = bytes.as_ptr().cast();
+    let (path, user) = (row("ca_file").id, row("user").id);
+    // SAFETY: as the header asks, in this and the next calls.
+    unsafe {
+        assert_eq!(bitsup_options_set_bytes(set.0, path, data, 3, place), Status::Ok);
+        assert_eq!(bitsup_options_set_bytes(set.0, path, data, 4, place), Status::InvalidArgument);
+        assert!(message(error).contains("zero byte"));
+        assert_eq!(bitsup_options_set_bytes(set.0, user, data, 3, place), Status::InvalidArgument);
+        assert!(message(error).contains("bitsup_options_set_text"));
+        let text = bytes.as_ptr().cast();
+        assert_eq!(bitsup_options_set_text_n(set.0, path, text, 3, place), Status::InvalidArgument);
+        message(error);
+        assert_eq!(bitsup_options_set_text_n(set.0, user, text, 3, place), Status::InvalidArgument);
+        message(error);
+        assert_eq!(bitsup_options_set_text_n(set.0, user, c"names".as_ptr(), 4, place), Status::Ok);
+        assert_eq!(set.get().get(row("user")), Some(&[OptionValue::Text("name".into())][..]));
+        assert_eq!(bitsup_options_set_bytes(set.0, path, ptr::null(), 0, place), Status::Ok);
+        assert_eq!(set.get().get(row("ca_file")), Some(&[OptionValue::None][..]));
+        let endless = usize::MAX;
+        assert_eq!(
+            bitsup_options_set_bytes(set.0, path, data, endless, place),
+            Status::InvalidArgument
+        );
+        message(error);
+        let (name, old, new) = (c"X-A".as_ptr(), c"old".as_ptr(), c"new".as_ptr());
+        assert_eq!(bitsup_options_set_header(set.0, name, old, place), Status::Ok);
+        assert_eq!(bitsup_options_set_secret_header(set.0, name, new, place), Status::Ok);
+        assert_eq!(set.get().get(row("headers")).map(<[OptionValue]>::len), Some(0));
+        assert_eq!(
+            bitsup_options_set_header(set.0, c"Host".as_ptr(), old, place),
+            Status::InvalidArgument
+        );
+        message(error);
+        assert_eq!(
+            bitsup_options_set_header(set.0, ptr::null(), old, place),
+            Status::InvalidArgument
+        );
+        assert!(message(error).contains("NULL"));
+        assert_eq!(bitsup_options_check(set.0, place), Status::InvalidArgument);
+        message(error);
+    }
+}
+
+#[test]
+fn what_a_setter_refuses_is_kept_until_it_is_set_or_reset() {
+    let set = Set::new();
+    let row = |name: &str| option_by_name(name).expect(name).id;
+    let mut error: *mut bitsup_error = ptr::null_mut();
+    let place = &raw mut error;
+    // SAFETY: as the header asks, in this and the next calls.
+    unsafe {
+        assert_eq!(
+            bitsup_options_set_number(set.0, row("max_bytes"), -1, ptr::null_mut()),
+            Status::InvalidArgument
+        );
+        assert_eq!(
+            bitsup_options_set_text(set.0, row("proxy"), c"::::".as_ptr(), ptr::null_mut()),
+            Status::InvalidArgument
+        );
+        assert_eq!(bitsup_options_check(set.0, place), Status::InvalidArgument);
+        assert!(message(error).contains("max_bytes"));
+        let mut copy = ptr::null_mut();
+        assert_eq!(bitsup_options_copy(set.0, &raw mut copy, place), Status::Ok);
+        assert_eq!(bitsup_options_set_number(set.0, row("max_bytes"), 1, place), Status::Ok);
+        assert_eq!(bitsup_options_check(set.0, place), Status::InvalidArgument);
+        assert!(message(error).contains("proxy"));
+        assert_eq!(bitsup_options_reset(set.0, row("proxy"), place), Status::Ok);
+        assert_eq!(bitsup_options_check(set.0, place), Status::Ok);
+        assert_eq!(bitsup_options_merge(set.0, copy, place), Status::Ok);
+        assert_eq!(bitsup_options_check(set.0, place), Status::InvalidArgument);
+        message(error);
+        bitsup_options_free(copy);
+        assert_eq!(bitsup_options_set_number(set.0, 99, 1, place), Status::Unsupported);
+        assert!(message(error).contains("99"));
+        assert_eq!(bitsup_options_reset(set.0, 99, place), Status::Unsupported);
+        message(error);
+        assert_eq!(
+            bitsup_options_set_by_name(set.0, c"nothing".as_ptr(), c"x".as_ptr(), place),
+            Status::Unsupported
+        );
+        message(error);
+    }
+}
+
+#[test]
+fn options_tell_about_themselves() {
+    let mut error: *mut bitsup_error = ptr::null_mut();
+    let (mut id, mut seen) = (0, 0);
+    loop {
+        id = bitsup_option_next(id);
+        if id == 0 {
+            break;
+        }
+        seen += 1;
+        let mut facts = std::mem::MaybeUninit::<bitsup_option_facts>::zeroed();
+        // SAFETY: a structure of its size, which is then filled; the texts are static.
+        let (facts, name) = unsafe {
+            facts.as_mut_ptr().cast::<usize>().write(size_of::<bitsup_option_facts>());
+            let status = bitsup_option_info(id, facts.as_mut_ptr(), &raw mut error);
+            assert_eq!(status, Status::Ok);
+            let facts = facts.assume_init();
+            (facts, std::ffi::CStr::from_ptr(facts.name))
+        };
+        let row = option_by_id(id).expect("it is in the table");
+        assert_eq!(name.to_str(), Ok(row.name));
+        // SAFETY: text.
+        assert_eq!(unsafe { bitsup_option_by_name(facts.name) }, id);
+    }
+    assert_eq!(seen, OPTIONS.len());
+    // SAFETY: text, and NULL.
+    unsafe {
+        assert_eq!(bitsup_option_by_name(c"nothing".as_ptr()), 0);
+        assert_eq!(bitsup_option_by_name(ptr::null()), 0);
+    }
+}
+
+static DESTROYED: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" fn destroy(userdata: *mut c_void) {
+    DESTROYED.fetch_add(userdata.addr(), Ordering::SeqCst);
+}
+
+/// The pointer of a callback ends once, with the last that has it; also where the setter fails.
+#[test]
+fn a_callbacks_pointer_ends_once() {
+    assert_eq!(CALLBACKS.len(), 6);
+    let ended = || DESTROYED.swap(0, Ordering::SeqCst);
+    let place = ptr::null_mut();
+    let pointer = |number: usize| ptr::without_provenance_mut(number);
+    let set = |options, number| {
+        // SAFETY: as the header asks; NULL is tried too.
+        unsafe {
+            bitsup_options_set_on_progress(options, None, pointer(number), Some(destroy), place)
+        }
+    };
+    assert_eq!(set(ptr::null_mut(), 1), Status::InvalidArgument);
+    assert_eq!(ended(), 1);
+    let first = Set::new();
+    assert_eq!(set(first.0, 10), Status::Ok);
+    let mut copy = ptr::null_mut();
+    // SAFETY: as the header asks.
+    unsafe { assert_eq!(bitsup_options_copy(first.0, &raw mut copy, place), Status::Ok) };
+    assert_eq!(set(first.0, 100), Status::Ok);
+    assert_eq!(ended(), 0, "the copy has it");
+    // SAFETY: as the header asks.
+    unsafe { bitsup_options_free(copy) };
+    assert_eq!(ended(), 10);
+    let mut client = ptr::null_mut();
+    // SAFETY: as the header asks.
+    unsafe {
+        let made = crate::client::bitsup_client_new(first.0, &raw mut client, place);
+        assert_eq!(made, Status::Ok);
+    }
+    drop(first);
+    assert_eq!(ended(), 0, "the client has it");
+    // SAFETY: as the header asks.
+    unsafe { crate::client::bitsup_client_free(client) };
+    assert_eq!(ended(), 100);
 }

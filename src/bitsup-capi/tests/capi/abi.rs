@@ -15,9 +15,7 @@ fn library(folder: &Path, name: &str, header: &str) -> PathBuf {
     let mut text = String::new();
     let mut declares = false;
     for line in header.lines() {
-        declares |= line.starts_with(|first: char| first.is_ascii_lowercase())
-            && line.contains('(')
-            && !line.starts_with("typedef");
+        declares |= line.starts_with("BITSUP_API");
         match line.strip_suffix(");") {
             Some(declaration) if declares => {
                 text.extend([declaration, ") { __builtin_trap(); }\n"]);
@@ -84,9 +82,12 @@ fn broken_promises_are_found() {
         assert_eq!(today.matches(from).count(), 1, "{from:?} is in the header once");
         today.replace(from, to)
     };
-    let functions = "bitsup_status bitsup_client_new(";
+    let functions = "BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_new(";
     let last = "  uint32_t attempt;\n} bitsup_progress;";
-    let added = changed(functions, "void bitsup_new(void);\n\nbitsup_status bitsup_client_new(");
+    let added = changed(
+        functions,
+        "BITSUP_API void bitsup_new(void);\n\nBITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_new(",
+    );
     assert!(holds(&today, &added), "a new function");
     assert!(!holds(&added, &today), "a function that is gone");
     let longer = changed(last, "  uint32_t attempt;\n  uint64_t more;\n} bitsup_progress;");

@@ -98,17 +98,41 @@ fn build_library() -> PathBuf {
     }
     succeed(&mut command);
     let soname = format!("libbitsup.so.{}", abi());
-    for (link, file) in [
-        ("libbitsup.so", "libbitsup.so"),
-        (&*soname, "libbitsup.so"),
-        ("libbitsup.a", "libbitsup.a"),
-    ] {
-        match symlink(built.join(file), folder.join(link)) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{link}: {error}"),
-            _ => {}
-        }
+    if has_sanitizer() {
+        // Its functions are in both, and the program's.
+        link(&built.join("libbitsup.so"), &folder.join("libbitsup.so"));
+        link(&built.join("libbitsup.a"), &folder.join("libbitsup.a"));
+    } else {
+        localize(&built, &folder, &target);
     }
+    link(Path::new("libbitsup.so"), &folder.join(soname));
     folder
+}
+
+fn link(target: &Path, path: &Path) {
+    match symlink(target, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            panic!("{}: {error}", path.display())
+        }
+        _ => {}
+    }
+}
+
+/// Makes the libraries that are installed of those that rustc wrote, unless that was done.
+fn localize(built: &Path, folder: &Path, target: &Path) {
+    let written = |path: &Path| path.symlink_metadata().and_then(|of| of.modified()).ok();
+    let [from, to] = [built, folder].map(|folder| folder.join("libbitsup.a"));
+    let by = workspace().join("src/xtask/src/localize.rs");
+    if written(&to) > written(&from).max(written(&by)) {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--package", "xtask", "--target-dir"]).arg(target);
+    command.args(["--", "localize", "--strip"]).arg(from);
+    command.arg("--shared").arg(built.join("libbitsup.so"));
+    command.arg("--shared-output").arg(folder.join("libbitsup.so"));
+    // Last, since it is what tells that both are there.
+    succeed(command.arg("--output").arg(to).current_dir(workspace()));
 }
 
 /// Whether the programs and the library are built with one.
@@ -183,7 +207,7 @@ pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
         .arg(if plus { "-std=c++17" } else { "-std=c11" })
         .args(STRICT)
         .args(["-g", "-O1", "-pthread", "-c"])
-        .args(options)
+        .args(options.iter().filter(|option| !option.starts_with("-l")))
         .args(finder.sanitizer().map(|name| format!("-fsanitize={name}")))
         .arg("-I")
         .arg(workspace().join("include"))
@@ -198,6 +222,7 @@ pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
         command.args(["-lm", "-ldl", "-lrt", "-lresolv"]);
     }
     command.arg("-L").arg(library()).arg("-lbitsup");
+    command.args(options.iter().filter(|option| option.starts_with("-l")));
     succeed(command.arg(format!("-Wl,-rpath,{}", library().display())));
 }
 

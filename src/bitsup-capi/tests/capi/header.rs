@@ -2,8 +2,10 @@
 
 use std::process::Command;
 
-use crate::build;
 use crate::support::{self, capi, workspace};
+use bitsup::OptionKind;
+
+use crate::{build, entry_points};
 
 /// As cbindgen makes it from the sources.
 fn generate() -> String {
@@ -15,13 +17,15 @@ fn generate() -> String {
 /** The version of this header; compare bitsup_version. */
 #define BITSUP_VERSION \"{major}.{minor}.{patch}\"
 /** The same as a number; compare bitsup_version_number. */
-#define BITSUP_VERSION_NUMBER ({major} * 65536 + {minor} * 256 + {patch})"
+#define BITSUP_VERSION_NUMBER ({major} * 65536 + {minor} * 256 + {patch})
+{MACROS}"
     );
     // Enumerations that go in, and so are no parameter's type.
     let include = [
+        "bitsup_option",
         "bitsup_auth",
         "bitsup_if_exists",
-        "bitsup_host_policy",
+        "bitsup_host_id",
         "bitsup_verify",
         "bitsup_on_lost_ack",
         "bitsup_resume_check",
@@ -49,6 +53,8 @@ fn generate() -> String {
         },
         function: cbindgen::FunctionConfig {
             args: cbindgen::Layout::Vertical,
+            prefix: Some("BITSUP_API".to_owned()),
+            must_use: Some("BITSUP_NODISCARD".to_owned()),
             ..Default::default()
         },
         ..Default::default()
@@ -60,7 +66,116 @@ fn generate() -> String {
         .expect("cbindgen understands the crate");
     let mut text = Vec::new();
     bindings.write(&mut text);
-    fold(&String::from_utf8(text).expect("UTF-8"))
+    let text = String::from_utf8(text).expect("UTF-8");
+    let text = text
+        .replace("\nBITSUP_API\n", "\nBITSUP_API ")
+        .replace("BITSUP_API BITSUP_NODISCARD\n", "BITSUP_API BITSUP_NODISCARD ");
+    let text = fold(&text);
+    in_order(&text.replace("typedef int bitsup_event_source;", EVENT_SOURCE))
+}
+
+/// What stands at the head of the header beside its version.
+const MACROS: &str = "
+/** No limit, for options that have that. */
+#define BITSUP_UNLIMITED INT64_MAX
+/** What bitsup_client_event_fd gives where there is nothing to poll. */
+#define BITSUP_EVENT_SOURCE_NONE ((bitsup_event_source)-1)
+
+/* Before every function. With the static library on Windows, define
+   BITSUP_STATIC. */
+#if !defined(BITSUP_API)
+#if defined(_WIN32) && !defined(BITSUP_STATIC)
+#define BITSUP_API __declspec(dllimport)
+#else
+#define BITSUP_API
+#endif
+#endif
+
+/* Before functions that give an object or an upload's outcome. A program that
+   wants no warnings there defines BITSUP_NO_NODISCARD. */
+#if !defined(BITSUP_NODISCARD)
+#if defined(BITSUP_NO_NODISCARD)
+#define BITSUP_NODISCARD
+#elif defined(__cplusplus) && __cplusplus >= 201703L
+#define BITSUP_NODISCARD [[nodiscard]]
+#elif defined(__GNUC__)
+#define BITSUP_NODISCARD __attribute__((warn_unused_result))
+#else
+#define BITSUP_NODISCARD
+#endif
+#endif";
+
+/// The type by system.
+const EVENT_SOURCE: &str = "#if defined(_WIN32)
+typedef uintptr_t bitsup_event_source;
+#else
+typedef int bitsup_event_source;
+#endif";
+
+/// The functions, in the order in which they are used, by the files that have them.
+const SECTIONS: [(&str, &[&str]); 10] = [
+    ("VERSION AND FEATURES", &["version.rs"]),
+    (
+        "OPTIONS",
+        &["options/mod.rs", "options/setters.rs", "options/callbacks.rs", "options/info.rs"],
+    ),
+    ("CLIENTS", &["client.rs"]),
+    ("UPLOADS", &["upload.rs"]),
+    ("EVENTS, for programs with a loop of their own, AND LOGINS", &["events.rs", "credential.rs"]),
+    ("ERRORS", &["error.rs"]),
+    ("KEPT SESSIONS", &["journal.rs", "token.rs"]),
+    ("PACKET BY PACKET", &["session.rs"]),
+    ("DOCTOR", &["report.rs"]),
+    ("NAMES OF ENUMERATORS", &["names.rs"]),
+];
+
+/// Puts the functions into their sections.
+fn in_order(text: &str) -> String {
+    let functions = entry_points::with_files();
+    let blocks: Vec<&str> = text.split("\n\n").collect();
+    // A comment has empty lines, and goes with what follows it.
+    let mut whole: Vec<String> = Vec::new();
+    for block in blocks {
+        match whole.last_mut() {
+            Some(last) if last.rfind("/**") > last.rfind("*/") => {
+                last.push_str("\n\n");
+                last.push_str(block);
+            }
+            _ => whole.push(block.to_owned()),
+        }
+    }
+    let place = |block: &str| -> Option<(usize, usize)> {
+        let line = block.lines().find(|line| line.starts_with("BITSUP_API"))?;
+        let name = line.split_once('(')?.0.rsplit([' ', '*']).next()?;
+        let at = functions.iter().position(|(_, of)| entry_points::name(of) == name)?;
+        let file = functions[at].0.to_str().expect("UTF-8");
+        let section = SECTIONS
+            .iter()
+            .position(|(_, files)| {
+                files.iter().any(|known| file.ends_with(&format!("src/{known}")))
+            })
+            .unwrap_or_else(|| panic!("{file} is in no section"));
+        let files = SECTIONS[section].1;
+        let of = files.iter().position(|known| file.ends_with(&format!("src/{known}")));
+        Some((section, of.unwrap_or(0) * 1000 + at))
+    };
+    let first = whole.iter().position(|block| place(block).is_some()).expect("functions");
+    let last = whole.iter().rposition(|block| place(block).is_some()).expect("functions");
+    let mut sorted: Vec<((usize, usize), String)> = whole[first..=last]
+        .iter()
+        .map(|block| (place(block).expect(block), block.clone()))
+        .collect();
+    sorted.sort();
+    let mut before = None;
+    let mut made: Vec<String> = whole[..first].to_vec();
+    for ((section, _), block) in sorted {
+        if before.replace(section) != Some(section) {
+            made.push(format!("/* {} */", SECTIONS[section].0));
+        }
+        made.push(block);
+    }
+    made.extend_from_slice(&whole[last + 1..]);
+    made.join("\n\n")
 }
 
 /// Puts the parameters of long declarations below them, instead of far to the right.
@@ -69,7 +184,8 @@ fn fold(text: &str) -> String {
     for line in text.lines() {
         let parameter = line.trim_start();
         let depth = line.len() - parameter.len();
-        let opens = !line.starts_with([' ', '/']) && line.ends_with(',');
+        let long = line.starts_with("BITSUP_API") && line.chars().count() > 79;
+        let opens = !line.starts_with([' ', '/', '#']) && (line.ends_with(',') || long);
         if opens && let Some((function, first)) = line.rsplit_once('(') {
             folded.extend([function, "(\n    ", first, "\n"]);
         } else if depth > 8 && line.ends_with([',', ';']) {
@@ -110,6 +226,7 @@ fn compilers_take_each_header_alone_and_twice() {
                 command
                     .arg(format!("-std={standard}"))
                     .args(build::STRICT)
+                    .args(["-Wshadow", "-Wconversion"])
                     .arg("-fsyntax-only")
                     .arg("-I")
                     .arg(workspace().join("include"))
@@ -140,43 +257,77 @@ fn the_guide_compiles() {
     assert!(pieces > 0, "the guide shows no C");
 }
 
+/// The part of the C++ header that comes from the table.
+fn forwards() -> String {
+    let mut text = String::new();
+    for row in bitsup::OPTIONS {
+        let (name, constant) =
+            (row.name, format!("BITSUP_OPTION_{}", row.name.to_ascii_uppercase()));
+        let line = |parameter: &str, body: &str| {
+            format!("  options &{name}({parameter}) {{ return {body}; }}\n")
+        };
+        let with = |helper: &str, value: &str| format!("{helper}({constant}, {value})");
+        text += &match row.kind {
+            OptionKind::Header => continue,
+            OptionKind::Text if row.list => line("std::string_view v", &with("add_", "v")),
+            OptionKind::Path => line("const path_view &v", &with("path_", "v")),
+            OptionKind::Duration => {
+                line("std::chrono::milliseconds v", &with("number_", "v.count()"))
+            }
+            OptionKind::Flag => line("bool on = true", &with("number_", "on ? 1 : 0")),
+            OptionKind::Choice => {
+                let set = row.choices.expect("a choice").name;
+                line(&format!("bitsup_{set} v"), &with("number_", "static_cast<std::int64_t>(v)"))
+            }
+            OptionKind::Size | OptionKind::Count => line("std::uint64_t v", &with("size_", "v")),
+            OptionKind::Rate => {
+                line("std::uint64_t v", &with("size_", "v"))
+                    + &line("std::string_view v", &with("text_", "v"))
+            }
+            _ => line("std::string_view v", &with("text_", "v")),
+        };
+    }
+    text
+}
+
+#[test]
+fn the_cpp_header_forwards_every_option() {
+    const BEGIN: &str = "  // From the table of options: never edited.\n";
+    const END: &str = "  // end\n";
+    let file = workspace().join("include/bitsup.hpp");
+    let header = std::fs::read_to_string(&file).expect("readable");
+    let (before, rest) = header.split_once(BEGIN).expect("the beginning is marked");
+    let (_, after) = rest.split_once(END).expect("the end is marked");
+    support::blessed(&file, &format!("{before}{BEGIN}{}{END}{after}", forwards()));
+}
+
 /// Functions that the C++ header has no use for: another form of them does it, or they are of use
-/// as they are. So are setters of a configuration, whose options are those of an upload there.
-const NOT_IN_CPP: [&str; 11] = [
+/// as they are.
+const NOT_IN_CPP: [&str; 15] = [
     "bitsup_features",
     "bitsup_features_text",
     "bitsup_log_level_name",
+    "bitsup_option_by_name",
+    "bitsup_option_info",
+    "bitsup_option_next",
     "bitsup_state_name",
     "bitsup_status_name",
     "bitsup_upload_file",
     "bitsup_upload_import",
-    "bitsup_upload_options_set",
+    "bitsup_upload_set_userdata",
     "bitsup_upload_start",
+    "bitsup_upload_userdata",
     "bitsup_version",
     "bitsup_version_number",
 ];
 
 #[test]
-fn the_cpp_header_has_every_function_and_option() {
+fn the_cpp_header_has_every_function() {
     let wrapper =
         std::fs::read_to_string(workspace().join("include/bitsup.hpp")).expect("readable");
     let words: Vec<&str> =
         wrapper.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
     for function in include_str!("../../symbols.txt").lines() {
-        // Text there has a zero at its end.
-        let other_form =
-            function.starts_with("bitsup_upload_options_") && function.ends_with("_bytes");
-        let of_options = function.replace("bitsup_config_set_", "bitsup_upload_options_set_");
-        let short = of_options.strip_suffix("_bytes").unwrap_or(&of_options);
-        assert!(
-            other_form
-                || NOT_IN_CPP.contains(&function)
-                || words.contains(&function)
-                || words.contains(&&*of_options)
-                || words.contains(&short)
-                || function == "bitsup_config_set_state_dir"
-                || function == "bitsup_config_set_upload_options",
-            "{function}"
-        );
+        assert!(NOT_IN_CPP.contains(&function) != words.contains(&function), "{function}");
     }
 }

@@ -46,7 +46,7 @@ impl Installed {
     fn pkg_config(&self, arguments: &[&str]) -> Vec<String> {
         let mut command = Command::new("pkg-config");
         command.env("PKG_CONFIG_PATH", self.prefix().join("lib/pkgconfig")).args(arguments);
-        let output = support::succeed(command.arg("bitsup"));
+        let output = support::succeed(&mut command);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
         text.split_whitespace().map(str::to_owned).collect()
     }
@@ -81,20 +81,18 @@ fn runs(program: &Path) {
 }
 
 #[test]
-fn examples_build_through_pkg_config_shared_and_static() {
+fn pkg_config_builds_examples_shared_and_static() {
     let installed = Installed::new(false);
-    assert_eq!(installed.pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
+    assert_eq!(installed.pkg_config(&["--modversion", "bitsup"]), [env!("CARGO_PKG_VERSION")]);
+    for name in ["valgrind.supp", "tsan.supp"] {
+        assert!(installed.prefix().join("share/bitsup").join(name).is_file(), "{name}");
+    }
+    let options = fs::read_to_string(installed.prefix().join("share/bitsup/options.json"));
+    assert!(options.expect("installed").contains("\"name\": \"ca_file\""));
     for fixed in [false, true] {
-        let mut flags = installed.pkg_config(if fixed {
-            &["--cflags", "--libs", "--static"]
-        } else {
-            &["--cflags", "--libs"]
-        });
-        if fixed {
-            for flag in flags.iter_mut().filter(|flag| *flag == "-lbitsup") {
-                "-l:libbitsup.a".clone_into(flag);
-            }
-        } else {
+        let package = if fixed { "bitsup-static" } else { "bitsup" };
+        let mut flags = installed.pkg_config(&["--cflags", "--libs", package]);
+        if !fixed {
             flags.push(format!("-Wl,-rpath,{}", installed.prefix().join("lib").display()));
         }
         for example in EXAMPLES {
@@ -107,10 +105,22 @@ fn examples_build_through_pkg_config_shared_and_static() {
             runs(&program);
         }
     }
+    // There is no static libcurl that all systems have.
+    let alone = if cfg!(feature = "bundled") { &["-static", "-static-pie"][..] } else { &[] };
+    for kind in alone {
+        for package in ["bitsup", "bitsup-static"] {
+            let program = installed.folder.path().join("upload");
+            let mut command = Command::new("cc");
+            command.arg(kind).arg(workspace().join("examples/upload.c")).arg("-o").arg(&program);
+            let flags = ["--static", "--cflags", "--libs", package];
+            support::succeed(command.args(installed.pkg_config(&flags)));
+            runs(&program);
+        }
+    }
 }
 
 #[test]
-fn examples_build_through_cmake_shared_and_static() {
+fn cmake_builds_examples_shared_and_static_and_finds_what_fits() {
     if !support::has_program("cmake") {
         support::skipped("cmake is missing");
         return;
@@ -120,7 +130,7 @@ fn examples_build_through_cmake_shared_and_static() {
     let source = installed.folder.path().join("project");
     fs::create_dir(&source).expect("made");
     let mut project = "cmake_minimum_required(VERSION 3.13)\nproject(examples C CXX)\n\
-        set(CMAKE_CXX_STANDARD 17)\nfind_package(bitsup 0.1 REQUIRED)\n"
+        set(CMAKE_CXX_STANDARD 17)\nfind_package(bitsup 0.1 REQUIRED COMPONENTS ${COMPONENT})\n"
         .to_owned();
     for example in EXAMPLES {
         let path = workspace().join("examples").join(example);
@@ -132,12 +142,12 @@ fn examples_build_through_cmake_shared_and_static() {
         project.extend(lines);
     }
     fs::write(source.join("CMakeLists.txt"), project).expect("written");
-    for fixed in ["OFF", "ON"] {
-        let build = installed.folder.path().join(fixed);
+    for component in ["shared", "static"] {
+        let build = installed.folder.path().join(component);
         let mut command = Command::new("cmake");
         command.arg("-S").arg(&source).arg("-B").arg(&build);
         command.arg(format!("-DCMAKE_PREFIX_PATH={}", installed.prefix().display()));
-        support::succeed(command.arg(format!("-Dbitsup_USE_STATIC_LIBS={fixed}")));
+        support::succeed(command.arg(format!("-DCOMPONENT={component}")));
         support::succeed(Command::new("cmake").arg("--build").arg(&build));
         for example in EXAMPLES {
             let built = build.join(example.replace('.', "_"));
@@ -148,4 +158,41 @@ fn examples_build_through_cmake_shared_and_static() {
             runs(&program);
         }
     }
+    finds_what_fits(&installed);
+}
+
+/// `cmake` finds versions that fit, and components that are there; the static library goes away for that.
+fn finds_what_fits(installed: &Installed) {
+    let lib = installed.prefix().join("lib/libbitsup.a");
+    fs::rename(&lib, lib.with_extension("away")).expect("renamed");
+    let source = installed.folder.path().join("versions");
+    fs::create_dir(&source).expect("made");
+    let mut project = "cmake_minimum_required(VERSION 3.19)\nproject(versions C)\n".to_owned();
+    let wanted = [
+        ("", true),
+        ("0.1", true),
+        ("0.1.0 EXACT", true),
+        ("0.1...<0.2", true),
+        ("0.0.9...0.1", true),
+        ("0.0...<0.1", false),
+        ("0.1.1", false),
+        ("0.0", false),
+        ("0.2", false),
+        ("1", false),
+        ("0.1 COMPONENTS shared", true),
+        ("0.1 COMPONENTS static", false),
+        ("0.1 COMPONENTS shared OPTIONAL_COMPONENTS static", true),
+        ("0.1 COMPONENTS other", false),
+    ];
+    for (arguments, found) in wanted {
+        let check = if found { "NOT bitsup_FOUND" } else { "bitsup_FOUND" };
+        project += &format!(
+            "find_package(bitsup {arguments} QUIET)\nif({check})\n  message(SEND_ERROR \"{arguments}\")\nendif()\n"
+        );
+    }
+    fs::write(source.join("CMakeLists.txt"), project).expect("written");
+    let mut command = Command::new("cmake");
+    command.arg("-S").arg(&source).arg("-B").arg(installed.folder.path().join("versions-build"));
+    command.arg(format!("-DCMAKE_PREFIX_PATH={}", installed.prefix().display()));
+    support::succeed(&mut command);
 }

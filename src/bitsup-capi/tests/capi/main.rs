@@ -9,10 +9,11 @@ mod header;
 #[allow(dead_code, reason = "the tests of the tool use more of it")]
 #[path = "../../../bitsup-cli/tests/it/common/held.rs"]
 mod held;
+mod hosts;
 mod install;
-mod mirror;
 #[cfg(debug_assertions)]
 mod panics;
 mod programs;
+mod static_library;
 mod support;
 mod symbols;

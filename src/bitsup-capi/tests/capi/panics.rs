@@ -40,10 +40,9 @@ static void panicked(int has_status, bitsup_status status,
 "#;
 
 /// A call by which a spoiled handle shows itself.
-const PROBES: [(&str, &str); 7] = [
-    ("bitsup_client", "bitsup_client_set_rate_limit(a->client, 0, &error)"),
-    ("bitsup_config", "bitsup_config_set_rate_limit(a->config, 0, &error)"),
-    ("bitsup_upload_options", "bitsup_upload_options_set_max_bytes(a->options, 0, &error)"),
+const PROBES: [(&str, &str); 6] = [
+    ("bitsup_client", "bitsup_client_set_limit_rate(a->client, 1, &error)"),
+    ("bitsup_options", "bitsup_options_check(a->options, &error)"),
     ("bitsup_upload", "bitsup_upload_suspend(a->upload, &error)"),
     ("bitsup_session", "bitsup_session_close(a->session, &error)"),
     ("bitsup_journal", "bitsup_journal_get(a->journal, 0, &a->entry, &error)"),
@@ -53,8 +52,7 @@ const PROBES: [(&str, &str); 7] = [
 fn renew(handle: &str) -> &'static str {
     match handle {
         "bitsup_client" => "renew_client(a)",
-        "bitsup_config" => "renew_config(a)",
-        "bitsup_upload_options" => "renew_options(a)",
+        "bitsup_options" => "renew_options(a)",
         "bitsup_upload" => "renew_upload(a)",
         "bitsup_session" => "renew_session(a)",
         "bitsup_journal" => "renew_journal(a)",
@@ -118,8 +116,7 @@ fn a_fault_in_every_function_is_a_status_and_spoils_its_handle() {
 fn own(handle: &str) -> &'static str {
     match handle {
         "bitsup_client" => "a->client",
-        "bitsup_config" => "a->config",
-        "bitsup_upload_options" => "a->options",
+        "bitsup_options" => "a->options",
         "bitsup_upload" => "a->upload",
         "bitsup_session" => "a->session",
         "bitsup_journal" => "a->journal",

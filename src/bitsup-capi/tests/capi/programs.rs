@@ -106,6 +106,12 @@ fn memory_and_callbacks_are_sources_and_callbacks_tell_and_stop() {
 }
 
 #[test]
+fn pointers_of_the_program_end_once_and_each_end_is_told_once() {
+    let stage = Stage::test("lifetimes.c", "");
+    stage.run(&[&stage.server.url("/x.bin")]);
+}
+
+#[test]
 fn choices_of_a_client_and_those_of_an_upload_over_them() {
     let login = ("u".to_owned(), "pass word".to_owned());
     let config = Config { basic_auth: Some(login), ..Config::default() };
@@ -213,7 +219,9 @@ fn no_password_is_in_memory_when_all_is_over() {
     let secret = random_secret();
     let login = Some(("operator".to_owned(), secret.clone()));
     let source = capi().join("tests/capi/programs/secrets.c");
-    let stage = Stage::new(&source, &[], Config { basic_auth: login, ..Config::default() });
+    let own_curl = ["-DOWN_CURL", "-lcurl"];
+    let options = if cfg!(feature = "bundled") { &[][..] } else { &own_curl };
+    let stage = Stage::new(&source, options, Config { basic_auth: login, ..Config::default() });
     let file = stage.root.path().join("secret");
     std::fs::write(&file, &secret).expect("written");
     let mut command = build::plain(&stage.program);

@@ -20,7 +20,7 @@ mod identity;
 mod pending;
 mod prefix;
 mod record;
-mod watch;
+mod tracker;
 
 pub use book::{Book, Finish, Now, Place, Proof};
 pub use files::{File, Files, Journal, Unusable, read};
@@ -28,4 +28,5 @@ pub use identity::{Attributes, Difference, Identity};
 pub use pending::{Pending, Work};
 pub use prefix::{BLOCK, Bytes, Hasher, Prefix, check_tail, hash_prefix};
 pub use record::{Entry, Standing};
-pub use watch::{Due, News, Watch};
+pub(crate) use tracker::CheckpointTracker;
+pub use tracker::CheckpointUpdate;

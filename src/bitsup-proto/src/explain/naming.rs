@@ -37,218 +37,59 @@ pub enum Naming {
     Call,
 }
 
-/// One id and its names.
+/// An option, or something to call, that advice can name.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Named {
-    /// The id, as in Python and in the journal.
+    /// The id: the name of an option in all languages.
     pub id: &'static str,
     /// What it is.
     pub naming: Naming,
     /// A field of `bitsup::UploadOptions`, or a function.
-    pub rust: &'static str,
-    /// An option of the tool.
-    pub tool: &'static str,
-    /// A function of the C library.
-    pub c: &'static str,
-    /// A keyword of the Python module.
-    pub python: &'static str,
-}
-
-const fn row(
-    id: &'static str,
-    naming: Naming,
     rust: &'static str,
-    tool: &'static str,
-    c: &'static str,
-) -> Named {
-    Named { id, naming, rust, tool, c, python: id }
+    /// What is called in the tool, in C and in Python; "" for an option.
+    call: [&'static str; 3],
 }
 
-/// What advice can name.
+const fn row(id: &'static str, naming: Naming, rust: &'static str) -> Named {
+    Named { id, naming, rust, call: [""; 3] }
+}
+
+const fn call(id: &'static str, rust: &'static str, others: [&'static str; 3]) -> Named {
+    Named { id, naming: Naming::Call, rust, call: others }
+}
+
+/// What advice can name: options of the table of `bitsup`, where a test compares the two, and calls.
+#[rustfmt::skip]
 pub const NAMES: &[Named] = {
-    use Naming::{Call, Choice, Flag, List, Value};
+    use Naming::{Choice, Flag, List, Value};
     &[
-        row(
-            "allow_cleartext_credentials",
-            Flag,
-            "UploadOptions::allow_cleartext_credentials",
-            "--allow-cleartext-credentials",
-            "bitsup_upload_options_set_allow_cleartext_credentials",
-        ),
-        row(
-            "auth",
-            Choice("BITSUP_AUTH_"),
-            "UploadOptions::auth",
-            "--auth",
-            "bitsup_upload_options_set_auth",
-        ),
-        row(
-            "on_lost_ack",
-            Choice("BITSUP_ON_LOST_ACK_"),
-            "UploadOptions::on_lost_ack",
-            "--on-lost-ack",
-            "bitsup_upload_options_set_on_lost_ack",
-        ),
-        row(
-            "verify",
-            Choice("BITSUP_VERIFY_"),
-            "UploadOptions::verify",
-            "--verify",
-            "bitsup_upload_options_set_verify",
-        ),
-        row(
-            "ca_file",
-            Value,
-            "UploadOptions::tls.ca_file",
-            "--cacert",
-            "bitsup_upload_options_set_ca_file",
-        ),
-        row(
-            "cert",
-            Value,
-            "UploadOptions::tls.cert",
-            "--cert",
-            "bitsup_upload_options_set_client_cert",
-        ),
-        row(
-            "fragment_size",
-            Value,
-            "UploadOptions::fragment_size",
-            "--fragment-size",
-            "bitsup_upload_options_set_fragment_size",
-        ),
-        row("fresh", Flag, "UploadOptions::fresh", "--fresh", "bitsup_upload_options_set_fresh"),
-        row(
-            "host_id",
-            Choice("BITSUP_HOST_POLICY_"),
-            "UploadOptions::host_id",
-            "--host-id",
-            "bitsup_upload_options_set_host_id",
-        ),
-        row(
-            "if_exists",
-            Choice("BITSUP_IF_EXISTS_"),
-            "UploadOptions::if_exists",
-            "--if-exists",
-            "bitsup_upload_options_set_if_exists",
-        ),
-        row(
-            "key",
-            Value,
-            "UploadOptions::tls.key",
-            "--key",
-            "bitsup_upload_options_set_client_key",
-        ),
-        row(
-            "key_password_file",
-            Value,
-            "UploadOptions::tls.key_password",
-            "--key-password-file",
-            "bitsup_upload_options_set_client_key_password_file",
-        ),
-        row(
-            "lenient",
-            Flag,
-            "UploadOptions::lenient",
-            "--lenient",
-            "bitsup_upload_options_set_lenient",
-        ),
-        row(
-            "max_fragment",
-            Value,
-            "UploadOptions::max_fragment",
-            "--max-fragment",
-            "bitsup_upload_options_set_max_fragment",
-        ),
-        row(
-            "no_proxy",
-            Value,
-            "UploadOptions::no_proxy",
-            "--noproxy",
-            "bitsup_upload_options_set_noproxy",
-        ),
-        row(
-            "pinned_public_key",
-            Value,
-            "UploadOptions::tls.pinned_public_key",
-            "--pinnedpubkey",
-            "bitsup_upload_options_set_pinned_key",
-        ),
-        row(
-            "post_override",
-            Flag,
-            "UploadOptions::post_override",
-            "--post-override",
-            "bitsup_upload_options_set_post_override",
-        ),
-        row(
-            "proxy_auth",
-            Choice("BITSUP_AUTH_"),
-            "UploadOptions::proxy_auth",
-            "--proxy-auth",
-            "bitsup_upload_options_set_proxy_auth",
-        ),
-        row(
-            "proxy_user",
-            Value,
-            "UploadOptions::proxy_credentials",
-            "--proxy-user",
-            "bitsup_upload_options_set_proxy_user",
-        ),
-        Named {
-            id: "state_dir",
-            naming: Value,
-            rust: "ClientBuilder::state_directory",
-            tool: "--state-dir",
-            c: "bitsup_config_set_state_dir",
-            python: "state_dir",
-        },
-        row(
-            "token_file",
-            Value,
-            "UploadOptions::bearer_token",
-            "--token-file",
-            "bitsup_upload_options_set_token_file",
-        ),
-        row(
-            "trusted_hosts",
-            List,
-            "UploadOptions::trusted_hosts",
-            "--trusted-host",
-            "bitsup_upload_options_set_trusted_host",
-        ),
-        row(
-            "user",
-            Value,
-            "UploadOptions::credentials",
-            "--user",
-            "bitsup_upload_options_set_user",
-        ),
-        Named {
-            id: "doctor",
-            naming: Call,
-            rust: "Client::doctor",
-            tool: "`bitsup doctor URL`",
-            c: "bitsup_doctor",
-            python: "bitsup.doctor(url)",
-        },
-        Named {
-            id: "features",
-            naming: Call,
-            rust: "bitsup::features",
-            tool: "`bitsup --version`",
-            c: "bitsup_features",
-            python: "bitsup.features()",
-        },
-        Named {
-            id: "log",
-            naming: Call,
-            rust: "tracing at its level DEBUG",
-            tool: "--trace FILE",
-            c: "bitsup_config_set_on_log",
-            python: "logging.getLogger('bitsup') at its level DEBUG",
-        },
+        row("allow_cleartext_credentials", Flag, "UploadOptions::allow_cleartext_credentials"),
+        row("auth", Choice("BITSUP_AUTH_"), "UploadOptions::auth"),
+        row("on_lost_ack", Choice("BITSUP_ON_LOST_ACK_"), "UploadOptions::on_lost_ack"),
+        row("verify", Choice("BITSUP_VERIFY_"), "UploadOptions::verify"),
+        row("ca_file", Value, "UploadOptions::tls.ca_file"),
+        row("cert", Value, "UploadOptions::tls.cert"),
+        row("fragment_size", Value, "UploadOptions::fragment_size"),
+        row("fresh", Flag, "UploadOptions::fresh"),
+        row("host_id", Choice("BITSUP_HOST_ID_"), "UploadOptions::host_id"),
+        row("if_exists", Choice("BITSUP_IF_EXISTS_"), "UploadOptions::if_exists"),
+        row("key", Value, "UploadOptions::tls.key"),
+        row("key_password_file", Value, "UploadOptions::tls.key_password"),
+        row("lenient", Flag, "UploadOptions::lenient"),
+        row("max_fragment", Value, "UploadOptions::max_fragment"),
+        row("no_proxy", Value, "UploadOptions::no_proxy"),
+        row("pinned_public_key", Value, "UploadOptions::tls.pinned_public_key"),
+        row("post_override", Flag, "UploadOptions::post_override"),
+        row("proxy_auth", Choice("BITSUP_AUTH_"), "UploadOptions::proxy_auth"),
+        row("proxy_user", Value, "UploadOptions::proxy_credentials"),
+        row("token_file", Value, "UploadOptions::bearer_token"),
+        row("trusted_hosts", List, "UploadOptions::trusted_hosts"),
+        row("user", Value, "UploadOptions::credentials"),
+        row("state_dir", Value, "ClientBuilder::state_directory"),
+        call("doctor", "Client::doctor", ["`bitsup doctor URL`", "bitsup_doctor", "bitsup.doctor(url)"]),
+        call("features", "bitsup::features", ["`bitsup --version`", "bitsup_features", "bitsup.features()"]),
+        call("log", "tracing at its level DEBUG", ["--trace FILE", "bitsup_options_set_on_log", "logging.getLogger('bitsup') at its level DEBUG"]),
     ]
 };
 
@@ -265,32 +106,26 @@ fn same_upload(reader: Reader) -> &'static str {
 }
 
 impl Named {
-    /// The name, with its value, for a reader.
-    fn write(&self, value: Option<&str>, reader: Reader, to: &mut String) {
-        // A word in capitals only says what belongs there.
-        let example = value.filter(|value| value.bytes().all(|b| b.is_ascii_uppercase()));
-        let real = value.filter(|_| example.is_none());
-        let text = match (reader, self.naming, real) {
-            (Reader::Tool, ..) => match value {
-                Some(value) => format!("{} {value}", self.tool),
-                None => self.tool.into(),
+    /// The name for a reader, with its value if there is one.
+    #[must_use]
+    pub fn name_for(&self, value: Option<&str>, reader: Reader) -> String {
+        let [tool, c, python] = self.call;
+        match (reader, self.naming, value) {
+            (Reader::Rust, _, value) => match value.filter(|value| !is_example(value)) {
+                Some(value) => format!("{} with \"{value}\"", self.rust),
+                None => self.rust.into(),
             },
-            (Reader::Python, Naming::Call, _) => self.python.into(),
-            (Reader::Python, Naming::Flag, _) => format!("{}=True", self.python),
-            (Reader::Python, Naming::List, Some(value)) => format!("{}=['{value}']", self.python),
-            (Reader::Python, _, Some(value)) => format!("{}='{value}'", self.python),
-            (Reader::Python, ..) => format!("{}={}", self.python, example.unwrap_or_default()),
-            (Reader::C, Naming::Choice(prefix), Some(value)) => {
-                let word = value.replace('-', "_").to_ascii_uppercase();
-                format!("{} with {prefix}{word}", self.c)
-            }
-            (Reader::C, _, Some(value)) => format!("{} with \"{value}\"", self.c),
-            (Reader::C, ..) => self.c.into(),
-            (Reader::Rust, _, Some(value)) => format!("{} with \"{value}\"", self.rust),
-            (Reader::Rust, ..) => self.rust.into(),
-        };
-        to.push_str(&text);
+            (Reader::Tool, Naming::Call, _) => tool.into(),
+            (Reader::C, Naming::Call, _) => c.into(),
+            (Reader::Python, Naming::Call, _) => python.into(),
+            (_, naming, value) => option_name(self.id, naming, value, reader),
+        }
     }
+}
+
+/// A word in capitals only says what belongs there.
+fn is_example(value: &str) -> bool {
+    value.bytes().all(|b| b.is_ascii_uppercase())
 }
 
 /// The name of an option, with its value if there is one, for a reader. Names are the same in all
@@ -298,8 +133,7 @@ impl Named {
 #[must_use]
 pub fn option_name(id: &str, naming: Naming, value: Option<&str>, reader: Reader) -> String {
     let constant = |word: &str| word.replace('-', "_").to_ascii_uppercase();
-    // A word in capitals only says what belongs there.
-    let example = value.filter(|value| value.bytes().all(|b| b.is_ascii_uppercase()));
+    let example = value.filter(|value| is_example(value));
     let real = value.filter(|_| example.is_none());
     match (reader, naming, real) {
         (Reader::Tool, ..) => {
@@ -355,13 +189,9 @@ pub fn render_with(
 /// A text with the names of options for its reader.
 #[must_use]
 pub fn render(text: &str, reader: Reader) -> Cow<'_, str> {
-    render_with(text, |id, value| {
-        if id == SAME_UPLOAD {
-            return Some(same_upload(reader).into());
-        }
-        let mut name = String::new();
-        find(id)?.write(value, reader, &mut name);
-        Some(name)
+    render_with(text, |id, value| match id {
+        SAME_UPLOAD => Some(same_upload(reader).into()),
+        _ => Some(find(id)?.name_for(value, reader)),
     })
 }
 
@@ -408,11 +238,11 @@ mod tests {
         for (reader, expected) in [
             (
                 Reader::Tool,
-                "Trust it: --cacert FILE, --fresh, --if-exists try, --trusted-host n7.example; --user.",
+                "Trust it: --ca-file FILE, --fresh, --if-exists try, --trusted-host n7.example; --user.",
             ),
             (
                 Reader::C,
-                "Trust it: bitsup_upload_options_set_ca_file, bitsup_upload_options_set_fresh, bitsup_upload_options_set_if_exists with BITSUP_IF_EXISTS_TRY, bitsup_upload_options_set_trusted_host with \"n7.example\"; bitsup_upload_options_set_user.",
+                "Trust it: BITSUP_OPTION_CA_FILE, BITSUP_OPTION_FRESH, BITSUP_OPTION_IF_EXISTS with BITSUP_IF_EXISTS_TRY, BITSUP_OPTION_TRUSTED_HOSTS with \"n7.example\"; BITSUP_OPTION_USER.",
             ),
             (
                 Reader::Python,
@@ -451,10 +281,11 @@ mod tests {
     #[test]
     fn only_the_tool_has_dashes_and_each_id_is_one_option() {
         for (at, named) in NAMES.iter().enumerate() {
-            for other in [named.rust, named.c, named.python] {
-                assert!(!other.contains("--"), "{}", named.id);
+            for other in [Reader::Rust, Reader::C, Reader::Python] {
+                assert!(!named.name_for(None, other).contains("--"), "{}", named.id);
             }
-            assert!(named.naming == Naming::Call || named.tool.starts_with("--"), "{}", named.id);
+            let tool = named.name_for(None, Reader::Tool);
+            assert!(named.naming == Naming::Call || tool.starts_with("--"), "{}", named.id);
             assert!(!NAMES[..at].iter().any(|earlier| earlier.id == named.id), "{}", named.id);
         }
     }

@@ -1,9 +1,12 @@
 //! The session on the server: what is known of it, and what goes with it when it is lost.
 
+use alloc::boxed::Box;
+use alloc::string::String;
 use core::time::Duration;
 
+use crate::checkpoint::Checkpoint;
 use crate::hresult::Hresult;
-use crate::packet::{ContentRange, SessionId};
+use crate::packet::{ContentRange, PacketType, SessionId};
 use crate::reply;
 
 /// A session that the server has opened.
@@ -31,7 +34,9 @@ pub(super) struct Open {
     pub(super) pings: Pings,
     /// Its Acks to Ping or Create-Session carry an offset.
     pub(super) tells_offsets: bool,
-    pub(super) reply: Option<reply::Fetch>,
+    /// Where the reply is, as the server wrote it, and what of it has been fetched.
+    pub(super) reply_url: Option<String>,
+    pub(super) reply: Option<Box<reply::Fetch>>,
 }
 
 /// What the server may hold or have done that no Ack has told.
@@ -50,6 +55,8 @@ pub(super) enum Doubt {
     File {
         /// Whether Close-Session was acknowledged.
         closed: bool,
+        /// HEADs that met no answer.
+        heads: u32,
     },
 }
 
@@ -98,7 +105,7 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    /// Refused so often, a Ping is not sent any more.
+    /// Refusals after which no Ping is sent any more.
     const MOST_REFUSALS: u32 = 2;
 
     pub(super) fn are_skipped(self) -> bool {
@@ -124,7 +131,45 @@ impl Open {
             refusals: None,
             pings: Pings { acknowledged: true, refused: 0 },
             tells_offsets: false,
+            reply_url: None,
             reply: None,
+        }
+    }
+
+    /// The session that an earlier process left.
+    pub(super) fn restore(checkpoint: &Checkpoint, size: u64) -> Self {
+        let offset = checkpoint.offset.min(size);
+        // The process that left the session may have had a request under way.
+        let doubt = if checkpoint.closing {
+            Doubt::Close
+        } else if offset == size && checkpoint.reply_url.is_some() {
+            Doubt::None
+        } else {
+            Doubt::Bytes(Probing::default())
+        };
+        // Whatever ended that process may have ended the server: see `limit_proof`.
+        let proof = if checkpoint.offset_jumped || checkpoint.unconfirmed_resends > 0 {
+            Proof::Nothing
+        } else if checkpoint.closing || doubt == Doubt::None {
+            Proof::End
+        } else {
+            Proof::Bytes
+        };
+        Self {
+            continued: true,
+            offset,
+            highest: offset,
+            sent: offset,
+            doubt,
+            proof,
+            resends: checkpoint.unconfirmed_resends,
+            pings: Pings { acknowledged: !checkpoint.fallen_back, refused: 0 },
+            reply_url: checkpoint.reply_url.clone(),
+            ..Self::new(
+                checkpoint.session_id.clone(),
+                checkpoint.created,
+                checkpoint.created_by_server,
+            )
         }
     }
 
@@ -160,10 +205,18 @@ impl Open {
         self.proof = if self.proof == Proof::Size { Proof::Nothing } else { self.proof.max(most) };
     }
 
-    pub(super) fn probing(&self) -> Option<Probing> {
+    /// With all bytes acknowledged, the connection ended before this packet was answered: the server
+    /// may have ended too (TRU-05).
+    pub(super) fn doubt_end(&mut self, size: u64, packet: PacketType) {
+        if size == 0 || self.offset < size {
+            return;
+        }
         match self.doubt {
-            Doubt::Bytes(probing) => Some(probing),
-            _ => None,
+            Doubt::None if self.reply_url.is_none() && packet != PacketType::CloseSession => {
+                self.doubt_bytes();
+            }
+            Doubt::None | Doubt::Close => self.limit_proof(Proof::End),
+            Doubt::Bytes(_) | Doubt::LastFragment(_) | Doubt::File { .. } => {}
         }
     }
 }

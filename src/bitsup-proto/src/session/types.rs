@@ -1,5 +1,6 @@
 //! What goes into the state machine and what comes out of it.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 use crate::fragment_size;
 use crate::host::HostPolicy;
+use crate::hresult::Hresult;
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
 use crate::retry::RetryPolicy;
@@ -70,7 +72,7 @@ pub struct Config {
     pub lenient_offset: bool,
     /// When to ask for the destination's size.
     pub verify: VerifyPolicy,
-    /// What to do after an unclear end.
+    /// What to do when an Ack is lost.
     pub on_lost_ack: LostAckPolicy,
     /// What is known of how the endpoint treats offsets.
     pub offsets: OffsetHandling,
@@ -107,7 +109,7 @@ impl Default for Config {
 }
 
 /// Where an upload stands. The names are those of MC-BUP §3.1.5.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum State {
     /// Nothing was sent yet.
@@ -141,7 +143,7 @@ pub enum State {
 impl State {
     /// Whether nothing more happens by itself.
     #[must_use]
-    pub fn is_final(self) -> bool {
+    pub fn is_terminal(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
 }
@@ -172,6 +174,13 @@ pub struct Request {
     pub answer_limit: Duration,
     /// Whether this is a probe: a byte the server has acknowledged, sent to learn its offset.
     pub probe: bool,
+}
+
+impl Request {
+    /// Whether credentials for the server, or for the proxy, go with it.
+    pub(super) fn carries_login(&self, proxy: bool) -> bool {
+        if proxy { self.authorize_proxy } else { self.authorize }
+    }
 }
 
 /// What to do next.
@@ -213,7 +222,7 @@ pub enum Sent {
     Nothing,
     /// The request's head, perhaps in part, and no byte of its body.
     Head,
-    /// So many bytes of the body too, or a body that is whole if there are fewer.
+    /// Bytes of the body too; if it has fewer, all of it.
     Body(u64),
 }
 
@@ -226,8 +235,32 @@ pub struct Failure {
     pub sent: Sent,
     /// How long no byte of the body had moved.
     pub idle: Duration,
-    /// One line.
-    pub message: String,
+    /// What is reported where it ends the upload or is waited for.
+    pub error: Error,
+}
+
+impl Failure {
+    /// A failure of that class, of which no more is known than one line.
+    #[must_use]
+    pub fn new(class: FailureClass, sent: Sent, message: impl Into<Cow<'static, str>>) -> Self {
+        let error = match class {
+            FailureClass::Timeout => Error::new(ErrorKind::Timeout, message),
+            FailureClass::BadAnswer => {
+                Error::new(ErrorKind::Protocol, message).with_code(Hresult::INVALID_SERVER_RESPONSE)
+            }
+            FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
+                Error::new(ErrorKind::Network, message)
+            }
+            FailureClass::Fatal => Error::new(ErrorKind::Internal, message),
+        };
+        Self { class, sent, idle: Duration::ZERO, error }
+    }
+
+    /// A failure that ends the upload with that error, before anything was sent.
+    #[must_use]
+    pub fn fatal(error: Error) -> Self {
+        Self { class: FailureClass::Fatal, sent: Sent::Nothing, idle: Duration::ZERO, error }
+    }
 }
 
 /// The classes of failure below HTTP.
@@ -244,7 +277,7 @@ pub enum FailureClass {
     /// What came is no HTTP answer.
     BadAnswer,
     /// Trying again cannot help.
-    Fatal(ErrorKind),
+    Fatal,
 }
 
 /// Something worth telling a person, in the order in which it happened.
@@ -336,7 +369,7 @@ pub struct Counters {
 
 /// An event that the state does not allow; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotNow;
+pub struct InvalidState;
 
 /// How to cancel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::{Examination, Found, PATIENCE, good, problem, skipped, unknown, warning};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
-use crate::packets::{Line, PacketSession, Seen};
+use crate::packets::{PacketClient, PacketSession, Seen};
 
 /// Kerberos allows five minutes; a certificate may have been issued just now.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
@@ -98,23 +98,23 @@ impl Examination {
     fn send_packets(&self) -> Packets {
         let name = format!("bitsup-doctor-{}", uuid::Uuid::new_v4());
         let url = beside(&self.destination, &name);
-        let line = Line::new(&self.client, &url, &self.options, Some(self.deadline.clone()));
-        let mut line = match line {
-            Ok(line) => line,
+        let deadline = Some(self.deadline.clone());
+        let mut client = match PacketClient::new(&self.client, &url, &self.options, deadline) {
+            Ok(client) => client,
             Err(error) => {
                 let ping = self.failed(Err(error));
                 return Packets { name, seen: Seen::default(), ping, created: None };
             }
         };
-        line.set_ack_timeout(self.options.ack_timeout.min(PING));
-        let ping = self.failed(line.ping());
-        line.set_ack_timeout(self.options.ack_timeout);
+        client.set_ack_timeout(self.options.ack_timeout.min(PING));
+        let ping = self.failed(client.ping().map(drop));
+        client.set_ack_timeout(self.options.ack_timeout);
         let goes_on = ping.as_ref().err().is_none_or(|failed| may_lack_ping(&failed.error));
-        let new = (goes_on && !self.deadline.is_over()).then(|| line.create(SIZE, &name));
-        let seen = line.seen().clone();
+        let new = (goes_on && !self.deadline.is_over()).then(|| client.create(SIZE, &name));
+        let seen = client.seen().clone();
         let created = new.map(|new| {
             let new = self.failed(new)?;
-            Ok(self.send_byte(PacketSession::new(line, new)))
+            Ok(self.send_byte(PacketSession::new(client, new)))
         });
         Packets { name, seen, ping, created }
     }

@@ -6,14 +6,57 @@
 
 use std::sync::Arc;
 
+use bitsup_core::{CredentialId, Role, Site};
+
+use super::Core;
 use super::challenge::{self, Offer};
 use super::digest::Digest;
-use crate::credentials::{Credentials, Login, Role};
+use crate::credentials::{Credentials, Login};
 use crate::options::{AuthChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
-/// Which logins may go out; each counts as what [`Login::shown`] makes of it.
-pub(crate) type Logins = bitsup_core::Logins<Login>;
+/// Handles of logins; each counts as what [`Login::shown`] makes of it.
+#[derive(Default)]
+pub(crate) struct Logins {
+    known: Vec<(CredentialId, Login)>,
+    next: u64,
+}
+
+/// More logins are kept only while something is known of them; a client has a few.
+const MAX_LOGINS: usize = 100;
+
+impl Core {
+    /// The handle of a login.
+    pub(crate) fn handle(&mut self, login: &Login) -> CredentialId {
+        if let Some(id) = self.handle_of(login) {
+            return id;
+        }
+        let Logins { known, next } = &mut self.logins;
+        if known.len() >= MAX_LOGINS {
+            known.retain(|(id, _)| self.client.credentials.knows(*id));
+        }
+        *next += 1;
+        known.push((CredentialId(*next), login.shown()));
+        CredentialId(*next)
+    }
+
+    fn handle_of(&self, login: &Login) -> Option<CredentialId> {
+        let login = login.shown();
+        self.logins.known.iter().find(|(_, known)| *known == login).map(|(id, _)| *id)
+    }
+
+    /// Whether the site has refused the login.
+    pub(crate) fn has_refused(&self, site: &Site, login: &Login) -> bool {
+        let id = self.handle_of(login);
+        id.is_some_and(|id| self.client.credentials.has_refused(site, id))
+    }
+
+    /// The site has refused the login.
+    pub(crate) fn refuse(&mut self, site: &Site, login: &Login) {
+        let id = self.handle(login);
+        self.client.credentials.refuse(site, id);
+    }
+}
 
 /// The scheme to answer a challenge with: the strongest that server, build and caller have.
 /// Basic shows the password to everybody on the way, and so wants TLS or a word of the caller.

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bitsup_proto::session::CancelMode;
 
 use super::Core;
-use super::advice::Reply;
-use super::gate::Begun;
-use super::packets::PacketJob;
-use super::task::{NewUpload, Task};
+use super::connection_auth::Begun;
+use super::credential_prompts::Reply;
+use super::task::{NewUpload, PacketJob, Task};
 use crate::transport::{LaneId, Waker};
 
 pub(crate) use bitsup_core::TaskId;
@@ -32,9 +31,11 @@ pub(crate) enum Command {
     /// The first step of a lane's login was made, or cannot be.
     LoginBegun(LaneId, Begun),
     /// A question for a login was answered, or could not be put.
-    Advice(u64, Reply),
+    Prompted(u64, Reply),
     /// Send one packet of a packet-by-packet session, or a Ping.
     Packet(TaskId, Box<PacketJob>),
+    /// Nobody waits for the packet under way.
+    AbortPacket(TaskId),
     /// The packet-by-packet session is gone.
     ClosePackets(TaskId),
     /// The shared limit has changed.

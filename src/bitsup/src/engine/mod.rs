@@ -12,21 +12,20 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bitsup_core::{Hosts, Random};
+use bitsup_core::{ClientState, Hosts, Random};
 use bitsup_proto::Moment;
 
-mod advice;
 mod auth;
 mod body;
 mod challenge;
 mod command;
+mod connection_auth;
+mod credential_prompts;
 mod digest;
 mod files;
-mod gate;
 mod mechanism;
 #[cfg(feature = "ntlm")]
 mod ntlm;
-mod packets;
 mod polite;
 mod proxy_auth;
 mod rate;
@@ -38,15 +37,12 @@ mod tests;
 mod thread;
 mod workers;
 
-pub(crate) use auth::may_be_read;
-pub(crate) use challenge::{Offer, read as read_challenges};
+pub(crate) use challenge::read as read_challenges;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use files::most_active;
-pub(crate) use packets::{NotSent, PacketAnswer, PacketJob};
-pub(crate) use proxy_auth::site as proxy_site;
 pub(crate) use rate::RateLimiter;
 pub(crate) use reply::place as reply_place;
-pub(crate) use task::{Check, NewUpload, Opening, Task, Then};
+pub(crate) use task::{Check, NewUpload, Opening, PacketAnswer, PacketEvent, PacketJob, Task};
 pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 
@@ -55,7 +51,6 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::Endpoints;
 use crate::transport::{self, LaneId, Transport};
 use body::{Buffers, Surroundings};
-use packets::PacketTask;
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -80,11 +75,11 @@ pub(crate) struct Core {
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) lanes: BTreeMap<LaneId, TaskId>,
-    pub(crate) hosts: Hosts,
-    pub(crate) endpoints: Endpoints,
+    pub(crate) client: ClientState,
     pub(crate) logins: auth::Logins,
-    pub(crate) advice: advice::Advice,
-    pub(crate) gates: gate::Gates,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) prompts: credential_prompts::CredentialPrompts,
+    pub(crate) auths: connection_auth::ConnectionAuths,
     clock: Instant,
     /// Jitter needs to differ between processes, not to be secret.
     random: Random,
@@ -93,7 +88,6 @@ pub(crate) struct Core {
 struct Engine {
     core: Core,
     tasks: BTreeMap<TaskId, Task>,
-    packets: BTreeMap<TaskId, PacketTask>,
     timers: BTreeSet<(Instant, TaskId)>,
     /// When to look for the rate limit of the hour.
     next_look: Option<Instant>,
@@ -115,7 +109,7 @@ pub(crate) fn start(
         let transport = match Transport::new() {
             Ok(transport) => transport,
             Err(failure) => {
-                drop(begun.send(Err(packets::error_of(failure))));
+                drop(begun.send(Err(task::error_of(failure))));
                 return;
             }
         };
@@ -134,18 +128,17 @@ pub(crate) fn start(
             buffers: Arc::default(),
             workers: Arc::new(Workers::new()),
             lanes: BTreeMap::new(),
-            hosts,
-            endpoints,
+            client: ClientState::new(hosts),
             logins: auth::Logins::default(),
-            advice: advice::Advice::default(),
-            gates: gate::Gates::new(),
+            endpoints,
+            prompts: credential_prompts::CredentialPrompts::default(),
+            auths: connection_auth::ConnectionAuths::new(),
             clock: Instant::now(),
             random: Random::new(RandomState::new().build_hasher().finish()),
         };
         let engine = Engine {
             core,
             tasks: BTreeMap::new(),
-            packets: BTreeMap::new(),
             timers: BTreeSet::new(),
             next_look: None,
             farewell: None,
@@ -202,9 +195,6 @@ impl Engine {
                 if let Some(lane) = self.tasks.get(&id).and_then(Task::lane) {
                     self.core.transport.resume_body(lane);
                 }
-                if let Some(task) = self.packets.get(&id) {
-                    self.core.transport.resume_body(task.lane());
-                }
             }
             Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
             Command::LoginBegun(lane, begun) => {
@@ -212,16 +202,22 @@ impl Engine {
                     self.exchange_ended(event);
                 }
             }
-            Command::Advice(number, reply) => self.advise(number, reply),
-            Command::Packet(id, job) => {
+            Command::Prompted(number, reply) => self.prompted(number, reply),
+            // Where the client is gone the caller hears of it by the end of its channel.
+            Command::Packet(id, job) if self.farewell.is_none() => {
                 let core = &mut self.core;
-                let task =
-                    self.packets.entry(id).or_insert_with(|| PacketTask::new(id, &job, core));
-                task.start(*job, core);
+                let new = || Task::for_packets(id, &job, core);
+                let task = self.tasks.entry(id).or_insert_with(new);
+                task.send_packet(*job);
+                self.step(id);
             }
+            Command::Packet(..) => {}
+            Command::AbortPacket(id) => self.with(id, Task::abort_packet),
             Command::ClosePackets(id) => {
-                if let Some(task) = self.packets.remove(&id) {
-                    task.end(&mut self.core);
+                if let Some(task) = self.tasks.remove(&id) {
+                    self.timers.retain(|(_, own)| *own != id);
+                    task.end_packets(&mut self.core);
+                    self.wake_others();
                 }
             }
             Command::RateChanged => {
@@ -230,6 +226,7 @@ impl Engine {
             }
             Command::Shutdown => {
                 self.farewell = Some(Instant::now() + FAREWELL);
+                self.tasks.retain(|_, task| !task.is_packets());
                 for id in self.tasks.keys().copied().collect::<Vec<_>>() {
                     self.with(id, Task::abandon);
                 }
@@ -261,23 +258,28 @@ impl Engine {
             }
             self.tasks.remove(&id);
         }
-        while let Some(next) = self.core.hosts.next_admitted() {
+        self.wake_others();
+    }
+
+    /// Lets those go on that waited for a slot, or for a verdict on credentials.
+    fn wake_others(&mut self) {
+        while let Some(next) = self.core.client.hosts.next_admitted() {
             self.with(next, Task::admit);
         }
-        while let Some(next) = self.core.logins.next_woken() {
+        while let Some(next) = self.core.client.credentials.next_woken() {
             self.with(next, |_, _| {});
         }
     }
 
     /// Step 3: how an exchange ended.
     fn exchange_ended(&mut self, event: transport::Event) {
-        let Some(event) = self.core.pass(event) else { return };
         let Some(id) = self.core.lanes.get(&event.lane).copied() else { return };
-        if let Some(task) = self.packets.get_mut(&id) {
-            task.ended(event, &mut self.core);
-        } else {
-            self.with(id, |task, core| task.exchange_ended(event, core));
+        // It may have been given up since it ended.
+        if self.tasks.get(&id).is_some_and(|task| !task.is_current(event.number)) {
+            return;
         }
+        let Some(event) = self.core.on_event(event) else { return };
+        self.with(id, |task, core| task.exchange_ended(event, core));
     }
 
     fn run_timers(&mut self) {
@@ -294,9 +296,7 @@ impl Engine {
     /// Asks the bodies again that waited for their turn under the rate limit.
     fn wake_throttled(&mut self) {
         for id in self.core.limiter.call() {
-            let lane = self.tasks.get(&id).and_then(Task::lane);
-            let lane = lane.or_else(|| self.packets.get(&id).map(PacketTask::lane));
-            if let Some(lane) = lane {
+            if let Some(lane) = self.tasks.get(&id).and_then(Task::lane) {
                 self.core.transport.resume_body(lane);
             }
         }
@@ -304,7 +304,7 @@ impl Engine {
 
     /// Follows the timetable of rates, if there is one, while there is something to send.
     fn look_at_clock(&mut self) {
-        if self.tasks.is_empty() && self.packets.is_empty() {
+        if self.tasks.is_empty() {
             self.next_look = None;
         } else if self.next_look.is_none_or(|at| at <= Instant::now()) {
             self.next_look = self.core.limiter.look().map(|wait| Instant::now() + wait);

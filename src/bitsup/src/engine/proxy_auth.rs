@@ -5,10 +5,13 @@
 
 use std::sync::Arc;
 
-use super::auth::{Logins, for_transport, offered};
+use bitsup_core::{Role, Site};
+
+use super::Core;
+use super::auth::{for_transport, offered};
 use super::challenge;
 use super::digest::Digest;
-use crate::credentials::{Credentials, Login, Role};
+use crate::credentials::{Credentials, Login};
 use crate::options::{AuthChoice, ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
@@ -16,7 +19,7 @@ use crate::transport::{self, Answer, AuthScheme};
 pub(crate) fn login(
     options: &UploadOptions,
     asked: Option<AuthScheme>,
-    logins: &Logins,
+    core: &Core,
 ) -> Option<Arc<transport::Credentials>> {
     let credentials = options.proxy_credentials.as_ref()?;
     let scheme = asked.unwrap_or(match options.proxy_auth {
@@ -26,17 +29,13 @@ pub(crate) fn login(
         AuthChoice::Ntlm => AuthScheme::Ntlm,
         AuthChoice::Negotiate => AuthScheme::Negotiate,
     });
-    (!was_refused(options, credentials, logins)).then(|| for_transport(credentials, scheme))
+    (!was_refused(options, credentials, core)).then(|| for_transport(credentials, scheme))
 }
 
 /// The scheme to answer a proxy's challenge with: the strongest that proxy, build and caller have.
-pub(crate) fn choose(
-    answer: &Answer,
-    options: &UploadOptions,
-    logins: &Logins,
-) -> Option<AuthScheme> {
+pub(crate) fn choose(answer: &Answer, options: &UploadOptions, core: &Core) -> Option<AuthScheme> {
     let credentials = options.proxy_credentials.as_ref()?;
-    if was_refused(options, credentials, logins) {
+    if was_refused(options, credentials, core) {
         return None;
     }
     let offered = offered(answer, Role::Proxy);
@@ -57,19 +56,15 @@ pub(crate) fn choose(
 }
 
 /// The proxy has refused the credentials, if there are any.
-pub(crate) fn refuse(options: &UploadOptions, logins: &mut Logins) {
+pub(crate) fn refuse(options: &UploadOptions, core: &mut Core) {
     if let Some(credentials) = &options.proxy_credentials {
-        logins.refuse(&name(options), &Login::Password(credentials.clone()));
+        core.refuse(&Site::proxy(site(options)), &Login::Password(credentials.clone()));
     }
 }
 
 /// Whether the proxy has refused these.
-pub(crate) fn was_refused(
-    options: &UploadOptions,
-    credentials: &Credentials,
-    logins: &Logins,
-) -> bool {
-    logins.has_refused(&name(options), &Login::Password(credentials.clone()))
+pub(crate) fn was_refused(options: &UploadOptions, credentials: &Credentials, core: &Core) -> bool {
+    core.has_refused(&Site::proxy(site(options)), &Login::Password(credentials.clone()))
 }
 
 /// The proxy's URL; empty if the environment names it.
@@ -77,13 +72,5 @@ pub(crate) fn site(options: &UploadOptions) -> String {
     match &options.proxy {
         ProxyChoice::Url(url) => url.clone(),
         _ => String::new(),
-    }
-}
-
-/// A name for the proxy that no server has.
-fn name(options: &UploadOptions) -> String {
-    match &options.proxy {
-        ProxyChoice::Url(url) => format!("proxy {url}"),
-        _ => "proxy of the environment".to_owned(),
     }
 }

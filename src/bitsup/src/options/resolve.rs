@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{AuthChoice, Header, UploadOptions};
 use crate::credentials::{CredentialCallback, Credentials, Secret};
 use crate::error::Error;
+use crate::netrc::Netrc;
 use crate::timetable::RateTimetable;
 
 /// A limit in bytes a second, or by the hours of the day.
@@ -45,6 +46,7 @@ pub(super) struct Target {
     pub(super) token: Hidden,
     pub(super) key_password: Hidden,
     pub(super) bearer_only: bool,
+    pub(super) netrc_file: Option<PathBuf>,
 }
 
 /// A user and a password, which are given one by one.
@@ -109,11 +111,25 @@ impl Target {
         callback: Option<CredentialCallback>,
     ) -> Result<UploadOptions, Error> {
         let options = &mut self.upload;
-        options.credentials = self.login.credentials("")?;
+        let netrc = self.netrc_file.take().filter(|_| !self.bearer_only);
+        if let Some(file) = &netrc {
+            if self.login.password.is_set() {
+                return Err(Error::invalid(
+                    "password and netrc_file are set: leave out one of them",
+                ));
+            }
+            // It is looked into for the server that asks.
+            Netrc::read(file)?;
+        } else {
+            options.credentials = self.login.credentials("")?;
+        }
         options.proxy_credentials = self.proxy_login.credentials("proxy_")?;
         options.bearer_token = self.token.reveal()?;
         // What is in a file may be replaced while uploads run.
         options.credential_callback = callback.or_else(|| {
+            if let Some(file) = netrc {
+                return Some(CredentialCallback::netrc(file, self.login.user.clone()));
+            }
             match (&self.login.user, &self.login.password.file, &self.token.file) {
                 (Some(user), Some(file), _) if self.login.password.value.is_none() => {
                     Some(CredentialCallback::password_file(user, file))

@@ -379,7 +379,7 @@ impl OptionRow {
         explain::option_name(self.name, self.naming(), None, reader)
     }
 
-    fn naming(&self) -> Naming {
+    pub(super) fn naming(&self) -> Naming {
         match self.choices {
             Some(set) => Naming::Choice(set.prefix),
             None if self.list => Naming::List,

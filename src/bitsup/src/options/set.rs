@@ -84,8 +84,13 @@ impl OptionSet {
 
     /// Unsets an option, and forgets that its value was refused.
     pub fn reset(&mut self, option: &OptionRow) {
-        self.values.remove(&option.id);
-        self.forgive(option.id);
+        self.reset_id(option.id);
+    }
+
+    /// The same by number, also one that no option has.
+    pub fn reset_id(&mut self, id: i32) {
+        self.values.remove(&id);
+        self.forgive(id);
     }
 
     /// Sets all that `from` has set, and takes over its errors.

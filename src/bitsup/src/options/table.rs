@@ -72,6 +72,11 @@ pub static TABLE: &[OptionRow] = &[
         apply: |value, to| header(value, to, true),
         ..list(row(109, "secret_headers", OptionKind::Header))
     },
+    OptionRow {
+        doc: "A .netrc file with the user and the password for the server's host, of {user} if that is set. It is read when an upload starts, and again when the server refuses the password.",
+        apply: |value, to| put(&mut to.netrc_file, value.path()),
+        ..row(110, "netrc_file", OptionKind::Path)
+    },
 
     // 200: TLS.
     OptionRow {

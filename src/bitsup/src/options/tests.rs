@@ -342,10 +342,15 @@ fn relations_are_judged_at_the_start() {
         &[("proxy_user", "u")],
         &[("key", "/dev/null")],
         &[("auth", "bearer")],
+        &[("netrc_file", "/dev/null"), ("user", "u"), ("password", "p")],
         &[("auth", "bearer"), ("token", "t"), ("user", "u"), ("password", "p")],
     ] {
         let error = with(pairs).expect_err("a relation");
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+    for file in ["ca_file", "netrc_file"] {
+        let error = with(&[(file, "/no/such/file")]).expect_err("no file");
+        assert_eq!(error.kind(), ErrorKind::LocalFile);
     }
     let error = with(&[("ca_file", "/no/such/file")]).expect_err("no file");
     assert_eq!(error.kind(), ErrorKind::LocalFile);
@@ -423,4 +428,111 @@ fn numbers_have_no_value_for_nothing() {
     assert_eq!(option("give_up_after").default_number(), Some(900_000));
     assert_eq!(option("max_fragment").default_number(), Some(28 << 20));
     assert_eq!(option("fragment_size").default_number(), Some(0));
+}
+
+/// What advice names are options of the table, written in the same way.
+#[test]
+fn advice_names_options_of_the_table() {
+    let _rule = bitsup_server::rule!("OUT-05");
+    for named in crate::explain::NAMES {
+        if named.naming == crate::explain::Naming::Call {
+            continue;
+        }
+        let row = option(named.id);
+        for reader in [Reader::Tool, Reader::C, Reader::Python] {
+            assert_eq!(row.name_for(reader), named.name_for(None, reader));
+        }
+        assert_eq!(row.naming(), named.naming, "{}", row.name);
+    }
+}
+
+/// The reference for readers of all languages.
+#[test]
+fn the_reference_is_that_of_the_table() {
+    const GROUPS: [(i32, &str); 10] = [
+        (100, "Login"),
+        (200, "TLS"),
+        (300, "Proxy and connection"),
+        (400, "Time-outs"),
+        (500, "Retries and limits"),
+        (600, "Sending"),
+        (700, "Server"),
+        (800, "Reply"),
+        (900, "Resuming"),
+        (1000, "Program"),
+    ];
+    let mut text = vec![
+        "# Options".to_owned(),
+        String::new(),
+        "Made from `src/bitsup/src/options/table.rs`. An option has the same name everywhere: `ca_file` is".to_owned(),
+        "`--ca-file`, `BITSUP_OPTION_CA_FILE`, `options::ca_file` in C++ and `ca_file=` in Python. The tool takes one value of a".to_owned(),
+        "list at a time and leaves the s out: `--trusted-host`. Sizes are written `5M`, durations `10m` (in seconds without a".to_owned(),
+        "unit; C takes bytes and milliseconds). Options of the *client* hold for all its uploads.".to_owned(),
+    ];
+    for (group, title) in GROUPS {
+        text.extend([String::new(), format!("## {title}"), String::new()]);
+        text.push("| option | takes | default | |".to_owned());
+        text.push("|---|---|---|---|".to_owned());
+        let of = |row: &&OptionRow| row.id / 100 * 100 == group;
+        for row in OPTIONS.iter().filter(of) {
+            let mut takes = row.choices.map_or(row.kind.name().to_owned(), |set| {
+                let words = set.choices.iter().map(|choice| format!("`{}`", choice.word));
+                words.collect::<Vec<_>>().join(", ")
+            });
+            if row.list {
+                takes = format!("list of {takes}s");
+            }
+            if row.scope == OptionScope::Client {
+                takes += ", of the client";
+            }
+            let mut default = row.default.unwrap_or_default().to_owned();
+            if let Some(own) = row.tool_default {
+                default += &format!(" (tool: {own})");
+            }
+            let doc = row.doc_for(Reader::Rust).replace('|', "\\|");
+            text.push(format!("| `{}` | {takes} | {default} | {doc} |", row.name));
+        }
+    }
+    for set in CHOICES {
+        text.extend([String::new(), format!("## Words of `{}`", set.name), String::new()]);
+        for choice in set.choices {
+            text.push(format!("- `{}`: {}", choice.word, options_named(choice.doc, Reader::Rust)));
+        }
+    }
+    let text = text.join("\n") + "\n";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/options.md");
+    if std::env::var("BITSUP_BLESS").as_deref() == Ok("1") {
+        std::fs::write(&file, text).expect("written");
+        return;
+    }
+    let there = std::fs::read_to_string(&file).expect("readable");
+    assert_eq!(there, text, "docs/options.md is stale: bless it with BITSUP_BLESS=1");
+}
+
+#[test]
+fn a_netrc_file_answers_for_its_hosts_and_for_the_user_that_is_set() {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    std::fs::write(file.path(), "machine h login a password pa\nmachine h login b password pb")
+        .expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let request = crate::CredentialRequest {
+        site: "https://h".into(),
+        proxy: false,
+        realm: None,
+        schemes: Vec::new(),
+        user: None,
+        refused: false,
+        expiring: false,
+        attempt: 1,
+    };
+    for (user, expected) in [(None, "a"), (Some("b"), "b")] {
+        let mut pairs = vec![("netrc_file", path)];
+        pairs.extend(user.map(|user| ("user", user)));
+        let (options, _) = with(&pairs).expect("readable");
+        assert_eq!(options.credentials, None);
+        match options.credential_callback.and_then(|callback| callback.ask(&request)) {
+            Some(crate::Login::Password(login)) => assert_eq!(login.user, expected),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -19,6 +19,8 @@ pub(crate) struct LaneId(pub(super) usize);
 
 /// One HTTP request and what is to be done with its answer.
 pub(crate) struct Exchange {
+    /// Comes back with the event.
+    pub(crate) number: u64,
     pub(crate) method: Method,
     pub(crate) scheme: Scheme,
     /// Name or address without brackets, as it shall stand in `Host`.
@@ -39,7 +41,7 @@ pub(crate) struct Exchange {
     pub(crate) sink: Option<Box<dyn Sink>>,
     pub(crate) connection: ConnectionUse,
     pub(crate) limits: Limits,
-    /// A login. The transport makes that of Basic only, see `engine/gate.rs`.
+    /// A login. The transport makes that of Basic only, see `engine/connection_auth.rs`.
     pub(crate) auth: Option<Arc<Credentials>>,
     /// Credentials for the proxy, if there is one.
     pub(crate) proxy_auth: Option<Arc<Credentials>>,
@@ -157,6 +159,8 @@ pub(crate) trait Sink: Send {
 /// How an exchange ended.
 pub(crate) struct Event {
     pub(crate) lane: LaneId,
+    /// That of the exchange.
+    pub(crate) number: u64,
     pub(crate) result: Result<Answer, Failure>,
     /// The body of the exchange, given back.
     pub(crate) body: Option<Box<dyn Body>>,
@@ -282,6 +286,7 @@ impl Exchange {
     /// The same without a body, a place for the answer's and a login.
     pub(crate) fn bare(&self) -> Self {
         Self {
+            number: self.number,
             method: self.method,
             scheme: self.scheme,
             host: self.host.clone(),

@@ -98,6 +98,7 @@ pub(super) struct Running {
 
 /// The way of one exchange.
 pub(super) struct Route {
+    pub(super) number: u64,
     pub(super) origin: Origin,
     proxy: Option<Proxy>,
     /// Whether the proxy is shown credentials.
@@ -166,7 +167,8 @@ impl Lane {
         self.take_given_addresses(&connect_host, connect_port);
         let shows_proxy_login =
             exchange.proxy_auth.is_some() || proxy.as_ref().is_some_and(Proxy::has_login);
-        Ok(Route { origin, proxy, shows_proxy_login, connect_host, connect_port })
+        let number = exchange.number;
+        Ok(Route { number, origin, proxy, shows_proxy_login, connect_host, connect_port })
     }
 
     /// The number of the lane's connection, if it is alive and leads to where the exchange goes.

@@ -341,12 +341,14 @@ impl Transport {
                 match &addresses {
                     Ok(addresses) => {
                         lane.learn_addresses(&resolving.route, addresses);
-                        let origin = resolving.route.origin.clone();
+                        let (number, origin) =
+                            (resolving.route.number, resolving.route.origin.clone());
                         if let Err(failure) =
                             running::begin(&self.multi, *id, lane, resolving, many)
                         {
                             events.push(Event {
                                 lane: *id,
+                                number,
                                 result: Err(failure),
                                 body: None,
                                 stats: Stats::default(),

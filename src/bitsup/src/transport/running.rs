@@ -114,8 +114,8 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
         sending_time,
         answer_delay,
     };
-    let (body, origin) = (wire.take_body(), route.origin);
-    Some(Event { lane: id, result, body, stats, origin, withheld: false })
+    let (body, number, origin) = (wire.take_body(), route.number, route.origin);
+    Some(Event { lane: id, number, result, body, stats, origin, withheld: false })
 }
 
 /// Ends a lane's exchange without an event and closes its connection at once.
@@ -154,8 +154,8 @@ pub(super) fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text
     let text =
         format!("{}: the name {} was not found: {text}", route.authority(), route.connect_host);
     let stats = Stats { connect_time: started.elapsed(), ..Stats::default() };
-    let (result, origin) = (Err(Failure::unsent(kind, text)), route.origin);
-    Event { lane: id, result, body: exchange.body, stats, origin, withheld: false }
+    let (result, number, origin) = (Err(Failure::unsent(kind, text)), route.number, route.origin);
+    Event { lane: id, number, result, body: exchange.body, stats, origin, withheld: false }
 }
 
 /// Takes a handle from libcurl, which closes the connection if the exchange was not over.

@@ -1,16 +1,20 @@
-//! The state machine under any events: no panic, no step outside of the file, no endless loop.
+//! The driver of an upload under any events: no panic, no step outside of the file, no endless loop.
 #![no_main]
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
+use bitsup_core::{
+    AfterCancel, ClientState, CredentialId, ExchangeId, Hosts, Opening, PendingRequest, Readiness,
+    Ready, Step, TaskId, UploadDriver, Verdict,
+};
 use bitsup_proto::fragment_size::Limits;
 use bitsup_proto::reply::{Got, ReplyMode};
 use bitsup_proto::session::{
-    Action, CancelMode, Config, Exchange, Failure, FailureClass, OffsetHandling, Sent, Session,
+    CancelMode, Config, Exchange, Failure, FailureClass, OffsetHandling, Sent,
 };
 use bitsup_proto::verify::{Head, LostAckPolicy, VerifyPolicy};
-use bitsup_proto::{Ack, Error, ErrorKind, Moment, PacketType, Request};
+use bitsup_proto::{Ack, Checkpoint, Error, ErrorKind, Moment, PacketType};
 use libfuzzer_sys::fuzz_target;
 
 /// Polls after which an upload that meets nothing but failures must have ended: the longest fallback
@@ -46,43 +50,85 @@ impl Input<'_> {
     }
 }
 
+/// The credentials of the caller.
+const OWN: CredentialId = CredentialId(1);
+
+/// An upload, the only one of its client.
+struct Upload {
+    driver: UploadDriver,
+    client: ClientState,
+}
+
+impl Upload {
+    fn new(config: Config, opening: Opening, prechecks: bool, now: Moment) -> Self {
+        let mut client = ClientState::new(Hosts::new(1, 1));
+        let host = "https://a.example.com".into();
+        let driver = UploadDriver::new(TaskId(1), host, config, opening, &mut client, now)
+            .with_precheck(prechecks)
+            .with_intent();
+        Self { driver, client }
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
     let config = config(&mut input);
-    let mut session = Session::new(config.clone());
     let mut now = Moment { unix: 1_700_000_000, ..Moment::default() };
+    let mut upload = Upload::new(config.clone(), Opening::New, input.flag(), now);
     while !input.0.is_empty() {
         now.random = u64::from(input.byte()) << 56;
-        let action = step(&mut session, now);
+        let _ = run(&mut upload, now);
+        let Upload { driver, client } = &mut upload;
         match input.byte() % 16 {
             0 => {
-                let _ = session.suspend(now);
+                driver.suspend(client, now);
             }
             1 => {
-                let _ = session.resume(now);
+                driver.resume(client, now);
             }
             2 => {
-                let _ = session.cancel(now, input.pick([CancelMode::Delete, CancelMode::Keep]));
+                driver.cancel(input.pick([CancelMode::Delete, CancelMode::Keep]), client, now);
             }
             3 => {
                 let kind = input.pick([ErrorKind::SourceChanged, ErrorKind::LocalFile]);
-                let _ = session.fail_source(now, Error::new(kind, "gone"));
+                driver.fail_source(Error::new(kind, "gone"), now);
             }
-            4 => session.set_credentials(input.flag(), input.flag()),
+            4 => {
+                driver.set_credentials(input.flag().then_some(OWN));
+                driver.set_server_usable(input.flag());
+                driver.set_proxy_usable(input.flag());
+            }
             5 => pass(&mut now, Duration::from_secs(input.number(1000) % 1_000_000)),
             6 => {
-                if let Some(kept) = session.checkpoint() {
-                    session = Session::restore(config.clone(), &kept, now);
+                if let Some(kept) = driver.session().checkpoint() {
+                    let opening = opening(&mut input, kept);
+                    upload = Upload::new(config.clone(), opening, input.flag(), now);
                 }
             }
             7 => {
-                let _ = session.handle_failure(now, &failure(&mut input));
+                let failure = failure(&mut input);
+                if let Some((id, _)) = driver.exchange() {
+                    let _ = driver.handle_failure(id, &failure, now);
+                }
             }
-            _ => answer(&mut session, now, action, &mut input, config.size),
+            8 if input.flag() => driver.abandon(input.flag(), client, now),
+            9 if input.flag() => driver.comparison_started(),
+            9 => driver.comparison_ended(),
+            _ => answer(&mut upload, now, &mut input, config.size),
         }
     }
-    end(&mut session, now);
+    end(&mut upload, now);
 });
+
+fn opening(input: &mut Input<'_>, kept: Checkpoint) -> Opening {
+    let error = Error::new(ErrorKind::SourceChanged, "other bytes");
+    match input.byte() % 8 {
+        0 => Opening::CancelFirst(kept, AfterCancel::Upload),
+        1 => Opening::CancelFirst(kept, AfterCancel::Fail(error)),
+        2 => Opening::CancelFirst(kept, AfterCancel::End),
+        _ => Opening::Resume(kept),
+    }
+}
 
 fn config(input: &mut Input<'_>) -> Config {
     let size = input.number(10_000);
@@ -125,43 +171,77 @@ fn pass(now: &mut Moment, time: Duration) {
     now.unix = now.unix.saturating_add(time.as_secs());
 }
 
-/// One poll and what must hold after it.
-fn step(session: &mut Session, now: Moment) -> Action {
-    let action = session.poll_action(now);
-    let (offset, size) = (session.offset(), session.config().size);
-    assert!(offset <= size);
-    if let Some(kept) = session.checkpoint() {
-        assert!(kept.offset <= size);
-    }
-    while session.poll_notice().is_some() {}
-    session.take_checkpoint_due();
-    match &action {
-        Action::Send(request) => {
-            if let Some(range) = request.range {
-                assert!(range.end() <= size && range.length() > 0);
-                let again = request.probe || offset == size;
-                assert!(again || range.first() == offset);
-                assert!(!request.probe || range.length() == 1 && !range.is_last());
+/// All steps until it waits, and what must hold after each. Gives the time it waits for, or `Err` at the end.
+fn run(upload: &mut Upload, now: Moment) -> Result<Option<Duration>, ()> {
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        assert!(steps < MAX_POLLS, "no wait in {:?}", upload.driver);
+        let step = upload.driver.poll(now);
+        let session = upload.driver.session();
+        let (offset, size) = (session.offset(), session.config().size);
+        assert!(offset <= size);
+        assert!(session.checkpoint().is_none_or(|kept| kept.offset <= size));
+        match step {
+            Step::Begin(request) => begin(upload, request, now),
+            Step::Wait(until) => {
+                assert!(until.is_none_or(|until| until > now.monotonic));
+                return Ok(until);
             }
-            assert!(request.packet != PacketType::CloseSession || offset == size);
-            session.headers(request, |_, value| {
-                assert!(!value.to_string().contains(['\r', '\n']));
-            });
+            Step::StartUpload => {
+                let config = session.config().clone();
+                upload.driver.start_upload(config, &mut upload.client, now);
+            }
+            Step::Finish(_) => return Err(()),
+            Step::Tell(_) | Step::TellUnproven | Step::Store(_) | Step::Abort(_) => {}
         }
-        Action::Wait(until) => assert!(*until > now.monotonic),
-        Action::Finished => assert!(session.outcome().is_some()),
-        _ => {}
     }
-    if matches!(action, Action::Send(_) | Action::Head | Action::GetReply(_)) {
-        assert_eq!(session.poll_action(now), Action::Idle, "one exchange at a time");
-    }
-    action
 }
 
-/// An answer of the kind that fits what is under way, or of any other.
-fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<'_>, size: u64) {
-    match action {
-        Action::Head => {
+fn begin(upload: &mut Upload, request: PendingRequest, now: Moment) {
+    let Upload { driver, client } = upload;
+    assert!(driver.exchange().is_none(), "one exchange at a time");
+    match driver.check(&request) {
+        Readiness::Now => {}
+        Readiness::Wait => return driver.defer(request),
+        Readiness::StoreIntent(checkpoint) => {
+            driver.defer(request);
+            return driver.intent_stored(checkpoint.session_id);
+        }
+    }
+    if driver.authorize(&request, client) == Ready::Refused {
+        driver.set_credentials(None);
+        driver.set_server_usable(false);
+        return driver.defer(request);
+    }
+    if let PendingRequest::Packet(request) = &request {
+        let session = driver.session();
+        let (offset, size) = (session.offset(), session.config().size);
+        if let Some(range) = request.range {
+            assert!(range.end() <= size && range.length() > 0);
+            let again = request.probe || offset == size;
+            assert!(again || range.first() == offset);
+            assert!(!request.probe || range.length() == 1 && !range.is_last());
+        }
+        assert!(request.packet != PacketType::CloseSession || offset == size);
+        session.headers(request, |_, value| {
+            assert!(!value.to_string().contains(['\r', '\n']));
+        });
+    }
+    driver.start(request, Some(OWN), now);
+    driver.count_requests(1);
+}
+
+/// An answer of the kind that fits what is under way.
+fn answer(upload: &mut Upload, now: Moment, input: &mut Input<'_>, size: u64) {
+    let Upload { driver, client } = upload;
+    let Some((id, request)) = driver.exchange().map(|(id, own)| (id, own.clone())) else { return };
+    let verdict = [Verdict::Accepted, Verdict::Refused, Verdict::Inconclusive];
+    driver.judge(input.pick(verdict), client);
+    // The end of an exchange that is no longer current is dropped.
+    let id = if input.byte() == 0 { ExchangeId(id.0.wrapping_sub(1)) } else { id };
+    match request {
+        PendingRequest::Precheck | PendingRequest::Head => {
             let head = Head {
                 status: input.pick([200, 404]),
                 content_length: input.flag().then(|| input.number(size)),
@@ -169,9 +249,13 @@ fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<
                 last_modified: input.flag().then(|| input.number(1_700_000_000)),
                 etag: input.flag().then(|| input.byte().to_string()),
             };
-            let _ = session.handle_head(&head);
+            if request == PendingRequest::Head {
+                let _ = driver.handle_head(id, &head);
+            } else {
+                driver.handle_precheck(id, head, input.flag());
+            }
         }
-        Action::GetReply(_) => {
+        PendingRequest::Reply(_) => {
             let range = (input.number(size), input.number(size), input.number(size));
             let got = Got {
                 status: input.pick([200, 206, 206, 302, 401, 404, 407, 416, 500]),
@@ -182,30 +266,44 @@ fn answer(session: &mut Session, now: Moment, action: Action, input: &mut Input<
                 cut: input.flag(),
                 unmarked: input.flag(),
             };
-            let _ = session.handle_reply(now, &got);
+            let _ = driver.handle_reply(id, &got, now);
         }
-        Action::Send(request) => ack(session, now, Some(request), input, size),
-        _ => ack(session, now, None, input, size),
+        PendingRequest::Packet(request) => {
+            let (is_create, end) = (
+                request.packet == PacketType::CreateSession,
+                request.range.map(|range| range.end()),
+            );
+            ack(driver, (id, is_create, end), now, input, size);
+        }
     }
 }
 
-fn ack(session: &mut Session, now: Moment, to: Option<Request>, input: &mut Input<'_>, size: u64) {
+fn ack(
+    driver: &mut UploadDriver,
+    (id, is_create, end): (ExchangeId, bool, Option<u64>),
+    now: Moment,
+    input: &mut Input<'_>,
+    size: u64,
+) {
     let good = input.flag();
     let status = if good {
         200
     } else {
         input.pick([200, 201, 301, 400, 401, 403, 404, 407, 408, 413, 416, 416, 429, 500, 501, 503])
     };
-    let offset = match to.and_then(|request| request.range) {
-        Some(range) if good => range.end(),
+    let offset = match end {
+        Some(end) if good => end,
         _ => input.number(size),
     };
     let mut headers = vec![
         ("BITS-Packet-Type", "Ack".to_owned()),
         ("BITS-Received-Content-Range", offset.to_string()),
     ];
-    if to.is_some_and(|request| request.packet == PacketType::CreateSession) {
+    if is_create {
         headers.push(("BITS-Session-Id", input.pick(["{one}", "{two}", "{ }", ""]).to_owned()));
+    }
+    if input.flag() {
+        headers.push(("Date", "Tue, 14 Nov 2023 22:13:20 GMT".to_owned()));
     }
     let extra = if good { 0 } else { input.byte() % 4 };
     for _ in 0..extra {
@@ -223,56 +321,51 @@ fn ack(session: &mut Session, now: Moment, to: Option<Request>, input: &mut Inpu
     }
     let list = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
     let ack = Ack::parse(status, list);
-    let date = input.flag().then(|| input.number(now.unix));
     let exchange = Exchange {
         sending: Duration::from_millis(input.number(size)),
         waiting: Duration::from_millis(input.number(size)),
         body_sent: if input.flag() { u64::MAX } else { input.number(size) },
         reconnected: input.flag(),
     };
-    let _ = session.handle_ack(now, &ack, date, None, exchange);
+    let _ = driver.handle_ack(id, &ack, exchange, now);
 }
 
 fn failure(input: &mut Input<'_>) -> Failure {
-    Failure {
-        class: input.pick([
-            FailureClass::Offline,
-            FailureClass::Transport,
-            FailureClass::Stale,
-            FailureClass::Timeout,
-            FailureClass::BadAnswer,
-            FailureClass::Fatal(ErrorKind::Tls),
-        ]),
-        sent: input.pick([Sent::Nothing, Sent::Head, Sent::Body(1), Sent::Body(u64::MAX)]),
-        idle: Duration::from_millis(input.number(1_000_000)),
-        message: String::new(),
-    }
+    let class = input.pick([
+        FailureClass::Offline,
+        FailureClass::Transport,
+        FailureClass::Stale,
+        FailureClass::Timeout,
+        FailureClass::BadAnswer,
+        FailureClass::Fatal,
+    ]);
+    let sent = input.pick([Sent::Nothing, Sent::Head, Sent::Body(1), Sent::Body(u64::MAX)]);
+    let idle = Duration::from_millis(input.number(1_000_000));
+    Failure { idle, ..Failure::new(class, sent, "") }
 }
 
-/// Whoever meets nothing but lost connections gives up.
-fn end(session: &mut Session, mut now: Moment) {
-    let _ = session.resume(now);
+/// An upload that meets nothing but lost connections gives up.
+fn end(upload: &mut Upload, mut now: Moment) {
+    upload.driver.resume(&mut upload.client, now);
+    while upload.driver.is_comparing() {
+        upload.driver.comparison_ended();
+    }
     now.random = u64::MAX;
-    let lost =
-        Failure {
-            class: FailureClass::Transport,
-            sent: Sent::Body(u64::MAX),
-            idle: Duration::ZERO,
-            message: String::new(),
-        };
+    let lost = Failure::new(FailureClass::Transport, Sent::Body(u64::MAX), "");
     for _ in 0..MAX_POLLS {
-        match step(session, now) {
-            Action::Finished => return,
-            Action::Abort => {}
-            Action::Wait(until) => {
-                let time = until.saturating_sub(now.monotonic);
-                pass(&mut now, time);
-            }
-            _ => {
-                pass(&mut now, Duration::from_secs(1));
-                assert!(session.handle_failure(now, &lost).is_ok(), "idle for ever");
-            }
+        let Ok(until) = run(upload, now) else { return };
+        let driver = &mut upload.driver;
+        if let Some((id, _)) = driver.exchange() {
+            pass(&mut now, Duration::from_secs(1));
+            driver.judge(Verdict::Inconclusive, &mut upload.client);
+            let _ = driver.handle_failure(id, &lost, now);
+        } else if let Some(until) = [until, driver.deadline()].into_iter().flatten().min() {
+            let time = until.saturating_sub(now.monotonic);
+            pass(&mut now, time);
+        } else {
+            // What was deferred is offered again.
+            assert!(driver.is_deferring(), "idle for ever");
         }
     }
-    panic!("no end in {:?}", session.state());
+    panic!("no end in {:?}", upload.driver);
 }

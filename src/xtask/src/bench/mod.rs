@@ -19,9 +19,8 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use crate::Result;
-use crate::install;
 use crate::python;
-use crate::requirements::{CURL_PROGRAM, LIBCURL_HEADERS, Requirement};
+use crate::requirements::{self, LIBCURL_HEADERS};
 use crate::workspace::Workspace;
 use cases::{CASES, Case, Kind};
 use measure::Usage;
@@ -76,12 +75,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         println!("{report}");
         return write_json(&[report], options);
     }
-    let mut needs: Vec<&'static Requirement> = vec![&CURL_PROGRAM];
+    let mut needs = vec!["curl"];
     if options.features != Features::Bundled {
-        needs.push(&LIBCURL_HEADERS);
+        needs.push(LIBCURL_HEADERS);
     }
-    install::provide(workspace, &needs, options.install, &|_| "benchmarks".to_owned())?;
-    install::check(workspace, &needs)?;
+    requirements::require(workspace, &needs, options.install)?;
 
     let is_wanted = |case: &&Case| options.case.as_ref().is_none_or(|name| name == case.name);
     let wanted: Vec<&Case> = CASES.iter().filter(is_wanted).collect();

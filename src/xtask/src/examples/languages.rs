@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::scenarios::Stage;
-use crate::requirements::{GO, JAVA, JNA, LUAJIT, MONO, NODE_PACKAGES, PHP, RUBY_FFI, Requirement};
+use crate::requirements::Name;
 
 /// One language.
 pub(crate) struct Language {
@@ -17,7 +17,7 @@ pub(crate) struct Language {
     /// Whether it wraps all that the scenarios show, or is a probe: upload, progress and errors.
     pub(crate) full: bool,
     /// What it cannot do without.
-    pub(crate) needs: &'static [&'static Requirement],
+    pub(crate) needs: &'static [Name],
     /// Builds its programs into the folder that is given.
     pub(crate) build: fn(&Stage, &Path) -> Vec<Command>,
     /// Runs one of them, `check` or `upload`; arguments follow.
@@ -28,8 +28,8 @@ pub(crate) struct Language {
 pub(crate) const NAMES: [&str; 7] = ["go", "node", "java", "csharp", "ruby", "php", "lua"];
 
 /// What they need, each of them for itself alone.
-pub(crate) static WANTS: [&Requirement; 8] =
-    [&GO, &NODE_PACKAGES, &JAVA, &JNA, &MONO, &RUBY_FFI, &PHP, &LUAJIT];
+pub(crate) const WANTS: &[Name] =
+    &["go", "koffi", "java", "jna", "mono", "ruby-ffi", "php", "luajit"];
 
 /// All languages, in the order in which they run.
 pub(crate) static LANGUAGES: [Language; 7] = [
@@ -38,7 +38,7 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         folder: "examples/go",
         wrapper: "bitsup.go",
         full: true,
-        needs: &[&GO],
+        needs: &["go"],
         build: |stage, place| {
             let mut command = Command::new("go");
             command.current_dir(stage.root.join("examples/go")).arg("build").arg("-o").arg(place);
@@ -55,7 +55,7 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         folder: "examples/node",
         wrapper: "bitsup.js",
         full: true,
-        needs: &[&NODE_PACKAGES],
+        needs: &["koffi"],
         build: |_, _| vec![],
         program: |stage, _, name| {
             let mut command = Command::new("node");
@@ -68,7 +68,7 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         folder: "examples/java",
         wrapper: "Bitsup.java",
         full: true,
-        needs: &[&JAVA, &JNA],
+        needs: &["java", "jna"],
         build: |stage, place| {
             let folder = stage.root.join("examples/java");
             let mut command = Command::new("javac");
@@ -94,7 +94,7 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         folder: "examples/csharp",
         wrapper: "Bitsup.cs",
         full: true,
-        needs: &[&MONO],
+        needs: &["mono"],
         build: |stage, place| {
             let folder = stage.root.join("examples/csharp");
             let compile = |source: &str, program: &str| {
@@ -117,7 +117,7 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         folder: "examples/ruby",
         wrapper: "bitsup.rb",
         full: false,
-        needs: &[&RUBY_FFI],
+        needs: &["ruby-ffi"],
         build: |_, _| vec![],
         program: |stage, _, name| {
             let mut command = Command::new("ruby");
@@ -130,7 +130,7 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         folder: "examples/php",
         wrapper: "bitsup.php",
         full: false,
-        needs: &[&PHP],
+        needs: &["php"],
         build: |_, _| vec![],
         program: |stage, _, name| {
             let mut command = Command::new("php");
@@ -143,7 +143,7 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         folder: "examples/lua",
         wrapper: "bitsup.lua",
         full: false,
-        needs: &[&LUAJIT],
+        needs: &["luajit"],
         build: |_, _| vec![],
         program: |stage, _, name| {
             let mut command = Command::new("luajit");

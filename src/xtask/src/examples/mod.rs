@@ -21,9 +21,8 @@ pub(crate) use self::languages::WANTS;
 use self::languages::{LANGUAGES, Language};
 use self::scenarios::Stage;
 use crate::Result;
-use crate::install;
 use crate::library;
-use crate::requirements::LIBCURL_HEADERS;
+use crate::requirements::{self, LIBCURL_HEADERS, Missing};
 use crate::workspace::Workspace;
 
 /// Options of `cargo xtask examples`.
@@ -43,25 +42,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         options.languages.is_empty() || options.languages.iter().any(|name| name == language.name)
     };
     let languages: Vec<_> = LANGUAGES.iter().filter(chosen).collect();
-    let mut needs = vec![&LIBCURL_HEADERS];
+    let mut needs = vec![LIBCURL_HEADERS];
     needs.extend(languages.iter().flat_map(|language| language.needs.iter().copied()));
-    install::provide(workspace, &needs, options.install, &|requirement| {
-        let users = LANGUAGES
-            .iter()
-            .filter(|language| language.needs.iter().any(|needed| needed.name == requirement.name));
-        let users: Vec<_> = users.map(|language| language.name).collect();
-        format!("the examples in {}", users.join(", "))
-    })?;
-    install::check(workspace, &[&LIBCURL_HEADERS])?;
+    let missing: Missing = requirements::provide(workspace, &needs, options.install)?;
+    missing.check(&[LIBCURL_HEADERS])?;
     let stage = prepare(workspace)?;
 
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for language in languages {
         let start = Instant::now();
         let lines = wrapper_lines(workspace, language)?;
-        let missing = language.needs.iter().find(|needed| !needed.is_met(workspace));
-        let result = if let Some(missing) = missing {
-            let reason = format!("{} is missing", missing.name);
+        let result = if let Some(reason) = missing.first(language.needs) {
             if note_skip(language, &reason)? {
                 passed += 1;
             } else {
@@ -94,7 +85,7 @@ fn prepare(workspace: &Workspace) -> Result<Stage> {
     library::run(workspace, &library::Options::for_tests(&prefix))?;
     let mut command = workspace.cargo();
     command.args(["build", "--quiet", "--package", "bitsup-cli", "--no-default-features"]);
-    install::run(&mut command)?;
+    requirements::run(&mut command)?;
     Ok(Stage {
         root: workspace.root.clone(),
         tool: workspace.target.join("debug/bitsup"),
@@ -170,10 +161,8 @@ mod tests {
 
     #[test]
     fn the_step_offers_what_the_languages_need() {
-        let needed = LANGUAGES.iter().flat_map(|language| language.needs.iter());
-        let needed: Vec<_> = needed.map(|requirement| requirement.name).collect();
-        let wanted: Vec<_> = WANTS.iter().map(|requirement| requirement.name).collect();
-        assert_eq!(needed, wanted);
+        let needed = LANGUAGES.iter().flat_map(|language| language.needs).copied();
+        assert_eq!(needed.collect::<Vec<_>>(), WANTS);
     }
 
     #[test]

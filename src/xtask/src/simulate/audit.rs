@@ -111,11 +111,11 @@ impl Audit {
                 return Err(format!("at the end {site} has {place:?}"));
             }
             let turns = place.limit.unwrap_or(self.per_host).min(self.most);
-            if !(0..turns).all(|_| hosts.enter(site, NOBODY)) || hosts.enter(site, NOBODY) {
+            if !(0..turns).all(|_| hosts.acquire(site, NOBODY)) || hosts.acquire(site, NOBODY) {
                 return Err(format!("at the end {site} has not {turns} turns"));
             }
-            hosts.forget(site, NOBODY);
-            (0..turns).for_each(|_| hosts.leave(site));
+            hosts.dequeue(site, NOBODY);
+            (0..turns).for_each(|_| hosts.release(site));
         }
         Ok(())
     }

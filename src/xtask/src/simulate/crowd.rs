@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bitsup_core::{
-    Bucket, Cancelling, Hosts, Life, Logins, Phase, Ready, Step, TaskId, Then, Verdict, Wish,
+    AfterCancel, Bucket, ClientState, Ending, ExchangeId, Hosts, Opening, PendingRequest, Ready,
+    Stage, Step, TaskId, UploadDriver, Verdict,
 };
-use bitsup_proto::ack::RetryAfter;
-use bitsup_proto::session::{
-    CancelMode, Config, Connection, Exchange, Notice, Outcome, Request, Session, State,
-};
+use bitsup_proto::session::{CancelMode, Config, Connection, Exchange, Notice, Outcome, State};
+use bitsup_proto::verify::Head;
 use bitsup_proto::{
     Ack, Checkpoint, ContentRange, Error, ErrorKind, Moment, PacketType, fragment_size,
 };
 
 use super::audit::Audit;
-use super::exchanges::http_date;
+use super::exchanges::{handle, judge};
 use super::network::{Arrives, Circumstances, Course, End};
 use super::random::Random;
 use super::run::Report;
@@ -36,8 +35,7 @@ pub(crate) struct Crowd {
     random: Random,
     pub(crate) transcript: Transcript,
     now: Duration,
-    hosts: Hosts,
-    logins: Logins<u32>,
+    client: ClientState,
     bucket: Bucket,
     network: Network,
     members: Vec<Member>,
@@ -51,14 +49,13 @@ struct Member {
     id: TaskId,
     site: String,
     config: Config,
-    session: Session,
     server: Server,
     source: Source,
     credentials: Option<u32>,
-    /// Whether it asks first if the destination exists, and what follows a kept session.
-    opening: (bool, Option<Then>),
+    /// Whether it asks first if the destination exists, and whether the upload follows a kept session.
+    opening: (bool, Option<bool>),
     /// `None`: it has not begun.
-    life: Option<Life>,
+    driver: Option<UploadDriver>,
     running: Option<Running>,
     /// Whether the question if the destination exists has been answered.
     has_asked: bool,
@@ -69,10 +66,8 @@ struct Member {
 
 /// The exchange under way.
 struct Running {
-    number: u64,
-    /// The client asks whether the destination exists.
-    asks: bool,
-    request: Option<Request>,
+    id: ExchangeId,
+    request: PendingRequest,
     wire: Wire,
     course: Course,
     /// Body bytes that the rate limit has not let through yet.
@@ -85,7 +80,7 @@ enum Event {
     /// The state machine wants to be called.
     Wake,
     /// The exchange of that number is over.
-    Ends(u64),
+    Ends(ExchangeId),
     Suspend(Duration),
     Resume,
     Cancel(CancelMode),
@@ -97,29 +92,21 @@ enum Event {
     Limit(Option<u64>),
 }
 
-/// What an upload's life has to do with.
-struct Around<'a> {
-    session: &'a mut Session,
-    hosts: &'a mut Hosts,
-    logins: &'a mut Logins<u32>,
-    shows_login: bool,
-}
-
 /// Where an upload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// It has a turn at its host.
-    Turn,
+    /// It has a slot at its host.
+    Slot,
     /// It waits for one.
     Queue,
     /// It pauses, or is over.
     Elsewhere,
 }
 
-fn place(life: &Life) -> Place {
-    match life.phase() {
-        Phase::Queued => Place::Queue,
-        _ if life.has_turn() => Place::Turn,
+fn place(driver: &UploadDriver) -> Place {
+    match driver.stage() {
+        Stage::Queued => Place::Queue,
+        _ if driver.has_slot() => Place::Slot,
         _ => Place::Elsewhere,
     }
 }
@@ -149,8 +136,7 @@ impl Crowd {
             },
             transcript,
             now: Duration::ZERO,
-            hosts: Hosts::new(per_host, most),
-            logins: Logins::default(),
+            client: ClientState::new(Hosts::new(per_host, most)),
             bucket: Bucket::new(limit, Duration::ZERO),
             members: Vec::new(),
             agenda: BTreeMap::new(),
@@ -213,21 +199,19 @@ impl Crowd {
         if asks && random.chance(200) {
             traits.file_before = Some((random.magnitude(size), BEGUN.saturating_sub(1_000_000)));
         }
-        let then =
-            random.chance(150).then(|| if random.chance(500) { Then::Start } else { Then::End });
+        let follows = random.chance(150).then(|| random.chance(500));
         for (at, event) in events {
             self.plan(at, id, event);
         }
         self.members.push(Member {
             id,
             site,
-            session: Session::new(config.clone()),
             config,
             server: Server::new(traits),
             source: Source::new(size),
             credentials,
-            opening: (asks, then),
-            life: None,
+            opening: (asks, follows),
+            driver: None,
             running: None,
             has_asked: false,
             outcome: None,
@@ -262,12 +246,7 @@ impl Crowd {
     fn reports(&mut self) -> Result<Vec<Report>, String> {
         let report = |member: &Member| {
             let Some(outcome) = member.outcome.clone() else {
-                return Err(format!(
-                    "{:?} waits for ever in {:?} and {:?}",
-                    member.id,
-                    member.life,
-                    member.session.state()
-                ));
+                return Err(format!("{:?} waits for ever in {:?}", member.id, member.driver));
             };
             let destination = member.server.destination.as_ref();
             let exact = destination.is_some_and(|(stored, _)| stored.is_exact(&member.source, 0));
@@ -277,7 +256,7 @@ impl Crowd {
             Ok(Report { packets: member.packets, time: self.now, ..Report::of(outcome, exact) })
         };
         let reports = self.members.iter().map(report).collect::<Result<_, _>>()?;
-        self.audit.ended(&mut self.hosts).map(|()| reports)
+        self.audit.ended(&mut self.client.hosts).map(|()| reports)
     }
 
     fn pass(&mut self, to: Duration) {
@@ -307,7 +286,7 @@ impl Crowd {
         if event != Event::Wake {
             self.transcript.note(self.now, || format!("{id:?}: {event:?}"));
         }
-        let begun = self.member(id)?.life.is_some();
+        let begun = self.member(id)?.driver.is_some();
         match event {
             Event::Limit(limit) => {
                 self.bucket.set_limit(limit, self.now);
@@ -321,24 +300,18 @@ impl Crowd {
             Event::Ends(number) => self.ends(id, number)?,
             Event::Suspend(pause) if begun => {
                 self.plan(self.now + pause, id, Event::Resume);
-                self.lives(id, false, |life, around| {
-                    let logins = (around.logins, around.shows_login);
-                    life.suspend(around.session, around.hosts, logins, now);
-                })?;
+                self.drive(id, false, |driver, client| driver.suspend(client, now))?;
             }
             Event::Resume => {
-                self.lives(id, false, |life, around| {
-                    life.resume(around.session, around.hosts, now);
-                })?;
+                self.drive(id, false, |driver, client| driver.resume(client, now))?;
             }
-            Event::Cancel(mode) if begun => self.cancel(id, mode)?,
+            Event::Cancel(mode) if begun => {
+                self.drive(id, true, |driver, client| driver.cancel(mode, client, now))?;
+            }
             Event::Abandon(has_journal) if begun => {
-                if !self.lives(id, false, |life, _| life.abandon())? {
-                    let mode = if has_journal { CancelMode::Keep } else { CancelMode::Delete };
-                    self.cancel(id, mode)?;
-                }
+                self.drive(id, true, |driver, client| driver.abandon(has_journal, client, now))?;
             }
-            Event::Finished => self.lives(id, false, |life, _| life.ended())?,
+            Event::Finished => self.drive(id, false, |driver, _| driver.ended())?,
             Event::Begin
             | Event::Suspend(_)
             | Event::Cancel(_)
@@ -349,10 +322,10 @@ impl Crowd {
         self.check_pause(id)?;
         // What one does may let others go on, and these others again.
         loop {
-            if let Some(next) = self.hosts.next_admitted() {
+            if let Some(next) = self.client.hosts.next_admitted() {
                 self.admit(next)?;
                 self.step(next)?;
-            } else if let Some(next) = self.logins.next_woken() {
+            } else if let Some(next) = self.client.credentials.next_woken() {
                 self.step(next)?;
             } else {
                 return Ok(());
@@ -360,13 +333,14 @@ impl Crowd {
         }
     }
 
-    /// Who pauses keeps no turn.
+    /// An upload that pauses keeps no slot.
     fn check_pause(&mut self, id: TaskId) -> Result<(), String> {
         let member = self.member(id)?;
-        let keeps = |life: &Life| life.is_paused() && life.has_turn();
-        let pauses = member.session.state() == State::Suspend;
-        if pauses && member.life.as_ref().is_some_and(keeps) {
-            return Err(format!("{id:?} pauses and keeps its turn"));
+        let keeps = |driver: &UploadDriver| {
+            driver.session().state() == State::Suspend && driver.is_paused() && driver.has_slot()
+        };
+        if member.driver.as_ref().is_some_and(keeps) {
+            return Err(format!("{id:?} pauses and keeps its slot"));
         }
         Ok(())
     }
@@ -374,86 +348,70 @@ impl Crowd {
     fn enters(&mut self, id: TaskId) -> Result<(), String> {
         let now = self.moment();
         let member = member(&mut self.members, id)?;
-        if member.opening.1.is_some() {
-            let kept = serde_json::json!({
-                "session_id": "{kept}", "created": BEGUN, "size": member.config.size, "offset": 0,
-            });
-            let kept: Checkpoint =
-                serde_json::from_value(kept).map_err(|error| error.to_string())?;
-            member.session = Session::restore(member.config.clone(), &kept, now);
-            let _ = member.session.cancel(now, CancelMode::Delete);
-        }
-        let site = member.site.clone();
-        let life = Life::begin(id, site.clone(), member.opening, &member.session, &mut self.hosts);
-        let is_turn = life.has_turn();
-        member.life = Some(life);
-        self.audit.entered(&site, id, is_turn)
+        let opening = match member.opening.1 {
+            None => Opening::New,
+            Some(follows) => {
+                let kept = serde_json::json!({
+                    "session_id": "{kept}", "created": BEGUN, "size": member.config.size, "offset": 0,
+                });
+                let kept: Checkpoint =
+                    serde_json::from_value(kept).map_err(|error| error.to_string())?;
+                let then = if follows { AfterCancel::Upload } else { AfterCancel::End };
+                Opening::CancelFirst(kept, then)
+            }
+        };
+        let (site, config) = (member.site.clone(), member.config.clone());
+        let driver = UploadDriver::new(id, site.clone(), config, opening, &mut self.client, now)
+            .with_precheck(member.opening.0);
+        let has_slot = driver.has_slot();
+        member.driver = Some(driver);
+        self.audit.entered(&site, id, has_slot)
     }
 
     fn admit(&mut self, id: TaskId) -> Result<(), String> {
         let (site, now) = (self.member(id)?.site.clone(), self.moment());
         self.audit.admitted(&site, id)?;
         let member = member(&mut self.members, id)?;
-        let life = member.life.as_mut().ok_or("it has not begun")?;
-        if !life.admit(&mut member.session, &mut self.hosts, now) {
+        let driver = member.driver.as_mut().ok_or("it has not begun")?;
+        if !driver.admit(&mut self.client, now) {
             return Err(format!("{id:?} is admitted, and waits for nothing"));
         }
-        if !life.has_turn() {
+        if !driver.has_slot() {
             self.audit.left(&site);
         }
         Ok(())
     }
 
-    /// Lets something happen in the life of an upload that is not its admission, and sees what
-    /// becomes of its turn; `pushes`: for what does not wait for one.
-    fn lives<R>(
+    /// Lets something happen to an upload that is not its admission, and sees what becomes of its slot;
+    /// `pushes`: for what does not wait for one.
+    fn drive<R>(
         &mut self,
         id: TaskId,
         pushes: bool,
-        happens: impl FnOnce(&mut Life, Around<'_>) -> R,
+        happens: impl FnOnce(&mut UploadDriver, &mut ClientState) -> R,
     ) -> Result<R, String> {
         let member = member(&mut self.members, id)?;
-        let life = member.life.as_mut().ok_or("it has not begun")?;
-        let shows = |running: &Running| running.wire.credentials.is_some();
-        let around = Around {
-            session: &mut member.session,
-            hosts: &mut self.hosts,
-            logins: &mut self.logins,
-            shows_login: member.running.as_ref().is_some_and(shows),
-        };
-        let before = place(life);
-        let result = happens(life, around);
-        let (site, after) = (&member.site, place(life));
+        let driver = member.driver.as_mut().ok_or("it has not begun")?;
+        let before = place(driver);
+        let result = happens(driver, &mut self.client);
+        let (site, after) = (&member.site, place(driver));
         match (before, after) {
             (Place::Elsewhere, Place::Queue) => self.audit.entered(site, id, false)?,
-            (Place::Elsewhere | Place::Queue, Place::Turn) if pushes => {
+            (Place::Elsewhere | Place::Queue, Place::Slot) if pushes => {
                 self.audit.pushed_in(site, id);
             }
-            (Place::Elsewhere, Place::Turn) => self.audit.entered(site, id, true)?,
-            (Place::Queue, Place::Turn) => return Err(format!("{id:?} takes a turn")),
+            (Place::Elsewhere, Place::Slot) => self.audit.entered(site, id, true)?,
+            (Place::Queue, Place::Slot) => return Err(format!("{id:?} takes a slot")),
             (Place::Queue, Place::Elsewhere) => self.audit.gave_up(site, id),
-            (Place::Turn, Place::Elsewhere) => self.audit.left(site),
-            (Place::Turn, Place::Queue) => return Err(format!("{id:?} queues for its turn")),
+            (Place::Slot, Place::Elsewhere) => self.audit.left(site),
+            (Place::Slot, Place::Queue) => return Err(format!("{id:?} queues for its slot")),
             _ => {}
         }
         Ok(result)
     }
 
-    fn cancel(&mut self, id: TaskId, mode: CancelMode) -> Result<(), String> {
-        let now = self.moment();
-        let cancelling = self
-            .lives(id, true, |life, around| life.cancel(mode, around.session, around.hosts, now))?;
-        if cancelling == Cancelling::Ends {
-            self.abort(id)?;
-            self.end(id, Outcome::Cancelled { confirmed: true, kept: false })?;
-        }
-        Ok(())
-    }
-
     fn end(&mut self, id: TaskId, outcome: Outcome) -> Result<(), String> {
-        self.lives(id, false, |life, around| {
-            life.end(around.hosts, around.logins);
-        })?;
+        self.drive(id, false, |driver, client| driver.end(client))?;
         self.member(id)?.outcome = Some(outcome);
         let order = Duration::from_millis(self.random.magnitude(30_000));
         self.plan(self.now + order, id, Event::Finished);
@@ -464,74 +422,76 @@ impl Crowd {
         loop {
             let now = self.moment();
             let member = self.member(id)?;
-            let Some(life) = &mut member.life else { return Ok(()) };
-            match life.next(&mut member.session, member.running.is_some(), now) {
+            let Some(driver) = &mut member.driver else { return Ok(()) };
+            match driver.poll(now) {
                 Step::Tell(Notice::SessionLost) => {
                     let site = member.site.clone();
-                    if let Some(limit) = self.hosts.session_lost(&site) {
+                    if let Some(limit) = self.client.hosts.session_lost(&site) {
                         self.audit.limited(&site, limit);
                     }
                 }
-                Step::Tell(_) | Step::Keep(_) => {}
-                Step::Begin(Wish::Packet(request)) => self.offer(id, request)?,
-                Step::Begin(Wish::Precheck | Wish::Head) => self.begin(id, None)?,
-                Step::Begin(Wish::Reply(_)) => {
+                Step::Tell(_) | Step::TellUnproven | Step::Store(_) => {}
+                Step::Begin(PendingRequest::Reply(_)) => {
                     return Err("a reply is fetched that nobody wants".into());
                 }
-                Step::Abort => self.abort(id)?,
+                Step::Begin(request) => self.offer(id, request)?,
+                Step::Abort(_) => self.abort(id)?,
                 Step::Wait(until) => {
                     if let Some(until) = until {
                         self.plan(until, id, Event::Wake);
                     }
                     return Ok(());
                 }
-                Step::Finish => {
+                Step::StartUpload => {
                     let config = member.config.clone();
-                    let goes_on = self.lives(id, false, |life, around| {
-                        life.goes_on(around.session, around.hosts, || Session::new(config), now)
+                    self.drive(id, false, |driver, client| {
+                        driver.start_upload(config, client, now);
                     })?;
-                    if !goes_on {
-                        let outcome = self.member(id)?.session.outcome().cloned();
-                        self.end(id, outcome.ok_or("an end without outcome")?)?;
-                    }
+                }
+                Step::Finish(Ending::Session(outcome)) => self.end(id, outcome)?,
+                Step::Finish(Ending::Error(_)) => {
+                    self.end(id, Outcome::Cancelled { confirmed: true, kept: false })?;
                 }
             }
         }
     }
 
     /// Sends it, or holds it until it can go out; or neither, and the state machine knows.
-    fn offer(&mut self, id: TaskId, request: Request) -> Result<(), String> {
-        let member = self.member(id)?;
-        let site = member.site.clone();
-        if let Some(own) = member.credentials.filter(|_| request.authorize) {
-            match self.logins.offer(&site, &own, id) {
-                Ready::Now => {}
-                Ready::Later => {
-                    let life = self.member(id)?.life.as_mut().ok_or("it has not begun")?;
-                    life.hold(Wish::Packet(request));
-                    return Ok(());
-                }
-                Ready::Refused => {
-                    let now = self.moment();
-                    let member = self.member(id)?;
-                    member.session.set_credentials(false, false);
-                    let ack = Ack::parse(401, std::iter::empty());
-                    let taken =
-                        member.session.handle_ack(now, &ack, None, None, Exchange::default());
-                    return taken.map_err(|_| "a refusal was refused".into());
-                }
+    fn offer(&mut self, id: TaskId, request: PendingRequest) -> Result<(), String> {
+        let member = member(&mut self.members, id)?;
+        let driver = member.driver.as_mut().ok_or("it has not begun")?;
+        match driver.authorize(&request, &mut self.client) {
+            Ready::Now => self.begin(id, request),
+            Ready::Wait => {
+                driver.defer(request);
+                Ok(())
+            }
+            Ready::Refused if request == PendingRequest::Precheck => {
+                driver.end_precheck();
+                Ok(())
+            }
+            Ready::Refused => {
+                let number = driver.start_unsent(request);
+                driver.set_server_usable(false);
+                let now = self.moment();
+                let ack = Ack::parse(401, std::iter::empty());
+                let driver = self.member(id)?.driver.as_mut().ok_or("it has not begun")?;
+                let taken = driver.handle_ack(number, &ack, Exchange::default(), now);
+                taken.map(drop).map_err(|_| "a refusal was refused".into())
             }
         }
-        self.begin(id, Some(request))
     }
 
-    fn begin(&mut self, id: TaskId, request: Option<Request>) -> Result<(), String> {
-        self.numbers += 1;
-        let (number, now) = (self.numbers, self.now);
-        let fresh = request.is_some_and(|request| request.connection == Connection::Fresh);
-        let length = request.and_then(|request| request.range).map_or(0, ContentRange::length);
+    fn begin(&mut self, id: TaskId, request: PendingRequest) -> Result<(), String> {
+        let now = self.moment();
+        let packet = match &request {
+            PendingRequest::Packet(packet) => Some(*packet),
+            _ => None,
+        };
+        let fresh = packet.is_some_and(|packet| packet.connection == Connection::Fresh);
+        let length = packet.and_then(|packet| packet.range).map_or(0, ContentRange::length);
         let about = Circumstances {
-            now,
+            now: now.monotonic,
             length: 0,
             answer_limit: Duration::from_mins(5),
             new_connection: fresh,
@@ -539,31 +499,32 @@ impl Crowd {
         };
         let course = self.network.course(about, &mut self.random);
         let member = self.member(id)?;
-        member.connections += u64::from(fresh || member.connections == 0);
-        member.packets += 1;
-        let mut headers = Vec::new();
-        if let Some(request) = &request {
-            member.session.headers(request, |name, value| headers.push((name, value.to_string())));
-        }
-        let credentials = member.credentials.filter(|_| request.is_some_and(|it| it.authorize));
-        let connection = member.connections;
-        let wire = Wire { headers, credentials, connection, at_node: false, version: 0 };
-        let left = usize::try_from(length).map_err(|error| error.to_string())?;
         let site = member.site.clone();
         if member.running.is_some() {
             return Err(format!("{id:?} has two requests under way"));
         }
-        let life = member.life.as_ref().ok_or("it has not begun")?;
-        let deletes = request.is_some_and(|it| it.packet == PacketType::CancelSession);
-        // One packet to delete a session needs no turn.
-        if !life.has_turn() && !deletes {
-            return Err(format!("{id:?} sends something without having a turn: {life:?}"));
+        member.connections += u64::from(fresh || member.connections == 0);
+        member.packets += 1;
+        let connection = member.connections;
+        let driver = member.driver.as_mut().ok_or("it has not begun")?;
+        let mut headers = Vec::new();
+        if let Some(packet) = &packet {
+            driver.session().headers(packet, |name, value| headers.push((name, value.to_string())));
         }
-        let asks = life.phase() == Phase::Precheck;
-        if asks && member.has_asked {
+        let deletes = packet.is_some_and(|it| it.packet == PacketType::CancelSession);
+        // One packet to delete a session needs no slot.
+        if !driver.has_slot() && !deletes {
+            return Err(format!("{id:?} sends something without having a slot: {driver:?}"));
+        }
+        if request == PendingRequest::Precheck && member.has_asked {
             return Err(format!("{id:?} asks again whether the destination exists"));
         }
-        member.running = Some(Running { number, asks, request, wire, course, left });
+        let credentials = member.credentials.filter(|_| packet.is_some_and(|it| it.authorize));
+        let number = driver.start(request.clone(), credentials.map(handle), now);
+        let Some(number) = number else { return Ok(()) };
+        let wire = Wire { headers, credentials, connection, at_node: false, version: 0 };
+        let left = usize::try_from(length).map_err(|error| error.to_string())?;
+        member.running = Some(Running { id: number, request, wire, course, left });
         if let Some(shown) = credentials {
             self.audit.shows(&site, shown, id)?;
         }
@@ -591,7 +552,7 @@ impl Crowd {
             }
         }
         self.bucket.forget(id);
-        if let Some(Running { number, course, .. }) = &self.member(id)?.running {
+        if let Some(Running { id: number, course, .. }) = &self.member(id)?.running {
             let (at, number) = (now.saturating_add(course.ends), *number);
             self.plan(at, id, Event::Ends(number));
         }
@@ -608,18 +569,19 @@ impl Crowd {
     }
 
     /// Step 3: how the exchange ended.
-    fn ends(&mut self, id: TaskId, number: u64) -> Result<(), String> {
+    fn ends(&mut self, id: TaskId, number: ExchangeId) -> Result<(), String> {
         let now = self.moment();
         let random = &mut self.random;
         let member = member(&mut self.members, id)?;
-        let Some(Running { asks, request, wire, course, .. }) =
-            member.running.take_if(|running| running.number == number)
+        let Some(Running { request, wire, course, .. }) =
+            member.running.take_if(|running| running.id == number)
         else {
             return Ok(());
         };
         self.audit.over(id);
+        let is_packet = matches!(request, PendingRequest::Packet(_));
         let in_time = course.arrival.filter(|(after, _)| *after <= course.ends);
-        let own = match in_time.filter(|_| request.is_some()) {
+        let own = match in_time.filter(|_| is_packet) {
             Some((_, Arrives::All)) => Some(member.server.handle(&wire, now.unix, random)),
             Some((_, Arrives::Part(length))) => {
                 member.server.handle_part(&wire, length);
@@ -627,63 +589,54 @@ impl Crowd {
             }
             None => None,
         };
-        if asks {
+        let driver = member.driver.as_mut().ok_or("it has not begun")?;
+        driver.count_requests(1);
+        if request == PendingRequest::Precheck {
             member.has_asked = true;
-            let exists = matches!(course.end, End::Answer) && member.server.head().status == 200;
-            let life = member.life.as_mut().ok_or("it has not begun")?;
-            if !exists || life.is_over() {
-                life.asked();
-                return Ok(());
+            let mut head = member.server.head();
+            if !matches!(course.end, End::Answer) {
+                head = Head::default();
             }
-            return self.end(id, Outcome::Failed(Error::new(ErrorKind::Refused, "it exists")));
+            if driver.handle_precheck(number, head, false) && !driver.is_over() {
+                let error = Error::new(ErrorKind::Refused, "it exists");
+                return self.end(id, Outcome::Failed(error));
+            }
+            return Ok(());
         }
         let site = member.site.clone();
         let shown = wire.credentials;
         let answer = match (course.end, own) {
             (End::Failure(failure), _) => {
                 self.transcript.note(self.now, || format!("{id:?}: {failure:?}"));
-                if shown.is_some() {
-                    self.logins.leave(id);
-                }
-                let taken = member.session.handle_failure(now, &failure);
+                driver.judge(Verdict::Inconclusive, &mut self.client);
+                let taken = driver.handle_failure(number, &failure, now);
                 return taken.map_err(|_| "the report of a failure was refused".into());
             }
-            (End::Answer, _) if request.is_none() => {
-                let taken = member.session.handle_head(&member.server.head());
+            (End::Answer, _) if !is_packet => {
+                let taken = driver.handle_head(number, &member.server.head());
                 return taken.map_err(|_| "the answer to HEAD was refused".into());
             }
             (End::Other(answer), _) | (End::Answer, Some(answer)) => answer,
             (End::Answer, None) => return Err("an answer to nothing".into()),
         };
-        if request.is_none() {
-            let head = bitsup_proto::verify::Head { status: answer.status, ..Default::default() };
-            return member.session.handle_head(&head).map_err(|_| "HEAD was refused".into());
-        }
+        let PendingRequest::Packet(packet) = request else {
+            let head = Head { status: answer.status, ..Head::default() };
+            return driver.handle_head(number, &head).map_err(|_| "HEAD was refused".into());
+        };
         self.transcript.note(self.now, || format!("{id:?}: {wire:?} {answer:?}"));
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
+        judge((&mut *driver, &mut self.client), &packet, &ack, member.credentials);
         if let Some(shown) = shown {
-            let verdict = Verdict::of(answer.status, answer.status == 401, ack.is_ack);
-            self.logins.judge(verdict, &site, &shown, id);
             self.audit.answered((&site, shown), answer.status, ack.is_ack)?;
         }
-        if answer.status == 401 {
-            let usable =
-                member.credentials.is_some_and(|own| !self.logins.has_refused(&site, &own));
-            member.session.set_credentials(usable, false);
-        }
-        let date = ack.date.and_then(http_date);
-        let retry_after = match ack.retry_after {
-            Some(RetryAfter::Date(text)) => http_date(text),
-            _ => None,
-        };
         let exchange = Exchange {
             sending: course.sending,
             waiting: self.network.round_trip,
             body_sent: u64::MAX,
             reconnected: false,
         };
-        let taken = member.session.handle_ack(now, &ack, date, retry_after, exchange);
-        taken.map_err(|_| "an answer was refused".into())
+        let taken = driver.handle_ack(number, &ack, exchange, now);
+        taken.map(drop).map_err(|_| "an answer was refused".into())
     }
 }

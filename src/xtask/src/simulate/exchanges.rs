@@ -1,10 +1,13 @@
 //! Exchanges of a run: what goes out, what arrives at the server and when, what the client hears of it.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use bitsup_core::Step;
-use bitsup_core::journal::{Due, Watch};
-use bitsup_proto::ack::{Offset, RetryAfter};
+use bitsup_core::{
+    ClientState, CredentialId, ExchangeId, PendingRequest, PostAck, Readiness, Ready, Step,
+    UploadDriver, Verdict,
+};
+use bitsup_proto::ack::Offset;
+use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::reply::{Get, Got};
 use bitsup_proto::session::{Connection, Exchange, Request};
 use bitsup_proto::{Ack, ContentRange, PacketType};
@@ -21,22 +24,43 @@ enum Heard {
     /// It did not: the client ended it, or its process did.
     Nothing,
     /// At the end of its course; the server's answer, if it acted on it.
-    Course(Option<Answer>),
+    Course(ExchangeId, Option<Answer>),
 }
 
 impl Run {
-    /// Sends a packet and reports how that ended.
-    pub(super) fn send(&mut self, request: Request) -> Result<(), String> {
-        if !self.may_send(&request) {
-            return Ok(());
-        }
-        self.checks.sends(&request, &self.session, &self.scenario)?;
-        let closes = request.packet == PacketType::CloseSession;
-        if closes && self.connection_has_ended() {
-            let goes_out = self.session.handle_connection_ended();
-            if !goes_out.map_err(|_| "the end of a connection was refused")? {
+    /// Begins an exchange, or defers it until it can go out.
+    pub(super) fn offer(&mut self, request: PendingRequest) -> Result<(), String> {
+        match self.driver.check(&request) {
+            Readiness::Now => {}
+            Readiness::Wait => {
+                self.driver.defer(request);
                 return Ok(());
             }
+            Readiness::StoreIntent(checkpoint) => {
+                self.driver.defer(request);
+                return self.closing(checkpoint);
+            }
+        }
+        let ready = self.driver.authorize(&request, &mut self.client);
+        if ready != Ready::Now {
+            return Err(format!("{request:?} would show credentials that are {ready:?}"));
+        }
+        match request {
+            PendingRequest::Packet(request) => self.send(request),
+            PendingRequest::Reply(get) => self.get_reply(get),
+            head => self.head(head),
+        }
+    }
+
+    /// Sends a packet and reports how that ended.
+    fn send(&mut self, request: Request) -> Result<(), String> {
+        if !self.has_source(&request) {
+            return Ok(());
+        }
+        self.checks.sends(&request, self.driver.session(), &self.scenario)?;
+        let closes = request.packet == PacketType::CloseSession;
+        if closes && self.connection_has_ended() && !self.driver.connection_ended() {
+            return Ok(());
         }
         let creates = request.packet == PacketType::CreateSession;
         if creates {
@@ -47,30 +71,31 @@ impl Run {
         }
         let fresh = request.connection == Connection::Fresh;
         let wire = self.wire(&request, fresh);
-        if let Some(sent) = wire.credentials
-            && self.refused.contains(&sent)
+        if let Some(sent) = wire.credentials.map(handle)
+            && self.client.credentials.has_refused(self.driver.peer(), sent)
         {
             return Err("credentials that were refused are sent again".into());
         }
         let length = request.range.map_or(0, ContentRange::length);
-        let sent_id = self.session.session_id().map(|id| id.as_str().to_owned());
+        let sent_id = self.driver.session().session_id().map(|id| id.as_str().to_owned());
         self.packets += 1;
         self.transcript
             .note(self.now, || format!("{} {}{wire:?}", request.packet, range_of(&request)));
-        let credentials = wire.credentials;
         let mut course = self.course(length, request.answer_limit, fresh);
         if let Some(twin) = self.twin(&request) {
             course.end = End::Other(twin);
         }
         let (sending, end) = (course.sending, course.end.clone());
-        let Heard::Course(answer) = self.under_way(Some(wire), &course)? else {
+        let packet = PendingRequest::Packet(request);
+        let Heard::Course(id, answer) = self.under_way(packet, Some(wire), &course)? else {
             return Ok(());
         };
         let now = self.moment_of_now();
         let answer = match (end, answer) {
             (End::Failure(failure), _) => {
                 self.transcript.note(self.now, || format!("  failed: {failure:?}"));
-                let taken = self.session.handle_failure(now, &failure);
+                self.driver.judge(Verdict::Inconclusive, &mut self.client);
+                let taken = self.driver.handle_failure(id, &failure, now);
                 return taken.map_err(|_| "the report of a failure was refused".into());
             }
             (End::Other(answer), _) | (End::Answer, Some(answer)) => answer,
@@ -81,52 +106,36 @@ impl Run {
         self.last_ack = Some(answer.clone()).filter(|answer| is_last && answer.status == 200);
         let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
-        if answer.status == 401 {
-            if let Some(sent) = credentials {
-                self.refused.insert(sent);
-            } else {
-                let usable = self.credentials.is_some_and(|own| !self.refused.contains(&own));
-                self.session.set_credentials(usable, false);
-            }
-        }
+        judge((&mut self.driver, &mut self.client), &request, &ack, self.credentials);
         if let (Offset::At(offset), Some(id), 200 | 416) = (ack.offset, sent_id, answer.status) {
             self.checks.acknowledged(id, offset);
         }
-        let date = ack.date.and_then(http_date);
-        let retry_after = match ack.retry_after {
-            Some(RetryAfter::Date(text)) => http_date(text),
-            _ => None,
-        };
         let exchange = Exchange {
             sending,
             waiting: self.scenario.network.round_trip,
             body_sent: u64::MAX,
             ..Exchange::default()
         };
-        let (taken, due) = Watch::answered(request.packet, &mut self.session, |session| {
-            session.handle_ack(now, &ack, date, retry_after, exchange)
-        });
-        match due {
-            Due::Created => {
-                if let Some(news) = self.life.news(&mut self.session) {
-                    self.keep(news)?;
-                }
-            }
-            Due::NotCreated => self.not_created(),
-            Due::Nothing => {}
+        let taken = self.driver.handle_ack(id, &ack, exchange, now);
+        match taken.map_err(|_| "an answer was refused")? {
+            PostAck::Created(Some(update)) => self.keep(update)?,
+            PostAck::NotCreated => self.not_created(),
+            PostAck::Created(None) | PostAck::Nothing | PostAck::Answered(_) => {}
         }
-        taken.map_err(|_| "an answer was refused".into())
+        Ok(())
     }
 
     /// Asks for the destination's size.
-    pub(super) fn head(&mut self) -> Result<(), String> {
+    fn head(&mut self, request: PendingRequest) -> Result<(), String> {
         self.packets += 1;
         let course = self.course(0, ANSWER_LIMIT, false);
         let end = course.end.clone();
-        let Heard::Course(_) = self.under_way(None, &course)? else { return Ok(()) };
+        let is_before = request == PendingRequest::Precheck;
+        let heard = self.under_way(request, None, &course)?;
+        let Heard::Course(id, _) = heard else { return Ok(()) };
         let now = self.moment_of_now();
         let taken = match end {
-            End::Failure(failure) => self.session.handle_failure(now, &failure),
+            End::Failure(failure) => self.driver.handle_failure(id, &failure, now),
             end => {
                 let mut head = self.server.head();
                 if let End::Other(answer) = end {
@@ -135,30 +144,35 @@ impl Run {
                     head.content_length = None;
                 }
                 self.transcript.note(self.now, || format!("HEAD: {head:?}"));
-                self.session.handle_head(&head)
+                if is_before {
+                    self.driver.handle_precheck(id, head, false);
+                    return Ok(());
+                }
+                self.driver.handle_head(id, &head)
             }
         };
         taken.map_err(|_| "the answer to HEAD was refused".into())
     }
 
     /// Fetches (a part of) the reply.
-    pub(super) fn get_reply(&mut self, get: &Get) -> Result<(), String> {
+    fn get_reply(&mut self, get: Get) -> Result<(), String> {
         self.packets += 1;
         let course = self.course(0, ANSWER_LIMIT, false);
         let end = course.end.clone();
-        let Heard::Course(_) = self.under_way(None, &course)? else { return Ok(()) };
+        let heard = self.under_way(PendingRequest::Reply(get.clone()), None, &course)?;
+        let Heard::Course(id, _) = heard else { return Ok(()) };
         let cut = self.random.chance(self.scenario.network.trouble);
         let now = self.moment_of_now();
         let taken = match end {
-            End::Failure(failure) => self.session.handle_failure(now, &failure),
+            End::Failure(failure) => self.driver.handle_failure(id, &failure, now),
             End::Other(_) => {
                 let got = Got { status: 503, ..Got::default() };
-                self.session.handle_reply(now, &got)
+                self.driver.handle_reply(id, &got, now)
             }
             End::Answer => {
-                let got = self.reply.get(get, &self.server, cut, &mut self.random);
+                let got = self.reply.get(&get, &self.server, cut, &mut self.random);
                 self.transcript.note(self.now, || format!("{get:?}: {got:?}"));
-                self.session.handle_reply(now, &got)
+                self.driver.handle_reply(id, &got, now)
             }
         };
         taken.map_err(|_| "the answer to GET was refused".into())
@@ -166,12 +180,14 @@ impl Run {
 
     fn wire(&mut self, request: &Request, fresh: bool) -> Wire {
         let mut headers = Vec::new();
-        self.session.headers(request, |name, value| headers.push((name, value.to_string())));
+        self.driver
+            .session()
+            .headers(request, |name, value| headers.push((name, value.to_string())));
         Wire {
             headers,
             credentials: self.credentials.filter(|_| request.authorize),
             connection: self.connect(fresh),
-            at_node: self.session.host().is_some(),
+            at_node: self.driver.session().host().is_some(),
             version: self.source.version(),
         }
     }
@@ -209,19 +225,29 @@ impl Run {
             length,
             answer_limit,
             new_connection: fresh,
-            at_node: self.session.host().is_some(),
+            at_node: self.driver.session().host().is_some(),
         };
         self.scenario.network.course(about, &mut self.random)
     }
 
     /// Lets time pass until the course ends, or the client ends it.
-    fn under_way(&mut self, wire: Option<Wire>, course: &Course) -> Result<Heard, String> {
+    fn under_way(
+        &mut self,
+        request: PendingRequest,
+        wire: Option<Wire>,
+        course: &Course,
+    ) -> Result<Heard, String> {
+        let shown = wire.as_ref().and_then(|wire| wire.credentials).map(handle);
+        let now = self.moment_of_now();
+        let Some(id) = self.driver.start(request, shown, now) else {
+            return Ok(Heard::Nothing);
+        };
         // An upload that has failed has none any more.
         let deadline = self.deadline();
         match self.poll()? {
             Step::Wait(None) => {}
             // The time was over when it could begin.
-            Step::Abort if deadline.is_some_and(|at| at <= self.now) => {
+            Step::Abort(_) if deadline.is_some_and(|at| at <= self.now) => {
                 self.connection = None;
                 return Ok(Heard::Nothing);
             }
@@ -262,13 +288,14 @@ impl Run {
         if let (Some((when, what)), Some(wire)) = (arrival, wire) {
             self.late.push((when, wire, what));
         }
-        Ok(Heard::Course(answer))
+        self.driver.count_requests(1);
+        Ok(Heard::Course(id, answer))
     }
 
     /// After an event: whether the running exchange is to be ended.
     fn poll_aborts(&mut self, was_event: bool) -> Result<bool, String> {
         match self.poll()? {
-            Step::Abort => Ok(true),
+            Step::Abort(_) => Ok(true),
             Step::Wait(None) if was_event => Ok(false),
             Step::Wait(None) => Err("the upload's time is over, and its exchange goes on".into()),
             other => Err(format!("{other:?} while an exchange is under way")),
@@ -310,15 +337,36 @@ impl Run {
     }
 }
 
+/// What the engine does with an Ack before the driver gets it.
+pub(super) fn judge(
+    (driver, client): (&mut UploadDriver, &mut ClientState),
+    request: &Request,
+    ack: &Ack<'_>,
+    own: Option<u32>,
+) {
+    let asks = classify(request.packet, ack) == Meaning::Challenge { proxy: false };
+    driver.judge(Verdict::of(ack.status, asks, ack.is_ack), client);
+    if asks {
+        use_credentials(driver, client, own);
+    }
+}
+
+/// Answers the server with the caller's credentials, unless it has refused them.
+pub(super) fn use_credentials(driver: &mut UploadDriver, client: &ClientState, own: Option<u32>) {
+    let own = own.map(handle);
+    let usable = own.filter(|own| !client.credentials.has_refused(driver.peer(), *own));
+    driver.set_credentials(usable);
+    driver.set_server_usable(usable.is_some());
+}
+
+/// The handle of credentials.
+pub(super) fn handle(credentials: u32) -> CredentialId {
+    CredentialId(credentials.into())
+}
+
 fn range_of(request: &Request) -> String {
     match (request.packet, request.range) {
         (PacketType::Fragment, Some(range)) => format!("{range} "),
         _ => String::new(),
     }
-}
-
-/// Seconds since 1970 of an HTTP date.
-pub(super) fn http_date(text: &str) -> Option<u64> {
-    let time = httpdate::parse_http_date(text).ok()?;
-    time.duration_since(UNIX_EPOCH).ok().map(|time| time.as_secs())
 }

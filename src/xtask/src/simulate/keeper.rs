@@ -1,9 +1,10 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
 use bitsup_core::journal::{
-    self, Book, Entry, Finish, Identity, Journal, News, Now, Pending, Place, Proof, Unusable, Work,
+    self, Book, CheckpointUpdate, Entry, Finish, Identity, Journal, Now, Pending, Place, Proof,
+    Unusable, Work,
 };
-use bitsup_proto::SessionId;
+use bitsup_proto::{Checkpoint, SessionId};
 
 use super::disk::Disk;
 use super::source::Source;
@@ -70,6 +71,13 @@ impl Keeper {
         self.book.as_mut().is_some_and(|book| book.creating().is_ok())
     }
 
+    /// Close-Session is about to go out. `false`: the disk refused.
+    pub(crate) fn closing(&mut self, checkpoint: Checkpoint, now: Now) -> bool {
+        // What still waits to be written is older.
+        self.pending.forget_update();
+        self.book.as_mut().is_some_and(|book| book.closing(checkpoint, now).is_ok())
+    }
+
     /// A Create-Session was answered without a session.
     pub(crate) fn not_created(&self) {
         // The upload goes on without; so does the client, which then says so.
@@ -79,16 +87,16 @@ impl Keeper {
     /// Step 5 of the driving contract. What is said of a new session: whether it could be noted.
     pub(crate) fn keep(
         &mut self,
-        news: News,
+        update: CheckpointUpdate,
         (source, opened): (&Source, usize),
         now: Now,
     ) -> Option<bool> {
         let mut noted = None;
-        if let (Some(checkpoint), Some(book)) = (news.created, &mut self.book) {
+        if let (Some(checkpoint), Some(book)) = (update.created, &mut self.book) {
             let identity = source.identity_of(opened);
             noted = Some(book.created(checkpoint, Some(identity), now).is_ok());
         }
-        self.busy |= self.pending.update(news.offset, news.checkpoint);
+        self.busy |= self.pending.update(update.offset, update.checkpoint);
         noted
     }
 

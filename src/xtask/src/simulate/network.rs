@@ -71,12 +71,7 @@ impl Network {
         let lost = |arrival, ends, class, sent, message: &str| Course {
             arrival,
             ends,
-            end: End::Failure(Failure {
-                class,
-                sent,
-                idle: Duration::ZERO,
-                message: message.to_owned(),
-            }),
+            end: End::Failure(Failure::new(class, sent, message.to_owned())),
             sending,
             keeps_connection: false,
         };

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use bitsup_core::Then;
-use bitsup_core::journal::{Entry, File, Finish, News, Now, Standing};
+use bitsup_core::journal::{CheckpointUpdate, Entry, File, Finish, Now, Standing};
+use bitsup_core::{AfterCancel, Opening};
 use bitsup_proto::reply::ReplyMode;
-use bitsup_proto::session::{CancelMode, Request, Session};
-use bitsup_proto::{ContentRange, Error, ErrorKind, PacketType, SessionId};
+use bitsup_proto::session::Request;
+use bitsup_proto::{Checkpoint, Error, ErrorKind, PacketType, SessionId};
 
 use super::keeper::{Found, Keeper, Worked};
 use super::replies::ReplyFile;
-use super::run::{Run, alone, begin};
+use super::run::{Run, begin};
 use super::scenario::Loses;
 
 /// After so many crashes the world becomes a kinder one.
@@ -32,17 +32,17 @@ pub(crate) struct Known {
 /// The comparison of the source with what was sent before, beside the sending.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Comparison {
-    ends: Duration,
+    pub(super) ends: Duration,
     same: bool,
 }
 
 impl Run {
     /// Step 5 of the driving contract.
-    pub(super) fn keep(&mut self, news: News) -> Result<(), String> {
-        let id = news.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
+    pub(super) fn keep(&mut self, update: CheckpointUpdate) -> Result<(), String> {
+        let id = update.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
         self.before_disk();
         let now = self.journal_time();
-        match self.keeper.keep(news, (&self.source, self.opened), now) {
+        match self.keeper.keep(update, (&self.source, self.opened), now) {
             Some(true) => {
                 self.known.expected = id;
                 self.known.creating = false;
@@ -55,9 +55,25 @@ impl Run {
 
     /// A Create-Session goes out.
     pub(super) fn creating(&mut self) -> Result<(), String> {
+        // What was sent in an earlier session is of no interest any more.
+        self.comparison = None;
         self.before_disk();
         let noted = self.keeper.creating();
         self.known = Known { creating: noted, harmed: self.known.harmed, ..Known::default() };
+        self.after_disk()
+    }
+
+    /// Close-Session is about to go out.
+    pub(super) fn closing(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
+        self.before_disk();
+        let now = self.journal_time();
+        let session = checkpoint.session_id.clone();
+        if !self.keeper.closing(checkpoint, now) && !self.keeper.disk.is_dead() {
+            self.known.harmed = true;
+        }
+        // Where it cannot be stored the upload goes on.
+        self.driver.intent_stored(session);
+        self.intent_stored = true;
         self.after_disk()
     }
 
@@ -81,7 +97,7 @@ impl Run {
         match self.keeper.work((&self.source, self.opened), now) {
             Worked::Written(id) => {
                 // What is written of a session that was replaced meanwhile is no news.
-                if self.session.session_id() == Some(&id) {
+                if self.driver.session().session_id() == Some(&id) {
                     let (expected, synced) = (Some(id.clone()), Some(id));
                     self.known = Known { expected, synced, creating: false, harmed: false };
                 }
@@ -136,7 +152,7 @@ impl Run {
 
     /// The upload has ended, and its process with it. `true`: it was killed before all was in order.
     pub(super) fn end_process(&mut self) -> Result<bool, String> {
-        let held = self.session.session_id().is_some();
+        let held = self.driver.session().session_id().is_some();
         self.keeper.finish(if held { Finish::Keep } else { Finish::Remove });
         if !held {
             self.known = Known { harmed: self.known.harmed, ..Known::default() };
@@ -159,9 +175,9 @@ impl Run {
         self.connection = None;
         self.checks.restored();
         self.reply = ReplyFile::default();
-        self.refused.clear();
         self.comparison = None;
-        let learned = self.session.learned();
+        self.intent_stored = false;
+        let learned = self.driver.session().learned();
         let config = &mut self.scenario.config;
         config.credentials = self.credentials.is_some();
         config.learned_size = learned.size.or(config.learned_size);
@@ -241,8 +257,7 @@ impl Run {
         let now = self.moment_of_now();
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
-            self.session = begin(&config, &self.server);
-            self.life = alone(&self.session, None);
+            (self.driver, self.client) = begin(&config, Opening::New, now);
             self.keeper.begin(None, self.source.identity_of(self.opened));
             return Ok(());
         };
@@ -261,14 +276,21 @@ impl Run {
             Standing::Changed(_) => false,
             Standing::Continued => entry.prefix.check_end(&self.source).map_err(read)?,
         };
-        self.session = Session::restore(config, &entry.checkpoint, now);
+        let checkpoint = entry.checkpoint.clone();
+        let opening = if same {
+            Opening::Resume(checkpoint)
+        } else {
+            let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
+            Opening::CancelFirst(checkpoint, AfterCancel::Fail(error))
+        };
+        (self.driver, self.client) = begin(&config, opening, now);
         if !same {
             self.transcript.note(self.now, || "the source is another one now".to_owned());
-            let _ = self.session.cancel(now, CancelMode::Delete);
         } else if entry.prefix.blocks() > 0 {
             let same = entry.prefix.check_blocks(&self.source, &|| true).map_err(read)?;
             let ends = self.now + Duration::from_millis(self.random.magnitude(20_000));
             self.comparison = Some(Comparison { ends, same });
+            self.driver.comparison_started();
         }
         let id = entry.checkpoint.session_id.as_str();
         // The end of a complete file is sent again to be told where the reply is.
@@ -278,25 +300,14 @@ impl Run {
         if let Some(stored) = stored.filter(|_| same) {
             self.checks.resumed(id.to_owned(), stored);
         }
-        self.life = alone(&self.session, (!same).then_some(Then::End));
         self.keeper.begin(Some(entry), identity);
         Ok(())
     }
 
     // ---- the source --------------------------------------------------------
 
-    /// Before a packet goes out. What completes the file waits for the comparison. `false`: it
-    /// does not go out, and the state machine knows.
-    pub(super) fn may_send(&mut self, request: &Request) -> bool {
-        let completes = request.packet == PacketType::CloseSession
-            || request.range.is_some_and(ContentRange::is_last);
-        if completes && let Some(comparison) = self.comparison {
-            let until = self.deadline().map_or(comparison.ends, |at| at.min(comparison.ends));
-            self.now = self.now.max(until);
-            if !self.compare() {
-                return false;
-            }
-        }
+    /// Before a packet goes out. `false`: the source has changed, and the state machine knows.
+    pub(super) fn has_source(&mut self, request: &Request) -> bool {
         let reads = matches!(request.packet, PacketType::Fragment | PacketType::CloseSession);
         if reads && self.source.shows_change(self.opened) {
             self.source_changed();
@@ -305,23 +316,22 @@ impl Run {
         true
     }
 
-    /// Takes the result of the comparison, if there is one and its time has come. `false`: the
-    /// source is another one.
-    pub(super) fn compare(&mut self) -> bool {
+    /// Takes the result of the comparison, if there is one and its time has come.
+    pub(super) fn compare(&mut self) {
         let Some(Comparison { same, .. }) = self.comparison.take_if(|it| it.ends <= self.now)
         else {
-            return true;
+            return;
         };
+        self.driver.comparison_ended();
         if !same {
             self.source_changed();
         }
-        same
     }
 
     fn source_changed(&mut self) {
         let now = self.moment_of_now();
         let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
-        if self.session.fail_source(now, error).is_ok() {
+        if self.driver.fail_source(error, now) {
             self.checks.suspended = false;
         }
     }

@@ -1,16 +1,17 @@
 //! One upload from its beginning to its end, in virtual time: the driver of the state machine, as the
 //! client's engine is one, among a caller, a disk, a network and a server that are all simulated.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use bitsup_core::{Hosts, Life, Step, TaskId, Then, Wish};
-use bitsup_proto::session::{Outcome, Session};
+use bitsup_core::{ClientState, Ending, Hosts, Opening, Step, TaskId, UploadDriver};
+use bitsup_proto::session::Outcome;
 use bitsup_proto::verify::VerifyPolicy;
 use bitsup_proto::{Config, Error, ErrorKind, Moment};
 
 use super::checks::{Checks, World};
 use super::disk::Disk;
+use super::exchanges::use_credentials;
 use super::keeper::Keeper;
 use super::process::{Comparison, Known};
 use super::random::Random;
@@ -62,15 +63,16 @@ pub(crate) struct Run {
     pub(super) scenario: Scenario,
     pub(super) random: Random,
     pub(super) server: Server,
-    pub(super) session: Session,
+    pub(super) driver: UploadDriver,
+    pub(super) client: ClientState,
     pub(super) keeper: Keeper,
     pub(super) known: Known,
     pub(super) source: Source,
     /// The version of the source that this process began with.
     pub(super) opened: usize,
     pub(super) comparison: Option<Comparison>,
-    /// In it a session may be cancelled first since the source has changed; then the upload has failed.
-    pub(super) life: Life,
+    /// Whether the journal has just been told of Close-Session.
+    pub(super) intent_stored: bool,
     pub(super) checks: Checks,
     pub(super) transcript: Transcript,
     /// The time of the world.
@@ -87,9 +89,8 @@ pub(crate) struct Run {
     pub(super) connections: u64,
     /// Requests that arrive when nobody waits for them any more.
     pub(super) late: Vec<(Duration, Wire, super::network::Arrives)>,
-    /// The caller's credentials, and those that were refused.
+    /// The caller's credentials.
     pub(super) credentials: Option<u32>,
-    pub(super) refused: BTreeSet<u32>,
     pub(super) reply: ReplyFile,
     pub(super) packets: u32,
     polls: u32,
@@ -99,13 +100,14 @@ pub(crate) struct Run {
     pub(super) left_behind: u32,
 }
 
-/// A new upload, as the client begins it: who always verifies asks what stands there before.
-pub(super) fn begin(config: &Config, server: &Server) -> Session {
-    let mut session = Session::new(config.clone());
-    if config.verify == VerifyPolicy::Always {
-        session.set_before(server.head());
-    }
-    session
+/// An upload that is the only one of its client, and has a journal.
+pub(super) fn begin(config: &Config, opening: Opening, now: Moment) -> (UploadDriver, ClientState) {
+    let mut client = ClientState::new(Hosts::new(1, 1));
+    let driver =
+        UploadDriver::new(TaskId(0), String::new(), config.clone(), opening, &mut client, now)
+            .with_precheck(config.verify == VerifyPolicy::Always)
+            .with_intent();
+    (driver, client)
 }
 
 impl Run {
@@ -116,7 +118,7 @@ impl Run {
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut keeper, _) = Keeper::open(Disk::default());
         let server = Server::new(scenario.server.clone());
-        let session = begin(&scenario.config, &server);
+        let (driver, client) = begin(&scenario.config, Opening::New, Moment::default());
         let source = Source::new(scenario.config.size);
         keeper.begin(None, source.identity_of(0));
         let mut run = Self {
@@ -126,8 +128,9 @@ impl Run {
             source,
             opened: 0,
             comparison: None,
-            life: alone(&session, None),
-            session,
+            intent_stored: false,
+            driver,
+            client,
             checks: Checks::default(),
             transcript,
             now: Duration::ZERO,
@@ -139,7 +142,6 @@ impl Run {
             connections: 0,
             late: Vec::new(),
             credentials: scenario.credentials,
-            refused: BTreeSet::new(),
             reply: ReplyFile::default(),
             packets: 0,
             polls: 0,
@@ -164,51 +166,62 @@ impl Run {
                 continue;
             }
             match step {
-                Step::Tell(_) | Step::Keep(_) => {}
-                Step::Begin(Wish::Packet(request)) => self.send(request)?,
-                Step::Begin(Wish::Reply(get)) => self.get_reply(&get)?,
-                Step::Begin(Wish::Precheck | Wish::Head) => self.head()?,
+                Step::Tell(_) | Step::TellUnproven | Step::Store(_) | Step::StartUpload => {
+                    return Err(format!("{step:?} of an upload that begins with itself"));
+                }
+                Step::Begin(request) => self.offer(request)?,
                 // What ran has ended with the event that led to this.
-                Step::Abort => self.connection = None,
-                Step::Wait(Some(until)) => {
-                    let until = self.born.saturating_add(until);
-                    if until <= self.now {
-                        return Err("it waits for a time that has passed".into());
+                Step::Abort(_) => self.connection = None,
+                Step::Wait(until) => self.wait(until)?,
+                Step::Finish(ending) => {
+                    if let Some(own) = self.driver.session().outcome() {
+                        let world = World {
+                            session: self.driver.session(),
+                            scenario: &self.scenario,
+                            server: &self.server,
+                            reply: &self.reply,
+                            source: &self.source,
+                            opened: self.opened,
+                        };
+                        self.checks.end(&own, &world)?;
                     }
-                    self.pass_until(until);
-                }
-                Step::Wait(None) => {
-                    let Some((at, _)) = self.events.front().filter(|_| self.checks.suspended)
-                    else {
-                        return Err(format!("idle for ever in {:?}", self.session.state()));
-                    };
-                    let at = *at;
-                    self.pass_until(at);
-                }
-                Step::Finish => {
-                    let mut outcome =
-                        self.session.outcome().cloned().ok_or("an end without outcome")?;
-                    let world = World {
-                        session: &self.session,
-                        scenario: &self.scenario,
-                        server: &self.server,
-                        reply: &self.reply,
-                        source: &self.source,
-                        opened: self.opened,
-                    };
-                    self.checks.end(&outcome, &world)?;
                     self.checks.suspended = false;
-                    if self.life.cancels_first() {
-                        let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
-                        outcome = Outcome::Failed(error);
-                    }
+                    let (outcome, cancelled_first) = match ending {
+                        Ending::Session(outcome) => (outcome, false),
+                        Ending::Error(error) if error.kind() == ErrorKind::Cancelled => {
+                            (Outcome::Cancelled { confirmed: true, kept: false }, false)
+                        }
+                        Ending::Error(error) => (Outcome::Failed(error), true),
+                    };
                     self.transcript.note(self.now, || format!("ended: {outcome:?}"));
-                    if !self.goes_on(&outcome)? {
+                    if !self.goes_on(&outcome, cancelled_first)? {
                         return self.report(outcome);
                     }
                 }
             }
         }
+    }
+
+    /// Lets time pass until something happens.
+    fn wait(&mut self, until: Option<Duration>) -> Result<(), String> {
+        if std::mem::take(&mut self.intent_stored) {
+            return Ok(());
+        }
+        let until = until.map(|until| self.born.saturating_add(until));
+        if until.is_some_and(|until| until <= self.now) {
+            return Err("it waits for a time that has passed".into());
+        }
+        let compared = self
+            .comparison
+            .filter(|_| self.driver.is_deferring())
+            .map(|comparison| comparison.ends);
+        let event = self.events.front().filter(|_| self.checks.suspended).map(|(at, _)| *at);
+        let next = [until, compared, event].into_iter().flatten().min();
+        let Some(next) = next else {
+            return Err(format!("idle for ever in {:?}", self.driver.session().state()));
+        };
+        self.pass_until(next);
+        Ok(())
     }
 
     /// The lines of the transcript.
@@ -221,20 +234,18 @@ impl Run {
         self.polls += 1;
         let now = self.moment_of_now();
         let step = loop {
-            match self.life.next(&mut self.session, false, now) {
+            match self.driver.poll(now) {
                 Step::Tell(notice) => {
                     self.transcript.note(self.now, || format!("  notice: {notice:?}"));
                 }
-                Step::Keep(news) => self.keep(news)?,
-                Step::Begin(wish) if self.life.news(&mut self.session).is_some() => {
-                    return Err(format!("{wish:?} goes out before all is kept"));
-                }
+                Step::Store(update) => self.keep(update)?,
                 step => break step,
             }
         };
         self.let_work()?;
-        if self.session.offset() > self.scenario.config.size {
-            return Err(format!("the offset {} is beyond the file", self.session.offset()));
+        let offset = self.driver.session().offset();
+        if offset > self.scenario.config.size {
+            return Err(format!("the offset {offset} is beyond the file"));
         }
         if self.polls > MAX_POLLS || self.packets > MAX_PACKETS || self.now > MAX_TIME {
             return Err(format!(
@@ -266,7 +277,7 @@ impl Run {
 
     /// When the whole upload's time is over, by the world's clock.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.session.deadline().map(|at| self.born.saturating_add(at))
+        self.driver.deadline().map(|at| self.born.saturating_add(at))
     }
 
     // ---- the caller ------------------------------------------------------
@@ -291,7 +302,7 @@ impl Run {
         let now = self.moment_of_now();
         match event {
             Event::Suspend(time) => {
-                if self.session.suspend(now).is_ok() {
+                if self.driver.suspend(&mut self.client, now) {
                     self.checks.suspended = true;
                     let at = self.now.saturating_add(time);
                     let place = self.events.partition_point(|(other, _)| *other <= at);
@@ -299,18 +310,18 @@ impl Run {
                 }
             }
             Event::Resume => {
-                if self.session.resume(now).is_ok() {
+                if self.driver.resume(&mut self.client, now) {
                     self.checks.suspended = false;
                 }
             }
             Event::Cancel(mode) => {
-                if self.session.cancel(now, mode).is_ok() {
+                if self.driver.cancel(mode, &mut self.client, now) {
                     self.checks.suspended = false;
                 }
             }
             Event::SourceFails { changed } => {
                 let kind = if changed { ErrorKind::SourceChanged } else { ErrorKind::LocalFile };
-                if self.session.fail_source(now, Error::new(kind, "the source failed")).is_ok() {
+                if self.driver.fail_source(Error::new(kind, "the source failed"), now) {
                     self.checks.suspended = false;
                 }
             }
@@ -336,11 +347,11 @@ impl Run {
         let Some(wanted) = self.server.traits.credentials else { return };
         let given = if right { wanted } else { wanted + 1000 };
         self.credentials = Some(given);
-        self.session.set_credentials(!self.refused.contains(&given), false);
+        use_credentials(&mut self.driver, &self.client, self.credentials);
     }
 
     /// Whether the caller goes on after this end, or the process did not get to it.
-    fn goes_on(&mut self, outcome: &Outcome) -> Result<bool, String> {
+    fn goes_on(&mut self, outcome: &Outcome, cancelled_first: bool) -> Result<bool, String> {
         if self.scenario.patience == 0 {
             return self.end_process();
         }
@@ -353,11 +364,11 @@ impl Run {
                     let right = self.random.chance(700);
                     self.replace_credentials(right);
                 }
-                if self.life.cancels_first() || self.random.chance(500) {
+                if cancelled_first || self.random.chance(500) {
                     return self.begin_again();
                 }
                 let now = self.moment_of_now();
-                Ok(self.session.resume(now).is_ok() || self.end_process()?)
+                Ok(self.driver.resume(&mut self.client, now) || self.end_process()?)
             }
             Outcome::Cancelled { kept: true, .. } => {
                 self.now = self.now.saturating_add(pause);
@@ -398,10 +409,4 @@ impl Run {
                 .is_some_and(|(stored, _)| stored.is_exact(&self.source, self.opened)),
         })
     }
-}
-
-/// The life of an upload that no other one comes in the way of.
-pub(super) fn alone(session: &Session, then: Option<Then>) -> Life {
-    let mut hosts = Hosts::new(1, 1);
-    Life::begin(TaskId(0), String::new(), (false, then), session, &mut hosts)
 }

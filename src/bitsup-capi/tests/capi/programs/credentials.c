@@ -28,10 +28,11 @@ struct asked {
   pthread_t thread;
 };
 
-static void on_credential(void *userdata,
+static void on_credential(void *userdata, bitsup_upload *shown,
                           const bitsup_credential_request *request,
                           bitsup_credential_reply *reply)
 {
+  (void)shown;
   struct asked *asked = userdata;
   int call = atomic_fetch_add(&asked->calls, 1);
   const char *password = call < 3 ? asked->passwords[call] : NULL;
@@ -49,19 +50,19 @@ static void on_credential(void *userdata,
     GIVES(OK, bitsup_credential_reply_password(reply, "u", password, &error));
 }
 
-static bitsup_upload_options *options_with(bitsup_credential_callback callback,
+static bitsup_options *options_with(bitsup_credential_callback callback,
                                            void *userdata)
 {
-  bitsup_upload_options *options = bitsup_upload_options_new();
-  GIVES(OK, bitsup_upload_options_set_credential_callback(options, callback,
-                                                          userdata, &error));
-  GIVES(OK, bitsup_upload_options_set_allow_cleartext_credentials(options, 1,
-                                                                  &error));
+  bitsup_options *options = bitsup_options_new();
+  GIVES(OK, bitsup_options_set_on_credentials(options, callback, userdata,
+          NULL, &error));
+  GIVES(OK, bitsup_options_set_number(options,
+          BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS, 1, &error));
   return options;
 }
 
 static bitsup_upload *start(bitsup_client *client, const char *url,
-                            bitsup_upload_options *options)
+                            bitsup_options *options)
 {
   bitsup_upload *upload;
   GIVES(OK, bitsup_upload_start_memory(client, "data", 4, url, options,
@@ -79,10 +80,11 @@ static bitsup_status finish(bitsup_upload *upload)
 static bitsup_client *new_client(int dispatch)
 {
   bitsup_client *client;
-  bitsup_config *config = bitsup_config_new();
-  GIVES(OK, bitsup_config_set_dispatch(config, dispatch, &error));
+  bitsup_options *config = bitsup_options_new();
+  GIVES(OK, bitsup_options_set_number(config, BITSUP_OPTION_DISPATCH,
+          dispatch, &error));
   GIVES(OK, bitsup_client_new(config, &client, &error));
-  bitsup_config_free(config);
+  bitsup_options_free(config);
   return client;
 }
 
@@ -101,7 +103,7 @@ static void answers(const char *first, const char *second, const char *third,
                     bitsup_status wanted, int calls)
 {
   struct asked asked = {{first, second, third}, 0, 0};
-  bitsup_upload_options *options = options_with(on_credential, &asked);
+  bitsup_options *options = options_with(on_credential, &asked);
   bitsup_client *client = new_client(0);
   bitsup_status status = finish(start(client, guarded, options));
   if (status != wanted)
@@ -116,7 +118,7 @@ static void answers(const char *first, const char *second, const char *third,
   CHECK(bitsup_ping(client, guarded, options, NULL) == wanted);
   CHECK(atomic_load(&asked.calls) == calls);
   CHECK(pthread_equal(asked.thread, pthread_self()));
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   bitsup_client_free(client);
 }
 
@@ -125,14 +127,14 @@ static void uploads_share_an_answer(void)
   enum { UPLOADS = 8 };
   struct asked asked = {{"pass word"}, 0, 0};
   struct asked own = {{NULL}, 0, 0};
-  bitsup_upload_options *options = options_with(on_credential, &asked);
-  bitsup_upload_options *merged = bitsup_upload_options_new();
-  bitsup_config *config = bitsup_config_new();
+  bitsup_options *options = options_with(on_credential, &asked);
+  bitsup_options *merged = bitsup_options_new();
+  bitsup_options *config = bitsup_options_new();
   bitsup_client *client = new_client(0);
   bitsup_upload *uploads[UPLOADS];
   size_t at;
 
-  GIVES(OK, bitsup_upload_options_merge(merged, options, &error));
+  GIVES(OK, bitsup_options_merge(merged, options, &error));
   for (at = 0; at < UPLOADS; at++)
     uploads[at] = start(client, guarded, at % 2 ? options : merged);
   for (at = 0; at < UPLOADS; at++)
@@ -142,31 +144,32 @@ static void uploads_share_an_answer(void)
 
   /* The client's callback, where an upload has none of its own. */
   atomic_store(&asked.calls, 0);
-  GIVES(OK, bitsup_config_set_credential_callback(config, on_credential,
-                                                  &asked, &error));
-  GIVES(OK, bitsup_config_set_allow_cleartext_credentials(config, 1, &error));
+  GIVES(OK, bitsup_options_set_on_credentials(config, on_credential, &asked,
+          NULL, &error));
+  GIVES(OK, bitsup_options_set_number(config,
+          BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS, 1, &error));
   GIVES(OK, bitsup_client_new(config, &client, &error));
-  bitsup_config_free(config);
+  bitsup_options_free(config);
   CHECK(finish(start(client, guarded, NULL)) == BITSUP_STATUS_OK);
   CHECK(finish(start(client, guarded, NULL)) == BITSUP_STATUS_OK);
   CHECK(atomic_load(&asked.calls) == 1);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   options = options_with(on_credential, &own);
   CHECK(finish(start(client, guarded, options)) == BITSUP_STATUS_AUTH);
   CHECK(atomic_load(&own.calls) == 1 && atomic_load(&asked.calls) == 1);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   options = options_with(NULL, NULL);
   CHECK(finish(start(client, guarded, options)) == BITSUP_STATUS_AUTH);
   CHECK(atomic_load(&own.calls) == 1 && atomic_load(&asked.calls) == 1);
   bitsup_client_free(client);
-  bitsup_upload_options_free(options);
-  bitsup_upload_options_free(merged);
+  bitsup_options_free(options);
+  bitsup_options_free(merged);
 }
 
 static void dispatching(void)
 {
   struct asked asked = {{"pass word"}, 0, 0};
-  bitsup_upload_options *options = options_with(on_credential, &asked);
+  bitsup_options *options = options_with(on_credential, &asked);
   bitsup_client *client = new_client(1);
   bitsup_upload *upload = start(client, guarded, options), *other;
   bitsup_status status;
@@ -206,19 +209,20 @@ static void dispatching(void)
   bitsup_client_free(client);
   client = new_client(1);
   atomic_store(&asked.calls, 0);
-  GIVES(OK, bitsup_upload_options_set_max_time_ms(options, 300, &error));
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_MAX_TIME, 300,
+          &error));
   CHECK(finish(start(client, guarded, options)) ==
         BITSUP_STATUS_LIMIT_REACHED);
   bitsup_client_free(client);
   CHECK(atomic_load(&asked.calls) == 0);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
 }
 
 /* A callback that waits until it may go on. */
 struct held {
   bitsup_client *client;
   bitsup_upload *upload, *other;
-  bitsup_upload_options *options;
+  bitsup_options *options;
   atomic_int entered, calls, may_return, done;
 };
 
@@ -228,9 +232,11 @@ static void nap(void)
   nanosleep(&time, NULL);
 }
 
-static void on_held(void *userdata, const bitsup_credential_request *request,
+static void on_held(void *userdata, bitsup_upload *shown,
+        const bitsup_credential_request *request,
                     bitsup_credential_reply *reply)
 {
+  (void)shown;
   struct held *held = userdata;
   (void)request;
   atomic_fetch_add(&held->calls, 1);
@@ -272,13 +278,15 @@ static void frees_wait(int of_client)
   else
     bitsup_client_free(held.client);
   CHECK(pthread_join(thread, NULL) == 0);
-  bitsup_upload_options_free(held.options);
+  bitsup_options_free(held.options);
 }
 
 /* What a callback may call, and what it may not. */
-static void on_busy(void *userdata, const bitsup_credential_request *request,
+static void on_busy(void *userdata, bitsup_upload *shown,
+        const bitsup_credential_request *request,
                     bitsup_credential_reply *reply)
 {
+  (void)shown;
   struct held *held = userdata;
   atomic_fetch_add(&held->calls, 1);
   while (!atomic_load(&held->entered)) /* both uploads are there */
@@ -333,18 +341,18 @@ static void inside_a_callback(void)
   CHECK(finish(held.other) == BITSUP_STATUS_OK);
   CHECK(atomic_load(&held.calls) == 1);
   bitsup_client_free(held.client);
-  bitsup_upload_options_free(held.options);
+  bitsup_options_free(held.options);
 }
 
 static void sessions(void)
 {
   struct asked asked = {{"wrong", "pass word"}, 0, 0};
-  bitsup_upload_options *options = options_with(on_credential, &asked);
+  bitsup_options *options = options_with(on_credential, &asked);
   bitsup_client *client = new_client(0);
   bitsup_session *session;
   GIVES(OK, bitsup_session_create(client, guarded, 4, NULL, options, &session,
                                   &error));
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   CHECK(atomic_load(&asked.calls) == 2);
   GIVES(OK, bitsup_session_send(session, "data", 4, NULL, &error));
   GIVES(OK, bitsup_session_close(session, &error));
@@ -353,9 +361,11 @@ static void sessions(void)
   bitsup_client_free(client);
 }
 
-static void on_token(void *userdata, const bitsup_credential_request *request,
+static void on_token(void *userdata, bitsup_upload *shown,
+        const bitsup_credential_request *request,
                      bitsup_credential_reply *reply)
 {
+  (void)shown;
   int call = atomic_fetch_add((atomic_int *)userdata, 1);
   CHECK(!request->proxy && !request->user);
   CHECK(request->reason == (call ? BITSUP_CREDENTIAL_REASON_EXPIRING
@@ -364,9 +374,11 @@ static void on_token(void *userdata, const bitsup_credential_request *request,
   GIVES(OK, bitsup_credential_reply_token(reply, "good token", 1, &error));
 }
 
-static void on_proxy(void *userdata, const bitsup_credential_request *request,
+static void on_proxy(void *userdata, bitsup_upload *shown,
+        const bitsup_credential_request *request,
                      bitsup_credential_reply *reply)
 {
+  (void)shown;
   int call = atomic_fetch_add((atomic_int *)userdata, 1);
   CHECK(request->proxy && !strcmp(request->site, proxy_url));
   CHECK(!strcmp(request->realm, "way"));
@@ -378,18 +390,19 @@ static void tokens_and_proxies(void)
 {
   atomic_int calls = 0;
   bitsup_client *client = new_client(0);
-  bitsup_upload_options *options = options_with(on_token, &calls);
+  bitsup_options *options = options_with(on_token, &calls);
   CHECK(finish(start(client, token_url, options)) == BITSUP_STATUS_OK);
   CHECK(atomic_load(&calls) >= 2);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
 
   atomic_store(&calls, 0);
   options = options_with(on_proxy, &calls);
-  GIVES(OK, bitsup_upload_options_set_proxy(options, proxy_url, &error));
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_PROXY, proxy_url,
+          &error));
   CHECK(finish(start(client, "http://origin.invalid/x.bin", options)) ==
         BITSUP_STATUS_OK);
   CHECK(atomic_load(&calls) == 2);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   bitsup_client_free(client);
 }
 
@@ -397,7 +410,7 @@ static void tokens_and_proxies(void)
 static void faults(const char *point)
 {
   struct asked asked = {{"pass word", "pass word"}, 0, 0};
-  bitsup_upload_options *options = options_with(on_credential, &asked);
+  bitsup_options *options = options_with(on_credential, &asked);
   bitsup_client *client = new_client(0);
   bitsup_upload *upload;
   bitsup_session *session;
@@ -421,7 +434,7 @@ static void faults(const char *point)
   GIVES(OK, bitsup_session_cancel(session, &error));
   bitsup_session_free(session);
   bitsup_client_free(client);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,8 @@
 /* The beginning of programs that call every function: what comes after it is
  * written by the tests. */
 
+/* What calls give is looked at by another function, or not at all. */
+#define BITSUP_NO_NODISCARD
 #include <bitsup.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,8 +16,8 @@ struct arguments {
   char id[100];
   char token_text[4000];
   bitsup_client *client;
-  bitsup_config *config;
-  bitsup_upload_options *options;
+  bitsup_options *config;
+  bitsup_options *options;
   bitsup_upload *upload;
   bitsup_session *session;
   bitsup_journal *journal;
@@ -23,12 +25,14 @@ struct arguments {
   bitsup_report *report;
   bitsup_error *error;
   bitsup_credential_reply *reply;
+  bitsup_options *new_options;
   bitsup_client *new_client;
   bitsup_upload *new_upload;
   bitsup_session *new_session;
   bitsup_journal *new_journal;
   bitsup_token *new_token;
   bitsup_report *new_report;
+  bitsup_option_facts facts;
   bitsup_journal_entry entry;
   bitsup_progress progress;
   bitsup_receipt receipt;
@@ -48,46 +52,56 @@ static int64_t read_at(void *userdata, void *buffer, size_t length,
   return (int64_t)length;
 }
 
-static void on_log(void *userdata, bitsup_log_level level, const char *text)
+static void on_log(void *userdata, bitsup_upload *shown,
+        bitsup_log_level level, const char *text)
 {
+  (void)shown;
   (void)userdata;
   (void)level;
   (void)text;
 }
 
-static int on_progress(void *userdata, const bitsup_progress *progress)
+static int on_progress(void *userdata, bitsup_upload *shown,
+        const bitsup_progress *progress)
 {
+  (void)shown;
   (void)userdata;
   (void)progress;
   return 0;
 }
 
-static int64_t on_retry(void *userdata, const bitsup_error *error,
+static int64_t on_retry(void *userdata, bitsup_upload *shown,
+        const bitsup_error *error,
                         uint32_t attempts)
 {
+  (void)shown;
   (void)userdata;
   (void)error;
   (void)attempts;
   return 0;
 }
 
-static void on_credential(void *userdata,
+static void on_credential(void *userdata, bitsup_upload *shown,
                           const bitsup_credential_request *request,
                           bitsup_credential_reply *reply)
 {
+  (void)shown;
   (void)userdata;
   (void)request;
   (void)reply;
 }
 
-static void on_transcript(void *userdata, const char *entry)
+static void on_transcript(void *userdata, bitsup_upload *shown,
+        const char *entry)
 {
+  (void)shown;
   (void)userdata;
   (void)entry;
 }
 
-static int on_state(void *userdata, bitsup_state state)
+static int on_state(void *userdata, bitsup_upload *shown, bitsup_state state)
 {
+  (void)shown;
   (void)userdata;
   (void)state;
   return 0;
@@ -113,15 +127,16 @@ static void works(bitsup_status status, int line)
 
 static void renew_config(struct arguments *a)
 {
-  bitsup_config_free(a->config);
-  a->config = bitsup_config_new();
-  works(bitsup_config_set_state_dir(a->config, a->state, NULL), __LINE__);
+  bitsup_options_free(a->config);
+  a->config = bitsup_options_new();
+  works(bitsup_options_set_text(a->config, BITSUP_OPTION_STATE_DIR, a->state,
+          NULL), __LINE__);
 }
 
 static void renew_options(struct arguments *a)
 {
-  bitsup_upload_options_free(a->options);
-  a->options = bitsup_upload_options_new();
+  bitsup_options_free(a->options);
+  a->options = bitsup_options_new();
 }
 
 static void renew_client(struct arguments *a)
@@ -173,8 +188,8 @@ static void renew_report(struct arguments *a)
 static void keep(struct arguments *a)
 {
   bitsup_upload *upload;
-  bitsup_upload_options *options = bitsup_upload_options_new();
-  bitsup_upload_options_set_fragment_size(options, 500, NULL);
+  bitsup_options *options = bitsup_options_new();
+  bitsup_options_set_number(options, BITSUP_OPTION_FRAGMENT_SIZE, 500, NULL);
   works(bitsup_upload_start(a->client, a->path, a->url, options, &upload,
                             NULL),
         __LINE__);
@@ -187,7 +202,7 @@ static void keep(struct arguments *a)
   if (bitsup_upload_wait(upload, -1, NULL) != BITSUP_STATUS_CANCELLED)
     exit(1);
   bitsup_upload_free(upload);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   renew_journal(a);
   works(bitsup_journal_get(a->journal, 0, &a->entry, NULL), __LINE__);
   snprintf(a->id, sizeof a->id, "%s", a->entry.id);
@@ -195,10 +210,11 @@ static void keep(struct arguments *a)
 }
 
 /* All is called here, since a reply lives as long as this. */
-static void with_reply(void *userdata,
+static void with_reply(void *userdata, bitsup_upload *shown,
                        const bitsup_credential_request *request,
                        bitsup_credential_reply *reply)
 {
+  (void)shown;
   struct arguments *a = userdata;
   if (request->attempt > 1)
     return;
@@ -210,7 +226,7 @@ int main(int argc, char **argv)
 {
   struct arguments a;
   bitsup_client *asking;
-  bitsup_upload_options *with_callback = bitsup_upload_options_new();
+  bitsup_options *with_callback = bitsup_options_new();
   if (argc != 5)
     return 2;
   memset(&a, 0, sizeof a);
@@ -220,6 +236,7 @@ int main(int argc, char **argv)
   a.progress.struct_size = sizeof a.progress;
   a.receipt.struct_size = sizeof a.receipt;
   a.entry.struct_size = sizeof a.entry;
+  a.facts.struct_size = sizeof a.facts;
   a.source.struct_size = sizeof a.source;
   a.source.size = 10;
   a.source.read_at = read_at;
@@ -233,17 +250,17 @@ int main(int argc, char **argv)
                           &a.error) != BITSUP_STATUS_LOCAL_FILE)
     return 3;
   works(bitsup_client_new(NULL, &asking, NULL), __LINE__);
-  works(bitsup_upload_options_set_allow_cleartext_credentials(with_callback, 1,
-                                                              NULL),
+  works(bitsup_options_set_number(with_callback,
+          BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS, 1, NULL),
         __LINE__);
-  works(bitsup_upload_options_set_credential_callback(with_callback,
-                                                      with_reply, &a, NULL),
+  works(bitsup_options_set_on_credentials(with_callback, with_reply, &a, NULL,
+          NULL),
         __LINE__);
   if (bitsup_ping(asking, argv[4], with_callback, NULL) !=
           BITSUP_STATUS_AUTH ||
       !a.reply)
     return 4;
-  bitsup_upload_options_free(with_callback);
+  bitsup_options_free(with_callback);
   bitsup_client_free(asking);
   bitsup_report_free(a.report);
   bitsup_token_free(a.token);
@@ -252,8 +269,8 @@ int main(int argc, char **argv)
   bitsup_session_free(a.session);
   bitsup_upload_free(a.upload);
   bitsup_client_free(a.client);
-  bitsup_upload_options_free(a.options);
-  bitsup_config_free(a.config);
+  bitsup_options_free(a.options);
+  bitsup_options_free(a.config);
   return 0;
 }
 

@@ -25,51 +25,59 @@ static int64_t read_at(void *userdata, void *buffer, size_t length,
   return (int64_t)length;
 }
 
-static int on_progress(void *userdata, const bitsup_progress *progress)
+static int on_progress(void *userdata, bitsup_upload *shown,
+        const bitsup_progress *progress)
 {
+  (void)shown;
   (void)userdata;
   (void)progress;
   return 0;
 }
 
-static int on_state(void *userdata, bitsup_state state)
+static int on_state(void *userdata, bitsup_upload *shown, bitsup_state state)
 {
+  (void)shown;
   (void)userdata;
   (void)state;
   return 0;
 }
 
-static void on_log(void *userdata, bitsup_log_level level, const char *line)
+static void on_log(void *userdata, bitsup_upload *shown,
+        bitsup_log_level level, const char *line)
 {
+  (void)shown;
   (void)userdata;
   (void)level;
   (void)line;
 }
 
-static void on_transcript(void *userdata, const char *entry)
+static void on_transcript(void *userdata, bitsup_upload *shown,
+        const char *entry)
 {
+  (void)shown;
   (void)userdata;
   (void)entry;
 }
 
 static bitsup_upload *start(bitsup_client *client, const char *url)
 {
-  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_options *options = bitsup_options_new();
   bitsup_upload *upload;
   bitsup_source source = {0};
   source.struct_size = sizeof source;
   source.size = sizeof data;
   source.read_at = read_at;
-  GIVES(OK, bitsup_upload_options_set_on_progress(options, on_progress, NULL,
-                                                  &error));
-  GIVES(OK, bitsup_upload_options_set_on_state(options, on_state, NULL,
-                                               &error));
-  GIVES(OK, bitsup_upload_options_set_on_transcript(options, on_transcript,
-                                                    NULL, &error));
-  GIVES(OK, bitsup_upload_options_set_max_attempts(options, 1, &error));
+  GIVES(OK, bitsup_options_set_on_progress(options, on_progress, NULL, NULL,
+          &error));
+  GIVES(OK, bitsup_options_set_on_state(options, on_state, NULL, NULL,
+          &error));
+  GIVES(OK, bitsup_options_set_on_transcript(options, on_transcript, NULL,
+          NULL, &error));
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_MAX_ATTEMPTS, 1,
+          &error));
   GIVES(OK, bitsup_upload_start_callbacks(client, &source, url, options,
                                           &upload, &error));
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   return upload;
 }
 
@@ -97,17 +105,18 @@ int main(int argc, char **argv)
 
   CHECK(argc == 2);
   for (dispatch = 0; dispatch <= 1; dispatch++) {
-    bitsup_config *config = bitsup_config_new();
+    bitsup_options *config = bitsup_options_new();
     bitsup_client *client;
-    GIVES(OK, bitsup_config_set_dispatch(config, dispatch, &error));
-    GIVES(OK, bitsup_config_set_on_log(config, on_log, NULL, &error));
+    GIVES(OK, bitsup_options_set_number(config, BITSUP_OPTION_DISPATCH,
+            dispatch, &error));
+    GIVES(OK, bitsup_options_set_on_log(config, on_log, NULL, NULL, &error));
     GIVES(OK, bitsup_client_new(config, &client, &error));
-    bitsup_config_free(config);
+    bitsup_options_free(config);
     for (at = 0; at < sizeof points / sizeof points[0]; at++) {
       bitsup_upload *upload;
       bitsup_status status;
       /* Slow, so that it does not end before its callbacks run. */
-      GIVES(OK, bitsup_client_set_rate_limit(client, 100000, &error));
+      GIVES(OK, bitsup_client_set_limit_rate(client, 100000, &error));
       atomic_store(&armed, points[at]);
       upload = start(client, argv[1]);
       status = finish(client, upload);
@@ -118,7 +127,8 @@ int main(int argc, char **argv)
       GIVES(PANIC, bitsup_upload_wait(upload, -1, &error));
       GIVES(PANIC, bitsup_upload_cancel(upload, &error));
       bitsup_upload_free(upload);
-      GIVES(OK, bitsup_client_set_rate_limit(client, 0, &error));
+      GIVES(OK, bitsup_client_set_limit_rate(client, BITSUP_UNLIMITED,
+              &error));
       upload = start(client, argv[1]);
       CHECK(finish(client, upload) == BITSUP_STATUS_OK);
       bitsup_upload_free(upload);

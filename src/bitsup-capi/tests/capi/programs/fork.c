@@ -9,7 +9,7 @@
 int main(int argc, char **argv)
 {
   static char data[1000000];
-  bitsup_config *config = bitsup_config_new();
+  bitsup_options *config = bitsup_options_new();
   bitsup_client *client, *own;
   bitsup_upload *upload;
   bitsup_session *session;
@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 
   CHECK(argc == 3);
   GIVES(OK, bitsup_client_new(config, &client, &error));
-  GIVES(OK, bitsup_client_set_rate_limit(client, 200000, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, 200000, &error));
   GIVES(OK, bitsup_session_create(client, argv[2], 10, NULL, NULL, &session,
                                   &error));
   GIVES(OK, bitsup_upload_start_memory(client, data, sizeof data, argv[1],
@@ -39,12 +39,12 @@ int main(int argc, char **argv)
     GIVES(INVALID_ARGUMENT,
           bitsup_session_send(session, "x", 1, NULL, &error));
     GIVES(INVALID_ARGUMENT,
-          bitsup_client_set_rate_limit(client, 0, &error));
+          bitsup_client_set_limit_rate(client, BITSUP_UNLIMITED, &error));
     GIVES(INVALID_ARGUMENT, bitsup_client_new(config, &own, &error));
     bitsup_session_free(session);
     bitsup_upload_free(upload);
     bitsup_client_free(client);
-    bitsup_config_free(config);
+    bitsup_options_free(config);
     GIVES(OK, bitsup_client_new(NULL, &own, &error));
     GIVES(OK, bitsup_ping(own, argv[1], NULL, &error));
     bitsup_client_free(own);
@@ -53,11 +53,11 @@ int main(int argc, char **argv)
   CHECK(waitpid(child, &code, 0) == child);
   CHECK(WIFEXITED(code) && WEXITSTATUS(code) == 0);
   /* The parent goes on undisturbed. */
-  GIVES(OK, bitsup_client_set_rate_limit(client, 0, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, BITSUP_UNLIMITED, &error));
   GIVES(OK, bitsup_upload_wait(upload, -1, &error));
   bitsup_session_free(session);
   bitsup_upload_free(upload);
   bitsup_client_free(client);
-  bitsup_config_free(config);
+  bitsup_options_free(config);
   return 0;
 }

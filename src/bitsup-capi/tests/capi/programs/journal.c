@@ -4,7 +4,7 @@
 #include "check.h"
 
 static bitsup_client *client;
-static bitsup_upload_options *options;
+static bitsup_options *options;
 static const char *path;
 
 /* Starts a slow upload, and leaves it when the server has its first part. */
@@ -13,7 +13,7 @@ static void leave(const char *url)
   bitsup_upload *upload;
   bitsup_progress progress = {0};
   progress.struct_size = sizeof progress;
-  GIVES(OK, bitsup_client_set_rate_limit(client, 4000, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, 4000, &error));
   GIVES(OK, bitsup_upload_start(client, path, url, options, &upload, &error));
   do {
     GIVES(PENDING, bitsup_upload_wait(upload, 5, &error));
@@ -22,7 +22,7 @@ static void leave(const char *url)
   GIVES(OK, bitsup_upload_stop(upload, &error));
   GIVES(CANCELLED, bitsup_upload_wait(upload, -1, &error));
   bitsup_upload_free(upload);
-  GIVES(OK, bitsup_client_set_rate_limit(client, 0, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, BITSUP_UNLIMITED, &error));
 }
 
 /* The journal has so many sessions; the id of the last. */
@@ -65,7 +65,7 @@ static void complete(bitsup_upload *upload, uint32_t restarts)
 int main(int argc, char **argv)
 {
   char url[200], *text;
-  bitsup_config *config = bitsup_config_new();
+  bitsup_options *config = bitsup_options_new();
   bitsup_client *other;
   bitsup_upload *upload;
   bitsup_token *token;
@@ -75,16 +75,18 @@ int main(int argc, char **argv)
 
   CHECK(argc == 4);
   path = argv[2];
-  options = bitsup_upload_options_new();
-  GIVES(OK, bitsup_upload_options_set_fragment_size(options, 1000, &error));
-  GIVES(OK, bitsup_upload_options_set_note(options, "by hand", &error));
+  options = bitsup_options_new();
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_FRAGMENT_SIZE,
+          1000, &error));
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_NOTE, "by hand",
+          &error));
   GIVES(OK, bitsup_client_new(config, &other, &error));
   GIVES(INVALID_ARGUMENT, bitsup_journal_read(other, &journal, &error));
   CHECK(journal == NULL);
-  GIVES(OK, bitsup_config_set_state_dir_bytes(config, argv[3], strlen(argv[3]),
-                                              &error));
+  GIVES(OK, bitsup_options_set_bytes(config, BITSUP_OPTION_STATE_DIR, argv[3],
+          strlen(argv[3]), &error));
   GIVES(OK, bitsup_client_new(config, &client, &error));
-  bitsup_config_free(config);
+  bitsup_options_free(config);
   kept(0);
 
   /* Continued by its id. */
@@ -128,10 +130,12 @@ int main(int argc, char **argv)
   complete(upload, 0);
   snprintf(url, sizeof url, "%s/four", argv[1]);
   leave(url);
-  GIVES(OK, bitsup_upload_options_set_fresh(options, 1, &error));
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_FRESH, 1,
+          &error));
   GIVES(OK, bitsup_upload_start(client, path, url, options, &upload, &error));
   complete(upload, 0);
-  GIVES(OK, bitsup_upload_options_set_fresh(options, 0, &error));
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_FRESH, 0,
+          &error));
 
   /* Cancelled on the server. */
   snprintf(url, sizeof url, "%s/five", argv[1]);
@@ -160,6 +164,6 @@ int main(int argc, char **argv)
   bitsup_journal_free(journal);
 
   bitsup_client_free(other);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   return 0;
 }

@@ -58,7 +58,8 @@ int main(int argc, char **argv) {
   CHECK(chdir(folder) == 0);
 
 #ifdef __SANITIZE_THREAD__
-  /* It needs descriptors itself, to know the names in its list of exceptions. */
+  /* It needs descriptors itself,
+          to know the names in its list of exceptions. */
   return 0;
 #endif
   for (rlim_t more = 0; more < 24; more++) {

@@ -31,90 +31,146 @@ static int64_t most_negative(void *userdata, void *buffer, size_t length,
   return INT64_MIN;
 }
 
-static void names_refuse(bitsup_upload_options *options)
+static void names_refuse(bitsup_options *options)
 {
   static const char *const wrong[][2] = {
-      {"no_such_option", "1"}, {"", ""},
-      {"fragment_size", "1K"}, {"fragment_size", "-1"},
-      {"max_attempts", "4294967296"}, {"insecure", "yes"},
+      {"fragment_size", "1X"}, {"fragment_size", "-1"},
+      {"max_attempts", "4294967296"}, {"insecure", "maybe"},
       {"if_exists", "1"}, {"verify", "sometimes"},
-      {"header", "X-A"}, {"header", "Host: a"},
-      {"header", "X-A: a\r\nb"}, {"max_fragment", "0"},
-      {"user", "\xff\xfe"}, {"on_progress", "1"},
+      {"headers", "X-A"}, {"headers", "Host: a"},
+      {"headers", "X-A: a\r\nb"}, {"max_fragment", "0"},
+      {"user", "\xff\xfe"}, {"connect_timeout", "0"},
+      {"fragment_size", "unlimited"}, {"proxy", "::::"},
+      {"pinned_public_key", "sha256//x"},
   };
   static const char *const right[][2] = {
       {"fragment_size", "65536"}, {"insecure", "0"}, {"insecure", "false"},
       {"max_attempts", "4294967295"}, {"if_exists", "try"},
-      {"header", "X-A: a: b"}, {"secret_header", "X-B:c"},
-      {"host_id", "same_site"}, {"fragment_size", "0"},
+      {"headers", "X-A: a: b"}, {"secret_headers", "X-B:c"},
+      {"host_id", "same_site"}, {"host_id", "same-site"},
+      {"fragment_size", "auto"}, {"fragment_size", "5M"},
+      {"max_time", "10m"}, {"max_time", "unlimited"},
   };
   size_t at;
   for (at = 0; at < sizeof wrong / sizeof wrong[0]; at++)
-    GIVES(INVALID_ARGUMENT, bitsup_upload_options_set(options, wrong[at][0],
-                                                      wrong[at][1], &error));
+    GIVES(INVALID_ARGUMENT, bitsup_options_set_by_name(options, wrong[at][0],
+                                                       wrong[at][1], &error));
   for (at = 0; at < sizeof right / sizeof right[0]; at++)
-    GIVES(OK, bitsup_upload_options_set(options, right[at][0], right[at][1],
-                                        &error));
+    GIVES(OK, bitsup_options_set_by_name(options, right[at][0], right[at][1],
+                                         &error));
+  /* What an older library does not have, and what is no option. */
+  GIVES(UNSUPPORTED,
+        bitsup_options_set_by_name(options, "no_such_option", "1", &error));
+  GIVES(UNSUPPORTED, bitsup_options_set_by_name(options, "", "", &error));
+  GIVES(UNSUPPORTED,
+        bitsup_options_set_by_name(options, "on_progress", "1", &error));
+  GIVES(UNSUPPORTED, bitsup_options_set_number(options, 0, 1, &error));
+  GIVES(UNSUPPORTED, bitsup_options_set_number(options, 1999, 1, &error));
 }
 
-static void options_refuse(bitsup_upload_options *options)
+/* The bounds of each number hold, and what is beyond them is refused. */
+static void numbers_refuse(void)
 {
-  static const int wrong[] = {-1, 3, 1000, -2147483647 - 1, 2147483647};
-  size_t at;
-  for (at = 0; at < sizeof wrong / sizeof wrong[0]; at++) {
-    int number = wrong[at];
-    GIVES(INVALID_ARGUMENT,
-          bitsup_upload_options_set_if_exists(options, number, &error));
-    GIVES(INVALID_ARGUMENT,
-          bitsup_upload_options_set_host_id(options, number, &error));
-    GIVES(INVALID_ARGUMENT,
-          bitsup_upload_options_set_verify(options, number, &error));
-    if (number != 3) /* which is to accept */
+  int option, tried = 0;
+  for (option = bitsup_option_next(0); option;
+       option = bitsup_option_next(option)) {
+    bitsup_options *options = bitsup_options_new();
+    bitsup_option_facts facts = {0};
+    facts.struct_size = sizeof facts;
+    GIVES(OK, bitsup_option_info(option, &facts, &error));
+    CHECK(facts.id == option && *facts.name && *facts.documentation);
+    CHECK(bitsup_option_by_name(facts.name) == option);
+    if (facts.kind >= BITSUP_OPTION_KIND_SIZE &&
+        facts.kind <= BITSUP_OPTION_KIND_FLAG) {
+      tried++;
+      GIVES(OK, bitsup_options_set_number(options, option, facts.minimum,
+                                          &error));
+      GIVES(OK, bitsup_options_set_number(options, option, facts.maximum,
+                                          &error));
       GIVES(INVALID_ARGUMENT,
-            bitsup_upload_options_set_on_lost_ack(options, number, &error));
-    GIVES(INVALID_ARGUMENT,
-          bitsup_upload_options_set_resume_check(options, number, &error));
-    if (number != 3) /* which is NTLM */
+            bitsup_options_set_number(options, option, facts.minimum - 1,
+                                      &error));
       GIVES(INVALID_ARGUMENT,
-            bitsup_upload_options_set_auth(options, number, &error));
+            bitsup_options_set_number(options, option, INT64_MIN, &error));
+      CHECK((bitsup_options_set_number(options, option, BITSUP_UNLIMITED,
+                                       NULL) == BITSUP_STATUS_OK) ==
+            (facts.unlimited != 0));
+    }
+    bitsup_options_free(options);
   }
+  CHECK(tried > 25);
+  CHECK(bitsup_option_next(INT32_MAX) == 0);
+}
+
+static void options_refuse(bitsup_options *options)
+{
+  static const int choices[] = {
+      BITSUP_OPTION_IF_EXISTS,   BITSUP_OPTION_HOST_ID,
+      BITSUP_OPTION_VERIFY,      BITSUP_OPTION_ON_LOST_ACK,
+      BITSUP_OPTION_RESUME_CHECK, BITSUP_OPTION_AUTH,
+  };
+  static const int64_t wrong[] = {-1,        0,         3,
+                                  1000,      INT64_MIN, INT64_MAX,
+                                  INT32_MAX, 2000,      2999};
+  size_t at, of;
+  for (of = 0; of < sizeof choices / sizeof choices[0]; of++)
+    for (at = 0; at < sizeof wrong / sizeof wrong[0]; at++)
+      GIVES(INVALID_ARGUMENT, bitsup_options_set_number(
+                                  options, choices[of], wrong[at], &error));
+  /* A constant of another choice is none of this one. */
   GIVES(INVALID_ARGUMENT,
-        bitsup_upload_options_set_user(options, "\xff\xfe", &error));
+        bitsup_options_set_number(options, BITSUP_OPTION_VERIFY,
+                                  BITSUP_IF_EXISTS_SKIP, &error));
+  GIVES(INVALID_ARGUMENT, bitsup_options_set_text(options, BITSUP_OPTION_USER,
+                                                  "\xff\xfe", &error));
   GIVES(INVALID_ARGUMENT,
-        bitsup_upload_options_set_header(options, "X-A", "a\r\nb", &error));
+        bitsup_options_set_header(options, "X-A", "a\r\nb", &error));
   GIVES(INVALID_ARGUMENT,
-        bitsup_upload_options_set_header(options, "Host", "a", &error));
+        bitsup_options_set_header(options, "Host", "a", &error));
   GIVES(INVALID_ARGUMENT,
-        bitsup_upload_options_set_max_fragment(options, 0, &error));
+        bitsup_options_set_bytes(options, BITSUP_OPTION_CA_FILE, "a\0b", 3,
+                                 &error));
   GIVES(INVALID_ARGUMENT,
-        bitsup_upload_options_set_ack_timeout_ms(options, 0, &error));
-  GIVES(INVALID_ARGUMENT, bitsup_upload_options_set_ca_file_bytes(
-                              options, "a\0b", 3, &error));
-  GIVES(INVALID_ARGUMENT, bitsup_upload_options_set_ca_file_bytes(
-                              options, "a", SIZE_MAX, &error));
+        bitsup_options_set_bytes(options, BITSUP_OPTION_CA_FILE, "a", SIZE_MAX,
+                                 &error));
   GIVES(INVALID_ARGUMENT,
-        bitsup_upload_options_set_ca_file_bytes(options, "a", 0, &error));
-  /* The largest numbers are good ones. */
-  GIVES(OK, bitsup_upload_options_set_give_up_after_ms(options, UINT64_MAX,
-                                                       &error));
-  GIVES(OK, bitsup_upload_options_set_max_time_ms(options, UINT64_MAX,
-                                                  &error));
-  GIVES(OK, bitsup_upload_options_set_max_retry_delay_ms(options, UINT64_MAX,
-                                                         &error));
-  GIVES(OK, bitsup_upload_options_set_connect_timeout_ms(options, UINT64_MAX,
-                                                         &error));
-  GIVES(OK, bitsup_upload_options_set_stall_timeout_ms(options, UINT64_MAX,
-                                                       &error));
-  GIVES(OK, bitsup_upload_options_set_ack_timeout_ms(options, UINT64_MAX,
-                                                     &error));
-  GIVES(OK, bitsup_upload_options_set_fragment_size(options, UINT64_MAX,
-                                                    &error));
-  GIVES(OK, bitsup_upload_options_set_max_bytes(options, UINT64_MAX, &error));
+        bitsup_options_set_bytes(options, BITSUP_OPTION_CA_FILE, "a", 0,
+                                 &error));
+  GIVES(INVALID_ARGUMENT, bitsup_options_set_number(
+                              options, BITSUP_OPTION_CA_FILE, 1, &error));
+  GIVES(INVALID_ARGUMENT, bitsup_options_set_text(
+                              options, BITSUP_OPTION_MAX_BYTES, "1", &error));
+}
+
+/* An object of another type is named, and nothing is done to it. */
+static void types_are_told_apart(bitsup_client *client)
+{
+  static const char nothing[64] = {0};
+  bitsup_options *options = bitsup_options_new();
+  bitsup_error *error = NULL;
+  CHECK(bitsup_upload_cancel((bitsup_upload *)client, &error) ==
+        BITSUP_STATUS_INVALID_ARGUMENT);
+  CHECK(strstr(bitsup_error_message(error), "bitsup_client"));
+  CHECK(strstr(bitsup_error_message(error), "not bitsup_upload"));
+  /* An error is no client either. */
+  CHECK(bitsup_client_dispatch((bitsup_client *)error, 0, NULL) ==
+        BITSUP_STATUS_INVALID_ARGUMENT);
+  bitsup_client_free((bitsup_client *)options);
+  bitsup_error_free(error);
+  CHECK(bitsup_options_check((bitsup_options *)client, &error) ==
+        BITSUP_STATUS_INVALID_ARGUMENT);
+  bitsup_error_free(error);
+  CHECK(bitsup_options_check((const bitsup_options *)nothing, &error) ==
+        BITSUP_STATUS_INVALID_ARGUMENT);
+  CHECK(strstr(bitsup_error_message(error), "no object of this library"));
+  bitsup_error_free(error);
+  GIVES(OK, bitsup_options_check(options, &error));
+  bitsup_options_free(options);
 }
 
 static void sources_refuse(bitsup_client *client, const char *url)
 {
-  bitsup_upload_options *none = NULL;
+  bitsup_options *none = NULL;
   bitsup_upload *upload = (bitsup_upload *)1;
   bitsup_source source = {0};
   GIVES(INVALID_ARGUMENT,
@@ -158,6 +214,35 @@ static void sources_refuse(bitsup_client *client, const char *url)
   bitsup_upload_free(upload);
 }
 
+/* Options of the client at a start, and those of an upload at a client. */
+static void scopes_are_kept(bitsup_client *client, const char *url)
+{
+  bitsup_options *options = bitsup_options_new();
+  bitsup_client *other;
+  bitsup_upload *upload;
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_STATE_DIR, "/tmp",
+                                    &error));
+  GIVES(INVALID_ARGUMENT, bitsup_upload_start_memory(client, "x", 1, url,
+                                                     options, &upload,
+                                                     &error));
+  GIVES(INVALID_ARGUMENT, bitsup_ping(client, url, options, &error));
+  bitsup_options_free(options);
+  options = bitsup_options_new();
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_CONTENT_NAME, "a",
+                                    &error));
+  GIVES(INVALID_ARGUMENT, bitsup_client_new(options, &other, &error));
+  GIVES(OK, bitsup_ping(client, url, options, &error));
+  /* Relations and files are looked at by then. */
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_CA_FILE, "/nowhere",
+                                    &error));
+  GIVES(LOCAL_FILE, bitsup_ping(client, url, options, &error));
+  GIVES(OK, bitsup_options_reset(options, BITSUP_OPTION_CA_FILE, &error));
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_KEY, "/nowhere",
+                                    &error));
+  GIVES(INVALID_ARGUMENT, bitsup_ping(client, url, options, &error));
+  bitsup_options_free(options);
+}
+
 static void after_cancel(bitsup_client *client, const char *url)
 {
   static char data[1000000];
@@ -165,7 +250,7 @@ static void after_cancel(bitsup_client *client, const char *url)
   bitsup_progress progress = {0};
   bitsup_receipt receipt = {0};
   char words[10];
-  GIVES(OK, bitsup_client_set_rate_limit(client, 1000, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, 1000, &error));
   GIVES(OK, bitsup_upload_start_memory(client, data, sizeof data, url, NULL,
                                        &upload, &error));
   receipt.struct_size = sizeof receipt;
@@ -190,7 +275,7 @@ static void after_cancel(bitsup_client *client, const char *url)
   CHECK(bitsup_upload_progress(upload, &progress) == BITSUP_STATUS_OK);
   CHECK(progress.state == BITSUP_STATE_CANCELLED);
   bitsup_upload_free(upload);
-  GIVES(OK, bitsup_client_set_rate_limit(client, 0, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, BITSUP_UNLIMITED, &error));
 }
 
 static void larger_structures(bitsup_client *client, const char *url)
@@ -238,23 +323,39 @@ static void sessions_refuse(bitsup_client *client, const char *url)
 
 int main(int argc, char **argv)
 {
-  bitsup_upload_options *options = bitsup_upload_options_new();
-  bitsup_config *config = bitsup_config_new();
+  bitsup_options *options = bitsup_options_new();
+  bitsup_options *config = bitsup_options_new();
   bitsup_client *client = (bitsup_client *)1;
   CHECK(argc == 3);
   options_refuse(options);
   names_refuse(options);
-  bitsup_upload_options_free(options);
+  numbers_refuse();
+  /* What was refused and not mended is refused by who takes the options. */
+  GIVES(OK, bitsup_options_merge(config, options, &error));
+  GIVES(INVALID_ARGUMENT, bitsup_options_check(config, &error));
+  GIVES(INVALID_ARGUMENT, bitsup_client_new(options, &client, &error));
+  CHECK(client == NULL);
+  bitsup_options_free(options);
+  bitsup_options_free(config);
+  config = bitsup_options_new();
   GIVES(INVALID_ARGUMENT,
-        bitsup_config_set_uploads_per_host(config, 0, &error));
-  GIVES(OK, bitsup_config_set_user_agent(config, "a\nb", &error));
+        bitsup_options_set_number(config, BITSUP_OPTION_UPLOADS_PER_HOST, 0,
+                                  &error));
+  GIVES(INVALID_ARGUMENT, bitsup_client_new(config, &client, &error));
+  GIVES(OK, bitsup_options_reset(config, BITSUP_OPTION_UPLOADS_PER_HOST,
+                                 &error));
+  GIVES(INVALID_ARGUMENT,
+        bitsup_options_set_text(config, BITSUP_OPTION_USER_AGENT, "a\nb",
+                                &error));
   GIVES(INVALID_ARGUMENT, bitsup_client_new(config, &client, &error));
   CHECK(client == NULL);
-  bitsup_config_free(config);
+  bitsup_options_free(config);
   GIVES(OK, bitsup_client_new(NULL, &client, &error));
-  CHECK(bitsup_client_event_fd(client) == -1);
+  CHECK(bitsup_client_event_fd(client) == BITSUP_EVENT_SOURCE_NONE);
   GIVES(INVALID_ARGUMENT, bitsup_client_dispatch(client, 1, &error));
+  types_are_told_apart(client);
   sources_refuse(client, argv[1]);
+  scopes_are_kept(client, argv[1]);
   after_cancel(client, argv[1]);
   larger_structures(client, argv[1]);
   sessions_refuse(client, argv[1]);

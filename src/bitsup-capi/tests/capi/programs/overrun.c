@@ -14,7 +14,7 @@ int main(int argc, char **argv)
   GIVES(OK, bitsup_client_new(NULL, &client, &error));
   GIVES(OK, bitsup_upload_start_memory(client, data, SIZE + 1, argv[1], NULL,
                                        &upload, &error));
-  bitsup_upload_wait(upload, -1, NULL);
+  CHECK(bitsup_upload_wait(upload, -1, NULL) != BITSUP_STATUS_PENDING);
   bitsup_upload_free(upload);
   bitsup_client_free(client);
   free(data);

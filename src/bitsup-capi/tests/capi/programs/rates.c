@@ -25,14 +25,15 @@ static void ends(bitsup_upload *upload)
   bitsup_upload_free(upload);
 }
 
-static void refuses(bitsup_config *config, bitsup_client *client)
+static void refuses(bitsup_options *config, bitsup_client *client)
 {
   static const char *const wrong[] = {
       "", "1M", "08:00-18:00=0", "08:00-18:00=1M 17:00-19:00=2M", "\xff"};
   size_t at;
   for (at = 0; at < sizeof wrong / sizeof wrong[0]; at++) {
     GIVES(INVALID_ARGUMENT,
-          bitsup_config_set_rate_timetable(config, wrong[at], &error));
+          bitsup_options_set_text(config, BITSUP_OPTION_LIMIT_RATE, wrong[at],
+                  &error));
     GIVES(INVALID_ARGUMENT,
           bitsup_client_set_rate_timetable(client, wrong[at], &error));
   }
@@ -40,12 +41,13 @@ static void refuses(bitsup_config *config, bitsup_client *client)
 
 int main(int argc, char **argv)
 {
-  bitsup_config *config = bitsup_config_new();
+  bitsup_options *config = bitsup_options_new();
   bitsup_client *client;
   bitsup_upload *upload;
 
   CHECK(argc == 2);
-  GIVES(OK, bitsup_config_set_rate_timetable(config, slow, &error));
+  GIVES(OK, bitsup_options_set_text(config, BITSUP_OPTION_LIMIT_RATE, slow,
+          &error));
   GIVES(OK, bitsup_client_new(config, &client, &error));
   upload = start(client, argv[1]);
   runs_slowly(upload);
@@ -57,21 +59,23 @@ int main(int argc, char **argv)
   GIVES(OK, bitsup_client_set_rate_timetable(client, slow, &error));
   upload = start(client, argv[1]);
   runs_slowly(upload);
-  GIVES(OK, bitsup_client_set_rate_limit(client, 0, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, BITSUP_UNLIMITED, &error));
   ends(upload);
   bitsup_client_free(client);
 
   /* The later one of limit and timetable counts. */
-  GIVES(OK, bitsup_config_set_rate_limit(config, 0, &error));
+  GIVES(OK, bitsup_options_set_number(config, BITSUP_OPTION_LIMIT_RATE,
+          BITSUP_UNLIMITED, &error));
   GIVES(OK, bitsup_client_new(config, &client, &error));
   ends(start(client, argv[1]));
   bitsup_client_free(client);
-  GIVES(OK, bitsup_config_set_rate_limit(config, 10000, &error));
-  GIVES(OK, bitsup_config_set_rate_timetable(config, "00:00-24:00=off",
-                                             &error));
+  GIVES(OK, bitsup_options_set_number(config, BITSUP_OPTION_LIMIT_RATE, 10000,
+          &error));
+  GIVES(OK, bitsup_options_set_text(config, BITSUP_OPTION_LIMIT_RATE,
+          "00:00-24:00=off", &error));
   GIVES(OK, bitsup_client_new(config, &client, &error));
   ends(start(client, argv[1]));
   bitsup_client_free(client);
-  bitsup_config_free(config);
+  bitsup_options_free(config);
   return 0;
 }

@@ -18,9 +18,11 @@ struct seen {
   int calls, fail_at;
 };
 
-static int64_t on_retry(void *userdata, const bitsup_error *error,
+static int64_t on_retry(void *userdata, bitsup_upload *shown,
+        const bitsup_error *error,
                         uint32_t attempts)
 {
+  (void)shown;
   struct seen *seen = userdata;
   CHECK(bitsup_error_http_status(error) == 503 && attempts >= 1);
   CHECK(strlen(bitsup_error_message(error)) > 0);
@@ -29,11 +31,12 @@ static int64_t on_retry(void *userdata, const bitsup_error *error,
 }
 
 static bitsup_status upload(bitsup_client *client, const char *url,
-                            bitsup_upload_options *options)
+                            bitsup_options *options)
 {
   bitsup_upload *upload;
   bitsup_status status;
-  GIVES(OK, bitsup_upload_start_memory(client, "data", 4, url, options, &upload,
+  GIVES(OK, bitsup_upload_start_memory(client, "data", 4, url, options,
+          &upload,
                                        &error));
   status = bitsup_upload_wait(upload, -1, NULL);
   if (status == BITSUP_STATUS_PANIC)
@@ -46,14 +49,14 @@ int main(int argc, char **argv)
 {
   struct seen seen = {0};
   bitsup_client *client;
-  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_options *options = bitsup_options_new();
   bitsup_status status;
 
   /* argv[1] answers 503 to the first 9 tries to create a session. */
   CHECK(argc == 2);
   GIVES(OK, bitsup_client_new(NULL, &client, &error));
-  GIVES(OK, bitsup_upload_options_set_on_retry(options, on_retry, &seen,
-                                               &error));
+  GIVES(OK, bitsup_options_set_on_retry(options, on_retry, &seen, NULL,
+          &error));
   seen.fail_at = 2;
   status = upload(client, argv[1], options);
   CHECK(status != BITSUP_STATUS_OK && status > BITSUP_STATUS_PANIC);
@@ -65,7 +68,7 @@ int main(int argc, char **argv)
   CHECK(atomic_load(&armed) == NULL);
   CHECK(upload(client, argv[1], options) == BITSUP_STATUS_OK);
   CHECK(seen.calls > 3);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   bitsup_client_free(client);
   return 0;
 }

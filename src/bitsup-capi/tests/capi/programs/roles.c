@@ -7,7 +7,7 @@
 static const char *proxy_url, *farm, *password_file, *token_file;
 
 static bitsup_status upload(const char *url,
-                            const bitsup_upload_options *options)
+                            const bitsup_options *options)
 {
   bitsup_client *client;
   bitsup_upload *upload;
@@ -21,7 +21,7 @@ static bitsup_status upload(const char *url,
 }
 
 static bitsup_status ping(const char *url,
-                          const bitsup_upload_options *options)
+                          const bitsup_options *options)
 {
   bitsup_client *client;
   GIVES(OK, bitsup_client_new(NULL, &client, &error));
@@ -31,32 +31,36 @@ static bitsup_status ping(const char *url,
 }
 
 /* A login of the server from one source or another. */
-static bitsup_upload_options *with_login(int source)
+static bitsup_options *with_login(int source)
 {
-  bitsup_upload_options *options = bitsup_upload_options_new();
-  GIVES(OK, bitsup_upload_options_set_allow_cleartext_credentials(options, 1,
-                                                                  &error));
+  bitsup_options *options = bitsup_options_new();
+  GIVES(OK, bitsup_options_set_number(options,
+          BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS, 1, &error));
   switch (source) {
   case 0:
-    GIVES(OK, bitsup_upload_options_set_user(options, "u", &error));
-    GIVES(OK, bitsup_upload_options_set_password(options, "hunter2", &error));
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_USER, "u",
+            &error));
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_PASSWORD,
+            "hunter2", &error));
     break;
   case 1:
-    GIVES(OK, bitsup_upload_options_set_user(options, "u", &error));
-    GIVES(OK, bitsup_upload_options_set_password_file(options, password_file,
-                                                      &error));
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_USER, "u",
+            &error));
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_PASSWORD_FILE,
+            password_file, &error));
     break;
   case 2:
     GIVES(OK,
-          bitsup_upload_options_set_token_file(options, token_file, &error));
+          bitsup_options_set_text(options, BITSUP_OPTION_TOKEN_FILE,
+                  token_file, &error));
     break;
   default:
-    GIVES(OK, bitsup_upload_options_set_header(options, "Authorization",
-                                               "Basic hunter2", &error));
-    GIVES(OK, bitsup_upload_options_set_secret_header(options, "X-Key",
-                                                      "hunter2", &error));
-    GIVES(OK, bitsup_upload_options_set_header(options, "Cookie",
-                                               "id=hunter2", &error));
+    GIVES(OK, bitsup_options_set_header(options, "Authorization",
+            "Basic hunter2", &error));
+    GIVES(OK, bitsup_options_set_secret_header(options, "X-Key", "hunter2",
+            &error));
+    GIVES(OK, bitsup_options_set_header(options, "Cookie", "id=hunter2",
+            &error));
   }
   return options;
 }
@@ -72,22 +76,24 @@ int main(int argc, char **argv)
   /* A token goes with each packet, also through the proxy: over https only
      the server sees it. */
   for (int source = 0; source < 3; source++) {
-    bitsup_upload_options *options = with_login(source);
-    GIVES(OK, bitsup_upload_options_set_proxy(options, proxy_url, &error));
+    bitsup_options *options = with_login(source);
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_PROXY, proxy_url,
+            &error));
     const char *url = source < 2 ? "http://far.test/x" : "https://far.test/x";
     CHECK(upload(url, options) == BITSUP_STATUS_PROXY_AUTH);
     CHECK(upload("https://far.test/x", options) == BITSUP_STATUS_PROXY_AUTH);
     CHECK(ping(url, options) == BITSUP_STATUS_PROXY_AUTH);
-    bitsup_upload_options_free(options);
+    bitsup_options_free(options);
   }
 
   for (int source = 0; source < 4; source++) {
-    bitsup_upload_options *options = with_login(source);
-    GIVES(OK, bitsup_upload_options_set_proxy(options, "", &error));
-    GIVES(OK, bitsup_upload_options_set_host_id(options, BITSUP_HOST_POLICY_ANY,
-                                                &error));
+    bitsup_options *options = with_login(source);
+    GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_PROXY, "",
+            &error));
+    GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_HOST_ID,
+            BITSUP_HOST_ID_ANY, &error));
     CHECK(upload(farm, options) == BITSUP_STATUS_OK);
-    bitsup_upload_options_free(options);
+    bitsup_options_free(options);
   }
   return 0;
 }

@@ -8,17 +8,19 @@ int main(int argc, char **argv)
 {
   static char data[2000000];
   bitsup_client *client;
-  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_options *options = bitsup_options_new();
   bitsup_upload *upload;
   bitsup_receipt receipt = {0};
 
   CHECK(argc == 3);
   signal(SIGPIPE, SIG_DFL);
-  GIVES(OK, bitsup_upload_options_set_retry_delay_ms(options, 1, &error));
-  GIVES(OK, bitsup_upload_options_set_ca_file(options, argv[2], &error));
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_RETRY_DELAY, 1,
+          &error));
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_CA_FILE, argv[2],
+          &error));
   /* What stood there before proves a file whose last answer was lost. */
-  GIVES(OK, bitsup_upload_options_set_verify(options, BITSUP_VERIFY_ALWAYS,
-                                             &error));
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_VERIFY,
+          BITSUP_VERIFY_ALWAYS, &error));
   GIVES(OK, bitsup_client_new(NULL, &client, &error));
   GIVES(OK, bitsup_upload_start_memory(client, data, sizeof data, argv[1],
                                        options, &upload, &error));
@@ -27,7 +29,7 @@ int main(int argc, char **argv)
   GIVES(OK, bitsup_upload_receipt(upload, &receipt, &error));
   CHECK(receipt.retries > 0);
   bitsup_upload_free(upload);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   bitsup_client_free(client);
   return 0;
 }

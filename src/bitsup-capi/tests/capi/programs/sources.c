@@ -23,8 +23,10 @@ static int64_t read_at(void *userdata, void *buffer, size_t length,
   return (int64_t)length;
 }
 
-static int on_progress(void *userdata, const bitsup_progress *progress)
+static int on_progress(void *userdata, bitsup_upload *shown,
+        const bitsup_progress *progress)
 {
+  (void)shown;
   struct seen *seen = userdata;
   seen->progress++;
   seen->thread = pthread_self();
@@ -40,8 +42,9 @@ static int on_progress(void *userdata, const bitsup_progress *progress)
   return seen->stop_at && seen->progress >= seen->stop_at;
 }
 
-static int on_state(void *userdata, bitsup_state state)
+static int on_state(void *userdata, bitsup_upload *shown, bitsup_state state)
 {
+  (void)shown;
   struct seen *seen = userdata;
   seen->states++;
   CHECK(seen->last_state != (int)state);
@@ -49,8 +52,10 @@ static int on_state(void *userdata, bitsup_state state)
   return 0;
 }
 
-static void on_log(void *userdata, bitsup_log_level level, const char *message)
+static void on_log(void *userdata, bitsup_upload *shown,
+        bitsup_log_level level, const char *message)
 {
+  (void)shown;
   struct seen *seen = userdata;
   CHECK(level >= BITSUP_LOG_LEVEL_ERROR && level <= BITSUP_LOG_LEVEL_DEBUG);
   CHECK(strlen(message) > 0 && !strchr(message, '\n'));
@@ -71,8 +76,8 @@ int main(int argc, char **argv)
   struct seen seen = {0};
   char *data = malloc(SIZE);
   size_t at;
-  bitsup_config *config = bitsup_config_new();
-  bitsup_upload_options *options = bitsup_upload_options_new();
+  bitsup_options *config = bitsup_options_new();
+  bitsup_options *options = bitsup_options_new();
   bitsup_client *client;
   bitsup_upload *upload;
   bitsup_source source = {0};
@@ -81,17 +86,18 @@ int main(int argc, char **argv)
   CHECK(argc == 3);
   for (at = 0; at < SIZE; at++)
     data[at] = (char)((at * 2654435761u) >> 11);
-  GIVES(OK, bitsup_config_set_on_log(config, on_log, &seen, &error));
-  GIVES(OK, bitsup_config_set_dispatch(config, 1, &error));
-  GIVES(OK, bitsup_upload_options_set_on_progress(options, on_progress, &seen,
-                                                  &error));
-  GIVES(OK, bitsup_upload_options_set_on_state(options, on_state, &seen,
-                                               &error));
-  GIVES(OK, bitsup_config_set_upload_options(config, options, &error));
-  bitsup_upload_options_free(options);
-  options = bitsup_upload_options_new();
+  GIVES(OK, bitsup_options_set_on_log(config, on_log, &seen, NULL, &error));
+  GIVES(OK, bitsup_options_set_number(config, BITSUP_OPTION_DISPATCH, 1,
+          &error));
+  GIVES(OK, bitsup_options_set_on_progress(options, on_progress, &seen, NULL,
+          &error));
+  GIVES(OK, bitsup_options_set_on_state(options, on_state, &seen, NULL,
+          &error));
+  GIVES(OK, bitsup_options_merge(config, options, &error));
+  bitsup_options_free(options);
+  options = bitsup_options_new();
   GIVES(OK, bitsup_client_new(config, &client, &error));
-  bitsup_config_free(config);
+  bitsup_options_free(config);
 
   /* A callback as the source, and callbacks on this thread only. */
   seen.data = data;
@@ -121,8 +127,9 @@ int main(int argc, char **argv)
   seen.progress = 0;
   seen.states = 0;
   seen.last_state = -1;
-  GIVES(OK, bitsup_upload_options_set_on_state(options, NULL, NULL, &error));
-  GIVES(OK, bitsup_upload_options_set_content_name(options, "m", &error));
+  GIVES(OK, bitsup_options_set_on_state(options, NULL, NULL, NULL, &error));
+  GIVES(OK, bitsup_options_set_text(options, BITSUP_OPTION_CONTENT_NAME, "m",
+          &error));
   GIVES(OK, bitsup_upload_start_memory(client, data, SIZE, argv[2], options,
                                        &upload, &error));
   GIVES(OK, bitsup_upload_wait(upload, -1, &error));
@@ -135,12 +142,13 @@ int main(int argc, char **argv)
   /* On a thread of the client: stopped by its callback, freed by it, and
    * freed with its memory while it runs. */
   GIVES(OK, bitsup_client_new(NULL, &client, &error));
-  GIVES(OK, bitsup_upload_options_set_fragment_size(options, 10000, &error));
-  GIVES(OK, bitsup_upload_options_set_on_progress(options, on_progress, &seen,
-                                                  &error));
+  GIVES(OK, bitsup_options_set_number(options, BITSUP_OPTION_FRAGMENT_SIZE,
+          10000, &error));
+  GIVES(OK, bitsup_options_set_on_progress(options, on_progress, &seen, NULL,
+          &error));
   seen.progress = 0;
   seen.stop_at = 2;
-  GIVES(OK, bitsup_client_set_rate_limit(client, 1000000, &error));
+  GIVES(OK, bitsup_client_set_limit_rate(client, 1000000, &error));
   GIVES(OK, bitsup_upload_start_memory(client, data, SIZE, argv[2], options,
                                        &upload, &error));
   GIVES(CANCELLED, bitsup_upload_wait(upload, -1, &error));
@@ -153,7 +161,7 @@ int main(int argc, char **argv)
   bitsup_upload_free(upload);
   memset(data, 0, SIZE);
   free(data);
-  bitsup_upload_options_free(options);
+  bitsup_options_free(options);
   bitsup_client_free(client);
   return 0;
 }

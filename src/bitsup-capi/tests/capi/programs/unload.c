@@ -6,10 +6,10 @@
 #include <dlfcn.h>
 #include <time.h>
 
-typedef bitsup_status (*client_new)(const bitsup_config *, bitsup_client **,
+typedef bitsup_status (*client_new)(const bitsup_options *, bitsup_client **,
                                     bitsup_error **);
 typedef bitsup_status (*start)(bitsup_client *, const void *, size_t,
-                               const char *, const bitsup_upload_options *,
+                               const char *, const bitsup_options *,
                                bitsup_upload **, bitsup_error **);
 
 int main(int argc, char **argv)

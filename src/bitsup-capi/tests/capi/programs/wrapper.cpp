@@ -6,6 +6,8 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <mutex>
+#include <thread>
 
 #define CHECK(condition)                                                      \
   do {                                                                        \
@@ -62,17 +64,41 @@ static void failures(bitsup::client &client, const std::string &url) {
   auto none = client.start("/nowhere", url);
   CHECK(!none && none.why().status() == BITSUP_STATUS_LOCAL_FILE);
   CHECK(none.why().os_error() == 2 && none.why().token().empty());
+  CHECK(none.why().native() && !none.has_value());
   auto wrong = client.start_memory({}, url + "x",
                                    bitsup::options().header("Host", "x"));
   CHECK(!wrong && wrong.why().status() == BITSUP_STATUS_INVALID_ARGUMENT);
-  bitsup::config config;
-  config.user_agent = "a\nb";
-  CHECK(!bitsup::client::make(config));
-  CHECK(!client.dispatch() && client.event_fd() == -1);
+  bitsup::options refused;
+  refused.user_agent("a\nb");
+  CHECK(!refused.check() && !bitsup::client::make(refused));
+  CHECK(!client.dispatch() && client.event_source() == BITSUP_EVENT_SOURCE_NONE);
 
-  config.user_agent.clear();
-  config.rate_timetable = "08:00";
-  CHECK(!bitsup::client::make(config));
+  refused.reset(BITSUP_OPTION_USER_AGENT).limit_rate("08:00");
+  CHECK(!bitsup::client::make(refused));
+  CHECK(bitsup::client::make(refused.limit_rate(bitsup::unlimited)));
+
+  // Nothing is cut or changed on its way to C.
+  using namespace std::string_view_literals;
+  CHECK(!bitsup::options().user("u\0x"sv).check());
+  CHECK(!bitsup::options().header("X-A\0"sv, "b").check());
+  CHECK(!bitsup::options().ca_file("a\0b"sv).check());
+  CHECK(!bitsup::options().trusted_hosts("a\0b"sv).check());
+  CHECK(!bitsup::options().connect_timeout(std::chrono::milliseconds(-1)).check());
+  CHECK(!bitsup::options().max_bytes(UINT64_MAX).check());
+  CHECK(!client.start_memory({}, "http://127.0.0.1:1/a\0b"sv));
+  CHECK(!client.create_session(url + "x", 1, "a\0b"sv));
+  CHECK(bitsup::options().max_bytes(bitsup::unlimited).set("fragment_size", "5M").none(BITSUP_OPTION_PROXY).check());
+  CHECK(bitsup::options().ca_file(std::filesystem::path("a")).check());
+
+  // What was moved from gives an error.
+  auto gone = bitsup::options();
+  auto there = std::move(gone);
+  CHECK(there.check() && !gone.check());
+  CHECK(!client.ping(url, gone) && !bitsup::client::make(gone));
+  CHECK(!client.start_memory({}, url + "x", gone));
+  auto first = bitsup::client::make().value();
+  auto second = std::move(first);
+  CHECK(second.ping(url) && !first.ping(url) && !first.dispatch());
 
   CHECK(client.set_rate_timetable("00:00-24:00=100K"));
   std::vector<char> data(1000000);
@@ -81,7 +107,69 @@ static void failures(bitsup::client &client, const std::string &url) {
   CHECK(upload->suspend() && upload->resume() && upload->cancel());
   auto ended = upload->wait();
   CHECK(!ended && ended.why().status() == BITSUP_STATUS_CANCELLED);
-  CHECK(client.set_rate_limit(0));
+  auto later = std::move(*upload);
+  CHECK(!upload->wait() && !upload->suspend() && upload->waiting_for().empty());
+  CHECK(!later.wait_for(std::chrono::milliseconds(-1))->has_value());
+  CHECK(client.set_limit_rate(bitsup::unlimited) && !client.set_limit_rate(0));
+}
+
+// A callback ends what calls it; what it needs lives until it returns.
+static void endings(const std::string &url) {
+  std::vector<char> data(3000000);
+  auto client = std::make_unique<bitsup::client>(bitsup::client::make().value());
+  std::atomic<bool> freed{false}, kept{false};
+  struct witness {
+    std::atomic<bool> *flag;
+    ~witness() { *flag = true; }
+  };
+  std::unique_ptr<bitsup::upload> upload;
+  std::mutex lock;
+  {
+    auto seen = std::make_shared<witness>(witness{&freed});
+    freed = false;
+    auto options = bitsup::options().on_progress([&, seen](const auto &) {
+      std::lock_guard<std::mutex> guard(lock);
+      upload.reset();
+      kept = !*seen->flag; // not yet, since this runs
+      return bitsup::flow::go_on;
+    });
+    CHECK(client->set_limit_rate(100000));
+    std::lock_guard<std::mutex> guard(lock);
+    upload = std::make_unique<bitsup::upload>(client->start_memory(data, url + "ending", options).value());
+  }
+  while (!freed)
+    std::this_thread::yield();
+  CHECK(kept && !upload);
+  std::lock_guard<std::mutex> guard(lock); // the callback has returned
+
+  // A client in its own log.
+  std::unique_ptr<bitsup::client> talker;
+  std::mutex talking;
+  std::atomic<bool> silent{false};
+  auto log = bitsup::options().on_log([&](bitsup_log_level, const char *) {
+    std::lock_guard<std::mutex> held(talking);
+    talker.reset();
+    silent = true;
+  });
+  std::optional<bitsup::upload> last;
+  {
+    std::lock_guard<std::mutex> held(talking);
+    talker = std::make_unique<bitsup::client>(bitsup::client::make(log).value());
+    last = talker->start_memory(data, url + "talker").value();
+  }
+  while (!silent)
+    std::this_thread::yield();
+  CHECK(!last->wait() && !talker);
+
+  // One upload after the other, as they end.
+  CHECK(client->set_limit_rate(bitsup::unlimited));
+  auto one = client->start_memory(std::string_view("1"), url + "one").value();
+  auto two = client->start_memory(std::string_view("2"), url + "two").value();
+  CHECK(one.wait() && two.wait());
+  auto first = client->next_ended().value(), second = client->next_ended().value();
+  CHECK(first != second && first && second);
+  CHECK(first == one.native() || first == two.native());
+  CHECK(client->next_ended().value() == nullptr);
 }
 
 static void packets(bitsup::client &client, const std::string &url) {
@@ -106,16 +194,14 @@ static void packets(bitsup::client &client, const std::string &url) {
 static void sessions(bitsup::client &client, const std::string &url,
                      const std::string &path, const std::string &state) {
   CHECK(!client.sessions());
-  bitsup::config config;
-  config.state_dir = state;
-  auto keeper = bitsup::client::make(config).value();
+  auto keeper = bitsup::client::make(bitsup::options().state_dir(state)).value();
   auto slow = bitsup::options().fragment_size(1000).note("by hand").proxy("");
   auto leave = [&](const std::string &name) {
-    CHECK(keeper.set_rate_limit(4000));
+    CHECK(keeper.set_limit_rate(4000));
     auto upload = keeper.start(path, url + name, slow).value();
     while (upload.progress().acknowledged == 0)
       CHECK(!upload.wait_for(std::chrono::milliseconds(5)));
-    CHECK(upload.stop() && !upload.wait() && keeper.set_rate_limit(0));
+    CHECK(upload.stop() && !upload.wait() && keeper.set_limit_rate(bitsup::unlimited));
     auto kept = keeper.sessions().value();
     CHECK(kept.size() == 1 && kept[0] && kept[0]->note == "by hand");
     CHECK(kept[0]->path == path && kept[0]->size == 100000);
@@ -138,6 +224,7 @@ static void sessions(bitsup::client &client, const std::string &url,
   CHECK(!other && other.why().status() == BITSUP_STATUS_SOURCE_CHANGED);
   bitsup::reader reader;
   CHECK(!client.import_reader(token, reader));
+  CHECK(!client.import_file("a\0b", path));
 }
 
 // One server lets in who knows the password.
@@ -160,9 +247,7 @@ static void credentials(const std::string &guarded) {
   CHECK(asked == 2);
 
   asked = 0;
-  bitsup::config config;
-  config.defaults = options;
-  auto other = bitsup::client::make(std::move(config)).value();
+  auto other = bitsup::client::make(options).value();
   CHECK(other.ping(guarded) && asked == 2);
   auto session = other.create_session(guarded, 3).value();
   std::array<char, 3> data{'a', 'b', 'c'};
@@ -199,9 +284,7 @@ static void refusals(const std::string &guarded) {
 
 // The last callback may throw as well, after wait() has thrown already.
 static void only_the_first(const std::string &url) {
-  bitsup::config config;
-  config.dispatch = true;
-  auto client = bitsup::client::make(config).value();
+  auto client = bitsup::client::make(bitsup::options().dispatch()).value();
   int calls = 0;
   auto throwing = bitsup::options().on_progress(
       [&](const auto &) -> bitsup::flow { throw ++calls; });
@@ -227,7 +310,7 @@ static void exceptions(bitsup::client &client, const std::string &url) {
   auto throwing = bitsup::options().on_progress(
       [](const auto &) -> bitsup::flow { throw std::logic_error("mine"); });
   std::vector<char> data(3000000);
-  CHECK(client.set_rate_limit(1000000));
+  CHECK(client.set_limit_rate(1000000));
   auto upload = client.start_memory(data, url + "thrown", throwing).value();
   try {
     upload.wait().value();
@@ -249,7 +332,7 @@ static void exceptions(bitsup::client &client, const std::string &url) {
   } catch (int number) {
     CHECK(number == 7);
   }
-  CHECK(client.set_rate_limit(0));
+  CHECK(client.set_limit_rate(bitsup::unlimited));
   try {
     client.start("/nowhere", url).value();
     CHECK(!"thrown");
@@ -263,12 +346,13 @@ int main(int argc, char **argv) {
   CHECK(argc == 5);
   std::string url = argv[1];
   std::atomic<int> lines{0};
-  bitsup::config config;
-  config.on_log = [&](bitsup_log_level, const char *) { lines++; };
-  config.defaults.retry_delay(std::chrono::milliseconds(1));
-  auto client = bitsup::client::make(config).value();
+  auto defaults = bitsup::options()
+                      .on_log([&](bitsup_log_level, const char *) { lines++; })
+                      .retry_delay(std::chrono::milliseconds(1));
+  auto client = bitsup::client::make(defaults).value();
   sources(client, url);
   failures(client, url);
+  endings(url);
   packets(client, url);
   sessions(client, url, argv[2], argv[3]);
   credentials(argv[4]);

@@ -176,12 +176,15 @@ impl Host {
         content
     }
 
-    /// Waits until the server has taken so many bytes.
+    /// Waits until the server has taken so many bytes, as long as they keep coming.
     pub(crate) fn wait_for_bytes(&self, bytes: u64) {
-        let deadline = Instant::now() + GENEROUS;
-        let taken = || self.server.requests().iter().map(|request| request.body).sum::<u64>();
-        while taken() < bytes {
-            assert!(Instant::now() < deadline, "only {} bytes came", taken());
+        let (mut taken, mut moved) = (0, Instant::now());
+        while taken < bytes {
+            let now = self.server.requests().iter().map(|request| request.body).sum::<u64>();
+            if now > taken {
+                (taken, moved) = (now, Instant::now());
+            }
+            assert!(moved.elapsed() < GENEROUS, "only {taken} bytes came");
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -55,12 +55,8 @@ fn refused_credentials_are_not_sent_again_until_they_are_replaced() {
     for (number, kind, code) in
         [(401, ErrorKind::Auth, 0x8019_0191), (407, ErrorKind::ProxyAuth, 0x8019_0197)]
     {
-        let mut upload = Upload::new(with_credentials());
-        upload.play([
-            ("Create-Session", created()),
-            ("Fragment 0-999", status(number)),
-            ("Fragment 0-999", status(number)),
-        ]);
+        let mut upload = Upload::opened(with_credentials());
+        upload.play([("Fragment 0-999", status(number)), ("Fragment 0-999", status(number))]);
         let error = upload.error();
         assert_eq!((error.kind(), error.hresult()), (kind, Some(Hresult(code))));
         let carried = |upload: &Upload| {
@@ -132,9 +128,8 @@ fn credentials_refused_during_a_pause_are_not_sent_after_it() {
 
 #[test]
 fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
-    let mut upload = Upload::new(with_credentials());
+    let mut upload = Upload::opened(with_credentials());
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", LOST),
         ("Ping", ok()),
         ("Fragment 1-1", received(2)),
@@ -149,13 +144,13 @@ fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
 
 #[test]
 fn credentials_replaced_before_a_refusal_is_told_answer_it() {
-    let mut upload = Upload::new(with_credentials());
-    upload.play([("Create-Session", created()), ("Fragment 0-999", status(401))]);
+    let mut upload = Upload::opened(with_credentials());
+    upload.play([("Fragment 0-999", status(401))]);
     for replaced in [true, false] {
         assert_eq!(upload.exchange(), "Fragment 0-999");
         assert!(upload.requests.last().expect("one was sent").authorize);
         if replaced {
-            upload.session.outdate_running();
+            upload.session.mark_request_unauthenticated();
             upload.session.set_credentials(true, false);
         }
         upload.answer(&status(401)).expect("under way");
@@ -171,7 +166,7 @@ fn credentials_replaced_for_ever_make_32_requests_and_a_pause() {
         assert_eq!(upload.session.attempt(), attempt);
         for _ in 0..32 {
             assert_eq!(upload.exchange(), "Create-Session");
-            upload.session.outdate_running();
+            upload.session.mark_request_unauthenticated();
             upload.session.set_credentials(true, false);
             upload.answer(&status(401)).expect("under way");
         }
@@ -184,7 +179,7 @@ fn what_was_not_sent_is_begun_again_without_counting() {
     let mut upload = Upload::new(with_credentials());
     for _ in 0..20 {
         assert_eq!(upload.exchange(), "Create-Session");
-        upload.session.begin_again();
+        upload.session.retry_unsent().expect("it is under way");
     }
     upload.play([("Create-Session", created())]);
     assert_eq!(upload.session.attempt(), 0);

@@ -60,7 +60,7 @@ fn cancel_leads_to_cancel_session_from_every_state() {
         assert_eq!(request.answer_limit, Duration::from_mins(1), "no longer than it is tried");
         upload.answer(&ok()).expect("under way");
         assert_eq!(upload.outcome(), CONFIRMED);
-        assert_eq!(upload.session.resume(upload.now), Err(NotNow));
+        assert_eq!(upload.session.resume(upload.now), Err(InvalidState));
         assert_eq!(upload.session.checkpoint(), None);
     }
 }
@@ -71,7 +71,7 @@ fn an_exchange_is_aborted_and_what_it_still_brings_is_refused() {
         let mut upload = Upload::before("Fragment 0-999");
         assert_eq!(upload.exchange(), "Fragment 0-999");
         cancel(&mut upload);
-        assert_eq!(upload.answer(&late), Err(NotNow));
+        assert_eq!(upload.answer(&late), Err(InvalidState));
         assert_eq!(upload.exchange(), "Abort");
         upload.play([("Cancel-Session", ok())]);
         assert_eq!(upload.outcome(), CONFIRMED);
@@ -116,8 +116,7 @@ fn a_no_to_cancel_session_is_the_end_as_well() {
 #[test]
 fn a_challenge_to_cancel_session_is_answered_once() {
     let config = Config { credentials: true, proxy_credentials: true, ..config() };
-    let mut upload = Upload::new(config);
-    upload.play([("Create-Session", created())]);
+    let mut upload = Upload::opened(config);
     cancel(&mut upload);
     upload.play([
         ("Cancel-Session", status(407)),
@@ -198,7 +197,7 @@ fn a_changed_source_deletes_the_session_and_is_the_end() {
         assert_eq!(upload.exchange(), "Abort");
         upload.play([("Cancel-Session", answer)]);
         assert_eq!(upload.error().kind(), ErrorKind::SourceChanged);
-        assert_eq!(upload.session.resume(upload.now), Err(NotNow));
+        assert_eq!(upload.session.resume(upload.now), Err(InvalidState));
     }
     let mut upload = Upload::new(config());
     upload.session.fail_source(upload.now, changed()).expect("it runs");

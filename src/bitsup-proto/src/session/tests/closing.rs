@@ -4,9 +4,8 @@ use super::*;
 
 /// An upload of 2500 bytes at a server that echoes, which was followed, before its Close-Session.
 fn echoed(config: Config) -> Upload {
-    let mut upload = Upload::new(Config { on_lost_ack: LostAckPolicy::Resend, ..config });
+    let mut upload = Upload::opened(Config { on_lost_ack: LostAckPolicy::Resend, ..config });
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", received(1000)),
         ("Fragment 1000-1999", LOST),
         ("Ping", ok()),
@@ -86,8 +85,8 @@ fn a_server_that_checks_offsets_leaves_no_doubt() {
     assert_eq!(upload.session.learned().offsets, OffsetHandling::Checks);
     assert_eq!(upload.session.counters().unconfirmed_resends, 0);
     // To refuse the very byte that it wants does not show that a server checks.
-    let mut upload = Upload::new(config());
-    upload.play([("Create-Session", created()), ("Fragment 0-999", wants(0))]);
+    let mut upload = Upload::opened(config());
+    upload.play([("Fragment 0-999", wants(0))]);
     assert_eq!(upload.session.learned().offsets, OffsetHandling::Unknown);
 }
 
@@ -126,8 +125,8 @@ fn an_ack_to_close_that_is_one_to_a_fragment_counts_as_lost() {
 fn before_close_a_connection_that_ended_brings_a_probe() {
     let _rule = bitsup_server::rule!("TRU-05");
     let ended = |config: Config| {
-        let mut upload = Upload::new(config);
-        upload.play([("Create-Session", created()), ("Fragment 0-2499", received(2500))]);
+        let mut upload = Upload::opened(config);
+        upload.play([("Fragment 0-2499", received(2500))]);
         assert_eq!(upload.exchange(), "Close-Session");
         upload.session.handle_connection_ended().expect("a packet was to go out");
         upload
@@ -174,8 +173,8 @@ fn before_close_a_connection_that_ended_brings_a_probe() {
         assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
     }
     // Below two bytes there is none to ask with, and after a Close-Session it is too late.
-    let mut upload = Upload::new(Config { size: 1, ..config() });
-    upload.play([("Create-Session", created()), ("Fragment 0-0", received(1))]);
+    let mut upload = Upload::opened(Config { size: 1, ..config() });
+    upload.play([("Fragment 0-0", received(1))]);
     assert_eq!(upload.exchange(), "Close-Session");
     upload.session.handle_connection_ended().expect("a packet was to go out");
     upload.play([("Ping", ok()), ("Close-Session", LOST), ("Ping", ok())]);
@@ -189,8 +188,8 @@ fn before_close_a_connection_that_ended_brings_a_probe() {
 fn after_an_empty_file_the_destination_is_asked() {
     let _rule = bitsup_server::rule!("TRU-07");
     let empty = |verify, head: Option<Answer>| {
-        let mut upload = Upload::new(Config { size: 0, verify, ..config() });
-        upload.play([("Create-Session", created()), ("Close-Session", ok())]);
+        let mut upload = Upload::opened(Config { size: 0, verify, ..config() });
+        upload.play([("Close-Session", ok())]);
         upload.play(head.map(|head| ("HEAD", head)));
         upload
     };
@@ -211,13 +210,8 @@ fn after_an_empty_file_the_destination_is_asked() {
 
 #[test]
 fn the_caller_decides_when_to_ask() {
-    let mut upload = Upload::new(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
-    upload.play([
-        ("Create-Session", created()),
-        ("Fragment 0-9", received(10)),
-        ("Close-Session", ok()),
-        ("HEAD", silent(405)),
-    ]);
+    let mut upload = Upload::opened(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
+    upload.play([("Fragment 0-9", received(10)), ("Close-Session", ok()), ("HEAD", silent(405))]);
     assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
     let mut upload = echoed(Config { verify: VerifyPolicy::Never, ..config() });
     upload.play([("Close-Session", ok())]);
@@ -251,9 +245,8 @@ fn what_stood_there_before_proves_a_file_without_a_date() {
 
 /// Close-Session, its Ack lost, and the session gone.
 fn close_lost(config: Config) -> Upload {
-    let mut upload = Upload::new(config);
+    let mut upload = Upload::opened(config);
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-2499", received(2500)),
         ("Close-Session", LOST),
         ("Ping", ok()),
@@ -280,7 +273,7 @@ fn a_lost_close_is_settled_by_the_destination() {
         let mut upload = close_lost(checked(LostAckPolicy::Auto));
         upload.play([("HEAD", evidence.clone())]);
         assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
-        assert_eq!(upload.session.resume(upload.now), Err(NotNow));
+        assert_eq!(upload.session.resume(upload.now), Err(InvalidState));
         let mut upload = close_lost(checked(LostAckPolicy::Restart));
         upload.play([("HEAD", evidence), ("Create-Session", created_as("{two}"))]);
         assert_eq!(upload.exchange(), "Fragment 0-2499");

@@ -19,13 +19,14 @@ use crate::reply::{Got, ReplyMode};
 use crate::retry::RetryPolicy;
 use crate::verify::{Head, LostAckPolicy, Predecessor, VerifyPolicy};
 use std::format;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
 mod authentication;
 mod cancelling;
 mod closing;
+mod diagram;
 mod hosts;
 mod offsets;
 mod pauses;
@@ -129,6 +130,7 @@ fn in_one() -> Config {
 }
 
 /// A driver with a clock of its own.
+#[derive(Clone)]
 struct Upload {
     session: Session,
     now: Moment,
@@ -144,6 +146,13 @@ impl Upload {
     fn with(session: Session) -> Self {
         let now = Moment { monotonic: Duration::from_secs(100), unix: 1_000_000, random: u64::MAX };
         Self { session, now, requests: Vec::new(), notices: Vec::new() }
+    }
+
+    /// An upload with a session.
+    fn opened(config: Config) -> Self {
+        let mut upload = Self::new(config);
+        upload.play([("Create-Session", created())]);
+        upload
     }
 
     /// An upload of 2500 bytes that has got so far that the named exchange is next.
@@ -210,7 +219,7 @@ impl Upload {
         }
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<(), NotNow> {
+    fn answer(&mut self, answer: &Answer) -> Result<(), InvalidState> {
         let now = self.now;
         match answer {
             Answer::Ack(ack) => {
@@ -218,8 +227,7 @@ impl Upload {
                 self.session.handle_ack(now, ack, Some(now.unix), None, exchange)
             }
             Answer::Failure(class, sent) => {
-                let message = "it failed".to_string();
-                let failure = Failure { class: *class, sent: *sent, idle: Duration::ZERO, message };
+                let failure = Failure::new(*class, *sent, "it failed");
                 self.session.handle_failure(now, &failure)
             }
             Answer::Head(head) => self.session.handle_head(head),
@@ -237,7 +245,7 @@ impl Upload {
 
     fn outcome(&mut self) -> Outcome {
         assert_eq!(self.exchange(), "Finished");
-        self.session.outcome().expect("the end has an outcome").clone()
+        self.session.outcome().expect("the end has an outcome")
     }
 
     fn error(&mut self) -> Error {

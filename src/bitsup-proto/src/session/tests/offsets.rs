@@ -24,9 +24,8 @@ fn the_next_fragment_starts_where_the_server_wants_it() {
 fn an_offset_ahead_is_followed_as_far_as_bytes_were_sent() {
     let _rule = bitsup_server::rule!("OFF-03");
     let limits = fragment_size::Limits { fixed: Some(4000), ..Default::default() };
-    let mut upload = Upload::new(Config { size: 6000, fragment: limits, ..config() });
+    let mut upload = Upload::opened(Config { size: 6000, fragment: limits, ..config() });
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-3999", received(1000)),
         ("Fragment 1000-4999", LOST),
         ("Ping", ok()),
@@ -41,9 +40,8 @@ fn an_offset_ahead_is_followed_as_far_as_bytes_were_sent() {
 fn bytes_that_were_never_sent_are_those_of_another_session() {
     let _rule = bitsup_server::rule!("TRU-04");
     for answer in [received(2500), wants(2500), received(1001)] {
-        let mut upload = Upload::new(config());
+        let mut upload = Upload::opened(config());
         upload.play([
-            ("Create-Session", created()),
             ("Fragment 0-999", answer),
             ("Cancel-Session", ok()),
             ("Create-Session", created_as("{two}")),
@@ -122,24 +120,18 @@ fn a_416_without_offset_is_asked_again_once() {
 
 #[test]
 fn only_a_lenient_client_takes_a_200_without_offset() {
-    let mut upload = Upload::new(Config { lenient_offset: true, size: 1500, ..config() });
-    upload.play([
-        ("Create-Session", created()),
-        ("Fragment 0-999", ok()),
-        ("Fragment 1000-1499", ok()),
-        ("Close-Session", ok()),
-    ]);
+    let mut upload = Upload::opened(Config { lenient_offset: true, size: 1500, ..config() });
+    upload.play([("Fragment 0-999", ok()), ("Fragment 1000-1499", ok()), ("Close-Session", ok())]);
     assert_eq!(upload.summary(), CERTAIN);
-    let mut upload = Upload::new(Config { lenient_offset: true, size: 1500, ..config() });
-    upload.play([("Create-Session", created()), ("Fragment 0-999", status(416)), ("Ping", ok())]);
+    let mut upload = Upload::opened(Config { lenient_offset: true, size: 1500, ..config() });
+    upload.play([("Fragment 0-999", status(416)), ("Ping", ok())]);
 }
 
 #[test]
 fn a_server_that_stays_where_it_is_sees_three_fragments() {
     let _rule = bitsup_server::rule!("OFF-06");
     for stuck in [received(0), wants(0)] {
-        let mut upload = Upload::new(config());
-        upload.play([("Create-Session", created())]);
+        let mut upload = Upload::opened(config());
         upload.play((0..3).map(|_| ("Fragment 0-999", stuck.clone())));
         assert_eq!(upload.error().hresult(), Some(Hresult::NO_PROGRESS));
     }
@@ -147,8 +139,8 @@ fn a_server_that_stays_where_it_is_sees_three_fragments() {
 
 #[test]
 fn a_server_that_goes_back_and_forth_is_left() {
-    let mut upload = Upload::new(config());
-    upload.play([("Create-Session", created()), ("Fragment 0-999", received(1000))]);
+    let mut upload = Upload::opened(config());
+    upload.play([("Fragment 0-999", received(1000))]);
     for _ in 0..3 {
         upload.play([("Fragment 1000-1999", wants(0)), ("Fragment 0-999", received(1000))]);
     }
@@ -158,8 +150,7 @@ fn a_server_that_goes_back_and_forth_is_left() {
 
 #[test]
 fn a_new_highest_offset_allows_new_rewinds() {
-    let mut upload = Upload::new(Config { size: 20_000, ..config() });
-    upload.play([("Create-Session", created())]);
+    let mut upload = Upload::opened(Config { size: 20_000, ..config() });
     for step in 1..=15 {
         assert!(upload.exchange().starts_with("Fragment"));
         upload.answer(&received(step * 1000)).expect("under way");
@@ -186,9 +177,8 @@ fn a_416_with_the_size_means_that_all_is_stored() {
 #[test]
 fn after_a_lost_ack_the_client_follows_what_the_server_says() {
     let _rule = bitsup_server::rule!("OFF-09");
-    let mut upload = Upload::new(config());
+    let mut upload = Upload::opened(config());
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", LOST),
         ("Ping", ok()),
         ("Fragment 1-1", wants(700)),
@@ -278,8 +268,7 @@ fn the_probe_is_a_byte_that_the_server_has_or_the_second_one() {
     for (size, acknowledged, probe) in
         [(3, 0, "Fragment 1-1"), (3, 2, "Fragment 0-0"), (5, 4, "Fragment 2-2")]
     {
-        let mut upload = Upload::new(Config { size, fragment: limits, ..config() });
-        upload.play([("Create-Session", created())]);
+        let mut upload = Upload::opened(Config { size, fragment: limits, ..config() });
         for at in 0..acknowledged {
             upload.exchange();
             upload.answer(&received(at + 1)).expect("under way");
@@ -291,8 +280,7 @@ fn the_probe_is_a_byte_that_the_server_has_or_the_second_one() {
     }
     // There is no byte to ask with.
     for (size, acknowledged) in [(1, 0), (2, 0), (2, 1), (3, 1)] {
-        let mut upload = Upload::new(Config { size, fragment: limits, ..config() });
-        upload.play([("Create-Session", created())]);
+        let mut upload = Upload::opened(Config { size, fragment: limits, ..config() });
         for at in 0..acknowledged {
             upload.exchange();
             upload.answer(&received(at + 1)).expect("under way");
@@ -353,9 +341,8 @@ fn an_echo_proves_nothing_and_replaces_the_session() {
     assert_eq!(upload.exchange(), "Fragment 1000-1999");
     assert_eq!(upload.session.learned().offsets, OffsetHandling::Checks);
     // Known to check, a server that trims is believed at once.
-    let mut upload = Upload::new(Config { offsets: OffsetHandling::Checks, ..config() });
+    let mut upload = Upload::opened(Config { offsets: OffsetHandling::Checks, ..config() });
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", received(1000)),
         ("Fragment 1000-1999", LOST),
         ("Ping", ok()),
@@ -390,12 +377,11 @@ fn past_the_limit_of_replacements_the_error_names_the_way_out() {
 #[test]
 fn a_session_without_progress_is_replaced_like_a_retry() {
     let _rule = bitsup_server::rule!("OFF-13");
-    let mut upload = Upload::new(Config {
+    let mut upload = Upload::opened(Config {
         size: 1_000_000,
         fragment: fragment_size::Limits::default(),
         ..config()
     });
-    upload.play([("Create-Session", created())]);
     assert!(upload.exchange().starts_with("Fragment 0-"));
     upload.answer(&LOST).expect("under way");
     upload.play([("Ping", ok()), ("Fragment 1-1", received(2)), ("Cancel-Session", status(503))]);
@@ -411,9 +397,8 @@ fn a_session_without_progress_is_replaced_like_a_retry() {
 #[test]
 fn where_writing_at_the_offset_is_known_an_echo_is_followed() {
     let _rule = bitsup_server::rule!("OFF-13");
-    let mut upload = Upload::new(Config { offsets: OffsetHandling::Seeks, ..config() });
+    let mut upload = Upload::opened(Config { offsets: OffsetHandling::Seeks, ..config() });
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", LOST),
         ("Ping", ok()),
         ("Fragment 1-1", received(2)),
@@ -447,8 +432,7 @@ fn a_server_that_loses_acknowledged_bytes_for_ever_is_left() {
     let _rule = bitsup_server::rule!("GIV-06");
     let part = 32 * 1024 * 1024;
     let fragment = fragment_size::Limits { fixed: Some(part), ..Default::default() };
-    let mut upload = Upload::new(Config { size: 32 * part, fragment, ..config() });
-    upload.play([("Create-Session", created())]);
+    let mut upload = Upload::opened(Config { size: 32 * part, fragment, ..config() });
     let (mut most, mut sent) = (0, 0);
     while upload.exchange() != "Finished" {
         let range = upload.requests.last().and_then(|request| request.range).expect("a Fragment");

@@ -45,14 +45,14 @@ fn a_pause_that_meets_the_end_does_not_start_the_upload_anew() {
     upload.session.suspend(upload.now).expect("it runs");
     upload.answer(&ok()).expect("under way");
     assert_eq!(upload.summary(), CERTAIN);
-    assert_eq!(upload.session.resume(upload.now), Err(NotNow));
+    assert_eq!(upload.session.resume(upload.now), Err(InvalidState));
     assert_eq!(upload.exchange(), "Finished");
 }
 
 #[test]
 fn a_pause_before_the_head_goes_on_with_the_head() {
-    let mut upload = Upload::new(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
-    upload.play([("Create-Session", created()), ("Fragment 0-9", received(10))]);
+    let mut upload = Upload::opened(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
+    upload.play([("Fragment 0-9", received(10))]);
     assert_eq!(upload.exchange(), "Close-Session");
     upload.session.suspend(upload.now).expect("it runs");
     upload.answer(&ok()).expect("under way");
@@ -68,8 +68,7 @@ fn a_pause_before_the_head_goes_on_with_the_head() {
 
 #[test]
 fn a_pause_is_no_lack_of_progress() {
-    let mut upload = Upload::new(Config { max_time: Some(Duration::from_mins(1)), ..config() });
-    upload.play([("Create-Session", created())]);
+    let mut upload = Upload::opened(Config { max_time: Some(Duration::from_mins(1)), ..config() });
     upload.session.suspend(upload.now).expect("it runs");
     assert_eq!(upload.exchange(), "Idle");
     upload.pass(86_400);

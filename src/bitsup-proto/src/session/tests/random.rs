@@ -78,7 +78,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         FailureClass::Stale,
         FailureClass::Timeout,
         FailureClass::BadAnswer,
-        FailureClass::Fatal(ErrorKind::Tls),
+        FailureClass::Fatal,
     ];
     let failure = (prop::sample::select(classes), any::<bool>()).prop_map(|(class, sent)| {
         Fails(class, if sent { Sent::Body(u64::MAX) } else { Sent::Nothing })
@@ -177,12 +177,12 @@ struct Seen {
 
 /// The untroubled answer to what is under way.
 fn good(upload: &Upload) -> Option<Answer> {
-    match upload.session.running? {
-        Running::Packet(Request { range: Some(range), .. }) => Some(received(range.end())),
-        Running::Packet(Request { packet: PacketType::CreateSession, .. }) => Some(created()),
-        Running::Packet(_) => Some(ok()),
-        Running::Head => Some(holds(upload.session.config().size)),
-        Running::Reply => Some(Answer::Got(Got {
+    match under_way(upload)? {
+        Outstanding::Packet(Request { range: Some(range), .. }) => Some(received(range.end())),
+        Outstanding::Packet(Request { packet: PacketType::CreateSession, .. }) => Some(created()),
+        Outstanding::Packet(_) => Some(ok()),
+        Outstanding::Head => Some(holds(upload.session.config().size)),
+        Outstanding::Reply => Some(Answer::Got(Got {
             status: 200,
             length: 3,
             content_length: Some(3),
@@ -191,14 +191,21 @@ fn good(upload: &Upload) -> Option<Answer> {
     }
 }
 
+fn under_way(upload: &Upload) -> Option<Outstanding> {
+    match upload.session.io {
+        Io::InFlight(outstanding) => Some(outstanding),
+        Io::Idle | Io::Backoff { .. } | Io::Aborting => None,
+    }
+}
+
 /// Gives an answer and notes what it proves.
 fn give(upload: &mut Upload, answer: &Answer, seen: &mut Seen) {
-    let running = upload.session.running;
+    let running = under_way(upload);
     if upload.answer(answer).is_err() {
         return;
     }
     match (running, answer) {
-        (Some(Running::Packet(request)), Answer::Ack(ack)) => {
+        (Some(Outstanding::Packet(request)), Answer::Ack(ack)) => {
             let good =
                 ack.status == 200 && ack.is_ack && ack.code != Some(Hresult::SESSION_NOT_FOUND);
             seen.closed |= good && request.packet == PacketType::CloseSession;
@@ -220,7 +227,7 @@ fn step(upload: &mut Upload, seen: &Seen) -> Action {
     let size = upload.session.config().size;
     let offset = upload.session.offset();
     assert!(offset <= size);
-    assert!(upload.session.notices.len() <= MAX_NOTICES);
+    assert!(upload.session.outbox.notices.len() <= MAX_NOTICES);
     match &action {
         Action::Send(request) => {
             if let Some(range) = request.range {
@@ -303,7 +310,7 @@ proptest! {
 
 /// A server that never lets the upload get on must not hold it for ever.
 fn end(upload: &mut Upload, stubborn: &[Answer], seen: &mut Seen) {
-    if upload.session.suspended {
+    if upload.session.pause.is_some() {
         upload.session.resume(upload.now).expect("it is paused");
     }
     let mut answers = stubborn.iter().cycle();
@@ -318,14 +325,14 @@ fn end(upload: &mut Upload, stubborn: &[Answer], seen: &mut Seen) {
             Action::Send(_) | Action::Head | Action::GetReply(_) | Action::Idle => {
                 upload.pass(1);
                 let answer = answers.next().expect("there is one");
-                let fits = match (upload.session.running, answer) {
-                    (Some(Running::Packet(request)), Answer::Ack(ack)) => {
+                let fits = match (under_way(upload), answer) {
+                    (Some(Outstanding::Packet(request)), Answer::Ack(ack)) => {
                         // Progress is what this server does not allow.
-                        let moves = matches!(ack.offset, Offset::At(offset) if upload.session.open.as_ref().is_some_and(|open| offset > open.highest));
+                        let moves = matches!(ack.offset, Offset::At(offset) if upload.session.phase.open().is_some_and(|open| offset > open.highest));
                         request.packet != PacketType::Fragment || !moves
                     }
-                    (Some(Running::Head), Answer::Head(_))
-                    | (Some(Running::Reply), Answer::Got(_)) => true,
+                    (Some(Outstanding::Head), Answer::Head(_))
+                    | (Some(Outstanding::Reply), Answer::Got(_)) => true,
                     (_, answer) => matches!(answer, Answer::Failure(..)),
                 };
                 let answer = if fits { answer.clone() } else { LOST };

@@ -4,9 +4,7 @@ use super::*;
 use crate::reply::PROGRESS;
 
 fn wanting(reply: ReplyMode) -> Upload {
-    let mut upload = Upload::new(Config { reply, size: 10, ..config() });
-    upload.play([("Create-Session", created())]);
-    upload
+    Upload::opened(Config { reply, size: 10, ..config() })
 }
 
 fn last(reply_url: Option<&'static str>) -> Answer {
@@ -60,7 +58,7 @@ fn the_reply_is_fetched_before_close() {
 fn a_reply_that_fails_for_ever_is_reported() {
     let mut upload = before_reply();
     while upload.exchange() != "Finished" {
-        let get = !matches!(upload.session.running, Some(Running::Packet(_)));
+        let get = !matches!(upload.session.io, Io::InFlight(Outstanding::Packet(_)));
         upload.answer(&if get { refused(500) } else { ok() }).expect("under way");
         upload.pass(1);
     }
@@ -204,7 +202,7 @@ fn new_bytes_of_a_reply_are_progress_and_the_same_ones_are_not() {
     while upload.exchange() != "Finished" {
         gets += 1;
         assert!(gets < 1000, "a reply that is cut at the same byte for ever");
-        let get = !matches!(upload.session.running, Some(Running::Packet(_)));
+        let get = !matches!(upload.session.io, Io::InFlight(Outstanding::Packet(_)));
         let same = Got { cut: true, length: 3, ..whole(10) };
         upload.answer(&if get { Answer::Got(same) } else { ok() }).expect("under way");
         upload.pass(1);
@@ -237,9 +235,8 @@ fn the_other_host_is_tried_once() {
 #[test]
 fn a_challenge_to_the_get_is_answered_once() {
     let config = Config { credentials: true, reply: ReplyMode::Required, size: 10, ..config() };
-    let mut upload = Upload::new(config);
+    let mut upload = Upload::opened(config);
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-9", last(Some("r"))),
         ("GET 0-", refused(401)),
         ("GET 0-", Answer::Got(whole(5))),

@@ -7,9 +7,8 @@ fn a_lost_session_leads_to_a_new_one_whatever_the_status() {
     for number in [200, 401, 404, 413, 500] {
         let lost =
             Answer::Ack(Ack { status: number, code: Some(Hresult::SESSION_NOT_FOUND), ..ACK });
-        let mut upload = Upload::new(Config { credentials: true, ..config() });
+        let mut upload = Upload::opened(Config { credentials: true, ..config() });
         upload.play([
-            ("Create-Session", created()),
             ("Fragment 0-999", received(1000)),
             ("Fragment 1000-1999", UNREACHABLE),
             ("Ping", lost.clone()),
@@ -69,8 +68,7 @@ fn a_server_that_always_forgets_sees_four_sessions() {
     let error = upload.error();
     assert_eq!(error.hresult(), Some(Hresult::SESSION_NOT_FOUND));
     assert_eq!(upload.session.checkpoint(), None, "there is nothing to continue");
-    let mut upload = Upload::new(config());
-    upload.play([("Create-Session", created())]);
+    let mut upload = Upload::opened(config());
     for _ in 0..3 {
         upload.play([
             ("Fragment 0-999", received(1000)),
@@ -132,9 +130,8 @@ fn create_session_has_no_session_to_lose() {
 #[test]
 fn nothing_of_the_old_session_clings_to_the_new_one() {
     // Bytes that the old one skipped.
-    let mut upload = Upload::new(config());
+    let mut upload = Upload::opened(config());
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", received(1000)),
         ("Fragment 1000-1999", wants(500)),
         ("Fragment 500-1499", received(2000)),
@@ -148,9 +145,8 @@ fn nothing_of_the_old_session_clings_to_the_new_one() {
     assert_eq!(upload.summary(), CERTAIN);
     // A Close-Session that met no answer.
     let restart = Config { on_lost_ack: LostAckPolicy::Restart, ..in_one() };
-    let mut upload = Upload::new(restart);
+    let mut upload = Upload::opened(restart);
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-2499", received(2500)),
         ("Close-Session", LOST),
         ("Ping", ok()),
@@ -165,9 +161,8 @@ fn nothing_of_the_old_session_clings_to_the_new_one() {
     let reply = Config { reply: ReplyMode::Required, size: 10, ..config() };
     let end = Ack { offset: Offset::At(10), reply_url: Some("r"), ..ACK };
     let got = Got { status: 200, length: 5, content_length: Some(5), ..Got::default() };
-    let mut upload = Upload::new(reply);
+    let mut upload = Upload::opened(reply);
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-9", Answer::Ack(end)),
         ("GET 0-", Answer::Got(got.clone())),
         ("Close-Session", forgotten()),
@@ -177,9 +172,8 @@ fn nothing_of_the_old_session_clings_to_the_new_one() {
         ("Close-Session", ok()),
     ]);
     // Acks that did not move on.
-    let mut upload = Upload::new(config());
+    let mut upload = Upload::opened(config());
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", wants(0)),
         ("Fragment 0-999", wants(0)),
         ("Fragment 0-999", forgotten()),

@@ -6,8 +6,8 @@ use super::*;
 fn a_restored_upload_pings_and_asks_with_one_byte() {
     let limits = fragment_size::Limits { fixed: Some(100_000), ..Default::default() };
     let large = Config { size: 1_000_000, fragment: limits, ..config() };
-    let mut upload = Upload::new(large.clone());
-    upload.play([("Create-Session", created()), ("Fragment 0-99999", received(100_000))]);
+    let mut upload = Upload::opened(large.clone());
+    upload.play([("Fragment 0-99999", received(100_000))]);
     assert!(upload.session.take_checkpoint_due());
     assert_eq!(upload.exchange(), "Fragment 100000-199999");
     let mut again = upload.restored(large, 3600);

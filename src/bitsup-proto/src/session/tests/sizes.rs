@@ -44,9 +44,8 @@ fn lengths(seen: &[ContentRange]) -> Vec<u64> {
 
 #[test]
 fn a_413_halves_the_fragment_at_the_same_place() {
-    let mut upload = Upload::new(fixed(100_000, 20_000));
+    let mut upload = Upload::opened(fixed(100_000, 20_000));
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-19999", received(20_000)),
         ("Fragment 20000-39999", status(413)),
         ("Fragment 20000-29999", received(30_000)),
@@ -86,20 +85,16 @@ fn a_refused_size_is_not_tried_again_nor_in_the_next_upload() {
 
 #[test]
 fn a_404_to_a_size_that_has_passed_is_fatal() {
-    let mut upload = Upload::new(fixed(100_000, 20_000));
-    upload.play([
-        ("Create-Session", created()),
-        ("Fragment 0-19999", received(20_000)),
-        ("Fragment 20000-39999", status(404)),
-    ]);
+    let mut upload = Upload::opened(fixed(100_000, 20_000));
+    upload.play([("Fragment 0-19999", received(20_000)), ("Fragment 20000-39999", status(404))]);
     assert_eq!(upload.error().http_status(), Some(404));
 }
 
 #[test]
 fn too_large_a_file_is_fatal_at_once() {
     let too_large = Ack { status: 500, code: Some(Hresult::TOO_LARGE), ..ACK };
-    let mut upload = Upload::new(fixed(100_000, 20_000));
-    upload.play([("Create-Session", created()), ("Fragment 0-19999", Answer::Ack(too_large))]);
+    let mut upload = Upload::opened(fixed(100_000, 20_000));
+    upload.play([("Fragment 0-19999", Answer::Ack(too_large))]);
     assert_eq!(upload.error().hresult(), Some(Hresult::TOO_LARGE));
 }
 
@@ -111,8 +106,7 @@ fn automatic_sizes_grow_and_shrink_within_their_bounds() {
     let all = lengths(&seen);
     assert_eq!(all[..6], [1, 2, 4, 8, 16, 28].map(|mib| mib * KIB * KIB));
     assert!(all[..all.len() - 1].iter().all(|length| (FLOOR..=CEILING).contains(length)));
-    let mut upload = Upload::new(automatic(u64::MAX / 2));
-    upload.play([("Create-Session", created())]);
+    let mut upload = Upload::opened(automatic(u64::MAX / 2));
     let mut before = INITIAL;
     for _ in 0..12 {
         // A large Fragment is lost, a probe finds out the offset, the next is at most half.
@@ -169,15 +163,15 @@ fn no_fragment_is_empty_and_they_join_without_a_gap() {
 #[test]
 fn an_empty_file_is_created_and_closed() {
     let _rule = bitsup_server::rule!("SIZ-08");
-    let mut upload = Upload::new(automatic(0));
-    upload.play([("Create-Session", created()), ("Close-Session", ok()), ("HEAD", holds(0))]);
+    let mut upload = Upload::opened(automatic(0));
+    upload.play([("Close-Session", ok()), ("HEAD", holds(0))]);
     assert_eq!(upload.summary(), CERTAIN);
     let mut upload = Upload::new(Config { refuse_empty: true, ..automatic(0) });
     assert_eq!(upload.error().kind(), ErrorKind::InvalidArgument);
     assert!(upload.requests.is_empty());
     for number in [400, 416] {
-        let mut upload = Upload::new(automatic(0));
-        upload.play([("Create-Session", created()), ("Close-Session", status(number))]);
+        let mut upload = Upload::opened(automatic(0));
+        upload.play([("Close-Session", status(number))]);
         assert!(upload.error().message().contains("empty files"));
     }
 }
@@ -185,9 +179,8 @@ fn an_empty_file_is_created_and_closed() {
 #[test]
 fn offsets_are_64_bit() {
     let _rule = bitsup_server::rule!("PKT-44");
-    let mut upload = Upload::new(fixed(5_368_709_120, 1 << 31));
+    let mut upload = Upload::opened(fixed(5_368_709_120, 1 << 31));
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-2147483647", received(1 << 31)),
         ("Fragment 2147483648-4294967295", received(1 << 32)),
         ("Fragment 4294967296-5368709119", received(5_368_709_120)),
@@ -196,9 +189,8 @@ fn offsets_are_64_bit() {
 
 #[test]
 fn the_limit_on_bytes_counts_repetitions() {
-    let mut upload = Upload::new(Config { max_bytes: Some(2500), ..fixed(2000, 1000) });
+    let mut upload = Upload::opened(Config { max_bytes: Some(2500), ..fixed(2000, 1000) });
     upload.play([
-        ("Create-Session", created()),
         ("Fragment 0-999", LOST),
         ("Ping", ok()),
         ("Fragment 1-1", wants(0)),

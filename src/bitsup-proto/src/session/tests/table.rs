@@ -52,12 +52,9 @@ fn situations() -> Vec<(&'static str, Upload, Vec<&'static str>)> {
     };
     list.push(("a reply under way", reply(), allowed(&["reply", "failure"])));
     let head = || {
-        let mut upload = Upload::new(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
-        upload.play([
-            ("Create-Session", created()),
-            ("Fragment 0-9", received(10)),
-            ("Close-Session", ok()),
-        ]);
+        let mut upload =
+            Upload::opened(Config { verify: VerifyPolicy::Always, size: 10, ..config() });
+        upload.play([("Fragment 0-9", received(10)), ("Close-Session", ok())]);
         running(upload, "HEAD")
     };
     list.push(("a head under way", head(), allowed(&["head", "failure"])));
@@ -99,7 +96,7 @@ fn situations() -> Vec<(&'static str, Upload, Vec<&'static str>)> {
 }
 
 /// Every input, by the word that allows it.
-fn inputs() -> Vec<(&'static str, Input)> {
+pub(super) fn inputs() -> Vec<(&'static str, Input)> {
     let mut list: Vec<(&'static str, Input)> = vec![
         ("resume", Box::new(|upload| upload.session.resume(upload.now))),
         ("suspend", Box::new(|upload| upload.session.suspend(upload.now))),
@@ -126,11 +123,11 @@ fn inputs() -> Vec<(&'static str, Input)> {
     list
 }
 
-type Input = Box<dyn Fn(&mut Upload) -> Result<(), NotNow>>;
+pub(super) type Input = Box<dyn Fn(&mut Upload) -> Result<(), InvalidState>>;
 use std::boxed::Box;
 
 /// An answer of every meaning, a failure of every class, a HEAD and a reply of every kind.
-fn answers() -> Vec<Answer> {
+pub(super) fn answers() -> Vec<Answer> {
     let mut list = vec![
         ok(),
         created(),
@@ -157,7 +154,7 @@ fn answers() -> Vec<Answer> {
         FailureClass::Transport,
         FailureClass::Timeout,
         FailureClass::BadAnswer,
-        FailureClass::Fatal(ErrorKind::Tls),
+        FailureClass::Fatal,
     ] {
         list.push(Fails(class, Sent::Nothing));
         list.push(Fails(class, Sent::Body(u64::MAX)));
@@ -215,8 +212,8 @@ fn check(upload: &mut Upload, case: &str) {
         action = upload.poll();
     }
     let state = upload.session.state();
-    assert_eq!(state.is_final(), upload.session.outcome().is_some(), "{case}: {state:?}");
-    assert_eq!(state.is_final(), action == Action::Finished, "{case}: {action:?}");
+    assert_eq!(state.is_terminal(), upload.session.outcome().is_some(), "{case}: {state:?}");
+    assert_eq!(state.is_terminal(), action == Action::Finished, "{case}: {action:?}");
     if let Action::Send(request) = action {
         assert_eq!(request.range.is_some(), request.packet == PacketType::Fragment, "{case}");
     }

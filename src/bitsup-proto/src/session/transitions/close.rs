@@ -3,10 +3,11 @@
 use alloc::format;
 
 use super::super::{
-    Doubt, MAX_HEADS, MAX_RESTARTS, MAX_RESTARTS_IN_ALL, Moment, Notice, OffsetHandling, Outcome,
-    Proof, Request, Session, State, Summary,
+    Action, Doubt, MAX_HEADS, MAX_RESTARTS, MAX_RESTARTS_IN_ALL, Moment, Notice, OffsetHandling,
+    Open, Outcome, Phase, Proof, Session, Summary,
 };
-use crate::ack::{Ack, Offset};
+use super::{Answer, Polled};
+use crate::ack::Offset;
 use crate::classify::invalid_answer;
 use crate::error::{Error, ErrorKind};
 use crate::explain;
@@ -15,8 +16,22 @@ use crate::reply::ReplyMode;
 use crate::verify::{Evidence, LostAckPolicy, Predecessor, VerifyPolicy};
 
 impl Session {
-    pub(super) fn closed(&mut self, now: Moment, ack: &Ack<'_>) {
-        let Some(open) = &mut self.open else { return };
+    pub(super) fn poll_close(&mut self, now: Moment, open: Open) -> Polled {
+        let (mut phase, action) =
+            self.send(now, Phase::Uploading(open), PacketType::CloseSession, None, false);
+        if let (Some(Action::Send(_)), Some(open)) = (&action, phase.open_mut()) {
+            if matches!(open.doubt, Doubt::Bytes(_)) {
+                open.doubt = Doubt::None;
+                open.limit_proof(Proof::File);
+            }
+            // Kept before it goes out: a later run must know that it may have been sent (RES-06).
+            self.outbox.checkpoint_due = true;
+        }
+        (phase, action)
+    }
+
+    pub(super) fn closed(&mut self, mut open: Open, answer: Answer<'_>) -> Phase {
+        let Answer { now, ack, .. } = answer;
         // An offset belongs to a Fragment: this may be the second copy of the last one's Ack (TRU-02).
         let is_of_fragment = ack.offset != Offset::Absent && !open.tells_offsets;
         if is_of_fragment && open.doubt != Doubt::Close {
@@ -26,7 +41,7 @@ impl Session {
                 ack,
                 "the answer to Close-Session carries an offset, like one to a Fragment",
             );
-            return self.invalid(now, error);
+            return self.invalid(now, Phase::Uploading(open), error);
         }
         let is_empty = self.config.size == 0;
         let ask = match self.config.verify {
@@ -34,125 +49,112 @@ impl Session {
             VerifyPolicy::Always => true,
             VerifyPolicy::Auto => {
                 // Some servers make no file of a session without a Fragment (TRU-07).
-                open.proof != Proof::Bytes || !self.predecessor.is_none() || is_empty
+                open.proof != Proof::Bytes || !self.traces.predecessor.is_none() || is_empty
             }
         };
-        open.doubt = Doubt::File { closed: true };
+        open.doubt = Doubt::File { closed: true, heads: 0 };
         if ask && (self.config.reply == ReplyMode::None || is_empty) {
-            self.verify();
+            self.outbox.checkpoint_due = true;
+            Phase::Uploading(open)
         } else {
-            self.unproven();
+            self.unproven(open)
         }
-    }
-
-    /// Nothing but a HEAD of the destination can follow: the session is closed or gone.
-    fn verify(&mut self) {
-        self.heads = 0;
-        self.checkpoint_due = true;
-        self.state = State::Verify;
     }
 
     /// Done, as far as the Acks alone prove it.
-    fn unproven(&mut self) {
-        let proof = self.open.as_ref().map_or(Proof::Bytes, |open| open.proof);
-        let verified = proof == Proof::Bytes && self.predecessor != Predecessor::Lingering;
+    fn unproven(&mut self, open: Open) -> Phase {
+        let verified =
+            open.proof == Proof::Bytes && self.traces.predecessor != Predecessor::Lingering;
         if !verified {
             self.notice(Notice::NotVerified);
         }
-        self.done(Summary { close_confirmed: true, verified });
+        self.done(open, Summary { close_confirmed: true, verified })
     }
 
-    pub(super) fn on_verify_result(&mut self, evidence: Evidence) {
-        let Some(open) = &self.open else { return };
-        let proof = open.proof;
-        if open.doubt == (Doubt::File { closed: false }) {
-            return self.on_close_result(evidence, proof);
+    pub(super) fn on_verify_result(&mut self, open: Open, evidence: Evidence) -> Phase {
+        if let Doubt::File { closed: false, .. } = open.doubt {
+            return self.on_close_result(open, evidence);
         }
+        let proof = open.proof;
         match evidence {
             // A size does not prove bytes that were never sent, or that stand twice for others.
             Evidence::Same if proof != Proof::Nothing => {
                 if proof == Proof::Size {
-                    self.offsets = OffsetHandling::Seeks;
+                    self.endpoint.offsets = OffsetHandling::Seeks;
                 }
-                self.done(Summary { close_confirmed: true, verified: true });
+                self.done(open, Summary { close_confirmed: true, verified: true })
             }
-            Evidence::Different => self.fail_for_good(another_size()),
+            Evidence::Different => self.over(Phase::Uploading(open), another_size()),
             Evidence::Missing
                 if self.config.size == 0 || matches!(proof, Proof::End | Proof::File) =>
             {
-                self.fail_for_good(no_file());
+                self.over(Phase::Uploading(open), no_file())
             }
             Evidence::Same | Evidence::Missing | Evidence::Unknown
                 if self.config.verify == VerifyPolicy::Always =>
             {
-                self.fail_for_good(Error::new(
-                    ErrorKind::VerifyFailed,
+                let error = not_verified(
                     "all was sent and closed, but the server does not prove that the file is right",
-                ));
+                );
+                self.over(Phase::Uploading(open), Outcome::Failed(error))
             }
-            Evidence::Same | Evidence::Missing | Evidence::Unknown => self.unproven(),
+            Evidence::Same | Evidence::Missing | Evidence::Unknown => self.unproven(open),
         }
     }
 
     /// Close-Session was sent, its Ack lost, and the session is gone or refuses the next one (SES-05).
-    fn on_close_result(&mut self, evidence: Evidence, proof: Proof) {
-        match (evidence, self.config.on_lost_ack) {
+    fn on_close_result(&mut self, open: Open, evidence: Evidence) -> Phase {
+        let outcome = match (evidence, self.config.on_lost_ack) {
             (Evidence::Same, _) => {
                 self.notice(Notice::CloseUnconfirmed);
-                let verified = proof != Proof::Nothing;
-                self.done(Summary { close_confirmed: false, verified });
+                let verified = open.proof != Proof::Nothing;
+                return self.done(open, Summary { close_confirmed: false, verified });
             }
             (_, LostAckPolicy::Restart) => {
-                self.orphaned = true;
-                self.restart();
+                self.traces.orphaned = true;
+                return self.restart();
             }
-            (Evidence::Different, _) => self.fail_unclosed(another_size()),
-            (Evidence::Missing, _) => self.fail_unclosed(no_file()),
             (Evidence::Unknown, LostAckPolicy::Accept) => {
                 self.notice(Notice::CloseUnconfirmed);
-                self.done(Summary { close_confirmed: false, verified: false });
+                return self.done(open, Summary { close_confirmed: false, verified: false });
             }
+            (Evidence::Different, _) => another_size(),
+            (Evidence::Missing, _) => no_file(),
             (Evidence::Unknown, LostAckPolicy::Auto | LostAckPolicy::Resend) => {
-                self.fail_unclosed(Error::new(
-                    ErrorKind::VerifyFailed,
+                Outcome::Failed(not_verified(
                     "the answer to Close-Session was lost and the session is gone: the file has probably arrived, but the server does not prove it",
-                ));
+                ))
+            }
+        };
+        // Nobody knows whether the server closed the session.
+        self.traces.orphaned = true;
+        self.over(Phase::Uploading(open), outcome)
+    }
+
+    pub(super) fn head_failed(&mut self, now: Moment, mut open: Open, cause: Error) -> Phase {
+        if let Doubt::File { heads, .. } = &mut open.doubt {
+            *heads += 1;
+            if *heads < MAX_HEADS {
+                let delay = self.config.retry.delay(*heads + 1, now.random);
+                self.back_off(now, cause, delay);
+                return Phase::Uploading(open);
             }
         }
+        self.on_verify_result(open, Evidence::Unknown)
     }
 
-    /// The upload's end, and nobody knows whether the server closed the session.
-    fn fail_unclosed(&mut self, error: Error) {
-        self.orphaned = true;
-        self.fail_for_good(error);
-    }
-
-    pub(super) fn head_failed(&mut self, now: Moment, cause: Error) {
-        self.heads += 1;
-        if self.heads >= MAX_HEADS {
-            self.on_verify_result(Evidence::Unknown);
-        } else {
-            let delay = self.config.retry.delay(self.heads + 1, now.random);
-            self.wait(now, cause, delay, State::Verify);
-        }
-    }
-
-    fn done(&mut self, summary: Summary) {
-        self.end_pause();
-        self.state = State::Done;
-        self.outcome = Some(Outcome::Done(summary));
-        self.checkpoint_due = true;
-        self.open = None;
+    fn done(&mut self, open: Open, summary: Summary) -> Phase {
+        self.over(Phase::Uploading(open), Outcome::Done(summary))
     }
 
     // ---- a session that is gone -------------------------------------------
 
-    pub(super) fn session_lost(&mut self, now: Moment, ack: &Ack<'_>, request: Request) {
-        let error = explain::refusal(request.packet, ack);
-        let Some(open) = self.open.as_ref().filter(|_| request.packet != PacketType::CreateSession)
-        else {
+    pub(super) fn session_lost(&mut self, phase: Phase, answer: Answer<'_>) -> Phase {
+        let error = explain::refusal(answer.request.packet, answer.ack);
+        let open = match phase.held() {
+            Ok(open) => open,
             // There is no session that could be lost: the answer makes no sense yet.
-            return self.invalid(now, error);
+            Err(phase) => return self.invalid(answer.now, phase, error),
         };
         let complete = open.offset == self.config.size;
         // An earlier process may have closed it without a note (TRU-05).
@@ -161,75 +163,69 @@ impl Session {
             && matches!(open.doubt, Doubt::Bytes(_))
             && self.config.reply != ReplyMode::Required;
         if open.doubt == Doubt::Close || perhaps_closed {
-            return self.decide_close();
+            return self.decide_close(open);
         }
-        if self.may_restart() {
-            let lost = open.offset;
-            if self.lost_bytes(lost) {
-                return;
-            }
-            self.notice(Notice::SessionLost);
-            self.restart();
-        } else {
-            let sessions = self.restarts_in_row + 1;
-            self.forget_session();
-            self.fail(error.with_message(format!(
+        if !self.may_restart() {
+            let sessions = self.budget.restarts_in_row + 1;
+            let message = format!(
                 "the server forgot the session again and again ({sessions} sessions in a row)"
-            )));
+            );
+            return self.fail(Phase::Creating, error.with_message(message));
         }
+        if let Err(error) = self.note_repeated(open.offset) {
+            return self.fail(Phase::Uploading(open), error);
+        }
+        self.notice(Notice::SessionLost);
+        self.restart()
     }
 
     /// Close-Session was sent and not acknowledged, and no other one will be: a HEAD decides.
-    pub(super) fn decide_close(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.doubt = Doubt::File { closed: false };
-        }
-        self.verify();
+    pub(super) fn decide_close(&mut self, mut open: Open) -> Phase {
+        open.doubt = Doubt::File { closed: false, heads: 0 };
+        self.outbox.checkpoint_due = true;
         // A reply's upload has no destination to look at, and some callers want no look.
         if self.config.reply != ReplyMode::None || self.config.verify == VerifyPolicy::Never {
-            self.on_verify_result(Evidence::Unknown);
+            return self.on_verify_result(open, Evidence::Unknown);
         }
+        Phase::Uploading(open)
     }
 
-    /// Starts over from byte 0 with a new session, at the host the old one had.
-    pub(super) fn restart(&mut self) {
-        let allowed = self.may_restart();
-        self.forget_session();
-        if !allowed {
-            return self.fail(Error::new(
+    /// Starts over from byte 0 with a new session, at the host the old one had; that one is dropped.
+    pub(super) fn restart(&mut self) -> Phase {
+        self.outbox.checkpoint_due = true;
+        if !self.may_restart() {
+            let error = Error::new(
                 ErrorKind::Refused,
                 "the upload had to be started over again and again without getting further",
-            ));
+            );
+            return self.fail(Phase::Creating, error);
         }
-        self.restarts_in_row += 1;
-        self.counters.restarts = self.counters.restarts.saturating_add(1);
-        self.state = State::CreateSession;
+        self.budget.restarts_in_row += 1;
+        self.totals.counters.restarts = self.totals.counters.restarts.saturating_add(1);
+        Phase::Creating
     }
 
     pub(super) fn may_restart(&self) -> bool {
-        self.restarts_in_row < MAX_RESTARTS && self.counters.restarts < MAX_RESTARTS_IN_ALL
-    }
-
-    /// Whatever follows begins with a new session and at byte 0.
-    pub(super) fn forget_session(&mut self) {
-        self.open = None;
-        self.acknowledged = 0;
-        self.reply_url = None;
-        self.checkpoint_due = true;
+        self.budget.restarts_in_row < MAX_RESTARTS
+            && self.totals.counters.restarts < MAX_RESTARTS_IN_ALL
     }
 }
 
-fn another_size() -> Error {
-    Error::new(
-        ErrorKind::VerifyFailed,
+fn not_verified(message: &'static str) -> Error {
+    Error::new(ErrorKind::VerifyFailed, message)
+}
+
+fn another_size() -> Outcome {
+    Outcome::Failed(not_verified(
         "the file on the server has another size than the one that was sent: a part was stored twice or not at all",
-    )
+    ))
 }
 
-fn no_file() -> Error {
-    Error::new(
-        ErrorKind::VerifyFailed,
-        "the server has no file at this URL after the upload; one that does not serve what is uploaded answers so too",
+fn no_file() -> Outcome {
+    Outcome::Failed(
+        not_verified(
+            "the server has no file at this URL after the upload; one that does not serve what is uploaded answers so too",
+        )
+        .with_advice("Look at the server; if it keeps uploads elsewhere, do not ask for the file ({verify=never})."),
     )
-    .with_advice("Look at the server; if it keeps uploads elsewhere, do not ask for the file ({verify=never}).")
 }

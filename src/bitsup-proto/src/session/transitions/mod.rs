@@ -1,19 +1,23 @@
 //! Every transition of the client: what the driver calls stands here, the parts of an
 //! upload in the files below, in the order in which an upload meets them.
+//!
+//! A transition takes the phase and gives the next one; what else follows it does to the parts of
+//! the session that outlive a phase.
 
 use alloc::format;
 use core::time::Duration;
 
+use super::logins::unauthorized;
+use super::phase::{AfterCancel, Ended};
 use super::{
-    Action, AfterCancel, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass,
-    MAX_REQUESTS_WITHOUT_PAUSE, Moment, NotNow, OffsetHandling, Proof, Request, Reuse, Running,
-    Sent, Session, State,
+    Action, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass, InvalidState, Io,
+    Login, MAX_REQUESTS_WITHOUT_PAUSE, Moment, OffsetHandling, Open, Outcome, Outstanding, Phase,
+    Request, Reuse, Session, Step,
 };
 use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, classify};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
-use crate::hresult::{CONTEXT_REMOTE_APPLICATION, Hresult};
 use crate::packet::{ContentRange, PacketType};
 use crate::reply::{self, ReplyMode};
 use crate::verify::{Expected, Head, weigh};
@@ -25,75 +29,108 @@ mod failure;
 mod fragment;
 
 use cancel::Replace;
-use failure::{retry_after_of, unauthorized};
+use failure::retry_after_of;
 
 /// An exchange that is begun gets at least so long for its answer.
 const LEAST_LIMIT: Duration = Duration::from_secs(1);
 
+/// The answer to a packet.
+#[derive(Clone, Copy)]
+struct Answer<'a> {
+    now: Moment,
+    request: Request,
+    ack: &'a Ack<'a>,
+    /// `Date`, and `Retry-After` as a time from now.
+    date: Option<u64>,
+    wait: Option<Duration>,
+    exchange: Exchange,
+}
+
+/// What a poll leads to; without an action there is more to do at once.
+type Polled = (Phase, Option<Action>);
+
 impl Session {
     /// What to do now (step 2 of the driving contract).
     pub fn poll_action(&mut self, now: Moment) -> Action {
-        if self.started.is_none() {
-            self.started = Some(now.monotonic);
-            self.progress_at = now.monotonic;
+        self.budget.start(now);
+        loop {
+            if matches!(self.io, Io::Aborting) {
+                self.io = Io::Idle;
+                return Action::Abort;
+            }
+            if self.phase.is_terminal() {
+                return Action::Finished;
+            }
+            if let Some(error) = self.forbidden(now) {
+                self.abort_running();
+                self.change(|session, phase| session.fail(phase, error));
+                continue;
+            }
+            match &self.io {
+                Io::InFlight(_) => return Action::Idle,
+                _ if self.pause.is_some() => return Action::Idle,
+                Io::Idle | Io::Backoff { .. } | Io::Aborting => {}
+            }
+            if self.target.expire(now) {
+                self.fall_back();
+            }
+            if let Io::Backoff { at, .. } = self.io {
+                if now.monotonic < at {
+                    return Action::Wait(at);
+                }
+                self.io = Io::Idle;
+                self.totals.counters.retries += 1;
+            }
+            let (phase, action) = match core::mem::take(&mut self.phase) {
+                phase @ Phase::Pinging(_) => self.send(now, phase, PacketType::Ping, None, false),
+                phase @ Phase::Creating => {
+                    self.send(now, phase, PacketType::CreateSession, None, false)
+                }
+                phase @ Phase::Cancelling(_) => {
+                    self.send(now, phase, PacketType::CancelSession, None, false)
+                }
+                Phase::Uploading(open) => match self.step(&open) {
+                    Step::Fragment => self.poll_fragment(now, open),
+                    Step::Reply => self.poll_reply(open),
+                    Step::Close => self.poll_close(now, open),
+                    Step::Verify => {
+                        self.io = Io::InFlight(Outstanding::Head);
+                        (Phase::Uploading(open), Some(Action::Head))
+                    }
+                },
+                phase @ (Phase::Failed { .. } | Phase::Kept(_) | Phase::Ended(_)) => {
+                    (phase, Some(Action::Finished))
+                }
+            };
+            self.phase = phase;
+            if let Some(action) = action {
+                return action;
+            }
         }
-        if self.abort {
-            self.abort = false;
-            self.running = None;
-            return Action::Abort;
-        }
-        if self.state.is_final() {
-            return Action::Finished;
-        }
-        if self.is_over_time(now) {
+    }
+
+    /// Why the upload cannot go on, whatever the server says.
+    fn forbidden(&self, now: Moment) -> Option<Error> {
+        if self.deadline().is_some_and(|deadline| now.monotonic >= deadline) {
             let limit = self.config.max_time.unwrap_or_default();
-            self.fail(Error::new(
+            return Some(Error::new(
                 ErrorKind::LimitReached,
                 format!("the upload took longer than the {} s allowed", limit.as_secs()),
             ));
-            return self.poll_action(now);
         }
-        if self.running.is_some() {
-            return Action::Idle;
+        let starts = self.pause.is_none() && !matches!(self.io, Io::InFlight(_));
+        if self.config.size > 0 || !starts {
+            return None;
         }
-        if self.suspended {
-            self.state = State::Suspend;
-            return Action::Idle;
-        }
-        if self.config.size == 0 && self.config.refuse_empty && self.open.is_none() {
-            self.fail(Error::new(
-                ErrorKind::InvalidArgument,
-                "the file is empty, and empty files are to be refused",
-            ));
-            return Action::Finished;
-        }
-        if self.config.size == 0 && self.config.reply == ReplyMode::Required {
+        let message = if self.config.refuse_empty && self.phase.open().is_none() {
+            "the file is empty, and empty files are to be refused"
+        } else if self.config.reply == ReplyMode::Required {
             // The Ack of the last Fragment names the reply, and an empty file has none.
-            self.fail(Error::new(
-                ErrorKind::InvalidArgument,
-                "an empty file brings no reply, and one was asked for",
-            ));
-            return Action::Finished;
-        }
-        self.expire_fallback(now);
-        match self.state {
-            State::Init => {
-                self.state = self.first_step();
-                self.poll_action(now)
-            }
-            State::Error => self.poll_retry(now),
-            State::CreateSession => self.send(now, PacketType::CreateSession, None, false),
-            State::Ping => self.send(now, PacketType::Ping, None, false),
-            State::Fragment => self.poll_fragment(now),
-            State::GetReply => self.poll_reply(now),
-            State::Complete => self.send(now, PacketType::CloseSession, None, false),
-            State::Cancel => self.send(now, PacketType::CancelSession, None, false),
-            State::Verify => {
-                self.running = Some(Running::Head);
-                Action::Head
-            }
-            State::Suspend | State::Done | State::Failed | State::Cancelled => Action::Idle,
-        }
+            "an empty file brings no reply, and one was asked for"
+        } else {
+            return None;
+        };
+        Some(Error::new(ErrorKind::InvalidArgument, message))
     }
 
     /// When to call [`Session::poll_action`] although nothing happened: the limit on the
@@ -101,10 +138,16 @@ impl Session {
     /// at the end.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
-        if self.suspended || self.is_cancelling() || self.state.is_final() {
+        let cancels = matches!(self.phase, Phase::Cancelling(_));
+        if self.pause.is_some() || cancels || self.phase.is_terminal() {
             return None;
         }
-        Some(self.started?.saturating_add(self.config.max_time?))
+        Some(self.budget.started?.saturating_add(self.config.max_time?))
+    }
+
+    fn change(&mut self, transition: impl FnOnce(&mut Self, Phase) -> Phase) {
+        let phase = core::mem::take(&mut self.phase);
+        self.phase = transition(self, phase);
     }
 
     /// The answer to the packet under way.
@@ -115,360 +158,288 @@ impl Session {
         date: Option<u64>,
         retry_after: Option<u64>,
         exchange: Exchange,
-    ) -> Result<(), NotNow> {
-        let Some(Running::Packet(request)) = self.running else {
-            return Err(NotNow);
-        };
-        self.running = None;
-        self.answered = true;
-        self.connection = Connection::Keep;
+    ) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
+        self.io = Io::Idle;
+        self.budget.answered = true;
+        self.link.next = Connection::Keep;
         let packet = request.packet;
         let meaning = self.check_session(packet, ack).unwrap_or_else(|| classify(packet, ack));
-        if packet == PacketType::CancelSession {
-            let wait = retry_after_of(ack, date, retry_after, now);
-            self.cancel_answered(now, ack, meaning, request, wait);
-            return Ok(());
-        }
-        self.note_sent(request, exchange.body_sent);
-        if exchange.reconnected {
-            self.doubt_end(packet);
-        }
-        let taken = || Some(exchange.body_sent);
-        let closes_again = packet == PacketType::CloseSession
-            && self.open.as_ref().is_some_and(|open| open.doubt == Doubt::Close);
-        match meaning {
-            Meaning::Success => {
-                self.sizes.answered(exchange.waiting);
-                match packet {
-                    PacketType::Ping => self.ping_answered(ack),
-                    PacketType::CreateSession => self.created(now, ack, date),
-                    PacketType::CloseSession => self.closed(now, ack),
-                    PacketType::Fragment | PacketType::CancelSession => {}
-                }
-            }
-            Meaning::ContinueAt { offset, corrected } => {
-                self.fragment_answered(now, ack, request, offset, corrected, exchange);
-            }
-            Meaning::SessionLost => self.session_lost(now, ack, request),
-            Meaning::Challenge { proxy } => self.challenged(ack, request, proxy),
-            // No smaller one than a probe can be asked for.
-            Meaning::TooLarge | Meaning::NotFoundMaybeTooLarge if request.probe => {
-                self.refused(now, ack, request, explain::refusal(packet, ack));
-            }
-            Meaning::TooLarge => self.too_large(ack, request),
-            Meaning::NotFoundMaybeTooLarge => {
-                let length = request.range.map_or(0, ContentRange::length);
-                if length > self.sizes.largest_accepted() && length > self.config.fragment.floor {
-                    self.too_large(ack, request);
-                } else {
-                    self.note_perhaps_taken(request, taken());
-                    self.refused(now, ack, request, explain::refusal(packet, ack));
-                }
-            }
-            Meaning::Invalid(error) => {
-                self.start_fallback(now);
-                if packet == PacketType::Fragment {
-                    self.useless_answer(now, ack, request, exchange.body_sent, error);
-                    return Ok(());
-                }
-                self.note_perhaps_taken(request, taken());
-                if packet == PacketType::Ping && self.ping_refused(now, &error) {
-                    return Ok(());
-                }
-                self.invalid(now, error);
-            }
-            Meaning::Later(error) => {
-                self.note_perhaps_taken(request, taken());
-                self.start_fallback(now);
-                if closes_again && self.close_refused_again(ack) {
-                    return Ok(());
-                }
-                if packet == PacketType::Fragment {
-                    self.note_rerun(ack, request);
-                    if self.refused_again(now, ack) {
-                        return Ok(());
-                    }
-                }
-                let wait = retry_after_of(ack, date, retry_after, now);
-                self.later(now, error, wait, true);
-            }
-            Meaning::Fatal(error) => {
-                self.start_fallback(now);
-                let unknown = matches!(ack.status, 400 | 404 | 405 | 501) && ack.code.is_none();
-                if packet == PacketType::Ping && unknown && self.ping_refused(now, &error) {
-                    return Ok(());
-                }
-                if closes_again && self.close_refused_again(ack) {
-                    return Ok(());
-                }
-                if packet != PacketType::CreateSession || !(400..500).contains(&ack.status) {
-                    self.note_perhaps_taken(request, taken());
-                }
-                self.refused(now, ack, request, error);
-            }
-        }
+        let wait = retry_after_of(ack, date, retry_after, now);
+        let answer = Answer { now, request, ack, date, wait, exchange };
+        self.change(|session, phase| match phase {
+            Phase::Cancelling(cancelling) => session.cancel_answered(cancelling, answer, meaning),
+            phase => session.answered(phase, answer, meaning),
+        });
         Ok(())
+    }
+
+    fn answered(&mut self, mut phase: Phase, answer: Answer<'_>, meaning: Meaning) -> Phase {
+        let Answer { now, request, ack, exchange, .. } = answer;
+        let packet = request.packet;
+        let size = self.config.size;
+        self.note_sent(phase.open_mut(), request, exchange.body_sent);
+        if let Some(open) = phase.open_mut().filter(|_| exchange.reconnected) {
+            open.doubt_end(size, packet);
+        }
+        let closes_again = packet == PacketType::CloseSession
+            && phase.open().is_some_and(|open| open.doubt == Doubt::Close);
+        let not_created = packet == PacketType::CreateSession && (400..500).contains(&ack.status);
+        if let Meaning::Invalid(_) | Meaning::Later(_) | Meaning::Fatal(_) = meaning {
+            self.start_fallback(now);
+            if !not_created || !matches!(meaning, Meaning::Fatal(_)) {
+                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+            }
+        }
+        match (meaning, phase) {
+            (Meaning::Success | Meaning::ContinueAt { .. }, phase) => self.accepted(phase, answer),
+            (Meaning::SessionLost, phase) => self.session_lost(phase, answer),
+            (Meaning::Challenge { proxy }, phase) => self.challenged(phase, answer, proxy),
+            // No smaller one than a probe can be asked for.
+            (Meaning::TooLarge | Meaning::NotFoundMaybeTooLarge, phase) if request.probe => {
+                self.refused(phase, answer, explain::refusal(packet, ack))
+            }
+            (Meaning::TooLarge, phase) => self.too_large(phase, answer),
+            (Meaning::NotFoundMaybeTooLarge, mut phase) => {
+                let length = request.range.map_or(0, ContentRange::length);
+                let passed = self.endpoint.sizes.largest_accepted();
+                if length > passed.max(self.config.fragment.floor) {
+                    return self.too_large(phase, answer);
+                }
+                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+                self.refused(phase, answer, explain::refusal(packet, ack))
+            }
+            (Meaning::Invalid(error), Phase::Uploading(open)) if request.range.is_some() => {
+                self.useless_answer(open, answer, error)
+            }
+            (Meaning::Invalid(error), Phase::Pinging(open)) => {
+                self.ping_refused(now, open, error, Self::invalid)
+            }
+            (Meaning::Invalid(error), phase) => self.invalid(now, phase, error),
+            (Meaning::Later(_) | Meaning::Fatal(_), Phase::Uploading(open))
+                if closes_again && !is_sent_again(ack) =>
+            {
+                self.decide_close(open)
+            }
+            (Meaning::Later(error), Phase::Uploading(open)) if request.range.is_some() => {
+                self.put_off(open, answer, error)
+            }
+            (Meaning::Later(error), phase) => self.later(now, phase, error, answer.wait, true),
+            (Meaning::Fatal(error), Phase::Pinging(open))
+                if matches!(ack.status, 400 | 404 | 405 | 501) && ack.code.is_none() =>
+            {
+                self.ping_refused(now, open, error, |session, _, phase, error| {
+                    session.refused(phase, answer, error)
+                })
+            }
+            (Meaning::Fatal(error), phase) => self.refused(phase, answer, error),
+        }
+    }
+
+    /// The packet was carried out, or its answer says where to continue.
+    fn accepted(&mut self, phase: Phase, answer: Answer<'_>) -> Phase {
+        if answer.request.range.is_none() {
+            self.endpoint.sizes.answered(answer.exchange.waiting);
+        }
+        match (phase, answer.request.range) {
+            (Phase::Pinging(None), _) => Phase::Creating,
+            (Phase::Pinging(Some(mut open)), _) => {
+                open.tells_offsets |= answer.ack.offset != Offset::Absent;
+                open.pings.acknowledged = true;
+                Phase::Uploading(open)
+            }
+            (Phase::Uploading(open), Some(range)) => self.fragment_answered(open, answer, range),
+            (Phase::Uploading(open), None) => self.closed(open, answer),
+            _ => self.created(answer),
+        }
     }
 
     /// A refusal that no other try can change: the upload's end, or that of its session only.
-    fn refused(&mut self, now: Moment, ack: &Ack<'_>, request: Request, error: Error) {
-        if self.continued_refused(now, ack, request) {
-            return;
-        }
-        if request.probe {
+    fn refused(&mut self, phase: Phase, answer: Answer<'_>, error: Error) -> Phase {
+        let Answer { now, request, ack, .. } = answer;
+        match phase {
+            Phase::Uploading(open) if self.is_continued_refused(&open, request, ack) => {
+                self.replace(now, open, Replace::Refusing)
+            }
             // Not even a refusal tells where the server stands; one that stays is reported by
             // the new session.
-            if !self.useless_probe(now, Replace::Unproven) {
-                self.later(now, error, None, true);
+            Phase::Uploading(open) if request.probe => {
+                self.useless_probe(now, open, Replace::Unproven, |session, phase| {
+                    session.later(now, phase, error, None, true)
+                })
             }
-            return;
+            phase => {
+                let empty = self.config.size == 0 && request.packet == PacketType::CloseSession;
+                let error = if empty && matches!(error.http_status(), Some(400 | 416)) {
+                    error.with_message("the server does not support empty files")
+                } else {
+                    error
+                };
+                self.fail(phase, error)
+            }
         }
-        self.fail(self.name_likely_cause(request.packet, error));
     }
 
-    fn ping_answered(&mut self, ack: &Ack<'_>) {
-        if let Some(open) = &mut self.open {
-            open.tells_offsets |= ack.offset != Offset::Absent;
-            open.pings.acknowledged = true;
-        }
-        self.state = self.pending();
-    }
-
-    /// The host that has acknowledged other packets of this session does not know Ping (FSM-04).
-    /// `true`: it is asked once more, or not any more.
-    fn ping_refused(&mut self, now: Moment, error: &Error) -> bool {
-        let Some(open) = self.open.as_mut().filter(|open| open.pings.acknowledged) else {
-            return false;
+    /// The host that has acknowledged other packets of this session does not know Ping (FSM-04): it is
+    /// asked once more, or not any more. `otherwise`: what its answer means from another host.
+    fn ping_refused(
+        &mut self,
+        now: Moment,
+        mut open: Option<Open>,
+        error: Error,
+        otherwise: impl FnOnce(&mut Self, Moment, Phase, Error) -> Phase,
+    ) -> Phase {
+        let Some(known) = open.as_mut().filter(|open| open.pings.acknowledged) else {
+            return otherwise(self, now, Phase::Pinging(open), error);
         };
-        open.pings.refused = open.pings.refused.saturating_add(1);
-        if open.pings.are_skipped() {
-            self.state = self.pending();
-        } else {
-            self.connection = Connection::Fresh;
-            self.later(now, error.clone(), None, true);
+        known.pings.refused = known.pings.refused.saturating_add(1);
+        if known.pings.are_skipped() {
+            return self.first_step(open);
         }
-        true
-    }
-
-    /// Close-Session was sent before and not acknowledged, and this one is refused in a way that
-    /// is not tried again (SES-05, ERR-12). `true`: a HEAD decides.
-    fn close_refused_again(&mut self, ack: &Ack<'_>) -> bool {
-        let sent_again = matches!(ack.status, 500 | 502 | 503) && ack.code.is_none()
-            || matches!(ack.status, 408 | 429 | 504);
-        if !sent_again {
-            self.decide_close();
-        }
-        !sent_again
-    }
-
-    /// The last Fragment is stored, and the application behind the server asks for patience.
-    fn note_rerun(&mut self, ack: &Ack<'_>, request: Request) {
-        let last = request.range.filter(|range| range.is_last());
-        if ack.context != Some(CONTEXT_REMOTE_APPLICATION) || request.probe {
-            return;
-        }
-        if let (Some(open), Some(last)) = (&mut self.open, last)
-            && let Doubt::Bytes(probing) = &mut open.doubt
-        {
-            probing.rerun = Some(last);
-        }
+        self.link.next = Connection::Fresh;
+        self.later(now, Phase::Pinging(open), error, None, true)
     }
 
     /// The exchange under way met no answer.
-    pub fn handle_failure(&mut self, now: Moment, failure: &Failure) -> Result<(), NotNow> {
-        let running = self.running.take().ok_or(NotNow)?;
-        let reused = self.reuse != Reuse::No;
-        self.connection = Connection::Fresh;
-        let (kind, code) = match failure.class {
-            FailureClass::Offline | FailureClass::Transport | FailureClass::Stale => {
-                (ErrorKind::Network, None)
-            }
-            FailureClass::Timeout => (ErrorKind::Timeout, None),
-            FailureClass::BadAnswer => {
-                (ErrorKind::Protocol, Some(Hresult::INVALID_SERVER_RESPONSE))
-            }
-            FailureClass::Fatal(kind) => (kind, None),
-        };
-        let mut error = Error::new(kind, failure.message.clone());
-        if let Some(code) = code {
-            error = error.with_code(code);
-        }
-        match running {
-            Running::Head => {
-                self.head_failed(now, error);
-                return Ok(());
-            }
-            Running::Reply => {
-                if let Some(fetch) = self.open.as_mut().and_then(|open| open.reply.as_mut()) {
+    pub fn handle_failure(&mut self, now: Moment, failure: &Failure) -> Result<(), InvalidState> {
+        let Io::InFlight(outstanding) = self.io else { return Err(InvalidState) };
+        self.io = Io::Idle;
+        self.link.next = Connection::Fresh;
+        let error = failure.error.clone();
+        self.change(|session, phase| match (outstanding, phase) {
+            (Outstanding::Head, Phase::Uploading(open)) => session.head_failed(now, open, error),
+            (Outstanding::Head | Outstanding::Reply, mut phase) => {
+                let open = phase.open_mut();
+                if let Some(fetch) = open.and_then(|open| open.reply.as_mut()) {
                     fetch.failed();
                 }
+                session.unanswered(now, phase, failure.class, error)
             }
-            Running::Packet(request) => {
-                error = error.during(request.packet);
-                let body = match failure.sent {
-                    Sent::Nothing => None,
-                    Sent::Head => Some(0),
-                    Sent::Body(bytes) => Some(bytes),
-                };
-                self.note_moved(now, request, body, failure.idle);
-                self.note_perhaps_taken(request, body);
-                if body.is_some() && request.packet != PacketType::CancelSession {
-                    self.doubt_end(request.packet);
-                }
-                let cut = request.packet == PacketType::Fragment && failure.sent != Sent::Nothing;
-                match (failure.class, self.reuse) {
-                    // The server may close what is idle; that says nothing about sizes (GIV-07).
-                    (FailureClass::Stale, Reuse::Yes) => self.reuse = Reuse::No,
-                    (FailureClass::Offline, _) => {}
-                    _ if cut && !request.probe => {
-                        if !reused {
-                            self.reuse = Reuse::Cleared;
-                        }
-                        self.sizes.lost();
+            (Outstanding::Packet(request), mut phase) => {
+                session.packet_failed(now, phase.open_mut(), request, failure);
+                let error = error.during(request.packet);
+                match (failure.class, phase) {
+                    (FailureClass::BadAnswer, Phase::Uploading(open)) if request.probe => session
+                        .useless_probe(now, open, Replace::Unproven, |session, phase| {
+                            session.invalid(now, phase, error)
+                        }),
+                    (FailureClass::BadAnswer, Phase::Pinging(open)) => {
+                        session.ping_refused(now, open, error, Self::invalid)
                     }
-                    _ => {}
+                    (class, phase) => session.unanswered(now, phase, class, error),
                 }
-                self.start_fallback(now);
             }
-        }
-        match failure.class {
-            FailureClass::Fatal(_) if self.state == State::Cancel => self.cancel_failed(now, error),
-            FailureClass::Fatal(_) => self.fail(error),
-            FailureClass::BadAnswer => match running {
-                Running::Packet(request)
-                    if request.probe && self.useless_probe(now, Replace::Unproven) => {}
-                Running::Packet(Request { packet: PacketType::Ping, .. })
-                    if self.ping_refused(now, &error) => {}
-                _ => self.invalid(now, error),
-            },
-            FailureClass::Offline => {
-                let counts = !self.answered;
-                self.later(now, error, None, counts);
-            }
-            FailureClass::Transport | FailureClass::Stale | FailureClass::Timeout => {
-                self.later(now, error, None, true);
-            }
-        }
+        });
         Ok(())
     }
 
-    /// Bytes that have moved are progress for the clock, where they had not moved before (GIV-04):
-    /// else a server that loses every connection could keep us for ever.
-    fn note_moved(&mut self, now: Moment, request: Request, body: Option<u64>, idle: Duration) {
-        if let (Some(range), Some(body)) = (request.range, body)
-            && range.first() + body.min(range.length()) > self.sent_ever
-        {
-            let moved = now.monotonic.saturating_sub(idle);
-            self.progress_at = self.progress_at.max(moved);
+    fn unanswered(
+        &mut self,
+        now: Moment,
+        phase: Phase,
+        class: FailureClass,
+        error: Error,
+    ) -> Phase {
+        match class {
+            FailureClass::Fatal => self.give_up(now, phase, error),
+            FailureClass::BadAnswer => self.invalid(now, phase, error),
+            FailureClass::Offline => self.later(now, phase, error, None, !self.budget.answered),
+            FailureClass::Transport | FailureClass::Stale | FailureClass::Timeout => {
+                self.later(now, phase, error, None, true)
+            }
         }
     }
 
     /// So long nothing could be done for a reason of the caller's own, such as a question to a
     /// person: that is no lack of progress (GIV-04).
     pub fn exclude(&mut self, time: Duration) {
-        self.progress_at = self.progress_at.saturating_add(time);
+        self.budget.progress_at = self.budget.progress_at.saturating_add(time);
     }
 
     /// The connection ended unannounced before the packet under way went out: what the server
     /// acknowledged before may be lost with it (TRU-05). `false`: the packet is not to go out, and
     /// another one is first; else it goes out over a new connection.
-    pub fn handle_connection_ended(&mut self) -> Result<bool, NotNow> {
-        let Some(Running::Packet(request)) = self.running else { return Err(NotNow) };
-        if request.packet != PacketType::CloseSession {
-            self.doubt_end(request.packet);
-            return Ok(true);
-        }
-        self.doubt_end(PacketType::Ping);
-        self.running = None;
-        // That it was about to go out is not true any more.
-        self.checkpoint_due = true;
-        self.connection = Connection::Fresh;
-        self.state = self.first_step();
-        Ok(false)
-    }
-
-    /// With all bytes acknowledged, the connection ended before this packet was answered: the server
-    /// may have ended too (TRU-05).
-    fn doubt_end(&mut self, packet: PacketType) {
+    pub fn handle_connection_ended(&mut self) -> Result<bool, InvalidState> {
+        let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
         let size = self.config.size;
-        let Some(open) = self.open.as_mut().filter(|open| size > 0 && open.offset == size) else {
-            return;
-        };
-        match open.doubt {
-            Doubt::None if self.reply_url.is_none() && packet != PacketType::CloseSession => {
-                open.doubt_bytes();
-            }
-            Doubt::None | Doubt::Close => open.limit_proof(Proof::End),
-            Doubt::Bytes(_) | Doubt::LastFragment(_) | Doubt::File { .. } => {}
+        let closes = request.packet == PacketType::CloseSession;
+        if let Some(open) = self.phase.open_mut() {
+            open.doubt_end(size, if closes { PacketType::Ping } else { request.packet });
         }
+        if closes {
+            self.io = Io::Idle;
+            // That it was about to go out is not true any more.
+            self.outbox.checkpoint_due = true;
+            self.link.next = Connection::Fresh;
+            self.change(|session, phase| session.first_step(phase.into_open()));
+        }
+        Ok(!closes)
     }
 
-    /// The exchange under way ended before anything of it was sent, for a reason that is gone:
-    /// it is begun again.
-    pub fn begin_again(&mut self) {
-        self.running = None;
-        self.connection = Connection::Fresh;
+    /// Sends again what is under way: it ended before anything of it was sent, for a reason that
+    /// is gone.
+    pub fn retry_unsent(&mut self) -> Result<(), InvalidState> {
+        let Io::InFlight(_) = self.io else { return Err(InvalidState) };
+        self.io = Io::Idle;
+        self.link.next = Connection::Fresh;
+        Ok(())
     }
 
     /// The answer to the HEAD under way.
-    pub fn handle_head(&mut self, head: &Head) -> Result<(), NotNow> {
-        if self.running != Some(Running::Head) {
-            return Err(NotNow);
-        }
-        self.running = None;
-        let created = self.open.as_ref().filter(|open| open.created_by_server);
+    pub fn handle_head(&mut self, head: &Head) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Head) = self.io else { return Err(InvalidState) };
+        let created = self.phase.open().filter(|open| open.created_by_server);
         let expected = Expected {
             size: self.config.size,
             created: created.map(|open| open.created),
-            before: self.before.as_ref(),
+            before: self.traces.before.as_ref(),
         };
         let evidence = weigh(head, &expected);
-        self.on_verify_result(evidence);
+        self.io = Io::Idle;
+        self.change(|session, phase| match phase {
+            Phase::Uploading(open) => session.on_verify_result(open, evidence),
+            phase => phase,
+        });
         Ok(())
     }
 
     /// What became of the GET under way, and of its bytes.
-    pub fn handle_reply(&mut self, now: Moment, got: &reply::Got) -> Result<(), NotNow> {
-        if self.running != Some(Running::Reply) {
-            return Err(NotNow);
-        }
-        let Some(fetch) = self.open.as_mut().and_then(|open| open.reply.as_mut()) else {
-            return Err(NotNow);
+    pub fn handle_reply(&mut self, now: Moment, got: &reply::Got) -> Result<(), InvalidState> {
+        let Io::InFlight(Outstanding::Reply) = self.io else { return Err(InvalidState) };
+        let open = self.phase.open_mut();
+        let Some(fetch) = open.and_then(|open| open.reply.as_mut()) else {
+            return Err(InvalidState);
         };
-        self.running = None;
-        self.connection = Connection::Keep;
+        self.io = Io::Idle;
+        self.link.next = Connection::Keep;
         let progress = fetch.handle(got);
         if fetch.take_progress() || progress == reply::Progress::Complete {
-            self.reset_retry_budget(now);
+            self.budget.reset(now);
         }
-        match progress {
-            reply::Progress::More => {}
-            reply::Progress::Complete => self.state = State::Complete,
-            reply::Progress::Again(error) => self.later(now, error, None, true),
-            reply::Progress::Failed(error) => self.fail(error),
-            reply::Progress::Challenge { proxy } => {
-                let usable = self.has_credentials(proxy);
-                let answered = if proxy { &mut self.authorize_proxy } else { &mut self.authorize };
-                if usable && !*answered {
-                    *answered = true;
-                } else {
-                    self.fail(unauthorized(proxy, usable));
+        self.change(|session, phase| match progress {
+            reply::Progress::More | reply::Progress::Complete => phase,
+            reply::Progress::Again(error) => session.later(now, phase, error, None, true),
+            reply::Progress::Failed(error) => session.fail(phase, error),
+            reply::Progress::Challenge { proxy } => match session.logins.of(proxy) {
+                login @ Login::Ready => {
+                    *login = Login::Asked;
+                    phase
                 }
-            }
-        }
+                login => {
+                    let refused = login.is_sent();
+                    session.fail(phase, unauthorized(proxy, refused))
+                }
+            },
+        });
         Ok(())
     }
 
     /// Pauses: the running exchange ends, nothing follows until [`Session::resume`].
-    pub fn suspend(&mut self, now: Moment) -> Result<(), NotNow> {
-        if self.state.is_final() || self.is_ending() || self.suspended {
-            return Err(NotNow);
+    pub fn suspend(&mut self, now: Moment) -> Result<(), InvalidState> {
+        if self.phase.is_terminal() || self.is_ending() || self.pause.is_some() {
+            return Err(InvalidState);
         }
-        self.suspended = true;
-        self.suspended_at = Some(now.monotonic);
-        if self.running.is_none() {
-            self.state = State::Suspend;
-        }
+        self.pause = Some(now.monotonic);
         Ok(())
     }
 
@@ -476,38 +447,31 @@ impl Session {
     /// is pending (MC-BUP §3.1.4.3), else with a new session. Not after a failure that is
     /// the upload's end: the file is on the server in a wrong or unknown state, or the
     /// source has changed.
-    pub fn resume(&mut self, now: Moment) -> Result<(), NotNow> {
-        let failed = self.state == State::Failed && !self.ended;
-        if !self.suspended && !failed {
-            return Err(NotNow);
+    pub fn resume(&mut self, now: Moment) -> Result<(), InvalidState> {
+        if let Some(since) = self.pause.take() {
+            self.budget.leave_out(since, now);
+        } else if let Phase::Failed { .. } = self.phase {
+            self.logins.server.rewind();
+            self.logins.proxy.rewind();
+            self.budget.started = Some(now.monotonic);
+            self.budget.reset(now);
+        } else {
+            return Err(InvalidState);
         }
-        self.suspended = false;
-        if let Some(at) = self.suspended_at.take() {
-            // A pause is no lack of progress.
-            let pause = now.monotonic.saturating_sub(at);
-            self.progress_at = self.progress_at.saturating_add(pause);
-            self.started = self.started.map(|started| started.saturating_add(pause));
+        match self.io {
+            Io::InFlight(_) => return Ok(()),
+            Io::Backoff { .. } => self.io = Io::Idle,
+            Io::Idle | Io::Aborting => {}
         }
-        if failed {
-            self.outcome = None;
-            self.authorize = false;
-            self.authorize_proxy = false;
-            self.started = Some(now.monotonic);
-            self.reset_retry_budget(now);
-        }
-        if self.running.is_none() {
-            // A cancel may have failed, or be that of a session to be replaced.
-            self.cancel_deadline = None;
-            self.retry = None;
-            self.state = self.first_step();
-        }
+        // A cancel may have failed, or be that of a session to be replaced.
+        self.change(|session, phase| session.first_step(phase.into_open()));
         Ok(())
     }
 
-    /// The packet under way carried credentials that were replaced since. Said before its Ack
-    /// is handed over, this makes a challenge in it one that the new ones answer.
-    pub fn outdate_running(&mut self) {
-        if let Some(Running::Packet(request)) = &mut self.running {
+    /// Notes that the packet under way, if there is one, carried credentials that were replaced
+    /// since. Called before its Ack is handed over, so that the new ones answer a challenge in it.
+    pub fn mark_request_unauthenticated(&mut self) {
+        if let Io::InFlight(Outstanding::Packet(request)) = &mut self.io {
             request.authorize = false;
             request.authorize_proxy = false;
         }
@@ -521,134 +485,126 @@ impl Session {
 
     /// [`set_credentials`](Self::set_credentials) for the server alone.
     pub fn set_server_credentials(&mut self, usable: bool) {
-        self.config.credentials = usable;
-        self.authorize = false;
-        self.refused = false;
+        self.logins.server = Login::new(usable);
     }
 
     /// [`set_credentials`](Self::set_credentials) for the proxy alone.
     pub fn set_proxy_credentials(&mut self, usable: bool) {
-        self.config.proxy_credentials = usable;
-        self.authorize_proxy = false;
-        self.refused_proxy = false;
+        self.logins.proxy = Login::new(usable);
     }
 
     /// Gives the upload up. A running request is aborted first; what the server holds is
     /// deleted, or left to be continued.
-    pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), NotNow> {
-        if matches!(self.state, State::Done | State::Cancelled) || self.is_ending() {
-            return Err(NotNow);
+    pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), InvalidState> {
+        let is_over = match &self.phase {
+            Phase::Ended(Ended { outcome, .. }) => !matches!(outcome, Outcome::Failed(_)),
+            Phase::Kept(_) => true,
+            _ => self.is_ending(),
+        };
+        if is_over {
+            return Err(InvalidState);
         }
-        self.end_pause();
-        self.outcome = None;
+        self.pause = None;
         self.abort_running();
-        match mode {
-            _ if self.open.is_none() => self.end_cancelled(!self.orphaned, false),
-            CancelMode::Keep => self.end_cancelled(false, true),
-            CancelMode::Delete => self.begin_cancel(now, AfterCancel::Finish),
-        }
+        self.change(|session, phase| match (phase.held(), mode) {
+            (Err(phase), _) => {
+                let confirmed = !session.traces.orphaned;
+                session.over(phase, Outcome::Cancelled { confirmed, kept: false })
+            }
+            (Ok(open), CancelMode::Keep) => {
+                session.outbox.checkpoint_due = true;
+                Phase::Kept(open)
+            }
+            (Ok(open), CancelMode::Delete) => session.begin_cancel(now, open, AfterCancel::Finish),
+        });
         Ok(())
     }
 
     /// The source cannot be read any more, or has changed: the session cannot be finished.
     /// It is deleted on the server if the source has changed.
-    pub fn fail_source(&mut self, now: Moment, error: Error) -> Result<(), NotNow> {
-        if self.state.is_final() || self.is_ending() {
-            return Err(NotNow);
+    pub fn fail_source(&mut self, now: Moment, error: Error) -> Result<(), InvalidState> {
+        if self.phase.is_terminal() || self.is_ending() {
+            return Err(InvalidState);
         }
-        self.end_pause();
+        self.pause = None;
         self.abort_running();
-        match error.kind() {
-            ErrorKind::SourceChanged if self.open.is_some() => {
-                self.begin_cancel(now, AfterCancel::Fail(error));
+        self.change(|session, phase| {
+            if error.kind() != ErrorKind::SourceChanged {
+                return session.fail(phase, error);
             }
-            ErrorKind::SourceChanged => self.fail_for_good(error),
-            _ => self.fail(error),
-        }
+            match phase.held() {
+                Ok(open) => session.begin_cancel(now, open, AfterCancel::Fail(error)),
+                Err(phase) => session.over(phase, Outcome::Failed(error)),
+            }
+        });
         Ok(())
     }
 
     // ---- what comes next -------------------------------------------------
 
     /// The first packet of an upload, and of every new try: Ping in a session.
-    fn first_step(&self) -> State {
-        match &self.open {
-            Some(open) if matches!(open.doubt, Doubt::File { .. }) => State::Verify,
-            Some(open) if open.pings.are_skipped() => self.pending(),
-            Some(_) => State::Ping,
-            None if self.config.opening_ping => State::Ping,
-            None => State::CreateSession,
+    fn first_step(&self, open: Option<Open>) -> Phase {
+        match open {
+            Some(open) if open.pings.are_skipped() || matches!(open.doubt, Doubt::File { .. }) => {
+                Phase::Uploading(open)
+            }
+            None if !self.config.opening_ping => Phase::Creating,
+            open => Phase::Pinging(open),
         }
     }
 
     /// What a Ping opens the way for.
-    fn pending(&self) -> State {
-        let Some(open) = &self.open else { return State::CreateSession };
+    pub(super) fn step(&self, open: &Open) -> Step {
         match open.doubt {
-            Doubt::LastFragment(_) => State::Fragment,
+            Doubt::LastFragment(_) => Step::Fragment,
             // Where an echo is remembered a probe would prove nothing (TRU-05).
             Doubt::Bytes(_)
                 if open.offset < self.config.size
-                    || self.offsets != OffsetHandling::Echoes
-                    || self.config.reply == ReplyMode::Required && self.reply_url.is_none() =>
+                    || self.endpoint.offsets != OffsetHandling::Echoes
+                    || self.config.reply == ReplyMode::Required && open.reply_url.is_none() =>
             {
-                State::Fragment
+                Step::Fragment
             }
-            Doubt::None if open.offset < self.config.size => State::Fragment,
-            Doubt::None | Doubt::Bytes(_) | Doubt::Close => self.after_last_byte(),
-            Doubt::File { .. } => State::Verify,
-        }
-    }
-
-    fn after_last_byte(&self) -> State {
-        let fetch = self.open.as_ref().and_then(|open| open.reply.as_ref());
-        let fetched = fetch.is_some_and(reply::Fetch::is_complete);
-        if self.config.reply != ReplyMode::None && self.reply_url.is_some() && !fetched {
-            State::GetReply
-        } else {
-            State::Complete
+            Doubt::None if open.offset < self.config.size => Step::Fragment,
+            Doubt::None | Doubt::Bytes(_) | Doubt::Close => {
+                let fetched = open.reply.as_ref().is_some_and(|fetch| fetch.is_complete());
+                let wanted = self.config.reply != ReplyMode::None && open.reply_url.is_some();
+                if wanted && !fetched { Step::Reply } else { Step::Close }
+            }
+            Doubt::File { .. } => Step::Verify,
         }
     }
 
     fn send(
         &mut self,
         now: Moment,
+        phase: Phase,
         packet: PacketType,
         range: Option<ContentRange>,
         probe: bool,
-    ) -> Action {
-        self.requests_in_row = self.requests_in_row.saturating_add(1);
-        if self.requests_in_row > MAX_REQUESTS_WITHOUT_PAUSE && packet != PacketType::CancelSession
-        {
+    ) -> Polled {
+        self.budget.requests_in_row = self.budget.requests_in_row.saturating_add(1);
+        let cancels = packet == PacketType::CancelSession;
+        if self.budget.requests_in_row > MAX_REQUESTS_WITHOUT_PAUSE && !cancels {
             let error = Error::new(
                 ErrorKind::Protocol,
                 format!("{MAX_REQUESTS_WITHOUT_PAUSE} requests in a row made no progress"),
             );
             let pause = self.config.retry.first_delay;
-            self.later(now, error.during(packet), Some(pause), true);
-            return self.poll_action(now);
+            return (self.later(now, phase, error.during(packet), Some(pause), true), None);
         }
-        if packet == PacketType::CloseSession
-            && let Some(open) = &mut self.open
-            && matches!(open.doubt, Doubt::Bytes(_))
-        {
-            open.doubt = Doubt::None;
-            open.limit_proof(Proof::File);
-        }
-        let connection = if self.reuse == Reuse::No { Connection::Fresh } else { self.connection };
+        let renews = self.link.reuse == Reuse::No;
         let request = Request {
             packet,
             range,
-            connection,
-            authorize: self.authorize,
-            authorize_proxy: self.authorize_proxy,
-            answer_limit: self.answer_limit(now, packet, range),
+            connection: if renews { Connection::Fresh } else { self.link.next },
+            authorize: self.logins.server.is_sent(),
+            authorize_proxy: self.logins.proxy.is_sent(),
+            answer_limit: self.answer_limit(now, &phase, packet, range),
             probe,
         };
-        self.running = Some(Running::Packet(request));
-        // Kept before it goes out: whoever continues must know that it may have been sent (RES-06).
-        self.checkpoint_due |= packet == PacketType::CloseSession;
-        Action::Send(request)
+        self.io = Io::InFlight(Outstanding::Packet(request));
+        (phase, Some(Action::Send(request)))
     }
 
     /// How long the Ack may take: no longer than a lack of progress is borne, but for the last
@@ -656,20 +612,27 @@ impl Session {
     fn answer_limit(
         &self,
         now: Moment,
+        phase: &Phase,
         packet: PacketType,
         range: Option<ContentRange>,
     ) -> Duration {
         let config = &self.config;
-        if let (PacketType::CancelSession, Some(deadline)) = (packet, self.cancel_deadline) {
-            let left = deadline.saturating_sub(now.monotonic);
-            return config.answer_limit.min(left.max(LEAST_LIMIT));
-        }
         if range.is_some_and(ContentRange::is_last) || packet == PacketType::CloseSession {
             return config.last_answer_limit;
         }
         // A body that moves is progress, so that the clock begins anew with its last byte.
-        let since = if range.is_some() { now.monotonic } else { self.progress_at };
-        let left = self.patience().saturating_sub(now.monotonic.saturating_sub(since));
+        let since = if range.is_some() { now.monotonic } else { self.budget.progress_at };
+        let left = match phase {
+            Phase::Cancelling(cancelling) => cancelling.deadline.saturating_sub(now.monotonic),
+            _ => self.patience().saturating_sub(now.monotonic.saturating_sub(since)),
+        };
         config.answer_limit.min(left.max(LEAST_LIMIT))
     }
+}
+
+/// Whether a refused Close-Session is sent once more; else, if one was sent before and not acknowledged,
+/// a HEAD decides (SES-05, ERR-12).
+fn is_sent_again(ack: &Ack<'_>) -> bool {
+    matches!(ack.status, 500 | 502 | 503) && ack.code.is_none()
+        || matches!(ack.status, 408 | 429 | 504)
 }

@@ -1,14 +1,13 @@
 //! How an upload ends, and what is kept of it.
 
-use std::time::Instant;
-
-use bitsup_proto::session::{self, CancelMode, Outcome, Session};
+use bitsup_core::Ending;
+use bitsup_proto::session::{self, Outcome};
 
 use super::super::Core;
 use super::super::command::Command;
 use super::super::reply::Stored;
 use super::sending::SourceState;
-use super::{ABANDON, ReplyWrite, Task, config};
+use super::{ReplyWrite, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Finish, Leavings, Prefix, Token};
@@ -16,40 +15,34 @@ use crate::progress::{Event, Receipt, UploadState};
 use crate::source::Source;
 
 impl Task {
-    /// The state machine is done; there may be more to do after a session that was cancelled first.
-    pub(super) fn finished(&mut self, core: &mut Core) {
+    /// A kept session is cancelled, and the upload itself begins.
+    pub(super) fn start_upload(&mut self, core: &mut Core) {
         let now = core.now();
-        let new = || {
-            let endpoint = core.endpoints.get(&self.destination.endpoint_at(None));
-            Session::new(config(&self.source, &self.destination, &self.options, &endpoint))
-        };
-        let left = self.session.may_be_left();
-        if self.life.goes_on(&mut self.session, &mut core.hosts, new, now) {
-            // A session that was to be cancelled first.
-            self.left_before |= left;
-            return;
-        }
-        let result = match self.session.outcome().cloned() {
-            Some(Outcome::Done(summary)) => self.receipt(summary, core),
-            Some(Outcome::Failed(error)) => Err(self.failure(error)),
-            Some(Outcome::Cancelled { confirmed, kept }) => Err(self.cancelled(confirmed, kept)),
-            None => Err(Error::new(ErrorKind::Internal, "the upload ended without a result")),
-        };
-        let result = match (self.last_words.take(), result) {
-            (Some(error), _) => Err(error),
-            (None, Err(error)) if self.options.no_resume && self.session.session_id().is_some() => {
-                // Nobody is to find the session again.
-                self.last_words = Some(error);
-                self.abandoned = Some(Instant::now() + ABANDON);
-                if self.session.cancel(now, CancelMode::Delete).is_ok() {
-                    return;
-                }
-                Err(self.last_words.take().unwrap_or_else(|| {
-                    Error::new(ErrorKind::Internal, "the session cannot be cancelled")
-                }))
+        self.left_before |= self.driver.session().may_be_left();
+        let endpoint = core.endpoints.get(&self.destination.endpoint_at(None));
+        let config = config(&self.source, &self.destination, &self.options, &endpoint);
+        self.driver.start_upload(config, &mut core.client, now);
+    }
+
+    /// The upload has come to its end; there may be a session that must not be found again.
+    pub(super) fn finished(&mut self, ending: Ending, core: &mut Core) {
+        let result = match ending {
+            Ending::Error(error) => return self.end(Err(error.into()), core),
+            Ending::Session(Outcome::Done(summary)) => self.receipt(summary, core),
+            Ending::Session(Outcome::Failed(error)) => Err(self.failure(error)),
+            Ending::Session(Outcome::Cancelled { confirmed, kept }) => {
+                Err(self.cancelled(confirmed, kept))
             }
-            (None, result) => result,
         };
+        if let Err(error) = &result
+            && self.options.no_resume
+            && self.driver.session().session_id().is_some()
+        {
+            let now = core.now();
+            if self.driver.fail_and_abandon(error.clone().into_protocol(), now) {
+                return;
+            }
+        }
         self.end(result, core);
     }
 
@@ -58,7 +51,7 @@ impl Task {
         summary: session::Summary,
         core: &Core,
     ) -> Result<Receipt, Error> {
-        let counters = self.session.counters();
+        let counters = self.driver.session().counters();
         let (reply_path, reply, write) = match self.reply.take() {
             Some(reply) => {
                 let Stored { path, bytes, write } = reply.finish()?;
@@ -83,14 +76,14 @@ impl Task {
             session_id: self.session_name.clone(),
             duration: self.begun.elapsed(),
             fragments: counters.fragments,
-            restarts: counters.restarts + self.sending.restarts(),
+            restarts: self.driver.restarts(),
             retries: counters.retries,
             unconfirmed_resends: counters.unconfirmed_resends,
             close_confirmed: summary.close_confirmed,
             verified: summary.verified,
             reply_path,
             reply,
-            reply_url: self.session.reply_url().map(str::to_owned),
+            reply_url: self.driver.session().reply_url().map(str::to_owned),
             warnings: std::mem::take(&mut self.warnings),
             ..Receipt::default()
         })
@@ -98,9 +91,6 @@ impl Task {
 
     pub(super) fn failure(&mut self, error: bitsup_proto::Error) -> Error {
         let kind = error.kind();
-        if let Some(local) = self.local_error.take().filter(|local| local.kind() == kind) {
-            return local;
-        }
         let error = Remark::apply(self.remark.as_ref(), error);
         if kind == ErrorKind::Auth && self.login.withheld {
             return error.with_advice(
@@ -136,13 +126,11 @@ impl Task {
 
     /// The result stands; what is kept is brought in order first.
     pub(super) fn end(&mut self, result: Result<Receipt, Error>, core: &mut Core) {
-        if !self.life.end(&mut core.hosts, &mut core.logins) {
+        if !self.driver.end(&mut core.client) {
             return;
         }
         core.limiter.leave(self.id);
-        if let Some(checking) = self.checking.take() {
-            checking.stop();
-        }
+        self.stop_comparing();
         if let Some(lane) = self.lane.take() {
             if result.is_ok() {
                 core.retire_lane(lane);
@@ -150,7 +138,6 @@ impl Task {
                 core.close_lane(lane);
             }
         }
-        self.running = None;
         self.login.forget_question();
         self.sent_nothing();
         self.learn(core);
@@ -173,7 +160,7 @@ impl Task {
                 self.end_if_finished(core);
             }
             Some(keeper) => {
-                let held = self.session.session_id().is_some();
+                let held = self.driver.session().session_id().is_some();
                 let finish = if held { Finish::Keep } else { Finish::Remove };
                 let (inbox, id) = (core.inbox.clone(), self.id);
                 let done = move |leavings| {
@@ -201,9 +188,9 @@ impl Task {
     /// What is in memory has no time stamp by which a token could know it again: it gets a
     /// hash of what was acknowledged. `false`: there is nothing to hash.
     fn hash_for_token(&self, core: &Core) -> bool {
-        let length = self.session.offset();
-        let Some(source) = self.source.in_memory().filter(|_| self.session.checkpoint().is_some())
-        else {
+        let length = self.driver.session().offset();
+        let is_held = self.driver.session().checkpoint().is_some();
+        let Some(source) = self.source.in_memory().filter(|_| is_held) else {
             return false;
         };
         let (inbox, id) = (core.inbox.clone(), self.id);
@@ -218,7 +205,7 @@ impl Task {
     }
 
     pub(super) fn learn(&self, core: &mut Core) {
-        let learned = self.session.learned();
+        let learned = self.driver.session().learned();
         if let Some((file, text)) = core.endpoints.learn(&self.endpoint, &learned) {
             core.workers.run(move || crate::journal::store(&file, &text));
         }
@@ -227,9 +214,8 @@ impl Task {
     /// What is learned belongs to the host that is spoken to.
     pub(super) fn change_endpoint(&mut self, core: &mut Core) {
         self.learn(core);
-        let host = self.session.host();
-        self.endpoint = self.destination.endpoint_at(host);
-        self.session.set_learned(core.endpoints.get(&self.endpoint).learned());
+        self.endpoint = self.destination.endpoint_at(self.driver.session().host());
+        self.driver.set_learned(core.endpoints.get(&self.endpoint).learned());
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
@@ -238,9 +224,8 @@ impl Task {
         }
         let Some(leavings) = self.leavings.take() else { return };
         let Some(result) = self.ending.take() else { return };
-        self.life.ended();
+        self.driver.ended();
         self.wake = None;
-        self.abandoned = None;
         let written = match std::mem::replace(&mut self.reply_write, ReplyWrite::None) {
             ReplyWrite::Ended(written) => written,
             ReplyWrite::None | ReplyWrite::UnderWay => Ok(()),
@@ -253,7 +238,7 @@ impl Task {
             Err(error) => {
                 let token = self.token(leavings.prefix.as_ref());
                 let kept = token.is_some() && leavings.is_kept;
-                let left = self.left_before || self.session.may_be_left();
+                let left = self.left_before || self.driver.session().may_be_left();
                 Err(error.with_resumable(kept).with_token(token).with_may_be_left(left))
             }
         };
@@ -265,7 +250,7 @@ impl Task {
         // Whoever gets the result may want the source back at once: a buffer to close, a file to delete.
         self.source = Source::bytes(Vec::new());
         self.keeper = None;
-        let offset = self.session.offset();
+        let offset = self.driver.session().offset();
         self.shared.update(|progress| {
             progress.state = state;
             progress.acknowledged = offset;
@@ -283,10 +268,10 @@ impl Task {
     pub(super) fn token(&self, prefix: Option<&Prefix>) -> Option<String> {
         let token = Token {
             url: self.destination.full(),
-            checkpoint: self.session.checkpoint()?,
+            checkpoint: self.driver.session().checkpoint()?,
             prefix: prefix.map(Token::prefix_of),
             modified: None,
-            identity: self.sending.identity(),
+            identity: self.source_sent.filter(|_| self.driver.is_certain()),
         };
         token.encode()
     }

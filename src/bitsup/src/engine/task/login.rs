@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bitsup_core::Verdict;
+use bitsup_core::{PendingRequest, Verdict};
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::host::HostId;
 
 use super::super::Core;
 use super::super::challenge::Offer;
+use super::super::credential_prompts::Asker;
 use super::super::{auth, proxy_auth};
-use super::wording::ack;
-use super::{ReplyFetch, Running, Task};
+use super::convert::ack;
+use super::{ReplyFetch, Task};
 use crate::credentials::{
     CredentialCallback, CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret,
 };
@@ -27,8 +28,6 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30);
 pub(super) struct LoginState {
     /// The scheme the server is answered with, once it has asked.
     pub(super) scheme: Option<AuthScheme>,
-    /// What the exchange under way shows.
-    carried: Option<Login>,
     /// The exchange under way, or the last one, shows a password.
     pub(super) showed_password: bool,
     /// The server takes only what everybody on the way there could read.
@@ -86,14 +85,14 @@ impl LoginState {
         self.given_at.as_deref().is_some_and(|at| at != site)
     }
 
-    /// Whether the exchange under way shows a login.
-    pub(super) fn shows(&self) -> bool {
-        self.carried.is_some()
-    }
-
     /// Whether the caller is being asked.
     pub(super) fn is_asking(&self) -> bool {
         self.parked.is_some() || self.renewing
+    }
+
+    /// The caller sends another packet.
+    pub(super) fn new_packet(&mut self) {
+        self.questions = 0;
     }
 
     /// Nothing waits for an answer any more.
@@ -106,7 +105,7 @@ impl LoginState {
 impl Task {
     /// The host that is spoken to, if the server sent us to another one.
     fn other_host(&self) -> Option<&str> {
-        self.session.host().map(HostId::host)
+        self.driver.host().map(HostId::host)
     }
 
     /// Whether the host that is spoken to may see what is meant for the URL's.
@@ -116,8 +115,8 @@ impl Task {
     }
 
     /// The server that is spoken to, as it is named to whom knows logins.
-    fn site(&self) -> String {
-        let Some(other) = self.session.host() else { return self.destination.origin() };
+    pub(super) fn site(&self) -> String {
+        let Some(other) = self.driver.host() else { return self.destination.origin() };
         let port = other.port().unwrap_or(self.destination.port);
         Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
     }
@@ -129,6 +128,7 @@ impl Task {
         }
         self.login.given_at = None;
         self.login.scheme = None;
+        self.driver.set_credentials(None);
         self.login.renew_at = None;
         let (credentials, token) = self.login.own.take().unwrap_or_default();
         self.options.credentials = credentials;
@@ -144,48 +144,44 @@ impl Task {
         self.login.given_at = Some(self.site());
     }
 
-    /// Notes what an exchange shows of us.
-    pub(super) fn note_carried(&mut self, exchange: &Exchange) {
+    /// The login that an exchange shows.
+    pub(super) fn shown_by(&mut self, exchange: &Exchange) -> Option<Login> {
         let shows_token = exchange.headers.iter().any(|(name, _)| name == "Authorization");
         let options = &self.options;
-        self.login.carried = match (&exchange.auth, &options.credentials, &options.bearer_token) {
+        let shown = match (&exchange.auth, &options.credentials, &options.bearer_token) {
             (Some(_), Some(credentials), _) => Some(Login::Password(credentials.clone())),
             (None, _, Some(token)) if shows_token => {
                 Some(Login::Token { token: token.clone(), valid_for: None })
             }
             _ => None,
         };
-        self.login.showed_password = matches!(self.login.carried, Some(Login::Password(_)));
+        self.login.showed_password = matches!(shown, Some(Login::Password(_)));
+        shown
     }
 
-    /// An answer that asks for no login: perhaps the server took what it was shown.
-    pub(super) fn note_taken(&mut self, answer: &Answer, core: &mut Core) {
-        let Some(carried) = self.login.carried.take() else { return };
-        if answer.status < 300 {
-            self.login.questions = 0;
-        }
-        let Login::Password(_) = carried else { return };
+    /// An answer that asks for no login: perhaps the server accepted what it was shown.
+    pub(super) fn note_accepted(&mut self, answer: &Answer, core: &mut Core) {
         // HEAD and GET bring no Ack to tell by; a redirect of theirs is nobody's word.
-        let is_plain = !matches!(self.running, Some(Running::Packet(..)));
+        let is_plain = !matches!(self.driver.exchange(), Some((_, PendingRequest::Packet(_))));
         let is_own = ack(answer).is_ack || (is_plain && answer.status < 300);
         let verdict = Verdict::of(answer.status, false, is_own);
-        core.logins.judge(verdict, &self.destination.origin(), &carried, self.id);
-    }
-
-    /// There was no answer to what the exchange showed.
-    pub(super) fn note_no_verdict(&mut self, core: &mut Core) {
-        if self.login.carried.take().is_some() {
-            core.logins.leave(self.id);
+        if self.driver.judge(verdict, &mut core.client).is_some() && answer.status < 300 {
+            self.login.questions = 0;
         }
     }
 
     /// A token that was refused at this site before does not go out again.
     pub(super) fn withhold_refused_token(&mut self, core: &Core) {
-        let Some(token) = &self.options.bearer_token else { return };
-        let login = Login::Token { token: token.clone(), valid_for: None };
-        if core.logins.has_refused(&self.destination.origin(), &login) {
+        if self.has_refused_token(core) {
             self.options.bearer_token = None;
         }
+    }
+
+    /// Whether the server that is spoken to has refused the token.
+    pub(super) fn has_refused_token(&self, core: &Core) -> bool {
+        let token = self.options.bearer_token.clone();
+        let login = token.map(|token| Login::Token { token, valid_for: None });
+        login.is_some_and(|login| core.has_refused(self.driver.peer(), &login))
     }
 
     /// The server asks for a login. Gives the answer back if one was found that the server has
@@ -196,12 +192,7 @@ impl Task {
         stats: Stats,
         core: &mut Core,
     ) -> Option<(Answer, Stats)> {
-        let carried = self.login.carried.take();
-        let refused = carried.is_some();
-        if let Some(login) = &carried {
-            let verdict = Verdict::of(answer.status, true, true);
-            core.logins.judge(verdict, &self.destination.origin(), &login.shown(), self.id);
-        }
+        let refused = self.driver.judge(Verdict::Refused, &mut core.client).is_some();
         self.login.challenge = answer.headers.clone();
         let scheme = self.login.scheme.filter(|_| refused && self.destination.https);
         self.login.bound = matches!(scheme, Some(AuthScheme::Ntlm | AuthScheme::Spnego));
@@ -222,6 +213,11 @@ impl Task {
         None
     }
 
+    fn asker(&self, callback: CredentialCallback) -> Asker {
+        let (ear, caller) = (Arc::clone(&self.shared.ear), self.caller.clone());
+        Asker { task: self.id, ear, caller, callback }
+    }
+
     /// Finds a login to answer with; if there is none, asks the caller: then `true`.
     fn must_ask(&mut self, answer: &Answer, refused: bool, core: &mut Core) -> bool {
         let found = self.find_login(answer, core);
@@ -234,31 +230,47 @@ impl Task {
             self.login.known_refused &= !refused;
             return false;
         };
-        self.login.questions += 1;
         let offered = auth::offered(answer, Role::Server);
+        let refused = refused || self.login.known_refused;
+        self.ask(callback, Role::Server, offered, refused, core);
+        true
+    }
+
+    /// Asks the caller for a login, since a server or a proxy wants one.
+    fn ask(
+        &mut self,
+        callback: CredentialCallback,
+        role: Role,
+        offered: Vec<Offer>,
+        refused: bool,
+        core: &mut Core,
+    ) {
+        self.login.questions += 1;
+        let (site, own) = match role {
+            Role::Server => (self.site(), &self.options.credentials),
+            Role::Proxy => (proxy_auth::site(&self.options), &self.options.proxy_credentials),
+        };
         let request = CredentialRequest {
-            site: self.site(),
-            proxy: false,
+            site,
+            proxy: role == Role::Proxy,
             realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
-            user: self.options.credentials.as_ref().map(|own| own.user.clone()),
-            refused: refused || self.login.known_refused,
+            user: own.as_ref().map(|own| own.user.clone()),
+            refused,
             expiring: false,
             attempt: self.login.questions,
         };
-        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
-        true
+        core.ask_for_login(self.asker(callback), request);
     }
 
     /// Takes the first login that the server has not refused and that may be shown to it: the
     /// caller's own, or what the callback answered last.
-    pub(super) fn find_login(&mut self, answer: &Answer, core: &Core) -> bool {
-        let origin = self.destination.origin();
+    pub(super) fn find_login(&mut self, answer: &Answer, core: &mut Core) -> bool {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
         let given = self.options.credential_callback.as_ref();
         let given =
-            given.and_then(|callback| core.advice.given(&self.site(), Role::Server, callback));
+            given.and_then(|callback| core.prompts.given(&self.site(), Role::Server, callback));
         let is_trusted = self.is_trusted();
         let candidates = [
             token.map(|token| (Login::Token { token, valid_for: None }, None, false)),
@@ -271,17 +283,24 @@ impl Task {
         self.login.known_refused = false;
         self.login.ready = false;
         for (login, renew_at, is_given) in candidates {
-            if core.logins.has_refused(&origin, &login.shown()) {
+            if core.has_refused(self.driver.peer(), &login) {
                 self.login.known_refused = true;
             } else if self.take_login(login, renew_at, is_given, answer) {
                 // A 401 to what was sent before says nothing about this one.
-                self.session.outdate_running();
+                self.driver.mark_request_unauthenticated();
                 self.login.ready = true;
                 break;
             }
         }
-        self.session.set_server_credentials(self.login.ready);
+        self.driver.set_server_usable(self.login.ready);
+        self.use_credentials(core);
         self.login.ready
+    }
+
+    /// The password answers the server, once a scheme for it is chosen.
+    fn use_credentials(&mut self, core: &mut Core) {
+        let own = self.options.credentials.clone().filter(|_| self.login.scheme.is_some());
+        self.driver.set_credentials(own.map(|own| core.handle(&Login::Password(own))));
     }
 
     fn take_login(
@@ -324,7 +343,7 @@ impl Task {
     }
 
     /// The caller was asked; what was answered is with what was given.
-    pub(crate) fn advised(&mut self, answered: bool, core: &mut Core) {
+    pub(crate) fn prompted(&mut self, answered: bool, core: &mut Core) {
         if std::mem::take(&mut self.login.renewing) {
             self.login.renewed = true;
             self.login.renew_at = None;
@@ -345,8 +364,12 @@ impl Task {
                 self.take_proxy_login(core);
                 self.answered(&answer, &stats, core);
             }
-            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.begin_again(),
-            Some(Parked::Tunnel(failure)) => self.failed(failure, core),
+            Some(Parked::Tunnel(_)) if self.take_proxy_login(core) => self.retry_unsent(),
+            Some(Parked::Tunnel(failure)) => {
+                if let Some((id, _)) = self.driver.exchange() {
+                    self.failed(id, failure, core);
+                }
+            }
         }
     }
 
@@ -358,14 +381,14 @@ impl Task {
         core: &mut Core,
     ) -> Option<transport::Event> {
         let asks = |answer: &Answer| answer.status == 407 && event.stats.forwarded;
-        let (shown, offered) = match (&event.result, self.running) {
-            (Ok(answer), Some(Running::Packet(request, _))) if asks(answer) => {
+        let (shown, offered) = match (&event.result, self.driver.exchange()) {
+            (Ok(answer), Some((_, PendingRequest::Packet(request)))) if asks(answer) => {
                 (request.authorize_proxy, auth::offered(answer, Role::Proxy))
             }
-            (Ok(answer), Some(Running::Reply { at_proxy })) if asks(answer) => {
-                (at_proxy, auth::offered(answer, Role::Proxy))
+            (Ok(answer), Some((_, PendingRequest::Reply(get)))) if asks(answer) => {
+                (get.authorize_proxy, auth::offered(answer, Role::Proxy))
             }
-            (Err(failure), Some(Running::Packet(..) | Running::Reply { .. }))
+            (Err(failure), Some((_, PendingRequest::Packet(_) | PendingRequest::Reply(_))))
                 if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) =>
             {
                 (true, Vec::new())
@@ -373,72 +396,55 @@ impl Task {
             _ => return Some(event),
         };
         let own = self.options.proxy_credentials.as_ref();
-        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, &core.logins);
+        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, core);
         let callback = self.options.credential_callback.clone();
         let knows = |callback: &CredentialCallback| callback.knows(Role::Proxy);
         let Some(callback) = callback.filter(|source| knows(source) && !own.is_some_and(is_usable))
         else {
             return Some(event);
         };
-        let (user, refused) = (own.map(|own| own.user.clone()), own.is_some());
+        let refused = own.is_some();
         if shown {
-            proxy_auth::refuse(&self.options, &mut core.logins);
+            proxy_auth::refuse(&self.options, core);
         }
         if self.take_proxy_login(core) {
             if event.result.is_ok() {
                 return Some(event);
             }
-            self.begin_again();
+            self.retry_unsent();
             return None;
         }
         if self.login.questions == MAX_QUESTIONS {
             return Some(event);
         }
-        self.login.questions += 1;
-        let request = CredentialRequest {
-            site: proxy_auth::site(&self.options),
-            proxy: true,
-            realm: offered.iter().find_map(Offer::realm),
-            schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
-            user,
-            refused,
-            expiring: false,
-            attempt: self.login.questions,
-        };
         self.login.parked = Some(Box::new(match event.result {
             Ok(answer) => Parked::Proxy { answer, stats: event.stats },
             Err(failure) => Parked::Tunnel(failure),
         }));
         self.sent_nothing();
-        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        self.ask(callback, Role::Proxy, offered, refused, core);
         None
     }
 
     /// Nothing of the upload was sent; it is now, with the new login.
-    fn begin_again(&mut self) {
-        self.running = None;
+    fn retry_unsent(&mut self) {
         self.sent_nothing();
-        self.session.begin_again();
+        self.driver.retry_unsent();
     }
 
     /// Takes what the callback answered for the proxy, unless that was refused.
     fn take_proxy_login(&mut self, core: &Core) -> bool {
         let site = proxy_auth::site(&self.options);
         let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.advice.given(&site, Role::Proxy, callback));
+        let given = callback.and_then(|callback| core.prompts.given(&site, Role::Proxy, callback));
         let Some((Login::Password(credentials), _)) = given else { return false };
-        if proxy_auth::was_refused(&self.options, &credentials, &core.logins) {
+        if proxy_auth::was_refused(&self.options, &credentials, core) {
             return false;
         }
         self.options.proxy_credentials = Some(credentials);
         // What is under way has not shown this one.
-        self.session.outdate_running();
-        self.session.set_proxy_credentials(true);
-        match &mut self.running {
-            Some(Running::Packet(request, _)) => request.authorize_proxy = false,
-            Some(Running::Reply { at_proxy }) => *at_proxy = false,
-            Some(Running::Precheck | Running::Head) | None => {}
-        }
+        self.driver.mark_request_unauthenticated();
+        self.driver.set_proxy_usable(true);
         true
     }
 
@@ -467,7 +473,7 @@ impl Task {
             attempt: 1,
         };
         self.login.renewing = true;
-        core.ask_for_login((self.id, Arc::clone(&self.shared.ear)), &callback, request);
+        core.ask_for_login(self.asker(callback), request);
         true
     }
 
@@ -477,14 +483,14 @@ impl Task {
         let origin = self.destination.origin();
         let callback = self.options.credential_callback.as_ref();
         let given =
-            callback.and_then(|callback| core.advice.given(&origin, Role::Server, callback));
+            callback.and_then(|callback| core.prompts.given(&origin, Role::Server, callback));
         let Some((login, renew_at)) = given else { return false };
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {
             Login::Token { token, .. }
                 if is_fresh
                     && token.is_header_value()
-                    && !core.logins.has_refused(&origin, &login.shown()) =>
+                    && !core.has_refused(self.driver.peer(), &login) =>
             {
                 self.note_given();
                 self.options.bearer_token = Some(token.clone());
@@ -500,16 +506,16 @@ impl Task {
         if answer.status != 401 {
             return false;
         }
-        match self.running {
-            Some(Running::Packet(request, _)) => {
+        match self.driver.exchange().map(|(_, request)| request) {
+            Some(PendingRequest::Packet(request)) => {
                 let meaning = classify(request.packet, &ack(answer));
                 meaning == Meaning::Challenge { proxy: false }
             }
-            Some(Running::Precheck) => true,
+            Some(PendingRequest::Precheck) => true,
             // It asks nobody: it is only evidence.
-            Some(Running::Head) | None => false,
+            Some(PendingRequest::Head) | None => false,
             // Only the upload's own site may ask for the password.
-            Some(Running::Reply { .. }) => {
+            Some(PendingRequest::Reply(_)) => {
                 self.reply.as_ref().is_some_and(ReplyFetch::is_at_destination)
             }
         }

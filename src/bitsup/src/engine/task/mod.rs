@@ -2,32 +2,36 @@
 
 mod answers;
 mod comparing;
-mod deciding;
+mod convert;
 mod ending;
 mod login;
+mod notify;
+mod packets;
 mod rate;
 mod recording;
+mod retry_callback;
 mod sending;
-mod telling;
-mod trial;
-mod wording;
+mod starting;
 
-use comparing::{Checking, Closing, Sending};
-use deciding::Deciding;
+use comparing::UNPROVEN;
+use convert::{config, head};
+pub(super) use convert::{lane_options, number, own_headers, protocol_failure, text};
 use login::LoginState;
 pub(super) use login::renewal;
+pub(super) use packets::error_of;
+pub(crate) use packets::{PacketAnswer, PacketEvent, PacketJob};
 use rate::Rate;
+use retry_callback::Deciding;
 use sending::SourceState;
-pub(super) use wording::{class, lane_options, number, own_headers, text};
-use wording::{config, head, http_date};
 
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use bitsup_core::{Cancelling, Life, Phase, Step};
-use bitsup_proto::session::{CancelMode, Request, Session};
-use bitsup_proto::{Checkpoint, Config};
+use bitsup_core::{AfterCancel, ExchangeId, PendingRequest, Stage, Step, UploadDriver};
+use bitsup_proto::Checkpoint;
+use bitsup_proto::session::CancelMode;
 
 use super::Core;
 use super::command::TaskId;
@@ -35,8 +39,8 @@ use super::reply::ReplyFetch;
 use super::sent_hash::SentHash;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
-use crate::error::{Error, ErrorKind};
-use crate::journal::{Entry, Journal, Keeper, Leavings, Place, Proof};
+use crate::error::Error;
+use crate::journal::{Entry, Identity, Journal, Keeper, Leavings, Place, Proof};
 use crate::options::{IfExists, UploadOptions, VerifyPolicy};
 use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
@@ -47,8 +51,6 @@ use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
 const TICK: Duration = Duration::from_millis(100);
-/// A session that nobody could find again is cancelled within this time, or left.
-const ABANDON: Duration = Duration::from_secs(5);
 
 /// What [`crate::UploadBuilder::start`] hands over.
 pub(crate) struct NewUpload {
@@ -80,39 +82,32 @@ pub(crate) enum Opening {
     /// In a session that was kept; the check runs beside the sending. What it has to prove.
     Continue(Checkpoint, Option<Check>, Proof),
     /// A session that was kept is cancelled first.
-    CancelFirst(Checkpoint, Then),
+    CancelFirst(Checkpoint, AfterCancel),
 }
 
 /// Compares a source with what was sent of it before; the function says whether to go on.
 pub(crate) type Check = Box<dyn FnOnce(&Opened, &dyn Fn() -> bool) -> io::Result<bool> + Send>;
 
-/// What follows when the kept session is cancelled.
-pub(crate) enum Then {
-    Start,
-    /// The same, since what it holds cannot be proven to be the source.
-    Restart,
-    Fail(Error),
-    Forget,
-}
-
-/// An upload.
+/// An upload: handles, and what carries out what its driver says.
 pub(crate) struct Task {
     id: TaskId,
     shared: Arc<Shared>,
     source: Source,
     destination: Destination,
     options: UploadOptions,
-    session: Session,
+    driver: UploadDriver,
+    /// Where packets are sent one by one: who waits for the one under way.
+    caller: Option<mpsc::Sender<PacketEvent>>,
     /// The key of what is known of the server that is spoken to.
     endpoint: String,
-    life: Life,
     lane: Option<LaneId>,
-    running: Option<Running>,
-    checking: Option<Checking>,
-    sending: Sending,
+    /// When the exchange under way began.
+    exchange_begun: Instant,
+    /// While comparisons of the source run on worker threads: whether they are still wanted.
+    comparing: Option<Arc<AtomicBool>>,
+    /// What the source was when it was sent, or when it was last found to be the same.
+    source_sent: Option<Identity>,
     keeper: Option<Keeper>,
-    has_journal: bool,
-    closing: Closing,
     /// The SHA-256 of what is sent, if it was asked for.
     hash: Option<SentHash>,
     /// Whether the result waits for it.
@@ -125,46 +120,74 @@ pub(crate) struct Task {
     reply_write: ReplyWrite,
     /// Whether a session before this one may be left on the server.
     left_before: bool,
-    /// The error of a local operation, which says more than the state machine's.
-    local_error: Option<Error>,
     login: LoginState,
     /// What is to be said about the last exchange.
     remark: Option<Remark>,
     /// The scheme that a proxy which forwards requests is answered with, once it has asked.
     proxy_scheme: Option<AuthScheme>,
-    /// What is reported once a session is cancelled that nobody could continue, or that was kept.
-    last_words: Option<Error>,
     deciding: Deciding,
-    /// Requests on the wire since the last progress, or the last pause of a retry.
-    requests: u32,
     /// Writes the exchanges down, if the caller wants them.
     recorder: Option<Recorder>,
     warnings: Vec<String>,
     session_name: Option<String>,
     begun: Instant,
-    /// When to look up next, by the state machine's wish.
+    /// When to look up next, by the driver's wish.
     wake: Option<Instant>,
-    abandoned: Option<Instant>,
-    /// Since when nothing can be done before a person or a worker has answered.
-    held_since: Option<Duration>,
     rate: Rate,
     /// The entry of this task in the engine's timers.
     pub(crate) timer: Option<Instant>,
 }
 
-/// The exchange under way.
-#[derive(Clone, Copy)]
-enum Running {
-    Packet(Request, Instant),
-    /// The question before the upload; a pause in it may have put the upload in the queue again.
-    Precheck,
-    Head,
-    Reply {
-        at_proxy: bool,
-    },
+/// What every task has.
+struct Parts {
+    id: TaskId,
+    shared: Arc<Shared>,
+    source: Source,
+    destination: Destination,
+    options: UploadOptions,
+    driver: UploadDriver,
 }
 
 impl Task {
+    fn new(parts: Parts) -> Self {
+        let Parts { id, shared, source, destination, options, driver } = parts;
+        Self {
+            id,
+            shared,
+            source_sent: source.identity(),
+            source,
+            endpoint: destination.endpoint_at(driver.host()),
+            destination,
+            options,
+            driver,
+            caller: None,
+            session_name: None,
+            lane: None,
+            exchange_begun: Instant::now(),
+            comparing: None,
+            keeper: None,
+            hash: None,
+            is_hashing: false,
+            opened: SourceState::Closed,
+            ending: None,
+            leavings: None,
+            reply: None,
+            reply_place: None,
+            reply_write: ReplyWrite::None,
+            left_before: false,
+            login: LoginState::default(),
+            remark: None,
+            proxy_scheme: None,
+            deciding: Deciding::default(),
+            recorder: None,
+            warnings: Vec::new(),
+            begun: Instant::now(),
+            wake: None,
+            rate: Rate::default(),
+            timer: None,
+        }
+    }
+
     /// Takes an upload over.
     pub(crate) fn begin(id: TaskId, new: NewUpload, core: &mut Core) -> Self {
         let NewUpload {
@@ -183,31 +206,32 @@ impl Task {
         let now = core.now();
         let endpoint = core.endpoints.get(&destination.endpoint_at(None));
         let config = config(&source, &destination, &options, &endpoint);
-        let mut proof = Proof::Given;
-        let is_unproven = matches!(opening, Opening::CancelFirst(_, Then::Restart));
-        let (session, check, then, last_words) = match opening {
-            Opening::New => (Session::new(config), None, None, None),
-            Opening::Continue(checkpoint, check, known) => {
-                proof = known;
-                (Session::restore(config, &checkpoint, now), check, None, None)
+        let (mut proof, mut check) = (Proof::Given, None);
+        let is_unproven = matches!(opening, Opening::CancelFirst(_, AfterCancel::Restart));
+        let opening = match opening {
+            Opening::New => bitsup_core::Opening::New,
+            Opening::Continue(checkpoint, own, known) => {
+                (check, proof) = (own, known);
+                bitsup_core::Opening::Resume(checkpoint)
             }
             Opening::CancelFirst(checkpoint, then) => {
-                let config = Config { size: checkpoint.size, ..config };
-                let mut session = Session::restore(config, &checkpoint, now);
-                let _ = session.cancel(now, CancelMode::Delete);
-                let (then, last_words) = match then {
-                    Then::Start | Then::Restart => (bitsup_core::Then::Start, None),
-                    Then::Fail(error) => (bitsup_core::Then::End, Some(error)),
-                    Then::Forget => (bitsup_core::Then::End, None),
-                };
-                (session, None, Some(then), last_words)
+                bitsup_core::Opening::CancelFirst(checkpoint, then)
             }
         };
         // What stands there before is what the file is compared with afterwards.
-        let asks = options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
-        let life = Life::begin(id, destination.origin(), (asks, then), &session, &mut core.hosts);
-        let has_journal = journal.is_some();
-        let destination_endpoint = destination.endpoint_at(session.host());
+        let prechecks =
+            options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
+        let client = &mut core.client;
+        let mut driver = UploadDriver::new(id, destination.origin(), config, opening, client, now)
+            .with_precheck(prechecks);
+        if journal.is_some() {
+            driver = driver.with_intent();
+        }
+        if proof != Proof::Given {
+            driver = driver.with_unproven_end();
+        }
+        let session = driver.session();
+        let session_name = session.session_id().map(|id| id.as_str().to_owned());
         let recorder = options.transcript.then(Recorder::default);
         let keeper = journal.map(|journal| {
             let place = Place {
@@ -219,50 +243,13 @@ impl Task {
             Keeper::new(source.clone(), journal, (entry, proof), place, on_failure)
         });
         let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
-        let mut task = Self {
-            id,
-            shared,
-            sending: Sending::new(source.identity(), &session, proof),
-            source,
-            destination,
-            options,
-            endpoint: destination_endpoint,
-            session_name: session.session_id().map(|id| id.as_str().to_owned()),
-            session,
-            life,
-            lane: None,
-            running: None,
-            checking: None,
-            keeper,
-            has_journal,
-            closing: Closing::default(),
-            hash,
-            is_hashing: false,
-            opened: SourceState::Closed,
-            ending: None,
-            leavings: None,
-            reply: None,
-            reply_place,
-            reply_write: ReplyWrite::None,
-            left_before: false,
-            local_error: None,
-            login: LoginState::default(),
-            remark: None,
-            proxy_scheme: None,
-            last_words,
-            deciding: Deciding::new(decides),
-            requests: 0,
-            recorder,
-            warnings: warning.into_iter().collect(),
-            begun: Instant::now(),
-            wake: None,
-            abandoned: None,
-            held_since: None,
-            rate: Rate::default(),
-            timer: None,
-        };
+        let warnings = warning.into_iter().collect();
+        let new = Self::new(Parts { id, shared, source, destination, options, driver });
+        let deciding = Deciding::new(decides);
+        let mut task =
+            Self { session_name, keeper, hash, reply_place, deciding, recorder, warnings, ..new };
         if task.options.polite {
-            task.session.hold_fragments(core.limiter.be_polite(id));
+            task.driver.hold_fragments(core.limiter.be_polite(id));
         }
         task.withhold_refused_token(core);
         if let Some(check) = check {
@@ -270,14 +257,15 @@ impl Task {
             task.begin_check(check, proves, core);
         }
         if is_unproven {
-            task.warn_of_restart();
+            task.warn(UNPROVEN.into());
         }
-        if task.session.session_id().is_some() && !task.life.cancels_first() {
-            let from = task.session.offset();
+        let session = task.driver.session();
+        if session.session_id().is_some() && !task.driver.cancels_first() {
+            let from = session.offset();
             let event = Event::Notice(format!("continuing a kept session from byte {from}"));
             core.dispatcher.push(&task.shared.ear, event);
         }
-        if task.life.phase() == Phase::Queued {
+        if task.driver.stage() == Stage::Queued {
             task.tell_queued();
         }
         for warning in &task.warnings {
@@ -287,10 +275,10 @@ impl Task {
         task
     }
 
-    /// It is this upload's turn.
+    /// There is a slot for this upload.
     pub(crate) fn admit(&mut self, core: &mut Core) {
-        let (is_first, now) = (!self.life.is_returning(), core.now());
-        if !self.life.admit(&mut self.session, &mut core.hosts, now) {
+        let (is_first, now) = (!self.driver.is_returning(), core.now());
+        if !self.driver.admit(&mut core.client, now) {
             return;
         }
         self.shared.waits_no_more();
@@ -305,32 +293,37 @@ impl Task {
 
     /// Whether the engine can forget it: it has ended and nothing is to be sent any more.
     pub(crate) fn is_gone(&self) -> bool {
-        self.life.phase() == Phase::Ended
+        self.driver.stage() == Stage::Ended
     }
 
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         // A limit that has passed would call the engine without end while the end is brought in order.
-        if self.life.is_over() {
+        if self.driver.is_over() {
             return None;
         }
-        let tick = matches!(self.running, Some(Running::Packet(request, _)) if request.range.is_some())
-            && !self.login.is_asking()
-            && self.shared.ear.wants_progress();
+        let sends = matches!(
+            self.driver.exchange(),
+            Some((_, PendingRequest::Packet(request))) if request.range.is_some()
+        );
+        let tick = sends && !self.login.is_asking() && self.shared.ear.wants_progress();
         let tick = tick.then(|| Instant::now() + TICK);
-        [self.wake, tick, self.abandoned].into_iter().flatten().min()
+        [self.wake, tick].into_iter().flatten().min()
+    }
+
+    /// Whether the end of that exchange is of interest.
+    pub(crate) fn is_current(&self, number: u64) -> bool {
+        self.driver.is_current(ExchangeId(number))
     }
 
     pub(crate) fn suspend(&mut self, core: &mut Core) {
         let now = core.now();
-        let shows_login = self.running.is_some() && self.login.shows();
-        let logins = (&mut core.logins, shows_login);
-        self.life.suspend(&mut self.session, &mut core.hosts, logins, now);
+        self.driver.suspend(&mut core.client, now);
     }
 
     pub(crate) fn resume(&mut self, core: &mut Core) {
         let now = core.now();
-        self.life.resume(&mut self.session, &mut core.hosts, now);
-        if self.life.is_returning() {
+        self.driver.resume(&mut core.client, now);
+        if self.driver.is_returning() {
             self.tell_queued();
         }
     }
@@ -343,27 +336,13 @@ impl Task {
 
     pub(crate) fn cancel(&mut self, mode: CancelMode, core: &mut Core) {
         let now = core.now();
-        let before = "the upload was cancelled before it began";
-        match self.life.cancel(mode, &mut self.session, &mut core.hosts, now) {
-            Cancelling::UnderWay => {}
-            Cancelling::Ends => {
-                self.abort_exchange(core);
-                self.end(Err(Error::new(ErrorKind::Cancelled, before)), core);
-            }
-            Cancelling::EndsLater => {
-                self.last_words = Some(Error::new(ErrorKind::Cancelled, before));
-            }
-        }
+        self.driver.cancel(mode, &mut core.client, now);
     }
 
-    /// Nobody waits any more.
+    /// The upload's handle is gone.
     pub(crate) fn abandon(&mut self, core: &mut Core) {
-        if self.life.abandon() {
-            return;
-        }
-        let mode = if self.has_journal { CancelMode::Keep } else { CancelMode::Delete };
-        self.cancel(mode, core);
-        self.abandoned = Some(Instant::now() + ABANDON);
+        let now = core.now();
+        self.driver.abandon(self.keeper.is_some(), &mut core.client, now);
     }
 
     /// The engine ends before the upload did.
@@ -373,53 +352,40 @@ impl Task {
 
     /// Does what can be done now.
     pub(crate) fn step(&mut self, core: &mut Core) {
-        if self.abandoned.is_some_and(|at| Instant::now() >= at) {
-            self.abort_exchange(core);
-            // An upload that failed before its session was cancelled ends as it failed.
-            let error = self
-                .last_words
-                .take()
-                .unwrap_or_else(|| Error::new(ErrorKind::Cancelled, "the upload was abandoned"));
-            self.end(Err(error), core);
-        }
-        if self.life.phase() == Phase::Finishing {
+        if self.driver.stage() == Stage::Finishing {
             self.end_if_finished(core);
         }
         self.drive(core);
-        if !self.life.is_over() {
+        if !self.driver.is_over() {
             self.rate.measure(self.shared.progress().sent);
             self.tell_progress(core);
         }
     }
 
-    /// Steps 2 and 5 of the driving contract, in the order of [`Life::next`].
+    /// Steps 2 to 6 of the driver's contract.
     fn drive(&mut self, core: &mut Core) {
-        if let Some(since) = self.held_since.take() {
-            self.session.exclude(core.now().monotonic.saturating_sub(since));
-        }
         loop {
-            let now = core.now();
-            match self.life.next(&mut self.session, self.running.is_some(), now) {
+            self.driver.set_asking(self.login.is_asking());
+            match self.driver.poll(core.now()) {
                 Step::Tell(notice) => self.tell(notice, core),
-                Step::Keep(news) => self.keep(news, core),
-                Step::Begin(wish) => self.offer(wish, core),
-                Step::Abort => self.abort_exchange(core),
-                Step::Finish => self.finished(core),
+                Step::TellUnproven => {
+                    self.warn(UNPROVEN.into());
+                    core.dispatcher.push(&self.shared.ear, Event::Notice(UNPROVEN.into()));
+                }
+                Step::Store(update) => self.store(update, core),
+                Step::Begin(request) => self.offer(request, core),
+                Step::Abort(request) => self.abort_exchange(request.as_ref(), core),
+                Step::StartUpload => self.start_upload(core),
+                Step::Finish(ending) => self.finished(ending, core),
                 Step::Wait(until) => return self.wait(until, core),
             }
         }
     }
 
-    fn wait(&mut self, until: Option<Duration>, core: &mut Core) {
-        if self.life.is_holding() || self.login.is_asking() {
-            self.held_since = Some(core.now().monotonic);
-        }
-        if self.running.is_none() && until.is_some() && self.session.waiting_for().is_some() {
-            self.requests = 0;
-        }
-        let next = [until, self.session.deadline()].into_iter().flatten().min();
+    fn wait(&mut self, until: Option<Duration>, core: &Core) {
+        let next = [until, self.driver.deadline()].into_iter().flatten().min();
         self.wake = next.map(|at| core.instant(at));
-        if let (Some(until), Some((cause, _))) = (until, self.session.waiting_for()) {
+        if let (Some(until), Some((cause, _))) = (until, self.driver.waiting_for()) {
             self.shared.waits(cause.to_string(), core.instant(until));
         }
     }

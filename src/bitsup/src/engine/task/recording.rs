@@ -1,41 +1,45 @@
 //! The transcript of an upload.
 
+use bitsup_core::PendingRequest;
+
 use super::super::Core;
-use super::{Running, Task};
+use super::Task;
 use crate::progress::Event;
 use crate::transcript;
 use crate::transport::{Answer, Failure};
 
 impl Task {
-    pub(super) fn record_answer(&mut self, running: &Running, answer: &Answer, core: &Core) {
-        let asked = self.asked(running);
+    pub(super) fn record_answer(&mut self, request: &PendingRequest, answer: &Answer, core: &Core) {
+        let asked = self.asked(request);
         let Some(recorder) = &mut self.recorder else { return };
         let entry = recorder.answer(&asked, answer.status, &answer.headers);
         core.dispatcher.push(&self.shared.ear, Event::Recorded(entry));
     }
 
-    pub(super) fn record_failure(&self, running: &Running, failure: &Failure, core: &Core) {
+    pub(super) fn record_failure(&self, request: &PendingRequest, failure: &Failure, core: &Core) {
         if self.recorder.is_some() {
-            let entry = transcript::failure(&self.asked(running), failure);
+            let entry = transcript::failure(&self.asked(request), failure);
             core.dispatcher.push(&self.shared.ear, Event::Recorded(entry));
         }
     }
 
-    pub(super) fn record_abort(&self, core: &Core) {
-        if let (Some(running), Some(_)) = (&self.running, &self.recorder) {
-            let entry = transcript::aborted(&self.asked(running));
+    pub(super) fn record_abort(&self, request: &PendingRequest, core: &Core) {
+        if self.recorder.is_some() {
+            let entry = transcript::aborted(&self.asked(request));
             core.dispatcher.push(&self.shared.ear, Event::Recorded(entry));
         }
     }
 
-    fn asked(&self, running: &Running) -> String {
+    fn asked(&self, request: &PendingRequest) -> String {
         let login = self.login.showed_password;
-        match running {
-            Running::Packet(request, _) => {
+        match request {
+            PendingRequest::Packet(request) => {
                 transcript::asked(&request.packet.to_string(), request.range, login)
             }
-            Running::Precheck | Running::Head => transcript::asked("HEAD", None, login),
-            Running::Reply { .. } => transcript::asked("GET", None, login),
+            PendingRequest::Precheck | PendingRequest::Head => {
+                transcript::asked("HEAD", None, login)
+            }
+            PendingRequest::Reply(_) => transcript::asked("GET", None, login),
         }
     }
 }

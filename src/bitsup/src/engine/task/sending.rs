@@ -1,33 +1,25 @@
 //! How an upload puts packets, questions and requests for replies on the wire.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bitsup_core::Wish;
-use bitsup_proto::PacketType;
-use bitsup_proto::session::{self, Failure, FailureClass, Request};
+use bitsup_core::PendingRequest;
+use bitsup_proto::reply::Get;
+use bitsup_proto::session::{self, Request};
+use bitsup_proto::{ContentRange, PacketType};
 
 use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
 use super::super::command::Command;
-use super::super::gate::MAX_ROUNDS;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
-use super::comparing::Closing;
-use super::{Running, Task, lane_options, own_headers};
+use super::{Task, lane_options, own_headers};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::source::{Opened, Source};
-use crate::transport::{
-    self, Answer, ConnectionUse, Exchange, FailureKind, Limits, Method, Scheme,
-};
-
-/// Between two steps of progress no more requests than this go out without the pause of a retry: no
-/// upload needs as many, and a server that wants one thing after the other for ever is not
-/// hammered.
-const MAX_REQUESTS: u32 = 32;
+use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
 
 /// What a packet needs the source for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,37 +60,27 @@ impl Task {
     pub(super) fn send(&mut self, request: Request, core: &mut Core) {
         // What the server acknowledged may be lost with the connection: it is asked first.
         if self.lane.is_some_and(|lane| core.transport.has_ended(lane))
-            && self.session.handle_connection_ended() == Ok(false)
+            && !self.driver.connection_ended()
         {
-            self.closing = Closing::default();
             return;
         }
-        let now = core.now();
         let body = match self.open_source(request, core) {
             Ok(body) => body,
-            Err(error) => {
-                let protocol = error.protocol().clone();
-                self.local_error = Some(error);
-                let _ = self.session.fail_source(now, protocol);
-                return;
-            }
+            Err(error) => return self.fail_source(error, core),
         };
-        if self.checking.is_some() && Wish::Packet(request).completes() {
+        let pending = PendingRequest::Packet(request);
+        if self.driver.is_comparing() && pending.completes() {
             // The source may have changed just now.
-            self.life.hold(Wish::Packet(request));
-            return;
+            return self.driver.defer(pending);
         }
-        if let Err(error) = self.note_sending(&request) {
-            let protocol = error.protocol().clone();
-            self.local_error = Some(error);
-            let _ = self.session.fail_source(now, protocol);
-            return;
+        if let Err(error) = self.prepare_journal(&request) {
+            return self.fail_source(error, core);
         }
         let mut exchange = self.exchange(Method::BitsPost, core);
-        self.session.headers(&request, |name, value| {
+        self.driver.headers(&request, |name, value| {
             exchange.headers.push((name.to_owned(), value.to_string().into()));
         });
-        exchange.length = request.range.map_or(0, bitsup_proto::ContentRange::length);
+        exchange.length = request.range.map_or(0, ContentRange::length);
         exchange.body = body.map(|body| Box::new(body) as Box<dyn transport::Body>);
         if request.connection == session::Connection::Fresh {
             exchange.connection = ConnectionUse::Fresh;
@@ -110,7 +92,7 @@ impl Task {
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
         core.dispatcher.push(&self.shared.ear, Event::Packet(event));
-        self.begin_exchange(Running::Packet(request, Instant::now()), exchange, core);
+        self.begin_exchange(pending, exchange, core);
     }
 
     fn open_source(
@@ -127,10 +109,14 @@ impl Task {
             (Need::Part, Some(range)) => {
                 let opened = opened?;
                 self.look_at(&opened, core)?;
+                // The bytes of a single packet are its own source, read from 0 on.
+                let own = ContentRange::new(0, range.length(), range.length());
+                let range = own.filter(|_| self.is_packets()).unwrap_or(range);
                 let sent = Arc::clone(&self.shared.sent);
                 let body = FragmentBody::new(opened, range, sent, self.id, &core.around());
                 // A probe repeats bytes that the server has.
-                let hash = self.hash.clone().filter(|_| range.end() > self.session.offset());
+                let hash =
+                    self.hash.clone().filter(|_| range.end() > self.driver.session().offset());
                 Ok(Some(match hash {
                     Some(hash) => body.hashed(hash),
                     None => body,
@@ -147,8 +133,8 @@ impl Task {
 
     /// Whether a packet can have the source that it needs; one that is slow to open is opened
     /// by a worker first.
-    pub(super) fn has_source_for(&mut self, wish: &Wish, core: &Core) -> bool {
-        let Wish::Packet(request) = wish else { return true };
+    pub(super) fn has_source_for(&mut self, request: &PendingRequest, core: &Core) -> bool {
+        let PendingRequest::Packet(request) = request else { return true };
         let Some(need) = Need::of(request).filter(|_| self.source.opens_slowly()) else {
             return true;
         };
@@ -175,22 +161,22 @@ impl Task {
         false
     }
 
-    pub(super) fn start_head(&mut self, running: Running, authorize: bool, core: &mut Core) {
+    pub(super) fn start_head(&mut self, request: PendingRequest, authorize: bool, core: &mut Core) {
         let mut exchange = self.exchange(Method::Head, core);
         exchange.auth = self.authorization(authorize);
         exchange.proxy_asked = self.proxy_scheme.is_some();
-        self.begin_exchange(running, exchange, core);
+        self.begin_exchange(request, exchange, core);
     }
 
-    pub(super) fn start_reply(&mut self, get: &bitsup_proto::reply::Get, core: &mut Core) {
+    pub(super) fn start_reply(&mut self, get: Get, core: &mut Core) {
         let mut exchange = self.exchange(Method::Get, core);
         // What of it may go to where the reply lies is decided there.
         exchange.headers = own_headers(&self.options, true);
         let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
         let fetch = self.reply.take().map_or_else(new, Ok);
         let prepared = fetch.and_then(|mut fetch| {
-            let host = self.session.host();
-            let prepared = fetch.prepare(get, &self.destination, host, &self.options, exchange)?;
+            let host = self.driver.session().host();
+            let prepared = fetch.prepare(&get, &self.destination, host, &self.options, exchange)?;
             Ok((fetch, prepared))
         });
         match prepared {
@@ -212,26 +198,18 @@ impl Task {
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 exchange.proxy_asked = get.authorize_proxy;
-                let running = Running::Reply { at_proxy: get.authorize_proxy };
-                self.begin_exchange(running, exchange, core);
+                self.begin_exchange(PendingRequest::Reply(get), exchange, core);
             }
             Err(error) => {
-                let failure = Failure {
-                    class: FailureClass::Fatal(error.kind()),
-                    sent: session::Sent::Nothing,
-                    idle: Duration::ZERO,
-                    message: error.message().to_owned(),
-                };
-                self.local_error = Some(error);
                 let now = core.now();
-                let _ = self.session.handle_failure(now, &failure);
+                self.driver.fail_request(error.into_protocol(), now);
             }
         }
     }
 
     /// An exchange with what all have in common.
     pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
-        let (host, zone, port) = match self.session.host() {
+        let (host, zone, port) = match self.driver.host() {
             Some(host) => {
                 (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
             }
@@ -243,6 +221,7 @@ impl Task {
         };
         let https = self.destination.https;
         Exchange {
+            number: 0,
             method,
             scheme: if https { Scheme::Https } else { Scheme::Http },
             host,
@@ -260,7 +239,7 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
-            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, &core.logins),
+            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, core),
             proxy_asked: false,
         }
     }
@@ -282,57 +261,58 @@ impl Task {
     ) {
         if !stats.forwarded {
             // No proxy says so: it is behind a tunnel, or there is none.
-            self.session.set_proxy_credentials(false);
+            self.driver.set_proxy_usable(false);
             return;
         }
         if shown {
-            proxy_auth::refuse(&self.options, &mut core.logins);
+            proxy_auth::refuse(&self.options, core);
             return;
         }
-        self.proxy_scheme = proxy_auth::choose(answer, &self.options, &core.logins);
+        self.proxy_scheme = proxy_auth::choose(answer, &self.options, core);
         if self.proxy_scheme.is_none() {
-            self.session.set_proxy_credentials(false);
+            self.driver.set_proxy_usable(false);
         }
     }
 
-    pub(super) fn begin_exchange(&mut self, running: Running, exchange: Exchange, core: &mut Core) {
+    pub(super) fn begin_exchange(
+        &mut self,
+        request: PendingRequest,
+        mut exchange: Exchange,
+        core: &mut Core,
+    ) {
         self.shared.waits_no_more();
         let lane = self.lane.unwrap_or_else(|| {
-            let lane =
-                core.transport.open_lane_to(&exchange.host, lane_options(&self.options, core));
+            let options = lane_options(&self.options, core);
+            let lane = if self.is_packets() {
+                core.transport.open_lane(options)
+            } else {
+                core.transport.open_lane_to(&exchange.host, options)
+            };
             core.lanes.insert(lane, self.id);
             lane
         });
         self.lane = Some(lane);
-        self.note_carried(&exchange);
-        self.running = Some(running);
-        if self.requests + MAX_ROUNDS > MAX_REQUESTS {
-            let text = "the server answers, and nothing comes of it";
-            let failure = transport::Failure::unsent(FailureKind::TooManyRequests, text);
-            self.failed(failure, core);
-            return self.pause(core);
-        }
-        if let Err(failure) = core.start(lane, exchange) {
-            self.failed(failure, core);
-        }
-    }
-
-    /// A retry that would be made at once waits as one that would not.
-    fn pause(&mut self, core: &mut Core) {
-        self.requests = 0;
+        let shown = self.shown_by(&exchange).map(|login| core.handle(&login));
         let now = core.now();
-        if self.session.waiting_for().is_some_and(|(_, at)| at <= now.monotonic) {
-            let _ = self.session.defer_retry(now, self.options.retry_delay);
+        let Some(id) = self.driver.start(request, shown, now) else {
+            return self.sent_nothing();
+        };
+        self.exchange_begun = Instant::now();
+        exchange.number = id.0;
+        if let Err(failure) = core.start(lane, exchange) {
+            self.failed(id, failure, core);
         }
     }
 
-    pub(super) fn abort_exchange(&mut self, core: &mut Core) {
+    /// Ends the exchange under way, if there is one.
+    pub(super) fn abort_exchange(&mut self, request: Option<&PendingRequest>, core: &mut Core) {
         self.login.forget_question();
-        self.record_abort(core);
-        if let Some(lane) = self.lane.filter(|_| self.running.is_some()) {
-            core.abort(lane);
+        if let Some(request) = request {
+            self.record_abort(request, core);
+            if let Some(lane) = self.lane {
+                core.abort(lane);
+            }
         }
-        self.running = None;
         self.sent_nothing();
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn limits() -> Limits {
 /// A packet without a body.
 pub(super) fn packet(peer: &Scripted) -> Exchange {
     Exchange {
+        number: 0,
         method: Method::BitsPost,
         scheme: Scheme::Http,
         host: peer.address().ip().to_string(),

@@ -1,0 +1,107 @@
+//! How long, and how often, an upload tries.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use core::time::Duration;
+
+use super::Moment;
+use crate::error::{Error, ErrorKind};
+use crate::retry::{MAX_RETRY_AFTER, RetryPolicy, WAIT_FOR_SERVER};
+
+/// What was used up since the last progress. Times are those of [`Moment::monotonic`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Budget {
+    /// When the upload began, pauses left out.
+    pub(super) started: Option<Duration>,
+    pub(super) progress_at: Duration,
+    /// Whether a server has ever answered.
+    pub(super) answered: bool,
+    pub(super) attempts: u32,
+    pub(super) retries_in_row: u32,
+    pub(super) requests_in_row: u32,
+    pub(super) invalid_in_row: u32,
+    pub(super) restarts_in_row: u32,
+}
+
+impl Budget {
+    pub(super) fn start(&mut self, now: Moment) {
+        if self.started.is_none() {
+            self.started = Some(now.monotonic);
+            self.progress_at = now.monotonic;
+        }
+    }
+
+    /// Progress fills every budget.
+    pub(super) fn reset(&mut self, now: Moment) {
+        self.progress_at = now.monotonic;
+        self.reset_tries();
+        self.requests_in_row = 0;
+    }
+
+    pub(super) fn reset_tries(&mut self) {
+        self.attempts = 0;
+        self.retries_in_row = 0;
+        self.invalid_in_row = 0;
+    }
+
+    /// A pause since then is no lack of progress, and not a part of the upload's time.
+    pub(super) fn leave_out(&mut self, since: Duration, now: Moment) {
+        let pause = now.monotonic.saturating_sub(since);
+        self.progress_at = self.progress_at.saturating_add(pause);
+        self.started = self.started.map(|started| started.saturating_add(pause));
+    }
+
+    /// Whether another try after `delay` is forbidden, and why. `asked`: the server's `Retry-After`;
+    /// `patience`: how long no progress is borne.
+    pub(super) fn exhausted(
+        &self,
+        policy: &RetryPolicy,
+        patience: Duration,
+        now: Moment,
+        delay: Duration,
+        asked: Option<Duration>,
+    ) -> Option<Cow<'static, str>> {
+        let without_progress = |at: Duration| at.saturating_sub(self.progress_at);
+        let next = now.monotonic.saturating_add(delay);
+        let tries = self.attempts;
+        let asks = |end: &str| {
+            let seconds = asked.unwrap_or_default().as_secs();
+            Some(format!("the server asks to wait {seconds} s, which {end}").into())
+        };
+        if asked.is_some_and(|asked| asked > MAX_RETRY_AFTER) {
+            return asks("is too long");
+        }
+        if let Some(max) = policy.max_attempts.filter(|max| tries >= *max) {
+            return Some(format!("given up after {max} tries without progress").into());
+        }
+        if !self.answered {
+            let patient = policy.wait_for_server > WAIT_FOR_SERVER;
+            let tried = tries >= policy.attempts_unanswered && !patient;
+            return (tried || without_progress(next) > policy.wait_for_server)
+                .then(|| format!("given up after {tries} tries, no server has answered").into());
+        }
+        let limit = patience.as_secs();
+        if asked
+            .is_some_and(|asked| without_progress(now.monotonic.saturating_add(asked)) > patience)
+        {
+            return asks(&format!("ends after the {limit} s allowed without progress"));
+        }
+        (without_progress(next) > patience).then(|| {
+            let waited = without_progress(now.monotonic).as_secs();
+            format!(
+                "given up after {waited} s without progress ({tries} tries; the limit is {limit} s)"
+            )
+            .into()
+        })
+    }
+}
+
+/// The error of an upload that goes wrong in a way that could be tried again, and is not.
+pub(super) fn given_up(cause: &Error, reason: &str) -> Error {
+    let kind = match cause.kind() {
+        // The server kept answering "later".
+        ErrorKind::Refused => ErrorKind::Timeout,
+        kind => kind,
+    };
+    cause.clone().with_kind(kind).with_message(format!("{}; {reason}", cause.message()))
+}

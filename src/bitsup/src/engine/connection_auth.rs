@@ -1,0 +1,966 @@
+//! Logins that libcurl does not make: Digest, and those that hold for a connection (NTLM, and Negotiate
+//! with NTLM or a Kerberos ticket inside).
+//!
+//! No packet goes out with less than its body, so that no login round is made with one that has a
+//! body: rounds are made with Ping. Where a Ping is not challenged, the packet goes whole and without a
+//! login, and its challenge is answered with the packet itself, whole at each step. libcurl sees
+//! ordinary requests and knows nothing of it; it makes the rounds of a proxy that makes tunnels,
+//! and of one that wants NTLM or Negotiate, the latter with a Ping that logs the connection in.
+//!
+//! Over TLS a login that holds for a connection is bound to its certificate. With a password the second step
+//! is, and the first has made the connection by then; with a ticket already the first, so that a
+//! request without a login makes the connection where there is none. A bound step goes over the
+//! connection it was made for, or not at all.
+//!
+//! The first step with a ticket may ask the key distribution centre, and so is made on a thread of
+//! its own. It mostly is the only one, so that a server which wants a login for each request
+//! costs no round trip more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bitsup_core::MAX_LOGIN_REQUESTS;
+use zeroize::Zeroizing;
+
+use super::Core;
+use super::auth::offered;
+use super::command::Command;
+use super::digest::Digest;
+use super::mechanism::{Mechanism, Problem};
+use crate::credentials::Role;
+use crate::error::Error;
+use crate::transport::{
+    Answer, AuthScheme, Binding, Body, ConnectionUse, Credentials, Event, Exchange, Failure,
+    FailureKind, LaneId, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
+};
+
+/// A token of NTLM has some hundred bytes; more is no login.
+const MAX_TOKEN: usize = 16 * 1024;
+/// So often in a row a login may be taken and asked for again by the next packet.
+const MAX_ASKED_AGAIN: u32 = 3;
+
+/// The logins of all lanes.
+pub(crate) type ConnectionAuths = BTreeMap<LaneId, ConnectionAuth>;
+
+/// What is known of the logins of a lane, and what runs over it.
+#[derive(Default)]
+pub(crate) struct ConnectionAuth {
+    /// The number of the connection, and who is logged in there.
+    login: Option<(u32, Arc<Credentials>)>,
+    /// The number of the connection that is logged in at a proxy which forwards requests.
+    proxy_login: Option<u32>,
+    /// A login was seen to hold for more than one request.
+    lasts: bool,
+    /// The server wants a login for each request.
+    each_request: bool,
+    /// Where a Ping is not challenged, whatever is with packets.
+    open_ping: Option<Origin>,
+    nonces: BTreeMap<Role, Nonce>,
+    running: Option<LoginStep>,
+    at_proxy: Option<AtProxy>,
+    /// Counts the logins whose first step is made elsewhere.
+    begun: u32,
+    /// Requests of the exchange under way.
+    requests: u32,
+    /// How often in a row a login was taken, and asked for again by the next packet.
+    asked_again: u32,
+}
+
+/// What Digest logins are made with.
+struct Nonce {
+    /// The server; of a proxy, the server that the request was for.
+    origin: Origin,
+    digest: Digest,
+}
+
+/// The first step of a login, made on another thread.
+pub(crate) struct Begun {
+    number: u32,
+    result: Result<(Mechanism, Vec<u8>), Problem>,
+}
+
+enum LoginStep {
+    /// A connection is made, whose certificate the login will be bound to; the exchange waits.
+    Connecting(Arc<Credentials>, Box<Exchange>),
+    /// The first step is being made.
+    Beginning(Arc<Credentials>, Box<Exchange>),
+    /// The first step is on its way; the exchange waits.
+    Asking(Box<Waiting>),
+    /// The exchange itself is the first step, since a Ping is not challenged.
+    AskingItself(Box<Waiting>, Spare),
+    /// The second one is, as a Ping; the exchange waits.
+    Proving(Box<Waiting>),
+    /// The exchange itself is the last step; a copy says where it goes.
+    Last(Box<Waiting>),
+    /// A Ping shows whether the login lasts, before the exchange's body goes out.
+    Testing(Arc<Credentials>, Box<Exchange>),
+    /// The exchange goes over a connection that is logged in.
+    Through(Arc<Credentials>, Spare),
+    /// A Ping asks what a Digest login is made with; the exchange waits.
+    Sounding(Arc<Credentials>, Box<Exchange>),
+    /// The exchange goes without a login, since a Ping is not challenged.
+    Unasked(Arc<Credentials>, Spare),
+    /// The exchange shows a Digest login, perhaps for the second time.
+    Digest { credentials: Arc<Credentials>, spare: Spare, again: bool },
+}
+
+/// The same for a proxy that forwards requests.
+enum AtProxy {
+    /// A Ping logs the connection in, or asks what a Digest login is made with; the exchange waits.
+    Pinging(Arc<Credentials>, Box<Exchange>),
+    /// libcurl logs the connection in with the exchange itself, which has no body.
+    LoggingIn(Box<Exchange>),
+    /// The exchange goes without a login, since a Ping is not challenged.
+    Unasked(Arc<Credentials>, Spare),
+    /// The exchange shows a Digest login, perhaps for the second time.
+    Digest { credentials: Arc<Credentials>, spare: Spare, again: bool },
+}
+
+struct Waiting {
+    mechanism: Mechanism,
+    credentials: Arc<Credentials>,
+    exchange: Exchange,
+}
+
+/// What an exchange needs to be sent again, whole.
+struct Spare {
+    bare: Box<Exchange>,
+    length: u64,
+    has_sink: bool,
+}
+
+impl Spare {
+    fn of(exchange: &Exchange) -> Self {
+        let has_sink = exchange.sink.is_some();
+        Self { bare: Box::new(exchange.bare()), length: exchange.length, has_sink }
+    }
+
+    /// The exchange with its body from the first byte on, on whatever connection there is; `None`
+    /// if that, or the place for the answer's, is gone.
+    fn again(self, body: Option<Box<dyn Body>>) -> Option<Exchange> {
+        let Self { bare, length, has_sink } = self;
+        let mut body = body.filter(|_| length > 0);
+        if has_sink || (length > 0 && body.is_none()) {
+            return None;
+        }
+        if let Some(body) = &mut body {
+            body.rewind();
+        }
+        Some(Exchange { body, length, connection: ConnectionUse::Reuse, ..*bare })
+    }
+}
+
+impl ConnectionAuth {
+    /// What was under way is over, and so are the logins of the connection.
+    fn reset(&mut self) {
+        self.login = None;
+        self.proxy_login = None;
+        self.lasts = false;
+        self.each_request = false;
+        self.running = None;
+        self.at_proxy = None;
+        self.requests = 0;
+    }
+
+    /// The value that answers the last challenge for Digest, if there is one.
+    fn digest(
+        &mut self,
+        role: Role,
+        exchange: &Exchange,
+        credentials: &Credentials,
+        method: &str,
+    ) -> Option<Zeroizing<String>> {
+        let nonce = self.nonces.get_mut(&role)?;
+        let is_for = role == Role::Proxy || nonce.origin == exchange.origin();
+        is_for.then(|| nonce.digest.answer(credentials, method, &exchange.target))
+    }
+
+    /// Whether a Digest login that was refused may be made once more: only what it was made with was
+    /// too old.
+    fn may_renew(&self, role: Role) -> bool {
+        self.nonces.get(&role).is_some_and(|nonce| nonce.digest.is_stale)
+    }
+}
+
+impl Core {
+    /// Begins an exchange, after a login if it wants one that libcurl does not make.
+    pub(crate) fn start(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
+        let ours = |own: &mut Arc<Credentials>| own.scheme != AuthScheme::Basic;
+        let Some(credentials) = exchange.auth.take_if(ours) else {
+            return self.send(lane, exchange);
+        };
+        if credentials.scheme == AuthScheme::Digest {
+            return self.show_digest(lane, credentials, exchange, false);
+        }
+        let there = self.transport.connection(lane, &exchange);
+        let auth = self.auths.entry(lane).or_default();
+        let is_in =
+            |(number, who): &(u32, Arc<Credentials>)| Some(*number) == there && *who == credentials;
+        if exchange.connection == ConnectionUse::Reuse
+            && !auth.each_request
+            && let Some((number, _)) = auth.login.as_ref().filter(|login| is_in(login))
+        {
+            let number = *number;
+            return self.send_authenticated(lane, credentials, exchange, number);
+        }
+        if auth.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
+            return self.send_unasked(lane, credentials, exchange);
+        }
+        self.log_in(lane, credentials, exchange)
+    }
+
+    /// Sends the exchange with a Digest login; before, what that is made with has to be known.
+    fn show_digest(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+        again: bool,
+    ) -> Result<(), Failure> {
+        let method = self.transport.method(lane, exchange.method);
+        let auth = self.auths.entry(lane).or_default();
+        if let Some(value) = auth.digest(Role::Server, &exchange, &credentials, method) {
+            let spare = Spare::of(&exchange);
+            exchange.headers.push((Role::Server.authorization().to_owned(), value));
+            auth.running = Some(LoginStep::Digest { credentials, spare, again });
+            return self.send(lane, exchange);
+        }
+        if !has_ping(&exchange) || auth.open_ping.as_ref() == Some(&exchange.origin()) {
+            return self.send_unasked(lane, credentials, exchange);
+        }
+        let ping = ping(&exchange, exchange.connection);
+        auth.running = Some(LoginStep::Sounding(credentials, Box::new(exchange)));
+        self.send(lane, ping)
+    }
+
+    /// Sends the exchange whole and without a login.
+    fn send_unasked(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        exchange: Exchange,
+    ) -> Result<(), Failure> {
+        let running = LoginStep::Unasked(credentials, Spare::of(&exchange));
+        self.auths.entry(lane).or_default().running = Some(running);
+        self.send(lane, exchange)
+    }
+
+    /// A Ping was not challenged: the exchange goes without a login, and so do those that follow.
+    fn ping_is_open(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Result<(), Failure> {
+        exchange.connection = ConnectionUse::Reuse;
+        if has_ping(&exchange) {
+            self.auths.entry(lane).or_default().open_ping = Some(exchange.origin());
+        }
+        self.send_unasked(lane, credentials, exchange)
+    }
+
+    /// The exchange was challenged where no Ping is: it is the first step itself.
+    fn ask_itself(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Result<(), Failure> {
+        let begun = Mechanism::begin(&credentials, &exchange.host, None);
+        let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
+        let spare = Spare::of(&exchange);
+        let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
+        exchange.headers.push(authorization(&waiting.credentials, &token));
+        let running = LoginStep::AskingItself(Box::new(waiting), spare);
+        self.auths.entry(lane).or_default().running = Some(running);
+        self.send(lane, exchange)
+    }
+
+    /// Puts a request on the wire, after a login at a proxy that forwards requests if it asked for one.
+    fn send(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
+        let asked = exchange.proxy_asked && self.transport.forwards(lane, &exchange);
+        let credentials = exchange.proxy_auth.clone();
+        let Some(credentials) = credentials.filter(|own| asked && own.scheme != AuthScheme::Basic)
+        else {
+            return self.transport.start(lane, exchange);
+        };
+        if credentials.scheme == AuthScheme::Digest {
+            return self.show_digest_to_proxy(lane, credentials, exchange, false);
+        }
+        let there = self.transport.connection(lane, &exchange);
+        let auth = self.auths.entry(lane).or_default();
+        let number = there
+            .filter(|_| auth.proxy_login == there && exchange.connection != ConnectionUse::Fresh);
+        if let Some(number) = number {
+            exchange.connection = ConnectionUse::Same(number);
+            return self.transport.start(lane, exchange);
+        }
+        if has_ping(&exchange) {
+            let ping = ping(&exchange, exchange.connection);
+            auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
+            return self.transport.start(lane, ping);
+        }
+        auth.at_proxy = Some(AtProxy::LoggingIn(Box::new(exchange.bare())));
+        self.transport.start(lane, exchange)
+    }
+
+    /// As [`Self::show_digest`].
+    fn show_digest_to_proxy(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+        again: bool,
+    ) -> Result<(), Failure> {
+        let method = self.transport.method(lane, exchange.method);
+        exchange.proxy_auth = None;
+        exchange.proxy_asked = false;
+        let auth = self.auths.entry(lane).or_default();
+        if let Some(value) = auth.digest(Role::Proxy, &exchange, &credentials, method) {
+            let spare = Spare::of(&exchange);
+            exchange.headers.push((Role::Proxy.authorization().to_owned(), value));
+            auth.at_proxy = Some(AtProxy::Digest { credentials, spare, again });
+            return self.transport.start(lane, exchange);
+        }
+        if has_ping(&exchange) {
+            let ping = ping(&exchange, exchange.connection);
+            auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
+            return self.transport.start(lane, ping);
+        }
+        auth.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+        self.transport.start(lane, exchange)
+    }
+
+    fn log_in(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        exchange: Exchange,
+    ) -> Result<(), Failure> {
+        self.auths.entry(lane).or_default().login = None;
+        if credentials.scheme != AuthScheme::Kerberos {
+            let begun = Mechanism::begin(&credentials, &exchange.host, None);
+            let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
+            return self.ask(lane, Waiting { mechanism, credentials, exchange }, &token);
+        }
+        let is_there = exchange.connection != ConnectionUse::Fresh
+            && self.transport.connection(lane, &exchange).is_some();
+        if exchange.scheme == Scheme::Http || is_there {
+            return self.begin_with_ticket(lane, credentials, exchange);
+        }
+        let ping = ping(&exchange, exchange.connection);
+        let running = LoginStep::Connecting(credentials, Box::new(exchange));
+        self.auths.entry(lane).or_default().running = Some(running);
+        self.send(lane, ping)
+    }
+
+    /// Lets the first step be made elsewhere, for the connection that is there.
+    fn begin_with_ticket(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Result<(), Failure> {
+        let mut binding = None;
+        if exchange.scheme == Scheme::Https {
+            let (number, own) = self.binding(lane, &exchange)?;
+            exchange.connection = ConnectionUse::Same(number);
+            binding = own;
+        }
+        let auth = self.auths.entry(lane).or_default();
+        auth.begun = auth.begun.wrapping_add(1);
+        let (number, own, host) = (auth.begun, Arc::clone(&credentials), exchange.host.clone());
+        let inbox = self.inbox.clone();
+        let begin = move || {
+            let result = Mechanism::begin(&own, &host, binding.as_ref());
+            inbox.send(Command::LoginBegun(lane, Begun { number, result }));
+        };
+        let begins = super::spawn("bitsup-login", begin);
+        begins.map_err(|error| Failure::lacks(Error::of_thread(&error)))?;
+        auth.running = Some(LoginStep::Beginning(credentials, Box::new(exchange)));
+        Ok(())
+    }
+
+    /// The number of the connection over TLS, and what a login there is bound to; nothing where
+    /// the TLS library does not tell of certificates.
+    fn binding(
+        &self,
+        lane: LaneId,
+        exchange: &Exchange,
+    ) -> Result<(u32, Option<Binding>), Failure> {
+        let there = self.transport.connection(lane, exchange);
+        let number = there.ok_or_else(|| not_kept(exchange))?;
+        match self.transport.certificate(lane) {
+            ServerCertificate::Known(binding) => Ok((number, Some(binding))),
+            ServerCertificate::Untold => Ok((number, None)),
+            // Else whoever hides it could have the binding left out.
+            ServerCertificate::Unknown => {
+                let text = "the server's certificate, which a login is bound to, was not shown in a form that can be read".to_owned();
+                Err(failed(exchange, Problem { kind: FailureKind::Unsupported, text }))
+            }
+        }
+    }
+
+    /// The first step was made elsewhere; gives back what is for the upload.
+    pub(crate) fn login_begun(&mut self, lane: LaneId, begun: Begun) -> Option<Event> {
+        // It may have been given up meanwhile.
+        let auth = self.auths.get_mut(&lane).filter(|auth| auth.begun == begun.number)?;
+        let running = auth.running.take_if(|own| matches!(own, LoginStep::Beginning(..)));
+        let Some(LoginStep::Beginning(credentials, exchange)) = running else { return None };
+        let each_request = auth.each_request;
+        let (number, origin) = (exchange.number, exchange.origin());
+        let next = match begun.result {
+            Err(problem) => Err(failed(&exchange, problem)),
+            Ok((mechanism, token)) => {
+                let waiting = Waiting { mechanism, credentials, exchange: *exchange };
+                if each_request {
+                    let connection = waiting.exchange.connection;
+                    self.show(lane, waiting, &token, connection)
+                } else {
+                    self.ask(lane, waiting, &token)
+                }
+            }
+        };
+        let failure = next.err()?;
+        let auth = self.auths.entry(lane).or_default();
+        let stats = Stats { requests: auth.requests, ..Stats::default() };
+        auth.reset();
+        let result = Err(failure);
+        Some(Event { lane, number, origin, result, body: None, stats, withheld: true })
+    }
+
+    /// Sends the first step.
+    fn ask(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+        let Waiting { credentials, exchange, .. } = &waiting;
+        let step = step(exchange, credentials, token, exchange.connection);
+        self.auths.entry(lane).or_default().running = Some(LoginStep::Asking(Box::new(waiting)));
+        self.send(lane, step)
+    }
+
+    /// Sends the exchange with the last step.
+    fn show(
+        &mut self,
+        lane: LaneId,
+        waiting: Waiting,
+        token: &[u8],
+        connection: ConnectionUse,
+    ) -> Result<(), Failure> {
+        let Waiting { mechanism, credentials, mut exchange } = waiting;
+        let spare = exchange.bare();
+        exchange.headers.push(authorization(&credentials, token));
+        exchange.connection = connection;
+        let waiting = Waiting { mechanism, credentials, exchange: spare };
+        self.auths.entry(lane).or_default().running = Some(LoginStep::Last(Box::new(waiting)));
+        self.send(lane, exchange)
+    }
+
+    /// What a lane does is given up.
+    pub(crate) fn abort(&mut self, lane: LaneId) {
+        if let Some(auth) = self.auths.get_mut(&lane) {
+            auth.reset();
+        }
+        drop(self.transport.abort(lane));
+    }
+
+    /// A lane is no more; its connection may serve another upload, if nobody is logged in there.
+    pub(crate) fn retire_lane(&mut self, lane: LaneId) {
+        if self.auths.contains_key(&lane) {
+            return self.close_lane(lane);
+        }
+        self.transport.retire_lane(lane);
+        self.lanes.remove(&lane);
+    }
+
+    /// A lane is no more.
+    pub(crate) fn close_lane(&mut self, lane: LaneId) {
+        self.auths.remove(&lane);
+        self.transport.close_lane(lane);
+        self.lanes.remove(&lane);
+    }
+
+    /// Takes an event that belongs to a login; gives back what is for the upload, with all its
+    /// requests counted.
+    pub(crate) fn on_event(&mut self, mut event: Event) -> Option<Event> {
+        let lane = event.lane;
+        self.note_challenge(&event);
+        let Some(auth) = self.auths.get_mut(&lane) else { return Some(event) };
+        auth.requests = auth.requests.saturating_add(event.stats.requests);
+        if auth.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && auth.is_unfinished() {
+            let text = "the login does not come to an end".to_owned();
+            event.result = Err(Failure::unsent(FailureKind::TooManyRequests, text));
+        }
+        let event = self.on_proxy_event(event).and_then(|event| self.on_server_event(event))?;
+        let requests = self.auths.get_mut(&lane).map(|auth| std::mem::take(&mut auth.requests));
+        let stats = Stats { requests: requests.unwrap_or(event.stats.requests), ..event.stats };
+        Some(Event { stats, ..event })
+    }
+
+    /// Keeps what a Digest login is made with.
+    fn note_challenge(&mut self, event: &Event) {
+        let Ok(answer) = &event.result else { return };
+        let role = match answer.status {
+            401 => Role::Server,
+            407 if event.stats.forwarded => Role::Proxy,
+            _ => return,
+        };
+        if let Some(digest) = Digest::choose(&offered(answer, role)) {
+            let nonce = Nonce { origin: event.origin.clone(), digest };
+            self.auths.entry(event.lane).or_default().nonces.insert(role, nonce);
+        } else if let Some(auth) = self.auths.get_mut(&event.lane) {
+            auth.nonces.remove(&role);
+        }
+    }
+
+    /// What a proxy that forwards requests says of a login.
+    fn on_proxy_event(&mut self, mut event: Event) -> Option<Event> {
+        let lane = event.lane;
+        let at_proxy = self.auths.get_mut(&lane).and_then(|auth| auth.at_proxy.take());
+        let Some(at_proxy) = at_proxy else { return Some(event) };
+        let asks = match &mut event.result {
+            Ok(answer) => answer.status == 407,
+            Err(failure) => {
+                if matches!(at_proxy, AtProxy::Pinging(..)) {
+                    // Of the exchange nothing was sent.
+                    failure.sent = Sent::Nothing;
+                }
+                return Some(event);
+            }
+        };
+        let auth = self.auths.entry(lane).or_default();
+        let next = match (at_proxy, asks) {
+            (AtProxy::Pinging(credentials, exchange), true)
+                if credentials.scheme == AuthScheme::Digest
+                    && auth.nonces.contains_key(&Role::Proxy) =>
+            {
+                let exchange = Exchange { connection: ConnectionUse::Reuse, ..*exchange };
+                self.show_digest_to_proxy(lane, credentials, exchange, false)
+            }
+            (AtProxy::Pinging(..), true) => {
+                event.stats.sent = 0;
+                return Some(event);
+            }
+            (AtProxy::Pinging(credentials, exchange), false) => {
+                let mut exchange = *exchange;
+                exchange.connection = ConnectionUse::Reuse;
+                if credentials.scheme == AuthScheme::Digest {
+                    auth.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+                    self.transport.start(lane, exchange)
+                } else {
+                    let there = self.transport.connection(lane, &exchange);
+                    auth.proxy_login = there;
+                    there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
+                        exchange.connection = ConnectionUse::Same(number);
+                        self.transport.start(lane, exchange)
+                    })
+                }
+            }
+            (AtProxy::LoggingIn(exchange), false) => {
+                auth.proxy_login = self.transport.connection(lane, &exchange);
+                return Some(event);
+            }
+            (AtProxy::Digest { credentials, spare, again: false }, true)
+                if auth.may_renew(Role::Proxy) =>
+            {
+                match spare.again(event.body.take()) {
+                    Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, true),
+                    None => return Some(event),
+                }
+            }
+            (AtProxy::Unasked(credentials, spare), true)
+                if auth.nonces.contains_key(&Role::Proxy) =>
+            {
+                match spare.again(event.body.take()) {
+                    Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, false),
+                    None => return Some(event),
+                }
+            }
+            (AtProxy::LoggingIn(_) | AtProxy::Digest { .. } | AtProxy::Unasked(..), _) => {
+                return Some(event);
+            }
+        };
+        let failure = next.err()?;
+        event.result = Err(failure);
+        Some(event)
+    }
+
+    /// What the server says of a login.
+    fn on_server_event(&mut self, mut event: Event) -> Option<Event> {
+        let lane = event.lane;
+        let running = self.auths.get_mut(&lane).and_then(|auth| auth.running.take());
+        let Some(running) = running else { return Some(event) };
+        if running.is_before() {
+            // A Ping's body is no part of the exchange's.
+            event.stats.sent = 0;
+            event.withheld = running.withholds();
+        }
+        let answer = match &mut event.result {
+            Ok(answer) => answer,
+            Err(failure) => {
+                if running.is_before() {
+                    // Of the upload nothing was sent.
+                    failure.sent = Sent::Nothing;
+                }
+                return Some(event);
+            }
+        };
+        if answer.status == 407 {
+            event.withheld = true;
+            return Some(event);
+        }
+        let asks = answer.status == 401;
+        let goes_on = !asks && is_about_ping(answer.status);
+        let next = match running {
+            LoginStep::Beginning(..) => return Some(event),
+            LoginStep::Connecting(credentials, exchange) => {
+                if !asks && !goes_on {
+                    return Some(event);
+                }
+                let connection = ConnectionUse::Reuse;
+                self.begin_with_ticket(lane, credentials, Exchange { connection, ..*exchange })
+            }
+            LoginStep::Asking(mut waiting) if asks => {
+                match self.reply(lane, &mut waiting, answer) {
+                    Ok(Some(token)) => self.prove(lane, *waiting, &token),
+                    Ok(None) => {
+                        event.withheld = false;
+                        return Some(event);
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
+            // It took a ticket, or knows the connection already.
+            LoginStep::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
+                self.logged_in(lane, *waiting, answer)
+            }
+            // It asks nobody.
+            LoginStep::Asking(waiting) if goes_on => {
+                let Waiting { credentials, exchange, .. } = *waiting;
+                self.ping_is_open(lane, credentials, exchange)
+            }
+            LoginStep::AskingItself(mut waiting, spare) if asks => {
+                match (self.reply(lane, &mut waiting, answer), spare.again(event.body.take())) {
+                    (Err(failure), _) => Err(failure),
+                    (Ok(Some(token)), Some(exchange)) => {
+                        let there = self.transport.connection(lane, &exchange);
+                        there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
+                            let waiting = Waiting { exchange, ..*waiting };
+                            self.show(lane, waiting, &token, ConnectionUse::Same(number))
+                        })
+                    }
+                    (Ok(_), _) => return Some(event),
+                }
+            }
+            LoginStep::Proving(waiting) if goes_on => self.logged_in(lane, *waiting, answer),
+            LoginStep::Last(mut waiting) if !asks => match waiting.confirm(answer) {
+                Ok(()) => {
+                    let there = self.transport.connection(lane, &waiting.exchange);
+                    let auth = self.auths.entry(lane).or_default();
+                    auth.login = there.map(|number| (number, waiting.credentials));
+                    auth.asked_again = 0;
+                    return Some(event);
+                }
+                // Whoever answered may have acted on it.
+                Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
+            },
+            LoginStep::Testing(credentials, exchange) if asks || goes_on => {
+                let auth = self.auths.entry(lane).or_default();
+                auth.each_request = asks;
+                auth.lasts = !asks;
+                let (connection, auth) = (ConnectionUse::Reuse, Some(credentials));
+                self.start(lane, Exchange { connection, auth, ..*exchange })
+            }
+            LoginStep::Through(credentials, spare) if asks => {
+                self.asked_again(lane, credentials, spare.again(event.body.take()))
+            }
+            LoginStep::Through(_, spare) => {
+                let auth = self.auths.entry(lane).or_default();
+                auth.lasts = true;
+                if has_ping(&spare.bare) {
+                    auth.asked_again = 0;
+                }
+                return Some(event);
+            }
+            LoginStep::Sounding(credentials, exchange) if asks => {
+                if !self.has_nonce(lane) {
+                    return Some(event);
+                }
+                let connection = ConnectionUse::Reuse;
+                let exchange = Exchange { connection, ..*exchange };
+                self.show_digest(lane, credentials, exchange, false)
+            }
+            LoginStep::Sounding(credentials, exchange) if goes_on => {
+                self.ping_is_open(lane, credentials, *exchange)
+            }
+            LoginStep::Unasked(credentials, spare) if asks => {
+                let is_digest = credentials.scheme == AuthScheme::Digest;
+                event.withheld = true;
+                if is_digest && !self.has_nonce(lane) {
+                    return Some(event);
+                }
+                match spare.again(event.body.take()) {
+                    Some(exchange) if is_digest => {
+                        self.show_digest(lane, credentials, exchange, false)
+                    }
+                    Some(exchange) => self.ask_itself(lane, credentials, exchange),
+                    None => return Some(event),
+                }
+            }
+            LoginStep::Digest { credentials, spare, again: false }
+                if asks && self.auths.get(&lane).is_some_and(|own| own.may_renew(Role::Server)) =>
+            {
+                match spare.again(event.body.take()) {
+                    Some(exchange) => self.show_digest(lane, credentials, exchange, true),
+                    None => return Some(event),
+                }
+            }
+            LoginStep::AskingItself(..) | LoginStep::Unasked(..) => {
+                event.withheld = true;
+                return Some(event);
+            }
+            LoginStep::Asking(_)
+            | LoginStep::Proving(_)
+            | LoginStep::Last(_)
+            | LoginStep::Testing(..)
+            | LoginStep::Sounding(..)
+            | LoginStep::Digest { .. } => return Some(event),
+        };
+        let failure = next.err()?;
+        if let Some(auth) = self.auths.get_mut(&lane) {
+            let requests = auth.requests;
+            auth.reset();
+            auth.requests = requests;
+        }
+        event.result = Err(failure);
+        Some(event)
+    }
+
+    /// The login was taken a moment ago: it does not last, or is never enough.
+    fn asked_again(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        exchange: Option<Exchange>,
+    ) -> Result<(), Failure> {
+        let auth = self.auths.entry(lane).or_default();
+        auth.each_request = true;
+        auth.login = None;
+        auth.asked_again += 1;
+        if auth.asked_again >= MAX_ASKED_AGAIN {
+            let kind = FailureKind::NoLogin(
+                "Have the server ask for the login with each packet, or keep it for the connection or the session.",
+            );
+            let text = "the server takes the login and asks for it again with the next packet";
+            return Err(Failure::unsent(kind, text));
+        }
+        match exchange {
+            Some(exchange) => self.log_in(lane, credentials, exchange),
+            None => Err(Failure::unsent(
+                FailureKind::ConnectionLost,
+                "the server forgot the login of its connection",
+            )),
+        }
+    }
+
+    fn has_nonce(&self, lane: LaneId) -> bool {
+        self.auths.get(&lane).is_some_and(|auth| auth.nonces.contains_key(&Role::Server))
+    }
+
+    /// What to say to a challenge; `None` if everything was said, and the server refuses.
+    fn reply(
+        &self,
+        lane: LaneId,
+        waiting: &mut Waiting,
+        answer: &Answer,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(token) = token(answer, &waiting.credentials) else {
+            if waiting.is_with_ticket() {
+                return Ok(None);
+            }
+            let text = "the server does not go on with the login that it offers".to_owned();
+            let advice = "Have the server log in with another scheme, or choose one that it goes on with ({auth}).";
+            let problem = Problem { kind: FailureKind::NoLogin(advice), text };
+            return Err(failed(&waiting.exchange, problem));
+        };
+        let mut binding = None;
+        if waiting.exchange.scheme == Scheme::Https && !waiting.is_with_ticket() {
+            binding = self.binding(lane, &waiting.exchange)?.1;
+        }
+        let reply = waiting.mechanism.step(token, binding.as_ref());
+        let reply = reply.map_err(|problem| failed(&waiting.exchange, problem))?;
+        Ok(Some(reply).filter(|reply| !reply.is_empty()))
+    }
+
+    /// The second step: the answer to what the server said.
+    fn prove(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+        let there = self.transport.connection(lane, &waiting.exchange);
+        let number = there.ok_or_else(|| not_kept(&waiting.exchange))?;
+        let each_request = self.auths.get(&lane).is_some_and(|auth| auth.each_request);
+        let same = ConnectionUse::Same(number);
+        if waiting.exchange.length == 0 || each_request {
+            return self.show(lane, waiting, token, same);
+        }
+        let ping = step(&waiting.exchange, &waiting.credentials, token, same);
+        self.auths.entry(lane).or_default().running = Some(LoginStep::Proving(Box::new(waiting)));
+        self.send(lane, ping)
+    }
+
+    /// The connection is logged in.
+    fn logged_in(
+        &mut self,
+        lane: LaneId,
+        mut waiting: Waiting,
+        answer: &Answer,
+    ) -> Result<(), Failure> {
+        waiting.confirm(answer)?;
+        let Waiting { credentials, exchange, .. } = waiting;
+        let there = self.transport.connection(lane, &exchange);
+        let number = there.ok_or_else(|| not_kept(&exchange))?;
+        let auth = self.auths.entry(lane).or_default();
+        auth.login = Some((number, Arc::clone(&credentials)));
+        self.send_authenticated(lane, credentials, exchange, number)
+    }
+
+    /// Sends an exchange over the connection that is logged in.
+    fn send_authenticated(
+        &mut self,
+        lane: LaneId,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+        number: u32,
+    ) -> Result<(), Failure> {
+        let auth = self.auths.entry(lane).or_default();
+        let same = ConnectionUse::Same(number);
+        if exchange.length > 0 && !auth.lasts {
+            let ping = ping(&exchange, same);
+            auth.running = Some(LoginStep::Testing(credentials, Box::new(exchange)));
+            return self.send(lane, ping);
+        }
+        exchange.connection = same;
+        auth.running = Some(LoginStep::Through(credentials, Spare::of(&exchange)));
+        self.send(lane, exchange)
+    }
+}
+
+impl ConnectionAuth {
+    /// Whether the exchange itself is still to go out, or out as a step.
+    fn is_unfinished(&self) -> bool {
+        let at_proxy = matches!(self.at_proxy, Some(AtProxy::Pinging(..)));
+        at_proxy || self.running.as_ref().is_some_and(LoginStep::is_before)
+    }
+}
+
+impl LoginStep {
+    /// Whether the exchange itself has not gone out yet.
+    fn is_before(&self) -> bool {
+        match self {
+            Self::Connecting(..)
+            | Self::Beginning(..)
+            | Self::Asking(_)
+            | Self::Proving(_)
+            | Self::Testing(..)
+            | Self::Sounding(..) => true,
+            Self::AskingItself(..)
+            | Self::Last(_)
+            | Self::Through(..)
+            | Self::Unasked(..)
+            | Self::Digest { .. } => false,
+        }
+    }
+
+    /// Whether the login has not been shown so far.
+    fn withholds(&self) -> bool {
+        matches!(
+            self,
+            Self::Connecting(..) | Self::Beginning(..) | Self::Asking(_) | Self::Sounding(..)
+        )
+    }
+}
+
+impl Waiting {
+    fn is_with_ticket(&self) -> bool {
+        self.credentials.scheme == AuthScheme::Kerberos
+    }
+
+    /// With a ticket the server shows who it is, too: in its last word, if it says one.
+    fn confirm(&mut self, answer: &Answer) -> Result<(), Failure> {
+        let Some(token) = token(answer, &self.credentials).filter(|_| self.is_with_ticket()) else {
+            return Ok(());
+        };
+        self.mechanism.step(token, None).map(drop).map_err(|Problem { text, .. }| {
+            let text = format!("the server does not show who it is: {text}");
+            failed(&self.exchange, Problem { kind: FailureKind::BadAnswer, text })
+        })
+    }
+}
+
+/// A request of a login.
+fn step(
+    exchange: &Exchange,
+    credentials: &Credentials,
+    token: &[u8],
+    connection: ConnectionUse,
+) -> Exchange {
+    let mut step = ping(exchange, connection);
+    step.headers.push(authorization(credentials, token));
+    step
+}
+
+/// Whether a Ping can be sent in the place of an exchange: of a packet that is none itself.
+fn has_ping(exchange: &Exchange) -> bool {
+    exchange.method == Method::BitsPost
+        && !exchange.headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case("BITS-Packet-Type") && value.eq_ignore_ascii_case("Ping")
+        })
+}
+
+/// Whether an answer to a Ping says nothing but that a login is not wanted, or was taken: a server
+/// that has no Ping refuses it so.
+fn is_about_ping(status: u16) -> bool {
+    matches!(status, 200..300 | 400 | 404 | 405 | 411 | 413 | 416 | 501)
+}
+
+/// A Ping to where a packet goes; of a question or a request for a reply, the same without a
+/// place for the answer.
+fn ping(exchange: &Exchange, connection: ConnectionUse) -> Exchange {
+    let mut ping = exchange.bare();
+    ping.connection = connection;
+    if ping.method == Method::BitsPost {
+        ping.headers.retain(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            !name.starts_with("bits-") && !name.starts_with("content-")
+        });
+        ping.headers.push(("BITS-Packet-Type".to_owned(), "Ping".to_owned().into()));
+    }
+    ping
+}
+
+fn authorization(credentials: &Credentials, token: &[u8]) -> (String, Zeroizing<String>) {
+    let token = Zeroizing::new(BASE64.encode(token));
+    ("Authorization".to_owned(), [scheme(credentials), " ", &token].concat().into())
+}
+
+/// What the server says in its challenge.
+fn token(answer: &Answer, credentials: &Credentials) -> Option<Vec<u8>> {
+    let scheme = scheme(credentials).to_ascii_lowercase();
+    offered(answer, Role::Server).into_iter().find_map(|offer| {
+        let token =
+            offer.token.filter(|token| offer.scheme == scheme && token.len() <= MAX_TOKEN)?;
+        BASE64.decode(token).ok()
+    })
+}
+
+fn scheme(credentials: &Credentials) -> &'static str {
+    if credentials.scheme == AuthScheme::Ntlm { "NTLM" } else { "Negotiate" }
+}
+
+fn not_kept(exchange: &Exchange) -> Failure {
+    let text = "the server does not keep the connection that was logged in".to_owned();
+    failed(exchange, Problem { kind: FailureKind::ConnectionLost, text })
+}
+
+fn failed(exchange: &Exchange, problem: Problem) -> Failure {
+    let Problem { kind, text } = problem;
+    Failure::unsent(kind, format!("{}:{}: {text}", exchange.host, exchange.port))
+}

@@ -1,0 +1,147 @@
+//! Packets that the caller sends one by one: Ping, and sessions driven packet by packet.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use bitsup_core::{SinglePacket, UploadDriver};
+use bitsup_proto::Ack;
+use bitsup_proto::classify::Meaning;
+
+use super::super::Core;
+use super::super::command::TaskId;
+use super::{Parts, Task, protocol_failure};
+use crate::callbacks::Ear;
+use crate::destination::Destination;
+use crate::diagnosis::Remark;
+use crate::error::{Error, ErrorKind};
+use crate::options::UploadOptions;
+use crate::progress::EventFilter;
+use crate::source::Source;
+use crate::transport::{Answer, Failure, Stats};
+use crate::upload::Shared;
+
+/// One packet to send.
+pub(crate) struct PacketJob {
+    pub(crate) destination: Arc<Destination>,
+    pub(crate) options: Arc<UploadOptions>,
+    pub(crate) packet: SinglePacket,
+    /// The bytes of a Fragment, from its first on.
+    pub(crate) source: Option<Source>,
+    /// No phase of the exchange takes longer.
+    pub(crate) limit: Option<Duration>,
+    pub(crate) caller: mpsc::Sender<PacketEvent>,
+}
+
+/// What the thread that sends a packet is told.
+pub(crate) enum PacketEvent {
+    /// An answer has come; the packet may go out again with a login.
+    Answered(PacketAnswer),
+    /// Put this question to the caller.
+    Ask(Box<dyn FnOnce() + Send>),
+    /// It is over; the last answer means this.
+    Done(Result<Meaning, Error>),
+}
+
+/// A server's answer, with its headers as they came.
+pub(crate) struct PacketAnswer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// How many bytes of the body had gone out when it came.
+    pub(crate) body_sent: u64,
+    /// Whether the server has asked for a password, and there is one.
+    pub(crate) has_login: bool,
+    /// What is to be said about it.
+    pub(crate) remark: Option<Remark>,
+}
+
+impl PacketAnswer {
+    pub(crate) fn ack(&self) -> Ack<'_> {
+        let headers = self.headers.iter();
+        Ack::parse(self.status, headers.map(|(name, value)| (name.as_str(), value.as_slice())))
+    }
+}
+
+impl Task {
+    /// The task of a caller that sends packets.
+    pub(crate) fn for_packets(id: TaskId, job: &PacketJob, core: &mut Core) -> Self {
+        let (destination, options) = (&*job.destination, &*job.options);
+        let usable = (options.credentials.is_some(), options.proxy_credentials.is_some());
+        let driver = UploadDriver::for_packets(id, destination.origin(), usable);
+        if options.polite {
+            core.limiter.be_polite(id);
+        }
+        Self::new(Parts {
+            id,
+            shared: Arc::new(Shared::new(id, Ear::new(id, None, EventFilter::default()), 0)),
+            source: Source::bytes(Vec::new()),
+            destination: destination.clone(),
+            options: options.clone(),
+            driver,
+        })
+    }
+
+    /// Takes a packet over.
+    pub(crate) fn send_packet(&mut self, job: PacketJob) {
+        self.caller = Some(job.caller);
+        self.source = job.source.unwrap_or_else(|| Source::bytes(Vec::new()));
+        let (own, limit) = (&job.options, job.limit.unwrap_or(Duration::MAX));
+        self.options.connect_timeout = own.connect_timeout.min(limit);
+        self.options.stall_timeout = own.stall_timeout.min(limit);
+        self.login.new_packet();
+        self.driver.send_packet(job.packet);
+    }
+
+    /// The caller waits for the packet no longer.
+    pub(crate) fn abort_packet(&mut self, core: &mut Core) {
+        let request = self.driver.exchange().map(|(_, request)| request.clone());
+        self.driver.abort_packet();
+        self.abort_exchange(request.as_ref(), core);
+        if let Some(lane) = self.lane.take() {
+            core.close_lane(lane);
+        }
+    }
+
+    /// The caller is gone.
+    pub(crate) fn end_packets(mut self, core: &mut Core) {
+        self.driver.end(&mut core.client);
+        core.limiter.leave(self.id);
+        if let Some(lane) = self.lane {
+            core.close_lane(lane);
+        }
+    }
+
+    /// Whether packets are sent one by one.
+    pub(crate) fn is_packets(&self) -> bool {
+        self.caller.is_some()
+    }
+
+    pub(super) fn tell_caller(&self, event: PacketEvent) {
+        if let Some(caller) = &self.caller {
+            // It may be gone.
+            drop(caller.send(event));
+        }
+    }
+
+    pub(super) fn tell_answer(&self, answer: &Answer, stats: &Stats) {
+        let headers = answer.headers.iter();
+        self.tell_caller(PacketEvent::Answered(PacketAnswer {
+            status: answer.status,
+            headers: headers
+                .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
+                .collect(),
+            body_sent: stats.sent,
+            has_login: self.login.scheme.is_some(),
+            remark: self.remark.clone(),
+        }));
+    }
+
+    /// The login was refused at this site before, and so nothing was sent.
+    pub(super) fn tell_refused_before(&self) {
+        let text = "the server refused this login before, and it was not sent again";
+        self.tell_caller(PacketEvent::Done(Err(Error::new(ErrorKind::Auth, text))));
+    }
+}
+
+pub(crate) fn error_of(failure: Failure) -> Error {
+    protocol_failure(failure).error.into()
+}
