@@ -18,8 +18,10 @@ def test_attributes_of_public_classes_are_completed() -> None:
     script = jedi.Script(code)
     for number, name in enumerate(CLASSES):
         completed = {completion.name for completion in script.complete(3 + 2 * number, 7)}
-        found = getattr(bitsup, name)
-        own = {attribute for base in found.__mro__[:-1] if base.__module__ == "bitsup" for attribute in vars(base)}
+        found: type = getattr(bitsup, name)
+        own: set[str] = set()
+        for base in found.__mro__[:-1]:
+            own |= set(vars(base)) if base.__module__ == "bitsup" else set()
         assert {attribute for attribute in own if not attribute.startswith("_")} <= completed, name
 
 

@@ -33,6 +33,8 @@ class ClientOptions(TypedDict, total=False):
     """A header for every packet; it replaces one of the same name."""
     secret_headers: Headers | None
     """A header for every packet that is treated like a password: never shown, and not sent over plain http without allow_cleartext_credentials=True."""
+    netrc_file: Path | None
+    """A .netrc file with the user and the password for the server's host, of user= if that is set. It is read when an upload starts, and again when the server refuses the password."""
     ca_file: Path | None
     """A file of CA certificates (PEM) to trust instead of the system's."""
     insecure: bool | None
@@ -161,6 +163,8 @@ class Options(TypedDict, total=False):
     """A header for every packet; it replaces one of the same name."""
     secret_headers: Headers | None
     """A header for every packet that is treated like a password: never shown, and not sent over plain http without allow_cleartext_credentials=True."""
+    netrc_file: Path | None
+    """A .netrc file with the user and the password for the server's host, of user= if that is set. It is read when an upload starts, and again when the server refuses the password."""
     ca_file: Path | None
     """A file of CA certificates (PEM) to trust instead of the system's."""
     insecure: bool | None

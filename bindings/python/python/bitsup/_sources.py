@@ -89,23 +89,26 @@ class Readable:
     def __init__(self, use: Use | None = None) -> None:
         self.failure: BaseException | None = None
         self.use = use
+        self._lock: Any = threading.Lock() if use is None else use.lock
 
     def read_at(self, offset: int, size: int) -> bytes | None:
         """Bytes at ``offset``; ``None`` if they are not there yet."""
-        use = self.use
         try:
-            if use is None:
-                raise InvalidArgumentError("the upload has ended")
-            with use.lock:
-                return self._read(use, offset, size)
+            with self._lock:
+                return self._read(offset, size)
         except BaseException as problem:
             if self.use is not None and self.failure is None:
                 self.failure = problem.with_traceback(_of_caller(problem.__traceback__))
             # Another one, since each frame that an exception passes is kept by it.
             raise RuntimeError(f"{type(problem).__name__}: {problem}") from None
 
-    def _read(self, use: Use, offset: int, size: int) -> bytes | None:
+    def _read(self, offset: int, size: int) -> bytes | None:
         raise NotImplementedError
+
+    def _source(self) -> Use:
+        if self.use is None:
+            raise InvalidArgumentError("the upload has ended")
+        return self.use
 
     def close(self) -> None:
         """Lets the caller's object go, for another upload of it too."""
@@ -328,8 +331,7 @@ class SeekableFile(Readable):
 
     def measure(self) -> int:
         """How many bytes follow the position; one where another upload left it is none of the caller's."""
-        use = self.use
-        assert use is not None
+        use = self._source()
         file = use.source
         with use.lock:
             start = int(file.tell())
@@ -346,8 +348,9 @@ class SeekableFile(Readable):
             )
         return max(end - start, 0)
 
-    def _read(self, use: Use, offset: int, size: int) -> bytes:
+    def _read(self, offset: int, size: int) -> bytes:
         """Seeks and reads; the file's position is ours while the upload runs."""
+        use = self._source()
         use.source.seek(self._start + offset)
         read = bytes_of(use.source.read(size)) or b""
         use.left_at = self._start + offset + len(read)
@@ -398,7 +401,8 @@ class Stream(Readable):
         super().close()
         self._chunks = iter(())
 
-    def _read(self, use: Use, offset: int, size: int) -> bytes:
+    def _read(self, offset: int, size: int) -> bytes:
+        # No name here holds the source: the frame of a generator that failed goes back to this one.
         while offset >= self._kept.end:
             if offset >= self._size:
                 return b""
