@@ -155,10 +155,4 @@ mod tests {
             .expect_err("there is no root");
         assert_eq!(error.to_string(), "cargo metadata has no text workspace_root");
     }
-
-    #[test]
-    fn programs_are_looked_up_in_the_search_path() {
-        assert!(has_program("sh"));
-        assert!(!has_program("a-program-that-nobody-has"));
-    }
 }
