@@ -79,11 +79,11 @@ impl Mechanism {
 impl From<bitsup_gssapi::Error> for Problem {
     fn from(error: bitsup_gssapi::Error) -> Self {
         let advice = match error.kind {
-            bitsup_gssapi::ErrorKind::NoTicket => {
-                "Get a ticket first (kinit USER@REALM), as the user and with the KRB5CCNAME that the upload runs with (klist shows it), or log in with user and password."
-            }
             bitsup_gssapi::ErrorKind::Expired => {
                 "Get a new ticket (kinit, or kinit -R while the old one may be renewed); {same_upload} continues then."
+            }
+            bitsup_gssapi::ErrorKind::NoTicket => {
+                "Get a ticket first (kinit USER@REALM), as the user and with the KRB5CCNAME that the upload runs with (klist shows it), or log in with user and password."
             }
             _ => {
                 "If the server is unknown to Kerberos, write its full name in the URL, or have the name registered (Windows: setspn -S HTTP/NAME ACCOUNT; MIT: addprinc HTTP/NAME and its key in the server's keytab). KRB5_TRACE=/dev/stderr shows what Kerberos tries."
