@@ -1,7 +1,7 @@
 //! Programs with threads, small stacks, valgrind and sanitizers of their own, which the library has none of.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bitsup_server::{Config, Server};
@@ -84,7 +84,7 @@ fn valgrind(program: &PathBuf, arguments: &[&str]) -> Command {
     command
 }
 
-fn sanitized(program: &PathBuf) -> Command {
+fn sanitized(program: &Path) -> Command {
     let mut command = build::plain(program);
     let file = suppressions("tsan.supp");
     command.env("TSAN_OPTIONS", format!("exitcode={FOUND}:suppressions={file}"));

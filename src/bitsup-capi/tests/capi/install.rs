@@ -186,9 +186,10 @@ fn finds_what_fits(installed: &Installed) {
     ];
     for (arguments, found) in wanted {
         let check = if found { "NOT bitsup_FOUND" } else { "bitsup_FOUND" };
-        project += &format!(
-            "find_package(bitsup {arguments} QUIET)\nif({check})\n  message(SEND_ERROR \"{arguments}\")\nendif()\n"
-        );
+        project.extend([
+            format!("find_package(bitsup {arguments} QUIET)\n"),
+            format!("if({check})\n  message(SEND_ERROR \"{arguments}\")\nendif()\n"),
+        ]);
     }
     fs::write(source.join("CMakeLists.txt"), project).expect("written");
     let mut command = Command::new("cmake");

@@ -58,7 +58,7 @@ fn leave_descriptors(count: u64) {
     let open = open.filter_map(|path| path.file_name()?.to_str()?.parse().ok());
     let open: Vec<u64> = open.collect();
     let taken = |limit| open.iter().filter(|open| **open < limit).count() as u64;
-    let current = (0..).find(|limit| limit - taken(*limit) == count);
+    let current = (0..1 << 20).find(|limit| limit - taken(*limit) == count);
     let limits = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current, ..limits }).expect("lowered");
 }
