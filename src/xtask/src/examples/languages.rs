@@ -25,14 +25,15 @@ pub(crate) struct Language {
 }
 
 /// The names, for the command line.
-pub(crate) const NAMES: [&str; 7] = ["go", "node", "java", "csharp", "ruby", "php", "lua"];
+pub(crate) const NAMES: [&str; 8] =
+    ["go", "node", "java", "csharp", "ruby", "php", "lua", "perl"];
 
 /// What they need, each of them for itself alone.
 pub(crate) const WANTS: &[Name] =
-    &["go", "koffi", "java", "jna", "mono", "ruby-ffi", "php", "luajit"];
+    &["go", "koffi", "java", "jna", "mono", "ruby-ffi", "php", "luajit", "platypus"];
 
 /// All languages, in the order in which they run.
-pub(crate) static LANGUAGES: [Language; 7] = [
+pub(crate) static LANGUAGES: [Language; 8] = [
     Language {
         name: "go",
         folder: "examples/go",
@@ -148,6 +149,19 @@ pub(crate) static LANGUAGES: [Language; 7] = [
         program: |stage, _, name| {
             let mut command = Command::new("luajit");
             command.arg(script(stage, "examples/lua", name, "lua"));
+            command
+        },
+    },
+    Language {
+        name: "perl",
+        folder: "examples/perl",
+        wrapper: "Bitsup.pm",
+        full: false,
+        needs: &["platypus"],
+        build: |_, _| vec![],
+        program: |stage, _, name| {
+            let mut command = Command::new("perl");
+            command.arg(script(stage, "examples/perl", name, "pl"));
             command
         },
     },
