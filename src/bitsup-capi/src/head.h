@@ -53,8 +53,8 @@
  *   result was written.
  *
  * Enumerations come out as such. Where one goes in, the parameter is an int,
- *   and a number that is none is refused. Truth is an int, in and out: 0 is
- *   no, which every language reads alike.
+ *   and out-of-range values are rejected. Booleans are int, in and out: 0 is
+ *   false, which every language reads alike.
  *
  * Threads. Every object can be used from any thread, and from several at a
  *   time. Only bitsup_upload_wait, bitsup_upload_file, bitsup_ping,
