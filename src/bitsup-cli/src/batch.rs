@@ -11,10 +11,10 @@ use bitsup::{
 };
 
 use crate::failure::Failure;
+use crate::format;
 use crate::json::Counts;
 use crate::report::Report;
 use crate::signals::{self, Listener};
-use crate::words;
 
 /// How often the display is renewed.
 const TICK: Duration = Duration::from_millis(100);
@@ -330,7 +330,7 @@ impl<'a> Batch<'a> {
         };
         self.report.finish(self.counts, exit_code, then.as_deref());
         if let Some((signal, _)) = self.stopped {
-            words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
+            format::say(&format!("bitsup: stopped by {}", signals::name(signal)));
             // Dropping it would wait for what runs in the background.
             std::mem::forget(self.client);
         }

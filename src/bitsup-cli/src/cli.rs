@@ -9,9 +9,9 @@ use crate::demo::DemoArgs;
 use crate::doctor::DoctorArgs;
 use crate::explain::ExplainArgs;
 use crate::failure::Failure;
-use crate::kept::{CancelArgs, ListArgs, ResumeArgs};
 use crate::ping::PingArgs;
 use crate::serve::ServeArgs;
+use crate::sessions::{CancelArgs, ListArgs, ResumeArgs};
 use crate::upload::UploadArgs;
 
 const EXAMPLES: &str = "\
@@ -67,9 +67,9 @@ impl Command {
     pub(crate) fn run(self) -> Result<u8, Failure> {
         match self {
             Self::Upload(args) => crate::upload::run(&args),
-            Self::List(args) => crate::kept::list(&args),
-            Self::Resume(args) => crate::kept::resume(&args),
-            Self::Cancel(args) => crate::kept::cancel(&args),
+            Self::List(args) => crate::sessions::list(&args),
+            Self::Resume(args) => crate::sessions::resume(&args),
+            Self::Cancel(args) => crate::sessions::cancel(&args),
             Self::Ping(args) => crate::ping::run(&args),
             Self::Doctor(args) => crate::doctor::run(&args),
             Self::Explain(args) => crate::explain::run(&args),

@@ -6,10 +6,10 @@ use bitsup::{Header, OptionSet, OptionValue, UploadOptions};
 use clap::Args;
 
 use crate::failure::Failure;
+use crate::format::Words;
 use crate::login;
 use crate::prompt;
 use crate::table::{self, Connection, TableArgs, Transfer};
-use crate::words::Words;
 
 /// Words in a header's name that tell of a secret, which is then not kept anywhere.
 const SECRET_WORDS: [&str; 8] =

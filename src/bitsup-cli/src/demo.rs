@@ -14,8 +14,8 @@ use bitsup_server::{Config, Server};
 use clap::Args;
 
 use crate::failure::Failure;
+use crate::format;
 use crate::signals::{self, Listener};
-use crate::words;
 
 /// What is uploaded where no file is named.
 const GENERATED: u64 = 64 << 20;
@@ -58,8 +58,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
     say(&format!(
         "Uploading {} to a BITS server at {} that will lose the connection once.\n",
         match &args.file {
-            Some(_) => format!("{} ({})", words::printable(&name), words::size(plan.size)),
-            None => format!("{} of generated data", words::round_size(plan.size)),
+            Some(_) => format!("{} ({})", format::printable(&name), format::size(plan.size)),
+            None => format!("{} of generated data", format::round_size(plan.size)),
         },
         server.url("/").trim_end_matches('/')
     ));
@@ -165,7 +165,7 @@ impl Teller<'_> {
                 self.lost += 1;
                 match cause.kind() {
                     ErrorKind::Network if self.lost == 1 => {
-                        say(&format!("  connection lost at {}", words::size(self.plan.lost_at())));
+                        say(&format!("  connection lost at {}", format::size(self.plan.lost_at())));
                     }
                     _ => say(&format!("  {cause}: trying again")),
                 }
@@ -178,7 +178,7 @@ impl Teller<'_> {
         let expected = ack.range.map(|(first, length)| first + length);
         match (ack.packet, ack.offset) {
             (PacketType::Fragment, Some(offset)) if Some(offset) != expected => {
-                say(&format!("  server has {}: continuing there", words::size(offset)));
+                say(&format!("  server has {}: continuing there", format::size(offset)));
             }
             (PacketType::Fragment, _) => {}
             (PacketType::CreateSession, _) if ack.status == 200 => {
@@ -195,9 +195,9 @@ impl Teller<'_> {
 
 fn fragment(packet: &PacketEvent) -> String {
     let (first, length) = packet.range.unwrap_or_default();
-    let (from, to) = (words::round_size(first), words::round_size(first + length));
+    let (from, to) = (format::round_size(first), format::round_size(first + length));
     if length < SMALLEST_PART {
-        return format!("  Fragment {from} + {}", words::round_size(length));
+        return format!("  Fragment {from} + {}", format::round_size(length));
     }
     match (from.split_once(' '), to.split_once(' ')) {
         (Some((number, unit)), Some((_, other))) if unit == other => {
@@ -241,14 +241,14 @@ fn summary(receipt: &Receipt, lost: u32) {
     say(&format!(
         "\nThe file arrived byte for byte: {} in {}, with {times} on the way.\n\n\
          Try it on your own server:\n  bitsup ping https://SERVER/FOLDER/\n  bitsup upload FILE https://SERVER/FOLDER/",
-        words::size(receipt.size),
-        words::time(receipt.duration),
+        format::size(receipt.size),
+        format::time(receipt.duration),
     ));
 }
 
 fn say(line: &str) {
     // The demonstration is its output; if nobody reads it, it still ends well.
-    let _ = words::print(line);
+    let _ = format::print(line);
 }
 
 /// Data that differs wherever it is spliced.

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::state::StateArgs;
-use crate::{json, words};
+use crate::{format, json};
 
 /// Diagnose the path to a server: proxy, DNS, TCP, TLS, login, BITS
 ///
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
     };
     let client = client.build()?;
     let report = client.doctor(&args.url, &options)?;
-    let _ = words::print(&if args.json { json::doctor(&report) } else { text(&report) });
+    let _ = format::print(&if args.json { json::doctor(&report) } else { text(&report) });
     let kind = report.problem().and_then(|finding| finding.kind);
     Ok(kind.map_or(0, bitsup::ErrorKind::exit_code))
 }

@@ -4,7 +4,7 @@ use bitsup::explain::{self, Reader};
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::words;
+use crate::format;
 
 /// Explain a code of BITS: what it means, its likely causes, and what to do
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
             entry.advice(Reader::Tool)
         );
         found = true;
-        if !words::print(&text) {
+        if !format::print(&text) {
             break;
         }
     }
@@ -40,6 +40,6 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
     }
     Err(Failure::usage(format!(
         "nothing is known about {:?}: give an HTTP status (413), an HRESULT (0x80200020) or its name (BG_E_TOO_LARGE)",
-        words::printable(&args.code)
+        format::printable(&args.code)
     )))
 }

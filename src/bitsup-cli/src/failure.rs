@@ -5,7 +5,7 @@ use std::fmt;
 use bitsup::explain::Reader;
 use bitsup::{Error, ErrorKind};
 
-use crate::words;
+use crate::format;
 
 /// What went wrong, in one line, with the kind that gives the exit code.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl Failure {
 
     /// A local file that cannot be used: `what` names operation and path.
     pub(crate) fn local(what: impl fmt::Display, error: &std::io::Error) -> Self {
-        Self::new(ErrorKind::LocalFile, format!("{what}: {}", words::io_error(error)))
+        Self::new(ErrorKind::LocalFile, format!("{what}: {}", format::io_error(error)))
     }
 
     /// Any other kind.
@@ -58,9 +58,9 @@ impl Failure {
 
     /// Writes it to standard error.
     pub(crate) fn tell(&self) {
-        words::say(&format!("bitsup: {self}"));
+        format::say(&format!("bitsup: {self}"));
         if !self.advice().is_empty() {
-            words::say(self.advice());
+            format::say(self.advice());
         }
     }
 }

@@ -136,7 +136,7 @@ fn read_list(list: &Path) -> Result<Vec<Input>, Failure> {
 
 /// A path for people.
 pub(crate) fn name(path: &Path) -> String {
-    crate::words::printable(&String::from_utf8_lossy(path.as_os_str().as_bytes()))
+    crate::format::printable(&String::from_utf8_lossy(path.as_os_str().as_bytes()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use bitsup::{
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::words;
+use crate::format;
 
 /// The format's version; a field that is only added does not change it.
 const VERSION: u32 = 1;
@@ -256,8 +256,8 @@ pub(crate) fn session(session: &SessionInfo) -> String {
         url: &session.url,
         size: session.size,
         acknowledged: session.acknowledged,
-        begun: words::date(session.begun),
-        updated: words::date(session.updated),
+        begun: format::date(session.begun),
+        updated: format::date(session.updated),
         in_use: session.in_use,
     })
 }
@@ -284,7 +284,7 @@ fn fields(failure: &Failure) -> ErrorFields {
 }
 
 fn line(body: Body<'_>) -> String {
-    let line = Line { v: VERSION, time: words::now(), body };
+    let line = Line { v: VERSION, time: format::now(), body };
     // Only maps with keys that are no text, and numbers that are none, cannot be written.
     harmless(&serde_json::to_string(&line).unwrap_or_default())
 }

@@ -13,17 +13,18 @@ mod demo;
 mod doctor;
 mod explain;
 mod failure;
+mod format;
 mod inputs;
 mod json;
-mod kept;
 mod login;
 mod output;
 mod packets;
 mod ping;
+mod progress_bar;
 mod prompt;
 mod report;
-mod screen;
 mod serve;
+mod sessions;
 mod signals;
 mod standard_input;
 mod state;
@@ -31,7 +32,6 @@ mod table;
 mod transfer;
 mod upload;
 mod values;
-mod words;
 
 use std::ffi::OsString;
 

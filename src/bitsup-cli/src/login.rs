@@ -8,7 +8,7 @@ use bitsup::{Netrc, OptionSet, OptionValue, Secret};
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::table;
-use crate::{prompt, words};
+use crate::{format, prompt};
 
 /// Who may be asked again for a password.
 #[derive(Default)]
@@ -102,7 +102,7 @@ fn netrc(args: &ConnectionArgs) -> Result<Option<PathBuf>, Failure> {
     if Netrc::read(&file)?.is_exposed() {
         static WARNING: Once = Once::new();
         WARNING.call_once(|| {
-            words::say(&format!(
+            format::say(&format!(
                 "bitsup: warning: {0} holds passwords, and other users of this machine can read it: chmod 600 {0}",
                 file.display()
             ));

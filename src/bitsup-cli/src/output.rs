@@ -16,7 +16,7 @@ use bitsup::{OutputFile, write_waiting};
 use rustix::stdio::{stderr, stdout};
 
 use crate::failure::Failure;
-use crate::{signals, words};
+use crate::{format, signals};
 
 /// The exit code where a program did not get all that was for it, and nothing else went wrong.
 const NOT_WRITTEN: u8 = 12;
@@ -55,7 +55,7 @@ fn check(what: &str, written: io::Result<()>) -> bool {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
             if !INCOMPLETE.swap(true, Ordering::Relaxed) {
-                say(&format!("bitsup: cannot write to {what}: {}", words::io_error(&error)));
+                say(&format!("bitsup: cannot write to {what}: {}", format::io_error(&error)));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use bitsup::{AckEvent, Event, PacketEvent};
 
-use crate::words;
+use crate::format;
 
 /// An event as a line, if it is one of those that are worth one. No line has a secret in it.
 pub(crate) fn line(event: &Event) -> Option<String> {
@@ -11,7 +11,7 @@ pub(crate) fn line(event: &Event) -> Option<String> {
         Event::Ack(ack) => Some(ack_line(ack)),
         Event::Notice(text) => Some(format!("   {text}")),
         Event::Retry { cause, delay, attempt } => {
-            Some(format!("   {cause}; next try in {} (try {attempt})", words::time_left(*delay)))
+            Some(format!("   {cause}; next try in {} (try {attempt})", format::time_left(*delay)))
         }
         _ => None,
     }
@@ -24,7 +24,7 @@ fn packet_line(event: &PacketEvent) -> String {
 
 fn ack_line(event: &AckEvent) -> String {
     let offset = event.offset.map_or(String::new(), |offset| format!(", offset {offset}"));
-    let time = words::time(event.duration);
+    let time = format::time(event.duration);
     format!("<- {} {}{offset}, {time}", event.status, event.packet)
 }
 

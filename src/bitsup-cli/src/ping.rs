@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
-use crate::{json, words};
+use crate::{format, json};
 
 /// Ask whether a BITS server answers at a URL
 #[derive(Debug, Args)]
@@ -25,17 +25,17 @@ pub(crate) fn run(args: &PingArgs) -> Result<u8, Failure> {
     let options = args.connection.options(None)?;
     let report = Client::new()?.ping(&args.url, &options).inspect_err(|error| {
         if args.json {
-            let url = words::without_query(&args.url);
-            let _ = words::print(&json::error(&url, &error.clone().into(), ""));
+            let url = format::without_query(&args.url);
+            let _ = format::print(&json::error(&url, &error.clone().into(), ""));
         }
     })?;
     if args.json {
-        let _ = words::print(&json::ping(&report));
+        let _ = format::print(&json::ping(&report));
         return Ok(0);
     }
     let server = report.server.as_ref().map_or(String::new(), |server| format!(" ({server})"));
     let login = if report.authorized { ", logged in" } else { "" };
-    let time = words::time(report.duration);
-    let _ = words::print(&format!("{}: a BITS server answers{server}{login}, {time}", report.url));
+    let time = format::time(report.duration);
+    let _ = format::print(&format!("{}: a BITS server answers{server}{login}, {time}", report.url));
     Ok(0)
 }

@@ -11,8 +11,8 @@ use clap::Args;
 use crate::failure::Failure;
 use crate::json::{self, Counts};
 use crate::output::{Lines, Whole, is_stdout};
-use crate::screen::{Picture, Screen};
-use crate::{packets, prompt, values, words};
+use crate::progress_bar::{Screen, Snapshot};
+use crate::{format, packets, prompt, values};
 
 /// How often JSON tells progress.
 const JSON_PROGRESS: Duration = Duration::from_secs(1);
@@ -22,7 +22,7 @@ const WORTH_TELLING: Duration = Duration::from_secs(2);
 /// What is told, and where.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
-pub(crate) struct TellArgs {
+pub(crate) struct OutputArgs {
     /// Say nothing unless something fails
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
@@ -46,7 +46,7 @@ pub(crate) struct TellArgs {
     receipt: Option<PathBuf>,
 }
 
-impl TellArgs {
+impl OutputArgs {
     /// Refuses two kinds of text on standard output; `reply`: whether one goes there already.
     pub(crate) fn check(&self, reply: bool) -> Result<(), Failure> {
         let files = [&self.trace, &self.record, &self.receipt];
@@ -78,7 +78,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// Opens what has to be written, before anything is sent.
-    pub(crate) fn new(args: &TellArgs, files: usize) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &OutputArgs, files: usize) -> Result<Self, Failure> {
         let trace = args.trace.as_deref().map(Lines::open).transpose()?;
         let record = args.record.as_deref().map(|path| open_record(path, files)).transpose()?;
         let receipts = args.receipt.as_deref().map(|path| Whole::open(path, "receipt"));
@@ -147,7 +147,7 @@ impl Report {
         }
         if let Some(screen) = &mut self.screen {
             let progress: Vec<Progress> = running.iter().map(|(_, one)| one.clone()).collect();
-            screen.show(&Picture { files: (ended, self.files), bytes, running: &progress });
+            screen.show(&Snapshot { files: (ended, self.files), bytes, running: &progress });
         }
         let Some(every) = self.every.filter(|every| self.last.elapsed() >= *every) else { return };
         // Not now, so that late looks do not add up.
@@ -158,7 +158,7 @@ impl Report {
             if self.json {
                 self.print_json(|| json::progress(file, progress));
             } else if self.screen.is_none() && !self.quiet {
-                words::say(&progress_line(file, progress));
+                format::say(&progress_line(file, progress));
             }
         }
     }
@@ -211,10 +211,10 @@ impl Report {
         if self.files > 1 {
             self.print_json(|| json::summary(counts, self.begun.elapsed(), exit_code));
             if !self.quiet || counts.failed + counts.not_started > 0 {
-                words::say(&summary_line(counts, self.begun.elapsed()));
+                format::say(&summary_line(counts, self.begun.elapsed()));
             }
             if let Some(then) = then {
-                words::say(then);
+                format::say(then);
             }
         }
         if let Some(receipts) = self.receipts.take() {
@@ -225,8 +225,8 @@ impl Report {
     /// A line for people.
     pub(crate) fn say(&self, line: &str) {
         match &self.screen {
-            Some(screen) => screen.aside(|| words::say(line)),
-            None => words::say(line),
+            Some(screen) => screen.aside(|| format::say(line)),
+            None => format::say(line),
         }
     }
 
@@ -237,7 +237,7 @@ impl Report {
             return;
         }
         reason.clone_into(&mut self.last_reason);
-        words::say(&format!("{file}: {reason}; next try in {}", words::time_left(delay)));
+        format::say(&format!("{file}: {reason}; next try in {}", format::time_left(delay)));
     }
 
     fn prefix(&self, file: &str) -> String {
@@ -247,14 +247,14 @@ impl Report {
     fn print_json(&self, line: impl FnOnce() -> String) {
         if self.json {
             // Where nobody reads any more, the uploads go on all the same.
-            let _ = words::print(&line());
+            let _ = format::print(&line());
         }
     }
 
     fn trace_line(&mut self, file: &str, line: &str) {
         if let Some(trace) = &mut self.trace {
-            let (file, line) = (words::printable(file), words::printable(line));
-            trace.write(&format!("{} {file} {line}\n", words::now()));
+            let (file, line) = (format::printable(file), format::printable(line));
+            trace.write(&format!("{} {file} {line}\n", format::now()));
         }
     }
 
@@ -285,16 +285,16 @@ fn open_record(path: &Path, files: usize) -> Result<Lines, Failure> {
 
 fn progress_line(file: &str, progress: &Progress) -> String {
     if let Some(waiting) = &progress.waiting {
-        let left = words::time_left(waiting.remaining);
+        let left = format::time_left(waiting.remaining);
         return format!("{file}: {}; next try in {left}", waiting.reason);
     }
     let percent = (progress.sent as f64 * 100.0 / progress.total.max(1) as f64) as u64;
-    let left = progress.eta.map_or(String::new(), |eta| format!(", {} left", words::time(eta)));
+    let left = progress.eta.map_or(String::new(), |eta| format!(", {} left", format::time(eta)));
     format!(
         "{file}: {percent}%, {} of {}, {}/s{left}, {}",
-        words::size(progress.sent),
-        words::size(progress.total),
-        words::size(progress.rate),
+        format::size(progress.sent),
+        format::size(progress.total),
+        format::size(progress.rate),
         progress.state.name()
     )
 }
@@ -305,9 +305,9 @@ fn receipt_line(file: &str, receipt: &Receipt) -> String {
     }
     format!(
         "{file}: {} in {} ({}) -> {}",
-        words::size(receipt.size),
-        words::time(receipt.duration),
-        words::rate(receipt.size, receipt.duration),
+        format::size(receipt.size),
+        format::time(receipt.duration),
+        format::rate(receipt.size, receipt.duration),
         receipt.url
     )
 }
@@ -315,9 +315,9 @@ fn receipt_line(file: &str, receipt: &Receipt) -> String {
 fn summary_line(counts: Counts, time: Duration) -> String {
     let mut line = format!(
         "{} uploaded, {} in {}",
-        words::count(counts.done, "file"),
-        words::size(counts.bytes),
-        words::time(time)
+        format::count(counts.done, "file"),
+        format::size(counts.bytes),
+        format::time(time)
     );
     if counts.failed > 0 {
         let _ = write!(line, "; {} failed", counts.failed);

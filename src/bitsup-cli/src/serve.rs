@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
 use crate::signals::Listener;
-use crate::{values, words};
+use crate::{format, values};
 
 /// Run a BITS server for development, demonstration and tests
 #[derive(Debug, Args)]
@@ -153,12 +153,12 @@ pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
         Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
     })?;
     if exposed {
-        words::say(
+        format::say(
             "bitsup: warning: everybody who reaches this address can upload: add --user and --password-file",
         );
     }
     // Whoever reads the address may close the pipe behind it.
-    let _ = words::print(&format!("listening on {}", server.url("/").trim_end_matches('/')));
+    let _ = format::print(&format!("listening on {}", server.url("/").trim_end_matches('/')));
     server.wait();
     server.stop();
     Ok(0)
@@ -179,7 +179,7 @@ fn replay(path: &Path, listen: SocketAddr) -> Result<u8, Failure> {
     })?;
     let replay = Replay::start(transcript, listen)
         .map_err(|error| Failure::local(format_args!("cannot listen on {listen}"), &error))?;
-    let _ = words::print(&format!("listening on http://{}", replay.address()));
+    let _ = format::print(&format!("listening on http://{}", replay.address()));
     let played = replay.wait(|| stopped.load(Ordering::SeqCst));
     // Lets the last answer go out.
     let is_over = played.left == 0;
@@ -191,7 +191,7 @@ fn replay(path: &Path, listen: SocketAddr) -> Result<u8, Failure> {
         ));
     }
     let word = if is_over { "played to the end" } else { "stopped" };
-    words::say(&format!("{word}: {} exchanges, {} left", end.exchanges, end.left));
+    format::say(&format!("{word}: {} exchanges, {} left", end.exchanges, end.left));
     Ok(0)
 }
 
@@ -270,8 +270,8 @@ fn log_line(request: &Request) {
     let packet = request.packet_type().map_or(String::new(), |packet| format!(" {packet}"));
     let range = request.header("content-range").map_or(String::new(), |range| format!(" {range}"));
     let status = request.status.map_or("dropped".into(), |status| status.to_string());
-    let target = words::without_query(&request.target);
+    let target = format::without_query(&request.target);
     let line =
         format!("{} {target}{packet}{range}: {status}, {} bytes", request.method, request.body);
-    words::say(&format!("{} {}", words::now(), words::printable(&line)));
+    format::say(&format!("{} {}", format::now(), format::printable(&line)));
 }

@@ -13,7 +13,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::failure::Failure;
-use crate::words::Words;
+use crate::format::Words;
 
 /// What the tool knows of an option beside the table.
 #[derive(Clone, Copy)]

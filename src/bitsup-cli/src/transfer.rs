@@ -7,9 +7,9 @@ use clap::Parser;
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
+use crate::format::Words;
 use crate::table::{STDOUT, TableArgs, Transfer};
 use crate::values::{self, Rate};
-use crate::words::Words;
 
 /// What is kept in the journal for `resume`, as the words of a command line.
 #[derive(Clone, Debug, Default, Parser)]

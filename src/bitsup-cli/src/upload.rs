@@ -12,12 +12,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::batch::{Batch, Job, Mailbox};
 use crate::failure::Failure;
 use crate::inputs::{self, Input};
-use crate::report::{Report, TellArgs};
+use crate::report::{OutputArgs, Report};
 use crate::standard_input::{self, StandardInput};
 use crate::state::{self, StateArgs};
 use crate::transfer::KeptArgs;
 use crate::values::{self, Rate};
-use crate::{signals, words};
+use crate::{format, signals};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +70,7 @@ pub(crate) struct UploadArgs {
     #[command(flatten, next_help_heading = "Continuing")]
     state: StateArgs,
     #[command(flatten)]
-    tell: TellArgs,
+    tell: OutputArgs,
 }
 
 /// Uploads.
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     let mut report = Report::new(&args.tell, inputs.len())?;
     let mailbox = Mailbox::open()?;
     if let Some(signal) = args.splay.and_then(|time| mailbox.sleep(random_part(time))) {
-        words::say(&format!("bitsup: stopped by {}", signals::name(signal)));
+        format::say(&format!("bitsup: stopped by {}", signals::name(signal)));
         return Ok(signals::exit_code(signal));
     }
     let parallel = parallel(args.parallel);
@@ -138,16 +138,16 @@ pub(crate) fn command_to_continue(id: Option<&str>, state: &StateArgs, kept: &Ke
     let mut command = String::from("bitsup resume");
     for header in kept.connection.secret_headers() {
         command.push_str(" -H ");
-        command.push_str(&words::shell_quoted(&format!("{header}: ...")));
+        command.push_str(&format::shell_quoted(&format!("{header}: ...")));
     }
     if let Some(folder) = state.given() {
         let folder = std::path::absolute(&folder).unwrap_or(folder);
         command.push_str(" --state-dir ");
-        command.push_str(&words::shell_quoted(&folder.to_string_lossy()));
+        command.push_str(&format::shell_quoted(&folder.to_string_lossy()));
     }
     if let Some(id) = id {
         command.push(' ');
-        command.push_str(&words::shell_quoted(id));
+        command.push_str(&format::shell_quoted(id));
     }
     command
 }

@@ -18,7 +18,6 @@
 #![forbid(unsafe_code)]
 
 mod ack;
-mod beneath;
 mod body;
 mod config;
 mod download;
@@ -30,6 +29,7 @@ mod packet;
 pub mod replay;
 mod reply;
 mod response;
+mod rooted_fs;
 pub mod rules;
 pub mod scripted;
 mod server;

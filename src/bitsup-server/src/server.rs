@@ -17,11 +17,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::beneath::Root;
 use crate::config::Config;
 use crate::fault::Stage;
 use crate::handler;
 use crate::log::{Log, Request};
+use crate::rooted_fs::Root;
 use crate::store::{Store, lock_state};
 use crate::tls;
 use crate::wire::{Control, Wire};

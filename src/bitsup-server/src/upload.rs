@@ -10,12 +10,12 @@ use crate::ack::{
     self, BG_E_TOO_LARGE, CONTEXT_SERVER, E_INVALIDARG, ERROR_FILE_NOT_FOUND,
     ERROR_NO_SYSTEM_RESOURCES, Refusal,
 };
-use crate::beneath::Landing;
 use crate::config::{Config, Publish};
 use crate::fault::Action;
 use crate::handler::{Exchange, Stop, off_thread};
 use crate::packet::{ContentRange, PROTOCOL, Packet, PacketKind};
 use crate::response::Body;
+use crate::rooted_fs::PublishOptions;
 use crate::session::{Phase, Record, Session, Turn};
 use crate::store::CreateError;
 use crate::target::{Target, TargetError};
@@ -313,8 +313,8 @@ fn present(record: &Record) -> Result<(), Refusal> {
     if record.phase == Phase::Gone { Err(Refusal::session_not_found()) } else { Ok(()) }
 }
 
-fn landing(config: &Config) -> Landing {
-    Landing {
+fn landing(config: &Config) -> PublishOptions {
+    PublishOptions {
         overwrite: config.overwrite,
         create_dirs: config.create_dirs,
         conflict_status: config.conflict_status,

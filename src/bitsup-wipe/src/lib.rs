@@ -7,11 +7,11 @@
 //! - [`Wiping`] does for Rust's memory what [`init`] does for libcurl's. A library cannot choose the
 //!   allocator of the program that it becomes part of; the tool, the C library and the Python module can.
 
-mod handing;
+mod allocator;
+mod curl_secret;
 mod libcurl;
-mod rust;
-mod system;
+mod os;
 
-pub use handing::{Text, append, set};
+pub use allocator::Wiping;
+pub use curl_secret::{Text, append, set};
 pub use libcurl::{init, is_active};
-pub use rust::Wiping;

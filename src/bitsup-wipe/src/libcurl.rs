@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use curl::easy::List;
 
-use crate::system;
+use crate::os;
 
 /// Comes before the curl crate, which initialises libcurl before `main` by an entry of `.init_array`: libcurl
 /// takes its functions with its first initialisation only. Entries with a number come before those
@@ -39,7 +39,7 @@ extern "C" fn before_main() {
 /// before, it stays as it is.
 pub fn init() {
     static ONCE: Once = Once::new();
-    if !system::TELLS_SIZES {
+    if !os::TELLS_SIZES {
         return;
     }
     ONCE.call_once(|| {
@@ -92,7 +92,7 @@ extern "C" fn release(block: *mut c_void) {
     // SAFETY: the block is one of the C library's that nobody uses any more; all that it tells as its
     // size may be written.
     unsafe {
-        system::overwrite(block, system::usable_size(block));
+        os::overwrite(block, os::usable_size(block));
         libc::free(block);
     }
 }
@@ -103,7 +103,7 @@ extern "C" fn resize(block: *mut c_void, size: usize) -> *mut c_void {
         return allocate(size);
     }
     // SAFETY: the block is one of the C library's.
-    let had = unsafe { system::usable_size(block) };
+    let had = unsafe { os::usable_size(block) };
     if size <= had {
         return block;
     }

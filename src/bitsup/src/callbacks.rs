@@ -20,7 +20,7 @@ pub(crate) type Listener = Box<dyn FnMut(&Event) -> Flow + Send>;
 type Question = Box<dyn FnOnce(bool) + Send>;
 
 /// An upload's listener, and whether the upload's handle is gone.
-pub(crate) struct Ear {
+pub(crate) struct Subscriber {
     task: TaskId,
     state: Mutex<EarState>,
     free: Condvar,
@@ -33,7 +33,7 @@ struct EarState {
     wants: EventFilter,
     running_on: Option<ThreadId>,
     /// Events that a thread of the client has still to tell.
-    untold: usize,
+    undelivered: usize,
     closed: bool,
     /// What a callback died of, reported instead of the upload's own end.
     panic: Option<Error>,
@@ -56,7 +56,7 @@ enum Item {
     Question(Question),
 }
 
-impl Ear {
+impl Subscriber {
     pub(crate) fn new(task: TaskId, listener: Option<Listener>, wants: EventFilter) -> Self {
         let listens = listener.is_some();
         let state = EarState {
@@ -64,7 +64,7 @@ impl Ear {
             listens,
             wants,
             running_on: None,
-            untold: 0,
+            undelivered: 0,
             closed: false,
             panic: None,
         };
@@ -85,7 +85,7 @@ impl Ear {
         self.lock().wants = wants;
     }
 
-    fn hears(&self, event: &Event) -> bool {
+    fn accepts(&self, event: &Event) -> bool {
         let state = self.lock();
         state.wants.lets_through(event) && state.listens()
     }
@@ -106,9 +106,9 @@ impl Ear {
 
     /// Waits, at most until then, for the callbacks of what has happened, where a thread of the
     /// client runs them; not in a callback, which may be what they wait for.
-    pub(crate) fn settle(&self, until: Instant) {
+    pub(crate) fn wait_delivered(&self, until: Instant) {
         let mut state = self.lock();
-        while state.untold > 0 && !CALLING.get() {
+        while state.undelivered > 0 && !CALLING.get() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -126,7 +126,7 @@ impl Ear {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims the ear for a callback on this thread; not while another one runs.
+    /// Claims the subscriber for a callback on this thread; not while another one runs.
     fn claim(&self) -> bool {
         let mut state = self.lock();
         let is_free = state.running_on.is_none();
@@ -136,7 +136,7 @@ impl Ear {
         is_free
     }
 
-    /// Runs a callback on an ear that was claimed.
+    /// Runs a callback on an subscriber that was claimed.
     fn call(&self, item: Item, inbox: &Inbox) {
         let mut state = self.lock();
         let open = !state.closed;
@@ -156,7 +156,7 @@ impl Ear {
         let mut state = self.lock();
         state.running_on = None;
         // None is counted that a dispatching caller is told.
-        state.untold = state.untold.saturating_sub(usize::from(is_event));
+        state.undelivered = state.undelivered.saturating_sub(usize::from(is_event));
         if !state.closed {
             state.listener = listener.take();
         }
@@ -199,7 +199,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    items: VecDeque<(Arc<Ear>, Item)>,
+    items: VecDeque<(Arc<Subscriber>, Item)>,
     thread: bool,
     /// Whether the thread waits to be told that there is something.
     sleeps: bool,
@@ -214,32 +214,38 @@ impl Dispatcher {
 
     /// Queues an event. A progress event takes the place of one that still waits, so that
     /// a slow callback costs no memory.
-    pub(crate) fn push(&self, ear: &Arc<Ear>, event: Event) {
-        if !ear.hears(&event) {
+    pub(crate) fn push(&self, subscriber: &Arc<Subscriber>, event: Event) {
+        if !subscriber.accepts(&event) {
             return;
         }
         let mut queue = self.shared.lock();
         if queue.closed {
             return;
         }
-        let waiting = queue.items.iter_mut().rev().find(|(other, _)| Arc::ptr_eq(other, ear));
+        let waiting =
+            queue.items.iter_mut().rev().find(|(other, _)| Arc::ptr_eq(other, subscriber));
         match (waiting, &event) {
             (Some((_, Item::Event(old @ Event::Progress(_)))), Event::Progress(_)) => *old = event,
             _ => {
-                ear.lock().untold += usize::from(matches!(self.delivery, Delivery::Thread));
-                queue.items.push_back((Arc::clone(ear), Item::Event(event)));
+                subscriber.lock().undelivered +=
+                    usize::from(matches!(self.delivery, Delivery::Thread));
+                queue.items.push_back((Arc::clone(subscriber), Item::Event(event)));
             }
         }
         self.deliver(queue);
     }
 
     /// Queues a question. It is always put, but for a client that is closed.
-    pub(crate) fn ask(&self, ear: &Arc<Ear>, question: impl FnOnce(bool) + Send + 'static) {
+    pub(crate) fn ask(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        question: impl FnOnce(bool) + Send + 'static,
+    ) {
         let mut queue = self.shared.lock();
         if queue.closed {
             return;
         }
-        queue.items.push_back((Arc::clone(ear), Item::Question(Box::new(question))));
+        queue.items.push_back((Arc::clone(subscriber), Item::Question(Box::new(question))));
         self.deliver(queue);
     }
 
@@ -279,8 +285,8 @@ impl Dispatcher {
     pub(crate) fn dispatch(&self, max: usize) -> (usize, bool) {
         let mut ran = 0;
         while ran < max {
-            let Some((ear, item)) = self.shared.lock().next() else { break };
-            ear.call(item, &self.shared.inbox);
+            let Some((subscriber, item)) = self.shared.lock().next() else { break };
+            subscriber.call(item, &self.shared.inbox);
             ran += 1;
         }
         (ran, !self.shared.lock().items.is_empty())
@@ -302,9 +308,9 @@ impl Shared {
     fn run(&self) {
         let mut queue = self.lock();
         loop {
-            if let Some((ear, item)) = queue.next() {
+            if let Some((subscriber, item)) = queue.next() {
                 drop(queue);
-                ear.call(item, &self.inbox);
+                subscriber.call(item, &self.inbox);
                 queue = self.lock();
             } else if queue.closed {
                 return;
@@ -317,9 +323,9 @@ impl Shared {
 }
 
 impl Queue {
-    /// The first one for an ear that no other thread talks to; that ear is claimed.
-    fn next(&mut self) -> Option<(Arc<Ear>, Item)> {
-        let at = self.items.iter().position(|(ear, _)| ear.claim())?;
+    /// The first one for an subscriber that no other thread talks to; that subscriber is claimed.
+    fn next(&mut self) -> Option<(Arc<Subscriber>, Item)> {
+        let at = self.items.iter().position(|(subscriber, _)| subscriber.claim())?;
         self.items.remove(at)
     }
 }

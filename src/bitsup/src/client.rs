@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::callbacks::{Delivery, Dispatcher, Ear, Listener};
+use crate::callbacks::{Delivery, Dispatcher, Listener, Subscriber};
 use crate::destination::Destination;
 use crate::doctor::DoctorReport;
 use crate::engine::{
@@ -24,7 +24,7 @@ use crate::timetable::RateTimetable;
 use crate::upload::{Shared, Upload};
 
 /// Dropping a client waits no longer for its thread.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// What can be said where a kill or a power cut has left a session that nobody can name.
 const LEFT_BEHIND: &str = "the run before ended while it waited for a session, or its journal was torn: the server may hold one that nobody can find again, and lets it go by itself (IIS: after 14 days)";
@@ -368,7 +368,7 @@ impl ClientInner {
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != here) {
             // The sender is dropped when the thread ends.
             let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-            if !matches!(ended.recv_timeout(FAREWELL), Err(mpsc::RecvTimeoutError::Timeout)) {
+            if !matches!(ended.recv_timeout(SHUTDOWN_GRACE), Err(mpsc::RecvTimeoutError::Timeout)) {
                 drop(thread.join());
             }
         }
@@ -522,8 +522,8 @@ impl UploadBuilder {
         if listener.is_some() || self.options.asks_caller() {
             inner.make_ready()?;
         }
-        let ear = Ear::new(id, listener, self.filter);
-        let shared = Arc::new(Shared::new(id, ear, self.source.size()));
+        let subscriber = Subscriber::new(id, listener, self.filter);
+        let shared = Arc::new(Shared::new(id, subscriber, self.source.size()));
         let new = NewUpload {
             shared: Arc::clone(&shared),
             source: self.source,

@@ -36,7 +36,6 @@ mod options;
 mod output_file;
 mod packets;
 mod progress;
-mod sendfile;
 mod sessions;
 mod source;
 mod timetable;

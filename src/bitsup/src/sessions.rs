@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bitsup_core::AfterCancel;
 use bitsup_proto::Checkpoint;
 
-use crate::callbacks::{Ear, Listener};
+use crate::callbacks::{Listener, Subscriber};
 use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
 use crate::engine::{Check, Command, NewUpload, Opening};
 use crate::error::{Error, ErrorKind};
-use crate::journal::{self, Difference, Entry, Kept, Proof, Standing, StateDirectory, Token};
+use crate::journal::{self, Difference, Entry, Kept, Proof, ResumeDecision, StateDirectory, Token};
 use crate::options::UploadOptions;
 use crate::progress::{Event, EventFilter, Flow};
 use crate::source::{Opened, Source, changed};
@@ -190,7 +190,7 @@ pub(crate) fn cancel(
     let id = client.next_task();
     let shared = Arc::new(Shared::new(
         id,
-        Ear::new(id, listener, EventFilter::default()),
+        Subscriber::new(id, listener, EventFilter::default()),
         entry.checkpoint.size,
     ));
     let new = NewUpload {
@@ -217,11 +217,15 @@ pub(crate) fn opening(
 ) -> Result<Opening, Error> {
     let checkpoint = entry.checkpoint.clone();
     let proof = match entry.standing(options.fresh, source.identity()) {
-        Standing::Replaced => return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Upload)),
-        Standing::Changed(difference) => return Ok(refuse(checkpoint, entry, difference)),
-        Standing::Unproven => return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Restart)),
-        Standing::Unclear => Proof::Pending,
-        Standing::Continued => Proof::Given,
+        ResumeDecision::Replaced => {
+            return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Upload));
+        }
+        ResumeDecision::Changed(difference) => return Ok(refuse(checkpoint, entry, difference)),
+        ResumeDecision::Unproven => {
+            return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Restart));
+        }
+        ResumeDecision::Unclear => Proof::Pending,
+        ResumeDecision::Continued => Proof::Given,
     };
     let opened = source.open()?;
     if !entry.prefix.check_end(&opened).map_err(|error| unreadable(&error))? {

@@ -18,8 +18,8 @@ use socket2::Socket;
 
 use crate::destination;
 use crate::error::{Error, ErrorKind};
-use crate::sendfile;
-use crate::transport::BodyPass;
+use crate::transport::SendResult;
+use crate::transport::sendfile;
 
 /// Time for the first read of a file that says size 0 (procfs, some FUSE file systems). A file
 /// that makes a reader wait longer is a pipe in disguise.
@@ -416,13 +416,13 @@ impl Opened {
 
     /// Has the system send up to `most` bytes from `offset` on, without waiting for the disk:
     /// if the last of them is in memory, all are taken to be, since files are read in order.
-    pub(crate) fn pass(&self, connection: &Socket, offset: u64, most: usize) -> BodyPass {
-        let Self::File(file, source) = self else { return BodyPass::Wait };
+    pub(crate) fn pass(&self, connection: &Socket, offset: u64, most: usize) -> SendResult {
+        let Self::File(file, source) = self else { return SendResult::Wait };
         let last = offset + (most as u64).saturating_sub(1);
         let is_in_memory = source.always_reads.load(Ordering::Relaxed)
             || platform::read_now(file.as_fd(), &mut [0], last, &source.always_reads).is_ok();
         if !is_in_memory || source.never_passes.load(Ordering::Relaxed) {
-            return BodyPass::Wait;
+            return SendResult::Wait;
         }
         #[cfg(test)]
         if let refusal @ 1.. = source.refusal.load(Ordering::Relaxed) {
@@ -492,8 +492,8 @@ pub(crate) fn changed(what: &dyn fmt::Display, difference: &str) -> Error {
 
 impl FileSource {
     /// A file that `sendfile` refused once is not offered to it again.
-    fn noted(&self, passed: BodyPass) -> BodyPass {
-        if matches!(passed, BodyPass::Wait) {
+    fn noted(&self, passed: SendResult) -> SendResult {
+        if matches!(passed, SendResult::Wait) {
             self.never_passes.store(true, Ordering::Relaxed);
         }
         passed

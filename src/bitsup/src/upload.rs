@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 pub use bitsup_proto::session::CancelMode;
 
-use crate::callbacks::Ear;
+use crate::callbacks::Subscriber;
 use crate::client::ClientInner;
 use crate::engine::{Command, TaskId};
 use crate::error::{Error, ErrorKind};
@@ -30,7 +30,7 @@ pub struct Upload {
 /// What engine and handle share.
 pub(crate) struct Shared {
     pub(crate) id: TaskId,
-    pub(crate) ear: Arc<Ear>,
+    pub(crate) subscriber: Arc<Subscriber>,
     /// Bytes of the part under way that were handed to the network.
     pub(crate) sent: Arc<AtomicU64>,
     status: Mutex<Status>,
@@ -50,11 +50,11 @@ struct Status {
 }
 
 impl Shared {
-    pub(crate) fn new(id: TaskId, ear: Ear, total: u64) -> Self {
+    pub(crate) fn new(id: TaskId, subscriber: Subscriber, total: u64) -> Self {
         let progress = Progress { total, ..Progress::default() };
         Self {
             id,
-            ear: Arc::new(ear),
+            subscriber: Arc::new(subscriber),
             sent: Arc::default(),
             status: Mutex::new(Status { progress, ..Status::default() }),
             finished: Condvar::new(),
@@ -172,7 +172,7 @@ impl Upload {
         let result = status.result.clone();
         drop(status);
         let left = limit.saturating_sub(begun.elapsed()).min(LAST_CALLBACKS);
-        self.shared.ear.settle(Instant::now() + left);
+        self.shared.subscriber.wait_delivered(Instant::now() + left);
         result
     }
 
@@ -190,7 +190,7 @@ impl Upload {
 
     /// Changes which events are told, from now on.
     pub fn set_event_filter(&self, filter: EventFilter) {
-        self.shared.ear.want(filter);
+        self.shared.subscriber.want(filter);
         self.client.send(Command::Listens(self.shared.id));
     }
 
@@ -213,7 +213,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.shared.ear.close();
+        self.shared.subscriber.close();
         self.client.send(Command::Abandon(self.shared.id));
     }
 }

@@ -14,19 +14,19 @@
 //! The pad is valid until the journal is written the next time. It may be lost in a power
 //! cut: then there is no session known, as without it.
 
-mod book;
 mod files;
 mod identity;
 mod pending;
 mod prefix;
 mod record;
+mod session_journal;
 mod tracker;
 
-pub use book::{Book, Finish, Now, Place, Proof};
 pub use files::{File, Files, Journal, Unusable, read};
 pub use identity::{Attributes, Difference, Identity};
 pub use pending::{Pending, Work};
 pub use prefix::{BLOCK, Bytes, Hasher, Prefix, check_tail, hash_prefix};
-pub use record::{Entry, Standing};
+pub use record::{Entry, ResumeDecision};
+pub use session_journal::{EntryKey, Finish, Proof, SessionJournal, Timestamp};
 pub(crate) use tracker::CheckpointTracker;
 pub use tracker::CheckpointUpdate;

@@ -40,7 +40,7 @@ pub struct Entry {
 
 /// How a kept session stands to an upload that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ResumeDecision {
     /// It is to be cancelled, and the upload begins anew: the caller wants it.
     Replaced,
     /// The source is another one now, in words: the session is cancelled and the upload fails.
@@ -82,15 +82,15 @@ impl Entry {
     /// What becomes of the session when an upload of a source with that identity begins. No clock
     /// is asked: whether a session is too old is for its server to say.
     #[must_use]
-    pub fn standing(&self, fresh: bool, source: Option<Identity>) -> Standing {
+    pub fn standing(&self, fresh: bool, source: Option<Identity>) -> ResumeDecision {
         if fresh {
-            return Standing::Replaced;
+            return ResumeDecision::Replaced;
         }
         match source.map(|now| self.identity.compare(&now)) {
-            Some(Difference::Content(difference)) => Standing::Changed(difference),
-            Some(Difference::Unclear { .. }) if self.is_hashed() => Standing::Unclear,
-            Some(Difference::Unclear { .. }) => Standing::Unproven,
-            Some(Difference::None) | None => Standing::Continued,
+            Some(Difference::Content(difference)) => ResumeDecision::Changed(difference),
+            Some(Difference::Unclear { .. }) if self.is_hashed() => ResumeDecision::Unclear,
+            Some(Difference::Unclear { .. }) => ResumeDecision::Unproven,
+            Some(Difference::None) | None => ResumeDecision::Continued,
         }
     }
 

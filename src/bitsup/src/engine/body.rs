@@ -13,9 +13,9 @@ use super::command::{Command, TaskId};
 use super::rate::RateLimiter;
 use super::sent_hash::SentHash;
 use super::workers::Workers;
-use crate::sendfile;
 use crate::source::Opened;
-use crate::transport::{Body, BodyPass, BodyRead};
+use crate::transport::sendfile;
+use crate::transport::{Body, BodyRead, SendResult};
 
 /// One read from a source that may wait: as large as libcurl's upload buffer.
 const CHUNK: usize = 256 * 1024;
@@ -32,7 +32,7 @@ pub(crate) struct FragmentBody {
     limiter: Arc<RateLimiter>,
     /// Bytes of this Fragment handed to libcurl.
     sent: Arc<AtomicU64>,
-    ahead: Ahead,
+    ahead: ReadAhead,
     buffers: Arc<Buffers>,
     task: TaskId,
     inbox: Inbox,
@@ -43,11 +43,11 @@ pub(crate) struct FragmentBody {
 
 /// Buffers of bodies that are gone, for the next ones; more are not kept.
 pub(crate) type Buffers = Mutex<Vec<Vec<u8>>>;
-const MOST_BUFFERS: usize = 16;
+const MAX_POOLED_BUFFERS: usize = 16;
 
 /// What a worker reads for us. There is one buffer, which is used again and again.
 #[derive(Default)]
-struct Ahead {
+struct ReadAhead {
     slot: Arc<Mutex<Slot>>,
     taken: usize,
 }
@@ -69,7 +69,7 @@ impl Default for Slot {
 }
 
 /// What a body needs of its engine.
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct BodyContext<'a> {
     pub(crate) limiter: &'a Arc<RateLimiter>,
     pub(crate) buffers: &'a Arc<Buffers>,
     pub(crate) workers: &'a Arc<Workers>,
@@ -82,7 +82,7 @@ impl FragmentBody {
         range: ContentRange,
         sent: Arc<AtomicU64>,
         task: TaskId,
-        around: &Surroundings<'_>,
+        around: &BodyContext<'_>,
     ) -> Self {
         sent.store(0, Ordering::Relaxed);
         Self {
@@ -91,7 +91,7 @@ impl FragmentBody {
             at: range.first(),
             limiter: Arc::clone(around.limiter),
             sent,
-            ahead: Ahead::default(),
+            ahead: ReadAhead::default(),
             buffers: Arc::clone(around.buffers),
             task,
             inbox: around.inbox.clone(),
@@ -128,12 +128,12 @@ impl FragmentBody {
 
     /// Has the system send up to `most` bytes on the connection: of the file, or what a worker
     /// has read of it.
-    fn pass_some(&mut self, connection: &Socket, most: usize) -> BodyPass {
+    fn pass_some(&mut self, connection: &Socket, most: usize) -> SendResult {
         let passed = match self.ahead.pass(connection, most) {
             Some(passed) => passed,
             None => self.source.pass(connection, self.at, most),
         };
-        if matches!(passed, BodyPass::Wait) {
+        if matches!(passed, SendResult::Wait) {
             self.read_ahead(self.at, true);
         }
         passed
@@ -240,16 +240,16 @@ impl Body for FragmentBody {
         self.hash.is_none() && self.source.can_pass()
     }
 
-    fn pass(&mut self, connection: &Socket) -> BodyPass {
+    fn pass(&mut self, connection: &Socket) -> SendResult {
         let left = self.range.end() - self.at;
         let wanted = usize::try_from(left).map_or(PASSED, |left| left.min(PASSED));
         let granted = self.limiter.take(self.task, wanted);
         if granted == 0 {
             self.inbox.wake();
-            return BodyPass::Wait;
+            return SendResult::Wait;
         }
         let passed = self.pass_some(connection, granted);
-        let count = if let BodyPass::Bytes(count) = passed { count } else { 0 };
+        let count = if let SendResult::Bytes(count) = passed { count } else { 0 };
         self.limiter.give_back(self.task, granted.saturating_sub(count));
         self.advance(count);
         passed
@@ -257,7 +257,7 @@ impl Body for FragmentBody {
 
     fn rewind(&mut self) {
         self.at = self.range.first();
-        self.ahead = Ahead::default();
+        self.ahead = ReadAhead::default();
         self.sent.store(0, Ordering::Relaxed);
         if let Some(hash) = &self.hash {
             hash.begin(self.at, &self.workers);
@@ -271,13 +271,13 @@ impl Drop for FragmentBody {
         let slot = std::mem::take(&mut *self.ahead.lock());
         let (Slot::Empty(buffer) | Slot::Ready(Ok(buffer))) = slot else { return };
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.capacity() > 0 && buffers.len() < MOST_BUFFERS {
+        if buffer.capacity() > 0 && buffers.len() < MAX_POOLED_BUFFERS {
             buffers.push(buffer);
         }
     }
 }
 
-impl Ahead {
+impl ReadAhead {
     /// What a worker has read, copied; `WouldBlock` while it reads, `None` if it was not asked.
     fn take(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         self.spend(buffer.len(), |bytes| {
@@ -289,17 +289,17 @@ impl Ahead {
     }
 
     /// The same, sent.
-    fn pass(&mut self, connection: &Socket, most: usize) -> Option<BodyPass> {
+    fn pass(&mut self, connection: &Socket, most: usize) -> Option<SendResult> {
         let passed = self.spend(most, |bytes| {
             let passed = match bytes {
-                [] => BodyPass::Failed(io::ErrorKind::UnexpectedEof.into()),
+                [] => SendResult::Failed(io::ErrorKind::UnexpectedEof.into()),
                 bytes => sendfile::send(connection, bytes),
             };
-            (if let BodyPass::Bytes(count) = passed { count } else { 0 }, passed)
+            (if let SendResult::Bytes(count) = passed { count } else { 0 }, passed)
         })?;
         Some(passed.unwrap_or_else(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => BodyPass::Wait,
-            _ => BodyPass::Failed(error),
+            io::ErrorKind::WouldBlock => SendResult::Wait,
+            _ => SendResult::Failed(error),
         }))
     }
 

@@ -8,7 +8,7 @@ use super::Core;
 use super::connection_auth::Begun;
 use super::credential_prompts::Reply;
 use super::task::{NewUpload, PacketJob, Task};
-use crate::transport::{LaneId, Waker};
+use crate::transport::{ConnectionId, Waker};
 
 pub(crate) use bitsup_core::TaskId;
 
@@ -29,7 +29,7 @@ pub(crate) enum Command {
     /// A worker has finished something that the upload waits for.
     Worked(TaskId, Worked),
     /// The first step of a lane's login was made, or cannot be.
-    LoginBegun(LaneId, Begun),
+    LoginBegun(ConnectionId, Begun),
     /// A question for a login was answered, or could not be put.
     Prompted(u64, Reply),
     /// Send one packet of a packet-by-packet session, or a Ping.

@@ -32,8 +32,8 @@ use super::mechanism::{Mechanism, Problem};
 use crate::credentials::Role;
 use crate::error::Error;
 use crate::transport::{
-    Answer, AuthScheme, Binding, Body, ConnectionUse, Credentials, Event, Exchange, Failure,
-    FailureKind, LaneId, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
+    Answer, AuthScheme, Binding, Body, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
+    Failure, FailureKind, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -42,7 +42,7 @@ const MAX_TOKEN: usize = 16 * 1024;
 const MAX_ASKED_AGAIN: u32 = 3;
 
 /// The logins of all lanes.
-pub(crate) type ConnectionAuths = BTreeMap<LaneId, ConnectionAuth>;
+pub(crate) type ConnectionAuths = BTreeMap<ConnectionId, ConnectionAuth>;
 
 /// What is known of the logins of a lane, and what runs over it.
 #[derive(Default)]
@@ -186,7 +186,11 @@ impl ConnectionAuth {
 
 impl Core {
     /// Begins an exchange, after a login if it wants one that libcurl does not make.
-    pub(crate) fn start(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
+    pub(crate) fn start(
+        &mut self,
+        lane: ConnectionId,
+        mut exchange: Exchange,
+    ) -> Result<(), Failure> {
         let ours = |own: &mut Arc<Credentials>| own.scheme != AuthScheme::Basic;
         let Some(credentials) = exchange.auth.take_if(ours) else {
             return self.send(lane, exchange);
@@ -214,7 +218,7 @@ impl Core {
     /// Sends the exchange with a Digest login; before, what that is made with has to be known.
     fn show_digest(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         again: bool,
@@ -238,7 +242,7 @@ impl Core {
     /// Sends the exchange whole and without a login.
     fn send_unasked(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
@@ -250,7 +254,7 @@ impl Core {
     /// A Ping was not challenged: the exchange goes without a login, and so do those that follow.
     fn ping_is_open(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), Failure> {
@@ -264,7 +268,7 @@ impl Core {
     /// The exchange was challenged where no Ping is: it is the first step itself.
     fn ask_itself(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), Failure> {
@@ -279,7 +283,7 @@ impl Core {
     }
 
     /// Puts a request on the wire, after a login at a proxy that forwards requests if it asked for one.
-    fn send(&mut self, lane: LaneId, mut exchange: Exchange) -> Result<(), Failure> {
+    fn send(&mut self, lane: ConnectionId, mut exchange: Exchange) -> Result<(), Failure> {
         let asked = exchange.proxy_asked && self.transport.forwards(lane, &exchange);
         let credentials = exchange.proxy_auth.clone();
         let Some(credentials) = credentials.filter(|own| asked && own.scheme != AuthScheme::Basic)
@@ -309,7 +313,7 @@ impl Core {
     /// As [`Self::show_digest`].
     fn show_digest_to_proxy(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         again: bool,
@@ -335,7 +339,7 @@ impl Core {
 
     fn log_in(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
@@ -359,7 +363,7 @@ impl Core {
     /// Lets the first step be made elsewhere, for the connection that is there.
     fn begin_with_ticket(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), Failure> {
@@ -387,7 +391,7 @@ impl Core {
     /// the TLS library does not tell of certificates.
     fn binding(
         &self,
-        lane: LaneId,
+        lane: ConnectionId,
         exchange: &Exchange,
     ) -> Result<(u32, Option<Binding>), Failure> {
         let there = self.transport.connection(lane, exchange);
@@ -404,7 +408,7 @@ impl Core {
     }
 
     /// The first step was made elsewhere; gives back what is for the upload.
-    pub(crate) fn login_begun(&mut self, lane: LaneId, begun: Begun) -> Option<Event> {
+    pub(crate) fn login_begun(&mut self, lane: ConnectionId, begun: Begun) -> Option<Event> {
         // It may have been given up meanwhile.
         let auth = self.auths.get_mut(&lane).filter(|auth| auth.begun == begun.number)?;
         let running = auth.running.take_if(|own| matches!(own, LoginStep::Beginning(..)));
@@ -432,7 +436,7 @@ impl Core {
     }
 
     /// Sends the first step.
-    fn ask(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+    fn ask(&mut self, lane: ConnectionId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
         let Waiting { credentials, exchange, .. } = &waiting;
         let step = step(exchange, credentials, token, exchange.connection);
         self.auths.entry(lane).or_default().running = Some(LoginStep::Asking(Box::new(waiting)));
@@ -442,7 +446,7 @@ impl Core {
     /// Sends the exchange with the last step.
     fn show(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         waiting: Waiting,
         token: &[u8],
         connection: ConnectionUse,
@@ -457,7 +461,7 @@ impl Core {
     }
 
     /// What a lane does is given up.
-    pub(crate) fn abort(&mut self, lane: LaneId) {
+    pub(crate) fn abort(&mut self, lane: ConnectionId) {
         if let Some(auth) = self.auths.get_mut(&lane) {
             auth.reset();
         }
@@ -465,7 +469,7 @@ impl Core {
     }
 
     /// A lane is no more; its connection may serve another upload, if nobody is logged in there.
-    pub(crate) fn retire_lane(&mut self, lane: LaneId) {
+    pub(crate) fn retire_lane(&mut self, lane: ConnectionId) {
         if self.auths.contains_key(&lane) {
             return self.close_lane(lane);
         }
@@ -474,7 +478,7 @@ impl Core {
     }
 
     /// A lane is no more.
-    pub(crate) fn close_lane(&mut self, lane: LaneId) {
+    pub(crate) fn close_lane(&mut self, lane: ConnectionId) {
         self.auths.remove(&lane);
         self.transport.close_lane(lane);
         self.lanes.remove(&lane);
@@ -739,7 +743,7 @@ impl Core {
     /// The login was taken a moment ago: it does not last, or is never enough.
     fn asked_again(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Option<Exchange>,
     ) -> Result<(), Failure> {
@@ -763,14 +767,14 @@ impl Core {
         }
     }
 
-    fn has_nonce(&self, lane: LaneId) -> bool {
+    fn has_nonce(&self, lane: ConnectionId) -> bool {
         self.auths.get(&lane).is_some_and(|auth| auth.nonces.contains_key(&Role::Server))
     }
 
     /// What to say to a challenge; `None` if everything was said, and the server refuses.
     fn reply(
         &self,
-        lane: LaneId,
+        lane: ConnectionId,
         waiting: &mut Waiting,
         answer: &Answer,
     ) -> Result<Option<Vec<u8>>, Failure> {
@@ -793,7 +797,7 @@ impl Core {
     }
 
     /// The second step: the answer to what the server said.
-    fn prove(&mut self, lane: LaneId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+    fn prove(&mut self, lane: ConnectionId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
         let there = self.transport.connection(lane, &waiting.exchange);
         let number = there.ok_or_else(|| not_kept(&waiting.exchange))?;
         let each_request = self.auths.get(&lane).is_some_and(|auth| auth.each_request);
@@ -809,7 +813,7 @@ impl Core {
     /// The connection is logged in.
     fn logged_in(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         mut waiting: Waiting,
         answer: &Answer,
     ) -> Result<(), Failure> {
@@ -825,7 +829,7 @@ impl Core {
     /// Sends an exchange over the connection that is logged in.
     fn send_authenticated(
         &mut self,
-        lane: LaneId,
+        lane: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         number: u32,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::command::{Command, Inbox, TaskId};
 use super::{Core, Engine, PacketEvent};
-use crate::callbacks::Ear;
+use crate::callbacks::Subscriber;
 use crate::credentials::{CredentialCallback, CredentialRequest, Login, Role};
 
 /// So many answers are remembered; a client talks to a few sites.
@@ -31,7 +31,7 @@ struct Question {
 /// An upload that waits for an answer, and how its callback is called for it.
 pub(crate) struct Asker {
     pub(crate) task: TaskId,
-    pub(crate) ear: Arc<Ear>,
+    pub(crate) subscriber: Arc<Subscriber>,
     /// The thread that waits for a packet; a question for it is put there, and not shared.
     pub(crate) caller: Option<mpsc::Sender<PacketEvent>>,
     pub(crate) callback: CredentialCallback,
@@ -111,7 +111,9 @@ impl Core {
     }
 
     fn put(&self, question: &Question) {
-        let Some(Asker { ear, caller, callback, .. }) = question.waiting.first() else { return };
+        let Some(Asker { subscriber, caller, callback, .. }) = question.waiting.first() else {
+            return;
+        };
         let mut answering = Answering { inbox: self.inbox.clone(), number: Some(question.number) };
         let (callback, request) = (callback.clone(), question.request.clone());
         let is_ours = callback.is_ours;
@@ -126,7 +128,7 @@ impl Core {
             // Where the caller is gone the question ends unasked.
             drop(caller.send(PacketEvent::Ask(Box::new(move || ask(true)))));
         } else {
-            self.dispatcher.ask(ear, ask);
+            self.dispatcher.ask(subscriber, ask);
         }
     }
 }

@@ -49,13 +49,13 @@ pub(crate) use workers::Workers;
 use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
 use crate::journal::Endpoints;
-use crate::transport::{self, LaneId, Transport};
-use body::{Buffers, Surroundings};
+use crate::transport::{self, ConnectionId, Transport};
+use body::{BodyContext, Buffers};
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
 /// When the client goes, sessions that nobody could find again are cancelled within this time.
-const FAREWELL: Duration = Duration::from_millis(1500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(1500);
 
 /// The choices for a client that concern the engine.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ pub(crate) struct Core {
     pub(crate) limiter: Arc<RateLimiter>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) workers: Arc<Workers>,
-    pub(crate) lanes: BTreeMap<LaneId, TaskId>,
+    pub(crate) lanes: BTreeMap<ConnectionId, TaskId>,
     pub(crate) client: ClientState,
     pub(crate) logins: auth::Logins,
     pub(crate) endpoints: Endpoints,
@@ -158,7 +158,7 @@ impl Engine {
         let mut events = Vec::new();
         loop {
             for command in self.core.inbox.take() {
-                self.obey(command);
+                self.handle_command(command);
             }
             if self.is_over() {
                 for task in self.tasks.values() {
@@ -167,7 +167,7 @@ impl Engine {
                 self.core.inbox.close();
                 return;
             }
-            self.look_at_clock();
+            self.apply_rate_schedule();
             let timeout = self.timeout();
             self.core.transport.poll(timeout, &mut events);
             for event in events.drain(..) {
@@ -178,7 +178,7 @@ impl Engine {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle_command(&mut self, command: Command) {
         match command {
             Command::Start(id, new) => {
                 let task = Task::begin(id, *new, &mut self.core);
@@ -203,7 +203,7 @@ impl Engine {
                 }
             }
             Command::Prompted(number, reply) => self.prompted(number, reply),
-            // Where the client is gone the caller hears of it by the end of its channel.
+            // Where the client is gone the caller accepts of it by the end of its channel.
             Command::Packet(id, job) if self.farewell.is_none() => {
                 let core = &mut self.core;
                 let new = || Task::for_packets(id, &job, core);
@@ -225,7 +225,7 @@ impl Engine {
                 self.wake_throttled();
             }
             Command::Shutdown => {
-                self.farewell = Some(Instant::now() + FAREWELL);
+                self.farewell = Some(Instant::now() + SHUTDOWN_GRACE);
                 self.tasks.retain(|_, task| !task.is_packets());
                 for id in self.tasks.keys().copied().collect::<Vec<_>>() {
                     self.with(id, Task::abandon);
@@ -303,7 +303,7 @@ impl Engine {
     }
 
     /// Follows the timetable of rates, if there is one, while there is something to send.
-    fn look_at_clock(&mut self) {
+    fn apply_rate_schedule(&mut self) {
         if self.tasks.is_empty() {
             self.next_look = None;
         } else if self.next_look.is_none_or(|at| at <= Instant::now()) {
@@ -346,8 +346,8 @@ impl Core {
         self.clock.checked_add(monotonic).unwrap_or_else(|| Instant::now() + IDLE)
     }
 
-    pub(crate) fn around(&self) -> Surroundings<'_> {
-        Surroundings {
+    pub(crate) fn around(&self) -> BodyContext<'_> {
+        BodyContext {
             limiter: &self.limiter,
             buffers: &self.buffers,
             workers: &self.workers,

@@ -25,18 +25,18 @@ use crate::source::Source;
 mod disk;
 mod endpoints;
 mod folder;
-mod keeper;
 mod token;
+mod writer;
 
 pub(crate) use bitsup_core::journal::{
-    BLOCK, Difference, Entry, Finish, Identity, Place, Prefix, Proof, Standing, check_tail,
-    hash_prefix,
+    BLOCK, Difference, Entry, EntryKey, Finish, Identity, Prefix, Proof, ResumeDecision,
+    check_tail, hash_prefix,
 };
 use disk::Disk;
 pub(crate) use endpoints::{Endpoint, Endpoints, store};
 use folder::Folder;
-pub(crate) use keeper::{Keeper, Kept as Leavings, OnFailure};
 pub(crate) use token::Token;
+pub(crate) use writer::{JournalWriter, Kept as FinalReport, OnFailure};
 
 /// A journal that this process holds the lock of.
 pub(crate) type Journal = bitsup_core::journal::Journal<Disk>;

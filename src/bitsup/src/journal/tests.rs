@@ -1,5 +1,5 @@
 use super::*;
-use bitsup_core::journal::{Attributes, Book, Identity, Now};
+use bitsup_core::journal::{Attributes, Identity, SessionJournal, Timestamp};
 use bitsup_proto::{Checkpoint, SessionId};
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
@@ -158,10 +158,11 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
     let (_folder, directory, id, _) = written();
     let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
     let journal = directory.lock(&id).expect("free");
-    let place = Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
-    let mut book = Book::new(journal, Some(entry()), place, Some(identity()), Proof::Given);
-    let now = Now { monotonic: Duration::ZERO, unix: 1 };
-    let late = |book: &mut Book<Disk>| {
+    let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut book =
+        SessionJournal::new(journal, Some(entry()), place, Some(identity()), Proof::Given);
+    let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
+    let late = |book: &mut SessionJournal<Disk>| {
         book.write(entry().checkpoint, now).expect("passed over");
     };
     book.creating().expect("noted");
@@ -181,15 +182,16 @@ fn the_entry_of_a_source_that_is_still_compared_keeps_the_identity_that_it_had()
     let _rule = bitsup_server::rule!("RES-02");
     let (_folder, directory, id, _) = written();
     let kept = || directory.read(&id).expect("readable").map(|entry| entry.identity);
-    let place = || Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let place =
+        || EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
     let copy = Identity { inode: 9, ..identity() };
-    let now = Now { monotonic: Duration::ZERO, unix: 1 };
+    let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
     // A process that is killed meanwhile leaves the next one the comparison.
     for (proof, before) in [(Proof::Pending, identity()), (Proof::Withheld, identity())] {
         let journal = directory.lock(&id).expect("free");
         journal.write(&entry(), true).expect("written");
         let earlier = Some(entry()).filter(|_| proof == Proof::Pending);
-        let mut book = Book::new(journal, earlier, place(), Some(copy), proof);
+        let mut book = SessionJournal::new(journal, earlier, place(), Some(copy), proof);
         book.write(entry().checkpoint, now).expect("written or withheld");
         assert_eq!(kept(), Some(before), "{proof:?}");
         book.prove(copy);
@@ -218,11 +220,11 @@ fn a_hash_counts_only_if_the_source_was_the_same_before_and_after_it_was_read() 
     let _rule = bitsup_server::rule!("RES-03");
     let (_folder, directory, id, _) = written();
     let journal = directory.lock(&id).expect("free");
-    let place = Place { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
-    let mut book = Book::new(journal, None, place, Some(identity()), Proof::Given);
-    let now = Now { monotonic: Duration::ZERO, unix: 1 };
+    let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut book = SessionJournal::new(journal, None, place, Some(identity()), Proof::Given);
+    let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
     book.created(newer().checkpoint, Some(identity()), now).expect("noted");
-    let hashed = |book: &Book<Disk>| book.prefix().map(Prefix::length);
+    let hashed = |book: &SessionJournal<Disk>| book.prefix().map(Prefix::length);
     book.advance(&Sevens(7.into(), 1), 40, None, |_, _| {}).expect("read");
     assert_eq!(hashed(&book), Some(0));
     let calm = Sevens(7.into(), 0);

@@ -10,12 +10,12 @@ use socket2::Socket;
 use zeroize::Zeroizing;
 
 use super::headers::Headers;
-use super::trouble::Trouble;
+use super::tls_errors::TlsProblem;
 use crate::error::Error;
 
 /// Names one lane of one [`Transport`](super::Transport); never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) struct LaneId(pub(super) usize);
+pub(crate) struct ConnectionId(pub(super) usize);
 
 /// One HTTP request and what is to be done with its answer.
 pub(crate) struct Exchange {
@@ -121,8 +121,8 @@ pub(crate) trait Body: Send {
         false
     }
     /// Has the system send the next bytes on a connection, which does not block either.
-    fn pass(&mut self, _connection: &Socket) -> BodyPass {
-        BodyPass::Failed(io::ErrorKind::Unsupported.into())
+    fn pass(&mut self, _connection: &Socket) -> SendResult {
+        SendResult::Failed(io::ErrorKind::Unsupported.into())
     }
 }
 
@@ -137,7 +137,7 @@ pub(crate) enum BodyRead {
 }
 
 #[derive(Debug)]
-pub(crate) enum BodyPass {
+pub(crate) enum SendResult {
     /// The system took so many bytes, at least one.
     Bytes(usize),
     /// As [`BodyRead::Wait`].
@@ -158,7 +158,7 @@ pub(crate) trait Sink: Send {
 
 /// How an exchange ended.
 pub(crate) struct Event {
-    pub(crate) lane: LaneId,
+    pub(crate) lane: ConnectionId,
     /// That of the exchange.
     pub(crate) number: u64,
     pub(crate) result: Result<Answer, Failure>,
@@ -234,7 +234,7 @@ pub(crate) enum FailureKind {
     ConnectFailed,
     ConnectTimeout,
     /// Handshake or certificate; the text says what, and this what to do, if it is known.
-    Tls(Option<&'static Trouble>),
+    Tls(Option<&'static TlsProblem>),
     /// The proxy cannot be reached or refuses; with the status of its answer, if it gave one.
     ProxyFailed(Option<u16>),
     /// There is nothing to log in with; with what to do.

@@ -1,8 +1,8 @@
 //! What libcurl's errors mean here.
 
+use super::curl_handler::{ExchangeHandler, Limit, Stop};
 use super::exchange::{FailureKind, Sent};
-use super::trouble::{self, OWN_CERTIFICATE};
-use super::wire::{Limit, Stop, Wire};
+use super::tls_errors::{self, OWN_CERTIFICATE};
 
 /// Numbers of `CURLcode` that the crate has no question for.
 mod code {
@@ -26,7 +26,7 @@ pub(super) struct Circumstances {
 }
 
 /// How much of the request is gone.
-pub(super) fn sent(wire: &Wire) -> Sent {
+pub(super) fn sent(wire: &ExchangeHandler) -> Sent {
     if !wire.began() {
         Sent::Nothing
     } else if wire.all_sent() {
@@ -73,7 +73,7 @@ pub(super) fn of_stop(stop: Stop) -> (FailureKind, String) {
 /// The kind of an error of libcurl's.
 pub(super) fn of_curl(
     error: &curl::Error,
-    wire: &Wire,
+    wire: &ExchangeHandler,
     circumstances: &Circumstances,
 ) -> FailureKind {
     let code = error.code();
@@ -84,13 +84,13 @@ pub(super) fn of_curl(
         return if is_cut_off(error) {
             FailureKind::ConnectionLost
         } else if is_own_certificate(error, code) {
-            FailureKind::Tls(Some(trouble::of_alert(detail(error)).unwrap_or(&OWN_CERTIFICATE)))
+            FailureKind::Tls(Some(tls_errors::of_alert(detail(error)).unwrap_or(&OWN_CERTIFICATE)))
         } else {
-            FailureKind::Tls(trouble::of_words(detail(error)))
+            FailureKind::Tls(tls_errors::of_words(detail(error)))
         };
     }
     if (error.is_recv_error() || error.is_send_error())
-        && let Some(trouble) = trouble::of_alert(detail(error))
+        && let Some(trouble) = tls_errors::of_alert(detail(error))
     {
         return FailureKind::Tls(Some(trouble));
     }
@@ -144,7 +144,7 @@ pub(super) fn of_curl(
 pub(super) fn words(
     error: &curl::Error,
     kind: &FailureKind,
-    wire: &Wire,
+    wire: &ExchangeHandler,
     shows_proxy_login: bool,
 ) -> Option<&'static str> {
     match kind {
@@ -170,7 +170,7 @@ pub(super) fn detail(error: &curl::Error) -> &str {
 }
 
 /// 7.88 calls a line above its bound "out of memory"; later versions say that it is too large.
-fn is_long_line(error: &curl::Error, wire: &Wire) -> bool {
+fn is_long_line(error: &curl::Error, wire: &ExchangeHandler) -> bool {
     error.is_out_of_memory() && wire.began()
 }
 

@@ -26,24 +26,24 @@
 //!   path in capitals.
 //! - The limits of an exchange run by this layer's own clock.
 //! - A long body from a file goes from the system's memory to the connection without a copy of
-//!   ours, past libcurl (see `past`).
+//!   ours, past libcurl (see `sendfile`).
 //! - Names are looked up on helper threads (see `resolve`).
 
 mod binding;
+mod curl_handler;
 mod exchange;
 mod failure;
 mod headers;
-mod incoming;
-mod lane;
+mod idle_pool;
 mod options;
-mod past;
+mod pinned_connection;
 mod priority;
 mod proxy;
 mod resolve;
+mod response_head;
 mod running;
-mod spare;
-mod trouble;
-mod wire;
+pub(crate) mod sendfile;
+mod tls_errors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,19 +54,19 @@ use curl::multi::{Multi, MultiWaker};
 
 pub(crate) use self::binding::{Binding, ServerCertificate};
 pub(crate) use self::exchange::{
-    Answer, AuthScheme, Body, BodyPass, BodyRead, ConnectionUse, Credentials, Event, Exchange,
-    Failure, FailureKind, LaneId, Limits, Method, Origin, Scheme, Sent, Sink, Stats,
+    Answer, AuthScheme, Body, BodyRead, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
+    Failure, FailureKind, Limits, Method, Origin, Scheme, SendResult, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 pub(crate) use self::resolve::addresses_within;
 
-use self::lane::{Lane, MANY_LANES, Resolving, State};
-use self::past::Passed;
+use self::idle_pool::Spare;
+use self::pinned_connection::{MANY_LANES, PinnedConnection, Resolving, State};
 use self::resolve::{Lookup, Resolver};
 use self::running::End;
-use self::spare::Spare;
+use self::sendfile::SendProgress;
 use crate::descriptors;
 use crate::error::Error;
 
@@ -79,7 +79,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// All exchanges of one client; lives on one thread.
 pub(crate) struct Transport {
-    lanes: BTreeMap<LaneId, Lane>,
+    lanes: BTreeMap<ConnectionId, PinnedConnection>,
     spare: Spare,
     next_lane: usize,
     connections_allowed: usize,
@@ -135,25 +135,25 @@ impl Transport {
     }
 
     /// Makes a place for one session.
-    pub(crate) fn open_lane(&mut self, options: LaneOptions) -> LaneId {
-        let id = LaneId(self.next_lane);
+    pub(crate) fn open_lane(&mut self, options: LaneOptions) -> ConnectionId {
+        let id = ConnectionId(self.next_lane);
         self.next_lane += 1;
-        self.lanes.insert(id, Lane::new(id, options));
+        self.lanes.insert(id, PinnedConnection::new(id, options));
         id
     }
 
     /// Makes a place for one session, if it can be with the connection to `host` of a session
     /// that is over.
-    pub(crate) fn open_lane_to(&mut self, host: &str, options: LaneOptions) -> LaneId {
+    pub(crate) fn open_lane_to(&mut self, host: &str, options: LaneOptions) -> ConnectionId {
         let Some(lane) = self.spare.take(&options, host) else { return self.open_lane(options) };
-        let id = LaneId(self.next_lane);
+        let id = ConnectionId(self.next_lane);
         self.next_lane += 1;
         self.lanes.insert(id, lane);
         id
     }
 
     /// Closes a lane whose session is over; its connection may serve another one.
-    pub(crate) fn retire_lane(&mut self, id: LaneId) {
+    pub(crate) fn retire_lane(&mut self, id: ConnectionId) {
         self.abort(id);
         if let Some(lane) = self.lanes.remove(&id) {
             self.spare.put(lane);
@@ -161,7 +161,7 @@ impl Transport {
     }
 
     /// Ends what the lane is doing and closes its connection; no event follows.
-    pub(crate) fn close_lane(&mut self, id: LaneId) {
+    pub(crate) fn close_lane(&mut self, id: ConnectionId) {
         self.abort(id);
         if let Some(mut lane) = self.lanes.remove(&id) {
             lane.drop_connection();
@@ -170,7 +170,7 @@ impl Transport {
 
     /// Begins an exchange. It fails at once if it cannot be begun at all; then no event follows
     /// and the exchange with its body is gone.
-    pub(crate) fn start(&mut self, id: LaneId, exchange: Exchange) -> Result<(), Failure> {
+    pub(crate) fn start(&mut self, id: ConnectionId, exchange: Exchange) -> Result<(), Failure> {
         self.allow_connections()?;
         exchange.check()?;
         let many = self.lanes.len() > MANY_LANES;
@@ -215,49 +215,50 @@ impl Transport {
     }
 
     /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
-    pub(crate) fn connection(&self, id: LaneId, exchange: &Exchange) -> Option<u32> {
+    pub(crate) fn connection(&self, id: ConnectionId, exchange: &Exchange) -> Option<u32> {
         self.lanes.get(&id)?.connection(exchange)
     }
 
     /// Whether the lane's idle connection was ended by the other side, without a word before.
-    pub(crate) fn has_ended(&self, id: LaneId) -> bool {
-        self.lanes.get(&id).is_some_and(Lane::has_ended)
+    pub(crate) fn has_ended(&self, id: ConnectionId) -> bool {
+        self.lanes.get(&id).is_some_and(PinnedConnection::has_ended)
     }
 
     /// The method as the lane puts it on the wire.
-    pub(crate) fn method(&self, id: LaneId, method: Method) -> &'static str {
+    pub(crate) fn method(&self, id: ConnectionId, method: Method) -> &'static str {
         self.lanes.get(&id).map_or("", |lane| lane.method(method))
     }
 
     /// Whether a proxy forwards the lane's requests to where the exchange goes.
-    pub(crate) fn forwards(&self, id: LaneId, exchange: &Exchange) -> bool {
+    pub(crate) fn forwards(&self, id: ConnectionId, exchange: &Exchange) -> bool {
         self.lanes.get(&id).is_some_and(|lane| lane.forwards(exchange))
     }
 
     /// What is known of the certificate of the lane's connection.
-    pub(crate) fn certificate(&self, id: LaneId) -> ServerCertificate {
-        self.lanes.get(&id).map(Lane::certificate).unwrap_or_default()
+    pub(crate) fn certificate(&self, id: ConnectionId) -> ServerCertificate {
+        self.lanes.get(&id).map(PinnedConnection::certificate).unwrap_or_default()
     }
 
     /// What the packets of the lane's connection carry as their type of service.
     #[cfg(test)]
-    fn connection_mark(&self, id: LaneId) -> Option<u32> {
+    fn connection_mark(&self, id: ConnectionId) -> Option<u32> {
         self.lanes.get(&id)?.connection_mark()
     }
 
     /// Ends the running exchange, if there is one, and closes its connection now. No event
     /// follows; the body is given back.
-    pub(crate) fn abort(&mut self, id: LaneId) -> Option<Box<dyn Body>> {
+    pub(crate) fn abort(&mut self, id: ConnectionId) -> Option<Box<dyn Body>> {
         running::take_back(&self.multi, self.lanes.get_mut(&id)?)
     }
 
     /// Asks a body again that said [`BodyRead::Wait`]; without one it does nothing.
-    pub(crate) fn resume_body(&mut self, id: LaneId) {
-        if let Some(Lane { state: State::Running(running), .. }) = self.lanes.get_mut(&id)
+    pub(crate) fn resume_body(&mut self, id: ConnectionId) {
+        if let Some(PinnedConnection { state: State::Running(running), .. }) =
+            self.lanes.get_mut(&id)
             && running.handle.get_ref().is_paused()
         {
             running.handle.get_mut().resume();
-            if !running.handle.get_ref().goes_past() {
+            if !running.handle.get_ref().is_direct() {
                 // An error would show as a stall.
                 drop(running.handle.unpause_read());
             }
@@ -287,11 +288,11 @@ impl Transport {
             {
                 self.waits += 1;
             }
-            let (lanes, mut full) = past::full_connections(&self.lanes);
+            let (lanes, mut full) = sendfile::full_connections(&self.lanes);
             if self.multi.poll(&mut full, wait).is_err() {
                 return;
             }
-            past::note_room(&mut self.lanes, &lanes, &full);
+            sendfile::note_room(&mut self.lanes, &lanes, &full);
         }
     }
 
@@ -301,10 +302,10 @@ impl Transport {
         let mut more = false;
         let mut broken = Vec::new();
         for (id, lane) in &mut self.lanes {
-            match past::pass(lane) {
-                Passed::Nothing => {}
-                Passed::More => more = true,
-                Passed::Stopped => broken.push(*id),
+            match sendfile::pass(lane) {
+                SendProgress::Nothing => {}
+                SendProgress::More => more = true,
+                SendProgress::Stopped => broken.push(*id),
             }
         }
         for id in broken {
@@ -372,8 +373,9 @@ impl Transport {
         let mut ended = Vec::new();
         self.multi.messages(|message| {
             let Ok(token) = message.token() else { return };
-            let id = LaneId(token);
-            if let Some(Lane { state: State::Running(running), .. }) = self.lanes.get(&id)
+            let id = ConnectionId(token);
+            if let Some(PinnedConnection { state: State::Running(running), .. }) =
+                self.lanes.get(&id)
                 && let Some(result) = message.result_for2(&running.handle)
             {
                 ended.push((id, result));
@@ -400,7 +402,7 @@ impl Transport {
         }
     }
 
-    fn finish(&mut self, id: LaneId, end: End, events: &mut Vec<Event>) {
+    fn finish(&mut self, id: ConnectionId, end: End, events: &mut Vec<Event>) {
         if let Some(lane) = self.lanes.get_mut(&id) {
             events.extend(running::finish(&self.multi, id, lane, end));
         }

@@ -5,24 +5,24 @@ use std::net::{Shutdown, SocketAddr};
 use curl::easy::Easy2;
 use curl::multi::{Easy2Handle, Multi};
 
-use super::exchange::{Answer, Body, Event, Failure, FailureKind, LaneId, Stats};
+use super::curl_handler::{ExchangeHandler, Limit};
+use super::exchange::{Answer, Body, ConnectionId, Event, Failure, FailureKind, Stats};
 use super::failure::{self, Circumstances};
-use super::lane::{Lane, Resolving, Route, Running, State};
-use super::wire::{Limit, Wire};
+use super::pinned_connection::{PinnedConnection, Resolving, Route, Running, State};
 
 /// How libcurl or a limit ended an exchange.
 pub(super) enum End {
     Curl(Result<(), curl::Error>),
     Limit(Limit),
-    /// What passes a body on had to stop, see [`Wire::take_stop`].
+    /// What passes a body on had to stop, see [`ExchangeHandler::take_stop`].
     Stopped,
 }
 
 /// Hands a prepared exchange to libcurl.
 pub(super) fn begin(
     multi: &Multi,
-    id: LaneId,
-    lane: &mut Lane,
+    id: ConnectionId,
+    lane: &mut PinnedConnection,
     resolving: Resolving,
     many: bool,
 ) -> Result<(), Failure> {
@@ -42,7 +42,7 @@ pub(super) fn begin(
             Ok(())
         }
         Err(error) => {
-            lane.state = State::Idle(Easy2::new(Wire::idle()));
+            lane.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
             let text = format!("{}: libcurl cannot begin: {error}", route.authority());
             Err(Failure::unsent(FailureKind::Internal, text))
         }
@@ -50,7 +50,12 @@ pub(super) fn begin(
 }
 
 /// Ends a lane's exchange with an event; `None` if it has none.
-pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Option<Event> {
+pub(super) fn finish(
+    multi: &Multi,
+    id: ConnectionId,
+    lane: &mut PinnedConnection,
+    end: End,
+) -> Option<Event> {
     let Running { handle, route } = match std::mem::replace(&mut lane.state, State::Moving) {
         State::Running(running) => *running,
         State::Resolving(resolving) => {
@@ -75,7 +80,7 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
     // What libcurl still meant to do about a request that failed (7.88: to rewind its body), it
     // would do at the handle's next one.
-    lane.state = State::Idle(if clean { easy } else { Easy2::new(Wire::idle()) });
+    lane.state = State::Idle(if clean { easy } else { Easy2::new(ExchangeHandler::idle()) });
     let sockets = wire.take_sockets();
     let new_connection = !sockets.is_empty();
     lane.settle_connection(sockets, wire.take_certificate(), local_port, clean, &route);
@@ -119,7 +124,7 @@ pub(super) fn finish(multi: &Multi, id: LaneId, lane: &mut Lane, end: End) -> Op
 }
 
 /// Ends a lane's exchange without an event and closes its connection at once.
-pub(super) fn take_back(multi: &Multi, lane: &mut Lane) -> Option<Box<dyn Body>> {
+pub(super) fn take_back(multi: &Multi, lane: &mut PinnedConnection) -> Option<Box<dyn Body>> {
     match std::mem::replace(&mut lane.state, State::Moving) {
         State::Resolving(resolving) => {
             let Resolving { easy, exchange, .. } = *resolving;
@@ -128,7 +133,7 @@ pub(super) fn take_back(multi: &Multi, lane: &mut Lane) -> Option<Box<dyn Body>>
         }
         State::Running(running) => {
             let (_, mut wire) = detach(multi, running.handle);
-            lane.state = State::Idle(Easy2::new(Wire::idle()));
+            lane.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
             lane.drop_connection();
             for socket in wire.take_sockets() {
                 drop(socket.shutdown(Shutdown::Both));
@@ -143,7 +148,12 @@ pub(super) fn take_back(multi: &Multi, lane: &mut Lane) -> Option<Box<dyn Body>>
 }
 
 /// The end of an exchange whose name was not resolved.
-pub(super) fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text: &str) -> Event {
+pub(super) fn unresolved(
+    id: ConnectionId,
+    lane: &mut PinnedConnection,
+    resolving: Resolving,
+    text: &str,
+) -> Event {
     let Resolving { easy, exchange, route, started } = resolving;
     lane.state = State::Idle(easy);
     let kind = if route.through_proxy() {
@@ -159,21 +169,24 @@ pub(super) fn unresolved(id: LaneId, lane: &mut Lane, resolving: Resolving, text
 }
 
 /// Takes a handle from libcurl, which closes the connection if the exchange was not over.
-fn detach(multi: &Multi, mut handle: Easy2Handle<Wire>) -> (Easy2<Wire>, Wire) {
-    let wire = std::mem::replace(handle.get_mut(), Wire::idle());
+fn detach(
+    multi: &Multi,
+    mut handle: Easy2Handle<ExchangeHandler>,
+) -> (Easy2<ExchangeHandler>, ExchangeHandler) {
+    let wire = std::mem::replace(handle.get_mut(), ExchangeHandler::idle());
     // It fails only for a handle of another multi; then a new one serves as well.
-    let easy = multi.remove2(handle).unwrap_or_else(|_| Easy2::new(Wire::idle()));
+    let easy = multi.remove2(handle).unwrap_or_else(|_| Easy2::new(ExchangeHandler::idle()));
     (easy, wire)
 }
 
-fn peer_of(handle: &Easy2Handle<Wire>) -> Option<SocketAddr> {
+fn peer_of(handle: &Easy2Handle<ExchangeHandler>) -> Option<SocketAddr> {
     let address = handle.primary_ip().ok()??.parse().ok()?;
     Some(SocketAddr::new(address, handle.primary_port().ok()?))
 }
 
 /// What became of an exchange.
 fn outcome(
-    wire: &mut Wire,
+    wire: &mut ExchangeHandler,
     end: End,
     route: &Route,
     circumstances: &Circumstances,

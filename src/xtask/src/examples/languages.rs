@@ -25,8 +25,7 @@ pub(crate) struct Language {
 }
 
 /// The names, for the command line.
-pub(crate) const NAMES: [&str; 8] =
-    ["go", "node", "java", "csharp", "ruby", "php", "lua", "perl"];
+pub(crate) const NAMES: [&str; 8] = ["go", "node", "java", "csharp", "ruby", "php", "lua", "perl"];
 
 /// What they need, each of them for itself alone.
 pub(crate) const WANTS: &[Name] =

@@ -211,7 +211,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "PKT-05",
         what: "a fragment waits for permission",
-        file: "src/bitsup/src/transport/lane.rs",
+        file: "src/bitsup/src/transport/pinned_connection.rs",
         from: "list.append(\"Expect:\")?;",
         to: "list.append(\"X-None:\")?;",
         package: "bitsup",
@@ -221,7 +221,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "ACK-15",
         what: "stray bytes are read as the next answer",
-        file: "src/bitsup/src/transport/lane.rs",
+        file: "src/bitsup/src/transport/pinned_connection.rs",
         from: "        Ok(_) => false,",
         to: "        Ok(_) => true,",
         package: "bitsup",
@@ -291,7 +291,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "HST-12",
         what: "the address that answered is not kept to",
-        file: "src/bitsup/src/transport/lane.rs",
+        file: "src/bitsup/src/transport/pinned_connection.rs",
         from: "*pin = Pin { addresses: vec![peer.ip()], failures: 0 };",
         to: "pin.failures = u32::from(peer.port()) * 0;",
         package: "bitsup",
@@ -331,7 +331,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     Mutant {
         rule: "SEC-08",
         what: "any certificate is taken",
-        file: "src/bitsup/src/transport/lane.rs",
+        file: "src/bitsup/src/transport/pinned_connection.rs",
         from: "easy.ssl_verify_peer(!tls.insecure)?;",
         to: "easy.ssl_verify_peer(false)?;",
         package: "bitsup",

@@ -1,8 +1,8 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
 use bitsup_core::journal::{
-    self, Book, CheckpointUpdate, Entry, Finish, Identity, Journal, Now, Pending, Place, Proof,
-    Unusable, Work,
+    self, CheckpointUpdate, Entry, EntryKey, Finish, Identity, Journal, Pending, Proof,
+    SessionJournal, Timestamp, Unusable, Work,
 };
 use bitsup_proto::{Checkpoint, SessionId};
 
@@ -13,7 +13,7 @@ use super::source::Source;
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pub(crate) disk: Disk,
-    book: Option<Book<Disk>>,
+    book: Option<SessionJournal<Disk>>,
     pending: Pending<Finish>,
     /// Whether a worker has been called, and what it has taken in hand.
     busy: bool,
@@ -56,8 +56,8 @@ impl Keeper {
     /// The upload begins, in the session of that entry or a new one.
     pub(crate) fn begin(&mut self, entry: Option<Entry>, source: Identity) {
         let url = "http://upload.example.com/file.bin".to_owned();
-        let place = Place { url, path: "/file.bin".into(), note: None };
-        self.book = Some(Book::new(
+        let place = EntryKey { url, path: "/file.bin".into(), note: None };
+        self.book = Some(SessionJournal::new(
             Journal::new(self.disk.clone()),
             entry,
             place,
@@ -72,7 +72,7 @@ impl Keeper {
     }
 
     /// Close-Session is about to go out. `false`: the disk refused.
-    pub(crate) fn closing(&mut self, checkpoint: Checkpoint, now: Now) -> bool {
+    pub(crate) fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> bool {
         // What still waits to be written is older.
         self.pending.forget_update();
         self.book.as_mut().is_some_and(|book| book.closing(checkpoint, now).is_ok())
@@ -81,7 +81,7 @@ impl Keeper {
     /// A Create-Session was answered without a session.
     pub(crate) fn not_created(&self) {
         // The upload goes on without; so does the client, which then says so.
-        let _ = self.book.as_ref().map(Book::not_created);
+        let _ = self.book.as_ref().map(SessionJournal::not_created);
     }
 
     /// Step 5 of the driving contract. What is said of a new session: whether it could be noted.
@@ -89,7 +89,7 @@ impl Keeper {
         &mut self,
         update: CheckpointUpdate,
         (source, opened): (&Source, usize),
-        now: Now,
+        now: Timestamp,
     ) -> Option<bool> {
         let mut noted = None;
         if let (Some(checkpoint), Some(book)) = (update.created, &mut self.book) {
@@ -111,7 +111,7 @@ impl Keeper {
     }
 
     /// A worker takes what waits, or does what it has taken.
-    pub(crate) fn work(&mut self, (source, opened): (&Source, usize), now: Now) -> Worked {
+    pub(crate) fn work(&mut self, (source, opened): (&Source, usize), now: Timestamp) -> Worked {
         let Some(work) = self.taken.take() else {
             self.taken = self.pending.take();
             self.busy = self.taken.is_some();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitsup_core::journal::{CheckpointUpdate, Entry, File, Finish, Now, Standing};
+use bitsup_core::journal::{CheckpointUpdate, Entry, File, Finish, ResumeDecision, Timestamp};
 use bitsup_core::{AfterCancel, Opening};
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::Request;
@@ -128,8 +128,8 @@ impl Run {
         Ok(())
     }
 
-    fn journal_time(&self) -> Now {
-        Now { monotonic: self.now.saturating_sub(self.born), unix: self.client_unix() }
+    fn journal_time(&self) -> Timestamp {
+        Timestamp { monotonic: self.now.saturating_sub(self.born), unix: self.client_unix() }
     }
 
     // ---- ends ------------------------------------------------------------
@@ -270,11 +270,13 @@ impl Run {
         let read = |error: std::io::Error| error.to_string();
         let identity = self.source.identity_of(self.opened);
         let same = match entry.standing(false, Some(identity)) {
-            other @ (Standing::Replaced | Standing::Unproven | Standing::Unclear) => {
+            other @ (ResumeDecision::Replaced
+            | ResumeDecision::Unproven
+            | ResumeDecision::Unclear) => {
                 return Err(format!("a session of the same source is {other:?}"));
             }
-            Standing::Changed(_) => false,
-            Standing::Continued => entry.prefix.check_end(&self.source).map_err(read)?,
+            ResumeDecision::Changed(_) => false,
+            ResumeDecision::Continued => entry.prefix.check_end(&self.source).map_err(read)?,
         };
         let checkpoint = entry.checkpoint.clone();
         let opening = if same {

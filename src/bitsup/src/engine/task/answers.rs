@@ -123,7 +123,7 @@ impl Task {
             peer: stats.peer,
             connect_time: stats.connect_time,
         };
-        core.dispatcher.push(&self.shared.ear, Event::Ack(event));
+        core.dispatcher.push(&self.shared.subscriber, Event::Ack(event));
     }
 
     pub(super) fn failed(&mut self, id: ExchangeId, failure: transport::Failure, core: &mut Core) {

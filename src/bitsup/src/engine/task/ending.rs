@@ -10,7 +10,7 @@ use super::sending::SourceState;
 use super::{ReplyWrite, Task, config};
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
-use crate::journal::{Finish, Leavings, Prefix, Token};
+use crate::journal::{FinalReport, Finish, Prefix, Token};
 use crate::progress::{Event, Receipt, UploadState};
 use crate::source::Source;
 
@@ -111,7 +111,7 @@ impl Task {
     }
 
     pub(super) fn cancelled(&mut self, confirmed: bool, kept: bool) -> Error {
-        if let Some(panic) = self.shared.ear.take_panic() {
+        if let Some(panic) = self.shared.subscriber.take_panic() {
             return panic;
         }
         let message = match (kept, confirmed) {
@@ -156,7 +156,7 @@ impl Task {
         match &self.keeper {
             None if failed && self.hash_for_token(core) => {}
             None => {
-                self.leavings = Some(Leavings::default());
+                self.leavings = Some(FinalReport::default());
                 self.end_if_finished(core);
             }
             Some(keeper) => {
@@ -197,7 +197,7 @@ impl Task {
         core.workers.run(move || {
             let prefix = crate::journal::hash_prefix(&source, length, &|| true).ok().flatten();
             drop(source);
-            let leavings = Leavings { prefix, ..Leavings::default() };
+            let leavings = FinalReport { prefix, ..FinalReport::default() };
             let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);
             inbox.send(Command::Worked(id, Box::new(take)));
         });
@@ -255,11 +255,11 @@ impl Task {
             progress.state = state;
             progress.acknowledged = offset;
         });
-        // First, so that a caller who hears of the end finds the result.
+        // First, so that a caller who accepts of the end finds the result.
         self.shared.finish(result.clone());
-        if self.shared.ear.listens() {
-            core.dispatcher.push(&self.shared.ear, Event::Progress(self.shared.progress()));
-            core.dispatcher.push(&self.shared.ear, Event::Finished(result.map(Box::new)));
+        if self.shared.subscriber.listens() {
+            core.dispatcher.push(&self.shared.subscriber, Event::Progress(self.shared.progress()));
+            core.dispatcher.push(&self.shared.subscriber, Event::Finished(result.map(Box::new)));
         }
         self.shared.release();
     }

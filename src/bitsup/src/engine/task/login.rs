@@ -214,8 +214,8 @@ impl Task {
     }
 
     fn asker(&self, callback: CredentialCallback) -> Asker {
-        let (ear, caller) = (Arc::clone(&self.shared.ear), self.caller.clone());
-        Asker { task: self.id, ear, caller, callback }
+        let (subscriber, caller) = (Arc::clone(&self.shared.subscriber), self.caller.clone());
+        Asker { task: self.id, subscriber, caller, callback }
     }
 
     /// Finds a login to answer with; if there is none, asks the caller: then `true`.

@@ -40,13 +40,13 @@ use super::sent_hash::SentHash;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::Error;
-use crate::journal::{Entry, Identity, Journal, Keeper, Leavings, Place, Proof};
+use crate::journal::{Entry, EntryKey, FinalReport, Identity, Journal, JournalWriter, Proof};
 use crate::options::{IfExists, UploadOptions, VerifyPolicy};
 use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
-use crate::transport::{AuthScheme, LaneId};
+use crate::transport::{AuthScheme, ConnectionId};
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -100,21 +100,21 @@ pub(crate) struct Task {
     caller: Option<mpsc::Sender<PacketEvent>>,
     /// The key of what is known of the server that is spoken to.
     endpoint: String,
-    lane: Option<LaneId>,
+    lane: Option<ConnectionId>,
     /// When the exchange under way began.
     exchange_begun: Instant,
     /// While comparisons of the source run on worker threads: whether they are still wanted.
     comparing: Option<Arc<AtomicBool>>,
     /// What the source was when it was sent, or when it was last found to be the same.
     source_sent: Option<Identity>,
-    keeper: Option<Keeper>,
+    keeper: Option<JournalWriter>,
     /// The SHA-256 of what is sent, if it was asked for.
     hash: Option<SentHash>,
     /// Whether the result waits for it.
     is_hashing: bool,
     opened: SourceState,
     ending: Option<Result<Receipt, Error>>,
-    leavings: Option<Leavings>,
+    leavings: Option<FinalReport>,
     reply: Option<ReplyFetch>,
     reply_place: Option<OutputFile>,
     reply_write: ReplyWrite,
@@ -234,13 +234,13 @@ impl Task {
         let session_name = session.session_id().map(|id| id.as_str().to_owned());
         let recorder = options.transcript.then(Recorder::default);
         let keeper = journal.map(|journal| {
-            let place = Place {
+            let place = EntryKey {
                 url: destination.full(),
                 path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
                 note: options.note.clone(),
             };
             let on_failure = options.require_resume.then(|| Self::ends_without(id, core));
-            Keeper::new(source.clone(), journal, (entry, proof), place, on_failure)
+            JournalWriter::new(source.clone(), journal, (entry, proof), place, on_failure)
         });
         let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
         let warnings = warning.into_iter().collect();
@@ -263,13 +263,13 @@ impl Task {
         if session.session_id().is_some() && !task.driver.cancels_first() {
             let from = session.offset();
             let event = Event::Notice(format!("continuing a kept session from byte {from}"));
-            core.dispatcher.push(&task.shared.ear, event);
+            core.dispatcher.push(&task.shared.subscriber, event);
         }
         if task.driver.stage() == Stage::Queued {
             task.tell_queued();
         }
         for warning in &task.warnings {
-            core.dispatcher.push(&task.shared.ear, Event::Notice(warning.clone()));
+            core.dispatcher.push(&task.shared.subscriber, Event::Notice(warning.clone()));
         }
         task.tell_progress(core);
         task
@@ -287,7 +287,7 @@ impl Task {
         }
     }
 
-    pub(crate) fn lane(&self) -> Option<LaneId> {
+    pub(crate) fn lane(&self) -> Option<ConnectionId> {
         self.lane
     }
 
@@ -305,7 +305,7 @@ impl Task {
             self.driver.exchange(),
             Some((_, PendingRequest::Packet(request))) if request.range.is_some()
         );
-        let tick = sends && !self.login.is_asking() && self.shared.ear.wants_progress();
+        let tick = sends && !self.login.is_asking() && self.shared.subscriber.wants_progress();
         let tick = tick.then(|| Instant::now() + TICK);
         [self.wake, tick].into_iter().flatten().min()
     }
@@ -370,7 +370,7 @@ impl Task {
                 Step::Tell(notice) => self.tell(notice, core),
                 Step::TellUnproven => {
                     self.warn(UNPROVEN.into());
-                    core.dispatcher.push(&self.shared.ear, Event::Notice(UNPROVEN.into()));
+                    core.dispatcher.push(&self.shared.subscriber, Event::Notice(UNPROVEN.into()));
                 }
                 Step::Store(update) => self.store(update, core),
                 Step::Begin(request) => self.offer(request, core),

@@ -18,7 +18,7 @@ impl Task {
             }
             notice => Event::Notice(self.describe(notice, core)),
         };
-        core.dispatcher.push(&self.shared.ear, event);
+        core.dispatcher.push(&self.shared.subscriber, event);
     }
 
     pub(super) fn describe(&mut self, notice: Notice, core: &mut Core) -> String {
@@ -75,8 +75,8 @@ impl Task {
             progress.attempt = attempt;
             progress.rate = rate;
         });
-        if self.shared.ear.wants_progress() {
-            core.dispatcher.push(&self.shared.ear, Event::Progress(self.shared.progress()));
+        if self.shared.subscriber.wants_progress() {
+            core.dispatcher.push(&self.shared.subscriber, Event::Progress(self.shared.progress()));
         }
     }
 

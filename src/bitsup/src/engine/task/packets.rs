@@ -10,7 +10,7 @@ use bitsup_proto::classify::Meaning;
 use super::super::Core;
 use super::super::command::TaskId;
 use super::{Parts, Task, protocol_failure};
-use crate::callbacks::Ear;
+use crate::callbacks::Subscriber;
 use crate::destination::Destination;
 use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
@@ -72,7 +72,7 @@ impl Task {
         }
         Self::new(Parts {
             id,
-            shared: Arc::new(Shared::new(id, Ear::new(id, None, EventFilter::default()), 0)),
+            shared: Arc::new(Shared::new(id, Subscriber::new(id, None, EventFilter::default()), 0)),
             source: Source::bytes(Vec::new()),
             destination: destination.clone(),
             options: options.clone(),

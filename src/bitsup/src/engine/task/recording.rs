@@ -13,20 +13,20 @@ impl Task {
         let asked = self.asked(request);
         let Some(recorder) = &mut self.recorder else { return };
         let entry = recorder.answer(&asked, answer.status, &answer.headers);
-        core.dispatcher.push(&self.shared.ear, Event::Recorded(entry));
+        core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
     }
 
     pub(super) fn record_failure(&self, request: &PendingRequest, failure: &Failure, core: &Core) {
         if self.recorder.is_some() {
             let entry = transcript::failure(&self.asked(request), failure);
-            core.dispatcher.push(&self.shared.ear, Event::Recorded(entry));
+            core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
         }
     }
 
     pub(super) fn record_abort(&self, request: &PendingRequest, core: &Core) {
         if self.recorder.is_some() {
             let entry = transcript::aborted(&self.asked(request));
-            core.dispatcher.push(&self.shared.ear, Event::Recorded(entry));
+            core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
         }
     }
 

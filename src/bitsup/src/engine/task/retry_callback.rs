@@ -29,9 +29,9 @@ impl Deciding {
 }
 
 impl Task {
-    /// The caller hears of a next try and may want something else: it is put off until then.
+    /// The caller accepts of a next try and may want something else: it is put off until then.
     pub(super) fn await_decision(&mut self, delay: Duration, core: &mut Core) {
-        if !self.deciding.enabled || !self.shared.ear.listens() {
+        if !self.deciding.enabled || !self.shared.subscriber.listens() {
             return;
         }
         self.deciding.asked += 1;

@@ -91,7 +91,7 @@ impl Task {
         self.shared.fragment_under_way(exchange.length);
         let range = request.range.map(|range| (range.first(), range.length()));
         let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
-        core.dispatcher.push(&self.shared.ear, Event::Packet(event));
+        core.dispatcher.push(&self.shared.subscriber, Event::Packet(event));
         self.begin_exchange(pending, exchange, core);
     }
 

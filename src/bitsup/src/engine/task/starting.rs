@@ -80,7 +80,7 @@ impl Task {
         }
     }
 
-    /// The state machine hears of a challenge to what was never sent.
+    /// The state machine accepts of a challenge to what was never sent.
     pub(super) fn refused_unsent(&mut self, answer: &Answer, core: &mut Core) {
         let Some((id, _)) = self.driver.exchange() else { return };
         let now = core.now();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bitsup_server::scripted::Scripted;
 
 use crate::transport::{
-    Body, BodyRead, ConnectionUse, Event, Exchange, LaneId, LaneOptions, Limits, Method,
+    Body, BodyRead, ConnectionId, ConnectionUse, Event, Exchange, LaneOptions, Limits, Method,
     ProxyChoice, Scheme, Transport,
 };
 
@@ -25,12 +25,12 @@ impl Bench {
         Self { transport: Transport::new().unwrap(), events: VecDeque::new() }
     }
 
-    pub(super) fn lane(&mut self) -> LaneId {
+    pub(super) fn lane(&mut self) -> ConnectionId {
         self.transport.open_lane(direct())
     }
 
     /// Runs one exchange to its end.
-    pub(super) fn run(&mut self, lane: LaneId, exchange: Exchange) -> Event {
+    pub(super) fn run(&mut self, lane: ConnectionId, exchange: Exchange) -> Event {
         self.transport.start(lane, exchange).unwrap();
         self.next_event().expect("the exchange ends")
     }

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::support::{Bench, direct, fragment};
 use crate::transport::{
-    Binding, ConnectionUse, Exchange, FailureKind, LaneId, LaneOptions, Scheme, Sent,
+    Binding, ConnectionId, ConnectionUse, Exchange, FailureKind, LaneOptions, Scheme, Sent,
     ServerCertificate, TlsOptions,
 };
 
@@ -110,7 +110,7 @@ fn exchange(unused: &Scripted, peer: &TlsPeer) -> Exchange {
 }
 
 /// The failure of one exchange that must not have begun.
-fn refused(bench: &mut Bench, lane: LaneId, exchange: Exchange) -> String {
+fn refused(bench: &mut Bench, lane: ConnectionId, exchange: Exchange) -> String {
     let failure = bench.run(lane, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
     assert_eq!(failure.sent, Sent::Nothing);

@@ -4,7 +4,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use bitsup_core::journal::{Book, Finish, Identity, Now, Pending, Place, Prefix, Proof, Work};
+use bitsup_core::journal::{
+    EntryKey, Finish, Identity, Pending, Prefix, Proof, SessionJournal, Timestamp, Work,
+};
 use bitsup_proto::{Checkpoint, SessionId};
 
 use super::{Disk, Entry, Journal};
@@ -14,14 +16,14 @@ use crate::source::Source;
 
 /// The keeper of one upload.
 #[derive(Clone)]
-pub(crate) struct Keeper {
+pub(crate) struct JournalWriter {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     /// Never held for long.
     pending: Mutex<Pending<(Finish, Done)>>,
-    desk: Mutex<Desk>,
+    desk: Mutex<WriterState>,
     /// Whether the source holds up who reads it.
     may_wait: bool,
 }
@@ -33,9 +35,9 @@ pub(crate) type OnFailure = Box<dyn FnOnce(Error) + Send>;
 type Done = Box<dyn FnOnce(Kept) + Send>;
 
 /// Who works has it.
-struct Desk {
+struct WriterState {
     source: Source,
-    book: Option<Book<Disk>>,
+    book: Option<SessionJournal<Disk>>,
     begun: Instant,
     problem: Option<String>,
     /// Until the session is in the journal, if the upload must not go on without.
@@ -52,20 +54,20 @@ pub(crate) struct Kept {
     pub(crate) problem: Option<String>,
 }
 
-impl Keeper {
+impl JournalWriter {
     /// A keeper for `source`.
     pub(crate) fn new(
         source: Source,
         journal: Journal,
         (entry, proof): (Option<Entry>, Proof),
-        place: Place,
+        place: EntryKey,
         on_failure: Option<OnFailure>,
     ) -> Self {
         let identity = source.identity();
         let may_wait = source.may_wait();
-        let desk = Desk {
+        let desk = WriterState {
             source,
-            book: Some(Book::new(journal, entry, place, identity, proof)),
+            book: Some(SessionJournal::new(journal, entry, place, identity, proof)),
             begun: Instant::now(),
             problem: None,
             on_failure,
@@ -118,7 +120,7 @@ impl Keeper {
         let keeper = self.clone();
         Box::new(move |source, go_on| {
             // Not under the lock, since it may take long.
-            let book = |act: &mut dyn FnMut(&mut Book<Disk>)| {
+            let book = |act: &mut dyn FnMut(&mut SessionJournal<Disk>)| {
                 lock(&keeper.shared.desk).book.iter_mut().for_each(act);
             };
             let mut prefix = Prefix::default();
@@ -185,13 +187,13 @@ impl Shared {
     }
 }
 
-impl Desk {
+impl WriterState {
     /// Does something with the journal, if there is one.
     fn in_book(
         &mut self,
-        act: impl FnOnce(&mut Book<Disk>, Now) -> io::Result<()>,
+        act: impl FnOnce(&mut SessionJournal<Disk>, Timestamp) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let now = Now { monotonic: self.begun.elapsed(), unix: super::unix_now() };
+        let now = Timestamp { monotonic: self.begun.elapsed(), unix: super::unix_now() };
         let Some(Err(error)) = self.book.as_mut().map(|book| act(book, now)) else {
             return Ok(());
         };
@@ -220,7 +222,7 @@ impl Desk {
         // Lets the lock and the source go.
         let book = self.book.take();
         self.source = Source::bytes(Vec::new());
-        let is_kept = finish == Finish::Keep && book.as_ref().is_some_and(Book::is_kept);
+        let is_kept = finish == Finish::Keep && book.as_ref().is_some_and(SessionJournal::is_kept);
         let prefix = book.and_then(|book| book.prefix().cloned());
         Kept { prefix, is_kept, problem: self.problem.take() }
     }

@@ -2,7 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-use crate::system;
+use crate::os;
 
 /// The system's allocator, which overwrites what is freed.
 ///
@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Wiping {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block has that size, and nobody uses it any more.
         unsafe {
-            system::overwrite(block.cast(), layout.size());
+            os::overwrite(block.cast(), layout.size());
             System.dealloc(block, layout);
         }
     }

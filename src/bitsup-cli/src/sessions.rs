@@ -9,12 +9,12 @@ use crate::batch::{Batch, Job, Mailbox};
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::inputs;
-use crate::report::{Report, TellArgs};
+use crate::report::{OutputArgs, Report};
 use crate::state::StateArgs;
 use crate::transfer::KeptArgs;
 use crate::upload::command_to_continue;
 use crate::values::Rate;
-use crate::{json, packets, words};
+use crate::{format, json, packets};
 
 /// List the uploads that can be continued
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(crate) struct ResumeArgs {
     #[command(flatten)]
     state: StateArgs,
     #[command(flatten)]
-    tell: TellArgs,
+    tell: OutputArgs,
 }
 
 /// Cancel interrupted uploads, so that the server deletes what it has of them
@@ -69,11 +69,11 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
     let client = client(&args.state)?;
     let (sessions, exit_code) = readable(&client)?;
     if sessions.is_empty() && !args.json && exit_code == 0 {
-        words::say("there is nothing to continue");
+        format::say("there is nothing to continue");
     }
     for session in &sessions {
         let line = if args.json { json::session(session) } else { line(session) };
-        if !words::print(&line) {
+        if !format::print(&line) {
             break;
         }
     }
@@ -87,7 +87,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     let (sessions, unreadable) = readable(&client)?;
     let sessions = chosen(sessions, &args.ids)?;
     if sessions.is_empty() {
-        words::say("there is nothing to continue");
+        format::say("there is nothing to continue");
         return Ok(unreadable);
     }
     let record = args.tell.record.is_some();
@@ -106,12 +106,12 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
     let (sessions, mut exit_code) = readable(&client)?;
     for session in chosen(sessions, &args.ids)? {
         match cancel_one(&client, &session, args) {
-            Ok(()) if args.local => words::say(&format!("{} forgotten", session.id)),
-            Ok(()) => words::say(&format!("{} cancelled", session.id)),
+            Ok(()) if args.local => format::say(&format!("{} forgotten", session.id)),
+            Ok(()) => format::say(&format!("{} cancelled", session.id)),
             Err(failure) => {
-                words::say(&format!("bitsup: {}: {failure}", session.id));
+                format::say(&format!("bitsup: {}: {failure}", session.id));
                 if !failure.advice().is_empty() {
-                    words::say(failure.advice());
+                    format::say(failure.advice());
                 }
                 exit_code = match exit_code {
                     0 => failure.exit_code(),
@@ -152,7 +152,7 @@ fn readable(client: &Client) -> Result<(Vec<SessionInfo>, u8), Failure> {
         match session {
             Ok(session) => readable.push(session),
             Err(error) => {
-                words::say(&format!("bitsup: {error}"));
+                format::say(&format!("bitsup: {error}"));
                 exit_code = error.kind().exit_code();
             }
         }
@@ -217,7 +217,7 @@ fn cancel_one(client: &Client, session: &SessionInfo, args: &CancelArgs) -> Resu
     if args.verbose {
         return Ok(client.cancel_session_on_event(&session.id, &options, |event| {
             if let Some(line) = packets::line(event) {
-                words::say(&line);
+                format::say(&line);
             }
             Flow::Continue
         })?);
@@ -231,8 +231,8 @@ fn line(session: &SessionInfo) -> String {
     format!(
         "{}  {percent:>3}% of {}, {}{}{running}  {} -> {}",
         session.id,
-        words::size(session.size),
-        words::date(session.updated),
+        format::size(session.size),
+        format::date(session.updated),
         age(session.updated, SystemTime::now()),
         inputs::name(&session.path),
         session.url

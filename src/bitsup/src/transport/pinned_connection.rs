@@ -13,13 +13,13 @@ use socket2::Socket;
 use zeroize::Zeroizing;
 
 use super::binding::ServerCertificate;
+use super::curl_handler::{DirectBody, ExchangeHandler, Limit, is_used};
 use super::exchange::{
-    AuthScheme, ConnectionUse, Credentials, Exchange, Failure, FailureKind, LaneId, Method, Origin,
-    Scheme,
+    AuthScheme, ConnectionId, ConnectionUse, Credentials, Exchange, Failure, FailureKind, Method,
+    Origin, Scheme,
 };
 use super::options::LaneOptions;
 use super::proxy::{Proxy, ProxyKind};
-use super::wire::{Limit, Past, Wire, is_used};
 
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
 const UPLOAD_BUFFER: usize = 256 * 1024;
@@ -52,8 +52,8 @@ const NO_COOKIE: &str = "Set-Cookie: none=; Max-Age=0; Domain=bitsup.invalid";
 const MAX_COOKIES: usize = 20;
 
 /// One lane.
-pub(super) struct Lane {
-    id: LaneId,
+pub(super) struct PinnedConnection {
+    id: ConnectionId,
     options: LaneOptions,
     /// Counts the connections: each has an invented name of its own, so that a dropped one can
     /// never be found again.
@@ -76,7 +76,7 @@ pub(super) struct Lane {
 
 /// What a lane is doing.
 pub(super) enum State {
-    Idle(Easy2<Wire>),
+    Idle(Easy2<ExchangeHandler>),
     /// Waits for the addresses of `route.connect_host`.
     Resolving(Box<Resolving>),
     Running(Box<Running>),
@@ -85,14 +85,14 @@ pub(super) enum State {
 }
 
 pub(super) struct Resolving {
-    pub(super) easy: Easy2<Wire>,
+    pub(super) easy: Easy2<ExchangeHandler>,
     pub(super) exchange: Exchange,
     pub(super) route: Route,
     pub(super) started: Instant,
 }
 
 pub(super) struct Running {
-    pub(super) handle: Easy2Handle<Wire>,
+    pub(super) handle: Easy2Handle<ExchangeHandler>,
     pub(super) route: Route,
 }
 
@@ -121,8 +121,8 @@ struct Pin {
     failures: u32,
 }
 
-impl Lane {
-    pub(super) fn new(id: LaneId, options: LaneOptions) -> Self {
+impl PinnedConnection {
+    pub(super) fn new(id: ConnectionId, options: LaneOptions) -> Self {
         Self {
             id,
             options,
@@ -133,7 +133,7 @@ impl Lane {
             cookies: Vec::new(),
             personal: false,
             reconnected: false,
-            state: State::Idle(Easy2::new(Wire::idle())),
+            state: State::Idle(Easy2::new(ExchangeHandler::idle())),
         }
     }
 
@@ -261,7 +261,7 @@ impl Lane {
 
     /// Keeps the cookies that the handle holds, at most so many; a site that sets more gets none
     /// back.
-    pub(super) fn keep_cookies(&mut self, easy: &mut Easy2<Wire>) {
+    pub(super) fn keep_cookies(&mut self, easy: &mut Easy2<ExchangeHandler>) {
         let held = easy.cookies().unwrap_or_else(|_| List::new());
         self.cookies = held
             .iter()
@@ -279,7 +279,7 @@ impl Lane {
     /// Sets the handle up for one exchange.
     pub(super) fn configure(
         &self,
-        easy: &mut Easy2<Wire>,
+        easy: &mut Easy2<ExchangeHandler>,
         exchange: &mut Exchange,
         route: &Route,
         started: Instant,
@@ -292,7 +292,7 @@ impl Lane {
             .proxy_auth
             .as_ref()
             .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
-        *easy.get_mut() = Wire::new(
+        *easy.get_mut() = ExchangeHandler::new(
             method,
             exchange.body.take(),
             exchange.length,
@@ -307,11 +307,11 @@ impl Lane {
         let past = !challenges
             && !self.options.polite
             && route.is_plain()
-            && easy.get_mut().go_past_libcurl(WITH_HEAD);
+            && easy.get_mut().send_directly(WITH_HEAD);
         if self.options.polite {
             easy.get_mut().be_polite();
         }
-        easy.verbose(true)?; // the callback needs it, see `Wire`
+        easy.verbose(true)?; // the callback needs it, see `ExchangeHandler`
         easy.http_version(HttpVersion::V11)?;
         easy.http_09_allowed(false)?;
         easy.path_as_is(true)?;
@@ -384,7 +384,7 @@ impl Lane {
 
     fn configure_route(
         &self,
-        easy: &mut Easy2<Wire>,
+        easy: &mut Easy2<ExchangeHandler>,
         exchange: &Exchange,
         route: &Route,
     ) -> Result<(), curl::Error> {
@@ -431,7 +431,7 @@ impl Lane {
     /// OpenSSL passes over a cipher that it does not know.
     fn configure_proxy_tls(
         &self,
-        easy: &mut Easy2<Wire>,
+        easy: &mut Easy2<ExchangeHandler>,
         lane: &str,
         to_tls: bool,
     ) -> Result<(), curl::Error> {
@@ -455,7 +455,7 @@ impl Lane {
         }
     }
 
-    fn configure_tls(&self, easy: &mut Easy2<Wire>) -> Result<(), curl::Error> {
+    fn configure_tls(&self, easy: &mut Easy2<ExchangeHandler>) -> Result<(), curl::Error> {
         let tls = &self.options.tls;
         easy.ssl_min_max_version(SslVersion::Tlsv12, SslVersion::Default)?;
         easy.ssl_verify_peer(!tls.insecure)?;
@@ -521,7 +521,7 @@ impl Lane {
         let wire = running.handle.get_ref();
         let own = self.connection.as_ref().map(|connection| &connection.socket);
         let port = || running.handle.local_port().unwrap_or_default();
-        (wire.past() == Past::Full).then(|| wire.connection(own, port()))?
+        (wire.past() == DirectBody::Blocked).then(|| wire.connection(own, port()))?
     }
 
     /// When the lane's next limit is over, and which one it is.

@@ -12,10 +12,10 @@ use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::binding::ServerCertificate;
-use super::exchange::{Body, BodyPass, BodyRead, Limits, Method, Sink};
+use super::exchange::{Body, BodyRead, Limits, Method, SendResult, Sink};
 use super::headers::Headers;
-use super::incoming::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
 use super::priority;
+use super::response_head::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
 use crate::error::Error;
 
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
@@ -27,7 +27,7 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_mins(1);
 const MAX_REQUESTS: u32 = 8;
 
 /// What an exchange is made of, for the callbacks.
-pub(super) struct Wire {
+pub(super) struct ExchangeHandler {
     method: Method,
     body: Option<Box<dyn Body>>,
     length: u64,
@@ -44,7 +44,7 @@ pub(super) struct Wire {
     taken: u64,
     sent: u64,
     paused: bool,
-    past: Past,
+    past: DirectBody,
     head_began: Option<Instant>,
     all_sent: Option<Instant>,
 
@@ -66,15 +66,15 @@ pub(super) struct Wire {
 
 /// A body on its way past libcurl.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Past {
+pub(super) enum DirectBody {
     /// It goes through libcurl, or there is nothing to send.
-    No,
+    Off,
     /// The connection may take more.
-    Room,
+    Writable,
     /// It takes no byte for now.
-    Full,
+    Blocked,
     /// It takes no byte any more. libcurl waits for an answer on it and reports its end.
-    Lost,
+    Closed,
 }
 
 /// The head of the latest request on its way out.
@@ -110,7 +110,7 @@ pub(super) enum Limit {
     Drain,
 }
 
-impl Wire {
+impl ExchangeHandler {
     /// An exchange with nothing to send, for a handle that is not in use.
     pub(super) fn idle() -> Self {
         let zero =
@@ -141,7 +141,7 @@ impl Wire {
             taken: 0,
             sent: 0,
             paused: false,
-            past: Past::No,
+            past: DirectBody::Off,
             head_began: None,
             all_sent: None,
             sockets: Vec::new(),
@@ -259,33 +259,33 @@ impl Wire {
     }
 
     /// Sends the body past libcurl, if it can be and is longer than what goes out with the head.
-    pub(super) fn go_past_libcurl(&mut self, with_head: u64) -> bool {
+    pub(super) fn send_directly(&mut self, with_head: u64) -> bool {
         let goes =
             self.length > with_head && self.body.as_ref().is_some_and(|body| body.can_pass());
         if goes {
-            self.past = Past::Room;
+            self.past = DirectBody::Writable;
         }
         goes
     }
 
     /// Whether libcurl knows of no body, since it goes past it.
-    pub(super) fn goes_past(&self) -> bool {
-        self.past != Past::No
+    pub(super) fn is_direct(&self) -> bool {
+        self.past != DirectBody::Off
     }
 
     /// Where the body goes past libcurl and is to be sent now: after the last byte of the head,
     /// until there is an answer.
-    pub(super) fn past(&self) -> Past {
+    pub(super) fn past(&self) -> DirectBody {
         let now = self.head.complete
             && self.sent < self.length
             && !self.paused
             && self.stopped.is_none()
             && self.incoming.complete.is_none();
-        if now { self.past } else { Past::No }
+        if now { self.past } else { DirectBody::Off }
     }
 
     pub(super) fn has_room(&mut self) {
-        self.past = Past::Room;
+        self.past = DirectBody::Writable;
     }
 
     /// Sends the next bytes past libcurl, on `own` if the exchange has made no connection.
@@ -293,11 +293,11 @@ impl Wire {
         let connection = in_use(&self.sockets, own, local_port);
         let (Some(connection), Some(body)) = (connection, &mut self.body) else { return };
         match body.pass(connection) {
-            BodyPass::Bytes(count) => self.body_went_out(count),
-            BodyPass::Wait => self.paused = true,
-            BodyPass::Full => self.past = Past::Full,
-            BodyPass::Lost => self.past = Past::Lost,
-            BodyPass::Failed(error) => self.stopped = Some(Stop::SourceFailed(error)),
+            SendResult::Bytes(count) => self.body_went_out(count),
+            SendResult::Wait => self.paused = true,
+            SendResult::Full => self.past = DirectBody::Blocked,
+            SendResult::Lost => self.past = DirectBody::Closed,
+            SendResult::Failed(error) => self.stopped = Some(Stop::SourceFailed(error)),
         }
     }
 
@@ -435,7 +435,7 @@ impl Wire {
     }
 }
 
-impl Handler for Wire {
+impl Handler for ExchangeHandler {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
         let left = usize::try_from(self.length - self.taken).unwrap_or(usize::MAX);
         let limit = buffer.len().min(left);

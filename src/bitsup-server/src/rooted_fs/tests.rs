@@ -3,8 +3,8 @@
 use super::*;
 use std::os::unix::fs::symlink;
 
-const PLAIN: Landing =
-    Landing { overwrite: false, create_dirs: false, conflict_status: 403, sync: false };
+const PLAIN: PublishOptions =
+    PublishOptions { overwrite: false, create_dirs: false, conflict_status: 403, sync: false };
 
 struct Tree {
     _folder: tempfile::TempDir,
@@ -62,7 +62,7 @@ fn links_never_lead_out_or_into_the_state_folder() {
             );
             let data = tree.base.join("data");
             std::fs::write(&data, "data").expect("file");
-            let eager = Landing { overwrite: true, create_dirs: true, ..PLAIN };
+            let eager = PublishOptions { overwrite: true, create_dirs: true, ..PLAIN };
             assert_eq!(root.publish(&data, &at(path), eager), Err(Refusal::denied()), "{path}");
         }
         for path in ["/relative/secret", "/absolute/secret", "/file-link"] {
@@ -87,8 +87,8 @@ fn an_existing_file_is_replaced_only_if_allowed() {
             root.publish(&data, &at("/up/there"), landing).map_err(|refusal| refusal.status)
         };
         assert_eq!(status(PLAIN), Err(403));
-        assert_eq!(status(Landing { conflict_status: 409, ..PLAIN }), Err(409));
-        assert_eq!(status(Landing { overwrite: true, sync: true, ..PLAIN }), Ok(()));
+        assert_eq!(status(PublishOptions { conflict_status: 409, ..PLAIN }), Err(409));
+        assert_eq!(status(PublishOptions { overwrite: true, sync: true, ..PLAIN }), Ok(()));
         assert_eq!(std::fs::read(tree.base.join("root/up/there")).expect("file"), b"new");
         assert!(!data.exists());
     }
@@ -99,7 +99,7 @@ fn a_link_in_the_place_is_replaced_not_followed() {
     let tree = tree();
     let data = tree.base.join("data");
     std::fs::write(&data, "new").expect("file");
-    let landing = Landing { overwrite: true, ..PLAIN };
+    let landing = PublishOptions { overwrite: true, ..PLAIN };
     tree.roots[0].publish(&data, &at("/file-link"), landing).expect("published");
     assert_eq!(std::fs::read(tree.base.join("outside/secret")).expect("file"), b"secret");
     assert_eq!(std::fs::read(tree.base.join("root/file-link")).expect("file"), b"new");
@@ -114,7 +114,7 @@ fn folders_are_made_only_if_allowed() {
         std::fs::write(&data, "new").expect("file");
         assert_eq!(root.check(&target, PLAIN).map_err(|refusal| refusal.status), Err(404));
         assert_eq!(root.publish(&data, &target, PLAIN).map_err(|refusal| refusal.status), Err(404));
-        let landing = Landing { create_dirs: true, ..PLAIN };
+        let landing = PublishOptions { create_dirs: true, ..PLAIN };
         assert_eq!(root.check(&target, landing), Ok(()));
         assert_eq!(root.publish(&data, &target, landing), Ok(()));
         assert!(tree.base.join(format!("root/new{index}/deeper/x")).is_file());

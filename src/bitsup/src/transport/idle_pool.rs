@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::lane::Lane;
 use super::options::LaneOptions;
+use super::pinned_connection::PinnedConnection;
 
 /// Kept no longer: a server that closes idle connections after a few seconds must not do so
 /// just when the next session begins.
@@ -16,12 +16,12 @@ const MOST: usize = 16;
 #[derive(Default)]
 pub(super) struct Spare {
     /// With the time at which each is closed; the oldest first.
-    lanes: Vec<(Instant, Lane)>,
+    lanes: Vec<(Instant, PinnedConnection)>,
 }
 
 impl Spare {
     /// Keeps a lane if its connection can serve another session, or else closes it.
-    pub(super) fn put(&mut self, mut lane: Lane) {
+    pub(super) fn put(&mut self, mut lane: PinnedConnection) {
         if self.lanes.len() < MOST && lane.is_reusable() {
             self.lanes.push((Instant::now() + KEPT_FOR, lane));
         } else {
@@ -30,9 +30,9 @@ impl Spare {
     }
 
     /// A lane with these settings whose connection is alive and goes to `host`.
-    pub(super) fn take(&mut self, options: &LaneOptions, host: &str) -> Option<Lane> {
+    pub(super) fn take(&mut self, options: &LaneOptions, host: &str) -> Option<PinnedConnection> {
         self.expire(Instant::now());
-        let fits = |(_, lane): &(Instant, Lane)| lane.serves(options, host);
+        let fits = |(_, lane): &(Instant, PinnedConnection)| lane.serves(options, host);
         let (_, lane) = self.lanes.remove(self.lanes.iter().position(fits)?);
         Some(lane)
     }

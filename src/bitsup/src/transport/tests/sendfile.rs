@@ -10,8 +10,8 @@ use bitsup_server::scripted::{Reply, Scripted};
 use socket2::Socket;
 
 use super::support::{Bench, SOON, counting, fragment, limits, packet};
-use crate::sendfile;
-use crate::transport::{Body, BodyPass, BodyRead, Exchange, FailureKind, Limits, Sent};
+use crate::transport::sendfile;
+use crate::transport::{Body, BodyRead, Exchange, FailureKind, Limits, SendResult, Sent};
 
 /// Longer than what goes out with the head, and than what a connection takes at once.
 const LONG: usize = 9_000_000;
@@ -52,25 +52,25 @@ impl Body for InFile {
         true
     }
 
-    fn pass(&mut self, connection: &Socket) -> BodyPass {
+    fn pass(&mut self, connection: &Socket) -> SendResult {
         let at = self.at.load(Ordering::Relaxed);
         let mut waits_at = self.seen.waits_at.lock().unwrap();
         let most = waits_at.map_or(self.end, |wait| wait.min(self.end)) - at;
         if most == 0 {
             *waits_at = None;
-            return BodyPass::Wait;
+            return SendResult::Wait;
         }
         let passed = sendfile::from_file(connection, self.file.as_file(), at as u64, most);
         match &passed {
-            BodyPass::Bytes(count) => {
+            SendResult::Bytes(count) => {
                 self.at.fetch_add(*count, Ordering::Relaxed);
                 self.seen.passed.fetch_add(1, Ordering::Relaxed);
             }
-            BodyPass::Full => {
+            SendResult::Full => {
                 self.seen.full.fetch_add(1, Ordering::Relaxed);
             }
-            BodyPass::Wait => panic!("it is in memory"),
-            BodyPass::Lost | BodyPass::Failed(_) => {}
+            SendResult::Wait => panic!("it is in memory"),
+            SendResult::Lost | SendResult::Failed(_) => {}
         }
         passed
     }
@@ -128,7 +128,7 @@ impl Body for Short {
         true
     }
 
-    fn pass(&mut self, _: &Socket) -> BodyPass {
+    fn pass(&mut self, _: &Socket) -> SendResult {
         panic!("it goes through libcurl");
     }
 }

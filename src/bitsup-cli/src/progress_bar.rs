@@ -5,7 +5,7 @@ use std::time::Duration;
 use bitsup::{Progress, UploadState};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::words;
+use crate::format;
 
 /// A terminal of fewer columns gets no bar, only numbers.
 const ROOM_FOR_BAR: u16 = 70;
@@ -19,7 +19,7 @@ pub(crate) struct Screen {
 }
 
 /// What the line shows.
-pub(crate) struct Picture<'a> {
+pub(crate) struct Snapshot<'a> {
     /// Files that ended, and all of them.
     pub(crate) files: (usize, usize),
     /// Bytes of files that ended, and of all.
@@ -35,7 +35,7 @@ impl Screen {
     }
 
     /// Shows how far it is.
-    pub(crate) fn show(&mut self, picture: &Picture<'_>) {
+    pub(crate) fn show(&mut self, picture: &Snapshot<'_>) {
         if self.bar.is_finished() {
             self.bar.reset();
         }
@@ -80,7 +80,7 @@ impl Screen {
     }
 }
 
-fn message(picture: &Picture<'_>, waits: Option<&Progress>) -> String {
+fn message(picture: &Snapshot<'_>, waits: Option<&Progress>) -> String {
     let files = match picture.files {
         (_, 1) => String::new(),
         (ended, all) => format!("file {} of {all}, ", (ended + 1).min(all)),
@@ -88,7 +88,7 @@ fn message(picture: &Picture<'_>, waits: Option<&Progress>) -> String {
     if let Some((progress, waiting)) = waits.and_then(|one| Some((one, one.waiting.as_ref()?))) {
         return format!(
             "{files}next try in {} (try {}): {}",
-            words::time_left(waiting.remaining),
+            format::time_left(waiting.remaining),
             progress.attempt + 1,
             waiting.reason
         );
@@ -98,10 +98,10 @@ fn message(picture: &Picture<'_>, waits: Option<&Progress>) -> String {
     let rate: u64 = picture.running.iter().map(|progress| progress.rate).sum();
     let left = picture.bytes.1.saturating_sub(sent);
     let eta = (rate > 0 && left > 0).then(|| Duration::from_secs(left / rate + 1));
-    let eta = eta.map_or(String::new(), |eta| format!(", {} left", words::time(eta)));
-    let rate = if rate > 0 { format!(", {}/s", words::size(rate)) } else { String::new() };
+    let eta = eta.map_or(String::new(), |eta| format!(", {} left", format::time(eta)));
+    let rate = if rate > 0 { format!(", {}/s", format::size(rate)) } else { String::new() };
     let state = picture.running.first().map_or("", |progress| state(progress.state));
-    format!("{files}{} of {}{rate}{eta}{state}", words::size(sent), words::size(picture.bytes.1))
+    format!("{files}{} of {}{rate}{eta}{state}", format::size(sent), format::size(picture.bytes.1))
 }
 
 /// States that a person should know about.
@@ -130,7 +130,7 @@ mod tests {
         progress.rate = 256 * 1024;
         progress.state = UploadState::Sending;
         let running = [progress];
-        let picture = Picture { files: (2, 5), bytes: (512 * 1024, 2 << 20), running: &running };
+        let picture = Snapshot { files: (2, 5), bytes: (512 * 1024, 2 << 20), running: &running };
         assert_eq!(
             message(&picture, None),
             "file 3 of 5, 1.0 MiB of 2.0 MiB, 256.0 KiB/s, 5.0 s left"

@@ -13,7 +13,7 @@ const SYNC: Duration = Duration::from_secs(1);
 
 /// What a new entry says of the upload.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct EntryKey {
     /// The whole destination.
     pub url: String,
     /// The source.
@@ -33,7 +33,7 @@ pub enum Finish {
 
 /// The time.
 #[derive(Clone, Copy, Debug)]
-pub struct Now {
+pub struct Timestamp {
     /// Since some moment, never going back.
     pub monotonic: Duration,
     /// Seconds since 1970.
@@ -43,10 +43,10 @@ pub struct Now {
 /// The journal of one upload while it runs. Every error says why the session cannot be kept;
 /// the upload goes on.
 #[derive(Debug)]
-pub struct Book<F> {
+pub struct SessionJournal<F> {
     journal: Journal<F>,
     entry: Option<Entry>,
-    place: Place,
+    place: EntryKey,
     hasher: Hasher,
     /// Hashes count while the source is so: the bytes that are read then are those that were sent.
     source: Option<Identity>,
@@ -82,12 +82,12 @@ enum Sessions {
     Made(SessionId),
 }
 
-impl<F: Files> Book<F> {
+impl<F: Files> SessionJournal<F> {
     /// A book that goes on with `entry`, if an earlier run has left one, and the source as it is now.
     pub fn new(
         journal: Journal<F>,
         entry: Option<Entry>,
-        place: Place,
+        place: EntryKey,
         source: Option<Identity>,
         proof: Proof,
     ) -> Self {
@@ -145,7 +145,7 @@ impl<F: Files> Book<F> {
         &mut self,
         checkpoint: Checkpoint,
         source: Option<Identity>,
-        now: Now,
+        now: Timestamp,
     ) -> io::Result<()> {
         // A new session begins at byte 0, with the source as it is now.
         self.entry = None;
@@ -211,7 +211,7 @@ impl<F: Files> Book<F> {
 
     /// Writes where the session stands, so that it survives a power cut if the last time is
     /// a while ago.
-    pub fn write(&mut self, checkpoint: Checkpoint, now: Now) -> io::Result<()> {
+    pub fn write(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
         if !self.is_news(&checkpoint.session_id) {
             return Ok(());
         }
@@ -231,7 +231,7 @@ impl<F: Files> Book<F> {
 
     /// Close-Session is about to go out (RES-06). That is for whoever continues after a kill: a power
     /// cut is no reason to wait for the disk.
-    pub fn closing(&mut self, checkpoint: Checkpoint, now: Now) -> io::Result<()> {
+    pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
         self.renew(checkpoint, now);
         match self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) {
             Some(entry) => self.journal.write(entry, false),
@@ -271,7 +271,7 @@ impl<F: Files> Book<F> {
         }
     }
 
-    fn renew(&mut self, checkpoint: Checkpoint, now: Now) {
+    fn renew(&mut self, checkpoint: Checkpoint, now: Timestamp) {
         if self.entry.is_none() {
             // Without an identity the source could not be known again.
             let Some(identity) = self.source else { return };

@@ -32,7 +32,7 @@ pub(crate) struct Root {
 
 /// How an upload may land.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Landing {
+pub(crate) struct PublishOptions {
     pub(crate) overwrite: bool,
     pub(crate) create_dirs: bool,
     /// Status for an existing file.
@@ -64,7 +64,7 @@ impl Root {
     }
 
     /// Whether a new file may land at `target`, as far as can be said beforehand.
-    pub(crate) fn check(&self, target: &Target, landing: Landing) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, target: &Target, landing: PublishOptions) -> Result<(), Refusal> {
         if target.name.is_empty() {
             return Err(Refusal::invalid());
         }
@@ -95,7 +95,7 @@ impl Root {
         &self,
         data: &Path,
         target: &Target,
-        landing: Landing,
+        landing: PublishOptions,
     ) -> Result<(), Refusal> {
         let folder = self.folder(&target.folders, landing.create_dirs)?;
         if landing.sync {

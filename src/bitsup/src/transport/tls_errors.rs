@@ -4,7 +4,7 @@
 
 /// One reason for which there is no connection over TLS.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct TlsProblem {
     /// Any of these in the library's words, in lower case.
     signs: &'static [&'static str],
     /// What happened, as part of an error message.
@@ -14,47 +14,47 @@ pub(crate) struct Trouble {
 }
 
 /// The reason in a message of libcurl or its TLS library.
-pub(crate) fn of_words(words: &str) -> Option<&'static Trouble> {
+pub(crate) fn of_words(words: &str) -> Option<&'static TlsProblem> {
     let words = words.to_ascii_lowercase();
     TABLE.iter().find(|trouble| trouble.signs.iter().any(|sign| words.contains(sign)))
 }
 
 /// The reason, if the peer told it in an alert. With TLS 1.3 a server does so after the handshake,
 /// when libcurl takes it for a lost connection.
-pub(crate) fn of_alert(words: &str) -> Option<&'static Trouble> {
+pub(crate) fn of_alert(words: &str) -> Option<&'static TlsProblem> {
     of_words(words).filter(|_| words.to_ascii_lowercase().contains("alert"))
 }
 
 /// What is wrong with the client certificate of ours, or its key.
-pub(crate) static OWN_CERTIFICATE: Trouble = Trouble {
+pub(crate) static OWN_CERTIFICATE: TlsProblem = TlsProblem {
     signs: &[],
     title: "the client certificate cannot be used",
     advice: "Check the certificate's file, its key and the key's passphrase ({cert}, {key}, {key_password_file}). PEM and PKCS#12 are read; an old PKCS#12 file of Windows must be converted first (openssl pkcs12 -legacy).",
 };
 
 /// The most particular first.
-static TABLE: &[Trouble] = &[
-    Trouble {
+static TABLE: &[TlsProblem] = &[
+    TlsProblem {
         signs: &["alert certificate required", "alert no certificate"],
         title: "the server wants a client certificate",
         advice: "Show one ({cert=FILE}), and its key if that is in another file ({key=FILE}).",
     },
-    Trouble {
+    TlsProblem {
         signs: &["alert certificate expired"],
         title: "the server says that the client certificate has expired",
         advice: "Have the client certificate renewed, and check the clocks of both machines.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["alert certificate revoked"],
         title: "the server says that the client certificate was revoked",
         advice: "Have a new client certificate issued.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["alert unknown ca"],
         title: "the server does not trust the authority that issued the client certificate",
         advice: "Show a client certificate of an authority that the server trusts, or have this one added to its list (nginx: ssl_client_certificate; IIS: the machine's Trusted Root store).",
     },
-    Trouble {
+    TlsProblem {
         signs: &[
             "alert bad certificate",
             "alert certificate unknown",
@@ -65,7 +65,7 @@ static TABLE: &[Trouble] = &[
         title: "the server does not take the client certificate",
         advice: "Check the dates, the issuer and the purpose (clientAuth) of the client certificate; the server's log says what is wrong with it.",
     },
-    Trouble {
+    TlsProblem {
         signs: &[
             "alert protocol version",
             "unsupported protocol",
@@ -75,12 +75,12 @@ static TABLE: &[Trouble] = &[
         title: "the server speaks old versions of TLS only",
         advice: "bitsup speaks TLS 1.2 and 1.3: have them enabled on the server (IIS: SChannel's Protocols keys; nginx: ssl_protocols TLSv1.2 TLSv1.3).",
     },
-    Trouble {
+    TlsProblem {
         signs: &["handshake failure", "no shared cipher", "no ciphers available"],
         title: "the server and this client share no TLS version or cipher",
         advice: "Have TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3, enabled on the server; a server that wants a client certificate may answer so too ({cert=FILE}).",
     },
-    Trouble {
+    TlsProblem {
         signs: &[
             "wrong version number",
             "packet length too long",
@@ -90,17 +90,17 @@ static TABLE: &[Trouble] = &[
         title: "what answers at this port does not speak TLS",
         advice: "Check port and scheme: it may be http:// there, or a proxy has answered.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["in certificate chain"],
         title: "the server's certificate was issued by an authority that is not trusted here",
         advice: "If it is the right server, trust the authority: {ca_file=FILE} with its certificate, or add it to the system's store. {doctor} shows the certificates.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["self-signed certificate", "self signed certificate"],
         title: "the server shows a self-signed certificate",
         advice: "If it is the right server, trust this certificate ({ca_file=FILE} with it) and pin its key ({pinned_public_key}); better have one issued by an authority. {doctor} shows it.",
     },
-    Trouble {
+    TlsProblem {
         signs: &[
             "unable to get local issuer",
             "unable to get issuer",
@@ -109,37 +109,37 @@ static TABLE: &[Trouble] = &[
         title: "the server's certificate was issued by an authority that is not known here",
         advice: "Trust the authority ({ca_file=FILE} with its certificate, or the system's store), or have the server send its intermediate certificates too. {doctor} shows what it sends.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["certificate has expired"],
         title: "a certificate of the server has expired",
         advice: "Have it renewed on the server, and check this machine's clock. {doctor} shows the dates of all its certificates.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["certificate is not yet valid"],
         title: "a certificate of the server is not valid yet",
         advice: "Check this machine's clock first. {doctor} shows the dates of all certificates of the server.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["certificate revoked"],
         title: "a certificate of the server was revoked",
         advice: "Do not send anything there; ask the administrator for a new certificate.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["subject name", "does not match target host", "subjectaltname"],
         title: "the server's certificate is for another name",
         advice: "Use in the URL a name that the certificate has, or have one issued for this name. {doctor} shows its names.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["pinned"],
         title: "the server's public key is not the pinned one",
         advice: "If the server's key was changed on purpose, pin the new one ({pinned_public_key}); else another host answers in its place.",
     },
-    Trouble {
+    TlsProblem {
         signs: &["verify locations", "trust anchors", "ca cert", "cacert", "cafile"],
         title: "the CA certificates cannot be read",
         advice: "Give a file with certificates in PEM ({ca_file}).",
     },
-    Trouble {
+    TlsProblem {
         signs: &["too weak", "too small", "legacy renegotiation"],
         title: "the server's TLS is too weak to be trusted",
         advice: "Have the server's certificate issued anew with a key of 2048 bits or more and SHA-256, and its TLS brought up to date.",
