@@ -196,12 +196,12 @@ impl UploadDriver {
         self.is_asking = is_asking;
     }
 
-    /// See [`Session::set_learned`].
+    /// See [`bitsup_proto::session::Session::set_learned`].
     pub fn set_learned(&mut self, learned: Learned) {
         self.session.set_learned(learned);
     }
 
-    /// See [`Session::hold_fragments`].
+    /// See [`bitsup_proto::session::Session::hold_fragments`].
     pub fn hold_fragments(&mut self, bytes: u64) {
         self.session.hold_fragments(bytes);
     }
@@ -242,12 +242,12 @@ impl UploadDriver {
         begins
     }
 
-    /// See [`Session::defer_retry`].
+    /// See [`bitsup_proto::session::Session::defer_retry`].
     pub fn defer_retry(&mut self, delay: Duration, now: Moment) {
         let _ = self.session.defer_retry(now, delay);
     }
 
-    /// See [`Session::refuse_retry`].
+    /// See [`bitsup_proto::session::Session::refuse_retry`].
     pub fn refuse_retry(&mut self) {
         let _ = self.session.refuse_retry();
     }

@@ -130,7 +130,7 @@ impl UploadDriver {
         cancels
     }
 
-    /// The kept session is cancelled, and the upload begins ([`Step::StartUpload`]).
+    /// The kept session is cancelled, and the upload begins ([`super::Step::StartUpload`]).
     pub fn start_upload(&mut self, config: Config, client: &mut ClientState, now: Moment) {
         self.cancels_first = None;
         self.session = Session::new(config);

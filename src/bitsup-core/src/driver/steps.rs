@@ -217,7 +217,7 @@ impl UploadDriver {
         Some(self.number(request, shown))
     }
 
-    /// A request stays here, since its answer is known: [`Readiness::Refused`].
+    /// A request stays here, since its answer is known: the site has refused its credentials.
     pub fn start_unsent(&mut self, request: PendingRequest) -> ExchangeId {
         self.number(request, None)
     }
