@@ -365,6 +365,11 @@ impl Session {
         let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
         let size = self.config.size;
         let closes = request.packet == PacketType::CloseSession;
+        // A server that closes after each answer: in a session that replaces another each end would bring its own
+        // doubt, and that one the next session. So each packet takes a new connection from then on (GIV-07).
+        if self.link.reuse == Reuse::Yes && !self.traces.predecessor.is_none() {
+            self.link.reuse = Reuse::No;
+        }
         if let Some(open) = self.phase.open_mut() {
             open.doubt_end(size, if closes { PacketType::Ping } else { request.packet });
         }

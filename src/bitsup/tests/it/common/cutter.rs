@@ -30,7 +30,8 @@ impl Cutter {
         let stop = Arc::clone(&cutter.stop);
         std::thread::spawn(move || {
             let mut random = Random::new(seed);
-            for (number, client) in listener.incoming().enumerate() {
+            let mut is_early = false;
+            for client in listener.incoming() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
@@ -40,9 +41,11 @@ impl Cutter {
                 // Most positions lie within a body, some within the first requests and answers.
                 let up = random.below(most);
                 let down = if random.below(2) == 0 { random.below(2000) } else { u64::MAX };
-                // An upload that no server has ever answered gives up after three tries.
+                // An upload that no server has ever answered gives up after three tries: no two in a row end before
+                // an answer.
                 let (up, down) =
-                    if number < 2 { (up.max(FIRST_ANSWERS), u64::MAX) } else { (up, down) };
+                    if is_early { (up.max(FIRST_ANSWERS), u64::MAX) } else { (up, down) };
+                is_early = up < FIRST_ANSWERS || down != u64::MAX;
                 for (from, to, budget) in [(&client, &server, up), (&server, &client, down)] {
                     let (from, to) =
                         (from.try_clone().expect("clone"), to.try_clone().expect("clone"));
