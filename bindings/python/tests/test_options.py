@@ -120,7 +120,7 @@ def test_a_proxy(server: Server, secret: Path, monkeypatch: pytest.MonkeyPatch) 
             client.ping("http://far.invalid/x", proxy=f"http://127.0.0.1:{proxy.port}")
         assert caught.value.http_status == 407
 
-    # A port that nobody listens at: only what goes around it arrives.
+    # A port without a listener: only requests that bypass the proxy arrive.
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
@@ -236,7 +236,7 @@ def test_host_ids(serve: Callable[..., Server]) -> None:
     for options in ({"host_id": "any"}, {"trusted_hosts": [".elsewhere.invalid"]}):
         trusting: Any = options
         with pytest.raises(bitsup.NetworkError):
-            # It goes there, and nobody is there.
+            # The request goes to the proxy, and the port has no listener.
             bitsup.upload(b"abc", server.url("y"), give_up_after=0, **trusting)
 
 

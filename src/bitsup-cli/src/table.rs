@@ -343,7 +343,7 @@ fn parser(row: &'static OptionRow) -> ValueParser {
     }
 }
 
-/// The error without the option's name, which stands beside it.
+/// Returns the error without the option's name, which is printed next to it.
 fn reason(row: &OptionRow, error: &bitsup::Error) -> String {
     let text = error.message();
     let text = text.strip_prefix(row.name).unwrap_or(text).trim_start_matches([' ', ':']);

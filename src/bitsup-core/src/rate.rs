@@ -101,12 +101,12 @@ impl Bucket {
         }
     }
 
-    /// Of what was granted, so many bytes were not used.
+    /// Takes back granted bytes that were not used.
     pub fn give_back(&mut self, bytes: usize) {
         self.tokens = (self.tokens + bytes as f64).min(self.capacity());
     }
 
-    /// How long until the first of those who wait is to be called; `None` if nobody waits.
+    /// Returns the time until the first waiting task is to be called; `None` if none waits.
     pub fn next_turn(&mut self, now: Duration) -> Option<Duration> {
         if self.waiting.is_empty() {
             return None;
@@ -115,7 +115,7 @@ impl Bucket {
         self.fill(now);
         let missing = (self.turn(limit) as f64 - self.tokens).max(0.0);
         let wait = Duration::from_secs_f64((missing / limit.max(1) as f64).min(3600.0));
-        // Rounded up, else whoever comes at that time finds a fraction of a byte missing.
+        // Rounded up, else a task that comes at that time finds a fraction of a byte missing.
         Some(wait + Duration::from_nanos(1))
     }
 

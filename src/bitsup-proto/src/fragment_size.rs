@@ -21,13 +21,13 @@ const SUPPOSED: Duration = Duration::from_secs(20);
 /// lost, and then.
 const AT_MOST: Duration = Duration::from_secs(10);
 const AT_MOST_AFTER_LOSS: Duration = Duration::from_secs(2);
-/// A server that answers slowly gets Fragments of at most so many times its answer's delay.
+/// A server that answers slowly gets Fragments of at most its answer's delay times this.
 const WORTHWHILE: u32 = 20;
 /// A Fragment that takes less than this part of the best time is not doubled but taken four times.
 const FAR: u32 = 8;
 /// Below this, what a lost connection costs is not noticed.
 const UNNOTICED: Duration = Duration::from_millis(100);
-/// A size at which connections were lost again and again is tried after so many smaller ones at last.
+/// A size at which connections were lost repeatedly is tried again after at most this many smaller ones.
 const MOST_PATIENCE: u32 = 256;
 /// Losses count for so long: a line can become better.
 const REMEMBERED: u32 = 16;

@@ -93,7 +93,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
-/// Deletes a session whose id nobody can have read.
+/// Deletes a session whose id no client can have read.
 pub(crate) async fn forget_unknown(shared: &Shared, session: Arc<Session>) {
     let store = Arc::clone(&shared.store);
     if off_thread(move || store.remove_unused(&session)).await.is_err() {

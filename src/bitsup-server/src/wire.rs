@@ -75,7 +75,7 @@ impl Control {
         Self { number, closing: Notify::new(), spoil: Mutex::default(), making: Mutex::default() }
     }
 
-    /// A request has come: whoever sent it has read the answers before it.
+    /// A request has come: the client has read the answers before it.
     pub(crate) fn asked(&self) {
         self.change(|making| match making {
             Making::Ended => Making::Ended,
@@ -111,7 +111,7 @@ impl Control {
         });
     }
 
-    /// The connection has ended. Gives the session that nobody can know.
+    /// The connection has ended. Returns the session whose id the client cannot know.
     pub(crate) fn ended(&self) -> Option<Arc<Session>> {
         match mem::replace(&mut *self.making(), Making::Ended) {
             Making::Unread(session) => Some(session),

@@ -299,7 +299,7 @@ impl ClientInner {
             Error::invalid("the client has no state directory, and so no sessions: give it one")
         })?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Opened once, unless somebody has put another one in its place.
+        // Opened once, unless another directory has been put in its place.
         if let Some(directory) = state.as_ref().filter(|directory| directory.is_at(folder)) {
             return Ok(directory.clone());
         }

@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    /// Below the front ends nobody knows who reads: options stand there by id.
+    /// Below the front ends the reader is unknown: options stand there by id.
     #[test]
     fn no_text_of_the_library_speaks_the_tools_language() {
         let _rule = bitsup_server::rule!("OUT-05");

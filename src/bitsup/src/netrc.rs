@@ -14,7 +14,7 @@ const MAX_FILE: usize = 256 * 1024;
 /// What a `.netrc` file holds.
 ///
 /// `machine NAME`, `login`, `password` and `default` are followed; `account` and macros (`macdef`) are
-/// passed over, as are words that nobody knows. A value may stand in quotes, with `\"`, `\\`, `\n`, `\r` and
+/// passed over, as are unknown words. A value may stand in quotes, with `\"`, `\\`, `\n`, `\r` and
 /// `\t` in it. A line that begins with `#` is a comment.
 #[derive(Debug)]
 pub struct Netrc {

@@ -11,7 +11,7 @@ use crate::transport::{Failure, FailureKind, Headers, Sent};
 /// The first line of a transcript.
 pub const TRANSCRIPT_HEAD: &str = "bitsup-transcript 1";
 
-/// So many session ids, and hosts, get names of their own.
+/// The most session ids, and hosts, that get names of their own.
 const MAX_NAMES: usize = 1000;
 /// Longer values say nothing that a protocol needs.
 const MAX_VALUE: usize = 200;

@@ -28,7 +28,7 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
-/// An input that takes longer than so many seconds is a loop without end.
+/// An input that takes longer than this is a loop without end.
 const SECONDS_AN_INPUT: u32 = 10;
 /// What a peer or a file can make us hold is bounded far below this, in megabytes.
 const MEMORY: u32 = 1024;

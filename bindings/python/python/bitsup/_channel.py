@@ -126,7 +126,7 @@ class Channel:
         return self.error
 
     def forget(self) -> None:
-        """Nobody asks any more; an exception on its way to the caller keeps all frames, and they keep this object."""
+        """Drops the outcome: a propagating exception keeps all frames alive, and they keep this object."""
         self.failure = self.outcome = None
 
     def fail(self, problem: BaseException) -> None:

@@ -18,7 +18,7 @@ from ._channel import asking, check_function
 from ._errors import AuthError, InvalidArgumentError, ProxyAuthError
 
 MAX_CALLBACKS = 16
-"""So many functions a client remembers the answers of."""
+"""The number of functions whose answers a client remembers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Asker:
         self.asked += 1
         self._raised[request.site, request.proxy] = (self.asked, problem)
         if problem is not None and request.expiring:
-            # Else they would go on with the old token, and nobody would hear of it.
+            # Else they would continue with the old token, and the failure would go unreported.
             for site, stop in list(self._stops.values()):
                 found = stop() if site in (None, request.site) else None
                 if found is not None:

@@ -1,4 +1,4 @@
-"""The failures of a client's uploads that nobody has fetched."""
+"""The failures of a client's uploads that were not fetched."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Session:
             try:
                 self.close()
             except InvalidArgumentError:
-                # Bytes are missing, and nobody will send them.
+                # Bytes are missing and will never be sent.
                 self.cancel()
                 raise
             return

@@ -212,7 +212,7 @@ class UploadWriter(io.RawIOBase):
             self._upload.cancel()
 
     def __del__(self) -> None:
-        # Nobody is there to be told, and to wait here could be for ever.
+        # A finalizer has no caller to report to, and could block for ever here.
         if hasattr(self, "_upload"):
             self._abandon()
 

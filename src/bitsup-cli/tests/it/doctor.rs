@@ -193,7 +193,7 @@ fn nothing_that_the_url_names_is_touched() {
             assert!(line(&ended, "cleanup").contains(name), "{name}: {ended:?}");
             assert_eq!(request.target, requests[0].target);
         }
-        // One byte of two: complete for nobody.
+        // One byte of two: no server can take the file as complete.
         assert_eq!(requests[2].header("Content-Range"), "bytes 0-0/2");
         assert_eq!(requests[2].body.len(), 1);
         assert!(!ended.stdout.contains("hunter2"), "{ended:?}");

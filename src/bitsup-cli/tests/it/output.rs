@@ -1,5 +1,5 @@
-//! Output for programs: where it goes, what it means that it cannot be written, and that whoever does
-//! not read it holds nobody.
+//! Output for programs: where it goes, what it means that it cannot be written, and that a reader
+//! that does not read it blocks nothing.
 
 use std::fs::OpenOptions;
 use std::io::Read;

@@ -15,7 +15,7 @@ pub struct Identity {
     pub device: u64,
     /// Its number there.
     pub inode: u64,
-    /// Its change time, in seconds and nanoseconds, which nobody can set back. Unknown in what
+    /// Its change time, in seconds and nanoseconds, which cannot be set back. Unknown in what
     /// earlier versions kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<(i64, i64)>,

@@ -229,7 +229,7 @@ impl<F: Files> SessionJournal<F> {
         Ok(())
     }
 
-    /// Close-Session is about to go out (RES-06). That is for whoever continues after a kill: a power
+    /// Close-Session is about to go out (RES-06). The entry is for a run that resumes after a kill: a power
     /// cut is no reason to wait for the disk.
     pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
         self.renew(checkpoint, now);

@@ -122,7 +122,7 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         let mut minor = 0;
-        // SAFETY: each is null or a handle that the library gave us and nobody else has.
+        // SAFETY: each is null or a handle that the library gave us, and we own it alone.
         unsafe {
             if !self.raw.is_null() {
                 (self.api.delete_sec_context)(&raw mut minor, &raw mut self.raw, ptr::null_mut());

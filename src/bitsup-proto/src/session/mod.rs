@@ -106,7 +106,7 @@ pub const MAX_SAME_REFUSALS: u32 = 3;
 pub const SAME_REFUSALS_FOR: Duration = Duration::from_secs(30);
 /// How long the cancelling of a session that is to be replaced is tried; it is only courtesy.
 pub const REPLACE_LIMIT: Duration = Duration::from_secs(5);
-/// A notice that nobody takes gives way to newer ones.
+/// A notice that is not taken gives way to newer ones.
 const MAX_NOTICES: usize = 64;
 
 /// One upload. See the head of this module for how to drive it.

@@ -194,7 +194,7 @@ pub enum HostId {
     Invalid,
 }
 
-/// How a connection ends that nobody uses.
+/// How an idle connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
     /// It stays.

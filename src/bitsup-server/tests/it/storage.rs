@@ -276,7 +276,7 @@ fn create_unread(bench: &Bench, path: &str) -> Peer<TcpStream> {
     peer
 }
 
-/// Its id was in the one answer that nobody read.
+/// Its id was in the one answer that was never read.
 #[test]
 fn a_session_that_its_client_cannot_know_is_forgotten() {
     let bench = Bench::start();

@@ -139,7 +139,7 @@ impl FragmentBody {
         passed
     }
 
-    /// So many bytes more are on their way.
+    /// Counts bytes that were handed to the connection.
     fn advance(&mut self, count: usize) {
         self.at += count as u64;
         self.sent.store(self.at - self.range.first(), Ordering::Relaxed);
@@ -185,7 +185,7 @@ impl FragmentBody {
                 buffer.truncate(count);
                 buffer
             }));
-            // Whoever is told that the bytes are there may want its source back.
+            // After the delivery the caller may want its source back.
             drop(source);
             drop(delivery);
         };

@@ -399,7 +399,7 @@ impl Core {
         match self.transport.certificate(lane) {
             ServerCertificate::Known(binding) => Ok((number, Some(binding))),
             ServerCertificate::Untold => Ok((number, None)),
-            // Else whoever hides it could have the binding left out.
+            // Else a man in the middle that hides it could have the binding left out.
             ServerCertificate::Unknown => {
                 let text = "the server's certificate, which a login is bound to, was not shown in a form that can be read".to_owned();
                 Err(failed(exchange, Problem { kind: FailureKind::Unsupported, text }))
@@ -468,7 +468,7 @@ impl Core {
         drop(self.transport.abort(lane));
     }
 
-    /// A lane is no more; its connection may serve another upload, if nobody is logged in there.
+    /// Retires a connection; another upload may use it, unless it is authenticated.
     pub(crate) fn retire_lane(&mut self, lane: ConnectionId) {
         if self.auths.contains_key(&lane) {
             return self.close_lane(lane);
@@ -638,7 +638,7 @@ impl Core {
             LoginStep::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
                 self.logged_in(lane, *waiting, answer)
             }
-            // It asks nobody.
+            // It asks for no login.
             LoginStep::Asking(waiting) if goes_on => {
                 let Waiting { credentials, exchange, .. } = *waiting;
                 self.ping_is_open(lane, credentials, exchange)
@@ -665,7 +665,7 @@ impl Core {
                     auth.asked_again = 0;
                     return Some(event);
                 }
-                // Whoever answered may have acted on it.
+                // The peer that answered may have acted on it.
                 Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
             },
             LoginStep::Testing(credentials, exchange) if asks || goes_on => {

@@ -128,7 +128,7 @@ impl Shared {
                 }
                 Step::Finish(finish) => {
                     let digest = history.finish();
-                    // Whoever gets the result may want the source back.
+                    // With the result the caller may want the source back.
                     history.source = Source::bytes(Vec::new());
                     drop(history);
                     finish(digest);

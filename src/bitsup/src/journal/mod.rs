@@ -105,7 +105,7 @@ impl StateDirectory {
                 }
                 Err(error) => return Err(problem(&error.into())),
             }
-            // Whoever had it may have removed the file before letting go: then ours is no lock.
+            // The previous holder may have removed the file before letting go: then ours is no lock.
             if !self.folder.is_at(&name, &lock) {
                 continue;
             }
@@ -214,7 +214,7 @@ pub(crate) struct Kept {
     pub(crate) journal: Journal,
     /// What to continue with, if there is something.
     pub(crate) entry: Option<Entry>,
-    /// Whether the server may hold a session of the run before that nobody can find.
+    /// Whether the run before may have left an orphaned session on the server.
     pub(crate) lost: bool,
 }
 

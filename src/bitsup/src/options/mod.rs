@@ -151,7 +151,7 @@ pub enum ReplyTo {
     Nowhere,
     /// Into this file, which is replaced when the reply is complete.
     File(PathBuf),
-    /// Into memory, at most so many bytes.
+    /// Into memory, at most this many bytes.
     Memory(u64),
 }
 
@@ -231,7 +231,7 @@ pub struct Resolve {
 }
 
 impl Resolve {
-    /// So many addresses of one name are tried at most.
+    /// The most addresses of one name that are tried.
     pub const MAX_ADDRESSES: usize = 16;
 
     /// Reads `HOST:PORT:ADDRESS[,ADDRESS]…`, as curl's `--resolve`: for connections to HOST

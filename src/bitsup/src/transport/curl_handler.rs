@@ -23,7 +23,7 @@ use crate::error::Error;
 #[cfg(target_os = "linux")]
 const TCP_USER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// No login takes so many steps; a proxy that calls each nonce stale would make libcurl go on for ever.
+/// No login takes more requests; a proxy that calls each nonce stale would make libcurl go on for ever.
 const MAX_REQUESTS: u32 = 8;
 
 /// What an exchange is made of, for the callbacks.

@@ -51,8 +51,8 @@ pub(crate) enum ProxyKind {
 
 impl Proxy {
     /// Reads `[scheme://][user:password@]host[:port]`; no scheme means http, no port 1080, or
-    /// 443 for an https proxy. An error says what is wrong with it and quotes nothing: where the
-    /// parts of a bad URL begin nobody knows, and one of them is a password.
+    /// 443 for an https proxy. An error says what is wrong with it and quotes nothing: in a bad URL
+    /// the borders of its parts are unknown, and one of them is a password.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         const LOGIN: &str =
             "@ : / ? # \\ and spaces in its user name or password must be percent-encoded";

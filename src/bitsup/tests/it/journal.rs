@@ -72,7 +72,7 @@ impl Place {
         self.journal().expect("a session").with_extension(kind)
     }
 
-    /// Waits until the journal has hashes of so many bytes.
+    /// Waits until the journal has hashes of `length` bytes.
     fn wait_for_hashes(&self, length: u64) {
         let wanted = format!("\"tail_length\":{length},");
         wait_until("hashes in the journal", || {
@@ -131,7 +131,7 @@ fn pipe(path: &Path) {
 /// Puts something else in the place of a file.
 type Planted = (&'static str, fn(&Place, &Path));
 
-/// A file that belongs to somebody, with something in it.
+/// A file whose content must survive.
 fn victim(place: &Place) -> PathBuf {
     let path = place.path("victim");
     fs::write(&path, "precious").expect("written");
@@ -236,7 +236,7 @@ fn a_hard_link_for_a_lock_an_entry_or_a_note_never_harms_the_file_behind() {
         assert_eq!(fs::read(place.path("victim")).expect("read"), b"precious", "{kind}");
         assert_eq!(fs::metadata(place.path("victim")).expect("there").nlink(), 1, "{kind}");
         if is_root() {
-            // The same, but somebody else's.
+            // The same, but another user's.
             let (place, peer) = (Place::new(), hanging());
             place.interrupt(&peer);
             let path = place.of_session(kind);

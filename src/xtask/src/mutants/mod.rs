@@ -30,7 +30,7 @@ pub(crate) struct Options {
     short: bool,
 }
 
-/// Runs the command: every break, also after one that nobody saw.
+/// Runs the command: every break, also after one that no test saw.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let chosen = choose(options);
     if chosen.is_empty() {

@@ -96,7 +96,7 @@ impl Checks {
         {
             return Err(format!("the Fragment {range} at offset {offset} of {size}"));
         }
-        // Whoever continues without proof may begin at byte 0 again, where none was acknowledged.
+        // A client that continues without proof may begin at byte 0 again, where none was acknowledged.
         let unproven = config.on_lost_ack == LostAckPolicy::Resend && offset == 0;
         if let (Some(range), Some(id), false) = (request.range, &id, request.probe || unproven) {
             self.sends_again(range, id)?;
@@ -211,8 +211,8 @@ fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     if looks && summary.close_confirmed {
         return wrong("done by a client that always verifies");
     }
-    // Only whoever asked for it continues without proof, and whoever loses bytes in a crash may
-    // have shown nothing of it before.
+    // Only a client that asked for it continues without proof, and a server that loses bytes in a crash
+    // may have shown nothing of it before.
     let asked = config.on_lost_ack == LostAckPolicy::Resend || server.traits.crashes > 0;
     if !asked && !accepted && server.traits.holes == 0 {
         return wrong("done without proof by a client that asks for it");

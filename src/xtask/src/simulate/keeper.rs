@@ -25,7 +25,7 @@ pub(crate) struct Keeper {
 pub(crate) struct Found {
     /// What is kept, or why it cannot be used.
     pub(crate) entry: Result<Option<Entry>, String>,
-    /// Whether the process before may have left a session that nobody knows.
+    /// Whether the process before may have left an orphaned session.
     pub(crate) lost: bool,
 }
 

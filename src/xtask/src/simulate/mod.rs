@@ -48,9 +48,9 @@ use transcript::Transcript;
 
 /// Seeds that a thread takes at a time.
 const BATCH: u64 = 64;
-/// Every so many seeds it is many uploads of one client instead of one.
+/// One seed in this number is many uploads of one client instead of one.
 const CROWDS: u64 = 20;
-/// So many lines before a failure tell how it came about.
+/// The number of lines before a failure that are printed.
 const LAST_LINES: usize = 40;
 
 /// Options of `cargo xtask simulate`.

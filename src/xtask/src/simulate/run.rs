@@ -87,7 +87,7 @@ pub(crate) struct Run {
     /// The Ack of the last Fragment, if that was the packet before.
     pub(super) last_ack: Option<super::server::Answer>,
     pub(super) connections: u64,
-    /// Requests that arrive when nobody waits for them any more.
+    /// Requests that arrive when the client waits for them no more.
     pub(super) late: Vec<(Duration, Wire, super::network::Arrives)>,
     /// The caller's credentials.
     pub(super) credentials: Option<u32>,

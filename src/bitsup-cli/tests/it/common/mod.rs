@@ -176,7 +176,7 @@ impl Host {
         content
     }
 
-    /// Waits until the server has taken so many bytes, as long as they keep coming.
+    /// Waits until the server has taken `bytes` bytes, as long as they keep coming.
     pub(crate) fn wait_for_bytes(&self, bytes: u64) {
         let (mut taken, mut moved) = (0, Instant::now());
         while taken < bytes {

@@ -117,7 +117,7 @@ pub(crate) fn by_tool(plan: Plan) -> Done {
         if !plan.again || !goes_on || runs.len() == RUNS {
             break;
         }
-        // Whoever continues does not know how far the run before has sent.
+        // A run that resumes does not know how far the run before has sent.
         let mut model = front.model();
         let mut faults = model.faults().clone();
         faults.menu.retain(|fault| fault.fault != Fault::Foreign);

@@ -106,7 +106,7 @@ impl Session {
                 return self.useless_answer(open, answer, error);
             }
         };
-        // Nobody but a server that an earlier process spoke to can have more than was sent.
+        // Only a server that an earlier process spoke to can have more than was sent.
         if offset > open.limit(size) {
             return self.replace(now, open, Replace::Foreign);
         }

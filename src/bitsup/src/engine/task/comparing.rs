@@ -129,7 +129,7 @@ impl Task {
         })
     }
 
-    /// Nothing can be kept, and that ends the upload: nobody could continue the session.
+    /// Nothing can be kept, and that ends the upload: the session could not be resumed.
     fn fail_unkept(&mut self, error: Error, core: &mut Core) {
         let now = core.now();
         self.driver.fail_and_cancel(error.into_protocol(), now);

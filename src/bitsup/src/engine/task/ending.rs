@@ -247,7 +247,7 @@ impl Task {
             Err(error) if error.kind() == ErrorKind::Cancelled => UploadState::Cancelled,
             Err(_) => UploadState::Failed,
         };
-        // Whoever gets the result may want the source back at once: a buffer to close, a file to delete.
+        // With the result the caller may want the source back at once: a buffer to close, a file to delete.
         self.source = Source::bytes(Vec::new());
         self.keeper = None;
         let offset = self.driver.session().offset();

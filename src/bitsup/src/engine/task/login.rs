@@ -161,7 +161,7 @@ impl Task {
 
     /// An answer that asks for no login: perhaps the server accepted what it was shown.
     pub(super) fn note_accepted(&mut self, answer: &Answer, core: &mut Core) {
-        // HEAD and GET bring no Ack to tell by; a redirect of theirs is nobody's word.
+        // HEAD and GET bring no Ack to tell by; a redirect of theirs proves nothing.
         let is_plain = !matches!(self.driver.exchange(), Some((_, PendingRequest::Packet(_))));
         let is_own = ack(answer).is_ack || (is_plain && answer.status < 300);
         let verdict = Verdict::of(answer.status, false, is_own);
@@ -373,8 +373,8 @@ impl Task {
         }
     }
 
-    /// The proxy wants a login, and there is none or it was refused: asks the caller, if there
-    /// is somebody to ask. Gives the event back if not.
+    /// The proxy wants a login, and there is none or it was refused: asks the callback, if there
+    /// is one. Gives the event back if not.
     pub(super) fn proxy_challenged(
         &mut self,
         event: transport::Event,
@@ -501,7 +501,7 @@ impl Task {
         }
     }
 
-    /// Whether an answer wants a login, and one that may be shown to whoever gave it.
+    /// Whether an answer wants a login, and one that may be shown to the peer that gave it.
     pub(super) fn is_challenge(&self, answer: &Answer) -> bool {
         if answer.status != 401 {
             return false;
@@ -512,7 +512,7 @@ impl Task {
                 meaning == Meaning::Challenge { proxy: false }
             }
             Some(PendingRequest::Precheck) => true,
-            // It asks nobody: it is only evidence.
+            // It asks for no login: it is only evidence.
             Some(PendingRequest::Head) | None => false,
             // Only the upload's own site may ask for the password.
             Some(PendingRequest::Reply(_)) => {

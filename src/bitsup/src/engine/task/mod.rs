@@ -328,7 +328,7 @@ impl Task {
         }
     }
 
-    /// Why nothing happens; when it will, nobody knows.
+    /// Reports why nothing happens; the end of the wait is unknown.
     fn tell_queued(&self) {
         let reason = "other uploads to this host go first".to_owned();
         self.shared.waits(reason, Instant::now());

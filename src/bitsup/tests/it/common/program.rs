@@ -125,7 +125,7 @@ impl Program {
                 sleep(Duration::from_millis(5));
             }
         }
-        // Somebody else may have answered.
+        // Another program may have answered.
         self.child.try_wait().expect("a child").is_none()
     }
 }
