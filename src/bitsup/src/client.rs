@@ -26,7 +26,7 @@ use crate::upload::{Shared, Upload};
 /// Dropping a client waits no longer for its thread.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// What can be said where a kill or a power cut has left a session that nobody can name.
+/// What can be said where a kill or a power cut has left an orphaned session.
 const LEFT_BEHIND: &str = "the run before ended while it waited for a session, or its journal was torn: the server may hold one that nobody can find again, and lets it go by itself (IIS: after 14 days)";
 
 /// Uploads files. Cheap to clone: clones share the engine, which ends with the last clone

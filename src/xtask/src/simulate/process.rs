@@ -13,7 +13,7 @@ use super::replies::ReplyFile;
 use super::run::{Run, begin};
 use super::scenario::Loses;
 
-/// After so many crashes the world becomes a kinder one.
+/// After this number of crashes the world becomes a kinder one.
 const MAX_CRASHES: u32 = 20;
 
 /// What is known of the journal from outside of the client.

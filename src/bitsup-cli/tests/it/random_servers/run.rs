@@ -135,7 +135,7 @@ fn tool_run(place: &Place, args: &[String], front: &Front) -> Run {
     }
     let begun = Instant::now();
     let mut command = place.command(args);
-    // Pipes that nobody reads would stop the tool.
+    // Pipes that are not read would stop the tool.
     let mut child =
         command.stdout(output("stdout")).stderr(output("stderr")).spawn().expect("started");
     let code = loop {
