@@ -218,7 +218,7 @@ def test_limits(serve: Callable[..., Server]) -> None:
 
 def test_time_outs(serve: Callable[..., Server]) -> None:
     server = serve("fragment 1: hang\nclose 1: hang")
-    # What stood there before proves a file whose last answer was lost.
+    # An earlier file there proves the new one whose last answer was lost.
     fast: bitsup.Options = {"ack_timeout": 0.3, "last_ack_timeout": 0.3, "retry_delay": 0.01, "verify": "always"}
     receipt = bitsup.upload(payload(SIZE), server.url("x"), **fast)
     assert receipt.retries >= 2 and server.content("x") == payload(SIZE)

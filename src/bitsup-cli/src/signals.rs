@@ -75,7 +75,7 @@ pub(crate) fn exit_code(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
-/// Ends the process after a signal if nothing else does. What an upload needs to continue is in
+/// Ends the process after a signal if nothing else does. Resume state is in
 /// its journal.
 fn end_in_time(signal: i32) {
     let watch = std::thread::Builder::new().name("bitsup-end".into());

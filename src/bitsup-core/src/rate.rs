@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::TaskId;
 
-/// What is granted at once is what the limit allows in this time: short enough that many
+/// A grant is the number of bytes that the limit allows in this time: short enough that many
 /// uploads take turns and that a changed limit is felt at once.
 const TURN: Duration = Duration::from_millis(20);
 /// A turn is at least a packet's worth.

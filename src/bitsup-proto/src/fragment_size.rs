@@ -184,7 +184,7 @@ impl Controller {
         self.size = (self.size / 2).max(self.limits.floor.min(self.ceiling));
     }
 
-    /// What the server holds after a loss is known: `kept` if it has a part of the Fragment that
+    /// The server's offset after a loss is known: `kept` if it has a part of the Fragment that
     /// was under way.
     pub fn resumed(&mut self, kept: bool) {
         self.keeps = kept;
@@ -210,7 +210,7 @@ impl Controller {
             return false;
         }
         let half = (length / 2).max(self.limits.floor);
-        // What has passed before may pass again, if it is smaller than what did not.
+        // A size that has passed before may pass again, if it is smaller than one that did not.
         let passed = if self.largest_accepted < length { self.largest_accepted } else { 0 };
         self.ceiling = self.ceiling.min(half.max(passed));
         self.size = self.size.min(half);

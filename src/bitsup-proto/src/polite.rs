@@ -163,7 +163,7 @@ mod tests {
         while *now < until {
             let length = pace.fragment();
             let sending = length as f64 / (pace.rate() as f64).min(link);
-            // What comes faster than the link takes it waits, up to a tenth of a second.
+            // Bytes that come faster than the link takes them wait, up to a tenth of a second.
             let own = (length as f64 / link - length as f64 / pace.rate() as f64).clamp(0.0, 0.1);
             let waiting = ROUND_TRIP + others + Duration::from_secs_f64(own);
             *now += Duration::from_secs_f64(sending) + waiting;

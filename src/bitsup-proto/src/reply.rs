@@ -171,7 +171,7 @@ impl Fetch {
     pub fn handle(&mut self, got: &Got) -> Progress {
         let progress = self.read(got);
         if matches!(progress, Progress::Failed(_)) {
-            // Who tries again all the same begins at the beginning.
+            // A further try begins at the beginning.
             *self = Self {
                 highest: self.highest,
                 counted: self.counted,

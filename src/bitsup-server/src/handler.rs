@@ -215,7 +215,7 @@ impl Exchange {
         }
     }
 
-    /// Turns the end of the work into an answer. What is left of the body is read first: a
+    /// Turns the end of the work into an answer. The rest of the body is read first: a
     /// client that sends first and reads then would not see the answer otherwise.
     async fn finish(&mut self, done: Result<Response<Body>, Stop>) -> Outcome {
         let mut response = match done {

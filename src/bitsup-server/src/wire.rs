@@ -264,7 +264,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // What is queued goes first, so the queue never holds more than one answer's head.
+        // Queued bytes go first, so the queue never holds more than one answer's head.
         ready!(self.poll_queue(context))?;
         if self.divert(bytes) {
             return Poll::Ready(Ok(bytes.len()));

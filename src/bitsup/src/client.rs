@@ -207,7 +207,7 @@ impl Client {
 
     /// Diagnoses the path to a server: proxy, name, connection, certificates, login, and whether a
     /// session takes a byte. That session is for a file of its own in the folder of `url`, and is
-    /// cancelled again: what `url` names is not touched. What is wrong is in the report; an error is a URL or an option that cannot be used. It takes less than
+    /// cancelled again: what `url` names is not touched. Problems are in the report; an error is a URL or an option that cannot be used. It takes less than
     /// 20 seconds, whatever the server does, but for the time in which the caller is asked for a login.
     pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
         self.inner.check_process()?;
@@ -453,8 +453,8 @@ impl UploadBuilder {
     /// the last progress. It runs where the events run, never at the same time as one of this
     /// upload's, and after none that came later; it must not wait for the upload.
     ///
-    /// What is not tried again anyway is not asked about, nor is what the limits of
-    /// [`UploadOptions`] end. An answer is awaited for ten seconds, or until the time of the
+    /// It is not called for failures that are never retried, nor when the limits of
+    /// [`UploadOptions`] end the upload. An answer is awaited for ten seconds, or until the time of the
     /// next try if that is later; then the upload goes on as if it had been
     /// [`RetryDecision::Retry`]. While a session is being cancelled it counts for nothing.
     #[must_use]

@@ -201,7 +201,7 @@ impl Error {
     }
 
     /// The session as a token for [`crate::Client::import`], if the server still holds it.
-    /// Who has the token can write to the upload. That of a source that is read through
+    /// The token grants write access to the upload. That of a source that is read through
     /// [`crate::ReadAt`] and may block has no hash of the bytes sent (they would have to be read
     /// again), and is refused there.
     #[must_use]

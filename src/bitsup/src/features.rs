@@ -13,7 +13,7 @@ pub struct Features {
     pub libcurl: String,
     /// The TLS library and its version; `None` if there is no TLS.
     pub tls: Option<String>,
-    /// zlib's version, if libcurl has it. What a bundled build is made of stands in `docs/sbom.cdx.json`.
+    /// zlib's version, if libcurl has it. `docs/sbom.cdx.json` lists the parts of a bundled build.
     pub zlib: Option<String>,
     /// Whether the compiler was let to optimise: the profile `quick` and those of developers do not.
     pub optimised: bool,

@@ -112,7 +112,7 @@ impl Seen {
         };
         self.server = self.server.take().or_else(|| shown("Server"));
         self.date = self.date.take().or_else(|| shown("Date"));
-        // What a 407 offers is the proxy's.
+        // The schemes of a 407 are the proxy's.
         let challenges = answer.headers.iter().filter(|(name, _)| {
             answer.status == 401 && name.eq_ignore_ascii_case("WWW-Authenticate")
         });

@@ -373,8 +373,8 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
-    /// Whether size and time stamp are still what they were when the upload began. What else may
-    /// have changed is for [`Bytes::identity`] and the hashes to tell.
+    /// Whether size and time stamp are still what they were when the upload began. Other
+    /// changes are left to [`Bytes::identity`] and the hashes.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let Self::File(file, source) = self else { return Ok(()) };
         let now = identity(file, source.is_device).map_err(|error| source.problem(&error))?;

@@ -1,6 +1,6 @@
 //! Exchanges written down without secrets, so that a development server can play them back.
 //!
-//! `docs/transcripts.md` describes the format. What is written is chosen, not filtered: known
+//! `docs/transcripts.md` describes the format. The content is chosen, not filtered: known
 //! header names, with values of plain characters. Session ids, hosts and the reply's URL are
 //! replaced by names that mean the same all through a transcript.
 
@@ -70,7 +70,7 @@ impl Recorder {
             "bits-session-id" => named("session", &mut self.sessions, value),
             "bits-host-id" => named("host", &mut self.hosts, value),
             "bits-reply-url" => "{reply}".into(),
-            // What follows the scheme may tell more than a stranger needs.
+            // The text after the scheme may tell more than a stranger needs.
             "www-authenticate" | "proxy-authenticate" => {
                 let scheme = value.split(|b| *b == b' ').next().unwrap_or_default();
                 plain(scheme)?

@@ -116,7 +116,7 @@ class Channel:
     @property
     def error(self) -> BaseException | None:
         """Why the upload failed; ``None`` if it did not."""
-        # What the caller's own code raised tells more than what came of it.
+        # An exception of the caller's own code tells more than its consequences.
         return self.failure or (None if self.outcome is None else self.outcome.error)
 
     def fetch(self) -> BaseException | None:

@@ -220,7 +220,7 @@ def _seconds(valid_for: Any) -> float | None:
         valid_for = valid_for.total_seconds()
     if isinstance(valid_for, bool) or not isinstance(valid_for, (int, float)):
         raise TypeError("valid_for of a bitsup.BearerToken must be a number of seconds, or a timedelta")
-    # What is not a number is not above 0 either.
+    # NaN is not above 0 either.
     if not valid_for > 0:
         raise InvalidArgumentError("valid_for of a bitsup.BearerToken must be above 0")
     return float(valid_for)

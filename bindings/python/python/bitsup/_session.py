@@ -27,7 +27,7 @@ class Session:
 
     @property
     def id(self) -> str:
-        """The session's id. Who has it can write to the upload."""
+        """The session's id. It grants write access to the upload."""
         return self._native.id()
 
     @property

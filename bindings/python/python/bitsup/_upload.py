@@ -123,7 +123,7 @@ class Upload:
         try:
             return self._receipt(failure)
         finally:
-            # What is raised keeps this frame.
+            # A raised exception keeps this frame.
             del self, failure
 
     def exception(self, timeout: float | None = None) -> BaseException | None:

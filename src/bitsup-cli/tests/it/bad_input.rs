@@ -1,4 +1,4 @@
-//! What cannot work ends with one clear line, the right exit code, and nothing left running.
+//! Bad input ends with one clear line, the right exit code, and nothing left running.
 
 use std::net::TcpListener;
 use std::time::Instant;

@@ -105,7 +105,7 @@ fn the_login_and_other_hosts_are_looked_at() {
     assert!(ended.stdout.contains("BITSHostId"), "{ended:?}");
 }
 
-/// Whatever it waits for, it ends, and says what it did not find out.
+/// It ends even if a server never answers, and says what it did not find out.
 #[test]
 fn a_server_that_falls_silent_is_not_waited_for_long() {
     // The report promises 20 s; this is for slow machines.

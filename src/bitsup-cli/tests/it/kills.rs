@@ -47,7 +47,7 @@ fn a_killed_upload_is_continued_byte_exact() {
         let address = server.address();
         let url = format!("http://{address}/x.bin");
         let fragment = FRAGMENT.to_string();
-        // What stood there before proves the file where the kill comes between Close-Session and its Ack.
+        // An earlier file there proves the new one where the kill comes between Close-Session and its Ack.
         let common = ["--state-dir", "state", "--fragment-size", &fragment, "--verify", "always"];
         let mut args = vec!["upload", "-q", "--limit-rate", "20M", "x.bin", &url];
         args.extend(common);

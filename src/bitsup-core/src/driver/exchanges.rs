@@ -230,7 +230,7 @@ impl UploadDriver {
         }
     }
 
-    /// What the session holds cannot be proven: it is cancelled, and the upload begins anew. `false`: it
+    /// The session's bytes cannot be proven: it is cancelled, and the upload restarts. `false`: it
     /// ends already.
     pub(super) fn restart(&mut self, now: Moment) -> bool {
         let begins =

@@ -54,7 +54,7 @@ pub enum Difference {
 impl Identity {
     /// What `now` says of a source that was `self`. Size and time stamp decide at once. A remount
     /// alters device and inode, a copy inode and change time, a chmod the change time; but so does
-    /// who writes to the file and sets its time stamp back.
+    /// a process that writes to the file and sets its time stamp back.
     #[must_use]
     pub fn compare(&self, now: &Self) -> Difference {
         if self.size != now.size {

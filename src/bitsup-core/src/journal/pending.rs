@@ -42,7 +42,7 @@ impl<D> Pending<D> {
         !std::mem::replace(&mut self.busy, true)
     }
 
-    /// What waits has been overtaken by something newer.
+    /// Drops the waiting update, which a newer one has replaced.
     pub fn forget_update(&mut self) {
         self.update = None;
     }

@@ -119,7 +119,7 @@ impl<F: Files> SessionJournal<F> {
         }
     }
 
-    /// What the source holds now is not known to be what was sent: nothing more is hashed in this
+    /// The source's bytes may not be the ones that were sent: nothing more is hashed in this
     /// session, and its entry keeps the identity that it has.
     pub fn doubt(&mut self) {
         self.source = None;

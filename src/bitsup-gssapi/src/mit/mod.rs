@@ -83,7 +83,7 @@ impl Context {
         let mut said = Buffer::EMPTY;
         let bindings = self.binding.as_deref().map(ChannelBindings::of);
         // SAFETY: the context is null at first and then the library's own; the name was imported;
-        // token and channel bindings are read during the call only. What may be null is (RFC 2744
+        // token and channel bindings are read during the call only. Null is passed only where allowed (RFC 2744
         // §5.19), with the default credentials, no channel bindings if there are none, and no
         // interest in what was granted.
         let major = unsafe {

@@ -334,8 +334,8 @@ impl Session {
         self.traces.orphaned || self.phase.open().is_some()
     }
 
-    /// Takes the answer to a HEAD of the destination that was sent before Create-Session. What
-    /// stands there afterwards is compared with it.
+    /// Takes the answer to a HEAD of the destination that was sent before Create-Session. The
+    /// file there afterwards is compared with it.
     pub fn set_before(&mut self, head: Head) {
         if self.phase.open().is_none() {
             self.traces.before = Some(head);

@@ -147,7 +147,7 @@ impl Open {
         } else {
             Doubt::Bytes(Probing::default())
         };
-        // Whatever ended that process may have ended the server: see `limit_proof`.
+        // The cause that ended that process may have ended the server: see `limit_proof`.
         let proof = if checkpoint.offset_jumped || checkpoint.unconfirmed_resends > 0 {
             Proof::Nothing
         } else if checkpoint.closing || doubt == Doubt::None {

@@ -13,8 +13,8 @@
 //! [`front`] does so over sockets. Time passes by requests, so that a seed repeats a run as far as the
 //! client's requests are the same.
 //!
-//! **What it does not do.** It models habits and accidents, not lies. What no client could tell from a
-//! good server is left out:
+//! **What it does not do.** It models habits and accidents, not lies. Behaviour that no client could tell from a
+//! good server's is left out:
 //! - Acks for bytes that were never stored, and a 200 to Close-Session or Cancel-Session of a session that
 //!   lives on, or a 4xx to a Create-Session that made a session;
 //! - bytes that are lost while the connection stays; and, since a client asks after unclear ends and before

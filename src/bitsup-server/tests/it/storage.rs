@@ -310,7 +310,7 @@ fn a_session_that_its_client_may_know_is_kept() {
     peer.send_packet("Ping", "/c", &[]);
     assert_eq!(peer.stream.peek(&mut [0]).expect("an answer"), 1);
     drop(peer);
-    // What the server does at a reset, it has done for those before the last.
+    // The server has handled the earlier resets.
     let last = create_unread(&bench, "/d");
     assert_eq!(bench.server.open_sessions(), 4);
     drop(last);

@@ -220,7 +220,7 @@ impl Body for FragmentBody {
                 filled => break filled,
             }
         };
-        // What this upload cannot use now is for the others.
+        // Bytes that this upload cannot send now are for the others.
         self.limiter.give_back(self.task, granted - filled.as_ref().map_or(0, |count| *count));
         match filled {
             Ok(0) => BodyRead::Failed(io::ErrorKind::UnexpectedEof.into()),

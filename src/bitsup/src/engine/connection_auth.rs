@@ -153,7 +153,7 @@ impl Spare {
 }
 
 impl ConnectionAuth {
-    /// What was under way is over, and so are the logins of the connection.
+    /// The exchange under way is over, and so are the logins of the connection.
     fn reset(&mut self) {
         self.login = None;
         self.proxy_login = None;
@@ -460,7 +460,7 @@ impl Core {
         self.send(lane, exchange)
     }
 
-    /// What a lane does is given up.
+    /// Gives up the exchange of a connection.
     pub(crate) fn abort(&mut self, lane: ConnectionId) {
         if let Some(auth) = self.auths.get_mut(&lane) {
             auth.reset();

@@ -15,8 +15,8 @@ const MAX_SOURCE_THREADS: usize = 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Two pools, which start threads when they are needed and end them with themselves. What a
-/// source makes wait never holds up what ends soon.
+/// Two pools, which start threads when they are needed and end them with themselves. A job
+/// that waits for a source never delays a short one.
 pub(crate) struct Workers {
     own: Pool,
     sources: Pool,

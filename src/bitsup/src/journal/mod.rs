@@ -2,7 +2,7 @@
 //!
 //! One small file a session, mode 0600, replaced by rename, and a lock file beside it that keeps
 //! a second process out. The name follows from source and URL, so that starting the same upload
-//! again finds it. What stands in the files, and what is written when, is in
+//! again finds it. For their contents, and when they are written, see
 //! `bitsup_core::journal`.
 //!
 //! A journal is untrusted input: one that cannot be read, is not the user's own or can be
@@ -112,7 +112,7 @@ impl StateDirectory {
             if lock.metadata().map_err(|error| problem(&error))?.len() == 0 {
                 return Ok(Journal::new(Disk::locked(Arc::clone(&self.folder), id, lock)));
             }
-            // What an earlier version noted in its lock gets the name that it has now.
+            // The note that an earlier version left in its lock gets its present name.
             let moved = if self.folder.is_free(&intent) {
                 self.folder.rename(&name, &intent)
             } else {

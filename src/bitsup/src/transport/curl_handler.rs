@@ -384,7 +384,7 @@ impl ExchangeHandler {
         self.sent = 0;
         self.all_sent = None;
         if to_proxy {
-            // What came so far was the proxy's own; the server's comes through the tunnel.
+            // The answer so far was the proxy's own; the server's comes through the tunnel.
             self.certificate = ServerCertificate::Untold;
         } else {
             self.head_began.get_or_insert(now);

@@ -569,7 +569,7 @@ impl PinnedConnection {
     /// Whether it has these settings and a living connection to `host`.
     pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
         let goes_there = |connection: &Connection| {
-            // Who asks knows of no zone.
+            // The caller knows of no zone.
             connection.origin.host == host
                 && connection.origin.zone.is_none()
                 && is_quiet(&connection.socket)

@@ -70,7 +70,7 @@ impl Proxy {
         if rest.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
             return Err(if rest.contains('@') { LOGIN } else { PLACE });
         }
-        // What stands behind the host means nothing for a proxy, or the host is a password's end.
+        // Text after the host means nothing for a proxy, or the host is a password's end.
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) || rest.matches('@').count() > 1 {
             return Err(if rest.contains('@') { LOGIN } else { PLACE });

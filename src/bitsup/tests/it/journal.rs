@@ -285,7 +285,7 @@ fn what_an_earlier_version_noted_in_its_lock_is_found() {
     assert_eq!(place.client().sessions().expect("listed").len(), 1);
     place.upload(&peer.url(), required()).expect("continued");
     assert_eq!((peer.count("Create-Session"), peer.files()), (1, vec![payload(SIZE)]));
-    // What was learned of the server stays.
+    // `endpoints.json` stays.
     let left = fs::read_dir(place.sessions()).expect("listed");
     let left = left.map(|entry| entry.expect("entry").file_name());
     assert_eq!(left.filter(|name| name != "endpoints.json").count(), 0);

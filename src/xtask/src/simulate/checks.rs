@@ -137,7 +137,7 @@ impl Checks {
         self.resumed = Some(Resumed { session, stored, heard: false });
     }
 
-    /// What was sent before a kill is not sent again, but for one byte that asks.
+    /// Bytes sent before a kill are not sent again, but for one byte that asks.
     fn sends_again(&self, range: ContentRange, id: &str) -> Result<(), String> {
         let Some(resumed) = self.resumed.as_ref().filter(|resumed| resumed.session == id) else {
             return Ok(());
@@ -198,7 +198,7 @@ fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     if summary.verified {
         return wrong("done and verified");
     }
-    // Who accepts an unconfirmed end takes the risk that Close-Session never arrived.
+    // A client that accepts an unconfirmed end takes the risk that Close-Session never arrived.
     let accepted = config.on_lost_ack == LostAckPolicy::Accept && !summary.close_confirmed;
     if server.traits.is_honest() {
         // One that crashed while nothing was under way, and takes what is not complete, may have

@@ -1,11 +1,11 @@
 //! `cargo xtask simulate`: whole uploads in virtual time, each with a server, a network, a disk, a clock
 //! and a caller that its seed decides.
 //!
-//! What runs is the client's own code: the state machine, and from bitsup-core the journal, the lives of
+//! It runs the client's own code: the state machine, and from bitsup-core the journal, the lives of
 //! uploads with their turns at hosts and the order of their steps, the logins and the rate limit. Written
 //! again here is what the engine does with files, callbacks and libcurl: how a kept upload is opened, how
-//! an exchange goes, which login answers which challenge, and proxies. What must never happen ends the command with the seed, which plays the
-//! same upload again.
+//! an exchange goes, which login answers which challenge, and proxies. A violation ends the command
+//! with the seed, which plays the same upload again.
 
 mod audit;
 mod checks;

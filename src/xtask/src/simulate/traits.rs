@@ -192,7 +192,7 @@ impl Traits {
         self.forgets = share(150, 100);
         self.crashes = share(200, 900);
         self.twins = share(150, 900);
-        // Who appends blindly and loses bytes without a word cannot be found out by anybody.
+        // A server that appends blindly and loses bytes silently cannot be detected.
         let rewinds = share(100, 200);
         self.rewinds = if self.offsets.is_honest() { rewinds } else { 0 };
         let holes = share(200, 300);
@@ -201,7 +201,7 @@ impl Traits {
         self.always_416 = random.chance(20);
         self.sessions_survive = random.chance(600);
         self.loses_tail = random.chance(300) && self.offsets.is_honest();
-        // Who loses bytes while a connection lasts, and takes what is not complete, cannot be found out.
+        // A server that loses bytes while a connection lasts, and accepts an incomplete file, cannot be detected.
         let tells = self.restarts == 0 && self.rewinds == 0;
         self.closes_incomplete = !self.offsets.is_honest() || (tells && random.chance(300));
     }

@@ -116,7 +116,7 @@ pub(crate) fn wait(mut child: Child) -> Ended {
     Ended::from(child.wait_with_output().expect("ended"))
 }
 
-/// Waits for a child, and tells the most memory it has held since its program began. What `wait4` tells begins with
+/// Waits for a child, and tells the most memory it has held since its program began. The figure of `wait4` begins with
 /// the memory of the process that started it.
 pub(crate) fn end_and_peak(child: &mut Child) -> (ExitStatus, u64) {
     let status = format!("/proc/{}/status", child.id());

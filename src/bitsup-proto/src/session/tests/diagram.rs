@@ -138,7 +138,7 @@ fn walk() -> Edges {
         };
         let mut refused = BTreeSet::new();
         for (word, event) in &events {
-            // Whatever it carries: `table` has that.
+            // `table` tests its contents.
             if !words.contains(word) && !refused.insert(word) {
                 continue;
             }

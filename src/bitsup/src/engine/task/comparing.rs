@@ -21,7 +21,7 @@ impl Task {
     /// A packet goes out. The error is why it must not.
     pub(super) fn prepare_journal(&mut self, request: &Request) -> Result<(), Error> {
         if request.packet == PacketType::CreateSession {
-            // What was sent in an earlier session is of no interest any more.
+            // Bytes of an earlier session are of no interest any more.
             self.stop_comparing();
             if let Some(keeper) = &self.keeper {
                 return keeper.creating();

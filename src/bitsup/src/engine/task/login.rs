@@ -64,7 +64,7 @@ enum Parked {
         /// It refuses what the exchange carried.
         refused: bool,
     },
-    /// What another upload tried was refused, and nothing was sent.
+    /// The login that another upload tried was refused, and nothing was sent.
     Unsent(Answer),
     Proxy {
         answer: Answer,
@@ -442,7 +442,7 @@ impl Task {
             return false;
         }
         self.options.proxy_credentials = Some(credentials);
-        // What is under way has not shown this one.
+        // The exchange under way has not shown this one.
         self.driver.mark_request_unauthenticated();
         self.driver.set_proxy_usable(true);
         true

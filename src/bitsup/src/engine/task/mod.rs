@@ -218,7 +218,7 @@ impl Task {
                 bitsup_core::Opening::CancelFirst(checkpoint, then)
             }
         };
-        // What stands there before is what the file is compared with afterwards.
+        // The file is compared afterwards with the one that is there now.
         let prechecks =
             options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
         let client = &mut core.client;

@@ -156,7 +156,7 @@ fn spawn(command: &mut Command, place: &Place) -> Child {
         .stdout(log.try_clone().expect("the log again"))
         .stderr(log)
         .current_dir(place.path())
-        // What it starts itself ends with it.
+        // Its child processes end with it.
         .process_group(0);
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
