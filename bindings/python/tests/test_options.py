@@ -294,7 +294,7 @@ def test_how_much_is_compared_before_going_on(serve: Callable[..., Server], tmp_
             while upload.progress.acknowledged < 10_000_000:
                 assert not upload.wait_until_ended(0.01)
             upload.cancel(keep=True)
-            # Not before: what is hashed at the end must be what was sent.
+            # Not before: the bytes hashed at the end must be those that were sent.
             assert isinstance(upload.exception(30), bitsup.CancelledError)
             with file.open("r+b") as changed:
                 changed.write(b"other")

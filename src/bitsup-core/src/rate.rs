@@ -79,7 +79,7 @@ impl Bucket {
         usize::try_from(turn).unwrap_or(wanted)
     }
 
-    /// The uploads whose turn it is now; what they may send is put aside for them.
+    /// The uploads whose turn it is now; their bytes are reserved for them.
     pub fn call(&mut self, now: Duration) -> Vec<TaskId> {
         let Some(limit) = self.limit else { return self.waiting.drain(..).collect() };
         self.fill(now);

@@ -25,7 +25,7 @@ const AT_MOST_AFTER_LOSS: Duration = Duration::from_secs(2);
 const WORTHWHILE: u32 = 20;
 /// A Fragment that takes less than this part of the best time is not doubled but taken four times.
 const FAR: u32 = 8;
-/// Below this, what a lost connection costs is not noticed.
+/// Below this, the cost of a lost connection is not noticed.
 const UNNOTICED: Duration = Duration::from_millis(100);
 /// A size at which connections were lost repeatedly is tried again after at most this many smaller ones.
 const MOST_PATIENCE: u32 = 256;

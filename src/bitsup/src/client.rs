@@ -205,9 +205,9 @@ impl Client {
         crate::packets::ping(&self.inner, url, options)
     }
 
-    /// Diagnoses the path to a server: proxy, name, connection, certificates, login, and whether a
-    /// session takes a byte. That session is for a file of its own in the folder of `url`, and is
-    /// cancelled again: what `url` names is not touched. Problems are in the report; an error is a URL or an option that cannot be used. It takes less than
+    /// Diagnoses the path to a server: proxy, name, connection, certificates, login, and whether a session takes a
+    /// byte. That session is for a file of its own in the folder of `url`, and is cancelled again: the file at `url` is
+    /// not touched. Problems are in the report; an error is a URL or an option that cannot be used. It takes less than
     /// 20 seconds, whatever the server does, but for the time in which the caller is asked for a login.
     pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
         self.inner.check_process()?;

@@ -114,7 +114,7 @@ impl Error {
         self
     }
 
-    /// The error as it goes through the state machine; what led to it goes with it.
+    /// The error as it goes through the state machine, with its cause.
     pub(crate) fn into_protocol(self) -> bitsup_proto::Error {
         self.what.protocol
     }
@@ -196,7 +196,7 @@ impl Error {
     /// after 14 days by default.
     #[must_use]
     pub fn may_be_left(&self) -> bool {
-        // Where the process lacked something, what an earlier one left may not even have been looked for.
+        // If the process lacked a resource, it may not even have looked for an earlier one's session.
         self.what.may_be_left || self.is_lack()
     }
 

@@ -122,7 +122,7 @@ mod tests {
             .collect()
     }
 
-    /// `8.22.0` of `0.4.91+curl-8.22.0`; what brings no version of its own has the crate's.
+    /// `8.22.0` of `0.4.91+curl-8.22.0`; a library without a version of its own has the crate's.
     fn upstream(version: &str) -> &str {
         let (own, upstream) = version.split_once('+').unwrap_or((version, version));
         let upstream = upstream.rsplit_once('-').map_or(upstream, |(_, upstream)| upstream);

@@ -153,8 +153,8 @@ impl OutputFile {
     }
 }
 
-/// Whether the path names a descriptor of a process, as `/dev/fd/3` does: what it leads to is
-/// the business of who opened it.
+/// Whether the path names a descriptor of a process, as `/dev/fd/3` does: its target is
+/// the business of the process that opened it.
 fn is_descriptor(path: &Path) -> bool {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     folder.is_some_and(|folder| folder.starts_with("/proc") && folder.ends_with("fd"))

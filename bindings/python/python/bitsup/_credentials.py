@@ -163,7 +163,7 @@ class Askers:
 
 @contextlib.contextmanager
 def causes(asker: Asker | None) -> Generator[None, None, None]:
-    """For calls that wait: what the function for logins raised comes out of them."""
+    """For calls that wait: they raise the exception of the function for logins."""
     try:
         yield
     except (AuthError, ProxyAuthError) as error:

@@ -45,7 +45,7 @@ class Failures:
             self._counted.clear()
 
     def raise_all(self) -> None:
-        """Raises them as a group, if there are any; what ends a program goes before."""
+        """Raises them as a group, if there are any; one that is no ``Exception`` is raised at once."""
         with self._lock:
             kept, omitted = list(self._kept.values()), len(self._counted)
         self.clear()

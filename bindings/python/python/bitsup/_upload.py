@@ -76,7 +76,7 @@ class Upload:
         return self.progress.state
 
     def suspend(self) -> None:
-        """Pauses: what is under way is broken off, and nothing is sent until ``resume()``. Returns at once."""
+        """Pauses: the exchange under way is broken off, and nothing is sent until ``resume()``. Returns at once."""
         self._check_process()
         self._native.suspend()
         self._channel.set_suspended(True)

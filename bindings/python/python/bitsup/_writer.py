@@ -89,7 +89,7 @@ class Pipe(Readable):
 
 
 async def feed(chunks: AsyncIterator[Any], pipe: Pipe, size: int, upload: Upload) -> None:
-    """Writes what an asynchronous source gives; what it raises stops the upload and comes out of it."""
+    """Writes the bytes of an asynchronous source; its exceptions stop the upload and are raised by it."""
     loop = running_loop()
     room = asyncio.Event()
     upload.add_done_callback(lambda _: call_soon(loop, room.set))

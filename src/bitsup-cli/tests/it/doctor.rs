@@ -341,7 +341,7 @@ fn the_state_directory_is_looked_at_and_left_as_it_is() {
     assert!(!file.with_file_name("new").exists());
 }
 
-/// libcurl and OpenSSL of our own have no path of certificates built in: what the system has is looked for.
+/// libcurl and OpenSSL of our own have no path of certificates built in: those of the system are looked for.
 #[cfg(feature = "bundled")]
 #[test]
 fn the_systems_certificates_are_found() {

@@ -35,7 +35,7 @@ impl<D> Pending<D> {
         !std::mem::replace(&mut self.busy, true)
     }
 
-    /// The upload ends; what waits is done before. `true`: no worker is busy, and one must begin.
+    /// The upload ends; a waiting update is written first. `true`: no worker is busy, and one must begin.
     #[must_use]
     pub fn finish(&mut self, done: D) -> bool {
         self.finish = Some(done);

@@ -71,7 +71,7 @@ pub enum Proof {
     Withheld,
 }
 
-/// Which session's news are written: what comes late of an earlier one is not.
+/// Which session's news are written: late news of an earlier one are not.
 #[derive(Debug, PartialEq, Eq)]
 enum Sessions {
     /// That of an earlier process.
@@ -181,7 +181,7 @@ impl<F: Files> SessionJournal<F> {
         hashed
     }
 
-    /// Hashes block by block; what was read counts only if the source was what it is to be before
+    /// Hashes block by block; the bytes that were read count only if the source was what it is to be before
     /// and after that.
     fn hash(
         &mut self,

@@ -156,7 +156,7 @@ fn ticket_problem(api: &Api) -> Option<Error> {
         return Some(problem(api, major, minor));
     }
     let mut seconds = u32::MAX;
-    // SAFETY: the library gave us the credentials a moment ago; what may be null is (§5.21).
+    // SAFETY: the library gave us the credentials a moment ago; null is passed only where allowed (§5.21).
     let (major, release) = unsafe {
         let major = (api.inquire_cred)(
             &raw mut minor,

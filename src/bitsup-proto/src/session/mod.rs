@@ -20,7 +20,7 @@
 //!
 //! # States
 //!
-//! [`State`] names where an upload is; what it is made of is the phase (`phase`), the exchange under
+//! [`State`] names where an upload is; its parts are the phase (`phase`), the exchange under
 //! way, and the pause, which lies over both. Each line says where a state can lead: by an answer or
 //! the lack of one, by the caller, and by a poll. A test walks through all of them and draws this.
 //!

@@ -76,7 +76,7 @@ pub(super) struct Probing {
 pub(super) enum Proof {
     /// Each byte was acknowledged where it belongs.
     Bytes,
-    /// The same, and the server may have lost some before Close-Session: whatever ended that
+    /// The same, and the server may have lost some before Close-Session: the cause that ended that
     /// exchange may have ended the server too.
     End,
     /// An echo was followed; the file's size would prove that it is written by offsets.

@@ -45,7 +45,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The engine has ended: what waits for it must not wait for ever.
+    /// The engine has ended: threads that wait for it must not wait for ever.
     fn refuse(self) {
         if let Self::Start(_, new) = self {
             new.shared.finish_closed();

@@ -55,7 +55,7 @@ pub(crate) struct ConnectionAuth {
     lasts: bool,
     /// The server wants a login for each request.
     each_request: bool,
-    /// Where a Ping is not challenged, whatever is with packets.
+    /// Where a Ping is not challenged; packets may be.
     open_ping: Option<Origin>,
     nonces: BTreeMap<Role, Nonce>,
     running: Option<LoginStep>,
@@ -137,7 +137,7 @@ impl Spare {
         Self { bare: Box::new(exchange.bare()), length: exchange.length, has_sink }
     }
 
-    /// The exchange with its body from the first byte on, on whatever connection there is; `None`
+    /// The exchange with its body from the first byte on, on any connection; `None`
     /// if that, or the place for the answer's, is gone.
     fn again(self, body: Option<Box<dyn Body>>) -> Option<Exchange> {
         let Self { bare, length, has_sink } = self;
@@ -215,7 +215,7 @@ impl Core {
         self.log_in(lane, credentials, exchange)
     }
 
-    /// Sends the exchange with a Digest login; before, what that is made with has to be known.
+    /// Sends the exchange with a Digest login; its parameters have to be known before.
     fn show_digest(
         &mut self,
         lane: ConnectionId,

@@ -105,7 +105,7 @@ impl RateLimiter {
         Some(own.fragment())
     }
 
-    /// The uploads whose turn it is now; what they may send is put aside for them.
+    /// The uploads whose turn it is now; their bytes are reserved for them.
     pub(crate) fn call(&self) -> Vec<TaskId> {
         let mut polite = self.polite();
         let mut bucket = self.bucket();

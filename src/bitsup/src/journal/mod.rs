@@ -2,7 +2,7 @@
 //!
 //! One small file a session, mode 0600, replaced by rename, and a lock file beside it that keeps
 //! a second process out. The name follows from source and URL, so that starting the same upload
-//! again finds it. For their contents, and when they are written, see
+//! again finds it. For the contents of the files, and when they are written, see
 //! `bitsup_core::journal`.
 //!
 //! A journal is untrusted input: one that cannot be read, is not the user's own or can be

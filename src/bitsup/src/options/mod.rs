@@ -454,7 +454,7 @@ impl UploadOptions {
         self.credential_callback.as_ref().is_some_and(|callback| !callback.is_ours)
     }
 
-    /// Makes paths absolute: what is read and written later must not depend on the current folder then.
+    /// Makes paths absolute: later reads and writes must not depend on the current folder then.
     pub(crate) fn locate(&mut self) -> Result<(), Error> {
         let reply = match &mut self.reply_to {
             ReplyTo::File(path) => Some(path),

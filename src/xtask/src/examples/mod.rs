@@ -139,7 +139,7 @@ fn note_skip(language: &Language, reason: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// An empty folder, whatever was there.
+/// Makes the folder, and empties it if it is there.
 fn empty(folder: &PathBuf) -> Result {
     if folder.exists() {
         fs::remove_dir_all(folder)?;

@@ -1,4 +1,4 @@
-//! What must hold whatever happens.
+//! Invariants of every run.
 
 use std::collections::BTreeMap;
 

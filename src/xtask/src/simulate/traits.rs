@@ -11,9 +11,9 @@ pub(crate) enum Offsets {
     Trims,
     /// Writes each body where its range says, and answers with the range's end.
     Seeks,
-    /// Appends whatever comes and believes the range of the request.
+    /// Appends all that comes and believes the range of the request.
     AppendsAndEchoes,
-    /// Appends whatever comes and answers with its own count.
+    /// Appends all that comes and answers with its own count.
     AppendsAndCounts,
 }
 
@@ -226,7 +226,7 @@ impl Traits {
         self.offsets == Offsets::Strict && keeps && !self.always_416
     }
 
-    /// Whether a complete upload to it is byte-exact, whatever gets lost on the way.
+    /// Whether a complete upload to it is byte-exact, with any losses on the way.
     pub(crate) fn is_honest(&self) -> bool {
         self.offsets.is_honest() && self.holes == 0
     }

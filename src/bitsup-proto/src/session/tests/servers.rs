@@ -10,9 +10,9 @@ enum Habit {
     Strict,
     /// Keeps the bytes it has not got yet and answers 200; 416 only where there is a gap.
     Trims,
-    /// Appends whatever comes and believes the range of the request.
+    /// Appends all that comes and believes the range of the request.
     AppendsAndEchoes,
-    /// Appends whatever comes and answers with its own count.
+    /// Appends all that comes and answers with its own count.
     AppendsAndCounts,
 }
 

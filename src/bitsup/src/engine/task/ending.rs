@@ -124,7 +124,7 @@ impl Task {
         Error::new(ErrorKind::Cancelled, message)
     }
 
-    /// The result stands; what is kept is brought in order first.
+    /// The result stands; the journal is updated first.
     pub(super) fn end(&mut self, result: Result<Receipt, Error>, core: &mut Core) {
         if !self.driver.end(&mut core.client) {
             return;

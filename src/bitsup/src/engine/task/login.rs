@@ -52,7 +52,7 @@ pub(super) struct LoginState {
     renew_at: Option<Instant>,
     /// A packet waits for a new token.
     pub(super) renewing: bool,
-    /// It has waited, and goes out whatever came of it.
+    /// It has waited, and goes out with or without one.
     renewed: bool,
 }
 
@@ -121,7 +121,7 @@ impl Task {
         Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
     }
 
-    /// A login that was asked for at another host is not this one's: what the options have is.
+    /// A login that was asked for at another host is not this one's: that of the options is.
     pub(super) fn speak_to_host(&mut self) {
         if !self.login.is_given_elsewhere(&self.site()) {
             return;
@@ -342,7 +342,7 @@ impl Task {
         true
     }
 
-    /// The caller was asked; what was answered is with what was given.
+    /// The caller was asked; the answer is among the given ones.
     pub(crate) fn prompted(&mut self, answered: bool, core: &mut Core) {
         if std::mem::take(&mut self.login.renewing) {
             self.login.renewed = true;
