@@ -71,7 +71,7 @@ impl Client {
         let options = options::set(keywords)?;
         let build = || {
             let client = bitsup::Client::builder().options(options.client_options()?).build()?;
-            // What is wrong about the defaults of uploads is better heard of now.
+            // Errors in the defaults of uploads are better reported now.
             options.check()?;
             Ok(client)
         };

@@ -31,7 +31,7 @@ pub(crate) fn close_gate(py: Python<'_>) {
     py.detach(|| {
         let mut gate = lock();
         gate.closed = true;
-        // Whoever stays longer hangs in code of the caller.
+        // A thread that stays longer hangs in code of the caller.
         drop(LEFT.wait_timeout_while(gate, PATIENCE, |gate| gate.inside > 0));
     });
 }

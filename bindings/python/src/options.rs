@@ -61,7 +61,7 @@ type Row = (
     String,
 );
 
-/// The table, for signatures, types and pages. What only other languages have is left out.
+/// The table, for signatures, types and pages. Options of other languages only are left out.
 #[pyfunction]
 pub(crate) fn options() -> Vec<Row> {
     let shown = OPTIONS.iter().filter(|option| option.name != "dispatch");

@@ -1,6 +1,6 @@
 //! Makes the package's records: data classes of Python, by the names of their fields.
 
-/// `record!(py, "Class", field: value, …)`; what a field cannot hold is an exception.
+/// `record!(py, "Class", field: value, …)`; a value that a field cannot hold is an exception.
 macro_rules! record {
     ($py:expr, $class:literal, $($field:ident: $value:expr),* $(,)?) => {{
         let fields = pyo3::types::PyDict::new($py);

@@ -73,8 +73,8 @@ impl Drop for Upload {
             return;
         }
         if !self.told.load(Ordering::Relaxed) {
-            // Waits for a callback that is running, which may ask a person for a password: nobody who
-            // got a KeyboardInterrupt waits for that.
+            // Waits for a callback that is running, which may ask a person for a password: after a
+            // KeyboardInterrupt the caller must not wait for that.
             let elsewhere = std::thread::Builder::new().name("bitsup-farewell".into());
             drop(elsewhere.spawn(move || drop(upload)));
             return;

@@ -17,7 +17,7 @@ pub(crate) fn interruptible<T: Send + 'static>(
 ) -> PyResult<T> {
     let (send, receive) = mpsc::sync_channel(1);
     std::thread::Builder::new().name("bitsup-call".into()).spawn(move || {
-        // Nobody waits any more after an interruption.
+        // After an interruption the receiver is gone.
         drop(send.send(work()));
     })?;
     let receive = std::sync::Mutex::new(receive);

@@ -31,7 +31,7 @@ def run(*command: str | Path, folder: Path = PACKAGE) -> str:
     """Runs a command, and says why if it fails."""
     environment = {
         **os.environ,
-        # What was compiled for other tests need not be compiled again.
+        # Reuses the build of other tests.
         "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(TOP / "target")),
         "MATURIN_PEP517_ARGS": "--profile dev",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -15,7 +15,7 @@ ACK = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n\r\n"
 
 
 class Peer:
-    """Takes any number of connections, and answers their requests in this order, each after so many seconds."""
+    """Takes any number of connections, and answers their requests in this order, each after its delay in seconds."""
 
     def __init__(
         self, *answers: str, tls: ssl.SSLContext | None = None, pause: float = 0, address: str = "127.0.0.1"

@@ -174,7 +174,7 @@ def test_sources_that_are_not_what_they_seem(server: Server, tmp_path: Path) -> 
     for bad in ("", "host/x", "http://", "https://"):
         with pytest.raises(bitsup.InvalidArgumentError, match="URL"):
             bitsup.upload(b"abc", bad)
-    # An iterable of numbers is a list of bytes that somebody forgot to convert.
+    # An iterable of numbers is a list of bytes that was not converted.
     with pytest.raises(TypeError, match="gives int: give bytes"):
         bitsup.upload([1, 2, 3], url, size=3)  # type: ignore[list-item]
     assert not (server.root / "x").exists() and "Close-Session" not in server.packets()
@@ -186,7 +186,7 @@ async def asynchronous() -> Any:
 
 
 def test_the_session_of_a_stream_is_cancelled(serve: Callable[..., Server]) -> None:
-    """Nobody could go on with it, and a server keeps only so many."""
+    """It could not be resumed, and a server keeps a limited number of sessions."""
 
     def broken() -> Any:
         yield b"0" * 5

@@ -1,4 +1,4 @@
-"""What is generated is that of the table."""
+"""Generated files match the table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures that nobody fetched are told: by an exception, else by a warning and the log."""
+"""Failures that were not fetched are reported: by an exception, else by a warning and the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def failing(serve: Callable[..., Server]) -> Server:
 
 
 def fail(client: bitsup.Client, server: Server, name: str = "x") -> bitsup.Upload:
-    """An upload that has failed, which nobody fetched."""
+    """An upload that has failed and whose failure was not fetched."""
     upload = client.start(b"abc", server.url(name))
     assert upload.wait_until_ended(60)
     return upload

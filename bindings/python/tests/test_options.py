@@ -120,7 +120,7 @@ def test_a_proxy(server: Server, secret: Path, monkeypatch: pytest.MonkeyPatch) 
             client.ping("http://far.invalid/x", proxy=f"http://127.0.0.1:{proxy.port}")
         assert caught.value.http_status == 407
 
-    # A port that nobody listens at: only what goes around it arrives.
+    # A port without a listener: only requests that bypass the proxy arrive.
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
@@ -218,7 +218,7 @@ def test_limits(serve: Callable[..., Server]) -> None:
 
 def test_time_outs(serve: Callable[..., Server]) -> None:
     server = serve("fragment 1: hang\nclose 1: hang")
-    # What stood there before proves a file whose last answer was lost.
+    # An earlier file there proves the new one whose last answer was lost.
     fast: bitsup.Options = {"ack_timeout": 0.3, "last_ack_timeout": 0.3, "retry_delay": 0.01, "verify": "always"}
     receipt = bitsup.upload(payload(SIZE), server.url("x"), **fast)
     assert receipt.retries >= 2 and server.content("x") == payload(SIZE)
@@ -236,7 +236,7 @@ def test_host_ids(serve: Callable[..., Server]) -> None:
     for options in ({"host_id": "any"}, {"trusted_hosts": [".elsewhere.invalid"]}):
         trusting: Any = options
         with pytest.raises(bitsup.NetworkError):
-            # It goes there, and nobody is there.
+            # The request goes to the proxy, and the port has no listener.
             bitsup.upload(b"abc", server.url("y"), give_up_after=0, **trusting)
 
 
@@ -294,7 +294,7 @@ def test_how_much_is_compared_before_going_on(serve: Callable[..., Server], tmp_
             while upload.progress.acknowledged < 10_000_000:
                 assert not upload.wait_until_ended(0.01)
             upload.cancel(keep=True)
-            # Not before: what is hashed at the end must be what was sent.
+            # Not before: the bytes hashed at the end must be those that were sent.
             assert isinstance(upload.exception(30), bitsup.CancelledError)
             with file.open("r+b") as changed:
                 changed.write(b"other")

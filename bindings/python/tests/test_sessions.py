@@ -165,7 +165,7 @@ def test_a_session_moves_to_another_machine(
     with bitsup.Client() as elsewhere:
         receipt = elsewhere.import_token(token, copy).result(60)
     assert server.content("disk.img") == payload(SIZE) and receipt.size == SIZE
-    # What the server got of the part that hung is known by no hash: a copy may begin anew for it.
+    # No hash covers the bytes that the server got of the part that hung: a copy may begin anew for it.
     assert server.packets().count("Create-Session") == 1 + receipt.restarts
     client.forget_session(session.id)
 

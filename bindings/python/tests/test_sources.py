@@ -156,7 +156,7 @@ def test_the_hash_is_that_of_what_was_sent(server: Server) -> None:
         reads = 0
 
         def read(self, size: int | None = -1, /) -> bytes:
-            """Bytes that nobody gets twice."""
+            """Bytes that can be read once."""
             self.reads += 1
             return bytes([self.reads % 256]) * len(super().read(size))
 

@@ -76,7 +76,7 @@ def test_what_cannot_be_a_transcript(server: Server, tmp_path: Path) -> None:
 def test_a_full_disk_ends_the_transcript_only(server: Server, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     with pytest.raises(bitsup.LocalFileError, match="No space left"):
         bitsup.upload(b"abc", server.url("x"), transcript="/dev/full")
-    # Nobody reads any more: like a full disk, and in the middle.
+    # The reader is gone: like a full disk, and in the middle.
     os.mkfifo(tmp_path / "t")
     reader = os.open(tmp_path / "t", os.O_RDONLY | os.O_NONBLOCK)
 

@@ -68,7 +68,7 @@ impl Mailbox {
         let (signals, flag) = (sender.clone(), Arc::clone(&stop));
         let listener = Listener::start(move |signal| {
             flag.store(true, Ordering::Relaxed);
-            // Nobody listens any more when all is over.
+            // The receiver is gone when all uploads have ended.
             let _ = signals.send(Message::Signal(signal));
         });
         let listener = listener.map_err(|error| {

@@ -101,7 +101,7 @@ mod tests {
         command().debug_assert();
     }
 
-    /// What advice tells the tool's user to type is there.
+    /// The commands and options that advice names exist.
     #[test]
     fn advice_names_options_that_exist() {
         use bitsup::explain::Reader;

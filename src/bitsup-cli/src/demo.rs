@@ -21,7 +21,7 @@ use crate::signals::{self, Listener};
 const GENERATED: u64 = 64 << 20;
 /// Long enough to watch, short enough to wait for.
 const SECONDS: u64 = 6;
-/// So many parts are shown, as long as they are not larger than BITS servers take.
+/// The number of parts that are shown, as long as they are not larger than BITS servers take.
 const PARTS: u64 = 16;
 const LARGEST_PART: u64 = 28 << 20;
 const SMALLEST_PART: u64 = 64 << 10;
@@ -247,7 +247,7 @@ fn summary(receipt: &Receipt, lost: u32) {
 }
 
 fn say(line: &str) {
-    // The demonstration is its output; if nobody reads it, it still ends well.
+    // The demonstration is its output; if standard output is closed, it still ends with success.
     let _ = format::print(line);
 }
 

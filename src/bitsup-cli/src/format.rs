@@ -75,7 +75,7 @@ fn date_of(time: SystemTime) -> String {
 
 /// Seconds since 1970, as in `2026-01-31T12:00:00Z`.
 pub(crate) fn date(seconds: u64) -> String {
-    // A number that no calendar has comes from a journal that somebody edited.
+    // A time beyond the calendar comes from a journal that was edited by hand.
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(LATEST));
     humantime::format_rfc3339_seconds(time).to_string()
 }

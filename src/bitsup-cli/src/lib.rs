@@ -50,7 +50,7 @@ pub fn main_with(args: impl Iterator<Item = OsString>) -> u8 {
             }
         },
         Err(error) => {
-            // Help and version end here too; nobody may be listening any more.
+            // Help and version end here too; standard output may be closed.
             let _ = error.print();
             u8::try_from(error.exit_code()).unwrap_or(2)
         }

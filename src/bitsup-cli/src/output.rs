@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Some output for programs is missing.
 static INCOMPLETE: AtomicBool = AtomicBool::new(false);
-/// Nobody has read it in time after a signal: no more is written.
+/// The stream was not read in time after a signal: no more is written.
 static GIVEN_UP: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
 
 /// Writes a line to standard error. A closed one is no reason to stop.

@@ -19,7 +19,7 @@ static TURN: Mutex<Turn> = Mutex::new(Turn { asking: false, room: false });
 static CHANGED: Condvar = Condvar::new();
 
 struct Turn {
-    /// Somebody asks, or wants to.
+    /// A prompt is shown or about to be.
     asking: bool,
     /// The display is gone.
     room: bool,
@@ -74,8 +74,8 @@ pub(crate) fn again(server: Option<String>, proxy: Option<String>) -> Credential
     })
 }
 
-/// Whether somebody asks: whoever shows something on the terminal takes it away, says so with
-/// [`room_made`], and shows nothing until nobody asks any more.
+/// Whether a prompt is shown or about to be. A display on the terminal is removed then, reports that with
+/// [`room_made`], and stays hidden until this is false again.
 pub(crate) fn is_asking() -> bool {
     lock().asking
 }
@@ -94,7 +94,7 @@ impl Asking {
         let mut turn = lock();
         turn.asking = true;
         let no_room = |turn: &mut Turn| !turn.room;
-        // Without a display nobody answers.
+        // Without a display there is no answer.
         drop(CHANGED.wait_timeout_while(turn, ROOM_WITHIN, no_room));
         Self
     }

@@ -246,7 +246,7 @@ impl Report {
 
     fn print_json(&self, line: impl FnOnce() -> String) {
         if self.json {
-            // Where nobody reads any more, the uploads go on all the same.
+            // The uploads continue even if standard output is closed.
             let _ = format::print(&line());
         }
     }

@@ -157,7 +157,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
             "bitsup: warning: everybody who reaches this address can upload: add --user and --password-file",
         );
     }
-    // Whoever reads the address may close the pipe behind it.
+    // The reader may close the pipe once it has the address.
     let _ = format::print(&format!("listening on {}", server.url("/").trim_end_matches('/')));
     server.wait();
     server.stop();

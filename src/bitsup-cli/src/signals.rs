@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
-/// Whatever holds the process then: a reader that has stopped, a terminal, a file system.
+/// The process ends within this time, even if a stopped reader, a terminal or a file system blocks it.
 const END_WITHIN: Duration = Duration::from_millis(950);
 
 /// When the first signal came.
@@ -37,7 +37,7 @@ impl Listener {
         let second = Arc::new(AtomicBool::new(false));
         let mut registered = Vec::new();
         for &signal in &wanted {
-            // In this order: what the first signal sets must not end the process itself.
+            // In this order: the flag of the first signal must not end the process itself.
             let end =
                 flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
             registered.extend([end, flag::register(signal, Arc::clone(&second))?]);
@@ -75,7 +75,7 @@ pub(crate) fn exit_code(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
-/// Ends the process after a signal if nothing else does. What an upload needs to continue is in
+/// Ends the process after a signal if nothing else does. Resume state is in
 /// its journal.
 fn end_in_time(signal: i32) {
     let watch = std::thread::Builder::new().name("bitsup-end".into());

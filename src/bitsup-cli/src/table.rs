@@ -146,7 +146,7 @@ impl Part for Transfer {
 /// The options that the tool has of a part.
 fn rows<P: Part>() -> impl Iterator<Item = &'static OptionRow> {
     OPTIONS.iter().filter(|row| {
-        // What is secret does not belong on a command line, where all can see it.
+        // A secret does not belong on a command line, where all can see it.
         P::has(row.id) && row.kind != OptionKind::Secret && !NOT_HERE.contains(&row.name)
     })
 }
@@ -343,7 +343,7 @@ fn parser(row: &'static OptionRow) -> ValueParser {
     }
 }
 
-/// The error without the option's name, which stands beside it.
+/// Returns the error without the option's name, which is printed next to it.
 fn reason(row: &OptionRow, error: &bitsup::Error) -> String {
     let text = error.message();
     let text = text.strip_prefix(row.name).unwrap_or(text).trim_start_matches([' ', ':']);
@@ -359,7 +359,7 @@ pub(crate) fn row(name: &str) -> Result<&'static OptionRow, Failure> {
 mod tests {
     use super::*;
 
-    /// What the tool says of options is of options that there are.
+    /// The tool's facts are about options of the table.
     #[test]
     fn the_tools_facts_are_of_options_of_the_table() {
         for name in FACTS.iter().map(|facts| facts.name).chain(NOT_HERE.iter().copied()) {

@@ -29,7 +29,7 @@ Examples:
 
 An upload that was interrupted continues when the same command runs again, or with `bitsup resume`.";
 
-/// So many files more wait in the client for their turn, which begins them without asking here first.
+/// The number of files that wait in the client for their turn, which begins them without asking here first.
 const AHEAD: usize = 2;
 
 /// Upload files to a BITS server; a URL that ends in / gets their names appended
@@ -176,7 +176,7 @@ fn standard_input(
     options: &UploadOptions,
 ) -> Job {
     let (url, mut options) = (url.to_owned(), options.clone());
-    // The spooled copy goes with this process, so nobody could go on.
+    // The spooled copy goes with this process, so the upload cannot be resumed.
     options.no_resume = true;
     let stream = StandardInput::new(mailbox.stop_flag());
     Job {

@@ -10,7 +10,7 @@ use crate::TaskId;
 /// The most refused, and the most accepted credentials that are remembered; a client has a few.
 const MAX_KNOWN: usize = 100;
 
-/// Asks for credentials. What is meant for the one is never shown to the other.
+/// Asks for credentials. Credentials for the one are never shown to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// The server that the URL names, or one that it sent the upload to.

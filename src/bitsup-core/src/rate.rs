@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::TaskId;
 
-/// What is granted at once is what the limit allows in this time: short enough that many
+/// A grant is the number of bytes that the limit allows in this time: short enough that many
 /// uploads take turns and that a changed limit is felt at once.
 const TURN: Duration = Duration::from_millis(20);
 /// A turn is at least a packet's worth.
@@ -79,7 +79,7 @@ impl Bucket {
         usize::try_from(turn).unwrap_or(wanted)
     }
 
-    /// The uploads whose turn it is now; what they may send is put aside for them.
+    /// The uploads whose turn it is now; their bytes are reserved for them.
     pub fn call(&mut self, now: Duration) -> Vec<TaskId> {
         let Some(limit) = self.limit else { return self.waiting.drain(..).collect() };
         self.fill(now);
@@ -101,12 +101,12 @@ impl Bucket {
         }
     }
 
-    /// Of what was granted, so many bytes were not used.
+    /// Takes back granted bytes that were not used.
     pub fn give_back(&mut self, bytes: usize) {
         self.tokens = (self.tokens + bytes as f64).min(self.capacity());
     }
 
-    /// How long until the first of those who wait is to be called; `None` if nobody waits.
+    /// Returns the time until the first waiting task is to be called; `None` if none waits.
     pub fn next_turn(&mut self, now: Duration) -> Option<Duration> {
         if self.waiting.is_empty() {
             return None;
@@ -115,7 +115,7 @@ impl Bucket {
         self.fill(now);
         let missing = (self.turn(limit) as f64 - self.tokens).max(0.0);
         let wait = Duration::from_secs_f64((missing / limit.max(1) as f64).min(3600.0));
-        // Rounded up, else whoever comes at that time finds a fraction of a byte missing.
+        // Rounded up, else a task that comes at that time finds a fraction of a byte missing.
         Some(wait + Duration::from_nanos(1))
     }
 

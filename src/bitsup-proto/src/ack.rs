@@ -59,7 +59,7 @@ pub enum Offset {
 /// A `Retry-After` value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter<'a> {
-    /// So many seconds from now.
+    /// Seconds from now.
     Seconds(u64),
     /// An HTTP date, to be compared with the answer's `Date`.
     Date(&'a str),

@@ -85,7 +85,7 @@ pub fn refusal(packet: PacketType, ack: &Ack<'_>) -> Error {
         .with_context(ack.context);
     let error = match entry {
         Some(entry) => error.with_advice(entry.advice),
-        // What is known of the status is about answers of others.
+        // The explanations of a status are about answers of other servers.
         None if ack.is_ack => error.with_advice(table::advice_for_kind(ErrorKind::Refused)),
         None => error,
     };

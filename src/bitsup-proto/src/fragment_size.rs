@@ -21,13 +21,13 @@ const SUPPOSED: Duration = Duration::from_secs(20);
 /// lost, and then.
 const AT_MOST: Duration = Duration::from_secs(10);
 const AT_MOST_AFTER_LOSS: Duration = Duration::from_secs(2);
-/// A server that answers slowly gets Fragments of at most so many times its answer's delay.
+/// A server that answers slowly gets Fragments of at most its answer's delay times this.
 const WORTHWHILE: u32 = 20;
 /// A Fragment that takes less than this part of the best time is not doubled but taken four times.
 const FAR: u32 = 8;
-/// Below this, what a lost connection costs is not noticed.
+/// Below this, the cost of a lost connection is not noticed.
 const UNNOTICED: Duration = Duration::from_millis(100);
-/// A size at which connections were lost again and again is tried after so many smaller ones at last.
+/// A size at which connections were lost repeatedly is tried again after at most this many smaller ones.
 const MOST_PATIENCE: u32 = 256;
 /// Losses count for so long: a line can become better.
 const REMEMBERED: u32 = 16;
@@ -184,7 +184,7 @@ impl Controller {
         self.size = (self.size / 2).max(self.limits.floor.min(self.ceiling));
     }
 
-    /// What the server holds after a loss is known: `kept` if it has a part of the Fragment that
+    /// The server's offset after a loss is known: `kept` if it has a part of the Fragment that
     /// was under way.
     pub fn resumed(&mut self, kept: bool) {
         self.keeps = kept;
@@ -210,7 +210,7 @@ impl Controller {
             return false;
         }
         let half = (length / 2).max(self.limits.floor);
-        // What has passed before may pass again, if it is smaller than what did not.
+        // A size that has passed before may pass again, if it is smaller than one that did not.
         let passed = if self.largest_accepted < length { self.largest_accepted } else { 0 };
         self.ceiling = self.ceiling.min(half.max(passed));
         self.size = self.size.min(half);

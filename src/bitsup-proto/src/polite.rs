@@ -1,4 +1,4 @@
-//! How fast a polite upload sends: as fast as nobody else notices.
+//! How fast a polite upload sends: as fast as other traffic does not notice.
 //!
 //! LEDBAT (RFC 6817) with a rate in place of a window, since what can be seen from here is seen once a
 //! Fragment. Two signs tell that bytes wait in queues on the way: an Ack comes later than the
@@ -23,7 +23,7 @@ const SLOW: f64 = 0.1;
 const FAST: f64 = 1.0;
 /// How soon refused bytes count again: what is done about them takes a while to act.
 const REACTION: Duration = Duration::from_millis(100);
-/// So many Fragments are sent in a second: the Ack of each is a sign.
+/// The number of Fragments sent in a second: the Ack of each is a sign.
 const FRAGMENTS: u64 = 4;
 /// A Fragment is not smaller: each costs a round trip.
 const SMALLEST_FRAGMENT: u64 = 16 * 1024;
@@ -150,7 +150,7 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// Sends Fragments over a link of so many bytes a second; others keep so much waiting in its queue.
+    /// Sends Fragments over a link of `link` bytes a second; other traffic keeps `others` waiting in its queue.
     /// Ends at `until`; the bytes sent.
     fn send(
         pace: &mut Pace,
@@ -163,7 +163,7 @@ mod tests {
         while *now < until {
             let length = pace.fragment();
             let sending = length as f64 / (pace.rate() as f64).min(link);
-            // What comes faster than the link takes it waits, up to a tenth of a second.
+            // Bytes that come faster than the link takes them wait, up to a tenth of a second.
             let own = (length as f64 / link - length as f64 / pace.rate() as f64).clamp(0.0, 0.1);
             let waiting = ROUND_TRIP + others + Duration::from_secs_f64(own);
             *now += Duration::from_secs_f64(sending) + waiting;

@@ -20,11 +20,11 @@ pub enum ReplyMode {
     Optional,
 }
 
-/// A server may answer so many redirects for one reply.
+/// The most redirects that are followed for one reply.
 pub const MAX_REDIRECTS: u32 = 10;
 /// The reply may change so often while it is fetched.
 const MAX_CHANGES: u32 = 3;
-/// So many replies whose end is not marked are taken for lost connections; then for the server's way.
+/// Up to this number, replies whose end is not marked are taken for lost connections; then for the server's way.
 const MAX_UNMARKED: u32 = 3;
 /// Fewer new bytes are no progress: a server that sends one at a time would hold an upload for ever.
 pub const PROGRESS: u64 = 64 * 1024;
@@ -171,7 +171,7 @@ impl Fetch {
     pub fn handle(&mut self, got: &Got) -> Progress {
         let progress = self.read(got);
         if matches!(progress, Progress::Failed(_)) {
-            // Who tries again all the same begins at the beginning.
+            // A further try begins at the beginning.
             *self = Self {
                 highest: self.highest,
                 counted: self.counted,

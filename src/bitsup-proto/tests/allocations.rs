@@ -14,7 +14,7 @@ fn moment(at: u64) -> Moment {
     Moment { monotonic: Duration::from_millis(at), unix: 1_000_000 + at / 1000, random: at }
 }
 
-/// Sends and acknowledges so many packets, as an engine does.
+/// Sends and acknowledges `packets` packets, as an engine does.
 fn play(session: &mut Session, packets: u64, at: &mut u64) {
     for _ in 0..packets {
         *at += 7;

@@ -93,7 +93,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
-/// Deletes a session whose id nobody can have read.
+/// Deletes a session whose id no client can have read.
 pub(crate) async fn forget_unknown(shared: &Shared, session: Arc<Session>) {
     let store = Arc::clone(&shared.store);
     if off_thread(move || store.remove_unused(&session)).await.is_err() {
@@ -215,7 +215,7 @@ impl Exchange {
         }
     }
 
-    /// Turns the end of the work into an answer. What is left of the body is read first: a
+    /// Turns the end of the work into an answer. The rest of the body is read first: a
     /// client that sends first and reads then would not see the answer otherwise.
     async fn finish(&mut self, done: Result<Response<Body>, Stop>) -> Outcome {
         let mut response = match done {

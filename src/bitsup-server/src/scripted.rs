@@ -1,8 +1,8 @@
 //! A raw socket peer for tests: it answers what a script says, byte for byte, and remembers
 //! everything that arrived.
 //!
-//! The server of this crate speaks correct HTTP through a library. What a client does with
-//! a peer that does not (half an answer, stray bytes, a reset in the middle of a body) needs
+//! The server of this crate speaks correct HTTP through a library. Tests of a client with
+//! a peer that does not (half an answer, stray bytes, a reset in the middle of a body) need
 //! a peer below HTTP. A [`Scripted`] peer listens on a free loopback port. Whenever the head of
 //! a request is complete it asks the script for a [`Reply`], which says how much of the body to
 //! read, which bytes to send when, and how the connection ends.

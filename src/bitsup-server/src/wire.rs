@@ -75,7 +75,7 @@ impl Control {
         Self { number, closing: Notify::new(), spoil: Mutex::default(), making: Mutex::default() }
     }
 
-    /// A request has come: whoever sent it has read the answers before it.
+    /// A request has come: the client has read the answers before it.
     pub(crate) fn asked(&self) {
         self.change(|making| match making {
             Making::Ended => Making::Ended,
@@ -111,7 +111,7 @@ impl Control {
         });
     }
 
-    /// The connection has ended. Gives the session that nobody can know.
+    /// The connection has ended. Returns the session whose id the client cannot know.
     pub(crate) fn ended(&self) -> Option<Arc<Session>> {
         match mem::replace(&mut *self.making(), Making::Ended) {
             Making::Unread(session) => Some(session),
@@ -264,7 +264,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // What is queued goes first, so the queue never holds more than one answer's head.
+        // Queued bytes go first, so the queue never holds more than one answer's head.
         ready!(self.poll_queue(context))?;
         if self.divert(bytes) {
             return Poll::Ready(Ok(bytes.len()));

@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block has that size, and nobody uses it any more.
+        // SAFETY: the block has that size, and is not used any more.
         unsafe {
             os::overwrite(block.cast(), layout.size());
             System.dealloc(block, layout);

@@ -62,7 +62,7 @@ pub fn append(list: &mut List, line: &str) -> Result<(), Error> {
     let place = list.iter().last().filter(|place| place.len() == line.len());
     let at = place.ok_or_else(|| Error::new(curl_sys::CURLE_OUT_OF_MEMORY))?.as_ptr();
     let at = ptr::with_exposed_provenance_mut::<u8>(at.expose_provenance());
-    // SAFETY: the memory came from C's `malloc` and is the list's, which is borrowed for writing; so many
+    // SAFETY: the memory came from C's `malloc` and is the list's, which is borrowed for writing; `line.len()`
     // bytes of it are the text of that entry, and the line brings no zero that would end it sooner.
     unsafe { ptr::copy_nonoverlapping(line.as_ptr(), at, line.len()) };
     Ok(())

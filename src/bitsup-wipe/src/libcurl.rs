@@ -35,7 +35,7 @@ extern "C" fn before_main() {
     init();
 }
 
-/// Initialises libcurl with functions that overwrite what is freed. Where somebody has initialised it
+/// Initialises libcurl with functions that overwrite what is freed. If the program has initialised libcurl
 /// before, it stays as it is.
 pub fn init() {
     static ONCE: Once = Once::new();
@@ -44,7 +44,7 @@ pub fn init() {
     }
     ONCE.call_once(|| {
         // SAFETY: the functions do what libcurl wants of them (`curl_global_init_mem(3)`), and stay
-        // loaded: the documents want that of whoever unloads libraries. libcurl guards it against other
+        // loaded: the documents want that of a program that unloads libraries. libcurl guards it against other
         // threads, older ones against none: then, as with the curl crate, it happens before `main`.
         let code = unsafe {
             curl_sys::curl_global_init_mem(
@@ -61,7 +61,7 @@ pub fn init() {
     });
 }
 
-/// Whether libcurl uses these functions: not where somebody initialised it before.
+/// Whether libcurl uses these functions: not if the program initialised it before.
 #[must_use]
 pub fn is_active() -> bool {
     init();
@@ -89,7 +89,7 @@ extern "C" fn release(block: *mut c_void) {
     if block.is_null() {
         return;
     }
-    // SAFETY: the block is one of the C library's that nobody uses any more; all that it tells as its
+    // SAFETY: the block is one of the C library's that is not used any more; all that it tells as its
     // size may be written.
     unsafe {
         os::overwrite(block, os::usable_size(block));
@@ -155,7 +155,7 @@ mod tests {
     fn zeroed_blocks_are_zero_and_texts_are_copied() {
         release(full(1000, 7));
         let block = allocate_zeroed(10, 100);
-        // SAFETY: it has so many bytes.
+        // SAFETY: it has 10 × 100 bytes.
         let bytes = unsafe { std::slice::from_raw_parts(block.cast::<u8>(), 1000) };
         assert!(bytes.iter().all(|byte| *byte == 0));
         release(block);

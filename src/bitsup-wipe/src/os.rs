@@ -29,7 +29,7 @@ mod other {
 
     /// # Safety
     ///
-    /// So many bytes can be written there.
+    /// `length` bytes can be written at `block`.
     pub(crate) unsafe fn overwrite(block: *mut c_void, length: usize) {
         // SAFETY: by the caller's promise.
         unsafe { block.write_bytes(0, length) };

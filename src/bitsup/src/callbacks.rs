@@ -172,7 +172,7 @@ impl Subscriber {
         }
         drop(state);
         self.free.notify_all();
-        // What is left of it may take its time to go.
+        // Dropping the rest of it may take time.
         drop(listener);
     }
 }

@@ -26,7 +26,7 @@ use crate::upload::{Shared, Upload};
 /// Dropping a client waits no longer for its thread.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// What can be said where a kill or a power cut has left a session that nobody can name.
+/// What can be said where a kill or a power cut has left an orphaned session.
 const LEFT_BEHIND: &str = "the run before ended while it waited for a session, or its journal was torn: the server may hold one that nobody can find again, and lets it go by itself (IIS: after 14 days)";
 
 /// Uploads files. Cheap to clone: clones share the engine, which ends with the last clone
@@ -205,9 +205,9 @@ impl Client {
         crate::packets::ping(&self.inner, url, options)
     }
 
-    /// Diagnoses the path to a server: proxy, name, connection, certificates, login, and whether a
-    /// session takes a byte. That session is for a file of its own in the folder of `url`, and is
-    /// cancelled again: what `url` names is not touched. What is wrong is in the report; an error is a URL or an option that cannot be used. It takes less than
+    /// Diagnoses the path to a server: proxy, name, connection, certificates, login, and whether a session takes a
+    /// byte. That session is for a file of its own in the folder of `url`, and is cancelled again: the file at `url` is
+    /// not touched. Problems are in the report; an error is a URL or an option that cannot be used. It takes less than
     /// 20 seconds, whatever the server does, but for the time in which the caller is asked for a login.
     pub fn doctor(&self, url: &str, options: &UploadOptions) -> Result<DoctorReport, Error> {
         self.inner.check_process()?;
@@ -299,7 +299,7 @@ impl ClientInner {
             Error::invalid("the client has no state directory, and so no sessions: give it one")
         })?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Opened once, unless somebody has put another one in its place.
+        // Opened once, unless another directory has been put in its place.
         if let Some(directory) = state.as_ref().filter(|directory| directory.is_at(folder)) {
             return Ok(directory.clone());
         }
@@ -453,8 +453,8 @@ impl UploadBuilder {
     /// the last progress. It runs where the events run, never at the same time as one of this
     /// upload's, and after none that came later; it must not wait for the upload.
     ///
-    /// What is not tried again anyway is not asked about, nor is what the limits of
-    /// [`UploadOptions`] end. An answer is awaited for ten seconds, or until the time of the
+    /// It is not called for failures that are never retried, nor when the limits of
+    /// [`UploadOptions`] end the upload. An answer is awaited for ten seconds, or until the time of the
     /// next try if that is later; then the upload goes on as if it had been
     /// [`RetryDecision::Retry`]. While a session is being cancelled it counts for nothing.
     #[must_use]

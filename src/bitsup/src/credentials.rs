@@ -1,4 +1,4 @@
-//! Who we are: users with passwords, tokens, and whoever can be asked for them.
+//! Credentials: users with passwords, tokens, and callbacks that supply them.
 
 use std::fmt;
 use std::fs::File;

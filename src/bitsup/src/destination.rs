@@ -39,8 +39,8 @@ impl Authority {
     ///
     /// Readers differ: WHATWG (the crate `url`, browsers) finds a host in `http:/h`, `http:///h`
     /// and `http:\\h`, and passes over tabs; RFC 3986 does not. A URL in which they would not see
-    /// the same host, port and user is refused, so that nobody is sent elsewhere than where
-    /// somebody else has looked. The message is one line without the URL.
+    /// the same host, port and user is refused, so that no request is sent to another host than the one
+    /// that another reader has checked. The message is one line without the URL.
     pub(crate) fn read(text: &str) -> Result<(Self, &str), String> {
         if let Some(illegal) = text.chars().find(|c| c.is_control() || *c == ' ' || *c == '\\') {
             return Err(format!("the URL has a {} in it: percent-encode it", describe(illegal)));

@@ -1,6 +1,6 @@
 //! What is known about an exchange that went wrong beyond its status: words for the error.
 //!
-//! Answers that come from no BITS server carry the name of whoever gave them and a page that says
+//! Answers that come from no BITS server carry the name of their sender and a page that says
 //! why. Both come from strangers and are only compared with what is known; nothing of them is
 //! repeated.
 

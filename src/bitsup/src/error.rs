@@ -114,7 +114,7 @@ impl Error {
         self
     }
 
-    /// The error as it goes through the state machine; what led to it goes with it.
+    /// The error as it goes through the state machine, with its cause.
     pub(crate) fn into_protocol(self) -> bitsup_proto::Error {
         self.what.protocol
     }
@@ -196,12 +196,12 @@ impl Error {
     /// after 14 days by default.
     #[must_use]
     pub fn may_be_left(&self) -> bool {
-        // Where the process lacked something, what an earlier one left may not even have been looked for.
+        // If the process lacked a resource, it may not even have looked for an earlier one's session.
         self.what.may_be_left || self.is_lack()
     }
 
     /// The session as a token for [`crate::Client::import`], if the server still holds it.
-    /// Who has the token can write to the upload. That of a source that is read through
+    /// The token grants write access to the upload. That of a source that is read through
     /// [`crate::ReadAt`] and may block has no hash of the bytes sent (they would have to be read
     /// again), and is refused there.
     #[must_use]
@@ -302,7 +302,7 @@ mod tests {
         }
     }
 
-    /// Below the front ends nobody knows who reads: options stand there by id.
+    /// Below the front ends the reader is unknown: options stand there by id.
     #[test]
     fn no_text_of_the_library_speaks_the_tools_language() {
         let _rule = bitsup_server::rule!("OUT-05");

@@ -13,7 +13,7 @@ pub struct Features {
     pub libcurl: String,
     /// The TLS library and its version; `None` if there is no TLS.
     pub tls: Option<String>,
-    /// zlib's version, if libcurl has it. What a bundled build is made of stands in `docs/sbom.cdx.json`.
+    /// zlib's version, if libcurl has it. `docs/sbom.cdx.json` lists the parts of a bundled build.
     pub zlib: Option<String>,
     /// Whether the compiler was let to optimise: the profile `quick` and those of developers do not.
     pub optimised: bool,
@@ -122,7 +122,7 @@ mod tests {
             .collect()
     }
 
-    /// `8.22.0` of `0.4.91+curl-8.22.0`; what brings no version of its own has the crate's.
+    /// `8.22.0` of `0.4.91+curl-8.22.0`; a library without a version of its own has the crate's.
     fn upstream(version: &str) -> &str {
         let (own, upstream) = version.split_once('+').unwrap_or((version, version));
         let upstream = upstream.rsplit_once('-').map_or(upstream, |(_, upstream)| upstream);

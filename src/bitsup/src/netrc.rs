@@ -14,7 +14,7 @@ const MAX_FILE: usize = 256 * 1024;
 /// What a `.netrc` file holds.
 ///
 /// `machine NAME`, `login`, `password` and `default` are followed; `account` and macros (`macdef`) are
-/// passed over, as are words that nobody knows. A value may stand in quotes, with `\"`, `\\`, `\n`, `\r` and
+/// passed over, as are unknown words. A value may stand in quotes, with `\"`, `\\`, `\n`, `\r` and
 /// `\t` in it. A line that begins with `#` is a comment.
 #[derive(Debug)]
 pub struct Netrc {
@@ -91,7 +91,7 @@ fn is_open_to_others(file: &File) -> bool {
     file.metadata().is_ok_and(|data| data.mode() & 0o077 != 0)
 }
 
-/// Who can read a file there is no matter of a few bits.
+/// A few mode bits do not tell who can read a file there.
 #[cfg(not(unix))]
 fn is_open_to_others(_: &File) -> bool {
     false
@@ -263,7 +263,7 @@ default login anonymous password any
     }
 
     proptest! {
-        /// What was written in quotes is read, whatever it is, and only for its host.
+        /// Any text in quotes is read, and only for its host.
         #[test]
         fn what_was_written_is_read(
             entries in prop::collection::vec(("[a-z]{1,8}", "\\PC{1,20}", ".{0,20}"), 0..8),

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 /// As many links in a row as Linux follows.
 const MAX_LINKS: usize = 40;
-/// A piece of at most so many bytes does not block on a pipe that can be written to (`PIPE_BUF`).
+/// A piece of at most this many bytes does not block on a pipe that can be written to (`PIPE_BUF`).
 const PIECE: usize = 4096;
 
 /// A place for output, found usable before anything is sent.
@@ -153,8 +153,8 @@ impl OutputFile {
     }
 }
 
-/// Whether the path names a descriptor of a process, as `/dev/fd/3` does: what it leads to is
-/// the business of who opened it.
+/// Whether the path names a descriptor of a process, as `/dev/fd/3` does: its target is
+/// the business of the process that opened it.
 fn is_descriptor(path: &Path) -> bool {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     folder.is_some_and(|folder| folder.starts_with("/proc") && folder.ends_with("fd"))
@@ -192,7 +192,7 @@ pub fn write_waiting(
                         rest = rest.get(count..).unwrap_or_default();
                         continue;
                     }
-                    // Writable, and yet not for so many bytes: no reason to look without a pause.
+                    // Writable, but not for this number of bytes: no reason to look without a pause.
                     Err(Errno::AGAIN) => std::thread::sleep(std::time::Duration::from_millis(5)),
                     Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),

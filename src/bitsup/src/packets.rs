@@ -86,7 +86,7 @@ impl Deadline {
     }
 }
 
-/// So many schemes are told, of so many characters at most: those that exist are five.
+/// The most schemes that are told, and the most characters of each: those that exist are five.
 const MAX_SCHEMES: usize = 8;
 const MAX_SCHEME: usize = 20;
 /// So much of a header is told.
@@ -112,7 +112,7 @@ impl Seen {
         };
         self.server = self.server.take().or_else(|| shown("Server"));
         self.date = self.date.take().or_else(|| shown("Date"));
-        // What a 407 offers is the proxy's.
+        // The schemes of a 407 are the proxy's.
         let challenges = answer.headers.iter().filter(|(name, _)| {
             answer.status == 401 && name.eq_ignore_ascii_case("WWW-Authenticate")
         });
@@ -188,7 +188,7 @@ impl PacketSession {
         let (answer, meaning) = self.exchange(PacketType::Fragment, body)?;
         let ack = answer.ack();
         match meaning {
-            // Whoever answered cannot have read what had not gone out (TRU-01).
+            // The peer cannot have read what had not gone out (TRU-01).
             Meaning::ContinueAt { corrected: false, .. } if answer.body_sent < range.length() => {
                 Err(Error::from(invalid_answer(
                     PacketType::Fragment,

@@ -97,7 +97,7 @@ pub struct Progress {
 pub struct Waiting {
     /// What went wrong, in one line.
     pub reason: String,
-    /// How long until the next try. Zero where nobody knows, as for a turn at the host.
+    /// How long until the next try. Zero where that is unknown, as for a turn at the host.
     pub remaining: Duration,
 }
 

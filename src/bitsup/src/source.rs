@@ -207,7 +207,7 @@ impl Source {
         }
     }
 
-    /// Whether to open or to read it may take as long as somebody else likes.
+    /// Whether opening or reading it may block without a limit that bitsup knows.
     pub(crate) fn may_wait(&self) -> bool {
         match &self.kind {
             Kind::File(file) => file.remote,
@@ -306,8 +306,8 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
-/// What a file that says size 0 holds at its start, and the file; read once where nobody else
-/// waits for it.
+/// What a file that says size 0 holds at its start, and the file; read once where no other
+/// job waits for it.
 type FirstBytes = io::Result<(io::Cursor<Vec<u8>>, File)>;
 
 fn first_bytes(mut file: File) -> Result<FirstBytes, Error> {
@@ -373,8 +373,8 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
-    /// Whether size and time stamp are still what they were when the upload began. What else may
-    /// have changed is for [`Bytes::identity`] and the hashes to tell.
+    /// Whether size and time stamp are still what they were when the upload began. Other
+    /// changes are left to [`Bytes::identity`] and the hashes.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let Self::File(file, source) = self else { return Ok(()) };
         let now = identity(file, source.is_device).map_err(|error| source.problem(&error))?;
@@ -474,7 +474,7 @@ impl Bytes for Opened {
 
     fn identity(&self) -> io::Result<Option<Identity>> {
         let Self::File(file, source) = self else { return Ok(None) };
-        // Nobody else has a spooled copy, and nothing tells whether a device was written.
+        // A spooled copy belongs to this process alone, and nothing tells whether a device was written.
         if source.spool.is_some() || source.is_device {
             return Ok(None);
         }

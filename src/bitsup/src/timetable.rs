@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// Seconds of a day.
 const DAY: u32 = 24 * 3600;
-/// Nobody needs more, and each change of hour looks at all.
+/// More are not needed, and each change of hour looks at all.
 const MOST_SPANS: usize = 48;
 
 /// Rates by the local time of day, as `08:00-18:00=1M 18:00-08:00=off`.
@@ -24,7 +24,7 @@ pub struct RateTimetable {
 }
 
 impl RateTimetable {
-    /// The limit at so many seconds after midnight, local time.
+    /// The limit at `second` seconds after midnight, local time.
     #[must_use]
     pub fn rate_at(&self, second: u32) -> Option<u64> {
         let span = self.spans.iter().find(|(begin, end, _)| (*begin..*end).contains(&second));

@@ -1,6 +1,6 @@
 //! Exchanges written down without secrets, so that a development server can play them back.
 //!
-//! `docs/transcripts.md` describes the format. What is written is chosen, not filtered: known
+//! `docs/transcripts.md` describes the format. The content is chosen, not filtered: known
 //! header names, with values of plain characters. Session ids, hosts and the reply's URL are
 //! replaced by names that mean the same all through a transcript.
 
@@ -11,7 +11,7 @@ use crate::transport::{Failure, FailureKind, Headers, Sent};
 /// The first line of a transcript.
 pub const TRANSCRIPT_HEAD: &str = "bitsup-transcript 1";
 
-/// So many session ids, and hosts, get names of their own.
+/// The most session ids, and hosts, that get names of their own.
 const MAX_NAMES: usize = 1000;
 /// Longer values say nothing that a protocol needs.
 const MAX_VALUE: usize = 200;
@@ -70,7 +70,7 @@ impl Recorder {
             "bits-session-id" => named("session", &mut self.sessions, value),
             "bits-host-id" => named("host", &mut self.hosts, value),
             "bits-reply-url" => "{reply}".into(),
-            // What follows the scheme may tell more than a stranger needs.
+            // The text after the scheme may tell more than a stranger needs.
             "www-authenticate" | "proxy-authenticate" => {
                 let scheme = value.split(|b| *b == b' ').next().unwrap_or_default();
                 plain(scheme)?

@@ -110,7 +110,7 @@ impl Shared {
         }
     }
 
-    /// No event follows: whoever waits for the end is woken.
+    /// No event follows: wakes the threads that wait for the end.
     pub(crate) fn release(&self) {
         self.lock().told = true;
         self.finished.notify_all();

@@ -1,4 +1,4 @@
-//! What an upload takes of memory for a Fragment does not depend on how long the Fragment is.
+//! The memory for a Fragment does not depend on its length.
 
 use std::alloc::System;
 use std::io::{self, Read, Write};

@@ -43,7 +43,7 @@ impl Build {
     ///
     /// If the folder of the headers cannot be written.
     pub fn build(&mut self) -> Artifacts {
-        // What the compiler is given goes to OpenSSL's Configure, which takes options among it. Not CFLAGS itself,
+        // The compiler's flags go to OpenSSL's Configure, which takes options among them. Not CFLAGS itself,
         // which make would hand to the compiler.
         let names = ["HOST_CFLAGS", "TARGET_CFLAGS"];
         let before = names.map(env::var_os);

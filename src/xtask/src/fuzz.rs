@@ -2,7 +2,7 @@
 //!
 //! The targets stand in `src/xtask/fuzz`, outside of the workspace. The stable compiler inserts libFuzzer's
 //! counters by the options below, the ones that cargo-fuzz uses, so that no nightly toolchain is needed.
-//! What a target finds lies in `target/fuzz/artifacts` and is run again by giving its path to the program.
+//! A target's findings are in `target/fuzz/artifacts`; give the path of one to the program to run it again.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -28,9 +28,9 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
-/// An input that takes longer than so many seconds is a loop without end.
+/// An input that takes longer than this is a loop without end.
 const SECONDS_AN_INPUT: u32 = 10;
-/// What a peer or a file can make us hold is bounded far below this, in megabytes.
+/// The memory that a peer or a file can make us hold is bounded far below this, in megabytes.
 const MEMORY: u32 = 1024;
 
 /// Options of `cargo xtask fuzz`.

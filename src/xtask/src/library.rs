@@ -169,7 +169,7 @@ fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     command.envs(localize::c_options(variables));
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut list: Vec<String> = Vec::new();
-    // What cargo says is what one sees of the minutes that it takes.
+    // cargo's messages are the only sign of progress for minutes.
     for line in child.stderr.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
         let line = line?;
         match line.split_once("native-static-libs:") {

@@ -19,7 +19,7 @@ use crate::requirements::run as run_command;
 
 const PREFIX: &str = "bitsup_";
 const SUFFIX: &str = ".bitsup";
-/// Sections of compilers' intermediate code, which nobody can link any more.
+/// Sections of compilers' intermediate code, which cannot be linked any more.
 const INTERMEDIATE: [&str; 3] = [".llvmbc", ".llvmcmd", ".gnu.lto_*"];
 /// Sections with pointers to functions that run before `main`.
 const STARTERS: [&str; 3] = [".init_array", ".preinit_array", ".ctors"];

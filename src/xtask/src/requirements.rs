@@ -56,7 +56,7 @@ impl Missing {
     }
 }
 
-/// Offers to install what is missing, and tells what is missing then. With `install` nobody is asked.
+/// Offers to install what is missing, and tells what is missing then. With `install` there is no prompt.
 pub(crate) fn provide(workspace: &Workspace, names: &[Name], install: bool) -> Result<Missing> {
     ask(workspace, names, install.then_some("--yes"))
 }

@@ -100,7 +100,7 @@ impl Bill {
             Ok(packages.map(|(name, rest)| (name.to_owned(), version(rest))).collect())
         };
         let mut linked = tree("normal,no-proc-macro")?;
-        // What build scripts build is linked too.
+        // Libraries built by build scripts are linked too.
         let built = tree("normal,build,no-proc-macro")?;
         linked.extend(
             built
@@ -277,7 +277,7 @@ mod tests {
                 assert!(has(name), "{artifact:?} lacks {name}");
             }
             assert_eq!(has("clap"), artifact != Artifact::Library, "{artifact:?}");
-            // What only compiles is not linked.
+            // Crates that only run at build time are not linked.
             assert!(!has("cc") && !has("syn"), "{artifact:?}");
             let root = Workspace::find().expect("found").root;
             assert!(!json.contains(&*root.to_string_lossy()) && !json.contains("registry/src"));

@@ -47,7 +47,7 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // It may have been ended by somebody else.
+            // It may have ended already.
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -72,7 +72,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if failed == 0 { Ok(()) } else { Err("SECURITY.md says what to do".into()) }
 }
 
-/// Refuses what is released with a library that nobody mends any more.
+/// Refuses a release with a library that is not maintained any more.
 pub(crate) fn require_supported(workspace: &Workspace) -> Result {
     let locked = locked(workspace)?;
     for component in components(TABLE)? {

@@ -116,7 +116,7 @@ class Channel:
     @property
     def error(self) -> BaseException | None:
         """Why the upload failed; ``None`` if it did not."""
-        # What the caller's own code raised tells more than what came of it.
+        # An exception of the caller's own code tells more than its consequences.
         return self.failure or (None if self.outcome is None else self.outcome.error)
 
     def fetch(self) -> BaseException | None:
@@ -126,7 +126,7 @@ class Channel:
         return self.error
 
     def forget(self) -> None:
-        """Nobody asks any more; an exception on its way to the caller keeps all frames, and they keep this object."""
+        """Drops the outcome: a propagating exception keeps all frames alive, and they keep this object."""
         self.failure = self.outcome = None
 
     def fail(self, problem: BaseException) -> None:

@@ -460,7 +460,7 @@ class Client:
     def _start(self, prepared: Prepared, url: str, channel: Channel, options: Options) -> Upload:
         def begin(native: _bitsup.Client, keywords: dict[str, Any], level: int) -> _bitsup.Upload:
             if prepared.once:
-                # Nobody can go on with what comes once: the server need not keep a part of it.
+                # A stream that can be read once cannot be resumed: the server need not keep a part of it.
                 keywords["no_resume"] = True
             return native.start(prepared.native, prepared.size, prepared.name, url, keywords, channel, level)
 

@@ -18,7 +18,7 @@ from ._channel import asking, check_function
 from ._errors import AuthError, InvalidArgumentError, ProxyAuthError
 
 MAX_CALLBACKS = 16
-"""So many functions a client remembers the answers of."""
+"""The number of functions whose answers a client remembers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Asker:
         self.asked += 1
         self._raised[request.site, request.proxy] = (self.asked, problem)
         if problem is not None and request.expiring:
-            # Else they would go on with the old token, and nobody would hear of it.
+            # Else they would continue with the old token, and the failure would go unreported.
             for site, stop in list(self._stops.values()):
                 found = stop() if site in (None, request.site) else None
                 if found is not None:
@@ -163,7 +163,7 @@ class Askers:
 
 @contextlib.contextmanager
 def causes(asker: Asker | None) -> Generator[None, None, None]:
-    """For calls that wait: what the function for logins raised comes out of them."""
+    """For calls that wait: they raise the exception of the function for logins."""
     try:
         yield
     except (AuthError, ProxyAuthError) as error:
@@ -220,7 +220,7 @@ def _seconds(valid_for: Any) -> float | None:
         valid_for = valid_for.total_seconds()
     if isinstance(valid_for, bool) or not isinstance(valid_for, (int, float)):
         raise TypeError("valid_for of a bitsup.BearerToken must be a number of seconds, or a timedelta")
-    # What is not a number is not above 0 either.
+    # NaN is not above 0 either.
     if not valid_for > 0:
         raise InvalidArgumentError("valid_for of a bitsup.BearerToken must be above 0")
     return float(valid_for)

@@ -157,7 +157,7 @@ class CancelledError(Error, concurrent.futures.CancelledError):
 
 
 class UploadErrors(ExceptionGroup[Exception], Error):
-    """What uploads failed of that nobody fetched: raised at the end of ``with Client()``, always as a group.
+    """Failures of uploads that were not fetched: raised at the end of ``with Client()``, always as a group.
 
     ``kind``, ``advice`` and the other attributes are those of the first ``bitsup.Error`` in it.
     """

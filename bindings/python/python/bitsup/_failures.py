@@ -1,4 +1,4 @@
-"""The failures of a client's uploads that nobody has fetched."""
+"""The failures of a client's uploads that were not fetched."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Failures:
             self._counted.clear()
 
     def raise_all(self) -> None:
-        """Raises them as a group, if there are any; what ends a program goes before."""
+        """Raises them as a group, if there are any; one that is no ``Exception`` is raised at once."""
         with self._lock:
             kept, omitted = list(self._kept.values()), len(self._counted)
         self.clear()

@@ -27,7 +27,7 @@ class Session:
 
     @property
     def id(self) -> str:
-        """The session's id. Who has it can write to the upload."""
+        """The session's id. It grants write access to the upload."""
         return self._native.id()
 
     @property
@@ -94,7 +94,7 @@ class Session:
             try:
                 self.close()
             except InvalidArgumentError:
-                # Bytes are missing, and nobody will send them.
+                # Bytes are missing and will never be sent.
                 self.cancel()
                 raise
             return

@@ -371,7 +371,7 @@ class Kept:
             self.end += len(chunk)
 
     def forget(self, before: int) -> None:
-        """Nobody asks for what stands before that offset."""
+        """Drops the chunks before that offset: they are not read again."""
         while self._chunks and self._chunks[0][0] + len(self._chunks[0][1]) < before:
             self._chunks.popleft()
 

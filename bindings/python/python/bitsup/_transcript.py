@@ -52,7 +52,7 @@ class Writer:
 
     def __init__(self, path: str) -> None:
         try:
-            # Whatever ends the process, what was recorded is there.
+            # The recorded entries are there, however the process ends.
             self._file: Any = open(path, "wb", buffering=0)
         except OSError as problem:
             raise local_file_error(f"cannot write {path}: {problem.strerror}", problem) from None

@@ -50,7 +50,7 @@ class Upload:
     """An upload under way, much like a ``concurrent.futures.Future``. Any thread may use it.
 
     Made by ``Client.start``. ``await upload`` waits for its receipt in asyncio. An upload goes on when its handle is
-    dropped; a failure that nobody fetches is raised at the end of ``with Client()``: see ``UploadErrors``.
+    dropped; a failure that is not fetched is raised at the end of ``with Client()``: see ``UploadErrors``.
     """
 
     def __init__(self, native: _bitsup.Upload, channel: Channel, client: object) -> None:
@@ -76,7 +76,7 @@ class Upload:
         return self.progress.state
 
     def suspend(self) -> None:
-        """Pauses: what is under way is broken off, and nothing is sent until ``resume()``. Returns at once."""
+        """Pauses: the exchange under way is broken off, and nothing is sent until ``resume()``. Returns at once."""
         self._check_process()
         self._native.suspend()
         self._channel.set_suspended(True)
@@ -96,7 +96,7 @@ class Upload:
         if self.done():
             return False
         self._channel.stopped = True
-        # Nobody could go on with what comes once.
+        # A stream that can be read once cannot be resumed.
         self._native.cancel(keep and not self._channel.source.once)
         return True
 
@@ -123,7 +123,7 @@ class Upload:
         try:
             return self._receipt(failure)
         finally:
-            # What is raised keeps this frame.
+            # A raised exception keeps this frame.
             del self, failure
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -136,7 +136,7 @@ class Upload:
 
     @property
     def is_parked(self) -> bool:
-        """Whether the caller has stopped or suspended it, so that nobody need wait for it."""
+        """Whether the caller has stopped or suspended it, so that there is no need to wait for it."""
         return self._channel.stopped or self._channel.suspended
 
     def stop(self, problem: BaseException, *, keep: bool = True) -> None:

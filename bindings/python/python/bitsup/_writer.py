@@ -89,7 +89,7 @@ class Pipe(Readable):
 
 
 async def feed(chunks: AsyncIterator[Any], pipe: Pipe, size: int, upload: Upload) -> None:
-    """Writes what an asynchronous source gives; what it raises stops the upload and comes out of it."""
+    """Writes the bytes of an asynchronous source; its exceptions stop the upload and are raised by it."""
     loop = running_loop()
     room = asyncio.Event()
     upload.add_done_callback(lambda _: call_soon(loop, room.set))
@@ -212,7 +212,7 @@ class UploadWriter(io.RawIOBase):
             self._upload.cancel()
 
     def __del__(self) -> None:
-        # Nobody is there to be told, and to wait here could be for ever.
+        # A finalizer has no caller to report to, and could block for ever here.
         if hasattr(self, "_upload"):
             self._abandon()
 

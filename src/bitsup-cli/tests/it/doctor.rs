@@ -105,7 +105,7 @@ fn the_login_and_other_hosts_are_looked_at() {
     assert!(ended.stdout.contains("BITSHostId"), "{ended:?}");
 }
 
-/// Whatever it waits for, it ends, and says what it did not find out.
+/// It ends even if a server never answers, and says what it did not find out.
 #[test]
 fn a_server_that_falls_silent_is_not_waited_for_long() {
     // The report promises 20 s; this is for slow machines.
@@ -193,7 +193,7 @@ fn nothing_that_the_url_names_is_touched() {
             assert!(line(&ended, "cleanup").contains(name), "{name}: {ended:?}");
             assert_eq!(request.target, requests[0].target);
         }
-        // One byte of two: complete for nobody.
+        // One byte of two: no server can take the file as complete.
         assert_eq!(requests[2].header("Content-Range"), "bytes 0-0/2");
         assert_eq!(requests[2].body.len(), 1);
         assert!(!ended.stdout.contains("hunter2"), "{ended:?}");
@@ -341,7 +341,7 @@ fn the_state_directory_is_looked_at_and_left_as_it_is() {
     assert!(!file.with_file_name("new").exists());
 }
 
-/// libcurl and OpenSSL of our own have no path of certificates built in: what the system has is looked for.
+/// libcurl and OpenSSL of our own have no path of certificates built in: those of the system are looked for.
 #[cfg(feature = "bundled")]
 #[test]
 fn the_systems_certificates_are_found() {

@@ -131,7 +131,7 @@ fn nothing_is_left_is_said_only_if_it_is_so() {
         ("gateway", refused(502, "Bad Gateway")),
         ("no answer of BITS", Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")),
     ] {
-        // What is not known to be cancelled may be left.
+        // A session that is not known to be cancelled may be left.
         assert!(says_left(what, &create, &refused(403, "Forbidden"), &[]), "{what}");
     }
     for (what, create) in [("403", refused(403, "Forbidden")), ("401", refused(401, "No"))] {

@@ -1,4 +1,4 @@
-//! What `--json` prints is what docs/json.md says, field by field.
+//! `--json` prints the fields of docs/json.md, each as described there.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -47,7 +47,7 @@ fn a_killed_upload_is_continued_byte_exact() {
         let address = server.address();
         let url = format!("http://{address}/x.bin");
         let fragment = FRAGMENT.to_string();
-        // What stood there before proves the file where the kill comes between Close-Session and its Ack.
+        // An earlier file there proves the new one where the kill comes between Close-Session and its Ack.
         let common = ["--state-dir", "state", "--fragment-size", &fragment, "--verify", "always"];
         let mut args = vec!["upload", "-q", "--limit-rate", "20M", "x.bin", &url];
         args.extend(common);
@@ -97,7 +97,7 @@ fn a_killed_upload_is_continued_byte_exact() {
          at most {resent_most} bytes sent again, {told} sessions told of as perhaps left, \
          {left} left on the server"
     );
-    // The server forgets a session whose id nobody read. One whose id was read, but not yet
+    // The server forgets a session whose id was never read. One whose id was read, but not yet
     // written down, when the program was killed stays.
     assert!(left <= 1 + usize::try_from(kills / 100).unwrap_or(0), "{left} sessions left");
 }

@@ -167,7 +167,7 @@ fn place_payload(place: &Place) -> Vec<u8> {
     bytes
 }
 
-/// Writes a file that nobody else can read.
+/// Writes a file that only its owner can read.
 fn private(place: &Place, name: &str, text: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = place.write(name, text.as_bytes());

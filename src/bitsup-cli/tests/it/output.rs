@@ -1,5 +1,5 @@
-//! Output for programs: where it goes, what it means that it cannot be written, and that whoever does
-//! not read it holds nobody.
+//! Output for programs: where it goes, what it means that it cannot be written, and that a reader
+//! that does not read it blocks nothing.
 
 use std::fs::OpenOptions;
 use std::io::Read;
@@ -90,7 +90,7 @@ fn output_for_programs_that_cannot_be_written_is_an_exit_code_of_its_own() {
     // Its own failure says more.
     let ended = run(&["upload", "--json", "none.bin", &url], full());
     assert_eq!(ended.code, 3, "{ended:?}");
-    // Who has left wants no more.
+    // A reader that has left wants no more.
     let mut child =
         place.command(["upload", "--json", "a.bin", &host.url("3")]).spawn().expect("started");
     drop(child.stdout.take());

@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const MOST_BYTES: u64 = 120 << 20;
 const AT_ONCE: usize = 1000;
 
-/// All files are under way at the same time: the server answers nobody's Create-Session before
+/// All files are under way at the same time: the server answers no Create-Session before
 /// it has all of them.
 #[test]
 fn a_thousand_uploads_run_at_once_on_one_thread_in_little_memory() {
@@ -90,7 +90,7 @@ struct Sink {
     gate: Arc<Gate>,
 }
 
-/// Holds all Create-Sessions back until so many have come and the test lets them go.
+/// Holds all Create-Sessions back until `wait_for` have come and the test lets them go.
 struct Gate {
     missing: Mutex<usize>,
     open: Mutex<bool>,

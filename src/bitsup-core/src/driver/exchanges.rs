@@ -27,7 +27,7 @@ impl UploadDriver {
         self.exchange.as_ref().is_some_and(|current| current.shown.is_some())
     }
 
-    /// The exchange took so many requests, login rounds included.
+    /// Counts the requests of the exchange, login rounds included.
     pub fn count_requests(&mut self, requests: u32) {
         self.requests = self.requests.saturating_add(requests);
     }
@@ -230,7 +230,7 @@ impl UploadDriver {
         }
     }
 
-    /// What the session holds cannot be proven: it is cancelled, and the upload begins anew. `false`: it
+    /// The session's bytes cannot be proven: it is cancelled, and the upload restarts. `false`: it
     /// ends already.
     pub(super) fn restart(&mut self, now: Moment) -> bool {
         let begins =

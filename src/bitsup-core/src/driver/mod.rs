@@ -374,7 +374,7 @@ impl UploadDriver {
         self
     }
 
-    /// What an earlier process sent counts only as far as the journal knows of it.
+    /// Bytes that an earlier process sent count only as far as the journal knows of them.
     #[must_use]
     pub fn with_unproven_end(mut self) -> Self {
         self.is_certain = false;

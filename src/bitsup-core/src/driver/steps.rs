@@ -210,7 +210,7 @@ impl UploadDriver {
                 self.sent_end = self.sent_end.max(range.end());
             }
             if packet.packet == PacketType::CreateSession {
-                // What was sent in an earlier session is of no interest any more.
+                // Bytes of an earlier session are of no interest any more.
                 (self.sent_end, self.is_certain, self.comparisons) = (0, true, 0);
             }
         }

@@ -26,7 +26,7 @@ pub enum File {
     Pad,
 }
 
-/// Where a journal's files are. Whoever has it has locked them.
+/// Where a journal's files are. The holder has locked them.
 pub trait Files {
     /// A file that shall become the journal.
     type Draft;
@@ -77,7 +77,7 @@ impl<F: Files> Journal<F> {
         &self.files
     }
 
-    /// Whether the server may hold a session whose id nobody knows: the run before ended while it
+    /// Whether the server may hold a session whose id is unknown: the run before ended while it
     /// waited for the answer to a Create-Session, or a power cut has torn the journal, so that what
     /// stands on the pad may be of an earlier session than what stood there.
     pub fn lost_a_session(&self) -> bool {

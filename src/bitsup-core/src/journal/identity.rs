@@ -15,7 +15,7 @@ pub struct Identity {
     pub device: u64,
     /// Its number there.
     pub inode: u64,
-    /// Its change time, in seconds and nanoseconds, which nobody can set back. Unknown in what
+    /// Its change time, in seconds and nanoseconds, which cannot be set back. Unknown in what
     /// earlier versions kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<(i64, i64)>,
@@ -54,7 +54,7 @@ pub enum Difference {
 impl Identity {
     /// What `now` says of a source that was `self`. Size and time stamp decide at once. A remount
     /// alters device and inode, a copy inode and change time, a chmod the change time; but so does
-    /// who writes to the file and sets its time stamp back.
+    /// a process that writes to the file and sets its time stamp back.
     #[must_use]
     pub fn compare(&self, now: &Self) -> Difference {
         if self.size != now.size {

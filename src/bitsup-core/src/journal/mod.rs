@@ -6,9 +6,9 @@
 //!
 //! MC-BUP has no way to find a session whose id is not known. Between the server's making of a
 //! session and the moment its id is on disk, the end of the process loses it, and the server
-//! holds it for days. So what follows the answer is one write to a file that is open already,
-//! and nothing else. What cannot be helped (the answer never arrived, or not a single
-//! instruction was left to read it) is said by the next run: a mark is on the pad from before
+//! holds it for days. So the answer is followed by one write to a file that is open already,
+//! and nothing else. An unavoidable loss (the answer never arrived, or not a single
+//! instruction was left to read it) is reported by the next run: a mark is on the pad from before
 //! the request goes out.
 //!
 //! The pad is valid until the journal is written the next time. It may be lost in a power

@@ -1,4 +1,4 @@
-//! What is to be written, until somebody writes it.
+//! What is to be written, until a worker writes it.
 
 use bitsup_proto::Checkpoint;
 
@@ -28,26 +28,26 @@ impl<D> Default for Pending<D> {
 }
 
 impl<D> Pending<D> {
-    /// The offset was acknowledged. `true`: nobody works, and somebody must begin.
+    /// The offset was acknowledged. `true`: no worker is busy, and one must begin.
     #[must_use]
     pub fn update(&mut self, offset: u64, checkpoint: Option<Checkpoint>) -> bool {
         self.update = Some((offset, checkpoint));
         !std::mem::replace(&mut self.busy, true)
     }
 
-    /// The upload ends; what waits is done before. `true`: nobody works, and somebody must begin.
+    /// The upload ends; a waiting update is written first. `true`: no worker is busy, and one must begin.
     #[must_use]
     pub fn finish(&mut self, done: D) -> bool {
         self.finish = Some(done);
         !std::mem::replace(&mut self.busy, true)
     }
 
-    /// What waits has been overtaken by something newer.
+    /// Drops the waiting update, which a newer one has replaced.
     pub fn forget_update(&mut self) {
         self.update = None;
     }
 
-    /// What to do next; with `None`, whoever works stops.
+    /// Returns the next work; after `None` the worker stops.
     pub fn take(&mut self) -> Option<Work<D>> {
         if let Some((offset, checkpoint)) = self.update.take() {
             return Some(Work::Update(offset, checkpoint));

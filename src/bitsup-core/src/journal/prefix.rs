@@ -176,7 +176,7 @@ impl Hasher {
     }
 }
 
-/// Whether the bytes behind so many whole blocks have that hash.
+/// Whether the bytes behind the first `blocks` blocks have that hash.
 pub fn check_tail(source: &impl Bytes, blocks: u64, length: u64, wanted: u64) -> io::Result<bool> {
     Ok(length == 0 || hash(source, blocks.saturating_mul(BLOCK), length)? == Some(wanted))
 }

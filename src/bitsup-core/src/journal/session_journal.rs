@@ -71,7 +71,7 @@ pub enum Proof {
     Withheld,
 }
 
-/// Which session's news are written: what comes late of an earlier one is not.
+/// Which session's news are written: late news of an earlier one are not.
 #[derive(Debug, PartialEq, Eq)]
 enum Sessions {
     /// That of an earlier process.
@@ -119,7 +119,7 @@ impl<F: Files> SessionJournal<F> {
         }
     }
 
-    /// What the source holds now is not known to be what was sent: nothing more is hashed in this
+    /// The source's bytes may not be the ones that were sent: nothing more is hashed in this
     /// session, and its entry keeps the identity that it has.
     pub fn doubt(&mut self) {
         self.source = None;
@@ -181,7 +181,7 @@ impl<F: Files> SessionJournal<F> {
         hashed
     }
 
-    /// Hashes block by block; what was read counts only if the source was what it is to be before
+    /// Hashes block by block; the bytes that were read count only if the source was what it is to be before
     /// and after that.
     fn hash(
         &mut self,
@@ -229,7 +229,7 @@ impl<F: Files> SessionJournal<F> {
         Ok(())
     }
 
-    /// Close-Session is about to go out (RES-06). That is for whoever continues after a kill: a power
+    /// Close-Session is about to go out (RES-06). The entry is for a run that resumes after a kill: a power
     /// cut is no reason to wait for the disk.
     pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
         self.renew(checkpoint, now);

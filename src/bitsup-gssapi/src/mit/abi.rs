@@ -12,7 +12,7 @@ pub(super) struct Oid {
     elements: *const c_void,
 }
 
-// SAFETY: it points to bytes of the program that nobody changes.
+// SAFETY: it points to bytes of the program that are never written.
 unsafe impl Sync for Oid {}
 
 impl Oid {

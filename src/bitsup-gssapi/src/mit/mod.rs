@@ -83,7 +83,7 @@ impl Context {
         let mut said = Buffer::EMPTY;
         let bindings = self.binding.as_deref().map(ChannelBindings::of);
         // SAFETY: the context is null at first and then the library's own; the name was imported;
-        // token and channel bindings are read during the call only. What may be null is (RFC 2744
+        // token and channel bindings are read during the call only. Null is passed only where allowed (RFC 2744
         // §5.19), with the default credentials, no channel bindings if there are none, and no
         // interest in what was granted.
         let major = unsafe {
@@ -122,7 +122,7 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         let mut minor = 0;
-        // SAFETY: each is null or a handle that the library gave us and nobody else has.
+        // SAFETY: each is null or a handle that the library gave us, and we own it alone.
         unsafe {
             if !self.raw.is_null() {
                 (self.api.delete_sec_context)(&raw mut minor, &raw mut self.raw, ptr::null_mut());
@@ -156,7 +156,7 @@ fn ticket_problem(api: &Api) -> Option<Error> {
         return Some(problem(api, major, minor));
     }
     let mut seconds = u32::MAX;
-    // SAFETY: the library gave us the credentials a moment ago; what may be null is (§5.21).
+    // SAFETY: the library gave us the credentials a moment ago; null is passed only where allowed (§5.21).
     let (major, release) = unsafe {
         let major = (api.inquire_cred)(
             &raw mut minor,

@@ -1,7 +1,7 @@
 //! How advice names options: by id, in the language of who reads it.
 //!
 //! A text holds `{id}` or `{id=value}`; [`render`] puts the name in. Only texts of our own are
-//! rendered: a message can hold a name that somebody else chose, braces included.
+//! rendered: a message can hold a name from a peer or a caller, braces included.
 
 use alloc::borrow::Cow;
 use alloc::format;

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Login {
     Missing,
-    /// There are some, and nobody has asked for them.
+    /// There are some, and no server has asked for them.
     Ready,
     /// They go with every packet.
     Asked,

@@ -20,7 +20,7 @@
 //!
 //! # States
 //!
-//! [`State`] names where an upload is; what it is made of is the phase (`phase`), the exchange under
+//! [`State`] names where an upload is; its parts are the phase (`phase`), the exchange under
 //! way, and the pause, which lies over both. Each line says where a state can lead: by an answer or
 //! the lack of one, by the caller, and by a poll. A test walks through all of them and draws this.
 //!
@@ -106,7 +106,7 @@ pub const MAX_SAME_REFUSALS: u32 = 3;
 pub const SAME_REFUSALS_FOR: Duration = Duration::from_secs(30);
 /// How long the cancelling of a session that is to be replaced is tried; it is only courtesy.
 pub const REPLACE_LIMIT: Duration = Duration::from_secs(5);
-/// A notice that nobody takes gives way to newer ones.
+/// A notice that is not taken gives way to newer ones.
 const MAX_NOTICES: usize = 64;
 
 /// One upload. See the head of this module for how to drive it.
@@ -334,8 +334,8 @@ impl Session {
         self.traces.orphaned || self.phase.open().is_some()
     }
 
-    /// Takes the answer to a HEAD of the destination that was sent before Create-Session. What
-    /// stands there afterwards is compared with it.
+    /// Takes the answer to a HEAD of the destination that was sent before Create-Session. The
+    /// file there afterwards is compared with it.
     pub fn set_before(&mut self, head: Head) {
         if self.phase.open().is_none() {
             self.traces.before = Some(head);

@@ -76,7 +76,7 @@ pub(super) struct Probing {
 pub(super) enum Proof {
     /// Each byte was acknowledged where it belongs.
     Bytes,
-    /// The same, and the server may have lost some before Close-Session: whatever ended that
+    /// The same, and the server may have lost some before Close-Session: the cause that ended that
     /// exchange may have ended the server too.
     End,
     /// An echo was followed; the file's size would prove that it is written by offsets.
@@ -147,7 +147,7 @@ impl Open {
         } else {
             Doubt::Bytes(Probing::default())
         };
-        // Whatever ended that process may have ended the server: see `limit_proof`.
+        // The cause that ended that process may have ended the server: see `limit_proof`.
         let proof = if checkpoint.offset_jumped || checkpoint.unconfirmed_resends > 0 {
             Proof::Nothing
         } else if checkpoint.closing || doubt == Doubt::None {

@@ -79,7 +79,7 @@ pub(super) enum Io {
         at: Duration,
         cause: Error,
     },
-    /// The driver is to end the exchange; what it still reports of it is refused.
+    /// The driver is to end the exchange; its further reports of it are refused.
     Aborting,
 }
 

@@ -95,7 +95,7 @@ impl Answer {
 pub enum Reading {
     /// All of it.
     All,
-    /// So many bytes; what follows is read and thrown away where the connection goes on.
+    /// At most this many bytes; the rest is read and thrown away where the connection goes on.
     First(u64),
 }
 

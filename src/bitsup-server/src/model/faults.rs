@@ -38,7 +38,7 @@ pub enum Fault {
     Stray,
     /// The packet is acted on, and something else than HTTP is answered.
     Garbage,
-    /// Somebody else answers 200 with a page.
+    /// Another host answers 200 with a page.
     Portal,
     /// The packet is acted on, and the Ack has something that no Ack may have.
     Invalid(Invalid),
@@ -66,7 +66,7 @@ pub enum Fault {
     Part,
     /// Stored bytes are lost, and the offset says so.
     Rewind,
-    /// The session holds what somebody else sent, and the offset says so.
+    /// The session holds bytes of another client, and the offset says so.
     Foreign,
     /// The sessions are forgotten.
     Forget,
@@ -257,7 +257,7 @@ impl Model {
             Fault::Rewind => is_fragment,
             Fault::Invalid(Invalid::Offset | Invalid::NoOffset | Invalid::TwoOffsets)
             | Fault::InvalidUnacted(_) => {
-                // Elsewhere nobody looks at the offset.
+                // Elsewhere the offset is not read.
                 is_fragment
             }
             // The id of a Create Ack is whatever the server says.
@@ -282,7 +282,7 @@ impl Model {
                 is_fragment && knows && self.foreign_offsets(request).is_some()
             }
             Fault::Forget => is_bits && !matches!(packet, Packet::Create | Packet::Ping),
-            // Nobody knows what a reply looks like.
+            // A reply may look like anything.
             Fault::Portal => packet != Packet::Get,
             Fault::Redirect | Fault::Challenge { .. } | Fault::ErrorHeaders => is_bits,
             _ => true,

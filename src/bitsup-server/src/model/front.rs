@@ -183,7 +183,7 @@ fn read_head(mut stream: &TcpStream, unread: &mut Vec<u8>) -> io::Result<Option<
     }
 }
 
-/// Reads so many bytes, or those that come.
+/// Reads `wanted` bytes, or those that come.
 fn read_body(mut stream: &TcpStream, unread: &mut Vec<u8>, wanted: u64) -> Vec<u8> {
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
     let mut body: Vec<u8> = unread.drain(..unread.len().min(wanted)).collect();

@@ -14,9 +14,9 @@ pub enum Offsets {
     Trim,
     /// Keeps what is new and says the Fragment's end; a gap is answered 416.
     TrimEcho,
-    /// Appends whatever comes and says the Fragment's end.
+    /// Appends all that comes and says the Fragment's end.
     AppendEcho,
-    /// Appends whatever comes and says how much is stored.
+    /// Appends all that comes and says how much is stored.
     AppendCount,
     /// Writes at the offset and says the Fragment's end.
     SeekEcho,
@@ -110,7 +110,7 @@ pub enum HeadHabit {
     NoLength,
     /// By what is at the destination, compressed.
     Encoded,
-    /// By this status, whatever is there: uploads are not served, or the method is not known.
+    /// By this status, for any file: uploads are not served, or the method is not known.
     Status(u16),
     /// By the log-in page of a captive portal.
     Portal,
@@ -194,7 +194,7 @@ pub enum HostId {
     Invalid,
 }
 
-/// How a connection ends that nobody uses.
+/// How an idle connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
     /// It stays.
@@ -277,7 +277,7 @@ pub struct Habits {
     pub login: Option<Login>,
     /// The most bytes in a Fragment, and how more are answered.
     pub ceiling: Option<(u64, Oversize)>,
-    /// The most bytes of a file that are stored; what is more is not, and the offset says so.
+    /// The most bytes of a file that are stored; further bytes are not, and the offset says so.
     pub quota: Option<u64>,
     /// Which other host is named.
     pub host_id: HostId,

@@ -2,7 +2,7 @@
 //!
 //! A [`Model`] is one server: it has [`Habits`], which it keeps, and [`Faults`], which come now and then,
 //! and it knows the truth: what a server of that kind would have stored. It follows
-//! `protocol.md` by itself and shares nothing with the client. Whoever drives it does three things for
+//! `protocol.md` by itself and shares nothing with the client. Its driver does three things for
 //! each request:
 //!
 //! 1. parse the head ([`Request::parse`]) and give it to [`Model::begin`], which says how much of the
@@ -13,15 +13,15 @@
 //! [`front`] does so over sockets. Time passes by requests, so that a seed repeats a run as far as the
 //! client's requests are the same.
 //!
-//! **What it does not do.** It models habits and accidents, not lies. What no client could tell from a
-//! good server is left out:
+//! **What it does not do.** It models habits and accidents, not lies. Behaviour that no client could tell from a
+//! good server's is left out:
 //! - Acks for bytes that were never stored, and a 200 to Close-Session or Cancel-Session of a session that
 //!   lives on, or a 4xx to a Create-Session that made a session;
 //! - bytes that are lost while the connection stays; and, since a client asks after unclear ends and before
 //!   Close-Session only, bytes lost between two answered packets at servers that do not refuse gaps or
 //!   announce that they close, or of a file of one byte, and bytes of which a reply was already offered;
 //! - an older file that is dated into the future;
-//! - bytes of somebody else, if no more than this client has sent;
+//! - bytes of another client, if no more than this client has sent;
 //! - a late twin of an Ack at servers that append, but for the last one, and where Close-Session's own Ack
 //!   may look like it.
 

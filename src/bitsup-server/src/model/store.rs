@@ -19,7 +19,7 @@ pub(super) struct Session {
     longest: u64,
     /// Whether the file at the destination is this session's.
     in_place: bool,
-    /// Whether a reply was offered: somebody has all bytes.
+    /// Whether a reply was offered: the server's application has all bytes.
     handed_over: bool,
 }
 
@@ -178,7 +178,7 @@ impl Model {
         }
     }
 
-    /// Gives all bytes of a session to whoever makes the reply: they are not lost any more.
+    /// Gives all bytes of a session to the application that makes the reply: they are not lost any more.
     pub(super) fn hand_over(&mut self, id: &str) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.handed_over = true;
@@ -194,7 +194,7 @@ impl Model {
         }
     }
 
-    /// The smallest and the largest offset that can only be somebody else's: one more Fragment may have been
+    /// The smallest and the largest offset that can only be another client's: one more Fragment may have been
     /// sent into a connection that was just closed.
     pub(super) fn foreign_offsets(&self, request: &Request) -> Option<(u64, u64)> {
         let range = request.range?;
@@ -203,7 +203,7 @@ impl Model {
         (least <= range.total).then_some((least, range.total))
     }
 
-    /// Puts somebody else's bytes into a session.
+    /// Puts another client's bytes into a session.
     pub(super) fn replace_by_foreign(&mut self, id: &str, length: u64) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.data = vec![b'?'; length as usize];

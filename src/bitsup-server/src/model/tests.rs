@@ -150,7 +150,7 @@ fn every_fault_can_happen_and_no_ack_tells_of_bytes_that_are_not_there() {
                     assert!(entry.stored >= offset, "{}, seed {seed}: {entry}", fault.name);
                 }
             }
-            // Those that echo do not know what is somebody else's.
+            // Servers that echo cannot tell another client's bytes.
             let cannot = fault.fault == Fault::Foreign && offsets.echoes();
             assert_eq!(happened, !cannot, "{} at {offsets:?}", fault.name);
         }

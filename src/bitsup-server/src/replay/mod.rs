@@ -1,6 +1,6 @@
 //! Plays a recorded upload back: each request gets the answer that the recorded one got.
 //!
-//! What is played are answers, not a server: nothing is stored, and a client that asks for
+//! It plays answers, not a server: nothing is stored, and a client that asks for
 //! something else than the recorded one did is told so and the play ends there.
 
 mod serve;

@@ -142,7 +142,7 @@ fn head(stream: &TcpStream, unread: &mut Vec<u8>, stage: &Stage) -> io::Result<O
     Ok(Some(Head { asked: Asked { what: what.to_owned(), range }, length }))
 }
 
-/// Reads so many bytes and forgets them.
+/// Reads `missing` bytes and discards them.
 fn skip(
     stream: &TcpStream,
     unread: &mut Vec<u8>,

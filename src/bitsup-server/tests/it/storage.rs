@@ -276,7 +276,7 @@ fn create_unread(bench: &Bench, path: &str) -> Peer<TcpStream> {
     peer
 }
 
-/// Its id was in the one answer that nobody read.
+/// Its id was in the one answer that was never read.
 #[test]
 fn a_session_that_its_client_cannot_know_is_forgotten() {
     let bench = Bench::start();
@@ -310,7 +310,7 @@ fn a_session_that_its_client_may_know_is_kept() {
     peer.send_packet("Ping", "/c", &[]);
     assert_eq!(peer.stream.peek(&mut [0]).expect("an answer"), 1);
     drop(peer);
-    // What the server does at a reset, it has done for those before the last.
+    // The server has handled the earlier resets.
     let last = create_unread(&bench, "/d");
     assert_eq!(bench.server.open_sessions(), 4);
     drop(last);

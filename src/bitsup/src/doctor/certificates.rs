@@ -162,7 +162,7 @@ fn describe(certificate: &X509Ref) -> Certificate {
     }
 }
 
-/// Whether the time is over in so many days.
+/// Whether the time is over in `days` days.
 fn is_before(time: &Asn1TimeRef, days: u32) -> bool {
     Asn1Time::days_from_now(days).is_ok_and(|then| *time < *then)
 }

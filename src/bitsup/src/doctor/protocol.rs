@@ -140,7 +140,7 @@ impl Examination {
             Err(ping) if packets.got_through() => {
                 good(format!("a BITS server answers{server}, though no Ping: {ping}"))
             }
-            // Who asks for a login has not necessarily looked at the verb.
+            // A server that asks for a login has not necessarily looked at the verb.
             Err(_) if packets.login_failed().is_some() => {
                 good(format!("something answers BITS_POST{server}"))
             }

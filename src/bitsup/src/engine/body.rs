@@ -139,7 +139,7 @@ impl FragmentBody {
         passed
     }
 
-    /// So many bytes more are on their way.
+    /// Counts bytes that were handed to the connection.
     fn advance(&mut self, count: usize) {
         self.at += count as u64;
         self.sent.store(self.at - self.range.first(), Ordering::Relaxed);
@@ -185,7 +185,7 @@ impl FragmentBody {
                 buffer.truncate(count);
                 buffer
             }));
-            // Whoever is told that the bytes are there may want its source back.
+            // After the delivery the caller may want its source back.
             drop(source);
             drop(delivery);
         };
@@ -220,7 +220,7 @@ impl Body for FragmentBody {
                 filled => break filled,
             }
         };
-        // What this upload cannot use now is for the others.
+        // Bytes that this upload cannot send now are for the others.
         self.limiter.give_back(self.task, granted - filled.as_ref().map_or(0, |count| *count));
         match filled {
             Ok(0) => BodyRead::Failed(io::ErrorKind::UnexpectedEof.into()),

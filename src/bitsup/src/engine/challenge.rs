@@ -2,9 +2,9 @@
 //!
 //! The one parser of them: who chooses a scheme, who answers it and who tells of it read the same.
 
-/// So many schemes of an answer are looked at; servers offer five at most.
+/// The most schemes of an answer that are looked at; servers offer five at most.
 const MAX_SCHEMES: usize = 16;
-/// So many parameters of a scheme are kept; Digest has nine.
+/// The most parameters of a scheme that are kept; Digest has nine.
 const MAX_PARAMETERS: usize = 16;
 /// A scheme's name is at most so long; that of the longest known one is 13.
 const MAX_NAME: usize = 40;

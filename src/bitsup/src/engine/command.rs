@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Its caller wants to be told of other events than before.
     Listens(TaskId),
     Cancel(TaskId, CancelMode),
-    /// The caller's handle is gone: stop, and leave nothing behind that nobody can find again.
+    /// The caller's handle is gone: stop, and leave no orphaned session behind.
     Abandon(TaskId),
     /// A worker has read bytes for the Fragment under way.
     BodyReady(TaskId),
@@ -45,7 +45,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// The engine has ended: what waits for it must not wait for ever.
+    /// The engine has ended: threads that wait for it must not wait for ever.
     fn refuse(self) {
         if let Self::Start(_, new) = self {
             new.shared.finish_closed();

@@ -55,7 +55,7 @@ pub(crate) struct ConnectionAuth {
     lasts: bool,
     /// The server wants a login for each request.
     each_request: bool,
-    /// Where a Ping is not challenged, whatever is with packets.
+    /// Where a Ping is not challenged; packets may be.
     open_ping: Option<Origin>,
     nonces: BTreeMap<Role, Nonce>,
     running: Option<LoginStep>,
@@ -137,7 +137,7 @@ impl Spare {
         Self { bare: Box::new(exchange.bare()), length: exchange.length, has_sink }
     }
 
-    /// The exchange with its body from the first byte on, on whatever connection there is; `None`
+    /// The exchange with its body from the first byte on, on any connection; `None`
     /// if that, or the place for the answer's, is gone.
     fn again(self, body: Option<Box<dyn Body>>) -> Option<Exchange> {
         let Self { bare, length, has_sink } = self;
@@ -153,7 +153,7 @@ impl Spare {
 }
 
 impl ConnectionAuth {
-    /// What was under way is over, and so are the logins of the connection.
+    /// The exchange under way is over, and so are the logins of the connection.
     fn reset(&mut self) {
         self.login = None;
         self.proxy_login = None;
@@ -215,7 +215,7 @@ impl Core {
         self.log_in(lane, credentials, exchange)
     }
 
-    /// Sends the exchange with a Digest login; before, what that is made with has to be known.
+    /// Sends the exchange with a Digest login; its parameters have to be known before.
     fn show_digest(
         &mut self,
         lane: ConnectionId,
@@ -399,7 +399,7 @@ impl Core {
         match self.transport.certificate(lane) {
             ServerCertificate::Known(binding) => Ok((number, Some(binding))),
             ServerCertificate::Untold => Ok((number, None)),
-            // Else whoever hides it could have the binding left out.
+            // Else a man in the middle that hides it could have the binding left out.
             ServerCertificate::Unknown => {
                 let text = "the server's certificate, which a login is bound to, was not shown in a form that can be read".to_owned();
                 Err(failed(exchange, Problem { kind: FailureKind::Unsupported, text }))
@@ -460,7 +460,7 @@ impl Core {
         self.send(lane, exchange)
     }
 
-    /// What a lane does is given up.
+    /// Gives up the exchange of a connection.
     pub(crate) fn abort(&mut self, lane: ConnectionId) {
         if let Some(auth) = self.auths.get_mut(&lane) {
             auth.reset();
@@ -468,7 +468,7 @@ impl Core {
         drop(self.transport.abort(lane));
     }
 
-    /// A lane is no more; its connection may serve another upload, if nobody is logged in there.
+    /// Retires a connection; another upload may use it, unless it is authenticated.
     pub(crate) fn retire_lane(&mut self, lane: ConnectionId) {
         if self.auths.contains_key(&lane) {
             return self.close_lane(lane);
@@ -638,7 +638,7 @@ impl Core {
             LoginStep::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
                 self.logged_in(lane, *waiting, answer)
             }
-            // It asks nobody.
+            // It asks for no login.
             LoginStep::Asking(waiting) if goes_on => {
                 let Waiting { credentials, exchange, .. } = *waiting;
                 self.ping_is_open(lane, credentials, exchange)
@@ -665,7 +665,7 @@ impl Core {
                     auth.asked_again = 0;
                     return Some(event);
                 }
-                // Whoever answered may have acted on it.
+                // The peer that answered may have acted on it.
                 Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
             },
             LoginStep::Testing(credentials, exchange) if asks || goes_on => {

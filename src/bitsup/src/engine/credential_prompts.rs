@@ -9,7 +9,7 @@ use super::{Core, Engine, PacketEvent};
 use crate::callbacks::Subscriber;
 use crate::credentials::{CredentialCallback, CredentialRequest, Login, Role};
 
-/// So many answers are remembered; a client talks to a few sites.
+/// The most answers that are remembered; a client talks to a few sites.
 const MAX_GIVEN: usize = 100;
 
 /// What callers were asked, and what they answered.

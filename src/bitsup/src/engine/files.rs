@@ -5,7 +5,7 @@ use rustix::process::{Resource, getrlimit};
 /// Open files of one upload at its worst: its socket twice, one that is closing, the source
 /// for the network and for a hash, the journal and its new version.
 const FILES_PER_UPLOAD: u64 = 7;
-/// A quarter of the process's files, and at least so many, are left to the rest of the program.
+/// A quarter of the process's files, and at least this number, are left to the rest of the program.
 const FILES_FOR_OTHERS: u64 = 32;
 
 /// How many uploads may be active at once so that the process does not run out of open files,

@@ -54,7 +54,7 @@ use body::{BodyContext, Buffers};
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
-/// When the client goes, sessions that nobody could find again are cancelled within this time.
+/// When the client goes, sessions that would be orphaned are cancelled within this time.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(1500);
 
 /// The choices for a client that concern the engine.

@@ -10,7 +10,7 @@ use sspi::{
 use super::mechanism::Problem;
 use crate::transport::{AuthScheme, Binding, Credentials, FailureKind};
 
-/// The workstation's name, which nobody needs to know.
+/// The workstation's name, which no server needs.
 const WORKSTATION: &str = "WORKSTATION";
 /// What the server is called in a login, for mechanisms that have a use for it.
 const TARGET: &str = "HTTP/localhost";

@@ -54,7 +54,7 @@ impl Polite {
         granted
     }
 
-    /// So many of the bytes were not used.
+    /// Takes back bytes that were not used.
     pub(super) fn give_back(&mut self, unused: usize) {
         self.bucket.give_back(unused);
         let used = self.given.map(|(at, bytes)| (at, bytes.saturating_sub(unused)));

@@ -105,7 +105,7 @@ impl RateLimiter {
         Some(own.fragment())
     }
 
-    /// The uploads whose turn it is now; what they may send is put aside for them.
+    /// The uploads whose turn it is now; their bytes are reserved for them.
     pub(crate) fn call(&self) -> Vec<TaskId> {
         let mut polite = self.polite();
         let mut bucket = self.bucket();
@@ -123,7 +123,7 @@ impl RateLimiter {
         self.bucket().forget(task);
     }
 
-    /// Of what was granted, so many bytes were not used.
+    /// Takes back granted bytes that were not used.
     pub(crate) fn give_back(&self, task: TaskId, bytes: usize) {
         if bytes > 0 {
             if let Some(own) = self.polite().get_mut(&task) {
@@ -133,7 +133,7 @@ impl RateLimiter {
         }
     }
 
-    /// When the first of those who wait is to be called; `None` if nobody waits.
+    /// Returns when the first waiting task is to be called; `None` if none waits.
     pub(crate) fn next_turn(&self) -> Option<Instant> {
         let mut polite = self.polite();
         let mut bucket = self.bucket();

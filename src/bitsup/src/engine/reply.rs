@@ -133,7 +133,7 @@ impl ReplyFetch {
                         && options.trusts(&destination.host, host.host())
                 }));
         if !self.at_destination {
-            // What the caller set for the destination is nobody else's business.
+            // The caller's headers for the destination must not reach other hosts.
             exchange.headers.clear();
         }
         exchange.headers.push(("Accept-Encoding".into(), "identity".to_owned().into()));
@@ -180,7 +180,7 @@ impl ReplyFetch {
 
     /// Puts the complete reply in its place, or says how to.
     pub(crate) fn finish(self) -> Result<Stored, Error> {
-        /// Whoever reads a FIFO or a terminal may stop for so long.
+        /// The reader of a FIFO or a terminal may stop for this time.
         const PATIENCE: Duration = Duration::from_mins(5);
         let Ok(target) = Arc::try_unwrap(self.target) else {
             return Err(Error::new(ErrorKind::Internal, "the reply is still being written"));

@@ -128,7 +128,7 @@ impl Shared {
                 }
                 Step::Finish(finish) => {
                     let digest = history.finish();
-                    // Whoever gets the result may want the source back.
+                    // With the result the caller may want the source back.
                     history.source = Source::bytes(Vec::new());
                     drop(history);
                     finish(digest);
@@ -202,7 +202,7 @@ impl History {
         if sent.from == 0 {
             return Some(hexadecimal(&digest));
         }
-        // What an earlier run sent is read; what this one sent must be read as it was sent.
+        // Bytes that an earlier run sent are read; those of this one must be read as they were sent.
         let (mut whole, mut again) = (Sha256::new(), Sha256::new());
         read(&self.source, 0, sent.from, |_, bytes| whole.update(bytes)).ok()?;
         read(&self.source, sent.from, size, |_, bytes| {

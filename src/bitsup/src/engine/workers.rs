@@ -15,8 +15,8 @@ const MAX_SOURCE_THREADS: usize = 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Two pools, which start threads when they are needed and end them with themselves. What a
-/// source makes wait never holds up what ends soon.
+/// Two pools, which start threads when they are needed and end them with themselves. A job
+/// that waits for a source never delays a short one.
 pub(crate) struct Workers {
     own: Pool,
     sources: Pool,
@@ -60,7 +60,7 @@ impl Workers {
         }
     }
 
-    /// Runs `job`, which reads a source, where it holds nobody up if that `may_wait`.
+    /// Runs `job`, which reads a source, on a thread where it delays no other job if that `may_wait`.
     pub(crate) fn run_reading(&self, may_wait: bool, job: impl FnOnce() + Send + 'static) {
         if !may_wait {
             self.run(job);
@@ -136,7 +136,7 @@ impl Shared {
 }
 
 /// A job that panics (a caller's reader) must not take its thread with it; its result is then
-/// missing, which whoever waits for it notices.
+/// missing, which the receiver notices.
 fn run_caught(job: Job) {
     drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
 }

@@ -86,7 +86,7 @@ impl Files for Disk {
         self.writable()?;
         let mut pad = self.pad();
         if pad.is_none() {
-            // Never one that somebody else may have opened, or that has another name.
+            // Never a file that another process may have opened, or that has another name.
             self.folder.remove(&intent(&self.id))?;
             *pad = Some(self.folder.create(&intent(&self.id))?);
         }

@@ -201,7 +201,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_published {
-            // What is left is a file that nobody reads.
+            // At worst a file is left that is never read.
             let _ = self.folder.remove(&self.name);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! One small file a session, mode 0600, replaced by rename, and a lock file beside it that keeps
 //! a second process out. The name follows from source and URL, so that starting the same upload
-//! again finds it. What stands in the files, and what is written when, is in
+//! again finds it. For the contents of the files, and when they are written, see
 //! `bitsup_core::journal`.
 //!
 //! A journal is untrusted input: one that cannot be read, is not the user's own or can be
@@ -105,14 +105,14 @@ impl StateDirectory {
                 }
                 Err(error) => return Err(problem(&error.into())),
             }
-            // Whoever had it may have removed the file before letting go: then ours is no lock.
+            // The previous holder may have removed the file before letting go: then ours is no lock.
             if !self.folder.is_at(&name, &lock) {
                 continue;
             }
             if lock.metadata().map_err(|error| problem(&error))?.len() == 0 {
                 return Ok(Journal::new(Disk::locked(Arc::clone(&self.folder), id, lock)));
             }
-            // What an earlier version noted in its lock gets the name that it has now.
+            // The note that an earlier version left in its lock gets its present name.
             let moved = if self.folder.is_free(&intent) {
                 self.folder.rename(&name, &intent)
             } else {
@@ -214,7 +214,7 @@ pub(crate) struct Kept {
     pub(crate) journal: Journal,
     /// What to continue with, if there is something.
     pub(crate) entry: Option<Entry>,
-    /// Whether the server may hold a session of the run before that nobody can find.
+    /// Whether the run before may have left an orphaned session on the server.
     pub(crate) lost: bool,
 }
 

@@ -15,7 +15,7 @@ const PREFIX: &str = "bitsup1.";
 /// A token has a URL, a session id and some numbers.
 const MAX_TOKEN: usize = 16 * 1024;
 
-/// What a token holds. There is no password in it, but whoever has it can write to the upload.
+/// What a token holds. There is no password in it, but it grants write access to the upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Token {

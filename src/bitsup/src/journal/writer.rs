@@ -102,7 +102,7 @@ impl JournalWriter {
     /// Close-Session is about to go out.
     pub(crate) fn closing(&self, checkpoint: Checkpoint) {
         let mut desk = lock(&self.shared.desk);
-        // What still waits to be written is older.
+        // Updates that still wait to be written are older.
         lock(&self.shared.pending).forget_update();
         let _ = desk.in_book(|book, now| book.closing(checkpoint, now));
     }
@@ -114,7 +114,7 @@ impl JournalWriter {
         }
     }
 
-    /// The source may have changed: a comparison of the `sent` bytes with their hashes. What was not
+    /// The source may have changed: a comparison of the `sent` bytes with their hashes. Bytes that were not
     /// hashed must have another explanation.
     pub(crate) fn compare(&self, now: Identity, sent: u64, is_explained: bool) -> Check {
         let keeper = self.clone();

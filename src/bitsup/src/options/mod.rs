@@ -151,7 +151,7 @@ pub enum ReplyTo {
     Nowhere,
     /// Into this file, which is replaced when the reply is complete.
     File(PathBuf),
-    /// Into memory, at most so many bytes.
+    /// Into memory, at most this many bytes.
     Memory(u64),
 }
 
@@ -231,7 +231,7 @@ pub struct Resolve {
 }
 
 impl Resolve {
-    /// So many addresses of one name are tried at most.
+    /// The most addresses of one name that are tried.
     pub const MAX_ADDRESSES: usize = 16;
 
     /// Reads `HOST:PORT:ADDRESS[,ADDRESS]…`, as curl's `--resolve`: for connections to HOST
@@ -454,7 +454,7 @@ impl UploadOptions {
         self.credential_callback.as_ref().is_some_and(|callback| !callback.is_ours)
     }
 
-    /// Makes paths absolute: what is read and written later must not depend on the current folder then.
+    /// Makes paths absolute: later reads and writes must not depend on the current folder then.
     pub(crate) fn locate(&mut self) -> Result<(), Error> {
         let reply = match &mut self.reply_to {
             ReplyTo::File(path) => Some(path),

@@ -125,7 +125,7 @@ impl Target {
         }
         options.proxy_credentials = self.proxy_login.credentials("proxy_")?;
         options.bearer_token = self.token.reveal()?;
-        // What is in a file may be replaced while uploads run.
+        // A file's content may be replaced while uploads run.
         options.credential_callback = callback.or_else(|| {
             if let Some(file) = netrc {
                 return Some(CredentialCallback::netrc(file, self.login.user.clone()));

@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind};
 
 /// Any of the options of [`crate::OPTIONS`], for a client, for one upload or for many.
 ///
-/// An option is unset, set to none, or set. What an upload has set wins over what its client has
-/// set, and that over the defaults. What a setter refuses is kept until the option is set or reset,
+/// An option is unset, set to none, or set. An upload's options override its client's,
+/// and those override the defaults. A setter's error is kept until the option is set or reset,
 /// so that a caller may look at errors once, at the start.
 #[derive(Clone, Debug, Default)]
 pub struct OptionSet {

@@ -197,7 +197,7 @@ fn texts_name_options_that_exist() {
     assert!(option("key_password").doc_for(Reader::Tool).contains("--key"));
 }
 
-/// What the table calls the default is what an upload does when nothing is set.
+/// The defaults of the table are those of an upload when nothing is set.
 #[test]
 fn defaults_of_the_table_are_those_of_uploads() {
     let plain = format!("{:#?}", UploadOptions::default());

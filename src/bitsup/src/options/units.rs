@@ -35,7 +35,7 @@ pub fn time(text: &str) -> Result<Duration, String> {
     let number: f64 =
         number.parse().map_err(|_| "a time is a number, with s, m, h or d behind it")?;
     let time = Duration::try_from_secs_f64(number * seconds).ok();
-    // More makes clocks overflow, and nobody waits for a century.
+    // Longer times make clocks overflow, and a century is never needed.
     time.filter(|time| time.as_secs() <= LONGEST)
         .ok_or_else(|| "that is more than a hundred years".into())
 }

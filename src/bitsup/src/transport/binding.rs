@@ -1,5 +1,5 @@
 //! What a login is bound to: the certificate of the TLS connection it travels on (RFC 5929,
-//! `tls-server-end-point`), so that whoever ends that TLS in the middle cannot pass it on.
+//! `tls-server-end-point`), so that a man in the middle who terminates that TLS cannot pass it on.
 //!
 //! libcurl hands the handshake's messages, decrypted, to the debug callback where its TLS is
 //! OpenSSL. The server's own certificate is the first in its message Certificate.
@@ -112,7 +112,7 @@ enum Hash {
 
 /// The hash function of a certificate's signature. SHA-256 stands for MD5 and SHA-1 (RFC 5929
 /// §4.1), and for signatures that have none, for which nothing is laid down: a server may see
-/// it otherwise then, but nobody in the middle can have it left out.
+/// it otherwise then, but no man in the middle can have it left out.
 fn signature_hash(certificate: &[u8]) -> Hash {
     named_hash(certificate).unwrap_or(Hash::Sha256)
 }

@@ -23,7 +23,7 @@ use crate::error::Error;
 #[cfg(target_os = "linux")]
 const TCP_USER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// No login takes so many steps; a proxy that calls each nonce stale would make libcurl go on for ever.
+/// No login takes more requests; a proxy that calls each nonce stale would make libcurl go on for ever.
 const MAX_REQUESTS: u32 = 8;
 
 /// What an exchange is made of, for the callbacks.
@@ -384,7 +384,7 @@ impl ExchangeHandler {
         self.sent = 0;
         self.all_sent = None;
         if to_proxy {
-            // What came so far was the proxy's own; the server's comes through the tunnel.
+            // The answer so far was the proxy's own; the server's comes through the tunnel.
             self.certificate = ServerCertificate::Untold;
         } else {
             self.head_began.get_or_insert(now);

@@ -128,7 +128,7 @@ pub(crate) trait Body: Send {
 
 #[derive(Debug)]
 pub(crate) enum BodyRead {
-    /// So many bytes, at least one.
+    /// The number of bytes, at least one.
     Bytes(usize),
     /// None now; ask again after [`Transport::resume_body`](super::Transport::resume_body).
     Wait,
@@ -138,7 +138,7 @@ pub(crate) enum BodyRead {
 
 #[derive(Debug)]
 pub(crate) enum SendResult {
-    /// The system took so many bytes, at least one.
+    /// The system took this number of bytes, at least one.
     Bytes(usize),
     /// As [`BodyRead::Wait`].
     Wait,
@@ -266,7 +266,7 @@ pub(crate) enum FailureKind {
 pub(crate) enum Sent {
     /// No byte: the server cannot have acted on it.
     Nothing,
-    /// The head, perhaps in part, and so many bytes of the body.
+    /// The head, perhaps in part, and this number of bytes of the body.
     Part(u64),
     /// Everything: the server may have acted on it.
     All,

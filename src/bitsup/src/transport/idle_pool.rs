@@ -1,5 +1,5 @@
-//! Lanes of sessions that are over, kept for a moment for the next session to the same host:
-//! so many small files need one connection, not one each.
+//! Connections of sessions that are over, kept for a moment for the next session to the same host:
+//! a series of small files needs one connection, not one each.
 
 use std::time::{Duration, Instant};
 

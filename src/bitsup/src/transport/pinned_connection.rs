@@ -33,7 +33,7 @@ const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
 /// it is freed: it is no larger than the body.
 const LEAST_UPLOAD_BUFFER: usize = 16 * 1024;
 
-/// A body of at most so many bytes goes out with the head, which saves a segment.
+/// A body of at most this many bytes goes out with the head, which saves a segment.
 const WITH_HEAD: u64 = 64 * 1024;
 
 /// An idle connection is probed after so long, and then as often.
@@ -67,7 +67,7 @@ pub(super) struct PinnedConnection {
     /// In libcurl's form. They lead to the same server behind a load balancer again, and are
     /// forgotten with the lane. libcurl sends each to the site that it came from only.
     cookies: Vec<Zeroizing<String>>,
-    /// Somebody may have logged in on the connection, or gone through a proxy.
+    /// The connection may be authenticated, or go through a proxy.
     personal: bool,
     /// The connection was found to have ended unannounced when the last exchange began.
     reconnected: bool,
@@ -259,7 +259,7 @@ impl PinnedConnection {
         }
     }
 
-    /// Keeps the cookies that the handle holds, at most so many; a site that sets more gets none
+    /// Keeps the cookies that the handle holds, at most `MAX_COOKIES`; a site that sets more gets none
     /// back.
     pub(super) fn keep_cookies(&mut self, easy: &mut Easy2<ExchangeHandler>) {
         let held = easy.cookies().unwrap_or_else(|_| List::new());
@@ -556,8 +556,8 @@ impl PinnedConnection {
         }
     }
 
-    /// Whether another session may use the connection: one that nobody has logged in on, and
-    /// that no cookie ties to a server.
+    /// Whether another session may use the connection: it is not authenticated, and no cookie ties
+    /// it to a server.
     pub(super) fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle(_))
             && !self.personal
@@ -569,7 +569,7 @@ impl PinnedConnection {
     /// Whether it has these settings and a living connection to `host`.
     pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
         let goes_there = |connection: &Connection| {
-            // Who asks knows of no zone.
+            // The caller knows of no zone.
             connection.origin.host == host
                 && connection.origin.zone.is_none()
                 && is_quiet(&connection.socket)

@@ -6,7 +6,7 @@ use socket2::{Domain, Socket};
 /// Lower effort (RFC 8622): the code point 1, above the two bits of ECN.
 pub(super) const LOWER_EFFORT: u32 = 1 << 2;
 
-/// The system takes so many bytes beyond what is under way: what waits there would hide how full the way is.
+/// The bytes the system takes beyond those under way: a longer queue would hide how full the way is.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 16 * 1024;
 

@@ -51,8 +51,8 @@ pub(crate) enum ProxyKind {
 
 impl Proxy {
     /// Reads `[scheme://][user:password@]host[:port]`; no scheme means http, no port 1080, or
-    /// 443 for an https proxy. An error says what is wrong with it and quotes nothing: where the
-    /// parts of a bad URL begin nobody knows, and one of them is a password.
+    /// 443 for an https proxy. An error says what is wrong with it and quotes nothing: in a bad URL
+    /// the borders of its parts are unknown, and one of them is a password.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         const LOGIN: &str =
             "@ : / ? # \\ and spaces in its user name or password must be percent-encoded";
@@ -70,7 +70,7 @@ impl Proxy {
         if rest.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
             return Err(if rest.contains('@') { LOGIN } else { PLACE });
         }
-        // What stands behind the host means nothing for a proxy, or the host is a password's end.
+        // Text after the host means nothing for a proxy, or the host is a password's end.
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) || rest.matches('@').count() > 1 {
             return Err(if rest.contains('@') { LOGIN } else { PLACE });

@@ -45,7 +45,7 @@ impl Resolver {
         let (name, sender, waker) = (host.to_owned(), self.sender.clone(), self.waker.clone());
         std::thread::Builder::new().name("bitsup-resolve".to_owned()).spawn(move || {
             let addresses = addresses_of(&name);
-            // Nobody listens any more when the client has been closed meanwhile.
+            // The receiver is gone when the client has been closed meanwhile.
             if sender.send(Lookup { host: name, addresses }).is_ok() {
                 drop(waker.wakeup());
             }

@@ -78,8 +78,8 @@ pub(super) fn finish(
     lane.keep_cookies(&mut easy);
 
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
-    // What libcurl still meant to do about a request that failed (7.88: to rewind its body), it
-    // would do at the handle's next one.
+    // Work that libcurl left undone for a failed request (7.88: to rewind its body) would be done
+    // at the handle's next one.
     lane.state = State::Idle(if clean { easy } else { Easy2::new(ExchangeHandler::idle()) });
     let sockets = wire.take_sockets();
     let new_connection = !sockets.is_empty();

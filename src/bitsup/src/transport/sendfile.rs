@@ -97,7 +97,7 @@ fn raw(socket: &Socket) -> curl::multi::Socket {
 /// Whether [`from_file`] can be used here.
 pub(crate) const IS_KNOWN: bool = cfg!(target_os = "linux");
 
-/// Sends up to `most` bytes of a file that are in memory; `Wait` where somebody who may wait has to read them.
+/// Sends up to `most` bytes of a file that are in memory; `Wait` where a worker, which may block, has to read them.
 #[cfg(target_os = "linux")]
 pub(crate) fn from_file(
     connection: &Socket,

@@ -343,7 +343,7 @@ fn files_are_read_again_when_their_content_is_refused() {
     let mut options = options();
     options.allow_cleartext_credentials = true;
     options.credential_callback = Some(CredentialCallback::password_file("user", &file));
-    // Nobody dispatches: no code of the caller's is needed.
+    // No dispatch: no code of the caller's is needed.
     let client = Client::builder().dispatch_on_demand(|| ()).build().expect("client");
     ended(&start(&client, &peer.url(), &payload(10), options.clone())).expect("uploaded");
     "new".clone_into(&mut right.lock().unwrap_or_else(PoisonError::into_inner));
@@ -379,7 +379,7 @@ fn a_proxy_that_asks_is_answered_too() {
     let realm = Some("way".to_owned());
     assert_eq!(seen, [(true, realm.clone(), false, 1), (true, realm, true, 2)]);
 
-    // Nobody gets through to a server over TLS; each password is shown once.
+    // No upload gets through to a server over TLS; each password is shown once.
     let proxy = Scripted::start(move |_, _, _| asks());
     let answers = (0..10).map(|number| Some(password(&format!("wrong{number}")))).collect();
     let (mut options, asked) = asking(answers);

@@ -415,7 +415,7 @@ fn a_redirect_is_no_verdict_on_the_password() {
 fn a_trial_that_ends_without_a_verdict_is_taken_over() {
     let _rule = bitsup_server::rule!("AUT-03");
     let mut shown = 0;
-    // The first login is answered by nobody, the second by a busy server.
+    // The first login gets no answer, the second one that of a busy server.
     let peer = Peer::start(move |call| {
         if bare(call) {
             return Turn::Answer(challenge());

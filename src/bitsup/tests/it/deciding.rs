@@ -33,7 +33,7 @@ fn begin(
     (upload, asked)
 }
 
-/// Answers the second Fragment with 503 so many times.
+/// Answers the second Fragment with 503 `times` times.
 fn busy(times: usize) -> impl FnMut(&Call<'_>) -> Turn + Send + 'static {
     move |call| {
         if call.packet == "Fragment" && (2..2 + times).contains(&call.nth) {

@@ -205,7 +205,7 @@ fn the_timer_goes_on_while_nobody_is_there() {
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
     assert_eq!(node.packets(), ["Ping", "Fragment 0", "Fragment 1000"]);
 
-    // The journal as it will look to whoever comes 61 s later.
+    // The journal as it will look to a run 61 s later.
     let journal = std::fs::read_dir(state.join("sessions"))
         .expect("listed")
         .map(|entry| entry.expect("entry").path())

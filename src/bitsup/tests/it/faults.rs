@@ -205,7 +205,7 @@ fn a_server_that_appends_blindly_never_makes_a_wrong_success() {
         assert!(setup.published("x.bin") == payload(SIZE), "{script}");
         assert!(packets(&setup.server.requests()).contains(&"HEAD".to_owned()));
 
-        // Who wants to continue without proof is told what came of it.
+        // A caller that continues without proof is told the result.
         let setup = blind(script);
         let mut options = quick();
         options.on_lost_ack = bitsup::LostAckPolicy::Resend;

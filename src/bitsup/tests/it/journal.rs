@@ -72,7 +72,7 @@ impl Place {
         self.journal().expect("a session").with_extension(kind)
     }
 
-    /// Waits until the journal has hashes of so many bytes.
+    /// Waits until the journal has hashes of `length` bytes.
     fn wait_for_hashes(&self, length: u64) {
         let wanted = format!("\"tail_length\":{length},");
         wait_until("hashes in the journal", || {
@@ -131,7 +131,7 @@ fn pipe(path: &Path) {
 /// Puts something else in the place of a file.
 type Planted = (&'static str, fn(&Place, &Path));
 
-/// A file that belongs to somebody, with something in it.
+/// A file whose content must survive.
 fn victim(place: &Place) -> PathBuf {
     let path = place.path("victim");
     fs::write(&path, "precious").expect("written");
@@ -236,7 +236,7 @@ fn a_hard_link_for_a_lock_an_entry_or_a_note_never_harms_the_file_behind() {
         assert_eq!(fs::read(place.path("victim")).expect("read"), b"precious", "{kind}");
         assert_eq!(fs::metadata(place.path("victim")).expect("there").nlink(), 1, "{kind}");
         if is_root() {
-            // The same, but somebody else's.
+            // The same, but another user's.
             let (place, peer) = (Place::new(), hanging());
             place.interrupt(&peer);
             let path = place.of_session(kind);
@@ -285,7 +285,7 @@ fn what_an_earlier_version_noted_in_its_lock_is_found() {
     assert_eq!(place.client().sessions().expect("listed").len(), 1);
     place.upload(&peer.url(), required()).expect("continued");
     assert_eq!((peer.count("Create-Session"), peer.files()), (1, vec![payload(SIZE)]));
-    // What was learned of the server stays.
+    // `endpoints.json` stays.
     let left = fs::read_dir(place.sessions()).expect("listed");
     let left = left.map(|entry| entry.expect("entry").file_name());
     assert_eq!(left.filter(|name| name != "endpoints.json").count(), 0);

@@ -126,7 +126,7 @@ fn a_missing_offset_is_taken_in_lenient_mode_only() {
         let once = ["Create-Session", "Fragment 0", "Ping", "Fragment 1", "Cancel-Session"];
         assert_eq!(peer.packets()[..15], [once, once, once].concat());
         assert_eq!((peer.count("Create-Session"), peer.count("Fragment")), (4, 8));
-        // What was refused so is sent again on a new connection.
+        // A Fragment that was refused so is sent again on a new connection.
         let requests = peer.raw.requests();
         assert_ne!(requests[1].connection, requests[3].connection);
     }

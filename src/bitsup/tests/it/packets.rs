@@ -383,7 +383,7 @@ fn is_keep_alive(request: &Request) -> bool {
     request.header_values("Connection").iter().all(|value| value.eq_ignore_ascii_case("keep-alive"))
 }
 
-/// Whoever answers before the body is there cannot have stored it.
+/// A server that answers before the body is there cannot have stored it.
 #[test]
 fn an_answer_that_overtakes_its_body_is_no_success() {
     let _rule = bitsup_server::rule!("TRU-01");

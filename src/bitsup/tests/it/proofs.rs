@@ -226,7 +226,7 @@ fn before_close_whoever_continues_asks_whether_the_server_still_has_the_end() {
             let receipt = ended(&again.options(options()).start().expect("started")).expect("done");
             assert!(receipt.verified, "{receipt:?}");
             let mut expected = vec!["Ping", "Fragment 2498"];
-            // Whoever trims says 200, and is asked twice; but 416 to what begins behind its end.
+            // A server that trims says 200, and is asked twice; but 416 to what begins behind its end.
             expected.extend((store == Store::Trims && left == SIZE).then_some("Fragment 2498"));
             expected.extend((left < SIZE).then_some("Fragment 1500"));
             expected.push("Close-Session");

@@ -161,7 +161,7 @@ fn the_server_behind_a_tunnel_never_sees_the_proxys_login() {
 /// What was asked for.
 type Asked = Arc<Mutex<Vec<CredentialRequest>>>;
 
-/// The options with somebody who answers questions about the proxy with these passwords of `p`.
+/// The options with a callback that answers questions about the proxy with these passwords of `p`.
 fn asking(
     mut options: UploadOptions,
     passwords: &'static [&'static str],
@@ -196,7 +196,7 @@ fn single_packets_ask_for_the_proxys_login_too() {
     assert!(asked.iter().all(|a| a.realm.as_deref() == Some("way") && a.schemes == ["basic"]));
     assert!(asked[0].site.ends_with(&proxy.raw.address().to_string()), "{}", asked[0].site);
 
-    // Whoever has no answer is told whose login is missing, and is asked three times at most.
+    // A caller without an answer is told whose login is missing, and is asked three times at most.
     for (passwords, questions) in [(&[][..], 1), (&["a", "b", "c", "d"], 3)] {
         let proxy = Peer::start(guarded);
         let (options, asked) = asking(through(proxy.raw.address(), |_| {}), passwords);

@@ -365,7 +365,7 @@ fn the_same_call_continues_fresh_cancels_first_and_others_start_anew() {
     let place = Place::new();
     let peer = Peer::start(|call| match call {
         call if call.is("Fragment", 2) => Turn::Answer(Reply::hang()),
-        // The third one is the probe of whoever continues.
+        // The third one is the probe of the run that resumes.
         call if call.is("Fragment", 5) => Turn::Answer(Reply::hang()),
         _ => Turn::Serve,
     });

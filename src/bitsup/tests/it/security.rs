@@ -73,7 +73,7 @@ fn header_values_that_could_smuggle_are_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
     assert!(peer.raw.connections().is_empty());
-    // What is legal arrives as it is, with every packet.
+    // Legal headers arrive as they are, with every packet.
     let longest = "x".repeat(4096);
     let options = with(|o| {
         o.headers = vec![

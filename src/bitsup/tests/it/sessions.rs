@@ -144,7 +144,7 @@ fn losing_the_close_ack(head: fn() -> Reply) -> Peer {
     })
 }
 
-/// An answer to HEAD that promises so many bytes.
+/// An answer to HEAD that promises `size` bytes.
 fn holds(size: &str, modified: &str) -> Reply {
     Reply::status(200, "OK")
         .without_length()

@@ -39,7 +39,7 @@ fn zeros(client: &Client, peer: &Peer, size: usize) -> Receipt {
 fn a_part_that_is_too_large_is_halved() {
     let _rule = bitsup_server::rule!("SIZ-01");
     let size = 600 * KIB;
-    // Closed at once, what was not read would reset the connection before the answer is read.
+    // Closed at once, unread bytes would reset the connection before the answer is read.
     let last = || too_large().header("Connection", "close");
     for reply in [
         too_large(),

@@ -299,7 +299,7 @@ fn the_hash_is_that_of_the_bytes_that_were_sent_whatever_a_second_read_says() {
 /// Bytes of a loop device, which has whole sectors of 512.
 const SECTORS: usize = 2 * 512 * 1024;
 
-/// A loop device of the system that nobody uses, through a node in a folder of the test's own.
+/// A free loop device of the system, through a node in a folder of the test's own.
 struct Loop {
     losetup: PathBuf,
     node: PathBuf,

@@ -363,7 +363,7 @@ fn end(upload: &mut Upload, mut now: Moment) {
             let time = until.saturating_sub(now.monotonic);
             pass(&mut now, time);
         } else {
-            // What was deferred is offered again.
+            // Deferred requests are offered again.
             assert!(driver.is_deferring(), "idle for ever");
         }
     }

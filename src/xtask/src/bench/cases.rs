@@ -62,9 +62,9 @@ pub(super) enum Kind {
     Bitsup(&'static [&'static str]),
     /// A program of the system's; skipped, and said so, if it is not there.
     Other(fn(&Scene) -> Command),
-    /// Nothing is run: the time the bytes take at so many a second.
+    /// Nothing is run: the time the bytes take at this rate, in bytes a second.
     Ideal(f64),
-    /// bitsup with a file of so many bytes in place of the case's: for what must not grow.
+    /// bitsup with a file of this many bytes in place of the case's: for what must not grow.
     Smaller(u64),
     /// The Python package, once for each build.
     Python,

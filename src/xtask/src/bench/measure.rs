@@ -25,7 +25,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// What would take so many seconds and nothing else.
+    /// Returns the usage of a run that takes `seconds` and nothing else.
     pub(super) fn ideal(seconds: f64) -> Self {
         let wall = Duration::from_secs_f64(seconds);
         Self { wall, cpu: Duration::ZERO, peak_bytes: 0, first_byte: None }

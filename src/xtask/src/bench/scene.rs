@@ -29,7 +29,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Makes everything; what an interrupted run left is overwritten.
+    /// Makes everything; files of an interrupted run are overwritten.
     pub(super) fn set(case: &Case, quick: bool) -> Result<Self> {
         let name = format!("bitsup-bench-{}-{}", case.name, std::process::id());
         // In memory, so that no disk is measured.

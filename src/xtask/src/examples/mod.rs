@@ -1,8 +1,8 @@
 //! `cargo xtask examples`: the wrappers in other languages against the real server.
 //!
 //! A language has a program `check SCENARIO URL FILE`, which uploads through its wrapper and looks at what the
-//! wrapper says, and `upload FILE URL`, which its README shows. What the server then has, and which packets it
-//! saw, is checked here, the same way for all of them.
+//! wrapper says, and `upload FILE URL`, which its README shows. The server's file, and the packets that it
+//! saw, are checked here, the same way for all of them.
 
 mod languages;
 mod process;
@@ -139,7 +139,7 @@ fn note_skip(language: &Language, reason: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// An empty folder, whatever was there.
+/// Makes the folder, and empties it if it is there.
 fn empty(folder: &PathBuf) -> Result {
     if folder.exists() {
         fs::remove_dir_all(folder)?;

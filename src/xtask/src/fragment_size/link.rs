@@ -3,7 +3,7 @@
 //! The model: a Fragment's bytes leave at the link's rate; the system takes the last ones before
 //! they are gone, as much as its send buffer holds; the Ack comes a round trip and the server's
 //! delay after the last byte. Connections are lost at random moments (a Poisson process), or
-//! after so many bytes of one request, as at a gateway with a limit. Then the client connects
+//! after a fixed number of bytes of one request, as at a gateway with a limit. Then the client connects
 //! anew (a round trip), asks with a small Fragment where to continue, and goes on; the second
 //! loss in a row and later ones are waited for as the retry policy has it.
 
@@ -13,7 +13,7 @@ use bitsup_proto::fragment_size::PROBE;
 
 use crate::simulate::Random;
 
-/// An upload that makes no progress for so many tries is over.
+/// An upload that makes no progress for this number of tries is over.
 const MOST_LOSSES_IN_ROW: u32 = 40;
 
 /// A way to a server.
@@ -27,7 +27,7 @@ pub(super) struct Link {
     pub(super) ack_delay: f64,
     /// Mean seconds between two losses of the connection; infinite for none.
     pub(super) between_cuts: f64,
-    /// A connection is lost after so many bytes of one request.
+    /// A connection is lost after this number of bytes of one request.
     pub(super) cut_after: Option<u64>,
     /// Whether the server keeps what arrived of a Fragment that was cut.
     pub(super) keeps: bool,

@@ -30,7 +30,7 @@ pub(crate) struct Options {
     short: bool,
 }
 
-/// Runs the command: every break, also after one that nobody saw.
+/// Runs the command: every break, also after one that no test saw.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let chosen = choose(options);
     if chosen.is_empty() {
@@ -42,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         broken(&scratch.tree, mutant)?;
     }
     let mut survived = Vec::new();
-    // What is built without a break is built once for all that one program shows.
+    // The build without a break is shared by all breaks that one program shows.
     for group in chosen.chunk_by(|a, b| (a.package, a.program) == (b.package, b.program)) {
         for mutant in group {
             if !scratch.passes(workspace, mutant)? {

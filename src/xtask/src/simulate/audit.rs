@@ -83,7 +83,7 @@ impl Audit {
         }
     }
 
-    /// From now on so many at that host.
+    /// Sets the limit of that host from now on.
     pub(crate) fn limited(&mut self, site: &str, limit: usize) {
         self.sites.entry(site.to_owned()).or_default().limit = Some(limit);
     }
@@ -104,7 +104,7 @@ impl Audit {
         }
     }
 
-    /// All is over: nobody holds a turn or waits for one, and so many as ever may begin.
+    /// All is over: no upload holds a turn or waits for one, and as many as ever may begin.
     pub(crate) fn ended(&self, hosts: &mut Hosts) -> Result<(), String> {
         for (site, place) in &self.sites {
             if place.active > 0 || !place.queue.is_empty() {

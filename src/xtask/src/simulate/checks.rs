@@ -1,4 +1,4 @@
-//! What must hold whatever happens.
+//! Invariants of every run.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ impl Checks {
         {
             return Err(format!("the Fragment {range} at offset {offset} of {size}"));
         }
-        // Whoever continues without proof may begin at byte 0 again, where none was acknowledged.
+        // A client that continues without proof may begin at byte 0 again, where none was acknowledged.
         let unproven = config.on_lost_ack == LostAckPolicy::Resend && offset == 0;
         if let (Some(range), Some(id), false) = (request.range, &id, request.probe || unproven) {
             self.sends_again(range, id)?;
@@ -137,7 +137,7 @@ impl Checks {
         self.resumed = Some(Resumed { session, stored, heard: false });
     }
 
-    /// What was sent before a kill is not sent again, but for one byte that asks.
+    /// Bytes sent before a kill are not sent again, but for one byte that asks.
     fn sends_again(&self, range: ContentRange, id: &str) -> Result<(), String> {
         let Some(resumed) = self.resumed.as_ref().filter(|resumed| resumed.session == id) else {
             return Ok(());
@@ -198,7 +198,7 @@ fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     if summary.verified {
         return wrong("done and verified");
     }
-    // Who accepts an unconfirmed end takes the risk that Close-Session never arrived.
+    // A client that accepts an unconfirmed end takes the risk that Close-Session never arrived.
     let accepted = config.on_lost_ack == LostAckPolicy::Accept && !summary.close_confirmed;
     if server.traits.is_honest() {
         // One that crashed while nothing was under way, and takes what is not complete, may have
@@ -211,8 +211,8 @@ fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     if looks && summary.close_confirmed {
         return wrong("done by a client that always verifies");
     }
-    // Only whoever asked for it continues without proof, and whoever loses bytes in a crash may
-    // have shown nothing of it before.
+    // Only a client that asked for it continues without proof, and a server that loses bytes in a crash
+    // may have shown nothing of it before.
     let asked = config.on_lost_ack == LostAckPolicy::Resend || server.traits.crashes > 0;
     if !asked && !accepted && server.traits.holes == 0 {
         return wrong("done without proof by a client that asks for it");

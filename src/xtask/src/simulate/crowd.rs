@@ -86,7 +86,7 @@ enum Event {
     Cancel(CancelMode),
     /// The caller has dropped the handle; whether there is a journal.
     Abandon(bool),
-    /// What was kept is in order.
+    /// The stored entry is in order.
     Finished,
     /// The limit of all, in bytes a second.
     Limit(Option<u64>),
@@ -320,7 +320,7 @@ impl Crowd {
         }
         self.step(id)?;
         self.check_pause(id)?;
-        // What one does may let others go on, and these others again.
+        // A step of one upload may let others go on, and these others again.
         loop {
             if let Some(next) = self.client.hosts.next_admitted() {
                 self.admit(next)?;

@@ -23,7 +23,7 @@ struct State {
     /// The names that a power cut leaves, and the changes since then, in order.
     kept_names: Names,
     changes: Vec<(File, Option<usize>)>,
-    /// The process dies after so many more operations; those it tries then do nothing.
+    /// The process dies after this number of further operations; those it tries then do nothing.
     dies_after: Option<u32>,
     is_full: bool,
     /// What was written since the last look, and hashes of all before.
@@ -63,7 +63,7 @@ impl Disk {
         }
     }
 
-    /// The process dies after so many more operations.
+    /// The process dies after `operations` further operations.
     pub(crate) fn die_after(&self, operations: u32) {
         self.state().dies_after = Some(operations);
     }

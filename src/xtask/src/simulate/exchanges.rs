@@ -302,7 +302,7 @@ impl Run {
         }
     }
 
-    /// What was on its way when the client left may arrive all the same, or its first bytes.
+    /// A request that was under way when the client left may arrive all the same, or its first bytes.
     fn abandon(&mut self, arrival: Option<(Duration, Arrives)>, wire: Option<Wire>) {
         self.connection = None;
         let (Some((when, what)), Some(wire)) = (arrival, wire) else { return };

@@ -25,7 +25,7 @@ pub(crate) struct Keeper {
 pub(crate) struct Found {
     /// What is kept, or why it cannot be used.
     pub(crate) entry: Result<Option<Entry>, String>,
-    /// Whether the process before may have left a session that nobody knows.
+    /// Whether the process before may have left an orphaned session.
     pub(crate) lost: bool,
 }
 
@@ -73,7 +73,7 @@ impl Keeper {
 
     /// Close-Session is about to go out. `false`: the disk refused.
     pub(crate) fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> bool {
-        // What still waits to be written is older.
+        // Updates that still wait to be written are older.
         self.pending.forget_update();
         self.book.as_mut().is_some_and(|book| book.closing(checkpoint, now).is_ok())
     }

@@ -1,11 +1,11 @@
 //! `cargo xtask simulate`: whole uploads in virtual time, each with a server, a network, a disk, a clock
 //! and a caller that its seed decides.
 //!
-//! What runs is the client's own code: the state machine, and from bitsup-core the journal, the lives of
+//! It runs the client's own code: the state machine, and from bitsup-core the journal, the lives of
 //! uploads with their turns at hosts and the order of their steps, the logins and the rate limit. Written
 //! again here is what the engine does with files, callbacks and libcurl: how a kept upload is opened, how
-//! an exchange goes, which login answers which challenge, and proxies. What must never happen ends the command with the seed, which plays the
-//! same upload again.
+//! an exchange goes, which login answers which challenge, and proxies. A violation ends the command
+//! with the seed, which plays the same upload again.
 
 mod audit;
 mod checks;
@@ -48,9 +48,9 @@ use transcript::Transcript;
 
 /// Seeds that a thread takes at a time.
 const BATCH: u64 = 64;
-/// Every so many seeds it is many uploads of one client instead of one.
+/// One seed in this number is many uploads of one client instead of one.
 const CROWDS: u64 = 20;
-/// So many lines before a failure tell how it came about.
+/// The number of lines before a failure that are printed.
 const LAST_LINES: usize = 40;
 
 /// Options of `cargo xtask simulate`.

@@ -8,12 +8,12 @@ use super::random::Random;
 use super::scenario::Network;
 use super::server::Answer;
 
-/// How long a connection attempt takes that nobody answers.
+/// The limit of a connection attempt that gets no answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// How long no byte may move.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 
-/// An exchange as it will go, if nobody ends it before.
+/// An exchange as it will go, if it is not ended before.
 #[derive(Clone, Debug)]
 pub(crate) struct Course {
     /// When the request is at the server, from its start; and how much of it.
@@ -32,7 +32,7 @@ pub(crate) struct Course {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrives {
     All,
-    /// So many bytes of the body.
+    /// This number of bytes of the body.
     Part(u64),
 }
 
@@ -128,7 +128,7 @@ impl Network {
                 lost(arrival, ends, FailureClass::Timeout, sent_part, "no byte moved")
             }
             6 => {
-                // The server may get to it long after nobody waits any more.
+                // The server may get to it long after the client has stopped waiting.
                 let late = random.time(about.answer_limit * 2);
                 let arrival = random.chance(800).then_some((arrives + late, Arrives::All));
                 let ends = connect + sending + about.answer_limit;

@@ -13,7 +13,7 @@ use super::replies::ReplyFile;
 use super::run::{Run, begin};
 use super::scenario::Loses;
 
-/// After so many crashes the world becomes a kinder one.
+/// After this number of crashes the world becomes a kinder one.
 const MAX_CRASHES: u32 = 20;
 
 /// What is known of the journal from outside of the client.
@@ -55,7 +55,7 @@ impl Run {
 
     /// A Create-Session goes out.
     pub(super) fn creating(&mut self) -> Result<(), String> {
-        // What was sent in an earlier session is of no interest any more.
+        // Bytes of an earlier session are of no interest any more.
         self.comparison = None;
         self.before_disk();
         let noted = self.keeper.creating();
@@ -96,7 +96,7 @@ impl Run {
         let now = self.journal_time();
         match self.keeper.work((&self.source, self.opened), now) {
             Worked::Written(id) => {
-                // What is written of a session that was replaced meanwhile is no news.
+                // An entry of a session that was replaced meanwhile is no news.
                 if self.driver.session().session_id() == Some(&id) {
                     let (expected, synced) = (Some(id.clone()), Some(id));
                     self.known = Known { expected, synced, creating: false, harmed: false };
@@ -142,7 +142,7 @@ impl Run {
         self.transcript.note(self.now, || "the process dies at its journal".to_owned());
         self.crashes += 1;
         if self.crashes > MAX_CRASHES {
-            // Who is killed at every other step gets nowhere, which shows nothing.
+            // A process that is killed at every other step gets nowhere, which shows nothing.
             (self.scenario.kills, self.scenario.damage) = (0, 0);
         }
         self.now = self.now.saturating_add(Duration::from_secs(self.random.magnitude(1000)));
@@ -196,7 +196,7 @@ impl Run {
         self.check_found(&found, loses)?;
         self.unreadable += u32::from(found.entry.is_err());
         self.left_behind += u32::from(found.lost);
-        // Who is told that the journal cannot be used starts anew.
+        // A process whose journal cannot be used starts anew.
         self.go_on(found.entry.unwrap_or_default())
     }
 
@@ -220,7 +220,7 @@ impl Run {
         }
         let there = entry.map(id);
         self.known.expected.clone_from(&there);
-        // What is on the pad alone was never synced.
+        // Data on the pad alone was never synced.
         self.known.synced = known.synced.clone().filter(|synced| there.as_ref() == Some(synced));
         if known.harmed {
             self.known.harmed = true;
@@ -263,7 +263,7 @@ impl Run {
         };
         let hashed = entry.prefix.length();
         if hashed > 0 && self.random.chance(self.scenario.tampers) {
-            // What was not hashed yet when the process ended cannot be known again.
+            // Bytes that were not hashed yet when the process ended cannot be known again.
             self.source.change(self.random.below(hashed), false);
             self.opened = self.source.version();
         }

@@ -21,7 +21,7 @@ use super::server::{Server, Wire};
 use super::source::Source;
 use super::transcript::Transcript;
 
-/// Who needs more polls than that goes round in circles: the longest of a million uploads needs a quarter.
+/// An upload that needs more polls goes round in circles: the longest of a million uploads needs a quarter.
 const MAX_POLLS: u32 = 200_000;
 /// As many packets as no upload of these sizes needs.
 const MAX_PACKETS: u32 = 50_000;
@@ -87,7 +87,7 @@ pub(crate) struct Run {
     /// The Ack of the last Fragment, if that was the packet before.
     pub(super) last_ack: Option<super::server::Answer>,
     pub(super) connections: u64,
-    /// Requests that arrive when nobody waits for them any more.
+    /// Requests that arrive when the client waits for them no more.
     pub(super) late: Vec<(Duration, Wire, super::network::Arrives)>,
     /// The caller's credentials.
     pub(super) credentials: Option<u32>,
@@ -170,7 +170,7 @@ impl Run {
                     return Err(format!("{step:?} of an upload that begins with itself"));
                 }
                 Step::Begin(request) => self.offer(request)?,
-                // What ran has ended with the event that led to this.
+                // The exchange has ended with the event that led to this.
                 Step::Abort(_) => self.connection = None,
                 Step::Wait(until) => self.wait(until)?,
                 Step::Finish(ending) => {

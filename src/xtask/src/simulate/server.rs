@@ -242,7 +242,7 @@ impl Server {
             let length = stored.length();
             stored.truncate(length - random.magnitude(length));
         } else if random.chance(self.traits.holes) {
-            // Always beyond the bytes that came, or nobody could know.
+            // Always beyond the bytes that came, or it could not be detected.
             stored.append_hole(random.magnitude(total.saturating_sub(stored.length())));
         }
         let offset = match self.traits.offsets {

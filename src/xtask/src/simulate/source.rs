@@ -1,4 +1,4 @@
-//! The file that is uploaded: never in memory, and changed while nobody looks.
+//! The file that is uploaded: never in memory, and changed between reads.
 
 use std::io;
 

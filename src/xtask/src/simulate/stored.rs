@@ -6,7 +6,7 @@ use super::source::Source;
 /// A stretch of stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stretch {
-    /// Where its first byte lies in which version of the source; `None` for bytes that nobody sent.
+    /// Where its first byte lies in which version of the source; `None` for bytes that were never sent.
     from: Option<(u64, usize)>,
     length: u64,
 }
@@ -29,7 +29,7 @@ impl Stored {
         self.push(Some((from, version)), length);
     }
 
-    /// Appends bytes that nobody sent.
+    /// Appends bytes that were never sent.
     pub(crate) fn append_hole(&mut self, length: u64) {
         self.push(None, length);
     }

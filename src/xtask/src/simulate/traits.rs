@@ -11,9 +11,9 @@ pub(crate) enum Offsets {
     Trims,
     /// Writes each body where its range says, and answers with the range's end.
     Seeks,
-    /// Appends whatever comes and believes the range of the request.
+    /// Appends all that comes and believes the range of the request.
     AppendsAndEchoes,
-    /// Appends whatever comes and answers with its own count.
+    /// Appends all that comes and answers with its own count.
     AppendsAndCounts,
 }
 
@@ -192,7 +192,7 @@ impl Traits {
         self.forgets = share(150, 100);
         self.crashes = share(200, 900);
         self.twins = share(150, 900);
-        // Who appends blindly and loses bytes without a word cannot be found out by anybody.
+        // A server that appends blindly and loses bytes silently cannot be detected.
         let rewinds = share(100, 200);
         self.rewinds = if self.offsets.is_honest() { rewinds } else { 0 };
         let holes = share(200, 300);
@@ -201,7 +201,7 @@ impl Traits {
         self.always_416 = random.chance(20);
         self.sessions_survive = random.chance(600);
         self.loses_tail = random.chance(300) && self.offsets.is_honest();
-        // Who loses bytes while a connection lasts, and takes what is not complete, cannot be found out.
+        // A server that loses bytes while a connection lasts, and accepts an incomplete file, cannot be detected.
         let tells = self.restarts == 0 && self.rewinds == 0;
         self.closes_incomplete = !self.offsets.is_honest() || (tells && random.chance(300));
     }
@@ -226,7 +226,7 @@ impl Traits {
         self.offsets == Offsets::Strict && keeps && !self.always_416
     }
 
-    /// Whether a complete upload to it is byte-exact, whatever gets lost on the way.
+    /// Whether a complete upload to it is byte-exact, with any losses on the way.
     pub(crate) fn is_honest(&self) -> bool {
         self.offsets.is_honest() && self.holes == 0
     }

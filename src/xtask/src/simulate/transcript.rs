@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The lines so far, or nothing where nobody wants them: writing them takes longer than the run.
+/// The lines so far, or nothing where they are not wanted: writing them takes longer than the run.
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
     lines: Option<Vec<String>>,

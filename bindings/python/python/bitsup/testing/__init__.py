@@ -59,7 +59,7 @@ def serve(
             script.write(faults)
             script.flush()
             command += ["--fault", script.name]
-        # What it says on its standard error is for those who look for why a test fails.
+        # Its standard error shows why a test fails.
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 /// Letters in a secret: longer than what memory functions write into blocks that are free.
 const LENGTH: usize = 60;
-/// So many bytes of any form of it are found.
+/// The length of the shortest part of a secret that is found, in any form.
 const WINDOW: usize = 8;
 const PAGE: usize = 4096;
 
@@ -80,7 +80,7 @@ impl Held {
 
     pub(crate) fn end(mut self) {
         drop(self.input);
-        // What it has to say, and nobody reads.
+        // Drains the output.
         drop(std::io::copy(&mut self.output, &mut std::io::sink()));
         assert!(self.child.wait().expect("ended").success());
     }

@@ -116,7 +116,7 @@ pub(crate) fn wait(mut child: Child) -> Ended {
     Ended::from(child.wait_with_output().expect("ended"))
 }
 
-/// Waits for a child, and tells the most memory it has held since its program began. What `wait4` tells begins with
+/// Waits for a child, and tells the most memory it has held since its program began. The figure of `wait4` begins with
 /// the memory of the process that started it.
 pub(crate) fn end_and_peak(child: &mut Child) -> (ExitStatus, u64) {
     let status = format!("/proc/{}/status", child.id());
@@ -176,7 +176,7 @@ impl Host {
         content
     }
 
-    /// Waits until the server has taken so many bytes, as long as they keep coming.
+    /// Waits until the server has taken `bytes` bytes, as long as they keep coming.
     pub(crate) fn wait_for_bytes(&self, bytes: u64) {
         let (mut taken, mut moved) = (0, Instant::now());
         while taken < bytes {

@@ -7,7 +7,7 @@ use bitsup_server::model::{
 use super::plan::{By, Plan};
 use super::run::{Done, ENCODED, PASSWORD, QUERY, Run};
 
-/// More requests than any run here can need: what goes on for ever goes past it.
+/// More requests than any run here can need: an endless loop exceeds it.
 const MOST_REQUESTS: usize = 2500;
 
 /// A word for the kind, and a sentence.

@@ -36,7 +36,7 @@ struct Elsewhere {
 impl Elsewhere {
     fn start() -> Self {
         let misled = Arc::new(Mutex::new(Vec::new()));
-        // Where the system has no second loopback address, nobody can be misled to it either.
+        // Where the system has no second loopback address, no client can be misled to it either.
         let Ok(listener) = TcpListener::bind("127.0.0.2:0") else {
             return Self { name: "127.0.0.2:9".to_owned(), misled };
         };

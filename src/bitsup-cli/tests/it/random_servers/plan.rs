@@ -66,7 +66,7 @@ impl Plan {
                 .pick(&["auto", "auto", "auto", "auto", "auto", "restart", "resend", "accept"]),
             verify: dice.pick(&["auto", "auto", "auto", "auto", "auto", "auto", "always", "never"]),
             if_exists: dice.pick(&["try", "try", "try", "try", "try", "try", "skip", "fail"]),
-            // An empty file brings none, and whoever must have one is told so before anything is sent.
+            // An empty file brings none, and a client that must have one is told so before anything is sent.
             reply: (dice.below(if offers_reply { 2 } else { 20 }) == 0)
                 .then(|| dice.below(2) == 0 || size == 0),
             login: habits.login.map_or(dice.below(8) == 0, |_| dice.below(8) > 0),

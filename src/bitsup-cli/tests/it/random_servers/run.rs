@@ -117,7 +117,7 @@ pub(crate) fn by_tool(plan: Plan) -> Done {
         if !plan.again || !goes_on || runs.len() == RUNS {
             break;
         }
-        // Whoever continues does not know how far the run before has sent.
+        // A run that resumes does not know how far the run before has sent.
         let mut model = front.model();
         let mut faults = model.faults().clone();
         faults.menu.retain(|fault| fault.fault != Fault::Foreign);
@@ -135,7 +135,7 @@ fn tool_run(place: &Place, args: &[String], front: &Front) -> Run {
     }
     let begun = Instant::now();
     let mut command = place.command(args);
-    // Pipes that nobody reads would stop the tool.
+    // Pipes that are not read would stop the tool.
     let mut child =
         command.stdout(output("stdout")).stderr(output("stderr")).spawn().expect("started");
     let code = loop {

@@ -1,5 +1,5 @@
-//! Every place that the machine can reach, and every event in each: what a phase cannot have is
-//! refused and changes nothing, and what it can have leads where the picture in `session` says.
+//! Every place that the machine can reach, and every event in each: an illegal one is
+//! refused and changes nothing, and a legal one leads where the picture in `session` says.
 
 use super::table::{Input, answers, inputs};
 use super::*;
@@ -138,7 +138,7 @@ fn walk() -> Edges {
         };
         let mut refused = BTreeSet::new();
         for (word, event) in &events {
-            // Whatever it carries: `table` has that.
+            // `table` tests its contents.
             if !words.contains(word) && !refused.insert(word) {
                 continue;
             }

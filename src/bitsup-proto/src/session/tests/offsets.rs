@@ -60,7 +60,7 @@ fn bytes_that_were_never_sent_are_those_of_another_session() {
         }
     }
     assert_eq!(upload.error().hresult(), Some(Hresult::NO_PROGRESS));
-    // Who continues a session does not know what was sent before.
+    // A client that resumes a session does not know what was sent before.
     let upload = Upload::before("Fragment 1000-1999");
     let mut again = upload.restored(config(), 1);
     again.play([

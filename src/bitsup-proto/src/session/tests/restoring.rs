@@ -19,7 +19,7 @@ fn a_restored_upload_pings_and_asks_with_one_byte() {
     assert_eq!(again.session.session_id(), upload.session.session_id());
 }
 
-/// Whatever ended the first process may have ended the server, and the second one cannot know.
+/// The cause that ended the first process may have ended the server, and the second one cannot know.
 #[test]
 fn an_echo_in_another_process_is_followed_and_never_a_proof() {
     let resending = Config { on_lost_ack: LostAckPolicy::Resend, ..config() };

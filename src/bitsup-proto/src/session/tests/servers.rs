@@ -10,9 +10,9 @@ enum Habit {
     Strict,
     /// Keeps the bytes it has not got yet and answers 200; 416 only where there is a gap.
     Trims,
-    /// Appends whatever comes and believes the range of the request.
+    /// Appends all that comes and believes the range of the request.
     AppendsAndEchoes,
-    /// Appends whatever comes and answers with its own count.
+    /// Appends all that comes and answers with its own count.
     AppendsAndCounts,
 }
 
@@ -267,7 +267,7 @@ proptest! {
         let mut server = server(habit, keeps_partial, tells_size);
         let outcome = run(&of(size, length, on_lost_ack), &mut server, &faults);
         if let Outcome::Done(summary) = outcome {
-            // Who accepts an unconfirmed end takes the risk that Close-Session never arrived.
+            // A client that accepts an unconfirmed end takes the risk that Close-Session never arrived.
             let accepted = on_lost_ack == LostAckPolicy::Accept && !summary.close_confirmed;
             if summary.verified || !accepted {
                 prop_assert_eq!(server.destination, Some(source(size as usize)));

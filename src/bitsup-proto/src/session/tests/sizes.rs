@@ -27,7 +27,7 @@ fn ranges(config: Config, limit: u64, refusal: u16) -> (Upload, Vec<ContentRange
             }
             None => created(),
         };
-        // What is refused is not from BITS: no header of it.
+        // The refusal is not from BITS: no header of it.
         let answer = match answer {
             Answer::Ack(ack) if ack.status >= 400 => Answer::Ack(Ack { is_ack: false, ..ack }),
             answer => answer,

@@ -1,4 +1,4 @@
-//! Every situation and every input: what is not allowed is refused and changes nothing.
+//! Every situation and every input: an illegal one is refused and changes nothing.
 
 use super::*;
 

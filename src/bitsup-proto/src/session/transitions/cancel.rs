@@ -144,7 +144,7 @@ impl Session {
         }
     }
 
-    /// The server could not be told. What was to follow does so all the same.
+    /// The server could not be told. The next step follows all the same.
     pub(super) fn cancel_failed(
         &mut self,
         now: Moment,

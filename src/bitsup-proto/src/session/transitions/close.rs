@@ -126,7 +126,7 @@ impl Session {
                 ))
             }
         };
-        // Nobody knows whether the server closed the session.
+        // It is unknown whether the server closed the session.
         self.traces.orphaned = true;
         self.over(Phase::Uploading(open), outcome)
     }

@@ -15,7 +15,7 @@ use crate::packet::{PacketType, SessionId};
 impl Session {
     pub(super) fn created(&mut self, answer: Answer<'_>) -> Phase {
         let Answer { now, ack, date, .. } = answer;
-        // Until the session is ours to name, the server has one that nobody can close.
+        // Until its id is known here, the server has a session that cannot be closed.
         let orphaned = core::mem::replace(&mut self.traces.orphaned, true);
         let invalid = |session: &mut Self, what| {
             let error = invalid_answer(PacketType::CreateSession, ack, what);

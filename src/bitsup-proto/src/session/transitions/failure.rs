@@ -51,7 +51,7 @@ impl Session {
         match (request.packet, open) {
             (PacketType::Fragment, Some(open)) if body > 0 => open.doubt_bytes(),
             (PacketType::CloseSession, Some(open)) => open.doubt = Doubt::Close,
-            // It may have made a session whose id nobody knows.
+            // It may have made a session whose id is unknown.
             (PacketType::CreateSession, _) => self.traces.orphaned = true,
             _ => {}
         }

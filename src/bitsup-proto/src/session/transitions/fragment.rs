@@ -106,7 +106,7 @@ impl Session {
                 return self.useless_answer(open, answer, error);
             }
         };
-        // Nobody but a server that an earlier process spoke to can have more than was sent.
+        // Only a server that an earlier process spoke to can have more than was sent.
         if offset > open.limit(size) {
             return self.replace(now, open, Replace::Foreign);
         }
@@ -197,7 +197,7 @@ impl Session {
             return Phase::Uploading(open);
         }
         // With all acknowledged it is a crash that is feared, and a server that lost bytes before the
-        // probe and writes at its offset leaves a hole of the right size (TRU-05). What ended an
+        // probe and writes at its offset leaves a hole of the right size (TRU-05). The cause that ended an
         // earlier process, before it could keep what it had learned, may have ended the server too.
         let complete = open.offset == self.config.size;
         let follows = known == OffsetHandling::Seeks && !complete
@@ -348,7 +348,7 @@ impl Session {
                 return self.fail(Phase::Uploading(open), error);
             }
         }
-        // Where each packet takes a new connection, the end of one is never seen (TRU-05). Who does
+        // Where each packet takes a new connection, the end of one is never seen (TRU-05). A server that does
         // not answer a probe with the truth would do so in the next session too.
         let unseen = self.link.reuse == Reuse::No && !probe && open.reply_url.is_none();
         if unseen && open.doubt == Doubt::None && open.proof == Proof::Bytes {

@@ -1,7 +1,7 @@
-//! Every transition of the client: what the driver calls stands here, the parts of an
+//! Every transition of the client: the driver's calls are here, the parts of an
 //! upload in the files below, in the order in which an upload meets them.
 //!
-//! A transition takes the phase and gives the next one; what else follows it does to the parts of
+//! A transition takes the phase and gives the next one; its other effects are on the parts of
 //! the session that outlive a phase.
 
 use alloc::format;
@@ -502,7 +502,7 @@ impl Session {
         self.logins.proxy = Login::new(usable);
     }
 
-    /// Gives the upload up. A running request is aborted first; what the server holds is
+    /// Gives the upload up. A running request is aborted first; the session on the server is
     /// deleted, or left to be continued.
     pub fn cancel(&mut self, now: Moment, mode: CancelMode) -> Result<(), InvalidState> {
         let is_over = match &self.phase {

@@ -200,7 +200,7 @@ impl<S: Read + Write> Peer<S> {
         Ok(answer)
     }
 
-    /// Whatever comes until the server closes; a reset counts as a close.
+    /// All bytes until the server closes; a reset counts as a close.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Err(error) = self.stream.read_to_end(&mut bytes) {

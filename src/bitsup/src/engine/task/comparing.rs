@@ -21,7 +21,7 @@ impl Task {
     /// A packet goes out. The error is why it must not.
     pub(super) fn prepare_journal(&mut self, request: &Request) -> Result<(), Error> {
         if request.packet == PacketType::CreateSession {
-            // What was sent in an earlier session is of no interest any more.
+            // Bytes of an earlier session are of no interest any more.
             self.stop_comparing();
             if let Some(keeper) = &self.keeper {
                 return keeper.creating();
@@ -129,7 +129,7 @@ impl Task {
         })
     }
 
-    /// Nothing can be kept, and that ends the upload: nobody could continue the session.
+    /// Nothing can be kept, and that ends the upload: the session could not be resumed.
     fn fail_unkept(&mut self, error: Error, core: &mut Core) {
         let now = core.now();
         self.driver.fail_and_cancel(error.into_protocol(), now);

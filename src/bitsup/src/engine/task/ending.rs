@@ -124,7 +124,7 @@ impl Task {
         Error::new(ErrorKind::Cancelled, message)
     }
 
-    /// The result stands; what is kept is brought in order first.
+    /// The result stands; the journal is updated first.
     pub(super) fn end(&mut self, result: Result<Receipt, Error>, core: &mut Core) {
         if !self.driver.end(&mut core.client) {
             return;
@@ -185,7 +185,7 @@ impl Task {
         }
     }
 
-    /// What is in memory has no time stamp by which a token could know it again: it gets a
+    /// A source in memory has no time stamp by which a token could recognise it: it gets a
     /// hash of what was acknowledged. `false`: there is nothing to hash.
     fn hash_for_token(&self, core: &Core) -> bool {
         let length = self.driver.session().offset();
@@ -211,7 +211,7 @@ impl Task {
         }
     }
 
-    /// What is learned belongs to the host that is spoken to.
+    /// Stores what was learned about the old host, and changes to the record of the present one.
     pub(super) fn change_endpoint(&mut self, core: &mut Core) {
         self.learn(core);
         self.endpoint = self.destination.endpoint_at(self.driver.session().host());
@@ -247,7 +247,7 @@ impl Task {
             Err(error) if error.kind() == ErrorKind::Cancelled => UploadState::Cancelled,
             Err(_) => UploadState::Failed,
         };
-        // Whoever gets the result may want the source back at once: a buffer to close, a file to delete.
+        // With the result the caller may want the source back at once: a buffer to close, a file to delete.
         self.source = Source::bytes(Vec::new());
         self.keeper = None;
         let offset = self.driver.session().offset();

@@ -52,7 +52,7 @@ pub(super) struct LoginState {
     renew_at: Option<Instant>,
     /// A packet waits for a new token.
     pub(super) renewing: bool,
-    /// It has waited, and goes out whatever came of it.
+    /// It has waited, and goes out with or without one.
     renewed: bool,
 }
 
@@ -64,7 +64,7 @@ enum Parked {
         /// It refuses what the exchange carried.
         refused: bool,
     },
-    /// What another upload tried was refused, and nothing was sent.
+    /// The login that another upload tried was refused, and nothing was sent.
     Unsent(Answer),
     Proxy {
         answer: Answer,
@@ -121,7 +121,7 @@ impl Task {
         Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
     }
 
-    /// A login that was asked for at another host is not this one's: what the options have is.
+    /// A login that was asked for at another host is not this one's: that of the options is.
     pub(super) fn speak_to_host(&mut self) {
         if !self.login.is_given_elsewhere(&self.site()) {
             return;
@@ -161,7 +161,7 @@ impl Task {
 
     /// An answer that asks for no login: perhaps the server accepted what it was shown.
     pub(super) fn note_accepted(&mut self, answer: &Answer, core: &mut Core) {
-        // HEAD and GET bring no Ack to tell by; a redirect of theirs is nobody's word.
+        // HEAD and GET bring no Ack to tell by; a redirect of theirs proves nothing.
         let is_plain = !matches!(self.driver.exchange(), Some((_, PendingRequest::Packet(_))));
         let is_own = ack(answer).is_ack || (is_plain && answer.status < 300);
         let verdict = Verdict::of(answer.status, false, is_own);
@@ -342,7 +342,7 @@ impl Task {
         true
     }
 
-    /// The caller was asked; what was answered is with what was given.
+    /// The caller was asked; the answer is among the given ones.
     pub(crate) fn prompted(&mut self, answered: bool, core: &mut Core) {
         if std::mem::take(&mut self.login.renewing) {
             self.login.renewed = true;
@@ -373,8 +373,8 @@ impl Task {
         }
     }
 
-    /// The proxy wants a login, and there is none or it was refused: asks the caller, if there
-    /// is somebody to ask. Gives the event back if not.
+    /// The proxy wants a login, and there is none or it was refused: asks the callback, if there
+    /// is one. Gives the event back if not.
     pub(super) fn proxy_challenged(
         &mut self,
         event: transport::Event,
@@ -442,7 +442,7 @@ impl Task {
             return false;
         }
         self.options.proxy_credentials = Some(credentials);
-        // What is under way has not shown this one.
+        // The exchange under way has not shown this one.
         self.driver.mark_request_unauthenticated();
         self.driver.set_proxy_usable(true);
         true
@@ -501,7 +501,7 @@ impl Task {
         }
     }
 
-    /// Whether an answer wants a login, and one that may be shown to whoever gave it.
+    /// Whether an answer wants a login, and one that may be shown to the peer that gave it.
     pub(super) fn is_challenge(&self, answer: &Answer) -> bool {
         if answer.status != 401 {
             return false;
@@ -512,7 +512,7 @@ impl Task {
                 meaning == Meaning::Challenge { proxy: false }
             }
             Some(PendingRequest::Precheck) => true,
-            // It asks nobody: it is only evidence.
+            // It asks for no login: it is only evidence.
             Some(PendingRequest::Head) | None => false,
             // Only the upload's own site may ask for the password.
             Some(PendingRequest::Reply(_)) => {

@@ -218,7 +218,7 @@ impl Task {
                 bitsup_core::Opening::CancelFirst(checkpoint, then)
             }
         };
-        // What stands there before is what the file is compared with afterwards.
+        // The file is compared afterwards with the one that is there now.
         let prechecks =
             options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
         let client = &mut core.client;
@@ -328,7 +328,7 @@ impl Task {
         }
     }
 
-    /// Why nothing happens; when it will, nobody knows.
+    /// Reports why nothing happens; the end of the wait is unknown.
     fn tell_queued(&self) {
         let reason = "other uploads to this host go first".to_owned();
         self.shared.waits(reason, Instant::now());

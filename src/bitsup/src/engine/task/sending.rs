@@ -58,7 +58,7 @@ impl Need {
 impl Task {
     /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
     pub(super) fn send(&mut self, request: Request, core: &mut Core) {
-        // What the server acknowledged may be lost with the connection: it is asked first.
+        // Acknowledged bytes may be lost with the connection: the server is asked first.
         if self.lane.is_some_and(|lane| core.transport.has_ended(lane))
             && !self.driver.connection_ended()
         {
@@ -122,7 +122,7 @@ impl Task {
                     None => body,
                 }))
             }
-            // What was sent must still be what the file holds; a file that is gone is no change.
+            // The file must still hold the bytes that were sent; a file that is gone is no change.
             _ => match opened {
                 Err(error) if error.kind() == ErrorKind::SourceChanged => Err(error),
                 Ok(opened) => self.look_at(&opened, core).map(|()| None),
@@ -170,7 +170,7 @@ impl Task {
 
     pub(super) fn start_reply(&mut self, get: Get, core: &mut Core) {
         let mut exchange = self.exchange(Method::Get, core);
-        // What of it may go to where the reply lies is decided there.
+        // `prepare` removes the headers that must not reach the host of the reply.
         exchange.headers = own_headers(&self.options, true);
         let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
         let fetch = self.reply.take().map_or_else(new, Ok);

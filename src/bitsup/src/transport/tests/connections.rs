@@ -259,7 +259,7 @@ fn an_idle_connection_is_closed_after_a_moment() {
     let lane = bench.transport.open_lane_to(&peer.address().ip().to_string(), direct());
     bench.run(lane, packet(&peer)).result.unwrap();
     bench.transport.retire_lane(lane);
-    // Nobody asks for it: the transport looks by itself.
+    // No caller asks for it: the transport looks by itself.
     assert!(bench.next_event_within(Duration::from_secs(3)).is_none());
     assert!(peer.wait_for_close(0, SOON));
 }

@@ -45,7 +45,7 @@ impl Authority {
     }
 }
 
-/// A certificate that nobody vouches for.
+/// A certificate that no authority signed.
 pub(crate) fn self_signed(name: &str) -> Issued {
     let key = KeyPair::generate().expect("a key");
     let cert = params(name, 2020..2200).self_signed(&key).expect("a certificate");

@@ -125,7 +125,7 @@ impl Program {
                 sleep(Duration::from_millis(5));
             }
         }
-        // Somebody else may have answered.
+        // Another program may have answered.
         self.child.try_wait().expect("a child").is_none()
     }
 }
@@ -156,7 +156,7 @@ fn spawn(command: &mut Command, place: &Place) -> Child {
         .stdout(log.try_clone().expect("the log again"))
         .stderr(log)
         .current_dir(place.path())
-        // What it starts itself ends with it.
+        // Its child processes end with it.
         .process_group(0);
     command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }

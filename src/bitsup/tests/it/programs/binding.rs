@@ -19,7 +19,7 @@ use crate::common::{Setup, payload};
 const PYTHON: &str = "/usr/bin/python3";
 const SIZE: usize = 350_000;
 
-/// The server's authority and certificate, and those of somebody in the middle.
+/// The server's authority and certificate, and those of a man in the middle.
 struct Certificates {
     folder: tempfile::TempDir,
     ca: String,
@@ -48,7 +48,7 @@ impl Certificates {
     }
 }
 
-/// Somebody in the middle with a certificate of the same name, who passes all on to a server
+/// A man in the middle with a certificate of the same name, who passes all on to a server
 /// over TLS.
 fn middle(certificate: &str, server: &Acceptor) -> Option<Program> {
     Program::start("haproxy", 1, |place| {

@@ -270,7 +270,7 @@ fn a_lost_connection_logs_in_again_in_the_same_session() {
         let cutter = Cutter::start(apache.program.address(0), 7, 400_000);
         let bytes = payload(1_000_000);
         let url = format!("http://{}/x", cutter.address);
-        // What stood there before proves a file whose Close-Session met no answer.
+        // An earlier file there proves the new one whose Close-Session met no answer.
         let mut options = login("right");
         options.verify = VerifyPolicy::Always;
         let receipt = upload(&url, &bytes, options).expect("uploaded");
