@@ -142,6 +142,8 @@ enum Reuse {
     Yes,
     /// One that had served another died before an answer: each packet takes a new one.
     No,
+    /// It does, though a connection has ended before a packet went out.
+    Doubtful,
     /// A new one died too, so that reuse was not to blame.
     Cleared,
 }

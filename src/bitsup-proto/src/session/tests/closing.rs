@@ -321,3 +321,15 @@ fn a_lost_close_sends_nothing_again_whatever_packet_shows_the_loss() {
     upload.play([("Close-Session", LOST), ("Ping", forgotten()), ("HEAD", silent(404))]);
     assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
 }
+
+/// A server that closes after each answer: Close-Session goes out over a new connection, after one Ping.
+#[test]
+fn an_empty_file_is_closed_after_one_connection_that_ended() {
+    let _rule = bitsup_server::rule!("GIV-07");
+    let mut upload = Upload::opened(Config { size: 0, ..in_one() });
+    assert_eq!(upload.exchange(), "Close-Session");
+    assert!(!upload.session.handle_connection_ended().expect("a packet was to go out"));
+    upload.play([("Ping", ok())]);
+    let Action::Send(request) = upload.poll() else { panic!("no Close-Session") };
+    assert_eq!((request.packet, request.connection), (PacketType::CloseSession, Connection::Fresh));
+}

@@ -88,7 +88,7 @@ impl Session {
         let cut = request.range.is_some() && body.is_some() && !request.probe;
         match (failure.class, self.link.reuse) {
             // The server may close what is idle; that says nothing about sizes (GIV-07).
-            (FailureClass::Stale, Reuse::Yes) => self.link.reuse = Reuse::No,
+            (FailureClass::Stale, Reuse::Yes | Reuse::Doubtful) => self.link.reuse = Reuse::No,
             (FailureClass::Offline, _) => {}
             (_, reuse) if cut => {
                 if reuse == Reuse::No {

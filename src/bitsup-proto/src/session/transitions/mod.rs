@@ -365,10 +365,23 @@ impl Session {
         let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
         let size = self.config.size;
         let closes = request.packet == PacketType::CloseSession;
-        // A server that closes after each answer: in a session that replaces another each end would bring its own
-        // doubt, and that one the next session. So each packet takes a new connection from then on (GIV-07).
-        if self.link.reuse == Reuse::Yes && !self.traces.predecessor.is_none() {
-            self.link.reuse = Reuse::No;
+        // A server that closes after each answer would bring a doubt before each Close-Session, for ever. So after the
+        // second end, and for an empty file, each packet takes a new connection (GIV-07).
+        match self.link.reuse {
+            Reuse::Yes if size > 0 => self.link.reuse = Reuse::Doubtful,
+            // The same end, told of the packet that goes over a new connection.
+            Reuse::Doubtful if request.connection == Connection::Fresh => {}
+            Reuse::Yes | Reuse::Doubtful => self.link.reuse = Reuse::No,
+            // The packet takes a new one anyway, and the last Fragment has brought the doubt. What the server lost
+            // since, the destination tells.
+            Reuse::No => {
+                let open = self.phase.open_mut().filter(|open| size > 0 && open.offset == size);
+                if let Some(open) = open.filter(|_| closes) {
+                    open.limit_proof(super::open::Proof::End);
+                }
+                return Ok(true);
+            }
+            Reuse::Cleared => {}
         }
         if let Some(open) = self.phase.open_mut() {
             open.doubt_end(size, if closes { PacketType::Ping } else { request.packet });
