@@ -216,7 +216,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
         to: "list.append(\"X-None:\")?;",
         package: "bitsup",
         program: "lib",
-        test: "transport::tests::wire::a_large_fragment_goes_out_with_one_length_and_nothing_else",
+        test: "transport::tests::curl_handler::a_large_fragment_goes_out_with_one_length_and_nothing_else",
     },
     Mutant {
         rule: "ACK-15",
