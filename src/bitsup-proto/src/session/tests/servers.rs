@@ -287,7 +287,7 @@ proptest! {
         let mut config = of(size, length, LostAckPolicy::Resend);
         // A process that was killed before it kept anything starts anew, and may lose its first answers too.
         config.retry.attempts_unanswered = 12;
-        config.retry.wait_for_server = core::time::Duration::from_secs(86_400);
+        config.retry.wait_for_server = Duration::from_secs(86_400);
         let outcome = run(&config, &mut server, &faults);
         prop_assert!(matches!(outcome, Outcome::Done(_)), "{:?}", outcome);
         prop_assert_eq!(server.destination, Some(source(size as usize)));
