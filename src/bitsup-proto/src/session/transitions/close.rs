@@ -19,11 +19,11 @@ impl Session {
     pub(super) fn poll_close(&mut self, now: Moment, open: Open) -> Polled {
         let (mut phase, action) =
             self.send(now, Phase::Uploading(open), PacketType::CloseSession, None, false);
-        if let (Some(Action::Send(_)), Some(open)) = (&action, phase.open_mut()) {
-            if matches!(open.doubt, Doubt::Bytes(_)) {
-                open.doubt = Doubt::None;
-                open.limit_proof(Proof::File);
-            }
+        if let (Some(Action::Send(_)), Some(open)) = (&action, phase.open_mut())
+            && matches!(open.doubt, Doubt::Bytes(_))
+        {
+            open.doubt = Doubt::None;
+            open.limit_proof(Proof::File);
         }
         (phase, action)
     }
