@@ -65,6 +65,11 @@ impl UploadDriver {
                 self.deferred = Some(PendingRequest::Precheck);
                 return self.retry_deferred(None);
             }
+            // The limit on its time holds here too, once it runs: the state machine says so next.
+            Stage::Precheck if self.session.deadline().is_some_and(|at| now.monotonic >= at) => {
+                self.end_precheck();
+                return Step::Abort(self.exchange.take().map(|current| current.request));
+            }
             Stage::Running => {}
             _ => return Step::Wait(None),
         }

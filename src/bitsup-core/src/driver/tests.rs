@@ -96,6 +96,30 @@ fn a_source_that_fails_before_the_precheck_ends_the_upload_in_a_pause_too() {
 }
 
 #[test]
+fn the_limit_on_an_uploads_time_ends_a_precheck() {
+    let mut client = client(1);
+    let config = Config { max_time: Some(Duration::from_secs(1)), ..config() };
+    let driver = UploadDriver::new(TaskId(1), "h".into(), config, Opening::New, &mut client, NOW);
+    let mut driver = driver.with_precheck(true);
+    // Its time runs from the resumption on.
+    driver.fail_source(Error::new(ErrorKind::LocalFile, "gone"), NOW);
+    driver.resume(&mut client, NOW);
+    started(&mut driver);
+    assert!(matches!(driver.poll(NOW), Step::Wait(None)));
+    let later = after(Duration::from_secs(1));
+    assert_eq!(driver.deadline(), Some(later.monotonic));
+    assert!(matches!(driver.poll(later), Step::Abort(Some(PendingRequest::Precheck))));
+    let error = loop {
+        match driver.poll(later) {
+            Step::Finish(Ending::Session(Outcome::Failed(error))) => break error,
+            Step::Store(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::LimitReached);
+}
+
+#[test]
 fn only_a_whole_file_of_the_same_size_exists_already() {
     let heads = [
         (Head { status: 200, content_length: Some(10), ..Head::default() }, true),

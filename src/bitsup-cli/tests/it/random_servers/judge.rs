@@ -109,7 +109,10 @@ fn untrue_code(plan: &Plan, run: &Run, code: u8) -> Option<String> {
     // The option trusts an echo, a lost connection asks for one, and a server that appends stores the question.
     let appended =
         restless && plan.on_lost_ack == "resend" && plan.habits.offsets == Offsets::AppendEcho;
-    let disturbed = any(&|entry| !entry.is_plain() || entry.fault.is_some()) || late || appended;
+    // A connection that ended brings a HEAD, and what answers that is another one.
+    let misled = restless && plan.habits.head == HeadHabit::Portal;
+    let disturbed =
+        any(&|entry| !entry.is_plain() || entry.fault.is_some()) || late || appended || misled;
     let truthful = match code {
         4 => any(&|entry| matches!(entry.status, 401 | 407)),
         6 => unanswered || any(&|entry| matches!(entry.status, 408 | 409 | 429 | 500..)),

@@ -348,7 +348,30 @@ fn an_optional_reply_brings_no_second_question() {
         ("Fragment 2499-2499", wants(2500)),
         ("Close-Session", ok()),
     ]);
-    assert_eq!(upload.summary(), CERTAIN);
+    // A reply's upload has no destination to look at.
+    assert_eq!(upload.summary(), DOUBTFUL);
+}
+
+/// Where each packet takes a new connection, no end of one tells that the server may have lost bytes.
+#[test]
+fn where_each_packet_takes_a_new_connection_the_destination_is_asked() {
+    let _rule = bitsup_server::rule!("TRU-05");
+    for (head, done) in [(holds(2500), Some(true)), (silent(405), Some(false)), (silent(404), None)]
+    {
+        let mut upload = Upload::opened(in_one());
+        upload.play([
+            ("Fragment 0-2499", Fails(FailureClass::Stale, Sent::Nothing)),
+            ("Ping", ok()),
+            ("Fragment 0-2499", received(2500)),
+            ("Fragment 2498-2498", wants(2500)),
+            ("Close-Session", ok()),
+            ("HEAD", head),
+        ]);
+        match done {
+            Some(verified) => assert_eq!(upload.summary().verified, verified),
+            None => assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed),
+        }
+    }
 }
 
 /// A later run must know whether a Close-Session may have gone out, and not take a probe's trace for a file.
