@@ -37,12 +37,9 @@
  *   initialised: it is NULL after BITSUP_STATUS_OK and BITSUP_STATUS_PENDING,
  *   and otherwise an error that the caller frees.
  *
- * Statuses. Every function that returns one can give
- *   BITSUP_STATUS_INVALID_ARGUMENT and BITSUP_STATUS_PANIC. One that takes
- *   options can also give BITSUP_STATUS_LOCAL_FILE, for a file that they name,
- *   and BITSUP_STATUS_UNSUPPORTED; one that makes threads or sockets
- *   BITSUP_STATUS_INTERNAL; one that waits for the network, and the outcome of
- *   an upload, can be any. A function says what is particular to it.
+ * Statuses. Each function that returns one ends with a list of those that it
+ *   can give, without BITSUP_STATUS_. Besides those, each can give PANIC and
+ *   INTERNAL, which are faults of the library.
  *
  * What is written on failure. A pointer to a new object is set to NULL;
  *   other results are left as they were.
@@ -1404,6 +1401,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_options *bitsup_options_new(void);
 /**
  * Makes a copy of options, with the callbacks, which both then share, and with
  * the errors that are kept.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_options_copy(
     const bitsup_options *options,
@@ -1413,6 +1411,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_options_copy(
 /**
  * Sets in options all that from has set, lists as a whole, and takes over the
  * errors that are kept in it.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_options_merge(
     bitsup_options *options,
@@ -1424,6 +1423,7 @@ BITSUP_API bitsup_status bitsup_options_merge(
  * again. An error that is kept for it is dropped.
  * BITSUP_STATUS_UNSUPPORTED: this library has no such option; an error that
  * is kept for the number is dropped too.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_reset(
     bitsup_options *options,
@@ -1434,6 +1434,7 @@ BITSUP_API bitsup_status bitsup_options_reset(
  * Gives the first error that a setter has kept, as the call that takes the
  * options will. What can be told only with all options at hand, such as a key
  * without a certificate or a file that does not exist, is looked at there.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_check(
     const bitsup_options *options,
@@ -1450,6 +1451,7 @@ BITSUP_API void bitsup_options_free(bitsup_options *options);
  * text is taken. BITSUP_STATUS_INVALID_ARGUMENT: the option takes no text, or
  * this text can never work; BITSUP_STATUS_UNSUPPORTED: this library has no
  * such option. The error is kept too.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_set_text(
     bitsup_options *options,
@@ -1460,6 +1462,7 @@ BITSUP_API bitsup_status bitsup_options_set_text(
 /**
  * Sets an option as bitsup_options_set_text does, to length bytes of UTF-8,
  * which need no zero byte at their end and may have none in them.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_set_text_n(
     bitsup_options *options,
@@ -1471,6 +1474,7 @@ BITSUP_API bitsup_status bitsup_options_set_text_n(
 /**
  * Sets a path to the system's bytes, in any encoding (on Windows WTF-8), or a
  * secret to UTF-8. No byte may be zero. NULL with length 0 sets it to none.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_set_bytes(
     bitsup_options *options,
@@ -1484,6 +1488,7 @@ BITSUP_API bitsup_status bitsup_options_set_bytes(
  * a choice (one of its constants) or a rate in bytes a second.
  * BITSUP_UNLIMITED is no limit, where the option has that. What 0 means is
  * said of each option; a negative number is refused.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_set_number(
     bitsup_options *options,
@@ -1496,6 +1501,7 @@ BITSUP_API bitsup_status bitsup_options_set_number(
  * BITSUP_STATUS_INVALID_ARGUMENT: it is no header, or one that the protocol
  * sets. The error is kept for BITSUP_OPTION_HEADERS, which
  * bitsup_options_reset empties.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_set_header(
     bitsup_options *options,
@@ -1506,6 +1512,7 @@ BITSUP_API bitsup_status bitsup_options_set_header(
 /**
  * Sets a header as bitsup_options_set_header does, which is treated like a
  * password: see BITSUP_OPTION_SECRET_HEADERS.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_set_secret_header(
     bitsup_options *options,
@@ -1516,6 +1523,7 @@ BITSUP_API bitsup_status bitsup_options_set_secret_header(
 /**
  * Adds a text to a list, such as BITSUP_OPTION_TRUSTED_HOSTS. An upload's list
  * replaces its client's.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_add_text(
     bitsup_options *options,
@@ -1528,6 +1536,7 @@ BITSUP_API bitsup_status bitsup_options_add_text(
  * the tool takes it: "5M", "10m" (seconds without a unit), "true", "skip",
  * "unlimited", "Name: value". A list gets it added. For programs and languages
  * that do not declare the constants.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_options_set_by_name(
     bitsup_options *options,
@@ -1542,6 +1551,7 @@ BITSUP_API bitsup_status bitsup_options_set_by_name(
  * options, their copies, and the clients and uploads that were made with them
  * are freed and the last callback has returned, or when this call fails. So it
  * is with the setters below.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_options_set_on_progress(
     bitsup_options *options,
@@ -1552,6 +1562,7 @@ BITSUP_API bitsup_status bitsup_options_set_on_progress(
 
 /**
  * Calls the function at every change of state.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_options_set_on_state(
     bitsup_options *options,
@@ -1562,6 +1573,7 @@ BITSUP_API bitsup_status bitsup_options_set_on_state(
 
 /**
  * Asks the function before each retry.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_options_set_on_retry(
     bitsup_options *options,
@@ -1573,6 +1585,7 @@ BITSUP_API bitsup_status bitsup_options_set_on_retry(
 /**
  * Calls the function with each exchange, to be written down and played back by
  * a development server.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_options_set_on_transcript(
     bitsup_options *options,
@@ -1583,6 +1596,7 @@ BITSUP_API bitsup_status bitsup_options_set_on_transcript(
 
 /**
  * Asks the function for a login when one is wanted.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_options_set_on_credentials(
     bitsup_options *options,
@@ -1593,6 +1607,7 @@ BITSUP_API bitsup_status bitsup_options_set_on_credentials(
 
 /**
  * Calls the function with each line of the log. It is an option of the client.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_options_set_on_log(
     bitsup_options *options,
@@ -1604,6 +1619,7 @@ BITSUP_API bitsup_status bitsup_options_set_on_log(
 /**
  * Tells about an option. Set facts->struct_size first.
  * BITSUP_STATUS_UNSUPPORTED: this library has no such option.
+ * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_option_info(
     int option,
@@ -1628,6 +1644,7 @@ BITSUP_API int bitsup_option_next(int option);
  * of a client's options those for uploads are the defaults of its uploads.
  * BITSUP_STATUS_INVALID_ARGUMENT: an option cannot be used, or is one of
  * uploads only; BITSUP_STATUS_UNSUPPORTED: this library or build lacks one.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_new(
     const bitsup_options *options,
@@ -1637,6 +1654,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_new(
 /**
  * Changes the limit that all uploads of the client share, in bytes a second,
  * at least 1, or BITSUP_UNLIMITED. It acts at once, and replaces a timetable.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_client_set_limit_rate(
     bitsup_client *client,
@@ -1647,6 +1665,7 @@ BITSUP_API bitsup_status bitsup_client_set_limit_rate(
  * From now on the limit that all uploads of the client share follows the
  * local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change of
  * hour acts within a second.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_client_set_rate_timetable(
     bitsup_client *client,
@@ -1667,6 +1686,7 @@ BITSUP_API void bitsup_client_free(bitsup_client *client);
 /**
  * Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
  * in one. A URL that ends in a slash gets the file's name appended.
+ * Statuses: any.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_file(
     bitsup_client *client,
@@ -1677,6 +1697,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_file(
 /**
  * Starts to upload a file, which must stay as it is until the end. A URL that
  * ends in a slash gets the file's name appended. options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start(
     bitsup_client *client,
@@ -1688,6 +1710,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start(
 
 /**
  * bitsup_upload_start with a path of path_length bytes, in any encoding.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_bytes(
     bitsup_client *client,
@@ -1702,6 +1726,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_bytes(
  * Starts to upload length bytes in memory, which is not copied: it must stay
  * as it is until bitsup_upload_free returned. data may be NULL if length is 0;
  * options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_memory(
     bitsup_client *client,
@@ -1715,6 +1741,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_memory(
 /**
  * Starts to upload what a function of the program reads. The structure is
  * copied; options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_callbacks(
     bitsup_client *client,
@@ -1731,6 +1759,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_callbacks(
  * why there is no such file. Callbacks on the client's thread have told of the
  * end then, unless they take over a second. Not in a callback of the same
  * upload.
+ * Statuses: any.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_wait(
     bitsup_upload *upload,
@@ -1740,6 +1769,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_wait(
 /**
  * Pauses: the request under way ends, then nothing is sent. Returns at once;
  * the state tells.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_upload_suspend(
     bitsup_upload *upload,
@@ -1747,6 +1777,7 @@ BITSUP_API bitsup_status bitsup_upload_suspend(
 
 /**
  * Resumes an upload after bitsup_upload_suspend.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_upload_resume(
     bitsup_upload *upload,
@@ -1755,6 +1786,7 @@ BITSUP_API bitsup_status bitsup_upload_resume(
 /**
  * Stops, and tells the server to delete what it has. Returns at once; the
  * upload then ends with BITSUP_STATUS_CANCELLED.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_upload_cancel(
     bitsup_upload *upload,
@@ -1763,6 +1795,7 @@ BITSUP_API bitsup_status bitsup_upload_cancel(
 /**
  * Stops, and leaves the session on the server. Returns at once; the upload
  * then ends with BITSUP_STATUS_CANCELLED.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_upload_stop(
     bitsup_upload *upload,
@@ -1770,6 +1803,7 @@ BITSUP_API bitsup_status bitsup_upload_stop(
 
 /**
  * Takes a snapshot; never waits. Set progress->struct_size first.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_upload_progress(
     const bitsup_upload *upload,
@@ -1789,6 +1823,7 @@ BITSUP_API size_t bitsup_upload_waiting_for(
 /**
  * Tells about a complete upload; BITSUP_STATUS_PENDING while it runs, and what
  * bitsup_upload_wait returns if it failed. Set receipt->struct_size first.
+ * Statuses: any.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_receipt(
     const bitsup_upload *upload,
@@ -1798,6 +1833,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_receipt(
 /**
  * Keeps a pointer of the program's with the upload, for callbacks and for
  * bitsup_client_next_ended.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_upload_set_userdata(
     bitsup_upload *upload,
@@ -1833,6 +1869,7 @@ BITSUP_API bitsup_event_source bitsup_client_event_fd(
  * Gives an upload that has ended and was not given so before; the handle stays
  * the program's. BITSUP_STATUS_PENDING: there is none now. Where the client
  * dispatches, the last callbacks of the upload have run.
+ * Statuses: OK, PENDING, INVALID_ARGUMENT.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_next_ended(
     bitsup_client *client,
@@ -1843,6 +1880,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_next_ended(
  * Runs callbacks that wait, at most max_events of them (0: all), on this
  * thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
  * dispatches just now; the descriptor stays readable.
+ * Statuses: OK, PENDING, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_client_dispatch(
     bitsup_client *client,
@@ -1852,6 +1890,7 @@ BITSUP_API bitsup_status bitsup_client_dispatch(
 /**
  * Answers with user and password, which are copied; the copy of the password
  * is overwritten when it is not needed any more. The last answer counts.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_credential_reply_password(
     bitsup_credential_reply *reply,
@@ -1864,6 +1903,7 @@ BITSUP_API bitsup_status bitsup_credential_reply_password(
  * is; not for proxies. valid_for_ms says for how many milliseconds the server
  * takes it: shortly before their end a new one is asked for. 0 if that is not
  * known.
+ * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_credential_reply_token(
     bitsup_credential_reply *reply,
@@ -1934,6 +1974,7 @@ BITSUP_API void bitsup_error_free(bitsup_error *error);
 /**
  * Reads the list of the sessions that were kept, oldest first. Refused if the
  * client has no state directory (BITSUP_OPTION_STATE_DIR).
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_read(
     bitsup_client *client,
@@ -1948,6 +1989,7 @@ BITSUP_API size_t bitsup_journal_count(const bitsup_journal *journal);
 /**
  * Tells about one session of the list, from 0 on. Where its file cannot be
  * read or understood, that is the error. Set entry->struct_size first.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
  */
 BITSUP_API bitsup_status bitsup_journal_get(
     const bitsup_journal *journal,
@@ -1963,6 +2005,8 @@ BITSUP_API void bitsup_journal_free(bitsup_journal *journal);
 /**
  * Starts to upload the rest of a file whose session was kept. options may be
  * NULL: the journal holds no password and no other option.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_resume(
     bitsup_client *client,
@@ -1974,6 +2018,9 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_resume(
 /**
  * Tells the server to delete what it has of a kept session, waits for the
  * answer, and forgets the session. options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+ * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+ * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_journal_cancel(
     bitsup_client *client,
@@ -1984,6 +2031,7 @@ BITSUP_API bitsup_status bitsup_journal_cancel(
 /**
  * Forgets a kept session without telling the server, which keeps what it has
  * until it forgets that too.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
  */
 BITSUP_API bitsup_status bitsup_journal_forget(
     bitsup_client *client,
@@ -1993,6 +2041,7 @@ BITSUP_API bitsup_status bitsup_journal_forget(
 /**
  * Makes a token of a kept session, to go on with it here or elsewhere: see
  * bitsup_upload_import.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_export(
     bitsup_client *client,
@@ -2005,6 +2054,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_export(
  * the text of bitsup_error_token or bitsup_token_text, and names the
  * destination. The file must hold the same bytes, which is checked before its
  * last part goes out. options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import(
     bitsup_client *client,
@@ -2016,6 +2067,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import(
 
 /**
  * bitsup_upload_import with a path of path_length bytes, in any encoding.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_bytes(
     bitsup_client *client,
@@ -2029,6 +2082,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_bytes(
 /**
  * bitsup_upload_import with length bytes in memory, as for
  * bitsup_upload_start_memory.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_memory(
     bitsup_client *client,
@@ -2042,6 +2097,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_memory(
 /**
  * bitsup_upload_import with what a function of the program reads, as for
  * bitsup_upload_start_callbacks. A part of it is read before this returns.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+ * CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_callbacks(
     bitsup_client *client,
@@ -2067,6 +2124,9 @@ BITSUP_API void bitsup_token_free(bitsup_token *token);
 /**
  * Sends Ping, and waits for the answer: whether a BITS server is there and
  * lets us in. options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+ * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+ * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_ping(
     bitsup_client *client,
@@ -2077,6 +2137,9 @@ BITSUP_API bitsup_status bitsup_ping(
 /**
  * Sends Create-Session for a file of size bytes, and waits for the answer.
  * name is the Content-Name, or NULL for none; options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+ * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+ * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_session_create(
     bitsup_client *client,
@@ -2102,6 +2165,9 @@ BITSUP_API uint64_t bitsup_session_offset(const bitsup_session *session);
  * on, and waits for the answer. *next_offset, if next_offset is not NULL, is
  * then where the server wants to continue: normally behind what was sent, but
  * it may be anywhere in the file. It is not written on failure.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+ * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+ * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_session_send(
     bitsup_session *session,
@@ -2114,6 +2180,9 @@ BITSUP_API bitsup_status bitsup_session_send(
  * Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
  * confirmed the file. Refused, and nothing sent, before the server has all
  * bytes.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+ * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+ * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_session_close(
     bitsup_session *session,
@@ -2122,6 +2191,9 @@ BITSUP_API bitsup_status bitsup_session_close(
 /**
  * Sends Cancel-Session, and waits for the answer: the server deletes what it
  * has.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+ * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+ * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API bitsup_status bitsup_session_cancel(
     bitsup_session *session,
@@ -2142,6 +2214,7 @@ BITSUP_API void bitsup_session_free(bitsup_session *session);
  * again: what url names is not touched.
  * BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
  * or an option cannot be used. options may be NULL.
+ * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, CANCELLED, UNSUPPORTED.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_doctor(
     bitsup_client *client,
@@ -2162,6 +2235,7 @@ BITSUP_API const char *bitsup_report_json(const bitsup_report *report);
  * The first problem, as the error that an upload would end with: its message
  * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
  * there is none, and an upload should work, unless a finding is unknown.
+ * Statuses: any.
  */
 BITSUP_API bitsup_status bitsup_report_problem(
     const bitsup_report *report,

@@ -7,14 +7,14 @@ use crate::status::bitsup_status;
 
 /// The whole body of an entry point.
 ///
-/// `boundary!(error: place, [handles], or_null [handles], owns name = value, { … })` gives a status:
-/// the body is a `Result<bitsup_status, Failure>`. `boundary!(value: fallback, [handles], { … })`
+/// `boundary!(error: place, gives LIST, [handles], or_null [handles], owns name = value, { … })` gives a
+/// status of a list in `crate::status`: the body is a `Result<bitsup_status, Failure>`. `boundary!(value: fallback, [handles], { … })`
 /// gives a value, and `fallback` where there is none. In the body each handle's name is a reference:
 /// NULL, another object, a handle from before a fork and one that met a panic never get there. A
 /// panic becomes a status, and the handles are refused from then on. What the call `owns` ends with
 /// it, also where the body is not reached.
 macro_rules! boundary {
-    (error: $error:expr, [$($handle:ident),*] $(, or_null [$($maybe:ident),*])? $(, owns $owned:ident = $value:expr)?, $body:block) => {{
+    (error: $error:expr, gives $list:ident, [$($handle:ident),*] $(, or_null [$($maybe:ident),*])? $(, owns $owned:ident = $value:expr)?, $body:block) => {{
         $(
             // SAFETY: the caller gives NULL, or a handle that `_free` was not called for.
             let $handle = unsafe { crate::handle::look($handle) };
@@ -46,7 +46,9 @@ macro_rules! boundary {
             $( crate::handle::spoil($handle); )*
         }
         // SAFETY: the caller gives NULL, or a place for the pointer to an error.
-        unsafe { crate::boundary::status(outcome, $error) }
+        let status = unsafe { crate::boundary::status(outcome, $error) };
+        debug_assert!(crate::status::allows(crate::status::$list, status), "{status:?} of {}", stringify!($list));
+        status
     }};
     (value: $fallback:expr, [$($handle:ident),*], $body:block) => {{
         $(

@@ -127,6 +127,7 @@ impl bitsup_client {
 /// of a client's options those for uploads are the defaults of its uploads.
 /// BITSUP_STATUS_INVALID_ARGUMENT: an option cannot be used, or is one of
 /// uploads only; BITSUP_STATUS_UNSUPPORTED: this library or build lacks one.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_new(
@@ -134,7 +135,7 @@ pub unsafe extern "C" fn bitsup_client_new(
     client: *mut *mut bitsup_client,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [], or_null [options], {
+    boundary!(error: error, gives CLIENT, [], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(client, "client") }?;
         let chosen = options.map(bitsup_options::snapshot).unwrap_or_default();
@@ -145,13 +146,14 @@ pub unsafe extern "C" fn bitsup_client_new(
 
 /// Changes the limit that all uploads of the client share, in bytes a second,
 /// at least 1, or BITSUP_UNLIMITED. It acts at once, and replaces a timetable.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_set_limit_rate(
     client: *mut bitsup_client,
     bytes_per_second: i64,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives ARGUMENT, [client], {
         if bytes_per_second < 1 {
             return Err(Failure::invalid("bytes_per_second is less than 1: give BITSUP_UNLIMITED for no limit"));
         }
@@ -164,13 +166,14 @@ pub unsafe extern "C" fn bitsup_client_set_limit_rate(
 /// From now on the limit that all uploads of the client share follows the
 /// local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change of
 /// hour acts within a second.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_set_rate_timetable(
     client: *mut bitsup_client,
     timetable: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives ARGUMENT, [client], {
         // SAFETY: the caller gives NULL or text.
         let timetable = unsafe { text::text(timetable, "timetable") }?.parse()?;
         client.client.set_rate_timetable(timetable);

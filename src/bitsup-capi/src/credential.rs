@@ -230,6 +230,7 @@ impl bitsup_credential_reply {
 
 /// Answers with user and password, which are copied; the copy of the password
 /// is overwritten when it is not needed any more. The last answer counts.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_credential_reply_password(
     reply: *mut bitsup_credential_reply,
@@ -237,7 +238,7 @@ pub unsafe extern "C" fn bitsup_credential_reply_password(
     password: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [reply], {
+    boundary!(error: error, gives ARGUMENT, [reply], {
         // SAFETY: the caller gives NULL or text, twice.
         let (user, password) = unsafe {
             (text::text(user, "user")?, text::text(password, "password")?)
@@ -251,6 +252,7 @@ pub unsafe extern "C" fn bitsup_credential_reply_password(
 /// is; not for proxies. valid_for_ms says for how many milliseconds the server
 /// takes it: shortly before their end a new one is asked for. 0 if that is not
 /// known.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_credential_reply_token(
     reply: *mut bitsup_credential_reply,
@@ -258,7 +260,7 @@ pub unsafe extern "C" fn bitsup_credential_reply_token(
     valid_for_ms: u64,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [reply], {
+    boundary!(error: error, gives ARGUMENT, [reply], {
         // SAFETY: the caller gives NULL or text.
         let token = Secret::new(unsafe { text::text(token, "token") }?);
         let valid_for = Some(valid_for_ms).filter(|time| *time > 0).map(Duration::from_millis);

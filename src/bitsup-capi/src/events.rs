@@ -27,6 +27,7 @@ pub unsafe extern "C" fn bitsup_client_event_fd(
 /// Gives an upload that has ended and was not given so before; the handle stays
 /// the program's. BITSUP_STATUS_PENDING: there is none now. Where the client
 /// dispatches, the last callbacks of the upload have run.
+/// Statuses: OK, PENDING, INVALID_ARGUMENT.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_next_ended(
@@ -34,7 +35,7 @@ pub unsafe extern "C" fn bitsup_client_next_ended(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives TURN, [client], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         match client.uploads.take_ended(client.dispatches()) {
@@ -50,13 +51,14 @@ pub unsafe extern "C" fn bitsup_client_next_ended(
 /// Runs callbacks that wait, at most max_events of them (0: all), on this
 /// thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
 /// dispatches just now; the descriptor stays readable.
+/// Statuses: OK, PENDING, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_dispatch(
     client: *mut bitsup_client,
     max_events: u32,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives TURN, [client], {
         let signal = client.signal.as_ref().ok_or_else(|| {
             Failure::invalid("the client does not dispatch: see BITSUP_OPTION_DISPATCH")
         })?;

@@ -37,12 +37,9 @@
  *   initialised: it is NULL after BITSUP_STATUS_OK and BITSUP_STATUS_PENDING,
  *   and otherwise an error that the caller frees.
  *
- * Statuses. Every function that returns one can give
- *   BITSUP_STATUS_INVALID_ARGUMENT and BITSUP_STATUS_PANIC. One that takes
- *   options can also give BITSUP_STATUS_LOCAL_FILE, for a file that they name,
- *   and BITSUP_STATUS_UNSUPPORTED; one that makes threads or sockets
- *   BITSUP_STATUS_INTERNAL; one that waits for the network, and the outcome of
- *   an upload, can be any. A function says what is particular to it.
+ * Statuses. Each function that returns one ends with a list of those that it
+ *   can give, without BITSUP_STATUS_. Besides those, each can give PANIC and
+ *   INTERNAL, which are faults of the library.
  *
  * What is written on failure. A pointer to a new object is set to NULL;
  *   other results are left as they were.

@@ -106,6 +106,7 @@ impl Entry {
 
 /// Reads the list of the sessions that were kept, oldest first. Refused if the
 /// client has no state directory (BITSUP_OPTION_STATE_DIR).
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_read(
@@ -113,7 +114,7 @@ pub unsafe extern "C" fn bitsup_journal_read(
     journal: *mut *mut bitsup_journal,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives STATE, [client], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(journal, "journal") }?;
         let sessions = client.client.sessions()?;
@@ -131,6 +132,7 @@ pub unsafe extern "C" fn bitsup_journal_count(journal: *const bitsup_journal) ->
 
 /// Tells about one session of the list, from 0 on. Where its file cannot be
 /// read or understood, that is the error. Set entry->struct_size first.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_get(
     journal: *const bitsup_journal,
@@ -138,7 +140,7 @@ pub unsafe extern "C" fn bitsup_journal_get(
     entry: *mut bitsup_journal_entry,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [journal], {
+    boundary!(error: error, gives STATE, [journal], {
         // SAFETY: the caller gives NULL or a structure of the size in it.
         unsafe { structure::check_size(entry, "entry") }?;
         let count = journal.entries.len();
@@ -163,6 +165,8 @@ pub unsafe extern "C" fn bitsup_journal_free(journal: *mut bitsup_journal) {
 
 /// Starts to upload the rest of a file whose session was kept. options may be
 /// NULL: the journal holds no password and no other option.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_resume(
@@ -172,7 +176,7 @@ pub unsafe extern "C" fn bitsup_journal_resume(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives START, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text.
@@ -185,6 +189,9 @@ pub unsafe extern "C" fn bitsup_journal_resume(
 
 /// Tells the server to delete what it has of a kept session, waits for the
 /// answer, and forgets the session. options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+/// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+/// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_cancel(
     client: *mut bitsup_client,
@@ -192,7 +199,7 @@ pub unsafe extern "C" fn bitsup_journal_cancel(
     options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives PACKET, [client], or_null [options], {
         // SAFETY: the caller gives NULL or text.
         let id = unsafe { text::text(id, "id") }?;
         let choice = client.choose(options)?;
@@ -203,13 +210,14 @@ pub unsafe extern "C" fn bitsup_journal_cancel(
 
 /// Forgets a kept session without telling the server, which keeps what it has
 /// until it forgets that too.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_forget(
     client: *mut bitsup_client,
     id: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives STATE, [client], {
         // SAFETY: the caller gives NULL or text.
         let id = unsafe { text::text(id, "id") }?;
         client.client.forget_session(id)?;
@@ -219,6 +227,7 @@ pub unsafe extern "C" fn bitsup_journal_forget(
 
 /// Makes a token of a kept session, to go on with it here or elsewhere: see
 /// bitsup_upload_import.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_export(
@@ -227,7 +236,7 @@ pub unsafe extern "C" fn bitsup_journal_export(
     token: *mut *mut bitsup_token,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives STATE, [client], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(token, "token") }?;
         // SAFETY: the caller gives NULL or text.
@@ -241,6 +250,8 @@ pub unsafe extern "C" fn bitsup_journal_export(
 /// the text of bitsup_error_token or bitsup_token_text, and names the
 /// destination. The file must hold the same bytes, which is checked before its
 /// last part goes out. options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import(
@@ -251,7 +262,7 @@ pub unsafe extern "C" fn bitsup_upload_import(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives START, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text, twice.
@@ -263,6 +274,8 @@ pub unsafe extern "C" fn bitsup_upload_import(
 }
 
 /// bitsup_upload_import with a path of path_length bytes, in any encoding.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import_bytes(
@@ -274,7 +287,7 @@ pub unsafe extern "C" fn bitsup_upload_import_bytes(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives START, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text, and NULL or as many bytes as it says.
@@ -289,6 +302,8 @@ pub unsafe extern "C" fn bitsup_upload_import_bytes(
 
 /// bitsup_upload_import with length bytes in memory, as for
 /// bitsup_upload_start_memory.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import_memory(
@@ -300,7 +315,7 @@ pub unsafe extern "C" fn bitsup_upload_import_memory(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives START, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text.
@@ -316,6 +331,8 @@ pub unsafe extern "C" fn bitsup_upload_import_memory(
 
 /// bitsup_upload_import with what a function of the program reads, as for
 /// bitsup_upload_start_callbacks. A part of it is read before this returns.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_import_callbacks(
@@ -327,7 +344,7 @@ pub unsafe extern "C" fn bitsup_upload_import_callbacks(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     // SAFETY: the caller gives NULL or a structure of the size in it.
-    boundary!(error: error, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
+    boundary!(error: error, gives START, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         let source = source?;

@@ -35,6 +35,7 @@ impl Handle for bitsup_report {
 /// again: what url names is not touched.
 /// BITSUP_STATUS_OK: there is a report, which may be of problems; else the URL
 /// or an option cannot be used. options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_doctor(
@@ -44,7 +45,7 @@ pub unsafe extern "C" fn bitsup_doctor(
     report: *mut *mut bitsup_report,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives CLIENT, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(report, "report") }?;
         // SAFETY: the caller gives NULL or text.
@@ -69,12 +70,13 @@ pub unsafe extern "C" fn bitsup_report_json(report: *const bitsup_report) -> *co
 /// The first problem, as the error that an upload would end with: its message
 /// says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
 /// there is none, and an upload should work, unless a finding is unknown.
+/// Statuses: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_report_problem(
     report: *const bitsup_report,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [report], {
+    boundary!(error: error, gives END, [report], {
         report.report.problem().map_or(Ok(bitsup_status::Ok), |problem| Err(Failure::found(problem)))
     })
 }

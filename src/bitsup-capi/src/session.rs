@@ -43,6 +43,9 @@ impl bitsup_session {
 
 /// Sends Ping, and waits for the answer: whether a BITS server is there and
 /// lets us in. options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+/// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+/// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_ping(
     client: *mut bitsup_client,
@@ -50,7 +53,7 @@ pub unsafe extern "C" fn bitsup_ping(
     options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives PACKET, [client], or_null [options], {
         // SAFETY: the caller gives NULL or text.
         let url = unsafe { text::text(url, "url") }?;
         let choice = client.choose(options)?;
@@ -61,6 +64,9 @@ pub unsafe extern "C" fn bitsup_ping(
 
 /// Sends Create-Session for a file of size bytes, and waits for the answer.
 /// name is the Content-Name, or NULL for none; options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+/// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+/// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_create(
@@ -72,7 +78,7 @@ pub unsafe extern "C" fn bitsup_session_create(
     session: *mut *mut bitsup_session,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives PACKET, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(session, "session") }?;
         // SAFETY: the caller gives NULL or text.
@@ -109,6 +115,9 @@ pub unsafe extern "C" fn bitsup_session_offset(session: *const bitsup_session) -
 /// on, and waits for the answer. *next_offset, if next_offset is not NULL, is
 /// then where the server wants to continue: normally behind what was sent, but
 /// it may be anywhere in the file. It is not written on failure.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+/// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+/// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_send(
     session: *mut bitsup_session,
@@ -117,7 +126,7 @@ pub unsafe extern "C" fn bitsup_session_send(
     next_offset: *mut u64,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [session], {
+    boundary!(error: error, gives PACKET, [session], {
         let mut packets = session.lock();
         let left = session.size.saturating_sub(packets.offset());
         // Before the bytes are looked at: a wrong length must not read beyond them.
@@ -140,12 +149,15 @@ pub unsafe extern "C" fn bitsup_session_send(
 /// Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
 /// confirmed the file. Refused, and nothing sent, before the server has all
 /// bytes.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+/// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+/// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_close(
     session: *mut bitsup_session,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [session], {
+    boundary!(error: error, gives PACKET, [session], {
         session.lock().close()?;
         Ok(bitsup_status::Ok)
     })
@@ -153,12 +165,15 @@ pub unsafe extern "C" fn bitsup_session_close(
 
 /// Sends Cancel-Session, and waits for the answer: the server deletes what it
 /// has.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
+/// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
+/// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_cancel(
     session: *mut bitsup_session,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [session], {
+    boundary!(error: error, gives PACKET, [session], {
         session.lock().cancel()?;
         Ok(bitsup_status::Ok)
     })

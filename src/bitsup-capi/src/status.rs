@@ -78,6 +78,56 @@ impl Status {
     ];
 }
 
+/// Statuses that a function can give, besides those of a fault in bitsup: OK is always one.
+pub(crate) type Statuses = &'static [Status];
+
+/// Of functions that only look at their arguments.
+pub(crate) const ARGUMENT: Statuses = &[Status::InvalidArgument];
+/// Of functions that set or name an option.
+pub(crate) const OPTION: Statuses = &[Status::InvalidArgument, Status::Unsupported];
+/// Of functions that a program's loop calls.
+pub(crate) const TURN: Statuses = &[Status::Pending, Status::InvalidArgument];
+/// Of functions that use options and open the files that they name.
+pub(crate) const CLIENT: Statuses =
+    &[Status::InvalidArgument, Status::LocalFile, Status::Cancelled, Status::Unsupported];
+/// Of functions that start an upload, and do not wait for its end.
+pub(crate) const START: Statuses = &[
+    Status::InvalidArgument,
+    Status::LocalFile,
+    Status::SourceChanged,
+    Status::SessionInUse,
+    Status::Cancelled,
+    Status::Unsupported,
+];
+/// Of functions that look at the state directory.
+pub(crate) const STATE: Statuses =
+    &[Status::InvalidArgument, Status::LocalFile, Status::SessionInUse];
+/// Of functions that send one packet and wait for the answer.
+pub(crate) const PACKET: Statuses = &[
+    Status::InvalidArgument,
+    Status::LocalFile,
+    Status::SessionInUse,
+    Status::Auth,
+    Status::ProxyAuth,
+    Status::Tls,
+    Status::Network,
+    Status::Timeout,
+    Status::Refused,
+    Status::HostIdUntrusted,
+    Status::Protocol,
+    Status::LimitReached,
+    Status::Cancelled,
+    Status::Unsupported,
+];
+/// Of functions that tell how an upload ended.
+pub(crate) const END: Statuses = &[];
+
+/// Whether a function of these statuses can give this one.
+pub(crate) fn allows(statuses: Statuses, status: Status) -> bool {
+    let fault = matches!(status, Status::Panic | Status::Internal);
+    status == Status::Ok || fault || statuses.is_empty() || statuses.contains(&status)
+}
+
 impl From<ErrorKind> for Status {
     /// By the number in the table that all languages share; kinds that are new fall to `Internal`.
     fn from(kind: ErrorKind) -> Self {
@@ -89,6 +139,9 @@ impl From<ErrorKind> for Status {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -102,5 +155,52 @@ mod tests {
             let plain = name.to_str().expect("ASCII").replace('_', "");
             assert_eq!(plain, row.name.to_ascii_uppercase());
         }
+    }
+    /// The documentation of a function and what `boundary!` lets it give are one list.
+    #[test]
+    fn each_function_names_the_statuses_that_it_can_give() {
+        let lists = [
+            ("ARGUMENT", ARGUMENT),
+            ("OPTION", OPTION),
+            ("TURN", TURN),
+            ("CLIENT", CLIENT),
+            ("START", START),
+            ("STATE", STATE),
+            ("PACKET", PACKET),
+            ("END", END),
+        ];
+        let name = |status: &Status| Status::ALL[*status as usize].1.to_str().expect("ASCII");
+        let mut functions = 0;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let files = [folder.clone(), folder.join("options")]
+            .into_iter()
+            .flat_map(|folder| fs::read_dir(folder).expect("the sources are there"))
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+        for path in files.filter(|path| !path.ends_with("status.rs")) {
+            let (file, text) = (path.display(), fs::read_to_string(&path).expect("UTF-8"));
+            let mut documented = String::new();
+            for line in text.lines() {
+                if let Some(words) = line.strip_prefix("///") {
+                    documented += words;
+                } else if let Some((_, rest)) = line.split_once("boundary!(error: ") {
+                    let list = rest.split_once("gives ").and_then(|(_, list)| list.split_once(','));
+                    let (list, _) = list.expect("a list");
+                    let (_, statuses) =
+                        lists.iter().find(|(known, _)| *known == list).expect("a list");
+                    let statuses: Vec<_> = statuses.iter().map(name).collect();
+                    let told = match &*statuses {
+                        [] => "any".to_owned(),
+                        statuses => format!("OK, {}", statuses.join(", ")),
+                    };
+                    let ending = format!(" Statuses: {told}.");
+                    assert!(documented.ends_with(&ending), "{file}: {documented}, and not{ending}");
+                    functions += 1;
+                } else if line == "}" {
+                    documented.clear();
+                }
+            }
+        }
+        assert!(functions > 50, "{functions}");
     }
 }

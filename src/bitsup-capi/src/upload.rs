@@ -177,6 +177,7 @@ impl bitsup_upload {
 
 /// Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
 /// in one. A URL that ends in a slash gets the file's name appended.
+/// Statuses: any.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_file(
@@ -185,7 +186,7 @@ pub unsafe extern "C" fn bitsup_upload_file(
     url: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], {
+    boundary!(error: error, gives END, [client], {
         // SAFETY: the caller gives NULL or text, twice.
         let (path, url) = unsafe { (text::path(path, "path")?, text::text(url, "url")?) };
         let builder = client.client.upload(Source::path(path)?, url);
@@ -205,6 +206,8 @@ pub unsafe extern "C" fn bitsup_upload_file(
 
 /// Starts to upload a file, which must stay as it is until the end. A URL that
 /// ends in a slash gets the file's name appended. options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start(
@@ -215,7 +218,7 @@ pub unsafe extern "C" fn bitsup_upload_start(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives START, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text, twice.
@@ -227,6 +230,8 @@ pub unsafe extern "C" fn bitsup_upload_start(
 }
 
 /// bitsup_upload_start with a path of path_length bytes, in any encoding.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start_bytes(
@@ -238,7 +243,7 @@ pub unsafe extern "C" fn bitsup_upload_start_bytes(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives START, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or as many bytes as it says, and NULL or text.
@@ -254,6 +259,8 @@ pub unsafe extern "C" fn bitsup_upload_start_bytes(
 /// Starts to upload length bytes in memory, which is not copied: it must stay
 /// as it is until bitsup_upload_free returned. data may be NULL if length is 0;
 /// options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start_memory(
@@ -265,7 +272,7 @@ pub unsafe extern "C" fn bitsup_upload_start_memory(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [client], or_null [options], {
+    boundary!(error: error, gives START, [client], or_null [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         // SAFETY: the caller gives NULL or text.
@@ -281,6 +288,8 @@ pub unsafe extern "C" fn bitsup_upload_start_memory(
 
 /// Starts to upload what a function of the program reads. The structure is
 /// copied; options may be NULL.
+/// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
+/// CANCELLED, UNSUPPORTED.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_start_callbacks(
@@ -292,7 +301,7 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     // SAFETY: the caller gives NULL or a structure of the size in it.
-    boundary!(error: error, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
+    boundary!(error: error, gives START, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(upload, "upload") }?;
         let source = source?;
@@ -314,6 +323,7 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
 /// why there is no such file. Callbacks on the client's thread have told of the
 /// end then, unless they take over a second. Not in a callback of the same
 /// upload.
+/// Statuses: any.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_wait(
@@ -321,7 +331,7 @@ pub unsafe extern "C" fn bitsup_upload_wait(
     timeout_ms: i64,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [upload], {
+    boundary!(error: error, gives END, [upload], {
         let limit = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
         let receipt = upload.wait(limit)?;
         Ok(if receipt.is_some() { bitsup_status::Ok } else { bitsup_status::Pending })
@@ -330,24 +340,26 @@ pub unsafe extern "C" fn bitsup_upload_wait(
 
 /// Pauses: the request under way ends, then nothing is sent. Returns at once;
 /// the state tells.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_suspend(
     upload: *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [upload], {
+    boundary!(error: error, gives ARGUMENT, [upload], {
         upload.upload().suspend();
         Ok(bitsup_status::Ok)
     })
 }
 
 /// Resumes an upload after bitsup_upload_suspend.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_resume(
     upload: *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [upload], {
+    boundary!(error: error, gives ARGUMENT, [upload], {
         upload.upload().resume();
         Ok(bitsup_status::Ok)
     })
@@ -355,12 +367,13 @@ pub unsafe extern "C" fn bitsup_upload_resume(
 
 /// Stops, and tells the server to delete what it has. Returns at once; the
 /// upload then ends with BITSUP_STATUS_CANCELLED.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_cancel(
     upload: *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [upload], {
+    boundary!(error: error, gives ARGUMENT, [upload], {
         upload.upload().cancel(CancelMode::Delete);
         Ok(bitsup_status::Ok)
     })
@@ -368,24 +381,26 @@ pub unsafe extern "C" fn bitsup_upload_cancel(
 
 /// Stops, and leaves the session on the server. Returns at once; the upload
 /// then ends with BITSUP_STATUS_CANCELLED.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_stop(
     upload: *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [upload], {
+    boundary!(error: error, gives ARGUMENT, [upload], {
         upload.upload().cancel(CancelMode::Keep);
         Ok(bitsup_status::Ok)
     })
 }
 
 /// Takes a snapshot; never waits. Set progress->struct_size first.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_progress(
     upload: *const bitsup_upload,
     progress: *mut bitsup_progress,
 ) -> bitsup_status {
-    boundary!(error: ptr::null_mut(), [upload], {
+    boundary!(error: ptr::null_mut(), gives ARGUMENT, [upload], {
         let now = bitsup_progress::from(&upload.upload().progress());
         // SAFETY: the caller gives NULL or a structure of the size in it.
         unsafe { structure::fill(progress, "progress", &now) }?;
@@ -413,6 +428,7 @@ pub unsafe extern "C" fn bitsup_upload_waiting_for(
 
 /// Tells about a complete upload; BITSUP_STATUS_PENDING while it runs, and what
 /// bitsup_upload_wait returns if it failed. Set receipt->struct_size first.
+/// Statuses: any.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_receipt(
@@ -420,7 +436,7 @@ pub unsafe extern "C" fn bitsup_upload_receipt(
     receipt: *mut bitsup_receipt,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [upload], {
+    boundary!(error: error, gives END, [upload], {
         // SAFETY: the caller gives NULL or a structure of the size in it.
         unsafe { structure::check_size(receipt, "receipt") }?;
         let Some(result) = upload.upload().result() else { return Ok(bitsup_status::Pending) };
@@ -434,13 +450,14 @@ pub unsafe extern "C" fn bitsup_upload_receipt(
 
 /// Keeps a pointer of the program's with the upload, for callbacks and for
 /// bitsup_client_next_ended.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_set_userdata(
     upload: *mut bitsup_upload,
     userdata: *mut c_void,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [upload], {
+    boundary!(error: error, gives ARGUMENT, [upload], {
         upload.userdata.store(userdata, Ordering::Release);
         Ok(bitsup_status::Ok)
     })

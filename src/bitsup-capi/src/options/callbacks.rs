@@ -31,6 +31,7 @@ impl bitsup_options {
 /// options, their copies, and the clients and uploads that were made with them
 /// are freed and the last callback has returned, or when this call fails. So it
 /// is with the setters below.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_on_progress(
     options: *mut bitsup_options,
@@ -39,12 +40,13 @@ pub unsafe extern "C" fn bitsup_options_set_on_progress(
     destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+    boundary!(error: error, gives ARGUMENT, [options], owns hook = Hook::new(callback, userdata, destroy), {
         options.hook(|chosen| chosen.hooks.progress = Some(Arc::new(hook)))
     })
 }
 
 /// Calls the function at every change of state.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_on_state(
     options: *mut bitsup_options,
@@ -53,12 +55,13 @@ pub unsafe extern "C" fn bitsup_options_set_on_state(
     destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+    boundary!(error: error, gives ARGUMENT, [options], owns hook = Hook::new(callback, userdata, destroy), {
         options.hook(|chosen| chosen.hooks.state = Some(Arc::new(hook)))
     })
 }
 
 /// Asks the function before each retry.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_on_retry(
     options: *mut bitsup_options,
@@ -67,13 +70,14 @@ pub unsafe extern "C" fn bitsup_options_set_on_retry(
     destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+    boundary!(error: error, gives ARGUMENT, [options], owns hook = Hook::new(callback, userdata, destroy), {
         options.hook(|chosen| chosen.hooks.retry = Some(Arc::new(hook)))
     })
 }
 
 /// Calls the function with each exchange, to be written down and played back by
 /// a development server.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_on_transcript(
     options: *mut bitsup_options,
@@ -82,12 +86,13 @@ pub unsafe extern "C" fn bitsup_options_set_on_transcript(
     destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+    boundary!(error: error, gives ARGUMENT, [options], owns hook = Hook::new(callback, userdata, destroy), {
         options.hook(|chosen| chosen.hooks.transcript = Some(Arc::new(hook)))
     })
 }
 
 /// Asks the function for a login when one is wanted.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_on_credentials(
     options: *mut bitsup_options,
@@ -96,13 +101,14 @@ pub unsafe extern "C" fn bitsup_options_set_on_credentials(
     destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+    boundary!(error: error, gives ARGUMENT, [options], owns hook = Hook::new(callback, userdata, destroy), {
         let hook = CredentialHook::new(hook);
         options.hook(|chosen| chosen.hooks.credentials = Some(Arc::new(hook)))
     })
 }
 
 /// Calls the function with each line of the log. It is an option of the client.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_on_log(
     options: *mut bitsup_options,
@@ -111,7 +117,7 @@ pub unsafe extern "C" fn bitsup_options_set_on_log(
     destroy: bitsup_destroy_callback,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], owns hook = Hook::new(callback, userdata, destroy), {
+    boundary!(error: error, gives ARGUMENT, [options], owns hook = Hook::new(callback, userdata, destroy), {
         options.hook(|chosen| chosen.hooks.log = Some(Arc::new(hook)))
     })
 }

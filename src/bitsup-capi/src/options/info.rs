@@ -175,13 +175,14 @@ fn facts(row: &OptionRow, texts: &Texts) -> bitsup_option_facts {
 
 /// Tells about an option. Set facts->struct_size first.
 /// BITSUP_STATUS_UNSUPPORTED: this library has no such option.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_option_info(
     option: c_int,
     facts: *mut bitsup_option_facts,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [], {
+    boundary!(error: error, gives OPTION, [], {
         // SAFETY: the caller gives NULL or a structure of the size in it.
         unsafe { structure::check_size(facts, "facts") }?;
         let row = option_by_id(option);

@@ -67,6 +67,7 @@ pub extern "C" fn bitsup_options_new() -> *mut bitsup_options {
 
 /// Makes a copy of options, with the callbacks, which both then share, and with
 /// the errors that are kept.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_copy(
@@ -74,7 +75,7 @@ pub unsafe extern "C" fn bitsup_options_copy(
     copy: *mut *mut bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives ARGUMENT, [options], {
         // SAFETY: the caller gives NULL or a place for a pointer.
         let place = unsafe { structure::out(copy, "copy") }?;
         *place = handle::give(bitsup_options::new(options.snapshot()));
@@ -84,13 +85,14 @@ pub unsafe extern "C" fn bitsup_options_copy(
 
 /// Sets in options all that from has set, lists as a whole, and takes over the
 /// errors that are kept in it.
+/// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_merge(
     options: *mut bitsup_options,
     from: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options, from], {
+    boundary!(error: error, gives ARGUMENT, [options, from], {
         let from = from.snapshot();
         let mut chosen = options.lock();
         chosen.set.merge(&from.set);
@@ -103,13 +105,14 @@ pub unsafe extern "C" fn bitsup_options_merge(
 /// again. An error that is kept for it is dropped.
 /// BITSUP_STATUS_UNSUPPORTED: this library has no such option; an error that
 /// is kept for the number is dropped too.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_reset(
     options: *mut bitsup_options,
     option: c_int,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         let set = &mut options.lock().set;
         set.reset_id(option);
         match option_by_id(option) {
@@ -122,12 +125,13 @@ pub unsafe extern "C" fn bitsup_options_reset(
 /// Gives the first error that a setter has kept, as the call that takes the
 /// options will. What can be told only with all options at hand, such as a key
 /// without a certificate or a file that does not exist, is looked at there.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_check(
     options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         options.lock().set.check()?;
         Ok(bitsup_status::Ok)
     })

@@ -123,6 +123,7 @@ const MAX_VALUE: usize = 1024 * 1024;
 /// text is taken. BITSUP_STATUS_INVALID_ARGUMENT: the option takes no text, or
 /// this text can never work; BITSUP_STATUS_UNSUPPORTED: this library has no
 /// such option. The error is kept too.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_text(
     options: *mut bitsup_options,
@@ -130,7 +131,7 @@ pub unsafe extern "C" fn bitsup_options_set_text(
     text: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         // SAFETY: the caller gives NULL or text.
         options.put(option, How::Set, |row| unsafe { c_value(row, text) })
     })
@@ -138,6 +139,7 @@ pub unsafe extern "C" fn bitsup_options_set_text(
 
 /// Sets an option as bitsup_options_set_text does, to length bytes of UTF-8,
 /// which need no zero byte at their end and may have none in them.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_text_n(
     options: *mut bitsup_options,
@@ -146,7 +148,7 @@ pub unsafe extern "C" fn bitsup_options_set_text_n(
     length: usize,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         options.put(option, How::Set, |row| {
             // SAFETY: the caller gives NULL or as many bytes as it says.
             let value = unsafe { counted_value(row, text.cast(), length) }?;
@@ -162,6 +164,7 @@ pub unsafe extern "C" fn bitsup_options_set_text_n(
 
 /// Sets a path to the system's bytes, in any encoding (on Windows WTF-8), or a
 /// secret to UTF-8. No byte may be zero. NULL with length 0 sets it to none.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_bytes(
     options: *mut bitsup_options,
@@ -170,7 +173,7 @@ pub unsafe extern "C" fn bitsup_options_set_bytes(
     length: usize,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         options.put(option, How::Set, |row| {
             if !matches!(row.kind, OptionKind::Path | OptionKind::Secret) {
                 return Err(another_function(row));
@@ -185,6 +188,7 @@ pub unsafe extern "C" fn bitsup_options_set_bytes(
 /// a choice (one of its constants) or a rate in bytes a second.
 /// BITSUP_UNLIMITED is no limit, where the option has that. What 0 means is
 /// said of each option; a negative number is refused.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_number(
     options: *mut bitsup_options,
@@ -192,7 +196,7 @@ pub unsafe extern "C" fn bitsup_options_set_number(
     number: i64,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         options.put(option, How::Set, |row| {
             if row.kind.takes_numbers() {
                 Ok(OptionValue::Number(number))
@@ -207,6 +211,7 @@ pub unsafe extern "C" fn bitsup_options_set_number(
 /// BITSUP_STATUS_INVALID_ARGUMENT: it is no header, or one that the protocol
 /// sets. The error is kept for BITSUP_OPTION_HEADERS, which
 /// bitsup_options_reset empties.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_header(
     options: *mut bitsup_options,
@@ -214,7 +219,7 @@ pub unsafe extern "C" fn bitsup_options_set_header(
     value: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         // SAFETY: the caller gives NULL or text, twice.
         let (name, value) = unsafe { (text::text(name, "name"), text::text(value, "value")) };
         options.put_header("headers", name, value)
@@ -223,6 +228,7 @@ pub unsafe extern "C" fn bitsup_options_set_header(
 
 /// Sets a header as bitsup_options_set_header does, which is treated like a
 /// password: see BITSUP_OPTION_SECRET_HEADERS.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_secret_header(
     options: *mut bitsup_options,
@@ -230,7 +236,7 @@ pub unsafe extern "C" fn bitsup_options_set_secret_header(
     value: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         // SAFETY: the caller gives NULL or text, twice.
         let (name, value) = unsafe { (text::text(name, "name"), text::text(value, "value")) };
         options.put_header("secret_headers", name, value)
@@ -258,6 +264,7 @@ impl bitsup_options {
 
 /// Adds a text to a list, such as BITSUP_OPTION_TRUSTED_HOSTS. An upload's list
 /// replaces its client's.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_add_text(
     options: *mut bitsup_options,
@@ -265,7 +272,7 @@ pub unsafe extern "C" fn bitsup_options_add_text(
     text: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         options.put(option, How::Add, |row| {
             if text.is_null() {
                 return Err(row.refusal("text is NULL"));
@@ -280,6 +287,7 @@ pub unsafe extern "C" fn bitsup_options_add_text(
 /// the tool takes it: "5M", "10m" (seconds without a unit), "true", "skip",
 /// "unlimited", "Name: value". A list gets it added. For programs and languages
 /// that do not declare the constants.
+/// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_options_set_by_name(
     options: *mut bitsup_options,
@@ -287,7 +295,7 @@ pub unsafe extern "C" fn bitsup_options_set_by_name(
     text: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, [options], {
+    boundary!(error: error, gives OPTION, [options], {
         // SAFETY: the caller gives NULL or text, twice.
         let (name, text) = unsafe { (text::text(name, "name")?, text::c_text(text, "text")?) };
         let set = &mut options.lock().set;
