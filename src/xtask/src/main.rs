@@ -5,7 +5,6 @@ mod bench;
 mod check;
 mod conformance;
 mod examples;
-mod fragment_size;
 mod fuzz;
 mod library;
 mod lint;
@@ -16,7 +15,6 @@ mod python;
 mod requirements;
 mod runner;
 mod sbom;
-mod simulate;
 mod steps;
 mod stress;
 mod summary;
@@ -68,9 +66,7 @@ enum Command {
     /// Check that the bundled C libraries are supported by their makers, and ask for newer ones
     SupplyChain(supply_chain::Options),
     /// Play whole uploads in virtual time, with servers, networks and crashes that a seed decides
-    Simulate(simulate::Options),
-    /// Compare the choice of fragment sizes with simpler ones on thousands of links in virtual time
-    FragmentSize(fragment_size::Options),
+    Simulate(long::Simulate),
     /// Feed what reads a stranger's bytes with inputs that libFuzzer makes up
     Fuzz(fuzz::Options),
     /// Break the code behind a sample of rules, and see whether their tests turn red
@@ -99,8 +95,7 @@ fn main() -> ExitCode {
         Command::Wheel(options) => wheel::run(&workspace, &options),
         Command::Sbom(options) => sbom::run(&workspace, &options),
         Command::SupplyChain(options) => supply_chain::run(&workspace, &options),
-        Command::Simulate(options) => simulate::run(&options),
-        Command::FragmentSize(options) => fragment_size::run(&workspace, &options),
+        Command::Simulate(options) => long::simulate(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Mutants(options) => mutants::run(&workspace, &options),
         Command::Soak(options) => long::soak(&workspace, &options),

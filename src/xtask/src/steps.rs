@@ -145,7 +145,12 @@ pub(crate) static STEPS: &[Step] = &[
         fuzz::NEEDS,
         Kind::Check(|workspace| vec![xtask(workspace, &["fuzz", "--seconds", "600"])]),
     ),
-    Step::long("simulate", "a million uploads in virtual time", &[], Kind::Check(simulation)),
+    Step::long(
+        "simulate",
+        "a million uploads in virtual time",
+        &[],
+        Kind::Check(|workspace| vec![xtask(workspace, &["simulate", "--seeds", "1000000"])]),
+    ),
     Step::long(
         "chaos",
         "1,000 uploads with cut connections, 400 that are killed, 20,000 to random servers",
@@ -303,14 +308,6 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
-    vec![command]
-}
-
-/// Optimised, since the tenth of it is what an unoptimised one does in that time.
-fn simulation(workspace: &Workspace) -> Vec<Command> {
-    let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]);
-    command.args(["simulate", "--seeds", "1000000"]);
     vec![command]
 }
 

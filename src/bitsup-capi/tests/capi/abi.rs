@@ -1,4 +1,4 @@
-//! What programs were built against still holds: the header of the last release against today's.
+//! What programs were built against still holds: the header of the last release, once there is one, against today's.
 //!
 //! Each header becomes a library whose functions do nothing, compiled with its types; abidiff
 //! compares the two. That the real library has these functions and types is what the other tests
@@ -61,7 +61,12 @@ fn programs_of_the_last_release_still_fit() {
         support::skipped("abidiff is missing");
         return;
     }
-    let released = fs::read_to_string(capi().join("abi/released.h")).expect("readable");
+    let header = capi().join("abi/released.h");
+    if !header.exists() {
+        eprintln!("nothing is released yet, so there is no header to compare with");
+        return;
+    }
+    let released = fs::read_to_string(header).expect("readable");
     let output = compare(&released, &today());
     assert!(
         output.status.success(),

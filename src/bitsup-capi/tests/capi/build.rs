@@ -78,10 +78,9 @@ fn build_library() -> PathBuf {
     if profile != "debug" {
         command.args(["--profile", profile]);
     }
-    if !cfg!(feature = "bundled") {
-        command.args(["--no-default-features", "--features", "ntlm,openssl"]);
-    }
     if let Some(sanitizer) = Finder::chosen().sanitizer() {
+        // No program uses NTLM, which half of all crates are for.
+        command.args(["--no-default-features", "--features", "openssl"]);
         let host = host();
         target = target.join(format!("{sanitizer}-sanitizer"));
         built = target.join(&host).join(profile);
@@ -89,13 +88,20 @@ fn build_library() -> PathBuf {
         command.args(["--target", &host]).env("RUSTFLAGS", sanitizer_flags(sanitizer));
         // The stable compiler has the sanitizers, and this lets it use them.
         command.env("RUSTC_BOOTSTRAP", "1");
+    } else if !cfg!(feature = "bundled") {
+        command.args(["--no-default-features", "--features", "ntlm,openssl"]);
     }
     let folder = built.join("capi");
     fs::create_dir_all(&folder).expect("the folder can be made");
     command.arg("--target-dir").arg(&target).current_dir(workspace());
-    if Finder::chosen() == Finder::Thread {
-        command.arg("--").args(annotations(&folder));
-    }
+    match Finder::chosen() {
+        Finder::Thread => command.arg("--").args(annotations(&folder)),
+        Finder::Address => &mut command,
+        // As `cargo xtask install` asks for it: with other arguments each would build the library anew.
+        Finder::Valgrind => {
+            command.args(["--color", "never", "--", "--print", "native-static-libs"])
+        }
+    };
     succeed(&mut command);
     let soname = format!("libbitsup.so.{}", abi());
     if has_sanitizer() {

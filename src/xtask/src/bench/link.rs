@@ -1,13 +1,12 @@
 //! A way through user space with a round trip, a rate and lost connections: the kernels that this
 //! runs on often have no `netem`.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use crate::simulate::Random;
 
 /// What is handed on at once.
 const CHUNK: usize = 16 << 10;
@@ -27,10 +26,12 @@ pub(super) fn start(link: Link, server: SocketAddr) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     thread::spawn(move || {
-        let mut random = Random::new(7);
+        // Random, and the same in every run.
+        let mut hasher = DefaultHasher::new();
         for client in listener.incoming().flatten() {
             let lives = link.between_cuts.map(|mean| {
-                let share = (random.below(1 << 30) + 1) as f64 / (1_u64 << 30) as f64;
+                hasher.write_u8(7);
+                let share = ((hasher.finish() >> 34) + 1) as f64 / (1_u64 << 30) as f64;
                 mean.mul_f64(-share.ln())
             });
             // A server that is gone shows as a lost connection.

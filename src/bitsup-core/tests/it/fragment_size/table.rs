@@ -6,8 +6,8 @@ use super::link::{Link, efficiency};
 use super::sizes::WAYS;
 use crate::simulate::Random;
 
-/// Links of the document's table.
-pub(super) const LINKS: u64 = 800;
+/// Links of all kinds together.
+const LINKS: u64 = 800;
 
 /// How long an upload would take on an ideal link, in seconds, and how large it is at most.
 const IDEAL_TIME: f64 = 60.0;
@@ -28,7 +28,7 @@ const KINDS: [Kind; 5] = [
 ];
 
 /// One table: for each kind the mean share of the link that is used, and the share on the worst twentieth.
-pub(super) fn markdown(links: u64) -> String {
+pub(super) fn markdown() -> String {
     let mut text = String::from("| links |");
     for way in &WAYS {
         let _ = write!(text, " {} |", way.name);
@@ -39,7 +39,7 @@ pub(super) fn markdown(links: u64) -> String {
     for kind in &KINDS {
         let shares = WAYS.map(|_| Vec::new());
         let mut shares: [Vec<f64>; WAYS.len()] = shares;
-        for seed in 0..links / KINDS.len() as u64 {
+        for seed in 0..LINKS / KINDS.len() as u64 {
             let mut random = Random::new(seed);
             let link = (kind.make)(&mut random);
             let bytes = ((link.rate * IDEAL_TIME) as u64).min(MOST_BYTES);

@@ -1,5 +1,5 @@
-//! `cargo xtask simulate`: whole uploads in virtual time, each with a server, a network, a disk, a clock
-//! and a caller that its seed decides.
+//! Whole uploads in virtual time, each with a server, a network, a disk, a clock and a caller that its seed decides.
+//! `cargo xtask simulate` is the long form.
 //!
 //! It runs the client's own code: the state machine, and from bitsup-core the journal, the lives of
 //! uploads with their turns at hosts and the order of their steps, the logins and the rate limit. Written
@@ -27,20 +27,18 @@ mod traits;
 mod transcript;
 
 use std::any::Any;
+use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
-use clap::Args;
-
 pub(crate) use random::Random;
 
-use crate::Result;
 use crowd::Crowd;
 use run::{Report, Run};
 use tally::Tally;
@@ -52,23 +50,8 @@ const BATCH: u64 = 64;
 const CROWDS: u64 = 20;
 /// The number of lines before a failure that are printed.
 const LAST_LINES: usize = 40;
-
-/// Options of `cargo xtask simulate`.
-#[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// How many uploads to play
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    seeds: u64,
-    /// The first seed
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    from: u64,
-    /// Print what happens, line by line
-    #[arg(short, long)]
-    verbose: bool,
-    /// Write what happens to this file
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
-}
+/// Fewer uploads may all end alike.
+const MANY: u64 = 10_000;
 
 /// A seed whose upload did what must never happen.
 #[derive(Debug)]
@@ -77,45 +60,45 @@ struct Failure {
     what: String,
 }
 
-/// Runs the command.
-pub(crate) fn run(options: &Options) -> Result {
+/// Plays the uploads of `BITSUP_SIMULATE` seeds from `BITSUP_SEED` on; where `BITSUP_TRANSCRIPT` names a file, one after
+/// the other, and what happens is written there.
+#[test]
+fn uploads_end_as_they_must() {
+    let number = |name, default: u64| match env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+        Err(_) => default,
+    };
+    let (count, from) = (number("BITSUP_SIMULATE", 20_000), number("BITSUP_SEED", 0));
+    let seeds = from..from.saturating_add(count);
+    if let Some(file) = env::var_os("BITSUP_TRANSCRIPT") {
+        tell(seeds, file.as_ref()).unwrap_or_else(|error| panic!("{error}"));
+        return;
+    }
     let start = Instant::now();
-    let seeds = options.from..options.from.saturating_add(options.seeds);
-    if options.verbose || options.record.is_some() {
-        return tell(seeds, options.record.as_deref());
-    }
-    let outcome = play_all(seeds);
-    let seconds = start.elapsed().as_secs_f64();
-    match outcome {
-        Ok(tally) => {
-            println!("{tally}\n{:.0} uploads a second", tally.uploads() as f64 / seconds);
-            Ok(())
+    let tally = play_all(seeds).unwrap_or_else(|Failure { seed, what }| {
+        let (_, transcript) = play(seed, Transcript::kept());
+        for line in transcript.last(LAST_LINES) {
+            println!("{line}");
         }
-        Err(Failure { seed, what }) => {
-            let (_, transcript) = play(seed, Transcript::kept());
-            for line in transcript.last(LAST_LINES) {
-                println!("{line}");
-            }
-            Err(format!(
-                "seed {seed}: {what} (again: cargo xtask simulate --seeds 1 --from {seed} -v)"
-            )
-            .into())
-        }
-    }
+        panic!("seed {seed}: {what} (again: cargo xtask simulate --seeds 1 --from {seed} -v)")
+    });
+    println!(
+        "{tally}\n{:.0} uploads a second",
+        tally.uploads() as f64 / start.elapsed().as_secs_f64()
+    );
+    // A world in which nearly nothing succeeds, or nothing fails, would show little.
+    let varied = tally.share_of("done") > 0.4 && tally.share_of("failed") > 0.1;
+    assert!(tally.uploads() >= count && (varied || count < MANY), "{tally}");
 }
 
 /// Plays them one after the other and tells what happens.
-fn tell(seeds: Range<u64>, file: Option<&Path>) -> Result {
-    let mut out: Box<dyn Write> = match file {
-        Some(file) => {
-            Box::new(File::create(file).map_err(|error| format!("{}: {error}", file.display()))?)
-        }
-        None => Box::new(io::stdout()),
-    };
+fn tell(seeds: Range<u64>, file: &Path) -> Result<(), String> {
+    let problem = |error: io::Error| format!("{}: {error}", file.display());
+    let mut out = File::create(file).map_err(problem)?;
     for seed in seeds {
         let (result, transcript) = play(seed, Transcript::kept());
         for line in transcript.lines() {
-            writeln!(out, "{line}")?;
+            writeln!(out, "{line}").map_err(problem)?;
         }
         result.map_err(|what| format!("seed {seed}: {what}"))?;
     }
@@ -123,7 +106,7 @@ fn tell(seeds: Range<u64>, file: Option<&Path>) -> Result {
 }
 
 /// Plays them on all processors; the failure is that of the lowest seed that was met.
-fn play_all(seeds: Range<u64>) -> std::result::Result<Tally, Failure> {
+fn play_all(seeds: Range<u64>) -> Result<Tally, Failure> {
     let next = AtomicU64::new(seeds.start);
     let stop = AtomicBool::new(false);
     let work = || {
@@ -169,10 +152,7 @@ fn play_all(seeds: Range<u64>) -> std::result::Result<Tally, Failure> {
 }
 
 /// Plays one upload, or those of a crowd. A panic is a failure like others.
-fn play(
-    seed: u64,
-    transcript: Transcript,
-) -> (std::result::Result<Vec<Report>, String>, Transcript) {
+fn play(seed: u64, transcript: Transcript) -> (Result<Vec<Report>, String>, Transcript) {
     let caught = |panic: Box<dyn Any + Send>| Err(panic_text(panic.as_ref()));
     if seed % CROWDS == CROWDS - 1 {
         let mut crowd = Crowd::new(seed, transcript);
@@ -190,28 +170,14 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("a panic: {}", text.unwrap_or("without words"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn twenty_thousand_uploads_end_as_they_must() {
-        let tally = play_all(0..20_000).unwrap_or_else(|failure| panic!("{failure:?}"));
-        // A world in which nearly nothing succeeds, or nothing fails, would show little.
-        let uploads = tally.uploads();
-        assert!(tally.share_of("done") > 0.4 && tally.share_of("failed") > 0.1, "{tally}");
-        assert!(uploads > 20_000, "{tally}");
-    }
-
-    #[test]
-    fn a_seed_repeats_its_upload() {
-        for seed in 0..50 {
-            let (first, second) = (play(seed, Transcript::kept()), play(seed, Transcript::kept()));
-            assert_eq!(first.1.lines(), second.1.lines());
-            let (first, quiet) = (first.0.expect("it ends"), play(seed, Transcript::default()).0);
-            let packets =
-                |reports: Vec<Report>| reports.iter().map(|report| report.packets).sum::<u32>();
-            assert_eq!(packets(first), packets(quiet.expect("it ends")));
-        }
+#[test]
+fn a_seed_repeats_its_upload() {
+    for seed in 0..50 {
+        let (first, second) = (play(seed, Transcript::kept()), play(seed, Transcript::kept()));
+        assert_eq!(first.1.lines(), second.1.lines());
+        let (first, quiet) = (first.0.expect("it ends"), play(seed, Transcript::default()).0);
+        let packets =
+            |reports: Vec<Report>| reports.iter().map(|report| report.packets).sum::<u32>();
+        assert_eq!(packets(first), packets(quiet.expect("it ends")));
     }
 }

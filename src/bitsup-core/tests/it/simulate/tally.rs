@@ -97,7 +97,6 @@ impl fmt::Display for Tally {
     }
 }
 
-#[cfg(test)]
 impl Tally {
     /// The share of outcomes whose name begins so.
     pub(crate) fn share_of(&self, name: &str) -> f64 {
