@@ -121,7 +121,7 @@ fn picture(recording: &str) -> String {
          animation: appear 0.1s both; }}\n\
          .command {{ fill: #ffffff; font-weight: bold; }}\n.lost {{ fill: #ff7b72; }}\n\
          .resumed {{ fill: #e3b341; }}\n.done {{ fill: #56d364; }}\n\
-         @keyframes appear {{ from {{ opacity: 0; }} to {{ opacity: 1; }} }}\n\
+         @keyframes appear {{ from {{ opacity: 0.4; }} to {{ opacity: 1; }} }}\n\
          @media (prefers-reduced-motion) {{ text {{ animation: none; }} }}\n</style>\n\
          <rect width=\"1000\" height=\"{height}\" rx=\"8\" fill=\"#0d1117\"/>\n\
          <circle cx=\"20\" cy=\"16\" r=\"5\" fill=\"#ff5f57\"/><circle cx=\"38\" cy=\"16\" r=\"5\" \
@@ -139,7 +139,7 @@ fn picture(recording: &str) -> String {
         };
         let text = line.replace('&', "&amp;").replace('<', "&lt;");
         let y = BAR + (number + 1) * LINE_HEIGHT;
-        let delay = number as f64 * 0.25;
+        let delay = number as f64 * 0.15;
         let _ = writeln!(
             svg,
             "<text x=\"{MARGIN}\" y=\"{y}\"{class} style=\"animation-delay: {delay}s\">{text}</text>"
