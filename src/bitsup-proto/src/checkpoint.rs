@@ -53,6 +53,9 @@ pub struct Checkpoint {
     /// Whether Close-Session was about to go out.
     #[serde(default)]
     pub closing: bool,
+    /// Whether the server may hold another session of this upload, whose id was never told.
+    #[serde(default)]
+    pub orphaned: bool,
     /// What an earlier session of this upload may have left at the destination.
     #[serde(default, skip_serializing_if = "Predecessor::is_none")]
     pub predecessor: Predecessor,

@@ -61,6 +61,10 @@ impl Options {
             parts.iter().filter(|(is_in, _)| *is_in).map(|(_, name)| *name).collect();
         features.join(",")
     }
+
+    fn is_release(&self) -> bool {
+        self.profile != "dev"
+    }
 }
 
 /// Builds and copies.
@@ -89,9 +93,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     });
     let abi_name = format!("libbitsup.so.{}", ABI.trim());
     let full_name = format!("libbitsup.so.{version}");
-    let object = tools.join(&built.join("libbitsup.a"), options.profile != "dev")?;
+    let object = tools.join(&built.join("libbitsup.a"), options.is_release())?;
     object.write_shared(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
     object.write_archive(&libraries.join("libbitsup.a"))?;
+    if options.is_release() {
+        workspace.require_no_folders(&libraries.join(&full_name))?;
+        workspace.require_no_folders(&libraries.join("libbitsup.a"))?;
+    }
     link(&full_name, &libraries.join(&abi_name))?;
     link(&abi_name, &libraries.join("libbitsup.so"))?;
 
@@ -163,10 +171,12 @@ fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
     command.args(["--no-default-features", "--features", &options.features()]);
     command.args(["--color", "never", "--", "--print", "native-static-libs"]);
+    let hidden = if options.is_release() { workspace.without_folders() } else { Vec::new() };
     let variables = env::vars_os();
     let variables = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    command.envs(localize::c_options(variables));
+    let variables: Vec<_> = variables.chain(hidden.iter().cloned()).collect();
+    command.envs(hidden).envs(localize::c_options(variables.into_iter()));
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut list: Vec<String> = Vec::new();
     // cargo's messages are the only sign of progress for minutes.

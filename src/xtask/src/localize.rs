@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Args;
+
+use tempfile::TempDir;
 
 use crate::Result;
 use crate::requirements::run as run_command;
@@ -342,21 +343,17 @@ fn replace(new: &Path, to: &Path) -> Result {
 
 /// A folder that is deleted in the end.
 #[derive(Debug)]
-struct Scratch(PathBuf);
+struct Scratch(TempDir);
 
 impl Scratch {
     fn new(archive: &Path) -> Result<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("bitsup-localize-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder)
+        let folder = TempDir::with_prefix("bitsup-localize-")
             .map_err(|error| format!("cannot localise {}: {error}", archive.display()))?;
         Ok(Self(folder))
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// A file of different lines, unless there are none, which objcopy refuses.
@@ -365,13 +362,6 @@ impl Scratch {
         let path = self.path(name);
         fs::write(&path, lines.iter().map(String::as_str).collect::<String>())?;
         Ok((!lines.is_empty()).then_some(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // It is in the folder for temporary files, which is cleared anyway.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

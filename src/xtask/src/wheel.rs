@@ -9,6 +9,7 @@ use clap::Args;
 use crate::Result;
 use crate::python::PACKAGE;
 use crate::requirements::{self, WHEEL_TOOLS};
+use crate::sbom::{Artifact, Bill};
 use crate::supply_chain;
 use crate::workspace::Workspace;
 
@@ -45,10 +46,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         command
     };
     let manifest = workspace.path(PACKAGE).join("Cargo.toml");
+    let bill = Bill::of(workspace, Artifact::Wheel, "bundled")?;
+    let parts = workspace.path("target/bitsup.cdx.json");
+    fs::write(&parts, bill.to_json()?)?;
+    // pyproject.toml takes it up by its name.
+    let licences = Temporary(workspace.path(PACKAGE).join("LICENSE-THIRD-PARTY"));
+    fs::write(&licences.0, bill.licences()?)?;
     // The C compiler of Zig links against a C library of any age.
     requirements::run(
         tool("maturin")
             .args(["build", "--release", "--locked", "--zig", "--compatibility", POLICY])
+            .arg("--sbom-include")
+            .arg(&parts)
+            .envs(workspace.without_folders())
             .arg("--manifest-path")
             .arg(manifest)
             .arg("--out")
@@ -62,9 +72,23 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         if !shown.status.success() || !text.replace('\n', " ").contains("manylinux_2_17_") {
             return Err(format!("{} is not {POLICY}", wheel.display()).into());
         }
+        let content = tempfile::tempdir()?;
+        requirements::run(
+            tool("python").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(content.path()),
+        )?;
+        workspace.require_no_folders(&content.path().join("bitsup/_bitsup.abi3.so"))?;
         println!("{} ({} KiB)", wheel.display(), fs::metadata(&wheel)?.len() / 1024);
     }
     Ok(())
+}
+
+/// A file that goes when the wheel is built, or was not.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
 }
 
 /// The wheels of this package in a folder, which may be missing.

@@ -185,6 +185,8 @@ struct Traces {
 struct Outbox {
     notices: VecDeque<Notice>,
     checkpoint_due: bool,
+    /// [`Checkpoint::closing`] of the last checkpoint that was due.
+    closing: bool,
 }
 
 impl Session {
@@ -230,9 +232,11 @@ impl Session {
         session.totals.counters.restarts = checkpoint.restarts;
         session.totals.counters.unconfirmed_resends = checkpoint.unconfirmed_resends;
         session.target = Target::restore(checkpoint, now);
+        session.traces.orphaned = checkpoint.orphaned;
         session.traces.predecessor = checkpoint.predecessor;
         session.traces.before.clone_from(&checkpoint.before);
         session.budget.answered = true;
+        session.outbox.closing = checkpoint.closing;
         session.phase = Phase::Pinging(Some(open));
         session
     }
@@ -241,10 +245,6 @@ impl Session {
     #[must_use]
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let open = self.phase.open()?;
-        let closes = matches!(
-            self.io,
-            Io::InFlight(Outstanding::Packet(Request { packet: PacketType::CloseSession, .. }))
-        );
         let named = self.target.0.as_ref();
         Some(Checkpoint {
             session_id: open.id.clone(),
@@ -264,7 +264,8 @@ impl Session {
             unconfirmed_resends: open.resends,
             offset_jumped: open.proof == Proof::Nothing,
             checks_offsets: self.endpoint.offsets == OffsetHandling::Checks,
-            closing: closes || matches!(open.doubt, Doubt::Close | Doubt::File { .. }),
+            closing: self.is_closing(),
+            orphaned: self.traces.orphaned,
             predecessor: self.traces.predecessor,
             before: self.traces.before.clone(),
         })
@@ -272,7 +273,19 @@ impl Session {
 
     /// Whether the checkpoint has changed since the last call.
     pub fn take_checkpoint_due(&mut self) -> bool {
-        core::mem::take(&mut self.outbox.checkpoint_due)
+        // A Close-Session is kept before it goes out: a later run must know that it may have been sent (RES-06). So is
+        // that it was not, before a probe goes out that a server may store.
+        let closing = self.is_closing();
+        let changed = core::mem::replace(&mut self.outbox.closing, closing) != closing;
+        core::mem::take(&mut self.outbox.checkpoint_due) || changed
+    }
+
+    /// Whether a Close-Session of this session may have gone out.
+    fn is_closing(&self) -> bool {
+        let doubt = self.phase.open().map(|open| open.doubt);
+        let unsettled = matches!(doubt, Some(Doubt::Close | Doubt::File { .. }));
+        let Io::InFlight(Outstanding::Packet(request)) = &self.io else { return unsettled };
+        unsettled || request.packet == PacketType::CloseSession
     }
 
     /// The oldest notice that was not taken yet.

@@ -279,7 +279,9 @@ impl Model {
                     habits.offsets,
                     Offsets::Strict | Offsets::Trim | Offsets::SeekCount | Offsets::AppendCount
                 );
-                is_fragment && knows && self.foreign_offsets(request).is_some()
+                // Where connections end without being read, nothing tells how much of a Fragment had gone out.
+                let read = habits.idle == Idle::Stays;
+                is_fragment && knows && read && self.foreign_offsets(request).is_some()
             }
             Fault::Forget => is_bits && !matches!(packet, Packet::Create | Packet::Ping),
             // A reply may look like anything.

@@ -106,7 +106,7 @@ impl Model {
         let size = source.len() as u64;
         let before = match habits.before {
             Before::Nothing => None,
-            Before::OtherSize => Some((size / 2 + 1, START - 1_000_000)),
+            Before::OtherSize => Some((size + size / 2 + 1, START - 1_000_000)),
             Before::SameSize => Some((size, START - 1_000_000)),
             Before::SameSizeJustNow => Some((size, START)),
         };

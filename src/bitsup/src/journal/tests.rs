@@ -32,6 +32,7 @@ fn entry() -> Entry {
         restarts: 0,
         unconfirmed_resends: 1,
         offset_jumped: false,
+        orphaned: false,
         checks_offsets: false,
         created_by_server: true,
         closing: false,

@@ -90,6 +90,7 @@ mod tests {
             restarts: 0,
             unconfirmed_resends: 0,
             offset_jumped: false,
+            orphaned: false,
             checks_offsets: true,
             created_by_server: false,
             closing: false,

@@ -1,7 +1,7 @@
 //! Whether an upload ended in the truth.
 
 use bitsup_server::model::{
-    Before, Entry, HeadHabit, HostId, Idle, Model, Packet, PingHabit, Received, ReplyUrl,
+    Before, Entry, HeadHabit, HostId, Idle, Model, Offsets, Packet, PingHabit, Received, ReplyUrl,
 };
 
 use super::plan::{By, Plan};
@@ -106,7 +106,10 @@ fn untrue_code(plan: &Plan, run: &Run, code: u8) -> Option<String> {
     let unanswered = any(&|entry| entry.status == 0) || late || restless;
     // A session that was replaced again and again, since no answer proved where to go on.
     let replaced = run.log.iter().filter(|entry| entry.packet == Packet::Create).count() > 1;
-    let disturbed = any(&|entry| !entry.is_plain() || entry.fault.is_some()) || late;
+    // The option trusts an echo, a lost connection asks for one, and a server that appends stores the question.
+    let appended =
+        restless && plan.on_lost_ack == "resend" && plan.habits.offsets == Offsets::AppendEcho;
+    let disturbed = any(&|entry| !entry.is_plain() || entry.fault.is_some()) || late || appended;
     let truthful = match code {
         4 => any(&|entry| matches!(entry.status, 401 | 407)),
         6 => unanswered || any(&|entry| matches!(entry.status, 408 | 409 | 429 | 500..)),

@@ -333,3 +333,39 @@ fn an_empty_file_is_closed_after_one_connection_that_ended() {
     let Action::Send(request) = upload.poll() else { panic!("no Close-Session") };
     assert_eq!((request.packet, request.connection), (PacketType::CloseSession, Connection::Fresh));
 }
+
+/// Where each packet takes a new connection, the bytes are asked for once, and not again after the last byte was
+/// sent anew for a reply's sake.
+#[test]
+fn an_optional_reply_brings_no_second_question() {
+    let _rule = bitsup_server::rule!("RPL-14");
+    let mut upload = Upload::opened(Config { reply: ReplyMode::Optional, ..in_one() });
+    upload.play([
+        ("Fragment 0-2499", Fails(FailureClass::Stale, Sent::Nothing)),
+        ("Ping", ok()),
+        ("Fragment 0-2499", received(2500)),
+        ("Fragment 2498-2498", wants(2500)),
+        ("Fragment 2499-2499", wants(2500)),
+        ("Close-Session", ok()),
+    ]);
+    assert_eq!(upload.summary(), CERTAIN);
+}
+
+/// A later run must know whether a Close-Session may have gone out, and not take a probe's trace for a file.
+#[test]
+fn a_close_session_that_did_not_go_out_is_not_kept_as_one() {
+    let _rule = bitsup_server::rule!("RES-06");
+    let mut upload = Upload::opened(in_one());
+    upload.play([("Fragment 0-2499", received(2500))]);
+    let kept = |upload: &mut Upload| {
+        let due = upload.session.take_checkpoint_due();
+        (due, upload.session.checkpoint().map(|kept| kept.closing))
+    };
+    assert_eq!(kept(&mut upload), (true, Some(false)));
+    assert_eq!(upload.exchange(), "Close-Session");
+    assert_eq!(kept(&mut upload), (true, Some(true)));
+    upload.answer(&UNREACHABLE).expect("under way");
+    assert_eq!(kept(&mut upload), (true, Some(false)));
+    upload.play([("Ping", status(503))]);
+    assert_eq!(kept(&mut upload), (false, Some(false)));
+}

@@ -103,6 +103,7 @@ fn a_checkpoint_from_anywhere_does_no_harm() {
                     restarts: u32::MAX,
                     unconfirmed_resends: u32::MAX,
                     offset_jumped: true,
+                    orphaned: false,
                     checks_offsets: false,
                     created_by_server: true,
                     closing: started == 1,
@@ -139,4 +140,16 @@ fn each_ack_makes_a_checkpoint_due() {
         assert!(!upload.session.take_checkpoint_due());
         assert_eq!(upload.session.checkpoint().map(|kept| kept.offset), Some(offset));
     }
+}
+
+#[test]
+fn a_session_whose_id_was_never_told_is_remembered() {
+    let _rule = bitsup_server::rule!("SES-02");
+    let mut upload = Upload::new(config());
+    upload.play([("Create-Session", LOST), ("Create-Session", created())]);
+    assert_eq!(upload.exchange(), "Fragment 0-999");
+    let mut again = upload.restored(config(), 1);
+    again.play([("Ping", forgotten()), ("Create-Session", status(403))]);
+    assert_eq!(again.error().kind(), ErrorKind::Refused);
+    assert!(again.session.may_be_left());
 }

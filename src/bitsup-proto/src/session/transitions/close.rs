@@ -19,13 +19,11 @@ impl Session {
     pub(super) fn poll_close(&mut self, now: Moment, open: Open) -> Polled {
         let (mut phase, action) =
             self.send(now, Phase::Uploading(open), PacketType::CloseSession, None, false);
-        if let (Some(Action::Send(_)), Some(open)) = (&action, phase.open_mut()) {
-            if matches!(open.doubt, Doubt::Bytes(_)) {
-                open.doubt = Doubt::None;
-                open.limit_proof(Proof::File);
-            }
-            // Kept before it goes out: a later run must know that it may have been sent (RES-06).
-            self.outbox.checkpoint_due = true;
+        if let (Some(Action::Send(_)), Some(open)) = (&action, phase.open_mut())
+            && matches!(open.doubt, Doubt::Bytes(_))
+        {
+            open.doubt = Doubt::None;
+            open.limit_proof(Proof::File);
         }
         (phase, action)
     }
@@ -54,7 +52,6 @@ impl Session {
         };
         open.doubt = Doubt::File { closed: true, heads: 0 };
         if ask && (self.config.reply == ReplyMode::None || is_empty) {
-            self.outbox.checkpoint_due = true;
             Phase::Uploading(open)
         } else {
             self.unproven(open)
@@ -182,7 +179,6 @@ impl Session {
     /// Close-Session was sent and not acknowledged, and no other one will be: a HEAD decides.
     pub(super) fn decide_close(&mut self, mut open: Open) -> Phase {
         open.doubt = Doubt::File { closed: false, heads: 0 };
-        self.outbox.checkpoint_due = true;
         // A reply's upload has no destination to look at, and some callers want no look.
         if self.config.reply != ReplyMode::None || self.config.verify == VerifyPolicy::Never {
             return self.on_verify_result(open, Evidence::Unknown);

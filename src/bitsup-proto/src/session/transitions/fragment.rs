@@ -25,6 +25,15 @@ use crate::verify::LostAckPolicy;
 /// Useless answers to probes that replace the session (OFF-13).
 const MAX_USELESS_PROBES: u32 = 2;
 
+/// What the Fragment was that an Ack answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Part,
+    Probe,
+    /// The last byte once more, for what only the Ack of the last Fragment brings (RPL-14, ERR-16).
+    LastAgain,
+}
+
 impl Session {
     pub(super) fn poll_probe(&mut self, now: Moment, mut open: Open) -> Polled {
         let size = self.config.size;
@@ -115,25 +124,26 @@ impl Session {
         if let Doubt::Bytes(probing) = open.doubt {
             return self.probe_answered(open, answer, probing, (range, offset));
         }
-        let rerun = matches!(open.doubt, Doubt::LastFragment(_));
+        let again = matches!(open.doubt, Doubt::LastFragment(_));
         open.doubt = Doubt::None;
         open.refusals = None;
         open.pings.acknowledged = true;
         if corrected {
             // To want the very byte that was sent is no check of anything.
-            if offset != range.first() && !rerun {
+            if offset != range.first() && !again {
                 self.endpoint.offsets = OffsetHandling::Checks;
             }
         } else if offset > range.end() {
             open.proof = Proof::Nothing;
-        } else if offset == range.end() && !rerun {
+        } else if offset == range.end() && !again {
             self.endpoint.sizes.accepted(range.length(), exchange.sending, exchange.waiting);
         }
         if offset != range.end() {
             self.notice(Notice::Moved { from: range.end(), to: offset });
         }
-        let applied = self.apply_server_offset(now, &mut open, range.first(), offset, !rerun);
-        self.after_offset(open, ack, applied, false)
+        let applied = self.apply_server_offset(now, &mut open, range.first(), offset, !again);
+        let sent = if again { Sent::LastAgain } else { Sent::Part };
+        self.after_offset(open, ack, applied, sent)
     }
 
     /// An answer to a Fragment that does not tell the server's offset.
@@ -212,7 +222,7 @@ impl Session {
             // Byte 0 was never acknowledged, and a server that seeks takes it now.
             let next = if open.offset == 0 { 0 } else { offset };
             let applied = self.apply_server_offset(now, &mut open, range.first(), next, false);
-            return self.after_offset(open, ack, applied, true);
+            return self.after_offset(open, ack, applied, Sent::Probe);
         }
         if echo && known != OffsetHandling::Seeks {
             self.endpoint.offsets = OffsetHandling::Echoes;
@@ -243,7 +253,7 @@ impl Session {
             self.notice(Notice::Moved { from: before, to: offset });
         }
         let applied = self.apply_server_offset(now, &mut open, before, offset, false);
-        self.after_offset(open, ack, applied, true)
+        self.after_offset(open, ack, applied, Sent::Probe)
     }
 
     /// What follows an offset that was taken over.
@@ -252,13 +262,13 @@ impl Session {
         open: Open,
         ack: &Ack<'_>,
         applied: Result<(), Error>,
-        probe: bool,
+        sent: Sent,
     ) -> Phase {
         match applied {
             Err(error) => self.fail(Phase::Uploading(open), error),
             Ok(()) if open.offset < self.config.size => Phase::Uploading(open),
             Ok(()) if matches!(open.doubt, Doubt::LastFragment(_)) => Phase::Uploading(open),
-            Ok(()) => self.last_byte_stored(open, ack, probe),
+            Ok(()) => self.last_byte_stored(open, ack, sent),
         }
     }
 
@@ -321,7 +331,7 @@ impl Session {
         )))
     }
 
-    fn last_byte_stored(&mut self, mut open: Open, ack: &Ack<'_>, probe: bool) -> Phase {
+    fn last_byte_stored(&mut self, mut open: Open, ack: &Ack<'_>, sent: Sent) -> Phase {
         let size = self.config.size;
         if let Some(url) = ack.reply_url {
             if url.len() > crate::ack::MAX_REPLY_URL {
@@ -339,10 +349,10 @@ impl Session {
             // The Ack of the last Fragment names the reply, and a probe is none (RPL-14); a
             // resumed upload asks for it again.
             let last = size.checked_sub(1).and_then(|at| ContentRange::new(at, 1, size));
-            if let Some(last) = last.filter(|_| probe || required) {
+            if let Some(last) = last.filter(|_| sent == Sent::Probe || required) {
                 open.doubt = Doubt::LastFragment(last);
             }
-            if required && !probe {
+            if required && sent != Sent::Probe {
                 let message = "the server has no reply to this upload, and one was asked for";
                 let error = Error::new(ErrorKind::Refused, message).during(PacketType::Fragment);
                 return self.fail(Phase::Uploading(open), error);
@@ -350,7 +360,8 @@ impl Session {
         }
         // Where each packet takes a new connection, the end of one is never seen (TRU-05). A server that does
         // not answer a probe with the truth would do so in the next session too.
-        let unseen = self.link.reuse == Reuse::No && !probe && open.reply_url.is_none();
+        let part = sent == Sent::Part && open.reply_url.is_none();
+        let unseen = part && self.link.reuse == Reuse::No;
         if unseen && open.doubt == Doubt::None && open.proof == Proof::Bytes {
             if self.traces.predecessor.is_none() {
                 open.doubt_bytes();

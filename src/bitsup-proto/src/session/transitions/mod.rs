@@ -388,8 +388,6 @@ impl Session {
         }
         if closes {
             self.io = Io::Idle;
-            // That it was about to go out is not true any more.
-            self.outbox.checkpoint_due = true;
             self.link.next = Connection::Fresh;
             self.change(|session, phase| session.first_step(phase.into_open()));
         }
