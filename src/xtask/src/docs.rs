@@ -141,15 +141,17 @@ impl Page<'_> {
             }
             found.inside += 1;
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            let path = if file.is_empty() { self.path.to_owned() } else { folder.join(file) };
-            if !path.exists() {
+            let path = self.path.parent().unwrap_or(Path::new(".")).join(file);
+            let text = if file.is_empty() {
+                self.text.to_owned()
+            } else if path.exists() {
+                fs::read_to_string(&path).unwrap_or_default()
+            } else {
                 self.problem(found, line, &format!("{target} leads to no file"));
-            } else if !anchor.is_empty() {
-                let text = fs::read_to_string(&path).unwrap_or_default();
-                if !anchors(&text).contains(anchor) {
-                    self.problem(found, line, &format!("{target} leads to no heading"));
-                }
+                continue;
+            };
+            if !anchor.is_empty() && !anchors(&text).contains(anchor) {
+                self.problem(found, line, &format!("{target} leads to no heading"));
             }
         }
     }
