@@ -32,7 +32,7 @@ pub(crate) struct DemoArgs {
     /// The file to upload; 64 MiB of generated data without one
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// As fast as it goes, instead of a pace to watch
+    /// Run at full speed, instead of a pace to watch
     #[arg(long)]
     fast: bool,
 }
