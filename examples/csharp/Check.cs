@@ -6,7 +6,7 @@ using System.Threading;
 using System.Threading.Tasks;
 using Bitsup;
 
-/// <summary>Tests the wrapper: check SCENARIO URL FILE. Whoever runs it looks at the server afterwards.</summary>
+/// <summary>Tests the wrapper: check SCENARIO URL FILE. The caller checks the server afterwards.</summary>
 static class Check
 {
     static string url, file;

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Map;
 
-/** Tests the wrapper: java Check SCENARIO URL FILE. Whoever runs it looks at the server afterwards. */
+/** Tests the wrapper: java Check SCENARIO URL FILE. The caller checks the server afterwards. */
 public final class Check {
   private static String url, file;
 

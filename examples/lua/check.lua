@@ -1,4 +1,4 @@
--- Tests the wrapper: luajit check.lua SCENARIO URL FILE. Whoever runs it looks at the server afterwards.
+-- Tests the wrapper: luajit check.lua SCENARIO URL FILE. The caller checks the server afterwards.
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local bitsup = require("bitsup")
 

@@ -1,4 +1,4 @@
-/** Tests the wrapper: node check.js SCENARIO URL FILE. Whoever runs it looks at the server afterwards. */
+/** Tests the wrapper: node check.js SCENARIO URL FILE. The caller checks the server afterwards. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { BitsupError, Client, features, version } from './bitsup.js';

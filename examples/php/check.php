@@ -1,5 +1,5 @@
 <?php
-// Tests the wrapper: php check.php SCENARIO URL FILE. Whoever runs it looks at the server afterwards.
+// Tests the wrapper: php check.php SCENARIO URL FILE. The caller checks the server afterwards.
 require __DIR__ . '/bitsup.php';
 
 function must(bool $right, mixed $what): void

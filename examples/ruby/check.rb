@@ -1,4 +1,4 @@
-# Tests the wrapper: ruby check.rb SCENARIO URL FILE. Whoever runs it looks at the server afterwards.
+# Tests the wrapper: ruby check.rb SCENARIO URL FILE. The caller checks the server afterwards.
 require_relative 'bitsup'
 
 def must(right, what)

@@ -25,7 +25,7 @@ fn main() {
         let [major, minor, patch] = built;
         println!(
             "cargo::error=bitsup's feature `bundled` needs OpenSSL {least} or newer, and {major}.{minor}.{patch} was built. Add \
-             bitsup's crate `openssl-src` to the [patch.crates-io] of your workspace (its README says how), or turn \
+             bitsup's crate `openssl-src` to the [patch.crates-io] of your workspace (its docs/rust.md says how), or turn \
              default features off and link the system's libcurl."
         );
     }

@@ -177,7 +177,7 @@ def page() -> str:
         "",
         f"<!-- {HEAD} -->",
         "",
-        "All are optional, and `None` is the default. Sizes are numbers of bytes or texts such as `\"5M\"`, times are seconds, a",
+        "For programs in Python. All are optional, and `None` is the default. Sizes are numbers of bytes or texts such as `\"5M\"`, times are seconds, a",
         "`timedelta` or texts such as `\"10m\"`. See [python.md](python.md) for examples.",
     ]
     uploads = of_uploads(table)

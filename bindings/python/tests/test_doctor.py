@@ -64,9 +64,9 @@ def test_a_problem_says_what_to_do(serve: Callable[..., Server]) -> None:
         with pytest.raises(LookupError, match="the vault is locked"):
             client.doctor(server.url("x"), on_credentials=locked)
 
-        nobody = client.doctor("http://127.0.0.1:9/x")
-        assert nobody.problem is not None and nobody.problem.check == "connection"
-        assert nobody.problem.kind == "Network" and nobody.findings[-1].verdict == "skipped"
+        closed = client.doctor("http://127.0.0.1:9/x")
+        assert closed.problem is not None and closed.problem.check == "connection"
+        assert closed.problem.kind == "Network" and closed.findings[-1].verdict == "skipped"
         with pytest.raises(ValueError, match="scheme"):
             client.doctor("ftp://127.0.0.1/x")
         with pytest.raises(TypeError, match="no option"):
@@ -75,7 +75,7 @@ def test_a_problem_says_what_to_do(serve: Callable[..., Server]) -> None:
         client.doctor(server.url("x"))
 
 
-def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
+def test_a_certificate_that_closed_trusts(tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme")
     authority = trustme.CA()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

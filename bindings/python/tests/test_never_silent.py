@@ -103,7 +103,7 @@ def test_what_the_user_stopped_is_no_failure(serve: Callable[..., Server]) -> No
             assert upload.wait_until_ended(60)
         suspended = client.start(payload(SIZE), server.url("y"), fragment_size=1_000_000)
         suspended.suspend()
-    assert suspended.cancelled(), "the block does not wait for what nobody resumes"
+    assert suspended.cancelled(), "the block does not wait for what is never resumed"
 
 
 def test_an_exception_of_the_block_passes_unchanged(

@@ -79,7 +79,7 @@ def said_only(errors: str, url: str | None) -> bool:
     """Whether nothing was said but that an upload was running at the end, if one was."""
     if url is None:
         return errors == ""
-    said = f"a bitsup.Client is dropped, and nobody waited for its uploads: the upload to {url} is running"
+    said = f"unclosed bitsup.Client, whose uploads were never awaited: the upload to {url} is running"
     return errors.startswith(said) and errors.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-// Tests the wrapper: check SCENARIO URL FILE. Whoever runs it looks at the server afterwards.
+// Tests the wrapper: check SCENARIO URL FILE. The caller checks the server afterwards.
 package main
 
 import (

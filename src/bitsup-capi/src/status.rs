@@ -22,9 +22,9 @@ pub enum bitsup_status {
     SourceChanged = 5,
     /// Another process or upload holds the session.
     SessionInUse = 6,
-    /// The server wants credentials, or refused those it got.
+    /// The server requires credentials, or refused those it got.
     Auth = 7,
-    /// The proxy wants credentials, or refused those it got.
+    /// The proxy requires credentials, or refused those it got.
     ProxyAuth = 8,
     /// The TLS connection could not be made as it must be.
     Tls = 9,

@@ -80,7 +80,7 @@ fn a_call_closes_its_own_handle_and_waits_for_the_others_only() {
         let thread = thread::spawn(move || other.call());
         {
             assert!(!handle.life.is_calling_here());
-            let _call = handle.life.enter().expect("nobody has closed it");
+            let _call = handle.life.enter().expect("it is not closed");
             assert!(handle.life.is_calling_here());
             handle.life.close();
             handle.take_memory_back();

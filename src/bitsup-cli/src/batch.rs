@@ -26,7 +26,8 @@ const CONTINUE: &str = "to continue: ";
 /// The last line where all is as if nothing had been sent.
 const NOTHING_LEFT: &str = "nothing is left on the server";
 /// The last line where that is not known, or known not to be so.
-const MAY_BE_LEFT: &str = "a partial upload may be left on the server until it expires (IIS deletes it after 14 days by default)";
+const MAY_BE_LEFT: &str =
+    "a partial upload may remain on the server until it expires (IIS: 14 days by default)";
 
 /// One file to upload.
 pub(crate) struct Job {
@@ -279,7 +280,7 @@ impl<'a> Batch<'a> {
         } else if failure.kind() == ErrorKind::SessionInUse {
             "another process is uploading this file: nothing to do here".into()
         } else if failure.kind() == ErrorKind::VerifyFailed {
-            "the file may be on the server: look there before you send it again".into()
+            "the file may be on the server: check before uploading it again".into()
         } else if may_be_left {
             MAY_BE_LEFT.into()
         } else {

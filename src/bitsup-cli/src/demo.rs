@@ -32,7 +32,7 @@ pub(crate) struct DemoArgs {
     /// The file to upload; 64 MiB of generated data without one
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// As fast as it goes, instead of a pace to watch
+    /// Run at full speed, instead of a pace to watch
     #[arg(long)]
     fast: bool,
 }
@@ -178,7 +178,9 @@ impl Teller<'_> {
         let expected = ack.range.map(|(first, length)| first + length);
         match (ack.packet, ack.offset) {
             (PacketType::Fragment, Some(offset)) if Some(offset) != expected => {
-                say(&format!("  server has {}: continuing there", format::size(offset)));
+                let then =
+                    if offset < self.plan.size { "continuing there" } else { "nothing is missing" };
+                say(&format!("  server has {}: {then}", format::size(offset)));
             }
             (PacketType::Fragment, _) => {}
             (PacketType::CreateSession, _) if ack.status == 200 => {
@@ -196,6 +198,9 @@ impl Teller<'_> {
 fn fragment(packet: &PacketEvent) -> String {
     let (first, length) = packet.range.unwrap_or_default();
     let (from, to) = (format::round_size(first), format::round_size(first + length));
+    if length == 1 && first > 0 {
+        return "  Fragment of 1 byte, to learn the server's offset".into();
+    }
     if length < SMALLEST_PART {
         return format!("  Fragment {from} + {}", format::round_size(length));
     }

@@ -60,9 +60,9 @@ fn text(report: &DoctorReport) -> String {
         }
     }
     text.push_str(match report.problem() {
-        Some(_) => "\nUploads do not work before the problem is solved.",
+        Some(_) => "\nUploads will fail until the problem is solved.",
         None if report.is_uncertain() => {
-            "\nNo problem was found, but whether uploads work cannot be told."
+            "\nNo problem was found, but it is unknown whether uploads work."
         }
         None => "\nUploads should work.",
     });

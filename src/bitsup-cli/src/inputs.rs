@@ -77,7 +77,7 @@ fn check(inputs: &[Input], url: &str, case_sensitive: bool) -> Result<(), Failur
             let option = if earlier.file_name() == file.file_name() {
                 ""
             } else {
-                ", or give --case-sensitive if the server tells such names apart"
+                ", or give --case-sensitive if the server distinguishes them"
             };
             return Err(Failure::usage(format!(
                 "{} and {} would get the same name on the server: upload them to different folders{option}",

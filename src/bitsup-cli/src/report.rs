@@ -16,14 +16,14 @@ use crate::{format, packets, prompt, values};
 
 /// How often JSON tells progress.
 const JSON_PROGRESS: Duration = Duration::from_secs(1);
-/// A shorter wait is over before anybody has read of it.
+/// A shorter wait is over before a person has read of it.
 const WORTH_TELLING: Duration = Duration::from_secs(2);
 
 /// What is told, and where.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// Say nothing unless something fails
+    /// Print nothing unless something fails
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
     /// Show each packet
@@ -32,7 +32,7 @@ pub(crate) struct OutputArgs {
     /// Write one JSON object a line to standard output
     #[arg(long)]
     json: bool,
-    /// Tell progress every TIME, for logs [default with --json: 1s]
+    /// Print progress every TIME, for logs [default with --json: 1s]
     #[arg(long, value_name = "TIME", value_parser = values::positive_time, hide_short_help = true)]
     progress: Option<Duration>,
     /// Write each packet and its answer to FILE, without secrets

@@ -21,7 +21,7 @@ use crate::{format, values};
     after_help = "Example:\n  bitsup serve --root /tmp/incoming --listen 127.0.0.1:8080 --overwrite"
 )]
 pub(crate) struct ServeArgs {
-    /// Take uploads into this folder, which must exist
+    /// Store uploads in this existing folder
     #[arg(long, value_name = "DIR", required_unless_present = "replay")]
     root: Option<PathBuf>,
     /// Listen on this address; port 0 takes a free one
@@ -30,28 +30,28 @@ pub(crate) struct ServeArgs {
     /// Replace existing files
     #[arg(long)]
     overwrite: bool,
-    /// Make missing folders
+    /// Create missing folders
     #[arg(long)]
     create_dirs: bool,
-    /// Ask for this user
+    /// Require this user
     #[arg(long, value_name = "NAME", requires = "password_file")]
     user: Option<String>,
-    /// Ask for the password in FILE
+    /// Require the password in FILE
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// Speak TLS with the certificate chain in FILE (PEM)
+    /// Serve https with the certificate chain in FILE (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// The certificate's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Act out the faults that FILE describes
+    /// Inject the faults described in FILE
     #[arg(long, value_name = "FILE")]
     fault: Option<PathBuf>,
     /// Play back the transcript in FILE, which `bitsup upload --record` wrote; stores nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "fault", "tls_cert", "user"])]
     replay: Option<PathBuf>,
-    /// Make replies with COMMAND, split like a shell's; it gets the paths of upload and reply
+    /// Create replies with COMMAND, split as by a shell and given the paths of upload and reply
     #[arg(long, value_name = "COMMAND", conflicts_with = "reply_url")]
     reply_command: Option<String>,
     /// Name URL as the reply to each upload
@@ -108,7 +108,7 @@ pub(crate) struct ServeArgs {
     /// Send the session's id with the first answer only, as IIS does
     #[arg(long, hide_short_help = true)]
     session_id_once: bool,
-    /// Forget what arrived of a fragment that was cut
+    /// Discard the received part of an interrupted Fragment
     #[arg(long, hide_short_help = true)]
     discard_partial: bool,
     /// Break: append each fragment whatever its offset
@@ -117,7 +117,7 @@ pub(crate) struct ServeArgs {
     /// Break: know sessions on their first connection only
     #[arg(long, hide_short_help = true)]
     session_bound_to_connection: bool,
-    /// Write no line a request
+    /// Log no requests
     #[arg(short, long)]
     quiet: bool,
 }
@@ -154,7 +154,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
     })?;
     if exposed {
         format::say(
-            "bitsup: warning: everybody who reaches this address can upload: add --user and --password-file",
+            "bitsup: warning: anyone who can reach this address can upload: add --user and --password-file",
         );
     }
     // The reader may close the pipe once it has the address.
@@ -187,7 +187,7 @@ fn replay(path: &Path, listen: SocketAddr) -> Result<u8, Failure> {
     if let Some(diverged) = end.diverged {
         return Err(Failure::new(
             ErrorKind::Protocol,
-            format!("the client went another way: {diverged}"),
+            format!("the client diverged from the transcript: {diverged}"),
         ));
     }
     let word = if is_over { "played to the end" } else { "stopped" };

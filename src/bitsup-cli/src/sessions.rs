@@ -16,7 +16,7 @@ use crate::upload::command_to_continue;
 use crate::values::Rate;
 use crate::{format, json, packets};
 
-/// List the uploads that can be continued
+/// List interrupted uploads
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Write one JSON object a line
@@ -26,13 +26,13 @@ pub(crate) struct ListArgs {
     state: StateArgs,
 }
 
-/// Continue interrupted uploads: those named, or all
+/// Resume interrupted uploads: those named, or all
 #[derive(Debug, Args)]
 pub(crate) struct ResumeArgs {
     /// The uploads, as `bitsup list` names them
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// Continue all, as without an ID
+    /// Resume all, as without an ID
     #[arg(long, conflicts_with = "ids")]
     all: bool,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) struct ResumeArgs {
     tell: OutputArgs,
 }
 
-/// Cancel interrupted uploads, so that the server deletes what it has of them
+/// Cancel interrupted uploads, and delete the partial uploads on the server
 #[derive(Debug, Args)]
 pub(crate) struct CancelArgs {
     /// The uploads, as `bitsup list` names them
@@ -52,7 +52,7 @@ pub(crate) struct CancelArgs {
     /// Cancel all
     #[arg(long, conflicts_with = "ids")]
     all: bool,
-    /// Forget them without asking the server, which deletes them by itself in time
+    /// Remove their resume state only; the server deletes them when they expire
     #[arg(long)]
     local: bool,
     /// Show each packet
@@ -69,7 +69,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
     let client = client(&args.state)?;
     let (sessions, exit_code) = readable(&client)?;
     if sessions.is_empty() && !args.json && exit_code == 0 {
-        format::say("there is nothing to continue");
+        format::say("no interrupted uploads");
     }
     for session in &sessions {
         let line = if args.json { json::session(session) } else { line(session) };
@@ -87,7 +87,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     let (sessions, unreadable) = readable(&client)?;
     let sessions = chosen(sessions, &args.ids)?;
     if sessions.is_empty() {
-        format::say("there is nothing to continue");
+        format::say("no interrupted uploads");
         return Ok(unreadable);
     }
     let record = args.tell.record.is_some();
@@ -172,11 +172,13 @@ fn chosen(sessions: Vec<SessionInfo>, ids: &[String]) -> Result<Vec<SessionInfo>
         let session = match (exact, fitting.next(), fitting.next()) {
             (Some(session), ..) | (None, Some(session), None) => session,
             (None, Some(_), Some(_)) => {
-                return Err(Failure::usage(format!("several uploads begin with {id:?}")));
+                return Err(Failure::usage(format!(
+                    "several interrupted uploads have IDs that begin with {id:?}"
+                )));
             }
             (None, None, _) => {
                 return Err(Failure::usage(format!(
-                    "there is no upload {id:?} to continue: see bitsup list"
+                    "no interrupted upload has the ID {id:?}: see bitsup list"
                 )));
             }
         };

@@ -47,16 +47,16 @@ pub(crate) struct UploadArgs {
     /// Upload the files named in FILE too, one a line or NUL-separated; - is standard input
     #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Transfer")]
     files_from: Option<PathBuf>,
-    /// Upload files too whose names differ in case or dots at the end only: the server tells them apart
+    /// Allow names that differ only in case or trailing dots: the server distinguishes them
     #[arg(long, hide_short_help = true, help_heading = "Transfer")]
     case_sensitive: bool,
-    /// Wait for a random time of up to TIME first, so that many machines do not begin at once
+    /// First wait for a random time up to TIME, so that many machines do not start at once
     #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true, help_heading = "Transfer")]
     splay: Option<Duration>,
-    /// Cancel what an interrupted upload left, and begin anew
+    /// Discard the interrupted upload and restart
     #[arg(long, hide_short_help = true, help_heading = "Continuing")]
     fresh: bool,
-    /// Keep nothing for a later continuation
+    /// Do not store resume state
     #[arg(
         long,
         hide_short_help = true,
@@ -64,7 +64,7 @@ pub(crate) struct UploadArgs {
         help_heading = "Continuing"
     )]
     no_resume: bool,
-    /// Fail if nothing can be kept for a later continuation
+    /// Fail if resume state cannot be stored
     #[arg(long, hide_short_help = true, help_heading = "Continuing")]
     require_resume: bool,
     #[command(flatten, next_help_heading = "Continuing")]
@@ -85,7 +85,9 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     let mut options = args.kept.options()?;
     let folder = if args.no_resume { None } else { args.state.folder() };
     if folder.is_none() && args.require_resume {
-        return Err(Failure::usage("there is no folder to keep anything in: give --state-dir"));
+        return Err(Failure::usage(
+            "there is no home folder to store resume state in: give --state-dir",
+        ));
     }
     options.fresh = args.fresh;
     options.no_resume = folder.is_none();

@@ -20,9 +20,9 @@ pub enum ErrorKind {
     SourceChanged,
     /// Another process or upload holds the session.
     SessionInUse,
-    /// The server wants credentials, or refused those it got.
+    /// The server requires credentials, or refused those it got.
     Auth,
-    /// The proxy wants credentials, or refused those it got.
+    /// The proxy requires credentials, or refused those it got.
     ProxyAuth,
     /// The TLS connection could not be made as it must be.
     Tls,

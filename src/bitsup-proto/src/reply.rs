@@ -217,11 +217,9 @@ impl Fetch {
             }
             404 if self.try_other_host(true) => Progress::More,
             408 | 429 | 500 | 502..=504 => {
-                Progress::Again(reply_error(got.status, "the server does not hand the reply out"))
+                Progress::Again(reply_error(got.status, "the server does not serve the reply"))
             }
-            status => {
-                Progress::Failed(reply_error(status, "the server does not hand the reply out"))
-            }
+            status => Progress::Failed(reply_error(status, "the server does not serve the reply")),
         }
     }
 
@@ -234,7 +232,7 @@ impl Fetch {
             return if self.changes > MAX_CHANGES {
                 Progress::Failed(reply_error(
                     got.status,
-                    "the reply changes again and again while it is fetched",
+                    "the reply keeps changing while it is fetched",
                 ))
             } else {
                 Progress::More

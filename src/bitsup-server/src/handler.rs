@@ -97,7 +97,7 @@ pub(crate) async fn off_thread<T: Send + 'static>(
 pub(crate) async fn forget_unknown(shared: &Shared, session: Arc<Session>) {
     let store = Arc::clone(&shared.store);
     if off_thread(move || store.remove_unused(&session)).await.is_err() {
-        tracing::warn!("a session that nobody knows was not deleted");
+        tracing::warn!("an orphaned session was not deleted");
     }
 }
 

@@ -249,7 +249,7 @@ impl Dispatcher {
         self.deliver(queue);
     }
 
-    /// Sees to it that there is a thread for callbacks, before anybody relies on them.
+    /// Sees to it that there is a thread for callbacks, before they are relied on.
     pub(crate) fn make_ready(&self) -> Result<(), Error> {
         match self.delivery {
             Delivery::OnDemand(_) => Ok(()),

@@ -27,7 +27,7 @@ use crate::upload::{Shared, Upload};
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// What can be said where a kill or a power cut has left an orphaned session.
-const LEFT_BEHIND: &str = "the run before ended while it waited for a session, or its journal was torn: the server may hold one that nobody can find again, and lets it go by itself (IIS: after 14 days)";
+const LEFT_BEHIND: &str = "the previous run ended before it stored its session id, or its journal is damaged: an orphaned session may remain on the server until it expires (IIS: 14 days)";
 
 /// Uploads files. Cheap to clone: clones share the engine, which ends with the last clone
 /// and the last upload.

@@ -76,7 +76,7 @@ static CAUSES: &[Cause] = &[
         statuses: &[400, 403, 496],
         signs: &["no required ssl certificate", "403.7", "client certificate required"],
         kind: Some(ErrorKind::Tls),
-        title: "the server wants a client certificate",
+        title: "the server requires a client certificate",
         advice: "Show one ({cert=FILE}), and its key if that is in another file ({key=FILE}).",
     },
     Cause {

@@ -20,6 +20,10 @@
 //! [MC-BUP]: https://learn.microsoft.com/openspecs/windows_protocols/mc-bup
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/authentication.md")]
+struct AuthenticationGuide;
+
 mod callbacks;
 mod client;
 mod credentials;

@@ -193,7 +193,7 @@ machine b.example login berta password berta's
 macdef init
 machine c.example login macro password macro
 
-machine no-password login nobody
+machine no-password login guest
 machine only-password password lonely
 default login anonymous password any
 ";
@@ -215,7 +215,7 @@ default login anonymous password any
             ("b.example", None, Some(("bert", "#bert's"))),
             ("b.example", Some("berta"), Some(("berta", "berta's"))),
             ("b.example", Some("anonymous"), Some(("anonymous", "any"))),
-            ("b.example", Some("nobody"), None),
+            ("b.example", Some("guest"), None),
             ("c.example", None, Some(("anonymous", "any"))),
             ("commented", None, Some(("anonymous", "any"))),
             ("no-password", None, Some(("anonymous", "any"))),

@@ -91,7 +91,7 @@ impl OutputFile {
                     if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) =>
                 {
                     if begun.elapsed() >= PATIENCE {
-                        return Err(io::Error::other("nobody reads from it"));
+                        return Err(io::Error::other("it has no reader"));
                     }
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -200,7 +200,7 @@ pub fn write_waiting(
             }
         }
         if stop() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "nobody reads it"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "its reader has stopped reading"));
         }
     }
     Ok(())
@@ -274,7 +274,7 @@ mod tests {
         assert!(reader.join().expect("ended") == bytes);
         assert!(fs::symlink_metadata(&fifo).expect("there").file_type().is_fifo());
         let error = OutputFile::open(&fifo).expect_err("no reader");
-        assert!(error.to_string().contains("nobody"), "{error}");
+        assert!(error.to_string().contains("no reader"), "{error}");
     }
 
     #[test]

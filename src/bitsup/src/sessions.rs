@@ -255,7 +255,7 @@ pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening
             >= token.checkpoint.offset
     };
     let Some((blocks, digest, tail_length, tail)) = token.prefix.filter(reaches) else {
-        return Err(other("it is not the very file that was sent, and no hash tells its bytes"));
+        return Err(other("it is not the file that was sent, and no hash covers its bytes"));
     };
     let opened = source.open()?;
     let length = (blocks as u64).saturating_mul(journal::BLOCK).saturating_add(tail_length);

@@ -271,7 +271,7 @@ impl Source {
 
     fn changed(mut self, change: impl FnOnce(&mut FileSource)) -> Self {
         let Kind::File(file) = &mut self.kind else { panic!("it is a file") };
-        change(Arc::get_mut(file).expect("nobody else has it"));
+        change(Arc::get_mut(file).expect("it has one owner"));
         self
     }
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod conformance;
+mod docs;
 mod examples;
 mod fuzz;
 mod library;
@@ -49,6 +50,8 @@ enum Command {
     Test(test::Options),
     /// Check formatting, clippy's warnings and the rules no compiler knows
     Lint(lint::Options),
+    /// Check the documents, and build them as a site in target/site
+    Docs(docs::Options),
     /// Compare the table of protocol rules with the tests that cover them
     Conformance(conformance::Options),
     /// Build the C library and install it with its headers, files for pkg-config and cmake
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run_checks(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Lint(options) => lint::run(&workspace, &options),
+        Command::Docs(options) => docs::run(&workspace, &options),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
         Command::Localize(options) => localize::run(&options),

@@ -19,6 +19,8 @@ pub(crate) const PYTHON_TESTS: Name = "python-tests";
 pub(crate) const PYTHON_TESTS_NEWEST: Name = "python-tests-3.13";
 /// What tests the example with Dask.
 pub(crate) const FLEET_TESTS: Name = "fleet-tests";
+/// What builds the documents as a site.
+pub(crate) const SITE: Name = "site";
 /// What builds and checks the wheel.
 pub(crate) const WHEEL_TOOLS: Name = "wheel-tools";
 /// The servers and proxies that uploads go to and through in tests.

@@ -79,7 +79,7 @@ mod tests {
         let mut run = |program| run(&mut Command::new(program), &mut Vec::new(), &mut tally);
         assert!(run("true").expect("it starts"));
         assert!(!run("false").expect("it starts"));
-        let error = run("a-program-that-nobody-has").expect_err("it cannot start");
+        let error = run("a-program-that-does-not-exist").expect_err("it cannot start");
         assert!(error.to_string().contains("cannot be started"));
     }
 }

@@ -155,7 +155,7 @@ impl Bill {
     pub(crate) fn licences(&self) -> Result<String> {
         let mut texts: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for part in &self.crates {
-            // Our own have the two that lie beside the list.
+            // Our own have the two in the list's folder.
             if part.checksum.is_none() {
                 continue;
             }

@@ -14,7 +14,7 @@ use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    FLEET_TESTS, LIBCURL_HEADERS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST, SERVER_PROGRAMS,
+    FLEET_TESTS, LIBCURL_HEADERS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST, SERVER_PROGRAMS, SITE,
     environment,
 };
 use crate::workspace::Workspace;
@@ -54,8 +54,8 @@ pub(crate) static STEPS: &[Step] = &[
     ),
     Step::new(
         "docs",
-        "the Rust documentation builds without a warning",
-        &[LIBCURL_HEADERS],
+        "the Rust documentation and the documents' site build without a warning",
+        &[LIBCURL_HEADERS, SITE],
         Kind::Check(documentation),
     ),
     Step {
@@ -308,7 +308,7 @@ fn documentation(workspace: &Workspace) -> Vec<Command> {
     command
         .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
         .env("RUSTDOCFLAGS", "-D warnings");
-    vec![command]
+    vec![command, xtask(workspace, &["docs"])]
 }
 
 /// Another command of this program.

@@ -98,7 +98,7 @@ class Channel:
         with self._changed:
             if self.outcome is not None:
                 return
-            # Before anybody can see the outcome: the client's own book-keeping.
+            # Before the outcome can be seen: the client's own book-keeping.
             ended, self.ended = self.ended, None
             if ended is not None:
                 ended()

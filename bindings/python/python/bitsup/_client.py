@@ -48,7 +48,7 @@ class Client:
     """Uploads files; one thread moves all bytes of all its uploads.
 
     As a context manager it waits for its uploads at the end, but for those that are suspended, and raises
-    ``UploadErrors`` if some failed and nobody fetched that; if the block raises, it stops them and keeps their
+    ``UploadErrors`` if some failed and their errors were not retrieved; if the block raises, it stops them and keeps their
     sessions. Any thread may use it. A process that was forked needs a new one.
     """
 
@@ -429,7 +429,7 @@ class Client:
         lines = [f"the upload to {name} is running" for name in running] + self._failures.lines()
         self._failures.clear()
         if lines:
-            text = f"a bitsup.Client is dropped, and nobody waited for its uploads: {'; '.join(lines)}"
+            text = f"unclosed bitsup.Client, whose uploads were never awaited: {'; '.join(lines)}"
             logger.error("%s", text)
             warnings.warn(text, ResourceWarning, stacklevel=1, source=self)
 

@@ -237,10 +237,11 @@ fn compilers_take_each_header_alone_and_twice() {
     }
 }
 
-/// Pieces of C in the guide, as a program would have them.
+/// Pieces of C in the guide and the README, as a program would have them.
 #[test]
 fn the_guide_compiles() {
-    let guide = std::fs::read_to_string(workspace().join("docs/c.md")).expect("readable");
+    let page = |name: &str| std::fs::read_to_string(workspace().join(name)).expect("readable");
+    let guide = page("docs/c.md") + &page("README.md");
     let folder = tempfile::tempdir().expect("folder");
     let mut pieces = 0;
     for piece in guide.split("```c\n").skip(1) {
@@ -254,7 +255,7 @@ fn the_guide_compiles() {
         support::succeed(command.arg("-I").arg(workspace().join("include")).arg(&file));
         pieces += 1;
     }
-    assert!(pieces > 0, "the guide shows no C");
+    assert!(pieces > 2, "{pieces} pieces of C");
 }
 
 /// The part of the C++ header that comes from the table.

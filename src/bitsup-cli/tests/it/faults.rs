@@ -79,7 +79,7 @@ fn act_out(rule: &str) -> Option<String> {
     let truthful = ended.code == 0
         || last.starts_with("to continue: bitsup resume")
         || last == "nothing is left on the server"
-        || last.starts_with("a partial upload may be left on the server")
+        || last.starts_with("a partial upload may remain on the server")
         || last.starts_with("the file may be on the server");
     (!truthful).then(|| format!("{rule}: {ended:?}"))
 }
@@ -101,7 +101,7 @@ fn says_left(what: &str, create: &Reply, cancel: &Reply, options: &[&str]) -> bo
     let ended = place.run(all.iter().chain(options).chain(&["a.bin", &url]));
     assert_ne!(ended.code, 0, "{what}: {ended:?}");
     let last = ended.last_line().to_owned();
-    let left = last.contains("may be left on the server") && last.contains("14 days");
+    let left = last.contains("may remain on the server") && last.contains("14 days");
     assert!(left || last == "nothing is left on the server", "{what}: {ended:?}");
     left
 }

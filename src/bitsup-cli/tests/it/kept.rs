@@ -127,7 +127,7 @@ fn a_lack_of_descriptors_neither_blames_nor_harms_what_is_kept() {
         // With too few for the client itself, or for the file, nothing kept was looked at.
         let names_session = ended.last_line().starts_with("to continue: bitsup resume");
         let is_before = ended.stderr.contains("cannot start the client")
-            || ended.last_line().starts_with("a partial upload may be left");
+            || ended.last_line().starts_with("a partial upload may remain");
         assert!(names_session || is_before, "{limit}: {ended:?}");
         assert!(!ended.stderr.contains("Remove the file"), "{limit}: {ended:?}");
         assert!(entry.exists(), "{limit}: {ended:?}");

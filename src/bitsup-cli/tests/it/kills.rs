@@ -15,7 +15,7 @@ const SIZE: usize = 8_000_000;
 const FRAGMENT: u64 = 500_000;
 
 /// What the next run says of a session whose id was never read.
-const LEFT_BEHIND: &str = "that nobody can find again";
+const LEFT_BEHIND: &str = "an orphaned session may remain";
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -85,7 +85,7 @@ fn a_killed_upload_is_continued_byte_exact() {
             told += u64::from(says);
             assert!(
                 server.open_sessions() == 0 || says,
-                "kill {kill}: a session is left, and nobody says so: {}",
+                "kill {kill}: a session is left, and no line says so: {}",
                 again.stderr
             );
         }

@@ -5,6 +5,7 @@ mod commands;
 mod common;
 mod cores;
 mod doctor;
+mod documents;
 mod faults;
 mod guides;
 mod json;
@@ -15,7 +16,7 @@ mod memory;
 mod output;
 mod proxies;
 mod random_servers;
-mod readme;
+
 mod replay;
 mod scale;
 mod secrets;

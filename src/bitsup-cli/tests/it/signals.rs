@@ -76,7 +76,7 @@ fn resume_continues_with_the_options_of_then() {
     let requests = host.server.requests();
     assert!(requests[before..].iter().all(|one| one.header("x-case").as_deref() == Some("17")));
     let ended = place.run(["resume"]).ok();
-    assert!(ended.stderr.contains("nothing to continue"), "{ended:?}");
+    assert!(ended.stderr.contains("no interrupted uploads"), "{ended:?}");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_server_that_hangs_does_not_hold_the_program() {
         signal(&child, "INT");
         let ended = wait(child);
         assert_eq!(ended.code, 130);
-        let told = ["may be left on the server", "to continue: bitsup resume"];
+        let told = ["may remain on the server", "to continue: bitsup resume"];
         assert!(told.iter().any(|words| ended.stderr.contains(words)), "{ended:?}");
     }
 }

@@ -244,7 +244,7 @@ impl UploadDriver {
         if *request == PendingRequest::Precheck {
             return self.end_precheck();
         }
-        let text = "the server answers, and nothing comes of it";
+        let text = "the server answers without making progress";
         let failure = Failure::new(FailureClass::Transport, Sent::Nothing, text);
         let _ = self.session.handle_failure(now, &failure);
         if self.session.waiting_for().is_some_and(|(_, at)| at <= now.monotonic) {

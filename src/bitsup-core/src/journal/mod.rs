@@ -1,7 +1,7 @@
 //! What is kept of a session so that it can be continued after a restart.
 //!
 //! A journal is one small file: a line of JSON and a line with its checksum, replaced by
-//! rename. Beside it lies a scratch pad: what must be on disk sooner than a file can be
+//! rename. A scratch pad is in the same folder: what must be on disk sooner than a file can be
 //! replaced is written there.
 //!
 //! MC-BUP has no way to find a session whose id is not known. Between the server's making of a

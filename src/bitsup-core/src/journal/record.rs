@@ -106,7 +106,7 @@ impl Entry {
         Ok(format!("{line}\n{checksum:016x}\n"))
     }
 
-    /// The content of a file, which anybody may have written; the error is why it cannot be used.
+    /// The content of a file, which any program may have written; the error is why it cannot be used.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
         let mut lines = text.split('\n');

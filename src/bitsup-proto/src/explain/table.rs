@@ -33,13 +33,13 @@ pub const TABLE: &[Entry] = &[
         key: code(0x8020_001F),
         title: "the server does not know the session",
         cause: "The session was idle for longer than the server keeps it (IIS: BITSSessionTimeout, 14 days), was deleted because the user had more than BITSNumberOfSessionsLimit of them (IIS: 50), or the request reached another member of a farm.",
-        advice: "Start the upload again. If it happens again and again, run fewer uploads at once, and let the load balancer keep a client on one server or set BITSHostId.",
+        advice: "Start the upload again. If it happens repeatedly, run fewer uploads at once, and let the load balancer keep a client on one server or set BITSHostId.",
     },
     Entry {
         key: Key { status: Some(408), code: Some(0x8007_0112), context: Some(7), ..ANY },
         title: "the application behind the server did not answer in time",
         cause: "IIS waits 5 minutes for the application that BITSServerNotificationURL names.",
-        advice: "The data is on the server: starting {same_upload} again sends the last part again. If it stays so, the administrator must look at that application.",
+        advice: "The data is on the server: starting {same_upload} again sends the last part again. If the error persists, ask the administrator to check that application.",
     },
     Entry {
         key: Key { status: Some(500), code: Some(0x8007_0112), ..ANY },
@@ -80,7 +80,7 @@ pub const TABLE: &[Entry] = &[
         },
         title: "not a valid BITS response to a Fragment",
         cause: "The server names no offset (BITS-Received-Content-Range) or an impossible one, or something else answered in its place.",
-        advice: "If this server never names the offset and stores what it acknowledges, use {lenient}; else check the URL, and what stands between.",
+        advice: "If this server never names the offset and stores what it acknowledges, use {lenient}; else check the URL and every proxy on the path.",
     },
     Entry {
         key: code(0x8020_001B),
@@ -91,14 +91,14 @@ pub const TABLE: &[Entry] = &[
     Entry {
         key: code(0x8020_0024),
         title: "the acknowledged offset does not advance",
-        cause: "The server acknowledges the same offset again and again.",
-        advice: "Restart the upload ({fresh}). If it stays so, the server's session store is broken.",
+        cause: "The server repeatedly acknowledges the same offset.",
+        advice: "Restart the upload ({fresh}). If the error persists, the server's session store is broken.",
     },
     Entry {
         key: code(0x8020_001D),
         title: "the file changed while it was uploaded",
         cause: "Size, time stamp or identity of the source are no longer what they were.",
-        advice: "Upload a copy or a snapshot of the file; nothing was spliced together.",
+        advice: "Upload a copy or a snapshot of the file; versions of the file were not mixed.",
     },
     Entry {
         key: Key {
@@ -125,7 +125,7 @@ pub const TABLE: &[Entry] = &[
     },
     Entry {
         key: code(0x8007_0057),
-        title: "the server takes the request for malformed",
+        title: "the server rejects the request as malformed",
         cause: "The destination is a directory, a header was changed on the way, or the file's size differs from that of the session.",
         advice: "Check that the URL ends in a file name; if it does, restart the upload ({fresh}).",
     },
@@ -144,7 +144,7 @@ pub const TABLE: &[Entry] = &[
         key: Key { status: Some(404), packet: Some(PacketType::CloseSession), ..ANY },
         title: "the uploaded data has disappeared on the server",
         cause: "A clean-up or a virus scanner removed the file from the server's BITS-Sessions folder.",
-        advice: "Start the upload again; if it stays so, ask the administrator what removes the file.",
+        advice: "Start the upload again; if the error persists, ask the administrator what removes the file.",
     },
     Entry {
         key: Key { status: Some(404), bits: Some(false), ..ANY },
@@ -162,19 +162,19 @@ pub const TABLE: &[Entry] = &[
         key: Key { status: Some(501), bits: Some(false), ..ANY },
         title: "the server does not know BITS_POST",
         cause: "The server is no BITS server, BITS uploads are not enabled (IIS 6), or a proxy blocks the verb.",
-        advice: "Check the URL; BITS uploads are not enabled there, or something on the way must let the verb BITS_POST through. {post_override} sends POST instead, to a server that takes that.",
+        advice: "Check the URL; BITS uploads are not enabled there, or a proxy or firewall must allow the verb BITS_POST. {post_override} sends POST instead, to a server that takes that.",
     },
     Entry {
         key: Key { status: Some(405), bits: Some(false), ..ANY },
         title: "the server does not allow BITS_POST",
         cause: "The server is no BITS server, or its request filtering (IIS: verbs, UrlScan) or a proxy blocks the verb.",
-        advice: "Check the URL; the server, and what stands before it, must allow the verb BITS_POST. {post_override} sends POST instead, to a server that takes that.",
+        advice: "Check the URL; the server, and every proxy before it, must allow the verb BITS_POST. {post_override} sends POST instead, to a server that takes that.",
     },
     Entry {
         key: Key { status: Some(403), bits: Some(false), ..ANY },
         title: "access is forbidden",
         cause: "The account may not write there, a file of that name may not be replaced, or a web application firewall or proxy blocks the verb BITS_POST.",
-        advice: "Check the account's rights, and whether the file exists already. If neither is the cause, let what stands before the server allow the verb BITS_POST, or send POST instead to a server that takes that ({post_override}).",
+        advice: "Check the account's rights, and whether the file exists already. If neither is the cause, have proxies and firewalls allow the verb BITS_POST, or send POST instead to a server that takes that ({post_override}).",
     },
     Entry {
         key: status(403),
@@ -196,25 +196,25 @@ pub const TABLE: &[Entry] = &[
     },
     Entry {
         key: Key { status: Some(400), bits: Some(false), ..ANY },
-        title: "the server takes the request for malformed",
+        title: "the server rejects the request as malformed",
         cause: "The URL or a header is wrong for this server, or a proxy or firewall on the way does not know the verb BITS_POST or changed a header.",
-        advice: "Check the URL, its query and the headers of your own. If they are right, try from inside the server's network: what stands between must let BITS_POST and its headers through, or take POST instead ({post_override}).",
+        advice: "Check the URL, its query and the headers of your own. If they are right, try from inside the server's network: proxies and firewalls must let BITS_POST and its headers through, or take POST instead ({post_override}).",
     },
     Entry {
         key: status(400),
-        title: "the server takes the request for malformed",
+        title: "the server rejects the request as malformed",
         cause: "The destination is a directory, or a header was changed on the way.",
         advice: "Check that the URL ends in a file name; the server's log tells more.",
     },
     Entry {
         key: status(401),
-        title: "the server wants credentials",
+        title: "the server requires credentials",
         cause: "None were given, or those given were refused.",
-        advice: "Give a user and a password ({user}), and check them; a refused password is not sent again, so that no account gets locked.",
+        advice: "Give a user and a password ({user}), and check them; a refused password is not sent again, to avoid an account lockout.",
     },
     Entry {
         key: status(407),
-        title: "the proxy wants credentials",
+        title: "the proxy requires credentials",
         cause: "None were given for the proxy, or those given were refused.",
         advice: "Give a user and a password for the proxy ({proxy_user}), and check them.",
     },
@@ -222,11 +222,11 @@ pub const TABLE: &[Entry] = &[
         key: status(408),
         title: "the server did not get the request in time",
         cause: "The connection is slower than the server's time-out allows.",
-        advice: "Try again; if it stays so, set a smaller {max_fragment}.",
+        advice: "Try again; if the error persists, set a smaller {max_fragment}.",
     },
     Entry {
         key: status(411),
-        title: "the server wants the request's length, and did not get it",
+        title: "the server requires Content-Length and did not receive it",
         cause: "A proxy on the way removed Content-Length, or the application behind the server gave a malformed answer.",
         advice: "Try without the proxy, or ask the administrator to look at the server's log.",
     },
@@ -256,8 +256,8 @@ pub const TABLE: &[Entry] = &[
     },
     Entry {
         key: status(416),
-        title: "the server wants another part of the file",
-        cause: "The offset that the request has is not the one the server waits for.",
+        title: "the server expects another offset",
+        cause: "The request's offset is not the one that the server expects.",
         advice: "Restart the upload ({fresh}).",
     },
     Entry {
@@ -270,7 +270,7 @@ pub const TABLE: &[Entry] = &[
         key: Key { status: Some(500), context: Some(7), ..ANY },
         title: "the application behind the server failed",
         cause: "The data is on the server; the application that is told of it reported an error.",
-        advice: "Starting the same upload again sends the last part again; if it stays so, the administrator must look at that application.",
+        advice: "Starting the same upload again sends the last part again; if the error persists, ask the administrator to check that application.",
     },
     Entry {
         key: status(500),
@@ -280,7 +280,7 @@ pub const TABLE: &[Entry] = &[
     },
     Entry {
         key: status(502),
-        title: "a gateway on the way got no good answer from the server",
+        title: "a gateway received an invalid response from the server",
         cause: "The server behind the proxy or load balancer is down, or closed the connection.",
         advice: "Try again later.",
     },
@@ -292,7 +292,7 @@ pub const TABLE: &[Entry] = &[
     },
     Entry {
         key: status(504),
-        title: "a gateway on the way waited too long for the server",
+        title: "a gateway timed out waiting for the server",
         cause: "The server behind the proxy takes longer than the proxy's time-out.",
         advice: "Try again later; have the proxy's time-out raised above 5 minutes for this path.",
     },
@@ -304,25 +304,25 @@ pub const TABLE: &[Entry] = &[
     },
     Entry {
         key: status(301),
-        title: "the server sends the client elsewhere, which an upload does not follow",
+        title: "the server answers with a redirect, which uploads do not follow",
         cause: "A redirect, often from http to https or to a login page.",
         advice: "Use the URL that the redirect names.",
     },
     Entry {
         key: status(302),
-        title: "the server sends the client elsewhere, which an upload does not follow",
+        title: "the server answers with a redirect, which uploads do not follow",
         cause: "A redirect, often from http to https or to a login page.",
         advice: "Use the URL that the redirect names.",
     },
     Entry {
         key: status(307),
-        title: "the server sends the client elsewhere, which an upload does not follow",
+        title: "the server answers with a redirect, which uploads do not follow",
         cause: "A redirect, often from http to https.",
         advice: "Use the URL that the redirect names.",
     },
     Entry {
         key: status(308),
-        title: "the server sends the client elsewhere, which an upload does not follow",
+        title: "the server answers with a redirect, which uploads do not follow",
         cause: "A redirect, often from http to https.",
         advice: "Use the URL that the redirect names.",
     },
@@ -334,11 +334,11 @@ pub(super) fn advice_for_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidArgument => "Correct the argument and call again.",
         ErrorKind::LocalFile => "Check the path and its permissions.",
         ErrorKind::SourceChanged => {
-            "Upload a copy or a snapshot of the file; nothing was spliced together."
+            "Upload a copy or a snapshot of the file; versions of the file were not mixed."
         }
         ErrorKind::SessionInUse => "Wait for the other upload, or cancel it.",
         ErrorKind::Auth => {
-            "Check user and password; a refused password is not sent again, so that no account gets locked."
+            "Check user and password; a refused password is not sent again, to avoid an account lockout."
         }
         ErrorKind::ProxyAuth => "Check user and password for the proxy.",
         ErrorKind::Tls => "Check the certificate, its name, its dates and its issuer.",
@@ -357,6 +357,6 @@ pub(super) fn advice_for_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::LimitReached => "Raise the limit, or start {same_upload} again to continue.",
         ErrorKind::Cancelled => "Start the upload again if it is still wanted.",
         ErrorKind::Unsupported => "{features} says what this build has.",
-        ErrorKind::Internal => "Please report this, with the packets that it came of ({log}).",
+        ErrorKind::Internal => "Please report this with a log of its packets ({log}).",
     }
 }

@@ -61,6 +61,6 @@ impl Logins {
 pub(super) fn unauthorized(proxy: bool, refused: bool) -> Error {
     let (kind, who) =
         if proxy { (ErrorKind::ProxyAuth, "proxy") } else { (ErrorKind::Auth, "server") };
-    let what = if refused { "refused the credentials" } else { "wants credentials" };
+    let what = if refused { "refused the credentials" } else { "requires credentials" };
     Error::new(kind, format!("the {who} {what}"))
 }

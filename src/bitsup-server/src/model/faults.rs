@@ -177,7 +177,7 @@ pub const FAULTS: &[NamedFault] = &[
     fault("407 once", Fault::Challenge { proxy: true }),
     fault("takes a part", Fault::Part),
     fault("rewind", Fault::Rewind),
-    fault("somebody else's", Fault::Foreign),
+    fault("foreign session id", Fault::Foreign),
     fault("forgets", Fault::Forget),
     crash("crash before", false, false, false),
     crash("crash after", true, false, false),

@@ -641,7 +641,7 @@ impl Model {
         if let Some(login) = &request.authorization {
             let scheme = login.split(' ').next().unwrap_or_default();
             if !self.asked.contains(scheme) {
-                say(format!("a login by {scheme} that nobody asked for"));
+                say(format!("a login by {scheme} without a challenge"));
             }
         }
         if request.packet == Packet::Unknown {

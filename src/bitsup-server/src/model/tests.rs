@@ -113,7 +113,7 @@ fn what_a_client_must_not_do_is_noted() {
         [
             "a session id that this server never gave out",
             "a Fragment of 0 bytes for Range { first: 0, last: 3, total: 10 }",
-            "a login by Basic that nobody asked for"
+            "a login by Basic without a challenge"
         ]
     );
 }

@@ -240,7 +240,7 @@ impl Examination {
     fn certificates(&mut self) -> Found {
         match (self.destination.https, &self.proxy, self.address) {
             (false, ..) => skipped("none: this is plain http"),
-            (true, Some(_), _) => skipped("not looked at through a proxy"),
+            (true, Some(_), _) => skipped("not checked through a proxy"),
             (true, None, None) => skipped("no connection"),
             (true, None, Some(address)) => {
                 certificates::examine(&self.destination.host, address, &self.options)

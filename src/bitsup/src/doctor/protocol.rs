@@ -172,7 +172,7 @@ impl Examination {
         let Some(packets) = self.packets() else { return skipped("no connection") };
         let date = packets.seen.date.as_deref();
         let Some(theirs) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else {
-            return skipped("no answer tells the server's time");
+            return skipped("no answer carries the server's time");
         };
         let (difference, word) = match theirs.duration_since(SystemTime::now()) {
             Ok(ahead) => (ahead, "ahead of"),
@@ -198,7 +198,7 @@ impl Examination {
             }
             Some(Err(failed)) if packets.ping.is_ok() => of_packet(failed),
             None if packets.ping.is_ok() => {
-                skipped("not looked at: the time of this report is over")
+                skipped("not checked: the time limit of this report is reached")
             }
             Some(Err(_)) | None => skipped("no packet gets through"),
         }
@@ -229,7 +229,7 @@ impl Examination {
             Ok(1) => good("a body gets through: the server acknowledged the byte that was sent"),
             Ok(0) => problem(
                 ErrorKind::Protocol,
-                "the body gets lost: one byte was sent, and the server acknowledged none",
+                "the body is lost: one byte was sent, and the server acknowledged none",
                 "Look for what drops the body of a BITS_POST: the server's log first, then each proxy, firewall and login module before it. {post_override} sends POST instead, to a server that takes that.",
             ),
             Ok(offset) => problem(
@@ -255,7 +255,7 @@ impl Examination {
             }
             Some(Ok(_)) => {
                 return good(format!(
-                    "the session was cancelled; a server that writes in place may keep {name} beside what the URL names, with one byte at most"
+                    "the session was cancelled; a server that writes in place may keep a file {name} of at most one byte in the same folder"
                 ));
             }
         };

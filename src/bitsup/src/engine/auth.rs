@@ -59,7 +59,7 @@ impl Core {
 }
 
 /// The scheme to answer a challenge with: the strongest that server, build and caller have.
-/// Basic shows the password to everybody on the way, and so wants TLS or a word of the caller.
+/// Basic sends the password readable, and so needs TLS or the consent of the caller.
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
     let offered = offered(answer, Role::Server);
     let ntlm = cfg!(feature = "ntlm");
@@ -79,7 +79,7 @@ pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> O
     .map(|(scheme, ..)| scheme)
 }
 
-/// Whether what everybody on the way could read may go out: by verified TLS, or by the
+/// Whether what is readable in transit may go out: by verified TLS, or by the
 /// caller's word.
 pub(crate) fn may_be_read(options: &UploadOptions, https: bool) -> bool {
     (https && !options.tls.insecure) || options.allow_cleartext_credentials
@@ -102,7 +102,7 @@ pub(crate) fn for_transport(
         scheme => scheme,
     };
     let password = match scheme {
-        // It tells one upload from another, and nothing to anybody else.
+        // It tells one upload from another, and tells others nothing.
         AuthScheme::Kerberos => "",
         _ => credentials.password.reveal(),
     };

@@ -401,7 +401,8 @@ impl Core {
             ServerCertificate::Untold => Ok((number, None)),
             // Else a man in the middle that hides it could have the binding left out.
             ServerCertificate::Unknown => {
-                let text = "the server's certificate, which a login is bound to, was not shown in a form that can be read".to_owned();
+                let text = "the server's certificate, which the login is bound to, cannot be read"
+                    .to_owned();
                 Err(failed(exchange, Problem { kind: FailureKind::Unsupported, text }))
             }
         }
@@ -492,7 +493,7 @@ impl Core {
         let Some(auth) = self.auths.get_mut(&lane) else { return Some(event) };
         auth.requests = auth.requests.saturating_add(event.stats.requests);
         if auth.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && auth.is_unfinished() {
-            let text = "the login does not come to an end".to_owned();
+            let text = "the login takes too many rounds".to_owned();
             event.result = Err(Failure::unsent(FailureKind::TooManyRequests, text));
         }
         let event = self.on_proxy_event(event).and_then(|event| self.on_server_event(event))?;
@@ -782,8 +783,8 @@ impl Core {
             if waiting.is_with_ticket() {
                 return Ok(None);
             }
-            let text = "the server does not go on with the login that it offers".to_owned();
-            let advice = "Have the server log in with another scheme, or choose one that it goes on with ({auth}).";
+            let text = "the server does not continue the login that it offers".to_owned();
+            let advice = "Have the server offer another scheme, or choose one that works ({auth}).";
             let problem = Problem { kind: FailureKind::NoLogin(advice), text };
             return Err(failed(&waiting.exchange, problem));
         };
@@ -893,7 +894,7 @@ impl Waiting {
             return Ok(());
         };
         self.mechanism.step(token, None).map(drop).map_err(|Problem { text, .. }| {
-            let text = format!("the server does not show who it is: {text}");
+            let text = format!("the server failed mutual authentication: {text}");
             failed(&self.exchange, Problem { kind: FailureKind::BadAnswer, text })
         })
     }

@@ -28,7 +28,7 @@ impl Login {
     pub(super) fn new(credentials: &Credentials) -> Result<Self, Problem> {
         let username = Username::parse(&credentials.user).map_err(|_| Problem {
             kind: FailureKind::Unsupported,
-            text: "the user name is not one that NTLM knows".to_owned(),
+            text: "the user name is not valid for NTLM".to_owned(),
         })?;
         let password = credentials.password.to_string().into();
         let identity = AuthIdentity { username, password };

@@ -174,7 +174,7 @@ mod tests {
         static CLOCK: AtomicU32 = AtomicU32::new(0);
         let clock = || (CLOCK.load(Ordering::Relaxed), 250_000_000);
         let limiter = RateLimiter::with_clock(None, clock);
-        assert_eq!(limiter.look(), None, "without a timetable nobody looks at the clock");
+        assert_eq!(limiter.look(), None, "without a timetable the clock is not read");
         limiter.follow("08:00-18:00=1M 20:00-21:00=5".parse().expect("legal"));
         let at = |second: u32| {
             CLOCK.store(second, Ordering::Relaxed);

@@ -214,10 +214,7 @@ impl ReplyFetch {
     fn redirect(&mut self, answer: &Answer, destination: &Destination) -> Result<Got, Error> {
         self.redirects += 1;
         if self.redirects > MAX_REDIRECTS {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                "the reply's URL redirects again and again",
-            ));
+            return Err(Error::new(ErrorKind::Refused, "the reply's URL redirects too often"));
         }
         let location = text(answer, "Location").map(reply::escape);
         if let Some(location) = &location {
@@ -241,7 +238,7 @@ impl ReplyFetch {
             "http" if !destination.https => Ok(()),
             "http" => Err(Error::new(
                 ErrorKind::Protocol,
-                "the reply's URL leads from https to http, where everybody on the way could read it",
+                "the reply's URL leads from https to http, which is unencrypted",
             )),
             other => Err(Error::new(
                 ErrorKind::Protocol,
@@ -364,7 +361,7 @@ impl fmt::Display for Refused {
             }
             Self::TooSlow(limit) => write!(
                 f,
-                "the reply trickles: less than {} KiB came in {} s",
+                "the reply is too slow: less than {} KiB in {} s",
                 reply::PROGRESS / 1024,
                 limit.as_secs()
             ),

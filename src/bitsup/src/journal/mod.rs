@@ -162,7 +162,7 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
         Error::local(format_args!("cannot use the state directory {}", path.display()), error);
     if error.kind() == io::ErrorKind::PermissionDenied {
         return made.with_advice(
-            "Name a state directory of your own: its folder sessions must belong to you, be no link, and be writable by nobody else (chmod go-w).",
+            "Name a state directory of your own: its folder sessions must belong to you, must not be a link, and only you may write to it (chmod go-w).",
         );
     }
     made
@@ -191,7 +191,7 @@ pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
             ErrorKind::LocalFile,
             format!("the journal {} cannot be used: {why}", path.display()),
         )
-        .with_advice("Remove the file, or start with {fresh}; the session on the server ends by itself after some days.")
+        .with_advice("Remove the file, or start with {fresh}; the session on the server expires after some days.")
     };
     let entry = match bitsup_core::journal::read(disk) {
         Ok(Some(entry)) => entry,
@@ -251,7 +251,7 @@ pub(crate) fn shortage(
     destination: &Destination,
 ) -> Option<Error> {
     let errno = error.os_error().filter(|_| error.is_lack())?;
-    let advice = format!("{} What is kept was not touched (errno {errno}).", error.advice());
+    let advice = format!("{} Resume state was not touched (errno {errno}).", error.advice());
     let id = StateDirectory::id(&absolute(source.file_path()?), destination);
     // By the path, since no more can be opened.
     let sessions = state.join("sessions");

@@ -199,7 +199,7 @@ impl WriterState {
         };
         let error = Error::local("cannot store resume state", &error);
         self.problem = Some(format!(
-            "the session cannot be kept, so that an interrupted upload would start anew: {error}"
+            "resume state cannot be stored, so an interrupted upload would restart: {error}"
         ));
         if let Some(on_failure) = self.on_failure.take() {
             on_failure(error.clone());

@@ -545,9 +545,9 @@ impl UploadOptions {
     /// Whether the Kerberos ticket of the system is the login.
     fn takes_ticket(&self) -> bool {
         let own = self.credentials.as_ref();
-        let nobody =
+        let anonymous =
             own.is_none() && self.bearer_token.is_none() && self.credential_callback.is_none();
-        self.auth == AuthChoice::Negotiate && (nobody || own.is_some_and(Credentials::is_ticket))
+        self.auth == AuthChoice::Negotiate && (anonymous || own.is_some_and(Credentials::is_ticket))
     }
 
     /// The options with the Kerberos ticket as the login, if it is that.

@@ -464,7 +464,7 @@ fn the_reference_is_that_of_the_table() {
     let mut text = vec![
         "# Options".to_owned(),
         String::new(),
-        "Made from `src/bitsup/src/options/table.rs`. An option has the same name everywhere: `ca_file` is".to_owned(),
+        "For users of every language. Made from `src/bitsup/src/options/table.rs`. An option has the same name everywhere: `ca_file` is".to_owned(),
         "`--ca-file`, `BITSUP_OPTION_CA_FILE`, `options::ca_file` in C++ and `ca_file=` in Python. The tool takes one value of a".to_owned(),
         "list at a time and leaves the s out: `--trusted-host`. Sizes are written `5M`, durations `10m` (in seconds without a".to_owned(),
         "unit; C takes bytes and milliseconds). Options of the *client* hold for all its uploads.".to_owned(),

@@ -54,7 +54,7 @@ pub(super) fn of_stop(stop: Stop) -> (FailureKind, String) {
             (FailureKind::BadAnswer, "the answer has too many header lines".to_owned())
         }
         Stop::TooManyRequests => {
-            (FailureKind::TooManyRequests, "the login does not come to an end".to_owned())
+            (FailureKind::TooManyRequests, "the login takes too many rounds".to_owned())
         }
         Stop::SourceFailed(error) => {
             let text = format!("the data to send could not be read: {error}");
@@ -151,7 +151,7 @@ pub(super) fn words(
         FailureKind::ProxyFailed(Some(407)) if shows_proxy_login => {
             return Some("the proxy refused the credentials");
         }
-        FailureKind::ProxyFailed(Some(407)) => return Some("the proxy wants credentials"),
+        FailureKind::ProxyFailed(Some(407)) => return Some("the proxy requires credentials"),
         _ => {}
     }
     if wire.refused_socket() || error.is_send_fail_rewind() {

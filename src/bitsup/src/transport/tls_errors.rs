@@ -36,7 +36,7 @@ pub(crate) static OWN_CERTIFICATE: TlsProblem = TlsProblem {
 static TABLE: &[TlsProblem] = &[
     TlsProblem {
         signs: &["alert certificate required", "alert no certificate"],
-        title: "the server wants a client certificate",
+        title: "the server requires a client certificate",
         advice: "Show one ({cert=FILE}), and its key if that is in another file ({key=FILE}).",
     },
     TlsProblem {
@@ -78,7 +78,7 @@ static TABLE: &[TlsProblem] = &[
     TlsProblem {
         signs: &["handshake failure", "no shared cipher", "no ciphers available"],
         title: "the server and this client share no TLS version or cipher",
-        advice: "Have TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3, enabled on the server; a server that wants a client certificate may answer so too ({cert=FILE}).",
+        advice: "Have TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3, enabled on the server; a server that requires a client certificate may answer so too ({cert=FILE}).",
     },
     TlsProblem {
         signs: &[
@@ -165,7 +165,7 @@ mod tests {
             ),
             (
                 "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required",
-                "wants a client certificate",
+                "requires a client certificate",
             ),
         ] {
             let found = of_words(words).expect(words);

@@ -235,7 +235,7 @@ fn with_dispatching_it_runs_in_the_dispatch_and_another_upload_asks_if_the_first
     let second = start(&client, &peer.url(), &payload(10), options);
     wait_for_state(&second, UploadState::Authenticating);
     notified.recv_timeout(PATIENCE).expect("notified");
-    assert_eq!(questions(&asked).len(), 0, "nobody has dispatched yet");
+    assert_eq!(questions(&asked).len(), 0, "nothing was dispatched yet");
     drop(first);
     while second.result().is_none() {
         let _ = notified.recv_timeout(Duration::from_millis(20));

@@ -122,7 +122,7 @@ fn it_says_later_for_ever() {
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert_eq!(error.http_status(), Some(503));
     assert!(peer.count("Create-Session") > 3);
-    // Longer than anybody would wait.
+    // Longer than a person would wait.
     let (error, peer) =
         failing(|_| Turn::Answer(Reply::status(503, "Later").header("Retry-After", "86400")));
     assert_eq!(error.http_status(), Some(503), "{error}");

@@ -15,7 +15,7 @@ use bitsup_server::scripted::{Gate, Reply};
 
 const SIZE: usize = 3500;
 /// A user that is not ours, where we are root.
-const NOBODY: u32 = 65534;
+const UNPRIVILEGED: u32 = 65534;
 
 /// A source and a state directory.
 struct Place {
@@ -164,7 +164,7 @@ fn a_folder_that_others_could_alter_is_refused_and_the_upload_goes_on_without() 
     if is_root() {
         folders.push(("another user's", |_, path| {
             fs::create_dir(path).expect("folder");
-            std::os::unix::fs::chown(path, Some(NOBODY), None).expect("given away");
+            std::os::unix::fs::chown(path, Some(UNPRIVILEGED), None).expect("given away");
         }));
     }
     for (what, make) in folders {
@@ -242,7 +242,7 @@ fn a_hard_link_for_a_lock_an_entry_or_a_note_never_harms_the_file_behind() {
             let path = place.of_session(kind);
             let _ = fs::remove_file(&path);
             let victim = victim(&place);
-            std::os::unix::fs::chown(&victim, Some(NOBODY), None).expect("given away");
+            std::os::unix::fs::chown(&victim, Some(UNPRIVILEGED), None).expect("given away");
             fs::hard_link(&victim, &path).expect("link");
             let error = place.upload(&peer.url(), required()).expect_err(kind);
             assert!(error.to_string().contains("another user"), "{error}");

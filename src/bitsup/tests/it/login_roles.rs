@@ -189,7 +189,7 @@ fn a_407_of_a_server_is_nobodys_question() {
         o.allow_cleartext_credentials = true;
         o.credentials = Some(login());
         o.proxy_credentials = Some(login());
-        o.credential_callback = Some(CredentialCallback::new(|_| panic!("nobody asks")));
+        o.credential_callback = Some(CredentialCallback::new(|_| panic!("it is not asked")));
     });
     let error = upload(&peer.url(), &payload(10), options.clone()).expect_err("no proxy");
     assert_eq!(error.kind(), ErrorKind::ProxyAuth, "{error}");

@@ -17,7 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const PART: &str = "BITSUP_TEST_PART";
 const URL: &str = "BITSUP_TEST_URL";
 /// A user with nothing.
-const NOBODY: u32 = 65534;
+const UNPRIVILEGED: u32 = 65534;
 /// Longer than any part takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -214,7 +214,7 @@ fn what_was_kept_outlives_a_lack_of_open_files() {
     assert_eq!((peer.files(), peer.count("Create-Session")), (vec![payload(2500)], 1));
 }
 
-/// Limits of threads do not hold for root, who runs this as nobody.
+/// Limits of threads do not hold for root, so that it runs under another user.
 #[test]
 fn too_few_threads_are_named_and_journals_are_written_all_the_same() {
     let _rule = bitsup_server::rule!("SRC-08");
@@ -242,11 +242,11 @@ fn too_few_threads_are_named_and_journals_are_written_all_the_same() {
     let mut command = command(test, &peer.url(), folder.path());
     if rustix::process::geteuid().is_root() {
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("for all");
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     let output = match command.output() {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            crate::common::program::skipped("the user nobody may not run this program");
+            crate::common::program::skipped("the unprivileged user may not run this program");
             return;
         }
         output => output.expect("it runs"),

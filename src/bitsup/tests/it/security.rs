@@ -188,7 +188,7 @@ fn replies_come_over_http_and_https_only() {
             assert_eq!((peer.count("GET"), peer.count("Close-Session")), (gets, 0), "{url}");
         }
     }
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "no connection came");
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn a_server_that_never_answers_is_tried_three_times() {
     let url = format!("http://{}/x.bin", closed.local_addr().expect("an address"));
     drop(closed);
     let (result, events) = watched(&url, Source::bytes(payload(10)), options());
-    assert_eq!(result.expect_err("nobody").kind(), ErrorKind::Network);
+    assert_eq!(result.expect_err("no answer").kind(), ErrorKind::Network);
     let sent = events.iter().filter(|event| matches!(event, Event::Packet(_))).count();
     assert_eq!(sent, 3);
 }

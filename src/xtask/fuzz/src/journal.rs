@@ -1,4 +1,4 @@
-//! A journal that anybody may have written, read through the list of kept sessions.
+//! A journal from an untrusted source, read through the list of kept sessions.
 #![no_main]
 #![forbid(unsafe_code)]
 

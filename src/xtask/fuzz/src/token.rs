@@ -1,4 +1,4 @@
-//! A token that anybody may have written.
+//! A token from an untrusted source.
 #![no_main]
 #![forbid(unsafe_code)]
 

@@ -390,7 +390,7 @@ pub(super) static MUTANTS: &[Mutant] = &[
     },
     Mutant {
         rule: "PRC-01",
-        what: "nobody notes that a signal came",
+        what: "a signal is not recorded",
         file: "src/bitsup-cli/src/signals.rs",
         from: "if FIRST.set(Instant::now()).is_ok() {",
         to: "if FIRST.get().is_some() {",

@@ -98,7 +98,7 @@ static void wait_until_asking(bitsup_upload *upload)
   }
 }
 
-/* These passwords give this status after so many questions. */
+/* These passwords give this status after this number of questions. */
 static void answers(const char *first, const char *second, const char *third,
                     bitsup_status wanted, int calls)
 {
@@ -205,7 +205,7 @@ static void dispatching(void)
   CHECK(status == BITSUP_STATUS_OK && atomic_load(&asked.calls) == 1);
   bitsup_upload_free(other);
 
-  /* A limit holds while nobody answers. */
+  /* A limit holds while no answer comes. */
   bitsup_client_free(client);
   client = new_client(1);
   atomic_store(&asked.calls, 0);

@@ -25,7 +25,7 @@ static void leave(const char *url)
   GIVES(OK, bitsup_client_set_limit_rate(client, BITSUP_UNLIMITED, &error));
 }
 
-/* The journal has so many sessions; the id of the last. */
+/* The journal has this number of sessions; the id of the last. */
 static char *kept(size_t wanted)
 {
   static char id[100];

@@ -252,8 +252,8 @@ static void credentials(const std::string &guarded) {
   auto session = other.create_session(guarded, 3).value();
   std::array<char, 3> data{'a', 'b', 'c'};
   CHECK(session.send(data) && session.close());
-  auto nobody = bitsup::options().on_credentials(nullptr);
-  auto refused = other.ping(guarded, nobody);
+  auto silent = bitsup::options().on_credentials(nullptr);
+  auto refused = other.ping(guarded, silent);
   CHECK(!refused && refused.why().status() == BITSUP_STATUS_AUTH);
 }
 

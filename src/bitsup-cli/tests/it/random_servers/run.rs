@@ -31,7 +31,7 @@ const RUNS: usize = 3;
 pub(crate) struct Run {
     pub(crate) code: Option<u8>,
     pub(crate) receipt: Option<Shown>,
-    /// Everything that was shown to anybody.
+    /// Everything that was shown to people.
     pub(crate) shown: Vec<(&'static str, String)>,
     pub(crate) reply: Option<Vec<u8>>,
     pub(crate) elapsed: Duration,

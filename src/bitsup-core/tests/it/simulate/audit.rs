@@ -6,7 +6,7 @@ use std::time::Duration;
 use bitsup_core::{Hosts, TaskId};
 
 /// No upload of any crowd.
-const NOBODY: TaskId = TaskId(u64::MAX);
+const NO_TASK: TaskId = TaskId(u64::MAX);
 
 /// An outside view of turns, logins and bytes.
 #[derive(Debug)]
@@ -111,10 +111,10 @@ impl Audit {
                 return Err(format!("at the end {site} has {place:?}"));
             }
             let turns = place.limit.unwrap_or(self.per_host).min(self.most);
-            if !(0..turns).all(|_| hosts.acquire(site, NOBODY)) || hosts.acquire(site, NOBODY) {
+            if !(0..turns).all(|_| hosts.acquire(site, NO_TASK)) || hosts.acquire(site, NO_TASK) {
                 return Err(format!("at the end {site} has not {turns} turns"));
             }
-            hosts.dequeue(site, NOBODY);
+            hosts.dequeue(site, NO_TASK);
             (0..turns).for_each(|_| hosts.release(site));
         }
         Ok(())
@@ -153,8 +153,8 @@ impl Audit {
             let is_news = self.refused.insert(shown);
             return if is_news { Ok(()) } else { Err(format!("{site} has refused {login} twice")) };
         }
-        let anybody = (200..400).contains(&status) && !is_ack;
-        if !anybody && !matches!(status, 407 | 408 | 429 | 500..) {
+        let other_success = (200..400).contains(&status) && !is_ack;
+        if !other_success && !matches!(status, 407 | 408 | 429 | 500..) {
             self.taken.insert(shown);
         }
         Ok(())

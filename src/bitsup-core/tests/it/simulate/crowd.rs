@@ -432,7 +432,7 @@ impl Crowd {
                 }
                 Step::Tell(_) | Step::TellUnproven | Step::Store(_) => {}
                 Step::Begin(PendingRequest::Reply(_)) => {
-                    return Err("a reply is fetched that nobody wants".into());
+                    return Err("a reply is fetched that was not asked for".into());
                 }
                 Step::Begin(request) => self.offer(id, request)?,
                 Step::Abort(_) => self.abort(id)?,

@@ -215,7 +215,7 @@ impl Run {
         if let Some(entry) = entry {
             let text = entry.encode().map_err(|error| error.to_string())?;
             if !self.keeper.disk.has_written(text.as_bytes()) {
-                return Err(format!("nobody has written what the journal says: {text}"));
+                return Err(format!("the journal says what was never written: {text}"));
             }
         }
         let there = entry.map(id);

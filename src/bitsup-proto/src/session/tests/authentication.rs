@@ -81,7 +81,7 @@ fn without_credentials_the_session_waits_for_them() {
     upload.play([("Fragment 1000-1999", status(401))]);
     let error = upload.error();
     assert_eq!(error.kind(), ErrorKind::Auth);
-    assert!(error.message().contains("wants credentials"));
+    assert!(error.message().contains("requires credentials"));
     assert!(upload.session.session_id().is_some());
     upload.session.set_credentials(true, false);
     upload.session.resume(upload.now).expect("a session is held");

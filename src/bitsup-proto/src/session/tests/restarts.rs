@@ -67,7 +67,7 @@ fn a_server_that_always_forgets_sees_four_sessions() {
     }
     let error = upload.error();
     assert_eq!(error.hresult(), Some(Hresult::SESSION_NOT_FOUND));
-    assert_eq!(upload.session.checkpoint(), None, "there is nothing to continue");
+    assert_eq!(upload.session.checkpoint(), None, "no interrupted uploads");
     let mut upload = Upload::opened(config());
     for _ in 0..3 {
         upload.play([

@@ -97,7 +97,7 @@ impl Session {
                 if self.config.verify == VerifyPolicy::Always =>
             {
                 let error = not_verified(
-                    "all was sent and closed, but the server does not prove that the file is right",
+                    "everything was sent and closed, but the server's answers do not verify the file",
                 );
                 self.over(Phase::Uploading(open), Outcome::Failed(error))
             }
@@ -170,9 +170,8 @@ impl Session {
         }
         if !self.may_restart() {
             let sessions = self.budget.restarts_in_row + 1;
-            let message = format!(
-                "the server forgot the session again and again ({sessions} sessions in a row)"
-            );
+            let message =
+                format!("the server lost the session repeatedly ({sessions} sessions in a row)");
             return self.fail(Phase::Creating, error.with_message(message));
         }
         if let Err(error) = self.note_repeated(open.offset) {
@@ -198,7 +197,7 @@ impl Session {
         if !self.may_restart() {
             let error = Error::new(
                 ErrorKind::Refused,
-                "the upload had to be started over again and again without getting further",
+                "the upload was restarted repeatedly without progress",
             );
             return self.fail(Phase::Creating, error);
         }

@@ -158,7 +158,7 @@ impl Session {
     /// the server can be continued. `InvalidState` as with [`Session::defer_retry`].
     pub fn refuse_retry(&mut self) -> Result<(), InvalidState> {
         let (_, cause) = self.waiting_retry().ok_or(InvalidState)?;
-        let error = given_up(cause, "not tried again, as was decided");
+        let error = given_up(cause, "not retried: the retry callback decided so");
         self.io = Io::Idle;
         self.change(|session, phase| session.fail(phase, error));
         Ok(())

@@ -311,7 +311,7 @@ impl Session {
         }
         if open.rewinds > MAX_REWINDS {
             return Err(no_progress(format!(
-                "the server goes back again and again, last to byte {offset}"
+                "the server's offset keeps going back, last to byte {offset}"
             )));
         }
         self.note_repeated(lost)

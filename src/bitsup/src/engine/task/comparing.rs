@@ -15,7 +15,7 @@ use crate::journal::{Identity, OnFailure};
 use crate::source::Opened;
 
 /// What is said where a session is given up for want of proof.
-pub(super) const UNPROVEN: &str = "the source may have changed since it was sent, and its hashes do not cover all of that: starting again from the beginning";
+pub(super) const UNPROVEN: &str = "the source may have changed since it was sent, and its hashes do not cover all of it: restarting from byte 0";
 
 impl Task {
     /// A packet goes out. The error is why it must not.

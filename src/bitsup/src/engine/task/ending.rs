@@ -94,17 +94,17 @@ impl Task {
         let error = Remark::apply(self.remark.as_ref(), error);
         if kind == ErrorKind::Auth && self.login.withheld {
             return error.with_advice(
-                "The password was not sent, since everybody on the way could read it without verified TLS: use https, or allow it ({allow_cleartext_credentials}).",
+                "The password was not sent, since without verified TLS it would be readable in transit: use https, or allow it ({allow_cleartext_credentials}).",
             );
         }
         if kind == ErrorKind::Auth && self.login.known_refused {
             return error.with_advice(
-                "The server refused this login before, so that it was not sent again: no account is to be locked. Give the right one.",
+                "The server refused this login before; it was not sent again, to avoid an account lockout. Give the right one.",
             );
         }
         if kind == ErrorKind::Auth && self.login.bound {
             return error.with_advice(
-                "Check the login; a refused password is not sent again, so that no account gets locked. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS ({doctor} shows the certificate).",
+                "Check the login; a refused password is not sent again, to avoid an account lockout. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS ({doctor} shows the certificate).",
             );
         }
         error

@@ -262,7 +262,7 @@ impl Task {
         let session = task.driver.session();
         if session.session_id().is_some() && !task.driver.cancels_first() {
             let from = session.offset();
-            let event = Event::Notice(format!("continuing a kept session from byte {from}"));
+            let event = Event::Notice(format!("resuming from byte {from}"));
             core.dispatcher.push(&task.shared.subscriber, event);
         }
         if task.driver.stage() == Stage::Queued {

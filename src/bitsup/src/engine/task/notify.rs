@@ -29,10 +29,10 @@ impl Task {
                 let fewer = limit.map_or(String::new(), |limit| {
                     format!("; the server may hold too many: at most {limit} uploads at once from now on")
                 });
-                format!("the server forgot the session: starting again from the beginning{fewer}")
+                format!("the server lost the session: restarting from byte 0{fewer}")
             }
             Notice::SessionReplaced { reason } => {
-                format!("{reason}: starting again from the beginning in a new session")
+                format!("{reason}: restarting from byte 0 in a new session")
             }
             Notice::HostChanged(host) => {
                 self.change_endpoint(core);
@@ -40,11 +40,13 @@ impl Task {
             }
             Notice::FellBack => {
                 self.change_endpoint(core);
-                "the other host did not come back: continuing at the URL's host".into()
+                "the host that the server named is unreachable: continuing at the URL's host".into()
             }
             Notice::Moved { to, .. } => format!("the server has {to} bytes: continuing there"),
             Notice::Shrunk { refused, next } => {
-                format!("parts of {refused} bytes are too large for the server: going on with {next}")
+                format!(
+                    "Fragments of {refused} bytes are too large for the server: continuing with {next}"
+                )
             }
             Notice::ReplyOffered(url) => {
                 let id = self.session_name.as_deref();
@@ -52,7 +54,8 @@ impl Task {
                 self.warn(format!("the server offers a reply that was not asked for: {shown}"))
             }
             Notice::NotVerified => self.warn(
-                "the server's answers do not prove that the file is right: compare the file on the server".into(),
+                "the server's answers do not verify the file: compare the file on the server"
+                    .into(),
             ),
             Notice::CloseUnconfirmed => self.warn("the server's last answer was lost".into()),
             _ => "something new happened".into(),

@@ -222,7 +222,7 @@ fn a_name_that_does_not_exist_is_reported() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let lane = bench.lane();
-    // No label may be so long: the lookup fails without asking anybody.
+    // No label may be so long: the lookup fails without a query.
     let host = format!("{}.invalid", "x".repeat(64));
     let event = bench.run(lane, Exchange { host: host.clone(), ..fragment(&peer, 10) });
     let failure = event.result.unwrap_err();

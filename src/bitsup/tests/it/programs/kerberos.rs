@@ -255,7 +255,7 @@ fn a_ticket_that_the_server_refuses_is_shown_once() {
     let Some(centre) = Centre::start() else { return };
     let cache = centre.ticket("tickets", "1h");
     let setup = Setup::new(&[]);
-    let Some(apache) = centre.apache(&setup, BOUND, "user somebody.else") else { return };
+    let Some(apache) = centre.apache(&setup, BOUND, "user another.name") else { return };
     let end = centre.upload(&cache, HOST, apache.address(0).port());
     assert!(end.starts_with(&format!("{:?} Some(401):", ErrorKind::Auth)), "{end}");
     let log = log(&apache, 2);

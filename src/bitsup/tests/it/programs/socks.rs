@@ -37,7 +37,8 @@ fn an_upload_passes_with_the_right_login_only() {
         let error = upload(&setup.url("x"), &bytes, through("socks5h", login));
         let error = error.expect_err("no way through");
         assert_eq!(error.kind(), ErrorKind::ProxyAuth, "{login:?}: {error}");
-        let words = if login.is_some() { "refused the credentials" } else { "wants credentials" };
+        let words =
+            if login.is_some() { "refused the credentials" } else { "requires credentials" };
         assert!(error.message().contains(words), "{error}");
     }
     assert_eq!(setup.server.requests().len(), seen);
