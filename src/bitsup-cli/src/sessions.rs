@@ -12,7 +12,7 @@ use crate::inputs;
 use crate::report::{OutputArgs, Report};
 use crate::state::StateArgs;
 use crate::transfer::KeptArgs;
-use crate::upload::command_to_continue;
+use crate::upload::{AUTOMATIC, begun_at_once, command_to_continue};
 use crate::values::Rate;
 use crate::{format, json, packets};
 
@@ -96,7 +96,8 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     args.tell.check(args.own.replies_to_stdout())?;
     let mut report = Report::new(&args.tell, jobs.len())?;
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.own);
-    let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again).run(jobs, PARALLEL);
+    let exit_code = Batch::new(client, &mut report, Mailbox::open()?, again)
+        .run(jobs, begun_at_once(AUTOMATIC));
     Ok(if exit_code == 0 { unreadable } else { exit_code })
 }
 
@@ -124,9 +125,6 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
     Ok(exit_code)
 }
 
-/// As many as `upload` runs at a time.
-const PARALLEL: usize = 2;
-
 /// Sets the rate limit, if one was named.
 fn limit(client: &Client, rate: Option<&Rate>) {
     match rate {
@@ -140,7 +138,7 @@ fn client(state: &StateArgs) -> Result<Client, Failure> {
     let folder = state.folder().ok_or_else(|| {
         Failure::usage("there is no home folder, and so no state directory: give --state-dir")
     })?;
-    let builder = Client::builder().state_directory(folder).uploads_per_host(PARALLEL);
+    let builder = Client::builder().state_directory(folder).uploads_per_host(AUTOMATIC);
     Ok(builder.build()?)
 }
 

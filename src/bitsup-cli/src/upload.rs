@@ -32,6 +32,11 @@ An upload that was interrupted continues when the same command runs again, or wi
 /// The number of files that wait in the client for their turn, which begins them without asking here first.
 const AHEAD: usize = 2;
 
+/// The client chooses how many files it uploads at a time,
+pub(crate) const AUTOMATIC: usize = 0;
+/// and these are the most that it does.
+const MOST_AUTOMATIC: usize = 8;
+
 /// Upload files to a BITS server; a URL that ends in / gets their names appended
 #[derive(Debug, Args)]
 #[command(override_usage = "bitsup upload [OPTIONS] FILE... URL", after_help = EXAMPLES)]
@@ -41,9 +46,9 @@ pub(crate) struct UploadArgs {
     arguments: Vec<OsString>,
     #[command(flatten)]
     kept: KeptArgs,
-    /// Upload N files at a time
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true, help_heading = "Transfer")]
-    parallel: u16,
+    /// Upload N files at a time [default: 2, raised to at most 8 for small files over a link with delay]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true, help_heading = "Transfer")]
+    parallel: Option<u16>,
     /// Upload the files named in FILE too, one a line or NUL-separated; - is standard input
     #[arg(long, value_name = "FILE", hide_short_help = true, help_heading = "Transfer")]
     files_from: Option<PathBuf>,
@@ -102,7 +107,7 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
         format::say(&format!("bitsup: stopped by {}", signals::name(signal)));
         return Ok(signals::exit_code(signal));
     }
-    let parallel = parallel(args.parallel);
+    let parallel = args.parallel.map_or(AUTOMATIC, parallel);
     let mut builder = Client::builder().uploads_per_host(parallel);
     builder = match args.kept.limit_rate() {
         Some(Rate::Always(limit)) => builder.rate_limit(Some(limit)),
@@ -119,7 +124,12 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     });
     let jobs = jobs.collect();
     let again = |id: Option<&str>| command_to_continue(id, &args.state, &args.kept);
-    Ok(Batch::new(client, &mut report, mailbox, again).run(jobs, parallel + AHEAD))
+    Ok(Batch::new(client, &mut report, mailbox, again).run(jobs, begun_at_once(parallel)))
+}
+
+/// How many files are with the client at a time, those included that wait there for their turn.
+pub(crate) fn begun_at_once(parallel: usize) -> usize {
+    AHEAD + if parallel == AUTOMATIC { MOST_AUTOMATIC } else { parallel }
 }
 
 /// As many files at a time as wished, or as the system lets this process have open.

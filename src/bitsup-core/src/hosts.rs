@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::TaskId;
+use crate::parallelism::{Pace, Parallelism};
 
 /// The slots of all hosts.
 #[derive(Debug)]
 pub struct Hosts {
-    limit: usize,
+    /// How a host begins.
+    parallelism: Parallelism,
     /// Of all hosts together.
     most: usize,
     active: usize,
@@ -15,38 +17,45 @@ pub struct Hosts {
     admitted: VecDeque<TaskId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Host {
     active: usize,
-    /// Lower than the client's limit once the host was seen to forget sessions.
-    limit: Option<usize>,
+    parallelism: Parallelism,
     waiting: VecDeque<TaskId>,
 }
 
 impl Hosts {
-    /// `limit` slots at one host, and `most` at all of them together.
+    /// Slots at each host as `parallelism` says, and `most` at all of them together.
     #[must_use]
-    pub fn new(limit: usize, most: usize) -> Self {
-        Self { limit, most, active: 0, hosts: BTreeMap::new(), admitted: VecDeque::new() }
+    pub fn new(parallelism: Parallelism, most: usize) -> Self {
+        Self { parallelism, most, active: 0, hosts: BTreeMap::new(), admitted: VecDeque::new() }
+    }
+
+    fn host(&mut self, key: &str) -> &mut Host {
+        let parallelism = self.parallelism;
+        self.hosts.entry(key.to_owned()).or_insert_with(|| Host {
+            active: 0,
+            parallelism,
+            waiting: VecDeque::new(),
+        })
     }
 
     /// Acquires a slot, or a place in the queue: then `false`.
     pub fn acquire(&mut self, key: &str, id: TaskId) -> bool {
-        let limit = self.limit;
-        let host = self.hosts.entry(key.to_owned()).or_default();
-        if self.active < self.most && host.active < host.limit.unwrap_or(limit) {
-            host.active += 1;
-            self.active += 1;
-            true
-        } else {
+        let is_full = self.active >= self.most;
+        let host = self.host(key);
+        if is_full || host.active >= host.parallelism.limit() {
             host.waiting.push_back(id);
-            false
+            return false;
         }
+        host.active += 1;
+        self.active += 1;
+        true
     }
 
     /// Acquires a slot although it may be one too many; a place in the queue is given up.
     pub fn acquire_now(&mut self, key: &str, id: TaskId) {
-        let host = self.hosts.entry(key.to_owned()).or_default();
+        let host = self.host(key);
         host.waiting.retain(|waiting| *waiting != id);
         host.active += 1;
         self.active += 1;
@@ -68,15 +77,15 @@ impl Hosts {
             }
         }
         let is_over = |host: &Host| host.active == 0 && host.waiting.is_empty();
-        if self.hosts.get(key).is_some_and(|host| is_over(host) && host.limit.is_none()) {
+        let is_new = |host: &Host| host.parallelism == self.parallelism;
+        if self.hosts.get(key).is_some_and(|host| is_over(host) && is_new(host)) {
             self.hosts.remove(key);
         }
     }
 
     fn admit(&mut self, key: &str) {
-        let limit = self.limit;
         let Some(host) = self.hosts.get_mut(key) else { return };
-        while self.active < self.most && host.active < host.limit.unwrap_or(limit) {
+        while self.active < self.most && host.active < host.parallelism.limit() {
             let Some(next) = host.waiting.pop_front() else { break };
             host.active += 1;
             self.active += 1;
@@ -96,19 +105,27 @@ impl Hosts {
         self.admitted.pop_front()
     }
 
+    /// An upload that still has its slot went well, and took its time so.
+    pub fn succeeded(&mut self, key: &str, pace: &Pace) {
+        self.host(key).parallelism.succeeded(pace);
+    }
+
     /// The host forgot a session. If others are active there it may hold too many: the limit
     /// is halved. The new limit, if it changed.
     pub fn session_lost(&mut self, key: &str) -> Option<usize> {
         let host = self.hosts.get_mut(key)?;
-        if host.active < 2 {
-            return None;
-        }
-        let limit = (host.active / 2).max(1);
-        if host.limit.is_some_and(|old| old <= limit) {
-            return None;
-        }
-        host.limit = Some(limit);
-        Some(limit)
+        host.parallelism.session_lost(host.active)
+    }
+
+    /// The host says that it has too much to do. The new limit, if it changed.
+    pub fn overloaded(&mut self, key: &str) -> Option<usize> {
+        let host = self.hosts.get_mut(key)?;
+        host.parallelism.overloaded(host.active)
+    }
+
+    /// The host is known to hold few sessions: a limit that rises by itself does not at this one.
+    pub fn keep_few(&mut self, key: &str) {
+        self.host(key).parallelism.keep_few();
     }
 }
 
@@ -118,7 +135,7 @@ mod tests {
 
     #[test]
     fn slots_are_given_in_order() {
-        let mut hosts = Hosts::new(2, usize::MAX);
+        let mut hosts = Hosts::new(Parallelism::fixed(2), usize::MAX);
         let entered: Vec<bool> = (0..4).map(|id| hosts.acquire("h", TaskId(id))).collect();
         assert_eq!(entered, [true, true, false, false]);
         assert!(hosts.acquire("other", TaskId(9)));
@@ -131,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_host_that_forgets_sessions_gets_fewer() {
-        let mut hosts = Hosts::new(16, usize::MAX);
+        let mut hosts = Hosts::new(Parallelism::fixed(16), usize::MAX);
         for id in 0..9 {
             hosts.acquire("h", TaskId(id));
         }
@@ -142,7 +159,7 @@ mod tests {
 
     #[test]
     fn all_hosts_together_stay_below_the_limit_of_open_files() {
-        let mut hosts = Hosts::new(16, 3);
+        let mut hosts = Hosts::new(Parallelism::fixed(16), 3);
         let keys = ["a", "a", "b", "b", "c"];
         let entered: Vec<bool> =
             (0..).zip(keys).map(|(id, key)| hosts.acquire(key, TaskId(id))).collect();

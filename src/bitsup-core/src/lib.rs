@@ -9,6 +9,7 @@ mod credentials;
 mod driver;
 mod hosts;
 pub mod journal;
+mod parallelism;
 mod random;
 mod rate;
 
@@ -18,6 +19,7 @@ pub use driver::{
     Readiness, SinglePacket, Stage, Step, UploadDriver, http_date,
 };
 pub use hosts::Hosts;
+pub use parallelism::{Pace, Parallelism};
 pub use random::Random;
 pub use rate::Bucket;
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bitsup_core::Parallelism;
+
 use crate::callbacks::{Delivery, Dispatcher, Listener, Subscriber};
 use crate::destination::Destination;
 use crate::doctor::DoctorReport;
@@ -91,11 +93,13 @@ impl ClientBuilder {
     }
 
     /// How many uploads to one host hold a session at a time; the others wait as `queued`.
-    /// Default 16: IIS deletes the newest of more than 50 sessions a user. A process that may
-    /// have only few files open has fewer active uploads: about a ninth of that limit.
+    /// Default 16: IIS deletes the newest of more than 50 sessions a user. 0 = automatic: 2, doubled
+    /// up to 8 while uploads wait longer for answers than they send, as small files over a link with
+    /// delay do. A process that may have only few files open has fewer active uploads: about a ninth
+    /// of that limit.
     #[must_use]
     pub fn uploads_per_host(mut self, limit: usize) -> Self {
-        self.uploads_per_host = Some(limit.max(1));
+        self.uploads_per_host = Some(limit);
         self
     }
 
@@ -144,7 +148,10 @@ impl ClientBuilder {
             })
         });
         let settings = Arc::new(Settings {
-            uploads_per_host: self.uploads_per_host.unwrap_or(16),
+            uploads_per_host: match self.uploads_per_host.unwrap_or(16) {
+                0 => Parallelism::automatic(),
+                limit => Parallelism::fixed(limit),
+            },
             state_directory: state_directory.transpose()?,
             user_agent,
         });

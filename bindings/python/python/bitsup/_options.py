@@ -102,7 +102,7 @@ class ClientOptions(TypedDict, total=False):
     limit_rate: Size | None
     """The bytes a second of all uploads of the client together, or a timetable of them by the local time: "08:00-18:00=1M 18:00-08:00=off". In bytes a second. Default: unlimited."""
     uploads_per_host: int | str | None
-    """How many uploads to one host hold a session at a time; the others wait for a free slot. IIS deletes the newest of more than 50 sessions a user. Default: 16."""
+    """How many uploads to one host hold a session at a time; the others wait for a free slot. IIS deletes the newest of more than 50 sessions a user. 0 = automatic: 2, doubled up to 8 while uploads wait longer for answers than they send. Default: 16."""
     host_id: Literal["same-site", "any", "ignore"] | None
     """Which hosts to accept in BITS-Host-Id. "same-site": Hosts of the URL's registrable domain, and trusted ones. "any": Any host; logins, tokens, cookies and secret headers go to those of the URL's registrable domain and to trusted ones only. "ignore": None: all packets go to the URL's host. Default: same-site."""
     trusted_hosts: Sequence[str] | None

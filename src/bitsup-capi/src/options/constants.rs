@@ -143,7 +143,8 @@ pub enum bitsup_option {
     LimitRate = 605,
     /// How many uploads to one host hold a session at a time; the others wait
     /// for a free slot. IIS deletes the newest of more than 50 sessions a
-    /// user. A number, at least 1; default 16. Of the client.
+    /// user. 0 = automatic: 2, doubled up to 8 while uploads wait longer for
+    /// answers than they send. A number; default 16. Of the client.
     UploadsPerHost = 606,
     /// Which hosts to accept in BITS-Host-Id. A bitsup_host_id; default
     /// BITSUP_HOST_ID_SAME_SITE.

@@ -45,6 +45,7 @@ impl UploadDriver {
         if let Some(packets) = &mut self.packets {
             return Ok(packets.answered(&request, ack).map_or(PostAck::Nothing, PostAck::Answered));
         }
+        self.pace.add(exchange.sending, exchange.waiting);
         let date = ack.date.and_then(http_date);
         let retry_after = match ack.retry_after {
             Some(RetryAfter::Date(text)) => http_date(text),

@@ -1,6 +1,6 @@
 //! What the caller wants, and the end.
 
-use bitsup_proto::session::{CancelMode, Session};
+use bitsup_proto::session::{CancelMode, Outcome, Session};
 use bitsup_proto::{Config, Error, ErrorKind, Moment};
 
 use super::{ABANDON_LIMIT, Slot, Stage, UploadDriver};
@@ -149,7 +149,12 @@ impl UploadDriver {
         client.credentials.leave(self.id);
         match self.slot {
             Slot::Queued { .. } => client.hosts.dequeue(&self.origin, self.id),
-            Slot::Held => client.hosts.release(&self.origin),
+            Slot::Held => {
+                if matches!(self.session.outcome(), Some(Outcome::Done(_))) {
+                    client.hosts.succeeded(&self.origin, &self.pace);
+                }
+                client.hosts.release(&self.origin);
+            }
             Slot::Yielded | Slot::Released => {}
         }
         self.slot = Slot::Released;

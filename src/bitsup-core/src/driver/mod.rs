@@ -31,7 +31,7 @@ use bitsup_proto::session::{Action, CancelMode, Notice, Outcome, Request, Sessio
 use bitsup_proto::{Checkpoint, Config, ContentRange, Error, Moment, PacketType, SessionId};
 
 use crate::journal::{CheckpointTracker, CheckpointUpdate};
-use crate::{ClientState, CredentialId, Hosts, Site, TaskId};
+use crate::{ClientState, CredentialId, Hosts, Pace, Parallelism, Site, TaskId};
 
 mod exchanges;
 mod lifecycle;
@@ -258,6 +258,7 @@ pub struct UploadDriver {
     credentials: Option<CredentialId>,
     /// Requests on the wire since the last progress, or the last pause of a retry.
     requests: u32,
+    pace: Pace,
     /// Comparisons of the source with what was sent; what completes the file waits for them.
     comparisons: u32,
     intent: Intent,
@@ -321,6 +322,7 @@ impl UploadDriver {
             exchanges: 0,
             credentials: None,
             requests: 0,
+            pace: Pace::default(),
             comparisons: 0,
             intent: Intent::None,
             stores_intent: false,
@@ -336,7 +338,7 @@ impl UploadDriver {
     /// credentials for the server, and for the proxy.
     #[must_use]
     pub fn for_packets(id: TaskId, origin: String, usable: (bool, bool)) -> Self {
-        let mut none = ClientState::new(Hosts::new(1, 1));
+        let mut none = ClientState::new(Hosts::new(Parallelism::fixed(1), 1));
         let now = Moment::default();
         let driver = Self::new(id, origin, Config::default(), Opening::New, &mut none, now);
         Self { slot: Slot::Released, packets: Some(Packets::new(usable)), ..driver }

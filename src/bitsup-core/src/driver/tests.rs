@@ -14,7 +14,7 @@ fn after(time: Duration) -> Moment {
 }
 
 fn client(limit: usize) -> ClientState {
-    ClientState::new(Hosts::new(limit, usize::MAX))
+    ClientState::new(Hosts::new(Parallelism::fixed(limit), usize::MAX))
 }
 
 fn config() -> Config {

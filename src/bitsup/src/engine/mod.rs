@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bitsup_core::{ClientState, Hosts, Random};
+use bitsup_core::{ClientState, Hosts, Parallelism, Random};
 use bitsup_proto::Moment;
 
 mod auth;
@@ -60,7 +60,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(1500);
 /// The choices for a client that concern the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) uploads_per_host: usize,
+    pub(crate) uploads_per_host: Parallelism,
     pub(crate) state_directory: Option<PathBuf>,
     pub(crate) user_agent: String,
 }

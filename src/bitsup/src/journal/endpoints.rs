@@ -17,6 +17,8 @@ pub(crate) struct Endpoint {
     pub(crate) max_fragment: Option<u64>,
     /// How it treats offsets.
     pub(crate) offsets: OffsetHandling,
+    /// It forgot sessions while it held more than a few.
+    pub(crate) holds_few: bool,
     /// Seconds since 1970.
     seen: u64,
 }
@@ -47,11 +49,17 @@ impl Endpoints {
     }
 
     /// Takes what an upload learned; what to write where, if that is new.
-    pub(crate) fn learn(&mut self, endpoint: &str, learned: &Learned) -> Option<(PathBuf, String)> {
+    pub(crate) fn learn(
+        &mut self,
+        endpoint: &str,
+        learned: &Learned,
+        holds_few: bool,
+    ) -> Option<(PathBuf, String)> {
         let before = self.get(endpoint);
         let after = Endpoint {
             max_fragment: learned.size.or(before.max_fragment),
             offsets: learned.offsets,
+            holds_few: holds_few || before.holds_few,
             seen: before.seen,
         };
         if after == before {

@@ -331,12 +331,11 @@ pub static TABLE: &[OptionRow] = &[
         ..row(605, "limit_rate", OptionKind::Rate)
     },
     OptionRow {
-        doc: "How many uploads to one host hold a session at a time; the others wait for a free slot. IIS deletes the newest of more than 50 sessions a user.",
+        doc: "How many uploads to one host hold a session at a time; the others wait for a free slot. IIS deletes the newest of more than 50 sessions a user. 0 = automatic: 2, doubled up to 8 while uploads wait longer for answers than they send.",
         scope: OptionScope::Client,
         journal: JournalKeeps::Nothing,
         default: Some("16"),
-        tool_default: Some("2"),
-        minimum: 1,
+        tool_default: Some("0"),
         maximum: 65535,
         apply: |value, to| put(&mut to.client.uploads_per_host, usize::try_from(value.size()).ok()),
         ..row(606, "uploads_per_host", OptionKind::Count)

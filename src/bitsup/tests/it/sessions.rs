@@ -1,12 +1,14 @@
 //! Sessions that the server forgets, and how many are open at a time.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::common::payload;
 use crate::common::peer::{
-    Farm, Peer, Turn, created, ended, lost, options, start, upload, wait_for_state, wait_until,
+    Farm, Peer, Turn, created, ended, lost, options, received, start, upload, wait_for_state,
+    wait_until,
 };
-use bitsup::{Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, Source, UploadState};
+use bitsup::{Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, Source, Upload, UploadState};
 use bitsup_server::scripted::{Gate, Reply};
 
 const SIZE: usize = 2500;
@@ -59,16 +61,14 @@ fn a_session_forgotten_during_a_pause_is_replaced() {
     let farm = Farm::default();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let peer = Peer::member(&farm, listener, move |call| match call {
-        call if call.is("Fragment", 2) => {
-            Turn::After(crate::common::peer::received(2000).held(&held))
-        }
+        call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),
         _ => Turn::Serve,
     });
     let client = Client::new().expect("client");
     let upload = start(&client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Fragment", 2);
     upload.suspend();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(100));
     gate.open();
     wait_for_state(&upload, UploadState::Suspended);
     farm.forget_all();
@@ -218,7 +218,7 @@ fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         // The first Fragment of everyone waits until all have had the chance to open a session.
         let peer = Peer::member(&Farm::default(), listener, move |call| match call.packet {
-            "Fragment" => Turn::After(crate::common::peer::received(10).held(&held)),
+            "Fragment" => Turn::After(received(10).held(&held)),
             _ => Turn::Serve,
         });
         let mut builder = Client::builder();
@@ -229,7 +229,7 @@ fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
         let uploads: Vec<_> =
             (0..40).map(|_| start(&client, &peer.url(), &payload(10), options())).collect();
         peer.wait_for("Fragment", most);
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
         assert_eq!(peer.count("Create-Session"), most);
         let queued =
             uploads.iter().filter(|upload| upload.progress().state == UploadState::Queued).count();
@@ -251,7 +251,7 @@ fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let peer = Peer::member(&Farm::default(), listener, move |call| match call.packet {
         "Fragment" if call.nth == 8 => Turn::Answer(lost(500)),
-        "Fragment" => Turn::After(crate::common::peer::received(10).held(&held)),
+        "Fragment" => Turn::After(received(10).held(&held)),
         _ => Turn::Serve,
     });
     let client = Client::builder().uploads_per_host(8).build().expect("client");
@@ -299,6 +299,87 @@ fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
     assert_eq!(peer.files().len(), 24);
 }
 
+/// A server that is far away. What it does with the 22nd Fragment; the seven before wait for the gate.
+fn far_away(gate: &Gate, last: Reply) -> Peer {
+    let gate = gate.clone();
+    let away = Duration::from_millis(40);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    Peer::member(&Farm::default(), listener, move |call| match call.packet {
+        "Create-Session" => {
+            Turn::After(created(&format!("{{session-{}}}", call.nth)).delayed(away))
+        }
+        "Fragment" if call.nth == 22 => Turn::Answer(last.clone()),
+        "Fragment" if (15..22).contains(&call.nth) => Turn::After(received(10).held(&gate)),
+        "Fragment" => Turn::After(received(10).delayed(away)),
+        _ => Turn::After(Reply::ack().delayed(away)),
+    })
+}
+
+/// Starts small uploads, whose number at a time rises by itself.
+fn start_many(client: &Client, peer: &Peer, notices: &Arc<Mutex<Vec<String>>>) -> Vec<Upload> {
+    let start = |_| {
+        let seen = Arc::clone(notices);
+        let listen = move |event: &Event| {
+            if let Event::Notice(text) = event {
+                seen.lock().expect("lock").push(text.clone());
+            }
+            Flow::Continue
+        };
+        let upload = client.upload(Source::bytes(payload(10)), &peer.url());
+        upload.options(options()).on_event(listen).start().expect("started")
+    };
+    (0..30).map(start).collect()
+}
+
+#[test]
+fn small_uploads_to_a_server_far_away_become_eight_at_a_time_and_fewer_if_it_dislikes_that() {
+    let _rule = bitsup_server::rule!("SES-06");
+    for (last, stays_low) in [(lost(500), true), (Reply::status(503, "Busy"), false)] {
+        let (state, gate) = (tempfile::tempdir().expect("folder"), Gate::new());
+        let peer = far_away(&gate, last);
+        let client = || {
+            let builder = Client::builder().uploads_per_host(0).state_directory(state.path());
+            builder.build().expect("client")
+        };
+        let notices = Arc::default();
+        let first = client();
+        let uploads = start_many(&first, &peer, &notices);
+        // Two, four and eight are through, and eight hold a session.
+        peer.wait_for("Fragment", 22);
+        wait_until("the notice", || {
+            notices.lock().expect("lock").iter().any(|text| text.contains("at most 4 uploads"))
+        });
+        gate.open();
+        for upload in &uploads {
+            ended(upload).expect("uploaded");
+        }
+        // The lost session was never closed: it counts for one that is not there.
+        assert!(peer.most_open() <= 8 + usize::from(stays_low), "{}", peer.most_open());
+
+        // The next client knows of what was forgotten; an overload passes.
+        drop((uploads, first));
+        let before = peer.raw.requests().len();
+        let later = client();
+        let uploads = start_many(&later, &peer, &notices);
+        for upload in &uploads {
+            ended(upload).expect("uploaded");
+        }
+        let mut open = 0;
+        let requests = peer.raw.requests();
+        let opened = requests.iter().skip(before).map(|request| {
+            match crate::common::peer::name(request).as_str() {
+                "Create-Session" => open += 1,
+                "Close-Session" => open -= 1,
+                _ => {}
+            }
+            open
+        });
+        let most = opened.max().unwrap_or_default();
+        // Where it rises, a Close-Session on its way counts for an end.
+        assert!(if stays_low { most == 2 } else { most > 4 }, "{most}");
+    }
+}
+
 #[test]
 fn a_create_that_brings_the_same_id_again_is_a_session_like_any_other() {
     let _rule = bitsup_server::rule!("SES-02");
@@ -307,7 +388,7 @@ fn a_create_that_brings_the_same_id_again_is_a_session_like_any_other() {
         call if call.packet == "Create-Session" => Turn::After(created("{session-1}")),
         call if call.packet == "Fragment" => {
             let (_, end) = crate::common::peer::range(call.request).expect("a range");
-            Turn::Answer(crate::common::peer::received(end))
+            Turn::Answer(received(end))
         }
         call if call.packet == "Close-Session" => Turn::Answer(Reply::ack()),
         _ => Turn::Serve,

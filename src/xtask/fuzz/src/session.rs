@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use bitsup_core::{
-    AfterCancel, ClientState, CredentialId, ExchangeId, Hosts, Opening, PendingRequest, Readiness,
-    Ready, Step, TaskId, UploadDriver, Verdict,
+    AfterCancel, ClientState, CredentialId, ExchangeId, Hosts, Opening, Parallelism,
+    PendingRequest, Readiness, Ready, Step, TaskId, UploadDriver, Verdict,
 };
 use bitsup_proto::fragment_size::Limits;
 use bitsup_proto::reply::{Got, ReplyMode};
@@ -61,7 +61,7 @@ struct Upload {
 
 impl Upload {
     fn new(config: Config, opening: Opening, prechecks: bool, now: Moment) -> Self {
-        let mut client = ClientState::new(Hosts::new(1, 1));
+        let mut client = ClientState::new(Hosts::new(Parallelism::fixed(1), 1));
         let host = "https://a.example.com".into();
         let driver = UploadDriver::new(TaskId(1), host, config, opening, &mut client, now)
             .with_precheck(prechecks)

@@ -207,6 +207,17 @@ pub(super) static CASES: &[Case] = &[
         ],
     },
     Case {
+        name: "link-small",
+        purpose: "400 files of 4 KiB, 50 ms, 40 MiB/s; goal: wall at most 1.17 of eight at a time",
+        files: Files { count: 400, bytes: 4 * KIB, sparse: false },
+        way: slow(50, 40.0 * MIB as f64, 0, Partial::Lost),
+        contenders: &[
+            Program { name: "8 at a time", kind: Kind::Bitsup(&["--parallel", "8"]) },
+            BITSUP,
+            Program { name: "curl, 2 at a time", kind: Kind::Other(curl_many) },
+        ],
+    },
+    Case {
         name: "thousand",
         purpose: "1,000 files of 10 MiB at once; goal: wall at most 1.11 of one by one, 120 MiB of memory",
         files: Files { count: 1000, bytes: 10 * MIB, sparse: false },

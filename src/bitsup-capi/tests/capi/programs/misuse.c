@@ -339,7 +339,7 @@ int main(int argc, char **argv)
   bitsup_options_free(config);
   config = bitsup_options_new();
   GIVES(INVALID_ARGUMENT,
-        bitsup_options_set_number(config, BITSUP_OPTION_UPLOADS_PER_HOST, 0,
+        bitsup_options_set_number(config, BITSUP_OPTION_UPLOADS_PER_HOST, -1,
                                   &error));
   GIVES(INVALID_ARGUMENT, bitsup_client_new(config, &client, &error));
   GIVES(OK, bitsup_options_reset(config, BITSUP_OPTION_UPLOADS_PER_HOST,

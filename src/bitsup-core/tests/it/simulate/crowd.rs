@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bitsup_core::{
-    AfterCancel, Bucket, ClientState, Ending, ExchangeId, Hosts, Opening, PendingRequest, Ready,
-    Stage, Step, TaskId, UploadDriver, Verdict,
+    AfterCancel, Bucket, ClientState, Ending, ExchangeId, Hosts, Opening, Parallelism,
+    PendingRequest, Ready, Stage, Step, TaskId, UploadDriver, Verdict,
 };
 use bitsup_proto::session::{CancelMode, Config, Connection, Exchange, Notice, Outcome, State};
 use bitsup_proto::verify::Head;
@@ -136,7 +136,7 @@ impl Crowd {
             },
             transcript,
             now: Duration::ZERO,
-            client: ClientState::new(Hosts::new(per_host, most)),
+            client: ClientState::new(Hosts::new(Parallelism::fixed(per_host), most)),
             bucket: Bucket::new(limit, Duration::ZERO),
             members: Vec::new(),
             agenda: BTreeMap::new(),

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bitsup_core::{ClientState, Ending, Hosts, Opening, Step, TaskId, UploadDriver};
+use bitsup_core::{ClientState, Ending, Hosts, Opening, Parallelism, Step, TaskId, UploadDriver};
 use bitsup_proto::session::Outcome;
 use bitsup_proto::verify::VerifyPolicy;
 use bitsup_proto::{Config, Error, ErrorKind, Moment};
@@ -102,7 +102,7 @@ pub(crate) struct Run {
 
 /// An upload that is the only one of its client, and has a journal.
 pub(super) fn begin(config: &Config, opening: Opening, now: Moment) -> (UploadDriver, ClientState) {
-    let mut client = ClientState::new(Hosts::new(1, 1));
+    let mut client = ClientState::new(Hosts::new(Parallelism::fixed(1), 1));
     let driver =
         UploadDriver::new(TaskId(0), String::new(), config.clone(), opening, &mut client, now)
             .with_precheck(config.verify == VerifyPolicy::Always)

@@ -93,6 +93,9 @@ impl Task {
             self.driver.hold_fragments(most);
         }
         self.tell_answer(answer, stats);
+        if answer.status == 503 && self.driver.has_slot() {
+            self.tell_overload(core);
+        }
         let now = core.now();
         let post = self.driver.handle_ack(id, &ack, exchange, now);
         if let Ok(PostAck::Answered(meaning)) = post {

@@ -206,7 +206,7 @@ impl Task {
 
     pub(super) fn learn(&self, core: &mut Core) {
         let learned = self.driver.session().learned();
-        if let Some((file, text)) = core.endpoints.learn(&self.endpoint, &learned) {
+        if let Some((file, text)) = core.endpoints.learn(&self.endpoint, &learned, self.holds_few) {
             core.workers.run(move || crate::journal::store(&file, &text));
         }
     }

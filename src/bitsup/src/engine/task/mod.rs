@@ -100,6 +100,8 @@ pub(crate) struct Task {
     caller: Option<mpsc::Sender<PacketEvent>>,
     /// The key of what is known of the server that is spoken to.
     endpoint: String,
+    /// Whether it forgot a session while it held more than a few.
+    holds_few: bool,
     lane: Option<ConnectionId>,
     /// When the exchange under way began.
     exchange_begun: Instant,
@@ -162,6 +164,7 @@ impl Task {
             driver,
             caller: None,
             session_name: None,
+            holds_few: false,
             lane: None,
             exchange_begun: Instant::now(),
             comparing: None,
@@ -206,6 +209,9 @@ impl Task {
         let now = core.now();
         let endpoint = core.endpoints.get(&destination.endpoint_at(None));
         let config = config(&source, &destination, &options, &endpoint);
+        if endpoint.holds_few {
+            core.client.hosts.keep_few(&destination.origin());
+        }
         let (mut proof, mut check) = (Proof::Given, None);
         let is_unproven = matches!(opening, Opening::CancelFirst(_, AfterCancel::Restart));
         let opening = match opening {

@@ -26,6 +26,8 @@ impl Task {
             Notice::SessionCreated => "session created".into(),
             Notice::SessionLost => {
                 let limit = core.client.hosts.session_lost(&self.destination.origin());
+                // With fewer at a time the reason may be another one.
+                self.holds_few |= limit >= Some(2);
                 let fewer = limit.map_or(String::new(), |limit| {
                     format!("; the server may hold too many: at most {limit} uploads at once from now on")
                 });
@@ -59,6 +61,15 @@ impl Task {
             ),
             Notice::CloseUnconfirmed => self.warn("the server's last answer was lost".into()),
             _ => "something new happened".into(),
+        }
+    }
+
+    /// The server has too much to do: it gets fewer uploads at a time, if their number rose by itself.
+    pub(super) fn tell_overload(&self, core: &mut Core) {
+        if let Some(limit) = core.client.hosts.overloaded(&self.destination.origin()) {
+            let text =
+                format!("the server is overloaded: at most {limit} uploads at once from now on");
+            core.dispatcher.push(&self.shared.subscriber, Event::Notice(text));
         }
     }
 
