@@ -94,7 +94,8 @@ def of_uploads(table: list[Row]) -> list[tuple[str, str, list[str]]]:
 
 def of_clients(table: list[Row]) -> list[tuple[str, str, list[str]]]:
     """The same of ``Client``."""
-    return [(row.name, row.type, row.about) for row in table if row.scope != "upload"]
+    own = [(row.name, row.type, row.about) for row in table if row.scope != "upload"]
+    return own + [(name, kind, [text]) for name, kind, text in CALLBACKS if name == "on_credentials"]
 
 
 def options_module() -> str:

@@ -75,6 +75,19 @@ def test_a_function_is_asked_once_for_many_uploads(guarded: Server) -> None:
     assert threading.get_ident() not in vault.threads, "on the client's callback thread"
 
 
+def test_a_clients_function_is_asked_unless_an_upload_has_its_own(guarded: Server) -> None:
+    vault, other = Vault(("u", "hunter2")), Vault(("u", "hunter2"))
+    with bitsup.Client(on_credentials=vault.login, **CLEAR) as client:
+        client.upload(b"abc", guarded.url("x"))
+        client.ping(guarded.url("x"))
+    assert len(vault.asked) == 1
+    with bitsup.Client(on_credentials=vault.login, **CLEAR) as client:
+        client.upload(b"abc", guarded.url("y"), on_credentials=other.login)
+    assert (len(vault.asked), len(other.asked)) == (1, 1)
+    with pytest.raises(TypeError, match="on_credentials must be a plain function"):
+        bitsup.Client(on_credentials="u:hunter2")  # type: ignore[arg-type]
+
+
 def test_a_refused_password_is_asked_for_again(guarded: Server) -> None:
     vault = Vault(("u", "wrong"), ("u", "hunter2"))
     assert bitsup.upload(payload(300_000), guarded.url("x"), on_credentials=vault.login, **CLEAR).size == 300_000

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack, cast
 
 from . import _bitsup
-from ._channel import Channel, OnLoop, is_asynchronous, logger, running_loop
+from ._channel import Channel, OnLoop, check_function, is_asynchronous, logger, running_loop
 from ._credentials import Asker, Askers, causes, site_of
 from ._errors import Error, InvalidArgumentError, Token
 from ._events import Progress, Receipt
@@ -63,8 +63,11 @@ class Client:
         uploads_per_host: How many hold a session at one server at a time (the others wait; IIS deletes sessions beyond
             50 a user).
         user_agent: Instead of ``bitsup/VERSION``.
+        on_credentials: A function that is asked for logins: see ``bitsup.upload``.
         """
         keywords = checked(options, client=True)
+        self._on_credentials = keywords.pop("on_credentials", None)
+        check_function("on_credentials", self._on_credentials, "a bitsup.CredentialRequest")
         self._native = _bitsup.Client(keywords)
         folder = options.get("state_dir")
         self._state_dir = None if folder is None else os.fsdecode(folder)
@@ -516,7 +519,7 @@ class Client:
         keywords = checked(options)
         # Of whole uploads only.
         keywords.pop("transcript", None)
-        ask = keywords.pop("on_credentials", None)
+        ask = keywords.pop("on_credentials", None) or self._on_credentials
         if ask is None:
             return keywords, None
         asker = self._askers.get(ask)

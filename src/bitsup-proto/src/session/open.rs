@@ -76,6 +76,9 @@ pub(super) struct Probing {
 pub(super) enum Proof {
     /// Each byte was acknowledged where it belongs.
     Bytes,
+    /// The same, and a connection ended before Close-Session at a server that ends each. A HEAD may prove the file;
+    /// that it finds none says nothing.
+    Closer,
     /// The same, and the server may have lost some before Close-Session: the cause that ended that
     /// exchange may have ended the server too.
     End,

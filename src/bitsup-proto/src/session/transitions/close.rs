@@ -4,7 +4,7 @@ use alloc::format;
 
 use super::super::{
     Action, Doubt, MAX_HEADS, MAX_RESTARTS, MAX_RESTARTS_IN_ALL, Moment, Notice, OffsetHandling,
-    Open, Outcome, Phase, Proof, Reuse, Session, Summary,
+    Open, Outcome, Phase, Proof, Session, Summary,
 };
 use super::{Answer, Polled};
 use crate::ack::Offset;
@@ -17,19 +17,13 @@ use crate::verify::{Evidence, LostAckPolicy, Predecessor, VerifyPolicy};
 
 impl Session {
     pub(super) fn poll_close(&mut self, now: Moment, open: Open) -> Polled {
-        let unseen = self.link.reuse == Reuse::No && self.config.size > 0;
         let (mut phase, action) =
             self.send(now, Phase::Uploading(open), PacketType::CloseSession, None, false);
-        if let (Some(Action::Send(_)), Some(open)) = (&action, phase.open_mut()) {
-            if matches!(open.doubt, Doubt::Bytes(_)) {
-                open.doubt = Doubt::None;
-                open.limit_proof(Proof::File);
-            }
-            // Where each packet takes a new connection, what the server lost since its last answer is seen at the
-            // destination only (TRU-05).
-            if unseen {
-                open.limit_proof(Proof::End);
-            }
+        if let (Some(Action::Send(_)), Some(open)) = (&action, phase.open_mut())
+            && matches!(open.doubt, Doubt::Bytes(_))
+        {
+            open.doubt = Doubt::None;
+            open.limit_proof(Proof::File);
         }
         (phase, action)
     }

@@ -372,8 +372,15 @@ impl Session {
             // The same end, told of the packet that goes over a new connection.
             Reuse::Doubtful if request.connection == Connection::Fresh => {}
             Reuse::Yes | Reuse::Doubtful => self.link.reuse = Reuse::No,
-            // The packet takes a new one anyway.
-            Reuse::No => return Ok(true),
+            // The packet takes a new one anyway, and the last Fragment has brought the doubt. What the server lost
+            // since, the destination may tell.
+            Reuse::No => {
+                let open = self.phase.open_mut().filter(|open| size > 0 && open.offset == size);
+                if let Some(open) = open.filter(|_| closes) {
+                    open.limit_proof(super::open::Proof::Closer);
+                }
+                return Ok(true);
+            }
             Reuse::Cleared => {}
         }
         if let Some(open) = self.phase.open_mut() {
