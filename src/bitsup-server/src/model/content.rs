@@ -99,6 +99,13 @@ impl Spans {
         at == size
     }
 
+    /// The stored bytes in order; `None` stands for those that are not the file's.
+    pub fn parts(&self) -> impl Iterator<Item = Option<Span>> {
+        self.parts.iter().map(|&Part { from, length }| {
+            from.map(|(from, version)| Span { from, version, length })
+        })
+    }
+
     /// What lies behind `length`.
     fn skip(&self, length: u64) -> Self {
         let (mut rest, mut at) = (Self::default(), 0);

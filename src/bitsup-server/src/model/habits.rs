@@ -306,6 +306,17 @@ impl Hex {
     }
 }
 
+/// What session ids look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionIds {
+    /// GUIDs in braces.
+    Guid,
+    /// As long as they may be, without braces.
+    Long,
+    /// `{session-1}` and so on.
+    Counted,
+}
+
 /// All habits of one server.
 #[derive(Clone, Debug)]
 pub struct Habits {
@@ -363,8 +374,8 @@ pub struct Habits {
     pub names_protocol: bool,
     /// Whether Acks have the session id.
     pub ids_in_acks: bool,
-    /// Whether session ids are as long as they may be, without braces.
-    pub long_ids: bool,
+    /// What session ids look like.
+    pub ids: SessionIds,
     /// Whether header names are in lower case.
     pub lower_case: bool,
     /// Whether answers that are no Acks have a page as their body.
@@ -411,7 +422,7 @@ impl Habits {
             created: 200,
             names_protocol: true,
             ids_in_acks: true,
-            long_ids: false,
+            ids: SessionIds::Guid,
             lower_case: false,
             pages: false,
             http10: false,
@@ -550,7 +561,7 @@ pub const QUIRKS: &[Quirk] = &[
     quirk("201 for Create", |h, _| h.created = 201),
     quirk("no protocol named", |h, _| h.names_protocol = false),
     quirk("no ids in Acks", |h, _| h.ids_in_acks = false),
-    quirk("long ids", |h, _| h.long_ids = true),
+    quirk("long ids", |h, _| h.ids = SessionIds::Long),
     quirk("lower case", |h, _| h.lower_case = true),
     quirk("pages with errors", |h, _| h.pages = true),
     quirk("HTTP/1.0", |h, _| h.http10 = true),

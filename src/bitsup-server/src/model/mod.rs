@@ -50,7 +50,7 @@ pub use faults::{FAULTS, Fault, Faults, Invalid, NamedFault, Unusual};
 pub use habits::{
     Accepts, Asks, Before, ErrorHeaders, Habits, HeadHabit, Hex, HostId, Idle, Incomplete, Login,
     Offsets, OtherConnection, Oversize, PingHabit, Publish, QUIRKS, Quirk, Received, ReplyUrl,
-    Scheme, Unknown,
+    Scheme, SessionIds, Unknown,
 };
 pub use log::Entry;
 pub use request::{Packet, Range, Request};

@@ -2,7 +2,7 @@
 
 use super::Model;
 use super::content::Content;
-use super::habits::{HostId, Idle, Incomplete, Offsets, Publish};
+use super::habits::{HostId, Idle, Incomplete, Offsets, Publish, SessionIds};
 use super::request::{Range, Request};
 
 /// Tells the bytes of another client from those of an older file.
@@ -53,17 +53,17 @@ impl<C: Content> Model<C> {
     pub(super) fn create(&mut self, request: &Request) -> String {
         let (high, low) = (self.dice.below(1 << 32), self.dice.below(u64::MAX));
         let digits = format!("{:08x}{high:08x}{low:016x}", self.ids.len() + 1);
-        let id = if self.habits.long_ids {
-            format!("{digits:-<100}")
-        } else {
-            format!(
+        let id = match self.habits.ids {
+            SessionIds::Long => format!("{digits:-<100}"),
+            SessionIds::Counted => format!("{{session-{}}}", self.ids.len() + 1),
+            SessionIds::Guid => format!(
                 "{{{}-{}-{}-{}-{}}}",
                 &digits[..8],
                 &digits[8..12],
                 &digits[12..16],
                 &digits[16..20],
                 &digits[20..]
-            )
+            ),
         };
         let in_place = self.habits.publish == Publish::InPlace && self.habits.makes_empty_files;
         if in_place {

@@ -2,7 +2,7 @@
 
 use bitsup_server::model::{
     Accepts, Asks, ErrorHeaders, Habits, HeadHabit, Hex, HostId, Incomplete, Login, Offsets,
-    OtherConnection, Oversize, ReplyUrl, Scheme,
+    OtherConnection, Oversize, ReplyUrl, Scheme, SessionIds,
 };
 
 use super::random::Random;
@@ -75,7 +75,9 @@ impl Traits {
             habits.other_connection = OtherConnection::Unknown;
         }
         habits.ids_in_acks = random.chance(700);
-        habits.long_ids = random.chance(200);
+        if random.chance(200) {
+            habits.ids = SessionIds::Long;
+        }
         (habits.error_headers, habits.hex) = match random.below(4) {
             0 => (ErrorHeaders::Code, Hex::Short),
             1 => (ErrorHeaders::Error, Hex::After("x")),
