@@ -1,0 +1,284 @@
+//! `cargo xtask mutants`: breaks the code behind a sample of rules and shows that their tests see it.
+//!
+//! Each break is a small textual change. It is made in a copy of the sources below the target
+//! folder, which has a target folder of its own, and the one test that stands for the rule must
+//! fail there. A break that does not apply or does not build is an error, as is a test that
+//! does not pass without it. The working tree is only read, and only at the beginning.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
+
+use clap::Args;
+
+use crate::Result;
+use crate::workspace::Workspace;
+
+/// The breaks; its head describes the format.
+const LIST: &str = include_str!("mutants.txt");
+
+/// A break, and the test that must turn red by it.
+#[derive(Clone, Debug)]
+struct Mutant {
+    rule: &'static str,
+    package: &'static str,
+    /// The test program: `lib`, or the name of a program in `tests`.
+    program: &'static str,
+    test: &'static str,
+    /// What is wrong then, for people.
+    what: &'static str,
+    file: &'static str,
+    /// Stands in the file exactly once.
+    from: String,
+    to: String,
+}
+
+impl Mutant {
+    fn parse(text: &'static str) -> Option<Self> {
+        let mut lines = text.lines();
+        let mut words = lines.next()?.split(' ');
+        let [rule, package, program, test] = std::array::from_fn(|_| words.next());
+        let (what, file) = (lines.next()?, lines.next()?);
+        let of = |sign: char| {
+            let own: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(sign)).collect();
+            own.join("\n")
+        };
+        let (from, to) = (of('-'), of('+'));
+        Some(Self {
+            rule: rule?,
+            package: package?,
+            program: program?,
+            test: test?,
+            what,
+            file,
+            from,
+            to,
+        })
+    }
+
+    /// All of them.
+    fn all() -> Result<Vec<Self>> {
+        let parts = LIST.trim().split("\n\n").skip(1);
+        let parsed = parts
+            .map(|text| Self::parse(text).ok_or_else(|| format!("not a break: {text}").into()));
+        parsed.collect()
+    }
+}
+
+/// Options of `cargo xtask mutants`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Only the breaks behind this rule
+    #[arg(long, value_name = "ID")]
+    rule: Option<String>,
+    /// Only one break of each crate
+    #[arg(long, conflicts_with = "rule")]
+    short: bool,
+}
+
+/// Runs the command: every break, also after one that no test saw.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    let chosen = choose(options)?;
+    if chosen.is_empty() {
+        return Err("there is no break behind that rule".into());
+    }
+    let begun = Instant::now();
+    let scratch = Scratch::make(workspace)?;
+    for mutant in &chosen {
+        broken(&scratch.tree, mutant)?;
+    }
+    let mut survived = Vec::new();
+    // The build without a break is shared by all breaks that one program shows.
+    for group in chosen.chunk_by(|a, b| (a.package, a.program) == (b.package, b.program)) {
+        for mutant in group {
+            if !scratch.passes(workspace, mutant)? {
+                return Err(format!("{} fails without any break", mutant.test).into());
+            }
+        }
+        for mutant in group {
+            if scratch.survives(workspace, mutant)? {
+                survived.push(mutant.rule);
+            }
+        }
+    }
+    let (breaks, seen) = (chosen.len(), chosen.len() - survived.len());
+    println!("{breaks} breaks, {seen} seen, {} s", begun.elapsed().as_secs());
+    match survived.len() {
+        0 => Ok(()),
+        _ => Err(format!("no test sees the break behind {}", survived.join(", ")).into()),
+    }
+}
+
+fn choose(options: &Options) -> Result<Vec<Mutant>> {
+    let mut chosen = Mutant::all()?;
+    chosen.retain(|mutant| options.rule.as_deref().is_none_or(|rule| rule == mutant.rule));
+    if options.short {
+        chosen.dedup_by_key(|mutant| mutant.package);
+    }
+    Ok(chosen)
+}
+
+/// The file with the break in it.
+fn broken(root: &Path, mutant: &Mutant) -> Result<String> {
+    let text = fs::read_to_string(root.join(mutant.file))
+        .map_err(|error| format!("{}: {error}", mutant.file))?;
+    match text.matches(&mutant.from).count() {
+        1 => Ok(text.replace(&mutant.from, &mutant.to)),
+        count => Err(format!(
+            "the break behind {} does not apply: {:?} stands {count} times in {}",
+            mutant.rule, mutant.from, mutant.file
+        )
+        .into()),
+    }
+}
+
+/// The copy in which things are broken.
+struct Scratch {
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Scratch {
+    /// Copies what git would; files that are the same stay as they are, with their time stamps.
+    fn make(workspace: &Workspace) -> Result<Self> {
+        let folder = workspace.target.join("mutants");
+        let scratch = Self { tree: folder.join("tree"), target: folder.join("target") };
+        let listed = workspace
+            .command("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .output()?;
+        if !listed.status.success() {
+            return Err("git cannot list the sources".into());
+        }
+        let mut there = BTreeSet::new();
+        for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
+            // A file that was deleted and not committed yet.
+            let Ok(content) = fs::read(workspace.path(name)) else { continue };
+            scratch.write_bytes(name, &content)?;
+            there.insert(scratch.tree.join(name));
+        }
+        remove_others(&scratch.tree, &there)?;
+        Ok(scratch)
+    }
+
+    /// Makes the break, and says whether its test passes all the same.
+    fn survives(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
+        let begun = Instant::now();
+        let whole = fs::read_to_string(self.tree.join(mutant.file))?;
+        self.write(mutant.file, &broken(&self.tree, mutant)?)?;
+        let passes = self.builds(workspace, mutant).and_then(|()| self.passes(workspace, mutant));
+        self.write(mutant.file, &whole)?;
+        let passes = passes?;
+        let word = if passes { "NOT SEEN" } else { "seen" };
+        let seconds = begun.elapsed().as_secs();
+        println!("{:<8} {word}: {} ({}, {seconds} s)", mutant.rule, mutant.what, mutant.test);
+        Ok(passes)
+    }
+
+    fn write(&self, name: &str, content: &str) -> Result {
+        self.write_bytes(name, content.as_bytes())
+    }
+
+    fn write_bytes(&self, name: &str, content: &[u8]) -> Result {
+        let path = self.tree.join(name);
+        if fs::read(&path).is_ok_and(|old| old == content) {
+            return Ok(());
+        }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(fs::write(path, content)?)
+    }
+
+    fn cargo(&self, workspace: &Workspace, mutant: &Mutant) -> std::process::Command {
+        let mut command = workspace.cargo();
+        command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
+        command.args(["test", "--quiet", "--no-default-features", "--package", mutant.package]);
+        match mutant.program {
+            "lib" => command.arg("--lib"),
+            program => command.args(["--test", program]),
+        };
+        command
+    }
+
+    fn builds(&self, workspace: &Workspace, mutant: &Mutant) -> Result {
+        let mut command = self.cargo(workspace, mutant);
+        let output = command.args(["--no-run", "--message-format=json"]).output()?;
+        if output.status.success() {
+            // A test that runs without the break would say nothing of it.
+            let is_new = String::from_utf8_lossy(&output.stdout).contains("\"fresh\":false");
+            let stale = || format!("the break behind {} was not built", mutant.rule).into();
+            return if is_new { Ok(()) } else { Err(stale()) };
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        Err(format!("the break behind {} does not build:\n{text}", mutant.rule).into())
+    }
+
+    /// Whether the test passes. One that does not exist is an error.
+    fn passes(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
+        let mut command = self.cargo(workspace, mutant);
+        command.args(["--", "--exact", mutant.test]);
+        let output = command.stdin(Stdio::null()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        match (text.contains(" 1 passed; 0 failed;"), text.contains(" 0 passed; 1 failed;")) {
+            (true, _) => Ok(true),
+            (_, true) => Ok(false),
+            _ => {
+                let text = String::from_utf8_lossy(&output.stderr);
+                Err(format!("{} did not run:\n{text}", mutant.test).into())
+            }
+        }
+    }
+}
+
+/// Removes what an earlier copy had and this one has not.
+fn remove_others(folder: &Path, there: &BTreeSet<PathBuf>) -> Result {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(&path, there)?;
+        } else if !there.contains(&path) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_break_applies_and_stands_for_a_rule_with_that_test() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        let page = fs::read_to_string(workspace.path("docs/conformance.md")).expect("the page");
+        for mutant in &Mutant::all().expect("a list") {
+            let text = broken(&workspace.root, mutant).expect("it applies");
+            assert!(!text.contains(&mutant.from), "{}: nothing changes", mutant.rule);
+            let row = page.lines().find(|line| line.starts_with(&format!("| {} |", mutant.rule)));
+            assert!(row.expect("a rule").contains(mutant.test), "{}: {}", mutant.rule, mutant.test);
+        }
+    }
+
+    #[test]
+    fn the_short_form_has_one_break_of_each_crate() {
+        let choose = |short| choose(&Options { rule: None, short }).expect("a list");
+        let all = choose(false);
+        let packages: BTreeSet<&str> = all.iter().map(|mutant| mutant.package).collect();
+        assert!(all.len() > packages.len());
+        assert_eq!(choose(true).len(), packages.len());
+    }
+
+    #[test]
+    fn a_break_that_does_not_apply_is_an_error() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        let first = Mutant::all().expect("a list").swap_remove(0);
+        for from in ["this stands nowhere", "the"] {
+            let stale = Mutant { from: from.to_owned(), ..first.clone() };
+            let error = broken(&workspace.root, &stale).expect_err(from).to_string();
+            assert!(error.contains("does not apply"), "{error}");
+        }
+    }
+}
