@@ -5,7 +5,6 @@ use std::io;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PRAGMA, SERVER};
 use hyper::{Response, StatusCode};
 
-use crate::config::ErrorHeaders;
 use crate::response::Body;
 
 pub(crate) const E_ACCESSDENIED: u32 = 0x8007_0005;
@@ -25,6 +24,18 @@ pub(crate) const APPLICATION_TIMED_OUT: u32 = 0x8007_0112;
 pub(crate) const CONTEXT_SERVER: u32 = 0x5;
 /// The error is the server application's.
 pub(crate) const CONTEXT_APPLICATION: u32 = 0x7;
+
+/// Spelling of the header with the error code: MC-BUP and Learn differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorHeaders {
+    /// `BITS-Error-Code` and `BITS-Error`.
+    #[default]
+    Both,
+    /// `BITS-Error-Code` only (Learn).
+    CodeOnly,
+    /// `BITS-Error` only (MC-BUP).
+    ErrorOnly,
+}
 
 /// An answer other than success: HTTP status and, at the level of BITS, code and context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ack::ErrorHeaders;
 use crate::fault::FaultScript;
 use crate::log::Request;
 
@@ -88,18 +89,6 @@ pub enum Publish {
     AtClose,
     /// With the last fragment, as Learn says.
     AtLastFragment,
-}
-
-/// Spelling of the header with the error code: MC-BUP and Learn differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ErrorHeaders {
-    /// `BITS-Error-Code` and `BITS-Error`.
-    #[default]
-    Both,
-    /// `BITS-Error-Code` only (Learn).
-    CodeOnly,
-    /// `BITS-Error` only (MC-BUP).
-    ErrorOnly,
 }
 
 /// PEM files for TLS.

@@ -12,9 +12,8 @@ use hyper::{Method, Response, StatusCode};
 
 use crate::ack;
 use crate::ack::Refusal;
-use crate::handler::{Exchange, Stop, off_thread};
+use crate::exchange::{Exchange, Shared, Stop, off_thread};
 use crate::response::Body;
-use crate::server::Shared;
 use crate::target::Target;
 
 /// What a `Range` header asks for.

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,58 +14,20 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
-use crate::ack::{self, CONTEXT_SERVER, Refusal};
-use crate::body::{Cut, RequestBody};
-use crate::fault::{Action, Answer, Fault};
+use crate::ack::{self, CONTEXT_SERVER};
+use crate::body::RequestBody;
+use crate::exchange::{Exchange, Shared, Stop, off_thread};
+use crate::fault::{Action, Answer};
 use crate::log::Request;
 use crate::packet::PacketKind;
 use crate::response::Body;
-use crate::server::Shared;
 use crate::session::Session;
 use crate::wire::{Control, Spoil};
-
-/// One request and all that its answer depends on.
-pub(crate) struct Exchange {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) connection: u64,
-    pub(crate) parts: Parts,
-    pub(crate) body: RequestBody,
-    pub(crate) fault: Fault,
-    /// Session that it is about, for the log.
-    pub(crate) session: Option<String>,
-    /// Session that it made.
-    pub(crate) made: Option<Arc<Session>>,
-}
-
-/// Why work ended without its usual answer.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    Refused(Refusal),
-    Cut(Cut),
-}
 
 enum Outcome {
     Answer(Response<Body>),
     Close,
     Hang,
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Refused(Refusal::from_io(&error))
-    }
-}
-
-impl From<Cut> for Stop {
-    fn from(cut: Cut) -> Self {
-        Self::Cut(cut)
-    }
 }
 
 /// Serves a request. The work is a task of its own, so that a connection that ends in the middle
@@ -84,13 +45,6 @@ pub(crate) async fn serve(
             pending().await
         }
     }
-}
-
-/// Runs disk work off the event loop.
-pub(crate) async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)
 }
 
 /// Deletes a session whose id no client can have read.

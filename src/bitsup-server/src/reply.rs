@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::ack::{APPLICATION_TIMED_OUT, CONTEXT_APPLICATION, E_FAIL, Refusal};
 use crate::config::Reply;
-use crate::handler::off_thread;
+use crate::exchange::off_thread;
 use crate::session::Session;
 
 /// Gets the reply to a complete upload and returns its URL for the client. The command is told

@@ -1,9 +1,7 @@
 //! The server's life: start, accept, stop.
 
 use std::fs::File;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +16,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::Config;
+use crate::error::StartError;
+use crate::exchange::Shared;
 use crate::fault::Stage;
 use crate::handler;
 use crate::log::{Log, Request};
@@ -51,62 +51,6 @@ pub struct Server {
 /// Stops a server from another thread.
 #[derive(Clone, Debug)]
 pub struct Stopper(Arc<watch::Sender<bool>>);
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// A setting that cannot be.
-    #[error("{0}")]
-    Config(String),
-    /// The root is missing or cannot be opened.
-    #[error("cannot use {path} as root: {source}", path = path.display())]
-    Root {
-        /// The root asked for.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The state folder cannot be made, or another server uses it.
-    #[error("cannot keep sessions in {path}: {source}", path = path.display())]
-    State {
-        /// The state folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The address is taken or not this machine's.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Certificate or key cannot be read.
-    #[error("cannot use {path} for TLS: {problem}", path = path.display())]
-    Tls {
-        /// The file at fault.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// No thread could be started.
-    #[error("cannot start the server's threads: {0}")]
-    Threads(io::Error),
-}
-
-/// What all connections share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) config: Config,
-    pub(crate) root: Root,
-    pub(crate) store: Arc<Store>,
-    pub(crate) faults: Stage,
-    pub(crate) log: Log,
-    pub(crate) started: Instant,
-    connections: AtomicU64,
-}
 
 impl Server {
     /// Starts a server; it listens when this returns.

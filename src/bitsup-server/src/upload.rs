@@ -11,8 +11,8 @@ use crate::ack::{
     ERROR_NO_SYSTEM_RESOURCES, Refusal,
 };
 use crate::config::{Config, Publish};
+use crate::exchange::{Exchange, Stop, off_thread};
 use crate::fault::Action;
-use crate::handler::{Exchange, Stop, off_thread};
 use crate::packet::{ContentRange, PROTOCOL, Packet, PacketKind};
 use crate::response::Body;
 use crate::rooted_fs::PublishOptions;

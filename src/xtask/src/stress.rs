@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Without the tests of the Python package
     #[arg(long)]
     no_python: bool,
+    /// Only the tests of this member
+    #[arg(long, value_name = "NAME", value_parser = MEMBERS, conflicts_with = "no_python")]
+    member: Option<String>,
 }
 
 /// Busy loops, one a core, that end with this value.
@@ -57,9 +60,12 @@ impl Drop for Busy {
 /// Builds once, then runs everything in each round; fails at the end when anything failed.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     requirements::require(workspace, &[LIBCURL_HEADERS], false)?;
-    let programs = build(workspace)?;
+    let mut programs = build(workspace)?;
+    if let Some(member) = &options.member {
+        programs.retain(|program| program.member == *member);
+    }
     let mut python_tests = None;
-    if !options.no_python {
+    if !options.no_python && options.member.is_none() {
         requirements::require(workspace, &[PYTHON_TESTS], false)?;
         let environment = requirements::environment(workspace, PYTHON_TESTS);
         let mut commands = python::tests(workspace, &environment);
@@ -75,9 +81,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     for round in 1..=options.rounds {
         let start = Instant::now();
         let mut here = Vec::new();
-        for (name, folder, program) in &programs {
-            let log = logs.join(format!("{round}-{name}.log"));
-            if !logged(Command::new(program).current_dir(folder), &log)? {
+        for Program { member, name, folder, path } in &programs {
+            let log = logs.join(format!("{round}-{member}-{name}.log"));
+            if !logged(Command::new(path).current_dir(folder), &log)? {
                 here.push(log);
             }
         }
@@ -106,8 +112,17 @@ fn logged(command: &mut Command, log: &std::path::Path) -> Result<bool> {
     Ok(command.status()?.success())
 }
 
-/// The test programs: a name, the folder to run in, and the path.
-fn build(workspace: &Workspace) -> Result<Vec<(String, PathBuf, PathBuf)>> {
+/// A test program.
+struct Program {
+    member: String,
+    name: String,
+    /// The folder to run in.
+    folder: PathBuf,
+    path: PathBuf,
+}
+
+/// Builds the test programs.
+fn build(workspace: &Workspace) -> Result<Vec<Program>> {
     let mut cargo = workspace.cargo();
     // The same members as in the step "system", so that nothing is built again.
     cargo.args(["test", "--workspace", "--exclude", "bitsup-capi", "--no-default-features"]);
@@ -122,14 +137,14 @@ fn build(workspace: &Workspace) -> Result<Vec<(String, PathBuf, PathBuf)>> {
         let text = |value: &Value| value.as_str().map(PathBuf::from);
         let manifest = text(&message["manifest_path"]);
         let folder = manifest.as_deref().and_then(|manifest| manifest.parent());
-        let (Some(program), Some(folder)) = (text(&message["executable"]), folder) else {
+        let (Some(path), Some(folder)) = (text(&message["executable"]), folder) else {
             continue;
         };
         let member = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_test = message["profile"]["test"] == Value::Bool(true);
         if is_test && MEMBERS.contains(&member.as_str()) {
-            let target = message["target"]["name"].as_str().unwrap_or_default();
-            programs.push((format!("{member}-{target}"), folder.to_owned(), program));
+            let name = message["target"]["name"].as_str().unwrap_or_default().to_owned();
+            programs.push(Program { member, name, folder: folder.to_owned(), path });
         }
     }
     Ok(programs)

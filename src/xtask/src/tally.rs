@@ -1,4 +1,4 @@
-//! Counts tests from the closing lines of test runners: cargo test, pytest, ctest, and the plain line
+//! Counts tests from the closing lines of test runners: cargo test, pytest, and the plain line
 //! `N passed, N failed, N skipped` that a runner of our own prints.
 
 use std::fs;
@@ -26,10 +26,8 @@ impl Tally {
         let line = line.trim();
         if let Some(name) = ignored_test(line) {
             self.skipped_names.push(name);
-        } else if let Some(counts) = cargo_test(line)
-            .or_else(|| ctest(line))
-            .or_else(|| pytest(line))
-            .or_else(|| plain(line))
+        } else if let Some(counts) =
+            cargo_test(line).or_else(|| pytest(line)).or_else(|| plain(line))
         {
             *self += counts;
         }
@@ -94,14 +92,6 @@ fn ignored_test(line: &str) -> Option<String> {
         Some(reason) => format!("{name} ({reason})"),
         None => name.to_owned(),
     })
-}
-
-/// `100% tests passed, 0 tests failed out of 8`
-fn ctest(line: &str) -> Option<Tally> {
-    let (_, counts) = line.split_once("% tests passed, ")?;
-    let (failed, total) = counts.split_once(" tests failed out of ")?;
-    let (failed, total): (u64, u64) = (failed.parse().ok()?, total.parse().ok()?);
-    Some(Tally::of(total.checked_sub(failed)?, failed, 0))
 }
 
 /// `==== 12 passed, 1 skipped in 0.12s ====`, without the bars under `-q`
@@ -203,8 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn ctest_and_plain_lines_are_read() {
-        assert_eq!(tally(&["75% tests passed, 2 tests failed out of 8"]), Tally::of(6, 2, 0));
+    fn plain_lines_are_read() {
         assert_eq!(tally(&["5 passed, 1 failed"]), Tally::of(5, 1, 0));
         assert_eq!(tally(&["5 passed, 1 failed, 2 skipped"]), Tally::of(5, 1, 2));
     }
@@ -218,7 +207,6 @@ mod tests {
             "5 passed, 1 failed, 2 lost",
             "12 passed in a row",
             "the upload of 3 files in 2 s passed",
-            "% tests passed, x tests failed out of 2",
             "test result: odd",
             "test a ... ok",
         ] {

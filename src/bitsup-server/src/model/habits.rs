@@ -1,5 +1,6 @@
 //! What a server is like: its habits, which stay the same from request to request.
 
+use super::content::Content;
 use super::dice::Dice;
 
 /// What is done with a Fragment by its offset, and what is said then. None of them claims bytes that it
@@ -41,6 +42,27 @@ impl Offsets {
     #[must_use]
     pub fn appends(self) -> bool {
         matches!(self, Self::AppendEcho | Self::AppendCount)
+    }
+
+    /// Stores the body of a Fragment that begins at `first`; the status and the offset of its answer.
+    pub fn store<C: Content>(
+        self,
+        stored: &mut C,
+        first: u64,
+        body: &C::Body,
+    ) -> (u16, Option<u64>) {
+        let (end, length) = (first + C::body_length(body), stored.length());
+        match self {
+            Self::Strict if first != length => return (416, Some(length)),
+            Self::StrictSilent if first != length => return (416, None),
+            Self::Trim | Self::TrimEcho if first > length => return (416, Some(length)),
+            Self::Strict | Self::StrictSilent | Self::Trim | Self::TrimEcho => {
+                stored.write(length, body, length - first);
+            }
+            Self::AppendEcho | Self::AppendCount => stored.write(length, body, 0),
+            Self::SeekEcho | Self::SeekCount => stored.write(first, body, 0),
+        }
+        (200, Some(if self.echoes() { end } else { stored.length() }))
     }
 }
 
@@ -136,8 +158,19 @@ pub struct Login {
     pub scheme: Scheme,
     /// What it asks for.
     pub asks: Asks,
-    /// Whether it ever takes a login.
-    pub accepts: bool,
+    /// Which logins it takes.
+    pub accepts: Accepts,
+}
+
+/// Which logins a server takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    /// None.
+    None,
+    /// Any by the right scheme.
+    Any,
+    /// That of the user with this number, which is all that `Authorization` says after the scheme.
+    User(u32),
 }
 
 /// How a server asks for a login.
@@ -192,6 +225,15 @@ pub enum HostId {
     Elsewhere,
     /// Something that is no host.
     Invalid,
+    /// A node of a farm, which opens the session there.
+    Node {
+        /// Its name, as the header has it.
+        name: &'static str,
+        /// The seconds after which a client may go back.
+        fallback: Option<u64>,
+        /// Whether the farm's other hosts know the node's sessions too.
+        shares: bool,
+    },
 }
 
 /// How an idle connection ends.
@@ -238,6 +280,41 @@ pub enum ErrorHeaders {
     Error,
     /// Both.
     Both,
+}
+
+/// How error codes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hex {
+    /// Eight upper-case digits after this.
+    After(&'static str),
+    /// `0x` and as few lower-case digits as there are.
+    Short,
+    /// Eight lower-case digits.
+    Lower,
+    /// As C writes a constant: `0X8020001FL`.
+    Constant,
+}
+
+impl Hex {
+    pub(super) fn write(self, code: u32) -> String {
+        match self {
+            Self::After(prefix) => format!("{prefix}{code:08X}"),
+            Self::Short => format!("{code:#x}"),
+            Self::Lower => format!("{code:08x}"),
+            Self::Constant => format!("0X{code:08X}L"),
+        }
+    }
+}
+
+/// What session ids look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionIds {
+    /// GUIDs in braces.
+    Guid,
+    /// As long as they may be, without braces.
+    Long,
+    /// `{session-1}` and so on.
+    Counted,
 }
 
 /// All habits of one server.
@@ -289,16 +366,16 @@ pub struct Habits {
     pub reply: Option<ReplyUrl>,
     /// Where error codes are.
     pub error_headers: ErrorHeaders,
-    /// How hexadecimal numbers begin.
-    pub hex_prefix: &'static str,
+    /// How error codes are written.
+    pub hex: Hex,
     /// The status of a Create Ack.
     pub created: u16,
     /// Whether a Create Ack has `BITS-Protocol`.
     pub names_protocol: bool,
     /// Whether Acks have the session id.
     pub ids_in_acks: bool,
-    /// Whether session ids are as long as they may be, without braces.
-    pub long_ids: bool,
+    /// What session ids look like.
+    pub ids: SessionIds,
     /// Whether header names are in lower case.
     pub lower_case: bool,
     /// Whether answers that are no Acks have a page as their body.
@@ -307,6 +384,10 @@ pub struct Habits {
     pub http10: bool,
     /// Whether answers lack a `Content-Length`.
     pub no_length: bool,
+    /// Whether each header comes twice.
+    pub repeats_headers: bool,
+    /// Whether each Fragment is refused and its own first byte is wanted.
+    pub stuck: bool,
 }
 
 impl Habits {
@@ -337,15 +418,17 @@ impl Habits {
             received: Received::Correct,
             reply: None,
             error_headers: ErrorHeaders::Both,
-            hex_prefix: "0x",
+            hex: Hex::After("0x"),
             created: 200,
             names_protocol: true,
             ids_in_acks: true,
-            long_ids: false,
+            ids: SessionIds::Guid,
             lower_case: false,
             pages: false,
             http10: false,
             no_length: false,
+            repeats_headers: false,
+            stuck: false,
         }
     }
 
@@ -444,7 +527,7 @@ pub const QUIRKS: &[Quirk] = &[
                 Scheme::Silent,
             ]),
             asks: dice.pick(&[Asks::All, Asks::PingAndCreate, Asks::Create, Asks::AllButPing]),
-            accepts: dice.below(8) > 0,
+            accepts: if dice.below(8) > 0 { Accepts::Any } else { Accepts::None },
         });
     }),
     quirk("ceiling", |h, dice| {
@@ -473,12 +556,12 @@ pub const QUIRKS: &[Quirk] = &[
     }),
     quirk("error headers", |h, dice| {
         h.error_headers = dice.pick(&[ErrorHeaders::Code, ErrorHeaders::Error]);
-        h.hex_prefix = dice.pick(&["0X", "x", ""]);
+        h.hex = Hex::After(dice.pick(&["0X", "x", ""]));
     }),
     quirk("201 for Create", |h, _| h.created = 201),
     quirk("no protocol named", |h, _| h.names_protocol = false),
     quirk("no ids in Acks", |h, _| h.ids_in_acks = false),
-    quirk("long ids", |h, _| h.long_ids = true),
+    quirk("long ids", |h, _| h.ids = SessionIds::Long),
     quirk("lower case", |h, _| h.lower_case = true),
     quirk("pages with errors", |h, _| h.pages = true),
     quirk("HTTP/1.0", |h, _| h.http10 = true),

@@ -10,7 +10,8 @@
 //! 2. read that much, or as much as comes, and give it to [`Model::finish`];
 //! 3. send the bytes of the [`Reaction`] and do with the connection what it says.
 //!
-//! [`front`] does so over sockets. Time passes by requests, so that a seed repeats a run as far as the
+//! [`front`] does so over sockets. Where there are no bytes on a wire, in a simulation, [`Model::answer`] is the whole of it,
+//! and the files may be [`Spans`] instead of bytes. Time passes by requests, so that a seed repeats a run as far as the
 //! client's requests are the same.
 //!
 //! **What it does not do.** It models habits and accidents, not lies. Behaviour that no client could tell from a
@@ -25,7 +26,9 @@
 //! - a late twin of an Ack at servers that append, but for the last one, and where Close-Session's own Ack
 //!   may look like it.
 
+mod act;
 mod answer;
+mod content;
 mod dice;
 mod faults;
 pub mod front;
@@ -41,12 +44,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use answer::{Answer, End, Framing, Pace, Reaction, Reading};
+pub use content::{Content, Span, Spans};
 pub use dice::Dice;
 pub use faults::{FAULTS, Fault, Faults, Invalid, NamedFault, Unusual};
 pub use habits::{
-    Asks, Before, ErrorHeaders, Habits, HeadHabit, HostId, Idle, Incomplete, Login, Offsets,
-    OtherConnection, Oversize, PingHabit, Publish, QUIRKS, Quirk, Received, ReplyUrl, Scheme,
-    Unknown,
+    Accepts, Asks, Before, ErrorHeaders, Habits, HeadHabit, Hex, HostId, Idle, Incomplete, Login,
+    Offsets, OtherConnection, Oversize, PingHabit, Publish, QUIRKS, Quirk, Received, ReplyUrl,
+    Scheme, SessionIds, Unknown,
 };
 pub use log::Entry;
 pub use request::{Packet, Range, Request};
@@ -56,25 +60,29 @@ use store::{Published, Session};
 /// The model's time at the start, in seconds since 1970.
 const START: u64 = 1_700_000_000;
 
+/// What GET of the offered reply brings.
+const REPLY: &[u8] = b"a reply";
+
 /// How many seconds pass between two requests at a server whose clock runs: a file that is published after
 /// Create-Session is at least a second younger (TRU-06).
 const SECONDS_A_REQUEST: u64 = 2;
 
-/// One server.
+/// One server, and what it holds.
 #[derive(Debug)]
-pub struct Model {
+pub struct Model<C: Content = Vec<u8>> {
     habits: Habits,
     faults: Faults,
     dice: Dice,
+    /// The file to come, if Fragments are compared with it.
     source: Arc<[u8]>,
     /// A host that is not this one, for Host-Id, reply URLs and redirects.
     elsewhere: String,
     now: u64,
-    sessions: BTreeMap<String, Session>,
+    sessions: BTreeMap<String, Session<C>>,
     /// All ids that were ever given out.
     ids: Vec<String>,
     closed: Vec<String>,
-    published: Option<Published>,
+    published: Option<Published<C>>,
     /// Answers that come again before the next one of their connection.
     late: BTreeMap<u64, Vec<u8>>,
     /// Schemes that were asked for.
@@ -99,38 +107,70 @@ impl Model {
     pub fn new(
         habits: Habits,
         faults: Faults,
-        mut dice: Dice,
+        dice: Dice,
         source: Arc<[u8]>,
         elsewhere: &str,
     ) -> Self {
+        let mut model = Self::with_habits(habits, dice);
         let size = source.len() as u64;
-        let before = match habits.before {
+        let before = match model.habits.before {
             Before::Nothing => None,
             Before::OtherSize => Some((size + size / 2 + 1, START - 1_000_000)),
             Before::SameSize => Some((size, START - 1_000_000)),
             Before::SameSizeJustNow => Some((size, START)),
         };
-        let published = before.map(|(length, modified)| {
-            let data = store::older_file(&mut dice, length);
-            Published { data, modified }
-        });
+        if let Some((length, modified)) = before {
+            let salt = model.dice.below(255) as u8;
+            model.publish(Content::foreign(length, salt), modified);
+        }
+        (model.faults, model.source) = (faults, source);
+        elsewhere.clone_into(&mut model.elsewhere);
+        model
+    }
+
+    /// What GET of the offered reply brings.
+    #[must_use]
+    pub fn reply() -> &'static [u8] {
+        REPLY
+    }
+}
+
+impl<C: Content> Model<C> {
+    /// A server with these habits, without faults and with nothing at the destination.
+    #[must_use]
+    pub fn with_habits(habits: Habits, dice: Dice) -> Self {
         Self {
             habits,
-            faults,
+            faults: Faults::default(),
             dice,
-            source,
-            elsewhere: elsewhere.to_owned(),
+            source: Arc::default(),
+            elsewhere: String::new(),
             now: START,
             sessions: BTreeMap::new(),
             ids: Vec::new(),
             closed: Vec::new(),
-            published,
+            published: None,
             late: BTreeMap::new(),
             asked: BTreeSet::new(),
             lost: false,
             log: Vec::new(),
             violations: Vec::new(),
         }
+    }
+
+    /// Puts a file at the destination that was written then, in seconds since 1970.
+    pub fn publish(&mut self, data: C, modified: u64) {
+        self.published = Some(Published { data, modified });
+    }
+
+    /// Sets its clock, in seconds since 1970.
+    pub fn set_time(&mut self, now: u64) {
+        self.now = now;
+    }
+
+    /// Has other habits from now on.
+    pub fn habits_mut(&mut self) -> &mut Habits {
+        &mut self.habits
     }
 
     /// Its habits.
@@ -152,14 +192,8 @@ impl Model {
 
     /// What is at the destination.
     #[must_use]
-    pub fn published(&self) -> Option<&[u8]> {
-        self.published.as_ref().map(|published| published.data.as_slice())
-    }
-
-    /// What GET of the offered reply brings.
-    #[must_use]
-    pub fn reply() -> &'static [u8] {
-        b"a reply"
+    pub fn published(&self) -> Option<&C> {
+        self.published.as_ref().map(|published| &published.data)
     }
 
     /// How many sessions are open.

@@ -67,6 +67,8 @@ pub struct Request {
     pub length: u64,
     /// `Authorization`
     pub authorization: Option<String>,
+    /// Whether it came to the host that a Host-Id named.
+    pub at_node: bool,
 }
 
 impl Request {
@@ -83,6 +85,14 @@ impl Request {
                 candidate.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
             })
         };
+        let mut request = Self::new(method, connection, header);
+        target.clone_into(&mut request.target);
+        Some(request)
+    }
+
+    /// A request by this method whose headers a function looks up.
+    #[must_use]
+    pub fn new(method: &str, connection: u64, header: impl Fn(&str) -> Option<String>) -> Self {
         let packet = match (method, header("BITS-Packet-Type").as_deref()) {
             ("HEAD", _) => Packet::Head,
             ("GET", _) => Packet::Get,
@@ -93,15 +103,16 @@ impl Request {
             ("BITS_POST", Some("Cancel-Session")) => Packet::Cancel,
             _ => Packet::Unknown,
         };
-        Some(Self {
+        Self {
             connection,
             packet,
-            target: target.to_owned(),
+            target: String::new(),
             session: header("BITS-Session-Id"),
             range: header("Content-Range").as_deref().and_then(Range::parse),
             length: header("Content-Length").and_then(|text| text.parse().ok()).unwrap_or(0),
             authorization: header("Authorization"),
-        })
+            at_node: false,
+        }
     }
 }
 

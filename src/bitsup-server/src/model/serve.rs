@@ -1,20 +1,13 @@
-//! What a model answers.
+//! What goes over the wire: a server's answers with what goes wrong on the way.
 
-use std::time::{Duration, SystemTime};
-
+use super::act::PAGE;
 use super::answer::{Answer, End, Framing, Pace, Reaction, Reading};
 use super::faults::{Fault, Invalid, REFUSALS, Unusual};
-use super::habits::{
-    Asks, ErrorHeaders, HeadHabit, HostId, Idle, OtherConnection, Oversize, PingHabit, Received,
-    ReplyUrl, Scheme, Unknown,
-};
+use super::habits::{Idle, OtherConnection, Oversize, Scheme};
 use super::log::Entry;
 use super::request::{Packet, Request};
 use super::{Exchange, Model, SECONDS_A_REQUEST};
 
-const PROTOCOL: &str = "{7df0354d-249b-430f-820d-3d2a9bef4931}";
-const SESSION_NOT_FOUND: u32 = 0x8020_001F;
-const PAGE: &str = "<html><body><h1>Hello</h1></body></html>";
 /// More than a client may want to keep of one answer's headers.
 const MANY_HEADERS: usize = 3000;
 
@@ -127,11 +120,7 @@ impl Model {
         let complete = body.len() as u64 == request.length;
         let early = exchange.reading == Reading::First(0);
         if !complete && !early {
-            if let (true, Some(range), Some(id)) =
-                (self.habits.keeps_cut_bodies, request.range, self.known_session(request))
-            {
-                self.store(&id, range, body);
-            }
+            self.take_part(request, body);
             let end = if let Some(Fault::Cut(end)) = fault { end } else { End::Close };
             return Turn::nothing(end);
         }
@@ -165,7 +154,7 @@ impl Model {
                 Turn::answer(Answer::status(407).with("Proxy-Authenticate", "Basic realm=\"p\""))
             }
             Fault::Forget => {
-                self.sessions.clear();
+                self.forget();
                 match self.hang_or_act(request, body) {
                     Some(answer) => Turn::answer(answer),
                     None => Turn::nothing(End::Hang),
@@ -288,177 +277,6 @@ impl Model {
         Some(self.act(request, body))
     }
 
-    fn act(&mut self, request: &Request, body: &[u8]) -> Answer {
-        if let Some(answer) = self.ask_for_login(request) {
-            return answer;
-        }
-        match request.packet {
-            Packet::Ping => match self.habits.ping {
-                PingHabit::Ack => Answer::ack(),
-                PingHabit::Text => {
-                    Answer { body: b"unsupported packet".to_vec(), ..Answer::status(200) }
-                }
-                PingHabit::Status(status) => Answer::status(status),
-            },
-            Packet::Create => self.answer_create(request),
-            Packet::Head => self.answer_head(),
-            Packet::Get if request.target.ends_with("/r.bin") => {
-                Answer { body: Self::reply().to_vec(), ..Answer::status(200) }
-            }
-            Packet::Get => Answer::status(404),
-            Packet::Unknown => Answer::status(400),
-            Packet::Fragment | Packet::Close | Packet::Cancel => {
-                self.answer_in_session(request, body)
-            }
-        }
-    }
-
-    fn answer_create(&mut self, request: &Request) -> Answer {
-        let id = self.create(request.connection);
-        let mut answer = Answer { status: self.habits.created, ..Answer::ack() };
-        answer = answer.with("BITS-Session-Id", id).with("Accept-Encoding", "Identity");
-        if self.habits.names_protocol {
-            answer = answer.with("BITS-Protocol", PROTOCOL);
-        }
-        match self.habits.host_id {
-            HostId::None => answer,
-            HostId::Empty => answer.with("BITS-Host-Id", ""),
-            HostId::Own => answer.with("BITS-Host-Id", "127.0.0.1"),
-            HostId::Elsewhere => answer.with("BITS-Host-Id", &self.elsewhere),
-            HostId::Invalid => answer.with("BITS-Host-Id", "a b/c"),
-        }
-    }
-
-    fn answer_in_session(&mut self, request: &Request, body: &[u8]) -> Answer {
-        let Some(id) = self.known_session(request) else {
-            let named = request.session.as_ref();
-            let closed = named.is_some_and(|id| self.closed.contains(id));
-            return match (closed && request.packet == Packet::Close, self.habits.second_close) {
-                (true, None) => Answer::ack(),
-                (true, Some(how)) => self.not_found(how),
-                (false, _) => self.not_found(self.habits.unknown),
-            };
-        };
-        if self.is_elsewhere(request) {
-            match self.habits.other_connection {
-                OtherConnection::Unknown => {
-                    self.sessions.remove(&id);
-                    return self.not_found(self.habits.unknown);
-                }
-                OtherConnection::Error => {
-                    return self.with_code(Answer { status: 500, ..Answer::ack() }, 1, 5);
-                }
-                OtherConnection::Same | OtherConnection::Hangs => {}
-            }
-        }
-        let ack = if self.habits.ids_in_acks {
-            Answer::ack().with("BITS-Session-Id", &id)
-        } else {
-            Answer::ack()
-        };
-        match request.packet {
-            Packet::Fragment => self.answer_fragment(request, &id, body, ack),
-            Packet::Close => match self.close(&id) {
-                200 => ack,
-                status => self.with_code(Answer { status, ..Answer::ack() }, 0x8007_0057, 5),
-            },
-            _ => {
-                self.cancel(&id);
-                Answer { status: self.habits.cancel, ..ack }
-            }
-        }
-    }
-
-    fn answer_fragment(&mut self, request: &Request, id: &str, body: &[u8], ack: Answer) -> Answer {
-        let Some(range) = request.range else {
-            return self.with_code(Answer { status: 400, ..Answer::ack() }, 0x8007_0057, 5);
-        };
-        match self.is_too_large(request) {
-            Some(Oversize::TooLarge | Oversize::TooLargeEarly) => return Answer::status(413),
-            Some(Oversize::NotFound) => return Answer::status(404),
-            Some(Oversize::Fatal) => {
-                return self.with_code(Answer { status: 500, ..Answer::ack() }, 0x8020_0020, 5);
-            }
-            None => {}
-        }
-        let (status, mut offset) = self.store(id, range, body);
-        if let Some(quota) = self.habits.quota
-            && self.length(id) > quota
-        {
-            self.truncate(id, quota);
-            offset = Some(quota);
-        }
-        let mut answer = self.with_offset(Answer { status, ..ack }, offset);
-        if offset == Some(range.total)
-            && let Some(url) = self.habits.reply
-        {
-            let url = match url {
-                ReplyUrl::Own => "BITS-Sessions\\Replies\\{1}\\r.bin".to_owned(),
-                ReplyUrl::Elsewhere => format!("http://{}/r.bin", self.elsewhere),
-            };
-            answer = answer.with("BITS-Reply-URL", url);
-            self.hand_over(id);
-        }
-        answer
-    }
-
-    fn answer_head(&self) -> Answer {
-        match self.habits.head {
-            HeadHabit::Status(status) => return Answer::status(status),
-            HeadHabit::Portal => {
-                let length = PAGE.len() as u64;
-                let answer = Answer::status(200).with("Content-Type", "text/html");
-                return Answer { framing: Framing::Head(length), ..answer };
-            }
-            _ => {}
-        }
-        let Some(published) = &self.published else { return Answer::status(404) };
-        let mut answer = Answer::status(200);
-        if self.habits.head != HeadHabit::Undated {
-            answer = answer.with("Last-Modified", date(published.modified));
-        }
-        match self.habits.head {
-            HeadHabit::NoLength => answer.framing = Framing::Nothing,
-            HeadHabit::Encoded => {
-                answer = answer.with("Content-Encoding", "gzip");
-                answer.framing = Framing::Head(published.data.len() as u64);
-            }
-            _ => answer.framing = Framing::Head(published.data.len() as u64),
-        }
-        answer
-    }
-
-    fn ask_for_login(&mut self, request: &Request) -> Option<Answer> {
-        let login = self.habits.login?;
-        let asks = match (login.asks, request.packet) {
-            (Asks::All, _) => true,
-            (Asks::PingAndCreate, packet) => matches!(packet, Packet::Ping | Packet::Create),
-            (Asks::Create, packet) => packet == Packet::Create,
-            (Asks::AllButPing, packet) => packet != Packet::Ping,
-        };
-        let shown = request.authorization.as_deref().unwrap_or_default();
-        let good = match login.scheme {
-            Scheme::Basic => shown.starts_with("Basic "),
-            Scheme::Digest => shown.starts_with("Digest ") && shown.contains("response="),
-            Scheme::Ntlm | Scheme::Silent => false,
-        };
-        (asks && !(good && login.accepts)).then(|| self.challenge(login.scheme))
-    }
-
-    fn challenge(&mut self, scheme: Scheme) -> Answer {
-        let nonce = self.dice.below(u64::MAX);
-        let (name, challenge) = match scheme {
-            Scheme::Basic => ("Basic", "Basic realm=\"x\"".to_owned()),
-            Scheme::Digest => {
-                ("Digest", format!("Digest realm=\"x\", nonce=\"{nonce:016x}\", qop=\"auth\""))
-            }
-            Scheme::Ntlm => ("NTLM", "NTLM".to_owned()),
-            Scheme::Silent => return Answer::status(401),
-        };
-        self.asked.insert(name);
-        Answer::status(401).with("WWW-Authenticate", challenge)
-    }
-
     /// An error that `allowed` lets pass.
     fn refusal(&mut self, request: &Request, allowed: impl Fn(u16) -> bool) -> Answer {
         let (status, code) = loop {
@@ -478,18 +296,6 @@ impl Model {
             answer.body = PAGE.into();
         }
         answer
-    }
-
-    fn not_found(&self, how: Unknown) -> Answer {
-        match how {
-            Unknown::NotFound => {
-                self.with_code(Answer { status: 500, ..Answer::ack() }, SESSION_NOT_FOUND, 5)
-            }
-            Unknown::Status(status, Some(code)) => {
-                self.with_code(Answer { status, ..Answer::ack() }, code, 5)
-            }
-            Unknown::Status(status, None) => Answer::status(status),
-        }
     }
 
     fn portal() -> Turn {
@@ -531,82 +337,6 @@ impl Model {
         let mut turn = Turn::answer(answer);
         turn.valid = valid;
         turn
-    }
-
-    fn with_offset(&self, mut answer: Answer, offset: Option<u64>) -> Answer {
-        answer.remove("BITS-Received-Content-Range");
-        answer.remove("BITS-Recieved-Content-Range");
-        let Some(offset) = offset else { return answer };
-        match self.habits.received {
-            Received::Correct | Received::Everywhere => {
-                answer.with("BITS-Received-Content-Range", offset)
-            }
-            Received::Misspelt => answer.with("BITS-Recieved-Content-Range", offset),
-            Received::Absent => answer,
-        }
-    }
-
-    fn with_code(&self, mut answer: Answer, code: u32, context: u8) -> Answer {
-        let prefix = self.habits.hex_prefix;
-        let code = format!("{prefix}{code:08X}");
-        if self.habits.error_headers != ErrorHeaders::Error {
-            answer = answer.with("BITS-Error-Code", &code);
-        }
-        if self.habits.error_headers != ErrorHeaders::Code {
-            answer = answer.with("BITS-Error", &code);
-        }
-        answer.with("BITS-Error-Context", format!("{prefix}{context}"))
-    }
-
-    /// Gives an answer what all answers of this server have.
-    fn dress(&self, answer: &mut Answer, packet: Packet) {
-        let habits = &self.habits;
-        if habits.dated {
-            answer.headers.push(("Date".to_owned(), date(self.now)));
-        }
-        let ack =
-            answer.status == 200 && matches!(packet, Packet::Ping | Packet::Create | Packet::Close);
-        if habits.received == Received::Everywhere
-            && ack
-            && answer.header("BITS-Packet-Type").is_some()
-        {
-            answer.headers.push(("BITS-Received-Content-Range".to_owned(), "0".to_owned()));
-        }
-        if packet == Packet::Head && answer.framing == Framing::Length {
-            answer.framing = Framing::Head(answer.body.len() as u64);
-        }
-        if habits.pages
-            && answer.status >= 400
-            && answer.framing == Framing::Length
-            && answer.body.is_empty()
-        {
-            answer.body = PAGE.into();
-        }
-        if habits.no_length && answer.framing == Framing::Length && packet != Packet::Get {
-            answer.framing = Framing::Nothing;
-        }
-        answer.http10 |= habits.http10;
-        if habits.lower_case {
-            for (name, _) in &mut answer.headers {
-                name.make_ascii_lowercase();
-            }
-        }
-    }
-
-    /// The id of the open session that a request names.
-    fn known_session(&self, request: &Request) -> Option<String> {
-        request.session.clone().filter(|id| self.sessions.contains_key(id))
-    }
-
-    /// Whether a packet comes by another connection than its session's Create-Session.
-    fn is_elsewhere(&self, request: &Request) -> bool {
-        let session = request.session.as_ref().and_then(|id| self.sessions.get(id));
-        session.is_some_and(|session| session.connection != request.connection)
-    }
-
-    fn is_too_large(&self, request: &Request) -> Option<Oversize> {
-        let (most, how) = self.habits.ceiling?;
-        (request.packet == Packet::Fragment && request.length > most).then_some(how)
     }
 
     fn draw_fault(&mut self, request: &Request) -> Option<super::NamedFault> {
@@ -666,8 +396,4 @@ fn idle_end(idle: Idle, answer: &mut Answer) -> End {
             End::Close
         }
     }
-}
-
-fn date(seconds: u64) -> String {
-    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

@@ -1,18 +1,23 @@
 //! What a server of a kind would have stored: the truth.
 
 use super::Model;
-use super::dice::Dice;
-use super::habits::{Idle, Incomplete, Offsets, Publish};
+use super::content::Content;
+use super::habits::{HostId, Idle, Incomplete, Offsets, Publish, SessionIds};
 use super::request::{Range, Request};
+
+/// Tells the bytes of another client from those of an older file.
+const FOREIGN: u8 = 0xFF;
 
 /// A session that is open.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
-    pub(super) data: Vec<u8>,
+pub(super) struct Session<C> {
+    pub(super) data: C,
     /// The size of the file, from the first Fragment on.
     total: Option<u64>,
     /// The connection of its Create-Session.
     pub(super) connection: u64,
+    /// Whether it is at the node that the Host-Id names.
+    pub(super) at_node: bool,
     /// The end of the furthest Fragment that was sent, as far as is known.
     highest: u64,
     /// The length of the longest Fragment.
@@ -23,11 +28,11 @@ pub(super) struct Session {
     handed_over: bool,
 }
 
-impl Session {
+impl<C: Content> Session<C> {
     /// Whether a client learns of bytes that are lost although it got its answers: from a gap, or since it
     /// asks before Close-Session (TRU-05), which it cannot by a file of one byte.
     fn shows_loss(&self, offsets: Offsets) -> bool {
-        let complete = self.total.is_some_and(|total| self.data.len() as u64 >= total);
+        let complete = self.total.is_some_and(|total| self.data.length() >= total);
         let asks = self.total.is_some_and(|total| total > 1);
         asks && (complete || offsets.refuses_gaps())
     }
@@ -35,39 +40,40 @@ impl Session {
 
 /// A file at the destination.
 #[derive(Clone, Debug)]
-pub(super) struct Published {
-    pub(super) data: Vec<u8>,
+pub(super) struct Published<C> {
+    pub(super) data: C,
     pub(super) modified: u64,
 }
 
 /// Status and offset of the answer to a Fragment.
 pub(super) type Stored = (u16, Option<u64>);
 
-impl Model {
-    /// Opens a session.
-    pub(super) fn create(&mut self, connection: u64) -> String {
-        let digits =
-            format!("{:016x}{:016x}", self.dice.below(u64::MAX), self.dice.below(u64::MAX));
-        let id = if self.habits.long_ids {
-            format!("{digits:-<100}")
-        } else {
-            format!(
+impl<C: Content> Model<C> {
+    /// Opens a session. Its id is higher than those before.
+    pub(super) fn create(&mut self, request: &Request) -> String {
+        let (high, low) = (self.dice.below(1 << 32), self.dice.below(u64::MAX));
+        let digits = format!("{:08x}{high:08x}{low:016x}", self.ids.len() + 1);
+        let id = match self.habits.ids {
+            SessionIds::Long => format!("{digits:-<100}"),
+            SessionIds::Counted => format!("{{session-{}}}", self.ids.len() + 1),
+            SessionIds::Guid => format!(
                 "{{{}-{}-{}-{}-{}}}",
                 &digits[..8],
                 &digits[8..12],
                 &digits[12..16],
                 &digits[16..20],
                 &digits[20..]
-            )
+            ),
         };
         let in_place = self.habits.publish == Publish::InPlace && self.habits.makes_empty_files;
         if in_place {
             self.take_destination();
         }
         let session = Session {
-            data: Vec::new(),
+            data: C::default(),
             total: None,
-            connection,
+            connection: request.connection,
+            at_node: matches!(self.habits.host_id, HostId::Node { .. }),
             highest: 0,
             longest: 0,
             in_place,
@@ -83,11 +89,11 @@ impl Model {
         for session in self.sessions.values_mut() {
             session.in_place = false;
         }
-        self.published = Some(Published { data: Vec::new(), modified: self.now });
+        self.published = Some(Published { data: C::default(), modified: self.now });
     }
 
     /// Stores a Fragment, or as much of it as came, by the habit.
-    pub(super) fn store(&mut self, id: &str, range: Range, body: &[u8]) -> Stored {
+    pub(super) fn store(&mut self, id: &str, range: Range, body: &C::Body) -> Stored {
         let offsets = self.habits.offsets;
         let place = self.habits.publish == Publish::InPlace;
         if place
@@ -103,54 +109,33 @@ impl Model {
         }
         let Some(session) = self.sessions.get_mut(id) else { return (500, None) };
         session.total = Some(range.total);
-        let (first, length) = (range.first as usize, session.data.len());
-        let end = range.first + body.len() as u64;
-        let stored = match offsets {
-            Offsets::Strict | Offsets::StrictSilent if first != length => {
-                let tells = offsets == Offsets::Strict;
-                return (416, tells.then_some(length as u64));
-            }
-            Offsets::Trim | Offsets::TrimEcho if first > length => {
-                return (416, Some(length as u64));
-            }
-            Offsets::Strict | Offsets::StrictSilent | Offsets::Trim | Offsets::TrimEcho => {
-                session.data.extend(body.iter().skip(length - first));
-                session.data.len() as u64
-            }
-            Offsets::AppendEcho | Offsets::AppendCount => {
-                session.data.extend(body);
-                session.data.len() as u64
-            }
-            Offsets::SeekEcho | Offsets::SeekCount => {
-                let size = length.max(first + body.len());
-                session.data.resize(size, 0);
-                session.data[first..first + body.len()].copy_from_slice(body);
-                size as u64
-            }
-        };
-        let last = end == range.total;
+        let (status, offset) = offsets.store(&mut session.data, range.first, body);
+        if status != 200 {
+            return (status, offset);
+        }
+        let last = range.first + C::body_length(body) == range.total;
         if session.in_place || (self.habits.publish == Publish::AtLast && last) {
             let data = session.data.clone();
             self.published = Some(Published { data, modified: self.now });
         }
-        (200, Some(if offsets.echoes() { end } else { stored }))
+        (status, offset)
     }
 
     /// Loses the end of a session's bytes; returns how many are left.
     pub(super) fn truncate(&mut self, id: &str, length: u64) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.data.truncate(length as usize);
+            session.data.truncate(length);
             if session.in_place
                 && let Some(published) = &mut self.published
             {
-                published.data.truncate(length as usize);
+                published.data.truncate(length);
             }
         }
     }
 
     /// How many bytes a session has.
     pub(super) fn length(&self, id: &str) -> u64 {
-        self.sessions.get(id).map_or(0, |session| session.data.len() as u64)
+        self.sessions.get(id).map_or(0, |session| session.data.length())
     }
 
     /// Loses the last bytes of all sessions, or the sessions. `asked`: a client will ask for the offset, since
@@ -161,7 +146,7 @@ impl Model {
             return;
         }
         for (id, session) in self.sessions.clone() {
-            let length = session.data.len() as u64;
+            let length = session.data.length();
             let announced = self.habits.http10 || self.habits.idle == Idle::Announced;
             let shows = !announced && session.shows_loss(self.habits.offsets);
             if session.handed_over || !(asked || shows) {
@@ -206,7 +191,7 @@ impl Model {
     /// Puts another client's bytes into a session.
     pub(super) fn replace_by_foreign(&mut self, id: &str, length: u64) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.data = vec![b'?'; length as usize];
+            session.data = C::foreign(length, FOREIGN);
             if session.in_place {
                 let data = session.data.clone();
                 self.published = Some(Published { data, modified: self.now });
@@ -217,7 +202,7 @@ impl Model {
     /// Closes a session; the status is 200 or 400.
     pub(super) fn close(&mut self, id: &str) -> u16 {
         let Some(session) = self.sessions.remove(id) else { return 500 };
-        let missing = session.total.is_some_and(|total| (session.data.len() as u64) < total);
+        let missing = session.total.is_some_and(|total| (session.data.length()) < total);
         if missing {
             match self.habits.incomplete {
                 Incomplete::Refuse => {
@@ -251,10 +236,29 @@ impl Model {
             self.published = None;
         }
     }
-}
 
-/// Bytes of an older file: none of them is like any other file's.
-pub(super) fn older_file(dice: &mut Dice, size: u64) -> Vec<u8> {
-    let salt = dice.below(255) as u8;
-    (0..size).map(|at| (at as u8).wrapping_mul(31) ^ salt).collect()
+    /// Takes the first bytes of a Fragment whose rest never came, where the habits keep them.
+    pub fn take_part(&mut self, request: &Request, body: &C::Body) {
+        if let (true, Some(range), Some(id)) =
+            (self.habits.keeps_cut_bodies, request.range, self.known_session(request))
+        {
+            self.store(&id, range, body);
+        }
+    }
+
+    /// What is stored of each session, in the order of their ids.
+    pub fn contents_mut(&mut self) -> impl Iterator<Item = &mut C> {
+        self.sessions.values_mut().map(|session| &mut session.data)
+    }
+
+    /// What is stored of a session.
+    #[must_use]
+    pub fn content(&self, id: &str) -> Option<&C> {
+        self.sessions.get(id).map(|session| &session.data)
+    }
+
+    /// Loses all sessions.
+    pub fn forget(&mut self) {
+        self.sessions.clear();
+    }
 }

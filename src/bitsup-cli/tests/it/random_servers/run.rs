@@ -168,7 +168,7 @@ fn tool_run(place: &Place, args: &[String], front: &Front) -> Run {
 impl Run {
     fn seen_by(mut self, model: &Model, from: usize) -> Self {
         self.log = model.log()[from..].to_vec();
-        self.published = model.published().map(<[u8]>::to_vec);
+        self.published = model.published().cloned();
         self.open = model.open_sessions();
         self
     }

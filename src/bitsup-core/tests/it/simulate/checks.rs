@@ -167,7 +167,7 @@ impl Checks {
                     return Err("a session was kept that there is not".into());
                 }
                 // The URL's host cannot speak for a node whose sessions it does not know.
-                let speaks = server.traits.host.is_none() || server.traits.shares;
+                let speaks = server.traits.knows_all_sessions();
                 let left = self.to_delete.as_ref().is_some_and(|id| server.has_session(id));
                 if *confirmed && left && speaks {
                     return Err("the server holds the session that it deleted".into());
@@ -186,8 +186,8 @@ fn is_final(kind: ErrorKind) -> bool {
 fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     let World { scenario, server, reply, source, opened, .. } = *world;
     let config = &scenario.config;
-    let destination = server.destination.as_ref();
-    let is_exact = destination.is_some_and(|(stored, _)| stored.is_exact(source, opened));
+    let destination = server.destination();
+    let is_exact = destination.is_some_and(|stored| source.is_stored(stored, opened));
     if config.reply == ReplyMode::Required && !reply.is_whole(server) {
         return Err(format!("done without a whole reply: {reply:?}"));
     }
@@ -203,7 +203,7 @@ fn done(summary: Summary, world: &World<'_>) -> Result<(), String> {
     if server.traits.is_honest() {
         // One that crashed while nothing was under way, and takes what is not complete, may have
         // been beyond proof: nothing more can be asked of the client than to say so.
-        let beyond = server.traits.crashes > 0 && server.traits.closes_incomplete;
+        let beyond = server.traits.crashes > 0 && server.traits.closes_incomplete();
         let allowed = accepted || beyond;
         return if allowed { Ok(()) } else { wrong("done at a server that checks offsets") };
     }

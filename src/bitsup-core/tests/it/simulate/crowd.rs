@@ -168,7 +168,9 @@ impl Crowd {
         let mut traits = Traits::conforming(size);
         traits.busy = if random.chance(300) { random.below(200) } else { 0 };
         traits.forgets = if random.chance(200) { random.below(100) } else { 0 };
-        traits.credentials = wants_login.then_some(RIGHT);
+        if wants_login {
+            traits.want_credentials(RIGHT);
+        }
         let credentials = wants_login
             .then(|| if random.chance(600) { RIGHT } else { RIGHT + 1 + random.below(2) as u32 });
         let fixed = Some(4_000 + random.magnitude(100_000));
@@ -248,8 +250,8 @@ impl Crowd {
             let Some(outcome) = member.outcome.clone() else {
                 return Err(format!("{:?} waits for ever in {:?}", member.id, member.driver));
             };
-            let destination = member.server.destination.as_ref();
-            let exact = destination.is_some_and(|(stored, _)| stored.is_exact(&member.source, 0));
+            let destination = member.server.destination();
+            let exact = destination.is_some_and(|stored| member.source.is_stored(stored, 0));
             if matches!(outcome, Outcome::Done(_)) && !exact {
                 return Err(format!("{:?} is done, and the file is wrong", member.id));
             }
@@ -624,7 +626,7 @@ impl Crowd {
             return driver.handle_head(number, &head).map_err(|_| "HEAD was refused".into());
         };
         self.transcript.note(self.now, || format!("{id:?}: {wire:?} {answer:?}"));
-        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
         judge((&mut *driver, &mut self.client), &packet, &ack, member.credentials);
         if let Some(shown) = shown {

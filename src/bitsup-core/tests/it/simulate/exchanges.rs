@@ -12,9 +12,11 @@ use bitsup_proto::reply::{Get, Got};
 use bitsup_proto::session::{Connection, Exchange, Request};
 use bitsup_proto::{Ack, ContentRange, PacketType};
 
+use bitsup_server::model::Answer;
+
 use super::network::{Arrives, Circumstances, Course, End};
 use super::run::Run;
-use super::server::{Answer, Wire};
+use super::server::Wire;
 
 /// How long HEAD and GET may take to be answered.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
@@ -104,7 +106,7 @@ impl Run {
         self.transcript.note(self.now, || format!("  answered: {answer:?}"));
         let is_last = request.range.is_some_and(ContentRange::is_last);
         self.last_ack = Some(answer.clone()).filter(|answer| is_last && answer.status == 200);
-        let headers = answer.headers.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let ack = Ack::parse(answer.status, headers);
         judge((&mut self.driver, &mut self.client), &request, &ack, self.credentials);
         if let (Offset::At(offset), Some(id), 200 | 416) = (ack.offset, sent_id, answer.status) {

@@ -21,7 +21,6 @@ mod run;
 mod scenario;
 mod server;
 mod source;
-mod stored;
 mod tally;
 mod traits;
 mod transcript;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bitsup_proto::session::{Failure, FailureClass, Sent};
+use bitsup_server::model::Answer;
 
 use super::random::Random;
 use super::scenario::Network;
-use super::server::Answer;
 
 /// The limit of a connection attempt that gets no answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -156,6 +156,5 @@ impl Network {
 
 /// The page of a middlebox.
 fn html(status: u16) -> Answer {
-    let headers = vec![("Content-Type", "text/html".to_owned()), ("Server", "gateway".to_owned())];
-    Answer { status, headers }
+    Answer::status(status).with("Content-Type", "text/html").with("Server", "gateway")
 }

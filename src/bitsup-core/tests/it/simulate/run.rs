@@ -8,6 +8,7 @@ use bitsup_core::{ClientState, Ending, Hosts, Opening, Parallelism, Step, TaskId
 use bitsup_proto::session::Outcome;
 use bitsup_proto::verify::VerifyPolicy;
 use bitsup_proto::{Config, Error, ErrorKind, Moment};
+use bitsup_server::model::Answer;
 
 use super::checks::{Checks, World};
 use super::disk::Disk;
@@ -85,7 +86,7 @@ pub(crate) struct Run {
     /// The TCP connection in use, and how many there have been.
     pub(super) connection: Option<u64>,
     /// The Ack of the last Fragment, if that was the packet before.
-    pub(super) last_ack: Option<super::server::Answer>,
+    pub(super) last_ack: Option<Answer>,
     pub(super) connections: u64,
     /// Requests that arrive when the client waits for them no more.
     pub(super) late: Vec<(Duration, Wire, super::network::Arrives)>,
@@ -327,9 +328,7 @@ impl Run {
             }
             Event::SourceChanges { at } => self.source.change(at, true),
             Event::CredentialsExpire => {
-                if let Some(wanted) = &mut self.server.traits.credentials {
-                    *wanted += 1;
-                }
+                self.server.expire_credentials();
             }
             Event::ReplaceCredentials { right } => self.replace_credentials(right),
             Event::Crash { down, loses, clock } => {
@@ -344,7 +343,7 @@ impl Run {
     }
 
     fn replace_credentials(&mut self, right: bool) {
-        let Some(wanted) = self.server.traits.credentials else { return };
+        let Some(wanted) = self.server.credentials() else { return };
         let given = if right { wanted } else { wanted + 1000 };
         self.credentials = Some(given);
         use_credentials(&mut self.driver, &self.client, self.credentials);
@@ -396,7 +395,7 @@ impl Run {
         if self.scenario.calm && !matches!(&outcome, Outcome::Done(summary) if summary.verified) {
             return Err(format!("nothing went wrong, and it ended with {outcome:?}"));
         }
-        let destination = self.server.destination.as_ref();
+        let destination = self.server.destination();
         Ok(Report {
             outcome,
             packets: self.packets,
@@ -405,8 +404,7 @@ impl Run {
             crashes: self.crashes,
             unreadable: self.unreadable,
             left_behind: self.left_behind,
-            exact: destination
-                .is_some_and(|(stored, _)| stored.is_exact(&self.source, self.opened)),
+            exact: destination.is_some_and(|stored| self.source.is_stored(stored, self.opened)),
         })
     }
 }

@@ -9,6 +9,8 @@ use bitsup_proto::retry::RetryPolicy;
 use bitsup_proto::session::{CancelMode, Config, OffsetHandling};
 use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 
+use bitsup_server::model::HostId;
+
 use super::random::Random;
 use super::traits::Traits;
 
@@ -108,7 +110,7 @@ impl Scenario {
         let size = draw_size(fixed.unwrap_or(INITIAL), random);
         let server =
             if calm { Traits::conforming(size) } else { Traits::draw(size, BEGUN, random) };
-        let has_credentials = server.credentials.is_some() && random.chance(800);
+        let has_credentials = server.habits.login.is_some() && random.chance(800);
         let credentials = has_credentials.then(|| if random.chance(800) { 1 } else { 2 });
         let fragment = Limits { fixed, ..Limits::default() };
         let config = draw_config(size, fragment, &server, random);
@@ -179,7 +181,7 @@ impl Scenario {
         };
         self.disk_full = random.chance(100).then(|| spell(random));
         self.network.offline = (0..spells).map(|_| spell(random)).collect();
-        if self.server.host.is_some() && random.chance(500) {
+        if self.server.habits.host_id != HostId::None && random.chance(500) {
             self.network.node_down = Some(spell(random));
         }
         self.events.sort_by_key(|(at, _)| *at);
@@ -222,7 +224,7 @@ fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random
     let hosts = [HostPolicy::SameSite, HostPolicy::SameSite, HostPolicy::Any, HostPolicy::Ignore];
     let replies = [ReplyMode::None, ReplyMode::Required, ReplyMode::Optional];
     let wants_reply = server.reply.is_some() || random.chance(20);
-    let learned = server.ceiling.filter(|_| random.chance(300));
+    let learned = server.habits.ceiling.filter(|_| random.chance(300)).map(|(most, _)| most);
     Config {
         size,
         fragment,
@@ -244,7 +246,7 @@ fn draw_config(size: u64, fragment: Limits, server: &Traits, random: &mut Random
         refuse_empty: random.chance(50),
         verify: random.pick(&verify).unwrap_or_default(),
         on_lost_ack: random.pick(&unclear).unwrap_or_default(),
-        offsets: if server.offsets.is_honest() && random.chance(200) {
+        offsets: if server.checks_offsets() && random.chance(200) {
             OffsetHandling::Checks
         } else {
             OffsetHandling::Unknown

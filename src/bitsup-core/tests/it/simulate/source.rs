@@ -3,6 +3,7 @@
 use std::io;
 
 use bitsup_core::journal::{Attributes, Bytes, Identity};
+use bitsup_server::model::Spans;
 
 /// What every byte is at first.
 const PLAIN: u8 = 7;
@@ -22,11 +23,6 @@ impl Source {
         Self { size, changes: Vec::new() }
     }
 
-    /// Its size in bytes, which never changes.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The version that it has now.
     pub(crate) fn version(&self) -> usize {
         self.changes.len()
@@ -42,6 +38,13 @@ impl Source {
         let (first, last) = (one.min(other), one.max(other));
         let between = self.changes.get(first..last).unwrap_or_default();
         between.iter().any(|(at, _)| (from..from + length).contains(at))
+    }
+
+    /// Whether a server holds the bytes of that version.
+    pub(crate) fn is_stored(&self, stored: &Spans, version: usize) -> bool {
+        stored.is_exact(self.size, |span| {
+            !self.differs(span.version, version, span.from, span.length)
+        })
     }
 
     /// Whether a look at the file tells that it is not that version any more.

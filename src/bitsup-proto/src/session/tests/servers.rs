@@ -1,20 +1,8 @@
 //! Whole uploads to simulated servers that store bytes, honest ones and others.
 
 use super::*;
+use bitsup_server::model::{self, Dice, Habits, Incomplete, Model, Offsets};
 use proptest::prelude::*;
-
-/// What a server does with a Fragment that does not start at the byte it wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Habit {
-    /// 416 with the wanted offset (MC-BUP §3.2.5.2.6).
-    Strict,
-    /// Keeps the bytes it has not got yet and answers 200; 416 only where there is a gap.
-    Trims,
-    /// Appends all that comes and believes the range of the request.
-    AppendsAndEchoes,
-    /// Appends all that comes and answers with its own count.
-    AppendsAndCounts,
-}
 
 /// What goes wrong with one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,96 +22,39 @@ enum Fault {
     },
 }
 
+/// A server, and whether HEAD tells of the file.
 #[derive(Debug)]
 struct Server {
-    habit: Habit,
-    keeps_partial: bool,
+    model: Model,
     tells_size: bool,
-    sessions: u32,
-    session: Option<(String, Vec<u8>)>,
-    destination: Option<Vec<u8>>,
-}
-
-/// The parts of an Ack that this server fills.
-#[derive(Debug, Default)]
-struct Reply {
-    status: u16,
-    offset: Option<u64>,
-    id: Option<String>,
-    code: Option<Hresult>,
 }
 
 impl Server {
-    fn handle(&mut self, upload: &Upload, request: &Request, source: &[u8]) -> Reply {
-        let good = Reply { status: 200, ..Reply::default() };
-        match request.packet {
-            PacketType::Ping => return good,
-            PacketType::CreateSession => {
-                self.sessions += 1;
-                let id = format!("{{session {}}}", self.sessions).replace(' ', "-");
-                self.session = Some((id.clone(), Vec::new()));
-                return Reply { id: Some(id), ..good };
-            }
-            _ => {}
-        }
-        let mut wanted = None;
-        upload.session.headers(request, |name, value| {
-            if name == "BITS-Session-Id" {
-                wanted = Some(value.to_string());
-            }
-        });
-        let Some((_, stored)) = self.session.as_mut().filter(|(id, _)| Some(id) == wanted.as_ref())
-        else {
-            let code = Some(Hresult::SESSION_NOT_FOUND);
-            return Reply { status: 500, code, ..Reply::default() };
-        };
-        if request.packet == PacketType::CancelSession {
-            self.session = None;
-            return good;
-        }
-        if request.packet == PacketType::CloseSession {
-            self.destination = self.session.take().map(|(_, stored)| stored);
-            return good;
-        }
-        let range = request.range.expect("a Fragment has a range");
-        let body = &source[range.first() as usize..range.end() as usize];
-        let corrected = store(self.habit, stored, range.first(), body);
-        let offset = match self.habit {
-            Habit::AppendsAndEchoes => range.end(),
-            _ => stored.len() as u64,
-        };
-        Reply { status: if corrected { 416 } else { 200 }, offset: Some(offset), ..good }
+    fn handle(&mut self, upload: &Upload, request: &Request, source: &[u8]) -> model::Answer {
+        let (request, body) = arrives(upload, request, source);
+        self.model.answer(&request, body)
     }
 
-    /// The beginning of a body that was cut off.
-    fn take_partial(&mut self, request: &Request, source: &[u8], share: u8) {
-        let (Some(range), Some((_, stored))) = (request.range, self.session.as_mut()) else {
-            return;
-        };
-        if self.keeps_partial {
-            let length = range.length() * u64::from(share) / 256;
-            let body = &source[range.first() as usize..(range.first() + length) as usize];
-            store(self.habit, stored, range.first(), body);
-        }
+    /// The beginning of a body that was cut off; `share` is in 1/256.
+    fn take_partial(&mut self, upload: &Upload, request: &Request, source: &[u8], share: u8) {
+        let (request, body) = arrives(upload, request, source);
+        self.model.take_part(&request, &body[..body.len() * usize::from(share) / 256]);
+    }
+
+    fn destination(&self) -> Option<&[u8]> {
+        self.model.published().map(Vec::as_slice)
     }
 }
 
-/// Stores a body by the server's habit; `true` if its start was refused.
-fn store(habit: Habit, stored: &mut Vec<u8>, first: u64, body: &[u8]) -> bool {
-    let next = stored.len() as u64;
-    match habit {
-        Habit::Strict if first != next => true,
-        Habit::Trims if first > next => true,
-        Habit::Trims => {
-            let known = (next - first).min(body.len() as u64) as usize;
-            stored.extend_from_slice(&body[known..]);
-            false
-        }
-        Habit::Strict | Habit::AppendsAndEchoes | Habit::AppendsAndCounts => {
-            stored.extend_from_slice(body);
-            false
-        }
-    }
+/// A packet as its server sees it, and its body.
+fn arrives<'a>(upload: &Upload, request: &Request, source: &'a [u8]) -> (model::Request, &'a [u8]) {
+    let mut headers = Vec::new();
+    upload.session.headers(request, |name, value| headers.push((name, value.to_string())));
+    let arrived = model::Request::new("BITS_POST", 0, |name| {
+        headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone())
+    });
+    let range = arrived.range.map_or(0..0, |range| range.first as usize..range.last as usize + 1);
+    (arrived, &source[range])
 }
 
 /// Bytes of which no two stretches are alike, so that a doubled part shows.
@@ -149,7 +80,7 @@ fn run(config: &Config, server: &mut Server, faults: &[Fault]) -> Outcome {
         let fault = match upload.exchange().as_str() {
             "Finished" => return upload.session.outcome().expect("the end has one").clone(),
             "HEAD" => {
-                let size = server.destination.as_ref().map(|file| file.len() as u64);
+                let size = server.destination().map(|file| file.len() as u64);
                 let head = match size {
                     Some(size) if server.tells_size => holds(size),
                     _ => Answer::Head(Head { status: 404, ..Head::default() }),
@@ -157,23 +88,19 @@ fn run(config: &Config, server: &mut Server, faults: &[Fault]) -> Outcome {
                 upload.answer(&head).expect("under way");
                 continue;
             }
-            "Create-Session" if server.sessions == 0 => Fault::None,
+            "Create-Session" if server.model.session_ids().is_empty() => Fault::None,
             _ => faults.next().unwrap_or(Fault::None),
         };
         let request = *upload.requests.last().expect("one was sent");
         let answer = match fault {
             Fault::None | Fault::Forget => {
                 if fault == Fault::Forget {
-                    server.session = None;
+                    server.model.forget();
                 }
-                let reply = server.handle(&upload, &request, &bytes);
-                let ack = Ack {
-                    status: reply.status,
-                    session_id: reply.id.as_deref(),
-                    offset: reply.offset.map_or(Offset::Absent, Offset::At),
-                    code: reply.code,
-                    ..ACK
-                };
+                let answer = server.handle(&upload, &request, &bytes);
+                let headers = answer.headers.iter();
+                let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
+                let ack = Ack::parse(answer.status, headers);
                 let now = upload.now;
                 let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
                 upload
@@ -187,7 +114,7 @@ fn run(config: &Config, server: &mut Server, faults: &[Fault]) -> Outcome {
                 LOST
             }
             Fault::Cut(share) => {
-                server.take_partial(&request, &bytes, share);
+                server.take_partial(&upload, &request, &bytes, share);
                 LOST
             }
             Fault::Unreachable => UNREACHABLE,
@@ -196,7 +123,7 @@ fn run(config: &Config, server: &mut Server, faults: &[Fault]) -> Outcome {
                 if done {
                     server.handle(&upload, &request, &bytes);
                 } else {
-                    server.take_partial(&request, &bytes, 128);
+                    server.take_partial(&upload, &request, &bytes, 128);
                 }
                 let now = upload.now;
                 upload = Upload::with(match &journal {
@@ -247,8 +174,10 @@ fn of(size: u64, length: u64, on_lost_ack: LostAckPolicy) -> Config {
     Config { size, fragment, on_lost_ack, ..config() }
 }
 
-fn server(habit: Habit, keeps_partial: bool, tells_size: bool) -> Server {
-    Server { habit, keeps_partial, tells_size, sessions: 0, session: None, destination: None }
+fn server(offsets: Offsets, keeps_cut_bodies: bool, tells_size: bool) -> Server {
+    let incomplete = Incomplete::Publish;
+    let habits = Habits { offsets, keeps_cut_bodies, incomplete, ..Habits::conforming() };
+    Server { model: Model::with_habits(habits, Dice::seeded(0)), tells_size }
 }
 
 proptest! {
@@ -263,14 +192,14 @@ proptest! {
         tells_size in any::<bool>(),
         faults in proptest::collection::vec(fault(true), 0..40),
     ) {
-        let habit = if trims { Habit::Trims } else { Habit::Strict };
-        let mut server = server(habit, keeps_partial, tells_size);
+        let offsets = if trims { Offsets::Trim } else { Offsets::Strict };
+        let mut server = server(offsets, keeps_partial, tells_size);
         let outcome = run(&of(size, length, on_lost_ack), &mut server, &faults);
         if let Outcome::Done(summary) = outcome {
             // A client that accepts an unconfirmed end takes the risk that Close-Session never arrived.
             let accepted = on_lost_ack == LostAckPolicy::Accept && !summary.close_confirmed;
             if summary.verified || !accepted {
-                prop_assert_eq!(server.destination, Some(source(size as usize)));
+                prop_assert_eq!(server.destination(), Some(&*source(size as usize)));
             }
         }
     }
@@ -282,15 +211,15 @@ proptest! {
         keeps_partial in any::<bool>(),
         faults in proptest::collection::vec(fault(false), 0..12),
     ) {
-        let habit = if trims { Habit::Trims } else { Habit::Strict };
-        let mut server = server(habit, keeps_partial, true);
+        let offsets = if trims { Offsets::Trim } else { Offsets::Strict };
+        let mut server = server(offsets, keeps_partial, true);
         let mut config = of(size, length, LostAckPolicy::Resend);
         // A process that was killed before it kept anything starts anew, and may lose its first answers too.
         config.retry.attempts_unanswered = 12;
         config.retry.wait_for_server = Duration::from_secs(86_400);
         let outcome = run(&config, &mut server, &faults);
         prop_assert!(matches!(outcome, Outcome::Done(_)), "{:?}", outcome);
-        prop_assert_eq!(server.destination, Some(source(size as usize)));
+        prop_assert_eq!(server.destination(), Some(&*source(size as usize)));
     }
 
     #[test]
@@ -303,13 +232,13 @@ proptest! {
         always in any::<bool>(),
         faults in proptest::collection::vec(fault(true), 0..30),
     ) {
-        let habit = if counts { Habit::AppendsAndCounts } else { Habit::AppendsAndEchoes };
-        let mut server = server(habit, keeps_partial, tells_size);
+        let offsets = if counts { Offsets::AppendCount } else { Offsets::AppendEcho };
+        let mut server = server(offsets, keeps_partial, tells_size);
         let verify = if always { VerifyPolicy::Always } else { VerifyPolicy::Auto };
         let config = Config { verify, ..of(size, length, on_lost_ack) };
         let outcome = run(&config, &mut server, &faults);
         if let Outcome::Done(summary) = outcome {
-            let right = server.destination == Some(source(size as usize));
+            let right = server.destination() == Some(&*source(size as usize));
             prop_assert!(right || !summary.verified, "{:?}", summary);
             let careful = always && summary.close_confirmed;
             prop_assert!(right || !careful && on_lost_ack != LostAckPolicy::Restart);

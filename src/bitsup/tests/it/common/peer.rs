@@ -1,14 +1,17 @@
 //! A small BITS peer on raw sockets, in which a test overrides the answer to single packets.
 //!
-//! It keeps the books of a BITS server (sessions, offsets, what was closed), and leaves how
-//! the bytes go to [`bitsup_server::scripted`].
+//! Sessions and offsets are kept by [`bitsup_server::model`], and how the bytes go is left to
+//! [`bitsup_server::scripted`].
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bitsup::{Client, Error, Receipt, Source, Upload, UploadOptions, UploadState};
+use bitsup_server::model::{
+    self, Dice, ErrorHeaders, Habits, HeadHabit, Incomplete, Model, SessionIds, Span, Spans,
+};
 use bitsup_server::scripted::{Reply, Request, Scripted};
 
 /// No test waits longer for anything: a bound for a loaded machine, not a measure.
@@ -51,27 +54,28 @@ pub(crate) struct Farm {
     books: Arc<Mutex<Books>>,
 }
 
-#[derive(Default)]
 struct Books {
-    created: usize,
+    model: Model<Spans>,
     most_open: usize,
-    open: BTreeMap<String, Stored>,
-    closed: Vec<Stored>,
+    closed: Vec<Spans>,
+    /// Where the bodies are, by the versions of spans: a member, the number in its log, the first byte.
+    bodies: Vec<(SocketAddr, usize, u64)>,
 }
 
-/// What a session holds, as places in the logs of peers.
-#[derive(Clone, Default)]
-struct Stored {
-    offset: u64,
-    parts: Vec<Part>,
-}
-
-#[derive(Clone, Copy)]
-struct Part {
-    peer: std::net::SocketAddr,
-    request: usize,
-    first: u64,
-    end: u64,
+impl Default for Books {
+    fn default() -> Self {
+        let habits = Habits {
+            incomplete: Incomplete::Publish,
+            head: HeadHabit::Status(404),
+            dated: false,
+            error_headers: ErrorHeaders::Code,
+            ids: SessionIds::Counted,
+            ids_in_acks: false,
+            ..Habits::conforming()
+        };
+        let model = Model::with_habits(habits, Dice::seeded(0));
+        Self { model, most_open: 0, closed: Vec::new(), bodies: Vec::new() }
+    }
 }
 
 /// A listening peer.
@@ -108,9 +112,9 @@ impl Peer {
             let call = Call { packet: &packet, nth: *nth, request, connection };
             match act(&call) {
                 Turn::Answer(reply) => reply,
-                Turn::Serve => books.lock().work(&packet, request, address, number),
+                Turn::Serve => books.lock().work(request, address, number),
                 Turn::After(reply) => {
-                    books.lock().work(&packet, request, address, number);
+                    books.lock().work(request, address, number);
                     reply
                 }
             }
@@ -145,7 +149,7 @@ impl Peer {
     }
 
     pub(crate) fn open_sessions(&self) -> usize {
-        self.farm.lock().open.len()
+        self.farm.lock().model.open_sessions()
     }
 
     /// The most sessions that were open at a time.
@@ -157,21 +161,16 @@ impl Peer {
 /// The files that a farm has closed.
 pub(crate) fn files(farm: &Farm, peers: &[&Peer]) -> Vec<Vec<u8>> {
     let logs: Vec<_> = peers.iter().map(|peer| (peer.raw.address(), peer.raw.requests())).collect();
-    let body = |part: &Part| {
-        let (_, log) = logs.iter().find(|(address, _)| *address == part.peer).expect("a member");
-        log[part.request].body.clone()
+    let books = farm.lock();
+    let bytes = |span: Option<Span>| {
+        let Span { from, version, length } = span.expect("bytes that were sent");
+        let (peer, number, first) = books.bodies[version];
+        let (_, log) = logs.iter().find(|(address, _)| *address == peer).expect("a member");
+        let from = usize::try_from(from - first).expect("small");
+        let to = from + usize::try_from(length).expect("small");
+        log[number].body.get(from..to).expect("a body is complete").to_vec()
     };
-    let file = |stored: &Stored| {
-        let mut bytes = Vec::new();
-        for part in &stored.parts {
-            bytes.truncate(usize::try_from(part.first).expect("small"));
-            let body = body(part);
-            assert_eq!(body.len() as u64, part.end - part.first, "a body is not complete");
-            bytes.extend_from_slice(&body);
-        }
-        bytes
-    };
-    farm.lock().closed.iter().map(file).collect()
+    books.closed.iter().map(|file| file.parts().flat_map(bytes).collect()).collect()
 }
 
 impl Farm {
@@ -181,53 +180,24 @@ impl Farm {
 
     /// Deletes all sessions, as a server that restarts.
     pub(crate) fn forget_all(&self) {
-        self.lock().open.clear();
+        self.lock().model.forget();
     }
 }
 
 impl Books {
-    fn work(
-        &mut self,
-        packet: &str,
-        request: &Request,
-        peer: std::net::SocketAddr,
-        number: usize,
-    ) -> Reply {
-        let id = request.header("BITS-Session-Id");
-        match packet {
-            "Ping" => Reply::ack(),
-            "Create-Session" => {
-                self.created += 1;
-                let id = format!("{{session-{}}}", self.created);
-                self.open.insert(id.clone(), Stored::default());
-                self.most_open = self.most_open.max(self.open.len());
-                created(&id)
-            }
-            "Fragment" => {
-                let Some(stored) = self.open.get_mut(&id) else { return lost(500) };
-                let (first, end) = range(request).expect("a Fragment has a range");
-                if first != stored.offset {
-                    return Reply::status(416, "Range")
-                        .header("BITS-Packet-Type", "Ack")
-                        .header("BITS-Received-Content-Range", &stored.offset.to_string());
-                }
-                stored.offset = end;
-                stored.parts.push(Part { peer, request: number, first, end });
-                received(end)
-            }
-            "Close-Session" => match self.open.remove(&id) {
-                Some(stored) => {
-                    self.closed.push(stored);
-                    Reply::ack()
-                }
-                None => lost(500),
-            },
-            "Cancel-Session" => match self.open.remove(&id) {
-                Some(_) => Reply::ack(),
-                None => lost(500),
-            },
-            _ => Reply::status(404, "Not Found"),
+    fn work(&mut self, request: &Request, peer: SocketAddr, number: usize) -> Reply {
+        let header = |name: &str| Some(request.header(name)).filter(|value| !value.is_empty());
+        let arrived = model::Request::new(&request.method, 0, header);
+        let (from, length) = arrived.range.map_or((0, 0), |range| (range.first, range.length()));
+        self.bodies.push((peer, number, from));
+        let body = Span { from, version: self.bodies.len() - 1, length };
+        let answer = self.model.answer(&arrived, &body);
+        self.most_open = self.most_open.max(self.model.open_sessions());
+        if arrived.packet == model::Packet::Close && answer.status == 200 {
+            self.closed.push(self.model.published().expect("closed").clone());
         }
+        let reply = Reply::status(answer.status, "By the book");
+        answer.headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value))
     }
 }
 

@@ -5,8 +5,6 @@
 //! fail there. A break that does not apply or does not build is an error, as is a test that
 //! does not pass without it. The working tree is only read, and only at the beginning.
 
-mod list;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +15,57 @@ use clap::Args;
 
 use crate::Result;
 use crate::workspace::Workspace;
-use list::{MUTANTS, Mutant};
+
+/// The breaks; its head describes the format.
+const LIST: &str = include_str!("mutants.txt");
+
+/// A break, and the test that must turn red by it.
+#[derive(Clone, Debug)]
+struct Mutant {
+    rule: &'static str,
+    package: &'static str,
+    /// The test program: `lib`, or the name of a program in `tests`.
+    program: &'static str,
+    test: &'static str,
+    /// What is wrong then, for people.
+    what: &'static str,
+    file: &'static str,
+    /// Stands in the file exactly once.
+    from: String,
+    to: String,
+}
+
+impl Mutant {
+    fn parse(text: &'static str) -> Option<Self> {
+        let mut lines = text.lines();
+        let mut words = lines.next()?.split(' ');
+        let [rule, package, program, test] = std::array::from_fn(|_| words.next());
+        let (what, file) = (lines.next()?, lines.next()?);
+        let of = |sign: char| {
+            let own: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(sign)).collect();
+            own.join("\n")
+        };
+        let (from, to) = (of('-'), of('+'));
+        Some(Self {
+            rule: rule?,
+            package: package?,
+            program: program?,
+            test: test?,
+            what,
+            file,
+            from,
+            to,
+        })
+    }
+
+    /// All of them.
+    fn all() -> Result<Vec<Self>> {
+        let parts = LIST.trim().split("\n\n").skip(1);
+        let parsed = parts
+            .map(|text| Self::parse(text).ok_or_else(|| format!("not a break: {text}").into()));
+        parsed.collect()
+    }
+}
 
 /// Options of `cargo xtask mutants`.
 #[derive(Args, Debug)]
@@ -32,7 +80,7 @@ pub(crate) struct Options {
 
 /// Runs the command: every break, also after one that no test saw.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    let chosen = choose(options);
+    let chosen = choose(options)?;
     if chosen.is_empty() {
         return Err("there is no break behind that rule".into());
     }
@@ -63,21 +111,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     }
 }
 
-fn choose(options: &Options) -> Vec<&'static Mutant> {
-    let wanted = |mutant: &&Mutant| options.rule.as_deref().is_none_or(|rule| rule == mutant.rule);
-    let mut chosen: Vec<&Mutant> = MUTANTS.iter().filter(wanted).collect();
+fn choose(options: &Options) -> Result<Vec<Mutant>> {
+    let mut chosen = Mutant::all()?;
+    chosen.retain(|mutant| options.rule.as_deref().is_none_or(|rule| rule == mutant.rule));
     if options.short {
         chosen.dedup_by_key(|mutant| mutant.package);
     }
-    chosen
+    Ok(chosen)
 }
 
 /// The file with the break in it.
 fn broken(root: &Path, mutant: &Mutant) -> Result<String> {
     let text = fs::read_to_string(root.join(mutant.file))
         .map_err(|error| format!("{}: {error}", mutant.file))?;
-    match text.matches(mutant.from).count() {
-        1 => Ok(text.replace(mutant.from, mutant.to)),
+    match text.matches(&mutant.from).count() {
+        1 => Ok(text.replace(&mutant.from, &mutant.to)),
         count => Err(format!(
             "the break behind {} does not apply: {:?} stands {count} times in {}",
             mutant.rule, mutant.from, mutant.file
@@ -206,9 +254,9 @@ mod tests {
     fn every_break_applies_and_stands_for_a_rule_with_that_test() {
         let workspace = Workspace::find().expect("cargo metadata works in a checkout");
         let page = fs::read_to_string(workspace.path("docs/conformance.md")).expect("the page");
-        for mutant in MUTANTS {
+        for mutant in &Mutant::all().expect("a list") {
             let text = broken(&workspace.root, mutant).expect("it applies");
-            assert!(!text.contains(mutant.from), "{}: nothing changes", mutant.rule);
+            assert!(!text.contains(&mutant.from), "{}: nothing changes", mutant.rule);
             let row = page.lines().find(|line| line.starts_with(&format!("| {} |", mutant.rule)));
             assert!(row.expect("a rule").contains(mutant.test), "{}: {}", mutant.rule, mutant.test);
         }
@@ -216,18 +264,19 @@ mod tests {
 
     #[test]
     fn the_short_form_has_one_break_of_each_crate() {
-        let all: BTreeSet<&str> = MUTANTS.iter().map(|mutant| mutant.package).collect();
-        let short = choose(&Options { rule: None, short: true });
-        assert_eq!(short.len(), all.len());
-        assert_eq!(choose(&Options { rule: None, short: false }).len(), MUTANTS.len());
+        let choose = |short| choose(&Options { rule: None, short }).expect("a list");
+        let all = choose(false);
+        let packages: BTreeSet<&str> = all.iter().map(|mutant| mutant.package).collect();
+        assert!(all.len() > packages.len());
+        assert_eq!(choose(true).len(), packages.len());
     }
 
     #[test]
     fn a_break_that_does_not_apply_is_an_error() {
         let workspace = Workspace::find().expect("cargo metadata works in a checkout");
-        let first = MUTANTS.first().expect("there are some");
+        let first = Mutant::all().expect("a list").swap_remove(0);
         for from in ["this stands nowhere", "the"] {
-            let stale = Mutant { from, ..*first };
+            let stale = Mutant { from: from.to_owned(), ..first.clone() };
             let error = broken(&workspace.root, &stale).expect_err(from).to_string();
             assert!(error.contains("does not apply"), "{error}");
         }
