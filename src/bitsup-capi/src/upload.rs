@@ -94,10 +94,10 @@ impl<'a> Start<'a> {
             asked.map(|asked| credential::for_upload(&asked, &life, upload));
         let mut builder = builder.options(options);
         let wants = callbacks::wanted(&hooks);
-        let hears = wants != callbacks::wanted(&Hooks::default())
+        let listens = wants != callbacks::wanted(&Hooks::default())
             || callbacks::calls(hooks.transcript.as_ref());
         // Where the program's loop asks for events, the end of an upload is one too.
-        if hears || client.dispatches() {
+        if listens || client.dispatches() {
             let mut callbacks = Callbacks {
                 client: Arc::clone(&client.life),
                 life: Arc::clone(&life),

@@ -18,12 +18,12 @@ use hyper::{Method, Response, StatusCode};
 use crate::ack::{self, CONTEXT_SERVER, Refusal};
 use crate::body::{Cut, RequestBody};
 use crate::fault::{Action, Answer, Fault};
+use crate::faulty_stream::{Control, Spoil};
 use crate::log::Request;
 use crate::packet::PacketKind;
 use crate::response::Body;
 use crate::server::Shared;
 use crate::session::Session;
-use crate::wire::{Control, Spoil};
 
 /// One request and all that its answer depends on.
 pub(crate) struct Exchange {

@@ -22,6 +22,7 @@ mod body;
 mod config;
 mod download;
 mod fault;
+mod faulty_stream;
 mod handler;
 mod log;
 pub mod model;
@@ -38,7 +39,6 @@ mod store;
 mod target;
 mod tls;
 mod upload;
-mod wire;
 
 pub use config::{Config, ErrorHeaders, Publish, Reply, RequestCallback, TlsFiles};
 pub use fault::{FaultScript, FaultScriptError};

@@ -7,15 +7,15 @@ use crate::common::peer::{
     Farm, Peer, Turn, created, ended, lost, options, start, upload, wait_for_state, wait_until,
 };
 use bitsup::{Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, Source, UploadState};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 2500;
 
 #[test]
 fn a_forgotten_session_is_replaced_from_byte_0_and_its_id_never_used_again() {
     let _rule = bitsup_server::rule!("SES-02");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call {
         call if call.is("Fragment", 3) => Turn::Answer(lost(500)),
         call if call.is("Create-Session", 2) => Turn::After(created("{session-2}").held(&held)),
@@ -25,7 +25,7 @@ fn a_forgotten_session_is_replaced_from_byte_0_and_its_id_never_used_again() {
     let upload = start(&client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Create-Session", 2);
     wait_until("progress 0", || upload.progress().acknowledged == 0);
-    gate.open();
+    latch.open();
     let receipt = ended(&upload).expect("uploaded");
     assert_eq!((receipt.restarts, receipt.session_id.as_deref()), (1, Some("{session-2}")));
     let expected = [
@@ -54,8 +54,8 @@ fn a_forgotten_session_is_replaced_from_byte_0_and_its_id_never_used_again() {
 #[test]
 fn a_session_forgotten_during_a_pause_is_replaced() {
     let _rule = bitsup_server::rule!("SES-02");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let farm = Farm::default();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let peer = Peer::member(&farm, listener, move |call| match call {
@@ -69,7 +69,7 @@ fn a_session_forgotten_during_a_pause_is_replaced() {
     peer.wait_for("Fragment", 2);
     upload.suspend();
     std::thread::sleep(std::time::Duration::from_millis(100));
-    gate.open();
+    latch.open();
     wait_for_state(&upload, UploadState::Suspended);
     farm.forget_all();
     upload.resume();
@@ -213,8 +213,8 @@ fn after_a_lost_close_ack_the_destination_decides() {
 fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
     let _rule = bitsup_server::rule!("SES-06");
     for (limit, most) in [(None, 16), (Some(3), 3)] {
-        let gate = Gate::new();
-        let held = gate.clone();
+        let latch = Latch::new();
+        let held = latch.clone();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         // The first Fragment of everyone waits until all have had the chance to open a session.
         let peer = Peer::member(&Farm::default(), listener, move |call| match call.packet {
@@ -234,7 +234,7 @@ fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
         let queued =
             uploads.iter().filter(|upload| upload.progress().state == UploadState::Queued).count();
         assert_eq!(queued, 40 - most);
-        gate.open();
+        latch.open();
         for upload in &uploads {
             ended(upload).expect("uploaded");
         }
@@ -246,8 +246,8 @@ fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
 #[test]
 fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
     let _rule = bitsup_server::rule!("SES-06");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let peer = Peer::member(&Farm::default(), listener, move |call| match call.packet {
         "Fragment" if call.nth == 8 => Turn::Answer(lost(500)),
@@ -277,7 +277,7 @@ fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
         notices.lock().expect("lock").iter().any(|text| text.contains("at most 4 uploads"))
     });
     let before = peer.raw.requests().len();
-    gate.open();
+    latch.open();
     for upload in &uploads {
         ended(upload).expect("uploaded");
     }

@@ -16,7 +16,7 @@ const INVALID_ARGUMENT: u32 = 0x8007_0057;
 
 /// A packet as it arrives.
 #[derive(Clone, Debug)]
-pub(crate) struct Wire {
+pub(crate) struct ReceivedPacket {
     /// The headers as the client wrote them.
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The credentials that go with it, by their number.
@@ -75,7 +75,12 @@ impl Server {
     }
 
     /// Takes a complete request at `unix`, by the client's clock.
-    pub(crate) fn handle(&mut self, wire: &Wire, unix: u64, random: &mut Random) -> Answer {
+    pub(crate) fn handle(
+        &mut self,
+        wire: &ReceivedPacket,
+        unix: u64,
+        random: &mut Random,
+    ) -> Answer {
         if random.chance(self.traits.restarts) {
             self.restart(random);
         }
@@ -93,7 +98,7 @@ impl Server {
     }
 
     /// Takes the first `length` bytes of a Fragment whose rest never came.
-    pub(crate) fn handle_part(&mut self, wire: &Wire, length: u64) {
+    pub(crate) fn handle_part(&mut self, wire: &ReceivedPacket, length: u64) {
         let Some(upload) = find(&mut self.sessions, wire) else { return };
         if self.traits.keeps_partial
             && let Some((first, ..)) = range(wire)
@@ -144,7 +149,7 @@ impl Server {
         }
     }
 
-    fn answer(&mut self, wire: &Wire, unix: u64, random: &mut Random) -> Answer {
+    fn answer(&mut self, wire: &ReceivedPacket, unix: u64, random: &mut Random) -> Answer {
         if let Some(wanted) = self.traits.credentials
             && wire.credentials != Some(wanted)
         {
@@ -169,7 +174,7 @@ impl Server {
         }
     }
 
-    fn create(&mut self, wire: &Wire) -> Answer {
+    fn create(&mut self, wire: &ReceivedPacket) -> Answer {
         self.sessions_ever += 1;
         let id = self.traits.session_id(self.sessions_ever);
         // A node of a farm holds the session that the farm's front opened for it.
@@ -188,7 +193,13 @@ impl Server {
         answer
     }
 
-    fn in_session(&mut self, packet: &str, wire: &Wire, unix: u64, random: &mut Random) -> Answer {
+    fn in_session(
+        &mut self,
+        packet: &str,
+        wire: &ReceivedPacket,
+        unix: u64,
+        random: &mut Random,
+    ) -> Answer {
         let id = value(wire, "BITS-Session-Id");
         if let Some(upload) = self.sessions.get(id) {
             let bound = self.traits.bound_to_connection && upload.at_node == wire.at_node;
@@ -211,7 +222,7 @@ impl Server {
         }
     }
 
-    fn close(&mut self, id: &str, wire: &Wire, unix: u64) -> Answer {
+    fn close(&mut self, id: &str, wire: &ReceivedPacket, unix: u64) -> Answer {
         let size = self.traits.size;
         let complete = self.sessions.get(id).is_some_and(|upload| upload.stored.length() == size);
         if !complete && !self.traits.closes_incomplete {
@@ -223,7 +234,7 @@ impl Server {
         self.ack(200, wire)
     }
 
-    fn fragment(&mut self, id: &str, wire: &Wire, random: &mut Random) -> Answer {
+    fn fragment(&mut self, id: &str, wire: &ReceivedPacket, random: &mut Random) -> Answer {
         let Some((first, length, total)) = range(wire) else {
             return self.error(400, INVALID_ARGUMENT, wire);
         };
@@ -256,13 +267,13 @@ impl Server {
         answer
     }
 
-    fn received(&self, status: u16, offset: u64, wire: &Wire) -> Answer {
+    fn received(&self, status: u16, offset: u64, wire: &ReceivedPacket) -> Answer {
         let mut answer = self.ack(status, wire);
         answer.headers.push(("BITS-Received-Content-Range", offset.to_string()));
         answer
     }
 
-    fn ack(&self, status: u16, wire: &Wire) -> Answer {
+    fn ack(&self, status: u16, wire: &ReceivedPacket) -> Answer {
         let name = if self.traits.lower_case { "bits-packet-type" } else { "BITS-Packet-Type" };
         let mut headers = vec![(name, "Ack".to_owned()), ("Content-Length", "0".to_owned())];
         let id = value(wire, "BITS-Session-Id");
@@ -272,7 +283,7 @@ impl Server {
         Answer { status, headers }
     }
 
-    fn error(&self, status: u16, code: u32, wire: &Wire) -> Answer {
+    fn error(&self, status: u16, code: u32, wire: &ReceivedPacket) -> Answer {
         let mut answer = self.ack(status, wire);
         answer.headers.push(match self.traits.code_form {
             0 => ("BITS-Error-Code", format!("{code:#x}")),
@@ -306,7 +317,10 @@ fn store(habit: Offsets, stored: &mut Stored, first: u64, version: usize, length
     }
 }
 
-fn find<'a>(sessions: &'a mut BTreeMap<String, Upload>, wire: &Wire) -> Option<&'a mut Upload> {
+fn find<'a>(
+    sessions: &'a mut BTreeMap<String, Upload>,
+    wire: &ReceivedPacket,
+) -> Option<&'a mut Upload> {
     sessions.get_mut(value(wire, "BITS-Session-Id"))
 }
 
@@ -315,13 +329,13 @@ fn plain(status: u16, name: &'static str, value: &str) -> Answer {
 }
 
 /// The value of a request's header; empty if there is none.
-pub(crate) fn value<'a>(wire: &'a Wire, name: &str) -> &'a str {
+pub(crate) fn value<'a>(wire: &'a ReceivedPacket, name: &str) -> &'a str {
     let found = wire.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map_or("", |(_, value)| value.as_str())
 }
 
 /// First byte, length and total of `bytes 0-4891/4892`, if they fit together.
-fn range(wire: &Wire) -> Option<(u64, u64, u64)> {
+fn range(wire: &ReceivedPacket) -> Option<(u64, u64, u64)> {
     let (range, total) = value(wire, "Content-Range").strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
