@@ -10,7 +10,8 @@ use bitsup::{CancelMode, Receipt, Source, Upload, UploadBuilder};
 
 use crate::callbacks::{self, Borrowed, Callbacks, Hooks};
 use crate::client::{Choice, Uploads, bitsup_client};
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::handle::{self, Handle, Look, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
