@@ -208,11 +208,11 @@ typedef enum {
    */
   BITSUP_STATUS_SESSION_IN_USE = 6,
   /**
-   * The server wants credentials, or refused those it got.
+   * The server requires credentials, or refused those it got.
    */
   BITSUP_STATUS_AUTH = 7,
   /**
-   * The proxy wants credentials, or refused those it got.
+   * The proxy requires credentials, or refused those it got.
    */
   BITSUP_STATUS_PROXY_AUTH = 8,
   /**

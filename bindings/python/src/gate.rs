@@ -11,12 +11,12 @@ use pyo3::prelude::*;
 /// How long the end of the interpreter waits for callbacks and reads of the caller.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-struct Gate {
+struct Entries {
     inside: usize,
     closed: bool,
 }
 
-static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, closed: false });
+static ENTRIES: Mutex<Entries> = Mutex::new(Entries { inside: 0, closed: false });
 static LEFT: Condvar = Condvar::new();
 
 /// Runs `work` with the interpreter's lock; `None` once the interpreter ends.
@@ -40,7 +40,7 @@ pub(crate) fn close_gate(py: Python<'_>) {
 #[pyfunction]
 pub(crate) fn reset_gate() {
     // Held for moments only, but perhaps by a thread that is gone.
-    if let Ok(mut gate) = GATE.try_lock() {
+    if let Ok(mut gate) = ENTRIES.try_lock() {
         gate.inside = 0;
     }
 }
@@ -67,6 +67,6 @@ impl Drop for Inside {
     }
 }
 
-fn lock() -> MutexGuard<'static, Gate> {
-    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Entries> {
+    ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,8 @@
 
 use std::any::Any;
 
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::status::bitsup_status;
 
 /// The whole body of an entry point.
@@ -26,7 +27,7 @@ macro_rules! boundary {
         crate::place::note_panics();
         $( let $owned = $value; )?
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(
-            || -> Result<crate::status::bitsup_status, crate::error::Failure> {
+            || -> Result<crate::status::bitsup_status, crate::failure::Failure> {
                 $( let $owned = $owned; )?
                 crate::faults::fault_point(c"entry");
                 $(
@@ -86,7 +87,8 @@ pub(crate) unsafe fn status(
         Err(panic) => (bitsup_status::Panic, Some(Failure::panic(panic.as_ref()))),
     };
     if !error.is_null() {
-        let made = made.map_or(std::ptr::null_mut(), |made| crate::handle::give(*made.0));
+        let give = |failure| crate::handle::give(bitsup_error::from(failure));
+        let made = made.map_or(std::ptr::null_mut(), give);
         // SAFETY: not NULL, so it is a place for a pointer.
         unsafe { error.write(made) };
     }

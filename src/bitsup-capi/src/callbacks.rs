@@ -10,7 +10,8 @@ use std::time::Duration;
 use bitsup::{Event, EventFilter, Flow, RetryDecision};
 
 use crate::credential::CredentialHook;
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::faults::fault_point;
 use crate::handle::{self, Tagged};
 use crate::life::Life;
@@ -287,7 +288,7 @@ pub(crate) fn decide(
         let Some((hook, function)) = hook.and_then(|hook| Some((hook, hook.function?))) else {
             return RetryDecision::Retry;
         };
-        let error = Tagged::new(*Failure::from(error.clone()).0);
+        let error = Tagged::new(bitsup_error::from(Failure::from(error.clone())));
         fault_point(c"before retry");
         // SAFETY: the caller's function for this pointer; it does not unwind. The error lives
         // until it returns.

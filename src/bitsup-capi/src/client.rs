@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use bitsup::{Client, OptionSet, OptionUse, UploadOptions};
 
 use crate::callbacks::Hooks;
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::{Chosen, bitsup_options};

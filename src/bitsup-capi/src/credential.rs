@@ -10,7 +10,8 @@ use std::time::Duration;
 use bitsup::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 
 use crate::callbacks::{Borrowed, Hook};
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::faults::fault_point;
 use crate::handle::{self, Handle, Lent, Tagged};
 use crate::life::Life;

@@ -1,12 +1,8 @@
 //! The error object.
 
-use std::any::Any;
 use std::ffi::{CString, c_char, c_int};
-use std::io;
 
-use bitsup::Finding;
-use bitsup::explain::Reader;
-
+use crate::failure::Failure;
 use crate::handle::{Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
@@ -26,9 +22,6 @@ pub struct bitsup_error {
     resumable: bool,
 }
 
-/// The error of a body in the boundary.
-pub(crate) struct Failure(pub(crate) Box<bitsup_error>);
-
 impl Handle for bitsup_error {
     type Ownership = Owned;
     const NAME: &'static str = "bitsup_error";
@@ -38,81 +31,20 @@ impl Handle for bitsup_error {
     }
 }
 
-impl Failure {
-    pub(crate) fn invalid(message: impl AsRef<str>) -> Self {
-        let advice = "Correct the call: the header says what each argument may be.";
-        Self::own(bitsup_status::InvalidArgument, message.as_ref(), advice)
-    }
-
-    /// The system refused something that has nothing to do with the source.
-    pub(crate) fn system(what: &str, error: &io::Error) -> Self {
-        let advice = "The system is short of something: file descriptors or memory, most likely.";
-        let mut failure =
-            Self::own(bitsup_status::Internal, &format!("cannot {what}: {error}"), advice);
-        failure.0.os_error = error.raw_os_error().map_or(0, i64::from);
-        failure
-    }
-
-    /// A problem that was found on the way to a server.
-    pub(crate) fn found(problem: &Finding) -> Self {
-        let status = problem.kind.map_or(bitsup_status::Internal, bitsup_status::from);
-        Self::own(status, &problem.detail, &problem.fix(Reader::C).unwrap_or_default())
-    }
-
-    pub(crate) fn spoiled(name: &str) -> Self {
-        let message = format!("{name} met a fault inside bitsup before and cannot be used");
-        Self::own(bitsup_status::Panic, &message, "Free it, and report the fault.")
-    }
-
-    pub(crate) fn panic(payload: &(dyn Any + Send)) -> Self {
-        let words = payload.downcast_ref::<&str>().copied();
-        let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let place = crate::place::take().map(|place| format!(" ({place})")).unwrap_or_default();
-        let message = format!("a fault inside bitsup: {}{place}", words.unwrap_or("unknown"));
-        let advice =
-            "Free the handle of this call, which is refused from now on, and report the fault.";
-        Self::own(bitsup_status::Panic, &message, advice)
-    }
-
-    pub(crate) fn status(&self) -> bitsup_status {
-        self.0.status
-    }
-
-    fn own(status: bitsup_status, message: &str, advice: &str) -> Self {
-        Self(Box::new(bitsup_error {
-            status,
-            message: text::for_c(message),
-            advice: text::for_c(advice),
-            token: None,
-            http_status: 0,
-            hresult: 0,
-            context: 0,
-            os_error: 0,
-            resumable: false,
-        }))
-    }
-}
-
-impl bitsup_error {
-    /// What happened.
-    pub(crate) fn message_text(&self) -> String {
-        self.message.to_string_lossy().into_owned()
-    }
-}
-
-impl From<bitsup::Error> for Failure {
-    fn from(error: bitsup::Error) -> Self {
-        Self(Box::new(bitsup_error {
-            status: error.kind().into(),
-            message: text::for_c(&error.to_string()),
-            advice: text::for_c(&error.advice_for(Reader::C)),
-            token: error.token().map(text::for_c),
-            http_status: error.http_status().map_or(0, u32::from),
-            hresult: error.hresult().map_or(0, |code| code.0),
-            context: error.context().unwrap_or(0),
-            os_error: error.os_error().map_or(0, i64::from),
-            resumable: error.is_resumable(),
-        }))
+impl From<Failure> for bitsup_error {
+    fn from(failure: Failure) -> Self {
+        let facts = failure.into_facts();
+        Self {
+            status: facts.status,
+            message: text::for_c(&facts.message),
+            advice: text::for_c(&facts.advice),
+            token: facts.token.as_deref().map(text::for_c),
+            http_status: facts.http_status,
+            hresult: facts.hresult,
+            context: facts.context,
+            os_error: facts.os_error,
+            resumable: facts.resumable,
+        }
     }
 }
 
@@ -223,7 +155,7 @@ mod tests {
         );
         let error = error.expect_err("nothing listens there");
         assert_eq!(error.kind(), ErrorKind::Network);
-        let failure = super::Failure::from(error);
-        assert!(!failure.0.advice.to_string_lossy().contains("--"));
+        let facts = super::Failure::from(error).into_facts();
+        assert!(!facts.advice.contains("--"));
     }
 }

@@ -4,7 +4,8 @@ use std::ffi::c_int;
 use std::sync::TryLockError;
 
 use crate::client::bitsup_client;
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::status::bitsup_status;
 use crate::structure;
 use crate::upload::bitsup_upload;

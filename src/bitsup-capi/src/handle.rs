@@ -1,6 +1,6 @@
 //! Handles: how they are owned, and the only casts between them and pointers.
 
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::life::Life;
 
 /// What C sees as an opaque type.

@@ -8,7 +8,8 @@ use std::ptr;
 use bitsup::{Error, SessionInfo, Source};
 
 use crate::client::bitsup_client;
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;

@@ -16,6 +16,7 @@ mod client;
 mod credential;
 mod error;
 mod events;
+mod failure;
 mod faults;
 mod handle;
 mod journal;

@@ -6,7 +6,8 @@ use bitsup::DoctorReport;
 use bitsup::explain::Reader;
 
 use crate::client::bitsup_client;
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;

@@ -7,7 +7,8 @@ use bitsup::PacketSession;
 
 use crate::callbacks::Hooks;
 use crate::client::bitsup_client;
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use bitsup::{ReadAt, Source};
 
 use crate::callbacks::{Hook, Userdata, bitsup_destroy_callback};
-use crate::error::Failure;
+use crate::failure::Failure;
 use crate::faults::fault_point;
 use crate::life::Life;
 use crate::structure::{self, Extensible};

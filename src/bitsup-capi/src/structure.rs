@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::error::Failure;
+use crate::failure::Failure;
 
 /// A plain structure of the caller that later versions may make longer.
 ///

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::Failure;
+use crate::failure::Failure;
 
 /// No system takes a longer path; a longer one is a mistake in the length.
 const MAX_PATH: usize = 64 * 1024;

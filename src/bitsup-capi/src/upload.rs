@@ -10,7 +10,8 @@ use bitsup::{CancelMode, Receipt, Source, Upload, UploadBuilder};
 
 use crate::callbacks::{self, Borrowed, Callbacks, Hooks};
 use crate::client::{Choice, Uploads, bitsup_client};
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::handle::{self, Handle, Look, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
@@ -94,10 +95,10 @@ impl<'a> Start<'a> {
             asked.map(|asked| credential::for_upload(&asked, &life, upload));
         let mut builder = builder.options(options);
         let wants = callbacks::wanted(&hooks);
-        let hears = wants != callbacks::wanted(&Hooks::default())
+        let listens = wants != callbacks::wanted(&Hooks::default())
             || callbacks::calls(hooks.transcript.as_ref());
         // Where the program's loop asks for events, the end of an upload is one too.
-        if hears || client.dispatches() {
+        if listens || client.dispatches() {
             let mut callbacks = Callbacks {
                 client: Arc::clone(&client.life),
                 life: Arc::clone(&life),

@@ -75,8 +75,8 @@ impl Command {
             Self::Explain(args) => crate::explain::run(&args),
             Self::Serve(args) => crate::serve::run(args),
             Self::Demo(args) => crate::demo::run(&args),
-            Self::Completions(args) => Ok(crate::completions::completions(&args)),
-            Self::Man(args) => crate::completions::man(&args),
+            Self::Completions(args) => Ok(crate::completions::completions(&args, command())),
+            Self::Man(args) => crate::completions::man(&args, command()),
         }
     }
 }

@@ -24,21 +24,20 @@ pub(crate) struct ManArgs {
     command: Option<String>,
 }
 
-/// Writes completions.
-pub(crate) fn completions(args: &CompletionsArgs) -> u8 {
+/// Writes completions of the tool's command line.
+pub(crate) fn completions(args: &CompletionsArgs, mut tool: clap::Command) -> u8 {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut crate::cli::command(), "bitsup", &mut text);
+    clap_complete::generate(args.shell, &mut tool, "bitsup", &mut text);
     write(&text)
 }
 
-/// Writes a manual page.
-pub(crate) fn man(args: &ManArgs) -> Result<u8, Failure> {
-    let mut root = crate::cli::command();
-    root.build();
+/// Writes a manual page of the tool or of one command.
+pub(crate) fn man(args: &ManArgs, mut tool: clap::Command) -> Result<u8, Failure> {
+    tool.build();
     let command = match &args.command {
-        None => root,
+        None => tool,
         Some(name) => {
-            let found = root.find_subcommand(name).cloned();
+            let found = tool.find_subcommand(name).cloned();
             let found =
                 found.ok_or_else(|| Failure::usage(format!("there is no command {name:?}")))?;
             let display = format!("bitsup-{name}");

@@ -46,7 +46,7 @@ impl ConnectionArgs {
         for header in self.headers() {
             add_header(&header, &mut set)?;
         }
-        let logins = login::fill(self, &mut set)?;
+        let logins = login::fill(&self.table, self.netrc, &mut set)?;
         let mut options = set.upload_options(None)?;
         let typed = logins.server.is_some() || logins.proxy.is_some();
         if options.credential_callback.is_none() && typed {

@@ -5,9 +5,8 @@ use std::sync::Once;
 
 use bitsup::{Netrc, OptionSet, OptionValue, Secret};
 
-use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
-use crate::table;
+use crate::table::{self, Connection, TableArgs};
 use crate::{format, prompt};
 
 /// Who may be asked again for a password.
@@ -19,10 +18,14 @@ pub(crate) struct Logins {
     pub(crate) proxy: Option<String>,
 }
 
-/// Puts passwords and tokens in that come from variables and prompts.
-pub(crate) fn fill(args: &ConnectionArgs, set: &mut OptionSet) -> Result<Logins, Failure> {
+/// Puts passwords and tokens in that come from variables and prompts. `user_netrc`: whether the user's own `.netrc` file
+/// is to be read.
+pub(crate) fn fill(
+    given: &TableArgs<Connection>,
+    user_netrc: bool,
+    set: &mut OptionSet,
+) -> Result<Logins, Failure> {
     let mut logins = Logins::default();
-    let given = &args.table;
     if let Some(user) = given.text("proxy_user") {
         let has_file = given.path("proxy_password_file").is_some();
         let names = ("proxy_password", "BITSUP_PROXY_PASSWORD", "proxy-");
@@ -43,7 +46,7 @@ pub(crate) fn fill(args: &ConnectionArgs, set: &mut OptionSet) -> Result<Logins,
         set.reset(table::row("password_file")?);
         return Ok(logins);
     }
-    if let Some(file) = netrc(args)? {
+    if let Some(file) = netrc(given, user_netrc)? {
         set.set(table::row("netrc_file")?, OptionValue::Path(file))?;
         return Ok(logins);
     }
@@ -91,8 +94,8 @@ fn password(
 }
 
 /// The `.netrc` file, if one is wanted; it can be read.
-fn netrc(args: &ConnectionArgs) -> Result<Option<PathBuf>, Failure> {
-    let file = match (args.table.path("netrc_file"), args.netrc) {
+fn netrc(given: &TableArgs<Connection>, user_netrc: bool) -> Result<Option<PathBuf>, Failure> {
+    let file = match (given.path("netrc_file"), user_netrc) {
         (Some(file), _) => file,
         (None, true) => netrc_of_user().ok_or_else(|| {
             Failure::usage("there is no home folder, and so no .netrc: give --netrc-file")

@@ -117,11 +117,11 @@ pub struct CredentialCache {
 struct Known {
     site: Site,
     credentials: CredentialId,
-    standing: Standing,
+    standing: CredentialState,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Standing {
+enum CredentialState {
     OnTrial { by: TaskId, waiting: Vec<TaskId> },
     Accepted,
     Refused,
@@ -132,7 +132,7 @@ impl CredentialCache {
     #[must_use]
     pub fn has_refused(&self, site: &Site, credentials: CredentialId) -> bool {
         let known = self.known.iter().find(|known| known.is(site, credentials));
-        known.is_some_and(|known| known.standing == Standing::Refused)
+        known.is_some_and(|known| known.standing == CredentialState::Refused)
     }
 
     /// Whether anything is known of them.
@@ -145,17 +145,21 @@ impl CredentialCache {
     pub fn offer(&mut self, site: &Site, credentials: CredentialId, id: TaskId) -> Ready {
         let known = self.known.iter_mut().find(|known| known.is(site, credentials));
         match known.map(|known| &mut known.standing) {
-            Some(Standing::Accepted) => Ready::Now,
-            Some(Standing::Refused) => Ready::Refused,
-            Some(Standing::OnTrial { by, .. }) if *by == id => Ready::Now,
-            Some(Standing::OnTrial { waiting, .. }) => {
+            Some(CredentialState::Accepted) => Ready::Now,
+            Some(CredentialState::Refused) => Ready::Refused,
+            Some(CredentialState::OnTrial { by, .. }) if *by == id => Ready::Now,
+            Some(CredentialState::OnTrial { waiting, .. }) => {
                 if !waiting.contains(&id) {
                     waiting.push(id);
                 }
                 Ready::Wait
             }
             None => {
-                self.set(site, credentials, Standing::OnTrial { by: id, waiting: Vec::new() });
+                self.set(
+                    site,
+                    credentials,
+                    CredentialState::OnTrial { by: id, waiting: Vec::new() },
+                );
                 Ready::Now
             }
         }
@@ -164,22 +168,22 @@ impl CredentialCache {
     /// Upload `id` has shown them, and this came of it.
     pub fn judge(&mut self, verdict: Verdict, site: &Site, credentials: CredentialId, id: TaskId) {
         match verdict {
-            Verdict::Accepted => self.set(site, credentials, Standing::Accepted),
-            Verdict::Refused => self.set(site, credentials, Standing::Refused),
+            Verdict::Accepted => self.set(site, credentials, CredentialState::Accepted),
+            Verdict::Refused => self.set(site, credentials, CredentialState::Refused),
             Verdict::Inconclusive => self.leave(id),
         }
     }
 
     /// The site has refused them.
     pub fn refuse(&mut self, site: &Site, credentials: CredentialId) {
-        self.set(site, credentials, Standing::Refused);
+        self.set(site, credentials, CredentialState::Refused);
     }
 
     /// An upload is over or pauses, without a verdict: another may try.
     pub fn leave(&mut self, id: TaskId) {
         let woken = &mut self.woken;
         self.known.retain_mut(|known| {
-            let Standing::OnTrial { by, waiting } = &mut known.standing else { return true };
+            let CredentialState::OnTrial { by, waiting } = &mut known.standing else { return true };
             waiting.retain(|waiting| *waiting != id);
             if *by == id {
                 woken.append(waiting);
@@ -193,14 +197,16 @@ impl CredentialCache {
         self.woken.pop()
     }
 
-    fn set(&mut self, site: &Site, credentials: CredentialId, standing: Standing) {
+    fn set(&mut self, site: &Site, credentials: CredentialId, standing: CredentialState) {
         if let Some(at) = self.known.iter().position(|known| known.is(site, credentials)) {
             let known = self.known.get_mut(at).map(|known| &mut known.standing);
-            let refused = known.as_deref() == Some(&Standing::Refused);
-            if known.as_deref() == Some(&standing) || refused && standing == Standing::Accepted {
+            let refused = known.as_deref() == Some(&CredentialState::Refused);
+            if known.as_deref() == Some(&standing)
+                || refused && standing == CredentialState::Accepted
+            {
                 return;
             }
-            if let Standing::OnTrial { mut waiting, .. } = self.known.remove(at).standing {
+            if let CredentialState::OnTrial { mut waiting, .. } = self.known.remove(at).standing {
                 self.woken.append(&mut waiting);
             }
         }

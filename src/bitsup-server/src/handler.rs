@@ -18,11 +18,11 @@ use crate::ack::{self, CONTEXT_SERVER};
 use crate::body::RequestBody;
 use crate::exchange::{Exchange, Shared, Stop, off_thread};
 use crate::fault::{Action, Answer};
+use crate::faulty_stream::{Control, Spoil};
 use crate::log::Request;
 use crate::packet::PacketKind;
 use crate::response::Body;
 use crate::session::Session;
-use crate::wire::{Control, Spoil};
 
 enum Outcome {
     Answer(Response<Body>),

@@ -32,6 +32,8 @@ mod exchange;
 #[cfg(feature = "server")]
 mod fault;
 #[cfg(feature = "server")]
+mod faulty_stream;
+#[cfg(feature = "server")]
 mod handler;
 #[cfg(feature = "server")]
 mod log;
@@ -60,8 +62,6 @@ mod target;
 mod tls;
 #[cfg(feature = "server")]
 mod upload;
-#[cfg(feature = "server")]
-mod wire;
 
 #[cfg(feature = "server")]
 pub use {

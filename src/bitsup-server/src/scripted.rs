@@ -34,7 +34,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use self::log::{Connection, Request};
-pub use self::reply::{Gate, Reply};
+pub use self::reply::{Latch, Reply};
 
 use self::log::Log;
 use self::serve::{Script, serve_connection};

@@ -19,12 +19,12 @@ use crate::config::Config;
 use crate::error::StartError;
 use crate::exchange::Shared;
 use crate::fault::Stage;
+use crate::faulty_stream::{Control, FaultyStream};
 use crate::handler;
 use crate::log::{Log, Request};
 use crate::rooted_fs::Root;
 use crate::store::{Store, lock_state};
 use crate::tls;
-use crate::wire::{Control, Wire};
 
 /// Connections at a time: each may hold two pieces of a body.
 const MAX_CONNECTIONS: usize = 4096;
@@ -211,7 +211,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let control = Arc::new(Control::new(number));
-    let wire = TokioIo::new(Wire::new(stream, Arc::clone(&control)));
+    let wire = TokioIo::new(FaultyStream::new(stream, Arc::clone(&control)));
     let service =
         service_fn(|request| handler::serve(Arc::clone(&shared), Arc::clone(&control), request));
     let connection = http1::Builder::new()

@@ -22,11 +22,11 @@ type Question = Box<dyn FnOnce(bool) + Send>;
 /// An upload's listener, and whether the upload's handle is gone.
 pub(crate) struct Subscriber {
     task: TaskId,
-    state: Mutex<EarState>,
+    state: Mutex<SubscriberState>,
     free: Condvar,
 }
 
-struct EarState {
+struct SubscriberState {
     listener: Option<Listener>,
     /// Whether there is a listener, also while it runs.
     listens: bool,
@@ -44,7 +44,7 @@ thread_local! {
     static CALLING: Cell<bool> = const { Cell::new(false) };
 }
 
-impl EarState {
+impl SubscriberState {
     fn listens(&self) -> bool {
         self.listens && !self.closed
     }
@@ -59,7 +59,7 @@ enum Item {
 impl Subscriber {
     pub(crate) fn new(task: TaskId, listener: Option<Listener>, wants: EventFilter) -> Self {
         let listens = listener.is_some();
-        let state = EarState {
+        let state = SubscriberState {
             listener,
             listens,
             wants,
@@ -122,7 +122,7 @@ impl Subscriber {
         self.lock().panic.take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, EarState> {
+    fn lock(&self) -> MutexGuard<'_, SubscriberState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS, Name};
+use crate::words;
 use crate::workspace::{Member, Workspace};
 
 const NEEDS: &[Name] = &["rustfmt", "clippy", LIBCURL_HEADERS];
@@ -27,9 +28,10 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     requirements::require(workspace, NEEDS, options.install)?;
 
-    let checks: [Check; 4] = [
+    let checks: [Check; 5] = [
         ("no attribute allows a warning without a reason", attributes),
         ("no member turns the bundled libcurl on", features),
+        ("names and words are those of the field (words.txt)", words::check),
         ("cargo fmt", formatting),
         ("cargo clippy", clippy),
     ];

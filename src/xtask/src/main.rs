@@ -23,6 +23,7 @@ mod supply_chain;
 mod tally;
 mod test;
 mod wheel;
+mod words;
 mod workspace;
 
 use std::process::ExitCode;

@@ -9,7 +9,8 @@ use crate::callbacks::{
     bitsup_retry_callback, bitsup_state_callback, bitsup_transcript_callback,
 };
 use crate::credential::{CredentialHook, bitsup_credential_callback};
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::status::bitsup_status;
 
 impl bitsup_options {

@@ -13,7 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bitsup::{OptionSet, option_by_id, unknown_option};
 
 use crate::callbacks::Hooks;
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;

@@ -9,7 +9,8 @@ use bitsup::{
 };
 
 use super::{bitsup_options, kept};
-use crate::error::{Failure, bitsup_error};
+use crate::error::bitsup_error;
+use crate::failure::Failure;
 use crate::status::bitsup_status;
 use crate::text;
 
@@ -251,7 +252,7 @@ impl bitsup_options {
         value: Result<&str, Failure>,
     ) -> Result<bitsup_status, Failure> {
         let id = option_by_name(list).map_or(0, |row| row.id);
-        let words = |failure: Failure| failure.0.message_text();
+        let words = |failure: Failure| failure.message().to_owned();
         self.put(id, How::Add, |row| {
             let name =
                 name.map_err(|failure| row.refusal(&format!("have a {}", words(failure))))?;

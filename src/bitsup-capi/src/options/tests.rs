@@ -1,6 +1,6 @@
 //! What is generated from the table, and that the setters reach it.
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::fs;
 use std::path::Path;
 use std::ptr;
@@ -22,7 +22,7 @@ use super::setters::{
     bitsup_options_set_text, bitsup_options_set_text_n,
 };
 use super::*;
-use crate::error::bitsup_error;
+use crate::error::{bitsup_error, bitsup_error_message};
 use crate::status::bitsup_status as Status;
 
 /// Compares a committed file with what it must be, or writes it if `BITSUP_BLESS` is 1.
@@ -219,7 +219,11 @@ impl Drop for Set {
 /// What an error says; it is freed.
 fn message(error: *mut bitsup_error) -> String {
     // SAFETY: NULL, or an error that is ours.
-    unsafe { handle::take(error) }.map(|error| error.message_text()).unwrap_or_default()
+    let text =
+        unsafe { CStr::from_ptr(bitsup_error_message(error)) }.to_string_lossy().into_owned();
+    // SAFETY: as above.
+    drop(unsafe { handle::take(error) });
+    text
 }
 
 /// Every row can be set by the function of its kind, and the others name it.
@@ -389,7 +393,7 @@ fn options_tell_about_themselves() {
             let status = bitsup_option_info(id, facts.as_mut_ptr(), &raw mut error);
             assert_eq!(status, Status::Ok);
             let facts = facts.assume_init();
-            (facts, std::ffi::CStr::from_ptr(facts.name))
+            (facts, CStr::from_ptr(facts.name))
         };
         let row = option_by_id(id).expect("it is in the table");
         assert_eq!(name.to_str(), Ok(row.name));

@@ -1,5 +1,6 @@
 //! The header is the generated one, and compilers take it alone.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::support::{self, capi, workspace};
@@ -256,6 +257,55 @@ fn the_guide_compiles() {
         pieces += 1;
     }
     assert!(pieces > 2, "{pieces} pieces of C");
+}
+
+/// Names of functions, without the signs around them.
+fn functions_in(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("bitsup_")).collect()
+}
+
+/// Which calls wait is said at the head of the header, in the guide, and at each of them.
+#[test]
+fn the_calls_that_wait_are_the_same_everywhere() {
+    let sentence = |page: &str| {
+        let page = page.replace("\n *  ", " ").replace('\n', " ");
+        let (_, after) = page.split_once("Only ").expect("a list");
+        let (list, _) = after.split_once("wait for the network").expect("its end");
+        functions_in(list).into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let read = |name: &str| std::fs::read_to_string(workspace().join(name)).expect("readable");
+    let header = read("include/bitsup.h");
+    let listed = sentence(header.split("Threads.").nth(1).expect("a paragraph"));
+    assert_eq!(sentence(&read("docs/c.md")), listed);
+
+    // At each: it waits for an answer, for answers or for the end.
+    let mut waits = BTreeSet::new();
+    for piece in header.split("/**").skip(1) {
+        let (comment, rest) = piece.split_once("*/").expect("a comment has an end");
+        let comment = comment.replace("\n *", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        let is_call = rest.trim_start().starts_with("BITSUP_API");
+        let waiting = ["aits for the answer", "aits for the end"];
+        if is_call && waiting.iter().any(|words| comment.contains(words)) {
+            let name = rest.split('(').next().and_then(|head| head.split_whitespace().next_back());
+            waits.insert(name.expect("a name").trim_start_matches('*'));
+        }
+    }
+    let sessions = waits.iter().filter(|name| name.starts_with("bitsup_session_")).count();
+    assert!(sessions >= 4, "{waits:?}");
+    let waits = waits.into_iter().filter(|name| !name.starts_with("bitsup_session_"));
+    let waits: BTreeSet<String> =
+        waits.map(str::to_owned).chain(["bitsup_session".into()]).collect();
+    assert_eq!(waits, listed);
+}
+
+#[test]
+fn the_guide_for_bindings_counts_the_structures() {
+    let header = std::fs::read_to_string(workspace().join("include/bitsup.h")).expect("readable");
+    let count = header.lines().filter(|line| *line == "typedef struct {").count();
+    let words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let guide = std::fs::read_to_string(workspace().join("docs/bindings.md")).expect("readable");
+    assert!(guide.contains(&format!(" {} structures.", words[count])), "{count} structures");
 }
 
 /// The part of the C++ header that comes from the table.

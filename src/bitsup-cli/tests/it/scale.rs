@@ -87,11 +87,11 @@ struct Sink {
     received: Arc<AtomicU64>,
     connections: Arc<AtomicUsize>,
     problem: Arc<Mutex<Option<String>>>,
-    gate: Arc<Gate>,
+    latch: Arc<Latch>,
 }
 
 /// Holds all Create-Sessions back until `wait_for` have come and the test lets them go.
-struct Gate {
+struct Latch {
     missing: Mutex<usize>,
     open: Mutex<bool>,
     changed: Condvar,
@@ -101,7 +101,7 @@ impl Sink {
     fn start(wait_for: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
-        let gate = Arc::new(Gate {
+        let latch = Arc::new(Latch {
             missing: Mutex::new(wait_for),
             open: Mutex::new(wait_for == 0),
             changed: Condvar::new(),
@@ -111,21 +111,21 @@ impl Sink {
             received: Arc::default(),
             connections: Arc::default(),
             problem: Arc::default(),
-            gate,
+            latch,
         };
-        let (received, connections, problem, gate) = (
+        let (received, connections, problem, latch) = (
             Arc::clone(&sink.received),
             Arc::clone(&sink.connections),
             Arc::clone(&sink.problem),
-            Arc::clone(&sink.gate),
+            Arc::clone(&sink.latch),
         );
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 connections.fetch_add(1, Ordering::Relaxed);
-                let (received, problem, gate) =
-                    (Arc::clone(&received), Arc::clone(&problem), Arc::clone(&gate));
+                let (received, problem, latch) =
+                    (Arc::clone(&received), Arc::clone(&problem), Arc::clone(&latch));
                 let serve = move || {
-                    if let Err(error) = serve(stream, &received, &gate) {
+                    if let Err(error) = serve(stream, &received, &latch) {
                         *problem.lock().expect("lock") = Some(error);
                     }
                 };
@@ -140,15 +140,15 @@ impl Sink {
     }
 
     fn wait_for_all(&self) {
-        let missing = self.gate.missing.lock().expect("lock");
-        let waited = self.gate.changed.wait_timeout_while(missing, GENEROUS, |left| *left > 0);
+        let missing = self.latch.missing.lock().expect("lock");
+        let waited = self.latch.changed.wait_timeout_while(missing, GENEROUS, |left| *left > 0);
         let (missing, _) = waited.expect("lock");
         assert_eq!(*missing, 0, "uploads are not under way");
     }
 
     fn go_on(&self) {
-        *self.gate.open.lock().expect("lock") = true;
-        self.gate.changed.notify_all();
+        *self.latch.open.lock().expect("lock") = true;
+        self.latch.changed.notify_all();
     }
 
     fn check(&self, bytes: u64) {
@@ -157,7 +157,7 @@ impl Sink {
     }
 }
 
-impl Gate {
+impl Latch {
     fn pass(&self) {
         let mut missing = self.missing.lock().expect("lock");
         *missing = missing.saturating_sub(1);
@@ -168,7 +168,7 @@ impl Gate {
     }
 }
 
-fn serve(mut stream: TcpStream, received: &AtomicU64, gate: &Gate) -> Result<(), String> {
+fn serve(mut stream: TcpStream, received: &AtomicU64, latch: &Latch) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     stream.set_read_timeout(Some(GENEROUS)).map_err(text)?;
     stream.set_nodelay(true).map_err(text)?;
@@ -218,7 +218,7 @@ fn serve(mut stream: TcpStream, received: &AtomicU64, gate: &Gate) -> Result<(),
         received.fetch_add(length as u64, Ordering::Relaxed);
         let create = value("BITS-Packet-Type") == Some("Create-Session");
         if create {
-            gate.pass();
+            latch.pass();
         }
         let range = value("Content-Range").and_then(|range| range.split('/').next());
         let last = range.and_then(|range| range.rsplit('-').next()?.parse::<u64>().ok());

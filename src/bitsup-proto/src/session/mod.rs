@@ -223,12 +223,13 @@ impl Session {
     /// The first packet will be a Ping (MC-BUP §3.1.4.3), then a probe for the server's offset.
     #[must_use]
     pub fn restore(config: Config, checkpoint: &Checkpoint, now: Moment) -> Self {
-        let mut session = Self::new(config);
-        let open = Open::restore(checkpoint, session.config.size);
+        let open = Open::restore(checkpoint, config.size);
+        let highest = open.offset;
+        let mut session = Self { phase: Phase::Pinging(Some(open)), ..Self::new(config) };
         if checkpoint.checks_offsets {
             session.endpoint.offsets = OffsetHandling::Checks;
         }
-        session.totals.highest = open.offset;
+        session.totals.highest = highest;
         session.totals.counters.restarts = checkpoint.restarts;
         session.totals.counters.unconfirmed_resends = checkpoint.unconfirmed_resends;
         session.target = Target::restore(checkpoint, now);
@@ -237,7 +238,6 @@ impl Session {
         session.traces.before.clone_from(&checkpoint.before);
         session.budget.answered = true;
         session.outbox.closing = checkpoint.closing;
-        session.phase = Phase::Pinging(Some(open));
         session
     }
 

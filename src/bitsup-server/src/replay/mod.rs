@@ -21,7 +21,7 @@ use transcript::{Asked, Entry, Fate};
 /// How often threads that wait look whether the play is over.
 const LOOK: Duration = Duration::from_millis(50);
 /// A client that has got its last answer closes its connection sooner.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// A transcript that is being played; dropping it closes the port and all connections.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Replay {
     /// a client that is not content with the last answer asks for more.
     #[must_use]
     pub fn finish(mut self) -> Played {
-        self.end(Some(FAREWELL));
+        self.end(Some(SHUTDOWN_GRACE));
         self.played()
     }
 

@@ -35,7 +35,7 @@ pub(super) enum Answer {
 pub(super) enum Step {
     Send(Vec<u8>),
     Wait(Duration),
-    WaitFor(Gate),
+    WaitFor(Latch),
 }
 
 /// How the connection goes on after the answer.
@@ -136,10 +136,10 @@ impl Reply {
         self
     }
 
-    /// Holds the answer back until the test opens the gate.
+    /// Holds the answer back until the test opens the latch.
     #[must_use]
-    pub fn held(mut self, gate: &Gate) -> Self {
-        self.before.push(Step::WaitFor(gate.clone()));
+    pub fn held(mut self, latch: &Latch) -> Self {
+        self.before.push(Step::WaitFor(latch.clone()));
         self
     }
 
@@ -244,14 +244,14 @@ impl Answer {
     }
 }
 
-/// Something a reply can wait for until the test opens it; clones are the same gate.
+/// Something a reply can wait for until the test opens it; clones are the same latch.
 #[derive(Clone, Debug, Default)]
-pub struct Gate {
+pub struct Latch {
     inner: Arc<(Mutex<bool>, Condvar)>,
 }
 
-impl Gate {
-    /// A closed gate.
+impl Latch {
+    /// A closed latch.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

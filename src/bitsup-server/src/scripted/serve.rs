@@ -180,7 +180,7 @@ fn run_steps(stream: &mut TcpStream, steps: &[Step], stopping: &AtomicBool) -> i
         match step {
             Step::Send(bytes) => stream.write_all(bytes)?,
             Step::Wait(time) => nap(*time, stopping),
-            Step::WaitFor(gate) => while !gate.wait(NAP) && !stopping.load(Ordering::SeqCst) {},
+            Step::WaitFor(latch) => while !latch.wait(NAP) && !stopping.load(Ordering::SeqCst) {},
         }
     }
     Ok(())

@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::{Gate, Reply, Scripted};
+use super::{Latch, Reply, Scripted};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -66,8 +66,8 @@ fn a_reset_reaches_the_client() {
 
 #[test]
 fn an_answer_can_be_held_back_and_trickle() {
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Scripted::start(move |_, _, _| {
         Reply::raw("late").held(&held).trickled(Duration::from_millis(1)).then_close()
     });
@@ -75,7 +75,7 @@ fn an_answer_can_be_held_back_and_trickle() {
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     assert!(peer.wait_for_requests(1, SOON));
     assert_eq!(peer.requests()[0].answered, None);
-    gate.open();
+    latch.open();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert_eq!(answer, "late");

@@ -61,20 +61,23 @@ impl Core {
 /// The scheme to answer a challenge with: the strongest that server, build and caller have.
 /// Basic sends the password readable, and so needs TLS or the consent of the caller.
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
-    let offered = offered(answer, Role::Server);
+    strongest(&offered(answer, Role::Server), options, https)
+}
+
+fn strongest(offered: &[Offer], options: &UploadOptions, https: bool) -> Option<AuthScheme> {
     let ntlm = cfg!(feature = "ntlm");
     let ticket = options.credentials.as_ref().is_some_and(Credentials::is_ticket);
     [
         // Without a user it is the Kerberos ticket; with one, Negotiate is NTLM in another dress.
         (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", ntlm),
         (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", ntlm || ticket),
-        (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(&offered).is_some()),
+        (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(offered).is_some()),
         (AuthScheme::Basic, AuthChoice::Basic, "basic", may_be_read(options, https)),
     ]
     .into_iter()
     .find(|(_, choice, name, usable)| {
         let wanted = options.auth == AuthChoice::Any || options.auth == *choice;
-        wanted && *usable && challenge::has(&offered, name)
+        wanted && *usable && challenge::has(offered, name)
     })
     .map(|(scheme, ..)| scheme)
 }
@@ -116,4 +119,41 @@ pub(crate) fn for_transport(
 /// The schemes that an answer offers to whom it asks, in its order.
 pub(crate) fn offered(answer: &Answer, role: Role) -> Vec<Offer> {
     challenge::read(answer.headers.get_all(role.challenge()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the documents say is what is done.
+    #[test]
+    #[cfg(feature = "ntlm")]
+    fn the_order_of_schemes_is_the_documented_one() {
+        let mut left = vec![
+            ("Basic", "Basic realm=\"r\""),
+            ("Digest", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\""),
+            ("Negotiate", "Negotiate"),
+            ("NTLM", "NTLM"),
+        ];
+        let (options, mut order) = (UploadOptions::default(), Vec::new());
+        while !left.is_empty() {
+            let offered = challenge::read(left.iter().map(|(_, header)| header.as_bytes()));
+            let name = match strongest(&offered, &options, true).expect("one is usable") {
+                AuthScheme::Ntlm => "NTLM",
+                AuthScheme::Spnego => "Negotiate",
+                AuthScheme::Digest => "Digest",
+                AuthScheme::Basic => "Basic",
+                other => panic!("{other:?}"),
+            };
+            left.retain(|(scheme, _)| *scheme != name);
+            order.push(name);
+        }
+        let (last, first) = order.split_last().expect("four");
+        let first = first.join(", ");
+        let choice = crate::options::CHOICES.iter().find(|set| set.name == "auth").expect("a set");
+        let any = choice.choices.iter().find(|choice| choice.word == "any").expect("a choice");
+        assert!(any.doc.contains(&format!("{first}, then {last}")), "{order:?}: {}", any.doc);
+        let guide = include_str!("../../../../docs/authentication.md");
+        assert!(guide.contains(&format!("the first of {first} and {last}")), "{order:?}");
+    }
 }

@@ -89,7 +89,7 @@ enum LoginStep {
     /// The first step is on its way; the exchange waits.
     Asking(Box<Waiting>),
     /// The exchange itself is the first step, since a Ping is not challenged.
-    AskingItself(Box<Waiting>, Spare),
+    AskingItself(Box<Waiting>, Resend),
     /// The second one is, as a Ping; the exchange waits.
     Proving(Box<Waiting>),
     /// The exchange itself is the last step; a copy says where it goes.
@@ -97,13 +97,13 @@ enum LoginStep {
     /// A Ping shows whether the login lasts, before the exchange's body goes out.
     Testing(Arc<Credentials>, Box<Exchange>),
     /// The exchange goes over a connection that is logged in.
-    Through(Arc<Credentials>, Spare),
+    Through(Arc<Credentials>, Resend),
     /// A Ping asks what a Digest login is made with; the exchange waits.
     Sounding(Arc<Credentials>, Box<Exchange>),
     /// The exchange goes without a login, since a Ping is not challenged.
-    Unasked(Arc<Credentials>, Spare),
+    Unasked(Arc<Credentials>, Resend),
     /// The exchange shows a Digest login, perhaps for the second time.
-    Digest { credentials: Arc<Credentials>, spare: Spare, again: bool },
+    Digest { credentials: Arc<Credentials>, spare: Resend, again: bool },
 }
 
 /// The same for a proxy that forwards requests.
@@ -113,9 +113,9 @@ enum AtProxy {
     /// libcurl logs the connection in with the exchange itself, which has no body.
     LoggingIn(Box<Exchange>),
     /// The exchange goes without a login, since a Ping is not challenged.
-    Unasked(Arc<Credentials>, Spare),
+    Unasked(Arc<Credentials>, Resend),
     /// The exchange shows a Digest login, perhaps for the second time.
-    Digest { credentials: Arc<Credentials>, spare: Spare, again: bool },
+    Digest { credentials: Arc<Credentials>, spare: Resend, again: bool },
 }
 
 struct Waiting {
@@ -125,13 +125,13 @@ struct Waiting {
 }
 
 /// What an exchange needs to be sent again, whole.
-struct Spare {
+struct Resend {
     bare: Box<Exchange>,
     length: u64,
     has_sink: bool,
 }
 
-impl Spare {
+impl Resend {
     fn of(exchange: &Exchange) -> Self {
         let has_sink = exchange.sink.is_some();
         Self { bare: Box::new(exchange.bare()), length: exchange.length, has_sink }
@@ -226,7 +226,7 @@ impl Core {
         let method = self.transport.method(lane, exchange.method);
         let auth = self.auths.entry(lane).or_default();
         if let Some(value) = auth.digest(Role::Server, &exchange, &credentials, method) {
-            let spare = Spare::of(&exchange);
+            let spare = Resend::of(&exchange);
             exchange.headers.push((Role::Server.authorization().to_owned(), value));
             auth.running = Some(LoginStep::Digest { credentials, spare, again });
             return self.send(lane, exchange);
@@ -246,7 +246,7 @@ impl Core {
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
-        let running = LoginStep::Unasked(credentials, Spare::of(&exchange));
+        let running = LoginStep::Unasked(credentials, Resend::of(&exchange));
         self.auths.entry(lane).or_default().running = Some(running);
         self.send(lane, exchange)
     }
@@ -274,7 +274,7 @@ impl Core {
     ) -> Result<(), Failure> {
         let begun = Mechanism::begin(&credentials, &exchange.host, None);
         let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
-        let spare = Spare::of(&exchange);
+        let spare = Resend::of(&exchange);
         let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
         exchange.headers.push(authorization(&waiting.credentials, &token));
         let running = LoginStep::AskingItself(Box::new(waiting), spare);
@@ -323,7 +323,7 @@ impl Core {
         exchange.proxy_asked = false;
         let auth = self.auths.entry(lane).or_default();
         if let Some(value) = auth.digest(Role::Proxy, &exchange, &credentials, method) {
-            let spare = Spare::of(&exchange);
+            let spare = Resend::of(&exchange);
             exchange.headers.push((Role::Proxy.authorization().to_owned(), value));
             auth.at_proxy = Some(AtProxy::Digest { credentials, spare, again });
             return self.transport.start(lane, exchange);
@@ -333,7 +333,7 @@ impl Core {
             auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
             return self.transport.start(lane, ping);
         }
-        auth.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+        auth.at_proxy = Some(AtProxy::Unasked(credentials, Resend::of(&exchange)));
         self.transport.start(lane, exchange)
     }
 
@@ -398,7 +398,7 @@ impl Core {
         let number = there.ok_or_else(|| not_kept(exchange))?;
         match self.transport.certificate(lane) {
             ServerCertificate::Known(binding) => Ok((number, Some(binding))),
-            ServerCertificate::Untold => Ok((number, None)),
+            ServerCertificate::NotReported => Ok((number, None)),
             // Else a man in the middle that hides it could have the binding left out.
             ServerCertificate::Unknown => {
                 let text = "the server's certificate, which the login is bound to, cannot be read"
@@ -550,7 +550,7 @@ impl Core {
                 let mut exchange = *exchange;
                 exchange.connection = ConnectionUse::Reuse;
                 if credentials.scheme == AuthScheme::Digest {
-                    auth.at_proxy = Some(AtProxy::Unasked(credentials, Spare::of(&exchange)));
+                    auth.at_proxy = Some(AtProxy::Unasked(credentials, Resend::of(&exchange)));
                     self.transport.start(lane, exchange)
                 } else {
                     let there = self.transport.connection(lane, &exchange);
@@ -843,7 +843,7 @@ impl Core {
             return self.send(lane, ping);
         }
         exchange.connection = same;
-        auth.running = Some(LoginStep::Through(credentials, Spare::of(&exchange)));
+        auth.running = Some(LoginStep::Through(credentials, Resend::of(&exchange)));
         self.send(lane, exchange)
     }
 }

@@ -29,7 +29,7 @@ const HASHES: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02";
 pub(crate) enum ServerCertificate {
     /// The TLS library does not tell of its handshakes, or there is no TLS.
     #[default]
-    Untold,
+    NotReported,
     /// It does, and no certificate that can be read came so far.
     Unknown,
     Known(Binding),
@@ -337,7 +337,7 @@ mod tests {
         let ticket = [&[4], &*counted_bytes(b"ticket")].concat();
         for piece in [&b"\x16\x03\x03\x00\x7a"[..], b"\x16", b"\x02\x28", b"", &ticket] {
             certificate.received(piece);
-            assert_eq!(certificate, ServerCertificate::Untold);
+            assert_eq!(certificate, ServerCertificate::NotReported);
         }
         certificate.received(&[&[SERVER_HELLO], &*counted_bytes(b"hello")].concat());
         assert_eq!(certificate, ServerCertificate::Unknown);

@@ -15,7 +15,7 @@ use super::binding::ServerCertificate;
 use super::exchange::{Body, BodyRead, Limits, Method, SendResult, Sink};
 use super::headers::Headers;
 use super::priority;
-use super::response_head::{DRAIN_LIMIT, Incoming, Line, MAX_DRAINED_BODY, StatusLine};
+use super::response_head::{DRAIN_LIMIT, HeaderLine, MAX_DRAINED_BODY, ResponseHead, StatusLine};
 use crate::error::Error;
 
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
@@ -59,7 +59,7 @@ pub(super) struct ExchangeHandler {
     may_connect: bool,
     polite: bool,
 
-    incoming: Incoming,
+    incoming: ResponseHead,
     excess: bool,
     stopped: Option<Stop>,
 }
@@ -145,13 +145,13 @@ impl ExchangeHandler {
             head_began: None,
             all_sent: None,
             sockets: Vec::new(),
-            certificate: ServerCertificate::Untold,
+            certificate: ServerCertificate::NotReported,
             challenged: false,
             refused_socket: false,
             lack: None,
             may_connect: true,
             polite: false,
-            incoming: Incoming::default(),
+            incoming: ResponseHead::default(),
             excess: false,
             stopped: None,
         }
@@ -385,12 +385,12 @@ impl ExchangeHandler {
         self.all_sent = None;
         if to_proxy {
             // The answer so far was the proxy's own; the server's comes through the tunnel.
-            self.certificate = ServerCertificate::Untold;
+            self.certificate = ServerCertificate::NotReported;
         } else {
             self.head_began.get_or_insert(now);
         }
         self.challenged = false;
-        self.incoming = Incoming::default();
+        self.incoming = ResponseHead::default();
     }
 
     fn body_went_out(&mut self, count: usize) {
@@ -472,15 +472,15 @@ impl Handler for ExchangeHandler {
 
     fn header(&mut self, line: &[u8]) -> bool {
         match self.incoming.push_line(line) {
-            Line::Last(401 | 407) if self.requests >= MAX_REQUESTS => {
+            HeaderLine::Last(401 | 407) if self.requests >= MAX_REQUESTS => {
                 self.stopped = Some(Stop::TooManyRequests);
                 false
             }
             // The answer to a CONNECT is between libcurl and the proxy.
-            Line::Last(_) if self.head.to_proxy => true,
-            Line::Last(code) => self.headers_ended(code),
-            Line::More => true,
-            Line::Flood => {
+            HeaderLine::Last(_) if self.head.to_proxy => true,
+            HeaderLine::Last(code) => self.headers_ended(code),
+            HeaderLine::More => true,
+            HeaderLine::Flood => {
                 self.stopped = Some(match self.incoming.complete {
                     // Only trailers can come after the answer's header lines.
                     Some(_) => Stop::AnswerTaken,
@@ -535,7 +535,7 @@ impl Handler for ExchangeHandler {
             self.refused_socket = true;
             return None;
         }
-        self.certificate = ServerCertificate::Untold;
+        self.certificate = ServerCertificate::NotReported;
         let protocol = Some(Protocol::from(protocol));
         let socket = Socket::new(Domain::from(family), Type::from(kind), protocol);
         let pair = socket.and_then(|socket| Ok((socket.try_clone()?, socket)));

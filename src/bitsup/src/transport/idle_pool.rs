@@ -14,12 +14,12 @@ const MOST: usize = 16;
 
 /// The lanes kept.
 #[derive(Default)]
-pub(super) struct Spare {
+pub(super) struct IdlePool {
     /// With the time at which each is closed; the oldest first.
     lanes: Vec<(Instant, PinnedConnection)>,
 }
 
-impl Spare {
+impl IdlePool {
     /// Keeps a lane if its connection can serve another session, or else closes it.
     pub(super) fn put(&mut self, mut lane: PinnedConnection) {
         if self.lanes.len() < MOST && lane.is_reusable() {

@@ -62,7 +62,7 @@ pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 pub(crate) use self::resolve::addresses_within;
 
-use self::idle_pool::Spare;
+use self::idle_pool::IdlePool;
 use self::pinned_connection::{MANY_LANES, PinnedConnection, Resolving, State};
 use self::resolve::{Lookup, Resolver};
 use self::running::End;
@@ -80,7 +80,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// All exchanges of one client; lives on one thread.
 pub(crate) struct Transport {
     lanes: BTreeMap<ConnectionId, PinnedConnection>,
-    spare: Spare,
+    spare: IdlePool,
     next_lane: usize,
     connections_allowed: usize,
     resolver: Resolver,
@@ -116,7 +116,7 @@ impl Transport {
         let multi = Multi::new();
         let mut transport = Self {
             lanes: BTreeMap::new(),
-            spare: Spare::default(),
+            spare: IdlePool::default(),
             next_lane: 0,
             connections_allowed: 0,
             resolver: Resolver::new(multi.waker()),

@@ -498,7 +498,7 @@ impl PinnedConnection {
             // An https proxy that forwards requests is not the server.
             let certificate = match origin.scheme {
                 Scheme::Https => certificate,
-                Scheme::Http => ServerCertificate::Untold,
+                Scheme::Http => ServerCertificate::NotReported,
             };
             self.connection = Some(Connection { socket, origin, certificate });
         }

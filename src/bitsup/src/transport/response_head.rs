@@ -16,7 +16,7 @@ const BODY_PREFIX: usize = 4 * 1024;
 
 /// The answer to one request, as far as it has come.
 #[derive(Default)]
-pub(super) struct Incoming {
+pub(super) struct ResponseHead {
     status: Option<StatusLine>,
     headers: Headers,
     header_bytes: usize,
@@ -36,7 +36,7 @@ pub(super) struct StatusLine {
 
 /// What a line meant.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Line {
+pub(super) enum HeaderLine {
     /// More lines follow, or it is a trailer.
     More,
     /// It ended the header lines of an answer that is not an interim one, of this status.
@@ -45,32 +45,32 @@ pub(super) enum Line {
     Flood,
 }
 
-impl Incoming {
+impl ResponseHead {
     /// Takes a header line. Interim answers count for the bounds and leave nothing else behind.
-    pub(super) fn push_line(&mut self, line: &[u8]) -> Line {
+    pub(super) fn push_line(&mut self, line: &[u8]) -> HeaderLine {
         self.header_bytes += line.len();
         self.header_lines += 1;
         if self.header_bytes > MAX_HEADER_BYTES || self.header_lines > MAX_HEADER_LINES {
-            return Line::Flood;
+            return HeaderLine::Flood;
         }
         let Some(status) = &mut self.status else {
             self.status = parse_status_line(line);
-            return Line::More;
+            return HeaderLine::More;
         };
         if status.ended {
-            return Line::More;
+            return HeaderLine::More;
         }
         if !line.trim_ascii().is_empty() {
             self.headers.push_line(line);
-            return Line::More;
+            return HeaderLine::More;
         }
         if (100..200).contains(&status.code) && status.code != 101 {
             self.status = None;
             self.headers.clear();
-            return Line::More;
+            return HeaderLine::More;
         }
         status.ended = true;
-        Line::Last(status.code)
+        HeaderLine::Last(status.code)
     }
 
     /// Whether any header line came.

@@ -8,7 +8,7 @@ use crate::common::wire::{
     always, answering, corrected, echo, milliseconds, of_type, once, ranges, types, watched, with,
 };
 use bitsup::{Client, Error, ErrorKind, Event, Hresult, Source};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 const INVALID: Hresult = Hresult::INVALID_SERVER_RESPONSE;
 const HTML: &str = "<html><body>It works!</body></html>";
@@ -337,15 +337,15 @@ fn after_an_answer_of_http_1_0_comes_a_new_connection() {
 #[test]
 fn an_ack_without_length_is_taken_when_its_headers_end() {
     let _rule = bitsup_server::rule!("ACK-15");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| {
         let reply = match call.packet {
             "Create-Session" => created("{session-1}"),
             "Fragment" => received(crate::common::peer::range(call.request).expect("a range").1),
             _ => Reply::ack(),
         };
-        // The connection stays open: only the gate ends it.
+        // The connection stays open: only the latch ends it.
         Turn::After(reply.without_length().then_hang())
     });
     let client = Client::new().expect("client");
@@ -353,15 +353,15 @@ fn an_ack_without_length_is_taken_when_its_headers_end() {
     ended(&upload).expect("uploaded");
     held.open();
     assert_eq!(peer.files(), [payload(2500)]);
-    drop(gate);
+    drop(latch);
 }
 
 #[test]
 fn stray_bytes_are_never_an_answer() {
     let _rule = bitsup_server::rule!("ACK-15");
     let stray = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nBITS-Received-Content-Range: 2500\r\nContent-Length: 0\r\n\r\n";
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match (call.packet, call.nth) {
         ("Fragment", 1) => Turn::After(received(1000).followed_by(stray)),
         // The session pauses here, so that what strays has arrived when the next packet goes.
@@ -372,7 +372,7 @@ fn stray_bytes_are_never_an_answer() {
     let mut session = client.session(&peer.url(), 2500, "x.bin", &options()).expect("session");
     assert_eq!(session.send(payload(1000)).expect("sent"), 1000);
     std::thread::sleep(milliseconds(200));
-    gate.open();
+    latch.open();
     assert_eq!(session.send(payload(2000)[1000..].to_vec()).expect("sent"), 2000);
     std::thread::sleep(milliseconds(200));
     assert_eq!(session.send(payload(2500)[2000..].to_vec()).expect("sent"), 2500);

@@ -11,7 +11,7 @@ use bitsup::{
     CancelMode, Client, Credentials, Error, ErrorKind, ReplyTo, Secret, Source, UploadOptions,
     UploadState,
 };
-use bitsup_server::scripted::{Gate, Reply, Scripted};
+use bitsup_server::scripted::{Latch, Reply, Scripted};
 
 /// Uploads to a peer that holds one packet back, cancels while it is under way.
 fn cancel_during(peer: &Peer, packet: &str, nth: usize, options: UploadOptions) -> Error {
@@ -136,8 +136,8 @@ fn without_a_session_nothing_is_sent() {
     assert_eq!(peer.packets(), ["Create-Session"]);
 
     // Paused before anything went out, and queued behind another upload.
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call.packet {
         "Create-Session" => Turn::After(created("{session-1}").held(&held)),
         _ => Turn::Serve,
@@ -149,7 +149,7 @@ fn without_a_session_nothing_is_sent() {
     wait_for_state(&second, UploadState::Queued);
     second.cancel(CancelMode::Delete);
     assert_eq!(ended(&second).expect_err("cancelled").kind(), ErrorKind::Cancelled);
-    gate.open();
+    latch.open();
     ended(&first).expect("uploaded");
     assert_eq!(peer.packets(), ["Create-Session", "Fragment 0", "Close-Session"]);
 }

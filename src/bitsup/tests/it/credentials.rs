@@ -242,7 +242,7 @@ fn a_password_does_not_go_over_plain_http_unless_allowed() {
 
 /// A server that makes every login wait until all uploads have been challenged.
 fn slow_to_judge(uploads: usize, good: &'static str) -> Peer {
-    let (judged, mut asked) = (bitsup_server::scripted::Gate::new(), 0);
+    let (judged, mut asked) = (bitsup_server::scripted::Latch::new(), 0);
     Peer::start(move |call| {
         if bare(call) {
             asked += 1;
@@ -282,7 +282,7 @@ fn a_wrong_password_is_shown_once_however_many_uploads_begin_with_it() {
 #[test]
 fn a_portal_that_says_yes_to_everything_is_no_verdict() {
     let _rule = bitsup_server::rule!("AUT-03");
-    let all = bitsup_server::scripted::Gate::new();
+    let all = bitsup_server::scripted::Latch::new();
     let (mut asked, mut shown) = (0, 0);
     let peer = Peer::start(move |call| {
         if bare(call) {
@@ -326,7 +326,7 @@ fn a_pause_while_a_password_is_on_its_way_lets_nobody_else_try_it() {
 
 #[test]
 fn a_pause_or_an_end_while_another_tries_the_password_sends_nothing() {
-    let judged = bitsup_server::scripted::Gate::new();
+    let judged = bitsup_server::scripted::Latch::new();
     let (held, mut first) = (judged.clone(), true);
     let peer = Peer::start(move |call| {
         if bare(call) {
@@ -381,7 +381,7 @@ fn a_question_before_the_upload_shows_a_wrong_password_once_too() {
 fn a_redirect_is_no_verdict_on_the_password() {
     let _rule = bitsup_server::rule!("AUT-03");
     for if_exists in [IfExists::Try, IfExists::Skip] {
-        let (judged, mut asked, mut shown) = (bitsup_server::scripted::Gate::new(), 0, 0);
+        let (judged, mut asked, mut shown) = (bitsup_server::scripted::Latch::new(), 0, 0);
         let peer = Peer::start(move |call| {
             if bare(call) {
                 asked += 1;

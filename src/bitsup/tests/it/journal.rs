@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::common::payload;
 use crate::common::peer::{Peer, Turn, ended, options, received, wait_for_state, wait_until};
 use bitsup::{CancelMode, Client, Error, ErrorKind, Receipt, Source, UploadOptions, UploadState};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 3500;
 /// A user that is not ours, where we are root.
@@ -513,8 +513,8 @@ fn what_only_the_server_knows_of_a_source_that_may_have_changed_is_not_built_upo
     let _rule = bitsup_server::rule!("RES-02");
     // The server has stored three parts. A power cut has taken what the journal said of the last two.
     for (what, alter) in [("overwritten", true), ("untouched", false)] {
-        let (place, gate) = (Place::new(), Gate::new());
-        let held = gate.clone();
+        let (place, latch) = (Place::new(), Latch::new());
+        let held = latch.clone();
         let peer = Peer::start(move |call| match call {
             call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),
             call if call.is("Fragment", 3) => Turn::After(Reply::hang()),
@@ -527,7 +527,7 @@ fn what_only_the_server_knows_of_a_source_that_may_have_changed_is_not_built_upo
         peer.wait_for("Fragment", 2);
         place.wait_for_hashes(1000);
         let early = fs::read(place.of_session("json")).expect("read");
-        gate.open();
+        latch.open();
         peer.wait_for("Fragment", 3);
         upload.cancel(CancelMode::Keep);
         ended(&upload).expect_err("stopped");
@@ -594,8 +594,8 @@ fn a_file_whose_name_is_not_utf_8_is_continued() {
 
 /// Uploads with the second Ack held back until `alter` is done, with or without a journal.
 fn altered_while_sent(alter: fn(&Place), keeps: bool) -> (Place, Peer, Result<Receipt, Error>) {
-    let (place, gate) = (Place::new(), Gate::new());
-    let held = gate.clone();
+    let (place, latch) = (Place::new(), Latch::new());
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call {
         call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),
         _ => Turn::Serve,
@@ -605,7 +605,7 @@ fn altered_while_sent(alter: fn(&Place), keeps: bool) -> (Place, Peer, Result<Re
     let upload = client.upload(source, &peer.url()).options(options()).start().expect("started");
     peer.wait_for("Fragment", 2);
     alter(&place);
-    gate.open();
+    latch.open();
     let result = ended(&upload);
     (place, peer, result)
 }
@@ -670,8 +670,8 @@ fn where_all_is_hashed_the_bytes_decide_what_a_change_time_means() {
         ),
     ];
     for ((what, alter), is_same) in alterations {
-        let (place, gate) = (Place::new(), Gate::new());
-        let held = gate.clone();
+        let (place, latch) = (Place::new(), Latch::new());
+        let held = latch.clone();
         let peer = Peer::start(move |call| match call {
             call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),
             _ => Turn::Serve,
@@ -682,7 +682,7 @@ fn where_all_is_hashed_the_bytes_decide_what_a_change_time_means() {
         let upload = upload.expect("started");
         peer.wait_for("Fragment", 2);
         upload.suspend();
-        gate.open();
+        latch.open();
         wait_until("the Ack", || upload.progress().acknowledged >= 2000);
         wait_for_state(&upload, UploadState::Suspended);
         // The pause may have come after the next part.

@@ -9,7 +9,7 @@ use crate::common::wire::{
     answering, assembled, corrected, echo, lengths, of_type, ranges, types, with,
 };
 use bitsup::{Client, ErrorKind, Event, Flow, Hresult, ReplyTo, Source, UploadState};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 #[test]
 fn the_offset_is_followed_forward_and_back() {
@@ -218,8 +218,8 @@ fn after_a_lost_ack_the_client_follows_what_the_server_says() {
 #[test]
 fn progress_is_what_the_server_acknowledged() {
     let _rule = bitsup_server::rule!("OFF-10");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = answering(move |nth| match nth {
         2 => Some(received(0)),
         4 => Some(received(2000).held(&held)),
@@ -250,7 +250,7 @@ fn progress_is_what_the_server_acknowledged() {
     let now = upload.progress();
     assert_eq!((now.acknowledged, now.total), (1000, 2500), "the rest is with the network only");
     assert!(now.sent >= now.acknowledged);
-    gate.open();
+    latch.open();
     ended(&upload).expect("uploaded");
     crate::common::peer::wait_until("the last progress", || {
         seen.lock().expect("lock").last() == Some(&2500)
@@ -262,8 +262,8 @@ fn progress_is_what_the_server_acknowledged() {
 #[test]
 fn the_last_progress_before_a_silence_is_told() {
     let _rule = bitsup_server::rule!("OFF-10");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = answering(move |nth| (nth == 2).then(|| received(2000).held(&held)));
     let client = Client::new().expect("client");
     let last = Arc::new(Mutex::new(None));
@@ -284,7 +284,7 @@ fn the_last_progress_before_a_silence_is_told() {
     crate::common::peer::wait_until("the state and the number in which it stands still", || {
         *last.lock().expect("lock") == Some((UploadState::WaitingAck, 2000))
     });
-    gate.open();
+    latch.open();
     ended(&upload).expect("uploaded");
 }
 

@@ -10,7 +10,7 @@ use crate::common::wire::{
     Zeros, answering, echo, lengths, milliseconds, of_type, ranges, types, with,
 };
 use bitsup::{CancelMode, Client, Source, VerifyPolicy};
-use bitsup_server::scripted::{Gate, Reply, Request, Scripted};
+use bitsup_server::scripted::{Latch, Reply, Request, Scripted};
 
 const PROTOCOL: &str = "{7df0354d-249b-430f-820d-3d2a9bef4931}";
 const TARGET: &str = "/up/a.bin?x=1";
@@ -18,8 +18,8 @@ const TARGET: &str = "/up/a.bin?x=1";
 /// An upload that meets a Host-Id, a lost connection and a lost session, a cancelled one, and one
 /// that its caller drives packet by packet.
 fn everything() -> Scripted {
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match (call.packet, call.nth) {
         ("Create-Session", 1) => {
             Turn::After(created("{session-1}").header("BITS-Host-Id", "127.0.0.1"))
@@ -46,7 +46,7 @@ fn everything() -> Scripted {
     peer.wait_for("Fragment", 8);
     second.cancel(CancelMode::Delete);
     ended(&second).expect_err("cancelled");
-    gate.open();
+    latch.open();
 
     client.ping(&url, &options()).expect("an answer");
     let mut session = client.session(&url, 10, "c.bin", &options()).expect("session");
@@ -207,8 +207,8 @@ fn two_files_are_two_sessions() {
 #[test]
 fn each_session_keeps_to_a_connection_of_its_own() {
     let _rule = bitsup_server::rule!("PKT-08");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match (call.packet, range(call.request)) {
         ("Fragment", Some((0, end))) => Turn::After(crate::common::peer::received(end).held(&held)),
         _ => Turn::Serve,
@@ -217,7 +217,7 @@ fn each_session_keeps_to_a_connection_of_its_own() {
     let bytes = payload(5000);
     let uploads: Vec<_> = (0..10).map(|_| start(&client, &peer.url(), &bytes, options())).collect();
     peer.wait_for("Fragment", 10);
-    gate.open();
+    latch.open();
     let ids: Vec<_> =
         uploads.iter().map(|u| ended(u).expect("uploaded").session_id.expect("an id")).collect();
     let requests = peer.raw.requests();
@@ -345,8 +345,8 @@ fn offsets_have_64_bits() {
 fn path_and_query_stay_as_they_are() {
     let _rule = bitsup_server::rule!("PKT-02");
     for target in ["/up/a.bin?x=1", "/a/../b//c%2E{x}/~|^?q=a+b&[c]=%3F/..", "/x?", "/x?a?b"] {
-        let gate = Gate::new();
-        let held = gate.clone();
+        let latch = Latch::new();
+        let held = latch.clone();
         let peer = Peer::start(move |call| match (call.packet, call.nth) {
             ("Fragment", 1) => Turn::Answer(Reply::close()),
             // Three are the first file, and two are probes: after the loss, and before Close-Session.
@@ -360,7 +360,7 @@ fn path_and_query_stay_as_they_are() {
         peer.wait_for("Fragment", 7);
         cancelled.cancel(CancelMode::Delete);
         ended(&cancelled).expect_err("cancelled");
-        gate.open();
+        latch.open();
         assert!(
             peer.raw.wait_until(PATIENCE, |raw| types(raw).iter().any(|t| t == "Cancel-Session"))
         );

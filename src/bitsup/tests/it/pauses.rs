@@ -9,7 +9,7 @@ use crate::common::peer::{
     wait_until,
 };
 use bitsup::{CancelMode, Client, ErrorKind, IfExists, Source, Upload, UploadOptions, UploadState};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 2500;
 /// So long nothing may arrive where nothing is to be sent.
@@ -32,8 +32,8 @@ fn is_silent(peer: &Peer) {
 #[test]
 fn a_queued_upload_that_is_paused_sends_nothing_when_its_turn_comes() {
     let _rule = bitsup_server::rule!("FSM-11");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call {
         call if call.is("Create-Session", 1) => Turn::After(created("{session-1}").held(&held)),
         _ => Turn::Serve,
@@ -45,7 +45,7 @@ fn a_queued_upload_that_is_paused_sends_nothing_when_its_turn_comes() {
     wait_for_state(&second, UploadState::Queued);
     second.suspend();
     wait_for_state(&second, UploadState::Suspended);
-    gate.open();
+    latch.open();
     ended(&first).expect("uploaded");
     is_silent(&peer);
     assert_eq!(peer.packets(), ["Create-Session", "Fragment 0", "Close-Session"]);
@@ -57,8 +57,8 @@ fn a_queued_upload_that_is_paused_sends_nothing_when_its_turn_comes() {
 #[test]
 fn a_queued_upload_says_why_it_waits() {
     let _rule = bitsup_server::rule!("TMR-11");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call {
         call if call.is("Create-Session", 1) => Turn::After(created("{session-1}").held(&held)),
         _ => Turn::Serve,
@@ -72,17 +72,17 @@ fn a_queued_upload_says_why_it_waits() {
     let waiting = second.progress().waiting.expect("a reason");
     assert!(waiting.reason.contains("go first"), "{}", waiting.reason);
     assert_eq!(waiting.remaining, Duration::ZERO);
-    gate.open();
+    latch.open();
     ended(&first).expect("uploaded");
     ended(&second).expect("uploaded");
     assert!(second.progress().waiting.is_none());
 }
 
 /// A first upload that pauses in its second Fragment, and a second one that is done meanwhile. The
-/// gate lets a third one begin.
-fn overtaken() -> (Client, Peer, Upload, Gate) {
-    let (gate, third) = (Gate::new(), Gate::new());
-    let (held, third_held) = (gate.clone(), third.clone());
+/// latch lets a third one begin.
+fn overtaken() -> (Client, Peer, Upload, Latch) {
+    let (latch, third) = (Latch::new(), Latch::new());
+    let (held, third_held) = (latch.clone(), third.clone());
     let peer = Peer::start(move |call| match call.packet {
         "Fragment" if call.nth == 2 => Turn::After(received(2000).held(&held)),
         "Create-Session" if call.nth == 3 => Turn::After(created("{session-3}").held(&third_held)),
@@ -94,7 +94,7 @@ fn overtaken() -> (Client, Peer, Upload, Gate) {
     let second = start(&client, &peer.url(), &payload(10), options());
     wait_for_state(&second, UploadState::Queued);
     first.suspend();
-    gate.open();
+    latch.open();
     ended(&second).expect("the turn of the paused one is free");
     wait_for_state(&first, UploadState::Suspended);
     assert_eq!(peer.files(), [payload(10)]);
@@ -124,7 +124,12 @@ fn a_paused_upload_gives_its_turn_to_the_next_and_queues_again() {
 
 /// An upload is paused while it waits for the answer to that packet, which comes when `slow` opens.
 /// When it is to go on, another one has the turn until `other` opens.
-fn back_from_the_queue(peer: &Peer, asked: UploadOptions, packet: &str, [slow, other]: [&Gate; 2]) {
+fn back_from_the_queue(
+    peer: &Peer,
+    asked: UploadOptions,
+    packet: &str,
+    [slow, other]: [&Latch; 2],
+) {
     let client = Client::builder().uploads_per_host(1).build().expect("client");
     let first = start(&client, &peer.url(), &payload(SIZE), asked);
     peer.wait_for(packet, 1);
@@ -145,7 +150,7 @@ fn back_from_the_queue(peer: &Peer, asked: UploadOptions, packet: &str, [slow, o
 #[test]
 fn a_turn_that_comes_back_before_the_fragment_is_answered_ends_the_pause() {
     let _rule = bitsup_server::rule!("FSM-11");
-    let (slow, other) = (Gate::new(), Gate::new());
+    let (slow, other) = (Latch::new(), Latch::new());
     let (held, second_held) = (slow.clone(), other.clone());
     let peer = Peer::start(move |call| match call {
         call if call.is("Fragment", 1) => Turn::After(received(1000).held(&held)),
@@ -173,8 +178,8 @@ fn a_paused_upload_without_a_turn_can_be_cancelled() {
 #[test]
 fn a_resumed_upload_that_queues_again_can_be_cancelled() {
     for mode in [CancelMode::Delete, CancelMode::Keep] {
-        let (gate, pause) = (Gate::new(), Gate::new());
-        let (held, pausing) = (gate.clone(), pause.clone());
+        let (latch, pause) = (Latch::new(), Latch::new());
+        let (held, pausing) = (latch.clone(), pause.clone());
         let peer = Peer::start(move |call| match call.packet {
             "Fragment" if call.nth == 2 => Turn::After(received(2000).held(&pausing)),
             "Create-Session" if call.nth == 2 => Turn::After(created("{session-2}").held(&held)),
@@ -192,7 +197,7 @@ fn a_resumed_upload_that_queues_again_can_be_cancelled() {
         wait_for_state(&first, UploadState::Queued);
         first.cancel(mode);
         assert_eq!(ended(&first).expect_err("cancelled").kind(), ErrorKind::Cancelled);
-        gate.open();
+        latch.open();
         ended(&second).expect("uploaded");
         assert_eq!(peer.open_sessions(), usize::from(mode == CancelMode::Keep));
         ended(&start(&client, &peer.url(), &payload(10), options())).expect("uploaded");
@@ -202,8 +207,8 @@ fn a_resumed_upload_that_queues_again_can_be_cancelled() {
 #[test]
 fn a_pause_during_the_question_whether_the_file_exists_holds() {
     let _rule = bitsup_server::rule!("FSM-11");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call.packet {
         "HEAD" => Turn::Answer(Reply::status(404, "Not Found").held(&held)),
         _ => Turn::Serve,
@@ -213,7 +218,7 @@ fn a_pause_during_the_question_whether_the_file_exists_holds() {
     peer.wait_for("HEAD", 1);
     upload.suspend();
     wait_for_state(&upload, UploadState::Suspended);
-    gate.open();
+    latch.open();
     is_silent(&peer);
     assert_eq!(peer.packets(), ["HEAD"]);
     upload.resume();
@@ -223,8 +228,8 @@ fn a_pause_during_the_question_whether_the_file_exists_holds() {
 
 #[test]
 fn a_pause_during_the_question_whether_the_file_exists_gives_the_turn_to_the_next() {
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call.packet {
         "HEAD" => Turn::Answer(Reply::status(404, "Not Found").held(&held)),
         _ => Turn::Serve,
@@ -237,7 +242,7 @@ fn a_pause_during_the_question_whether_the_file_exists_gives_the_turn_to_the_nex
     first.suspend();
     ended(&second).expect("the turn of the paused one is free");
     first.resume();
-    gate.open();
+    latch.open();
     ended(&first).expect("uploaded");
     assert_eq!((peer.count("HEAD"), peer.files()), (1, vec![payload(10), payload(SIZE)]));
 }
@@ -247,7 +252,7 @@ fn a_pause_during_the_question_whether_the_file_exists_gives_the_turn_to_the_nex
 #[test]
 fn who_comes_back_from_the_queue_does_not_ask_again_whether_the_file_exists() {
     for first_answer in [Reply::status(503, "Later"), Reply::close()] {
-        let (slow, other) = (Gate::new(), Gate::new());
+        let (slow, other) = (Latch::new(), Latch::new());
         let (held, second_held) = (slow.clone(), other.clone());
         let mut first_answer = Some(first_answer.held(&held));
         let peer = Peer::start(move |call| match call {
@@ -291,13 +296,13 @@ struct Kept {
     folder: tempfile::TempDir,
     client: Client,
     peer: Peer,
-    gate: Gate,
+    latch: Latch,
 }
 
 impl Kept {
     fn new(uploads: usize) -> Self {
-        let gate = Gate::new();
-        let held = gate.clone();
+        let latch = Latch::new();
+        let held = latch.clone();
         let peer = Peer::start(move |call| match call {
             call if call.is("Fragment", 2) => Turn::Answer(Reply::hang()),
             call if call.packet == "Cancel-Session" => Turn::After(Reply::ack().held(&held)),
@@ -313,7 +318,7 @@ impl Kept {
             .uploads_per_host(uploads)
             .build()
             .expect("client");
-        let kept = Self { folder, client, peer, gate };
+        let kept = Self { folder, client, peer, latch };
         let upload = kept.start(false);
         kept.peer.wait_for("Fragment", 2);
         upload.cancel(CancelMode::Keep);
@@ -341,7 +346,7 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
     let upload = kept.start(true);
     kept.peer.wait_for("Cancel-Session", 1);
     upload.suspend();
-    kept.gate.open();
+    kept.latch.open();
     wait_for_state(&upload, UploadState::Suspended);
     is_silent(&kept.peer);
     upload.resume();
@@ -354,7 +359,7 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
     kept.peer.wait_for("Cancel-Session", 1);
     let other = start(&kept.client, &kept.peer.raw.url("/up/y"), &payload(10), options());
     upload.suspend();
-    kept.gate.open();
+    kept.latch.open();
     ended(&other).expect("the turn of the paused one is free");
     assert_eq!(upload.progress().state, UploadState::Suspended);
     upload.resume();
@@ -369,11 +374,11 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
         upload.cancel(mode);
         if mode == CancelMode::Delete {
             std::thread::sleep(SILENCE);
-            kept.gate.open();
+            kept.latch.open();
         }
         let error = ended(&upload).expect_err("cancelled");
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-        kept.gate.open();
+        kept.latch.open();
         is_silent(&kept.peer);
         assert_eq!(kept.peer.count("Create-Session"), 1, "{:?}", kept.peer.packets());
     }
@@ -384,7 +389,7 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
     kept.peer.wait_for("Cancel-Session", 1);
     drop(upload);
     std::thread::sleep(SILENCE);
-    kept.gate.open();
+    kept.latch.open();
     is_silent(&kept.peer);
     assert_eq!(kept.peer.count("Create-Session"), 1, "{:?}", kept.peer.packets());
 }
@@ -399,7 +404,7 @@ fn a_queued_continuation_that_is_cancelled_deletes_its_session() {
     wait_for_state(&upload, UploadState::Queued);
     upload.cancel(CancelMode::Delete);
     kept.peer.wait_for("Cancel-Session", 1);
-    kept.gate.open();
+    kept.latch.open();
     assert_eq!(ended(&upload).expect_err("cancelled").kind(), ErrorKind::Cancelled);
     ended(&slow).expect("uploaded");
     assert_eq!(kept.peer.open_sessions(), 0);

@@ -12,7 +12,7 @@ use crate::common::wire::{
     Zeros, always, corrected, lengths, milliseconds, of_type, ranges, types, with,
 };
 use bitsup::{CancelMode, Client, ErrorKind, LostAckPolicy, Receipt, Source, VerifyPolicy};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 2500;
 const THEN: &str = "Mon, 18 Jun 2007 21:01:56 GMT";
@@ -186,12 +186,12 @@ fn who_wants_to_continue_without_proof_learns_what_came_of_it() {
 }
 
 /// Uploads until a last Fragment is acknowledged, and what was kept of the upload then.
-fn paused_after_the_last_ack(client: &Client, peer: &Peer, gate: &Gate) -> String {
+fn paused_after_the_last_ack(client: &Client, peer: &Peer, latch: &Latch) -> String {
     let upload = start(client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Fragment", 3);
     upload.suspend();
     std::thread::sleep(milliseconds(100));
-    gate.open();
+    latch.open();
     wait_for_state(&upload, bitsup::UploadState::Suspended);
     assert_eq!(upload.progress().acknowledged, SIZE as u64);
     upload.cancel(CancelMode::Keep);
@@ -203,8 +203,8 @@ fn before_close_whoever_continues_asks_whether_the_server_still_has_the_end() {
     let _rule = bitsup_server::rule!("TRU-05");
     for store in [Store::Checks, Store::Trims] {
         for left in [SIZE, 1500] {
-            let gate = Gate::new();
-            let held = gate.clone();
+            let latch = Latch::new();
+            let held = latch.clone();
             // After the last Ack a part of the file is lost in a crash.
             let mut file = vec![0; 2000];
             let peer = Peer::start(move |call| match (call.packet, range(call.request)) {
@@ -220,7 +220,7 @@ fn before_close_whoever_continues_asks_whether_the_server_still_has_the_end() {
                 _ => Turn::Serve,
             });
             let client = Client::new().expect("client");
-            let token = paused_after_the_last_ack(&client, &peer, &gate);
+            let token = paused_after_the_last_ack(&client, &peer, &latch);
             let before = peer.packets().len();
             let again = client.import(&token, Source::bytes(payload(SIZE))).expect("imported");
             let receipt = ended(&again.options(options()).start().expect("started")).expect("done");
@@ -238,8 +238,8 @@ fn before_close_whoever_continues_asks_whether_the_server_still_has_the_end() {
 #[test]
 fn a_connection_that_ends_in_a_pause_brings_a_probe() {
     let _rule = bitsup_server::rule!("TRU-05");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let mut file = Vec::new();
     let peer = Peer::start(move |call| match (call.packet, range(call.request)) {
         ("Fragment", Some(part)) => {
@@ -259,7 +259,7 @@ fn a_connection_that_ends_in_a_pause_brings_a_probe() {
     peer.wait_for("Fragment", 3);
     upload.suspend();
     std::thread::sleep(milliseconds(100));
-    gate.open();
+    latch.open();
     wait_for_state(&upload, bitsup::UploadState::Suspended);
     let closed = |raw: &bitsup_server::scripted::Scripted| raw.connections()[0].closed.is_some();
     assert!(peer.raw.wait_until(PATIENCE, closed));

@@ -9,15 +9,15 @@ use crate::common::peer::{
     wait_until,
 };
 use bitsup::{Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, Source, Upload, UploadState};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 2500;
 
 #[test]
 fn a_forgotten_session_is_replaced_from_byte_0_and_its_id_never_used_again() {
     let _rule = bitsup_server::rule!("SES-02");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call {
         call if call.is("Fragment", 3) => Turn::Answer(lost(500)),
         call if call.is("Create-Session", 2) => Turn::After(created("{session-2}").held(&held)),
@@ -27,7 +27,7 @@ fn a_forgotten_session_is_replaced_from_byte_0_and_its_id_never_used_again() {
     let upload = start(&client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Create-Session", 2);
     wait_until("progress 0", || upload.progress().acknowledged == 0);
-    gate.open();
+    latch.open();
     let receipt = ended(&upload).expect("uploaded");
     assert_eq!((receipt.restarts, receipt.session_id.as_deref()), (1, Some("{session-2}")));
     let expected = [
@@ -56,8 +56,8 @@ fn a_forgotten_session_is_replaced_from_byte_0_and_its_id_never_used_again() {
 #[test]
 fn a_session_forgotten_during_a_pause_is_replaced() {
     let _rule = bitsup_server::rule!("SES-02");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let farm = Farm::default();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let peer = Peer::member(&farm, listener, move |call| match call {
@@ -69,7 +69,7 @@ fn a_session_forgotten_during_a_pause_is_replaced() {
     peer.wait_for("Fragment", 2);
     upload.suspend();
     std::thread::sleep(Duration::from_millis(100));
-    gate.open();
+    latch.open();
     wait_for_state(&upload, UploadState::Suspended);
     farm.forget_all();
     upload.resume();
@@ -213,8 +213,8 @@ fn after_a_lost_close_ack_the_destination_decides() {
 fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
     let _rule = bitsup_server::rule!("SES-06");
     for (limit, most) in [(None, 16), (Some(3), 3)] {
-        let gate = Gate::new();
-        let held = gate.clone();
+        let latch = Latch::new();
+        let held = latch.clone();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         // The first Fragment of everyone waits until all have had the chance to open a session.
         let peer = Peer::member(&Farm::default(), listener, move |call| match call.packet {
@@ -234,7 +234,7 @@ fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
         let queued =
             uploads.iter().filter(|upload| upload.progress().state == UploadState::Queued).count();
         assert_eq!(queued, 40 - most);
-        gate.open();
+        latch.open();
         for upload in &uploads {
             ended(upload).expect("uploaded");
         }
@@ -246,8 +246,8 @@ fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
 #[test]
 fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
     let _rule = bitsup_server::rule!("SES-06");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let peer = Peer::member(&Farm::default(), listener, move |call| match call.packet {
         "Fragment" if call.nth == 8 => Turn::Answer(lost(500)),
@@ -277,7 +277,7 @@ fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
         notices.lock().expect("lock").iter().any(|text| text.contains("at most 4 uploads"))
     });
     let before = peer.raw.requests().len();
-    gate.open();
+    latch.open();
     for upload in &uploads {
         ended(upload).expect("uploaded");
     }
@@ -299,9 +299,9 @@ fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
     assert_eq!(peer.files().len(), 24);
 }
 
-/// A server that is far away. What it does with the 22nd Fragment; the seven before wait for the gate.
-fn far_away(gate: &Gate, last: Reply) -> Peer {
-    let gate = gate.clone();
+/// A server that is far away. What it does with the 22nd Fragment; the seven before wait for the latch.
+fn far_away(latch: &Latch, last: Reply) -> Peer {
+    let latch = latch.clone();
     let away = Duration::from_millis(40);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     Peer::member(&Farm::default(), listener, move |call| match call.packet {
@@ -309,7 +309,7 @@ fn far_away(gate: &Gate, last: Reply) -> Peer {
             Turn::After(created(&format!("{{session-{}}}", call.nth)).delayed(away))
         }
         "Fragment" if call.nth == 22 => Turn::Answer(last.clone()),
-        "Fragment" if (15..22).contains(&call.nth) => Turn::After(received(10).held(&gate)),
+        "Fragment" if (15..22).contains(&call.nth) => Turn::After(received(10).held(&latch)),
         "Fragment" => Turn::After(received(10).delayed(away)),
         _ => Turn::After(Reply::ack().delayed(away)),
     })
@@ -335,8 +335,8 @@ fn start_many(client: &Client, peer: &Peer, notices: &Arc<Mutex<Vec<String>>>) -
 fn small_uploads_to_a_server_far_away_become_eight_at_a_time_and_fewer_if_it_dislikes_that() {
     let _rule = bitsup_server::rule!("SES-06");
     for (last, stays_low) in [(lost(500), true), (Reply::status(503, "Busy"), false)] {
-        let (state, gate) = (tempfile::tempdir().expect("folder"), Gate::new());
-        let peer = far_away(&gate, last);
+        let (state, latch) = (tempfile::tempdir().expect("folder"), Latch::new());
+        let peer = far_away(&latch, last);
         let client = || {
             let builder = Client::builder().uploads_per_host(0).state_directory(state.path());
             builder.build().expect("client")
@@ -349,7 +349,7 @@ fn small_uploads_to_a_server_far_away_become_eight_at_a_time_and_fewer_if_it_dis
         wait_until("the notice", || {
             notices.lock().expect("lock").iter().any(|text| text.contains("at most 4 uploads"))
         });
-        gate.open();
+        latch.open();
         for upload in &uploads {
             ended(upload).expect("uploaded");
         }

@@ -13,7 +13,7 @@ use crate::common::peer::{
 use crate::common::program::{installed, skipped};
 use crate::common::{Setup, payload};
 use bitsup::{Client, ErrorKind, ReadAt, Seekable, Source};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 
@@ -45,8 +45,8 @@ fn a_source_that_changes_during_the_upload_ends_it_and_the_session() {
     // Between two Acks, and between the last Ack and the Close-Session.
     for held_fragment in [2, 4] {
         for change in changes {
-            let gate = Gate::new();
-            let held = gate.clone();
+            let latch = Latch::new();
+            let held = latch.clone();
             let peer = Peer::start(move |call| match call {
                 call if call.is("Fragment", held_fragment) => {
                     let (_, end) = range(call.request).expect("a range");
@@ -67,7 +67,7 @@ fn a_source_that_changes_during_the_upload_ends_it_and_the_session() {
             });
             assert!(whole);
             change(&file);
-            gate.open();
+            latch.open();
             let error = ended(&upload).expect_err("changed");
             assert_eq!(error.kind(), ErrorKind::SourceChanged, "{error}");
             assert_eq!(error.hresult().map(|code| code.0), Some(0x8020_001D));
@@ -163,17 +163,17 @@ fn a_file_of_size_0_that_holds_bytes_arrives_with_them() {
 /// Uploads whose sources wait.
 const STALLED: usize = 64;
 
-/// Reads wait until the gate is open.
+/// Reads wait until the latch is open.
 struct Stalled {
     bytes: Vec<u8>,
-    gate: Arc<(Mutex<bool>, Condvar)>,
+    latch: Arc<(Mutex<bool>, Condvar)>,
     reading: Arc<AtomicUsize>,
 }
 
 impl ReadAt for Stalled {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.reading.fetch_add(1, Ordering::Relaxed);
-        let (is_open, opened) = &*self.gate;
+        let (is_open, opened) = &*self.latch;
         let is_open = is_open.lock().expect("lock");
         drop(opened.wait_while(is_open, |is_open| !*is_open).expect("lock"));
         let rest = self.bytes.get(usize::try_from(offset).expect("small")..);
@@ -186,7 +186,8 @@ fn sources_that_wait_hold_up_no_other_upload() {
     let _rule = bitsup_server::rule!("SRC-06");
     let limits = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
-    let (gate, reading) = (Arc::<(Mutex<bool>, Condvar)>::default(), Arc::<AtomicUsize>::default());
+    let (latch, reading) =
+        (Arc::<(Mutex<bool>, Condvar)>::default(), Arc::<AtomicUsize>::default());
     let peer = Peer::plain();
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("x.bin");
@@ -200,8 +201,8 @@ fn sources_that_wait_hold_up_no_other_upload() {
     };
     let stalled: Vec<_> = (0..STALLED)
         .map(|_| {
-            let (gate, reading) = (Arc::clone(&gate), Arc::clone(&reading));
-            start(Source::read_at(Stalled { bytes: payload(SIZE), gate, reading }, SIZE as u64))
+            let (latch, reading) = (Arc::clone(&latch), Arc::clone(&reading));
+            start(Source::read_at(Stalled { bytes: payload(SIZE), latch, reading }, SIZE as u64))
         })
         .collect();
     wait_until("all wait", || reading.load(Ordering::Relaxed) == STALLED);
@@ -215,8 +216,8 @@ fn sources_that_wait_hold_up_no_other_upload() {
         assert!(ended(&upload).expect("uploaded").sha256.is_some());
     }
     assert!(stalled.iter().all(|upload| upload.result().is_none()));
-    *gate.0.lock().expect("lock") = true;
-    gate.1.notify_all();
+    *latch.0.lock().expect("lock") = true;
+    latch.1.notify_all();
     for upload in &stalled {
         ended(upload).expect("uploaded");
     }
@@ -273,8 +274,8 @@ fn the_hash_is_that_of_the_bytes_that_were_sent_whatever_a_second_read_says() {
     assert_eq!(receipt.sha256, Some(sha256(&payload(SIZE))));
 
     // A file that is written to in place, and whose time is put back.
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call {
         call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),
         _ => Turn::Serve,
@@ -289,7 +290,7 @@ fn the_hash_is_that_of_the_bytes_that_were_sent_whatever_a_second_read_says() {
     let time = file.metadata().and_then(|data| data.modified()).expect("a time");
     std::os::unix::fs::FileExt::write_all_at(&file, &[0; 3000], 0).expect("written");
     file.set_modified(time).expect("put back");
-    gate.open();
+    latch.open();
     match ended(&running) {
         Ok(receipt) => assert_eq!(receipt.sha256, Some(sha256(&peer.files()[0]))),
         Err(error) => assert_eq!(error.kind(), ErrorKind::SourceChanged, "{error}"),

@@ -8,7 +8,7 @@ use crate::common::peer::{
     received, start, upload, wait_for_state,
 };
 use bitsup::{Client, Credentials, ErrorKind, ReplyTo, Secret, UploadState};
-use bitsup_server::scripted::{Gate, Reply};
+use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 2500;
 /// So long nothing may arrive where nothing is to be sent.
@@ -173,8 +173,8 @@ fn a_session_driven_by_packets_is_not_closed_before_all_is_there() {
 #[test]
 fn a_pause_lets_the_exchange_end_and_resume_begins_with_a_ping() {
     let _rule = bitsup_server::rule!("FSM-11", "FSM-13");
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Peer::start(move |call| match call {
         call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),
         _ => Turn::Serve,
@@ -184,7 +184,7 @@ fn a_pause_lets_the_exchange_end_and_resume_begins_with_a_ping() {
     peer.wait_for("Fragment", 2);
     upload.suspend();
     std::thread::sleep(SILENCE);
-    gate.open();
+    latch.open();
     wait_for_state(&upload, UploadState::Suspended);
     std::thread::sleep(SILENCE);
     assert_eq!(peer.packets(), ["Create-Session", "Fragment 0", "Fragment 1000"]);
@@ -227,8 +227,8 @@ fn nothing_is_sent_while_paused_whatever_the_answer_was() {
         (Reply::close(), "Fragment 1"),
     ];
     for (answer, next) in answers {
-        let gate = Gate::new();
-        let held = gate.clone();
+        let latch = Latch::new();
+        let held = latch.clone();
         let peer = Peer::start(move |call| match call {
             call if call.is("Fragment", 1) => Turn::Answer(answer.clone().held(&held)),
             _ => Turn::Serve,
@@ -243,7 +243,7 @@ fn nothing_is_sent_while_paused_whatever_the_answer_was() {
         upload.suspend();
         // The command must be there before the answer is.
         std::thread::sleep(SILENCE / 2);
-        gate.open();
+        latch.open();
         wait_for_state(&upload, UploadState::Suspended);
         let before = peer.packets().len();
         std::thread::sleep(SILENCE / 2);

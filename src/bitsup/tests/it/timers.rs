@@ -10,7 +10,7 @@ use crate::common::wire::{
 };
 use crate::common::{Setup, payload};
 use bitsup::{Client, Error, ErrorKind, Event, Receipt, Source, UploadOptions, UploadState};
-use bitsup_server::scripted::{Gate, Reply, Scripted};
+use bitsup_server::scripted::{Latch, Reply, Scripted};
 
 fn once_only(change: impl FnOnce(&mut UploadOptions)) -> UploadOptions {
     let mut options = with(change);
@@ -34,12 +34,12 @@ fn a_body_that_does_not_move_is_a_time_out_and_a_slow_one_is_not() {
             o.stall_timeout = milliseconds(1500);
         })
     };
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = answering(move |_| Some(received(size).after_body_bytes(1000).held(&held)));
     let error = send(&peer, impatient()).expect_err("stalls");
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    gate.open();
+    latch.open();
     // Slower than the limit as a whole, but it moves.
     let peer = answering(move |_| Some(received(size).reading(512 * 1024, milliseconds(80))));
     send(&peer, impatient()).expect("uploaded");

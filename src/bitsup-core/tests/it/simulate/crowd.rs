@@ -20,7 +20,7 @@ use super::network::{Arrives, Circumstances, Course, End};
 use super::random::Random;
 use super::run::Report;
 use super::scenario::{BEGUN, Network};
-use super::server::{Server, Wire};
+use super::server::{ReceivedPacket, Server};
 use super::source::Source;
 use super::traits::Traits;
 use super::transcript::Transcript;
@@ -68,7 +68,7 @@ struct Member {
 struct Running {
     id: ExchangeId,
     request: PendingRequest,
-    wire: Wire,
+    wire: ReceivedPacket,
     course: Course,
     /// Body bytes that the rate limit has not let through yet.
     left: usize,
@@ -524,7 +524,7 @@ impl Crowd {
         let credentials = member.credentials.filter(|_| packet.is_some_and(|it| it.authorize));
         let number = driver.start(request.clone(), credentials.map(handle), now);
         let Some(number) = number else { return Ok(()) };
-        let wire = Wire { headers, credentials, connection, at_node: false, version: 0 };
+        let wire = ReceivedPacket { headers, credentials, connection, at_node: false, version: 0 };
         let left = usize::try_from(length).map_err(|error| error.to_string())?;
         member.running = Some(Running { id: number, request, wire, course, left });
         if let Some(shown) = credentials {

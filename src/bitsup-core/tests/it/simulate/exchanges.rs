@@ -16,7 +16,7 @@ use bitsup_server::model::Answer;
 
 use super::network::{Arrives, Circumstances, Course, End};
 use super::run::Run;
-use super::server::Wire;
+use super::server::ReceivedPacket;
 
 /// How long HEAD and GET may take to be answered.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
@@ -180,12 +180,12 @@ impl Run {
         taken.map_err(|_| "the answer to GET was refused".into())
     }
 
-    fn wire(&mut self, request: &Request, fresh: bool) -> Wire {
+    fn wire(&mut self, request: &Request, fresh: bool) -> ReceivedPacket {
         let mut headers = Vec::new();
         self.driver
             .session()
             .headers(request, |name, value| headers.push((name, value.to_string())));
-        Wire {
+        ReceivedPacket {
             headers,
             credentials: self.credentials.filter(|_| request.authorize),
             connection: self.connect(fresh),
@@ -236,7 +236,7 @@ impl Run {
     fn under_way(
         &mut self,
         request: PendingRequest,
-        wire: Option<Wire>,
+        wire: Option<ReceivedPacket>,
         course: &Course,
     ) -> Result<Heard, String> {
         let shown = wire.as_ref().and_then(|wire| wire.credentials).map(handle);
@@ -305,7 +305,7 @@ impl Run {
     }
 
     /// A request that was under way when the client left may arrive all the same, or its first bytes.
-    fn abandon(&mut self, arrival: Option<(Duration, Arrives)>, wire: Option<Wire>) {
+    fn abandon(&mut self, arrival: Option<(Duration, Arrives)>, wire: Option<ReceivedPacket>) {
         self.connection = None;
         let (Some((when, what)), Some(wire)) = (arrival, wire) else { return };
         let what = match what {
@@ -317,7 +317,7 @@ impl Run {
     }
 
     /// A request is at the server; those that were on the way for longer come before it.
-    fn arrive(&mut self, when: Duration, wire: &Wire, what: Arrives) -> Option<Answer> {
+    fn arrive(&mut self, when: Duration, wire: &ReceivedPacket, what: Arrives) -> Option<Answer> {
         let mut due: Vec<_> = self.late.extract_if(.., |(at, ..)| *at <= when).collect();
         due.sort_by_key(|(at, ..)| *at);
         for (at, wire, what) in due {
@@ -327,7 +327,7 @@ impl Run {
         self.take(wire, what)
     }
 
-    fn take(&mut self, wire: &Wire, what: Arrives) -> Option<Answer> {
+    fn take(&mut self, wire: &ReceivedPacket, what: Arrives) -> Option<Answer> {
         let unix = self.unix();
         match what {
             Arrives::All => Some(self.server.handle(wire, unix, &mut self.random)),

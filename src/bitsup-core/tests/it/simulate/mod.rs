@@ -12,7 +12,7 @@ mod checks;
 mod crowd;
 mod disk;
 mod exchanges;
-mod keeper;
+mod journal;
 mod network;
 mod process;
 mod random;

@@ -8,7 +8,7 @@ use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::Request;
 use bitsup_proto::{Checkpoint, Error, ErrorKind, PacketType, SessionId};
 
-use super::keeper::{Found, Keeper, Worked};
+use super::journal::{Found, SimulatedJournal, Worked};
 use super::replies::ReplyFile;
 use super::run::{Run, begin};
 use super::scenario::Loses;
@@ -42,12 +42,12 @@ impl Run {
         let id = update.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
         self.before_disk();
         let now = self.journal_time();
-        match self.keeper.keep(update, (&self.source, self.opened), now) {
+        match self.journal.keep(update, (&self.source, self.opened), now) {
             Some(true) => {
                 self.known.expected = id;
                 self.known.creating = false;
             }
-            Some(false) if !self.keeper.disk.is_dead() => self.known.harmed = true,
+            Some(false) if !self.journal.disk.is_dead() => self.known.harmed = true,
             _ => {}
         }
         self.after_disk()
@@ -58,7 +58,7 @@ impl Run {
         // Bytes of an earlier session are of no interest any more.
         self.comparison = None;
         self.before_disk();
-        let noted = self.keeper.creating();
+        let noted = self.journal.creating();
         self.known = Known { creating: noted, harmed: self.known.harmed, ..Known::default() };
         self.after_disk()
     }
@@ -68,7 +68,7 @@ impl Run {
         self.before_disk();
         let now = self.journal_time();
         let session = checkpoint.session_id.clone();
-        if !self.keeper.closing(checkpoint, now) && !self.keeper.disk.is_dead() {
+        if !self.journal.closing(checkpoint, now) && !self.journal.disk.is_dead() {
             self.known.harmed = true;
         }
         // Where it cannot be stored the upload goes on.
@@ -80,12 +80,12 @@ impl Run {
     /// It was answered, without a session.
     pub(super) fn not_created(&mut self) {
         self.known.creating = false;
-        self.keeper.not_created();
+        self.journal.not_created();
     }
 
     /// A worker gets some time, or not.
     pub(super) fn let_work(&mut self) -> Result<(), String> {
-        while self.keeper.is_busy() && !self.random.chance(self.scenario.slow_disk) {
+        while self.journal.is_busy() && !self.random.chance(self.scenario.slow_disk) {
             self.work()?;
         }
         Ok(())
@@ -94,7 +94,7 @@ impl Run {
     fn work(&mut self) -> Result<(), String> {
         self.before_disk();
         let now = self.journal_time();
-        match self.keeper.work((&self.source, self.opened), now) {
+        match self.journal.work((&self.source, self.opened), now) {
             Worked::Written(id) => {
                 // An entry of a session that was replaced meanwhile is no news.
                 if self.driver.session().session_id() == Some(&id) {
@@ -103,14 +103,14 @@ impl Run {
                 }
             }
             Worked::Finished => self.known = Known::default(),
-            Worked::Failed if !self.keeper.disk.is_dead() => self.known.harmed = true,
+            Worked::Failed if !self.journal.disk.is_dead() => self.known.harmed = true,
             Worked::Failed | Worked::Other => {}
         }
         self.after_disk()
     }
 
     fn before_disk(&mut self) {
-        let (now, disk) = (self.now, &self.keeper.disk);
+        let (now, disk) = (self.now, &self.journal.disk);
         disk.set_full(self.scenario.disk_full.is_some_and(|(from, to)| from <= now && now < to));
         if !disk.is_dead() && self.random.chance(self.scenario.kills) {
             disk.die_after(1 + self.random.below(8) as u32);
@@ -119,7 +119,7 @@ impl Run {
 
     /// Nothing that is written may say more than the server's Acks have.
     fn after_disk(&mut self) -> Result<(), String> {
-        for bytes in self.keeper.disk.look() {
+        for bytes in self.journal.disk.look() {
             // A mark is no entry.
             let Ok(entry) = Entry::decode(&bytes) else { continue };
             self.checks.stored(&entry)?;
@@ -136,7 +136,7 @@ impl Run {
 
     /// Whether the process has died amid a write; then another one goes on.
     pub(super) fn has_died(&mut self) -> Result<bool, String> {
-        if !self.keeper.disk.is_dead() {
+        if !self.journal.disk.is_dead() {
             return Ok(false);
         }
         self.transcript.note(self.now, || "the process dies at its journal".to_owned());
@@ -153,17 +153,17 @@ impl Run {
     /// The upload has ended, and its process with it. `true`: it was killed before all was in order.
     pub(super) fn end_process(&mut self) -> Result<bool, String> {
         let held = self.driver.session().session_id().is_some();
-        self.keeper.finish(if held { Finish::Keep } else { Finish::Remove });
+        self.journal.finish(if held { Finish::Keep } else { Finish::Remove });
         if !held {
             self.known = Known { harmed: self.known.harmed, ..Known::default() };
         }
-        while self.keeper.is_busy() && !self.keeper.disk.is_dead() {
+        while self.journal.is_busy() && !self.journal.disk.is_dead() {
             self.work()?;
         }
         if self.has_died()? {
             return Ok(true);
         }
-        if !held && !self.known.harmed && self.keeper.disk.has_journal() {
+        if !held && !self.known.harmed && self.journal.disk.has_journal() {
             return Err("a journal is left of a session that is over".into());
         }
         Ok(false)
@@ -181,7 +181,7 @@ impl Run {
         let config = &mut self.scenario.config;
         config.credentials = self.credentials.is_some();
         config.learned_size = learned.size.or(config.learned_size);
-        let disk = self.keeper.disk.clone();
+        let disk = self.journal.disk.clone();
         if loses == Loses::NotSynced {
             disk.lose_power(&mut self.random);
         }
@@ -190,8 +190,8 @@ impl Run {
             disk.damage(file, &mut self.random);
             self.known.harmed = true;
         }
-        let (keeper, found) = Keeper::open(disk);
-        self.keeper = keeper;
+        let (journal, found) = SimulatedJournal::open(disk);
+        self.journal = journal;
         self.transcript.note(self.now, || format!("found: {found:?}"));
         self.check_found(&found, loses)?;
         self.unreadable += u32::from(found.entry.is_err());
@@ -214,7 +214,7 @@ impl Run {
         };
         if let Some(entry) = entry {
             let text = entry.encode().map_err(|error| error.to_string())?;
-            if !self.keeper.disk.has_written(text.as_bytes()) {
+            if !self.journal.disk.has_written(text.as_bytes()) {
                 return Err(format!("the journal says what was never written: {text}"));
             }
         }
@@ -227,7 +227,7 @@ impl Run {
             return Ok(());
         }
         // The pad may hide what a power cut has done, until it is cleared.
-        self.known.harmed = self.keeper.disk.has_torn_journal();
+        self.known.harmed = self.journal.disk.has_torn_journal();
         if self.known.harmed {
             return match (loses, found.lost) {
                 (Loses::Nothing, _) => Err("a kill left a torn journal below the pad".into()),
@@ -258,7 +258,7 @@ impl Run {
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
             (self.driver, self.client) = begin(&config, Opening::New, now);
-            self.keeper.begin(None, self.source.identity_of(self.opened));
+            self.journal.begin(None, self.source.identity_of(self.opened));
             return Ok(());
         };
         let hashed = entry.prefix.length();
@@ -302,7 +302,7 @@ impl Run {
         if let Some(stored) = stored.filter(|_| same) {
             self.checks.resumed(id.to_owned(), stored);
         }
-        self.keeper.begin(Some(entry), identity);
+        self.journal.begin(Some(entry), identity);
         Ok(())
     }
 

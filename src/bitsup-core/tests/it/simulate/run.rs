@@ -13,12 +13,12 @@ use bitsup_server::model::Answer;
 use super::checks::{Checks, World};
 use super::disk::Disk;
 use super::exchanges::use_credentials;
-use super::keeper::Keeper;
+use super::journal::SimulatedJournal;
 use super::process::{Comparison, Known};
 use super::random::Random;
 use super::replies::ReplyFile;
 use super::scenario::{BEGUN, Event, Loses, Scenario};
-use super::server::{Server, Wire};
+use super::server::{ReceivedPacket, Server};
 use super::source::Source;
 use super::transcript::Transcript;
 
@@ -66,7 +66,7 @@ pub(crate) struct Run {
     pub(super) server: Server,
     pub(super) driver: UploadDriver,
     pub(super) client: ClientState,
-    pub(super) keeper: Keeper,
+    pub(super) journal: SimulatedJournal,
     pub(super) known: Known,
     pub(super) source: Source,
     /// The version of the source that this process began with.
@@ -89,7 +89,7 @@ pub(crate) struct Run {
     pub(super) last_ack: Option<Answer>,
     pub(super) connections: u64,
     /// Requests that arrive when the client waits for them no more.
-    pub(super) late: Vec<(Duration, Wire, super::network::Arrives)>,
+    pub(super) late: Vec<(Duration, ReceivedPacket, super::network::Arrives)>,
     /// The caller's credentials.
     pub(super) credentials: Option<u32>,
     pub(super) reply: ReplyFile,
@@ -117,14 +117,14 @@ impl Run {
         let mut random = Random::new(seed);
         let mut scenario = Scenario::draw(&mut random);
         scenario.config.credentials = scenario.credentials.is_some();
-        let (mut keeper, _) = Keeper::open(Disk::default());
+        let (mut journal, _) = SimulatedJournal::open(Disk::default());
         let server = Server::new(scenario.server.clone());
         let (driver, client) = begin(&scenario.config, Opening::New, Moment::default());
         let source = Source::new(scenario.config.size);
-        keeper.begin(None, source.identity_of(0));
+        journal.begin(None, source.identity_of(0));
         let mut run = Self {
             server,
-            keeper,
+            journal,
             known: Known::default(),
             source,
             opened: 0,
@@ -364,14 +364,14 @@ impl Run {
                     self.replace_credentials(right);
                 }
                 if cancelled_first || self.random.chance(500) {
-                    return self.begin_again();
+                    return self.restart_upload();
                 }
                 let now = self.moment_of_now();
                 Ok(self.driver.resume(&mut self.client, now) || self.end_process()?)
             }
             Outcome::Cancelled { kept: true, .. } => {
                 self.now = self.now.saturating_add(pause);
-                self.begin_again()
+                self.restart_upload()
             }
             // The process or the power may go before the journal of a complete upload is removed.
             Outcome::Done(_) if self.random.chance(200) => {
@@ -384,7 +384,7 @@ impl Run {
     }
 
     /// The same upload is started again.
-    fn begin_again(&mut self) -> Result<bool, String> {
+    fn restart_upload(&mut self) -> Result<bool, String> {
         if !self.end_process()? {
             self.restore(Loses::Nothing)?;
         }

@@ -12,7 +12,7 @@ use super::traits::Traits;
 
 /// A packet as it arrives.
 #[derive(Clone, Debug)]
-pub(crate) struct Wire {
+pub(crate) struct ReceivedPacket {
     /// The headers as the client wrote them.
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The credentials that go with it, by their number.
@@ -25,7 +25,7 @@ pub(crate) struct Wire {
     pub(crate) version: usize,
 }
 
-impl Wire {
+impl ReceivedPacket {
     /// The request, and its body if there is one.
     fn request(&self) -> (Request, Span) {
         let mut request = Request::new("BITS_POST", self.connection, |name| {
@@ -87,7 +87,12 @@ impl Server {
     }
 
     /// Takes a complete request at `unix`, by the client's clock.
-    pub(crate) fn handle(&mut self, wire: &Wire, unix: u64, random: &mut Random) -> Answer {
+    pub(crate) fn handle(
+        &mut self,
+        wire: &ReceivedPacket,
+        unix: u64,
+        random: &mut Random,
+    ) -> Answer {
         if random.chance(self.traits.restarts) {
             self.restart(random);
         }
@@ -116,7 +121,7 @@ impl Server {
     }
 
     /// Takes the first `length` bytes of a Fragment whose rest never came.
-    pub(crate) fn handle_part(&mut self, wire: &Wire, length: u64) {
+    pub(crate) fn handle_part(&mut self, wire: &ReceivedPacket, length: u64) {
         let (request, body) = wire.request();
         let ceiling = self.traits.habits.ceiling;
         if ceiling.is_none_or(|(most, _)| length <= most) {

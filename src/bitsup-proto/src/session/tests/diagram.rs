@@ -207,3 +207,27 @@ fn every_event_in_every_place_does_what_the_picture_says() {
         );
     }
 }
+
+/// Its head says so: all transitions stand in `transitions/`, and nowhere else.
+#[test]
+fn no_other_file_changes_the_state() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/session");
+    let assigned = |source: &str| {
+        let fields = ["phase", "io", "pause"];
+        let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let texts = fields.map(|field| format!(".{field} = "));
+        lines.filter(|line| texts.iter().any(|text| line.contains(text.as_str()))).count()
+    };
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a source file");
+    let files = |folder: &str| {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.is_file()).collect::<Vec<_>>()
+    };
+    for path in files(folder) {
+        assert_eq!(assigned(&read(&path)), 0, "{}", path.display());
+    }
+    let inside: usize =
+        files(&format!("{folder}/transitions")).iter().map(|path| assigned(&read(path))).sum();
+    assert!(inside > 10, "{inside} in transitions/");
+}

@@ -20,7 +20,7 @@ pub(super) enum Replace {
     /// It acknowledges bytes that were never sent (TRU-04).
     Foreign,
     /// It does not say where to continue (OFF-05).
-    Untold,
+    NoOffset,
     /// It refuses every Fragment (GIV-01).
     Refusing,
 }
@@ -30,7 +30,7 @@ impl Replace {
         match self {
             Self::Unproven => "the server does not prove which bytes it has after a lost answer",
             Self::Foreign => "the server acknowledges bytes that were never sent",
-            Self::Untold => "the server does not say where to continue",
+            Self::NoOffset => "the server does not say where to continue",
             Self::Refusing => "the server refuses every part of the file in this session",
         }
     }
@@ -43,7 +43,7 @@ impl Replace {
             Self::Unproven => error.with_advice(
                 "If the server is known to store each part where its range says, continue without proof ({on_lost_ack=resend}).",
             ),
-            Self::Untold => error.with_advice(
+            Self::NoOffset => error.with_advice(
                 "The server leaves out where to continue; if it stores what it acknowledges, that can be assumed ({lenient}).",
             ),
             Self::Foreign | Self::Refusing => error,

@@ -154,13 +154,13 @@ impl Session {
         error: Error,
     ) -> Phase {
         let Answer { now, request, ack, .. } = answer;
-        let untold = ack.status == 416 && ack.offset == Offset::Absent;
-        if !request.probe && !untold {
+        let no_offset = ack.status == 416 && ack.offset == Offset::Absent;
+        if !request.probe && !no_offset {
             return self.invalid(now, Phase::Uploading(open), error);
         }
         // A 416 without an offset proves that the server has others than it says (OFF-05).
         open.doubt_bytes();
-        let why = if untold { Replace::Untold } else { Replace::Unproven };
+        let why = if no_offset { Replace::NoOffset } else { Replace::Unproven };
         self.useless_probe(now, open, why, |session, phase| session.invalid(now, phase, error))
     }
 

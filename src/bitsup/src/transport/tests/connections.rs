@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitsup_server::scripted::{Gate, Reply, Scripted};
+use bitsup_server::scripted::{Latch, Reply, Scripted};
 
 use super::support::{Bench, SOON, direct, fragment, packet};
 use crate::transport::{
@@ -164,8 +164,8 @@ fn fresh_closes_the_old_connection_first() {
 
 #[test]
 fn abort_closes_the_connection_and_is_followed_by_nothing() {
-    let gate = Gate::new();
-    let held = gate.clone();
+    let latch = Latch::new();
+    let held = latch.clone();
     let peer = Scripted::start(
         move |_, _, number| {
             if number == 0 { Reply::hang() } else { Reply::ack().held(&held) }
@@ -181,7 +181,7 @@ fn abort_closes_the_connection_and_is_followed_by_nothing() {
 
     bench.transport.start(lane, packet(&peer)).unwrap();
     assert!(bench.transport.start(lane, packet(&peer)).is_err());
-    gate.open();
+    latch.open();
     let event = bench.next_event().unwrap();
     assert_eq!(event.result.unwrap().status, 200);
     assert_eq!(peer.requests()[1].connection, 1);

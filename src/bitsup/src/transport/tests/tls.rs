@@ -152,7 +152,7 @@ fn the_certificate_of_each_connection_is_known() {
     let mut bench = Bench::new();
     let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
     let lane = bench.transport.open_lane(LaneOptions { tls, ..direct() });
-    assert_eq!(bench.transport.certificate(lane), ServerCertificate::Untold);
+    assert_eq!(bench.transport.certificate(lane), ServerCertificate::NotReported);
     for peer in [0, 1, 1, 0].map(|number| &peers[number]) {
         let known = ServerCertificate::Known(Binding::of(&peer.der));
         for connection in [ConnectionUse::Fresh, ConnectionUse::Reuse] {
@@ -164,7 +164,7 @@ fn the_certificate_of_each_connection_is_known() {
     }
     let plain = fragment(&unused, 10);
     assert_eq!(bench.run(lane, plain).result.unwrap().status, 200);
-    assert_eq!(bench.transport.certificate(lane), ServerCertificate::Untold);
+    assert_eq!(bench.transport.certificate(lane), ServerCertificate::NotReported);
 }
 
 #[test]

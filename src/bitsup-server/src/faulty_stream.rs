@@ -58,7 +58,7 @@ pub(crate) struct Spoil {
 
 /// A stream that does as its [`Control`] says.
 #[derive(Debug)]
-pub(crate) struct Wire<S> {
+pub(crate) struct FaultyStream<S> {
     inner: S,
     control: Arc<Control>,
     /// Head of the answer that is being spoiled, as far as it is known.
@@ -150,7 +150,7 @@ impl Control {
     }
 }
 
-impl<S> Wire<S> {
+impl<S> FaultyStream<S> {
     pub(crate) fn new(inner: S, control: Arc<Control>) -> Self {
         Self {
             inner,
@@ -213,7 +213,7 @@ impl<S> Wire<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Wire<S> {
+impl<S: AsyncWrite + Unpin> FaultyStream<S> {
     fn poll_queue(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.queue.is_empty() {
             if let Some(pause) = &mut self.pause {
@@ -242,7 +242,7 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FaultyStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -258,7 +258,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FaultyStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -293,7 +293,7 @@ mod tests {
     async fn sent(spoil: Spoil, writes: &[&[u8]]) -> Vec<u8> {
         let (ours, mut theirs) = tokio::io::duplex(4096);
         let control = Arc::new(Control::new(1));
-        let mut wire = Wire::new(ours, Arc::clone(&control));
+        let mut wire = FaultyStream::new(ours, Arc::clone(&control));
         control.spoil(spoil);
         for bytes in writes {
             wire.write_all(bytes).await.expect("written");

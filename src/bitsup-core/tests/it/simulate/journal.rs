@@ -11,7 +11,7 @@ use super::source::Source;
 
 /// Keeps one upload, as the engine lets it: some things at once, others when a worker has time.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct SimulatedJournal {
     pub(crate) disk: Disk,
     book: Option<SessionJournal<Disk>>,
     pending: Pending<Finish>,
@@ -42,15 +42,15 @@ pub(crate) enum Worked {
     Failed,
 }
 
-impl Keeper {
+impl SimulatedJournal {
     /// A process opens the journal of the upload, and reads it.
     pub(crate) fn open(disk: Disk) -> (Self, Found) {
         disk.open();
         let lost = Journal::new(disk.clone()).lost_a_session();
         let found = Found { entry: journal::read(&disk).map_err(words), lost };
-        let keeper =
+        let journal =
             Self { disk, book: None, pending: Pending::default(), busy: false, taken: None };
-        (keeper, found)
+        (journal, found)
     }
 
     /// The upload begins, in the session of that entry or a new one.
