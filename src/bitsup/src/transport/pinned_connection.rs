@@ -149,8 +149,8 @@ impl PinnedConnection {
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
         let origin = exchange.origin();
-        let fits = self.connection(exchange).is_some();
         self.reconnected = self.has_ended();
+        let fits = !self.reconnected && self.goes_to(exchange);
         if exchange.connection == ConnectionUse::Fresh || !fits {
             self.drop_connection();
         }
@@ -173,13 +173,21 @@ impl PinnedConnection {
 
     /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
     pub(super) fn connection(&self, exchange: &Exchange) -> Option<u32> {
-        let connection = self.connection.as_ref()?;
-        let origin = &connection.origin;
-        let fits = origin.scheme == exchange.scheme
-            && origin.host == exchange.host
-            && origin.zone == exchange.zone
-            && origin.port == exchange.port;
-        (fits && is_quiet(&connection.socket)).then_some(self.serial)
+        (self.goes_to(exchange) && !self.has_ended()).then_some(self.serial)
+    }
+
+    fn goes_to(&self, exchange: &Exchange) -> bool {
+        self.connection.as_ref().is_some_and(|Connection { origin, .. }| {
+            origin.scheme == exchange.scheme
+                && origin.host == exchange.host
+                && origin.zone == exchange.zone
+                && origin.port == exchange.port
+        })
+    }
+
+    /// Whether it has a connection at all.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// Whether the lane's idle connection was ended by the other side, without a word before.
@@ -556,14 +564,14 @@ impl PinnedConnection {
         }
     }
 
-    /// Whether another session may use the connection: it is not authenticated, and no cookie ties
-    /// it to a server.
+    /// Whether another session may use the connection, if it lives: it is not authenticated, and no
+    /// cookie ties it to a server.
     pub(super) fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle(_))
             && !self.personal
             && self.cookies.is_empty()
             && self.options.tls.cert.is_none()
-            && self.connection.as_ref().is_some_and(|connection| is_quiet(&connection.socket))
+            && self.is_connected()
     }
 
     /// Whether it has these settings and a living connection to `host`.
