@@ -43,6 +43,7 @@ mod resolve;
 mod response_head;
 mod running;
 pub(crate) mod sendfile;
+mod setup;
 mod tls_errors;
 
 use std::collections::BTreeMap;
