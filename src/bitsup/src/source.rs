@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use bitsup_core::journal::{Attributes, Bytes, Difference, Identity};
@@ -24,6 +24,8 @@ use crate::transport::sendfile;
 /// Time for the first read of a file that says size 0 (procfs, some FUSE file systems). A file
 /// that makes a reader wait longer is a pipe in disguise.
 const FIRST_READ_LIMIT: Duration = Duration::from_secs(10);
+/// The system reads a file of this size as a whole without being asked to.
+const SHORT: u64 = 128 * 1024;
 
 /// Random access to bytes; called from threads of the client, several at a time.
 pub trait ReadAt: Send + Sync {
@@ -66,6 +68,8 @@ enum Kind {
 pub(crate) struct FileSource {
     /// Absolute, so that a later change of the current folder makes no other file of it.
     path: PathBuf,
+    /// The same without links, once it was asked for.
+    canonical: OnceLock<PathBuf>,
     identity: Identity,
     /// Reads of what is not in memory may take long (a network or a user-space file system always).
     remote: bool,
@@ -171,7 +175,8 @@ impl Source {
         if !is_usable(&metadata) {
             return Err(refuse("not a regular file any more"));
         }
-        let identity = identity(&file, is_device).map_err(|error| problem(&error))?;
+        let identity = if is_device { identity(&file, true) } else { Ok(identity_of(&metadata)) };
+        let identity = identity.map_err(|error| problem(&error))?;
         let name = path.file_name().map(OsStr::to_owned);
         let remote = is_device || platform::may_hang(&file);
         if identity.size == 0 {
@@ -198,6 +203,13 @@ impl Source {
 
     pub(crate) fn file_path(&self) -> Option<&Path> {
         self.named_file().map(|file| file.path.as_path())
+    }
+
+    /// The path under which the file is found again, whatever the working directory.
+    pub(crate) fn canonical_path(&self) -> Option<&Path> {
+        let file = self.named_file()?;
+        let find = || std::fs::canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
+        Some(file.canonical.get_or_init(find))
     }
 
     fn named_file(&self) -> Option<&FileSource> {
@@ -237,7 +249,9 @@ impl Source {
                     Some(spool) => Arc::clone(spool),
                     None => Arc::new(open(&source.path).map_err(|error| source.problem(&error))?),
                 };
-                platform::reads_in_order(&file);
+                if source.identity.size > SHORT {
+                    platform::reads_in_order(&file);
+                }
                 let opened = Opened::File(file, Arc::clone(source));
                 opened.check()?;
                 Ok(opened)
@@ -280,6 +294,7 @@ impl FileSource {
     fn new(path: PathBuf, identity: Identity, remote: bool) -> Self {
         Self {
             path,
+            canonical: OnceLock::new(),
             identity,
             remote,
             always_reads: AtomicBool::new(false),
@@ -347,10 +362,16 @@ fn spool(mut stream: impl Read, folder: &Path, what: &dyn fmt::Display) -> Resul
 
 /// What a file is now; the size of a device is where it ends.
 fn identity(mut file: &File, is_device: bool) -> io::Result<Identity> {
-    let metadata = file.metadata()?;
-    let size = if is_device { file.seek(io::SeekFrom::End(0))? } else { metadata.size() };
-    Ok(Identity {
-        size,
+    let mut identity = identity_of(&file.metadata()?);
+    if is_device {
+        identity.size = file.seek(io::SeekFrom::End(0))?;
+    }
+    Ok(identity)
+}
+
+fn identity_of(metadata: &std::fs::Metadata) -> Identity {
+    Identity {
+        size: metadata.size(),
         modified_s: metadata.mtime(),
         modified_ns: metadata.mtime_nsec(),
         device: metadata.dev(),
@@ -362,7 +383,7 @@ fn identity(mut file: &File, is_device: bool) -> io::Result<Identity> {
             group: metadata.gid(),
             links: metadata.nlink(),
         },
-    })
+    }
 }
 
 /// A source while a part of it is sent.

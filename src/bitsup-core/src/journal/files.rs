@@ -82,9 +82,10 @@ impl<F: Files> Journal<F> {
     /// stands on the pad may be of an earlier session than what stood there.
     pub fn lost_a_session(&self) -> bool {
         let creating = |bytes: Vec<u8>| bytes == CREATING;
-        self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(creating))
-            || (matches!(read_journal(&self.files), Err(Unusable::Damaged(_)))
-                && read(&self.files).is_ok())
+        self.used.load(Ordering::Relaxed)
+            && (self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(creating))
+                || (matches!(read_journal(&self.files), Err(Unusable::Damaged(_)))
+                    && read(&self.files).is_ok()))
     }
 
     /// A Create-Session goes out.
@@ -100,7 +101,7 @@ impl<F: Files> Journal<F> {
     }
 
     /// The session was made. Survives the end of the process from here on, and a power cut
-    /// after the next [`Journal::write`] that syncs.
+    /// after the first [`Journal::write`] that syncs.
     pub fn created(&self, entry: &Entry) -> io::Result<()> {
         self.used.store(true, Ordering::Relaxed);
         // Longer than the mark, which it covers with the same write.
@@ -123,7 +124,7 @@ impl<F: Files> Journal<F> {
     /// The session is over.
     pub fn remove(&self) -> io::Result<()> {
         self.files.remove(File::Journal)?;
-        self.files.remove(File::Pad)
+        self.clear()
     }
 
     fn clear(&self) -> io::Result<()> {

@@ -42,6 +42,12 @@ impl<D> Pending<D> {
         !std::mem::replace(&mut self.busy, true)
     }
 
+    /// Whether a worker is at work or was called.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.busy
+    }
+
     /// Drops the waiting update, which a newer one has replaced.
     pub fn forget_update(&mut self) {
         self.update = None;

@@ -140,7 +140,7 @@ impl<F: Files> SessionJournal<F> {
     }
 
     /// The session was just created: noted at once, so that a crash cannot lose it. The journal
-    /// itself follows with the next update, and is synced then.
+    /// itself follows with the next update, and is synced by the first one that is a while later.
     pub fn created(
         &mut self,
         checkpoint: Checkpoint,
@@ -152,7 +152,8 @@ impl<F: Files> SessionJournal<F> {
         self.sessions = Sessions::Made(checkpoint.session_id.clone());
         self.hasher = Hasher::default();
         (self.source, self.proof) = (source, Proof::Given);
-        self.synced = None;
+        // A short upload is over before anything of it has to survive a power cut.
+        self.synced = Some(now.monotonic);
         self.renew(checkpoint, now);
         let Some(entry) = &self.entry else { return Ok(()) };
         self.journal.created(entry)?;

@@ -57,11 +57,7 @@ impl Files for Disk {
     fn read(&self, file: File) -> io::Result<Option<Vec<u8>>> {
         match file {
             File::Journal => self.folder.read(&entry(&self.id)),
-            // Earlier versions noted in the lock file.
-            File::Pad => match self.folder.read(&intent(&self.id))? {
-                None => self.folder.read(&lock(&self.id)),
-                noted => Ok(noted),
-            },
+            File::Pad => self.folder.read(&intent(&self.id)),
         }
     }
 
@@ -87,8 +83,14 @@ impl Files for Disk {
         let mut pad = self.pad();
         if pad.is_none() {
             // Never a file that another process may have opened, or that has another name.
-            self.folder.remove(&intent(&self.id))?;
-            *pad = Some(self.folder.create(&intent(&self.id))?);
+            let name = intent(&self.id);
+            *pad = Some(match self.folder.create(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    self.folder.remove(&name)?;
+                    self.folder.create(&name)?
+                }
+                made => made?,
+            });
         }
         pad.as_ref().map_or(Ok(()), |pad| pad.write_all_at(bytes, 0))
     }

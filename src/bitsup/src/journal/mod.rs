@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -81,7 +81,7 @@ impl StateDirectory {
     /// Locks a session; `SessionInUse` if another process or upload has it.
     pub(crate) fn lock(&self, id: &str) -> Result<Journal, Error> {
         check_id(id)?;
-        let (name, intent) = (disk::lock(id), disk::intent(id));
+        let name = disk::lock(id);
         let problem = |error: &io::Error| self.problem("lock", &name, error);
         let mut tries = TRIES;
         loop {
@@ -106,19 +106,9 @@ impl StateDirectory {
                 Err(error) => return Err(problem(&error.into())),
             }
             // The previous holder may have removed the file before letting go: then ours is no lock.
-            if !self.folder.is_at(&name, &lock) {
-                continue;
-            }
-            if lock.metadata().map_err(|error| problem(&error))?.len() == 0 {
+            if self.folder.is_at(&name, &lock) {
                 return Ok(Journal::new(Disk::locked(Arc::clone(&self.folder), id, lock)));
             }
-            // The note that an earlier version left in its lock gets its present name.
-            let moved = if self.folder.is_free(&intent) {
-                self.folder.rename(&name, &intent)
-            } else {
-                self.folder.remove(&name)
-            };
-            moved.map_err(|error| problem(&error))?;
         }
     }
 
@@ -226,8 +216,8 @@ pub(crate) fn open(
     destination: &Destination,
     fresh: bool,
 ) -> Result<Option<Kept>, Error> {
-    let Some(path) = source.file_path() else { return Ok(None) };
-    let journal = directory.lock(&StateDirectory::id(&absolute(path), destination))?;
+    let Some(path) = source.canonical_path() else { return Ok(None) };
+    let journal = directory.lock(&StateDirectory::id(path, destination))?;
     let entry = match load(journal.files()) {
         Err(error) if fresh && !is_environment(&error) => None,
         read => read?,
@@ -252,18 +242,13 @@ pub(crate) fn shortage(
 ) -> Option<Error> {
     let errno = error.os_error().filter(|_| error.is_lack())?;
     let advice = format!("{} Resume state was not touched (errno {errno}).", error.advice());
-    let id = StateDirectory::id(&absolute(source.file_path()?), destination);
+    let id = StateDirectory::id(source.canonical_path()?, destination);
     // By the path, since no more can be opened.
     let sessions = state.join("sessions");
     let is_kept = [disk::entry(&id), disk::intent(&id)]
         .iter()
         .any(|name| fs::symlink_metadata(sessions.join(name)).is_ok());
     Some(error.clone().with_advice(advice).with_resumable(is_kept))
-}
-
-/// The path under which a source is found again, whatever the working directory.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 pub(crate) fn unix_now() -> u64 {

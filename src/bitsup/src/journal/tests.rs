@@ -3,6 +3,7 @@ use bitsup_core::journal::{Attributes, Identity, SessionJournal, Timestamp};
 use bitsup_proto::{Checkpoint, SessionId};
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -1,7 +1,7 @@
 //! Writes the journal and the hashes of one upload beside the sending, on worker threads.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use bitsup_core::journal::{
@@ -107,6 +107,15 @@ impl JournalWriter {
         let _ = desk.in_book(|book, now| book.closing(checkpoint, now));
     }
 
+    /// The same at once, if no worker is about to write. `false`: nothing was done.
+    pub(crate) fn try_closing(&self, checkpoint: &Checkpoint) -> bool {
+        let Some(mut desk) = self.shared.try_desk() else { return false };
+        lock(&self.shared.pending).forget_update();
+        // Where it cannot be written the upload goes on, as with any other entry.
+        let _ = desk.in_book(|book, now| book.closing(checkpoint.clone(), now));
+        true
+    }
+
     /// All that was sent is known to be what the source holds now.
     pub(crate) fn prove(&self, source: Identity) {
         if let Some(book) = &mut lock(&self.shared.desk).book {
@@ -155,6 +164,13 @@ impl JournalWriter {
         }
     }
 
+    /// Removes the journal at once, if no worker has anything to do.
+    pub(crate) fn try_remove(&self) -> Option<Kept> {
+        let mut desk = self.shared.try_desk()?;
+        let is_busy = lock(&self.shared.pending).is_busy();
+        (!is_busy).then(|| desk.finish(Finish::Remove))
+    }
+
     fn begin(&self, workers: &Workers) {
         let shared = Arc::clone(&self.shared);
         workers.run_reading(self.shared.may_wait, move || shared.work());
@@ -162,6 +178,15 @@ impl JournalWriter {
 }
 
 impl Shared {
+    /// The desk, if no worker has it. Without a sync no write takes long.
+    fn try_desk(&self) -> Option<MutexGuard<'_, WriterState>> {
+        match self.desk.try_lock() {
+            Ok(desk) => Some(desk),
+            Err(TryLockError::Poisoned(desk)) => Some(desk.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     fn work(&self) {
         loop {
             // In this order, so that nothing newer is written between the two.

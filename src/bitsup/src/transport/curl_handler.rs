@@ -16,6 +16,7 @@ use super::exchange::{Body, BodyRead, Limits, Method, SendResult, Sink};
 use super::headers::Headers;
 use super::priority;
 use super::response_head::{DRAIN_LIMIT, HeaderLine, MAX_DRAINED_BODY, ResponseHead, StatusLine};
+use super::setup::Setup;
 use crate::error::Error;
 
 /// The kernel gives up a connection whose data has not been acknowledged for so long, so that
@@ -62,6 +63,8 @@ pub(super) struct ExchangeHandler {
     incoming: ResponseHead,
     excess: bool,
     stopped: Option<Stop>,
+    /// What the handle is set up for.
+    pub(super) setup: Option<Setup>,
 }
 
 /// A body on its way past libcurl.
@@ -154,6 +157,7 @@ impl ExchangeHandler {
             incoming: ResponseHead::default(),
             excess: false,
             stopped: None,
+            setup: None,
         }
     }
 

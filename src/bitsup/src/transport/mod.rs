@@ -43,6 +43,7 @@ mod resolve;
 mod response_head;
 mod running;
 pub(crate) mod sendfile;
+mod setup;
 mod tls_errors;
 
 use std::collections::BTreeMap;
@@ -186,7 +187,7 @@ impl Transport {
         };
         let started = Instant::now();
         let route = lane.prepare(&exchange).and_then(|route| {
-            if lane.connection(&exchange).is_none() {
+            if !lane.is_connected() {
                 descriptors::check("cannot open a connection").map_err(Failure::lacks)?;
             }
             Ok(route)

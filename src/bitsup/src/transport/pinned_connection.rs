@@ -20,6 +20,7 @@ use super::exchange::{
 };
 use super::options::LaneOptions;
 use super::proxy::{Proxy, ProxyKind};
+use super::setup::Setup;
 
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
 const UPLOAD_BUFFER: usize = 256 * 1024;
@@ -34,7 +35,7 @@ const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
 const LEAST_UPLOAD_BUFFER: usize = 16 * 1024;
 
 /// A body of at most this many bytes goes out with the head, which saves a segment.
-const WITH_HEAD: u64 = 64 * 1024;
+const WITH_HEAD: u64 = 32 * 1024;
 
 /// An idle connection is probed after so long, and then as often.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -149,8 +150,8 @@ impl PinnedConnection {
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
         let origin = exchange.origin();
-        let fits = self.connection(exchange).is_some();
         self.reconnected = self.has_ended();
+        let fits = !self.reconnected && self.goes_to(exchange);
         if exchange.connection == ConnectionUse::Fresh || !fits {
             self.drop_connection();
         }
@@ -173,13 +174,21 @@ impl PinnedConnection {
 
     /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
     pub(super) fn connection(&self, exchange: &Exchange) -> Option<u32> {
-        let connection = self.connection.as_ref()?;
-        let origin = &connection.origin;
-        let fits = origin.scheme == exchange.scheme
-            && origin.host == exchange.host
-            && origin.zone == exchange.zone
-            && origin.port == exchange.port;
-        (fits && is_quiet(&connection.socket)).then_some(self.serial)
+        (self.goes_to(exchange) && !self.has_ended()).then_some(self.serial)
+    }
+
+    fn goes_to(&self, exchange: &Exchange) -> bool {
+        self.connection.as_ref().is_some_and(|Connection { origin, .. }| {
+            origin.scheme == exchange.scheme
+                && origin.host == exchange.host
+                && origin.zone == exchange.zone
+                && origin.port == exchange.port
+        })
+    }
+
+    /// Whether it has a connection at all.
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     /// Whether the lane's idle connection was ended by the other side, without a word before.
@@ -276,7 +285,7 @@ impl PinnedConnection {
         }
     }
 
-    /// Sets the handle up for one exchange.
+    /// Sets the handle up for one exchange, or changes what differs from the one before.
     pub(super) fn configure(
         &self,
         easy: &mut Easy2<ExchangeHandler>,
@@ -285,7 +294,7 @@ impl PinnedConnection {
         started: Instant,
         many: bool,
     ) -> Result<(), curl::Error> {
-        easy.reset();
+        let before = easy.get_mut().setup.take();
         let buffer = if many { SMALL_UPLOAD_BUFFER } else { UPLOAD_BUFFER };
         let method = exchange.method;
         let challenges = exchange
@@ -311,37 +320,25 @@ impl PinnedConnection {
         if self.options.polite {
             easy.get_mut().be_polite();
         }
-        easy.verbose(true)?; // the callback needs it, see `ExchangeHandler`
-        easy.http_version(HttpVersion::V11)?;
-        easy.http_09_allowed(false)?;
-        easy.path_as_is(true)?;
-        // libcurl connects through the zone and leaves it out of Host; a proxy has its own interfaces.
-        let zone = exchange.zone.as_ref().filter(|_| route.proxy.is_none());
-        let zoned = zone.map(|zone| format!("{}%25{zone}", exchange.host));
-        if let Some(zone) = zone.filter(|zone| !zone.bytes().all(|byte| byte.is_ascii_digit())) {
-            // libcurl 8.22 reads a zone and connects without it.
-            easy.interface(&format!("if!{zone}"))?;
-        }
-        let host = bracketed(zoned.as_ref().unwrap_or(&exchange.host));
-        let scheme = exchange.scheme.name();
-        easy.url(&format!("{scheme}://{host}:{}{}", exchange.port, exchange.target))?;
-        match method {
-            Method::BitsPost => {
-                if past {
-                    easy.get(true)?;
-                } else {
-                    easy.upload(true)?;
-                    easy.in_filesize(exchange.length)?;
-                    let length = usize::try_from(exchange.length).unwrap_or(buffer);
-                    easy.upload_buffer_size(length.clamp(LEAST_UPLOAD_BUFFER, buffer))?;
+        let length = usize::try_from(exchange.length).unwrap_or(buffer);
+        let upload_buffer = (!past).then(|| length.clamp(LEAST_UPLOAD_BUFFER, buffer));
+        let needed = Setup::of(exchange, self.generation, upload_buffer, started);
+        let needed = needed.filter(|_| !route.through_proxy());
+        let setup = match (before, needed) {
+            (Some(before), Some(needed)) if before.serves(&needed) => {
+                if before.target != needed.target {
+                    easy.url(&url(exchange, None))?;
                 }
-                easy.custom_request(self.method(method))?;
+                Some(before.with_target(needed))
             }
-            Method::Head => easy.nobody(true)?,
-            Method::Get => {
-                easy.get(true)?;
-                easy.buffer_size(buffer)?;
+            (_, needed) => {
+                easy.reset();
+                self.configure_anew(easy, exchange, route, (upload_buffer, buffer))?;
+                needed
             }
+        };
+        if upload_buffer.is_some() && method == Method::BitsPost {
+            easy.in_filesize(exchange.length)?;
         }
         if method == Method::BitsPost && self.options.post_override {
             let header = ("X-HTTP-Method-Override".to_owned(), "BITS_POST".to_owned().into());
@@ -357,6 +354,46 @@ impl PinnedConnection {
             exchange.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Proxy-Authorization"));
         }
         easy.http_headers(header_list(method, &exchange.headers)?)?;
+        easy.get_mut().setup = setup;
+        Ok(())
+    }
+
+    /// Sets all but the length of the body and the header lines.
+    fn configure_anew(
+        &self,
+        easy: &mut Easy2<ExchangeHandler>,
+        exchange: &Exchange,
+        route: &Route,
+        (upload_buffer, buffer): (Option<usize>, usize),
+    ) -> Result<(), curl::Error> {
+        let method = exchange.method;
+        easy.verbose(true)?; // the callback needs it, see `ExchangeHandler`
+        easy.http_version(HttpVersion::V11)?;
+        easy.http_09_allowed(false)?;
+        easy.path_as_is(true)?;
+        // libcurl connects through the zone and leaves it out of Host; a proxy has its own interfaces.
+        let zone = exchange.zone.as_ref().filter(|_| route.proxy.is_none());
+        if let Some(zone) = zone.filter(|zone| !zone.bytes().all(|byte| byte.is_ascii_digit())) {
+            // libcurl 8.22 reads a zone and connects without it.
+            easy.interface(&format!("if!{zone}"))?;
+        }
+        easy.url(&url(exchange, zone.map(|zone| &**zone)))?;
+        match (method, upload_buffer) {
+            (Method::BitsPost, Some(upload_buffer)) => {
+                easy.upload(true)?;
+                easy.upload_buffer_size(upload_buffer)?;
+                easy.custom_request(self.method(method))?;
+            }
+            (Method::BitsPost, None) => {
+                easy.get(true)?;
+                easy.custom_request(self.method(method))?;
+            }
+            (Method::Head, _) => easy.nobody(true)?,
+            (Method::Get, _) => {
+                easy.get(true)?;
+                easy.buffer_size(buffer)?;
+            }
+        }
         easy.cookie_list(NO_COOKIE)?; // libcurl keeps cookies from now on
         easy.cookie_list("ALL")?; // none of them so far
         for cookie in &self.cookies {
@@ -556,14 +593,14 @@ impl PinnedConnection {
         }
     }
 
-    /// Whether another session may use the connection: it is not authenticated, and no cookie ties
-    /// it to a server.
+    /// Whether another session may use the connection, if it lives: it is not authenticated, and no
+    /// cookie ties it to a server.
     pub(super) fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle(_))
             && !self.personal
             && self.cookies.is_empty()
             && self.options.tls.cert.is_none()
-            && self.connection.as_ref().is_some_and(|connection| is_quiet(&connection.socket))
+            && self.is_connected()
     }
 
     /// Whether it has these settings and a living connection to `host`.
@@ -660,6 +697,13 @@ fn auth_mask(credentials: &Credentials) -> Auth {
         AuthScheme::OfTunnel => auth.basic(true).digest(true).ntlm(true),
     };
     auth
+}
+
+/// The URL that libcurl is given.
+fn url(exchange: &Exchange, zone: Option<&str>) -> String {
+    let zoned = zone.map(|zone| format!("{}%25{zone}", exchange.host));
+    let host = bracketed(zoned.as_ref().unwrap_or(&exchange.host));
+    format!("{}://{host}:{}{}", exchange.scheme.name(), exchange.port, exchange.target)
 }
 
 fn bracketed(host: &str) -> String {

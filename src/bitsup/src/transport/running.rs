@@ -173,7 +173,8 @@ fn detach(
     multi: &Multi,
     mut handle: Easy2Handle<ExchangeHandler>,
 ) -> (Easy2<ExchangeHandler>, ExchangeHandler) {
-    let wire = std::mem::replace(handle.get_mut(), ExchangeHandler::idle());
+    let mut wire = std::mem::replace(handle.get_mut(), ExchangeHandler::idle());
+    handle.get_mut().setup = wire.setup.take();
     // It fails only for a handle of another multi; then a new one serves as well.
     let easy = multi.remove2(handle).unwrap_or_else(|_| Easy2::new(ExchangeHandler::idle()));
     (easy, wire)

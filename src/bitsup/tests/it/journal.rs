@@ -275,22 +275,6 @@ fn what_is_planted_for_an_entry_or_a_note_is_neither_followed_nor_waited_for() {
     }
 }
 
-#[test]
-fn what_an_earlier_version_noted_in_its_lock_is_found() {
-    let (place, peer) = (Place::new(), hanging());
-    place.interrupt(&peer);
-    fs::rename(place.of_session("json"), place.path("noted")).expect("renamed");
-    let lock = fs::read_dir(place.sessions()).expect("listed").next().expect("one").expect("entry");
-    fs::copy(place.path("noted"), lock.path()).expect("written");
-    assert_eq!(place.client().sessions().expect("listed").len(), 1);
-    place.upload(&peer.url(), required()).expect("continued");
-    assert_eq!((peer.count("Create-Session"), peer.files()), (1, vec![payload(SIZE)]));
-    // `endpoints.json` stays.
-    let left = fs::read_dir(place.sessions()).expect("listed");
-    let left = left.map(|entry| entry.expect("entry").file_name());
-    assert_eq!(left.filter(|name| name != "endpoints.json").count(), 0);
-}
-
 // ---- listing and clocks ----------------------------------------------------
 
 #[test]

@@ -102,6 +102,14 @@ impl Disk {
         state.content(File::Journal).is_some_and(|content| Entry::decode(&content.now).is_err())
     }
 
+    /// Whether a power cut leaves the journal as it is.
+    pub(crate) fn has_synced_journal(&self) -> bool {
+        let state = self.state();
+        let journal = state.names.journal.filter(|_| state.changes.is_empty());
+        let content = journal.and_then(|at| state.files.get(at));
+        content.is_some_and(|content| content.now == content.kept)
+    }
+
     /// The power fails. Of the names the first changes are kept, of each file that was not
     /// synced what may be left: the old or the new content, a part of it, or zeros.
     pub(crate) fn lose_power(&self, random: &mut Random) {

@@ -91,13 +91,12 @@ impl SimulatedJournal {
         (source, opened): (&Source, usize),
         now: Timestamp,
     ) -> Option<bool> {
-        let mut noted = None;
         if let (Some(checkpoint), Some(book)) = (update.created, &mut self.book) {
             let identity = source.identity_of(opened);
-            noted = Some(book.created(checkpoint, Some(identity), now).is_ok());
+            return Some(book.created(checkpoint, Some(identity), now).is_ok());
         }
         self.busy |= self.pending.update(update.offset, update.checkpoint);
-        noted
+        None
     }
 
     /// The upload has ended.

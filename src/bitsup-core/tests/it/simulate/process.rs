@@ -98,7 +98,10 @@ impl Run {
             Worked::Written(id) => {
                 // An entry of a session that was replaced meanwhile is no news.
                 if self.driver.session().session_id() == Some(&id) {
-                    let (expected, synced) = (Some(id.clone()), Some(id));
+                    let is_synced = self.journal.disk.has_synced_journal();
+                    let synced = self.known.synced.take().filter(|old| *old == id);
+                    let synced = synced.or_else(|| is_synced.then(|| id.clone()));
+                    let expected = Some(id);
                     self.known = Known { expected, synced, creating: false, harmed: false };
                 }
             }

@@ -114,10 +114,10 @@ impl Task {
     /// Step 5: stores the checkpoint.
     pub(super) fn store(&self, update: CheckpointUpdate, core: &Core) {
         let Some(keeper) = &self.keeper else { return };
-        if let Some(checkpoint) = update.created {
-            keeper.created(checkpoint, self.source_sent);
+        match update.created {
+            Some(checkpoint) => keeper.created(checkpoint, self.source_sent),
+            None => keeper.update(update.offset, update.checkpoint, &core.workers),
         }
-        keeper.update(update.offset, update.checkpoint, &core.workers);
     }
 
     /// What ends an upload that must not go on without a journal.

@@ -162,6 +162,12 @@ impl Task {
             Some(keeper) => {
                 let held = self.driver.session().session_id().is_some();
                 let finish = if held { Finish::Keep } else { Finish::Remove };
+                if finish == Finish::Remove
+                    && let Some(leavings) = keeper.try_remove()
+                {
+                    self.leavings = Some(leavings);
+                    return self.end_if_finished(core);
+                }
                 let (inbox, id) = (core.inbox.clone(), self.id);
                 let done = move |leavings| {
                     let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);

@@ -25,6 +25,7 @@ use retry_callback::Deciding;
 use sending::SourceState;
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -242,7 +243,7 @@ impl Task {
         let keeper = journal.map(|journal| {
             let place = EntryKey {
                 url: destination.full(),
-                path: source.file_path().map(crate::journal::absolute).unwrap_or_default(),
+                path: source.canonical_path().map(Path::to_owned).unwrap_or_default(),
                 note: options.note.clone(),
             };
             let on_failure = options.require_resume.then(|| Self::ends_without(id, core));

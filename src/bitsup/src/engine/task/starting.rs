@@ -48,6 +48,10 @@ impl Task {
             Readiness::StoreIntent(checkpoint) => {
                 let Some(keeper) = self.keeper.clone() else { return false };
                 let session = checkpoint.session_id.clone();
+                if keeper.try_closing(&checkpoint) {
+                    self.driver.intent_stored(session);
+                    return self.must_wait(request, core);
+                }
                 let (inbox, task) = (core.inbox.clone(), self.id);
                 core.workers.run(move || {
                     // Where it cannot be written the upload goes on, as with any other entry.

@@ -109,10 +109,10 @@ fn a_short_body_goes_out_with_its_head() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let lane = bench.lane();
-    let mut exchange = fragment(&peer, 60_000);
+    let mut exchange = fragment(&peer, 30_000);
     exchange.body = Some(Box::new(Short(exchange.body.take().unwrap())));
     bench.run(lane, exchange).result.unwrap();
-    assert!(peer.requests()[0].body == counting(60_000));
+    assert!(peer.requests()[0].body == counting(30_000));
 }
 
 struct Short(Box<dyn Body>);
