@@ -137,7 +137,7 @@ mod tests {
         stored.append(7, 0, 3);
         assert!(stored.is_exact(&Source::new(10), 0));
         let mut changed = Source::new(10);
-        changed.change(8, false);
+        changed.change(8, super::super::source::Trace::Nothing);
         assert!(stored.is_exact(&changed, 0) && !stored.is_exact(&changed, 1));
         stored.truncate(8);
         stored.append(8, 1, 2);
