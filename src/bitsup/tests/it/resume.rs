@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::common::peer::settle;
 use crate::common::{Setup, packets, payload};
 use bitsup::{CancelMode, Client, ErrorKind, Event, Flow, Source, UploadOptions};
 
@@ -133,6 +134,7 @@ fn other_bytes_in_what_was_sent_are_found_although_the_time_stamp_is_the_same() 
         // The stop comes while the client waits to send the last two parts.
         let script = "fragment 19: answer 503 header \"Retry-After: 60\"";
         let setup = Setup::with_faults(&payload(20_000_000), script);
+        settle(&setup.file());
         let url = setup.url("x.bin");
         let client = client(&setup.state());
         let stop = |event: &Event| match event {
@@ -217,6 +219,7 @@ fn a_session_can_be_listed_resumed_and_cancelled_by_its_name() {
 #[test]
 fn a_session_moves_by_its_token_and_the_source_must_match() {
     let setup = hesitant();
+    settle(&setup.file());
     let url = setup.url("x.bin");
     let error = interrupt(&setup, &url);
     let token = error.token().expect("a token").to_owned();
