@@ -47,6 +47,7 @@ mod response;
 #[cfg(feature = "server")]
 mod rooted_fs;
 pub mod rules;
+#[cfg(feature = "server")]
 pub mod scripted;
 #[cfg(feature = "server")]
 mod server;
