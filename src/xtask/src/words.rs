@@ -57,7 +57,7 @@ fn find(name: &str, text: &str, found: &mut Vec<String>) {
                 found.push(format!("{name}:{}: the word {word:?}", number + 1));
             }
         }
-        if !name.ends_with(".rs") {
+        if Path::new(name).extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
         for entry in section("names") {
