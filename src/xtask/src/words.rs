@@ -1,6 +1,7 @@
 //! The words of the field: `words.txt` lists names that no code declares, and words that no comment, text or document has.
 
 use std::fs;
+use std::path::Path;
 
 use crate::Result;
 use crate::workspace::Workspace;

@@ -16,6 +16,8 @@ use crate::source::Source;
 
 /// An upload that is stopped and kept waits at most this long for its hashes.
 const LAST_HASHES: Duration = Duration::from_secs(1);
+/// An upload that takes no longer is over before a change of its source is of interest.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// The keeper of one upload.
 #[derive(Clone)]
@@ -112,9 +114,13 @@ impl JournalWriter {
         let _ = desk.in_book(|book, now| book.closing(checkpoint, now));
     }
 
-    /// The same at once, if no worker is about to write. `false`: nothing was done.
+    /// The same at once for a short upload, if no worker is writing. `false`: nothing was done. The hashes
+    /// of a longer one are completed first, since they decide what a change of the source means.
     pub(crate) fn try_closing(&self, checkpoint: &Checkpoint) -> bool {
         let Some(mut desk) = self.shared.try_desk() else { return false };
+        if desk.begun.elapsed() >= SHORT {
+            return false;
+        }
         lock(&self.shared.pending).forget_update();
         // Where it cannot be written the upload goes on, as with any other entry.
         let _ = desk.in_book(|book, now| book.closing(checkpoint.clone(), now));
