@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::common::peer::settle;
-use crate::common::{Setup, packets, payload};
+use crate::common::{Setup, packets, payload, sha256};
 use bitsup::{CancelMode, Client, ErrorKind, Event, Flow, Source, UploadOptions};
 
 const FRAGMENT: u64 = 100_000;
@@ -283,6 +283,27 @@ fn the_sha_256_is_that_of_the_file_also_over_two_runs() {
         std::process::Command::new("sha256sum").arg(setup.file()).output().expect("sha256sum");
     let expected = String::from_utf8(output.stdout).expect("text");
     assert_eq!(receipt.sha256.as_deref(), expected.split(' ').next());
+}
+
+#[test]
+fn the_sha_256_is_that_of_the_file_although_parts_are_cut_in_the_middle_of_what_was_read() {
+    let _rule = bitsup_server::rule!("TRU-08");
+    let bytes = payload(3_000_000);
+    for keep in ["", " keep"] {
+        let script =
+            format!("fragment 2: drop after 300001{keep}\nfragment 4: drop after 700000{keep}");
+        let setup = Setup::with_faults(&bytes, &script);
+        let mut options = options();
+        (options.fragment_size, options.sha256) = (Some(1_000_000), true);
+        options.retry_delay = Duration::from_millis(2);
+        let source = Source::path(setup.file()).expect("source");
+        let client = Client::new().expect("client");
+        let upload = client.upload(source, &setup.url("x.bin")).options(options).start();
+        let receipt = upload.expect("started").wait().expect("uploaded");
+        assert_eq!(receipt.retries, 2, "{keep}");
+        assert_eq!(receipt.sha256, Some(sha256(&bytes)), "{keep}");
+        assert_eq!(setup.published("x.bin"), bytes, "{keep}");
+    }
 }
 
 #[test]

@@ -221,6 +221,7 @@ fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
         (Kind::Killed(after), Some(binary)) => {
             let mut usage = measure::measure(&mut bitsup(binary, &[], stage)?, Some(after))?;
             usage.hash_lag = Some(stage.hash_lag(after)?);
+            stage.sink.drain();
             return Ok(usage);
         }
         (Kind::Smaller(size), Some(binary)) => {

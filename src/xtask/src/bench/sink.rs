@@ -77,6 +77,14 @@ impl Sink {
         self.state.read.load(Ordering::Relaxed)
     }
 
+    /// Waits until nothing more comes from a client that was killed.
+    pub(super) fn drain(&self) {
+        let mut before = None;
+        while before.replace(self.bytes_read()) != Some(self.bytes_read()) {
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Body bytes that arrived until now.
     pub(super) fn bytes_received(&self) -> u64 {
         self.state.received.load(Ordering::Relaxed)
