@@ -48,6 +48,11 @@ impl StateArgs {
     }
 }
 
+/// Whether the journal's hashes are not to wait: for `cargo xtask bench`.
+pub(crate) fn hashes_from_first_byte() -> bool {
+    variable("BITSUP_HASH_FROM_FIRST_BYTE").is_some()
+}
+
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

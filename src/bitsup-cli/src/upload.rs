@@ -117,6 +117,9 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
     if let Some(folder) = &folder {
         builder = builder.state_directory(folder);
     }
+    if state::hashes_from_first_byte() {
+        builder = builder.hash_from_first_byte();
+    }
     let client = builder.build()?;
     let jobs = inputs.into_iter().map(|input| match input {
         Input::File(path) => file(path, &url, &options),

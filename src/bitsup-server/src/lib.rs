@@ -49,6 +49,7 @@ mod response;
 #[cfg(feature = "server")]
 mod rooted_fs;
 pub mod rules;
+#[cfg(feature = "server")]
 pub mod scripted;
 #[cfg(feature = "server")]
 mod server;

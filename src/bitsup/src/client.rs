@@ -16,7 +16,7 @@ use crate::engine::{
     Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId, reply_place,
 };
 use crate::error::{Error, ErrorKind};
-use crate::journal::{self, StateDirectory, Token};
+use crate::journal::{self, HASH_AFTER, StateDirectory, Token};
 use crate::options::{ClientOptions, LimitRate, RetryDecision, UploadOptions};
 use crate::packets::{PacketSession, PingReport};
 use crate::progress::{Event, EventFilter, Flow};
@@ -57,6 +57,7 @@ pub struct ClientBuilder {
     timetable: Option<RateTimetable>,
     uploads_per_host: Option<usize>,
     state_directory: Option<PathBuf>,
+    hashes_at_once: bool,
     user_agent: Option<String>,
     on_demand: Option<Box<dyn Fn() + Send + Sync>>,
 }
@@ -110,6 +111,15 @@ impl ClientBuilder {
         self
     }
 
+    /// Acknowledged bytes are hashed from the first one on, and not only where an upload lasts: for benchmarks and
+    /// tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn hash_from_first_byte(mut self) -> Self {
+        self.hashes_at_once = true;
+        self
+    }
+
     /// The `User-Agent`; default `bitsup/VERSION`.
     #[must_use]
     pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
@@ -153,6 +163,7 @@ impl ClientBuilder {
                 limit => Parallelism::fixed(limit),
             },
             state_directory: state_directory.transpose()?,
+            hash_after: if self.hashes_at_once { Duration::ZERO } else { HASH_AFTER },
             user_agent,
         });
         let delivery = self.on_demand.map_or(Delivery::Thread, Delivery::OnDemand);

@@ -493,6 +493,14 @@ impl Bytes for Opened {
         }
     }
 
+    fn read_cached(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            // A network's file system cannot say what is in memory.
+            Self::File(_, source) if !source.remote => self.read_now(buffer, offset),
+            _ => self.read(buffer, offset),
+        }
+    }
+
     fn identity(&self) -> io::Result<Option<Identity>> {
         let Self::File(file, source) = self else { return Ok(None) };
         // A spooled copy belongs to this process alone, and nothing tells whether a device was written.

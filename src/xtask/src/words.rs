@@ -1,6 +1,7 @@
 //! The words of the field: `words.txt` lists names that no code declares, and words that no comment, text or document has.
 
 use std::fs;
+use std::path::Path;
 
 use crate::Result;
 use crate::workspace::Workspace;
@@ -57,7 +58,7 @@ fn find(name: &str, text: &str, found: &mut Vec<String>) {
                 found.push(format!("{name}:{}: the word {word:?}", number + 1));
             }
         }
-        if !name.ends_with(".rs") {
+        if Path::new(name).extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
         for entry in section("names") {

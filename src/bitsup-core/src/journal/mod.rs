@@ -15,6 +15,7 @@
 //! cut: then there is no session known, as without it.
 
 mod files;
+mod hashing;
 mod identity;
 mod pending;
 mod prefix;
@@ -23,9 +24,10 @@ mod session_journal;
 mod tracker;
 
 pub use files::{File, Files, Journal, Unusable, read};
+pub use hashing::{HASH_AFTER, HashStep};
 pub use identity::{Attributes, Difference, Identity};
 pub use pending::{Pending, Work};
-pub use prefix::{BLOCK, Bytes, Hasher, Prefix, check_tail, hash_prefix};
+pub use prefix::{BLOCK, Bytes, Prefix, check_tail, hash_prefix};
 pub use record::{Entry, ResumeDecision};
 pub use session_journal::{EntryKey, Finish, Proof, SessionJournal, Timestamp};
 pub(crate) use tracker::CheckpointTracker;

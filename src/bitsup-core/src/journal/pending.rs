@@ -1,6 +1,6 @@
 //! What is to be written, until a worker writes it.
 
-use bitsup_proto::Checkpoint;
+use bitsup_proto::{Checkpoint, SessionId};
 
 /// The work for one journal. While it is done, newer updates replace those that still wait, so
 /// that a slow disk costs neither memory nor a queue.
@@ -8,6 +8,8 @@ use bitsup_proto::Checkpoint;
 pub struct Pending<D> {
     busy: bool,
     update: Option<(u64, Option<Checkpoint>)>,
+    /// Nothing is sent for a while: what is in memory is hashed.
+    rest: bool,
     finish: Option<D>,
 }
 
@@ -15,15 +17,19 @@ pub struct Pending<D> {
 #[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum Work<D> {
-    /// The server has acknowledged this offset; where the session stands, if there is one.
-    Update(u64, Option<Checkpoint>),
+    /// The server has acknowledged an offset; where the session stands, if there is one.
+    Update(Option<Checkpoint>),
+    /// What there is to hash is hashed, and written where nothing else will be.
+    Rest,
+    /// Only hashing goes on.
+    Hash,
     /// The last thing.
     Finish(D),
 }
 
 impl<D> Default for Pending<D> {
     fn default() -> Self {
-        Self { busy: false, update: None, finish: None }
+        Self { busy: false, update: None, rest: false, finish: None }
     }
 }
 
@@ -32,6 +38,13 @@ impl<D> Pending<D> {
     #[must_use]
     pub fn update(&mut self, offset: u64, checkpoint: Option<Checkpoint>) -> bool {
         self.update = Some((offset, checkpoint));
+        !std::mem::replace(&mut self.busy, true)
+    }
+
+    /// Nothing is sent for a while. `true`: no worker is busy, and one must begin.
+    #[must_use]
+    pub fn rest(&mut self) -> bool {
+        self.rest = true;
         !std::mem::replace(&mut self.busy, true)
     }
 
@@ -53,13 +66,23 @@ impl<D> Pending<D> {
         self.update = None;
     }
 
-    /// Returns the next work; after `None` the worker stops.
-    pub fn take(&mut self) -> Option<Work<D>> {
-        if let Some((offset, checkpoint)) = self.update.take() {
-            return Some(Work::Update(offset, checkpoint));
+    /// The offset that waits to be written, and its session: hashed before, so that what is written has its
+    /// hashes.
+    #[must_use]
+    pub fn offset(&self) -> Option<(u64, Option<&SessionId>)> {
+        let (offset, checkpoint) = self.update.as_ref()?;
+        Some((*offset, checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id)))
+    }
+
+    /// Returns the next work; `more`: hashing is to go on. After `None` the worker stops.
+    pub fn take(&mut self, more: bool) -> Option<Work<D>> {
+        if let Some((_, checkpoint)) = self.update.take() {
+            return Some(Work::Update(checkpoint));
         }
         let finish = self.finish.take().map(Work::Finish);
-        self.busy = finish.is_some();
-        finish
+        let rest = || std::mem::take(&mut self.rest).then_some(Work::Rest);
+        let next = finish.or_else(rest).or_else(|| more.then_some(Work::Hash));
+        self.busy = next.is_some();
+        next
     }
 }

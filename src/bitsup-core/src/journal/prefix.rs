@@ -11,18 +11,32 @@ use super::Identity;
 /// One hash for each block of this size: small enough that a resume reads the last block
 /// at once, large enough that the hashes of a terabyte take 2 MB.
 pub const BLOCK: u64 = 8 * 1024 * 1024;
-/// Read at a time while hashing.
-const CHUNK: usize = 256 * 1024;
+/// Read at a time while hashing: what fits into a processor's cache is hashed from there.
+const CHUNK: usize = 64 * 1024;
 
 /// A source to read from.
 pub trait Bytes {
     /// Reads at least one byte at `offset` into `buffer`, unless `offset` is the end: then 0.
     fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// The same of what is in memory; `WouldBlock` for what is not.
+    fn read_cached(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read(buffer, offset)
+    }
+
     /// What the file system tells of it now, if there is one.
     fn identity(&self) -> io::Result<Option<Identity>> {
         Ok(None)
     }
+}
+
+/// Which bytes of a source are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Those in memory.
+    Cached,
+    /// All, also where that waits for a disk.
+    All,
 }
 
 /// Hashes of the first bytes of a source.
@@ -41,6 +55,14 @@ impl Prefix {
     #[must_use]
     pub fn length(&self) -> u64 {
         (self.blocks.len() as u64).saturating_mul(BLOCK).saturating_add(self.tail_length)
+    }
+
+    /// Forgets what is behind the first `length` bytes, down to the block that they end in.
+    pub(super) fn limit(&mut self, length: u64) {
+        if length < self.length() {
+            self.blocks.truncate(usize::try_from(length / BLOCK).unwrap_or(usize::MAX));
+            (self.tail_length, self.tail) = (0, 0);
+        }
     }
 
     /// Whether the tail is less than a block, as in all that this program writes.
@@ -108,8 +130,15 @@ impl Prefix {
 
 /// Hashes a source as the acknowledged offset moves on.
 #[derive(Clone, Default)]
-pub struct Hasher {
+pub(super) struct Hasher {
     prefix: Prefix,
+    tail: Xxh3Default,
+}
+
+/// Where a hasher stood.
+pub(super) struct Mark {
+    blocks: usize,
+    rest: (u64, u64),
     tail: Xxh3Default,
 }
 
@@ -122,57 +151,74 @@ impl fmt::Debug for Hasher {
 impl Hasher {
     /// Goes on behind the whole blocks of an earlier run; the tail is read again.
     #[must_use]
-    pub fn continuing(prefix: &Prefix) -> Self {
+    pub(super) fn continuing(prefix: &Prefix) -> Self {
         let blocks = prefix.blocks.clone();
         Self { prefix: Prefix { blocks, ..Prefix::default() }, tail: Xxh3Default::new() }
     }
 
     /// The hashes so far.
     #[must_use]
-    pub fn prefix(&self) -> &Prefix {
+    pub(super) fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
     /// Forgets what is behind the first `length` bytes, down to the block that they end in.
-    pub fn limit(&mut self, length: u64) -> &Prefix {
+    pub(super) fn limit(&mut self, length: u64) {
         if length < self.prefix.length() {
-            self.prefix.blocks.truncate(usize::try_from(length / BLOCK).unwrap_or(usize::MAX));
-            (self.prefix.tail_length, self.prefix.tail) = (0, 0);
+            self.prefix.limit(length);
             self.tail.reset();
         }
-        &self.prefix
     }
 
-    /// Covers exactly the first `length` bytes; those new to it are given to `also`.
-    pub fn advance(
+    /// What [`Self::go_back`] needs to undo the next step.
+    pub(super) fn mark(&self) -> Mark {
+        let Prefix { blocks, tail_length, tail } = &self.prefix;
+        Mark { blocks: blocks.len(), rest: (*tail_length, *tail), tail: self.tail.clone() }
+    }
+
+    /// Undoes the step since that mark.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        self.prefix.blocks.truncate(mark.blocks);
+        (self.prefix.tail_length, self.prefix.tail) = mark.rest;
+        self.tail = mark.tail;
+    }
+
+    /// Covers the first `length` bytes, at most to the end of the block that the hashes end in. After an error
+    /// what was read before it is covered.
+    pub(super) fn advance(
         &mut self,
         source: &impl Bytes,
         length: u64,
-        mut also: impl FnMut(u64, &[u8]),
-    ) -> io::Result<&Prefix> {
-        self.limit(length);
+        reads: Reads,
+    ) -> io::Result<()> {
+        let block_end = (self.prefix.blocks.len() as u64 + 1).saturating_mul(BLOCK);
+        let read = self.read_to(source, length.min(block_end), reads);
+        if self.prefix.tail_length == BLOCK {
+            self.prefix.blocks.push(self.tail.digest());
+            self.prefix.tail_length = 0;
+            self.tail.reset();
+        }
+        self.prefix.tail = if self.prefix.tail_length > 0 { self.tail.digest() } else { 0 };
+        read
+    }
+
+    fn read_to(&mut self, source: &impl Bytes, end: u64, reads: Reads) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
-        while self.prefix.length() < length {
+        while self.prefix.length() < end {
             let at = self.prefix.length();
-            let to_block = BLOCK - self.prefix.tail_length;
-            let wanted = usize::try_from((length - at).min(to_block)).unwrap_or(CHUNK).min(CHUNK);
+            let wanted = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
             let buffer = buffer.get_mut(..wanted).unwrap_or_default();
-            let count = source.read(buffer, at)?;
+            let count = match reads {
+                Reads::Cached => source.read_cached(buffer, at)?,
+                Reads::All => source.read(buffer, at)?,
+            };
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let bytes = buffer.get(..count).unwrap_or_default();
-            also(at, bytes);
-            self.tail.update(bytes);
+            self.tail.update(buffer.get(..count).unwrap_or_default());
             self.prefix.tail_length += count as u64;
-            if self.prefix.tail_length == BLOCK {
-                self.prefix.blocks.push(self.tail.digest());
-                self.prefix.tail_length = 0;
-                self.tail.reset();
-            }
         }
-        self.prefix.tail = if self.prefix.tail_length > 0 { self.tail.digest() } else { 0 };
-        Ok(&self.prefix)
+        Ok(())
     }
 }
 
@@ -188,13 +234,11 @@ pub fn hash_prefix(
     go_on: &dyn Fn() -> bool,
 ) -> io::Result<Option<Prefix>> {
     let mut hasher = Hasher::default();
-    let mut at = 0;
-    while at < length {
+    while hasher.prefix.length() < length {
         if !go_on() {
             return Ok(None);
         }
-        at = (at + BLOCK).min(length);
-        hasher.advance(source, at, |_, _| {})?;
+        hasher.advance(source, length, Reads::All)?;
     }
     Ok(Some(hasher.prefix))
 }
@@ -232,17 +276,22 @@ mod tests {
         let bytes: Vec<u8> =
             (0..20_000_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let source = &&bytes[..];
-        let mut direct = Hasher::default();
-        let direct = direct.advance(source, 17_000_001, |_, _| {}).expect("read").clone();
+        let direct = hash_prefix(source, 17_000_001, &|| true).expect("read").expect("all");
         assert_eq!((direct.blocks(), direct.length()), (2, 17_000_001));
+        let to = |hasher: &mut Hasher, length| {
+            hasher.limit(length);
+            while hasher.prefix.length() < length {
+                hasher.advance(source, length, Reads::Cached).expect("read");
+            }
+        };
         let mut winding = Hasher::default();
-        let mut seen = 0;
         for length in [5, 9_000_000, 8_388_608, 1, 0, 16_777_216, 17_000_001] {
-            winding.advance(source, length, |_, bytes| seen += bytes.len()).expect("read");
+            to(&mut winding, length);
         }
         assert_eq!(winding.prefix, direct);
         let mut continued = Hasher::continuing(&direct);
-        assert_eq!(continued.advance(source, 17_000_001, |_, _| {}).expect("read"), &direct);
+        to(&mut continued, 17_000_001);
+        assert_eq!(continued.prefix, direct);
         assert!(
             direct.check_end(source).expect("read")
                 && direct.check_blocks(source, &|| true).expect("read")
@@ -252,8 +301,7 @@ mod tests {
     #[test]
     fn another_byte_anywhere_is_found() {
         let bytes = vec![7_u8; 17_000_000];
-        let mut hasher = Hasher::default();
-        let prefix = hasher.advance(&&bytes[..], 17_000_000, |_, _| {}).expect("read").clone();
+        let prefix = hash_prefix(&&bytes[..], 17_000_000, &|| true).expect("read").expect("all");
         for at in [0, 8_388_607, 8_388_608, 16_777_216, 16_999_999] {
             let mut altered = bytes.clone();
             altered[at] ^= 1;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bitsup_proto::{Checkpoint, SessionId};
 
-use super::{BLOCK, Bytes, Difference, Entry, Files, Hasher, Identity, Journal, Prefix};
+use super::hashing::{HASH_AFTER, HashStep, Hashing};
+use super::{Entry, Files, Identity, Journal, Prefix};
 
 /// A power cut costs at most so much of what was acknowledged.
 const SYNC: Duration = Duration::from_secs(1);
@@ -47,9 +48,7 @@ pub struct SessionJournal<F> {
     journal: Journal<F>,
     entry: Option<Entry>,
     place: EntryKey,
-    hasher: Hasher,
-    /// Hashes count while the source is so: the bytes that are read then are those that were sent.
-    source: Option<Identity>,
+    hashing: Hashing,
     proof: Proof,
     synced: Option<Duration>,
     sessions: Sessions,
@@ -91,28 +90,22 @@ impl<F: Files> SessionJournal<F> {
         source: Option<Identity>,
         proof: Proof,
     ) -> Self {
-        let hasher =
-            entry.as_ref().map_or_else(Hasher::default, |entry| Hasher::continuing(&entry.prefix));
+        let hashing = Hashing::new(entry.as_ref().map(|entry| &entry.prefix), source, HASH_AFTER);
         let replaces = entry.as_ref().map_or(0, |entry| entry.replaces);
         let sessions = Sessions::Earlier;
         let kept = entry.as_ref().map(|entry| entry.checkpoint.session_id.clone());
-        Self {
-            journal,
-            entry,
-            place,
-            hasher,
-            source,
-            proof,
-            synced: None,
-            sessions,
-            replaces,
-            kept,
-        }
+        Self { journal, entry, place, hashing, proof, synced: None, sessions, replaces, kept }
+    }
+
+    /// Nothing is hashed before the upload has sent for this long.
+    #[must_use]
+    pub fn hashing_after(self, after: Duration) -> Self {
+        Self { hashing: self.hashing.after(after), ..self }
     }
 
     /// All that was sent is known to be what `source`, the source as it is now, holds.
     pub fn prove(&mut self, source: Identity) {
-        self.source = Some(source);
+        self.hashing.set_source(Some(source));
         self.proof = Proof::Given;
         if let Some(entry) = &mut self.entry {
             entry.identity = source;
@@ -122,7 +115,7 @@ impl<F: Files> SessionJournal<F> {
     /// The source's bytes may not be the ones that were sent: nothing more is hashed in this
     /// session, and its entry keeps the identity that it has.
     pub fn doubt(&mut self) {
-        self.source = None;
+        self.hashing.set_source(None);
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
@@ -150,8 +143,8 @@ impl<F: Files> SessionJournal<F> {
         // A new session begins at byte 0, with the source as it is now.
         self.entry = None;
         self.sessions = Sessions::Made(checkpoint.session_id.clone());
-        self.hasher = Hasher::default();
-        (self.source, self.proof) = (source, Proof::Given);
+        self.hashing.restart(source);
+        self.proof = Proof::Given;
         // A short upload is over before anything of it has to survive a power cut.
         self.synced = Some(now.monotonic);
         self.renew(checkpoint, now);
@@ -161,53 +154,33 @@ impl<F: Files> SessionJournal<F> {
         Ok(())
     }
 
-    /// The server has acknowledged the bytes before `offset` in that session: they are hashed while
-    /// the source is what it was when they were sent, and those that were not hashed before are given
-    /// to `also`.
-    pub fn advance(
-        &mut self,
-        source: &impl Bytes,
-        offset: u64,
-        session: Option<&SessionId>,
-        also: impl FnMut(u64, &[u8]),
-    ) -> io::Result<()> {
-        if session.is_some_and(|id| !self.is_news(id)) {
-            return Ok(());
+    /// The server has acknowledged the bytes before `offset` in that session.
+    pub fn acknowledged(&mut self, offset: u64, session: Option<&SessionId>, now: Timestamp) {
+        if session.is_none_or(|id| self.is_news(id)) {
+            self.hashing.acknowledged(offset, now);
         }
-        self.hasher.limit(offset);
-        let hashed = self.hash(source, offset, also);
-        if let Some(entry) = &mut self.entry {
-            entry.prefix.clone_from(self.hasher.prefix());
-        }
-        hashed
     }
 
-    /// Hashes block by block; the bytes that were read count only if the source was what it is to be before
-    /// and after that.
-    fn hash(
-        &mut self,
-        source: &impl Bytes,
-        offset: u64,
-        mut also: impl FnMut(u64, &[u8]),
-    ) -> io::Result<()> {
-        while self.hasher.prefix().length() < offset && self.is_as_sent(source)? {
-            let block = self.hasher.prefix().length() / BLOCK + 1;
-            let before = self.hasher.clone();
-            let end = block.saturating_mul(BLOCK).min(offset);
-            let read = self.hasher.advance(source, end, &mut also).map(drop);
-            if read.is_err() || !self.is_as_sent(source)? {
-                self.hasher = before;
-                return read;
-            }
-        }
-        Ok(())
+    /// Nothing is sent for a while: what is in memory is hashed now.
+    pub fn rest(&mut self) {
+        self.hashing.rest();
     }
 
-    /// Whether the source is what it was when its bytes were sent, as far as the file system tells.
-    fn is_as_sent(&self, source: &impl Bytes) -> io::Result<bool> {
-        let Some(sent) = self.source else { return Ok(false) };
-        let now = source.identity()?;
-        Ok(now.is_none_or(|now| sent.compare(&now) == Difference::None))
+    /// Whether hashing may wait for a disk, so that what is to be written is written first.
+    pub fn hashing_may_wait(&self) -> bool {
+        self.hashing.may_wait()
+    }
+
+    /// Returns the next part to hash, if it is time for one; [`Self::hashed`] takes it back.
+    pub fn next_hash_step(&mut self, now: Timestamp) -> Option<HashStep> {
+        self.hashing.next(now)
+    }
+
+    /// A part was hashed. `true`: there is more.
+    pub fn hashed(&mut self, step: HashStep, now: Timestamp) -> bool {
+        let more = self.hashing.took(step, now);
+        self.take_hashes();
+        more
     }
 
     /// Writes where the session stands, so that it survives a power cut if the last time is
@@ -230,14 +203,19 @@ impl<F: Files> SessionJournal<F> {
         Ok(())
     }
 
-    /// Close-Session is about to go out (RES-06). The entry is for a run that resumes after a kill: a power
-    /// cut is no reason to wait for the disk.
-    pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
-        self.renew(checkpoint, now);
+    /// Writes the same with the hashes that there are now.
+    pub fn write_hashes(&self) -> io::Result<()> {
         match self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) {
             Some(entry) => self.journal.write(entry, false),
             None => Ok(()),
         }
+    }
+
+    /// Close-Session is about to go out (RES-06). The entry is for a run that resumes after a kill: a power
+    /// cut is no reason to wait for the disk.
+    pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
+        self.renew(checkpoint, now);
+        self.write_hashes()
     }
 
     /// The upload has ended.
@@ -275,16 +253,25 @@ impl<F: Files> SessionJournal<F> {
     fn renew(&mut self, checkpoint: Checkpoint, now: Timestamp) {
         if self.entry.is_none() {
             // Without an identity the source could not be known again.
-            let Some(identity) = self.source else { return };
+            let Some(identity) = self.hashing.source() else { return };
             let (url, path) = (self.place.url.clone(), self.place.path.clone());
             self.entry = Some(Entry::new(url, path, identity, checkpoint.clone(), None, now.unix));
         }
         let Some(entry) = &mut self.entry else { return };
-        // The server may have gone back while the source could not be read.
-        entry.prefix.clone_from(self.hasher.limit(checkpoint.offset));
+        entry.prefix.limit(checkpoint.offset);
         entry.replaces = self.replaces;
         entry.checkpoint = checkpoint;
         entry.updated = now.unix;
         entry.note.clone_from(&self.place.note);
+        self.take_hashes();
+    }
+
+    /// A run that continues hashes the bytes behind the last whole block once more: until then the entry has more.
+    fn take_hashes(&mut self) {
+        if let (Some(entry), Some(prefix)) = (&mut self.entry, self.hashing.prefix())
+            && (entry.prefix.length()..=entry.checkpoint.offset).contains(&prefix.length())
+        {
+            entry.prefix.clone_from(prefix);
+        }
     }
 }

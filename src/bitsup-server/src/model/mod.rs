@@ -31,6 +31,7 @@ mod answer;
 mod content;
 mod dice;
 mod faults;
+#[cfg(feature = "server")]
 pub mod front;
 mod habits;
 mod log;

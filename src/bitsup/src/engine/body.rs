@@ -37,8 +37,10 @@ pub(crate) struct FragmentBody {
     task: TaskId,
     inbox: Inbox,
     workers: Arc<Workers>,
-    /// Hashes what is read for libcurl.
+    /// Hashes what is sent.
     hash: Option<SentHash>,
+    /// What was read to be sent and hashed, and how much of it is sent.
+    chunk: Option<(Arc<Vec<u8>>, usize)>,
 }
 
 /// Buffers of bodies that are gone, for the next ones; more are not kept.
@@ -97,10 +99,11 @@ impl FragmentBody {
             inbox: around.inbox.clone(),
             workers: Arc::clone(around.workers),
             hash: None,
+            chunk: None,
         }
     }
 
-    /// Has what is sent hashed as well; then all of it goes through libcurl's buffer.
+    /// Has what is sent hashed as well: it is read once, and sent and hashed from there.
     pub(crate) fn hashed(mut self, hash: SentHash) -> Self {
         hash.begin(self.at, &self.workers);
         self.hash = Some(hash);
@@ -129,14 +132,66 @@ impl FragmentBody {
     /// Has the system send up to `most` bytes on the connection: of the file, or what a worker
     /// has read of it.
     fn pass_some(&mut self, connection: &Socket, most: usize) -> SendResult {
-        let passed = match self.ahead.pass(connection, most) {
-            Some(passed) => passed,
-            None => self.source.pass(connection, self.at, most),
+        let (hash, workers) = (self.hash.as_ref(), &self.workers);
+        let sent = |bytes: &[u8]| {
+            if let Some(hash) = hash {
+                hash.add(bytes, workers);
+            }
+        };
+        let passed = match (self.ahead.pass(connection, most, sent), hash) {
+            (Some(passed), _) => passed,
+            (None, None) => self.source.pass(connection, self.at, most),
+            (None, Some(hash)) => self.pass_read(connection, most, &hash.clone()),
         };
         if matches!(passed, SendResult::Wait) {
             self.read_ahead(self.at, true);
         }
         passed
+    }
+
+    /// The same of a chunk that is read, since the bytes that are sent are to be those that are hashed.
+    fn pass_read(&mut self, connection: &Socket, most: usize, hash: &SentHash) -> SendResult {
+        let (buffer, sent) = match self.chunk.take() {
+            Some(chunk) => chunk,
+            None => match self.read_chunk(hash) {
+                Ok(buffer) => (Arc::new(buffer), 0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return SendResult::Wait,
+                Err(error) => return SendResult::Failed(error),
+            },
+        };
+        let rest = buffer.get(sent..).unwrap_or_default();
+        let passed = sendfile::send(connection, rest.get(..most).unwrap_or(rest));
+        let end = if let SendResult::Bytes(count) = passed { sent + count } else { sent };
+        if end > sent {
+            hash.add_from(&buffer, sent..end, &self.workers);
+        }
+        if end < buffer.len() {
+            self.chunk = Some((buffer, end));
+        } else {
+            hash.give_back(buffer);
+        }
+        passed
+    }
+
+    /// Reads what is sent next, without waiting.
+    fn read_chunk(&self, hash: &SentHash) -> io::Result<Vec<u8>> {
+        let left = self.range.end().saturating_sub(self.at);
+        let mut buffer = hash.buffer();
+        buffer.resize(usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)), 0);
+        let count = match self.source.read_now(&mut buffer, self.at) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => read,
+        };
+        match count {
+            Ok(count) => {
+                buffer.truncate(count);
+                Ok(buffer)
+            }
+            Err(error) => {
+                hash.give_back(Arc::new(buffer));
+                Err(error)
+            }
+        }
     }
 
     /// Counts bytes that were handed to the connection.
@@ -237,10 +292,13 @@ impl Body for FragmentBody {
     }
 
     fn can_pass(&self) -> bool {
-        self.hash.is_none() && self.source.can_pass()
+        self.source.can_pass()
     }
 
     fn pass(&mut self, connection: &Socket) -> SendResult {
+        if self.hash.as_ref().is_some_and(|hash| !hash.has_room()) {
+            return SendResult::Wait;
+        }
         let left = self.range.end() - self.at;
         let wanted = usize::try_from(left).map_or(PASSED, |left| left.min(PASSED));
         let granted = self.limiter.take(self.task, wanted);
@@ -258,6 +316,7 @@ impl Body for FragmentBody {
     fn rewind(&mut self) {
         self.at = self.range.first();
         self.ahead = ReadAhead::default();
+        self.chunk = None;
         self.sent.store(0, Ordering::Relaxed);
         if let Some(hash) = &self.hash {
             hash.begin(self.at, &self.workers);
@@ -288,14 +347,23 @@ impl ReadAhead {
         })
     }
 
-    /// The same, sent.
-    fn pass(&mut self, connection: &Socket, most: usize) -> Option<SendResult> {
+    /// The same, sent; what is sent is told.
+    fn pass(
+        &mut self,
+        connection: &Socket,
+        most: usize,
+        sent: impl FnOnce(&[u8]),
+    ) -> Option<SendResult> {
         let passed = self.spend(most, |bytes| {
             let passed = match bytes {
                 [] => SendResult::Failed(io::ErrorKind::UnexpectedEof.into()),
                 bytes => sendfile::send(connection, bytes),
             };
-            (if let SendResult::Bytes(count) = passed { count } else { 0 }, passed)
+            let count = if let SendResult::Bytes(count) = passed { count } else { 0 };
+            if count > 0 {
+                sent(bytes.get(..count).unwrap_or_default());
+            }
+            (count, passed)
         })?;
         Some(passed.unwrap_or_else(|error| match error.kind() {
             io::ErrorKind::WouldBlock => SendResult::Wait,

@@ -62,6 +62,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(1500);
 pub(crate) struct Settings {
     pub(crate) uploads_per_host: Parallelism,
     pub(crate) state_directory: Option<PathBuf>,
+    /// Nothing that was sent is hashed before an upload has sent for this long.
+    pub(crate) hash_after: Duration,
     pub(crate) user_agent: String,
 }
 

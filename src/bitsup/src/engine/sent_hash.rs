@@ -1,12 +1,13 @@
 //! The SHA-256 of an upload: of the bytes that went to libcurl, whatever the source answers
 //! when it is read again.
 //!
-//! Workers hash copies of what is sent, in order. Where the server took less than was sent, or
+//! A worker hashes what is sent, in order, from the buffer that it is sent from; where libcurl sends, from a copy. Where the server took less than was sent, or
 //! forgot some, hashing goes back to the last state before that. Bytes between that state and the
 //! server's offset are read again, and count only if they lead to the state known after them.
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitsup_core::journal::Bytes;
@@ -17,8 +18,10 @@ use super::command::{Command, TaskId};
 use super::workers::Workers;
 use crate::source::Source;
 
-/// Bytes that wait to be hashed; above that the body waits, so that memory is bounded.
+/// Bytes that wait to be hashed; above that the body waits, so that memory is bounded, until half of them are.
 const MAX_LAG: usize = 4 << 20;
+/// Buffers kept for further bytes.
+const MAX_FREE: usize = MAX_LAG / CHUNK;
 /// States to go back to; when there are more, every second one is dropped.
 const MAX_MARKS: usize = 256;
 /// Bytes read at a time.
@@ -47,12 +50,15 @@ struct Queue {
     is_worked_on: bool,
     /// A body waits for room.
     wanted: bool,
+    /// Buffers whose bytes are sent and hashed.
+    free: Vec<Vec<u8>>,
 }
 
 enum Step {
     /// A Fragment begins at this byte.
     Begin(u64),
-    Bytes(Vec<u8>),
+    /// These bytes of a buffer follow.
+    Bytes(Arc<Vec<u8>>, Range<usize>),
     Finish(Finish),
 }
 
@@ -80,9 +86,27 @@ impl SentHash {
         !queue.wanted
     }
 
+    /// A buffer to read into what is then sent and hashed.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        lock(&self.shared.queue).free.pop().unwrap_or_default()
+    }
+
+    /// The buffer is not used any more.
+    pub(crate) fn give_back(&self, buffer: Arc<Vec<u8>>) {
+        lock(&self.shared.queue).take_back(buffer);
+    }
+
     /// These bytes follow.
     pub(crate) fn add(&self, bytes: &[u8], workers: &Workers) {
-        self.push(Step::Bytes(bytes.to_vec()), workers);
+        let mut buffer = self.buffer();
+        buffer.clear();
+        buffer.extend_from_slice(bytes);
+        self.add_from(&Arc::new(buffer), 0..bytes.len(), workers);
+    }
+
+    /// These bytes of a buffer follow.
+    pub(crate) fn add_from(&self, buffer: &Arc<Vec<u8>>, range: Range<usize>, workers: &Workers) {
+        self.push(Step::Bytes(Arc::clone(buffer), range), workers);
     }
 
     /// All is sent.
@@ -96,8 +120,8 @@ impl SentHash {
 
     fn push(&self, step: Step, workers: &Workers) {
         let mut queue = lock(&self.shared.queue);
-        if let Step::Bytes(bytes) = &step {
-            queue.bytes += bytes.len();
+        if let Step::Bytes(_, range) = &step {
+            queue.bytes += range.len();
         }
         queue.steps.push_back(step);
         if std::mem::replace(&mut queue.is_worked_on, true) {
@@ -121,10 +145,11 @@ impl Shared {
             let mut history = lock(&self.history);
             match step {
                 Step::Begin(at) => history.begin(at),
-                Step::Bytes(bytes) => {
-                    history.now.add(&bytes);
+                Step::Bytes(buffer, range) => {
+                    let count = range.len();
+                    history.now.add(buffer.get(range).unwrap_or_default());
                     drop(history);
-                    self.hashed(bytes.len());
+                    self.hashed(count, buffer);
                 }
                 Step::Finish(finish) => {
                     let digest = history.finish();
@@ -137,16 +162,25 @@ impl Shared {
         }
     }
 
-    fn hashed(&self, count: usize) {
+    fn hashed(&self, count: usize, buffer: Arc<Vec<u8>>) {
         let mut queue = lock(&self.queue);
+        queue.take_back(buffer);
         queue.bytes = queue.bytes.saturating_sub(count);
-        let wakes = queue.wanted && queue.bytes < MAX_LAG;
+        let wakes = queue.wanted && queue.bytes <= MAX_LAG / 2;
         if wakes {
             queue.wanted = false;
         }
         drop(queue);
         if wakes {
             self.inbox.send(Command::BodyReady(self.task));
+        }
+    }
+}
+
+impl Queue {
+    fn take_back(&mut self, buffer: Arc<Vec<u8>>) {
+        if self.free.len() < MAX_FREE {
+            self.free.extend(Arc::into_inner(buffer));
         }
     }
 }

@@ -29,8 +29,8 @@ mod token;
 mod writer;
 
 pub(crate) use bitsup_core::journal::{
-    BLOCK, Difference, Entry, EntryKey, Finish, Identity, Prefix, Proof, ResumeDecision,
-    check_tail, hash_prefix,
+    BLOCK, Difference, Entry, EntryKey, Finish, HASH_AFTER, Identity, Prefix, Proof,
+    ResumeDecision, check_tail, hash_prefix,
 };
 use disk::Disk;
 pub(crate) use endpoints::{Endpoint, Endpoints, store};

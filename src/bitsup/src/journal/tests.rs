@@ -202,41 +202,6 @@ fn the_entry_of_a_source_that_is_still_compared_keeps_the_identity_that_it_had()
     }
 }
 
-/// A source whose change time moves by so much when it is read.
-struct Sevens(std::cell::Cell<i64>, i64);
-
-impl bitsup_core::journal::Bytes for Sevens {
-    fn read(&self, buffer: &mut [u8], _: u64) -> io::Result<usize> {
-        self.0.set(self.0.get() + self.1);
-        buffer.fill(7);
-        Ok(buffer.len())
-    }
-
-    fn identity(&self) -> io::Result<Option<Identity>> {
-        Ok(Some(Identity { changed: Some((5, self.0.get())), ..identity() }))
-    }
-}
-
-#[test]
-fn a_hash_counts_only_if_the_source_was_the_same_before_and_after_it_was_read() {
-    let _rule = bitsup_server::rule!("RES-03");
-    let (_folder, directory, id, _) = written();
-    let journal = directory.lock(&id).expect("free");
-    let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
-    let mut book = SessionJournal::new(journal, None, place, Some(identity()), Proof::Given);
-    let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
-    book.created(newer().checkpoint, Some(identity()), now).expect("noted");
-    let hashed = |book: &SessionJournal<Disk>| book.prefix().map(Prefix::length);
-    book.advance(&Sevens(7.into(), 1), 40, None, |_, _| {}).expect("read");
-    assert_eq!(hashed(&book), Some(0));
-    let calm = Sevens(7.into(), 0);
-    book.advance(&calm, 40, None, |_, _| {}).expect("read");
-    assert_eq!(hashed(&book), Some(40));
-    book.doubt();
-    book.advance(&calm, 60, None, |_, _| {}).expect("not read");
-    assert_eq!(hashed(&book), Some(40));
-}
-
 #[test]
 fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     let (_folder, directory, id, path) = written();

@@ -2,17 +2,22 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bitsup_core::journal::{
     EntryKey, Finish, Identity, Pending, Prefix, Proof, SessionJournal, Timestamp, Work,
 };
-use bitsup_proto::{Checkpoint, SessionId};
+use bitsup_proto::Checkpoint;
 
 use super::{Disk, Entry, Journal};
 use crate::engine::{Check, Workers};
 use crate::error::Error;
 use crate::source::Source;
+
+/// An upload that is stopped and kept waits at most this long for its hashes.
+const LAST_HASHES: Duration = Duration::from_secs(1);
+/// An upload that takes no longer is over before a change of its source is of interest.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// The keeper of one upload.
 #[derive(Clone)]
@@ -61,13 +66,15 @@ impl JournalWriter {
         journal: Journal,
         (entry, proof): (Option<Entry>, Proof),
         place: EntryKey,
+        hashing_after: Duration,
         on_failure: Option<OnFailure>,
     ) -> Self {
         let identity = source.identity();
         let may_wait = source.may_wait();
+        let book = SessionJournal::new(journal, entry, place, identity, proof);
         let desk = WriterState {
             source,
-            book: Some(SessionJournal::new(journal, entry, place, identity, proof)),
+            book: Some(book.hashing_after(hashing_after)),
             begun: Instant::now(),
             problem: None,
             on_failure,
@@ -107,9 +114,13 @@ impl JournalWriter {
         let _ = desk.in_book(|book, now| book.closing(checkpoint, now));
     }
 
-    /// The same at once, if no worker is about to write. `false`: nothing was done.
+    /// The same at once for a short upload, if no worker is writing. `false`: nothing was done. The hashes
+    /// of a longer one are completed first, since they decide what a change of the source means.
     pub(crate) fn try_closing(&self, checkpoint: &Checkpoint) -> bool {
         let Some(mut desk) = self.shared.try_desk() else { return false };
+        if desk.begun.elapsed() >= SHORT {
+            return false;
+        }
         lock(&self.shared.pending).forget_update();
         // Where it cannot be written the upload goes on, as with any other entry.
         let _ = desk.in_book(|book, now| book.closing(checkpoint.clone(), now));
@@ -152,6 +163,13 @@ impl JournalWriter {
         }
     }
 
+    /// Nothing is sent for a while: what was sent is hashed meanwhile.
+    pub(crate) fn rest(&self, workers: &Workers) {
+        if lock(&self.shared.pending).rest() {
+            self.begin(workers);
+        }
+    }
+
     /// Finishes what is to be done and calls `done` with what is left.
     pub(crate) fn finish(
         &self,
@@ -188,27 +206,91 @@ impl Shared {
     }
 
     fn work(&self) {
+        // Whether hashes are to be written that no later update may write.
+        let (mut rests, mut is_newer, mut is_written) = (false, false, true);
         loop {
+            let has_update = self.accept_update();
+            let more = match self.hash_step(has_update && is_written) {
+                None => false,
+                Some(more) => {
+                    is_newer = true;
+                    more
+                }
+            };
             // In this order, so that nothing newer is written between the two.
             let mut desk = lock(&self.desk);
-            let Some(work) = lock(&self.pending).take() else { return };
+            if rests && !more {
+                if is_newer {
+                    let _ = desk.in_book(|book, _| book.write_hashes());
+                }
+                (rests, is_newer) = (false, false);
+            }
+            let work = lock(&self.pending).take(more);
+            is_written = !matches!(work, Some(Work::Update(_)));
             match work {
-                Work::Update(offset, checkpoint) => {
-                    let session = checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id);
-                    desk.advance(offset, session);
-                    if let Some(checkpoint) = checkpoint
-                        && desk.in_book(|book, now| book.write(checkpoint, now)).is_ok()
-                    {
+                None => return,
+                Some(Work::Hash) => {}
+                Some(Work::Update(None)) => {}
+                Some(Work::Update(Some(checkpoint))) => {
+                    is_newer = false;
+                    if desk.in_book(|book, now| book.write(checkpoint, now)).is_ok() {
                         desk.on_failure = None;
                     }
                 }
-                Work::Finish((finish, done)) => {
+                Some(Work::Rest) => {
+                    desk.rest();
+                    rests = true;
+                }
+                Some(Work::Finish((finish, done))) => {
+                    if finish == Finish::Keep {
+                        desk.rest();
+                        drop(desk);
+                        let begun = Instant::now();
+                        while begun.elapsed() < LAST_HASHES && self.hash_step(false) == Some(true) {
+                        }
+                        desk = lock(&self.desk);
+                    }
                     let kept = desk.finish(finish);
                     drop(desk);
                     done(kept);
                 }
             }
         }
+    }
+
+    /// Tells the journal of the offset that waits to be written, if there is one.
+    fn accept_update(&self) -> bool {
+        let mut desk = lock(&self.desk);
+        let now = desk.now();
+        let pending = lock(&self.pending);
+        let (Some((offset, session)), Some(book)) = (pending.offset(), &mut desk.book) else {
+            return false;
+        };
+        book.acknowledged(offset, session, now);
+        true
+    }
+
+    /// Hashes a part, if it is time for one. Not under the lock, since it may take long; and what may wait for a
+    /// disk not before the writing that is to be done. Says whether there is more.
+    fn hash_step(&self, writes_next: bool) -> Option<bool> {
+        let (mut step, source) = {
+            let mut desk = lock(&self.desk);
+            let (now, source) = (desk.now(), desk.source.clone());
+            let book = desk.book.as_mut()?;
+            if writes_next && book.hashing_may_wait() {
+                return Some(true);
+            }
+            (book.next_hash_step(now)?, source)
+        };
+        // The engine opens the source for each part and reports what is wrong.
+        let read = source.open().map(|opened| step.run(&opened));
+        drop(source);
+        let mut desk = lock(&self.desk);
+        let now = desk.now();
+        if let Ok(Err(error)) = &read {
+            desk.problem = Some(format!("the source cannot be read for its hash: {error}"));
+        }
+        desk.book.as_mut().map(|book| book.hashed(step, now))
     }
 }
 
@@ -218,7 +300,7 @@ impl WriterState {
         &mut self,
         act: impl FnOnce(&mut SessionJournal<Disk>, Timestamp) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let now = Timestamp { monotonic: self.begun.elapsed(), unix: super::unix_now() };
+        let now = self.now();
         let Some(Err(error)) = self.book.as_mut().map(|book| act(book, now)) else {
             return Ok(());
         };
@@ -232,13 +314,12 @@ impl WriterState {
         Err(error)
     }
 
-    fn advance(&mut self, offset: u64, session: Option<&SessionId>) {
-        let Some(book) = &mut self.book else { return };
-        // The engine opens the source for each part and reports what is wrong.
-        let Ok(source) = self.source.open() else { return };
-        if let Err(error) = book.advance(&source, offset, session, |_, _| {}) {
-            self.problem = Some(format!("the source cannot be read for its hash: {error}"));
-        }
+    fn rest(&mut self) {
+        self.book.iter_mut().for_each(SessionJournal::rest);
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp { monotonic: self.begun.elapsed(), unix: super::unix_now() }
     }
 
     fn finish(&mut self, finish: Finish) -> Kept {

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::common::payload;
-use crate::common::peer::{Peer, Turn, ended, options, received, wait_for_state, wait_until};
+use crate::common::peer::{
+    Peer, Turn, ended, options, received, settle, wait_for_state, wait_until,
+};
 use bitsup::{CancelMode, Client, Error, ErrorKind, Receipt, Source, UploadOptions, UploadState};
 use bitsup_server::scripted::{Latch, Reply};
 
@@ -27,6 +29,15 @@ impl Place {
         let place = Self { folder: tempfile::tempdir().expect("folder") };
         fs::write(place.file(), payload(SIZE)).expect("written");
         place
+    }
+
+    /// Places of which the sources are hashed, made ahead since that takes a while.
+    fn settled(count: usize) -> Vec<Self> {
+        let places: Vec<Self> = (0..count).map(|_| Self::new()).collect();
+        for place in &places {
+            settle(&place.file());
+        }
+        places
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -423,8 +434,8 @@ const BENIGN: [Alteration; 5] = [
 #[test]
 fn the_same_bytes_under_another_device_inode_or_change_time_are_continued() {
     let _rule = bitsup_server::rule!("RES-02");
-    for (what, alter) in BENIGN {
-        let (place, peer) = (Place::new(), hanging());
+    for (place, (what, alter)) in Place::settled(BENIGN.len()).into_iter().zip(BENIGN) {
+        let peer = hanging();
         place.interrupt(&peer);
         alter(&place);
         let before = peer.packets().len();
@@ -449,8 +460,8 @@ fn other_bytes_under_the_same_size_and_time_stamp_are_refused() {
             overwrite(&file, 500);
         }),
     ];
-    for (what, alter) in alterations {
-        let (place, peer) = (Place::new(), hanging());
+    for (place, (what, alter)) in Place::settled(alterations.len()).into_iter().zip(alterations) {
+        let peer = hanging();
         place.interrupt(&peer);
         alter(&place);
         let before = peer.packets().len();
@@ -496,8 +507,9 @@ fn where_the_hashes_do_not_reach_equal_numbers_continue_and_others_begin_anew() 
 fn what_only_the_server_knows_of_a_source_that_may_have_changed_is_not_built_upon() {
     let _rule = bitsup_server::rule!("RES-02");
     // The server has stored three parts. A power cut has taken what the journal said of the last two.
-    for (what, alter) in [("overwritten", true), ("untouched", false)] {
-        let (place, latch) = (Place::new(), Latch::new());
+    let cases = [("overwritten", true), ("untouched", false)];
+    for (place, (what, alter)) in Place::settled(cases.len()).into_iter().zip(cases) {
+        let latch = Latch::new();
         let held = latch.clone();
         let peer = Peer::start(move |call| match call {
             call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),
@@ -505,7 +517,8 @@ fn what_only_the_server_knows_of_a_source_that_may_have_changed_is_not_built_upo
             _ => Turn::Serve,
         });
         let source = Source::path(place.file()).expect("source");
-        let client = place.client();
+        let client = Client::builder().state_directory(place.path("state")).hash_from_first_byte();
+        let client = client.build().expect("client");
         let upload = client.upload(source, &peer.url()).options(options()).start();
         let upload = upload.expect("started");
         peer.wait_for("Fragment", 2);
@@ -529,7 +542,7 @@ fn what_only_the_server_knows_of_a_source_that_may_have_changed_is_not_built_upo
 #[test]
 fn an_entry_whose_hashes_do_not_fit_its_offset_is_damaged() {
     let _rule = bitsup_server::rule!("JRN-03");
-    let (place, peer) = (Place::new(), hanging());
+    let (place, peer) = (Place::settled(1).remove(0), hanging());
     place.interrupt(&peer);
     let good = fs::read(place.of_session("json")).expect("read");
     let edits: [fn(&mut serde_json::Value); 4] = [
@@ -653,8 +666,9 @@ fn where_all_is_hashed_the_bytes_decide_what_a_change_time_means() {
             false,
         ),
     ];
-    for ((what, alter), is_same) in alterations {
-        let (place, latch) = (Place::new(), Latch::new());
+    let places = Place::settled(alterations.len());
+    for (place, ((what, alter), is_same)) in places.into_iter().zip(alterations) {
+        let latch = Latch::new();
         let held = latch.clone();
         let peer = Peer::start(move |call| match call {
             call if call.is("Fragment", 2) => Turn::After(received(2000).held(&held)),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{Setup, packets, payload};
+use crate::common::peer::settle;
+use crate::common::{Setup, packets, payload, sha256};
 use bitsup::{CancelMode, Client, ErrorKind, Event, Flow, Source, UploadOptions};
 
 const FRAGMENT: u64 = 100_000;
@@ -133,6 +134,7 @@ fn other_bytes_in_what_was_sent_are_found_although_the_time_stamp_is_the_same() 
         // The stop comes while the client waits to send the last two parts.
         let script = "fragment 19: answer 503 header \"Retry-After: 60\"";
         let setup = Setup::with_faults(&payload(20_000_000), script);
+        settle(&setup.file());
         let url = setup.url("x.bin");
         let client = client(&setup.state());
         let stop = |event: &Event| match event {
@@ -217,6 +219,7 @@ fn a_session_can_be_listed_resumed_and_cancelled_by_its_name() {
 #[test]
 fn a_session_moves_by_its_token_and_the_source_must_match() {
     let setup = hesitant();
+    settle(&setup.file());
     let url = setup.url("x.bin");
     let error = interrupt(&setup, &url);
     let token = error.token().expect("a token").to_owned();
@@ -280,6 +283,27 @@ fn the_sha_256_is_that_of_the_file_also_over_two_runs() {
         std::process::Command::new("sha256sum").arg(setup.file()).output().expect("sha256sum");
     let expected = String::from_utf8(output.stdout).expect("text");
     assert_eq!(receipt.sha256.as_deref(), expected.split(' ').next());
+}
+
+#[test]
+fn the_sha_256_is_that_of_the_file_although_parts_are_cut_in_the_middle_of_what_was_read() {
+    let _rule = bitsup_server::rule!("TRU-08");
+    let bytes = payload(3_000_000);
+    for keep in ["", " keep"] {
+        let script =
+            format!("fragment 2: drop after 300001{keep}\nfragment 4: drop after 700000{keep}");
+        let setup = Setup::with_faults(&bytes, &script);
+        let mut options = options();
+        (options.fragment_size, options.sha256) = (Some(1_000_000), true);
+        options.retry_delay = Duration::from_millis(2);
+        let source = Source::path(setup.file()).expect("source");
+        let client = Client::new().expect("client");
+        let upload = client.upload(source, &setup.url("x.bin")).options(options).start();
+        let receipt = upload.expect("started").wait().expect("uploaded");
+        assert_eq!(receipt.retries, 2, "{keep}");
+        assert_eq!(receipt.sha256, Some(sha256(&bytes)), "{keep}");
+        assert_eq!(setup.published("x.bin"), bytes, "{keep}");
+    }
 }
 
 #[test]

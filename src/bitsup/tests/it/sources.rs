@@ -11,11 +11,10 @@ use crate::common::peer::{
     PATIENCE, Peer, Turn, ended, options, range, received, upload, wait_until,
 };
 use crate::common::program::{installed, skipped};
-use crate::common::{Setup, payload};
+use crate::common::{Setup, payload, sha256};
 use bitsup::{Client, ErrorKind, ReadAt, Seekable, Source};
 use bitsup_server::scripted::{Latch, Reply};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sha2::{Digest, Sha256};
 
 const SIZE: usize = 3500;
 
@@ -232,10 +231,6 @@ impl ReadAt for Fickle {
         buffer.fill(self.0.fetch_add(1, Ordering::Relaxed));
         Ok(buffer.len())
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[test]

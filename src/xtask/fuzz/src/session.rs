@@ -1,20 +1,26 @@
 //! The driver of an upload under any events: no panic, no step outside of the file, no endless loop.
+//!
+//! Half of the inputs make up each answer. In the others a model of servers answers, with habits and losses that the
+//! input decides, and an upload that is done and verified has left the whole file there.
 #![no_main]
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use bitsup_core::{
-    AfterCancel, ClientState, CredentialId, ExchangeId, Hosts, Opening, Parallelism,
+    AfterCancel, ClientState, CredentialId, Ending, ExchangeId, Hosts, Opening, Parallelism,
     PendingRequest, Readiness, Ready, Step, TaskId, UploadDriver, Verdict,
 };
+use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::fragment_size::Limits;
 use bitsup_proto::reply::{Got, ReplyMode};
 use bitsup_proto::session::{
-    CancelMode, Config, Exchange, Failure, FailureClass, OffsetHandling, Sent,
+    CancelMode, Config, Connection, Exchange, Failure, FailureClass, OffsetHandling, Outcome,
+    Request, Sent,
 };
 use bitsup_proto::verify::{Head, LostAckPolicy, VerifyPolicy};
 use bitsup_proto::{Ack, Checkpoint, Error, ErrorKind, Moment, PacketType};
+use bitsup_server::model::{self, Dice, Framing, Habits, Model, Span, Spans};
 use libfuzzer_sys::fuzz_target;
 
 /// Polls after which an upload that meets nothing but failures must have ended: the longest fallback
@@ -53,32 +59,51 @@ impl Input<'_> {
 /// The credentials of the caller.
 const OWN: CredentialId = CredentialId(1);
 
+/// A server that stores what it is sent.
+struct Server {
+    model: Model<Spans>,
+    connection: u64,
+}
+
 /// An upload, the only one of its client.
 struct Upload {
     driver: UploadDriver,
     client: ClientState,
+    /// Answers, unless the input makes the answers up.
+    server: Option<Server>,
 }
 
 impl Upload {
-    fn new(config: Config, opening: Opening, prechecks: bool, now: Moment) -> Self {
+    fn new(
+        config: Config,
+        opening: Opening,
+        prechecks: bool,
+        now: Moment,
+        server: Option<Server>,
+    ) -> Self {
         let mut client = ClientState::new(Hosts::new(Parallelism::fixed(1), 1));
         let host = "https://a.example.com".into();
         let driver = UploadDriver::new(TaskId(1), host, config, opening, &mut client, now)
             .with_precheck(prechecks)
             .with_intent();
-        Self { driver, client }
+        Self { driver, client, server }
     }
 }
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
-    let config = config(&mut input);
+    let mut config = config(&mut input);
     let mut now = Moment { unix: 1_700_000_000, ..Moment::default() };
-    let mut upload = Upload::new(config.clone(), Opening::New, input.flag(), now);
+    let server = input.flag().then(|| server(&mut input));
+    if server.is_some() {
+        // What is remembered of a server is true, and a caller who waives offsets risks what they would tell.
+        (config.offsets, config.lenient_offset) = (OffsetHandling::Unknown, false);
+    }
+    let mut upload = Upload::new(config.clone(), Opening::New, input.flag(), now, server);
     while !input.0.is_empty() {
         now.random = u64::from(input.byte()) << 56;
         let _ = run(&mut upload, now);
-        let Upload { driver, client } = &mut upload;
+        let Upload { driver, client, server } = &mut upload;
         match input.byte() % 16 {
             0 => {
                 driver.suspend(client, now);
@@ -102,10 +127,11 @@ fuzz_target!(|data: &[u8]| {
             6 => {
                 if let Some(kept) = driver.session().checkpoint() {
                     let opening = opening(&mut input, kept);
-                    upload = Upload::new(config.clone(), opening, input.flag(), now);
+                    let server = server.take();
+                    upload = Upload::new(config.clone(), opening, input.flag(), now, server);
                 }
             }
-            7 => {
+            7 if server.is_none() => {
                 let failure = failure(&mut input);
                 if let Some((id, _)) = driver.exchange() {
                     let _ = driver.handle_failure(id, &failure, now);
@@ -114,6 +140,7 @@ fuzz_target!(|data: &[u8]| {
             8 if input.flag() => driver.abandon(input.flag(), client, now),
             9 if input.flag() => driver.comparison_started(),
             9 => driver.comparison_ended(),
+            _ if server.is_some() => exchange(&mut upload, now, &mut input),
             _ => answer(&mut upload, now, &mut input, config.size),
         }
     }
@@ -192,14 +219,23 @@ fn run(upload: &mut Upload, now: Moment) -> Result<Option<Duration>, ()> {
                 let config = session.config().clone();
                 upload.driver.start_upload(config, &mut upload.client, now);
             }
-            Step::Finish(_) => return Err(()),
+            Step::Finish(ending) => {
+                if let (Ending::Session(Outcome::Done(done)), Some(server)) =
+                    (ending, &upload.server)
+                {
+                    let is_exact =
+                        server.model.published().is_some_and(|file| file.is_exact(size, |_| true));
+                    assert!(is_exact || !done.verified, "{done:?} {:?}", server.model);
+                }
+                return Err(());
+            }
             Step::Tell(_) | Step::TellUnproven | Step::Store(_) | Step::Abort(_) => {}
         }
     }
 }
 
 fn begin(upload: &mut Upload, request: PendingRequest, now: Moment) {
-    let Upload { driver, client } = upload;
+    let Upload { driver, client, .. } = upload;
     assert!(driver.exchange().is_none(), "one exchange at a time");
     match driver.check(&request) {
         Readiness::Now => {}
@@ -232,9 +268,118 @@ fn begin(upload: &mut Upload, request: PendingRequest, now: Moment) {
     driver.count_requests(1);
 }
 
+/// A server with habits as there are in the field.
+fn server(input: &mut Input<'_>) -> Server {
+    let mut dice = Dice::seeded(input.number(0));
+    let mut habits = Habits::draw(&mut dice);
+    // Whether the offset is told, and what is done with a Fragment, are worth more than one chance in fifty.
+    if input.flag() {
+        habits.offsets = input.pick([
+            model::Offsets::Trim,
+            model::Offsets::AppendEcho,
+            model::Offsets::AppendCount,
+            model::Offsets::SeekEcho,
+        ]);
+    }
+    habits.reply = None;
+    Server { model: Model::with_habits(habits, dice), connection: 0 }
+}
+
+/// What is under way arrives at the server, or a part of it, or nothing; and the answer may be lost.
+fn exchange(upload: &mut Upload, now: Moment, input: &mut Input<'_>) {
+    let Upload { driver, client, server: Some(server) } = upload else { return };
+    let Some((id, request)) = driver.exchange().map(|(id, own)| (id, own.clone())) else { return };
+    server.model.set_time(now.unix);
+    let PendingRequest::Packet(packet) = request else {
+        let answer = server.model.head();
+        let head = Head {
+            status: answer.status,
+            content_length: match answer.framing {
+                Framing::Head(length) => Some(length),
+                _ => None,
+            },
+            encoded: answer.header("Content-Encoding").is_some(),
+            last_modified: answer.header("Last-Modified").and_then(unix),
+            ..Head::default()
+        };
+        match request {
+            PendingRequest::Head => {
+                let _ = driver.handle_head(id, &head);
+            }
+            PendingRequest::Precheck => {
+                driver.handle_precheck(id, head, input.flag());
+            }
+            _ => {
+                let _ = driver.handle_reply(id, &Got { status: 404, ..Got::default() }, now);
+            }
+        }
+        return;
+    };
+    if packet.connection == Connection::Fresh {
+        server.connection += 1;
+    }
+    let (arrived, body) = arrives(driver, &packet, server.connection);
+    let fate = input.byte() % 8;
+    let (classes, sent) = match fate {
+        0 => ([FailureClass::Offline, FailureClass::Stale], Sent::Nothing),
+        1 => {
+            let length = input.number(body.length).min(body.length);
+            server.model.take_part(&arrived, &Span { length, ..body });
+            ([FailureClass::Transport, FailureClass::Timeout], Sent::Body(length))
+        }
+        _ => {
+            if fate == 2 {
+                server.model.forget();
+            }
+            let answer = server.model.answer(&arrived, &body);
+            if fate != 3 {
+                return heard(driver, client, (id, &packet), &answer, now);
+            }
+            ([FailureClass::Transport, FailureClass::BadAnswer], Sent::Body(u64::MAX))
+        }
+    };
+    server.connection += 1;
+    driver.judge(Verdict::Inconclusive, client);
+    let _ = driver.handle_failure(id, &Failure::new(input.pick(classes), sent, ""), now);
+}
+
+fn arrives(driver: &UploadDriver, packet: &Request, connection: u64) -> (model::Request, Span) {
+    let mut headers = Vec::new();
+    driver.session().headers(packet, |name, value| headers.push((name, value.to_string())));
+    let mut arrived = model::Request::new("BITS_POST", connection, |name| {
+        headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone())
+    });
+    arrived.authorization = packet.authorize.then(|| "Basic eA==".to_owned());
+    let (from, length) = arrived.range.map_or((0, 0), |range| (range.first, range.length()));
+    arrived.length = length;
+    (arrived, Span { from, version: 0, length })
+}
+
+fn heard(
+    driver: &mut UploadDriver,
+    client: &mut ClientState,
+    (id, packet): (ExchangeId, &Request),
+    answer: &model::Answer,
+    now: Moment,
+) {
+    let headers = answer.headers.iter();
+    let ack =
+        Ack::parse(answer.status, headers.map(|(name, value)| (name.as_str(), value.as_bytes())));
+    let asks = classify(packet.packet, &ack) == Meaning::Challenge { proxy: false };
+    driver.judge(Verdict::of(ack.status, asks, ack.is_ack), client);
+    let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
+    let _ = driver.handle_ack(id, &ack, exchange, now);
+}
+
+/// Seconds since 1970 of a date as headers have it.
+fn unix(date: &str) -> Option<u64> {
+    let date = httpdate::parse_http_date(date).ok()?;
+    Some(date.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?.as_secs())
+}
+
 /// An answer of the kind that fits what is under way.
 fn answer(upload: &mut Upload, now: Moment, input: &mut Input<'_>, size: u64) {
-    let Upload { driver, client } = upload;
+    let Upload { driver, client, .. } = upload;
     let Some((id, request)) = driver.exchange().map(|(id, own)| (id, own.clone())) else { return };
     let verdict = [Verdict::Accepted, Verdict::Refused, Verdict::Inconclusive];
     driver.judge(input.pick(verdict), client);

@@ -38,6 +38,8 @@ pub(super) enum Way {
     Loopback,
     /// TLS 1.3, taken off in front of the sink.
     Tls,
+    /// The sink reads so many bytes a second.
+    Paced(f64),
     Slow(Link, Partial),
 }
 
@@ -58,10 +60,16 @@ pub(super) struct Program {
 /// What is run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    /// bitsup with these options, once for each build.
+    /// bitsup with these options beside what everybody types, once for each build.
     Bitsup(&'static [&'static str]),
+    /// bitsup with hashes from the first byte on.
+    Hashing,
+    /// bitsup, killed after this time: how far the hashes of its journal lag.
+    Killed(Duration),
     /// A program of the system's; skipped, and said so, if it is not there.
     Other(fn(&Scene) -> Command),
+    /// The same, and nothing is sent.
+    Local(fn(&Scene) -> Command),
     /// Nothing is run: the time the bytes take at this rate, in bytes a second.
     Ideal(f64),
     /// bitsup with a file of this many bytes in place of the case's: for what must not grow.
@@ -105,6 +113,8 @@ const fn slow(milliseconds: u64, rate: f64, cut_seconds: u64, partial: Partial) 
 
 const CURL: Program = Program { name: "curl -T", kind: Kind::Other(curl_upload) };
 const BITSUP: Program = Program { name: "bitsup", kind: Kind::Bitsup(&[]) };
+const NO_RESUME: Program = Program { name: "--no-resume", kind: Kind::Bitsup(&["--no-resume"]) };
+const HASHING: Program = Program { name: "hashes at once", kind: Kind::Hashing };
 const LIFTED: Program =
     Program { name: "bitsup, 256M", kind: Kind::Bitsup(&["--max-fragment", "256M"]) };
 
@@ -112,14 +122,44 @@ const LIFTED: Program =
 pub(super) static CASES: &[Case] = &[
     Case {
         name: "one-gib",
-        purpose: "1 GiB over loopback; goal: wall and cpu at most 0.70 of curl -T (bundled 0.80)",
+        purpose: "1 GiB over loopback; goal: wall and cpu at most 0.50 of curl -T",
         files: one(GIB),
         way: Way::Loopback,
         contenders: &[
             CURL,
             BITSUP,
+            NO_RESUME,
+            HASHING,
             Program { name: "curl loop", kind: Kind::Other(curl_loop) },
             Program { name: "requests", kind: Kind::Other(requests_loop) },
+        ],
+    },
+    Case {
+        name: "six-gib",
+        purpose: "6 GiB over loopback; goal: wall at most 0.65 and cpu at most 0.75 of curl -T, also with hashes from the first byte on",
+        files: one(6 * GIB),
+        way: Way::Loopback,
+        contenders: &[CURL, BITSUP, NO_RESUME, HASHING],
+    },
+    Case {
+        name: "paced",
+        purpose: "12 GiB at 400 MB/s; goal: cpu at most 1.35 and wall at most 1.02 of --no-resume, hashes that lag by at most 3 s",
+        files: one(12 * GIB),
+        way: Way::Paced(400e6),
+        contenders: &[
+            NO_RESUME,
+            BITSUP,
+            Program { name: "killed at 20 s", kind: Kind::Killed(Duration::from_secs(20)) },
+        ],
+    },
+    Case {
+        name: "one-gib-sha256",
+        purpose: "1 GiB over loopback with --sha256; goal: wall at most 1.10 of openssl dgst alone (1.3 where the sink shares its core)",
+        files: one(GIB),
+        way: Way::Loopback,
+        contenders: &[
+            Program { name: "openssl dgst", kind: Kind::Local(openssl_digest) },
+            Program { name: "--sha256", kind: Kind::Bitsup(&["--sha256"]) },
         ],
     },
     Case {
@@ -131,10 +171,10 @@ pub(super) static CASES: &[Case] = &[
     },
     Case {
         name: "one-gib-tls",
-        purpose: "1 GiB over loopback and TLS 1.3; goal: wall at most 0.85 of curl -T",
+        purpose: "1 GiB over loopback and TLS 1.3; goal: wall at most 0.85 and cpu at most 0.60 of curl -T",
         files: one(GIB),
         way: Way::Tls,
-        contenders: &[CURL, BITSUP],
+        contenders: &[CURL, BITSUP, NO_RESUME],
     },
     Case {
         name: "one-mib",
@@ -202,8 +242,8 @@ pub(super) static CASES: &[Case] = &[
         way: Way::Loopback,
         contenders: &[
             Program { name: "curl, one PUT each", kind: Kind::Other(curl_many) },
-            Program { name: "bitsup", kind: Kind::Bitsup(&["--parallel", "2"]) },
-            Program { name: "with journal", kind: Kind::Bitsup(&["--state-dir", "STATE"]) },
+            BITSUP,
+            NO_RESUME,
         ],
     },
     Case {
@@ -229,7 +269,7 @@ pub(super) static CASES: &[Case] = &[
     },
     Case {
         name: "sparse",
-        purpose: "64 GiB of nothing; goal: peak memory at most 2 MiB more than with 64 MiB",
+        purpose: "64 GiB of nothing; goal: peak memory at most 12 MiB, and at most 2 MiB more than with 64 MiB",
         files: Files { count: 1, bytes: 64 * GIB, sparse: true },
         way: Way::Loopback,
         contenders: &[Program { name: "64 MiB", kind: Kind::Smaller(64 * MIB) }, BITSUP],
@@ -266,6 +306,12 @@ fn curl_upload(scene: &Scene) -> Command {
         command.arg("--cacert").arg(certificate);
     }
     command.arg("-T").arg(&scene.file).arg(&scene.base);
+    command
+}
+
+fn openssl_digest(scene: &Scene) -> Command {
+    let mut command = Command::new("openssl");
+    command.args(["dgst", "-sha256"]).arg(&scene.file);
     command
 }
 

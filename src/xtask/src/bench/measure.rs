@@ -22,31 +22,37 @@ pub(super) struct Usage {
     pub(super) peak_bytes: u64,
     /// From the start to the first byte at the server.
     pub(super) first_byte: Option<Duration>,
+    /// How long ago the first bytes were sent that the journal has no hash of.
+    pub(super) hash_lag: Option<Duration>,
 }
 
 impl Usage {
     /// Returns the usage of a run that takes `seconds` and nothing else.
     pub(super) fn ideal(seconds: f64) -> Self {
         let wall = Duration::from_secs_f64(seconds);
-        Self { wall, cpu: Duration::ZERO, peak_bytes: 0, first_byte: None }
+        Self { wall, cpu: Duration::ZERO, peak_bytes: 0, first_byte: None, hash_lag: None }
     }
 }
 
-/// Runs the command to its end; a failure of the command is an error.
-pub(super) fn measure(command: &mut Command) -> Result<Usage> {
+/// Runs the command to its end, or until it is killed after that time; a failure of the command is an error.
+pub(super) fn measure(command: &mut Command, killed: Option<Duration>) -> Result<Usage> {
     let program = command.get_program().to_string_lossy().into_owned();
     // A proxy of the user's has no part in this.
     command.env("no_proxy", "127.0.0.1").env("NO_PROXY", "127.0.0.1");
     forget_own_peak();
     let start = Instant::now();
-    let used = command
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .map_err(|error| format!("{program} cannot be started: {error}"))?
-        .wait4()?;
+        .map_err(|error| format!("{program} cannot be started: {error}"))?;
+    if let Some(time) = killed {
+        std::thread::sleep(time);
+        child.kill()?;
+    }
+    let used = child.wait4()?;
     let wall = start.elapsed();
-    if !used.status.success() {
+    if !used.status.success() && killed.is_none() {
         return Err(format!("{program} failed ({})", used.status).into());
     }
     Ok(Usage {
@@ -54,7 +60,36 @@ pub(super) fn measure(command: &mut Command) -> Result<Usage> {
         cpu: used.rusage.utime + used.rusage.stime,
         peak_bytes: used.rusage.maxrss,
         first_byte: None,
+        hash_lag: None,
     })
+}
+
+/// What the figures depend on: the processor and those of its instructions that hashing and TLS use, and the
+/// versions of the other programs.
+pub(super) fn machine() -> String {
+    const FLAGS: [&str; 9] =
+        ["sha_ni", "avx2", "avx512f", "vaes", "aes", "sha2", "sha512", "asimd", "pmull"];
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |names: &[&str]| {
+        let lines = processor.lines().filter_map(|line| line.split_once(':'));
+        let mut fields = lines.filter(|(name, _)| names.contains(&name.trim()));
+        fields.next().map_or("", |(_, value)| value.trim())
+    };
+    let known: Vec<&str> = field(&["flags", "Features"]).split(' ').collect();
+    let flags: Vec<&str> = FLAGS.into_iter().filter(|flag| known.contains(flag)).collect();
+    let count = std::thread::available_parallelism().map_or(1, usize::from);
+    let version = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        text.ok().and_then(|text| text.lines().next().map(str::to_owned)).unwrap_or_default()
+    };
+    format!(
+        "{count} × {}, {}\n{}\n{}\n",
+        field(&["model name"]),
+        flags.join(" "),
+        version("curl", "--version"),
+        version("openssl", "version"),
+    )
 }
 
 /// The kernel counts the largest resident set that this process ever had in with the child's: from now on it is
@@ -72,6 +107,7 @@ mod tests {
     fn a_busy_child_uses_time_and_memory() {
         let usage = measure(
             Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]),
+            None,
         )
         .expect("sh runs");
         assert!(usage.cpu > Duration::ZERO);
@@ -84,13 +120,20 @@ mod tests {
         let large = vec![1_u8; 200 << 20];
         assert_eq!(large.iter().map(|byte| u64::from(*byte)).sum::<u64>(), 200 << 20);
         drop(large);
-        let usage = measure(&mut Command::new("true")).expect("true runs");
+        let usage = measure(&mut Command::new("true"), None).expect("true runs");
         assert!(usage.peak_bytes < 150 << 20, "{usage:?}");
     }
 
     #[test]
+    fn a_child_is_killed_in_time() {
+        let mut command = Command::new("sleep");
+        let usage = measure(command.arg("60"), Some(Duration::from_millis(20))).expect("killed");
+        assert!(usage.wall < Duration::from_secs(30), "{usage:?}");
+    }
+
+    #[test]
     fn a_failed_child_is_an_error() {
-        let error = measure(&mut Command::new("false")).expect_err("it fails");
+        let error = measure(&mut Command::new("false"), None).expect_err("it fails");
         assert_eq!(error.to_string(), "false failed (exit status: 1)");
     }
 }

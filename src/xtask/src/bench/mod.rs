@@ -89,6 +89,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if options.case.as_deref() == Some(polite::NAME) {
         return builds.iter().try_for_each(|(_, binary)| polite::start(binary, options));
     }
+    println!("{}", measure::machine());
     let mut reports = Vec::new();
     for case in wanted {
         let runs = if options.quick { 1 } else { options.runs };
@@ -164,8 +165,7 @@ fn run_case(
     let stage = Stage::set(case, quick)?;
     let (mut entrants, mut contenders) = (Vec::new(), Vec::new());
     for program in case.contenders {
-        let is_bitsup = matches!(program.kind, Kind::Bitsup(_) | Kind::Smaller(_) | Kind::Python);
-        if !is_bitsup {
+        if matches!(program.kind, Kind::Other(_) | Kind::Local(_) | Kind::Ideal(_)) {
             entrants.push(Entrant { kind: program.kind, binary: None });
             contenders.push(Contender::new(program.name));
             continue;
@@ -208,13 +208,26 @@ fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
     let mut bytes = stage.files.bytes * stage.files.count;
     let mut command = match (entrant.kind, entrant.binary) {
         (Kind::Ideal(rate), _) => return Ok(Usage::ideal(bytes as f64 / rate)),
+        (Kind::Local(command), _) => return measure::measure(&mut command(&stage.scene), None),
         (Kind::Other(command), _) => command(&stage.scene),
-        (Kind::Bitsup(options), Some(binary)) => bitsup(binary, options, stage),
+        (Kind::Bitsup(options), Some(binary)) => bitsup(binary, options, stage)?,
+        (Kind::Hashing, Some(binary)) => {
+            let mut command = bitsup(binary, &[], stage)?;
+            command.env("BITSUP_HASH_FROM_FIRST_BYTE", "1");
+            command
+        }
+        // The small form is over before.
+        (Kind::Killed(_), Some(binary)) if stage.is_quick => bitsup(binary, &[], stage)?,
+        (Kind::Killed(after), Some(binary)) => {
+            let mut usage = measure::measure(&mut bitsup(binary, &[], stage)?, Some(after))?;
+            usage.hash_lag = Some(stage.hash_lag(after)?);
+            stage.sink.drain();
+            return Ok(usage);
+        }
         (Kind::Smaller(size), Some(binary)) => {
             bytes = size;
-            let mut command = Command::new(binary);
-            command.args(["upload", "--no-resume", "-q"]).arg(stage.smaller(size)?);
-            command.arg(&stage.scene.base);
+            let mut command = tool(binary, stage)?;
+            command.arg(stage.smaller(size)?).arg(&stage.scene.base);
             command
         }
         (Kind::Python, Some(binary)) => {
@@ -224,14 +237,12 @@ fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
             command.env("PYTHONPATH", package(binary));
             command
         }
-        (Kind::Bitsup(_) | Kind::Smaller(_) | Kind::Python, None) => {
-            return Err("bitsup is not built".into());
-        }
+        (_, None) => return Err("bitsup is not built".into()),
     };
     let before = stage.sink.bytes_received();
     stage.sink.take_first_byte();
     let start = Instant::now();
-    let mut usage = measure::measure(&mut command)?;
+    let mut usage = measure::measure(&mut command, None)?;
     usage.first_byte = stage.sink.take_first_byte().map(|at| at.saturating_duration_since(start));
     let received = stage.sink.bytes_received() - before;
     if received == bytes {
@@ -242,21 +253,16 @@ fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
     }
 }
 
-fn bitsup(binary: &Path, options: &[&str], stage: &Stage) -> Command {
+/// The tool with an empty folder for its journal, since the user's own has no part in this.
+fn tool(binary: &Path, stage: &Stage) -> Result<Command> {
     let mut command = Command::new(binary);
-    command.args(["upload", "-q"]);
-    let mut keeps = false;
-    for option in options {
-        keeps |= *option == "--state-dir";
-        if *option == "STATE" {
-            command.arg(stage.state());
-        } else {
-            command.arg(option);
-        }
-    }
-    if !keeps {
-        command.arg("--no-resume");
-    }
+    command.args(["upload", "-q"]).env("BITSUP_STATE_DIR", stage.new_state()?);
+    Ok(command)
+}
+
+fn bitsup(binary: &Path, options: &[&str], stage: &Stage) -> Result<Command> {
+    let mut command = tool(binary, stage)?;
+    command.args(options);
     if let Some(certificate) = &stage.scene.certificate {
         command.arg("--cacert").arg(certificate);
     }
@@ -266,7 +272,7 @@ fn bitsup(binary: &Path, options: &[&str], stage: &Stage) -> Command {
         command.arg(&stage.scene.file);
     }
     command.arg(&stage.scene.base);
-    command
+    Ok(command)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
     write_file(&large, BACKGROUND, true)?;
     let clients = Namespace::beside()?;
     let congestion = clients.choose_congestion()?;
-    let sink = Sink::start_at(SINK, false)?;
+    let sink = Sink::start_at(SINK, false, None)?;
     let base = format!("http://{}/", sink.address());
     let backgrounds: [(&str, Option<&[&str]>); 3] = [
         ("curl -T alone", None),
@@ -93,7 +93,7 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
             };
             let mut foreground = clients.command(Path::new("curl"));
             foreground.args(["-q", "-sS", "--fail", "-o", "/dev/null", "-T"]).arg(&small);
-            contender.usages.push(measure::measure(foreground.arg(&base))?);
+            contender.usages.push(measure::measure(foreground.arg(&base), None)?);
         }
     }
     shares.sort_by(f64::total_cmp);

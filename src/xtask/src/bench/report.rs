@@ -32,7 +32,7 @@ struct Quantity {
     of: fn(&Usage) -> f64,
 }
 
-const QUANTITIES: [Quantity; 5] = [
+const QUANTITIES: [Quantity; 6] = [
     Quantity { title: "wall", unit: "s", of: |usage| usage.wall.as_secs_f64() },
     Quantity { title: "cpu", unit: "s", of: |usage| usage.cpu.as_secs_f64() },
     Quantity {
@@ -44,6 +44,11 @@ const QUANTITIES: [Quantity; 5] = [
         title: "first_byte",
         unit: "ms",
         of: |usage| usage.first_byte.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0),
+    },
+    Quantity {
+        title: "hash_lag",
+        unit: "s",
+        of: |usage| usage.hash_lag.map_or(f64::NAN, |lag| lag.as_secs_f64()),
     },
     // The upload and the program's end, without its start.
     Quantity {
@@ -91,9 +96,14 @@ impl Spread {
 
 impl Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has_figures = |quantity: &&Quantity| {
+            let mut usages = self.contenders.iter().flat_map(|contender| &contender.usages);
+            usages.any(|usage| !(quantity.of)(usage).is_nan())
+        };
+        let quantities: Vec<&Quantity> = QUANTITIES.iter().filter(has_figures).collect();
         writeln!(formatter, "{}: {}", self.case, self.purpose)?;
         write!(formatter, "{:<20}", "median (range)")?;
-        for quantity in &QUANTITIES {
+        for quantity in &quantities {
             let title = format!("{} [{}]", quantity.title, quantity.unit);
             write!(formatter, " {title:>26} {:>6}", "ratio")?;
         }
@@ -104,7 +114,7 @@ impl Display for Report {
                 continue;
             }
             write!(formatter, "{:<20}", contender.name)?;
-            for quantity in &QUANTITIES {
+            for quantity in &quantities {
                 let spread = contender.spread(quantity);
                 let figures = format!("{:.3} ({:.3}–{:.3})", spread.median, spread.min, spread.max);
                 let ratio = self.ratio(contender, quantity);
@@ -165,6 +175,7 @@ mod tests {
             cpu: Duration::from_secs(cpu),
             peak_bytes: mebibytes << 20,
             first_byte: Some(Duration::from_millis(wall)),
+            hash_lag: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::cases::{Case, Files, Kind, Partial, Scene, Way};
 use super::link;
@@ -25,6 +26,7 @@ pub(super) struct Stage {
     pub(super) scene: Scene,
     pub(super) sink: Sink,
     pub(super) files: Files,
+    pub(super) is_quick: bool,
     front: Option<Child>,
 }
 
@@ -36,7 +38,8 @@ impl Stage {
         let folder = Path::new("/dev/shm").join(name);
         let files = case.files(quick);
         let keeps = matches!(case.way, Way::Slow(_, Partial::Kept));
-        let sink = Sink::start(keeps)?;
+        let pace = if let Way::Paced(rate) = case.way { Some(rate) } else { None };
+        let sink = Sink::start(keeps, pace)?;
         let port = sink.address().port();
         let scene = Scene {
             file: folder.join("file-0"),
@@ -48,7 +51,7 @@ impl Stage {
             programs: folder.clone(),
             parallel: 2,
         };
-        let mut stage = Self { folder, scene, sink, files, front: None };
+        let mut stage = Self { folder, scene, sink, files, is_quick: quick, front: None };
         stage.fill(case)?;
         Ok(stage)
     }
@@ -59,7 +62,7 @@ impl Stage {
             fs::write(self.folder.join(name), text)?;
         }
         match case.way {
-            Way::Loopback => {}
+            Way::Loopback | Way::Paced(_) => {}
             Way::Slow(way, _) => {
                 self.scene.base = format!("http://{}/", link::start(way, self.sink.address())?);
             }
@@ -98,9 +101,30 @@ output = /dev/null"
         Ok(path)
     }
 
-    /// A folder for a journal.
-    pub(super) fn state(&self) -> PathBuf {
-        self.folder.join("state")
+    /// An empty folder for a journal.
+    pub(super) fn new_state(&self) -> io::Result<PathBuf> {
+        let state = self.folder.join("state");
+        match fs::remove_dir_all(&state) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::create_dir(&state)?;
+        Ok(state)
+    }
+
+    /// How far the hashes in the journal of an upload lag that was killed after this time.
+    pub(super) fn hash_lag(&self, time: Duration) -> Result<Duration> {
+        let sessions = fs::read_dir(self.folder.join("state/sessions"))?;
+        let paths = sessions.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        let is_entry = |path: &&PathBuf| {
+            let name = path.file_name().unwrap_or_default();
+            path.extension() == Some("json".as_ref()) && name != "endpoints.json"
+        };
+        let path = paths.iter().find(is_entry).ok_or("the journal has no entry")?;
+        let entry = bitsup_core::journal::Entry::decode(&fs::read(path)?)?;
+        let offset = entry.checkpoint.offset;
+        let share = (offset - entry.prefix.length()) as f64 / offset as f64;
+        Ok(time.mul_f64(share))
     }
 
     fn compile(&self, name: &str, libraries: &[&str]) -> Result<PathBuf> {

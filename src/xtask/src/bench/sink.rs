@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Also the bound of a request's head, which fits many times.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -34,19 +34,21 @@ struct State {
     first: Mutex<Option<Instant>>,
     /// Whether what came of a Fragment that was cut is taken.
     keeps: bool,
+    /// Bytes a second.
+    pace: Option<f64>,
 }
 
 impl Sink {
     /// Starts it on a free port of loopback.
-    pub(super) fn start(keeps: bool) -> io::Result<Self> {
-        Self::start_at(Ipv4Addr::LOCALHOST, keeps)
+    pub(super) fn start(keeps: bool, pace: Option<f64>) -> io::Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, keeps, pace)
     }
 
-    /// Starts it on a free port of that address.
-    pub(super) fn start_at(address: Ipv4Addr, keeps: bool) -> io::Result<Self> {
+    /// Starts it on a free port of that address; it reads at most so many bytes a second from each connection.
+    pub(super) fn start_at(address: Ipv4Addr, keeps: bool, pace: Option<f64>) -> io::Result<Self> {
         let listener = TcpListener::bind((address, 0))?;
         let address = listener.local_addr()?;
-        let state = Arc::new(State { keeps, ..State::default() });
+        let state = Arc::new(State { keeps, pace, ..State::default() });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -75,6 +77,14 @@ impl Sink {
         self.state.read.load(Ordering::Relaxed)
     }
 
+    /// Waits until nothing more comes from a client that was killed.
+    pub(super) fn drain(&self) {
+        let mut before = None;
+        while before.replace(self.bytes_read()) != Some(self.bytes_read()) {
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Body bytes that arrived until now.
     pub(super) fn bytes_received(&self) -> u64 {
         self.state.received.load(Ordering::Relaxed)
@@ -87,7 +97,12 @@ struct Connection {
     buffer: Vec<u8>,
     /// How much of the buffer's start is read and not yet used.
     filled: usize,
+    /// When the next byte may be read, at that pace.
+    next: Instant,
 }
+
+/// Time that was not used is made up for up to here.
+const MOST_BEHIND: Duration = Duration::from_millis(20);
 
 /// What is kept of a request's head.
 #[derive(Debug, Default)]
@@ -105,7 +120,7 @@ struct Head {
 
 impl Connection {
     fn new(stream: TcpStream, state: Arc<State>) -> Self {
-        Self { stream, state, buffer: vec![0; BUFFER_BYTES], filled: 0 }
+        Self { stream, state, buffer: vec![0; BUFFER_BYTES], filled: 0, next: Instant::now() }
     }
 
     fn serve(&mut self) -> io::Result<()> {
@@ -180,6 +195,7 @@ impl Connection {
             match self.stream.read(place) {
                 Ok(0) => return (body_bytes - left, Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(count) => {
+                    self.pause(count);
                     left -= count as u64;
                     self.state.read.fetch_add(count as u64, Ordering::Relaxed);
                 }
@@ -187,6 +203,15 @@ impl Connection {
             }
         }
         (body_bytes, Ok(()))
+    }
+
+    /// Waits until so many bytes may have been read.
+    fn pause(&mut self, count: usize) {
+        let Some(pace) = self.state.pace else { return };
+        let now = Instant::now();
+        let earliest = now.checked_sub(MOST_BEHIND).unwrap_or(now);
+        self.next = self.next.max(earliest) + Duration::from_secs_f64(count as f64 / pace);
+        thread::sleep(self.next.saturating_duration_since(now));
     }
 }
 
@@ -247,8 +272,6 @@ fn answer(head: &Head, wanted: bool, next: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// Sends the requests over one connection, then closes it for writing, and returns all that comes back.
@@ -266,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_session_is_acknowledged_packet_by_packet() {
-        let sink = Sink::start(false).expect("loopback");
+        let sink = Sink::start(false, None).expect("loopback");
         let answers = exchange(
             &sink,
             &[
@@ -286,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_put_is_invited_and_thrown_away() {
-        let sink = Sink::start(false).expect("loopback");
+        let sink = Sink::start(false, None).expect("loopback");
         let body = vec![b'x'; 3 * BUFFER_BYTES];
         let head = format!(
             "PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
@@ -303,7 +326,7 @@ mod tests {
     #[test]
     fn only_a_sink_that_keeps_parts_continues_in_the_middle() {
         for (keeps, there) in [(false, 0), (true, 3)] {
-            let sink = Sink::start(keeps).expect("loopback");
+            let sink = Sink::start(keeps, None).expect("loopback");
             let fragment: &[u8] =
                 b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nContent-Range: bytes 0-8/9\r\nContent-Length: 9\r\n\r\nabc";
             assert_eq!(exchange(&sink, &[fragment]), "");
@@ -318,7 +341,7 @@ mod tests {
 
     #[test]
     fn other_methods_and_broken_heads_are_turned_away() {
-        let sink = Sink::start(false).expect("loopback");
+        let sink = Sink::start(false, None).expect("loopback");
         assert!(exchange(&sink, &[b"GET /a HTTP/1.1\r\n\r\n"]).starts_with("HTTP/1.1 405 "));
         assert_eq!(exchange(&sink, &[b"no request\r\n\r\n"]), "");
     }

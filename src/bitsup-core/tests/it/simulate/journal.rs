@@ -1,7 +1,7 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
 use bitsup_core::journal::{
-    self, CheckpointUpdate, Entry, EntryKey, Finish, Identity, Journal, Pending, Proof,
+    self, CheckpointUpdate, Entry, EntryKey, Finish, HashStep, Identity, Journal, Pending, Proof,
     SessionJournal, Timestamp, Unusable, Work,
 };
 use bitsup_proto::{Checkpoint, SessionId};
@@ -18,6 +18,9 @@ pub(crate) struct SimulatedJournal {
     /// Whether a worker has been called, and what it has taken in hand.
     busy: bool,
     taken: Option<Work<Finish>>,
+    step: Option<HashStep>,
+    /// Hashes are to be written that no later update may write.
+    rests: bool,
 }
 
 /// What a new process finds.
@@ -48,13 +51,20 @@ impl SimulatedJournal {
         disk.open();
         let lost = Journal::new(disk.clone()).lost_a_session();
         let found = Found { entry: journal::read(&disk).map_err(words), lost };
-        let journal =
-            Self { disk, book: None, pending: Pending::default(), busy: false, taken: None };
+        let journal = Self {
+            disk,
+            book: None,
+            pending: Pending::default(),
+            busy: false,
+            taken: None,
+            step: None,
+            rests: false,
+        };
         (journal, found)
     }
 
     /// The upload begins, in the session of that entry or a new one.
-    pub(crate) fn begin(&mut self, entry: Option<Entry>, source: Identity) {
+    pub(crate) fn begin(&mut self, entry: Option<Entry>, source: Identity, proof: Proof) {
         let url = "http://upload.example.com/file.bin".to_owned();
         let place = EntryKey { url, path: "/file.bin".into(), note: None };
         self.book = Some(SessionJournal::new(
@@ -62,8 +72,18 @@ impl SimulatedJournal {
             entry,
             place,
             Some(source),
-            Proof::Given,
+            proof,
         ));
+    }
+
+    /// All that was sent is known to be what the source holds now.
+    pub(crate) fn prove(&mut self, source: Identity) {
+        self.book.iter_mut().for_each(|book| book.prove(source));
+    }
+
+    /// Nothing is sent for a while.
+    pub(crate) fn rest(&mut self) {
+        self.busy |= self.pending.rest();
     }
 
     /// A Create-Session goes out. `false`: the disk refused.
@@ -109,28 +129,58 @@ impl SimulatedJournal {
         self.busy
     }
 
-    /// A worker takes what waits, or does what it has taken.
+    /// A worker hashes, takes what waits, or does what it has taken.
     pub(crate) fn work(&mut self, (source, opened): (&Source, usize), now: Timestamp) -> Worked {
-        let Some(work) = self.taken.take() else {
-            self.taken = self.pending.take();
-            self.busy = self.taken.is_some();
+        let Some(book) = &mut self.book else {
+            self.busy = false;
             return Worked::Other;
         };
-        let Some(book) = &mut self.book else { return Worked::Other };
-        let (done, worked) = match work {
-            Work::Update(offset, checkpoint) => {
+        let Some(work) = self.taken.take() else {
+            let mut more = false;
+            if let Some(mut step) = self.step.take() {
                 // A source that has visibly changed cannot be opened any more.
-                let session = checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id);
-                if !source.shows_change(opened)
-                    && book.advance(source, offset, session, |_, _| {}).is_err()
-                {
+                if !source.shows_change(opened) && step.run(source).is_err() {
                     return Worked::Failed;
                 }
-                let Some(checkpoint) = checkpoint else { return Worked::Other };
+                more = book.hashed(step, now);
+            } else {
+                if let Some((offset, session)) = self.pending.offset() {
+                    book.acknowledged(offset, session, now);
+                }
+                self.step = book.next_hash_step(now);
+                if self.step.is_some() {
+                    return Worked::Other;
+                }
+            }
+            self.taken = self.pending.take(more);
+            self.busy = self.taken.is_some();
+            if self.rests && !more {
+                self.rests = false;
+                return if book.write_hashes().is_ok() { Worked::Other } else { Worked::Failed };
+            }
+            return Worked::Other;
+        };
+        let (done, worked) = match work {
+            Work::Hash | Work::Update(None) => return Worked::Other,
+            Work::Rest => {
+                book.rest();
+                self.rests = true;
+                return Worked::Other;
+            }
+            Work::Update(Some(checkpoint)) => {
                 let written = Worked::Written(checkpoint.session_id.clone());
                 (book.write(checkpoint, now), written)
             }
             Work::Finish(finish) => {
+                book.rest();
+                while let Some(mut step) = book.next_hash_step(now) {
+                    if source.shows_change(opened) || step.run(source).is_err() {
+                        break;
+                    }
+                    if !book.hashed(step, now) {
+                        break;
+                    }
+                }
                 let done = book.finish(finish);
                 self.book = None;
                 (done, Worked::Finished)

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bitsup_core::journal::{CheckpointUpdate, Entry, File, Finish, ResumeDecision, Timestamp};
+use bitsup_core::journal::{
+    CheckpointUpdate, Entry, File, Finish, Identity, Proof, ResumeDecision, Timestamp,
+};
 use bitsup_core::{AfterCancel, Opening};
 use bitsup_proto::reply::ReplyMode;
 use bitsup_proto::session::Request;
@@ -12,6 +14,7 @@ use super::journal::{Found, SimulatedJournal, Worked};
 use super::replies::ReplyFile;
 use super::run::{Run, begin};
 use super::scenario::Loses;
+use super::source::Trace;
 
 /// After this number of crashes the world becomes a kinder one.
 const MAX_CRASHES: u32 = 20;
@@ -34,6 +37,8 @@ pub(crate) struct Known {
 pub(crate) struct Comparison {
     pub(super) ends: Duration,
     same: bool,
+    /// What the source is known by then.
+    proves: Option<Identity>,
 }
 
 impl Run {
@@ -260,41 +265,58 @@ impl Run {
         let now = self.moment_of_now();
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
-            (self.driver, self.client) = begin(&config, Opening::New, now);
-            self.journal.begin(None, self.source.identity_of(self.opened));
+            (self.driver, self.client) = begin(&config, (Opening::New, Proof::Given), now);
+            self.journal.begin(None, self.source.identity_of(self.opened), Proof::Given);
             return Ok(());
         };
         let hashed = entry.prefix.length();
         if hashed > 0 && self.random.chance(self.scenario.tampers) {
             // Bytes that were not hashed yet when the process ended cannot be known again.
-            self.source.change(self.random.below(hashed), false);
-            self.opened = self.source.version();
+            self.source.change(self.random.below(hashed), Trace::Nothing);
         }
+        if self.random.chance(self.scenario.touches) {
+            let size = self.source.size();
+            let at = if self.random.chance(500) { self.random.below(size) } else { size };
+            self.source.change(at, Trace::ChangeTime);
+        }
+        self.opened = self.source.version();
         let read = |error: std::io::Error| error.to_string();
         let identity = self.source.identity_of(self.opened);
-        let same = match entry.standing(false, Some(identity)) {
-            other @ (ResumeDecision::Replaced
-            | ResumeDecision::Unproven
-            | ResumeDecision::Unclear) => {
-                return Err(format!("a session of the same source is {other:?}"));
-            }
-            ResumeDecision::Changed(_) => false,
-            ResumeDecision::Continued => entry.prefix.check_end(&self.source).map_err(read)?,
-        };
+        let standing = entry.standing(false, Some(identity));
+        let lags = hashed < entry.checkpoint.offset;
         let checkpoint = entry.checkpoint.clone();
-        let opening = if same {
-            Opening::Resume(checkpoint)
-        } else {
-            let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
-            Opening::CancelFirst(checkpoint, AfterCancel::Fail(error))
+        let (opening, proof) = match standing {
+            ResumeDecision::Replaced => return Err("a session is replaced that may go on".into()),
+            ResumeDecision::Unproven if lags && identity != entry.identity => {
+                (Opening::CancelFirst(checkpoint, AfterCancel::Restart), Proof::Given)
+            }
+            ResumeDecision::Unproven => return Err("what is hashed counts as unproven".into()),
+            ResumeDecision::Unclear if lags => {
+                return Err("hashes that lag are to decide".into());
+            }
+            ResumeDecision::Continued | ResumeDecision::Unclear
+                if entry.prefix.check_end(&self.source).map_err(read)? =>
+            {
+                let unclear = standing == ResumeDecision::Unclear;
+                let proof = if unclear { Proof::Pending } else { Proof::Given };
+                (Opening::Resume(checkpoint), proof)
+            }
+            _ => {
+                let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
+                let opening = Opening::CancelFirst(checkpoint, AfterCancel::Fail(error));
+                (opening, Proof::Given)
+            }
         };
-        (self.driver, self.client) = begin(&config, opening, now);
+        let same = matches!(opening, Opening::Resume(_));
+        (self.driver, self.client) = begin(&config, (opening, proof), now);
         if !same {
-            self.transcript.note(self.now, || "the source is another one now".to_owned());
-        } else if entry.prefix.blocks() > 0 {
-            let same = entry.prefix.check_blocks(&self.source, &|| true).map_err(read)?;
+            self.transcript
+                .note(self.now, || format!("the source is another one now: {standing:?}"));
+        } else if proof == Proof::Pending || entry.prefix.blocks() > 0 {
+            let same = entry.prefix.check_all(&self.source, &|| true).map_err(read)?;
             let ends = self.now + Duration::from_millis(self.random.magnitude(20_000));
-            self.comparison = Some(Comparison { ends, same });
+            let proves = (proof == Proof::Pending).then_some(identity);
+            self.comparison = Some(Comparison { ends, same, proves });
             self.driver.comparison_started();
         }
         let id = entry.checkpoint.session_id.as_str();
@@ -305,7 +327,7 @@ impl Run {
         if let Some(stored) = stored.filter(|_| same) {
             self.checks.resumed(id.to_owned(), stored);
         }
-        self.journal.begin(Some(entry), identity);
+        self.journal.begin(Some(entry), identity, proof);
         Ok(())
     }
 
@@ -323,13 +345,16 @@ impl Run {
 
     /// Takes the result of the comparison, if there is one and its time has come.
     pub(super) fn compare(&mut self) {
-        let Some(Comparison { same, .. }) = self.comparison.take_if(|it| it.ends <= self.now)
+        let Some(Comparison { same, proves, .. }) =
+            self.comparison.take_if(|it| it.ends <= self.now)
         else {
             return;
         };
         self.driver.comparison_ended();
         if !same {
             self.source_changed();
+        } else if let Some(identity) = proves {
+            self.journal.prove(identity);
         }
     }
 

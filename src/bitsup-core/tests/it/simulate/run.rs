@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bitsup_core::journal::Proof;
 use bitsup_core::{ClientState, Ending, Hosts, Opening, Parallelism, Step, TaskId, UploadDriver};
 use bitsup_proto::session::Outcome;
 use bitsup_proto::verify::VerifyPolicy;
@@ -19,7 +20,7 @@ use super::random::Random;
 use super::replies::ReplyFile;
 use super::scenario::{BEGUN, Event, Loses, Scenario};
 use super::server::{ReceivedPacket, Server};
-use super::source::Source;
+use super::source::{Source, Trace};
 use super::transcript::Transcript;
 
 /// An upload that needs more polls goes round in circles: the longest of a million uploads needs a quarter.
@@ -102,12 +103,19 @@ pub(crate) struct Run {
 }
 
 /// An upload that is the only one of its client, and has a journal.
-pub(super) fn begin(config: &Config, opening: Opening, now: Moment) -> (UploadDriver, ClientState) {
+pub(super) fn begin(
+    config: &Config,
+    (opening, proof): (Opening, Proof),
+    now: Moment,
+) -> (UploadDriver, ClientState) {
     let mut client = ClientState::new(Hosts::new(Parallelism::fixed(1), 1));
-    let driver =
+    let mut driver =
         UploadDriver::new(TaskId(0), String::new(), config.clone(), opening, &mut client, now)
             .with_precheck(config.verify == VerifyPolicy::Always)
             .with_intent();
+    if proof != Proof::Given {
+        driver = driver.with_unproven_end();
+    }
     (driver, client)
 }
 
@@ -119,9 +127,10 @@ impl Run {
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut journal, _) = SimulatedJournal::open(Disk::default());
         let server = Server::new(scenario.server.clone());
-        let (driver, client) = begin(&scenario.config, Opening::New, Moment::default());
+        let (driver, client) =
+            begin(&scenario.config, (Opening::New, Proof::Given), Moment::default());
         let source = Source::new(scenario.config.size);
-        journal.begin(None, source.identity_of(0));
+        journal.begin(None, source.identity_of(0), Proof::Given);
         let mut run = Self {
             server,
             journal,
@@ -167,8 +176,16 @@ impl Run {
                 continue;
             }
             match step {
-                Step::Tell(_) | Step::TellUnproven | Step::Store(_) | Step::StartUpload => {
-                    return Err(format!("{step:?} of an upload that begins with itself"));
+                Step::Tell(_) | Step::Store(_) => {
+                    return Err(format!("{step:?} after all of them"));
+                }
+                Step::TellUnproven => {
+                    self.transcript.note(self.now, || "what was sent is not proven".to_owned());
+                }
+                Step::StartUpload => {
+                    let now = self.moment_of_now();
+                    self.driver.start_upload(self.scenario.config.clone(), &mut self.client, now);
+                    self.checks.suspended = self.driver.is_paused();
                 }
                 Step::Begin(request) => self.offer(request)?,
                 // The exchange has ended with the event that led to this.
@@ -216,6 +233,9 @@ impl Run {
             .comparison
             .filter(|_| self.driver.is_deferring())
             .map(|comparison| comparison.ends);
+        if self.driver.is_paused() || self.driver.waiting_for().is_some() {
+            self.journal.rest();
+        }
         let event = self.events.front().filter(|_| self.checks.suspended).map(|(at, _)| *at);
         let next = [until, compared, event].into_iter().flatten().min();
         let Some(next) = next else {
@@ -303,15 +323,17 @@ impl Run {
         let now = self.moment_of_now();
         match event {
             Event::Suspend(time) => {
-                if self.driver.suspend(&mut self.client, now) {
-                    self.checks.suspended = true;
+                // While a kept session is cancelled the pause is that of the upload that follows.
+                let pauses = self.driver.suspend(&mut self.client, now);
+                self.checks.suspended |= pauses;
+                if pauses || self.driver.is_paused() {
                     let at = self.now.saturating_add(time);
                     let place = self.events.partition_point(|(other, _)| *other <= at);
                     self.events.insert(place, (at, Event::Resume));
                 }
             }
             Event::Resume => {
-                if self.driver.resume(&mut self.client, now) {
+                if self.driver.resume(&mut self.client, now) || !self.driver.is_paused() {
                     self.checks.suspended = false;
                 }
             }
@@ -326,7 +348,7 @@ impl Run {
                     self.checks.suspended = false;
                 }
             }
-            Event::SourceChanges { at } => self.source.change(at, true),
+            Event::SourceChanges { at } => self.source.change(at, Trace::TimeStamp),
             Event::CredentialsExpire => {
                 self.server.expire_credentials();
             }

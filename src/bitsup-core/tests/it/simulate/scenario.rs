@@ -36,6 +36,8 @@ pub(crate) struct Scenario {
     /// The shares of restarts before which a byte of the journal, or one of the source, is altered.
     pub(crate) damage: u64,
     pub(crate) tampers: u64,
+    /// How often the file has another change time then, and perhaps another byte.
+    pub(crate) touches: u64,
     /// From when to when nothing can be written.
     pub(crate) disk_full: Option<(Duration, Duration)>,
     /// How often the caller goes on after a failure.
@@ -131,6 +133,7 @@ impl Scenario {
             slow_disk: 0,
             damage: 0,
             tampers: 0,
+            touches: 0,
             disk_full: None,
             patience: if calm { 0 } else { random.below(4) as u32 },
             calm,
@@ -174,6 +177,7 @@ impl Scenario {
         let is_cut =
             |(_, event): &(_, Event)| matches!(event, Event::Crash { loses: Loses::NotSynced, .. });
         self.tampers = if self.events.iter().any(is_cut) { 0 } else { share(200, 500) };
+        self.touches = share(300, 700);
         let spells = if random.chance(700) { 0 } else { 1 + random.below(4) };
         let spell = |random: &mut Random| {
             let from = random.time(expected);

@@ -12,9 +12,18 @@ const PLAIN: u8 = 7;
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     size: u64,
-    /// Where each version after the first one differs from that before, and whether a look at
-    /// the file's size and time stamp tells.
-    changes: Vec<(u64, bool)>,
+    /// Where each version after the first one differs from that before (behind the end: nowhere), and what a
+    /// look at the file tells of it.
+    changes: Vec<(u64, Trace)>,
+}
+
+/// What a change of a file leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trace {
+    Nothing,
+    /// Another change time, as after a chmod or where the time stamp was set back.
+    ChangeTime,
+    TimeStamp,
 }
 
 impl Source {
@@ -23,14 +32,18 @@ impl Source {
         Self { size, changes: Vec::new() }
     }
 
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The version that it has now.
     pub(crate) fn version(&self) -> usize {
         self.changes.len()
     }
 
     /// Changes the byte at `at`.
-    pub(crate) fn change(&mut self, at: u64, visible: bool) {
-        self.changes.push((at, visible));
+    pub(crate) fn change(&mut self, at: u64, trace: Trace) {
+        self.changes.push((at, trace));
     }
 
     /// Whether two versions differ in that range.
@@ -54,15 +67,20 @@ impl Source {
 
     /// What the file system told of that version.
     pub(crate) fn identity_of(&self, version: usize) -> Identity {
-        let seen = self.changes.iter().take(version).filter(|(_, visible)| *visible).count();
-        let modified_s = i64::try_from(seen).unwrap_or(i64::MAX);
+        let count = |leaves: fn(Trace) -> bool| {
+            let changes = self.changes.iter().take(version);
+            let count = changes.filter(|(_, trace)| leaves(*trace)).count();
+            i64::try_from(count).unwrap_or(i64::MAX)
+        };
+        let modified_s = count(|trace| trace == Trace::TimeStamp);
+        let changed_s = count(|trace| trace != Trace::Nothing);
         Identity {
             size: self.size,
             modified_s,
             modified_ns: 0,
             device: 1,
             inode: 1,
-            changed: Some((modified_s, 0)),
+            changed: Some((changed_s, 0)),
             attributes: Attributes::default(),
         }
     }
@@ -82,23 +100,33 @@ impl Bytes for Source {
         }
         Ok(count)
     }
+
+    fn identity(&self) -> io::Result<Option<Identity>> {
+        Ok(Some(self.identity_of(self.version())))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bitsup_core::journal::Difference;
+
     use super::*;
 
     #[test]
     fn a_version_differs_from_the_next_in_its_byte() {
         let mut source = Source::new(10);
-        source.change(4, false);
+        source.change(4, Trace::Nothing);
         assert!(!source.shows_change(0));
-        source.change(6, true);
+        source.change(6, Trace::TimeStamp);
         assert!(source.shows_change(0) && source.shows_change(1) && !source.shows_change(2));
         let mut buffer = [0; 8];
         assert_eq!(source.read(&mut buffer, 3).expect("read"), 7);
         assert_eq!(buffer, [7, 8, 7, 9, 7, 7, 7, 0]);
         assert!(source.differs(0, 1, 4, 1) && source.differs(2, 0, 0, 5));
         assert!(!source.differs(1, 2, 0, 6) && !source.differs(0, 2, 5, 1));
+        source.change(10, Trace::ChangeTime);
+        assert!(source.shows_change(2) && !source.differs(2, 3, 0, 10));
+        let difference = source.identity_of(2).compare(&source.identity_of(3));
+        assert_eq!(difference, Difference::Unclear { is_explained: false });
     }
 }

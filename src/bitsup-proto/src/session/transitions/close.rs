@@ -195,6 +195,8 @@ impl Session {
             );
             return self.fail(Phase::Creating, error);
         }
+        // What stood there before an earlier session proves nothing of this one: that one may have been closed since.
+        self.traces.before = None;
         self.budget.restarts_in_row += 1;
         self.totals.counters.restarts = self.totals.counters.restarts.saturating_add(1);
         Phase::Creating

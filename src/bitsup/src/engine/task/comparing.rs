@@ -120,6 +120,15 @@ impl Task {
         }
     }
 
+    /// A pause is the time to hash what was sent.
+    pub(super) fn rest(&mut self, core: &Core) {
+        let offset = self.driver.session().offset();
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| self.rested != offset) {
+            keeper.rest(&core.workers);
+            self.rested = offset;
+        }
+    }
+
     /// What ends an upload that must not go on without a journal.
     pub(super) fn ends_without(id: TaskId, core: &Core) -> OnFailure {
         let inbox = core.inbox.clone();

@@ -111,6 +111,8 @@ pub(crate) struct Task {
     /// What the source was when it was sent, or when it was last found to be the same.
     source_sent: Option<Identity>,
     keeper: Option<JournalWriter>,
+    /// Up to where all was hashed in a pause.
+    rested: u64,
     /// The SHA-256 of what is sent, if it was asked for.
     hash: Option<SentHash>,
     /// Whether the result waits for it.
@@ -170,6 +172,7 @@ impl Task {
             exchange_begun: Instant::now(),
             comparing: None,
             keeper: None,
+            rested: 0,
             hash: None,
             is_hashing: false,
             opened: SourceState::Closed,
@@ -247,7 +250,8 @@ impl Task {
                 note: options.note.clone(),
             };
             let on_failure = options.require_resume.then(|| Self::ends_without(id, core));
-            JournalWriter::new(source.clone(), journal, (entry, proof), place, on_failure)
+            let after = core.settings.hash_after;
+            JournalWriter::new(source.clone(), journal, (entry, proof), place, after, on_failure)
         });
         let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
         let warnings = warning.into_iter().collect();
@@ -392,8 +396,12 @@ impl Task {
     fn wait(&mut self, until: Option<Duration>, core: &Core) {
         let next = [until, self.driver.deadline()].into_iter().flatten().min();
         self.wake = next.map(|at| core.instant(at));
-        if let (Some(until), Some((cause, _))) = (until, self.driver.waiting_for()) {
-            self.shared.waits(cause.to_string(), core.instant(until));
+        let cause = self.driver.waiting_for().map(|(cause, _)| cause.to_string());
+        if self.driver.exchange().is_none() && (cause.is_some() || self.driver.is_paused()) {
+            self.rest(core);
+        }
+        if let Some((until, cause)) = until.zip(cause) {
+            self.shared.waits(cause, core.instant(until));
         }
     }
 }

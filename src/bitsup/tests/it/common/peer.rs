@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bitsup::{Client, Error, Receipt, Source, Upload, UploadOptions, UploadState};
 use bitsup_server::model::{
@@ -258,6 +260,15 @@ pub(crate) fn options() -> UploadOptions {
     options.retry_delay = Duration::from_millis(2);
     options.max_retry_delay = Duration::from_millis(20);
     options
+}
+
+/// Waits until a file was last changed so long ago that the journal's hashes of it count.
+pub(crate) fn settle(path: &Path) {
+    let changed = std::fs::metadata(path).expect("there").ctime();
+    let seconds = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    wait_until("a change time that has settled", || {
+        u64::try_from(changed).is_ok_and(|changed| changed + 2 <= seconds())
+    });
 }
 
 /// Starts an upload of bytes.
