@@ -343,10 +343,10 @@ pub(super) fn advice_for_kind(kind: ErrorKind) -> &'static str {
         ErrorKind::ProxyAuth => "Check user and password for the proxy.",
         ErrorKind::Tls => "Check the certificate, its name, its dates and its issuer.",
         ErrorKind::Network => {
-            "Check host name, port and network; {same_upload} continues from the server's last acknowledged byte."
+            "Check host name, port and network; {same_upload} continues from the server's last acknowledged byte, if it has any."
         }
         ErrorKind::Timeout => {
-            "Try again later; {same_upload} continues from the server's last acknowledged byte."
+            "Try again later; {same_upload} continues from the server's last acknowledged byte, if it has any."
         }
         ErrorKind::Refused => "The server's log tells more.",
         ErrorKind::HostIdUntrusted => "If the host is right, trust it ({trusted_hosts}).",

@@ -28,7 +28,7 @@ pub(crate) enum Command {
     BodyReady(TaskId),
     /// A worker has finished something that the upload waits for.
     Worked(TaskId, Worked),
-    /// The first step of a lane's login was made, or cannot be.
+    /// The first step of a connection's login was made, or cannot be.
     LoginBegun(ConnectionId, Begun),
     /// A question for a login was answered, or could not be put.
     Prompted(u64, Reply),

@@ -41,10 +41,10 @@ const MAX_TOKEN: usize = 16 * 1024;
 /// So often in a row a login may be taken and asked for again by the next packet.
 const MAX_ASKED_AGAIN: u32 = 3;
 
-/// The logins of all lanes.
+/// The logins of all connections.
 pub(crate) type ConnectionAuths = BTreeMap<ConnectionId, ConnectionAuth>;
 
-/// What is known of the logins of a lane, and what runs over it.
+/// What is known of the logins of a connection, and what runs over it.
 #[derive(Default)]
 pub(crate) struct ConnectionAuth {
     /// The number of the connection, and who is logged in there.
@@ -188,18 +188,18 @@ impl Core {
     /// Begins an exchange, after a login if it wants one that libcurl does not make.
     pub(crate) fn start(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         mut exchange: Exchange,
     ) -> Result<(), Failure> {
         let ours = |own: &mut Arc<Credentials>| own.scheme != AuthScheme::Basic;
         let Some(credentials) = exchange.auth.take_if(ours) else {
-            return self.send(lane, exchange);
+            return self.send(pinned, exchange);
         };
         if credentials.scheme == AuthScheme::Digest {
-            return self.show_digest(lane, credentials, exchange, false);
+            return self.show_digest(pinned, credentials, exchange, false);
         }
-        let there = self.transport.connection(lane, &exchange);
-        let auth = self.auths.entry(lane).or_default();
+        let there = self.transport.connection(pinned, &exchange);
+        let auth = self.auths.entry(pinned).or_default();
         let is_in =
             |(number, who): &(u32, Arc<Credentials>)| Some(*number) == there && *who == credentials;
         if exchange.connection == ConnectionUse::Reuse
@@ -207,68 +207,68 @@ impl Core {
             && let Some((number, _)) = auth.login.as_ref().filter(|login| is_in(login))
         {
             let number = *number;
-            return self.send_authenticated(lane, credentials, exchange, number);
+            return self.send_authenticated(pinned, credentials, exchange, number);
         }
         if auth.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
-            return self.send_unasked(lane, credentials, exchange);
+            return self.send_unasked(pinned, credentials, exchange);
         }
-        self.log_in(lane, credentials, exchange)
+        self.log_in(pinned, credentials, exchange)
     }
 
     /// Sends the exchange with a Digest login; its parameters have to be known before.
     fn show_digest(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         again: bool,
     ) -> Result<(), Failure> {
-        let method = self.transport.method(lane, exchange.method);
-        let auth = self.auths.entry(lane).or_default();
+        let method = self.transport.method(pinned, exchange.method);
+        let auth = self.auths.entry(pinned).or_default();
         if let Some(value) = auth.digest(Role::Server, &exchange, &credentials, method) {
             let spare = Resend::of(&exchange);
             exchange.headers.push((Role::Server.authorization().to_owned(), value));
             auth.running = Some(LoginStep::Digest { credentials, spare, again });
-            return self.send(lane, exchange);
+            return self.send(pinned, exchange);
         }
         if !has_ping(&exchange) || auth.open_ping.as_ref() == Some(&exchange.origin()) {
-            return self.send_unasked(lane, credentials, exchange);
+            return self.send_unasked(pinned, credentials, exchange);
         }
         let ping = ping(&exchange, exchange.connection);
         auth.running = Some(LoginStep::Sounding(credentials, Box::new(exchange)));
-        self.send(lane, ping)
+        self.send(pinned, ping)
     }
 
     /// Sends the exchange whole and without a login.
     fn send_unasked(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
         let running = LoginStep::Unasked(credentials, Resend::of(&exchange));
-        self.auths.entry(lane).or_default().running = Some(running);
-        self.send(lane, exchange)
+        self.auths.entry(pinned).or_default().running = Some(running);
+        self.send(pinned, exchange)
     }
 
     /// A Ping was not challenged: the exchange goes without a login, and so do those that follow.
     fn ping_is_open(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), Failure> {
         exchange.connection = ConnectionUse::Reuse;
         if has_ping(&exchange) {
-            self.auths.entry(lane).or_default().open_ping = Some(exchange.origin());
+            self.auths.entry(pinned).or_default().open_ping = Some(exchange.origin());
         }
-        self.send_unasked(lane, credentials, exchange)
+        self.send_unasked(pinned, credentials, exchange)
     }
 
     /// The exchange was challenged where no Ping is: it is the first step itself.
     fn ask_itself(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), Failure> {
@@ -278,108 +278,108 @@ impl Core {
         let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
         exchange.headers.push(authorization(&waiting.credentials, &token));
         let running = LoginStep::AskingItself(Box::new(waiting), spare);
-        self.auths.entry(lane).or_default().running = Some(running);
-        self.send(lane, exchange)
+        self.auths.entry(pinned).or_default().running = Some(running);
+        self.send(pinned, exchange)
     }
 
     /// Puts a request on the wire, after a login at a proxy that forwards requests if it asked for one.
-    fn send(&mut self, lane: ConnectionId, mut exchange: Exchange) -> Result<(), Failure> {
-        let asked = exchange.proxy_asked && self.transport.forwards(lane, &exchange);
+    fn send(&mut self, pinned: ConnectionId, mut exchange: Exchange) -> Result<(), Failure> {
+        let asked = exchange.proxy_asked && self.transport.forwards(pinned, &exchange);
         let credentials = exchange.proxy_auth.clone();
         let Some(credentials) = credentials.filter(|own| asked && own.scheme != AuthScheme::Basic)
         else {
-            return self.transport.start(lane, exchange);
+            return self.transport.start(pinned, exchange);
         };
         if credentials.scheme == AuthScheme::Digest {
-            return self.show_digest_to_proxy(lane, credentials, exchange, false);
+            return self.show_digest_to_proxy(pinned, credentials, exchange, false);
         }
-        let there = self.transport.connection(lane, &exchange);
-        let auth = self.auths.entry(lane).or_default();
+        let there = self.transport.connection(pinned, &exchange);
+        let auth = self.auths.entry(pinned).or_default();
         let number = there
             .filter(|_| auth.proxy_login == there && exchange.connection != ConnectionUse::Fresh);
         if let Some(number) = number {
             exchange.connection = ConnectionUse::Same(number);
-            return self.transport.start(lane, exchange);
+            return self.transport.start(pinned, exchange);
         }
         if has_ping(&exchange) {
             let ping = ping(&exchange, exchange.connection);
             auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
-            return self.transport.start(lane, ping);
+            return self.transport.start(pinned, ping);
         }
         auth.at_proxy = Some(AtProxy::LoggingIn(Box::new(exchange.bare())));
-        self.transport.start(lane, exchange)
+        self.transport.start(pinned, exchange)
     }
 
     /// As [`Self::show_digest`].
     fn show_digest_to_proxy(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         again: bool,
     ) -> Result<(), Failure> {
-        let method = self.transport.method(lane, exchange.method);
+        let method = self.transport.method(pinned, exchange.method);
         exchange.proxy_auth = None;
         exchange.proxy_asked = false;
-        let auth = self.auths.entry(lane).or_default();
+        let auth = self.auths.entry(pinned).or_default();
         if let Some(value) = auth.digest(Role::Proxy, &exchange, &credentials, method) {
             let spare = Resend::of(&exchange);
             exchange.headers.push((Role::Proxy.authorization().to_owned(), value));
             auth.at_proxy = Some(AtProxy::Digest { credentials, spare, again });
-            return self.transport.start(lane, exchange);
+            return self.transport.start(pinned, exchange);
         }
         if has_ping(&exchange) {
             let ping = ping(&exchange, exchange.connection);
             auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
-            return self.transport.start(lane, ping);
+            return self.transport.start(pinned, ping);
         }
         auth.at_proxy = Some(AtProxy::Unasked(credentials, Resend::of(&exchange)));
-        self.transport.start(lane, exchange)
+        self.transport.start(pinned, exchange)
     }
 
     fn log_in(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), Failure> {
-        self.auths.entry(lane).or_default().login = None;
+        self.auths.entry(pinned).or_default().login = None;
         if credentials.scheme != AuthScheme::Kerberos {
             let begun = Mechanism::begin(&credentials, &exchange.host, None);
             let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
-            return self.ask(lane, Waiting { mechanism, credentials, exchange }, &token);
+            return self.ask(pinned, Waiting { mechanism, credentials, exchange }, &token);
         }
         let is_there = exchange.connection != ConnectionUse::Fresh
-            && self.transport.connection(lane, &exchange).is_some();
+            && self.transport.connection(pinned, &exchange).is_some();
         if exchange.scheme == Scheme::Http || is_there {
-            return self.begin_with_ticket(lane, credentials, exchange);
+            return self.begin_with_ticket(pinned, credentials, exchange);
         }
         let ping = ping(&exchange, exchange.connection);
         let running = LoginStep::Connecting(credentials, Box::new(exchange));
-        self.auths.entry(lane).or_default().running = Some(running);
-        self.send(lane, ping)
+        self.auths.entry(pinned).or_default().running = Some(running);
+        self.send(pinned, ping)
     }
 
     /// Lets the first step be made elsewhere, for the connection that is there.
     fn begin_with_ticket(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), Failure> {
         let mut binding = None;
         if exchange.scheme == Scheme::Https {
-            let (number, own) = self.binding(lane, &exchange)?;
+            let (number, own) = self.binding(pinned, &exchange)?;
             exchange.connection = ConnectionUse::Same(number);
             binding = own;
         }
-        let auth = self.auths.entry(lane).or_default();
+        let auth = self.auths.entry(pinned).or_default();
         auth.begun = auth.begun.wrapping_add(1);
         let (number, own, host) = (auth.begun, Arc::clone(&credentials), exchange.host.clone());
         let inbox = self.inbox.clone();
         let begin = move || {
             let result = Mechanism::begin(&own, &host, binding.as_ref());
-            inbox.send(Command::LoginBegun(lane, Begun { number, result }));
+            inbox.send(Command::LoginBegun(pinned, Begun { number, result }));
         };
         let begins = super::spawn("bitsup-login", begin);
         begins.map_err(|error| Failure::lacks(Error::of_thread(&error)))?;
@@ -391,12 +391,12 @@ impl Core {
     /// the TLS library does not tell of certificates.
     fn binding(
         &self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         exchange: &Exchange,
     ) -> Result<(u32, Option<Binding>), Failure> {
-        let there = self.transport.connection(lane, exchange);
+        let there = self.transport.connection(pinned, exchange);
         let number = there.ok_or_else(|| not_kept(exchange))?;
-        match self.transport.certificate(lane) {
+        match self.transport.certificate(pinned) {
             ServerCertificate::Known(binding) => Ok((number, Some(binding))),
             ServerCertificate::NotReported => Ok((number, None)),
             // Else a man in the middle that hides it could have the binding left out.
@@ -409,9 +409,9 @@ impl Core {
     }
 
     /// The first step was made elsewhere; gives back what is for the upload.
-    pub(crate) fn login_begun(&mut self, lane: ConnectionId, begun: Begun) -> Option<Event> {
+    pub(crate) fn login_begun(&mut self, pinned: ConnectionId, begun: Begun) -> Option<Event> {
         // It may have been given up meanwhile.
-        let auth = self.auths.get_mut(&lane).filter(|auth| auth.begun == begun.number)?;
+        let auth = self.auths.get_mut(&pinned).filter(|auth| auth.begun == begun.number)?;
         let running = auth.running.take_if(|own| matches!(own, LoginStep::Beginning(..)));
         let Some(LoginStep::Beginning(credentials, exchange)) = running else { return None };
         let each_request = auth.each_request;
@@ -422,32 +422,32 @@ impl Core {
                 let waiting = Waiting { mechanism, credentials, exchange: *exchange };
                 if each_request {
                     let connection = waiting.exchange.connection;
-                    self.show(lane, waiting, &token, connection)
+                    self.show(pinned, waiting, &token, connection)
                 } else {
-                    self.ask(lane, waiting, &token)
+                    self.ask(pinned, waiting, &token)
                 }
             }
         };
         let failure = next.err()?;
-        let auth = self.auths.entry(lane).or_default();
+        let auth = self.auths.entry(pinned).or_default();
         let stats = Stats { requests: auth.requests, ..Stats::default() };
         auth.reset();
         let result = Err(failure);
-        Some(Event { lane, number, origin, result, body: None, stats, withheld: true })
+        Some(Event { pinned, number, origin, result, body: None, stats, withheld: true })
     }
 
     /// Sends the first step.
-    fn ask(&mut self, lane: ConnectionId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+    fn ask(&mut self, pinned: ConnectionId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
         let Waiting { credentials, exchange, .. } = &waiting;
         let step = step(exchange, credentials, token, exchange.connection);
-        self.auths.entry(lane).or_default().running = Some(LoginStep::Asking(Box::new(waiting)));
-        self.send(lane, step)
+        self.auths.entry(pinned).or_default().running = Some(LoginStep::Asking(Box::new(waiting)));
+        self.send(pinned, step)
     }
 
     /// Sends the exchange with the last step.
     fn show(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         waiting: Waiting,
         token: &[u8],
         connection: ConnectionUse,
@@ -457,47 +457,47 @@ impl Core {
         exchange.headers.push(authorization(&credentials, token));
         exchange.connection = connection;
         let waiting = Waiting { mechanism, credentials, exchange: spare };
-        self.auths.entry(lane).or_default().running = Some(LoginStep::Last(Box::new(waiting)));
-        self.send(lane, exchange)
+        self.auths.entry(pinned).or_default().running = Some(LoginStep::Last(Box::new(waiting)));
+        self.send(pinned, exchange)
     }
 
     /// Gives up the exchange of a connection.
-    pub(crate) fn abort(&mut self, lane: ConnectionId) {
-        if let Some(auth) = self.auths.get_mut(&lane) {
+    pub(crate) fn abort(&mut self, pinned: ConnectionId) {
+        if let Some(auth) = self.auths.get_mut(&pinned) {
             auth.reset();
         }
-        drop(self.transport.abort(lane));
+        drop(self.transport.abort(pinned));
     }
 
     /// Retires a connection; another upload may use it, unless it is authenticated.
-    pub(crate) fn retire_lane(&mut self, lane: ConnectionId) {
-        if self.auths.contains_key(&lane) {
-            return self.close_lane(lane);
+    pub(crate) fn retire_connection(&mut self, pinned: ConnectionId) {
+        if self.auths.contains_key(&pinned) {
+            return self.close_connection(pinned);
         }
-        self.transport.retire_lane(lane);
-        self.lanes.remove(&lane);
+        self.transport.retire_connection(pinned);
+        self.connections.remove(&pinned);
     }
 
-    /// A lane is no more.
-    pub(crate) fn close_lane(&mut self, lane: ConnectionId) {
-        self.auths.remove(&lane);
-        self.transport.close_lane(lane);
-        self.lanes.remove(&lane);
+    /// A connection is no more.
+    pub(crate) fn close_connection(&mut self, pinned: ConnectionId) {
+        self.auths.remove(&pinned);
+        self.transport.close_connection(pinned);
+        self.connections.remove(&pinned);
     }
 
     /// Takes an event that belongs to a login; gives back what is for the upload, with all its
     /// requests counted.
     pub(crate) fn on_event(&mut self, mut event: Event) -> Option<Event> {
-        let lane = event.lane;
+        let pinned = event.pinned;
         self.note_challenge(&event);
-        let Some(auth) = self.auths.get_mut(&lane) else { return Some(event) };
+        let Some(auth) = self.auths.get_mut(&pinned) else { return Some(event) };
         auth.requests = auth.requests.saturating_add(event.stats.requests);
         if auth.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && auth.is_unfinished() {
             let text = "the login takes too many rounds".to_owned();
             event.result = Err(Failure::unsent(FailureKind::TooManyRequests, text));
         }
         let event = self.on_proxy_event(event).and_then(|event| self.on_server_event(event))?;
-        let requests = self.auths.get_mut(&lane).map(|auth| std::mem::take(&mut auth.requests));
+        let requests = self.auths.get_mut(&pinned).map(|auth| std::mem::take(&mut auth.requests));
         let stats = Stats { requests: requests.unwrap_or(event.stats.requests), ..event.stats };
         Some(Event { stats, ..event })
     }
@@ -512,16 +512,16 @@ impl Core {
         };
         if let Some(digest) = Digest::choose(&offered(answer, role)) {
             let nonce = Nonce { origin: event.origin.clone(), digest };
-            self.auths.entry(event.lane).or_default().nonces.insert(role, nonce);
-        } else if let Some(auth) = self.auths.get_mut(&event.lane) {
+            self.auths.entry(event.pinned).or_default().nonces.insert(role, nonce);
+        } else if let Some(auth) = self.auths.get_mut(&event.pinned) {
             auth.nonces.remove(&role);
         }
     }
 
     /// What a proxy that forwards requests says of a login.
     fn on_proxy_event(&mut self, mut event: Event) -> Option<Event> {
-        let lane = event.lane;
-        let at_proxy = self.auths.get_mut(&lane).and_then(|auth| auth.at_proxy.take());
+        let pinned = event.pinned;
+        let at_proxy = self.auths.get_mut(&pinned).and_then(|auth| auth.at_proxy.take());
         let Some(at_proxy) = at_proxy else { return Some(event) };
         let asks = match &mut event.result {
             Ok(answer) => answer.status == 407,
@@ -533,14 +533,14 @@ impl Core {
                 return Some(event);
             }
         };
-        let auth = self.auths.entry(lane).or_default();
+        let auth = self.auths.entry(pinned).or_default();
         let next = match (at_proxy, asks) {
             (AtProxy::Pinging(credentials, exchange), true)
                 if credentials.scheme == AuthScheme::Digest
                     && auth.nonces.contains_key(&Role::Proxy) =>
             {
                 let exchange = Exchange { connection: ConnectionUse::Reuse, ..*exchange };
-                self.show_digest_to_proxy(lane, credentials, exchange, false)
+                self.show_digest_to_proxy(pinned, credentials, exchange, false)
             }
             (AtProxy::Pinging(..), true) => {
                 event.stats.sent = 0;
@@ -551,25 +551,27 @@ impl Core {
                 exchange.connection = ConnectionUse::Reuse;
                 if credentials.scheme == AuthScheme::Digest {
                     auth.at_proxy = Some(AtProxy::Unasked(credentials, Resend::of(&exchange)));
-                    self.transport.start(lane, exchange)
+                    self.transport.start(pinned, exchange)
                 } else {
-                    let there = self.transport.connection(lane, &exchange);
+                    let there = self.transport.connection(pinned, &exchange);
                     auth.proxy_login = there;
                     there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
                         exchange.connection = ConnectionUse::Same(number);
-                        self.transport.start(lane, exchange)
+                        self.transport.start(pinned, exchange)
                     })
                 }
             }
             (AtProxy::LoggingIn(exchange), false) => {
-                auth.proxy_login = self.transport.connection(lane, &exchange);
+                auth.proxy_login = self.transport.connection(pinned, &exchange);
                 return Some(event);
             }
             (AtProxy::Digest { credentials, spare, again: false }, true)
                 if auth.may_renew(Role::Proxy) =>
             {
                 match spare.again(event.body.take()) {
-                    Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, true),
+                    Some(exchange) => {
+                        self.show_digest_to_proxy(pinned, credentials, exchange, true)
+                    }
                     None => return Some(event),
                 }
             }
@@ -577,7 +579,9 @@ impl Core {
                 if auth.nonces.contains_key(&Role::Proxy) =>
             {
                 match spare.again(event.body.take()) {
-                    Some(exchange) => self.show_digest_to_proxy(lane, credentials, exchange, false),
+                    Some(exchange) => {
+                        self.show_digest_to_proxy(pinned, credentials, exchange, false)
+                    }
                     None => return Some(event),
                 }
             }
@@ -592,8 +596,8 @@ impl Core {
 
     /// What the server says of a login.
     fn on_server_event(&mut self, mut event: Event) -> Option<Event> {
-        let lane = event.lane;
-        let running = self.auths.get_mut(&lane).and_then(|auth| auth.running.take());
+        let pinned = event.pinned;
+        let running = self.auths.get_mut(&pinned).and_then(|auth| auth.running.take());
         let Some(running) = running else { return Some(event) };
         if running.is_before() {
             // A Ping's body is no part of the exchange's.
@@ -623,11 +627,11 @@ impl Core {
                     return Some(event);
                 }
                 let connection = ConnectionUse::Reuse;
-                self.begin_with_ticket(lane, credentials, Exchange { connection, ..*exchange })
+                self.begin_with_ticket(pinned, credentials, Exchange { connection, ..*exchange })
             }
             LoginStep::Asking(mut waiting) if asks => {
-                match self.reply(lane, &mut waiting, answer) {
-                    Ok(Some(token)) => self.prove(lane, *waiting, &token),
+                match self.reply(pinned, &mut waiting, answer) {
+                    Ok(Some(token)) => self.prove(pinned, *waiting, &token),
                     Ok(None) => {
                         event.withheld = false;
                         return Some(event);
@@ -637,31 +641,31 @@ impl Core {
             }
             // It took a ticket, or knows the connection already.
             LoginStep::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
-                self.logged_in(lane, *waiting, answer)
+                self.logged_in(pinned, *waiting, answer)
             }
             // It asks for no login.
             LoginStep::Asking(waiting) if goes_on => {
                 let Waiting { credentials, exchange, .. } = *waiting;
-                self.ping_is_open(lane, credentials, exchange)
+                self.ping_is_open(pinned, credentials, exchange)
             }
             LoginStep::AskingItself(mut waiting, spare) if asks => {
-                match (self.reply(lane, &mut waiting, answer), spare.again(event.body.take())) {
+                match (self.reply(pinned, &mut waiting, answer), spare.again(event.body.take())) {
                     (Err(failure), _) => Err(failure),
                     (Ok(Some(token)), Some(exchange)) => {
-                        let there = self.transport.connection(lane, &exchange);
+                        let there = self.transport.connection(pinned, &exchange);
                         there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
                             let waiting = Waiting { exchange, ..*waiting };
-                            self.show(lane, waiting, &token, ConnectionUse::Same(number))
+                            self.show(pinned, waiting, &token, ConnectionUse::Same(number))
                         })
                     }
                     (Ok(_), _) => return Some(event),
                 }
             }
-            LoginStep::Proving(waiting) if goes_on => self.logged_in(lane, *waiting, answer),
+            LoginStep::Proving(waiting) if goes_on => self.logged_in(pinned, *waiting, answer),
             LoginStep::Last(mut waiting) if !asks => match waiting.confirm(answer) {
                 Ok(()) => {
-                    let there = self.transport.connection(lane, &waiting.exchange);
-                    let auth = self.auths.entry(lane).or_default();
+                    let there = self.transport.connection(pinned, &waiting.exchange);
+                    let auth = self.auths.entry(pinned).or_default();
                     auth.login = there.map(|number| (number, waiting.credentials));
                     auth.asked_again = 0;
                     return Some(event);
@@ -670,17 +674,17 @@ impl Core {
                 Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
             },
             LoginStep::Testing(credentials, exchange) if asks || goes_on => {
-                let auth = self.auths.entry(lane).or_default();
+                let auth = self.auths.entry(pinned).or_default();
                 auth.each_request = asks;
                 auth.lasts = !asks;
                 let (connection, auth) = (ConnectionUse::Reuse, Some(credentials));
-                self.start(lane, Exchange { connection, auth, ..*exchange })
+                self.start(pinned, Exchange { connection, auth, ..*exchange })
             }
             LoginStep::Through(credentials, spare) if asks => {
-                self.asked_again(lane, credentials, spare.again(event.body.take()))
+                self.asked_again(pinned, credentials, spare.again(event.body.take()))
             }
             LoginStep::Through(_, spare) => {
-                let auth = self.auths.entry(lane).or_default();
+                let auth = self.auths.entry(pinned).or_default();
                 auth.lasts = true;
                 if has_ping(&spare.bare) {
                     auth.asked_again = 0;
@@ -688,35 +692,36 @@ impl Core {
                 return Some(event);
             }
             LoginStep::Sounding(credentials, exchange) if asks => {
-                if !self.has_nonce(lane) {
+                if !self.has_nonce(pinned) {
                     return Some(event);
                 }
                 let connection = ConnectionUse::Reuse;
                 let exchange = Exchange { connection, ..*exchange };
-                self.show_digest(lane, credentials, exchange, false)
+                self.show_digest(pinned, credentials, exchange, false)
             }
             LoginStep::Sounding(credentials, exchange) if goes_on => {
-                self.ping_is_open(lane, credentials, *exchange)
+                self.ping_is_open(pinned, credentials, *exchange)
             }
             LoginStep::Unasked(credentials, spare) if asks => {
                 let is_digest = credentials.scheme == AuthScheme::Digest;
                 event.withheld = true;
-                if is_digest && !self.has_nonce(lane) {
+                if is_digest && !self.has_nonce(pinned) {
                     return Some(event);
                 }
                 match spare.again(event.body.take()) {
                     Some(exchange) if is_digest => {
-                        self.show_digest(lane, credentials, exchange, false)
+                        self.show_digest(pinned, credentials, exchange, false)
                     }
-                    Some(exchange) => self.ask_itself(lane, credentials, exchange),
+                    Some(exchange) => self.ask_itself(pinned, credentials, exchange),
                     None => return Some(event),
                 }
             }
             LoginStep::Digest { credentials, spare, again: false }
-                if asks && self.auths.get(&lane).is_some_and(|own| own.may_renew(Role::Server)) =>
+                if asks
+                    && self.auths.get(&pinned).is_some_and(|own| own.may_renew(Role::Server)) =>
             {
                 match spare.again(event.body.take()) {
-                    Some(exchange) => self.show_digest(lane, credentials, exchange, true),
+                    Some(exchange) => self.show_digest(pinned, credentials, exchange, true),
                     None => return Some(event),
                 }
             }
@@ -732,7 +737,7 @@ impl Core {
             | LoginStep::Digest { .. } => return Some(event),
         };
         let failure = next.err()?;
-        if let Some(auth) = self.auths.get_mut(&lane) {
+        if let Some(auth) = self.auths.get_mut(&pinned) {
             let requests = auth.requests;
             auth.reset();
             auth.requests = requests;
@@ -744,11 +749,11 @@ impl Core {
     /// The login was taken a moment ago: it does not last, or is never enough.
     fn asked_again(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Option<Exchange>,
     ) -> Result<(), Failure> {
-        let auth = self.auths.entry(lane).or_default();
+        let auth = self.auths.entry(pinned).or_default();
         auth.each_request = true;
         auth.login = None;
         auth.asked_again += 1;
@@ -760,7 +765,7 @@ impl Core {
             return Err(Failure::unsent(kind, text));
         }
         match exchange {
-            Some(exchange) => self.log_in(lane, credentials, exchange),
+            Some(exchange) => self.log_in(pinned, credentials, exchange),
             None => Err(Failure::unsent(
                 FailureKind::ConnectionLost,
                 "the server forgot the login of its connection",
@@ -768,14 +773,14 @@ impl Core {
         }
     }
 
-    fn has_nonce(&self, lane: ConnectionId) -> bool {
-        self.auths.get(&lane).is_some_and(|auth| auth.nonces.contains_key(&Role::Server))
+    fn has_nonce(&self, pinned: ConnectionId) -> bool {
+        self.auths.get(&pinned).is_some_and(|auth| auth.nonces.contains_key(&Role::Server))
     }
 
     /// What to say to a challenge; `None` if everything was said, and the server refuses.
     fn reply(
         &self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         waiting: &mut Waiting,
         answer: &Answer,
     ) -> Result<Option<Vec<u8>>, Failure> {
@@ -790,7 +795,7 @@ impl Core {
         };
         let mut binding = None;
         if waiting.exchange.scheme == Scheme::Https && !waiting.is_with_ticket() {
-            binding = self.binding(lane, &waiting.exchange)?.1;
+            binding = self.binding(pinned, &waiting.exchange)?.1;
         }
         let reply = waiting.mechanism.step(token, binding.as_ref());
         let reply = reply.map_err(|problem| failed(&waiting.exchange, problem))?;
@@ -798,53 +803,58 @@ impl Core {
     }
 
     /// The second step: the answer to what the server said.
-    fn prove(&mut self, lane: ConnectionId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
-        let there = self.transport.connection(lane, &waiting.exchange);
+    fn prove(
+        &mut self,
+        pinned: ConnectionId,
+        waiting: Waiting,
+        token: &[u8],
+    ) -> Result<(), Failure> {
+        let there = self.transport.connection(pinned, &waiting.exchange);
         let number = there.ok_or_else(|| not_kept(&waiting.exchange))?;
-        let each_request = self.auths.get(&lane).is_some_and(|auth| auth.each_request);
+        let each_request = self.auths.get(&pinned).is_some_and(|auth| auth.each_request);
         let same = ConnectionUse::Same(number);
         if waiting.exchange.length == 0 || each_request {
-            return self.show(lane, waiting, token, same);
+            return self.show(pinned, waiting, token, same);
         }
         let ping = step(&waiting.exchange, &waiting.credentials, token, same);
-        self.auths.entry(lane).or_default().running = Some(LoginStep::Proving(Box::new(waiting)));
-        self.send(lane, ping)
+        self.auths.entry(pinned).or_default().running = Some(LoginStep::Proving(Box::new(waiting)));
+        self.send(pinned, ping)
     }
 
     /// The connection is logged in.
     fn logged_in(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         mut waiting: Waiting,
         answer: &Answer,
     ) -> Result<(), Failure> {
         waiting.confirm(answer)?;
         let Waiting { credentials, exchange, .. } = waiting;
-        let there = self.transport.connection(lane, &exchange);
+        let there = self.transport.connection(pinned, &exchange);
         let number = there.ok_or_else(|| not_kept(&exchange))?;
-        let auth = self.auths.entry(lane).or_default();
+        let auth = self.auths.entry(pinned).or_default();
         auth.login = Some((number, Arc::clone(&credentials)));
-        self.send_authenticated(lane, credentials, exchange, number)
+        self.send_authenticated(pinned, credentials, exchange, number)
     }
 
     /// Sends an exchange over the connection that is logged in.
     fn send_authenticated(
         &mut self,
-        lane: ConnectionId,
+        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         number: u32,
     ) -> Result<(), Failure> {
-        let auth = self.auths.entry(lane).or_default();
+        let auth = self.auths.entry(pinned).or_default();
         let same = ConnectionUse::Same(number);
         if exchange.length > 0 && !auth.lasts {
             let ping = ping(&exchange, same);
             auth.running = Some(LoginStep::Testing(credentials, Box::new(exchange)));
-            return self.send(lane, ping);
+            return self.send(pinned, ping);
         }
         exchange.connection = same;
         auth.running = Some(LoginStep::Through(credentials, Resend::of(&exchange)));
-        self.send(lane, exchange)
+        self.send(pinned, exchange)
     }
 }
 

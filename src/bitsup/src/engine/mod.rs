@@ -76,7 +76,7 @@ pub(crate) struct Core {
     pub(crate) limiter: Arc<RateLimiter>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) workers: Arc<Workers>,
-    pub(crate) lanes: BTreeMap<ConnectionId, TaskId>,
+    pub(crate) connections: BTreeMap<ConnectionId, TaskId>,
     pub(crate) client: ClientState,
     pub(crate) logins: auth::Logins,
     pub(crate) endpoints: Endpoints,
@@ -129,7 +129,7 @@ pub(crate) fn start(
             limiter,
             buffers: Arc::default(),
             workers: Arc::new(Workers::new()),
-            lanes: BTreeMap::new(),
+            connections: BTreeMap::new(),
             client: ClientState::new(hosts),
             logins: auth::Logins::default(),
             endpoints,
@@ -194,13 +194,13 @@ impl Engine {
             Command::Cancel(id, mode) => self.with(id, |task, core| task.cancel(mode, core)),
             Command::Abandon(id) => self.with(id, Task::abandon),
             Command::BodyReady(id) => {
-                if let Some(lane) = self.tasks.get(&id).and_then(Task::lane) {
-                    self.core.transport.resume_body(lane);
+                if let Some(pinned) = self.tasks.get(&id).and_then(Task::pinned) {
+                    self.core.transport.resume_body(pinned);
                 }
             }
             Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
-            Command::LoginBegun(lane, begun) => {
-                if let Some(event) = self.core.login_begun(lane, begun) {
+            Command::LoginBegun(pinned, begun) => {
+                if let Some(event) = self.core.login_begun(pinned, begun) {
                     self.exchange_ended(event);
                 }
             }
@@ -275,7 +275,7 @@ impl Engine {
 
     /// Step 3: how an exchange ended.
     fn exchange_ended(&mut self, event: transport::Event) {
-        let Some(id) = self.core.lanes.get(&event.lane).copied() else { return };
+        let Some(id) = self.core.connections.get(&event.pinned).copied() else { return };
         // It may have been given up since it ended.
         if self.tasks.get(&id).is_some_and(|task| !task.is_current(event.number)) {
             return;
@@ -298,8 +298,8 @@ impl Engine {
     /// Asks the bodies again that waited for their turn under the rate limit.
     fn wake_throttled(&mut self) {
         for id in self.core.limiter.call() {
-            if let Some(lane) = self.tasks.get(&id).and_then(Task::lane) {
-                self.core.transport.resume_body(lane);
+            if let Some(pinned) = self.tasks.get(&id).and_then(Task::pinned) {
+                self.core.transport.resume_body(pinned);
             }
         }
     }

@@ -13,7 +13,7 @@ use super::headers::Headers;
 use super::tls_errors::TlsProblem;
 use crate::error::Error;
 
-/// Names one lane of one [`Transport`](super::Transport); never used twice.
+/// Names one connection of one [`Transport`](super::Transport); never used twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ConnectionId(pub(super) usize);
 
@@ -67,11 +67,11 @@ pub(crate) enum Scheme {
 /// Which connection an exchange may use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ConnectionUse {
-    /// The lane's own, if it is alive and clean; else a new one.
+    /// The connection's own, if it is alive and clean; else a new one.
     Reuse,
-    /// A new one; the lane's old one is closed first.
+    /// A new one; the connection's old one is closed first.
     Fresh,
-    /// The lane's own with this number and no other: it was logged in.
+    /// The connection's own with this number and no other: it was logged in.
     Same(u32),
 }
 
@@ -158,7 +158,7 @@ pub(crate) trait Sink: Send {
 
 /// How an exchange ended.
 pub(crate) struct Event {
-    pub(crate) lane: ConnectionId,
+    pub(crate) pinned: ConnectionId,
     /// That of the exchange.
     pub(crate) number: u64,
     pub(crate) result: Result<Answer, Failure>,
@@ -204,7 +204,7 @@ pub(crate) struct Stats {
     /// A proxy forwarded the request, and may have answered itself.
     pub(crate) forwarded: bool,
     pub(crate) new_connection: bool,
-    /// The lane's connection had ended unannounced when the exchange began.
+    /// The TCP connection had ended unannounced when the exchange began.
     pub(crate) reconnected: bool,
     /// The other end: the server, or the proxy.
     pub(crate) peer: Option<SocketAddr>,
@@ -370,7 +370,7 @@ impl fmt::Debug for Event {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Event")
-            .field("lane", &self.lane)
+            .field("pinned", &self.pinned)
             .field("result", &self.result)
             .field("stats", &self.stats)
             .finish_non_exhaustive()

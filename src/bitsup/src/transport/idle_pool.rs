@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::options::LaneOptions;
+use super::options::ConnectionOptions;
 use super::pinned_connection::PinnedConnection;
 
 /// Kept no longer: a server that closes idle connections after a few seconds must not do so
@@ -12,44 +12,48 @@ const KEPT_FOR: Duration = Duration::from_secs(2);
 /// More are not kept.
 const MOST: usize = 16;
 
-/// The lanes kept.
+/// The connections kept.
 #[derive(Default)]
 pub(super) struct IdlePool {
     /// With the time at which each is closed; the oldest first.
-    lanes: Vec<(Instant, PinnedConnection)>,
+    connections: Vec<(Instant, PinnedConnection)>,
 }
 
 impl IdlePool {
-    /// Keeps a lane if its connection can serve another session, or else closes it.
-    pub(super) fn put(&mut self, mut lane: PinnedConnection) {
-        if self.lanes.len() < MOST && lane.is_reusable() {
-            self.lanes.push((Instant::now() + KEPT_FOR, lane));
+    /// Keeps a connection if it can serve another session, or else closes it.
+    pub(super) fn put(&mut self, mut pinned: PinnedConnection) {
+        if self.connections.len() < MOST && pinned.is_reusable() {
+            self.connections.push((Instant::now() + KEPT_FOR, pinned));
         } else {
-            lane.drop_connection();
+            pinned.drop_connection();
         }
     }
 
-    /// A lane with these settings whose connection is alive and goes to `host`.
-    pub(super) fn take(&mut self, options: &LaneOptions, host: &str) -> Option<PinnedConnection> {
+    /// A connection with these settings that is alive and goes to `host`.
+    pub(super) fn take(
+        &mut self,
+        options: &ConnectionOptions,
+        host: &str,
+    ) -> Option<PinnedConnection> {
         self.expire(Instant::now());
-        let fits = |(_, lane): &(Instant, PinnedConnection)| lane.serves(options, host);
-        let (_, lane) = self.lanes.remove(self.lanes.iter().position(fits)?);
-        Some(lane)
+        let fits = |(_, pinned): &(Instant, PinnedConnection)| pinned.serves(options, host);
+        let (_, pinned) = self.connections.remove(self.connections.iter().position(fits)?);
+        Some(pinned)
     }
 
     /// Closes what was kept long enough.
     pub(super) fn expire(&mut self, now: Instant) {
-        while let Some((end, lane)) = self.lanes.first_mut() {
+        while let Some((end, pinned)) = self.connections.first_mut() {
             if *end > now {
                 return;
             }
-            lane.drop_connection();
-            self.lanes.remove(0);
+            pinned.drop_connection();
+            self.connections.remove(0);
         }
     }
 
-    /// When the next lane is closed.
+    /// When the next connection is closed.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.lanes.first().map(|(end, _)| *end)
+        self.connections.first().map(|(end, _)| *end)
     }
 }

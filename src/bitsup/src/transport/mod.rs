@@ -1,4 +1,4 @@
-//! One HTTP exchange at a time per lane, any number of lanes, over libcurl's multi interface.
+//! One HTTP exchange at a time per pinned connection, any number of them, over libcurl's multi interface.
 //!
 //! This layer knows nothing of BITS sessions. It puts a request on the wire exactly as it is
 //! given, once, and brings back one answer or one failure that says how much had gone out.
@@ -6,20 +6,20 @@
 //!
 //! How it is driven, all on one thread:
 //!
-//! 1. [`Transport::open_lane`] makes a session's own place with its settings.
+//! 1. [`Transport::open_connection`] makes a session's own place with its settings.
 //! 2. [`Transport::start`] begins an exchange on it, one at a time.
 //! 3. [`Transport::poll`] does all work and is the only place that waits. It returns when it
 //!    has an [`Event`] for the caller, when a [`Waker`] was used, or when the time is over.
 //! 4. A body that said [`BodyRead::Wait`] is asked again after [`Transport::resume_body`].
 //! 5. Every exchange ends with one event, unless [`Transport::abort`] or
-//!    [`Transport::close_lane`] ends it: then none follows.
+//!    [`Transport::close_connection`] ends it: then none follows.
 //!
 //! What it takes care of, since libcurl by itself would not:
 //!
-//! - A lane has one connection, which no other lane ever gets (see `lane`), and which is
+//! - A pinned connection has one TCP connection, which no other ever gets (see `pinned_connection`), and which is
 //!   used again only if nothing at all has arrived on it since the last answer.
 //! - libcurl sends a request again by itself when a reused connection dies. That is stopped
-//!   (see `wire`); the caller gets [`FailureKind::ConnectionLost`].
+//!   (see `curl_handler`); the caller gets [`FailureKind::ConnectionLost`].
 //! - An answer is complete with its header lines if it does not say where its body ends.
 //! - A request target goes out as it is given, with one exception that cannot be helped:
 //!   newer versions of libcurl (8.22, not 7.88) write the hexadecimal digits of escapes in a
@@ -59,7 +59,7 @@ pub(crate) use self::exchange::{
     Failure, FailureKind, Limits, Method, Origin, Scheme, SendResult, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
-pub(crate) use self::options::{KeyPassword, LaneOptions, Resolve, TlsOptions};
+pub(crate) use self::options::{ConnectionOptions, KeyPassword, Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 pub(crate) use self::resolve::addresses_within;
 
@@ -71,8 +71,8 @@ use self::sendfile::SendProgress;
 use crate::descriptors;
 use crate::error::Error;
 
-/// libcurl closes the oldest idle connection when it holds more than it may. Connections that
-/// lanes have dropped count until libcurl notices, so it may hold more than there are lanes.
+/// libcurl closes the oldest idle connection when it holds more than it may. Those that were dropped count until
+/// libcurl notices, so it may hold more than are open here.
 const SPARE_CONNECTIONS: usize = 16;
 
 /// Without anything to do, a wait ends after so long at the latest.
@@ -80,9 +80,9 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// All exchanges of one client; lives on one thread.
 pub(crate) struct Transport {
-    lanes: BTreeMap<ConnectionId, PinnedConnection>,
+    connections: BTreeMap<ConnectionId, PinnedConnection>,
     spare: IdlePool,
-    next_lane: usize,
+    next_id: usize,
     connections_allowed: usize,
     resolver: Resolver,
     woken: Arc<AtomicBool>,
@@ -110,15 +110,15 @@ impl Waker {
 }
 
 impl Transport {
-    /// A transport without lanes.
+    /// A transport without connections.
     pub(crate) fn new() -> Result<Self, Failure> {
         // The crate panics where libcurl gives no handle.
         descriptors::check("cannot start the client").map_err(Failure::lacks)?;
         let multi = Multi::new();
         let mut transport = Self {
-            lanes: BTreeMap::new(),
+            connections: BTreeMap::new(),
             spare: IdlePool::default(),
-            next_lane: 0,
+            next_id: 0,
             connections_allowed: 0,
             resolver: Resolver::new(multi.waker()),
             woken: Arc::default(),
@@ -136,36 +136,38 @@ impl Transport {
     }
 
     /// Makes a place for one session.
-    pub(crate) fn open_lane(&mut self, options: LaneOptions) -> ConnectionId {
-        let id = ConnectionId(self.next_lane);
-        self.next_lane += 1;
-        self.lanes.insert(id, PinnedConnection::new(id, options));
+    pub(crate) fn open_connection(&mut self, options: ConnectionOptions) -> ConnectionId {
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        self.connections.insert(id, PinnedConnection::new(id, options));
         id
     }
 
     /// Makes a place for one session, if it can be with the connection to `host` of a session
     /// that is over.
-    pub(crate) fn open_lane_to(&mut self, host: &str, options: LaneOptions) -> ConnectionId {
-        let Some(lane) = self.spare.take(&options, host) else { return self.open_lane(options) };
-        let id = ConnectionId(self.next_lane);
-        self.next_lane += 1;
-        self.lanes.insert(id, lane);
+    pub(crate) fn open_lane_to(&mut self, host: &str, options: ConnectionOptions) -> ConnectionId {
+        let Some(pinned) = self.spare.take(&options, host) else {
+            return self.open_connection(options);
+        };
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        self.connections.insert(id, pinned);
         id
     }
 
-    /// Closes a lane whose session is over; its connection may serve another one.
-    pub(crate) fn retire_lane(&mut self, id: ConnectionId) {
+    /// Releases a connection whose session is over; it may serve another one.
+    pub(crate) fn retire_connection(&mut self, id: ConnectionId) {
         self.abort(id);
-        if let Some(lane) = self.lanes.remove(&id) {
-            self.spare.put(lane);
+        if let Some(pinned) = self.connections.remove(&id) {
+            self.spare.put(pinned);
         }
     }
 
-    /// Ends what the lane is doing and closes its connection; no event follows.
-    pub(crate) fn close_lane(&mut self, id: ConnectionId) {
+    /// Ends what the connection is doing and closes it; no event follows.
+    pub(crate) fn close_connection(&mut self, id: ConnectionId) {
         self.abort(id);
-        if let Some(mut lane) = self.lanes.remove(&id) {
-            lane.drop_connection();
+        if let Some(mut pinned) = self.connections.remove(&id) {
+            pinned.drop_connection();
         }
     }
 
@@ -174,20 +176,20 @@ impl Transport {
     pub(crate) fn start(&mut self, id: ConnectionId, exchange: Exchange) -> Result<(), Failure> {
         self.allow_connections()?;
         exchange.check()?;
-        let many = self.lanes.len() > MANY_LANES;
-        let Some(lane) = self.lanes.get_mut(&id) else {
-            return Err(Failure::unsent(FailureKind::Internal, "the lane is closed"));
+        let many = self.connections.len() > MANY_LANES;
+        let Some(pinned) = self.connections.get_mut(&id) else {
+            return Err(Failure::unsent(FailureKind::Internal, "the connection is closed"));
         };
-        let easy = match std::mem::replace(&mut lane.state, State::Moving) {
+        let easy = match std::mem::replace(&mut pinned.state, State::Moving) {
             State::Idle(easy) => easy,
             busy => {
-                lane.state = busy;
-                return Err(Failure::unsent(FailureKind::Internal, "the lane is busy"));
+                pinned.state = busy;
+                return Err(Failure::unsent(FailureKind::Internal, "the connection is busy"));
             }
         };
         let started = Instant::now();
-        let route = lane.prepare(&exchange).and_then(|route| {
-            if !lane.is_connected() {
+        let route = pinned.prepare(&exchange).and_then(|route| {
+            if !pinned.is_connected() {
                 descriptors::check("cannot open a connection").map_err(Failure::lacks)?;
             }
             Ok(route)
@@ -195,67 +197,67 @@ impl Transport {
         let route = match route {
             Ok(route) => route,
             Err(failure) => {
-                lane.state = State::Idle(easy);
+                pinned.state = State::Idle(easy);
                 return Err(failure);
             }
         };
         let resolving = Resolving { easy, exchange, route, started };
-        if lane.knows_addresses(&resolving.route) {
-            return running::begin(&self.multi, id, lane, resolving, many);
+        if pinned.knows_addresses(&resolving.route) {
+            return running::begin(&self.multi, id, pinned, resolving, many);
         }
         match self.resolver.look_up(&resolving.route.connect_host) {
             Ok(()) => {
-                lane.state = State::Resolving(Box::new(resolving));
+                pinned.state = State::Resolving(Box::new(resolving));
                 Ok(())
             }
             Err(error) => {
-                lane.state = State::Idle(resolving.easy);
+                pinned.state = State::Idle(resolving.easy);
                 Err(Failure::lacks(Error::of_thread(&error)))
             }
         }
     }
 
-    /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
+    /// The number of the TCP connection, if it is alive and leads to where the exchange goes.
     pub(crate) fn connection(&self, id: ConnectionId, exchange: &Exchange) -> Option<u32> {
-        self.lanes.get(&id)?.connection(exchange)
+        self.connections.get(&id)?.connection(exchange)
     }
 
-    /// Whether the lane's idle connection was ended by the other side, without a word before.
+    /// Whether the idle TCP connection was ended by the other side, without a word before.
     pub(crate) fn has_ended(&self, id: ConnectionId) -> bool {
-        self.lanes.get(&id).is_some_and(PinnedConnection::has_ended)
+        self.connections.get(&id).is_some_and(PinnedConnection::has_ended)
     }
 
-    /// The method as the lane puts it on the wire.
+    /// The method as the connection puts it on the wire.
     pub(crate) fn method(&self, id: ConnectionId, method: Method) -> &'static str {
-        self.lanes.get(&id).map_or("", |lane| lane.method(method))
+        self.connections.get(&id).map_or("", |pinned| pinned.method(method))
     }
 
-    /// Whether a proxy forwards the lane's requests to where the exchange goes.
+    /// Whether a proxy forwards the connection's requests to where the exchange goes.
     pub(crate) fn forwards(&self, id: ConnectionId, exchange: &Exchange) -> bool {
-        self.lanes.get(&id).is_some_and(|lane| lane.forwards(exchange))
+        self.connections.get(&id).is_some_and(|pinned| pinned.forwards(exchange))
     }
 
-    /// What is known of the certificate of the lane's connection.
+    /// What is known of the certificate of the TCP connection.
     pub(crate) fn certificate(&self, id: ConnectionId) -> ServerCertificate {
-        self.lanes.get(&id).map(PinnedConnection::certificate).unwrap_or_default()
+        self.connections.get(&id).map(PinnedConnection::certificate).unwrap_or_default()
     }
 
-    /// What the packets of the lane's connection carry as their type of service.
+    /// What the packets of the TCP connection carry as their type of service.
     #[cfg(test)]
     fn connection_mark(&self, id: ConnectionId) -> Option<u32> {
-        self.lanes.get(&id)?.connection_mark()
+        self.connections.get(&id)?.connection_mark()
     }
 
     /// Ends the running exchange, if there is one, and closes its connection now. No event
     /// follows; the body is given back.
     pub(crate) fn abort(&mut self, id: ConnectionId) -> Option<Box<dyn Body>> {
-        running::take_back(&self.multi, self.lanes.get_mut(&id)?)
+        running::take_back(&self.multi, self.connections.get_mut(&id)?)
     }
 
     /// Asks a body again that said [`BodyRead::Wait`]; without one it does nothing.
     pub(crate) fn resume_body(&mut self, id: ConnectionId) {
         if let Some(PinnedConnection { state: State::Running(running), .. }) =
-            self.lanes.get_mut(&id)
+            self.connections.get_mut(&id)
             && running.handle.get_ref().is_paused()
         {
             running.handle.get_mut().resume();
@@ -289,11 +291,11 @@ impl Transport {
             {
                 self.waits += 1;
             }
-            let (lanes, mut full) = sendfile::full_connections(&self.lanes);
+            let (connections, mut full) = sendfile::full_connections(&self.connections);
             if self.multi.poll(&mut full, wait).is_err() {
                 return;
             }
-            sendfile::note_room(&mut self.lanes, &lanes, &full);
+            sendfile::note_room(&mut self.connections, &connections, &full);
         }
     }
 
@@ -302,8 +304,8 @@ impl Transport {
     fn pass_bodies(&mut self, events: &mut Vec<Event>) -> bool {
         let mut more = false;
         let mut broken = Vec::new();
-        for (id, lane) in &mut self.lanes {
-            match sendfile::pass(lane) {
+        for (id, pinned) in &mut self.connections {
+            match sendfile::pass(pinned) {
                 SendProgress::Nothing => {}
                 SendProgress::More => more = true,
                 SendProgress::Stopped => broken.push(*id),
@@ -315,9 +317,9 @@ impl Transport {
         more
     }
 
-    /// Lets libcurl hold a connection for each lane and some that are about to go.
+    /// Lets libcurl hold one TCP connection each, and some that are about to go.
     fn allow_connections(&mut self) -> Result<(), Failure> {
-        let wanted = self.lanes.len() * 2 + SPARE_CONNECTIONS;
+        let wanted = self.connections.len() * 2 + SPARE_CONNECTIONS;
         if wanted > self.connections_allowed {
             self.multi.set_max_connects(wanted).map_err(|error| {
                 Failure::unsent(FailureKind::Internal, format!("libcurl: {error}"))
@@ -328,28 +330,28 @@ impl Transport {
     }
 
     fn begin_resolved(&mut self, events: &mut Vec<Event>) {
-        let many = self.lanes.len() > MANY_LANES;
+        let many = self.connections.len() > MANY_LANES;
         while let Some(Lookup { host, addresses }) = self.resolver.next_finished() {
-            for (id, lane) in &mut self.lanes {
-                let State::Resolving(resolving) = &lane.state else {
+            for (id, pinned) in &mut self.connections {
+                let State::Resolving(resolving) = &pinned.state else {
                     continue;
                 };
                 if resolving.route.connect_host != host {
                     continue;
                 }
-                let Some(resolving) = lane.take_resolving() else {
+                let Some(resolving) = pinned.take_resolving() else {
                     continue;
                 };
                 match &addresses {
                     Ok(addresses) => {
-                        lane.learn_addresses(&resolving.route, addresses);
+                        pinned.learn_addresses(&resolving.route, addresses);
                         let (number, origin) =
                             (resolving.route.number, resolving.route.origin.clone());
                         if let Err(failure) =
-                            running::begin(&self.multi, *id, lane, resolving, many)
+                            running::begin(&self.multi, *id, pinned, resolving, many)
                         {
                             events.push(Event {
-                                lane: *id,
+                                pinned: *id,
                                 number,
                                 result: Err(failure),
                                 body: None,
@@ -360,7 +362,7 @@ impl Transport {
                         }
                     }
                     Err(text) => {
-                        events.push(running::unresolved(*id, lane, resolving, text));
+                        events.push(running::unresolved(*id, pinned, resolving, text));
                     }
                 }
             }
@@ -376,7 +378,7 @@ impl Transport {
             let Ok(token) = message.token() else { return };
             let id = ConnectionId(token);
             if let Some(PinnedConnection { state: State::Running(running), .. }) =
-                self.lanes.get(&id)
+                self.connections.get(&id)
                 && let Some(result) = message.result_for2(&running.handle)
             {
                 ended.push((id, result));
@@ -391,8 +393,8 @@ impl Transport {
         let now = Instant::now();
         self.spare.expire(now);
         let mut over = Vec::new();
-        for (id, lane) in &self.lanes {
-            if let Some((deadline, limit)) = lane.deadline()
+        for (id, pinned) in &self.connections {
+            if let Some((deadline, limit)) = pinned.deadline()
                 && deadline <= now
             {
                 over.push((*id, limit));
@@ -404,14 +406,15 @@ impl Transport {
     }
 
     fn finish(&mut self, id: ConnectionId, end: End, events: &mut Vec<Event>) {
-        if let Some(lane) = self.lanes.get_mut(&id) {
-            events.extend(running::finish(&self.multi, id, lane, end));
+        if let Some(pinned) = self.connections.get_mut(&id) {
+            events.extend(running::finish(&self.multi, id, pinned, end));
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let lanes = self.lanes.values();
-        let deadlines = lanes.filter_map(|lane| lane.deadline().map(|(deadline, _)| deadline));
+        let connections = self.connections.values();
+        let deadlines =
+            connections.filter_map(|pinned| pinned.deadline().map(|(deadline, _)| deadline));
         deadlines.chain(self.spare.deadline()).min()
     }
 }

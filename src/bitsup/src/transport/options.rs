@@ -1,4 +1,4 @@
-//! The settings of a lane.
+//! The settings of a connection.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::proxy::ProxyChoice;
 
-/// The settings of a lane; they hold as long as it is open.
+/// The settings of a connection; they hold as long as it is open.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct LaneOptions {
+pub(crate) struct ConnectionOptions {
     pub(crate) tls: TlsOptions,
     pub(crate) proxy: ProxyChoice,
     /// Hosts reached without the proxy; `None` takes the environment's list.

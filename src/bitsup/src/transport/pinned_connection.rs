@@ -18,14 +18,14 @@ use super::exchange::{
     AuthScheme, ConnectionId, ConnectionUse, Credentials, Exchange, Failure, FailureKind, Method,
     Origin, Scheme,
 };
-use super::options::LaneOptions;
+use super::options::ConnectionOptions;
 use super::proxy::{Proxy, ProxyKind};
 use super::setup::Setup;
 
 /// The fastest size by measurement: less costs more calls, more leaves the cache.
 const UPLOAD_BUFFER: usize = 256 * 1024;
 
-/// With more lanes than this each gets a smaller buffer, so that memory stays flat: the
+/// With more connections than this each gets a smaller buffer, so that memory stays flat: the
 /// processor is shared by then, and a larger buffer would not make any of them faster.
 pub(super) const MANY_LANES: usize = 64;
 const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
@@ -43,7 +43,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// An idle connection is never too old: the server decides.
 const MAX_IDLE: Duration = Duration::from_hours(24);
 
-/// An address that served this lane before is tried so often before its name is looked up again.
+/// An address that served this connection before is tried so often before its name is looked up again.
 const PINNED_TRIES: u32 = 3;
 
 /// Makes a handle keep cookies, and is none, since it is over. The option meant for it, an empty
@@ -52,10 +52,10 @@ const NO_COOKIE: &str = "Set-Cookie: none=; Max-Age=0; Domain=bitsup.invalid";
 /// A load balancer needs one, an application behind it some; more are no longer for affinity.
 const MAX_COOKIES: usize = 20;
 
-/// One lane.
+/// One connection of a session, made again when it is lost.
 pub(super) struct PinnedConnection {
     id: ConnectionId,
-    options: LaneOptions,
+    options: ConnectionOptions,
     /// Counts the connections: each has an invented name of its own, so that a dropped one can
     /// never be found again.
     generation: u32,
@@ -66,7 +66,7 @@ pub(super) struct PinnedConnection {
     /// By name and port.
     pins: HashMap<(String, u16), Pin>,
     /// In libcurl's form. They lead to the same server behind a load balancer again, and are
-    /// forgotten with the lane. libcurl sends each to the site that it came from only.
+    /// forgotten with the connection. libcurl sends each to the site that it came from only.
     cookies: Vec<Zeroizing<String>>,
     /// The connection may be authenticated, or go through a proxy.
     personal: bool,
@@ -75,7 +75,7 @@ pub(super) struct PinnedConnection {
     pub(super) state: State,
 }
 
-/// What a lane is doing.
+/// What a connection is doing.
 pub(super) enum State {
     Idle(Easy2<ExchangeHandler>),
     /// Waits for the addresses of `route.connect_host`.
@@ -109,7 +109,7 @@ pub(super) struct Route {
     connect_port: u16,
 }
 
-/// The lane's idle connection. libcurl owns it; this is another handle of its socket.
+/// The idle TCP connection. libcurl owns it; this is another handle of its socket.
 struct Connection {
     socket: Socket,
     origin: Origin,
@@ -123,7 +123,7 @@ struct Pin {
 }
 
 impl PinnedConnection {
-    pub(super) fn new(id: ConnectionId, options: LaneOptions) -> Self {
+    pub(super) fn new(id: ConnectionId, options: ConnectionOptions) -> Self {
         Self {
             id,
             options,
@@ -138,7 +138,7 @@ impl PinnedConnection {
         }
     }
 
-    /// Chooses the way and makes sure that the lane's connection fits it, or is gone.
+    /// Chooses the way and makes sure that the TCP connection fits it, or is gone.
     pub(super) fn prepare(&mut self, exchange: &Exchange) -> Result<Route, Failure> {
         let no_proxy = self.options.no_proxy.as_deref();
         let proxy = self
@@ -172,7 +172,7 @@ impl PinnedConnection {
         Ok(Route { number, origin, proxy, shows_proxy_login, connect_host, connect_port })
     }
 
-    /// The number of the lane's connection, if it is alive and leads to where the exchange goes.
+    /// The number of the TCP connection, if it is alive and leads to where the exchange goes.
     pub(super) fn connection(&self, exchange: &Exchange) -> Option<u32> {
         (self.goes_to(exchange) && !self.has_ended()).then_some(self.serial)
     }
@@ -191,7 +191,7 @@ impl PinnedConnection {
         self.connection.is_some()
     }
 
-    /// Whether the lane's idle connection was ended by the other side, without a word before.
+    /// Whether the idle TCP connection was ended by the other side, without a word before.
     pub(super) fn has_ended(&self) -> bool {
         self.connection.as_ref().is_some_and(|own| !is_quiet(&own.socket))
     }
@@ -218,7 +218,7 @@ impl PinnedConnection {
         proxy.is_ok_and(|proxy| proxy.is_some_and(|own| !own.makes_tunnels(exchange.scheme)))
     }
 
-    /// The certificate of the lane's connection.
+    /// The certificate of the TCP connection.
     pub(super) fn certificate(&self) -> ServerCertificate {
         self.connection.as_ref().map(|own| own.certificate.clone()).unwrap_or_default()
     }
@@ -469,10 +469,10 @@ impl PinnedConnection {
     fn configure_proxy_tls(
         &self,
         easy: &mut Easy2<ExchangeHandler>,
-        lane: &str,
+        pinned: &str,
         to_tls: bool,
     ) -> Result<(), curl::Error> {
-        let ciphers = format!("DEFAULT:{lane}");
+        let ciphers = format!("DEFAULT:{pinned}");
         easy.proxy_ssl_cipher_list(&ciphers)?;
         if !to_tls {
             // 7.88 compares the words for the server instead, where that has no TLS of its own.
@@ -561,7 +561,7 @@ impl PinnedConnection {
         (wire.past() == DirectBody::Blocked).then(|| wire.connection(own, port()))?
     }
 
-    /// When the lane's next limit is over, and which one it is.
+    /// When the connection's next limit is over, and which one it is.
     pub(super) fn deadline(&self) -> Option<(Instant, Limit)> {
         match &self.state {
             State::Running(running) => running.handle.get_ref().deadline(),
@@ -584,7 +584,7 @@ impl PinnedConnection {
         }
     }
 
-    /// Closes the lane's connection, at once for the peer, and makes sure that libcurl does not
+    /// Closes the TCP connection, at once for the peer, and makes sure that libcurl does not
     /// find it again.
     pub(super) fn drop_connection(&mut self) {
         self.generation = self.generation.wrapping_add(1);
@@ -604,7 +604,7 @@ impl PinnedConnection {
     }
 
     /// Whether it has these settings and a living connection to `host`.
-    pub(super) fn serves(&self, options: &LaneOptions, host: &str) -> bool {
+    pub(super) fn serves(&self, options: &ConnectionOptions, host: &str) -> bool {
         let goes_there = |connection: &Connection| {
             // The caller knows of no zone.
             connection.origin.host == host
@@ -614,10 +614,10 @@ impl PinnedConnection {
         self.options == *options && self.connection.as_ref().is_some_and(goes_there)
     }
 
-    /// The name libcurl connects to: it keys its connections by name, so one that no other lane
-    /// has keeps this lane's connection apart. The certificate is checked against the URL's.
+    /// The name libcurl connects to: it keys its connections by name, so one that no other connection
+    /// has keeps this one's TCP connection apart. The certificate is checked against the URL's.
     pub(super) fn invented_name(&self) -> String {
-        format!("lane-{}-{}.bitsup.invalid", self.id.0, self.generation)
+        format!("connection-{}-{}.bitsup.invalid", self.id.0, self.generation)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether an exchange goes through a proxy, and through which.
 //!
-//! libcurl would find this out by itself, but a lane must know the name it connects to, so that it
+//! libcurl would find this out by itself, but a connection must know the name it connects to, so that it
 //! can invent another one for it. The rules are libcurl's.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::exchange::Scheme;
 
-/// Where a lane takes its proxy from.
+/// Where a connection takes its proxy from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum ProxyChoice {
     /// `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, as libcurl reads them.

@@ -2,7 +2,7 @@
 //!
 //! A lookup can block for half a minute, which the engine's thread must not do. libcurl could look
 //! names up in threads of its own, but only for the name it connects to, and that one is invented
-//! here to keep lanes apart. So the name is looked up before the exchange begins and libcurl
+//! here to keep connections apart. So the name is looked up before the exchange begins and libcurl
 //! is told the addresses.
 
 use std::collections::HashSet;

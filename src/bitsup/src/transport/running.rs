@@ -22,14 +22,14 @@ pub(super) enum End {
 pub(super) fn begin(
     multi: &Multi,
     id: ConnectionId,
-    lane: &mut PinnedConnection,
+    pinned: &mut PinnedConnection,
     resolving: Resolving,
     many: bool,
 ) -> Result<(), Failure> {
     let Resolving { mut easy, mut exchange, route, started } = resolving;
-    if let Err(error) = lane.configure(&mut easy, &mut exchange, &route, started, many) {
+    if let Err(error) = pinned.configure(&mut easy, &mut exchange, &route, started, many) {
         let text = format!("{}: libcurl cannot do this: {error}", route.authority());
-        lane.state = State::Idle(easy);
+        pinned.state = State::Idle(easy);
         return Err(Failure::unsent(FailureKind::Unsupported, text));
     }
     let added = multi.add2(easy).map_err(|error| error.to_string()).and_then(|mut handle| {
@@ -38,31 +38,31 @@ pub(super) fn begin(
     });
     match added {
         Ok(handle) => {
-            lane.state = State::Running(Box::new(Running { handle, route }));
+            pinned.state = State::Running(Box::new(Running { handle, route }));
             Ok(())
         }
         Err(error) => {
-            lane.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
+            pinned.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
             let text = format!("{}: libcurl cannot begin: {error}", route.authority());
             Err(Failure::unsent(FailureKind::Internal, text))
         }
     }
 }
 
-/// Ends a lane's exchange with an event; `None` if it has none.
+/// Ends a connection's exchange with an event; `None` if it has none.
 pub(super) fn finish(
     multi: &Multi,
     id: ConnectionId,
-    lane: &mut PinnedConnection,
+    pinned: &mut PinnedConnection,
     end: End,
 ) -> Option<Event> {
-    let Running { handle, route } = match std::mem::replace(&mut lane.state, State::Moving) {
+    let Running { handle, route } = match std::mem::replace(&mut pinned.state, State::Moving) {
         State::Running(running) => *running,
         State::Resolving(resolving) => {
-            return Some(unresolved(id, lane, *resolving, "no answer within the time limit"));
+            return Some(unresolved(id, pinned, *resolving, "no answer within the time limit"));
         }
         other => {
-            lane.state = other;
+            pinned.state = other;
             return None;
         }
     };
@@ -73,17 +73,17 @@ pub(super) fn finish(
     };
     let local_port = handle.local_port().unwrap_or_default();
     let peer = peer_of(&handle);
-    let invented = lane.invented_name();
+    let invented = pinned.invented_name();
     let (mut easy, mut wire) = detach(multi, handle);
-    lane.keep_cookies(&mut easy);
+    pinned.keep_cookies(&mut easy);
 
     let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
     // Work that libcurl left undone for a failed request (7.88: to rewind its body) would be done
     // at the handle's next one.
-    lane.state = State::Idle(if clean { easy } else { Easy2::new(ExchangeHandler::idle()) });
+    pinned.state = State::Idle(if clean { easy } else { Easy2::new(ExchangeHandler::idle()) });
     let sockets = wire.take_sockets();
     let new_connection = !sockets.is_empty();
-    lane.settle_connection(sockets, wire.take_certificate(), local_port, clean, &route);
+    pinned.settle_connection(sockets, wire.take_certificate(), local_port, clean, &route);
 
     let mut result = outcome(&mut wire, end, &route, &circumstances, &invented);
     if let Err(failure) = &mut result
@@ -94,7 +94,7 @@ pub(super) fn finish(
         failure.kind = FailureKind::StaleConnection;
     }
     match &result {
-        Ok(_) => lane.note_answer(&route, peer),
+        Ok(_) => pinned.note_answer(&route, peer),
         Err(failure) => {
             if matches!(
                 failure.kind,
@@ -103,7 +103,7 @@ pub(super) fn finish(
                     | FailureKind::NoRoute
                     | FailureKind::ProxyFailed(None)
             ) {
-                lane.note_connect_failure(&route);
+                pinned.note_connect_failure(&route);
             }
         }
     }
@@ -113,35 +113,35 @@ pub(super) fn finish(
         requests: wire.requests(),
         forwarded: route.is_forwarded(),
         new_connection,
-        reconnected: lane.has_reconnected(),
+        reconnected: pinned.has_reconnected(),
         peer,
         connect_time,
         sending_time,
         answer_delay,
     };
     let (body, number, origin) = (wire.take_body(), route.number, route.origin);
-    Some(Event { lane: id, number, result, body, stats, origin, withheld: false })
+    Some(Event { pinned: id, number, result, body, stats, origin, withheld: false })
 }
 
-/// Ends a lane's exchange without an event and closes its connection at once.
-pub(super) fn take_back(multi: &Multi, lane: &mut PinnedConnection) -> Option<Box<dyn Body>> {
-    match std::mem::replace(&mut lane.state, State::Moving) {
+/// Ends a connection's exchange without an event and closes its TCP connection at once.
+pub(super) fn take_back(multi: &Multi, pinned: &mut PinnedConnection) -> Option<Box<dyn Body>> {
+    match std::mem::replace(&mut pinned.state, State::Moving) {
         State::Resolving(resolving) => {
             let Resolving { easy, exchange, .. } = *resolving;
-            lane.state = State::Idle(easy);
+            pinned.state = State::Idle(easy);
             exchange.body
         }
         State::Running(running) => {
             let (_, mut wire) = detach(multi, running.handle);
-            lane.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
-            lane.drop_connection();
+            pinned.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
+            pinned.drop_connection();
             for socket in wire.take_sockets() {
                 drop(socket.shutdown(Shutdown::Both));
             }
             wire.take_body()
         }
         other => {
-            lane.state = other;
+            pinned.state = other;
             None
         }
     }
@@ -150,12 +150,12 @@ pub(super) fn take_back(multi: &Multi, lane: &mut PinnedConnection) -> Option<Bo
 /// The end of an exchange whose name was not resolved.
 pub(super) fn unresolved(
     id: ConnectionId,
-    lane: &mut PinnedConnection,
+    pinned: &mut PinnedConnection,
     resolving: Resolving,
     text: &str,
 ) -> Event {
     let Resolving { easy, exchange, route, started } = resolving;
-    lane.state = State::Idle(easy);
+    pinned.state = State::Idle(easy);
     let kind = if route.through_proxy() {
         FailureKind::ProxyFailed(None)
     } else {
@@ -165,7 +165,7 @@ pub(super) fn unresolved(
         format!("{}: the name {} was not found: {text}", route.authority(), route.connect_host);
     let stats = Stats { connect_time: started.elapsed(), ..Stats::default() };
     let (result, number, origin) = (Err(Failure::unsent(kind, text)), route.number, route.origin);
-    Event { lane: id, number, result, body: exchange.body, stats, origin, withheld: false }
+    Event { pinned: id, number, result, body: exchange.body, stats, origin, withheld: false }
 }
 
 /// Takes a handle from libcurl, which closes the connection if the exchange was not over.

@@ -21,10 +21,10 @@ use super::curl_handler::{DirectBody, ExchangeHandler};
 use super::exchange::{ConnectionId, SendResult};
 use super::pinned_connection::{PinnedConnection, State};
 
-/// A body has its turn so often before those of other lanes have theirs.
+/// A body has its turn so often before those of other connections have theirs.
 const TURNS: usize = 4;
 
-/// What became of a lane's body.
+/// What became of a connection's body.
 pub(super) enum SendProgress {
     /// There is none, or it waits for something.
     Nothing,
@@ -34,22 +34,22 @@ pub(super) enum SendProgress {
     Stopped,
 }
 
-/// Sends what the lane's connection takes of its body.
-pub(super) fn pass(lane: &mut PinnedConnection) -> SendProgress {
+/// Sends what the TCP connection takes of its body.
+pub(super) fn pass(pinned: &mut PinnedConnection) -> SendProgress {
     for _ in 0..TURNS {
-        if handler_of(lane).is_none_or(|wire| wire.past() != DirectBody::Writable) {
+        if handler_of(pinned).is_none_or(|wire| wire.past() != DirectBody::Writable) {
             return SendProgress::Nothing;
         }
-        lane.pass_body();
-        if handler_of(lane).is_some_and(ExchangeHandler::has_stopped) {
+        pinned.pass_body();
+        if handler_of(pinned).is_some_and(ExchangeHandler::has_stopped) {
             return SendProgress::Stopped;
         }
     }
     SendProgress::More
 }
 
-fn handler_of(lane: &PinnedConnection) -> Option<&ExchangeHandler> {
-    match &lane.state {
+fn handler_of(pinned: &PinnedConnection) -> Option<&ExchangeHandler> {
+    match &pinned.state {
         State::Running(running) => Some(running.handle.get_ref()),
         _ => None,
     }
@@ -57,9 +57,10 @@ fn handler_of(lane: &PinnedConnection) -> Option<&ExchangeHandler> {
 
 /// The connections that take no more for now, for the wait that notices when they do.
 pub(super) fn full_connections(
-    lanes: &BTreeMap<ConnectionId, PinnedConnection>,
+    connections: &BTreeMap<ConnectionId, PinnedConnection>,
 ) -> (Vec<ConnectionId>, Vec<WaitFd>) {
-    let full = lanes.iter().filter_map(|(id, lane)| Some((*id, raw(lane.full_connection()?))));
+    let full =
+        connections.iter().filter_map(|(id, pinned)| Some((*id, raw(pinned.full_connection()?))));
     full.map(|(id, socket)| {
         let mut wait = WaitFd::new();
         wait.set_fd(socket);
@@ -71,13 +72,14 @@ pub(super) fn full_connections(
 
 /// Notes which of them do.
 pub(super) fn note_room(
-    lanes: &mut BTreeMap<ConnectionId, PinnedConnection>,
+    connections: &mut BTreeMap<ConnectionId, PinnedConnection>,
     waited: &[ConnectionId],
     full: &[WaitFd],
 ) {
     for (id, wait) in waited.iter().zip(full) {
         if wait.received_write()
-            && let Some(PinnedConnection { state: State::Running(running), .. }) = lanes.get_mut(id)
+            && let Some(PinnedConnection { state: State::Running(running), .. }) =
+                connections.get_mut(id)
         {
             running.handle.get_mut().has_room();
         }

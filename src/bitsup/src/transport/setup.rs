@@ -18,7 +18,7 @@ pub(super) struct Setup {
 #[derive(PartialEq, Eq)]
 struct Kind {
     origin: Origin,
-    /// The lane's connection.
+    /// The TCP connection.
     generation: u32,
     /// `None` where the body goes past libcurl.
     upload_buffer: Option<usize>,

@@ -18,7 +18,7 @@ use crate::error::ErrorKind;
 use crate::journal::Endpoint;
 use crate::options::{ReplyTo, UploadOptions};
 use crate::source::Source;
-use crate::transport::{self, Answer, FailureKind, KeyPassword, LaneOptions, TlsOptions};
+use crate::transport::{self, Answer, ConnectionOptions, FailureKind, KeyPassword, TlsOptions};
 
 pub(super) fn config(
     source: &Source,
@@ -73,9 +73,9 @@ pub(super) fn config(
     }
 }
 
-pub(crate) fn lane_options(options: &UploadOptions, core: &Core) -> LaneOptions {
+pub(crate) fn connection_options(options: &UploadOptions, core: &Core) -> ConnectionOptions {
     let tls = &options.tls;
-    LaneOptions {
+    ConnectionOptions {
         tls: TlsOptions {
             ca_file: tls.ca_file.clone(),
             insecure: tls.insecure,

@@ -131,11 +131,11 @@ impl Task {
         }
         core.limiter.leave(self.id);
         self.stop_comparing();
-        if let Some(lane) = self.lane.take() {
+        if let Some(pinned) = self.pinned.take() {
             if result.is_ok() {
-                core.retire_lane(lane);
+                core.retire_connection(pinned);
             } else {
-                core.close_lane(lane);
+                core.close_connection(pinned);
             }
         }
         self.login.forget_question();

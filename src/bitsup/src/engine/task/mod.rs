@@ -15,7 +15,7 @@ mod starting;
 
 use comparing::UNPROVEN;
 use convert::{config, head};
-pub(super) use convert::{lane_options, number, own_headers, protocol_failure, text};
+pub(super) use convert::{connection_options, number, own_headers, protocol_failure, text};
 use login::LoginState;
 pub(super) use login::renewal;
 pub(super) use packets::error_of;
@@ -103,7 +103,7 @@ pub(crate) struct Task {
     endpoint: String,
     /// Whether it forgot a session while it held more than a few.
     holds_few: bool,
-    lane: Option<ConnectionId>,
+    pinned: Option<ConnectionId>,
     /// When the exchange under way began.
     exchange_begun: Instant,
     /// While comparisons of the source run on worker threads: whether they are still wanted.
@@ -168,7 +168,7 @@ impl Task {
             caller: None,
             session_name: None,
             holds_few: false,
-            lane: None,
+            pinned: None,
             exchange_begun: Instant::now(),
             comparing: None,
             keeper: None,
@@ -298,8 +298,8 @@ impl Task {
         }
     }
 
-    pub(crate) fn lane(&self) -> Option<ConnectionId> {
-        self.lane
+    pub(crate) fn pinned(&self) -> Option<ConnectionId> {
+        self.pinned
     }
 
     /// Whether the engine can forget it: it has ended and nothing is to be sent any more.

@@ -96,8 +96,8 @@ impl Task {
         let request = self.driver.exchange().map(|(_, request)| request.clone());
         self.driver.abort_packet();
         self.abort_exchange(request.as_ref(), core);
-        if let Some(lane) = self.lane.take() {
-            core.close_lane(lane);
+        if let Some(pinned) = self.pinned.take() {
+            core.close_connection(pinned);
         }
     }
 
@@ -105,8 +105,8 @@ impl Task {
     pub(crate) fn end_packets(mut self, core: &mut Core) {
         self.driver.end(&mut core.client);
         core.limiter.leave(self.id);
-        if let Some(lane) = self.lane {
-            core.close_lane(lane);
+        if let Some(pinned) = self.pinned {
+            core.close_connection(pinned);
         }
     }
 

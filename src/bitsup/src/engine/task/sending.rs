@@ -14,7 +14,7 @@ use super::super::body::FragmentBody;
 use super::super::command::Command;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
-use super::{Task, lane_options, own_headers};
+use super::{Task, connection_options, own_headers};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
@@ -59,7 +59,7 @@ impl Task {
     /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
     pub(super) fn send(&mut self, request: Request, core: &mut Core) {
         // Acknowledged bytes may be lost with the connection: the server is asked first.
-        if self.lane.is_some_and(|lane| core.transport.has_ended(lane))
+        if self.pinned.is_some_and(|pinned| core.transport.has_ended(pinned))
             && !self.driver.connection_ended()
         {
             return;
@@ -281,17 +281,17 @@ impl Task {
         core: &mut Core,
     ) {
         self.shared.waits_no_more();
-        let lane = self.lane.unwrap_or_else(|| {
-            let options = lane_options(&self.options, core);
-            let lane = if self.is_packets() {
-                core.transport.open_lane(options)
+        let pinned = self.pinned.unwrap_or_else(|| {
+            let options = connection_options(&self.options, core);
+            let pinned = if self.is_packets() {
+                core.transport.open_connection(options)
             } else {
                 core.transport.open_lane_to(&exchange.host, options)
             };
-            core.lanes.insert(lane, self.id);
-            lane
+            core.connections.insert(pinned, self.id);
+            pinned
         });
-        self.lane = Some(lane);
+        self.pinned = Some(pinned);
         let shown = self.shown_by(&exchange).map(|login| core.handle(&login));
         let now = core.now();
         let Some(id) = self.driver.start(request, shown, now) else {
@@ -299,7 +299,7 @@ impl Task {
         };
         self.exchange_begun = Instant::now();
         exchange.number = id.0;
-        if let Err(failure) = core.start(lane, exchange) {
+        if let Err(failure) = core.start(pinned, exchange) {
             self.failed(id, failure, core);
         }
     }
@@ -309,8 +309,8 @@ impl Task {
         self.login.forget_question();
         if let Some(request) = request {
             self.record_abort(request, core);
-            if let Some(lane) = self.lane {
-                core.abort(lane);
+            if let Some(pinned) = self.pinned {
+                core.abort(pinned);
             }
         }
         self.sent_nothing();

@@ -12,8 +12,8 @@ use crate::transport::{BodyRead, Event, Exchange, FailureKind, Limits, Method, S
 fn run_thrice(reply: impl Fn() -> Reply + Send + 'static, body: usize) -> (Scripted, Vec<Event>) {
     let peer = Scripted::start(move |_, _, _| reply());
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    let events = (0..3).map(|_| bench.run(lane, fragment(&peer, body))).collect();
+    let pinned = bench.pinned();
+    let events = (0..3).map(|_| bench.run(pinned, fragment(&peer, body))).collect();
     (peer, events)
 }
 
@@ -105,11 +105,11 @@ fn an_early_answer_ends_the_sending() {
             let reply = reply.after_body_bytes(1000).then_hang();
             let peer = Scripted::start(move |_, _, _| reply.clone());
             let mut bench = Bench::new();
-            let lane = bench.lane();
+            let pinned = bench.pinned();
             let body = Fed::default();
             body.feed(BodyRead::Bytes(1000));
             let exchange = Exchange { length: 5000, body: Some(Box::new(body)), ..packet(&peer) };
-            let event = bench.run(lane, exchange);
+            let event = bench.run(pinned, exchange);
             let answer = event.result.unwrap();
             assert_eq!(answer.status, code);
             assert!(!answer.request_sent);
@@ -130,10 +130,10 @@ fn an_early_refusal_of_a_large_body_is_taken() {
         }
     });
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    let event = bench.run(lane, fragment(&peer, 28_000_000));
+    let pinned = bench.pinned();
+    let event = bench.run(pinned, fragment(&peer, 28_000_000));
     assert_eq!(event.result.unwrap().status, 413);
-    let event = bench.run(lane, packet(&peer));
+    let event = bench.run(pinned, packet(&peer));
     assert_eq!(event.result.unwrap().status, 200);
     assert!(event.stats.new_connection);
 }
@@ -147,8 +147,8 @@ fn floods_of_header_lines_are_refused() {
         let reply = format!("HTTP/1.1 200 OK\r\n{flood}");
         let peer = Scripted::start(move |_, _, _| Reply::raw(reply.clone()).then_hang());
         let mut bench = Bench::new();
-        let lane = bench.lane();
-        let failure = bench.run(lane, packet(&peer)).result.unwrap_err();
+        let pinned = bench.pinned();
+        let failure = bench.run(pinned, packet(&peer)).result.unwrap_err();
         assert!(matches!(failure.kind, FailureKind::BadAnswer), "{failure:?}");
         assert_eq!(failure.sent, Sent::All);
         assert!(peer.wait_for_close(0, SOON));
@@ -160,8 +160,8 @@ fn garbage_is_a_bad_answer() {
     for garbage in ["SSH-2.0-OpenSSH_9\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "\0\0\0\0\0\0\0\0\0\0"] {
         let peer = Scripted::start(move |_, _, _| Reply::raw(garbage).then_close());
         let mut bench = Bench::new();
-        let lane = bench.lane();
-        let failure = bench.run(lane, packet(&peer)).result.unwrap_err();
+        let pinned = bench.pinned();
+        let failure = bench.run(pinned, packet(&peer)).result.unwrap_err();
         assert!(matches!(failure.kind, FailureKind::BadAnswer), "{garbage:?}: {failure:?}");
     }
 }
@@ -174,8 +174,8 @@ fn header_lines_keep_their_bytes() {
         Reply::raw(reply)
     });
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    let answer = bench.run(lane, packet(&peer)).result.unwrap();
+    let pinned = bench.pinned();
+    let answer = bench.run(pinned, packet(&peer)).result.unwrap();
     assert_eq!(answer.headers.get("x-raw"), Some(&b"\xe4\xf6"[..]));
     assert_eq!(answer.headers.get_all("A").collect::<Vec<_>>(), [b"1", b"2"]);
 }
@@ -200,7 +200,7 @@ fn a_get_fills_its_sink() {
         _ => Reply::status(200, "OK").body(served.as_str()),
     });
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let kept = Arc::new(Mutex::new(Vec::new()));
     let get = |target: &str, limit: usize| Exchange {
         method: Method::Get,
@@ -210,16 +210,16 @@ fn a_get_fills_its_sink() {
         ..packet(&peer)
     };
     for target in ["/framed", "/unframed"] {
-        let event = bench.run(lane, get(target, usize::MAX));
+        let event = bench.run(pinned, get(target, usize::MAX));
         assert_eq!(event.result.unwrap().status, 200);
         assert!(*kept.lock().unwrap() == reply.as_bytes());
         kept.lock().unwrap().clear();
     }
-    let answer = bench.run(lane, get("/missing", 0)).result.unwrap();
+    let answer = bench.run(pinned, get("/missing", 0)).result.unwrap();
     assert_eq!((answer.status, answer.body_prefix), (404, b"no such file".to_vec()));
     assert!(kept.lock().unwrap().is_empty());
 
-    let failure = bench.run(lane, get("/framed", 1000)).result.unwrap_err();
+    let failure = bench.run(pinned, get("/framed", 1000)).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Sink(_)), "{failure:?}");
     assert_eq!(peer.requests()[0].head.split(|b| *b == b' ').next(), Some(&b"GET"[..]));
 }
@@ -230,9 +230,9 @@ fn a_get_that_ends_early_is_no_answer() {
         Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").then_close()
     });
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange { method: Method::Get, ..packet(&peer) };
-    let failure = bench.run(lane, exchange).result.unwrap_err();
+    let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::ConnectionLost), "{failure:?}");
 }
 
@@ -243,11 +243,11 @@ fn a_head_has_no_body_and_keeps_the_connection() {
         _ => Reply::ack(),
     });
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange { method: Method::Head, ..packet(&peer) };
-    let answer = bench.run(lane, exchange).result.unwrap();
+    let answer = bench.run(pinned, exchange).result.unwrap();
     assert_eq!(answer.headers.get("Content-Length"), Some(&b"12345"[..]));
-    assert!(!bench.run(lane, packet(&peer)).stats.new_connection);
+    assert!(!bench.run(pinned, packet(&peer)).stats.new_connection);
 }
 
 #[test]
@@ -256,12 +256,12 @@ fn an_endless_answer_to_a_head_or_a_get_ends_at_a_limit() {
         Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").then_hang()
     });
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange {
         method: Method::Get,
         limits: Limits { stall: Duration::from_millis(200), ..limits() },
         ..packet(&peer)
     };
-    let failure = bench.run(lane, exchange).result.unwrap_err();
+    let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::StallTimeout), "{failure:?}");
 }

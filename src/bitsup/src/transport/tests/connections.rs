@@ -8,21 +8,21 @@ use bitsup_server::scripted::{Latch, Reply, Scripted};
 
 use super::support::{Bench, SOON, direct, fragment, packet};
 use crate::transport::{
-    AuthScheme, ConnectionUse, Credentials, Exchange, FailureKind, LaneOptions, Sent,
+    AuthScheme, ConnectionOptions, ConnectionUse, Credentials, Exchange, FailureKind, Sent,
 };
 
 #[test]
 fn ten_lanes_keep_their_own_connections() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lanes: Vec<_> = (0..10).map(|_| bench.lane()).collect();
+    let connections: Vec<_> = (0..10).map(|_| bench.pinned()).collect();
     for round in 0..4 {
-        for lane in &lanes {
+        for pinned in &connections {
             let mut exchange = fragment(&peer, 1000);
-            exchange.target = format!("/{}", lane.0);
-            bench.transport.start(*lane, exchange).unwrap();
+            exchange.target = format!("/{}", pinned.0);
+            bench.transport.start(*pinned, exchange).unwrap();
         }
-        for _ in &lanes {
+        for _ in &connections {
             let event = bench.next_event().unwrap();
             assert_eq!(event.result.unwrap().status, 200);
             assert_eq!(event.stats.new_connection, round == 0);
@@ -38,10 +38,10 @@ fn ten_lanes_keep_their_own_connections() {
 fn a_name_is_resolved_and_its_connection_kept() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     for _ in 0..3 {
         let exchange = Exchange { host: "LocalHost".to_owned(), ..packet(&peer) };
-        let event = bench.run(lane, exchange);
+        let event = bench.run(pinned, exchange);
         assert_eq!(event.result.unwrap().status, 200);
         assert_eq!(event.stats.peer, Some(peer.address()));
     }
@@ -57,9 +57,9 @@ fn the_connections_of_a_polite_lane_are_marked() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let mut mark = |polite| {
-        let lane = bench.transport.open_lane(LaneOptions { polite, ..direct() });
-        bench.run(lane, packet(&peer)).result.unwrap();
-        bench.transport.connection_mark(lane)
+        let pinned = bench.transport.open_connection(ConnectionOptions { polite, ..direct() });
+        bench.run(pinned, packet(&peer)).result.unwrap();
+        bench.transport.connection_mark(pinned)
     };
     assert_eq!(mark(true), Some(4));
     assert_eq!(mark(false), Some(0));
@@ -71,9 +71,9 @@ fn close_second(reply: fn() -> Reply, second: fn(&Scripted) -> Exchange) -> (Fai
     let peer =
         Scripted::start(move |_, _, number| if number == 0 { Reply::ack() } else { reply() });
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    bench.run(lane, packet(&peer)).result.unwrap();
-    let event = bench.run(lane, second(&peer));
+    let pinned = bench.pinned();
+    bench.run(pinned, packet(&peer)).result.unwrap();
+    let event = bench.run(pinned, second(&peer));
     assert!(!event.stats.new_connection);
     let failure = event.result.unwrap_err();
     assert!(failure.message.contains(&peer.address().to_string()), "{}", failure.message);
@@ -114,9 +114,9 @@ fn a_cut_off_body_is_reported_with_what_was_sent() {
 fn a_connection_closed_after_an_answer_is_replaced() {
     let peer = Scripted::start(|_, _, _| Reply::ack().then_close());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     for _ in 0..3 {
-        let event = bench.run(lane, fragment(&peer, 10));
+        let event = bench.run(pinned, fragment(&peer, 10));
         assert_eq!(event.result.unwrap().status, 200);
         assert!(event.stats.new_connection);
         let count = peer.connections().len();
@@ -138,9 +138,9 @@ fn stray_bytes_are_never_an_answer() {
     for (index, reply) in replies.into_iter().enumerate() {
         let peer = Scripted::start(move |_, _, _| reply());
         let mut bench = Bench::new();
-        let lane = bench.lane();
+        let pinned = bench.pinned();
         for _ in 0..3 {
-            let event = bench.run(lane, fragment(&peer, 10));
+            let event = bench.run(pinned, fragment(&peer, 10));
             assert_eq!(event.result.unwrap().status, 200);
             assert!(event.stats.new_connection, "case {index}");
             std::thread::sleep(Duration::from_millis(150));
@@ -153,12 +153,12 @@ fn stray_bytes_are_never_an_answer() {
 fn fresh_closes_the_old_connection_first() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    bench.run(lane, packet(&peer)).result.unwrap();
+    let pinned = bench.pinned();
+    bench.run(pinned, packet(&peer)).result.unwrap();
     let exchange = Exchange { connection: ConnectionUse::Fresh, ..packet(&peer) };
-    assert!(bench.run(lane, exchange).stats.new_connection);
+    assert!(bench.run(pinned, exchange).stats.new_connection);
     assert!(peer.wait_for_close(0, SOON));
-    assert!(!bench.run(lane, packet(&peer)).stats.new_connection);
+    assert!(!bench.run(pinned, packet(&peer)).stats.new_connection);
     assert_eq!(peer.connections().len(), 2);
 }
 
@@ -172,15 +172,15 @@ fn abort_closes_the_connection_and_is_followed_by_nothing() {
         },
     );
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    bench.transport.start(lane, fragment(&peer, 1000)).unwrap();
+    let pinned = bench.pinned();
+    bench.transport.start(pinned, fragment(&peer, 1000)).unwrap();
     assert!(bench.drive_until(|| peer.requests().iter().any(|r| r.completed.is_some())));
-    assert!(bench.transport.abort(lane).is_some());
+    assert!(bench.transport.abort(pinned).is_some());
     assert!(peer.wait_for_close(0, SOON));
     assert!(bench.next_event_within(Duration::from_millis(50)).is_none());
 
-    bench.transport.start(lane, packet(&peer)).unwrap();
-    assert!(bench.transport.start(lane, packet(&peer)).is_err());
+    bench.transport.start(pinned, packet(&peer)).unwrap();
+    assert!(bench.transport.start(pinned, packet(&peer)).is_err());
     latch.open();
     let event = bench.next_event().unwrap();
     assert_eq!(event.result.unwrap().status, 200);
@@ -191,11 +191,11 @@ fn abort_closes_the_connection_and_is_followed_by_nothing() {
 fn closing_a_lane_closes_its_idle_connection() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    bench.run(lane, packet(&peer)).result.unwrap();
-    bench.transport.close_lane(lane);
+    let pinned = bench.pinned();
+    bench.run(pinned, packet(&peer)).result.unwrap();
+    bench.transport.close_connection(pinned);
     assert!(peer.wait_for_close(0, SOON));
-    assert!(bench.transport.start(lane, packet(&peer)).is_err());
+    assert!(bench.transport.start(pinned, packet(&peer)).is_err());
 }
 
 #[test]
@@ -203,9 +203,9 @@ fn another_origin_takes_another_connection() {
     let first = Scripted::start(|_, _, _| Reply::ack());
     let second = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     for peer in [&first, &second, &first] {
-        let event = bench.run(lane, packet(peer));
+        let event = bench.run(pinned, packet(peer));
         assert_eq!(event.stats.peer, Some(peer.address()));
         assert!(event.stats.new_connection);
     }
@@ -218,19 +218,19 @@ fn a_finished_sessions_connection_serves_the_next_one() {
     let mut bench = Bench::new();
     let host = peer.address().ip().to_string();
     for new_connection in [true, false, false] {
-        let lane = bench.transport.open_lane_to(&host, direct());
-        let event = bench.run(lane, packet(&peer));
+        let pinned = bench.transport.open_lane_to(&host, direct());
+        let event = bench.run(pinned, packet(&peer));
         assert_eq!(event.stats.new_connection, new_connection);
-        bench.transport.retire_lane(lane);
+        bench.transport.retire_connection(pinned);
     }
     // Other settings, and two sessions at once, do not share it.
-    let other = LaneOptions { user_agent: "other".into(), ..direct() };
-    let lanes = [("127.0.0.2", direct()), (host.as_str(), other), (&host, direct())]
+    let other = ConnectionOptions { user_agent: "other".into(), ..direct() };
+    let connections = [("127.0.0.2", direct()), (host.as_str(), other), (&host, direct())]
         .map(|(host, options)| bench.transport.open_lane_to(host, options));
-    let [_, other, first] = lanes;
+    let [_, other, first] = connections;
     let second = bench.transport.open_lane_to(&host, direct());
-    for (lane, new_connection) in [(other, true), (first, false), (second, true)] {
-        assert_eq!(bench.run(lane, packet(&peer)).stats.new_connection, new_connection);
+    for (pinned, new_connection) in [(other, true), (first, false), (second, true)] {
+        assert_eq!(bench.run(pinned, packet(&peer)).stats.new_connection, new_connection);
     }
 }
 
@@ -239,14 +239,14 @@ fn a_connection_that_somebody_may_have_logged_in_on_is_closed() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let host = peer.address().ip().to_string();
-    let lane = bench.transport.open_lane_to(&host, direct());
+    let pinned = bench.transport.open_lane_to(&host, direct());
     let own = Credentials {
         scheme: AuthScheme::Basic,
         user: "user".into(),
         password: String::from("secret").into(),
     };
-    bench.run(lane, Exchange { auth: Some(Arc::new(own)), ..packet(&peer) }).result.unwrap();
-    bench.transport.retire_lane(lane);
+    bench.run(pinned, Exchange { auth: Some(Arc::new(own)), ..packet(&peer) }).result.unwrap();
+    bench.transport.retire_connection(pinned);
     assert!(peer.wait_for_close(0, SOON));
     let next = bench.transport.open_lane_to(&host, direct());
     assert!(bench.run(next, packet(&peer)).stats.new_connection);
@@ -256,9 +256,9 @@ fn a_connection_that_somebody_may_have_logged_in_on_is_closed() {
 fn an_idle_connection_is_closed_after_a_moment() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane_to(&peer.address().ip().to_string(), direct());
-    bench.run(lane, packet(&peer)).result.unwrap();
-    bench.transport.retire_lane(lane);
+    let pinned = bench.transport.open_lane_to(&peer.address().ip().to_string(), direct());
+    bench.run(pinned, packet(&peer)).result.unwrap();
+    bench.transport.retire_connection(pinned);
     // No caller asks for it: the transport looks by itself.
     assert!(bench.next_event_within(Duration::from_secs(3)).is_none());
     assert!(peer.wait_for_close(0, SOON));

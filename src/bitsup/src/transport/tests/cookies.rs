@@ -1,4 +1,4 @@
-//! Cookies: back to the site that set them, on one lane.
+//! Cookies: back to the site that set them, on one connection.
 
 use bitsup_server::scripted::{Reply, Scripted};
 
@@ -18,12 +18,12 @@ fn a_cookie_comes_back_on_its_lane_also_after_a_lost_connection() {
         _ => Reply::ack(),
     });
     let mut bench = Bench::new();
-    let (lane, other) = (bench.lane(), bench.lane());
+    let (pinned, other) = (bench.pinned(), bench.pinned());
     for _ in 0..3 {
-        bench.run(lane, packet(&peer)).result.unwrap();
+        bench.run(pinned, packet(&peer)).result.unwrap();
     }
     let fresh = Exchange { connection: ConnectionUse::Fresh, ..packet(&peer) };
-    bench.run(lane, fresh).result.unwrap();
+    bench.run(pinned, fresh).result.unwrap();
     bench.run(other, packet(&peer)).result.unwrap();
     assert_eq!(cookies(&peer), ["", "node=a", "node=a", "node=a", ""]);
 }
@@ -32,11 +32,11 @@ fn a_cookie_comes_back_on_its_lane_also_after_a_lost_connection() {
 fn the_callers_own_cookies_share_the_line() {
     let peer = Scripted::start(|_, _, _| Reply::ack().header("Set-Cookie", "node=a"));
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     for _ in 0..2 {
         let mut exchange = packet(&peer);
         exchange.headers.push(("cookie".to_owned(), "own=1".to_owned().into()));
-        bench.run(lane, exchange).result.unwrap();
+        bench.run(pinned, exchange).result.unwrap();
     }
     for (request, wanted) in peer.requests().iter().zip([&["own=1"][..], &["own=1", "node=a"]]) {
         let head = String::from_utf8_lossy(&request.head).to_lowercase();
@@ -53,9 +53,9 @@ fn a_site_that_sets_many_gets_none_back() {
         })
     });
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     for _ in 0..3 {
-        bench.run(lane, packet(&peer)).result.unwrap();
+        bench.run(pinned, packet(&peer)).result.unwrap();
     }
     let counts: Vec<_> = cookies(&peer).iter().map(|line| line.matches('=').count()).collect();
     assert_eq!(counts, [0, 15, 0]);

@@ -3,23 +3,23 @@
 use bitsup_server::scripted::{Reply, Scripted};
 
 use super::support::{Bench, counting, fragment, packet};
-use crate::transport::{Exchange, FailureKind, LaneOptions, ProxyChoice};
+use crate::transport::{ConnectionOptions, Exchange, FailureKind, ProxyChoice};
 
 #[test]
 fn a_packet_without_body_is_exactly_this() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane(LaneOptions {
+    let pinned = bench.transport.open_connection(ConnectionOptions {
         user_agent: "bitsup/1".to_owned(),
         proxy: ProxyChoice::Direct,
-        ..LaneOptions::default()
+        ..ConnectionOptions::default()
     });
     let headers = [("BITS-Packet-Type", "Create-Session"), ("bits-X", "{a}"), ("Empty", "")];
     let exchange = Exchange {
         headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned().into())).to_vec(),
         ..packet(&peer)
     };
-    let event = bench.run(lane, exchange);
+    let event = bench.run(pinned, exchange);
     assert_eq!(event.result.unwrap().status, 200);
     let port = peer.address().port();
     assert_eq!(
@@ -37,9 +37,9 @@ fn a_large_fragment_goes_out_with_one_length_and_nothing_else() {
     let _rule = bitsup_server::rule!("PKT-05");
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let length = 28 * 1024 * 1024;
-    let event = bench.run(lane, fragment(&peer, length));
+    let event = bench.run(pinned, fragment(&peer, length));
     assert_eq!(event.result.unwrap().status, 200);
     assert_eq!(event.stats.sent, length as u64);
     assert!(event.body.is_some());
@@ -55,7 +55,7 @@ fn a_large_fragment_goes_out_with_one_length_and_nothing_else() {
 fn the_target_goes_out_untouched() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let targets = [
         "/",
         "/?x=1",
@@ -68,7 +68,7 @@ fn the_target_goes_out_untouched() {
     ];
     for target in targets {
         let exchange = Exchange { target: target.to_owned(), ..packet(&peer) };
-        bench.run(lane, exchange).result.unwrap();
+        bench.run(pinned, exchange).result.unwrap();
     }
     let seen: Vec<_> = peer.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(seen, targets);
@@ -78,9 +78,9 @@ fn the_target_goes_out_untouched() {
 fn an_escape_in_small_letters_stays_that_escape() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange { target: "/%2e%2e/%c3%bc".to_owned(), ..packet(&peer) };
-    bench.run(lane, exchange).result.unwrap();
+    bench.run(pinned, exchange).result.unwrap();
     // Newer versions of libcurl write capitals.
     let seen = peer.requests().remove(0).target;
     assert_eq!(seen.to_ascii_uppercase(), "/%2E%2E/%C3%BC");
@@ -90,14 +90,14 @@ fn an_escape_in_small_letters_stays_that_escape() {
 fn the_host_header_keeps_its_case_and_can_be_replaced() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange { host: "LOCALhost".to_owned(), ..packet(&peer) };
-    bench.run(lane, exchange).result.unwrap();
+    bench.run(pinned, exchange).result.unwrap();
     let exchange = Exchange {
         headers: vec![("Host".to_owned(), "Other.Example".to_owned().into())],
         ..packet(&peer)
     };
-    bench.run(lane, exchange).result.unwrap();
+    bench.run(pinned, exchange).result.unwrap();
     let hosts: Vec<_> =
         peer.requests().iter().flat_map(|request| request.header_values("Host")).collect();
     assert_eq!(hosts, [format!("LOCALhost:{}", peer.address().port()), "Other.Example".to_owned()]);
@@ -107,7 +107,7 @@ fn the_host_header_keeps_its_case_and_can_be_replaced() {
 fn what_would_not_be_one_request_is_refused() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned().into())];
     for exchange in [
         Exchange { target: "/a b".to_owned(), ..packet(&peer) },
@@ -120,9 +120,9 @@ fn what_would_not_be_one_request_is_refused() {
         Exchange { headers: header("X:", "1"), ..packet(&peer) },
         Exchange { length: 1, ..packet(&peer) },
     ] {
-        let failure = bench.transport.start(lane, exchange).unwrap_err();
+        let failure = bench.transport.start(pinned, exchange).unwrap_err();
         assert!(matches!(failure.kind, FailureKind::Internal), "{failure:?}");
     }
-    bench.run(lane, packet(&peer)).result.unwrap();
+    bench.run(pinned, packet(&peer)).result.unwrap();
     assert_eq!(peer.requests().len(), 1);
 }

@@ -16,10 +16,10 @@ fn a_silent_peer_meets_the_answer_limit() {
     for body in [0, 1000] {
         let peer = Scripted::start(|_, _, _| Reply::hang());
         let mut bench = Bench::new();
-        let lane = bench.lane();
+        let pinned = bench.pinned();
         let exchange =
             Exchange { limits: Limits { answer: SHORT, ..limits() }, ..fragment(&peer, body) };
-        let failure = bench.run(lane, exchange).result.unwrap_err();
+        let failure = bench.run(pinned, exchange).result.unwrap_err();
         assert!(matches!(failure.kind, FailureKind::AnswerTimeout), "{failure:?}");
         assert_eq!(failure.sent, Sent::All);
         assert!(peer.wait_for_close(0, SOON));
@@ -36,9 +36,9 @@ fn trickling_headers_and_interim_answers_do_not_extend_the_limit() {
     ] {
         let peer = Scripted::start(move |_, _, _| reply.clone());
         let mut bench = Bench::new();
-        let lane = bench.lane();
+        let pinned = bench.pinned();
         let exchange = Exchange { limits: Limits { answer: SHORT, ..limits() }, ..packet(&peer) };
-        let failure = bench.run(lane, exchange).result.unwrap_err();
+        let failure = bench.run(pinned, exchange).result.unwrap_err();
         assert!(matches!(failure.kind, FailureKind::AnswerTimeout), "{failure:?}");
     }
 }
@@ -47,12 +47,12 @@ fn trickling_headers_and_interim_answers_do_not_extend_the_limit() {
 fn late_answers_within_the_limit_all_pass() {
     let peer = Scripted::start(|_, _, _| Reply::ack().delayed(Duration::from_millis(600)));
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let limits = Limits { answer: Duration::from_secs(2), ..limits() };
     // Together they take longer than the limit.
     for _ in 0..5 {
         let exchange = Exchange { limits, ..fragment(&peer, 100) };
-        assert_eq!(bench.run(lane, exchange).result.unwrap().status, 200);
+        assert_eq!(bench.run(pinned, exchange).result.unwrap().status, 200);
     }
     assert_eq!(peer.connections().len(), 1);
 }
@@ -65,13 +65,13 @@ fn a_peer_that_stops_reading_meets_the_stall_limit() {
     let address = listener.local_addr().unwrap();
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange {
         port: address.port(),
         limits: Limits { stall: SHORT, ..limits() },
         ..fragment(&peer, 100_000_000)
     };
-    let failure = bench.run(lane, exchange).result.unwrap_err();
+    let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::StallTimeout), "{failure:?}");
     assert!(matches!(failure.sent, Sent::Part(count) if count > 0), "{failure:?}");
 }
@@ -82,19 +82,19 @@ fn a_slow_body_that_moves_goes_on() {
     // Takes longer than the limit, but no pause does.
     let peer = Scripted::start(|_, _, _| Reply::ack().reading(400_000, Duration::from_millis(50)));
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange {
         limits: Limits { stall: Duration::from_secs(1), ..limits() },
         ..fragment(&peer, 16_000_000)
     };
-    assert_eq!(bench.run(lane, exchange).result.unwrap().status, 200);
+    assert_eq!(bench.run(pinned, exchange).result.unwrap().status, 200);
 }
 
 #[test]
 fn a_waiting_body_is_no_stall_and_costs_no_wake_ups() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let body = Fed::default();
     let exchange = Exchange {
         length: 20,
@@ -102,7 +102,7 @@ fn a_waiting_body_is_no_stall_and_costs_no_wake_ups() {
         limits: Limits { stall: Duration::from_millis(500), ..limits() },
         ..packet(&peer)
     };
-    bench.transport.start(lane, exchange).unwrap();
+    bench.transport.start(pinned, exchange).unwrap();
     assert!(bench.drive_until(|| body.asked() > 0));
     let (asked, waits) = (body.asked(), bench.transport.waits);
     assert!(bench.next_event_within(Duration::from_secs(1)).is_none());
@@ -111,11 +111,11 @@ fn a_waiting_body_is_no_stall_and_costs_no_wake_ups() {
 
     for _ in 0..2 {
         body.feed(BodyRead::Bytes(10));
-        bench.transport.resume_body(lane);
+        bench.transport.resume_body(pinned);
         let asked = body.asked();
         assert!(bench.drive_until(|| body.asked() > asked));
     }
-    bench.transport.resume_body(lane);
+    bench.transport.resume_body(pinned);
     assert_eq!(bench.next_event().unwrap().result.unwrap().status, 200);
     assert_eq!(peer.requests()[0].body, [b'x'; 20]);
 }
@@ -124,15 +124,15 @@ fn a_waiting_body_is_no_stall_and_costs_no_wake_ups() {
 fn a_connection_that_ended_while_the_body_waited_is_noticed_when_it_goes_on() {
     let peer = Scripted::start(|_, _, _| Reply::drop_after_body_bytes(0));
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let body = Fed::default();
     let exchange = Exchange { length: 1000, body: Some(Box::new(body.clone())), ..packet(&peer) };
-    bench.transport.start(lane, exchange).unwrap();
+    bench.transport.start(pinned, exchange).unwrap();
     assert!(bench.drive_until(|| !peer.requests().is_empty() && body.asked() > 0));
     let end = Instant::now() + SOON;
     let event = loop {
         body.feed(BodyRead::Bytes(1));
-        bench.transport.resume_body(lane);
+        bench.transport.resume_body(pinned);
         if let Some(event) = bench.next_event_within(Duration::from_millis(20)) {
             break event;
         }
@@ -148,12 +148,12 @@ fn a_connection_that_ended_while_the_body_waited_is_noticed_when_it_goes_on() {
 fn a_failing_source_ends_the_exchange() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let body = Fed::default();
     body.feed(BodyRead::Bytes(10));
     body.feed(BodyRead::Failed(std::io::Error::other("disk on fire")));
     let exchange = Exchange { length: 20, body: Some(Box::new(body)), ..packet(&peer) };
-    let event = bench.run(lane, exchange);
+    let event = bench.run(pinned, exchange);
     let failure = event.result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Source(_)), "{failure:?}");
     assert!(failure.message.contains("disk on fire"));
@@ -168,10 +168,10 @@ fn a_closed_port_is_a_failed_connect() {
     drop(listener);
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     for _ in 0..4 {
         let exchange = Exchange { host: "localhost".to_owned(), port, ..packet(&peer) };
-        let event = bench.run(lane, exchange);
+        let event = bench.run(pinned, exchange);
         let failure = event.result.unwrap_err();
         assert!(matches!(failure.kind, FailureKind::ConnectFailed), "{failure:?}");
         assert_eq!(failure.sent, Sent::Nothing);
@@ -187,14 +187,14 @@ fn a_peer_that_never_finishes_the_handshake_meets_the_connect_limit() {
     let port = listener.local_addr().unwrap().port();
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange {
         scheme: Scheme::Https,
         port,
         limits: Limits { connect: SHORT, ..limits() },
         ..packet(&peer)
     };
-    let failure = bench.run(lane, exchange).result.unwrap_err();
+    let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::ConnectTimeout), "{failure:?}");
     assert_eq!(failure.sent, Sent::Nothing);
 }
@@ -210,9 +210,9 @@ fn plain_http_in_place_of_tls_is_a_tls_failure() {
     });
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange { scheme: Scheme::Https, port, ..packet(&peer) };
-    let failure = bench.run(lane, exchange).result.unwrap_err();
+    let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
     plain.join().unwrap();
 }
@@ -221,10 +221,10 @@ fn plain_http_in_place_of_tls_is_a_tls_failure() {
 fn a_name_that_does_not_exist_is_reported() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     // No label may be so long: the lookup fails without a query.
     let host = format!("{}.invalid", "x".repeat(64));
-    let event = bench.run(lane, Exchange { host: host.clone(), ..fragment(&peer, 10) });
+    let event = bench.run(pinned, Exchange { host: host.clone(), ..fragment(&peer, 10) });
     let failure = event.result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::NameNotResolved), "{failure:?}");
     assert!(failure.message.contains(&host), "{failure:?}");

@@ -8,10 +8,12 @@ use std::thread;
 use bitsup_server::scripted::{Reply, Scripted};
 
 use super::support::{Bench, direct, fragment, packet};
-use crate::transport::{Exchange, FailureKind, LaneOptions, Proxy, ProxyChoice, Scheme, Sent};
+use crate::transport::{
+    ConnectionOptions, Exchange, FailureKind, Proxy, ProxyChoice, Scheme, Sent,
+};
 
-fn through(url: &str) -> LaneOptions {
-    LaneOptions {
+fn through(url: &str) -> ConnectionOptions {
+    ConnectionOptions {
         proxy: ProxyChoice::Explicit(Proxy::parse(url).unwrap()),
         no_proxy: Some(String::new()),
         ..direct()
@@ -27,14 +29,15 @@ fn an_http_proxy_gets_the_whole_url_and_lanes_stay_apart() {
     let proxy = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let options = through(&proxy.url(""));
-    let lanes: Vec<_> = (0..4).map(|_| bench.transport.open_lane(options.clone())).collect();
+    let connections: Vec<_> =
+        (0..4).map(|_| bench.transport.open_connection(options.clone())).collect();
     for _ in 0..3 {
-        for lane in &lanes {
-            let target = format!("/%2e/{{x}}//{}?a=b", lane.0);
+        for pinned in &connections {
+            let target = format!("/%2e/{{x}}//{}?a=b", pinned.0);
             let exchange = Exchange { target, ..to_origin(&proxy, "Origin.example") };
-            bench.transport.start(*lane, exchange).unwrap();
+            bench.transport.start(*pinned, exchange).unwrap();
         }
-        for _ in &lanes {
+        for _ in &connections {
             let event = bench.next_event().unwrap();
             assert_eq!(event.result.unwrap().status, 200);
             assert_eq!(event.stats.peer, Some(proxy.address()));
@@ -56,10 +59,10 @@ fn a_proxys_answer_to_connect_is_not_the_servers() {
     for status in [403, 407, 502] {
         let proxy = Scripted::start(move |_, _, _| Reply::status(status, "No").body("no"));
         let mut bench = Bench::new();
-        let lane = bench.transport.open_lane(through(&proxy.url("")));
+        let pinned = bench.transport.open_connection(through(&proxy.url("")));
         let exchange =
             Exchange { scheme: Scheme::Https, port: 443, ..to_origin(&proxy, "origin.example") };
-        let failure = bench.run(lane, exchange).result.unwrap_err();
+        let failure = bench.run(pinned, exchange).result.unwrap_err();
         assert!(
             matches!(failure.kind, FailureKind::ProxyFailed(Some(code)) if code == status),
             "{failure:?}"
@@ -83,8 +86,8 @@ fn a_proxy_that_cannot_be_reached_is_named_as_the_proxy() {
     drop(listener);
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane(through(&address.to_string()));
-    let failure = bench.run(lane, to_origin(&peer, "origin.example")).result.unwrap_err();
+    let pinned = bench.transport.open_connection(through(&address.to_string()));
+    let failure = bench.run(pinned, to_origin(&peer, "origin.example")).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::ProxyFailed(None)), "{failure:?}");
     assert_eq!(failure.sent, Sent::Nothing);
 }
@@ -101,9 +104,9 @@ fn an_https_proxy_that_speaks_no_tls_gets_nothing() {
         hello[..count].to_vec()
     });
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane(through(&url));
+    let pinned = bench.transport.open_connection(through(&url));
     let origin = Scripted::start(|_, _, _| Reply::ack());
-    let failure = bench.run(lane, to_origin(&origin, "origin.example")).result.unwrap_err();
+    let failure = bench.run(pinned, to_origin(&origin, "origin.example")).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Tls(Some(_))), "{failure:?}");
     assert_eq!(failure.sent, Sent::Nothing);
     // A handshake, and not a word of HTTP.
@@ -114,12 +117,12 @@ fn an_https_proxy_that_speaks_no_tls_gets_nothing() {
 fn an_excepted_host_is_reached_directly() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let options = LaneOptions {
+    let options = ConnectionOptions {
         no_proxy: Some("127.0.0.0/8".to_owned()),
         ..through("http://proxy.invalid:9")
     };
-    let lane = bench.transport.open_lane(options);
-    assert_eq!(bench.run(lane, packet(&peer)).result.unwrap().status, 200);
+    let pinned = bench.transport.open_connection(options);
+    assert_eq!(bench.run(pinned, packet(&peer)).result.unwrap().status, 200);
 }
 
 #[test]
@@ -138,12 +141,15 @@ fn a_socks_proxy_resolves_the_origin_and_lanes_stay_apart() {
     });
     let mut bench = Bench::new();
     let options = through(&format!("socks5h://{address}"));
-    let lanes = [bench.transport.open_lane(options.clone()), bench.transport.open_lane(options)];
+    let connections = [
+        bench.transport.open_connection(options.clone()),
+        bench.transport.open_connection(options),
+    ];
     for round in 0..2 {
-        for lane in lanes {
+        for pinned in connections {
             let exchange =
-                Exchange { target: format!("/{}", lane.0), ..to_origin(&peer, "origin.example") };
-            let event = bench.run(lane, exchange);
+                Exchange { target: format!("/{}", pinned.0), ..to_origin(&peer, "origin.example") };
+            let event = bench.run(pinned, exchange);
             assert_eq!(event.result.unwrap().status, 200);
             assert_eq!(event.stats.new_connection, round == 0);
         }

@@ -85,15 +85,15 @@ fn the_request_is_the_same_as_through_libcurl() {
     let _rule = bitsup_server::rule!("PKT-05");
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let body = InFile::new(LONG);
     for _ in 0..2 {
         body.at.store(0, Ordering::Relaxed);
-        let event = bench.run(lane, from_file(&peer, &body));
+        let event = bench.run(pinned, from_file(&peer, &body));
         assert_eq!(event.result.unwrap().status, 200);
         assert_eq!(event.stats.sent, LONG as u64);
         assert_eq!(body.at.load(Ordering::Relaxed), LONG);
-        bench.run(lane, fragment(&peer, LONG)).result.unwrap();
+        bench.run(pinned, fragment(&peer, LONG)).result.unwrap();
     }
     let requests = peer.requests();
     for request in &requests {
@@ -108,10 +108,10 @@ fn the_request_is_the_same_as_through_libcurl() {
 fn a_short_body_goes_out_with_its_head() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let mut exchange = fragment(&peer, 30_000);
     exchange.body = Some(Box::new(Short(exchange.body.take().unwrap())));
-    bench.run(lane, exchange).result.unwrap();
+    bench.run(pinned, exchange).result.unwrap();
     assert!(peer.requests()[0].body == counting(30_000));
 }
 
@@ -137,9 +137,9 @@ impl Body for Short {
 fn a_slow_reader_gets_all_and_nobody_turns_in_circles() {
     let peer = Scripted::start(|_, _, _| Reply::ack().reading(500_000, Duration::from_millis(10)));
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let body = InFile::new(LONG);
-    let event = bench.run(lane, from_file(&peer, &body));
+    let event = bench.run(pinned, from_file(&peer, &body));
     assert_eq!(event.result.unwrap().status, 200);
     assert!(peer.requests()[0].body == counting(LONG));
     let (passed, full) = (&body.seen.passed, &body.seen.full);
@@ -153,18 +153,18 @@ fn a_slow_reader_gets_all_and_nobody_turns_in_circles() {
 fn a_body_that_waits_goes_on_when_it_is_told_to() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let body = InFile::new(LONG);
     *body.seen.waits_at.lock().unwrap() = Some(1_000_000);
     let mut exchange = from_file(&peer, &body);
     exchange.limits = Limits { stall: Duration::from_millis(500), ..limits() };
-    bench.transport.start(lane, exchange).unwrap();
+    bench.transport.start(pinned, exchange).unwrap();
     assert!(bench.drive_until(|| body.seen.waits_at.lock().unwrap().is_none()));
     let waits = bench.transport.waits;
     assert!(bench.next_event_within(Duration::from_secs(1)).is_none());
     assert_eq!(body.at.load(Ordering::Relaxed), 1_000_000);
     assert!(bench.transport.waits - waits < 10, "{} waits", bench.transport.waits - waits);
-    bench.transport.resume_body(lane);
+    bench.transport.resume_body(pinned);
     assert_eq!(bench.next_event().unwrap().result.unwrap().status, 200);
     assert!(peer.requests()[0].body == counting(LONG));
 }
@@ -177,9 +177,9 @@ fn after_another(
     let peer =
         Scripted::start(move |_, _, number| if number == 0 { Reply::ack() } else { reply() });
     let mut bench = Bench::new();
-    let lane = bench.lane();
-    bench.run(lane, packet(&peer)).result.unwrap();
-    let event = bench.run(lane, exchange(&peer));
+    let pinned = bench.pinned();
+    bench.run(pinned, packet(&peer)).result.unwrap();
+    let event = bench.run(pinned, exchange(&peer));
     assert!(!event.stats.new_connection);
     // A copy on a new connection would come at once.
     assert!(!peer.wait_for_requests(3, Duration::from_millis(200)));
@@ -215,13 +215,13 @@ fn a_peer_that_reads_nothing_is_a_stall() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let lane = bench.lane();
+    let pinned = bench.pinned();
     let exchange = Exchange {
         port: listener.local_addr().unwrap().port(),
         limits: Limits { stall: Duration::from_millis(200), ..limits() },
         ..from_file(&peer, &InFile::new(28_000_000))
     };
-    let failure = bench.run(lane, exchange).result.unwrap_err();
+    let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::StallTimeout), "{failure:?}");
     assert!(matches!(failure.sent, Sent::Part(count) if count > 0), "{failure:?}");
 }
@@ -243,12 +243,12 @@ fn an_early_answer_counts_and_ends_the_connection() {
         let peer =
             Scripted::start(move |_, _, number| if number == 0 { reply() } else { Reply::ack() });
         let mut bench = Bench::new();
-        let lane = bench.lane();
+        let pinned = bench.pinned();
         let body = InFile::new(28_000_000);
-        let event = bench.run(lane, from_file(&peer, &body));
+        let event = bench.run(pinned, from_file(&peer, &body));
         let answer = event.result.unwrap();
         assert_eq!((answer.status, answer.request_sent), (code, false));
-        let event = bench.run(lane, packet(&peer));
+        let event = bench.run(pinned, packet(&peer));
         assert_eq!(event.result.unwrap().status, 200);
         assert!(event.stats.new_connection);
         assert!(peer.wait_until(SOON, |peer| peer.connections()[0].closed.is_some()));

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bitsup_server::scripted::Scripted;
 
 use crate::transport::{
-    Body, BodyRead, ConnectionId, ConnectionUse, Event, Exchange, LaneOptions, Limits, Method,
-    ProxyChoice, Scheme, Transport,
+    Body, BodyRead, ConnectionId, ConnectionOptions, ConnectionUse, Event, Exchange, Limits,
+    Method, ProxyChoice, Scheme, Transport,
 };
 
 /// No test waits longer for anything that is to happen.
@@ -25,13 +25,13 @@ impl Bench {
         Self { transport: Transport::new().unwrap(), events: VecDeque::new() }
     }
 
-    pub(super) fn lane(&mut self) -> ConnectionId {
-        self.transport.open_lane(direct())
+    pub(super) fn pinned(&mut self) -> ConnectionId {
+        self.transport.open_connection(direct())
     }
 
     /// Runs one exchange to its end.
-    pub(super) fn run(&mut self, lane: ConnectionId, exchange: Exchange) -> Event {
-        self.transport.start(lane, exchange).unwrap();
+    pub(super) fn run(&mut self, pinned: ConnectionId, exchange: Exchange) -> Event {
+        self.transport.start(pinned, exchange).unwrap();
         self.next_event().expect("the exchange ends")
     }
 
@@ -66,8 +66,8 @@ impl Bench {
 }
 
 /// Settings that no environment changes.
-pub(super) fn direct() -> LaneOptions {
-    LaneOptions { proxy: ProxyChoice::Direct, ..LaneOptions::default() }
+pub(super) fn direct() -> ConnectionOptions {
+    ConnectionOptions { proxy: ProxyChoice::Direct, ..ConnectionOptions::default() }
 }
 
 /// Limits that no test reaches by accident.

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::support::{Bench, direct, fragment};
 use crate::transport::{
-    Binding, ConnectionId, ConnectionUse, Exchange, FailureKind, LaneOptions, Scheme, Sent,
+    Binding, ConnectionId, ConnectionOptions, ConnectionUse, Exchange, FailureKind, Scheme, Sent,
     ServerCertificate, TlsOptions,
 };
 
@@ -62,9 +62,9 @@ impl TlsPeer {
         Self { address, certificate, der, seen }
     }
 
-    fn trusted(&self) -> LaneOptions {
+    fn trusted(&self) -> ConnectionOptions {
         let ca_file = Some(self.certificate.path().to_owned());
-        LaneOptions { tls: TlsOptions { ca_file, ..TlsOptions::default() }, ..direct() }
+        ConnectionOptions { tls: TlsOptions { ca_file, ..TlsOptions::default() }, ..direct() }
     }
 
     fn connections(&self) -> Vec<usize> {
@@ -110,8 +110,8 @@ fn exchange(unused: &Scripted, peer: &TlsPeer) -> Exchange {
 }
 
 /// The failure of one exchange that must not have begun.
-fn refused(bench: &mut Bench, lane: ConnectionId, exchange: Exchange) -> String {
-    let failure = bench.run(lane, exchange).result.unwrap_err();
+fn refused(bench: &mut Bench, pinned: ConnectionId, exchange: Exchange) -> String {
+    let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
     assert_eq!(failure.sent, Sent::Nothing);
     failure.message
@@ -123,11 +123,13 @@ fn lanes_keep_their_connections_and_the_name_is_checked() {
     let unused = Scripted::start(|_, _, _| Reply::ack());
     let peer = TlsPeer::start("localhost", b"");
     let mut bench = Bench::new();
-    let lanes =
-        [bench.transport.open_lane(peer.trusted()), bench.transport.open_lane(peer.trusted())];
+    let connections = [
+        bench.transport.open_connection(peer.trusted()),
+        bench.transport.open_connection(peer.trusted()),
+    ];
     for round in 0..3 {
-        for lane in lanes {
-            let event = bench.run(lane, exchange(&unused, &peer));
+        for pinned in connections {
+            let event = bench.run(pinned, exchange(&unused, &peer));
             assert_eq!(event.result.unwrap().status, 200);
             assert_eq!(event.stats.new_connection, round == 0);
         }
@@ -138,9 +140,9 @@ fn lanes_keep_their_connections_and_the_name_is_checked() {
     }
 
     // The same certificate says nothing about the address.
-    let lane = bench.transport.open_lane(peer.trusted());
+    let pinned = bench.transport.open_connection(peer.trusted());
     let other = Exchange { host: "127.0.0.1".to_owned(), ..exchange(&unused, &peer) };
-    let message = refused(&mut bench, lane, other);
+    let message = refused(&mut bench, pinned, other);
     assert!(!message.contains("bitsup.invalid"), "{message}");
 }
 
@@ -151,20 +153,20 @@ fn the_certificate_of_each_connection_is_known() {
     let peers = [TlsPeer::start("localhost", b""), TlsPeer::start("localhost", b"")];
     let mut bench = Bench::new();
     let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
-    let lane = bench.transport.open_lane(LaneOptions { tls, ..direct() });
-    assert_eq!(bench.transport.certificate(lane), ServerCertificate::NotReported);
+    let pinned = bench.transport.open_connection(ConnectionOptions { tls, ..direct() });
+    assert_eq!(bench.transport.certificate(pinned), ServerCertificate::NotReported);
     for peer in [0, 1, 1, 0].map(|number| &peers[number]) {
         let known = ServerCertificate::Known(Binding::of(&peer.der));
         for connection in [ConnectionUse::Fresh, ConnectionUse::Reuse] {
-            let event = bench.run(lane, Exchange { connection, ..exchange(&unused, peer) });
+            let event = bench.run(pinned, Exchange { connection, ..exchange(&unused, peer) });
             assert_eq!(event.result.unwrap().status, 200);
             assert_eq!(event.stats.new_connection, connection == ConnectionUse::Fresh);
-            assert_eq!(bench.transport.certificate(lane), known);
+            assert_eq!(bench.transport.certificate(pinned), known);
         }
     }
     let plain = fragment(&unused, 10);
-    assert_eq!(bench.run(lane, plain).result.unwrap().status, 200);
-    assert_eq!(bench.transport.certificate(lane), ServerCertificate::NotReported);
+    assert_eq!(bench.run(pinned, plain).result.unwrap().status, 200);
+    assert_eq!(bench.transport.certificate(pinned), ServerCertificate::NotReported);
 }
 
 #[test]
@@ -172,12 +174,12 @@ fn an_unknown_certificate_is_refused_unless_allowed() {
     let unused = Scripted::start(|_, _, _| Reply::ack());
     let peer = TlsPeer::start("localhost", b"");
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane(direct());
-    refused(&mut bench, lane, exchange(&unused, &peer));
+    let pinned = bench.transport.open_connection(direct());
+    refused(&mut bench, pinned, exchange(&unused, &peer));
 
     let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
-    let lane = bench.transport.open_lane(LaneOptions { tls, ..direct() });
-    assert_eq!(bench.run(lane, exchange(&unused, &peer)).result.unwrap().status, 200);
+    let pinned = bench.transport.open_connection(ConnectionOptions { tls, ..direct() });
+    assert_eq!(bench.run(pinned, exchange(&unused, &peer)).result.unwrap().status, 200);
     assert_eq!(peer.connections().len(), 1);
 }
 
@@ -186,8 +188,8 @@ fn a_certificate_for_another_name_is_refused() {
     let unused = Scripted::start(|_, _, _| Reply::ack());
     let peer = TlsPeer::start("other.example", b"");
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane(peer.trusted());
-    refused(&mut bench, lane, exchange(&unused, &peer));
+    let pinned = bench.transport.open_connection(peer.trusted());
+    refused(&mut bench, pinned, exchange(&unused, &peer));
     assert!(peer.connections().is_empty());
 }
 
@@ -198,9 +200,9 @@ fn stray_records_after_an_answer_are_never_an_answer() {
     let stray = b"HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
     let peer = TlsPeer::start("localhost", stray);
     let mut bench = Bench::new();
-    let lane = bench.transport.open_lane(peer.trusted());
+    let pinned = bench.transport.open_connection(peer.trusted());
     for _ in 0..3 {
-        let event = bench.run(lane, exchange(&unused, &peer));
+        let event = bench.run(pinned, exchange(&unused, &peer));
         assert_eq!(event.result.unwrap().status, 200);
         assert!(event.stats.new_connection);
         thread::sleep(Duration::from_millis(200));
