@@ -15,6 +15,8 @@ pub const HASH_AFTER: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes hashed in a step, of those in memory: so short that an upload that waits for it is not held up.
 const CACHED_STEP: u64 = 4 * BLOCK;
+/// Bytes of a step between two looks at the source and at whether they are still wanted.
+const PIECE: u64 = 1024 * 1024;
 /// File systems may count change times in whole seconds: a later change has another one if this is over.
 const SETTLED_SECONDS: u64 = 2;
 
@@ -59,7 +61,7 @@ enum StepOutcome {
     Done,
     /// The next bytes are not in memory.
     Missed,
-    /// The source is not what it was, or was changed a moment ago.
+    /// The source is not what it was, or was changed a moment ago; or the step was stopped.
     Refused,
 }
 
@@ -178,15 +180,16 @@ impl Hashing {
 }
 
 impl HashStep {
-    /// Reads and hashes, block by block. The bytes of a block count only if the source was what it is to be
-    /// before and after they were read.
-    pub fn run(&mut self, source: &impl Bytes) -> io::Result<()> {
+    /// Reads and hashes, piece by piece, while `go_on` says so. The bytes of a piece count only if the source was
+    /// what it is to be before and after they were read.
+    pub fn run(&mut self, source: &impl Bytes, go_on: &dyn Fn() -> bool) -> io::Result<()> {
         while self.hasher.prefix().length() < self.end {
-            if !self.is_as_sent(source)? {
+            if !go_on() || !self.is_as_sent(source)? {
                 return Ok(());
             }
             let mark = self.hasher.mark();
-            let read = self.hasher.advance(source, self.end, self.reads);
+            let end = self.end.min(self.hasher.prefix().length().saturating_add(PIECE));
+            let read = self.hasher.advance(source, end, self.reads);
             let is_as_sent = self.is_as_sent(source);
             if !matches!(is_as_sent, Ok(true)) {
                 self.hasher.go_back(mark);
@@ -292,7 +295,7 @@ mod tests {
     /// Takes all steps that are due; how far the hashes reach then.
     fn work(hashing: &mut Hashing, source: &Sevens, now: Timestamp) -> u64 {
         while let Some(mut step) = hashing.next(now) {
-            step.run(source).expect("read");
+            step.run(source, &|| true).expect("read");
             if !hashing.took(step, now) {
                 break;
             }
@@ -352,12 +355,12 @@ mod tests {
         hashing.acknowledged(BLOCK + 5, at(3001));
         hashing.acknowledged(2 * BLOCK + 5, at(3002));
         assert!(hashing.next(at(3002)).is_none(), "one step at a time");
-        step.run(&source).expect("read");
+        step.run(&source, &|| true).expect("read");
         assert!(hashing.took(step, at(3003)));
         assert_eq!(hashing.prefix().expect("taken back").length(), BLOCK);
         let mut step = hashing.next(at(3003)).expect("due");
         hashing.restart(Some(identity((5, 0))));
-        step.run(&source).expect("read");
+        step.run(&source, &|| true).expect("read");
         assert!(!hashing.took(step, at(3004)));
         assert_eq!(hashing.prefix().expect("new").length(), 0);
     }

@@ -1,6 +1,7 @@
 //! Writes the journal and the hashes of one upload beside the sending, on worker threads.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ struct Shared {
     desk: Mutex<WriterState>,
     /// Whether the source holds up who reads it.
     may_wait: bool,
+    /// The upload has ended: hashes are of use where it is kept, and not for long.
+    ends: AtomicBool,
 }
 
 /// Is told why nothing can be kept, where that ends the upload.
@@ -80,7 +83,8 @@ impl JournalWriter {
             on_failure,
         };
         let (pending, desk) = (Mutex::default(), Mutex::new(desk));
-        Self { shared: Arc::new(Shared { pending, desk, may_wait }) }
+        let ends = AtomicBool::new(false);
+        Self { shared: Arc::new(Shared { pending, desk, may_wait, ends }) }
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session. The
@@ -177,6 +181,7 @@ impl JournalWriter {
         done: impl FnOnce(Kept) + Send + 'static,
         workers: &Workers,
     ) {
+        self.shared.ends.store(true, Ordering::Relaxed);
         if lock(&self.shared.pending).finish((finish, Box::new(done))) {
             self.begin(workers);
         }
@@ -207,10 +212,11 @@ impl Shared {
 
     fn work(&self) {
         // Whether hashes are to be written that no later update may write.
-        let (mut rests, mut is_newer, mut is_written) = (false, false, true);
+        let (mut rests, mut is_newer, mut has_written) = (false, false, false);
+        let goes_on = || !self.ends.load(Ordering::Relaxed);
         loop {
             let has_update = self.accept_update();
-            let more = match self.hash_step(has_update && is_written) {
+            let more = match self.hash_step(has_update && !has_written, &goes_on) {
                 None => false,
                 Some(more) => {
                     is_newer = true;
@@ -226,11 +232,10 @@ impl Shared {
                 (rests, is_newer) = (false, false);
             }
             let work = lock(&self.pending).take(more);
-            is_written = !matches!(work, Some(Work::Update(_)));
+            has_written = matches!(work, Some(Work::Update(_)));
             match work {
                 None => return,
-                Some(Work::Hash) => {}
-                Some(Work::Update(None)) => {}
+                Some(Work::Hash | Work::Update(None)) => {}
                 Some(Work::Update(Some(checkpoint))) => {
                     is_newer = false;
                     if desk.in_book(|book, now| book.write(checkpoint, now)).is_ok() {
@@ -246,8 +251,8 @@ impl Shared {
                         desk.rest();
                         drop(desk);
                         let begun = Instant::now();
-                        while begun.elapsed() < LAST_HASHES && self.hash_step(false) == Some(true) {
-                        }
+                        let goes_on = || begun.elapsed() < LAST_HASHES;
+                        while self.hash_step(false, &goes_on) == Some(true) {}
                         desk = lock(&self.desk);
                     }
                     let kept = desk.finish(finish);
@@ -272,18 +277,18 @@ impl Shared {
 
     /// Hashes a part, if it is time for one. Not under the lock, since it may take long; and what may wait for a
     /// disk not before the writing that is to be done. Says whether there is more.
-    fn hash_step(&self, writes_next: bool) -> Option<bool> {
+    fn hash_step(&self, writes_first: bool, goes_on: &dyn Fn() -> bool) -> Option<bool> {
         let (mut step, source) = {
             let mut desk = lock(&self.desk);
             let (now, source) = (desk.now(), desk.source.clone());
             let book = desk.book.as_mut()?;
-            if writes_next && book.hashing_may_wait() {
+            if writes_first && book.hashing_may_wait() {
                 return Some(true);
             }
             (book.next_hash_step(now)?, source)
         };
         // The engine opens the source for each part and reports what is wrong.
-        let read = source.open().map(|opened| step.run(&opened));
+        let read = source.open().map(|opened| step.run(&opened, goes_on));
         drop(source);
         let mut desk = lock(&self.desk);
         let now = desk.now();

@@ -139,7 +139,7 @@ impl SimulatedJournal {
             let mut more = false;
             if let Some(mut step) = self.step.take() {
                 // A source that has visibly changed cannot be opened any more.
-                if !source.shows_change(opened) && step.run(source).is_err() {
+                if !source.shows_change(opened) && step.run(source, &|| true).is_err() {
                     return Worked::Failed;
                 }
                 more = book.hashed(step, now);
@@ -174,7 +174,7 @@ impl SimulatedJournal {
             Work::Finish(finish) => {
                 book.rest();
                 while let Some(mut step) = book.next_hash_step(now) {
-                    if source.shows_change(opened) || step.run(source).is_err() {
+                    if source.shows_change(opened) || step.run(source, &|| true).is_err() {
                         break;
                     }
                     if !book.hashed(step, now) {
