@@ -13,7 +13,7 @@ use super::{Difference, Identity, Timestamp};
 pub const HASH_AFTER: Duration = Duration::from_secs(2);
 /// For this long bytes that are not in memory are not read: the upload may end before.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Bytes hashed in a step, of those in memory: so short that whoever waits for it does not notice.
+/// Bytes hashed in a step, of those in memory: so short that a wait for it is not noticed.
 const CACHED_STEP: u64 = 4 * BLOCK;
 /// File systems may count change times in whole seconds: a later change has another one if this is over.
 const SETTLED_SECONDS: u64 = 2;

@@ -38,7 +38,7 @@ pub(super) enum Way {
     Loopback,
     /// TLS 1.3, taken off in front of the sink.
     Tls,
-    /// The sink reads so many bytes a second.
+    /// The sink reads at this rate, in bytes a second.
     Paced(f64),
     Slow(Link, Partial),
 }

@@ -44,7 +44,7 @@ impl Sink {
         Self::start_at(Ipv4Addr::LOCALHOST, keeps, pace)
     }
 
-    /// Starts it on a free port of that address; it reads at most so many bytes a second from each connection.
+    /// Starts it on a free port of that address; it reads at most `pace` bytes a second from each connection.
     pub(super) fn start_at(address: Ipv4Addr, keeps: bool, pace: Option<f64>) -> io::Result<Self> {
         let listener = TcpListener::bind((address, 0))?;
         let address = listener.local_addr()?;
@@ -205,7 +205,7 @@ impl Connection {
         (body_bytes, Ok(()))
     }
 
-    /// Waits until so many bytes may have been read.
+    /// Waits until that number of bytes may have been read.
     fn pause(&mut self, count: usize) {
         let Some(pace) = self.state.pace else { return };
         let now = Instant::now();
