@@ -137,6 +137,8 @@ class ClientOptions(TypedDict, total=False):
     """How much of the file to compare before an upload is resumed. "full": All that was acknowledged, while the rest is sent. "tail": The last block. Default: full."""
     note: str | None
     """A text that the resume state keeps for people, such as the command that resumes the upload. It is stored and shown: no secret belongs there."""
+    on_credentials: AskForLogin | None
+    """A function that is asked for a login: it gets a ``CredentialRequest`` when the server or the proxy wants one, refused the one it got, or a token is about to expire, and answers ``(user, password)``, a ``BearerToken``, or ``None``: see docs/python.md."""
 
 
 class Options(TypedDict, total=False):
