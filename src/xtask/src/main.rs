@@ -63,6 +63,8 @@ enum Command {
     Examples(examples::Options),
     /// Compare bitsup with other programs in one run: time, CPU and memory as ratios
     Bench(bench::Options),
+    /// Count the instructions of small uploads, and compare them with what is written down
+    Instructions(bench::instructions::Options),
     /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
     Wheel(wheel::Options),
     /// List what the tool, the C library or the wheel is made of (`CycloneDX`), or the licences of that
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
         Command::Localize(options) => localize::run(&options),
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Instructions(options) => bench::instructions::run(&workspace, &options),
         Command::Wheel(options) => wheel::run(&workspace, &options),
         Command::Sbom(options) => sbom::run(&workspace, &options),
         Command::SupplyChain(options) => supply_chain::run(&workspace, &options),

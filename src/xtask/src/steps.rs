@@ -35,6 +35,12 @@ pub(crate) static STEPS: &[Step] = &[
         )
     },
     Step::new(
+        "instructions",
+        "small uploads take no more instructions than is written down: cargo xtask instructions",
+        &[LIBCURL_HEADERS, "valgrind"],
+        Kind::Check(|workspace| vec![xtask(workspace, &["instructions"])]),
+    ),
+    Step::new(
         "c",
         "tests of the C library: compilers, valgrind, examples, packaging",
         C_PROGRAMS,

@@ -4,6 +4,7 @@
 //! away, so what is compared is the client.
 
 mod cases;
+pub(crate) mod instructions;
 mod link;
 mod measure;
 mod polite;

@@ -1,0 +1,194 @@
+//! `cargo xtask instructions`: counts the instructions of small uploads, and compares them with the recorded figures.
+//!
+//! Seconds of a shared machine show a regression of a tenth to nobody; instructions are the same in each run but
+//! for the waits. They depend on what compiled the code and on the libraries below it, so each such combination has
+//! figures of its own, and one without prints them and does not fail. The build is the one that the tests use.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+
+use super::scene::write_file;
+use super::sink::Sink;
+use crate::Result;
+use crate::requirements::{self, LIBCURL_HEADERS};
+use crate::workspace::Workspace;
+
+/// The figures, by what they depend on.
+type Figures = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// What is written down, below the workspace's folder.
+const FILE: &str = "src/xtask/src/bench/instructions.json";
+/// The least of this number of runs counts: a wait that ends early costs a few more.
+const RUNS: u32 = 3;
+/// A case may take this share more than is written down.
+const TOLERANCE: f64 = 0.05;
+
+/// Files of 4 KiB in the cases with several.
+const FILES: usize = 50;
+
+/// What is counted: the name, and the command line with these words replaced.
+const CASES: &[(&str, &[&str])] = &[
+    ("version", &["--version"]),
+    ("one", &["upload", "-q", "--no-resume", "SHORT", "URL"]),
+    ("many", &["upload", "-q", "--state-dir", "STATE", "--files-from", "LIST", "URL"]),
+    ("many-no-resume", &["upload", "-q", "--no-resume", "--files-from", "LIST", "URL"]),
+    ("fragments", &["upload", "-q", "--no-resume", "--fragment-size", "64K", "LONG", "URL"]),
+];
+
+/// Options of `cargo xtask instructions`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Write the figures down
+    #[arg(long)]
+    bless: bool,
+    /// Install what is missing without asking (as with CI set, and as root in a container)
+    #[arg(long)]
+    install: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+    requirements::require(workspace, &["valgrind", LIBCURL_HEADERS], options.install)?;
+    let mut cargo = workspace.cargo();
+    // As the tests build it, so that nothing is built twice.
+    cargo.args(["build", "--workspace", "--exclude", "bitsup-capi", "--no-default-features"]);
+    if !cargo.args(["--bin", "bitsup"]).status()?.success() {
+        return Err("bitsup does not build".into());
+    }
+    let counted = count_all(&workspace.target.join("debug/bitsup"))?;
+    let path = workspace.root.join(FILE);
+    let mut figures: Figures = match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)?,
+        Err(error) => return Err(format!("{}: {error}", path.display()).into()),
+    };
+    let key = key()?;
+    let known = figures.get(&key).cloned().unwrap_or_default();
+    println!("{key}");
+    for (case, count) in &counted {
+        match known.get(case) {
+            Some(before) => println!("{case:16} {count:>12}  {:.3}", ratio(*count, *before)),
+            None => println!("{case:16} {count:>12}  nothing to compare with"),
+        }
+    }
+    if options.bless {
+        figures.insert(key, counted);
+        fs::write(&path, serde_json::to_string_pretty(&figures)? + "\n")?;
+        return Ok(());
+    }
+    let worse = worse(&counted, &known);
+    if worse.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} takes more instructions than {FILE} allows: find out why, or `cargo xtask instructions --bless`",
+        worse.join(", ")
+    )
+    .into())
+}
+
+/// The cases that take more than what is known of them.
+fn worse<'a>(counted: &'a BTreeMap<String, u64>, known: &BTreeMap<String, u64>) -> Vec<&'a str> {
+    let is_worse = |(case, count): &(&'a String, &u64)| {
+        known.get(*case).is_some_and(|before| ratio(**count, *before) > 1.0 + TOLERANCE)
+    };
+    counted.iter().filter(is_worse).map(|(case, _)| case.as_str()).collect()
+}
+
+fn ratio(count: u64, before: u64) -> f64 {
+    count as f64 / before as f64
+}
+
+fn count_all(binary: &Path) -> Result<BTreeMap<String, u64>> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name);
+    let sink = Sink::start(false)?;
+    write_file(&path("SHORT"), 4 << 10, false)?;
+    write_file(&path("LONG"), 4 << 20, false)?;
+    let mut list = String::new();
+    for number in 0..FILES {
+        let file = path(&format!("file-{number}"));
+        fs::copy(path("SHORT"), &file)?;
+        list.push_str(&format!("{}\n", file.display()));
+    }
+    fs::write(path("LIST"), list)?;
+    let mut counted = BTreeMap::new();
+    for (case, words) in CASES {
+        let mut least = u64::MAX;
+        for run in 0..RUNS {
+            let words = words.iter().map(|word| match *word {
+                "URL" => format!("http://{}/", sink.address()).into(),
+                // Each run finds an empty one.
+                "STATE" => path(&format!("state-{run}")),
+                "SHORT" | "LONG" | "LIST" => path(word),
+                word => PathBuf::from(word),
+            });
+            least = least.min(count(binary, words, folder.path())?);
+        }
+        counted.insert((*case).to_owned(), least);
+    }
+    Ok(counted)
+}
+
+/// The instructions of one run, those of the system's kernel aside.
+fn count(binary: &Path, words: impl Iterator<Item = PathBuf>, home: &Path) -> Result<u64> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
+    command.arg(binary).args(words);
+    // Nothing of the user's has a part in it.
+    command.env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    let output =
+        command.output().map_err(|error| format!("valgrind cannot be started: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        return Err(format!("under valgrind bitsup failed:\n{text}").into());
+    }
+    refs(&text).ok_or_else(|| format!("valgrind told no number:\n{text}").into())
+}
+
+/// The number in `==7== I   refs:      23,058,702`.
+fn refs(text: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.contains(" I ") && line.contains("refs:"))?;
+    let (_, number) = line.rsplit_once(':')?;
+    number.trim().replace(',', "").parse().ok()
+}
+
+/// What the figures depend on.
+fn key() -> Result<String> {
+    let ask = |program: &str, arguments: &[&str]| -> Result<String> {
+        let output = Command::new(program)
+            .args(arguments)
+            .output()
+            .map_err(|error| format!("{program} cannot be started: {error}"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let compiler = ask("rustc", &["--version"])?;
+    let compiler = compiler.split(" (").next().unwrap_or_default();
+    let library = ask("getconf", &["GNU_LIBC_VERSION"])?;
+    let curl = ask("pkg-config", &["--modversion", "libcurl"])?;
+    Ok(format!("{}, {compiler}, {library}, libcurl {curl}", std::env::consts::ARCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_valgrind_is_read() {
+        let text = "==7== Cachegrind\n==7== \n==7== I   refs:      23,058,702\n";
+        assert_eq!(refs(text), Some(23_058_702));
+        assert_eq!(refs("==7== D   refs:      1\n"), None);
+    }
+
+    #[test]
+    fn a_twentieth_more_is_borne_and_what_is_not_known_too() {
+        let counted: BTreeMap<String, u64> =
+            [("a", 105), ("b", 106), ("c", 9)].map(|(case, count)| (case.into(), count)).into();
+        let known = [("a", 100), ("b", 100)].map(|(case, count)| (case.into(), count)).into();
+        assert_eq!(worse(&counted, &known), ["b"]);
+        assert!(worse(&counted, &BTreeMap::new()).is_empty());
+    }
+}
