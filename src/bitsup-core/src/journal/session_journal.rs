@@ -103,13 +103,11 @@ impl<F: Files> SessionJournal<F> {
         Self { hashing: self.hashing.after(after), ..self }
     }
 
-    /// All that was sent is known to be what `source`, the source as it is now, holds.
+    /// All that was acknowledged is known to be what `source`, the source as it is now, holds. The entry keeps the
+    /// identity that it has: what an earlier process sent may still be acknowledged, and no hash tells of that.
     pub fn prove(&mut self, source: Identity) {
         self.hashing.set_source(Some(source));
         self.proof = Proof::Given;
-        if let Some(entry) = &mut self.entry {
-            entry.identity = source;
-        }
     }
 
     /// The source's bytes may not be the ones that were sent: nothing more is hashed in this

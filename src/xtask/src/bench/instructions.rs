@@ -1,6 +1,6 @@
 //! `cargo xtask instructions`: counts the instructions of small uploads, and compares them with the recorded figures.
 //!
-//! Seconds of a shared machine show a regression of a tenth to nobody; instructions are the same in each run but
+//! Seconds of a shared machine do not show a regression of a tenth; instructions are the same in each run but
 //! for the waits. They depend on what compiled the code and on the libraries below it, so each such combination has
 //! figures of its own, and one without prints them and does not fail. The build is the one that the tests use.
 
@@ -105,7 +105,7 @@ fn ratio(count: u64, before: u64) -> f64 {
 fn count_all(binary: &Path) -> Result<BTreeMap<String, u64>> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    let sink = Sink::start(false)?;
+    let sink = Sink::start(false, None)?;
     write_file(&path("SHORT"), 4 << 10, false)?;
     write_file(&path("LONG"), 4 << 20, false)?;
     let mut list = String::new();
