@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -114,6 +115,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 def server(serve: Callable[..., Server]) -> Server:
     """A server that behaves."""
     return serve()
+
+
+def settle(file: Path) -> None:
+    """Waits until the file's change time is so old that hashes of its bytes count."""
+    while int(file.stat().st_ctime) + 2 > int(time.time()):
+        time.sleep(0.05)
 
 
 def payload(size: int) -> bytes:

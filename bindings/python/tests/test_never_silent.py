@@ -207,7 +207,7 @@ upload.wait_until_ended(60)
 """
     with started(script, server.url("x"), resources="default") as process:
         _, errors = process.communicate(timeout=60)
-    assert errors.count("ResourceWarning: a bitsup.Client") == 1 and server.url("x") in errors and "403" in errors, errors
+    assert errors.count("ResourceWarning: unclosed bitsup.Client") == 1 and server.url("x") in errors and "403" in errors, errors
 
 
 def test_a_token_means_that_the_upload_can_go_on(serve: Callable[..., Server]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import bitsup
 import pytest
-from conftest import Server, payload
+from conftest import Server, payload, settle
 from peer import ACK, Peer
 
 SIZE = 3_000_001
@@ -287,6 +287,7 @@ def test_how_much_is_compared_before_going_on(serve: Callable[..., Server], tmp_
     file = tmp_path / "large.img"
     for check in ("full", "tail"):
         file.write_bytes(payload(size))
+        settle(file)
         before = file.stat()
         server = serve("fragment 6: hang")
         with bitsup.Client(state_dir=tmp_path / check) as client:

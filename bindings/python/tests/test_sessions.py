@@ -18,7 +18,7 @@ from typing import Any
 
 import bitsup
 import pytest
-from conftest import Server, payload
+from conftest import Server, payload, settle
 
 SIZE = 3_000_001
 PART = 500_000
@@ -154,6 +154,7 @@ def test_a_session_moves_to_another_machine(
     serve: Callable[..., Server], file: Path, client: bitsup.Client, tmp_path: Path
 ) -> None:
     server = serve("fragment 3: hang")
+    settle(file)
     error = interrupted(client, server, file)
     (session,) = client.sessions()
     token = client.export(session.id)
@@ -174,6 +175,7 @@ def test_a_token_takes_bytes_and_files_but_no_other_content(
     serve: Callable[..., Server], file: Path, client: bitsup.Client
 ) -> None:
     data = payload(SIZE)
+    settle(file)
     for source in (data, memoryview(data), file.open("rb")):
         server = serve("fragment 3: hang")
         token = interrupted(client, server, file).token
