@@ -53,6 +53,10 @@ impl UploadDriver {
         };
         let (had_session, highest) = (self.session.session_id().is_some(), self.session.offset());
         self.session.handle_ack(now, ack, date, retry_after, exchange)?;
+        let reached = self.session.offset();
+        if request.range.is_some_and(|range| ack.status == 200 && range.end() == reached) {
+            self.own_end = self.own_end.max(reached);
+        }
         let created = !had_session && self.session.session_id().is_some();
         if created || self.session.offset() > highest {
             self.requests = 0;

@@ -266,8 +266,10 @@ pub struct UploadDriver {
     stores_intent: bool,
     /// The end of what went out in the session, whether acknowledged or not.
     sent_end: u64,
-    /// Whether an earlier process sent what it sent while the source was what it is now, so that it counts
-    /// although the journal does not know of it.
+    /// The end of what the journal knows of and what this process sent and the server took as sent.
+    own_end: u64,
+    /// Whether an earlier process sent what it sent while the source was what it is now, so that what the server has
+    /// beyond `own_end` counts.
     is_certain: bool,
     /// Sessions that were given up for want of proof.
     restarts: u32,
@@ -327,6 +329,7 @@ impl UploadDriver {
             intent: Intent::None,
             stores_intent: false,
             sent_end: session.offset(),
+            own_end: session.offset(),
             is_certain: true,
             restarts,
             session,

@@ -78,14 +78,13 @@ impl UploadDriver {
             if let Some(notice) = self.session.poll_notice() {
                 return Step::Tell(notice);
             }
-            if let Some(update) = self.update() {
-                if self.is_certain || update.offset <= self.sent_end {
-                    return Step::Store(update);
-                }
-                // An earlier process sent these bytes, and their hashes are not known.
-                if self.restart(now) {
-                    return Step::TellUnproven;
-                }
+            // An earlier process sent these bytes, and their hashes are not known. A pause comes first.
+            let is_proven = self.is_certain || self.session.offset() <= self.own_end;
+            if !is_proven && !self.paused && self.restart(now) {
+                return Step::TellUnproven;
+            }
+            if let Some(update) = self.update().filter(|_| is_proven) {
+                return Step::Store(update);
             }
             return match self.action.take() {
                 None => {
@@ -216,7 +215,7 @@ impl UploadDriver {
             }
             if packet.packet == PacketType::CreateSession {
                 // Bytes of an earlier session are of no interest any more.
-                (self.sent_end, self.is_certain, self.comparisons) = (0, true, 0);
+                (self.sent_end, self.own_end, self.is_certain, self.comparisons) = (0, 0, true, 0);
             }
         }
         Some(self.number(request, shown))

@@ -397,3 +397,39 @@ fn a_single_packet_that_the_caller_gives_up_leaves_nothing() {
     let next = started(&mut driver);
     assert!(next != id && driver.is_current(next));
 }
+
+/// An earlier process sent other bytes, which may arrive late: that the server has got as far as this process has sent
+/// is no proof that it has this process's bytes.
+#[test]
+fn after_a_change_of_the_source_only_what_was_taken_as_sent_counts() {
+    use bitsup_proto::ack::Offset;
+    for (status, counts) in [(200, true), (416, false)] {
+        let mut client = client(1);
+        let opening = Opening::Resume(kept());
+        let driver = UploadDriver::new(TaskId(1), "h".into(), config(), opening, &mut client, NOW);
+        let mut driver = driver.with_unproven_end();
+        for (status, offset) in
+            [(200, Offset::Absent), (416, Offset::At(0)), (status, Offset::At(10))]
+        {
+            let id = loop {
+                match driver.poll(NOW) {
+                    Step::Begin(request) => break driver.start(request, None, NOW),
+                    Step::Tell(_) | Step::Store(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            };
+            let ack = Ack { is_ack: true, offset, ..Ack::parse(status, std::iter::empty()) };
+            let whole = Exchange { body_sent: u64::MAX, ..Exchange::default() };
+            driver.handle_ack(id.expect("few requests"), &ack, whole, NOW).expect("under way");
+        }
+        let unproven = loop {
+            match driver.poll(NOW) {
+                Step::TellUnproven => break true,
+                Step::Tell(_) | Step::Store(_) => {}
+                Step::Begin(_) => break false,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(unproven, !counts, "{status}");
+    }
+}

@@ -627,8 +627,8 @@ fn a_source_overwritten_while_it_is_sent_is_found_although_its_time_stamp_is_set
             let error = result.expect_err(what);
             assert_eq!(error.kind(), ErrorKind::SourceChanged, "{what}, {keeps}: {error}");
             assert_eq!(error.hresult().map(|code| code.0), Some(0x8020_001D));
-            let packets = peer.packets();
-            assert_eq!(packets.last().map(String::as_str), Some("Cancel-Session"), "{packets:?}");
+            // A Fragment that was aborted may be read after it: it came over another connection.
+            assert_eq!(peer.count("Cancel-Session"), 1, "{:?}", peer.packets());
             assert_eq!((peer.count("Close-Session"), peer.files().len()), (0, 0), "{what}");
         }
     }
