@@ -5,6 +5,7 @@
 //! figures of its own, and one without prints them and does not fail. The build is the one that the tests use.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -112,7 +113,7 @@ fn count_all(binary: &Path) -> Result<BTreeMap<String, u64>> {
     for number in 0..FILES {
         let file = path(&format!("file-{number}"));
         fs::copy(path("SHORT"), &file)?;
-        list.push_str(&format!("{}\n", file.display()));
+        writeln!(list, "{}", file.display())?;
     }
     fs::write(path("LIST"), list)?;
     let mut counted = BTreeMap::new();
