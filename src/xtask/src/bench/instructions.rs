@@ -170,7 +170,19 @@ fn key() -> Result<String> {
     let compiler = compiler.split(" (").next().unwrap_or_default();
     let library = ask("getconf", &["GNU_LIBC_VERSION"])?;
     let curl = ask("pkg-config", &["--modversion", "libcurl"])?;
-    Ok(format!("{}, {compiler}, {library}, libcurl {curl}", std::env::consts::ARCH))
+    Ok(format!("{}, {compiler}, {library}, libcurl {curl}", processor()))
+}
+
+/// The processor, for which the C library chooses its functions.
+fn processor() -> String {
+    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let field = |name: &str| {
+        let mut fields = told.lines().filter_map(|line| line.split_once(':'));
+        let value = fields.find(|(known, _)| known.trim() == name).map(|(_, value)| value.trim());
+        value.unwrap_or("?").to_owned()
+    };
+    let [vendor, family, model] = ["vendor_id", "cpu family", "model"].map(field);
+    format!("{} {vendor} {family}/{model}", std::env::consts::ARCH)
 }
 
 #[cfg(test)]
