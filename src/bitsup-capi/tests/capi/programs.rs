@@ -254,6 +254,7 @@ fn the_way_to_a_server_is_examined() {
 fn uploads_are_left_and_continued() {
     let stage = Stage::test("journal.c", "");
     let (path, bytes) = stage.file("source", 100_000);
+    support::settle(path.as_ref());
     let state = stage.root.path().join("state");
     stage.run(&[&stage.server.url(""), &path, state.to_str().expect("UTF-8")]);
     for name in ["one", "two", "three", "four"] {
@@ -417,6 +418,7 @@ fn the_cpp_header_works_with_exceptions_and_without() {
     for options in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
         let stage = Stage::new(&source, options, Config::default());
         let (path, bytes) = stage.file("source", 100_000);
+        support::settle(path.as_ref());
         let state = stage.root.path().join("state");
         let state = state.to_str().expect("UTF-8");
         stage.run(&[&stage.server.url("/"), &path, state, &guarded.url("/x.bin")]);

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Number of the ABI.
 pub(crate) fn abi() -> &'static str {
@@ -62,4 +65,13 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// Waits until the file's change time is so old that hashes of its bytes count.
+pub(crate) fn settle(path: &Path) {
+    let changed = fs::metadata(path).expect("there").ctime();
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    while u64::try_from(changed).expect("after 1970") + 2 > now() {
+        thread::sleep(Duration::from_millis(20));
+    }
 }
