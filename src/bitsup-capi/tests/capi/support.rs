@@ -45,7 +45,7 @@ pub(crate) fn has_program(name: &str) -> bool {
 
 /// Notes for `cargo xtask test` that a part of this test could not run.
 pub(crate) fn skipped(reason: &str) {
-    let test = std::thread::current().name().unwrap_or("unnamed").to_owned();
+    let test = thread::current().name().unwrap_or("unnamed").to_owned();
     eprintln!("{test}: skipped: {reason}");
     let Some(folder) = std::env::var_os("BITSUP_SKIPS_DIR") else { return };
     let file = Path::new(&folder).join(format!("capi-{}", std::process::id()));
