@@ -96,10 +96,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let object = tools.join(&built.join("libbitsup.a"), options.is_release())?;
     object.write_shared(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
     object.write_archive(&libraries.join("libbitsup.a"))?;
-    if options.is_release() {
-        workspace.require_no_folders(&libraries.join(&full_name))?;
-        workspace.require_no_folders(&libraries.join("libbitsup.a"))?;
-    }
     link(&full_name, &libraries.join(&abi_name))?;
     link(&abi_name, &libraries.join("libbitsup.so"))?;
 
@@ -171,12 +167,11 @@ fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
     command.args(["--no-default-features", "--features", &options.features()]);
     command.args(["--color", "never", "--", "--print", "native-static-libs"]);
-    let hidden = if options.is_release() { workspace.without_folders() } else { Vec::new() };
     let variables = env::vars_os();
     let variables = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let variables: Vec<_> = variables.chain(hidden.iter().cloned()).collect();
-    command.envs(hidden).envs(localize::c_options(variables.into_iter()));
+    command.envs(options.is_release().then(|| workspace.without_folders()));
+    command.envs(localize::c_options(variables));
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut list: Vec<String> = Vec::new();
     // cargo's messages are the only sign of progress for minutes.

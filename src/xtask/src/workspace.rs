@@ -73,49 +73,20 @@ impl Workspace {
         command
     }
 
-    /// Variables for a build that others get: compilers write no folder of this machine into it.
-    pub(crate) fn without_folders(&self) -> Vec<(String, String)> {
+    /// A variable for a build that others get: rustc writes no folder of this machine into it.
+    pub(crate) fn without_folders(&self) -> (&'static str, String) {
         let cargo_home = env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
-        let folders = [(Some(self.root.clone()), "."), (cargo_home, "cargo")];
-        let maps: Vec<_> = folders
-            .into_iter()
-            .filter_map(|(folder, name)| Some(format!("{}={name}", folder?.display())))
-            .collect();
-        let given = |name| env::var(name).unwrap_or_default();
-        let (rust, c) = (given("RUSTFLAGS"), given("CFLAGS"));
-        let rust = rust.split_whitespace().map(str::to_owned);
-        let rust = rust.chain(maps.iter().map(|map| format!("--remap-path-prefix={map}")));
-        let c = [c].into_iter().chain(maps.iter().map(|map| format!("-ffile-prefix-map={map}")));
-        let (rust, c): (Vec<_>, Vec<_>) = (rust.collect(), c.collect());
-        vec![
-            // Its separator allows blanks in names.
-            ("CARGO_ENCODED_RUSTFLAGS".to_owned(), rust.join("\u{1f}")),
-            ("CFLAGS".to_owned(), c.join(" ")),
-        ]
-    }
-
-    /// Refuses a file in which folders of this machine stand.
-    pub(crate) fn require_no_folders(&self, file: &Path) -> Result {
-        let content =
-            std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let root = self.root.to_string_lossy();
-        let home = env::home_dir().filter(|home| home.parent().is_some());
-        let home = home.map(|home| format!("{}/", home.display()));
-        for folder in [Some(format!("{root}/")), home].into_iter().flatten() {
-            if let Some(at) =
-                content.windows(folder.len()).position(|part| part == folder.as_bytes())
-            {
-                let text = &content[at..content.len().min(at + 200)];
-                let text = text.split(|byte| !(b' '..=b'~').contains(byte)).next().unwrap_or(text);
-                let text = String::from_utf8_lossy(text);
-                return Err(
-                    format!("{} names a folder of this machine: {text}", file.display()).into()
-                );
-            }
+        let given = env::var("RUSTFLAGS").unwrap_or_default();
+        let mut flags: Vec<_> = given.split_whitespace().map(str::to_owned).collect();
+        for (folder, name) in [(Some(self.root.clone()), "."), (cargo_home, "cargo")] {
+            flags.extend(
+                folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display())),
+            );
         }
-        Ok(())
+        // This one's separator allows blanks in names.
+        ("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
     }
 
     /// A path below the root, written with slashes.
