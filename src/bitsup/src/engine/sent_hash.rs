@@ -1,9 +1,9 @@
 //! The SHA-256 of an upload: of the bytes that went to libcurl, whatever the source answers
 //! when it is read again.
 //!
-//! A worker hashes what is sent, in order, from the buffer that it is sent from; where libcurl sends, from a copy. Where the server took less than was sent, or
-//! forgot some, hashing goes back to the last state before that. Bytes between that state and the
-//! server's offset are read again, and count only if they lead to the state known after them.
+//! A worker hashes what is sent, in order, from the buffer that it is sent from; where libcurl sends, from a copy.
+//! Where the server took less than was sent, or forgot some, hashing goes back to the last state before that. Bytes
+//! between that state and the server's offset are read again, and count only if they lead to the state known after them.
 
 use std::collections::VecDeque;
 use std::io;

@@ -243,6 +243,24 @@ fn what_stood_there_before_proves_a_file_without_a_date() {
     }
 }
 
+/// An earlier session may have been closed since: the file may be its own.
+#[test]
+fn what_stood_there_before_an_earlier_session_proves_nothing() {
+    let _rule = bitsup_server::rule!("TRU-06");
+    let undated = Head { status: 200, content_length: Some(2500), ..Head::default() };
+    let mut upload = Upload::new(Config { verify: VerifyPolicy::Always, ..in_one() });
+    upload.session.set_before(Head { status: 404, ..Head::default() });
+    upload.play([
+        ("Create-Session", created()),
+        ("Fragment 0-2499", forgotten()),
+        ("Create-Session", created_as("{two}")),
+        ("Fragment 0-2499", received(2500)),
+        ("Close-Session", ok()),
+        ("HEAD", Answer::Head(undated)),
+    ]);
+    assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed);
+}
+
 /// Close-Session, its Ack lost, and the session gone.
 fn close_lost(config: Config) -> Upload {
     let mut upload = Upload::opened(config);

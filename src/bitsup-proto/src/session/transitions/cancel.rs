@@ -138,7 +138,7 @@ impl Session {
                 }
                 let Some(cause) = pause else { return self.restart() };
                 self.outbox.checkpoint_due = true;
-                self.totals.counters.restarts = self.totals.counters.restarts.saturating_add(1);
+                self.count_restart();
                 self.later(now, Phase::Creating, cause, None, true)
             }
         }

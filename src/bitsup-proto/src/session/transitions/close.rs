@@ -195,11 +195,16 @@ impl Session {
             );
             return self.fail(Phase::Creating, error);
         }
-        // What stood there before an earlier session proves nothing of this one: that one may have been closed since.
-        self.traces.before = None;
         self.budget.restarts_in_row += 1;
-        self.totals.counters.restarts = self.totals.counters.restarts.saturating_add(1);
+        self.count_restart();
         Phase::Creating
+    }
+
+    /// Another session takes the place of this one. What stood at the destination before this one proves nothing of the
+    /// next: this one, or one of an earlier process, may be closed in between (TRU-06).
+    pub(super) fn count_restart(&mut self) {
+        self.totals.counters.restarts = self.totals.counters.restarts.saturating_add(1);
+        self.traces.before = None;
     }
 
     pub(super) fn may_restart(&self) -> bool {
