@@ -122,6 +122,11 @@ impl Hashing {
         self.rests = true;
     }
 
+    /// The upload is stopped and kept: the rest is hashed now, wherever it has to be read from.
+    pub(super) fn finish(&mut self) {
+        (self.rests, self.missed, self.reads_all) = (true, None, true);
+    }
+
     /// Returns the next step if one is due; [`Self::took`] takes it back.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<HashStep> {
         let source = self.source?;
@@ -345,6 +350,15 @@ mod tests {
         hashing.acknowledged(8 * BLOCK, at(4002));
         assert_eq!(work(&mut hashing, &source, at(4002)), 7 * BLOCK);
         assert_eq!(source.reads_of_all.get(), reads);
+    }
+
+    #[test]
+    fn an_upload_that_is_kept_reads_the_rest_at_once() {
+        let (mut hashing, source) = (begun(), Sevens::default());
+        source.cached.set(5);
+        hashing.acknowledged(3 * BLOCK, at(200));
+        hashing.finish();
+        assert_eq!(work(&mut hashing, &source, at(200)), 3 * BLOCK);
     }
 
     #[test]

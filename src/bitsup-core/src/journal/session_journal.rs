@@ -164,6 +164,11 @@ impl<F: Files> SessionJournal<F> {
         self.hashing.rest();
     }
 
+    /// The upload is stopped and kept: what was not hashed is hashed now, from the disk too.
+    pub fn hash_rest(&mut self) {
+        self.hashing.finish();
+    }
+
     /// Whether hashing may wait for a disk, so that what is to be written is written first.
     pub fn hashing_may_wait(&self) -> bool {
         self.hashing.may_wait()
@@ -189,6 +194,8 @@ impl<F: Files> SessionJournal<F> {
         }
         let due = |at: Duration| now.monotonic.saturating_sub(at) >= SYNC;
         let sync = self.synced.is_none_or(due);
+        // It may have come since the last step.
+        self.hashing.acknowledged(checkpoint.offset, now);
         self.renew(checkpoint, now);
         let Some(entry) = self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) else {
             return Ok(());

@@ -248,7 +248,7 @@ impl Shared {
                 }
                 Some(Work::Finish((finish, done))) => {
                     if finish == Finish::Keep {
-                        desk.rest();
+                        desk.book.iter_mut().for_each(SessionJournal::hash_rest);
                         drop(desk);
                         let begun = Instant::now();
                         let goes_on = || begun.elapsed() < LAST_HASHES;

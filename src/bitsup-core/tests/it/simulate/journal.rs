@@ -172,7 +172,7 @@ impl SimulatedJournal {
                 (book.write(checkpoint, now), written)
             }
             Work::Finish(finish) => {
-                book.rest();
+                book.hash_rest();
                 while let Some(mut step) = book.next_hash_step(now) {
                     if source.shows_change(opened) || step.run(source, &|| true).is_err() {
                         break;
