@@ -9,7 +9,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +262,39 @@ def test_callbacks_see_the_context_of_the_start(serve: Callable[..., Server]) ->
     finally:
         variable.set("none")
     assert seen == {(name, "set") for name in ("login", "done", "transcript", "progress")}
+
+
+local = threading.local()
+
+
+def test_a_thread_that_waits_lends_its_locals_and_not_its_context(server: Server) -> None:
+    """``on_progress`` runs on the thread that waits: its thread-locals are there, and the context of the start."""
+    seen: set[tuple[str, str | None]] = set()
+    allowed = threading.Event()
+
+    def source() -> Iterator[bytes]:
+        assert allowed.wait(60)
+        yield payload(SIZE)
+
+    def on_progress(_: bitsup.Progress) -> None:
+        if threading.current_thread().name == "waits":
+            seen.add((variable.get(), getattr(local, "name", None)))
+
+    def wait() -> None:
+        local.name = "of the waiter"
+        variable.set("of the waiter")
+        allowed.set()
+        upload.result()
+
+    with bitsup.Client() as client:
+        context = contextvars.copy_context()
+        context.run(variable.set, "of the start")
+        upload = context.run(client.start, source(), server.url("x"), on_progress=on_progress, size=SIZE)
+        waiter = threading.Thread(target=wait, name="waits")
+        waiter.start()
+        waiter.join(60)
+        assert not waiter.is_alive() and upload.result().size == SIZE
+    assert seen == {("of the start", "of the waiter")}
 
 
 def test_functions_that_are_awaited(serve: Callable[..., Server]) -> None:

@@ -170,7 +170,7 @@ class Channel:
         try:
             while True:
                 if self._loop is None:
-                    self.deliver()
+                    self._deliver_in_context()
                 with self._changed:
                     if self._waits_for_delivery():
                         continue
@@ -270,7 +270,11 @@ class Channel:
                 self._scheduled = True
                 call_soon(self._loop, self.deliver, context=self._context)
         elif not elsewhere:
-            self._context.copy().run(self.deliver)
+            self._deliver_in_context()
+
+    def _deliver_in_context(self) -> None:
+        """Runs ``on_progress`` in the context of the start, on whatever thread this is."""
+        self._context.copy().run(self.deliver)
 
     def _recorded(self, entry: str) -> bool:
         try:
