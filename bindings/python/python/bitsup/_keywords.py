@@ -76,14 +76,34 @@ for _options in (ClientOptions, Options):
     setattr(_options, "__signature__", inspect.Signature(_parameters(_options)))
 
 
+_TYPES = {
+    "text": "str",
+    "path": "str or os.PathLike",
+    "secret": "str",
+    "size": "int or str",
+    "rate": "int or str",
+    "duration": "float or str or datetime.timedelta",
+    "count": "int or str",
+    "flag": "bool",
+    "header": "dict",
+    "choice": "str",
+}
+"""How docstrings name the types of an option; documentation generators look these names up."""
+
+_UNITS = {"size": "bytes", "rate": "bytes a second", "duration": "seconds"}
+
+
 def described(*, client: bool = False) -> str:
     """What each keyword is, for docstrings: type, what it does, unit and default."""
     lines: list[str] = []
     for name, kind, scope, several, default, words, text in _bitsup.options():
         if scope not in ("client" if client else "upload", "both"):
             continue
-        unit = {"size": ", bytes", "duration": ", seconds", "rate": ", bytes a second"}.get(kind, "")
-        known = "" if default is None or kind == "flag" else f" Default: {default}."
-        choices = " " + " ".join(f'"{word}": {what}' for word, what in words) if words else ""
-        lines.append(f"        {name} ({'list of ' if several else ''}{kind}{unit}): {text}{choices}{known}")
+        more = [f'"{word}": {what}' for word, what in words]
+        if kind in _UNITS:
+            more.append(f"In {_UNITS[kind]}.")
+        if default is not None and kind != "flag":
+            more.append(f"Default: {default}.")
+        shown = f"sequence of {_TYPES[kind]}" if several else _TYPES[kind]
+        lines.append(f"        {name} ({shown}): {' '.join([text, *more])}")
     return "\n".join(lines)
