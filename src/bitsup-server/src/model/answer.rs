@@ -1,6 +1,7 @@
 //! What a model does about a request.
 
 use std::fmt;
+use std::time::SystemTime;
 
 /// An answer that is not yet bytes.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +50,22 @@ impl Answer {
     pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// The length that an answer to HEAD tells.
+    #[must_use]
+    pub fn told_length(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Head(length) => Some(length),
+            _ => None,
+        }
+    }
+
+    /// Last-Modified, in seconds since 1970.
+    #[must_use]
+    pub fn last_modified(&self) -> Option<u64> {
+        let date = httpdate::parse_http_date(self.header("Last-Modified")?).ok()?;
+        Some(date.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
     }
 
     /// Removes all headers of this name.

@@ -20,7 +20,7 @@ use bitsup_proto::session::{
 };
 use bitsup_proto::verify::{Head, LostAckPolicy, VerifyPolicy};
 use bitsup_proto::{Ack, Checkpoint, Error, ErrorKind, Moment, PacketType};
-use bitsup_server::model::{self, Dice, Framing, Habits, Model, Span, Spans};
+use bitsup_server::model::{self, Dice, Habits, Model, Span, Spans};
 use libfuzzer_sys::fuzz_target;
 
 /// Polls after which an upload that meets nothing but failures must have ended: the longest fallback
@@ -296,12 +296,9 @@ fn exchange(upload: &mut Upload, now: Moment, input: &mut Input<'_>) {
         let answer = server.model.head();
         let head = Head {
             status: answer.status,
-            content_length: match answer.framing {
-                Framing::Head(length) => Some(length),
-                _ => None,
-            },
+            content_length: answer.told_length(),
             encoded: answer.header("Content-Encoding").is_some(),
-            last_modified: answer.header("Last-Modified").and_then(unix),
+            last_modified: answer.last_modified(),
             ..Head::default()
         };
         match request {
@@ -371,12 +368,6 @@ fn heard(
     driver.judge(Verdict::of(ack.status, asks, ack.is_ack), client);
     let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
     let _ = driver.handle_ack(id, &ack, exchange, now);
-}
-
-/// Seconds since 1970 of a date as headers have it.
-fn unix(date: &str) -> Option<u64> {
-    let date = httpdate::parse_http_date(date).ok()?;
-    Some(date.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// An answer of the kind that fits what is under way.

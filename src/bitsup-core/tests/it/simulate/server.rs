@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bitsup_proto::verify::Head;
 use bitsup_server::model::{
-    Accepts, Answer, Content, Dice, Framing, Habits, Login, Model, Request, Span, Spans,
+    Accepts, Answer, Content, Dice, Habits, Login, Model, Request, Span, Spans,
 };
 
 use super::random::Random;
@@ -134,12 +134,9 @@ impl Server {
         let answer = self.model.head();
         Head {
             status: answer.status,
-            content_length: match answer.framing {
-                Framing::Head(length) => Some(length),
-                _ => None,
-            },
+            content_length: answer.told_length(),
             encoded: answer.header("Content-Encoding").is_some(),
-            last_modified: answer.header("Last-Modified").and_then(unix),
+            last_modified: answer.last_modified(),
             ..Head::default()
         }
     }
@@ -184,10 +181,4 @@ fn busy(clock: u64, random: &mut Random) -> Answer {
         }
         _ => answer.with("Content-Type", "text/html"),
     }
-}
-
-/// Seconds since 1970 of a date as headers have it.
-fn unix(date: &str) -> Option<u64> {
-    let date = httpdate::parse_http_date(date).ok()?;
-    Some(date.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
 }

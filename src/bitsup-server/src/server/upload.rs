@@ -6,19 +6,19 @@ use std::sync::Arc;
 use hyper::Response;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::ack::{
+use crate::server::ack::{
     self, BG_E_TOO_LARGE, CONTEXT_SERVER, E_INVALIDARG, ERROR_FILE_NOT_FOUND,
     ERROR_NO_SYSTEM_RESOURCES, Refusal,
 };
-use crate::config::{Config, Publish};
-use crate::exchange::{Exchange, Stop, off_thread};
-use crate::fault::Action;
-use crate::packet::{ContentRange, PROTOCOL, Packet, PacketKind};
-use crate::response::Body;
-use crate::rooted_fs::PublishOptions;
-use crate::session::{Phase, Record, Session, Turn};
-use crate::store::CreateError;
-use crate::target::{Target, TargetError};
+use crate::server::config::{Config, Publish};
+use crate::server::exchange::{Exchange, Stop, off_thread};
+use crate::server::fault::Action;
+use crate::server::packet::{ContentRange, PROTOCOL, Packet, PacketKind};
+use crate::server::response::Body;
+use crate::server::rooted_fs::PublishOptions;
+use crate::server::session::{Phase, Record, Session, Turn};
+use crate::server::store::CreateError;
+use crate::server::target::{Target, TargetError};
 
 type Done = Result<Response<Body>, Stop>;
 
@@ -216,8 +216,10 @@ impl Exchange {
     /// All bytes are there: the reply is made and, if asked, the file published.
     async fn complete(&mut self, session: &Arc<Session>, record: &mut Record) -> Result<(), Stop> {
         if let Some(reply) = &self.shared.config.reply {
-            record.reply_url =
-                Some(crate::reply::make(reply, session, self.shared.config.reply_timeout).await?);
+            record.reply_url = Some(
+                crate::server::reply::make(reply, session, self.shared.config.reply_timeout)
+                    .await?,
+            );
             record.phase = Phase::Replied;
         }
         if self.shared.config.publish == Publish::AtLastFragment && self.lands() {

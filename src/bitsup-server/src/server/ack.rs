@@ -5,7 +5,7 @@ use std::io;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PRAGMA, SERVER};
 use hyper::{Response, StatusCode};
 
-use crate::response::Body;
+use crate::server::response::Body;
 
 pub(crate) const E_ACCESSDENIED: u32 = 0x8007_0005;
 pub(crate) const E_INVALIDARG: u32 = 0x8007_0057;

@@ -1,4 +1,26 @@
-//! The server's life: start, accept, stop.
+//! The server, and all else with sockets. Here is its life: start, accept, stop.
+
+mod ack;
+mod body;
+mod config;
+mod download;
+mod error;
+mod exchange;
+mod fault;
+mod faulty_stream;
+mod handler;
+mod log;
+mod packet;
+pub mod replay;
+mod reply;
+mod response;
+mod rooted_fs;
+pub mod scripted;
+mod session;
+mod store;
+mod target;
+mod tls;
+mod upload;
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,16 +37,20 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::Config;
-use crate::error::StartError;
-use crate::exchange::Shared;
-use crate::fault::Stage;
-use crate::faulty_stream::{Control, FaultyStream};
-use crate::handler;
-use crate::log::{Log, Request};
-use crate::rooted_fs::Root;
-use crate::store::{Store, lock_state};
-use crate::tls;
+use self::exchange::Shared;
+use self::fault::Stage;
+use self::faulty_stream::{Control, FaultyStream};
+use self::log::Log;
+use self::rooted_fs::Root;
+use self::store::{Store, lock_state};
+
+pub use self::{
+    ack::ErrorHeaders,
+    config::{Config, Publish, Reply, RequestCallback, TlsFiles},
+    error::StartError,
+    fault::{FaultScript, FaultScriptError},
+    log::Request,
+};
 
 /// Connections at a time: each may hold two pieces of a body.
 const MAX_CONNECTIONS: usize = 4096;

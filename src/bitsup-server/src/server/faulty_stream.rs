@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
-use crate::session::Session;
+use crate::server::session::Session;
 
 /// What a request handler can do to its connection.
 #[derive(Debug)]

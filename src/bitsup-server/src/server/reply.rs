@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::ack::{APPLICATION_TIMED_OUT, CONTEXT_APPLICATION, E_FAIL, Refusal};
-use crate::config::Reply;
-use crate::exchange::off_thread;
-use crate::session::Session;
+use crate::server::ack::{APPLICATION_TIMED_OUT, CONTEXT_APPLICATION, E_FAIL, Refusal};
+use crate::server::config::Reply;
+use crate::server::exchange::off_thread;
+use crate::server::session::Session;
 
 /// Gets the reply to a complete upload and returns its URL for the client. The command is told
 /// of it by reference: the paths of the request and of the reply file are its last arguments.

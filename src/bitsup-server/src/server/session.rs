@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, watch};
 use uuid::Uuid;
 
-use crate::target::Target;
+use crate::server::target::Target;
 
 /// Version of the record on disk.
 const VERSION: u32 = 1;

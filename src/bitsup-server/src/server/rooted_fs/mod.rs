@@ -13,8 +13,8 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawMode};
 use rustix::io::Errno;
 
-use crate::ack::{CONTEXT_SERVER, ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND, Refusal};
-use crate::target::Target;
+use crate::server::ack::{CONTEXT_SERVER, ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND, Refusal};
+use crate::server::target::Target;
 
 /// Folders that a walk up may pass before it gives up; links can make a path deeper than its text.
 const MAX_WALK: usize = 512;

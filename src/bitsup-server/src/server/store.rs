@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::session::{Phase, Record, Session};
-use crate::target::Target;
+use crate::server::session::{Phase, Record, Session};
+use crate::server::target::Target;
 
 /// Sessions by id; their data is in the state folder.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::task::JoinHandle;
 
-use crate::session::Turn;
+use crate::server::session::Turn;
 
 /// Bytes gathered for one write. Two such pieces are held a fragment, whatever its size.
 const PIECE: usize = 1024 * 1024;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ack::ErrorHeaders;
-use crate::fault::FaultScript;
-use crate::log::Request;
+use crate::server::ack::ErrorHeaders;
+use crate::server::fault::FaultScript;
+use crate::server::log::Request;
 
 /// Settings of a [`Server`](crate::Server). The default is strict MC-BUP on a free loopback port,
 /// with the current folder as root.

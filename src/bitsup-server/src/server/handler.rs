@@ -14,15 +14,15 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
-use crate::ack::{self, CONTEXT_SERVER};
-use crate::body::RequestBody;
-use crate::exchange::{Exchange, Shared, Stop, off_thread};
-use crate::fault::{Action, Answer};
-use crate::faulty_stream::{Control, Spoil};
-use crate::log::Request;
-use crate::packet::PacketKind;
-use crate::response::Body;
-use crate::session::Session;
+use crate::server::ack::{self, CONTEXT_SERVER};
+use crate::server::body::RequestBody;
+use crate::server::exchange::{Exchange, Shared, Stop, off_thread};
+use crate::server::fault::{Action, Answer};
+use crate::server::faulty_stream::{Control, Spoil};
+use crate::server::log::Request;
+use crate::server::packet::PacketKind;
+use crate::server::response::Body;
+use crate::server::session::Session;
 
 enum Outcome {
     Answer(Response<Body>),

@@ -5,7 +5,7 @@ use hyper::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName,
 };
 
-use crate::ack::Refusal;
+use crate::server::ack::Refusal;
 
 /// The only protocol there is (MC-BUP §1.7.1).
 pub(crate) const PROTOCOL: &str = "{7df0354d-249b-430f-820d-3d2a9bef4931}";

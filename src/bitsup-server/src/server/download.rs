@@ -10,11 +10,11 @@ use hyper::header::{
 };
 use hyper::{Method, Response, StatusCode};
 
-use crate::ack;
-use crate::ack::Refusal;
-use crate::exchange::{Exchange, Shared, Stop, off_thread};
-use crate::response::Body;
-use crate::target::Target;
+use crate::server::ack;
+use crate::server::ack::Refusal;
+use crate::server::exchange::{Exchange, Shared, Stop, off_thread};
+use crate::server::response::Body;
+use crate::server::target::Target;
 
 /// What a `Range` header asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

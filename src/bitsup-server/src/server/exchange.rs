@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use hyper::http::request::Parts;
 
-use crate::ack::Refusal;
-use crate::body::{Cut, RequestBody};
-use crate::config::Config;
-use crate::fault::{Fault, Stage};
-use crate::log::Log;
-use crate::rooted_fs::Root;
-use crate::session::Session;
-use crate::store::Store;
+use crate::server::ack::Refusal;
+use crate::server::body::{Cut, RequestBody};
+use crate::server::config::Config;
+use crate::server::fault::{Fault, Stage};
+use crate::server::log::Log;
+use crate::server::rooted_fs::Root;
+use crate::server::session::Session;
+use crate::server::store::Store;
 
 /// What all connections share.
 #[derive(Debug)]

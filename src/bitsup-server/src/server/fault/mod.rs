@@ -8,7 +8,7 @@ mod tokens;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::packet::PacketKind;
+use crate::server::packet::PacketKind;
 
 /// A list of rules, one a line. The first rule that fits a request is acted out; a request that
 /// none fits is served as usual.
