@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bitsup_core::journal::{File, Files};
 
 use super::folder::{Draft, Folder};
+use super::lock;
 
-/// The files of one journal: the entry, what is noted in haste, and the lock, which is never
-/// written to.
+/// The files of one journal: the entry, what is noted in haste, and the file with the lock, which
+/// is never written to.
 #[derive(Debug)]
 pub(crate) struct Disk {
     folder: Arc<Folder>,
@@ -110,11 +111,14 @@ impl Files for Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        if self.lock.is_none() || lock::IS_SHARED {
+            return;
+        }
         // A lock without a journal is of no use; with one it stays for the next process.
         let is_kept =
             [entry(&self.id), intent(&self.id)].iter().any(|name| !self.folder.is_free(name));
-        if self.lock.is_some() && !is_kept {
-            let _ = self.folder.remove(&lock(&self.id));
+        if !is_kept {
+            let _ = self.folder.remove(&lock::name(&self.id));
         }
     }
 }
@@ -127,11 +131,6 @@ pub(super) fn entry(id: &str) -> String {
 /// The file for what must be kept sooner than that can be replaced.
 pub(super) fn intent(id: &str) -> String {
     format!("{id}.intent")
-}
-
-/// The lock file.
-pub(super) fn lock(id: &str) -> String {
-    format!("{id}.lock")
 }
 
 /// Writes what all uploads share, whole or not at all: the file of that name in the folder

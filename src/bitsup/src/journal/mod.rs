@@ -1,7 +1,7 @@
 //! Where sessions are kept: the state directory, its locks and its files.
 //!
-//! One small file a session, mode 0600, replaced by rename, and a lock file beside it that keeps
-//! a second process out. The name follows from source and URL, so that starting the same upload
+//! One small file a session, mode 0600, replaced by rename, and a lock that keeps a second
+//! process out. The name follows from source and URL, so that starting the same upload
 //! again finds it. For the contents of the files, and when they are written, see
 //! `bitsup_core::journal`.
 //!
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bitsup_core::journal::Unusable;
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::destination::Destination;
@@ -25,6 +25,7 @@ use crate::source::Source;
 mod disk;
 mod endpoints;
 mod folder;
+mod lock;
 mod token;
 mod writer;
 
@@ -41,7 +42,7 @@ pub(crate) use writer::{JournalWriter, Kept as FinalReport, OnFailure};
 /// A journal that this process holds the lock of.
 pub(crate) type Journal = bitsup_core::journal::Journal<Disk>;
 
-/// Who lists sessions has a lock for a moment; that is waited for so often.
+/// A child between fork and exec, or a listing, has a lock for a moment; that is waited for so often.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -81,21 +82,15 @@ impl StateDirectory {
     /// Locks a session; `SessionInUse` if another process or upload has it.
     pub(crate) fn lock(&self, id: &str) -> Result<Journal, Error> {
         check_id(id)?;
-        let name = disk::lock(id);
+        let name = lock::name(id);
         let problem = |error: &io::Error| self.problem("lock", &name, error);
         let mut tries = TRIES;
         loop {
             // Writable, since some network file systems lock nothing else for one process alone.
-            let lock = self.folder.open_file(&name, OFlags::RDWR | OFlags::CREATE);
-            let Some(lock) = lock.map_err(|error| problem(&error))? else { continue };
-            match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(rustix::io::Errno::WOULDBLOCK) if tries > 0 => {
-                    tries -= 1;
-                    std::thread::sleep(PAUSE);
-                    continue;
-                }
-                Err(rustix::io::Errno::WOULDBLOCK) => {
+            let file = self.folder.open_file(&name, OFlags::RDWR | OFlags::CREATE);
+            let Some(file) = file.map_err(|error| problem(&error))? else { continue };
+            if !lock::try_acquire(&file, id).map_err(|error| problem(&error))? {
+                if tries == 0 {
                     return Err(Error::new(
                         ErrorKind::SessionInUse,
                         format!(
@@ -103,22 +98,21 @@ impl StateDirectory {
                         ),
                     ));
                 }
-                Err(error) => return Err(problem(&error.into())),
+                tries -= 1;
+                std::thread::sleep(PAUSE);
+                continue;
             }
-            // The previous holder may have removed the file before letting go: then ours is no lock.
-            if self.folder.is_at(&name, &lock) {
-                return Ok(Journal::new(Disk::locked(Arc::clone(&self.folder), id, lock)));
+            // It may have been removed before it was locked: then ours is no lock.
+            if self.folder.is_at(&name, &file) {
+                return Ok(Journal::new(Disk::locked(Arc::clone(&self.folder), id, file)));
             }
         }
     }
 
     /// Whether an upload runs in that session. Makes no file and alters none.
     pub(crate) fn is_locked(&self, id: &str) -> bool {
-        let Ok(Some(lock)) = self.folder.open_file(&disk::lock(id), OFlags::RDONLY) else {
-            return false;
-        };
-        let locked = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared);
-        locked == Err(rustix::io::Errno::WOULDBLOCK)
+        let file = self.folder.open_file(&lock::name(id), OFlags::RDONLY);
+        matches!(file, Ok(Some(file)) if lock::is_held(&file, id).unwrap_or(false))
     }
 
     /// Reads a session without locking it; `None` if there is none.
@@ -132,7 +126,7 @@ impl StateDirectory {
         let names = self.folder.names().map_err(|error| self.problem("read", "", &error))?;
         let id = |name: &String| {
             let (id, kind) = name.split_once('.')?;
-            (is_id(id) && matches!(kind, "json" | "intent" | "lock")).then(|| id.to_owned())
+            (is_id(id) && matches!(kind, "json" | "intent")).then(|| id.to_owned())
         };
         let mut ids: Vec<String> = names.iter().filter_map(id).collect();
         ids.sort();

@@ -85,6 +85,27 @@ fn a_second_holder_is_refused_until_the_first_lets_go() {
 }
 
 #[test]
+fn a_lock_keeps_out_other_uploads_of_its_session_only() {
+    let _rule = bitsup_server::rule!("RES-05");
+    let (folder, directory, id, _) = written();
+    let other = "ffffffffffffffff";
+    let first = directory.lock(&id).expect("free");
+    let second = directory.lock(other).expect("another session");
+    // As another process sees it, which opens the file by itself.
+    let elsewhere = StateDirectory::open(folder.path()).expect("state directory");
+    for id in [&id, other] {
+        assert!(directory.is_locked(id) && elsewhere.is_locked(id), "{id}");
+        assert_eq!(elsewhere.lock(id).expect_err("held").kind(), ErrorKind::SessionInUse);
+    }
+    drop(second);
+    assert!(!elsewhere.is_locked(other) && elsewhere.is_locked(&id));
+    drop(elsewhere.lock(other).expect("free"));
+    assert_eq!(elsewhere.lock(&id).expect_err("still held").kind(), ErrorKind::SessionInUse);
+    drop(first);
+    assert!(!elsewhere.is_locked(&id));
+}
+
+#[test]
 fn a_journal_that_others_can_write_is_refused() {
     let (_folder, directory, id, path) = written();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("permissions");

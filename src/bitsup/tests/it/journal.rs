@@ -78,7 +78,12 @@ impl Place {
         names.find_map(|entry| Some(entry.path()).filter(is_journal))
     }
 
-    /// Another file of the session that the journal is about.
+    /// The file with the locks of all sessions.
+    fn lock(&self) -> PathBuf {
+        self.sessions().join("lock")
+    }
+
+    /// A file of the session that the journal is about.
     fn of_session(&self, kind: &str) -> PathBuf {
         self.journal().expect("a session").with_extension(kind)
     }
@@ -215,7 +220,7 @@ fn what_is_planted_for_a_lock_is_refused_and_never_written_to() {
     for (what, plant) in PLANTED {
         let (place, peer) = (Place::new(), hanging());
         place.interrupt(&peer);
-        let lock = place.of_session("lock");
+        let lock = place.lock();
         fs::remove_file(&lock).expect("removed");
         plant(&place, &lock);
         let before = peer.packets();
@@ -223,7 +228,7 @@ fn what_is_planted_for_a_lock_is_refused_and_never_written_to() {
         assert_eq!(error.kind(), ErrorKind::LocalFile, "{what}: {error}");
         assert_eq!(peer.packets(), before, "{what}");
         let receipt = place.upload(&peer.url(), options()).expect(what);
-        assert!(receipt.warnings.iter().any(|text| text.contains(".lock")), "{receipt:?}");
+        assert!(receipt.warnings.iter().any(|text| text.contains("/lock:")), "{receipt:?}");
         assert!(!place.path("nothing").exists(), "{what}");
         assert!(
             !place.path("victim").exists()
@@ -236,21 +241,27 @@ fn what_is_planted_for_a_lock_is_refused_and_never_written_to() {
 fn a_hard_link_for_a_lock_an_entry_or_a_note_never_harms_the_file_behind() {
     let _rule = bitsup_server::rule!("JRN-01");
     for kind in ["lock", "json", "intent"] {
+        let planted = |place: &Place| match kind {
+            "lock" => place.lock(),
+            _ => place.of_session(kind),
+        };
         let (place, peer) = (Place::new(), hanging());
         place.interrupt(&peer);
-        let path = place.of_session(kind);
+        let path = planted(&place);
         let _ = fs::remove_file(&path);
         fs::hard_link(victim(&place), &path).expect("link");
         let mut options = options();
         options.fresh = kind == "json";
         place.upload(&peer.url(), options).expect(kind);
         assert_eq!(fs::read(place.path("victim")).expect("read"), b"precious", "{kind}");
-        assert_eq!(fs::metadata(place.path("victim")).expect("there").nlink(), 1, "{kind}");
+        // The locks stay where they are, all else is replaced.
+        let names = if kind == "lock" { 2 } else { 1 };
+        assert_eq!(fs::metadata(place.path("victim")).expect("there").nlink(), names, "{kind}");
         if is_root() {
             // The same, but another user's.
             let (place, peer) = (Place::new(), hanging());
             place.interrupt(&peer);
-            let path = place.of_session(kind);
+            let path = planted(&place);
             let _ = fs::remove_file(&path);
             let victim = victim(&place);
             std::os::unix::fs::chown(&victim, Some(UNPRIVILEGED), None).expect("given away");
@@ -713,5 +724,5 @@ fn a_source_touched_before_its_first_byte_is_sent_is_what_it_is() {
     let upload = client.upload(source, &peer.url()).options(options()).start().expect("started");
     ended(&upload).expect("uploaded");
     assert_eq!(peer.files(), [payload(SIZE)]);
-    assert!(fs::read_dir(place.sessions()).expect("listed").next().is_none());
+    assert_eq!(place.listing().into_keys().collect::<Vec<_>>(), [place.lock()]);
 }
