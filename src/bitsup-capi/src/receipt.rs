@@ -62,7 +62,7 @@ unsafe impl Extensible for bitsup_receipt {
 }
 
 /// A receipt with the texts that C sees.
-pub(crate) struct Kept {
+pub(crate) struct OwnedReceipt {
     receipt: Receipt,
     url: CString,
     session_id: Option<CString>,
@@ -72,7 +72,7 @@ pub(crate) struct Kept {
     warnings: Option<CString>,
 }
 
-impl Kept {
+impl OwnedReceipt {
     pub(crate) fn new(receipt: Receipt) -> Self {
         let optional = |value: &Option<String>| value.as_deref().map(text::for_c);
         let path = receipt.reply_path.as_ref().map(|path| path.as_os_str().as_bytes());

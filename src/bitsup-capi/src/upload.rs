@@ -16,7 +16,7 @@ use crate::handle::{self, Handle, Look, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
 use crate::progress::bitsup_progress;
-use crate::receipt::{Kept, bitsup_receipt};
+use crate::receipt::{OwnedReceipt, bitsup_receipt};
 use crate::source::{self, ReadHook, bitsup_source};
 use crate::status::bitsup_status;
 use crate::{credential, structure, text};
@@ -27,7 +27,7 @@ pub struct bitsup_upload {
     /// Questions of the client: the upload may need an answer.
     questions: Arc<Life>,
     state: Arc<State>,
-    receipt: OnceLock<Kept>,
+    receipt: OnceLock<OwnedReceipt>,
     userdata: AtomicPtr<c_void>,
     uploads: Arc<Uploads>,
     /// The caller's functions, which end with the handle.
@@ -442,7 +442,7 @@ pub unsafe extern "C" fn bitsup_upload_receipt(
         unsafe { structure::check_size(receipt, "receipt") }?;
         let Some(result) = upload.upload().result() else { return Ok(bitsup_status::Pending) };
         let result = result?;
-        let kept = upload.receipt.get_or_init(|| Kept::new(result));
+        let kept = upload.receipt.get_or_init(|| OwnedReceipt::new(result));
         // SAFETY: as above.
         unsafe { structure::fill(receipt, "receipt", &kept.for_c()) }?;
         Ok(bitsup_status::Ok)

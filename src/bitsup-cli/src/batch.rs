@@ -99,7 +99,7 @@ pub(crate) struct Batch<'a> {
     mailbox: Mailbox,
     /// The words of a command that continues.
     continue_with: Continue<'a>,
-    running: BTreeMap<usize, Running>,
+    running: BTreeMap<usize, RunningUpload>,
     counts: Counts,
     exit_codes: Vec<u8>,
     total: u64,
@@ -110,7 +110,7 @@ pub(crate) struct Batch<'a> {
     stopped: Option<(i32, Instant)>,
 }
 
-struct Running {
+struct RunningUpload {
     name: String,
     upload: Upload,
     session: Option<String>,
@@ -183,7 +183,7 @@ impl<'a> Batch<'a> {
             Ok(upload) => {
                 let Job { name, keep, .. } = job;
                 let session = upload.resume_id().map(str::to_owned);
-                self.running.insert(number, Running { name, upload, session, keep });
+                self.running.insert(number, RunningUpload { name, upload, session, keep });
             }
             // Reading standard input ends so when a signal comes.
             Err(_) if self.mailbox.stop.load(Ordering::Relaxed) => self.counts.not_started += 1,

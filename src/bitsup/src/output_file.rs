@@ -15,10 +15,10 @@ const PIECE: usize = 4096;
 
 /// A place for output, found usable before anything is sent.
 #[derive(Clone, Debug)]
-pub struct OutputFile(Place);
+pub struct OutputFile(Target);
 
 #[derive(Clone, Debug)]
-enum Place {
+enum Target {
     /// A regular file, or none yet; no link.
     Regular(PathBuf),
     /// Something else, open for writing.
@@ -54,7 +54,7 @@ impl OutputFile {
         if path.file_name().is_none() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let place = Self(Place::Regular(path));
+        let place = Self(Target::Regular(path));
         // It is gone again at once: this is only whether one can be made.
         place.spool("probe").map(|_| place)
     }
@@ -75,7 +75,7 @@ impl OutputFile {
             _ => None,
         };
         if let Some(own) = own {
-            return Ok(Self(Place::Through(Arc::new(rustix::io::dup(own)?.into()))));
+            return Ok(Self(Target::Through(Arc::new(rustix::io::dup(own)?.into()))));
         }
         let begun = Instant::now();
         loop {
@@ -86,7 +86,7 @@ impl OutputFile {
                 .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
                 .open(path);
             match opened {
-                Ok(file) => return Ok(Self(Place::Through(Arc::new(file)))),
+                Ok(file) => return Ok(Self(Target::Through(Arc::new(file)))),
                 Err(error)
                     if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) =>
                 {
@@ -103,14 +103,14 @@ impl OutputFile {
     #[cfg(not(unix))]
     fn through(path: &Path) -> io::Result<Self> {
         let file = fs::OpenOptions::new().write(true).open(path)?;
-        Ok(Self(Place::Through(Arc::new(file))))
+        Ok(Self(Target::Through(Arc::new(file))))
     }
 
     /// A file for what is written bit by bit: it is emptied.
     pub fn stream(&self) -> io::Result<Arc<File>> {
         match &self.0 {
-            Place::Regular(path) => File::create(path).map(Arc::new),
-            Place::Through(file) => Ok(Arc::clone(file)),
+            Target::Regular(path) => File::create(path).map(Arc::new),
+            Target::Through(file) => Ok(Arc::clone(file)),
         }
     }
 
@@ -120,25 +120,25 @@ impl OutputFile {
         let prefix = format!(".bitsup-{what}-");
         builder.prefix(&prefix);
         match &self.0 {
-            Place::Regular(path) => {
+            Target::Regular(path) => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 builder.tempfile_in(folder.unwrap_or(Path::new(".")))
             }
-            Place::Through(_) => builder.tempfile(),
+            Target::Through(_) => builder.tempfile(),
         }
     }
 
     /// Whether it is a regular file, or none yet; else [`put`](Self::put) may wait for a reader.
     #[must_use]
     pub fn is_regular(&self) -> bool {
-        matches!(self.0, Place::Regular(_))
+        matches!(self.0, Target::Regular(_))
     }
 
     /// Puts the content of a spool in its place; `stop` says whether to wait no longer.
     pub fn put(&self, spool: NamedTempFile, stop: &dyn Fn() -> bool) -> io::Result<()> {
         match &self.0 {
-            Place::Regular(path) => spool.persist(path).map(drop).map_err(|error| error.error),
-            Place::Through(file) => {
+            Target::Regular(path) => spool.persist(path).map(drop).map_err(|error| error.error),
+            Target::Through(file) => {
                 let mut from = spool.reopen()?;
                 let mut piece = [0; PIECE];
                 loop {

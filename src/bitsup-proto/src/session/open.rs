@@ -78,7 +78,7 @@ pub(super) enum Proof {
     Bytes,
     /// The same, and a connection ended before Close-Session at a server that ends each. A HEAD may prove the file;
     /// that it finds none says nothing.
-    Closer,
+    RoutineDisconnect,
     /// The same, and the server may have lost some before Close-Session: the cause that ended that
     /// exchange may have ended the server too.
     End,

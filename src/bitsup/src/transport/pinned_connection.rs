@@ -80,7 +80,7 @@ pub(super) enum State {
     Idle(Easy2<ExchangeHandler>),
     /// Waits for the addresses of `route.connect_host`.
     Resolving(Box<Resolving>),
-    Running(Box<Running>),
+    Running(Box<ActiveExchange>),
     /// Between two others, within one call.
     Moving,
 }
@@ -92,7 +92,7 @@ pub(super) struct Resolving {
     pub(super) started: Instant,
 }
 
-pub(super) struct Running {
+pub(super) struct ActiveExchange {
     pub(super) handle: Easy2Handle<ExchangeHandler>,
     pub(super) route: Route,
 }

@@ -8,7 +8,7 @@ use curl::multi::{Easy2Handle, Multi};
 use super::curl_handler::{ExchangeHandler, Limit};
 use super::exchange::{Answer, Body, ConnectionId, Event, Failure, FailureKind, Stats};
 use super::failure::{self, Circumstances};
-use super::pinned_connection::{PinnedConnection, Resolving, Route, Running, State};
+use super::pinned_connection::{ActiveExchange, PinnedConnection, Resolving, Route, State};
 
 /// How libcurl or a limit ended an exchange.
 pub(super) enum End {
@@ -38,7 +38,7 @@ pub(super) fn begin(
     });
     match added {
         Ok(handle) => {
-            pinned.state = State::Running(Box::new(Running { handle, route }));
+            pinned.state = State::Running(Box::new(ActiveExchange { handle, route }));
             Ok(())
         }
         Err(error) => {
@@ -56,7 +56,8 @@ pub(super) fn finish(
     pinned: &mut PinnedConnection,
     end: End,
 ) -> Option<Event> {
-    let Running { handle, route } = match std::mem::replace(&mut pinned.state, State::Moving) {
+    let ActiveExchange { handle, route } = match std::mem::replace(&mut pinned.state, State::Moving)
+    {
         State::Running(running) => *running,
         State::Resolving(resolving) => {
             return Some(unresolved(id, pinned, *resolving, "no answer within the time limit"));

@@ -85,7 +85,7 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
                 Some(options) => {
                     let mut command = clients.command(binary);
                     command.args(["upload", "--no-resume", "-q"]).args(*options).arg(&large);
-                    let child = Running(command.arg(format!("{base}background")).spawn()?);
+                    let child = KillOnDrop(command.arg(format!("{base}background")).spawn()?);
                     let share = lead(&sink, quick);
                     shares.extend((*options == ["--polite"]).then_some(share));
                     Some(child)
@@ -120,9 +120,9 @@ fn unshared(options: &[&str]) -> Command {
 }
 
 /// A process of ours, which ends with this.
-struct Running(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Running {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
@@ -130,14 +130,14 @@ impl Drop for Running {
 }
 
 /// The network namespace of the clients, kept by a process that only waits.
-struct Namespace(Running);
+struct Namespace(KillOnDrop);
 
 impl Namespace {
     /// Makes it, and the link from it to this one.
     fn beside() -> Result<Self> {
         // It ends with its input, so also when this process is killed.
         let keeper = unshared(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let clients = Self(Running(keeper));
+        let clients = Self(KillOnDrop(keeper));
         let own = fs::read_link("/proc/self/ns/net")?;
         let theirs = format!("/proc/{}/ns/net", clients.id());
         let end = Instant::now() + Duration::from_secs(10);

@@ -377,7 +377,7 @@ impl Session {
             Reuse::No => {
                 let open = self.phase.open_mut().filter(|open| size > 0 && open.offset == size);
                 if let Some(open) = open.filter(|_| closes) {
-                    open.limit_proof(super::open::Proof::Closer);
+                    open.limit_proof(super::open::Proof::RoutineDisconnect);
                 }
                 return Ok(true);
             }
