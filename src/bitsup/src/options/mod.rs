@@ -1,5 +1,6 @@
 //! What can be chosen for an upload and for a client.
 
+mod builder;
 mod resolve;
 mod row;
 mod set;

@@ -262,6 +262,11 @@ pub enum OptionValue {
     Header(Header),
 }
 
+/// A time as a number; one that is too long is [`UNLIMITED`].
+pub(super) fn milliseconds(time: Duration) -> OptionValue {
+    OptionValue::Number(i64::try_from(time.as_millis()).unwrap_or(UNLIMITED))
+}
+
 impl OptionRow {
     /// Reads a value as the tool takes it: `5M`, `10m`, `true`, `same-site`, `Name: value`.
     pub fn parse(&self, text: &str) -> Result<OptionValue, Error> {

@@ -14,12 +14,26 @@ use crate::error::{Error, ErrorKind};
 /// An option is unset, set to none, or set. An upload's options override its client's,
 /// and those override the defaults. A setter's error is kept until the option is set or reset,
 /// so that a caller may look at errors once, at the start.
+///
+/// ```no_run
+/// use bitsup::{Client, OptionSet, Source};
+///
+/// # fn main() -> Result<(), bitsup::Error> {
+/// let options = OptionSet::new().user("u").password_file("p.txt").if_exists("skip");
+/// let upload = Client::new()?.upload(Source::path("disk.img")?, "https://host/incoming/");
+/// upload.options(options.upload_options(None)?).start()?.wait()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct OptionSet {
     values: BTreeMap<i32, Vec<OptionValue>>,
     /// Refused values, in the order in which they were refused.
     errors: Vec<(i32, Error)>,
 }
+
+/// A value that a builder's method was given.
+pub(super) type Given = Result<OptionValue, Error>;
 
 /// Who takes the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +94,17 @@ impl OptionSet {
             Ok(value) => self.set(option, value),
             Err(error) => Err(self.refuse(option.id, error)),
         }
+    }
+
+    /// Sets an option, or adds to a list; what is refused is kept.
+    pub(super) fn with(mut self, id: i32, value: impl FnOnce(&OptionRow) -> Given) -> Self {
+        let option = table::by_id(id).expect("made from the table");
+        match value(option) {
+            Ok(value) if option.list => drop(self.add(option, value)),
+            Ok(value) => drop(self.set(option, value)),
+            Err(error) => drop(self.refuse(id, error)),
+        }
+        self
     }
 
     /// Unsets an option, and forgets that its value was refused.

@@ -182,6 +182,151 @@ fn numbers_of_options_stay() {
     assert_eq!(there, written, "bless new ones with BITSUP_BLESS=1; none may change");
 }
 
+/// What a method takes, and how that is a value.
+fn taken(row: &OptionRow) -> (&'static str, &'static str) {
+    match row.kind {
+        OptionKind::Text => ("value: impl Into<String>", "|_| Ok(OptionValue::Text(value.into()))"),
+        OptionKind::Path => {
+            ("value: impl Into<PathBuf>", "|_| Ok(OptionValue::Path(value.into()))")
+        }
+        OptionKind::Secret => {
+            ("value: impl Into<String>", "|_| Ok(OptionValue::Secret(Secret::new(value)))")
+        }
+        OptionKind::Size | OptionKind::Count => {
+            ("value: i64", "|_| Ok(OptionValue::Number(value))")
+        }
+        OptionKind::Duration => ("value: Duration", "|_| Ok(milliseconds(value))"),
+        OptionKind::Flag => ("value: bool", "|_| Ok(OptionValue::Number(value.into()))"),
+        OptionKind::Choice | OptionKind::Rate => ("value: &str", "|option| option.parse(value)"),
+        OptionKind::Header => {
+            ("name: &str, value: &str", "|_| Header::new(name, value).map(OptionValue::Header)")
+        }
+    }
+}
+
+/// What more there is to know of the value.
+fn remarks(row: &OptionRow) -> String {
+    let mut text = String::new();
+    if row.list {
+        text += " Each call adds one.";
+    }
+    match row.choices {
+        Some(set) => {
+            let words: Vec<String> =
+                set.choices.iter().map(|choice| format!("`{}`", choice.word)).collect();
+            text.extend([" One of ", &words.join(", "), "."]);
+        }
+        None if row.kind == OptionKind::Size => text += " In bytes.",
+        None if row.kind == OptionKind::Rate => text += " As text: `5M` is 5 MiB a second.",
+        None => {}
+    }
+    if row.unlimited {
+        text += match row.kind {
+            OptionKind::Duration => " `Duration::MAX` is unlimited.",
+            OptionKind::Rate => " `off` is unlimited.",
+            _ => " [`crate::UNLIMITED`] is a value.",
+        };
+    }
+    if let Some(default) = row.default {
+        text.extend([" Default: `", default, "`."]);
+    }
+    if row.scope == OptionScope::Client {
+        text += " Of the client.";
+    }
+    text
+}
+
+/// A doc comment of short lines. Brackets and angles of the table's texts are no links and no tags.
+fn comment(text: &str) -> String {
+    let escaped = text.replace('<', "\\<").replace("[,", "\\[,");
+    let mut lines = vec![String::new()];
+    for word in escaped.split(' ') {
+        // A variable of the environment.
+        let (name, end) = word.split_at(word.trim_end_matches([',', '.', ';']).len());
+        let is_name = name.contains('_') && !name.contains(['`', '[']);
+        let word = if is_name { format!("`{name}`{end}") } else { word.to_owned() };
+        let line = lines.last_mut().expect("one");
+        if !line.is_empty() && line.chars().count() + word.chars().count() > 88 {
+            lines.push(word);
+        } else {
+            let space = if line.is_empty() { "" } else { " " };
+            line.extend([space, &word]);
+        }
+    }
+    lines.iter().fold(String::new(), |text, line| text + "    /// " + line + "\n")
+}
+
+#[test]
+fn the_builder_has_every_option() {
+    let mut text = String::from(
+        "//! A method for each option: made from the table, never edited.\n\nuse std::path::PathBuf;\nuse std::time::Duration;\n\nuse super::row::{OptionValue, milliseconds};\nuse super::{Header, OptionSet};\nuse crate::credentials::Secret;\n\nimpl OptionSet {\n",
+    );
+    let methods: Vec<String> = OPTIONS
+        .iter()
+        .map(|row| {
+            let (parameters, value) = taken(row);
+            let doc = comment(&(row.doc_for(Reader::Rust) + &remarks(row)));
+            format!(
+                "{doc}    #[must_use]\n    pub fn {}(self, {parameters}) -> Self {{\n        self.with({}, {value})\n    }}\n",
+                row.name, row.id
+            )
+        })
+        .collect();
+    text += &(methods.join("\n") + "}\n");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/options/builder.rs");
+    if std::env::var("BITSUP_BLESS").as_deref() == Ok("1") {
+        std::fs::write(&file, text).expect("written");
+        return;
+    }
+    let there = std::fs::read_to_string(&file).expect("readable");
+    assert_eq!(there, text, "options/builder.rs is stale: bless it with BITSUP_BLESS=1");
+}
+
+#[test]
+fn what_a_builder_is_given_arrives_and_what_it_refuses_is_kept() {
+    let built = OptionSet::new()
+        .user("u")
+        .password("p")
+        .ca_file("/ca")
+        .headers("A", "1")
+        .headers("B", "2")
+        .insecure(true)
+        .if_exists("skip")
+        .connect_timeout(Duration::from_millis(1500))
+        .limit_rate("5M")
+        .max_fragment(70_000);
+    let mut named = OptionSet::new();
+    for (name, text) in [
+        ("user", "u"),
+        ("password", "p"),
+        ("ca_file", "/ca"),
+        ("headers", "A: 1"),
+        ("headers", "B: 2"),
+        ("insecure", "true"),
+        ("if_exists", "skip"),
+        ("connect_timeout", "1500ms"),
+        ("limit_rate", "5M"),
+        ("max_fragment", "70000"),
+    ] {
+        named.set_by_name(name, text).expect(name);
+    }
+    for row in OPTIONS {
+        assert_eq!(built.get(row), named.get(row), "{}", row.name);
+    }
+    let refused = [
+        (OptionSet::new().if_exists("perhaps"), "if_exists"),
+        (OptionSet::new().max_fragment(-1), "max_fragment"),
+        (OptionSet::new().headers("Host", "x"), "Host"),
+        (OptionSet::new().ca_file(""), "ca_file"),
+    ];
+    for (options, word) in refused {
+        let error = options.check().expect_err(word);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert!(OptionSet::new().ca_file("").ca_file("/ca").check().is_ok());
+}
+
 #[test]
 fn texts_name_options_that_exist() {
     for row in OPTIONS {
