@@ -7,6 +7,7 @@ import io
 import os
 import resource
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,12 +54,26 @@ class Stalled(Unseekable):
         return self._inner.tell()
 
 
-@pytest.mark.parametrize("kind", ["file", "memory"])
+class Yielding(io.BytesIO):
+    """Lets other threads run between a call to seek and the bytes that are read then."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As usual."""
+        time.sleep(0.0001)
+        return super().read(size)
+
+
+@pytest.mark.parametrize("kind", ["file", "memory", "yielding"])
 def test_uploads_of_one_file_object_never_mix_their_bytes(server: Server, tmp_path: Path, kind: str) -> None:
     """Rule SRC-07."""
     content = payload(SIZE)
     (tmp_path / "file").write_bytes(b"head" + content)
-    file: io.IOBase = open(tmp_path / "file", "rb") if kind == "file" else io.BytesIO(b"head" + content)  # noqa: SIM115
+    kinds: dict[str, Callable[[], io.IOBase]] = {
+        "file": lambda: open(tmp_path / "file", "rb"),
+        "memory": lambda: io.BytesIO(b"head" + content),
+        "yielding": lambda: Yielding(b"head" + content),
+    }
+    file = kinds[kind]()
     with file, bitsup.Client(uploads_per_host=AT_ONCE) as client:
         file.seek(4)
         uploads = [

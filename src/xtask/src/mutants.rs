@@ -8,23 +8,27 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use clap::Args;
 
 use crate::Result;
+use crate::python;
+use crate::requirements;
 use crate::workspace::Workspace;
 
 /// The breaks; its head describes the format.
 const LIST: &str = include_str!("mutants.txt");
+/// The program of breaks in the Python package.
+const PYTEST: &str = "pytest";
 
 /// A break, and the test that must turn red by it.
 #[derive(Clone, Debug)]
 struct Mutant {
     rule: &'static str,
     package: &'static str,
-    /// The test program: `lib`, or the name of a program in `tests`.
+    /// The test program: `lib`, the name of a program in `tests`, or `pytest`.
     program: &'static str,
     test: &'static str,
     /// What is wrong then, for people.
@@ -163,6 +167,31 @@ impl Scratch {
         Ok(scratch)
     }
 
+    /// The test on the package in the copy, with the compiled module and the server that the step `python` has built.
+    fn pytest(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
+        let package = self.tree.join(python::PACKAGE);
+        let module = "python/bitsup/_bitsup.abi3.so";
+        fs::copy(workspace.path(python::PACKAGE).join(module), package.join(module))
+            .map_err(|error| format!("{module}: {error}: run cargo xtask test --only python"))?;
+        let output =
+            Command::new(requirements::environment(workspace, "python-tests").join("bin/python"))
+                .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", mutant.test])
+                .current_dir(&package)
+                .env("PYTHONPATH", package.join("python"))
+                .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"))
+                .stdin(Stdio::null())
+                .output()?;
+        // 1: tests have failed.
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                Err(format!("{} did not run:\n{text}", mutant.test).into())
+            }
+        }
+    }
+
     /// Makes the break, and says whether its test passes all the same.
     fn survives(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
         let begun = Instant::now();
@@ -192,7 +221,7 @@ impl Scratch {
         Ok(fs::write(path, content)?)
     }
 
-    fn cargo(&self, workspace: &Workspace, mutant: &Mutant) -> std::process::Command {
+    fn cargo(&self, workspace: &Workspace, mutant: &Mutant) -> Command {
         let mut command = workspace.cargo();
         command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
         command.args(["test", "--quiet", "--no-default-features", "--package", mutant.package]);
@@ -204,6 +233,9 @@ impl Scratch {
     }
 
     fn builds(&self, workspace: &Workspace, mutant: &Mutant) -> Result {
+        if mutant.program == PYTEST {
+            return Ok(());
+        }
         let mut command = self.cargo(workspace, mutant);
         let output = command.args(["--no-run", "--message-format=json"]).output()?;
         if output.status.success() {
@@ -218,6 +250,9 @@ impl Scratch {
 
     /// Whether the test passes. One that does not exist is an error.
     fn passes(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
+        if mutant.program == PYTEST {
+            return self.pytest(workspace, mutant);
+        }
         let mut command = self.cargo(workspace, mutant);
         command.args(["--", "--exact", mutant.test]);
         let output = command.stdin(Stdio::null()).output()?;
