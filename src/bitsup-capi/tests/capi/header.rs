@@ -299,6 +299,20 @@ fn the_calls_that_wait_are_the_same_everywhere() {
     assert_eq!(waits, listed);
 }
 
+/// What a wait for the last callbacks is bounded by, as the code has it; `waiting_ends_after_the_callbacks` of the
+/// crate bitsup shows the rest of the sentence.
+#[test]
+fn what_a_wait_for_the_last_callbacks_takes_is_the_same_everywhere() {
+    let read = |name: &str| std::fs::read_to_string(workspace().join(name)).expect("readable");
+    let code = read("src/bitsup/src/upload.rs");
+    let (_, bound) = code.split_once("const LAST_CALLBACKS: Duration = ").expect("a bound");
+    assert!(bound.starts_with("Duration::from_secs(1);"), "then the texts are wrong: {bound:.40}");
+    for page in ["include/bitsup.h", "docs/bindings.md"] {
+        let text = read(page).replace("\n * ", " ").replace("\n  ", " ");
+        assert!(text.contains("unless they take over a second"), "{page}");
+    }
+}
+
 #[test]
 fn the_guide_for_bindings_counts_the_structures() {
     let header = std::fs::read_to_string(workspace().join("include/bitsup.h")).expect("readable");
