@@ -76,7 +76,7 @@ pub enum Ready {
 
 /// What an answer says of the credentials that its request showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LoginOutcome {
     /// The site accepts them.
     Accepted,
     /// The site refuses them.
@@ -85,7 +85,7 @@ pub enum Verdict {
     Inconclusive,
 }
 
-impl Verdict {
+impl LoginOutcome {
     /// That of an answer; `asks`: whether it asks for credentials, and its sender may; `is_own`: whether only
     /// the site itself answers so.
     #[must_use]
@@ -166,11 +166,17 @@ impl CredentialCache {
     }
 
     /// Upload `id` has shown them, and this came of it.
-    pub fn judge(&mut self, verdict: Verdict, site: &Site, credentials: CredentialId, id: TaskId) {
+    pub fn judge(
+        &mut self,
+        verdict: LoginOutcome,
+        site: &Site,
+        credentials: CredentialId,
+        id: TaskId,
+    ) {
         match verdict {
-            Verdict::Accepted => self.set(site, credentials, CredentialState::Accepted),
-            Verdict::Refused => self.set(site, credentials, CredentialState::Refused),
-            Verdict::Inconclusive => self.leave(id),
+            LoginOutcome::Accepted => self.set(site, credentials, CredentialState::Accepted),
+            LoginOutcome::Refused => self.set(site, credentials, CredentialState::Refused),
+            LoginOutcome::Inconclusive => self.leave(id),
         }
     }
 
@@ -236,8 +242,8 @@ mod tests {
 
     #[test]
     fn only_the_site_itself_judges_a_login() {
-        use Verdict::{Accepted, Inconclusive, Refused};
-        let of = Verdict::of;
+        use LoginOutcome::{Accepted, Inconclusive, Refused};
+        let of = LoginOutcome::of;
         assert_eq!([of(401, true, true), of(401, false, true)], [Refused, Inconclusive]);
         assert_eq!([of(200, false, true), of(200, false, false)], [Accepted, Inconclusive]);
         // With an Ack it is what the application behind the BITS server answers.
@@ -253,14 +259,14 @@ mod tests {
         let (mut cache, site) = (CredentialCache::default(), Site::server("s"));
         assert_eq!(cache.offer(&site, X, ONE), Ready::Now);
         assert_eq!(cache.offer(&site, X, OTHER), Ready::Wait);
-        cache.judge(Verdict::Inconclusive, &site, X, ONE);
+        cache.judge(LoginOutcome::Inconclusive, &site, X, ONE);
         assert_eq!((cache.next_woken(), cache.next_woken()), (Some(OTHER), None));
         assert_eq!(cache.offer(&site, X, OTHER), Ready::Now);
         assert_eq!(cache.offer(&site, X, ONE), Ready::Wait);
-        cache.judge(Verdict::Accepted, &site, X, OTHER);
+        cache.judge(LoginOutcome::Accepted, &site, X, OTHER);
         assert_eq!(cache.next_woken(), Some(ONE));
         assert_eq!(cache.offer(&site, X, ONE), Ready::Now);
-        cache.judge(Verdict::Refused, &site, X, ONE);
+        cache.judge(LoginOutcome::Refused, &site, X, ONE);
         assert!(cache.has_refused(&site, X));
         assert!(!cache.has_refused(&Site::server("other"), X));
         assert!(!cache.has_refused(&Site::proxy("s"), X), "the proxy is another one");
@@ -274,7 +280,7 @@ mod tests {
         assert_eq!([OTHER, OTHER].map(|id| cache.offer(&site, own, id)), [Ready::Wait; 2]);
         assert_eq!(cache.offer(&Site::server("other"), own, OTHER), Ready::Now);
         assert_eq!(cache.offer(&site, CredentialId(2), OTHER), Ready::Now);
-        cache.judge(Verdict::Accepted, &site, own, ONE);
+        cache.judge(LoginOutcome::Accepted, &site, own, ONE);
         assert_eq!((cache.next_woken(), cache.next_woken()), (Some(OTHER), None));
         assert_eq!([OTHER, TaskId(3)].map(|id| cache.offer(&site, own, id)), [Ready::Now; 2]);
     }

@@ -13,7 +13,7 @@ mod parallelism;
 mod random;
 mod rate;
 
-pub use credentials::{CredentialCache, CredentialId, Ready, Role, Site, Verdict};
+pub use credentials::{CredentialCache, CredentialId, LoginOutcome, Ready, Role, Site};
 pub use driver::{
     AfterCancel, Ending, ExchangeId, MAX_LOGIN_REQUESTS, Opening, PendingRequest, PostAck,
     Readiness, SinglePacket, Stage, Step, UploadDriver, http_date,

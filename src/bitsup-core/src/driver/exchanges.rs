@@ -11,11 +11,15 @@ use bitsup_proto::{Ack, Error, Moment, PacketType};
 use super::{
     Current, ExchangeId, PendingRequest, PostAck, Stage, UploadDriver, http_date, packets,
 };
-use crate::{ClientState, CredentialId, Site, Verdict};
+use crate::{ClientState, CredentialId, LoginOutcome, Site};
 
 impl UploadDriver {
     /// Says what an answer, or the lack of one, says of the credentials that the exchange showed; gives them.
-    pub fn judge(&mut self, verdict: Verdict, client: &mut ClientState) -> Option<CredentialId> {
+    pub fn judge(
+        &mut self,
+        verdict: LoginOutcome,
+        client: &mut ClientState,
+    ) -> Option<CredentialId> {
         let shown = self.exchange.as_mut()?.shown.take()?;
         client.credentials.judge(verdict, &self.peer, shown, self.id);
         Some(shown)

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use bitsup_core::{
-    AfterCancel, ClientState, CredentialId, Ending, ExchangeId, Hosts, Opening, Parallelism,
-    PendingRequest, Readiness, Ready, Step, TaskId, UploadDriver, Verdict,
+    AfterCancel, ClientState, CredentialId, Ending, ExchangeId, Hosts, LoginOutcome, Opening,
+    Parallelism, PendingRequest, Readiness, Ready, Step, TaskId, UploadDriver,
 };
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::fragment_size::Limits;
@@ -338,7 +338,7 @@ fn exchange(upload: &mut Upload, now: Moment, input: &mut Input<'_>) {
         }
     };
     server.connection += 1;
-    driver.judge(Verdict::Inconclusive, client);
+    driver.judge(LoginOutcome::Inconclusive, client);
     let _ = driver.handle_failure(id, &Failure::new(input.pick(classes), sent, ""), now);
 }
 
@@ -365,7 +365,7 @@ fn heard(
     let ack =
         Ack::parse(answer.status, headers.map(|(name, value)| (name.as_str(), value.as_bytes())));
     let asks = classify(packet.packet, &ack) == Meaning::Challenge { proxy: false };
-    driver.judge(Verdict::of(ack.status, asks, ack.is_ack), client);
+    driver.judge(LoginOutcome::of(ack.status, asks, ack.is_ack), client);
     let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
     let _ = driver.handle_ack(id, &ack, exchange, now);
 }
@@ -374,7 +374,7 @@ fn heard(
 fn answer(upload: &mut Upload, now: Moment, input: &mut Input<'_>, size: u64) {
     let Upload { driver, client, .. } = upload;
     let Some((id, request)) = driver.exchange().map(|(id, own)| (id, own.clone())) else { return };
-    let verdict = [Verdict::Accepted, Verdict::Refused, Verdict::Inconclusive];
+    let verdict = [LoginOutcome::Accepted, LoginOutcome::Refused, LoginOutcome::Inconclusive];
     driver.judge(input.pick(verdict), client);
     // The end of an exchange that is no longer current is dropped.
     let id = if input.byte() == 0 { ExchangeId(id.0.wrapping_sub(1)) } else { id };
@@ -495,7 +495,7 @@ fn end(upload: &mut Upload, mut now: Moment) {
         let driver = &mut upload.driver;
         if let Some((id, _)) = driver.exchange() {
             pass(&mut now, Duration::from_secs(1));
-            driver.judge(Verdict::Inconclusive, &mut upload.client);
+            driver.judge(LoginOutcome::Inconclusive, &mut upload.client);
             let _ = driver.handle_failure(id, &lost, now);
         } else if let Some(until) = [until, driver.deadline()].into_iter().flatten().min() {
             let time = until.saturating_sub(now.monotonic);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bitsup_core::{
-    AfterCancel, Bucket, ClientState, Ending, ExchangeId, Hosts, Opening, Parallelism,
-    PendingRequest, Ready, Stage, Step, TaskId, UploadDriver, Verdict,
+    AfterCancel, Bucket, ClientState, Ending, ExchangeId, Hosts, LoginOutcome, Opening,
+    Parallelism, PendingRequest, Ready, Stage, Step, TaskId, UploadDriver,
 };
 use bitsup_proto::session::{CancelMode, Config, Connection, Exchange, Notice, Outcome, State};
 use bitsup_proto::verify::Head;
@@ -610,7 +610,7 @@ impl Crowd {
         let answer = match (course.end, own) {
             (End::Failure(failure), _) => {
                 self.transcript.note(self.now, || format!("{id:?}: {failure:?}"));
-                driver.judge(Verdict::Inconclusive, &mut self.client);
+                driver.judge(LoginOutcome::Inconclusive, &mut self.client);
                 let taken = driver.handle_failure(number, &failure, now);
                 return taken.map_err(|_| "the report of a failure was refused".into());
             }

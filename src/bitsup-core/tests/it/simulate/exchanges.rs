@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bitsup_core::{
-    ClientState, CredentialId, ExchangeId, PendingRequest, PostAck, Readiness, Ready, Step,
-    UploadDriver, Verdict,
+    ClientState, CredentialId, ExchangeId, LoginOutcome, PendingRequest, PostAck, Readiness, Ready,
+    Step, UploadDriver,
 };
 use bitsup_proto::ack::Offset;
 use bitsup_proto::classify::{Meaning, classify};
@@ -96,7 +96,7 @@ impl Run {
         let answer = match (end, answer) {
             (End::Failure(failure), _) => {
                 self.transcript.note(self.now, || format!("  failed: {failure:?}"));
-                self.driver.judge(Verdict::Inconclusive, &mut self.client);
+                self.driver.judge(LoginOutcome::Inconclusive, &mut self.client);
                 let taken = self.driver.handle_failure(id, &failure, now);
                 return taken.map_err(|_| "the report of a failure was refused".into());
             }
@@ -347,7 +347,7 @@ pub(super) fn judge(
     own: Option<u32>,
 ) {
     let asks = classify(request.packet, ack) == Meaning::Challenge { proxy: false };
-    driver.judge(Verdict::of(ack.status, asks, ack.is_ack), client);
+    driver.judge(LoginOutcome::of(ack.status, asks, ack.is_ack), client);
     if asks {
         use_credentials(driver, client, own);
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bitsup_core::{ExchangeId, PendingRequest, PostAck, Verdict};
+use bitsup_core::{ExchangeId, LoginOutcome, PendingRequest, PostAck};
 use bitsup_proto::session::{self, Failure, FailureClass, Request};
 
 use super::super::Core;
@@ -20,7 +20,7 @@ impl Task {
         self.driver.count_requests(event.stats.requests);
         if event.withheld {
             // Nothing is known of a login that was not shown.
-            self.driver.judge(Verdict::Inconclusive, &mut core.client);
+            self.driver.judge(LoginOutcome::Inconclusive, &mut core.client);
         }
         let Some(event) = self.proxy_challenged(event, core) else { return };
         match event.result {
@@ -135,7 +135,7 @@ impl Task {
         };
         self.sent_nothing();
         self.record_failure(&request, &failure, core);
-        self.driver.judge(Verdict::Inconclusive, &mut core.client);
+        self.driver.judge(LoginOutcome::Inconclusive, &mut core.client);
         if request != PendingRequest::Precheck {
             self.remark = None;
             if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bitsup_core::{PendingRequest, Verdict};
+use bitsup_core::{LoginOutcome, PendingRequest};
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::host::HostId;
 
@@ -164,7 +164,7 @@ impl Task {
         // HEAD and GET bring no Ack to tell by; a redirect of theirs proves nothing.
         let is_plain = !matches!(self.driver.exchange(), Some((_, PendingRequest::Packet(_))));
         let is_own = ack(answer).is_ack || (is_plain && answer.status < 300);
-        let verdict = Verdict::of(answer.status, false, is_own);
+        let verdict = LoginOutcome::of(answer.status, false, is_own);
         if self.driver.judge(verdict, &mut core.client).is_some() && answer.status < 300 {
             self.login.questions = 0;
         }
@@ -192,7 +192,7 @@ impl Task {
         stats: Stats,
         core: &mut Core,
     ) -> Option<(Answer, Stats)> {
-        let refused = self.driver.judge(Verdict::Refused, &mut core.client).is_some();
+        let refused = self.driver.judge(LoginOutcome::Refused, &mut core.client).is_some();
         self.login.challenge = answer.headers.clone();
         let scheme = self.login.scheme.filter(|_| refused && self.destination.https);
         self.login.bound = matches!(scheme, Some(AuthScheme::Ntlm | AuthScheme::Spnego));
