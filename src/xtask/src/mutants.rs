@@ -173,9 +173,11 @@ impl Scratch {
         let module = "python/bitsup/_bitsup.abi3.so";
         fs::copy(workspace.path(python::PACKAGE).join(module), package.join(module))
             .map_err(|error| format!("{module}: {error}: run cargo xtask test --only python"))?;
+        // As the table of rules names it.
+        let test = format!("tests/{}", mutant.test.replacen("::", ".py::", 1));
         let output =
             Command::new(requirements::environment(workspace, "python-tests").join("bin/python"))
-                .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", mutant.test])
+                .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", &test])
                 .current_dir(&package)
                 .env("PYTHONPATH", package.join("python"))
                 .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"))
