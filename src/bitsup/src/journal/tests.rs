@@ -201,6 +201,28 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
 }
 
 #[test]
+fn what_is_written_is_hashed_at_the_end_though_no_step_was_told_of_it() {
+    let (folder, directory, id, _) = written();
+    let path = folder.path().join("x.bin");
+    fs::write(&path, [7; 100]).expect("written");
+    let source = Source::path(&path).expect("source");
+    let place = EntryKey { url: "http://h/d/x.bin".into(), path, note: None };
+    let journal = directory.lock(&id).expect("free");
+    let mut book = SessionJournal::new(journal, None, place, source.identity(), Proof::Given);
+    // Long after the source was changed.
+    let now = Timestamp { monotonic: Duration::ZERO, unix: super::unix_now() + 10 };
+    let at = |offset| Checkpoint { offset, ..entry().checkpoint };
+    book.created(at(0), source.identity(), now).expect("noted");
+    book.write(at(60), now).expect("written");
+    book.hash_rest();
+    while let Some(mut step) = book.next_hash_step(now) {
+        step.run(&source.open().expect("open"), &|| true).expect("read");
+        book.hashed(step, now);
+    }
+    assert_eq!(book.prefix().map(Prefix::length), Some(60));
+}
+
+#[test]
 fn the_entry_of_a_session_keeps_the_identity_that_it_had() {
     let _rule = bitsup_server::rule!("RES-02");
     let (_folder, directory, id, _) = written();
