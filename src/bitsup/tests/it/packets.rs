@@ -9,7 +9,7 @@ use crate::common::peer::{
 use crate::common::wire::{
     Zeros, answering, echo, lengths, milliseconds, of_type, ranges, types, with,
 };
-use bitsup::{CancelMode, Client, ErrorKind, Source, VerifyPolicy};
+use bitsup::{CancelMode, Client, Source, VerifyPolicy};
 use bitsup_server::scripted::{Latch, Reply, Request, Scripted};
 
 const PROTOCOL: &str = "{7df0354d-249b-430f-820d-3d2a9bef4931}";
@@ -390,7 +390,8 @@ fn an_answer_that_overtakes_its_body_is_no_success() {
     let size = 28_000_000;
     let peer = Peer::start(move |call| match (call.packet, call.nth) {
         ("Fragment", 1) => {
-            Turn::Answer(crate::common::peer::received(size).before_body().then_close())
+            // It stays open: a close with bytes unread is a reset, which may take the answer back.
+            Turn::Answer(crate::common::peer::received(size).before_body().then_hang())
         }
         _ => Turn::Serve,
     });
@@ -398,8 +399,6 @@ fn an_answer_that_overtakes_its_body_is_no_success() {
     let url = peer.raw.url(TARGET);
     let mut session = client.session(&url, size, "c.bin", &options()).expect("session");
     let error = session.send(payload(usize::try_from(size).expect("small"))).expect_err("unclear");
-    // A server that closes while bytes are under way may take its answer back with a reset.
-    let is_lost = error.kind() == ErrorKind::Network && error.message().contains("eset");
-    assert!(error.message().contains("before") || is_lost, "{error}");
+    assert!(error.message().contains("before"), "{error}");
     assert_eq!(session.offset(), 0);
 }
