@@ -180,6 +180,8 @@ impl Scratch {
                 .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", &test])
                 .current_dir(&package)
                 .env("PYTHONPATH", package.join("python"))
+                // Compiled code of the same second and length would be taken for the break's.
+                .env("PYTHONDONTWRITEBYTECODE", "1")
                 .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"))
                 .stdin(Stdio::null())
                 .output()?;
