@@ -210,7 +210,7 @@ fn what_is_written_is_hashed_at_the_end_though_no_step_was_told_of_it() {
     let journal = directory.lock(&id).expect("free");
     let mut book = SessionJournal::new(journal, None, place, source.identity(), Proof::Given);
     // Long after the source was changed.
-    let now = Timestamp { monotonic: Duration::ZERO, unix: super::unix_now() + 10 };
+    let now = Timestamp { monotonic: Duration::ZERO, unix: unix_now() + 10 };
     let at = |offset| Checkpoint { offset, ..entry().checkpoint };
     book.created(at(0), source.identity(), now).expect("noted");
     book.write(at(60), now).expect("written");
