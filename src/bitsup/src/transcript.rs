@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::transport::{Failure, FailureKind, Headers, Sent};
+use crate::transport::{ExchangeFailure, FailureKind, Headers, Sent};
 
 /// The first line of a transcript.
 pub const TRANSCRIPT_HEAD: &str = "bitsup-transcript 1";
@@ -83,7 +83,7 @@ impl Recorder {
 }
 
 /// An exchange without an answer.
-pub(crate) fn failure(asked: &str, failure: &Failure) -> String {
+pub(crate) fn failure(asked: &str, failure: &ExchangeFailure) -> String {
     let fate = match (&failure.kind, failure.sent) {
         (FailureKind::BadAnswer, _) => "garbage",
         (FailureKind::StallTimeout | FailureKind::AnswerTimeout, _) => "silence",

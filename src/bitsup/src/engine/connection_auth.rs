@@ -33,7 +33,7 @@ use crate::credentials::Role;
 use crate::error::Error;
 use crate::transport::{
     Answer, AuthScheme, Binding, Body, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
-    Failure, FailureKind, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
+    ExchangeFailure, FailureKind, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -190,7 +190,7 @@ impl Core {
         &mut self,
         pinned: ConnectionId,
         mut exchange: Exchange,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let ours = |own: &mut Arc<Credentials>| own.scheme != AuthScheme::Basic;
         let Some(credentials) = exchange.auth.take_if(ours) else {
             return self.send(pinned, exchange);
@@ -222,7 +222,7 @@ impl Core {
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         again: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let method = self.transport.method(pinned, exchange.method);
         let auth = self.auths.entry(pinned).or_default();
         if let Some(value) = auth.digest(Role::Server, &exchange, &credentials, method) {
@@ -245,7 +245,7 @@ impl Core {
         pinned: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Exchange,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let running = LoginStep::Unasked(credentials, Resend::of(&exchange));
         self.auths.entry(pinned).or_default().running = Some(running);
         self.send(pinned, exchange)
@@ -257,7 +257,7 @@ impl Core {
         pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         exchange.connection = ConnectionUse::Reuse;
         if has_ping(&exchange) {
             self.auths.entry(pinned).or_default().open_ping = Some(exchange.origin());
@@ -271,7 +271,7 @@ impl Core {
         pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let begun = Mechanism::begin(&credentials, &exchange.host, None);
         let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
         let spare = Resend::of(&exchange);
@@ -283,7 +283,11 @@ impl Core {
     }
 
     /// Puts a request on the wire, after a login at a proxy that forwards requests if it asked for one.
-    fn send(&mut self, pinned: ConnectionId, mut exchange: Exchange) -> Result<(), Failure> {
+    fn send(
+        &mut self,
+        pinned: ConnectionId,
+        mut exchange: Exchange,
+    ) -> Result<(), ExchangeFailure> {
         let asked = exchange.proxy_asked && self.transport.forwards(pinned, &exchange);
         let credentials = exchange.proxy_auth.clone();
         let Some(credentials) = credentials.filter(|own| asked && own.scheme != AuthScheme::Basic)
@@ -317,7 +321,7 @@ impl Core {
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         again: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let method = self.transport.method(pinned, exchange.method);
         exchange.proxy_auth = None;
         exchange.proxy_asked = false;
@@ -342,7 +346,7 @@ impl Core {
         pinned: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Exchange,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         self.auths.entry(pinned).or_default().login = None;
         if credentials.scheme != AuthScheme::Kerberos {
             let begun = Mechanism::begin(&credentials, &exchange.host, None);
@@ -366,7 +370,7 @@ impl Core {
         pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let mut binding = None;
         if exchange.scheme == Scheme::Https {
             let (number, own) = self.binding(pinned, &exchange)?;
@@ -382,7 +386,7 @@ impl Core {
             inbox.send(Command::LoginBegun(pinned, Begun { number, result }));
         };
         let begins = super::spawn("bitsup-login", begin);
-        begins.map_err(|error| Failure::lacks(Error::of_thread(&error)))?;
+        begins.map_err(|error| ExchangeFailure::lacks(Error::of_thread(&error)))?;
         auth.running = Some(LoginStep::Beginning(credentials, Box::new(exchange)));
         Ok(())
     }
@@ -393,7 +397,7 @@ impl Core {
         &self,
         pinned: ConnectionId,
         exchange: &Exchange,
-    ) -> Result<(u32, Option<Binding>), Failure> {
+    ) -> Result<(u32, Option<Binding>), ExchangeFailure> {
         let there = self.transport.connection(pinned, exchange);
         let number = there.ok_or_else(|| not_kept(exchange))?;
         match self.transport.certificate(pinned) {
@@ -437,7 +441,12 @@ impl Core {
     }
 
     /// Sends the first step.
-    fn ask(&mut self, pinned: ConnectionId, waiting: Waiting, token: &[u8]) -> Result<(), Failure> {
+    fn ask(
+        &mut self,
+        pinned: ConnectionId,
+        waiting: Waiting,
+        token: &[u8],
+    ) -> Result<(), ExchangeFailure> {
         let Waiting { credentials, exchange, .. } = &waiting;
         let step = step(exchange, credentials, token, exchange.connection);
         self.auths.entry(pinned).or_default().running = Some(LoginStep::Asking(Box::new(waiting)));
@@ -451,7 +460,7 @@ impl Core {
         waiting: Waiting,
         token: &[u8],
         connection: ConnectionUse,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let Waiting { mechanism, credentials, mut exchange } = waiting;
         let spare = exchange.bare();
         exchange.headers.push(authorization(&credentials, token));
@@ -494,7 +503,7 @@ impl Core {
         auth.requests = auth.requests.saturating_add(event.stats.requests);
         if auth.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && auth.is_unfinished() {
             let text = "the login takes too many rounds".to_owned();
-            event.result = Err(Failure::unsent(FailureKind::TooManyRequests, text));
+            event.result = Err(ExchangeFailure::unsent(FailureKind::TooManyRequests, text));
         }
         let event = self.on_proxy_event(event).and_then(|event| self.on_server_event(event))?;
         let requests = self.auths.get_mut(&pinned).map(|auth| std::mem::take(&mut auth.requests));
@@ -671,7 +680,7 @@ impl Core {
                     return Some(event);
                 }
                 // The peer that answered may have acted on it.
-                Err(failure) => Err(Failure { sent: Sent::All, ..failure }),
+                Err(failure) => Err(ExchangeFailure { sent: Sent::All, ..failure }),
             },
             LoginStep::Testing(credentials, exchange) if asks || goes_on => {
                 let auth = self.auths.entry(pinned).or_default();
@@ -752,7 +761,7 @@ impl Core {
         pinned: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Option<Exchange>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let auth = self.auths.entry(pinned).or_default();
         auth.each_request = true;
         auth.login = None;
@@ -762,11 +771,11 @@ impl Core {
                 "Have the server ask for the login with each packet, or keep it for the connection or the session.",
             );
             let text = "the server takes the login and asks for it again with the next packet";
-            return Err(Failure::unsent(kind, text));
+            return Err(ExchangeFailure::unsent(kind, text));
         }
         match exchange {
             Some(exchange) => self.log_in(pinned, credentials, exchange),
-            None => Err(Failure::unsent(
+            None => Err(ExchangeFailure::unsent(
                 FailureKind::ConnectionLost,
                 "the server forgot the login of its connection",
             )),
@@ -783,7 +792,7 @@ impl Core {
         pinned: ConnectionId,
         waiting: &mut Waiting,
         answer: &Answer,
-    ) -> Result<Option<Vec<u8>>, Failure> {
+    ) -> Result<Option<Vec<u8>>, ExchangeFailure> {
         let Some(token) = token(answer, &waiting.credentials) else {
             if waiting.is_with_ticket() {
                 return Ok(None);
@@ -808,7 +817,7 @@ impl Core {
         pinned: ConnectionId,
         waiting: Waiting,
         token: &[u8],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let there = self.transport.connection(pinned, &waiting.exchange);
         let number = there.ok_or_else(|| not_kept(&waiting.exchange))?;
         let each_request = self.auths.get(&pinned).is_some_and(|auth| auth.each_request);
@@ -827,7 +836,7 @@ impl Core {
         pinned: ConnectionId,
         mut waiting: Waiting,
         answer: &Answer,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         waiting.confirm(answer)?;
         let Waiting { credentials, exchange, .. } = waiting;
         let there = self.transport.connection(pinned, &exchange);
@@ -844,7 +853,7 @@ impl Core {
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         number: u32,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ExchangeFailure> {
         let auth = self.auths.entry(pinned).or_default();
         let same = ConnectionUse::Same(number);
         if exchange.length > 0 && !auth.lasts {
@@ -899,7 +908,7 @@ impl Waiting {
     }
 
     /// With a ticket the server shows who it is, too: in its last word, if it says one.
-    fn confirm(&mut self, answer: &Answer) -> Result<(), Failure> {
+    fn confirm(&mut self, answer: &Answer) -> Result<(), ExchangeFailure> {
         let Some(token) = token(answer, &self.credentials).filter(|_| self.is_with_ticket()) else {
             return Ok(());
         };
@@ -970,12 +979,12 @@ fn scheme(credentials: &Credentials) -> &'static str {
     if credentials.scheme == AuthScheme::Ntlm { "NTLM" } else { "Negotiate" }
 }
 
-fn not_kept(exchange: &Exchange) -> Failure {
+fn not_kept(exchange: &Exchange) -> ExchangeFailure {
     let text = "the server does not keep the connection that was logged in".to_owned();
     failed(exchange, Problem { kind: FailureKind::ConnectionLost, text })
 }
 
-fn failed(exchange: &Exchange, problem: Problem) -> Failure {
+fn failed(exchange: &Exchange, problem: Problem) -> ExchangeFailure {
     let Problem { kind, text } = problem;
-    Failure::unsent(kind, format!("{}:{}: {text}", exchange.host, exchange.port))
+    ExchangeFailure::unsent(kind, format!("{}:{}: {text}", exchange.host, exchange.port))
 }

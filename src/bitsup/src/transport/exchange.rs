@@ -161,7 +161,7 @@ pub(crate) struct Event {
     pub(crate) pinned: ConnectionId,
     /// That of the exchange.
     pub(crate) number: u64,
-    pub(crate) result: Result<Answer, Failure>,
+    pub(crate) result: Result<Answer, ExchangeFailure>,
     /// The body of the exchange, given back.
     pub(crate) body: Option<Box<dyn Body>>,
     pub(crate) stats: Stats,
@@ -218,7 +218,7 @@ pub(crate) struct Stats {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct ExchangeFailure {
     pub(crate) kind: FailureKind,
     pub(crate) sent: Sent,
     /// How long nothing had moved.
@@ -306,10 +306,10 @@ impl Exchange {
     }
 
     /// Refuses what would not stand on the wire as one request.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(super) fn check(&self) -> Result<(), ExchangeFailure> {
         let refuse = |what: &str| {
             let text = format!("{}:{}: {what}", self.host.escape_debug(), self.port);
-            Err(Failure::unsent(FailureKind::Internal, text))
+            Err(ExchangeFailure::unsent(FailureKind::Internal, text))
         };
         // libcurl would encode what is not ASCII and cut off what follows a number sign.
         if !self.target.starts_with('/')
@@ -347,7 +347,7 @@ impl Scheme {
     }
 }
 
-impl Failure {
+impl ExchangeFailure {
     /// Nothing was sent, since the system gave no descriptor or thread.
     pub(crate) fn lacks(error: Error) -> Self {
         let message = error.message().to_owned();

@@ -56,7 +56,7 @@ use curl::multi::{Multi, MultiWaker};
 pub(crate) use self::binding::{Binding, ServerCertificate};
 pub(crate) use self::exchange::{
     Answer, AuthScheme, Body, BodyRead, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
-    Failure, FailureKind, Limits, Method, Origin, Scheme, SendResult, Sent, Sink, Stats,
+    ExchangeFailure, FailureKind, Limits, Method, Origin, Scheme, SendResult, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
 pub(crate) use self::options::{ConnectionOptions, KeyPassword, Resolve, TlsOptions};
@@ -64,7 +64,7 @@ pub(crate) use self::proxy::{Proxy, ProxyChoice};
 pub(crate) use self::resolve::addresses_within;
 
 use self::idle_pool::IdlePool;
-use self::pinned_connection::{MANY_LANES, PinnedConnection, Resolving, State};
+use self::pinned_connection::{MANY_CONNECTIONS, PinnedConnection, Resolving, State};
 use self::resolve::{Lookup, Resolver};
 use self::running::End;
 use self::sendfile::SendProgress;
@@ -111,9 +111,9 @@ impl Waker {
 
 impl Transport {
     /// A transport without connections.
-    pub(crate) fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, ExchangeFailure> {
         // The crate panics where libcurl gives no handle.
-        descriptors::check("cannot start the client").map_err(Failure::lacks)?;
+        descriptors::check("cannot start the client").map_err(ExchangeFailure::lacks)?;
         let multi = Multi::new();
         let mut transport = Self {
             connections: BTreeMap::new(),
@@ -145,7 +145,11 @@ impl Transport {
 
     /// Makes a place for one session, if it can be with the connection to `host` of a session
     /// that is over.
-    pub(crate) fn open_lane_to(&mut self, host: &str, options: ConnectionOptions) -> ConnectionId {
+    pub(crate) fn open_connection_to(
+        &mut self,
+        host: &str,
+        options: ConnectionOptions,
+    ) -> ConnectionId {
         let Some(pinned) = self.spare.take(&options, host) else {
             return self.open_connection(options);
         };
@@ -173,24 +177,31 @@ impl Transport {
 
     /// Begins an exchange. It fails at once if it cannot be begun at all; then no event follows
     /// and the exchange with its body is gone.
-    pub(crate) fn start(&mut self, id: ConnectionId, exchange: Exchange) -> Result<(), Failure> {
+    pub(crate) fn start(
+        &mut self,
+        id: ConnectionId,
+        exchange: Exchange,
+    ) -> Result<(), ExchangeFailure> {
         self.allow_connections()?;
         exchange.check()?;
-        let many = self.connections.len() > MANY_LANES;
+        let many = self.connections.len() > MANY_CONNECTIONS;
         let Some(pinned) = self.connections.get_mut(&id) else {
-            return Err(Failure::unsent(FailureKind::Internal, "the connection is closed"));
+            return Err(ExchangeFailure::unsent(FailureKind::Internal, "the connection is closed"));
         };
         let easy = match std::mem::replace(&mut pinned.state, State::Moving) {
             State::Idle(easy) => easy,
             busy => {
                 pinned.state = busy;
-                return Err(Failure::unsent(FailureKind::Internal, "the connection is busy"));
+                return Err(ExchangeFailure::unsent(
+                    FailureKind::Internal,
+                    "the connection is busy",
+                ));
             }
         };
         let started = Instant::now();
         let route = pinned.prepare(&exchange).and_then(|route| {
             if !pinned.is_connected() {
-                descriptors::check("cannot open a connection").map_err(Failure::lacks)?;
+                descriptors::check("cannot open a connection").map_err(ExchangeFailure::lacks)?;
             }
             Ok(route)
         });
@@ -212,7 +223,7 @@ impl Transport {
             }
             Err(error) => {
                 pinned.state = State::Idle(resolving.easy);
-                Err(Failure::lacks(Error::of_thread(&error)))
+                Err(ExchangeFailure::lacks(Error::of_thread(&error)))
             }
         }
     }
@@ -318,11 +329,11 @@ impl Transport {
     }
 
     /// Lets libcurl hold one TCP connection each, and some that are about to go.
-    fn allow_connections(&mut self) -> Result<(), Failure> {
+    fn allow_connections(&mut self) -> Result<(), ExchangeFailure> {
         let wanted = self.connections.len() * 2 + SPARE_CONNECTIONS;
         if wanted > self.connections_allowed {
             self.multi.set_max_connects(wanted).map_err(|error| {
-                Failure::unsent(FailureKind::Internal, format!("libcurl: {error}"))
+                ExchangeFailure::unsent(FailureKind::Internal, format!("libcurl: {error}"))
             })?;
             self.connections_allowed = wanted;
         }
@@ -330,7 +341,7 @@ impl Transport {
     }
 
     fn begin_resolved(&mut self, events: &mut Vec<Event>) {
-        let many = self.connections.len() > MANY_LANES;
+        let many = self.connections.len() > MANY_CONNECTIONS;
         while let Some(Lookup { host, addresses }) = self.resolver.next_finished() {
             for (id, pinned) in &mut self.connections {
                 let State::Resolving(resolving) = &pinned.state else {

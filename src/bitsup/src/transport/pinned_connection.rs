@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use super::binding::ServerCertificate;
 use super::curl_handler::{DirectBody, ExchangeHandler, Limit, is_used};
 use super::exchange::{
-    AuthScheme, ConnectionId, ConnectionUse, Credentials, Exchange, Failure, FailureKind, Method,
-    Origin, Scheme,
+    AuthScheme, ConnectionId, ConnectionUse, Credentials, Exchange, ExchangeFailure, FailureKind,
+    Method, Origin, Scheme,
 };
 use super::options::ConnectionOptions;
 use super::proxy::{Proxy, ProxyKind};
@@ -27,7 +27,7 @@ const UPLOAD_BUFFER: usize = 256 * 1024;
 
 /// With more connections than this each gets a smaller buffer, so that memory stays flat: the
 /// processor is shared by then, and a larger buffer would not make any of them faster.
-pub(super) const MANY_LANES: usize = 64;
+pub(super) const MANY_CONNECTIONS: usize = 64;
 const SMALL_UPLOAD_BUFFER: usize = 64 * 1024;
 
 /// libcurl's least. It makes the buffer anew for each exchange, and all of it is overwritten when
@@ -139,13 +139,13 @@ impl PinnedConnection {
     }
 
     /// Chooses the way and makes sure that the TCP connection fits it, or is gone.
-    pub(super) fn prepare(&mut self, exchange: &Exchange) -> Result<Route, Failure> {
+    pub(super) fn prepare(&mut self, exchange: &Exchange) -> Result<Route, ExchangeFailure> {
         let no_proxy = self.options.no_proxy.as_deref();
         let proxy = self
             .options
             .proxy
             .for_origin(exchange.scheme, &exchange.host, no_proxy)
-            .map_err(|text| Failure::unsent(FailureKind::ProxyFailed(None), text))?;
+            .map_err(|text| ExchangeFailure::unsent(FailureKind::ProxyFailed(None), text))?;
         self.personal |= proxy.is_some()
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
@@ -159,7 +159,7 @@ impl PinnedConnection {
             && !(fits && number == self.serial)
         {
             let text = format!("{}:{}: the connection is gone", origin.host, origin.port);
-            return Err(Failure::unsent(FailureKind::ConnectionLost, text));
+            return Err(ExchangeFailure::unsent(FailureKind::ConnectionLost, text));
         }
         let (connect_host, connect_port) = match &proxy {
             Some(proxy) => (proxy.host.clone(), proxy.port),

@@ -6,7 +6,7 @@ use curl::easy::Easy2;
 use curl::multi::{Easy2Handle, Multi};
 
 use super::curl_handler::{ExchangeHandler, Limit};
-use super::exchange::{Answer, Body, ConnectionId, Event, Failure, FailureKind, Stats};
+use super::exchange::{Answer, Body, ConnectionId, Event, ExchangeFailure, FailureKind, Stats};
 use super::failure::{self, Circumstances};
 use super::pinned_connection::{ActiveExchange, PinnedConnection, Resolving, Route, State};
 
@@ -25,12 +25,12 @@ pub(super) fn begin(
     pinned: &mut PinnedConnection,
     resolving: Resolving,
     many: bool,
-) -> Result<(), Failure> {
+) -> Result<(), ExchangeFailure> {
     let Resolving { mut easy, mut exchange, route, started } = resolving;
     if let Err(error) = pinned.configure(&mut easy, &mut exchange, &route, started, many) {
         let text = format!("{}: libcurl cannot do this: {error}", route.authority());
         pinned.state = State::Idle(easy);
-        return Err(Failure::unsent(FailureKind::Unsupported, text));
+        return Err(ExchangeFailure::unsent(FailureKind::Unsupported, text));
     }
     let added = multi.add2(easy).map_err(|error| error.to_string()).and_then(|mut handle| {
         handle.set_token(id.0).map_err(|error| error.to_string())?;
@@ -44,7 +44,7 @@ pub(super) fn begin(
         Err(error) => {
             pinned.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
             let text = format!("{}: libcurl cannot begin: {error}", route.authority());
-            Err(Failure::unsent(FailureKind::Internal, text))
+            Err(ExchangeFailure::unsent(FailureKind::Internal, text))
         }
     }
 }
@@ -165,7 +165,8 @@ pub(super) fn unresolved(
     let text =
         format!("{}: the name {} was not found: {text}", route.authority(), route.connect_host);
     let stats = Stats { connect_time: started.elapsed(), ..Stats::default() };
-    let (result, number, origin) = (Err(Failure::unsent(kind, text)), route.number, route.origin);
+    let (result, number, origin) =
+        (Err(ExchangeFailure::unsent(kind, text)), route.number, route.origin);
     Event { pinned: id, number, result, body: exchange.body, stats, origin, withheld: false }
 }
 
@@ -193,7 +194,7 @@ fn outcome(
     route: &Route,
     circumstances: &Circumstances,
     invented: &str,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, ExchangeFailure> {
     let finished = matches!(end, End::Curl(Ok(())));
     if let Some(status) = wire.answer(finished) {
         return Ok(Answer {
@@ -205,7 +206,7 @@ fn outcome(
         });
     }
     if let Some(error) = wire.take_lack() {
-        return Err(Failure::lacks(error));
+        return Err(ExchangeFailure::lacks(error));
     }
     let (kind, text) = match (wire.take_stop(), end) {
         (Some(stop), _) => failure::of_stop(stop),
@@ -233,7 +234,7 @@ fn outcome(
         }
     };
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    Err(Failure {
+    Err(ExchangeFailure {
         kind,
         sent: failure::sent(wire),
         idle: wire.idle_for(),

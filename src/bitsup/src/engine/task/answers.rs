@@ -129,7 +129,12 @@ impl Task {
         core.dispatcher.push(&self.shared.subscriber, Event::Ack(event));
     }
 
-    pub(super) fn failed(&mut self, id: ExchangeId, failure: transport::Failure, core: &mut Core) {
+    pub(super) fn failed(
+        &mut self,
+        id: ExchangeId,
+        failure: transport::ExchangeFailure,
+        core: &mut Core,
+    ) {
         let Some(request) = self.driver.exchange().map(|(_, request)| request.clone()) else {
             return;
         };

@@ -121,8 +121,8 @@ pub(crate) fn own_headers(
 
 /// What a failure of the transport means for the upload: its class decides about retries, its error says what
 /// libcurl, TLS, the source or the system said.
-pub(crate) fn protocol_failure(failure: transport::Failure) -> session::Failure {
-    let transport::Failure { kind, sent, idle, message, .. } = failure;
+pub(crate) fn protocol_failure(failure: transport::ExchangeFailure) -> session::Failure {
+    let transport::ExchangeFailure { kind, sent, idle, message, .. } = failure;
     let sent = match sent {
         transport::Sent::Nothing => session::Sent::Nothing,
         transport::Sent::Part(0) => session::Sent::Head,

@@ -71,7 +71,7 @@ enum Parked {
         stats: Stats,
     },
     /// A proxy made no tunnel.
-    Tunnel(transport::Failure),
+    Tunnel(transport::ExchangeFailure),
 }
 
 impl LoginState {

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::progress::EventFilter;
 use crate::source::Source;
-use crate::transport::{Answer, Failure, Stats};
+use crate::transport::{Answer, ExchangeFailure, Stats};
 use crate::upload::Shared;
 
 /// One packet to send.
@@ -142,6 +142,6 @@ impl Task {
     }
 }
 
-pub(crate) fn error_of(failure: Failure) -> Error {
+pub(crate) fn error_of(failure: ExchangeFailure) -> Error {
     protocol_failure(failure).error.into()
 }

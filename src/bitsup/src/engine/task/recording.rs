@@ -6,7 +6,7 @@ use super::super::Core;
 use super::Task;
 use crate::progress::Event;
 use crate::transcript;
-use crate::transport::{Answer, Failure};
+use crate::transport::{Answer, ExchangeFailure};
 
 impl Task {
     pub(super) fn record_answer(&mut self, request: &PendingRequest, answer: &Answer, core: &Core) {
@@ -16,7 +16,12 @@ impl Task {
         core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
     }
 
-    pub(super) fn record_failure(&self, request: &PendingRequest, failure: &Failure, core: &Core) {
+    pub(super) fn record_failure(
+        &self,
+        request: &PendingRequest,
+        failure: &ExchangeFailure,
+        core: &Core,
+    ) {
         if self.recorder.is_some() {
             let entry = transcript::failure(&self.asked(request), failure);
             core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));

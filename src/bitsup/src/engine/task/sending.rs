@@ -286,7 +286,7 @@ impl Task {
             let pinned = if self.is_packets() {
                 core.transport.open_connection(options)
             } else {
-                core.transport.open_lane_to(&exchange.host, options)
+                core.transport.open_connection_to(&exchange.host, options)
             };
             core.connections.insert(pinned, self.id);
             pinned

@@ -12,7 +12,7 @@ use crate::transport::{
 };
 
 #[test]
-fn ten_lanes_keep_their_own_connections() {
+fn ten_pinned_connections_keep_their_own_connections() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let connections: Vec<_> = (0..10).map(|_| bench.pinned()).collect();
@@ -53,7 +53,7 @@ fn a_name_is_resolved_and_its_connection_kept() {
 }
 
 #[test]
-fn the_connections_of_a_polite_lane_are_marked() {
+fn the_connections_of_a_polite_session_are_marked() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let mut mark = |polite| {
@@ -188,7 +188,7 @@ fn abort_closes_the_connection_and_is_followed_by_nothing() {
 }
 
 #[test]
-fn closing_a_lane_closes_its_idle_connection() {
+fn closing_a_pinned_connection_closes_its_idle_one() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let pinned = bench.pinned();
@@ -218,7 +218,7 @@ fn a_finished_sessions_connection_serves_the_next_one() {
     let mut bench = Bench::new();
     let host = peer.address().ip().to_string();
     for new_connection in [true, false, false] {
-        let pinned = bench.transport.open_lane_to(&host, direct());
+        let pinned = bench.transport.open_connection_to(&host, direct());
         let event = bench.run(pinned, packet(&peer));
         assert_eq!(event.stats.new_connection, new_connection);
         bench.transport.retire_connection(pinned);
@@ -226,9 +226,9 @@ fn a_finished_sessions_connection_serves_the_next_one() {
     // Other settings, and two sessions at once, do not share it.
     let other = ConnectionOptions { user_agent: "other".into(), ..direct() };
     let connections = [("127.0.0.2", direct()), (host.as_str(), other), (&host, direct())]
-        .map(|(host, options)| bench.transport.open_lane_to(host, options));
+        .map(|(host, options)| bench.transport.open_connection_to(host, options));
     let [_, other, first] = connections;
-    let second = bench.transport.open_lane_to(&host, direct());
+    let second = bench.transport.open_connection_to(&host, direct());
     for (pinned, new_connection) in [(other, true), (first, false), (second, true)] {
         assert_eq!(bench.run(pinned, packet(&peer)).stats.new_connection, new_connection);
     }
@@ -239,7 +239,7 @@ fn a_connection_that_somebody_may_have_logged_in_on_is_closed() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let host = peer.address().ip().to_string();
-    let pinned = bench.transport.open_lane_to(&host, direct());
+    let pinned = bench.transport.open_connection_to(&host, direct());
     let own = Credentials {
         scheme: AuthScheme::Basic,
         user: "user".into(),
@@ -248,7 +248,7 @@ fn a_connection_that_somebody_may_have_logged_in_on_is_closed() {
     bench.run(pinned, Exchange { auth: Some(Arc::new(own)), ..packet(&peer) }).result.unwrap();
     bench.transport.retire_connection(pinned);
     assert!(peer.wait_for_close(0, SOON));
-    let next = bench.transport.open_lane_to(&host, direct());
+    let next = bench.transport.open_connection_to(&host, direct());
     assert!(bench.run(next, packet(&peer)).stats.new_connection);
 }
 
@@ -256,7 +256,7 @@ fn a_connection_that_somebody_may_have_logged_in_on_is_closed() {
 fn an_idle_connection_is_closed_after_a_moment() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
-    let pinned = bench.transport.open_lane_to(&peer.address().ip().to_string(), direct());
+    let pinned = bench.transport.open_connection_to(&peer.address().ip().to_string(), direct());
     bench.run(pinned, packet(&peer)).result.unwrap();
     bench.transport.retire_connection(pinned);
     // No caller asks for it: the transport looks by itself.

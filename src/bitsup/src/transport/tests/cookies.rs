@@ -10,7 +10,7 @@ fn cookies(peer: &Scripted) -> Vec<String> {
 }
 
 #[test]
-fn a_cookie_comes_back_on_its_lane_also_after_a_lost_connection() {
+fn a_cookie_comes_back_on_its_connection_also_after_a_lost_connection() {
     let peer = Scripted::start(|_, _, number| match number {
         0 => Reply::ack().header("Set-Cookie", "node=a; Path=/; HttpOnly"),
         // Without its length, the answer costs the connection.

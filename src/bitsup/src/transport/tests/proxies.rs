@@ -25,7 +25,7 @@ fn to_origin(peer: &Scripted, host: &str) -> Exchange {
 }
 
 #[test]
-fn an_http_proxy_gets_the_whole_url_and_lanes_stay_apart() {
+fn an_http_proxy_gets_the_whole_url_and_connections_stay_apart() {
     let proxy = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let options = through(&proxy.url(""));
@@ -126,7 +126,7 @@ fn an_excepted_host_is_reached_directly() {
 }
 
 #[test]
-fn a_socks_proxy_resolves_the_origin_and_lanes_stay_apart() {
+fn a_socks_proxy_resolves_the_origin_and_connections_stay_apart() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
