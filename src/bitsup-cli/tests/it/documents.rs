@@ -139,10 +139,10 @@ fn picture(recording: &str) -> String {
         };
         let text = line.replace('&', "&amp;").replace('<', "&lt;");
         let y = BAR + (number + 1) * LINE_HEIGHT;
-        let delay = number as f64 * 0.15;
+        let (seconds, hundredths) = (number * 15 / 100, number * 15 % 100);
         let _ = writeln!(
             svg,
-            "<text x=\"{MARGIN}\" y=\"{y}\"{class} style=\"animation-delay: {delay}s\">{text}</text>"
+            "<text x=\"{MARGIN}\" y=\"{y}\"{class} style=\"animation-delay: {seconds}.{hundredths:02}s\">{text}</text>"
         );
     }
     svg + "</svg>\n"

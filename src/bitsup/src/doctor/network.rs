@@ -40,9 +40,13 @@ impl Examination {
         match addresses {
             Ok(addresses) => {
                 let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-                let detail = format!("{host} is {}", shown.join(", "));
+                let found = if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+                    skipped(&format!("{host} is an address"))
+                } else {
+                    good(format!("{host} is {}", shown.join(", ")))
+                };
                 self.addresses = addresses;
-                good(detail)
+                found
             }
             Err(error) => problem(
                 ErrorKind::Network,
