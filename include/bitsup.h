@@ -432,8 +432,8 @@ typedef enum {
  */
 typedef enum {
   /**
-   * The user at the server, also as DOMAIN\user or user@domain; goes with
-   * BITSUP_OPTION_PASSWORD or BITSUP_OPTION_PASSWORD_FILE. A text.
+   * The user at the server, also as DOMAIN\user or user@domain; needs a
+   * password. A text.
    */
   BITSUP_OPTION_USER = 101,
   /**
@@ -530,8 +530,7 @@ typedef enum {
    */
   BITSUP_OPTION_NO_PROXY = 302,
   /**
-   * The user at the proxy; goes with BITSUP_OPTION_PROXY_PASSWORD or
-   * BITSUP_OPTION_PROXY_PASSWORD_FILE. A text.
+   * The user at the proxy; needs a password. A text.
    */
   BITSUP_OPTION_PROXY_USER = 303,
   /**
@@ -785,8 +784,8 @@ typedef enum {
    */
   BITSUP_AUTH_NTLM = 2004,
   /**
-   * Negotiate: at servers with NTLM inside, or, without a user, a token and
-   * a credential callback, with the system's Kerberos ticket.
+   * Negotiate: with the system's Kerberos ticket if no login is set, else
+   * with NTLM inside, at servers only.
    */
   BITSUP_AUTH_NEGOTIATE = 2005,
   /**

@@ -371,4 +371,15 @@ mod tests {
             assert!(needed.is_none_or(|row| row.is_some()), "{}", facts.name);
         }
     }
+
+    /// A help text names no option that only libraries have.
+    #[test]
+    fn help_names_options_of_the_tool_only() {
+        let here = |row: &OptionRow| row.kind != OptionKind::Secret;
+        for row in OPTIONS.iter().filter(|row| here(row) && !NOT_HERE.contains(&row.name)) {
+            for name in row.doc.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
+                assert!(option_by_name(name).is_some_and(here), "{}: {name}", row.name);
+            }
+        }
+    }
 }

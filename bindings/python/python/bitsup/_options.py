@@ -16,7 +16,7 @@ class ClientOptions(TypedDict, total=False):
     """
 
     user: str | None
-    """The user at the server, also as DOMAIN\\user or user@domain; goes with password= or password_file=."""
+    """The user at the server, also as DOMAIN\\user or user@domain; needs a password."""
     password: str | None
     """The user's password. Copies in bitsup are overwritten as soon as they are not needed."""
     password_file: Path | None
@@ -26,7 +26,7 @@ class ClientOptions(TypedDict, total=False):
     token_file: Path | None
     """A file with the bearer token, read as password_file= is."""
     auth: Literal["any", "basic", "digest", "ntlm", "negotiate", "bearer"] | None
-    """The scheme that answers the server's challenge. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: at servers with NTLM inside, or, without a user, a token and a credential callback, with the system's Kerberos ticket. "bearer": A bearer token; not for proxies. Default: any."""
+    """The scheme that answers the server's challenge. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: with the system's Kerberos ticket if no login is set, else with NTLM inside, at servers only. "bearer": A bearer token; not for proxies. Default: any."""
     allow_cleartext_credentials: bool | None
     """Send passwords, tokens and secret headers over plain http too, unencrypted."""
     headers: Headers | None
@@ -54,13 +54,13 @@ class ClientOptions(TypedDict, total=False):
     no_proxy: str | Sequence[str] | None
     """Hosts to reach without the proxy, separated by commas; none: all go through it. Unset, it is what no_proxy in the environment says."""
     proxy_user: str | None
-    """The user at the proxy; goes with proxy_password= or proxy_password_file=."""
+    """The user at the proxy; needs a password."""
     proxy_password: str | None
     """The password of proxy_user=."""
     proxy_password_file: Path | None
     """A file with the password of proxy_user=, read when an upload starts."""
     proxy_auth: Literal["any", "basic", "digest", "ntlm", "negotiate", "bearer"] | None
-    """The scheme that answers the proxy's challenge; any takes Basic too, since few proxies have TLS of their own. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: at servers with NTLM inside, or, without a user, a token and a credential callback, with the system's Kerberos ticket. "bearer": A bearer token; not for proxies. Default: any."""
+    """The scheme that answers the proxy's challenge; any takes Basic too, since few proxies have TLS of their own. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: with the system's Kerberos ticket if no login is set, else with NTLM inside, at servers only. "bearer": A bearer token; not for proxies. Default: any."""
     proxy_ca_file: Path | None
     """A file of CA certificates (PEM) to trust instead of the system's, for a proxy reached over https."""
     resolve: Sequence[str] | None
@@ -148,7 +148,7 @@ class Options(TypedDict, total=False):
     """
 
     user: str | None
-    """The user at the server, also as DOMAIN\\user or user@domain; goes with password= or password_file=."""
+    """The user at the server, also as DOMAIN\\user or user@domain; needs a password."""
     password: str | None
     """The user's password. Copies in bitsup are overwritten as soon as they are not needed."""
     password_file: Path | None
@@ -158,7 +158,7 @@ class Options(TypedDict, total=False):
     token_file: Path | None
     """A file with the bearer token, read as password_file= is."""
     auth: Literal["any", "basic", "digest", "ntlm", "negotiate", "bearer"] | None
-    """The scheme that answers the server's challenge. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: at servers with NTLM inside, or, without a user, a token and a credential callback, with the system's Kerberos ticket. "bearer": A bearer token; not for proxies. Default: any."""
+    """The scheme that answers the server's challenge. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: with the system's Kerberos ticket if no login is set, else with NTLM inside, at servers only. "bearer": A bearer token; not for proxies. Default: any."""
     allow_cleartext_credentials: bool | None
     """Send passwords, tokens and secret headers over plain http too, unencrypted."""
     headers: Headers | None
@@ -186,13 +186,13 @@ class Options(TypedDict, total=False):
     no_proxy: str | Sequence[str] | None
     """Hosts to reach without the proxy, separated by commas; none: all go through it. Unset, it is what no_proxy in the environment says."""
     proxy_user: str | None
-    """The user at the proxy; goes with proxy_password= or proxy_password_file=."""
+    """The user at the proxy; needs a password."""
     proxy_password: str | None
     """The password of proxy_user=."""
     proxy_password_file: Path | None
     """A file with the password of proxy_user=, read when an upload starts."""
     proxy_auth: Literal["any", "basic", "digest", "ntlm", "negotiate", "bearer"] | None
-    """The scheme that answers the proxy's challenge; any takes Basic too, since few proxies have TLS of their own. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: at servers with NTLM inside, or, without a user, a token and a credential callback, with the system's Kerberos ticket. "bearer": A bearer token; not for proxies. Default: any."""
+    """The scheme that answers the proxy's challenge; any takes Basic too, since few proxies have TLS of their own. "any": The strongest that is offered and that this build has: NTLM, Negotiate, Digest, then Basic, which goes to servers over verified TLS only. "basic": Basic. "digest": Digest. "ntlm": NTLM, if this build has it. "negotiate": Negotiate: with the system's Kerberos ticket if no login is set, else with NTLM inside, at servers only. "bearer": A bearer token; not for proxies. Default: any."""
     proxy_ca_file: Path | None
     """A file of CA certificates (PEM) to trust instead of the system's, for a proxy reached over https."""
     resolve: Sequence[str] | None

@@ -5,8 +5,8 @@
 #[derive(Clone, Copy, Debug)]
 #[expect(dead_code, reason = "numbers come in as integers")]
 pub enum bitsup_option {
-    /// The user at the server, also as DOMAIN\user or user@domain; goes with
-    /// BITSUP_OPTION_PASSWORD or BITSUP_OPTION_PASSWORD_FILE. A text.
+    /// The user at the server, also as DOMAIN\user or user@domain; needs a
+    /// password. A text.
     User = 101,
     /// The user's password. Copies in bitsup are overwritten as soon as they
     /// are not needed. A secret.
@@ -65,8 +65,7 @@ pub enum bitsup_option {
     /// Hosts to reach without the proxy, separated by commas; none: all go
     /// through it. Unset, it is what no_proxy in the environment says. A text.
     NoProxy = 302,
-    /// The user at the proxy; goes with BITSUP_OPTION_PROXY_PASSWORD or
-    /// BITSUP_OPTION_PROXY_PASSWORD_FILE. A text.
+    /// The user at the proxy; needs a password. A text.
     ProxyUser = 303,
     /// The password of BITSUP_OPTION_PROXY_USER. A secret.
     ProxyPassword = 304,
@@ -223,8 +222,8 @@ pub enum bitsup_auth {
     Digest = 2003,
     /// NTLM, if this build has it.
     Ntlm = 2004,
-    /// Negotiate: at servers with NTLM inside, or, without a user, a token and
-    /// a credential callback, with the system's Kerberos ticket.
+    /// Negotiate: with the system's Kerberos ticket if no login is set, else
+    /// with NTLM inside, at servers only.
     Negotiate = 2005,
     /// A bearer token; not for proxies.
     Bearer = 2006,

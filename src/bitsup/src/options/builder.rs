@@ -8,8 +8,7 @@ use super::{Header, OptionSet};
 use crate::credentials::Secret;
 
 impl OptionSet {
-    /// The user at the server, also as DOMAIN\user or user@domain; goes with `password` or
-    /// `password_file`.
+    /// The user at the server, also as DOMAIN\user or user@domain; needs a password.
     #[must_use]
     pub fn user(self, value: impl Into<String>) -> Self {
         self.with(101, |_| Ok(OptionValue::Text(value.into())))
@@ -132,7 +131,7 @@ impl OptionSet {
         self.with(302, |_| Ok(OptionValue::Text(value.into())))
     }
 
-    /// The user at the proxy; goes with `proxy_password` or `proxy_password_file`.
+    /// The user at the proxy; needs a password.
     #[must_use]
     pub fn proxy_user(self, value: impl Into<String>) -> Self {
         self.with(303, |_| Ok(OptionValue::Text(value.into())))

@@ -20,7 +20,7 @@ use crate::transport::Proxy;
 pub static TABLE: &[OptionRow] = &[
     // 100: who logs in.
     OptionRow {
-        doc: "The user at the server, also as DOMAIN\\user or user@domain; goes with {password} or {password_file}.",
+        doc: "The user at the server, also as DOMAIN\\user or user@domain; needs a password.",
         apply: |value, to| put(&mut to.login.user, resolve::checked_user(value.text())?),
         ..row(101, "user", OptionKind::Text)
     },
@@ -142,7 +142,7 @@ pub static TABLE: &[OptionRow] = &[
         ..row(302, "no_proxy", OptionKind::Text)
     },
     OptionRow {
-        doc: "The user at the proxy; goes with {proxy_password} or {proxy_password_file}.",
+        doc: "The user at the proxy; needs a password.",
         apply: |value, to| put(&mut to.proxy_login.user, resolve::checked_user(value.text())?),
         ..row(303, "proxy_user", OptionKind::Text)
     },
@@ -539,7 +539,7 @@ static AUTH: ChoiceSet = ChoiceSet {
         choice(
             2005,
             "negotiate",
-            "Negotiate: at servers with NTLM inside, or, without a user, a token and a credential callback, with the system's Kerberos ticket.",
+            "Negotiate: with the system's Kerberos ticket if no login is set, else with NTLM inside, at servers only.",
         ),
         choice(2006, "bearer", "A bearer token; not for proxies."),
     ],
