@@ -33,6 +33,7 @@ pub(crate) fn features(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         zlib: features.zlib,
         optimised: features.optimised,
         bundled: features.bundled,
+        wipes_libcurl: features.wipes_libcurl,
         ntlm: features.ntlm,
         negotiate: features.negotiate,
         kerberos: features.kerberos,

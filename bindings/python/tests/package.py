@@ -6,7 +6,9 @@ Not among the other tests, since it builds: ``cargo xtask test --only python-pac
 
 from __future__ import annotations
 
+import base64
 import os
+import secrets
 import subprocess
 import sys
 import tarfile
@@ -74,6 +76,47 @@ def check_metadata(metadata: Message) -> None:
     assert "bitsup.upload(" in str(metadata.get_payload())
 
 
+HELD = """
+import sys
+import bitsup
+with bitsup.Client() as client:
+    client.upload(b"abc", sys.argv[1], user="operator", password_file=sys.argv[2], allow_cleartext_credentials=True)
+print("all is over", flush=True)
+sys.stdin.readline()
+"""
+
+
+def memory(process: int) -> bytes:
+    """What of the memory of a process can be written."""
+    parts: list[bytes] = []
+    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", buffering=0) as whole:
+        for line in maps:
+            place, rights = line.split()[:2]
+            begin, end = (int(word, 16) for word in place.split("-"))
+            if rights.startswith("rw"):
+                whole.seek(begin)
+                parts.append(whole.read(end - begin))
+    return b"\n".join(parts)
+
+
+def no_password_is_in_memory_when_all_is_over(python: Path, serve: Callable[..., Server], tmp_path: Path) -> None:
+    secret = secrets.token_urlsafe(45)
+    server = serve(None, "--user", f"operator:{secret}")
+    file = tmp_path / "secret-of-the-operator"
+    file.write_text(secret)
+    command = [python, "-c", HELD, server.url("x"), file]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "all is over\n"
+        held = memory(process.pid)
+        process.communicate("\n", timeout=30)
+    assert server.content("x") == b"abc"
+    assert file.name.encode() in held, "the search finds nothing"
+    forms = [secret, base64.b64encode(f"operator:{secret}".encode()).decode()[12:-4]]
+    parts = [form[at : at + 8].encode() for form in forms for at in range(len(form) - 7)]
+    assert [part for part in parts if part in held] == []
+
+
 # To build libcurl and OpenSSL takes minutes.
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("origin", ["folder", "sdist"])
@@ -89,7 +132,7 @@ def test_it_installs_and_uploads(
     python = fresh / "bin/python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", wheel)
 
-    facts = "import bitsup; f = bitsup.features(); print(bitsup.__file__, f.bundled, f.tls)"
+    facts = "import bitsup; f = bitsup.features(); print(bitsup.__file__, f.bundled and f.wipes_libcurl, f.tls)"
     where, bundled, tls = run(python, "-W", "error", "-c", facts, folder=tmp_path).split(maxsplit=2)
     assert Path(where).is_relative_to(fresh) and bundled == "True" and tls.startswith("OpenSSL/4.")
     for command in ([fresh / "bin/bitsup"], [python, "-m", "bitsup"]):
@@ -102,3 +145,4 @@ def test_it_installs_and_uploads(
     file.write_bytes(payload(3_000_001))
     assert run(python, "-W", "error", "-c", MANY_FILES, file, server.url("x")) == "3000001 bytes beside 1100 files\n"
     assert server.content("x") == payload(3_000_001)
+    no_password_is_in_memory_when_all_is_over(python, serve, tmp_path)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import gc
 import math
 import pickle
-import secrets
 import signal
-import subprocess
 import threading
 import time
 import weakref
@@ -410,43 +407,3 @@ def test_ctrl_c_while_it_is_asked(guarded: Server, way: str, capsys: pytest.Capt
         print(f" [Ctrl-C to KeyboardInterrupt in {way}: {took * 1000:.0f} ms; to the end: {ended:.1f} s]")
     assert process.returncode == 0 and errors == ""
     assert took < 5 and ended < 15, "generous bounds, below the 20 s of the answer; the figures are printed"
-
-
-HELD = """
-import sys
-import bitsup
-with bitsup.Client() as client:
-    client.upload(b"abc", sys.argv[1], user="operator", password_file=sys.argv[2], allow_cleartext_credentials=True)
-print("all is over", flush=True)
-sys.stdin.readline()
-"""
-
-
-def memory(process: int) -> bytes:
-    """What of the memory of a process can be written."""
-    parts: list[bytes] = []
-    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", buffering=0) as whole:
-        for line in maps:
-            place, rights = line.split()[:2]
-            begin, end = (int(word, 16) for word in place.split("-"))
-            if rights.startswith("rw"):
-                whole.seek(begin)
-                parts.append(whole.read(end - begin))
-    return b"\n".join(parts)
-
-
-def test_no_password_is_in_memory_when_all_is_over(serve: Callable[..., Server], tmp_path: Path) -> None:
-    secret = secrets.token_urlsafe(45)
-    server = serve(None, "--user", f"operator:{secret}")
-    file = tmp_path / "secret-of-the-operator"
-    file.write_text(secret)
-    with started(HELD, server.url("x"), str(file), stdin=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "all is over\n"
-        held = memory(process.pid)
-        process.communicate("\n", timeout=30)
-    assert server.content("x") == b"abc"
-    assert file.name.encode() in held, "the search finds nothing"
-    forms = [secret, base64.b64encode(f"operator:{secret}".encode()).decode()[12:-4]]
-    parts = [form[at : at + 8].encode() for form in forms for at in range(len(form) - 7)]
-    assert [part for part in parts if part in held] == []

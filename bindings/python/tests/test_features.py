@@ -23,3 +23,11 @@ def test_the_class_has_all_that_the_library_knows() -> None:
     (body,) = re.findall(r"pub struct Features \{(.*?)^\}", RUST.read_text(), re.DOTALL | re.MULTILINE)
     assert sorted(names) == sorted(["version", *re.findall(r"pub (\w+):", body)])
     assert features.version == bitsup.__version__ and features.libcurl[0].isdigit() and features.ntlm
+
+
+def test_a_libcurl_that_the_program_shares_keeps_its_memory_functions() -> None:
+    """A bundled one is ours alone, and overwrites what it frees."""
+    features = bitsup.features()
+    assert features.wipes_libcurl == features.bundled
+    with bitsup.Client():
+        assert bitsup.features().wipes_libcurl == features.bundled

@@ -22,6 +22,7 @@ use crate::os;
 ///
 /// Nothing may name this static: `cargo xtask install` removes both entries from the C library, whose host
 /// decides what runs before its `main`.
+#[cfg(any(feature = "private-libcurl", feature = "whole-program"))]
 #[used]
 #[cfg_attr(all(unix, not(target_vendor = "apple")), unsafe(link_section = ".init_array.00101"))]
 // Here the linker's order decides.
@@ -31,15 +32,23 @@ static BEFORE_MAIN: extern "C" fn() = before_main;
 /// Whether libcurl has ever called one of the functions.
 static CALLED: AtomicBool = AtomicBool::new(false);
 
+#[cfg(any(feature = "private-libcurl", feature = "whole-program"))]
 extern "C" fn before_main() {
     init();
 }
 
-/// Initialises libcurl with functions that overwrite what is freed. If the program has initialised libcurl
-/// before, it stays as it is.
+/// Whether the memory functions of libcurl are ours to choose: it is a copy of our own, or this code is a part of
+/// the program itself, which said so by a feature. A module that a program loads says nothing for the program.
+fn is_ours() -> bool {
+    cfg!(feature = "private-libcurl")
+        || cfg!(feature = "whole-program") && os::is_in_the_program(is_ours as *const ())
+}
+
+/// Initialises libcurl with functions that overwrite what is freed, if they are ours to choose. If the program has
+/// initialised libcurl before, it stays as it is.
 pub fn init() {
     static ONCE: Once = Once::new();
-    if !os::TELLS_SIZES {
+    if !os::TELLS_SIZES || !is_ours() {
         return;
     }
     ONCE.call_once(|| {
@@ -61,7 +70,7 @@ pub fn init() {
     });
 }
 
-/// Whether libcurl uses these functions: not if the program initialised it before.
+/// Whether libcurl uses these functions: not if they are not ours to choose, or the program initialised it before.
 #[must_use]
 pub fn is_active() -> bool {
     init();
@@ -120,6 +129,7 @@ extern "C" fn resize(block: *mut c_void, size: usize) -> *mut c_void {
 mod tests {
     use super::*;
 
+    #[cfg(any(feature = "private-libcurl", feature = "whole-program"))]
     #[test]
     fn libcurl_uses_the_functions() {
         assert!(is_active());

@@ -21,6 +21,41 @@ pub(crate) unsafe fn usable_size(_: *mut std::ffi::c_void) -> usize {
     0
 }
 
+/// Whether the address is in the program's own file, and not in a library's.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_in_the_program(address: *const ()) -> bool {
+    struct Asked(u64, bool);
+
+    /// Looks at the first of the process's objects, which is the program.
+    unsafe extern "C" fn look(
+        object: *mut libc::dl_phdr_info,
+        _: libc::size_t,
+        asked: *mut std::ffi::c_void,
+    ) -> libc::c_int {
+        // SAFETY: the C library gives an object, and what it was given.
+        let (object, asked) = unsafe { (&*object, &mut *asked.cast::<Asked>()) };
+        // SAFETY: the object has so many headers there.
+        let headers =
+            unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
+        asked.1 = headers.iter().any(|header| {
+            let offset = asked.0.wrapping_sub(object.dlpi_addr).wrapping_sub(header.p_vaddr);
+            header.p_type == libc::PT_LOAD && offset < header.p_memsz
+        });
+        1
+    }
+
+    let mut asked = Asked(address.addr() as u64, false);
+    // SAFETY: the function reads what it is given, while this waits.
+    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut asked).cast()) };
+    asked.1
+}
+
+/// Other systems are not asked: a library never takes libcurl from its host there.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_in_the_program(_: *const ()) -> bool {
+    false
+}
+
 #[cfg(not(target_os = "linux"))]
 mod other {
     use std::ffi::c_void;

@@ -137,10 +137,7 @@ impl ClientBuilder {
 
     /// Starts the engine.
     pub fn build(self) -> Result<Client, Error> {
-        // The system's libcurl may be the host program's too, whose memory functions are not ours to choose.
-        if cfg!(feature = "bundled") {
-            bitsup_wipe::init();
-        }
+        bitsup_wipe::init();
         curl::init();
         let limiter = Arc::new(RateLimiter::new(self.rate_limit));
         if let Some(timetable) = self.timetable {

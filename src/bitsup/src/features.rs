@@ -19,6 +19,9 @@ pub struct Features {
     pub optimised: bool,
     /// Whether libcurl was built with this library instead of being the system's.
     pub bundled: bool,
+    /// Whether libcurl overwrites what it frees, and with it logins: a bundled one does, the system's in the tool only,
+    /// and in programs with the feature `wipe-libcurl`.
+    pub wipes_libcurl: bool,
     /// Whether servers can be answered with NTLM: the feature `ntlm`.
     pub ntlm: bool,
     /// Whether servers can be answered with Negotiate with a password, which is NTLM inside: the
@@ -47,6 +50,7 @@ pub fn features() -> Features {
         zlib: curl.libz_version().map(str::to_owned),
         optimised: cfg!(optimised),
         bundled: curl.vendored(),
+        wipes_libcurl: bitsup_wipe::is_active(),
         ntlm: cfg!(feature = "ntlm"),
         negotiate: cfg!(feature = "ntlm"),
         kerberos: bitsup_gssapi::is_available(),
@@ -78,6 +82,9 @@ impl fmt::Display for Features {
             if has {
                 write!(f, ", {name}")?;
             }
+        }
+        if !self.wipes_libcurl {
+            write!(f, "; libcurl's memory is not overwritten")?;
         }
         if !self.optimised {
             write!(f, "; a quick build, slower than a release build")?;

@@ -109,6 +109,8 @@ class Features:
     """Whether it was built for speed; a quick build is slower."""
     bundled: bool
     """Whether libcurl came with bitsup instead of being the system's."""
+    wipes_libcurl: bool
+    """Whether libcurl overwrites what it frees, and with it logins; it does in wheels."""
     ntlm: bool
     """Whether ``auth="ntlm"`` can be used; with every build."""
     negotiate: bool

@@ -370,5 +370,8 @@ int main(int argc, char **argv)
   CHECK(bitsup_version_number() == BITSUP_VERSION_NUMBER);
   CHECK(bitsup_features() & BITSUP_FEATURE_TLS);
   CHECK(strstr(bitsup_features_text(), "libcurl"));
+  /* The system's libcurl is this program's too, and its memory functions stay. */
+  CHECK(!!strstr(bitsup_features_text(), "not overwritten") ==
+        !(bitsup_features() & BITSUP_FEATURE_BUNDLED));
   return 0;
 }
