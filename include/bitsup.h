@@ -1213,8 +1213,9 @@ typedef void (*bitsup_log_callback)(
  */
 typedef struct {
   /**
-   * Set it to sizeof(bitsup_option_facts) before the call; afterwards the
-   * bytes that were written.
+   * Set it to sizeof(bitsup_option_facts), or to that of a declaration that
+   * ends after kind or later, before the call; afterwards the bytes that
+   * were written.
    */
   size_t struct_size;
   /**

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.IO;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -54,10 +55,7 @@ namespace Bitsup
     {
         readonly IntPtr client;
 
-        public Client()
-        {
-            C.Check(C.bitsup_client_new(IntPtr.Zero, out client, out var error), error);
-        }
+        public Client() => client = Make(null, IntPtr.Zero, C.bitsup_client_new);
 
         public static string Version => C.Text(C.bitsup_version());
 
@@ -66,7 +64,8 @@ namespace Bitsup
 
         /// <summary>
         /// Uploads a file. Cancelling tells the server to delete what it has. Progress is reported on a thread of the client.
-        /// Options are named as in bitsup.h: fragment_size for BITSUP_OPTION_FRAGMENT_SIZE.
+        /// Options are named as in bitsup.h: fragment_size for BITSUP_OPTION_FRAGMENT_SIZE. A value is a text as the tool takes
+        /// it, a number in the unit of bitsup.h, a bool, a TimeSpan, or a collection of texts for a list.
         /// </summary>
         public Task<Receipt> UploadAsync(string path, string url, IDictionary<string, object> options = null,
             IProgress<UploadProgress> progress = null, CancellationToken cancel = default(CancellationToken))
@@ -92,17 +91,17 @@ namespace Bitsup
             }
         }
 
-        delegate int Start(IntPtr options, out IntPtr upload, out IntPtr error);
+        delegate int Maker(IntPtr options, out IntPtr made, out IntPtr error);
 
         static async Task<Receipt> RunAsync(IDictionary<string, object> values, IProgress<UploadProgress> progress,
-            CancellationToken cancel, Start start)
+            CancellationToken cancel, Maker maker)
         {
             var listener = new Listener(progress);
             var userdata = GCHandle.Alloc(listener);
             var upload = IntPtr.Zero;
             try
             {
-                upload = Begin(values, GCHandle.ToIntPtr(userdata), start);
+                upload = Make(values, GCHandle.ToIntPtr(userdata), maker);
                 using (cancel.Register(() => C.bitsup_upload_cancel(upload, IntPtr.Zero)))
                     await listener.Ended.Task.ConfigureAwait(false);
                 return End(upload, listener.Thrown);
@@ -114,14 +113,15 @@ namespace Bitsup
             }
         }
 
-        static IntPtr Begin(IDictionary<string, object> values, IntPtr userdata, Start start)
+        static IntPtr Make(IDictionary<string, object> values, IntPtr userdata, Maker maker)
         {
             var options = C.Options(values);
             try
             {
-                C.bitsup_options_set_on_progress(options, Listener.OnProgress, userdata, IntPtr.Zero, IntPtr.Zero);
-                C.Check(start(options, out var upload, out var error), error);
-                return upload;
+                var callback = userdata == IntPtr.Zero ? null : Listener.OnProgress;
+                C.bitsup_options_set_on_progress(options, callback, userdata, IntPtr.Zero, IntPtr.Zero);
+                C.Check(maker(options, out var made, out var error), error);
+                return made;
             }
             finally
             {
@@ -151,16 +151,8 @@ namespace Bitsup
         /// <summary>Sends Create-Session; the packets that follow are sent one by one, and nothing is tried again.</summary>
         public Session CreateSession(string url, ulong size, IDictionary<string, object> values = null)
         {
-            var options = C.Options(values);
-            try
-            {
-                C.Check(C.bitsup_session_create(client, C.Bytes(url), size, null, options, out var session, out var error), error);
-                return new Session(session);
-            }
-            finally
-            {
-                C.bitsup_options_free(options);
-            }
+            return new Session(Make(values, IntPtr.Zero, (IntPtr o, out IntPtr session, out IntPtr error) =>
+                C.bitsup_session_create(client, C.Bytes(url), size, null, o, out session, out error)));
         }
 
         /// <summary>Ends the client. All uploads must have ended.</summary>
@@ -235,6 +227,7 @@ namespace Bitsup
     static class C
     {
         const string Library = "libbitsup.so.0";
+        const int Duration = 5;
 
         [StructLayout(LayoutKind.Sequential)]
         internal struct Progress
@@ -261,6 +254,14 @@ namespace Bitsup
             internal IntPtr ReplyUrl, Warnings;
         }
 
+        /// <summary>The part that is used here.</summary>
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct Facts
+        {
+            internal UIntPtr StructSize;
+            internal int Id, Kind;
+        }
+
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate int OnProgress(IntPtr userdata, IntPtr upload, ref Progress progress);
 
@@ -271,6 +272,8 @@ namespace Bitsup
         [DllImport(Library)] internal static extern int bitsup_client_new(IntPtr config, out IntPtr client, out IntPtr error);
         [DllImport(Library)] internal static extern void bitsup_client_free(IntPtr client);
         [DllImport(Library)] internal static extern IntPtr bitsup_options_new();
+        [DllImport(Library)] internal static extern int bitsup_option_by_name(byte[] name);
+        [DllImport(Library)] internal static extern int bitsup_option_info(int option, ref Facts facts, IntPtr error);
         [DllImport(Library)] internal static extern int bitsup_options_set_by_name(IntPtr options, byte[] name, byte[] value, IntPtr error);
         [DllImport(Library)] internal static extern int bitsup_options_set_on_progress(IntPtr options, OnProgress callback, IntPtr userdata, IntPtr destroy, IntPtr error);
         [DllImport(Library)] internal static extern void bitsup_options_free(IntPtr options);
@@ -301,17 +304,7 @@ namespace Bitsup
 
         internal static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text + "\0");
 
-        internal static string Text(IntPtr text)
-        {
-            if (text == IntPtr.Zero)
-                return null;
-            var length = 0;
-            while (Marshal.ReadByte(text, length) != 0)
-                length++;
-            var bytes = new byte[length];
-            Marshal.Copy(text, bytes, 0, length);
-            return Encoding.UTF8.GetString(bytes);
-        }
+        internal static string Text(IntPtr text) => Marshal.PtrToStringUTF8(text);
 
         /// <summary>Options by name, which keep what is wrong until the start.</summary>
         internal static IntPtr Options(IDictionary<string, object> values)
@@ -319,10 +312,17 @@ namespace Bitsup
             var options = bitsup_options_new();
             foreach (var pair in values ?? new Dictionary<string, object>())
             {
-                var value = Convert.ToString(pair.Value, System.Globalization.CultureInfo.InvariantCulture);
-                // True and False are true and false in C.
-                value = pair.Value is bool ? value.ToLowerInvariant() : value;
-                bitsup_options_set_by_name(options, Bytes(pair.Key), Bytes(value), IntPtr.Zero);
+                var name = Bytes(pair.Key);
+                var facts = new Facts { StructSize = (UIntPtr)Marshal.SizeOf(typeof(Facts)) };
+                bitsup_option_info(bitsup_option_by_name(name), ref facts, IntPtr.Zero);
+                var unit = pair.Value is TimeSpan || facts.Kind == Duration && !(pair.Value is string) ? "ms" : "";
+                foreach (var each in pair.Value as IEnumerable<object> ?? new[] { pair.Value })
+                {
+                    var value = Convert.ToString(each is TimeSpan time ? time.TotalMilliseconds : each, CultureInfo.InvariantCulture);
+                    // True and False are true and false in C.
+                    value = each is bool ? value.ToLowerInvariant() : value;
+                    bitsup_options_set_by_name(options, name, Bytes(value + unit), IntPtr.Zero);
+                }
             }
             return options;
         }

@@ -77,12 +77,20 @@ static class Check
         Must(failure.Message != "" && failure.Advice != "" && !failure.Resumable, failure);
         var options = new Dictionary<string, object> { ["fragment_sise"] = 1 };
         failure = await Fails<BitsupException>(() => client.UploadAsync(file, url, options));
-        Must(failure.Status == "UNSUPPORTED", failure);
+        Must(failure.Status == "UNSUPPORTED" && failure.Message.EndsWith("did you mean fragment_size?"), failure);
+        options = new Dictionary<string, object> { ["fragment_size"] = TimeSpan.FromSeconds(1) };
+        failure = await Fails<BitsupException>(() => client.UploadAsync(file, url, options));
+        Must(failure.Status == "INVALID_ARGUMENT", failure);
     }
 
     static async Task Lost(Client client)
     {
-        var options = new Dictionary<string, object> { ["fragment_size"] = 65536, ["retry_delay"] = "10ms", ["max_retry_delay"] = "50ms" };
+        var options = new Dictionary<string, object>
+        {
+            ["fragment_size"] = 65536, ["retry_delay"] = "10ms", ["max_retry_delay"] = TimeSpan.FromMilliseconds(50),
+            // That number of seconds is more than the library takes.
+            ["give_up_after"] = 4000000000, ["resolve"] = new[] { "a.example:80:127.0.0.1", "b.example:80:127.0.0.2" },
+        };
         var receipt = await client.UploadAsync(file, url, options);
         Must(receipt.Retries >= 3, receipt.Retries);
     }

@@ -32,7 +32,8 @@ import (
 	"unsafe"
 )
 
-// Options by name: "fragment_size" is BITSUP_OPTION_FRAGMENT_SIZE.
+// Options by name: "fragment_size" is BITSUP_OPTION_FRAGMENT_SIZE. A value is a text as the tool takes it, a number in
+// the unit of bitsup.h, a bool, a time.Duration, or a []string for a list.
 type Options map[string]any
 
 // Error tells why there is no such file on the server.
@@ -88,16 +89,37 @@ func check(status C.bitsup_status, err *C.bitsup_error) error {
 	}
 }
 
-// C options, which keep what is wrong until the start.
-func (o Options) c() *C.bitsup_options {
+// Calls with C options, which keep what is wrong until then.
+func with(url string, o Options, call func(*C.char, *C.bitsup_options, **C.bitsup_error) C.bitsup_status) error {
 	options := C.bitsup_options_new()
+	defer C.bitsup_options_free(options)
 	for name, value := range o {
-		cName, cValue := C.CString(name), C.CString(fmt.Sprint(value))
-		C.bitsup_options_set_by_name(options, cName, cValue, nil)
+		cName := C.CString(name)
+		facts := C.bitsup_option_facts{struct_size: C.sizeof_bitsup_option_facts}
+		C.bitsup_option_info(C.bitsup_option_by_name(cName), &facts, nil)
+		texts := []string{fmt.Sprint(value)}
+		switch value := value.(type) {
+		case string:
+		case []string:
+			texts = value
+		case time.Duration:
+			texts[0] = fmt.Sprint(value.Milliseconds(), "ms")
+		default:
+			if facts.kind == C.BITSUP_OPTION_KIND_DURATION {
+				texts[0] += "ms"
+			}
+		}
+		for _, text := range texts {
+			cText := C.CString(text)
+			C.bitsup_options_set_by_name(options, cName, cText, nil)
+			C.free(unsafe.Pointer(cText))
+		}
 		C.free(unsafe.Pointer(cName))
-		C.free(unsafe.Pointer(cValue))
 	}
-	return options
+	cURL := C.CString(url)
+	defer C.free(unsafe.Pointer(cURL))
+	var err *C.bitsup_error
+	return check(call(cURL, options, &err), err)
 }
 
 // Client uploads any number of files at a time. Its methods can be called from any goroutine.
@@ -162,15 +184,13 @@ func (c *Client) StartReader(source io.ReaderAt, size uint64, name, url string, 
 
 func (c *Client) start(upload *Upload, url string, options Options,
 	start func(*C.char, *C.bitsup_options, **C.bitsup_error) C.bitsup_status) (*Upload, error) {
-	cOptions := options.c()
-	defer C.bitsup_options_free(cOptions)
-	cURL := C.CString(url)
-	defer C.free(unsafe.Pointer(cURL))
 	upload.client, upload.done = c, make(chan struct{})
 	upload.handle = cgo.NewHandle(upload)
-	var cErr *C.bitsup_error
-	C.bitsup_listen(cOptions, C.uintptr_t(upload.handle))
-	if err := check(start(cURL, cOptions, &cErr), cErr); err != nil {
+	err := with(url, options, func(url *C.char, options *C.bitsup_options, err **C.bitsup_error) C.bitsup_status {
+		C.bitsup_listen(options, C.uintptr_t(upload.handle))
+		return start(url, options, err)
+	})
+	if err != nil {
 		upload.handle.Delete()
 		return nil, err
 	}
@@ -253,13 +273,10 @@ type Session struct{ c *C.bitsup_session }
 
 // NewSession sends Create-Session for a file of size bytes.
 func (c *Client) NewSession(url string, size uint64, options Options) (*Session, error) {
-	cOptions := options.c()
-	defer C.bitsup_options_free(cOptions)
-	cURL := C.CString(url)
-	defer C.free(unsafe.Pointer(cURL))
 	session := &Session{}
-	var cErr *C.bitsup_error
-	return session, check(C.bitsup_session_create(c.c, cURL, C.uint64_t(size), nil, cOptions, &session.c, &cErr), cErr)
+	return session, with(url, options, func(url *C.char, options *C.bitsup_options, err **C.bitsup_error) C.bitsup_status {
+		return C.bitsup_session_create(c.c, url, C.uint64_t(size), nil, options, &session.c, err)
+	})
 }
 
 // ID of the session.

@@ -7,9 +7,12 @@ import com.sun.jna.Structure;
 import com.sun.jna.ptr.LongByReference;
 import com.sun.jna.ptr.PointerByReference;
 import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 
 /** Uploads any number of files at a time with the BITS Upload Protocol, through libbitsup. Any thread may use it. */
 public final class Bitsup implements AutoCloseable {
@@ -19,11 +22,6 @@ public final class Bitsup implements AutoCloseable {
   /** What is known about a complete upload; texts that there are not are null. */
   public record Receipt(String url, long size, String sessionId, long millis, long fragments, long retries,
       boolean closeConfirmed, boolean verified, String sha256, String replyUrl, String warnings) {}
-
-  /** Is told of progress on a thread of the client; false stops the upload. */
-  public interface Listener {
-    boolean onProgress(Progress progress);
-  }
 
   /** Why there is no such file on the server. */
   @SuppressWarnings("serial")
@@ -55,6 +53,8 @@ public final class Bitsup implements AutoCloseable {
     int bitsup_client_new(Pointer config, PointerByReference client, PointerByReference error);
     void bitsup_client_free(Pointer client);
     Pointer bitsup_options_new();
+    int bitsup_option_by_name(String name);
+    int bitsup_option_info(int option, CFacts facts, PointerByReference error);
     int bitsup_options_set_by_name(Pointer options, String name, String value, PointerByReference error);
     int bitsup_options_set_on_progress(Pointer options, OnProgress callback, Pointer userdata, Pointer destroy, PointerByReference error);
     void bitsup_options_free(Pointer options);
@@ -99,8 +99,17 @@ public final class Bitsup implements AutoCloseable {
     public Pointer reply;
   }
 
+  /** The part that is used here. */
+  @Structure.FieldOrder({"struct_size", "id", "kind"})
+  public static final class CFacts extends Structure {
+    public long struct_size = size();
+    public int id, kind;
+  }
+
   private static final Functions C = Native.load("libbitsup.so.0", Functions.class, Map.of(Library.OPTION_STRING_ENCODING, "UTF-8"));
   private static final int PENDING = 1;
+  /** A kind of options. */
+  private static final int DURATION = 5;
   /** The first of the states at the end. */
   private static final int DONE = 10;
 
@@ -117,19 +126,38 @@ public final class Bitsup implements AutoCloseable {
     return status != PENDING;
   }
 
-  /** C options by name: fragment_size is BITSUP_OPTION_FRAGMENT_SIZE. They keep what is wrong until the start. */
-  private static Pointer options(Map<String, ?> values) {
+  /** What takes options and gives an object. */
+  private interface Maker {
+    int run(Pointer options, PointerByReference made, PointerByReference error);
+  }
+
+  /**
+   * Makes an object with options by name: fragment_size is BITSUP_OPTION_FRAGMENT_SIZE. A value is a text as the tool takes
+   * it, a number in the unit of bitsup.h, a Boolean, a Duration, or an Iterable of texts for a list.
+   */
+  private static Pointer make(Map<String, ?> values, OnProgress callback, Maker maker) throws Failure {
     Pointer options = C.bitsup_options_new();
-    values.forEach((name, value) -> C.bitsup_options_set_by_name(options, name, String.valueOf(value), null));
-    return options;
+    try {
+      values.forEach((name, value) -> {
+        var facts = new CFacts();
+        C.bitsup_option_info(C.bitsup_option_by_name(name), facts, null);
+        String unit = value instanceof Duration || value instanceof Number && facts.kind == DURATION ? "ms" : "";
+        for (Object each : value instanceof Iterable<?> list ? list : List.of(value))
+          C.bitsup_options_set_by_name(options, name, (each instanceof Duration time ? time.toMillis() : each) + unit, null);
+      });
+      C.bitsup_options_set_on_progress(options, callback, null, null, null);
+      var place = new PointerByReference();
+      check(error -> maker.run(options, place, error));
+      return place.getValue();
+    } finally {
+      C.bitsup_options_free(options);
+    }
   }
 
   private final Pointer client;
 
   public Bitsup() throws Failure {
-    var place = new PointerByReference();
-    check(error -> C.bitsup_client_new(null, place, error));
-    client = place.getValue();
+    client = make(Map.of(), null, C::bitsup_client_new);
   }
 
   public static String version() {
@@ -142,19 +170,19 @@ public final class Bitsup implements AutoCloseable {
   }
 
   /** Uploads a file and waits for the end; interrupting the thread tells the server to delete what it has. */
-  public Receipt upload(String path, String url, Map<String, ?> options, Listener listener) throws Failure, InterruptedException {
+  public Receipt upload(String path, String url, Map<String, ?> options, Predicate<Progress> listener) throws Failure, InterruptedException {
     try (var upload = start(path, url, options, listener)) {
       return upload.await();
     }
   }
 
-  /** Starts to upload a file; listener may be null. */
-  public Upload start(String path, String url, Map<String, ?> options, Listener listener) throws Failure {
+  /** Starts to upload a file. The listener, if any, is called on a thread of the client; false from it stops the upload. */
+  public Upload start(String path, String url, Map<String, ?> options, Predicate<Progress> listener) throws Failure {
     return new Upload(null, listener, options, (o, place, error) -> C.bitsup_upload_start(client, path, url, o, place, error));
   }
 
   /** Starts to upload bytes. */
-  public Upload start(byte[] data, String url, Map<String, ?> options, Listener listener) throws Failure {
+  public Upload start(byte[] data, String url, Map<String, ?> options, Predicate<Progress> listener) throws Failure {
     var memory = new Memory(Math.max(data.length, 1));
     memory.write(0, data, 0, data.length);
     return new Upload(memory, listener, options,
@@ -163,24 +191,13 @@ public final class Bitsup implements AutoCloseable {
 
   /** Sends Create-Session; the packets that follow are sent one by one, and nothing is tried again. */
   public Session session(String url, long size, Map<String, ?> values) throws Failure {
-    Pointer options = options(values);
-    try {
-      var place = new PointerByReference();
-      check(error -> C.bitsup_session_create(client, url, size, null, options, place, error));
-      return new Session(place.getValue());
-    } finally {
-      C.bitsup_options_free(options);
-    }
+    return new Session(make(values, null, (o, place, error) -> C.bitsup_session_create(client, url, size, null, o, place, error)));
   }
 
   /** Ends the client and all that still runs. */
   @Override
   public void close() {
     C.bitsup_client_free(client);
-  }
-
-  private interface Start {
-    int run(Pointer options, PointerByReference upload, PointerByReference error);
   }
 
   /** An upload under way, or one that has ended. */
@@ -192,11 +209,11 @@ public final class Bitsup implements AutoCloseable {
     private final CountDownLatch ended = new CountDownLatch(1);
     private volatile RuntimeException thrown;
 
-    private Upload(Memory memory, Listener listener, Map<String, ?> values, Start start) throws Failure {
+    private Upload(Memory memory, Predicate<Progress> listener, Map<String, ?> values, Maker maker) throws Failure {
       this.memory = memory;
       callback = (userdata, upload, p) -> {
         try {
-          boolean goOn = listener == null || listener.onProgress(new Progress(p.total, p.acknowledged, p.sent, p.rate,
+          boolean goOn = listener == null || listener.test(new Progress(p.total, p.acknowledged, p.sent, p.rate,
               p.eta_ms, C.bitsup_state_name(p.state), p.attempt));
           return goOn ? 0 : 1;
         } catch (RuntimeException exception) {
@@ -206,15 +223,7 @@ public final class Bitsup implements AutoCloseable {
           if (p.state >= DONE) ended.countDown();
         }
       };
-      Pointer options = options(values);
-      try {
-        check(error -> C.bitsup_options_set_on_progress(options, callback, null, null, error));
-        var place = new PointerByReference();
-        check(error -> start.run(options, place, error));
-        upload = place.getValue();
-      } finally {
-        C.bitsup_options_free(options);
-      }
+      upload = make(values, callback, maker);
     }
 
     /** Waits for the end. */

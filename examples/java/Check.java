@@ -1,7 +1,9 @@
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 
 /** Tests the wrapper: java Check SCENARIO URL FILE. The caller checks the server afterwards. */
@@ -65,11 +67,15 @@ public final class Check {
     var failure = fails("REFUSED", () -> client.upload(file, url, Map.of(), null));
     must(failure.httpStatus == 403 && failure.hresult == 0x80070005, failure);
     must(!failure.getMessage().isEmpty() && !failure.advice.isEmpty() && !failure.resumable, failure);
-    fails("UNSUPPORTED", () -> client.upload(file, url, Map.of("fragment_sise", 1), null));
+    failure = fails("UNSUPPORTED", () -> client.upload(file, url, Map.of("fragment_sise", 1), null));
+    must(failure.getMessage().endsWith("did you mean fragment_size?"), failure);
+    fails("INVALID_ARGUMENT", () -> client.upload(file, url, Map.of("fragment_size", Duration.ofSeconds(1)), null));
   }
 
   private static void lost(Bitsup client) throws Exception {
-    var options = Map.of("fragment_size", 65536, "retry_delay", "10ms", "max_retry_delay", "50ms");
+    // That number of seconds is more than the library takes.
+    var options = Map.of("fragment_size", 65536, "retry_delay", "10ms", "max_retry_delay", Duration.ofMillis(50),
+        "give_up_after", 4_000_000_000L, "lenient", false, "resolve", List.of("a.example:80:127.0.0.1", "b.example:80:127.0.0.2"));
     var receipt = client.upload(file, url, options, null);
     must(receipt.retries() >= 3, receipt);
   }

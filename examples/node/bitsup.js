@@ -1,4 +1,5 @@
 /** Uploads files with the BITS Upload Protocol, through libbitsup. */
+import { promisify } from 'node:util';
 import koffi from 'koffi';
 
 const library = koffi.load('libbitsup.so.0');
@@ -11,6 +12,7 @@ koffi.struct('bitsup_receipt', {
   retries: 'uint64_t', restarts: 'uint32_t', unconfirmed_resends: 'uint32_t', close_confirmed: 'int', verified: 'int',
   skipped: 'int', sha256: 'str', reply_path: 'str', reply: 'void *', reply_size: 'size_t', reply_url: 'str', warnings: 'str',
 });
+koffi.struct('bitsup_option_facts', { struct_size: 'size_t', id: 'int', kind: 'int' }); // the part that is used here
 koffi.proto('int bitsup_on_progress(uintptr_t userdata, void *upload, const bitsup_progress *progress)');
 
 // The functions of bitsup.h, without their prefix.
@@ -24,6 +26,8 @@ const c = Object.fromEntries(`
   int client_dispatch(void *client, uint32_t max_events, void *error)
   void client_free(void *client)
   void *options_new()
+  int option_by_name(const char *name)
+  int option_info(int option, _Inout_ bitsup_option_facts *facts, void *error)
   int options_set_by_name(void *options, const char *name, const char *value, void *error)
   int options_set_on_progress(void *options, bitsup_on_progress *callback, uintptr_t userdata, void *destroy, void *error)
   void options_free(void *options)
@@ -51,6 +55,7 @@ const c = Object.fromEntries(`
   const [, result, name, parameters] = line.match(/^\s*(.*?[ *])(\w+)(\(.*\))$/);
   return [name, library.func(`${result}bitsup_${name}${parameters}`)];
 }));
+const DURATION = 5; // a kind of options
 const DONE = 10; // the first of the states at the end
 
 /** Why there is no such file on the server. */
@@ -82,9 +87,7 @@ function call(name, ...parameters) {
 /** The same for functions that wait: on a thread of Node's pool. */
 async function callAsync(name, ...parameters) {
   const error = [null];
-  const status = await new Promise((resolve, reject) => {
-    c[name].async(...parameters, error, (failure, result) => (failure ? reject(failure) : resolve(result)));
-  });
+  const status = await promisify(c[name].async)(...parameters, error);
   if (status !== 0) throw new BitsupError(status, error[0]);
 }
 
@@ -93,7 +96,12 @@ function withOptions(values, use) {
   const options = c.options_new();
   let used;
   try {
-    for (const [name, value] of Object.entries(values)) c.options_set_by_name(options, name, String(value), null);
+    for (const [name, value] of Object.entries(values)) {
+      const facts = { struct_size: koffi.sizeof('bitsup_option_facts') };
+      c.option_info(c.option_by_name(name), facts, null);
+      const unit = facts.kind === DURATION && typeof value !== 'string' ? 'ms' : '';
+      for (const each of [value].flat()) c.options_set_by_name(options, name, each + unit, null);
+    }
     used = use(options);
     return used;
   } finally {
@@ -137,7 +145,8 @@ export class Client {
   /**
    * Uploads a file, or the bytes of a Buffer, and resolves to the receipt. Aborting `signal` tells the server to
    * delete what it has; `onProgress` stops the upload by throwing. Other options are named as in bitsup.h:
-   * fragment_size for BITSUP_OPTION_FRAGMENT_SIZE.
+   * fragment_size for BITSUP_OPTION_FRAGMENT_SIZE. A value is a text as the tool takes it, a number in the unit of
+   * bitsup.h (durations are milliseconds), a boolean, or an array of texts for a list.
    */
   async upload(source, url, { signal, onProgress: listener, ...values } = {}) {
     signal?.throwIfAborted();
@@ -182,7 +191,7 @@ export class Client {
   /** Ends the client. All uploads and sessions must have ended. */
   async close() {
     this.#poll.close();
-    await new Promise((resolve) => { c.client_free.async(this.#client[0], resolve); });
+    await promisify(c.client_free.async)(this.#client[0]);
   }
 }
 

@@ -41,11 +41,17 @@ const scenarios = {
     assert.equal(error.httpStatus, 403);
     assert.equal(error.hresult, 0x80070005);
     assert.ok(error.message && error.advice && !error.resumable);
-    await assert.rejects(client.upload(file, url, { fragment_sise: 1 }), { status: 'UNSUPPORTED' });
+    await assert.rejects(client.upload(file, url, { fragment_sise: 1 }), {
+      status: 'UNSUPPORTED', message: /did you mean fragment_size\?$/,
+    });
   },
 
   async lost() {
-    const receipt = await client.upload(file, url, { fragment_size: 65536, retry_delay: '10ms', max_retry_delay: '50ms' });
+    const receipt = await client.upload(file, url, {
+      fragment_size: 65536, retry_delay: '10ms', max_retry_delay: 50, lenient: false,
+      give_up_after: 4_000_000_000, // that number of seconds is more than the library takes
+      resolve: ['a.example:80:127.0.0.1', 'b.example:80:127.0.0.2'],
+    });
     assert.ok(receipt.retries >= 3);
   },
 

@@ -70,7 +70,7 @@ impl Client {
     fn new(py: Python<'_>, keywords: &Bound<'_, PyDict>) -> PyResult<Self> {
         let options = options::set(keywords)?;
         let build = || {
-            let client = bitsup::Client::builder().options(options.client_options()?).build()?;
+            let client = bitsup::Client::builder().options(&options).build()?;
             // Errors in the defaults of uploads are better reported now.
             options.check()?;
             Ok(client)

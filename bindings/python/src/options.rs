@@ -32,9 +32,7 @@ pub(crate) fn read(client: &OptionSet, keywords: &Bound<'_, PyDict>) -> PyResult
 /// Bounds what must be kept of a stream: its `window`, in memory.
 pub(crate) fn bound(options: &mut UploadOptions, source: &Bound<'_, PyAny>) -> PyResult<()> {
     if source.hasattr("window")? {
-        options.max_fragment = options.max_fragment.min(STREAM_FRAGMENT);
-        let window = options.fragment_size.unwrap_or_default().max(options.max_fragment);
-        source.setattr("window", window)?;
+        source.setattr("window", options.bound_fragments(STREAM_FRAGMENT))?;
     }
     Ok(())
 }

@@ -65,10 +65,17 @@ func refused(client *bitsup.Client) {
 	must(failure.Message != "" && failure.Advice != "" && !failure.Resumable, *failure)
 	_, err = client.Upload(ctx, file, url, bitsup.Options{"fragment_sise": 1}, nil)
 	must(errors.As(err, &failure) && failure.Status == "UNSUPPORTED", err)
+	must(strings.HasSuffix(failure.Message, "did you mean fragment_size?"), err)
+	_, err = client.Upload(ctx, file, url, bitsup.Options{"fragment_size": time.Second}, nil)
+	must(errors.As(err, &failure) && failure.Status == "INVALID_ARGUMENT", err)
 }
 
 func lost(client *bitsup.Client) {
-	options := bitsup.Options{"fragment_size": 65536, "retry_delay": "10ms", "max_retry_delay": "50ms"}
+	options := bitsup.Options{
+		"fragment_size": 65536, "retry_delay": "10ms", "max_retry_delay": 50 * time.Millisecond,
+		"give_up_after": 4_000_000_000, // that number of seconds is more than the library takes
+		"resolve":       []string{"a.example:80:127.0.0.1", "b.example:80:127.0.0.2"}, "lenient": false,
+	}
 	receipt, err := client.Upload(ctx, file, url, options, nil)
 	must(err == nil, err)
 	must(receipt.Retries >= 3, receipt)

@@ -78,11 +78,9 @@ impl Uploads {
 
 impl bitsup_client {
     fn new(chosen: Chosen) -> Result<Self, Failure> {
-        let options = chosen.set.client_options()?;
         let mut signal = None;
-        let dispatches = options.dispatch;
-        let mut builder = Client::builder().options(options);
-        if dispatches {
+        let mut builder = Client::builder().options(&chosen.set);
+        if chosen.set.client_options()?.dispatch {
             let made =
                 Signal::new().map_err(|error| Failure::system("make two sockets", &error))?;
             let made = Arc::new(made);

@@ -28,11 +28,16 @@ pub(crate) struct ConnectionArgs {
 
 impl ConnectionArgs {
     /// What the choices come to; reads files and may ask for the password.
-    pub(crate) fn options(
+    pub(crate) fn options(&self) -> Result<UploadOptions, Failure> {
+        self.options_with(None, OptionSet::new())
+    }
+
+    /// What they come to with those of a transfer, and others.
+    pub(crate) fn options_with(
         &self,
         transfer: Option<&TableArgs<Transfer>>,
+        mut set: OptionSet,
     ) -> Result<UploadOptions, Failure> {
-        let mut set = OptionSet::new();
         self.table.fill(&mut set)?;
         // One limit for all packets, as long as the last ones have no limit of their own.
         if let (Some(time), None) =

@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use bitsup::{
-    AckEvent, CancelMode, Client, ErrorKind, Event, Flow, PacketEvent, PacketType, ReadAt, Receipt,
-    Source, UploadOptions,
+    AckEvent, CancelMode, Client, ErrorKind, Event, Flow, OptionSet, PacketEvent, PacketType,
+    ReadAt, Receipt, Source,
 };
 use bitsup_server::{Config, Server};
 use clap::Args;
@@ -73,10 +73,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
     })?;
 
     let pace = (!args.fast).then(|| (plan.size / SECONDS).max(1));
-    let client = Client::builder().rate_limit(pace).build()?;
-    let mut options = UploadOptions::default();
-    options.fragment_size = Some(plan.part);
-    options.no_resume = true;
+    let mut limit = OptionSet::new();
+    if let Some(pace) = pace {
+        limit = limit.limit_rate(&pace.to_string());
+    }
+    let client = Client::builder().options(&limit).build()?;
+    let part = i64::try_from(plan.part).unwrap_or(i64::MAX);
+    let options = OptionSet::new().fragment_size(part).no_resume(true).upload_options(None)?;
     let url = server.url("/upload");
     let upload = client.upload(source, &url).options(options).on_event(move |event| {
         if !matches!(event, Event::Progress(_)) {

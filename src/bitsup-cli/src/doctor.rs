@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bitsup::explain::Reader;
-use bitsup::{Check, Client, DoctorReport, Verdict};
+use bitsup::{Check, Client, DoctorReport, OptionSet, Verdict};
 use clap::Args;
 
 use crate::connection::ConnectionArgs;
@@ -31,13 +31,10 @@ pub(crate) struct DoctorArgs {
 
 /// Examines. The exit code is that of the first problem, as an upload would end with it.
 pub(crate) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
-    let options = args.connection.options(None)?;
-    let builder = Client::builder();
-    let client = match args.state.folder() {
-        Some(folder) => builder.state_directory(folder),
-        None => builder,
-    };
-    let client = client.build()?;
+    let options = args.connection.options()?;
+    let folder = args.state.folder();
+    let kept = folder.map_or_else(OptionSet::new, |folder| OptionSet::new().state_dir(folder));
+    let client = Client::builder().options(&kept).build()?;
     let report = client.doctor(&args.url, &options)?;
     let _ = format::print(&if args.json { json::doctor(&report) } else { text(&report) });
     let kind = report.problem().and_then(|finding| finding.kind);

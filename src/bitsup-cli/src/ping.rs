@@ -22,7 +22,7 @@ pub(crate) struct PingArgs {
 
 /// Pings.
 pub(crate) fn run(args: &PingArgs) -> Result<u8, Failure> {
-    let options = args.connection.options(None)?;
+    let options = args.connection.options()?;
     let report = Client::new()?.ping(&args.url, &options).inspect_err(|error| {
         if args.json {
             let url = format::without_query(&args.url);

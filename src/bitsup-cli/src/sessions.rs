@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bitsup::{Client, Flow, SessionInfo};
+use bitsup::{Client, Flow, LimitRate, OptionSet, SessionInfo};
 use clap::Args;
 
 use crate::batch::{Batch, Job, Mailbox};
@@ -13,7 +13,6 @@ use crate::report::{OutputArgs, Report};
 use crate::state::StateArgs;
 use crate::transfer::KeptArgs;
 use crate::upload::{AUTOMATIC, begun_at_once, command_to_continue};
-use crate::values::Rate;
 use crate::{format, json, packets};
 
 /// List interrupted uploads
@@ -83,7 +82,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
 /// Continues.
 pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
     let client = client(&args.state)?;
-    limit(&client, args.own.limit_rate().as_ref());
+    limit(&client, args.own.limit_rate());
     let (sessions, unreadable) = readable(&client)?;
     let sessions = chosen(sessions, &args.ids)?;
     if sessions.is_empty() {
@@ -126,11 +125,11 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
 }
 
 /// Sets the rate limit, if one was named.
-fn limit(client: &Client, rate: Option<&Rate>) {
+fn limit(client: &Client, rate: Option<LimitRate>) {
     match rate {
-        Some(Rate::Always(limit)) => client.set_rate_limit(Some(*limit)),
-        Some(Rate::ByHour(timetable)) => client.set_rate_timetable(timetable.clone()),
-        None => {}
+        Some(LimitRate::Always(limit)) => client.set_rate_limit(Some(limit)),
+        Some(LimitRate::Timetable(timetable)) => client.set_rate_timetable(timetable),
+        _ => {}
     }
 }
 
@@ -138,8 +137,8 @@ fn client(state: &StateArgs) -> Result<Client, Failure> {
     let folder = state.folder().ok_or_else(|| {
         Failure::usage("there is no home folder, and so no state directory: give --state-dir")
     })?;
-    let builder = Client::builder().state_directory(folder).uploads_per_host(AUTOMATIC);
-    Ok(builder.build()?)
+    let options = OptionSet::new().state_dir(folder).uploads_per_host(AUTOMATIC.into());
+    Ok(Client::builder().options(&options).build()?)
 }
 
 /// The sessions that can be read, and the exit code for those that cannot.
@@ -200,7 +199,7 @@ fn job(session: SessionInfo, own: &KeptArgs, record: bool) -> Job {
             options.note = Some(kept.note());
             options.transcript = record;
             if own.limit_rate().is_none() {
-                limit(client, kept.limit_rate().as_ref());
+                limit(client, kept.limit_rate());
             }
             Ok(client.resume(&session.id)?.options(options))
         }),
@@ -213,7 +212,7 @@ fn cancel_one(client: &Client, session: &SessionInfo, args: &CancelArgs) -> Resu
     }
     let own = KeptArgs { connection: args.connection.clone(), ..KeptArgs::default() };
     let kept = KeptArgs::from_note(session.note.as_deref(), &own)?;
-    let options = kept.connection.options(None)?;
+    let options = kept.connection.options()?;
     if args.verbose {
         return Ok(client.cancel_session_on_event(&session.id, &options, |event| {
             if let Some(line) = packets::line(event) {

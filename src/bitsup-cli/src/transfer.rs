@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use bitsup::UploadOptions;
+use bitsup::{LimitRate, OptionSet, UploadOptions};
 use clap::Parser;
 
 use crate::connection::ConnectionArgs;
 use crate::failure::Failure;
 use crate::format::Words;
 use crate::table::{STDOUT, TableArgs, Transfer};
-use crate::values::{self, Rate};
 
 /// What is kept in the journal for `resume`, as the words of a command line.
 #[derive(Clone, Debug, Default, Parser)]
@@ -24,12 +23,23 @@ pub(crate) struct KeptArgs {
 impl KeptArgs {
     /// What the choices come to.
     pub(crate) fn options(&self) -> Result<UploadOptions, Failure> {
-        self.connection.options(Some(&self.transfer))
+        self.options_with(OptionSet::new())
+    }
+
+    /// What they come to with others, which are not kept.
+    pub(crate) fn options_with(&self, others: OptionSet) -> Result<UploadOptions, Failure> {
+        self.connection.options_with(Some(&self.transfer), others)
     }
 
     /// The limit of all uploads together.
-    pub(crate) fn limit_rate(&self) -> Option<Rate> {
-        self.transfer.text("limit_rate").and_then(|text| values::rate(&text).ok())
+    pub(crate) fn limit_rate(&self) -> Option<LimitRate> {
+        self.limit().client_options().ok()?.limit_rate
+    }
+
+    /// The same as an option of a client.
+    pub(crate) fn limit(&self) -> OptionSet {
+        let limit = self.transfer.text("limit_rate");
+        limit.map_or_else(OptionSet::new, |limit| OptionSet::new().limit_rate(&limit))
     }
 
     /// Whether a reply is asked for.
@@ -102,7 +112,7 @@ mod tests {
         ]);
         let own = parse(&["--limit-rate=5", "--verify", "never"]);
         let merged = KeptArgs::from_note(Some(&first.note()), &own).expect("readable");
-        assert_eq!(merged.limit_rate(), Some(Rate::Always(5)));
+        assert_eq!(merged.limit_rate(), Some(LimitRate::Always(5)));
         let options = merged.options().expect("good");
         assert_eq!(options.verify, VerifyPolicy::Never);
         assert!(options.polite);
@@ -117,7 +127,7 @@ mod tests {
         let first = parse(&["--limit-rate", "08:00-18:00=1M 18:00-08:00=off"]);
         let merged = KeptArgs::from_note(Some(&first.note()), &KeptArgs::default());
         assert_eq!(merged.expect("readable").limit_rate(), first.limit_rate());
-        assert!(matches!(first.limit_rate(), Some(Rate::ByHour(_))));
+        assert!(matches!(first.limit_rate(), Some(LimitRate::Timetable(_))));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bitsup::{Client, Source, UploadOptions};
+use bitsup::{Client, OptionSet, Source, UploadOptions};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -16,7 +16,7 @@ use crate::report::{OutputArgs, Report};
 use crate::standard_input::{self, StandardInput};
 use crate::state::{self, StateArgs};
 use crate::transfer::KeptArgs;
-use crate::values::{self, Rate};
+use crate::values;
 use crate::{format, signals};
 
 const EXAMPLES: &str = "\
@@ -33,7 +33,7 @@ An upload that was interrupted continues when the same command runs again, or wi
 const AHEAD: usize = 2;
 
 /// The client chooses how many files it uploads at a time,
-pub(crate) const AUTOMATIC: usize = 0;
+pub(crate) const AUTOMATIC: u16 = 0;
 /// and these are the most that it does.
 const MOST_AUTOMATIC: usize = 8;
 
@@ -87,16 +87,17 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
             "--reply takes the reply to one file: upload the files one by one",
         ));
     }
-    let mut options = args.kept.options()?;
     let folder = if args.no_resume { None } else { args.state.folder() };
     if folder.is_none() && args.require_resume {
         return Err(Failure::usage(
             "there is no home folder to store resume state in: give --state-dir",
         ));
     }
-    options.fresh = args.fresh;
-    options.no_resume = folder.is_none();
-    options.require_resume = args.require_resume || args.state.is_named();
+    let resume = OptionSet::new()
+        .fresh(args.fresh)
+        .no_resume(folder.is_none())
+        .require_resume(args.require_resume || args.state.is_named());
+    let mut options = args.kept.options_with(resume)?;
     options.note = Some(args.kept.note());
     options.transcript = args.tell.record.is_some();
 
@@ -108,21 +109,17 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
         return Ok(signals::exit_code(signal));
     }
     let parallel = args.parallel.map_or(AUTOMATIC, parallel);
-    let mut builder = Client::builder().uploads_per_host(parallel);
-    builder = match args.kept.limit_rate() {
-        Some(Rate::Always(limit)) => builder.rate_limit(Some(limit)),
-        Some(Rate::ByHour(timetable)) => builder.rate_timetable(timetable),
-        None => builder,
-    };
+    let mut limits = args.kept.limit().uploads_per_host(parallel.into());
     if let Some(folder) = &folder {
-        builder = builder.state_directory(folder);
+        limits = limits.state_dir(folder);
     }
+    let mut builder = Client::builder().options(&limits);
     if state::hashes_from_first_byte() {
         builder = builder.hash_from_first_byte();
     }
     let client = builder.build()?;
     let jobs = inputs.into_iter().map(|input| match input {
-        Input::File(path) => file(path, &url, &options),
+        Input::File(path) => file(path, &url, &options, folder.is_some()),
         Input::StandardInput => standard_input(&mailbox, folder.clone(), &url, &options),
     });
     let jobs = jobs.collect();
@@ -131,21 +128,21 @@ pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
 }
 
 /// How many files are with the client at a time, those included that wait there for their turn.
-pub(crate) fn begun_at_once(parallel: usize) -> usize {
-    AHEAD + if parallel == AUTOMATIC { MOST_AUTOMATIC } else { parallel }
+pub(crate) fn begun_at_once(parallel: u16) -> usize {
+    AHEAD + if parallel == AUTOMATIC { MOST_AUTOMATIC } else { usize::from(parallel) }
 }
 
 /// As many files at a time as wished, or as the system lets this process have open.
-fn parallel(wish: u16) -> usize {
-    let wish = usize::from(wish);
-    if wish > Client::most_active() {
+fn parallel(wish: u16) -> u16 {
+    let most = || u16::try_from(Client::most_active()).unwrap_or(u16::MAX);
+    if wish > most() {
         // The soft limit is often 1024 for the sake of programs that use select(2).
         let limit = getrlimit(Resource::Nofile);
         let raised = Rlimit { current: limit.maximum, ..limit };
         // Refused, it is as it was.
         let _ = setrlimit(Resource::Nofile, raised);
     }
-    wish.min(Client::most_active())
+    wish.min(most())
 }
 
 /// The command that goes on with a session, or with all of them; without secrets.
@@ -167,7 +164,7 @@ pub(crate) fn command_to_continue(id: Option<&str>, state: &StateArgs, kept: &Ke
     command
 }
 
-fn file(path: PathBuf, url: &str, options: &UploadOptions) -> Job {
+fn file(path: PathBuf, url: &str, options: &UploadOptions, keep: bool) -> Job {
     let (url, options) = (url.to_owned(), options.clone());
     Job {
         name: inputs::name(&path),
@@ -176,7 +173,7 @@ fn file(path: PathBuf, url: &str, options: &UploadOptions) -> Job {
             .filter(std::fs::Metadata::is_file)
             .map(|data| data.len()),
         session: None,
-        keep: !options.no_resume,
+        keep,
         begin: Box::new(move |client| {
             let source = Source::path(path)?;
             Ok(client.upload(source, &url).options(options))
@@ -190,9 +187,8 @@ fn standard_input(
     url: &str,
     options: &UploadOptions,
 ) -> Job {
-    let (url, mut options) = (url.to_owned(), options.clone());
     // The spooled copy goes with this process, so the upload cannot be resumed.
-    options.no_resume = true;
+    let (url, options) = (url.to_owned(), options.clone().without_resume());
     let stream = StandardInput::new(mailbox.stop_flag());
     Job {
         name: "-".into(),

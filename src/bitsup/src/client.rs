@@ -1,7 +1,6 @@
 //! The client: one engine thread and any number of uploads.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -17,7 +16,7 @@ use crate::engine::{
 };
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, HASH_AFTER, StateDirectory, Token};
-use crate::options::{ClientOptions, LimitRate, RetryDecision, UploadOptions};
+use crate::options::{ClientOptions, LimitRate, OptionSet, RetryDecision, UploadOptions};
 use crate::packets::{PacketSession, PingReport};
 use crate::progress::{Event, EventFilter, Flow};
 use crate::sessions;
@@ -53,61 +52,17 @@ pub(crate) struct ClientInner {
 /// Choices for a client.
 #[derive(Default)]
 pub struct ClientBuilder {
-    rate_limit: Option<u64>,
-    timetable: Option<RateTimetable>,
-    uploads_per_host: Option<usize>,
-    state_directory: Option<PathBuf>,
+    options: OptionSet,
     hashes_at_once: bool,
-    user_agent: Option<String>,
     on_demand: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl ClientBuilder {
-    /// What an [`OptionSet`](crate::OptionSet) came to, in place of the setters below.
+    /// Sets all that `options` has set; what it refused is an error of [`ClientBuilder::build`]. Options of uploads are
+    /// given to those.
     #[must_use]
-    pub fn options(mut self, options: ClientOptions) -> Self {
-        let ClientOptions { user_agent, limit_rate, uploads_per_host, state_dir, dispatch: _ } =
-            options;
-        (self.rate_limit, self.timetable) = match limit_rate {
-            Some(LimitRate::Always(limit)) => (Some(limit), None),
-            Some(LimitRate::Timetable(timetable)) => (None, Some(timetable)),
-            None => (None, None),
-        };
-        self.user_agent = user_agent;
-        self.uploads_per_host = uploads_per_host;
-        self.state_directory = state_dir;
-        self
-    }
-
-    /// Bytes a second for all uploads together; `None` is unlimited.
-    #[must_use]
-    pub fn rate_limit(mut self, limit: Option<u64>) -> Self {
-        self.rate_limit = limit;
-        self
-    }
-
-    /// A limit that follows the hours of the day, in place of [`ClientBuilder::rate_limit`].
-    #[must_use]
-    pub fn rate_timetable(mut self, timetable: RateTimetable) -> Self {
-        self.timetable = Some(timetable);
-        self
-    }
-
-    /// How many uploads to one host hold a session at a time; the others wait as `queued`.
-    /// Default 16: IIS deletes the newest of more than 50 sessions a user. 0 = automatic: 2, doubled
-    /// up to 8 while uploads wait longer for answers than they send, as small files over a link with
-    /// delay do. A process that may have only few files open has fewer active uploads: about a ninth
-    /// of that limit.
-    #[must_use]
-    pub fn uploads_per_host(mut self, limit: usize) -> Self {
-        self.uploads_per_host = Some(limit);
-        self
-    }
-
-    /// A folder for what lets uploads continue after a restart. Without one nothing is kept.
-    #[must_use]
-    pub fn state_directory(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.state_directory = Some(folder.into());
+    pub fn options(mut self, options: &OptionSet) -> Self {
+        self.options.merge(options);
         self
     }
 
@@ -117,13 +72,6 @@ impl ClientBuilder {
     #[must_use]
     pub fn hash_from_first_byte(mut self) -> Self {
         self.hashes_at_once = true;
-        self
-    }
-
-    /// The `User-Agent`; default `bitsup/VERSION`.
-    #[must_use]
-    pub fn user_agent(mut self, agent: impl Into<String>) -> Self {
-        self.user_agent = Some(agent.into());
         self
     }
 
@@ -139,23 +87,29 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         bitsup_wipe::init();
         curl::init();
-        let limiter = Arc::new(RateLimiter::new(self.rate_limit));
-        if let Some(timetable) = self.timetable {
+        // Without a function to be told by, nothing could be dispatched.
+        let ClientOptions { user_agent, limit_rate, uploads_per_host, state_dir, dispatch: _ } =
+            self.options.client_options()?;
+        let limiter = Arc::new(match limit_rate {
+            Some(LimitRate::Always(limit)) => RateLimiter::new(Some(limit)),
+            _ => RateLimiter::new(None),
+        });
+        if let Some(LimitRate::Timetable(timetable)) = limit_rate {
             limiter.follow(timetable);
         }
         let user_agent =
-            self.user_agent.unwrap_or_else(|| concat!("bitsup/", env!("CARGO_PKG_VERSION")).into());
+            user_agent.unwrap_or_else(|| concat!("bitsup/", env!("CARGO_PKG_VERSION")).into());
         crate::options::Header::new("X-User-Agent", &user_agent).map_err(|_| {
             Error::invalid("the user agent has a character that no header may hold")
         })?;
-        let state_directory = self.state_directory.map(|folder| {
+        let state_directory = state_dir.map(|folder| {
             crate::options::absolute(&folder).map_err(|error| {
                 let what = format_args!("cannot find the state directory {}", folder.display());
                 Error::local(what, &error)
             })
         });
         let settings = Arc::new(Settings {
-            uploads_per_host: match self.uploads_per_host.unwrap_or(16) {
+            uploads_per_host: match uploads_per_host.unwrap_or(16) {
                 0 => Parallelism::automatic(),
                 limit => Parallelism::fixed(limit),
             },
@@ -468,8 +422,8 @@ impl UploadBuilder {
     /// the last progress. It runs where the events run, never at the same time as one of this
     /// upload's, and after none that came later; it must not wait for the upload.
     ///
-    /// It is not called for failures that are never retried, nor when the limits of
-    /// [`UploadOptions`] end the upload. An answer is awaited for ten seconds, or until the time of the
+    /// It is not called for failures that are never retried, nor when a limit that is set
+    /// ends the upload. An answer is awaited for ten seconds, or until the time of the
     /// next try if that is later; then the upload goes on as if it had been
     /// [`RetryDecision::Retry`]. While a session is being cancelled it counts for nothing.
     #[must_use]

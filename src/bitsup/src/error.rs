@@ -131,8 +131,8 @@ impl Error {
         self.what.protocol.message()
     }
 
-    /// The likely next step, in one or two sentences. It names options as the fields of
-    /// [`UploadOptions`](crate::UploadOptions).
+    /// The likely next step, in one or two sentences. It names options as the methods of
+    /// [`OptionSet`](crate::OptionSet).
     #[must_use]
     pub fn advice(&self) -> Cow<'_, str> {
         self.advice_for(Reader::Rust)

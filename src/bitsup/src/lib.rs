@@ -24,6 +24,10 @@
 #[doc = include_str!("../../../docs/authentication.md")]
 struct AuthenticationGuide;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+struct RustGuide;
+
 mod callbacks;
 mod client;
 mod credentials;
@@ -61,13 +65,15 @@ pub use error::Error;
 pub use features::{Features, VERSION, features};
 pub use netrc::Netrc;
 #[doc(hidden)]
-pub use options::units;
 pub use options::{
-    AuthChoice, CALLBACKS, CHOICES, CallbackRow, Choice, ChoiceSet, ClientOptions, Header,
-    HostPolicy, IfExists, JournalKeeps, LimitRate, LostAckPolicy, OPTIONS, OptionKind, OptionRow,
-    OptionScope, OptionSet, OptionUse, OptionValue, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
-    RetryDecision, TlsOptions, UNLIMITED, UploadOptions, VerifyPolicy, option_by_id,
-    option_by_name, options_named, unknown_option,
+    AuthChoice, HostPolicy, IfExists, LostAckPolicy, ProxyChoice, ReplyTo, Resolve, ResumeCheck,
+    TlsOptions, VerifyPolicy, units,
+};
+pub use options::{
+    CALLBACKS, CHOICES, CallbackRow, Choice, ChoiceSet, ClientOptions, Header, JournalKeeps,
+    LimitRate, OPTIONS, OptionKind, OptionRow, OptionScope, OptionSet, OptionUse, OptionValue,
+    RetryDecision, UNLIMITED, UploadOptions, option_by_id, option_by_name, options_named,
+    unknown_option,
 };
 #[doc(hidden)]
 pub use output_file::{OutputFile, write_waiting};

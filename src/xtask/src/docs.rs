@@ -32,7 +32,7 @@ const TESTED: &[(&str, &str, &str)] = &[
     ("docs/fleets.md", "python", "bindings/python/tests/test_docs.py"),
     ("docs/python-testing.md", "python", "bindings/python/tests/test_testing.py"),
     ("docs/python.md", "python", "bindings/python/tests/test_docs.py"),
-    ("docs/rust.md", "rust", "src/bitsup-cli/tests/it/documents.rs"),
+    ("docs/rust.md", "rust,no_run", "src/bitsup/src/lib.rs"),
     ("docs/transcripts.md", "transcript", "src/bitsup-cli/tests/it/replay.rs"),
 ];
 /// Reads every line `bitsup …` of a shell block.

@@ -22,6 +22,8 @@ use crate::workspace::Workspace;
 const C_LIBRARY: &str = "bitsup-capi";
 /// Those of the C library's tests that need programs.
 const C_PROGRAMS: &[Name] = &[LIBCURL_HEADERS, "clang", "valgrind", "cmake", "abidiff"];
+/// Linkers that its tests link programs with.
+const LINKERS: &[Name] = &["gold", "lld"];
 
 /// All steps, in the order in which they run.
 pub(crate) static STEPS: &[Step] = &[
@@ -40,12 +42,15 @@ pub(crate) static STEPS: &[Step] = &[
         &[LIBCURL_HEADERS, "valgrind"],
         Kind::Check(|workspace| vec![xtask(workspace, &["instructions"])]),
     ),
-    Step::new(
-        "c",
-        "tests of the C library: compilers, valgrind, examples, packaging",
-        C_PROGRAMS,
-        Kind::Tests(c_tests),
-    ),
+    Step {
+        uses: LINKERS,
+        ..Step::new(
+            "c",
+            "tests of the C library: compilers, valgrind, examples, packaging",
+            C_PROGRAMS,
+            Kind::Tests(c_tests),
+        )
+    },
     Step::new(
         "c-address",
         "the C programs with AddressSanitizer in them and in the library",

@@ -58,8 +58,9 @@ pub enum bitsup_option_scope {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct bitsup_option_facts {
-    /// Set it to sizeof(bitsup_option_facts) before the call; afterwards the
-    /// bytes that were written.
+    /// Set it to sizeof(bitsup_option_facts), or to that of a declaration that
+    /// ends after kind or later, before the call; afterwards the bytes that
+    /// were written.
     pub struct_size: usize,
     /// The number, a BITSUP_OPTION_….
     pub id: c_int,
@@ -96,7 +97,8 @@ pub struct bitsup_option_facts {
 
 // SAFETY: `repr(C)`, the first field is the size, and a structure of it is only ever filled.
 unsafe impl Extensible for bitsup_option_facts {
-    const FIRST: usize = offset_of!(Self, documentation) + size_of::<*const c_char>();
+    /// A wrapper may declare no more than the kind, which tells it how to set the option.
+    const FIRST: usize = offset_of!(Self, scope);
 }
 
 /// The texts of an option as C sees them.

@@ -13,7 +13,7 @@ use crate::common::{Place, payload};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bitsup::{
-    Client, CredentialCallback, Credentials, Header, Login, ProxyChoice, Secret, Source,
+    Client, CredentialCallback, Credentials, Header, Login, OptionSet, ProxyChoice, Secret, Source,
     UploadOptions,
 };
 use bitsup_server::{Config, Server, TlsFiles};
@@ -29,7 +29,10 @@ fn in_a_process_of_its_own() {
     let [Ok(kind), Ok(url), Ok(proxy), Ok(folder)] = TOLD.map(std::env::var) else { return };
     let folder = Path::new(&folder);
     let secret = || Secret::from_file(folder.join("secret")).expect("a secret");
-    let client = Client::builder().state_directory(folder.join("state")).build().expect("client");
+    let client = Client::builder()
+        .options(&OptionSet::new().state_dir(folder.join("state")))
+        .build()
+        .expect("client");
     let upload = client.upload(Source::bytes(payload(300_000)), &url);
     let upload = upload.options(options(&kind, &proxy, folder, &secret)).start().expect("started");
     println!("uploaded: {}", upload.wait().is_ok());

@@ -48,7 +48,7 @@ fn the_rust_example_is_the_one_that_is_compiled() {
             .skip(1)
             .map(|line| line.trim_start_matches("//! ").trim_start_matches("//!")),
     );
-    assert_eq!(essence(blocks(RUST, "rust")[0].lines()), compiled);
+    assert_eq!(essence(blocks(RUST, "rust,no_run")[0].lines()), compiled);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::common::{Ended, Place, payload, wait};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bitsup::{
-    AuthChoice, Client, CredentialCallback, Credentials, Header, ProxyChoice, Secret, Source,
-    UploadOptions,
+    AuthChoice, Client, CredentialCallback, Credentials, Header, OptionSet, ProxyChoice, Secret,
+    Source, UploadOptions,
 };
 use bitsup_server::{Config, Server, TlsFiles};
 
@@ -229,8 +229,10 @@ fn no_secret_of_the_library_is_in_an_error_an_event_or_a_debug_text() {
         let what = format!("{asks:?} {refuses:?}");
         let (place, server) = (Place::new(), asks.server(refuses));
         let source = place.write("source.bin", &payload(100_000));
-        let client =
-            Client::builder().state_directory(place.path("state")).build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir(place.path("state")))
+            .build()
+            .expect("client");
         let options = options(asks, &server.url(""));
         let url = match asks {
             _ if asks.is_proxy() => "http://far.example/x.bin".to_owned(),

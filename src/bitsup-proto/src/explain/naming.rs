@@ -11,7 +11,7 @@ use alloc::string::String;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reader {
-    /// Fields of `bitsup::UploadOptions`.
+    /// Methods of `bitsup::OptionSet`.
     Rust,
     /// Options of the tool.
     Tool,
@@ -45,18 +45,16 @@ pub struct Named {
     pub id: &'static str,
     /// What it is.
     pub naming: Naming,
-    /// A field of `bitsup::UploadOptions`, or a function.
-    rust: &'static str,
-    /// What is called in the tool, in C and in Python; "" for an option.
-    call: [&'static str; 3],
+    /// What is called in Rust, in the tool, in C and in Python; "" for an option.
+    call: [&'static str; 4],
 }
 
-const fn row(id: &'static str, naming: Naming, rust: &'static str) -> Named {
-    Named { id, naming, rust, call: [""; 3] }
+const fn row(id: &'static str, naming: Naming) -> Named {
+    Named { id, naming, call: [""; 4] }
 }
 
-const fn call(id: &'static str, rust: &'static str, others: [&'static str; 3]) -> Named {
-    Named { id, naming: Naming::Call, rust, call: others }
+const fn call(id: &'static str, call: [&'static str; 4]) -> Named {
+    Named { id, naming: Naming::Call, call }
 }
 
 /// What advice can name: options of the table of `bitsup`, where a test compares the two, and calls.
@@ -64,32 +62,32 @@ const fn call(id: &'static str, rust: &'static str, others: [&'static str; 3]) -
 pub const NAMES: &[Named] = {
     use Naming::{Choice, Flag, List, Value};
     &[
-        row("allow_cleartext_credentials", Flag, "UploadOptions::allow_cleartext_credentials"),
-        row("auth", Choice("BITSUP_AUTH_"), "UploadOptions::auth"),
-        row("on_lost_ack", Choice("BITSUP_ON_LOST_ACK_"), "UploadOptions::on_lost_ack"),
-        row("verify", Choice("BITSUP_VERIFY_"), "UploadOptions::verify"),
-        row("ca_file", Value, "UploadOptions::tls.ca_file"),
-        row("cert", Value, "UploadOptions::tls.cert"),
-        row("fragment_size", Value, "UploadOptions::fragment_size"),
-        row("fresh", Flag, "UploadOptions::fresh"),
-        row("host_id", Choice("BITSUP_HOST_ID_"), "UploadOptions::host_id"),
-        row("if_exists", Choice("BITSUP_IF_EXISTS_"), "UploadOptions::if_exists"),
-        row("key", Value, "UploadOptions::tls.key"),
-        row("key_password_file", Value, "UploadOptions::tls.key_password"),
-        row("lenient", Flag, "UploadOptions::lenient"),
-        row("max_fragment", Value, "UploadOptions::max_fragment"),
-        row("no_proxy", Value, "UploadOptions::no_proxy"),
-        row("pinned_public_key", Value, "UploadOptions::tls.pinned_public_key"),
-        row("post_override", Flag, "UploadOptions::post_override"),
-        row("proxy_auth", Choice("BITSUP_AUTH_"), "UploadOptions::proxy_auth"),
-        row("proxy_user", Value, "UploadOptions::proxy_credentials"),
-        row("token_file", Value, "UploadOptions::bearer_token"),
-        row("trusted_hosts", List, "UploadOptions::trusted_hosts"),
-        row("user", Value, "UploadOptions::credentials"),
-        row("state_dir", Value, "ClientBuilder::state_directory"),
-        call("doctor", "Client::doctor", ["`bitsup doctor URL`", "bitsup_doctor", "bitsup.doctor(url)"]),
-        call("features", "bitsup::features", ["`bitsup --version`", "bitsup_features", "bitsup.features()"]),
-        call("log", "tracing at its level DEBUG", ["--trace FILE", "bitsup_options_set_on_log", "logging.getLogger('bitsup') at its level DEBUG"]),
+        row("allow_cleartext_credentials", Flag),
+        row("auth", Choice("BITSUP_AUTH_")),
+        row("on_lost_ack", Choice("BITSUP_ON_LOST_ACK_")),
+        row("verify", Choice("BITSUP_VERIFY_")),
+        row("ca_file", Value),
+        row("cert", Value),
+        row("fragment_size", Value),
+        row("fresh", Flag),
+        row("host_id", Choice("BITSUP_HOST_ID_")),
+        row("if_exists", Choice("BITSUP_IF_EXISTS_")),
+        row("key", Value),
+        row("key_password_file", Value),
+        row("lenient", Flag),
+        row("max_fragment", Value),
+        row("no_proxy", Value),
+        row("pinned_public_key", Value),
+        row("post_override", Flag),
+        row("proxy_auth", Choice("BITSUP_AUTH_")),
+        row("proxy_user", Value),
+        row("token_file", Value),
+        row("trusted_hosts", List),
+        row("user", Value),
+        row("state_dir", Value),
+        call("doctor", ["Client::doctor", "`bitsup doctor URL`", "bitsup_doctor", "bitsup.doctor(url)"]),
+        call("features", ["bitsup::features", "`bitsup --version`", "bitsup_features", "bitsup.features()"]),
+        call("log", ["tracing at its level DEBUG", "--trace FILE", "bitsup_options_set_on_log", "logging.getLogger('bitsup') at its level DEBUG"]),
     ]
 };
 
@@ -109,15 +107,16 @@ impl Named {
     /// The name for a reader, with its value if there is one.
     #[must_use]
     pub fn name_for(&self, value: Option<&str>, reader: Reader) -> String {
-        let [tool, c, python] = self.call;
+        let [rust, tool, c, python] = self.call;
         match (reader, self.naming, value) {
-            (Reader::Rust, _, value) => match value.filter(|value| !is_example(value)) {
-                Some(value) => format!("{} with \"{value}\"", self.rust),
-                None => self.rust.into(),
-            },
+            (Reader::Rust, Naming::Call, _) => rust.into(),
             (Reader::Tool, Naming::Call, _) => tool.into(),
             (Reader::C, Naming::Call, _) => c.into(),
             (Reader::Python, Naming::Call, _) => python.into(),
+            (Reader::Rust, _, value) => match value.filter(|value| !is_example(value)) {
+                Some(value) => format!("OptionSet::{} with \"{value}\"", self.id),
+                None => format!("OptionSet::{}", self.id),
+            },
             (_, naming, value) => option_name(self.id, naming, value, reader),
         }
     }
@@ -250,7 +249,7 @@ mod tests {
             ),
             (
                 Reader::Rust,
-                "Trust it: UploadOptions::tls.ca_file, UploadOptions::fresh, UploadOptions::if_exists with \"try\", UploadOptions::trusted_hosts with \"n7.example\"; UploadOptions::credentials.",
+                "Trust it: OptionSet::ca_file, OptionSet::fresh, OptionSet::if_exists with \"try\", OptionSet::trusted_hosts with \"n7.example\"; OptionSet::user.",
             ),
         ] {
             assert_eq!(render(text, reader), expected);

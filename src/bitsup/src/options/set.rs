@@ -86,8 +86,7 @@ impl OptionSet {
     /// Sets an option by its name and a text as the tool takes it; adds to a list.
     pub fn set_by_name(&mut self, name: &str, text: &str) -> Result<(), Error> {
         let Some(option) = table::by_name(name) else {
-            let error = unknown(&format!("{name:?}"));
-            return Err(self.refuse(UNKNOWN, error));
+            return Err(self.refuse(UNKNOWN, unknown(name)));
         };
         match option.parse(text) {
             Ok(value) if option.list => self.add(option, value),
@@ -228,9 +227,33 @@ impl OptionSet {
 /// What errors of names that no option has are kept under.
 const UNKNOWN: i32 = 0;
 
-/// The error for an option that this library does not have.
+/// The error for an option that this library does not have, with the name that was likely meant.
 #[must_use]
 pub fn unknown(what: &str) -> Error {
     let version = env!("CARGO_PKG_VERSION");
-    Error::new(ErrorKind::Unsupported, format!("bitsup {version} has no option {what}"))
+    let near = near(what).map(|name| format!(": did you mean {name}?")).unwrap_or_default();
+    let what = what.escape_debug();
+    Error::new(ErrorKind::Unsupported, format!("bitsup {version} has no option {what}{near}"))
+}
+
+/// The name that differs least, in a third of its letters at most.
+fn near(what: &str) -> Option<&'static str> {
+    let (edits, name) = TABLE.iter().map(|row| (edits(what, row.name), row.name)).min()?;
+    (edits <= name.len() / 3).then_some(name)
+}
+
+/// How many letters must be changed, added or removed to make the one text of the other.
+fn edits(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    // The result is at least the difference of the lengths, so a longer text is none of our names.
+    for (at, letter) in from.bytes().take(2 * to.len()).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (column, wanted) in to.bytes().enumerate() {
+            let replaced = diagonal + usize::from(letter != wanted);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
 }

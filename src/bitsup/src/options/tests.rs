@@ -681,3 +681,23 @@ fn a_netrc_file_answers_for_its_hosts_and_for_the_user_that_is_set() {
         }
     }
 }
+
+#[test]
+fn a_name_that_is_misspelled_gets_the_right_one() {
+    for (wrong, right) in [
+        ("fragment_sise", Some("fragment_size")),
+        ("fragmentsize", Some("fragment_size")),
+        ("ca-file", Some("ca_file")),
+        ("if_exist", Some("if_exists")),
+        ("colour", None),
+        ("", None),
+        ("9999", None),
+    ] {
+        let error = OptionSet::default().set_by_name(wrong, "1").expect_err(wrong).to_string();
+        let near = right.map(|right| format!(": did you mean {right}?")).unwrap_or_default();
+        assert!(error.ends_with(&format!(" has no option {wrong}{near}")), "{error}");
+    }
+    let long = format!("ca_file{}", "x".repeat(1_000_000));
+    let error = OptionSet::default().set_by_name(&long, "1").expect_err("no option");
+    assert!(!error.to_string().contains("did you mean"));
+}

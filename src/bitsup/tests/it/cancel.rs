@@ -8,8 +8,8 @@ use crate::common::peer::{
     wait_for_state,
 };
 use bitsup::{
-    CancelMode, Client, Credentials, Error, ErrorKind, ReplyTo, Secret, Source, UploadOptions,
-    UploadState,
+    CancelMode, Client, Credentials, Error, ErrorKind, OptionSet, ReplyTo, Secret, Source,
+    UploadOptions, UploadState,
 };
 use bitsup_server::scripted::{Latch, Reply, Scripted};
 
@@ -115,8 +115,10 @@ fn cancel_after_an_error_is_possible_by_the_kept_session() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("x.bin");
     std::fs::write(&file, payload(2500)).expect("written");
-    let client =
-        Client::builder().state_directory(folder.path().join("state")).build().expect("client");
+    let client = Client::builder()
+        .options(&OptionSet::new().state_dir(folder.path().join("state")))
+        .build()
+        .expect("client");
     let source = Source::path(&file).expect("source");
     let upload = client.upload(source, &peer.url()).options(options()).start().expect("started");
     let refused = ended(&upload).expect_err("refused");
@@ -142,7 +144,8 @@ fn without_a_session_nothing_is_sent() {
         "Create-Session" => Turn::After(created("{session-1}").held(&held)),
         _ => Turn::Serve,
     });
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(1)).build().expect("client");
     let first = start(&client, &peer.url(), &payload(10), options());
     peer.wait_for("Create-Session", 1);
     let second = start(&client, &peer.url(), &payload(10), options());

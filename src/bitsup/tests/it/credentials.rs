@@ -5,8 +5,8 @@ use crate::common::peer::{
     Call, Peer, Turn, challenge, ended, error, name, options, start, upload, wait_until,
 };
 use bitsup::{
-    Client, Credentials, ErrorKind, Event, Flow, IfExists, Secret, Source, UploadOptions,
-    UploadState,
+    Client, Credentials, ErrorKind, Event, Flow, IfExists, OptionSet, Secret, Source,
+    UploadOptions, UploadState,
 };
 use bitsup_server::scripted::Reply;
 
@@ -208,8 +208,10 @@ fn without_usable_credentials_the_session_is_kept_and_finished_with_better_ones(
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("x.bin");
         std::fs::write(&file, payload(SIZE)).expect("written");
-        let client =
-            Client::builder().state_directory(folder.path().join("state")).build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir(folder.path().join("state")))
+            .build()
+            .expect("client");
         let run = |options: UploadOptions| {
             let source = Source::path(&file).expect("source");
             let listener = |_: &Event| Flow::Continue;

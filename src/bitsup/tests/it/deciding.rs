@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::payload;
 use crate::common::peer::{Call, PATIENCE, Peer, Turn, ended, options};
-use bitsup::{Client, Error, ErrorKind, RetryDecision, Source, Upload, UploadOptions};
+use bitsup::{Client, Error, ErrorKind, OptionSet, RetryDecision, Source, Upload, UploadOptions};
 use bitsup_server::scripted::Reply;
 
 /// What a hook was asked, and on which thread.
@@ -51,7 +51,8 @@ fn a_caller_that_wants_no_other_try_gets_the_error_and_can_continue() {
     let file = folder.path().join("x.bin");
     std::fs::write(&file, payload(2500)).expect("written");
     let state = folder.path().join("state");
-    let client = Client::builder().state_directory(state).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().state_dir(state)).build().expect("client");
     let start = |decision| {
         let upload = client.upload(Source::path(&file).expect("source"), &peer.url());
         upload.options(options()).on_retry(move |_, _| decision).start().expect("started")

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::Setup;
-use bitsup::{Client, ReadAt, Source, Upload, UploadOptions, Wake};
+use bitsup::{Client, OptionSet, ReadAt, Source, Upload, UploadOptions, Wake};
 
 /// No test waits longer.
 const GENEROUS: Duration = Duration::from_secs(60);
@@ -70,7 +70,7 @@ fn jain(shares: &[u64]) -> f64 {
 #[test]
 fn twenty_uploads_share_the_limit_fairly() {
     let setup = Setup::new(b"");
-    let client = Client::builder().rate_limit(Some(4 << 20)).uploads_per_host(20);
+    let client = Client::builder().options(&OptionSet::new().limit_rate("4M").uploads_per_host(20));
     let client = client.build().expect("client");
     let uploads: Vec<Upload> =
         (0..20).map(|number| start(&client, &setup, number, false)).collect();
@@ -82,7 +82,7 @@ fn twenty_uploads_share_the_limit_fairly() {
 #[test]
 fn a_stalled_upload_takes_nothing_of_the_limit() {
     let setup = Setup::new(b"");
-    let client = Client::builder().rate_limit(Some(1 << 20)).uploads_per_host(8);
+    let client = Client::builder().options(&OptionSet::new().limit_rate("1M").uploads_per_host(8));
     let client = client.build().expect("client");
     let stalled: Vec<Upload> = (0..4).map(|number| start(&client, &setup, number, true)).collect();
     let runs = [start(&client, &setup, 9, false)];
@@ -97,7 +97,8 @@ fn a_stalled_upload_takes_nothing_of_the_limit() {
 #[test]
 fn another_limit_acts_at_once() {
     let setup = Setup::new(b"");
-    let client = Client::builder().rate_limit(Some(2000)).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().limit_rate("2000")).build().expect("client");
     let uploads = [start(&client, &setup, 1, false)];
     sent(&uploads, 1);
     client.set_rate_limit(None);

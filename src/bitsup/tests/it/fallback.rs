@@ -7,7 +7,7 @@ use crate::common::peer::{
     Call, Farm, PATIENCE, Peer, Turn, created, ended, error, files, lost, same_port, sending_to,
     trusting, upload,
 };
-use bitsup::{Client, ErrorKind, Event, Flow, Receipt, Source, UploadOptions};
+use bitsup::{Client, ErrorKind, Event, Flow, OptionSet, Receipt, Source, UploadOptions};
 use bitsup_server::scripted::Reply;
 
 const SIZE: usize = 2500;
@@ -191,7 +191,8 @@ fn the_timer_goes_on_while_nobody_is_there() {
     let file = folder.path().join("x.bin");
     std::fs::write(&file, payload(SIZE)).expect("written");
     let state = folder.path().join("state");
-    let client = || Client::builder().state_directory(&state).build().expect("client");
+    let client =
+        || Client::builder().options(&OptionSet::new().state_dir(&state)).build().expect("client");
     let begin = |client: &Client| {
         let source = Source::path(&file).expect("source");
         let stop = |event: &Event| match event {

@@ -6,7 +6,7 @@ use crate::common::payload;
 use crate::common::peer::{
     Call, Farm, Peer, Turn, files, options, same_port, sending_to, trusting, upload,
 };
-use bitsup::{ErrorKind, HostPolicy};
+use bitsup::{ErrorKind, HostPolicy, OptionSet};
 
 const SIZE: usize = 2500;
 
@@ -208,7 +208,10 @@ fn a_cookie_goes_to_no_other_site_and_into_no_journal() {
     let source = folder.path().join("source.bin");
     std::fs::write(&source, payload(SIZE)).expect("written");
     let state = folder.path().join("state");
-    let client = bitsup::Client::builder().state_directory(&state).build().expect("client");
+    let client = bitsup::Client::builder()
+        .options(&OptionSet::new().state_dir(&state))
+        .build()
+        .expect("client");
     let url = format!("http://127.0.0.2:{port}/up/x.bin");
     let upload = client
         .upload(bitsup::Source::path(&source).expect("a file"), &url)

@@ -12,7 +12,9 @@ use crate::common::payload;
 use crate::common::peer::{
     Peer, Turn, ended, options, received, settle, wait_for_state, wait_until,
 };
-use bitsup::{CancelMode, Client, Error, ErrorKind, Receipt, Source, UploadOptions, UploadState};
+use bitsup::{
+    CancelMode, Client, Error, ErrorKind, OptionSet, Receipt, Source, UploadOptions, UploadState,
+};
 use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 3500;
@@ -53,7 +55,10 @@ impl Place {
     }
 
     fn client(&self) -> Client {
-        Client::builder().state_directory(self.path("state")).build().expect("client")
+        Client::builder()
+            .options(&OptionSet::new().state_dir(self.path("state")))
+            .build()
+            .expect("client")
     }
 
     fn upload(&self, url: &str, options: UploadOptions) -> Result<Receipt, Error> {
@@ -528,7 +533,9 @@ fn what_only_the_server_knows_of_a_source_that_may_have_changed_is_not_built_upo
             _ => Turn::Serve,
         });
         let source = Source::path(place.file()).expect("source");
-        let client = Client::builder().state_directory(place.path("state")).hash_from_first_byte();
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir(place.path("state")))
+            .hash_from_first_byte();
         let client = client.build().expect("client");
         let upload = client.upload(source, &peer.url()).options(options()).start();
         let upload = upload.expect("started");

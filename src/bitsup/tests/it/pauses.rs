@@ -8,7 +8,9 @@ use crate::common::peer::{
     PATIENCE, Peer, Turn, created, ended, options, range, received, start, wait_for_state,
     wait_until,
 };
-use bitsup::{CancelMode, Client, ErrorKind, IfExists, Source, Upload, UploadOptions, UploadState};
+use bitsup::{
+    CancelMode, Client, ErrorKind, IfExists, OptionSet, Source, Upload, UploadOptions, UploadState,
+};
 use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 2500;
@@ -38,7 +40,8 @@ fn a_queued_upload_that_is_paused_sends_nothing_when_its_turn_comes() {
         call if call.is("Create-Session", 1) => Turn::After(created("{session-1}").held(&held)),
         _ => Turn::Serve,
     });
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(1)).build().expect("client");
     let first = start(&client, &peer.url(), &payload(10), options());
     peer.wait_for("Create-Session", 1);
     let second = start(&client, &peer.url(), &payload(SIZE), options());
@@ -63,7 +66,8 @@ fn a_queued_upload_says_why_it_waits() {
         call if call.is("Create-Session", 1) => Turn::After(created("{session-1}").held(&held)),
         _ => Turn::Serve,
     });
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(1)).build().expect("client");
     let first = start(&client, &peer.url(), &payload(10), options());
     peer.wait_for("Create-Session", 1);
     let second = start(&client, &peer.url(), &payload(SIZE), options());
@@ -88,7 +92,8 @@ fn overtaken() -> (Client, Peer, Upload, Latch) {
         "Create-Session" if call.nth == 3 => Turn::After(created("{session-3}").held(&third_held)),
         _ => Turn::Serve,
     });
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(1)).build().expect("client");
     let first = start(&client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Fragment", 2);
     let second = start(&client, &peer.url(), &payload(10), options());
@@ -130,7 +135,8 @@ fn back_from_the_queue(
     packet: &str,
     [slow, other]: [&Latch; 2],
 ) {
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(1)).build().expect("client");
     let first = start(&client, &peer.url(), &payload(SIZE), asked);
     peer.wait_for(packet, 1);
     let second = start(&client, &peer.url(), &payload(10), options());
@@ -185,7 +191,10 @@ fn a_resumed_upload_that_queues_again_can_be_cancelled() {
             "Create-Session" if call.nth == 2 => Turn::After(created("{session-2}").held(&held)),
             _ => Turn::Serve,
         });
-        let client = Client::builder().uploads_per_host(1).build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().uploads_per_host(1))
+            .build()
+            .expect("client");
         let first = start(&client, &peer.url(), &payload(SIZE), options());
         peer.wait_for("Fragment", 2);
         first.suspend();
@@ -234,7 +243,8 @@ fn a_pause_during_the_question_whether_the_file_exists_gives_the_turn_to_the_nex
         "HEAD" => Turn::Answer(Reply::status(404, "Not Found").held(&held)),
         _ => Turn::Serve,
     });
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(1)).build().expect("client");
     let first = start(&client, &peer.url(), &payload(SIZE), asking());
     peer.wait_for("HEAD", 1);
     let second = start(&client, &peer.url(), &payload(10), options());
@@ -300,7 +310,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(uploads: usize) -> Self {
+    fn new(uploads: i64) -> Self {
         let latch = Latch::new();
         let held = latch.clone();
         let peer = Peer::start(move |call| match call {
@@ -314,8 +324,9 @@ impl Kept {
         let folder = tempfile::tempdir().expect("folder");
         std::fs::write(folder.path().join("x.bin"), payload(SIZE)).expect("written");
         let client = Client::builder()
-            .state_directory(folder.path().join("state"))
-            .uploads_per_host(uploads)
+            .options(
+                &OptionSet::new().state_dir(folder.path().join("state")).uploads_per_host(uploads),
+            )
             .build()
             .expect("client");
         let kept = Self { folder, client, peer, latch };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::common::peer::{Peer, Turn, received};
 use crate::common::{Setup, payload};
-use bitsup::{Client, CredentialCallback, ErrorKind, ReplyTo, Source, UploadOptions};
+use bitsup::{Client, CredentialCallback, ErrorKind, OptionSet, ReplyTo, Source, UploadOptions};
 use bitsup_server::scripted::Reply;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -76,7 +76,10 @@ fn paths_are_those_of_the_start_whatever_the_current_folder_becomes() {
     let _rule = bitsup_server::rule!("SRC-03");
     let test = "paths_are_those_of_the_start_whatever_the_current_folder_becomes";
     if let Some(url) = in_part(test) {
-        let client = Client::builder().state_directory("state").build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir("state"))
+            .build()
+            .expect("client");
         let source = Source::path("link/x.bin").expect("a file");
         let mut options = quick();
         options.reply_to = ReplyTo::File("reply".into());
@@ -146,11 +149,14 @@ fn too_few_open_files_are_named_and_blame_nothing() {
         let mut failed = 0;
         for more in 0..40 {
             leave_descriptors(more);
-            let ended = Client::builder().state_directory("state").build().and_then(|client| {
-                let source = Source::path("x.bin")?;
-                let upload = client.upload(source, &url).options(quick()).start()?;
-                upload.wait_for(PATIENCE).expect("it ends")
-            });
+            let ended = Client::builder()
+                .options(&OptionSet::new().state_dir("state"))
+                .build()
+                .and_then(|client| {
+                    let source = Source::path("x.bin")?;
+                    let upload = client.upload(source, &url).options(quick()).start()?;
+                    upload.wait_for(PATIENCE).expect("it ends")
+                });
             setrlimit(Resource::Nofile, limits).expect("as before");
             match ended {
                 Ok(_) => println!("done with {more}"),
@@ -180,7 +186,10 @@ fn what_was_kept_outlives_a_lack_of_open_files() {
     let _rule = bitsup_server::rule!("SRC-08");
     let test = "what_was_kept_outlives_a_lack_of_open_files";
     if let Some(url) = in_part(test) {
-        let client = Client::builder().state_directory("state").build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir("state"))
+            .build()
+            .expect("client");
         let upload = |source: Source| {
             let mut options = quick();
             options.fragment_size = Some(1000);
@@ -220,7 +229,10 @@ fn too_few_threads_are_named_and_journals_are_written_all_the_same() {
     let _rule = bitsup_server::rule!("SRC-08");
     let test = "too_few_threads_are_named_and_journals_are_written_all_the_same";
     if let Some(url) = in_part(test) {
-        let client = Client::builder().state_directory("state").build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir("state"))
+            .build()
+            .expect("client");
         let limits = getrlimit(Resource::Nproc);
         setrlimit(Resource::Nproc, Rlimit { current: Some(0), ..limits }).expect("lowered");
         std::thread::Builder::new().spawn(|| {}).expect_err("the limit holds");

@@ -8,7 +8,8 @@ use crate::common::peer::{
 };
 use crate::common::wire::{corrected, milliseconds, of_type, types, with};
 use bitsup::{
-    Client, Credentials, Error, ErrorKind, Receipt, ReplyTo, Secret, Source, UploadOptions,
+    Client, Credentials, Error, ErrorKind, OptionSet, Receipt, ReplyTo, Secret, Source,
+    UploadOptions,
 };
 use bitsup_server::scripted::{Reply, Request, Scripted};
 
@@ -272,7 +273,8 @@ fn a_reply_that_stalls_is_a_time_out_and_can_be_fetched_later() {
         let file = state.path().join("x.bin");
         std::fs::write(&file, payload(2500)).expect("written");
         let attempt = |options: UploadOptions| {
-            let client = Client::builder().state_directory(state.path().join("state"));
+            let client =
+                Client::builder().options(&OptionSet::new().state_dir(state.path().join("state")));
             let client = client.build().expect("client");
             let source = Source::path(&file).expect("source");
             let upload = client.upload(source, &peer.url()).options(options).start();

@@ -5,7 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 use crate::common::payload;
 use crate::common::peer::{Farm, Peer, Turn, created, ended, files, lost, options, received};
-use bitsup::{CancelMode, Client, Error, ErrorKind, HostPolicy, Receipt, ReplyTo, Source};
+use bitsup::{
+    CancelMode, Client, Error, ErrorKind, HostPolicy, OptionSet, Receipt, ReplyTo, Source,
+};
 use bitsup_server::scripted::Reply;
 
 const SIZE: usize = 3500;
@@ -70,7 +72,7 @@ impl Drop for Process {
 }
 
 fn run(file: &Path, state: &Path, url: &str) -> Result<Receipt, Error> {
-    let client = Client::builder().state_directory(state).build()?;
+    let client = Client::builder().options(&OptionSet::new().state_dir(state)).build()?;
     let mut options = options();
     options.host_id = HostPolicy::Any;
     if url.ends_with("reply.bin") {
@@ -240,7 +242,10 @@ fn a_session_in_use_by_another_process_is_not_touched() {
     let before = peer.packets();
     let error = place.upload(&peer.url()).expect_err("in use");
     assert_eq!(error.kind(), ErrorKind::SessionInUse, "{error}");
-    let client = Client::builder().state_directory(place.state()).build().expect("client");
+    let client = Client::builder()
+        .options(&OptionSet::new().state_dir(place.state()))
+        .build()
+        .expect("client");
     let session = client.sessions().expect("listed").remove(0).expect("readable");
     assert!(session.in_use);
     let error = client.cancel_session(&session.id, &options()).expect_err("in use");
@@ -369,7 +374,10 @@ fn the_same_call_continues_fresh_cancels_first_and_others_start_anew() {
         call if call.is("Fragment", 5) => Turn::Answer(Reply::hang()),
         _ => Turn::Serve,
     });
-    let client = Client::builder().state_directory(place.state()).build().expect("client");
+    let client = Client::builder()
+        .options(&OptionSet::new().state_dir(place.state()))
+        .build()
+        .expect("client");
     let begin = |url: &str, file: &Path, fresh: bool| {
         let mut options = options();
         options.fresh = fresh;

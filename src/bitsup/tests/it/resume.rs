@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::peer::settle;
 use crate::common::{Setup, packets, payload, sha256};
-use bitsup::{CancelMode, Client, ErrorKind, Event, Flow, Source, UploadOptions};
+use bitsup::{CancelMode, Client, ErrorKind, Event, Flow, OptionSet, Source, UploadOptions};
 
 const FRAGMENT: u64 = 100_000;
 
@@ -18,7 +18,7 @@ fn options() -> UploadOptions {
 }
 
 fn client(state: &Path) -> Client {
-    Client::builder().state_directory(state).build().expect("client")
+    Client::builder().options(&OptionSet::new().state_dir(state)).build().expect("client")
 }
 
 /// A server that has the client wait once, after four parts: nothing is under way then.

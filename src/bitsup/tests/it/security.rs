@@ -7,8 +7,8 @@ use crate::common::payload;
 use crate::common::peer::{Peer, Turn, created, ended, options, range, received, upload};
 use crate::common::wire::{always, answering, of_type, types, watched, with};
 use bitsup::{
-    Client, Credentials, Error, ErrorKind, Header, Hresult, Receipt, ReplyTo, Secret, Source,
-    UploadOptions,
+    Client, Credentials, Error, ErrorKind, Header, Hresult, OptionSet, Receipt, ReplyTo, Secret,
+    Source, UploadOptions,
 };
 use bitsup_server::scripted::{Reply, Request, Scripted};
 
@@ -69,7 +69,10 @@ fn header_values_that_could_smuggle_are_refused() {
     for value in ["a\r\nX-B: c", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x7fb", &too_long] {
         let error = Header::new("X-A", value).expect_err("a bad value");
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-        let error = Client::builder().user_agent(value).build().expect_err("a bad value");
+        let error = Client::builder()
+            .options(&OptionSet::new().user_agent(value))
+            .build()
+            .expect_err("a bad value");
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
     assert!(peer.raw.connections().is_empty());
@@ -321,7 +324,8 @@ fn secrets_are_in_no_output() {
         o.headers = vec![Header::new("X-Key", MARKER).expect("legal").secret()];
     });
     let shown = format!("{options:?}");
-    let client = Client::builder().state_directory(&state).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().state_dir(&state)).build().expect("client");
     let source = Source::path(&file).expect("source");
     let upload = client.upload(source, &peer.url()).options(options.clone()).start();
     let upload = upload.expect("started");

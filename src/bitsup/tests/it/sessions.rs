@@ -8,7 +8,9 @@ use crate::common::peer::{
     Farm, Peer, Turn, created, ended, lost, options, received, start, upload, wait_for_state,
     wait_until,
 };
-use bitsup::{Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, Source, Upload, UploadState};
+use bitsup::{
+    Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, OptionSet, Source, Upload, UploadState,
+};
 use bitsup_server::scripted::{Latch, Reply};
 
 const SIZE: usize = 2500;
@@ -223,7 +225,7 @@ fn at_most_sixteen_uploads_hold_a_session_and_the_rest_wait_without_one() {
         });
         let mut builder = Client::builder();
         if let Some(limit) = limit {
-            builder = builder.uploads_per_host(limit);
+            builder = builder.options(&OptionSet::new().uploads_per_host(limit));
         }
         let client = builder.build().expect("client");
         let uploads: Vec<_> =
@@ -254,7 +256,8 @@ fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
         "Fragment" => Turn::After(received(10).held(&held)),
         _ => Turn::Serve,
     });
-    let client = Client::builder().uploads_per_host(8).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(8)).build().expect("client");
     let notices = Arc::new(Mutex::new(Vec::new()));
     let uploads: Vec<_> = (0..24)
         .map(|_| {
@@ -338,7 +341,8 @@ fn small_uploads_to_a_server_far_away_become_eight_at_a_time_and_fewer_if_it_dis
         let (state, latch) = (tempfile::tempdir().expect("folder"), Latch::new());
         let peer = far_away(&latch, last);
         let client = || {
-            let builder = Client::builder().uploads_per_host(0).state_directory(state.path());
+            let builder = Client::builder()
+                .options(&OptionSet::new().uploads_per_host(0).state_dir(state.path()));
             builder.build().expect("client")
         };
         let notices = Arc::default();

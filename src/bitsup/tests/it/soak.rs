@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::cutter::Cutter;
 use crate::common::payload;
-use bitsup::{Client, ErrorKind, Source, UploadOptions};
+use bitsup::{Client, ErrorKind, OptionSet, Source, UploadOptions};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -22,7 +22,8 @@ fn every_upload_through_a_cutting_proxy_is_byte_exact() {
         bitsup_server::Config { root: root.path().to_owned(), ..bitsup_server::Config::default() };
     let server = bitsup_server::Server::start(config).expect("server");
     let cutter = Cutter::start(server.address(), seed, 3_000_000);
-    let client = Client::builder().uploads_per_host(8).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(8)).build().expect("client");
     let mut options = UploadOptions::default();
     options.retry_delay = Duration::from_millis(1);
     options.max_retry_delay = Duration::from_millis(20);

@@ -12,7 +12,7 @@ use crate::common::peer::{
 };
 use crate::common::program::{installed, skipped};
 use crate::common::{Setup, payload, sha256};
-use bitsup::{Client, ErrorKind, ReadAt, Seekable, Source};
+use bitsup::{Client, ErrorKind, OptionSet, ReadAt, Seekable, Source};
 use bitsup_server::scripted::{Latch, Reply};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -160,7 +160,7 @@ fn a_file_of_size_0_that_holds_bytes_arrives_with_them() {
 }
 
 /// Uploads whose sources wait.
-const STALLED: usize = 64;
+const STALLED: usize = 64; // half of what the client takes to one host
 
 /// Reads wait until the latch is open.
 struct Stalled {
@@ -191,8 +191,11 @@ fn sources_that_wait_hold_up_no_other_upload() {
     let folder = tempfile::tempdir().expect("folder");
     let file = folder.path().join("x.bin");
     std::fs::write(&file, payload(SIZE)).expect("written");
-    let client = Client::builder().uploads_per_host(2 * STALLED);
-    let client = client.state_directory(folder.path().join("state")).build().expect("client");
+    let client = Client::builder().options(&OptionSet::new().uploads_per_host(128));
+    let client = client
+        .options(&OptionSet::new().state_dir(folder.path().join("state")))
+        .build()
+        .expect("client");
     let start = |source: Source| {
         let mut options = options();
         options.sha256 = true;
@@ -339,7 +342,10 @@ fn a_block_device_is_read_by_its_size() {
     };
     let source = Source::path(&device.node).expect("a device");
     assert_eq!(source.size(), SECTORS as u64);
-    let client = Client::builder().state_directory(setup.state()).build().expect("client");
+    let client = Client::builder()
+        .options(&OptionSet::new().state_dir(setup.state()))
+        .build()
+        .expect("client");
     let upload = client.upload(source, &setup.url("x.bin")).start().expect("started");
     ended(&upload).expect("uploaded");
     assert!(setup.published("x.bin") == payload(SECTORS));
@@ -357,7 +363,8 @@ fn names_that_are_not_utf_8_stay_different_ones_and_can_be_continued() {
             Turn::Serve
         }
     });
-    let client = Client::builder().state_directory(folder.path().join("state"));
+    let client =
+        Client::builder().options(&OptionSet::new().state_dir(folder.path().join("state")));
     let client = client.build().expect("client");
     let upload = |name: &[u8]| {
         let file = folder.path().join(std::ffi::OsStr::from_bytes(name));

@@ -9,7 +9,9 @@ use crate::common::wire::{
     Zeros, always, answering, milliseconds, of_type, once, ranges, watched, with,
 };
 use crate::common::{Setup, payload};
-use bitsup::{Client, Error, ErrorKind, Event, Receipt, Source, UploadOptions, UploadState};
+use bitsup::{
+    Client, Error, ErrorKind, Event, OptionSet, Receipt, Source, UploadOptions, UploadState,
+};
 use bitsup_server::scripted::{Latch, Reply, Scripted};
 
 fn once_only(change: impl FnOnce(&mut UploadOptions)) -> UploadOptions {
@@ -53,7 +55,9 @@ fn no_answer_in_time_closes_the_connection_and_a_late_one_is_not_used() {
     std::fs::write(&file, payload(2500)).expect("written");
     let peer = answering(|nth| (nth == 2).then(|| received(2500).delayed(milliseconds(2500))));
     let attempt = |options: UploadOptions| -> Result<Receipt, Error> {
-        let client = Client::builder().state_directory(folder.path().join("state")).build()?;
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir(folder.path().join("state")))
+            .build()?;
         let upload = client.upload(Source::path(&file)?, &peer.url()).options(options).start()?;
         ended(&upload)
     };
@@ -182,7 +186,10 @@ fn giving_up_keeps_the_session_and_a_later_start_completes() {
         });
         let attempt = |options: UploadOptions| {
             let state = folder.path().join(format!("state-{limit}"));
-            let client = Client::builder().state_directory(state).build().expect("client");
+            let client = Client::builder()
+                .options(&OptionSet::new().state_dir(state))
+                .build()
+                .expect("client");
             let source = Source::path(&file).expect("source");
             let upload = client.upload(source, &peer.url()).options(options).start();
             ended(&upload.expect("started"))
@@ -224,7 +231,8 @@ fn progress_gives_new_tries() {
 fn waiting_shows_its_reason_and_the_next_try() {
     let _rule = bitsup_server::rule!("TMR-11");
     let peer = always("Fragment", Reply::status(503, "Busy").header("Retry-After", "600"));
-    let client = Client::builder().uploads_per_host(1).build().expect("client");
+    let client =
+        Client::builder().options(&OptionSet::new().uploads_per_host(1)).build().expect("client");
     let first = start(&client, &peer.url(), &payload(10), options());
     let second = start(&client, &peer.url(), &payload(10), options());
     wait_for_state(&first, UploadState::WaitingRetry);

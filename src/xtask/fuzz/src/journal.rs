@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use bitsup::Client;
+use bitsup::{Client, OptionSet};
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
@@ -21,7 +21,10 @@ struct State {
 
 static STATE: LazyLock<State> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let client = Client::builder().state_directory(folder.path()).build().expect("a client");
+    let client = Client::builder()
+        .options(&OptionSet::new().state_dir(folder.path()))
+        .build()
+        .expect("a client");
     let sessions = folder.path().join("sessions");
     fs::create_dir_all(&sessions).expect("a folder");
     State { client, file: sessions.join("0123456789abcdef.json"), _folder: folder }

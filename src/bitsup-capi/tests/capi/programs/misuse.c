@@ -68,6 +68,19 @@ static void names_refuse(bitsup_options *options)
   GIVES(UNSUPPORTED, bitsup_options_set_number(options, 1999, 1, &error));
 }
 
+/* A wrapper that needs the kind alone declares no more. */
+static void facts_may_be_short(void)
+{
+  bitsup_option_facts facts = {0};
+  facts.struct_size = offsetof(bitsup_option_facts, kind);
+  GIVES(INVALID_ARGUMENT,
+        bitsup_option_info(BITSUP_OPTION_MAX_TIME, &facts, &error));
+  facts.struct_size = offsetof(bitsup_option_facts, scope);
+  GIVES(OK, bitsup_option_info(BITSUP_OPTION_MAX_TIME, &facts, &error));
+  CHECK(facts.struct_size == offsetof(bitsup_option_facts, scope));
+  CHECK(facts.kind == BITSUP_OPTION_KIND_DURATION && !facts.name);
+}
+
 /* The bounds of each number hold, and what is beyond them is refused. */
 static void numbers_refuse(void)
 {
@@ -330,6 +343,7 @@ int main(int argc, char **argv)
   options_refuse(options);
   names_refuse(options);
   numbers_refuse();
+  facts_may_be_short();
   /* What was refused and not mended is refused by who takes the options. */
   GIVES(OK, bitsup_options_merge(config, options, &error));
   GIVES(INVALID_ARGUMENT, bitsup_options_check(config, &error));

@@ -159,7 +159,7 @@ fn without_the_right_client_certificate_nothing_passes() {
     let expired = clients.issue_for("client-7", 2020..2021).write(folder.path(), "expired.pem");
     let stranger = Authority::new("Clients").issue("client-7").write(folder.path(), "other.pem");
     for (cert, words) in [
-        (None, "tls.cert"),
+        (None, "OptionSet::cert"),
         (Some(expired), "expired"),
         (Some(stranger), "the authority that issued it"),
     ] {

@@ -32,10 +32,22 @@ fn what_is_wrong_with_a_server_is_said_with_what_to_do() {
     let cases: [(&str, Issued, &[&str], &str, &str); 6] = [
         ("expired", known.issue_for("localhost", 2020..2021), &[], "has expired", "renewed"),
         ("name", known.issue("other.example"), &[], "another name", "Client::doctor"),
-        ("self-signed", self_signed("localhost"), &[], "self-signed", "tls.ca_file"),
-        ("unknown", unknown.issue("localhost"), &[], "authority that is not known", "tls.ca_file"),
+        ("self-signed", self_signed("localhost"), &[], "self-signed", "OptionSet::ca_file"),
+        (
+            "unknown",
+            unknown.issue("localhost"),
+            &[],
+            "authority that is not known",
+            "OptionSet::ca_file",
+        ),
         ("old", known.issue("localhost"), &old, "old versions of TLS", "TLS 1.2"),
-        ("mutual", known.issue("localhost"), &wants_certificate, "client certificate", "tls.cert"),
+        (
+            "mutual",
+            known.issue("localhost"),
+            &wants_certificate,
+            "client certificate",
+            "OptionSet::cert",
+        ),
     ];
     for (name, issued, more, message, advice) in cases {
         let Some(server) = server(&issued, more) else { return };
