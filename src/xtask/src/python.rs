@@ -20,6 +20,17 @@ pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     ]
 }
 
+/// Builds a wheel with the system's libcurl, and runs the tests with it where Python and all libraries are newer.
+pub(crate) fn tests_on_newer(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let folder = workspace.target.join("newer-python");
+    let mut build = run(workspace, environment, &["-m", "maturin", "build", "--quiet"]);
+    build.args(["--no-default-features", "--profile", "dev", "--auditwheel", "skip"]);
+    build.arg("--out").arg(folder.join("wheel"));
+    let mut tests = Command::new(workspace.path("src/xtask/src/newer_python.sh"));
+    tests.args([&folder, &workspace.target.join("debug/examples/serve")]);
+    vec![server(workspace), build, tests]
+}
+
 /// Compares the types of the installed module with its stub, and checks how tests and examples use them.
 pub(crate) fn type_checks(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     let run = |arguments: &[&str]| run(workspace, environment, arguments);

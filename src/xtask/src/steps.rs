@@ -151,6 +151,14 @@ pub(crate) static STEPS: &[Step] = &[
         )
     },
     Step::long(
+        "python-newer",
+        "tests of the Python package on Debian's next Python, libcurl and OpenSSL",
+        &[LIBCURL_HEADERS, PYTHON_TESTS, "debootstrap"],
+        Kind::Tests(|workspace| {
+            python::tests_on_newer(workspace, &environment(workspace, PYTHON_TESTS))
+        }),
+    ),
+    Step::long(
         "fuzz-long",
         "ten minutes of made-up inputs for each thing that reads a stranger's bytes",
         fuzz::NEEDS,
