@@ -174,7 +174,7 @@ fn newer(name: &str, version: &str) -> Option<Finding> {
 }
 
 /// The numbers of a version, without what is appended to it.
-fn numbers(version: &str) -> Vec<u32> {
+pub(crate) fn numbers(version: &str) -> Vec<u32> {
     let version = version.split('+').next().unwrap_or_default();
     version.split('.').map(|part| part.parse().unwrap_or_default()).collect()
 }
