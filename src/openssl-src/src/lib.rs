@@ -10,6 +10,10 @@ pub use openssl_src_4::{source_dir, version, Artifacts};
 /// Parts of OpenSSL that no client of HTTP calls: they would be built, shipped and have weaknesses.
 const LEFT_OUT: &str = "no-quic no-cmp no-cms no-ts no-srp no-apps no-docs no-makedepend";
 
+/// Where OpenSSL looks for modules, as it does by default. It would be below the target folder of this build, which on
+/// another machine another user may own.
+const MODULES: &str = "MODULESDIR=/usr/local/lib/ossl-modules";
+
 /// Defines `HAVE_POLL` for libcurl, in the name of a header that it includes before it asks. curl-sys does not
 /// define it, and libcurl would wait by `select`, which ends at descriptor 1023.
 const POLL_HEADER: &str = "\
@@ -22,23 +26,19 @@ const POLL_HEADER: &str = "\
 
 /// Builds OpenSSL, with as much of the interface of openssl-src as openssl-sys uses.
 #[expect(missing_debug_implementations, reason = "what it holds has none")]
-pub struct Build {
-    inner: openssl_src_4::Build,
-    openssl_dir: Option<PathBuf>,
-}
+pub struct Build(openssl_src_4::Build);
 
 impl Build {
     /// Reads the target and the folders from Cargo's environment.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "nor has openssl-src")]
     pub fn new() -> Self {
-        Self { inner: openssl_src_4::Build::new(), openssl_dir: None }
+        Self(openssl_src_4::Build::new())
     }
 
     /// Sets the folder in which OpenSSL looks for its configuration and certificates.
     pub fn openssl_dir(&mut self, path: impl AsRef<Path>) -> &mut Self {
-        self.inner.openssl_dir(&path);
-        self.openssl_dir = Some(path.as_ref().to_owned());
+        self.0.openssl_dir(path);
         self
     }
 
@@ -53,13 +53,9 @@ impl Build {
         // which make would hand to the compiler.
         changed.append("HOST_CFLAGS", LEFT_OUT);
         changed.append("TARGET_CFLAGS", LEFT_OUT);
-        // It would be below the target folder of this build, which on another machine another user may own.
-        if let Some(folder) = &self.openssl_dir {
-            let folder = folder.join("ossl-modules");
-            changed.append("CARGO_MAKEFLAGS", format!("MODULESDIR={}", folder.display()));
-        }
+        changed.append("CARGO_MAKEFLAGS", MODULES);
         changed.compiler_by_name();
-        let artifacts = self.inner.build();
+        let artifacts = self.0.build();
         drop(changed);
         // curl-sys puts this folder before the system's.
         fs::write(artifacts.include_dir().join("poll.h"), POLL_HEADER)
