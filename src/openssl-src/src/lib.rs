@@ -1,13 +1,18 @@
 //! Gives openssl-sys OpenSSL 4: it asks for `openssl-src` 300, and `[patch.crates-io]` of the workspace
 //! answers with this crate. Remove it once openssl-sys asks for 400 itself.
 
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 pub use openssl_src_4::{source_dir, version, Artifacts};
 
 /// Parts of OpenSSL that no client of HTTP calls: they would be built, shipped and have weaknesses.
 const LEFT_OUT: &str = "no-quic no-cmp no-cms no-ts no-srp no-apps no-docs no-makedepend";
+
+/// Where OpenSSL looks for modules, as it does by default. It would be below the target folder of this build, which on
+/// another machine another user may own.
+const MODULES: &str = "MODULESDIR=/usr/local/lib/ossl-modules";
 
 /// Defines `HAVE_POLL` for libcurl, in the name of a header that it includes before it asks. curl-sys does not
 /// define it, and libcurl would wait by `select`, which ends at descriptor 1023.
@@ -43,26 +48,70 @@ impl Build {
     ///
     /// If the folder of the headers cannot be written.
     pub fn build(&mut self) -> Artifacts {
+        let mut changed = Changed::default();
         // The compiler's flags go to OpenSSL's Configure, which takes options among them. Not CFLAGS itself,
         // which make would hand to the compiler.
-        let names = ["HOST_CFLAGS", "TARGET_CFLAGS"];
-        let before = names.map(env::var_os);
-        for (name, given) in names.iter().zip(&before) {
-            let mut flags = given.clone().unwrap_or_default();
-            flags.push(" ");
-            flags.push(LEFT_OUT);
-            env::set_var(name, flags);
-        }
+        changed.append("HOST_CFLAGS", LEFT_OUT);
+        changed.append("TARGET_CFLAGS", LEFT_OUT);
+        changed.append("CARGO_MAKEFLAGS", MODULES);
+        changed.compiler_by_name();
         let artifacts = self.0.build();
-        for (name, given) in names.iter().zip(before) {
-            match given {
-                Some(flags) => env::set_var(name, flags),
-                None => env::remove_var(name),
-            }
-        }
+        drop(changed);
         // curl-sys puts this folder before the system's.
         fs::write(artifacts.include_dir().join("poll.h"), POLL_HEADER)
             .expect("the folder of OpenSSL's headers can be written");
         artifacts
+    }
+}
+
+/// Variables of the environment, which get the values back that they had.
+#[derive(Default)]
+struct Changed(Vec<(String, Option<OsString>)>);
+
+impl Changed {
+    fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.0.push((name.to_owned(), env::var_os(name)));
+        env::set_var(name, value);
+    }
+
+    fn append(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        let mut all = env::var_os(name).unwrap_or_default();
+        all.push(" ");
+        all.push(value);
+        self.set(name, all);
+    }
+
+    /// OpenSSL keeps how its compiler was called, which is to be without a folder of this machine.
+    fn compiler_by_name(&mut self) {
+        let target = env::var("TARGET").unwrap_or_default();
+        let names = [&*format!("CC_{target}"), &format!("CC_{}", target.replace('-', "_"))];
+        for name in names.into_iter().chain(["TARGET_CC", "HOST_CC", "CC"]) {
+            let Some(compiler) = env::var_os(name).map(PathBuf::from) else { continue };
+            // Not one that is looked for already, nor one with options behind it.
+            let is_path = compiler.is_absolute() && compiler.is_file();
+            let (true, Some(folder), Some(bare)) =
+                (is_path, compiler.parent(), compiler.file_name())
+            else {
+                continue;
+            };
+            let path = env::var_os("PATH").unwrap_or_default();
+            let folders = [folder.to_owned()].into_iter().chain(env::split_paths(&path));
+            // A folder with a colon in its name cannot be searched.
+            if let Ok(path) = env::join_paths(folders) {
+                self.set("PATH", path);
+                self.set(name, bare);
+            }
+        }
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        for (name, before) in self.0.drain(..).rev() {
+            match before {
+                Some(value) => env::set_var(name, value),
+                None => env::remove_var(name),
+            }
+        }
     }
 }

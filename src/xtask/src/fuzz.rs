@@ -154,6 +154,17 @@ mod tests {
         }
     }
 
+    /// The workspace's patch does not reach them, and an OpenSSL of their own would be an old one.
+    #[test]
+    fn the_targets_link_the_systems_openssl() {
+        let workspace = Workspace::find().expect("cargo metadata works in a checkout");
+        let lock = fs::read_to_string(workspace.path("src/xtask/fuzz/Cargo.lock"));
+        let lock = lock.expect("the lock file is there");
+        assert!(
+            lock.contains("name = \"openssl-sys\"") && !lock.contains("name = \"openssl-src\"")
+        );
+    }
+
     #[test]
     fn the_compiler_names_its_host() {
         let workspace = Workspace::find().expect("cargo metadata works in a checkout");

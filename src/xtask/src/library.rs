@@ -1,4 +1,4 @@
-//! `cargo xtask install`: the C library where compilers, pkg-config and cmake find it.
+//! `cargo xtask install`: the C library where compilers, pkg-config and cmake find it, and the tool.
 
 use std::env;
 use std::fs;
@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Leave out NTLM (and Negotiate with a password) and what `bitsup_doctor` tells of certificates
     #[arg(long)]
     slim: bool,
+    /// Install the tool too
+    #[arg(long)]
+    tool: bool,
     /// Cargo profile to build with
     #[arg(long, value_name = "NAME", default_value = "release")]
     profile: String,
@@ -50,6 +53,7 @@ impl Options {
             libdir: "lib".to_owned(),
             system_libcurl: true,
             slim: false,
+            tool: false,
             profile: "dev".to_owned(),
         }
     }
@@ -64,6 +68,11 @@ impl Options {
 
     fn is_release(&self) -> bool {
         self.profile != "dev"
+    }
+
+    /// The folder of the profile below cargo's target folder.
+    fn built(&self, workspace: &Workspace) -> PathBuf {
+        workspace.target.join(if self.is_release() { &self.profile } else { "debug" })
     }
 }
 
@@ -87,15 +96,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     copy(&workspace.path("src/bitsup-capi/options.json"), &data.join("options.json"))?;
 
     let libraries = folder(&root, &options.libdir)?;
-    let built = workspace.target.join(match options.profile.as_str() {
-        "dev" => "debug",
-        other => other,
-    });
+    let built = options.built(workspace);
     let abi_name = format!("libbitsup.so.{}", ABI.trim());
     let full_name = format!("libbitsup.so.{version}");
     let object = tools.join(&built.join("libbitsup.a"), options.is_release())?;
     object.write_shared(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
     object.write_archive(&libraries.join("libbitsup.a"))?;
+    if options.is_release() {
+        for name in [&full_name, "libbitsup.a"] {
+            workspace.require_no_folders(&libraries.join(name))?;
+        }
+    }
     link(&full_name, &libraries.join(&abi_name))?;
     link(&abi_name, &libraries.join("libbitsup.so"))?;
 
@@ -121,13 +132,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         let file = folder(&libraries, place)?.join(name);
         fs::write(&file, fill(template)).map_err(|error| problem(&file, &error))?;
     }
-    let bill = Bill::of(workspace, Artifact::Library, &options.features())?;
     let documents = folder(&root, "share/doc/bitsup")?;
-    for (name, text) in
-        [("sbom.cdx.json", bill.to_json()?), ("third-party-licences.txt", bill.licences()?)]
-    {
-        let file = documents.join(name);
-        fs::write(&file, text).map_err(|error| problem(&file, &error))?;
+    let bill = Bill::of(workspace, Artifact::Library, &options.features())?;
+    write_bill(&bill, &documents, "")?;
+    if options.tool {
+        install_tool(workspace, options, &folder(&root, "bin")?)?;
+        let features = if options.system_libcurl { "" } else { "bundled" };
+        write_bill(&Bill::of(workspace, Artifact::Tool, features)?, &documents, "-tool")?;
     }
     let shared = folder(&root, "share/bitsup")?;
     for (name, text) in [
@@ -146,6 +157,31 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     println!("installed bitsup {version} in {}", root.display());
     println!("{full_name} has {size} bytes when it is stripped, with {curl} ({})", options.profile);
     Ok(())
+}
+
+/// What something is made of, and the licences of that.
+fn write_bill(bill: &Bill, folder: &Path, suffix: &str) -> Result {
+    for (name, text) in [
+        (format!("sbom{suffix}.cdx.json"), bill.to_json()?),
+        (format!("third-party-licences{suffix}.txt"), bill.licences()?),
+    ] {
+        let file = folder.join(name);
+        fs::write(&file, text).map_err(|error| problem(&file, &error))?;
+    }
+    Ok(())
+}
+
+/// Builds the tool, whose features are always the same.
+fn install_tool(workspace: &Workspace, options: &Options, folder: &Path) -> Result {
+    let mut command = workspace.cargo();
+    command.args(["build", "--package", "bitsup-cli", "--profile", &options.profile]);
+    if options.system_libcurl {
+        command.arg("--no-default-features");
+    }
+    run_command(command.envs(options.is_release().then(|| workspace.without_folders())))?;
+    let tool = folder.join("bitsup");
+    copy(&options.built(workspace).join("bitsup"), &tool)?;
+    if options.is_release() { workspace.require_no_folders(&tool) } else { Ok(()) }
 }
 
 /// What a distribution would ship: without what debuggers need.

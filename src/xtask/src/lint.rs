@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS, Name};
+use crate::supply_chain::numbers;
 use crate::words;
 use crate::workspace::{Member, Workspace};
 
@@ -28,9 +30,10 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     requirements::require(workspace, NEEDS, options.install)?;
 
-    let checks: [Check; 5] = [
+    let checks: [Check; 6] = [
         ("no attribute allows a warning without a reason", attributes),
         ("no member turns the bundled libcurl on", features),
+        ("no dependency needs a newer Rust than Cargo.toml says", rust_version),
         ("names and words are those of the field (words.txt)", words::check),
         ("cargo fmt", formatting),
         ("cargo clippy", clippy),
@@ -160,10 +163,61 @@ fn forced_bundled(members: &[Member]) -> Vec<String> {
     found
 }
 
+/// No compiler that old is at hand. Of our own code clippy tells what the standard library lacked in that version; of
+/// other crates it is what they say of themselves, on any system and with any feature.
+fn rust_version(workspace: &Workspace) -> Result {
+    let output = workspace.cargo().args(["metadata", "--locked", "--format-version=1"]).output()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let found = newer_than_workspace(&metadata);
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("take another version, or raise rust-version: {}", found.join(", ")).into())
+    }
+}
+
+fn newer_than_workspace(metadata: &Value) -> Vec<String> {
+    let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
+    let needs = |package: &Value| {
+        let mut version = numbers(package["rust_version"].as_str().unwrap_or_default());
+        version.resize(3, 0);
+        version
+    };
+    let (others, own): (Vec<_>, Vec<_>) =
+        packages.iter().partition(|package| package["source"].is_string());
+    let least = own.into_iter().map(needs).min().unwrap_or_default();
+    let newer = others.into_iter().filter(|package| needs(package) > least);
+    newer
+        .map(|package| {
+            let text = |key: &str| package[key].as_str().unwrap_or_default();
+            format!("{} {} needs {}", text("name"), text("version"), text("rust_version"))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::workspace::Dependency;
+
+    #[test]
+    fn a_dependency_that_needs_a_newer_rust_is_found() {
+        let package = |name: &str, needs: Value, source: Value| {
+            let version = "1.2.3";
+            serde_json::json!({"name": name, "version": version, "rust_version": needs, "source": source})
+        };
+        let registry = || Value::from("registry");
+        let metadata = serde_json::json!({"packages": [
+            package("ours", "1.93".into(), Value::Null),
+            package("older", "1.9.1".into(), registry()),
+            package("same", "1.93.0".into(), registry()),
+            package("silent", Value::Null, registry()),
+            package("newer", "1.93.1".into(), registry()),
+            package("newest", "2.0".into(), registry()),
+        ]});
+        let found = newer_than_workspace(&metadata);
+        assert_eq!(found, ["newer 1.2.3 needs 1.93.1", "newest 1.2.3 needs 2.0"]);
+    }
 
     #[test]
     fn allows_without_a_reason_are_found_with_their_lines() {

@@ -143,11 +143,11 @@ fn locked(workspace: &Workspace) -> Result<Vec<(String, String)>> {
     Ok(packages.collect())
 }
 
-/// The version of a crate; of two, as of openssl-src and what stands in for it, the one that brings the library.
+/// The version of a crate; of several the oldest, without what stands in for openssl-src and brings no library.
 fn locked_version(locked: &[(String, String)], name: &str) -> Result<String> {
     let versions = locked.iter().filter(|(locked, _)| locked == name).map(|(_, version)| version);
-    let newest = versions.max_by_key(|version| numbers(version));
-    Ok(newest.ok_or_else(|| format!("{name} is not in Cargo.lock"))?.clone())
+    let oldest = versions.min_by_key(|version| (!version.contains('+'), numbers(version)));
+    Ok(oldest.ok_or_else(|| format!("{name} is not in Cargo.lock"))?.clone())
 }
 
 /// Whether the registry has a newer version.
@@ -174,7 +174,7 @@ fn newer(name: &str, version: &str) -> Option<Finding> {
 }
 
 /// The numbers of a version, without what is appended to it.
-fn numbers(version: &str) -> Vec<u32> {
+pub(crate) fn numbers(version: &str) -> Vec<u32> {
     let version = version.split('+').next().unwrap_or_default();
     version.split('.').map(|part| part.parse().unwrap_or_default()).collect()
 }
@@ -236,6 +236,18 @@ mod tests {
         // Without a date the version counts alone.
         assert_eq!(of(UNDATED, "0.4.91+curl-8.22.0", "2040-01-01"), []);
         assert!(matches!(of(UNDATED, "0.4.90+curl-8.21.0", "2026-01-01")[..], [Finding::Error(_)]));
+    }
+
+    #[test]
+    fn the_oldest_library_in_the_lock_file_counts() {
+        let locked = |versions: &[&str]| {
+            let rows: Vec<_> =
+                versions.iter().map(|version| ("x".to_owned(), (*version).to_owned())).collect();
+            locked_version(&rows, "x").expect("locked")
+        };
+        assert_eq!(locked(&["300.99.0", "400.0.2+4.0.3"]), "400.0.2+4.0.3");
+        assert_eq!(locked(&["300.6.1+3.6.3", "300.99.0", "400.0.2+4.0.3"]), "300.6.1+3.6.3");
+        assert_eq!(locked(&["1.1.33"]), "1.1.33");
     }
 
     /// The date is that of the last commit: an old checkout stays as green as it was.

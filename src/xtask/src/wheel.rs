@@ -72,6 +72,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         if !shown.status.success() || !text.replace('\n', " ").contains("manylinux_2_17_") {
             return Err(format!("{} is not {POLICY}", wheel.display()).into());
         }
+        // The module is compressed in it.
+        let unpacked = tempfile::tempdir()?;
+        let module = unpacked.path().join("bitsup/_bitsup.abi3.so");
+        requirements::run(
+            tool("python").args(["-m", "zipfile", "-e"]).args([&wheel, unpacked.path()]),
+        )?;
+        workspace.require_no_folders(&module)?;
         println!("{} ({} KiB)", wheel.display(), fs::metadata(&wheel)?.len() / 1024);
     }
     Ok(())

@@ -75,18 +75,25 @@ impl Workspace {
 
     /// A variable for a build that others get: rustc writes no folder of this machine into it.
     pub(crate) fn without_folders(&self) -> (&'static str, String) {
-        let cargo_home = env::var_os("CARGO_HOME")
-            .map(PathBuf::from)
-            .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
         let given = env::var("RUSTFLAGS").unwrap_or_default();
         let mut flags: Vec<_> = given.split_whitespace().map(str::to_owned).collect();
-        for (folder, name) in [(Some(self.root.clone()), "."), (cargo_home, "cargo")] {
+        for (folder, name) in [(Some(self.root.clone()), "."), (cargo_home(), "cargo")] {
             flags.extend(
                 folder.map(|folder| format!("--remap-path-prefix={}={name}", folder.display())),
             );
         }
         // This one's separator allows blanks in names.
         ("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+    }
+
+    /// Refuses a file for others that names a folder of this machine, which on theirs may be another user's.
+    pub(crate) fn require_no_folders(&self, file: &Path) -> Result {
+        let content = std::fs::read(file)?;
+        let folders = [Some(self.root.clone()), Some(self.target.clone()), cargo_home()];
+        match named_folder(&content, folders.into_iter().chain([env::home_dir()]).flatten()) {
+            Some(text) => Err(format!("{} names a folder: {text}", file.display()).into()),
+            None => Ok(()),
+        }
     }
 
     /// A path below the root, written with slashes.
@@ -130,6 +137,25 @@ impl Dependency {
     }
 }
 
+fn cargo_home() -> Option<PathBuf> {
+    let given = env::var_os("CARGO_HOME").map(PathBuf::from);
+    given.or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+}
+
+/// The text in which one of the folders stands first.
+fn named_folder(content: &[u8], folders: impl Iterator<Item = PathBuf>) -> Option<String> {
+    let content = String::from_utf8_lossy(content);
+    // "/" is the home folder of some, and in every program.
+    let folders = folders.filter(|folder| folder.parent().is_some());
+    let names = folders.map(|folder| format!("{}/", folder.display()));
+    let position = names.filter_map(|name| content.find(&name)).min()?;
+    let (before, rest) = content.split_at(position);
+    let is_text = |character: &char| !character.is_control() && *character != '\u{fffd}';
+    let mut start: Vec<_> = before.chars().rev().take_while(is_text).take(80).collect();
+    start.reverse();
+    Some(start.into_iter().chain(rest.chars().take_while(is_text).take(160)).collect())
+}
+
 fn cargo_command() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
@@ -163,6 +189,19 @@ mod tests {
             .expect("the client uses curl");
         assert!(!curl.default_features);
         assert!(curl.features.iter().any(|feature| feature == "ssl"));
+    }
+
+    #[test]
+    fn a_folder_of_the_builder_is_found_with_what_stands_around_it() {
+        let folders = || ["/work/bitsup", "/home/me/.cargo", "/"].map(PathBuf::from).into_iter();
+        let found = |content: &[u8]| named_folder(content, folders());
+        let compiler = b"\x7fELF\0\xffcompiler: /home/me/.cargo/bin/cc -O2\0/work/bitsup/x\0";
+        assert_eq!(found(compiler).as_deref(), Some("compiler: /home/me/.cargo/bin/cc -O2"));
+        assert_eq!(
+            found(b"a\n/work/bitsup/src/lib.rs\n").as_deref(),
+            Some("/work/bitsup/src/lib.rs")
+        );
+        assert_eq!(found(b"/work/bitsup-other/x cargo/registry /usr/lib"), None);
     }
 
     #[test]
