@@ -467,14 +467,14 @@ typedef enum {
    */
   BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS = 107,
   /**
-   * A header for every packet; it replaces one of the same name.
+   * A header for every packet; it replaces one of the same name. By
    * bitsup_options_set_header.
    */
   BITSUP_OPTION_HEADERS = 108,
   /**
    * A header for every packet that is treated like a password: never shown,
    * and not sent over plain http without
-   * BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS.
+   * BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS. By
    * bitsup_options_set_secret_header.
    */
   BITSUP_OPTION_SECRET_HEADERS = 109,
@@ -585,8 +585,8 @@ typedef enum {
    */
   BITSUP_OPTION_ACK_TIMEOUT = 403,
   /**
-   * The same for the last Fragment and Close-Session. In milliseconds, at
-   * least 1; default 900000 (15m).
+   * Abort the last Fragment, or Close-Session, if it is not answered within
+   * this time. In milliseconds, at least 1; default 900000 (15m).
    */
   BITSUP_OPTION_LAST_ACK_TIMEOUT = 404,
   /**
@@ -1369,25 +1369,25 @@ extern "C" {
 /* VERSION AND FEATURES */
 
 /**
- * The version of the library at run time, such as "0.1.0"; compare
+ * Gives the version of the library at run time, such as "0.1.0"; compare
  * BITSUP_VERSION, that of the header. The text is static.
  */
 BITSUP_API const char *bitsup_version(void);
 
 /**
- * The version of the library at run time as major * 65536 + minor * 256 +
- * patch; compare BITSUP_VERSION_NUMBER.
+ * Gives the version of the library at run time as major * 65536 + minor * 256
+ * + patch; compare BITSUP_VERSION_NUMBER.
  */
 BITSUP_API uint32_t bitsup_version_number(void);
 
 /**
- * What this build has, as the libraries themselves say at run time:
- * BITSUP_FEATURE_… together.
+ * Tells what this build has, as the libraries themselves say at run time: bits
+ * of BITSUP_FEATURE_…, combined by |.
  */
 BITSUP_API uint32_t bitsup_features(void);
 
 /**
- * The same in words for people, with the versions of libcurl and the TLS
+ * Gives the same in words for people, with the versions of libcurl and the TLS
  * library. The text is static.
  */
 BITSUP_API const char *bitsup_features_text(void);
@@ -1400,7 +1400,7 @@ BITSUP_API const char *bitsup_features_text(void);
 BITSUP_API BITSUP_NODISCARD bitsup_options *bitsup_options_new(void);
 
 /**
- * Makes a copy of options, with the callbacks, which both then share, and with
+ * Makes *copy of options, with the callbacks, which both then share, and with
  * the errors that are kept.
  * Statuses: OK, INVALID_ARGUMENT.
  */
@@ -1618,7 +1618,7 @@ BITSUP_API bitsup_status bitsup_options_set_on_log(
     bitsup_error **error);
 
 /**
- * Tells about an option. Set facts->struct_size first.
+ * Tells about an option, a BITSUP_OPTION_…. Set facts->struct_size first.
  * BITSUP_STATUS_UNSUPPORTED: this library has no such option.
  * Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
  */
@@ -1628,20 +1628,20 @@ BITSUP_API bitsup_status bitsup_option_info(
     bitsup_error **error);
 
 /**
- * The number of the option of a name; 0 if this library has none, and for
- * NULL.
+ * Gives the number of the option of a name, such as "ca_file"; 0 if this
+ * library has none, and for NULL.
  */
 BITSUP_API int bitsup_option_by_name(const char *name);
 
 /**
- * The number of the next option after one, from 0 on; 0 after the last.
+ * Gives the number of the next option after one, from 0 on; 0 after the last.
  */
 BITSUP_API int bitsup_option_next(int option);
 
 /* CLIENTS */
 
 /**
- * Makes a client and starts its thread. options may be NULL, for the defaults;
+ * Makes *client and starts its thread. options may be NULL, for the defaults;
  * of a client's options those for uploads are the defaults of its uploads.
  * BITSUP_STATUS_INVALID_ARGUMENT: an option cannot be used, or is one of
  * uploads only; BITSUP_STATUS_UNSUPPORTED: this library or build lacks one.
@@ -1663,9 +1663,9 @@ BITSUP_API bitsup_status bitsup_client_set_limit_rate(
     bitsup_error **error);
 
 /**
- * From now on the limit that all uploads of the client share follows the
- * local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change of
- * hour acts within a second.
+ * Changes the limit that all uploads of the client share to one that follows
+ * the local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change
+ * of hour acts within a second.
  * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_client_set_rate_timetable(
@@ -1685,8 +1685,8 @@ BITSUP_API void bitsup_client_free(bitsup_client *client);
 /* UPLOADS */
 
 /**
- * Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
- * in one. A URL that ends in a slash gets the file's name appended.
+ * Uploads a file and waits for the end, with the options of the client:
+ * bitsup_upload_start, _wait and _free in one.
  * Statuses: any.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_file(
@@ -1696,8 +1696,10 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_file(
     bitsup_error **error);
 
 /**
- * Starts to upload a file, which must stay as it is until the end. A URL that
- * ends in a slash gets the file's name appended. options may be NULL.
+ * Starts to upload a file, which must stay as it is until the end. url is of
+ * http or https, without a login in it; one that ends in a slash gets the
+ * file's name appended. options may be NULL. *upload is the new upload, which
+ * runs.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
  * CANCELLED, UNSUPPORTED.
  */
@@ -1710,7 +1712,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start(
     bitsup_error **error);
 
 /**
- * bitsup_upload_start with a path of path_length bytes, in any encoding.
+ * Starts to upload as bitsup_upload_start does, with a path of path_length
+ * bytes, in any encoding.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
  * CANCELLED, UNSUPPORTED.
  */
@@ -1740,8 +1743,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_memory(
     bitsup_error **error);
 
 /**
- * Starts to upload what a function of the program reads. The structure is
- * copied; options may be NULL.
+ * Starts to upload what a function of the program reads: source->size bytes.
+ * The structure is copied; options may be NULL. Set source->struct_size first.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
  * CANCELLED, UNSUPPORTED.
  */
@@ -1757,9 +1760,9 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_start_callbacks(
  * Waits for the end, at most timeout_ms milliseconds; 0 does not wait, a
  * negative number waits for ever. BITSUP_STATUS_PENDING: the upload still
  * runs. BITSUP_STATUS_OK: the server confirmed the file. Everything else is
- * why there is no such file. Callbacks on the client's thread have told of the
- * end then, unless they take over a second. Not in a callback of the same
- * upload.
+ * why there is no such file. It can be called again, and gives the same.
+ * Callbacks on the client's thread have told of the end then, unless they take
+ * over a second. Not in a callback of the same upload.
  * Statuses: any.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_wait(
@@ -1769,7 +1772,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_wait(
 
 /**
  * Pauses: the request under way ends, then nothing is sent. Returns at once;
- * the state tells.
+ * the state tells. An upload that has ended stays as it is, as with the next
+ * three.
  * Statuses: OK, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_upload_suspend(
@@ -1811,10 +1815,10 @@ BITSUP_API bitsup_status bitsup_upload_progress(
     bitsup_progress *progress);
 
 /**
- * Why the upload waits for its next try, in one line: written to buffer, cut
- * to size bytes with the zero at its end. Returns the bytes of the whole text
- * without that zero; 0 while it does not wait. buffer may be NULL if size is
- * 0.
+ * Tells why the upload waits for its next try, in one line: written to buffer,
+ * cut to size bytes with the zero at its end. Returns the bytes of the whole
+ * text without that zero; 0 while it does not wait, and for NULL. buffer may
+ * be NULL if size is 0.
  */
 BITSUP_API size_t bitsup_upload_waiting_for(
     const bitsup_upload *upload,
@@ -1860,16 +1864,17 @@ BITSUP_API void bitsup_upload_free(bitsup_upload *upload);
 
 /**
  * Gives what is readable when callbacks wait or an upload has ended, to be
- * polled and nothing else; it belongs to the client.
- * BITSUP_EVENT_SOURCE_NONE without BITSUP_OPTION_DISPATCH.
+ * polled and nothing else; it belongs to the client. BITSUP_EVENT_SOURCE_NONE
+ * without BITSUP_OPTION_DISPATCH, and for NULL.
  */
 BITSUP_API bitsup_event_source bitsup_client_event_fd(
     const bitsup_client *client);
 
 /**
- * Gives an upload that has ended and was not given so before; the handle stays
- * the program's. BITSUP_STATUS_PENDING: there is none now. Where the client
- * dispatches, the last callbacks of the upload have run.
+ * Gives in *upload one that has ended and was not given so before; the handle
+ * stays the program's. BITSUP_STATUS_PENDING: there is none now, and *upload
+ * is NULL. Where the client dispatches, the last callbacks of the upload have
+ * run.
  * Statuses: OK, PENDING, INVALID_ARGUMENT.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_next_ended(
@@ -1880,7 +1885,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_client_next_ended(
 /**
  * Runs callbacks that wait, at most max_events of them (0: all), on this
  * thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
- * dispatches just now; the descriptor stays readable.
+ * dispatches just now; the event source stays readable.
  * Statuses: OK, PENDING, INVALID_ARGUMENT.
  */
 BITSUP_API bitsup_status bitsup_client_dispatch(
@@ -1915,53 +1920,54 @@ BITSUP_API bitsup_status bitsup_credential_reply_token(
 /* ERRORS */
 
 /**
- * The status that the call returned; BITSUP_STATUS_OK for NULL.
+ * Gives the status that the call returned; BITSUP_STATUS_OK for NULL.
  */
 BITSUP_API bitsup_status bitsup_error_status(const bitsup_error *error);
 
 /**
- * What happened, in one line, with what the server said; "" for NULL. It holds
- * no secret.
+ * Says what happened, in one line, with what the server said; "" for NULL. It
+ * holds no secret.
  */
 BITSUP_API const char *bitsup_error_message(const bitsup_error *error);
 
 /**
- * The likely next step, in one or two sentences; "" for NULL.
+ * Says the likely next step, in one or two sentences; "" for NULL.
  */
 BITSUP_API const char *bitsup_error_advice(const bitsup_error *error);
 
 /**
- * The HTTP status of the server's answer; 0 if there was none.
+ * Gives the HTTP status of the server's answer; 0 if there was none.
  */
 BITSUP_API uint32_t bitsup_error_http_status(const bitsup_error *error);
 
 /**
- * The BITS error (an HRESULT such as 0x80200020) of the server's answer, else
- * the code that stands for its HTTP status; 0 if there was none.
+ * Gives the BITS error (an HRESULT such as 0x80200020) of the server's answer,
+ * else the code that stands for its HTTP status; 0 if there was none.
  */
 BITSUP_API uint32_t bitsup_error_hresult(const bitsup_error *error);
 
 /**
- * BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
+ * Gives BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
  * application behind it; 0 if there was none.
  */
 BITSUP_API uint32_t bitsup_error_context(const bitsup_error *error);
 
 /**
- * The system's number where something on this machine failed: errno, on
+ * Gives the system's number where something on this machine failed: errno, on
  * Windows what GetLastError gave; 0 if nothing did.
  */
 BITSUP_API int64_t bitsup_error_os_error(const bitsup_error *error);
 
 /**
- * Whether (not 0) the server still holds what was sent, so that starting the
- * same upload again continues it.
+ * Tells whether (not 0) the server still holds what was sent, so that starting
+ * the same upload again continues it.
  */
 BITSUP_API int bitsup_error_resumable(const bitsup_error *error);
 
 /**
- * The session that was left on the server, as text to continue it with; NULL
- * if there is none. Who has this text can write to the upload.
+ * Gives the session that was left on the server, as text to continue it with:
+ * see bitsup_upload_import. NULL if there is none. With this text anybody can
+ * write to the upload.
  */
 BITSUP_API const char *bitsup_error_token(const bitsup_error *error);
 
@@ -1973,8 +1979,8 @@ BITSUP_API void bitsup_error_free(bitsup_error *error);
 /* KEPT SESSIONS */
 
 /**
- * Reads the list of the sessions that were kept, oldest first. Refused if the
- * client has no state directory (BITSUP_OPTION_STATE_DIR).
+ * Reads *journal, the list of the sessions that were kept, oldest first.
+ * Refused if the client has no state directory (BITSUP_OPTION_STATE_DIR).
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
  */
 BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_read(
@@ -1983,13 +1989,14 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_journal_read(
     bitsup_error **error);
 
 /**
- * How many sessions are in the list; 0 for NULL.
+ * Counts the sessions in the list; 0 for NULL.
  */
 BITSUP_API size_t bitsup_journal_count(const bitsup_journal *journal);
 
 /**
- * Tells about one session of the list, from 0 on. Where its file cannot be
- * read or understood, that is the error. Set entry->struct_size first.
+ * Tells about one session of the list: index is from 0 on, and below
+ * bitsup_journal_count. Where its file cannot be read or understood, that is
+ * the error. Set entry->struct_size first.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
  */
 BITSUP_API bitsup_status bitsup_journal_get(
@@ -2004,8 +2011,9 @@ BITSUP_API bitsup_status bitsup_journal_get(
 BITSUP_API void bitsup_journal_free(bitsup_journal *journal);
 
 /**
- * Starts to upload the rest of a file whose session was kept. options may be
- * NULL: the journal holds no password and no other option.
+ * Starts to upload the rest of a file whose session was kept. id is that of a
+ * bitsup_journal_entry, as in the functions below. options may be NULL: the
+ * journal holds no password and no other option.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
  * CANCELLED, UNSUPPORTED.
  */
@@ -2067,7 +2075,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import(
     bitsup_error **error);
 
 /**
- * bitsup_upload_import with a path of path_length bytes, in any encoding.
+ * Starts as bitsup_upload_import does, with a path of path_length bytes, in
+ * any encoding.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
  * CANCELLED, UNSUPPORTED.
  */
@@ -2081,7 +2090,7 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_bytes(
     bitsup_error **error);
 
 /**
- * bitsup_upload_import with length bytes in memory, as for
+ * Starts as bitsup_upload_import does, with length bytes in memory, as for
  * bitsup_upload_start_memory.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
  * CANCELLED, UNSUPPORTED.
@@ -2096,8 +2105,9 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_memory(
     bitsup_error **error);
 
 /**
- * bitsup_upload_import with what a function of the program reads, as for
- * bitsup_upload_start_callbacks. A part of it is read before this returns.
+ * Starts as bitsup_upload_import does, with what a function of the program
+ * reads, as for bitsup_upload_start_callbacks. A part of it is read before
+ * this returns.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
  * CANCELLED, UNSUPPORTED.
  */
@@ -2110,8 +2120,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_upload_import_callbacks(
     bitsup_error **error);
 
 /**
- * The text: one line of visible ASCII characters, which lives as long as the
- * token; "" for NULL.
+ * Gives the text: one line of visible ASCII characters, which lives as long as
+ * the token; "" for NULL.
  */
 BITSUP_API const char *bitsup_token_text(const bitsup_token *token);
 
@@ -2124,7 +2134,7 @@ BITSUP_API void bitsup_token_free(bitsup_token *token);
 
 /**
  * Sends Ping, and waits for the answer: whether a BITS server is there and
- * lets us in. options may be NULL.
+ * takes the login. options may be NULL.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
  * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
  * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
@@ -2136,8 +2146,9 @@ BITSUP_API bitsup_status bitsup_ping(
     bitsup_error **error);
 
 /**
- * Sends Create-Session for a file of size bytes, and waits for the answer.
- * name is the Content-Name, or NULL for none; options may be NULL.
+ * Sends Create-Session for a file of size bytes, waits for the answer, and
+ * makes *session. name is the Content-Name, or NULL for none; options may be
+ * NULL.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
  * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
  * LIMIT_REACHED, CANCELLED, UNSUPPORTED.
@@ -2152,12 +2163,12 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_session_create(
     bitsup_error **error);
 
 /**
- * The session's id, which lives as long as the handle; NULL for NULL.
+ * Gives the session's id, which lives as long as the handle; NULL for NULL.
  */
 BITSUP_API const char *bitsup_session_id(const bitsup_session *session);
 
 /**
- * Where the next fragment is to start; 0 for NULL.
+ * Tells where in the file the next Fragment is to start, in bytes; 0 for NULL.
  */
 BITSUP_API uint64_t bitsup_session_offset(const bitsup_session *session);
 
@@ -2225,17 +2236,18 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_doctor(
     bitsup_error **error);
 
 /**
- * The report as one line of JSON, which lives as long as the report: v, which
- * is 1, url, and findings in the order in which a connection comes about, each
- * with check, verdict (good, skipped, warning, unknown or problem), detail and
- * fix. "" for NULL.
+ * Gives the report as one line of JSON, which lives as long as the report: v,
+ * which is 1, url, and findings in the order in which a connection comes
+ * about, each with check, verdict (good, skipped, warning, unknown or
+ * problem), detail and fix. "" for NULL.
  */
 BITSUP_API const char *bitsup_report_json(const bitsup_report *report);
 
 /**
- * The first problem, as the error that an upload would end with: its message
- * says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
- * there is none, and an upload should work, unless a finding is unknown.
+ * Gives the first problem, as the error that an upload would end with: its
+ * message says what was seen, its advice what to do, and where.
+ * BITSUP_STATUS_OK: there is none, and an upload should work, unless a finding
+ * is unknown.
  * Statuses: any.
  */
 BITSUP_API bitsup_status bitsup_report_problem(
@@ -2250,20 +2262,20 @@ BITSUP_API void bitsup_report_free(bitsup_report *report);
 /* NAMES OF ENUMERATORS */
 
 /**
- * The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
- * for a number that is none. The text is static.
+ * Gives the name of a status without its prefix, such as "SOURCE_CHANGED";
+ * "UNKNOWN" for a number that is none. The text is static.
  */
 BITSUP_API const char *bitsup_status_name(uint32_t status);
 
 /**
- * The name of a state, such as "waiting_ack"; "unknown" for a number that is
- * none. The text is static.
+ * Gives the name of a state, such as "waiting_ack"; "unknown" for a number
+ * that is none. The text is static.
  */
 BITSUP_API const char *bitsup_state_name(uint32_t state);
 
 /**
- * The name of a level, such as "WARNING"; "UNKNOWN" for a number that is none.
- * The text is static.
+ * Gives the name of a level, such as "WARNING"; "UNKNOWN" for a number that is
+ * none. The text is static.
  */
 BITSUP_API const char *bitsup_log_level_name(uint32_t level);
 

@@ -70,7 +70,7 @@ public:
   std::uint32_t context() const { return bitsup_error_context(native()); }
   std::int64_t os_error() const { return bitsup_error_os_error(native()); }
   bool resumable() const { return bitsup_error_resumable(native()) != 0; }
-  /// Empty where there is none. Who has it can write to the upload.
+  /// Empty where there is none. With this text anybody can write to the upload.
   std::string token() const {
     const char *text = bitsup_error_token(native());
     return text ? text : "";
@@ -335,8 +335,9 @@ private:
   std::string bytes_;
 };
 
-/// A source that is read by a function: at most that many bytes from an offset
-/// on; it gives how many, at least one before the end, or a negative errno.
+/// A source of size bytes that a function reads: read_at(buffer, length,
+/// offset) gives how many bytes it read, at least one before the end, or a
+/// negative errno. The name is for a URL that ends in a slash.
 struct reader {
   std::uint64_t size = 0;
   std::function<std::int64_t(void *, std::size_t, std::uint64_t)> read_at;
@@ -670,7 +671,9 @@ public:
     return finish(std::move(ended));
   }
 
+  /// Pauses after the request under way. Returns at once, as do the next three.
   result<void> suspend() { return call(bitsup_upload_suspend); }
+  /// Resumes after suspend().
   result<void> resume() { return call(bitsup_upload_resume); }
   /// Stops, and the server deletes what it has.
   result<void> cancel() { return call(bitsup_upload_cancel); }
@@ -768,7 +771,9 @@ public:
     return next;
   }
 
+  /// Sends Close-Session: if it does not fail, the server has confirmed the file.
   result<void> close() { return call(bitsup_session_close); }
+  /// Sends Cancel-Session: the server deletes what it has.
   result<void> cancel() { return call(bitsup_session_cancel); }
   bitsup_session *native() const { return session_.get(); }
 
@@ -805,7 +810,8 @@ public:
     return client(with.callbacks_, raw);
   }
 
-  /// Starts to upload a file.
+  /// Starts to upload a file. The URL is of http or https, without a login; one
+  /// that ends in a slash gets the file's name appended.
   result<upload> start(const path_view &path, std::string_view url, const options &own = {}) {
     detail::c_text to(url);
     return begin(own, {}, [&](auto *o, auto &, auto *u, auto *e) {
@@ -879,7 +885,7 @@ public:
     return detail::attempt([&](auto **e) { return bitsup_journal_forget(native(), name.get(), e); });
   }
 
-  /// A kept session as text. Who has it can write to the upload.
+  /// A kept session as text. With it anybody can write to the upload.
   result<std::string> export_session(std::string_view id) {
     detail::c_text name(id);
     bitsup_token *raw = nullptr;
@@ -915,7 +921,7 @@ public:
     });
   }
 
-  /// Asks whether a BITS server is there and lets us in.
+  /// Asks whether a BITS server is there and takes the login.
   result<void> ping(std::string_view url, const options &own = {}) {
     detail::c_text to(url);
     return with_options(own, [&](auto *o, auto **e) { return bitsup_ping(native(), to.get(), o, e); });
@@ -951,7 +957,8 @@ public:
     return session(own.callbacks_.asker ? own.callbacks_.asker : defaults_.asker, made);
   }
 
-  /// Bytes a second for all uploads together, or bitsup::unlimited.
+  /// Changes the limit in bytes a second, at least 1, of all uploads together;
+  /// bitsup::unlimited is none. It replaces a timetable.
   result<void> set_limit_rate(std::uint64_t bytes_per_second) {
     auto rate = bytes_per_second > unlimited ? -1 : static_cast<std::int64_t>(bytes_per_second);
     return detail::attempt([&](auto **e) { return bitsup_client_set_limit_rate(native(), rate, e); });
@@ -963,8 +970,8 @@ public:
     return detail::attempt([&](auto **e) { return bitsup_client_set_rate_timetable(native(), text.get(), e); });
   }
 
-  /// Readable when callbacks wait; BITSUP_EVENT_SOURCE_NONE if the client does
-  /// not dispatch.
+  /// Readable when callbacks wait or an upload has ended;
+  /// BITSUP_EVENT_SOURCE_NONE if the client does not dispatch.
   bitsup_event_source event_source() const { return bitsup_client_event_fd(native()); }
 
   /// Runs callbacks that wait, at most that many (0: all); whether more wait.

@@ -122,7 +122,7 @@ impl bitsup_client {
     }
 }
 
-/// Makes a client and starts its thread. options may be NULL, for the defaults;
+/// Makes *client and starts its thread. options may be NULL, for the defaults;
 /// of a client's options those for uploads are the defaults of its uploads.
 /// BITSUP_STATUS_INVALID_ARGUMENT: an option cannot be used, or is one of
 /// uploads only; BITSUP_STATUS_UNSUPPORTED: this library or build lacks one.
@@ -162,9 +162,9 @@ pub unsafe extern "C" fn bitsup_client_set_limit_rate(
     })
 }
 
-/// From now on the limit that all uploads of the client share follows the
-/// local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change of
-/// hour acts within a second.
+/// Changes the limit that all uploads of the client share to one that follows
+/// the local time of day: a timetable as for BITSUP_OPTION_LIMIT_RATE. A change
+/// of hour acts within a second.
 /// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_set_rate_timetable(

@@ -48,61 +48,62 @@ impl From<Failure> for bitsup_error {
     }
 }
 
-/// The status that the call returned; BITSUP_STATUS_OK for NULL.
+/// Gives the status that the call returned; BITSUP_STATUS_OK for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_status(error: *const bitsup_error) -> bitsup_status {
     boundary!(value: bitsup_status::Ok, [error], { error.status })
 }
 
-/// What happened, in one line, with what the server said; "" for NULL. It holds
-/// no secret.
+/// Says what happened, in one line, with what the server said; "" for NULL. It
+/// holds no secret.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_message(error: *const bitsup_error) -> *const c_char {
     boundary!(value: c"".as_ptr(), [error], { error.message.as_ptr() })
 }
 
-/// The likely next step, in one or two sentences; "" for NULL.
+/// Says the likely next step, in one or two sentences; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_advice(error: *const bitsup_error) -> *const c_char {
     boundary!(value: c"".as_ptr(), [error], { error.advice.as_ptr() })
 }
 
-/// The HTTP status of the server's answer; 0 if there was none.
+/// Gives the HTTP status of the server's answer; 0 if there was none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_http_status(error: *const bitsup_error) -> u32 {
     boundary!(value: 0, [error], { error.http_status })
 }
 
-/// The BITS error (an HRESULT such as 0x80200020) of the server's answer, else
-/// the code that stands for its HTTP status; 0 if there was none.
+/// Gives the BITS error (an HRESULT such as 0x80200020) of the server's answer,
+/// else the code that stands for its HTTP status; 0 if there was none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_hresult(error: *const bitsup_error) -> u32 {
     boundary!(value: 0, [error], { error.hresult })
 }
 
-/// BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
+/// Gives BITS-Error-Context of the answer: 5 for the BITS server, 7 for the
 /// application behind it; 0 if there was none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_context(error: *const bitsup_error) -> u32 {
     boundary!(value: 0, [error], { error.context })
 }
 
-/// The system's number where something on this machine failed: errno, on
+/// Gives the system's number where something on this machine failed: errno, on
 /// Windows what GetLastError gave; 0 if nothing did.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_os_error(error: *const bitsup_error) -> i64 {
     boundary!(value: 0, [error], { error.os_error })
 }
 
-/// Whether (not 0) the server still holds what was sent, so that starting the
-/// same upload again continues it.
+/// Tells whether (not 0) the server still holds what was sent, so that starting
+/// the same upload again continues it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_resumable(error: *const bitsup_error) -> c_int {
     boundary!(value: 0, [error], { c_int::from(error.resumable) })
 }
 
-/// The session that was left on the server, as text to continue it with; NULL
-/// if there is none. Who has this text can write to the upload.
+/// Gives the session that was left on the server, as text to continue it with:
+/// see bitsup_upload_import. NULL if there is none. With this text anybody can
+/// write to the upload.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_token(error: *const bitsup_error) -> *const c_char {
     boundary!(value: std::ptr::null(), [error], {

@@ -14,8 +14,8 @@ use crate::upload::bitsup_upload;
 pub type bitsup_event_source = c_int;
 
 /// Gives what is readable when callbacks wait or an upload has ended, to be
-/// polled and nothing else; it belongs to the client.
-/// BITSUP_EVENT_SOURCE_NONE without BITSUP_OPTION_DISPATCH.
+/// polled and nothing else; it belongs to the client. BITSUP_EVENT_SOURCE_NONE
+/// without BITSUP_OPTION_DISPATCH, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_event_fd(
     client: *const bitsup_client,
@@ -25,9 +25,10 @@ pub unsafe extern "C" fn bitsup_client_event_fd(
     })
 }
 
-/// Gives an upload that has ended and was not given so before; the handle stays
-/// the program's. BITSUP_STATUS_PENDING: there is none now. Where the client
-/// dispatches, the last callbacks of the upload have run.
+/// Gives in *upload one that has ended and was not given so before; the handle
+/// stays the program's. BITSUP_STATUS_PENDING: there is none now, and *upload
+/// is NULL. Where the client dispatches, the last callbacks of the upload have
+/// run.
 /// Statuses: OK, PENDING, INVALID_ARGUMENT.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -51,7 +52,7 @@ pub unsafe extern "C" fn bitsup_client_next_ended(
 
 /// Runs callbacks that wait, at most max_events of them (0: all), on this
 /// thread, and never waits. BITSUP_STATUS_PENDING: more wait, or another call
-/// dispatches just now; the descriptor stays readable.
+/// dispatches just now; the event source stays readable.
 /// Statuses: OK, PENDING, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_client_dispatch(

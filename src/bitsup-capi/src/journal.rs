@@ -105,8 +105,8 @@ impl Entry {
     }
 }
 
-/// Reads the list of the sessions that were kept, oldest first. Refused if the
-/// client has no state directory (BITSUP_OPTION_STATE_DIR).
+/// Reads *journal, the list of the sessions that were kept, oldest first.
+/// Refused if the client has no state directory (BITSUP_OPTION_STATE_DIR).
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -125,14 +125,15 @@ pub unsafe extern "C" fn bitsup_journal_read(
     })
 }
 
-/// How many sessions are in the list; 0 for NULL.
+/// Counts the sessions in the list; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_count(journal: *const bitsup_journal) -> usize {
     boundary!(value: 0, [journal], { journal.entries.len() })
 }
 
-/// Tells about one session of the list, from 0 on. Where its file cannot be
-/// read or understood, that is the error. Set entry->struct_size first.
+/// Tells about one session of the list: index is from 0 on, and below
+/// bitsup_journal_count. Where its file cannot be read or understood, that is
+/// the error. Set entry->struct_size first.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_journal_get(
@@ -164,8 +165,9 @@ pub unsafe extern "C" fn bitsup_journal_free(journal: *mut bitsup_journal) {
     });
 }
 
-/// Starts to upload the rest of a file whose session was kept. options may be
-/// NULL: the journal holds no password and no other option.
+/// Starts to upload the rest of a file whose session was kept. id is that of a
+/// bitsup_journal_entry, as in the functions below. options may be NULL: the
+/// journal holds no password and no other option.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
 /// CANCELLED, UNSUPPORTED.
 #[must_use]
@@ -274,7 +276,8 @@ pub unsafe extern "C" fn bitsup_upload_import(
     })
 }
 
-/// bitsup_upload_import with a path of path_length bytes, in any encoding.
+/// Starts as bitsup_upload_import does, with a path of path_length bytes, in
+/// any encoding.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
 /// CANCELLED, UNSUPPORTED.
 #[must_use]
@@ -301,7 +304,7 @@ pub unsafe extern "C" fn bitsup_upload_import_bytes(
     })
 }
 
-/// bitsup_upload_import with length bytes in memory, as for
+/// Starts as bitsup_upload_import does, with length bytes in memory, as for
 /// bitsup_upload_start_memory.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
 /// CANCELLED, UNSUPPORTED.
@@ -330,8 +333,9 @@ pub unsafe extern "C" fn bitsup_upload_import_memory(
     })
 }
 
-/// bitsup_upload_import with what a function of the program reads, as for
-/// bitsup_upload_start_callbacks. A part of it is read before this returns.
+/// Starts as bitsup_upload_import does, with what a function of the program
+/// reads, as for bitsup_upload_start_callbacks. A part of it is read before
+/// this returns.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
 /// CANCELLED, UNSUPPORTED.
 #[must_use]

@@ -5,8 +5,8 @@ use std::ffi::{CStr, c_char};
 use crate::progress::STATES;
 use crate::status::bitsup_status;
 
-/// The name of a status without its prefix, such as "SOURCE_CHANGED"; "UNKNOWN"
-/// for a number that is none. The text is static.
+/// Gives the name of a status without its prefix, such as "SOURCE_CHANGED";
+/// "UNKNOWN" for a number that is none. The text is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_status_name(status: u32) -> *const c_char {
     boundary!(value: c"UNKNOWN".as_ptr(), [], {
@@ -15,8 +15,8 @@ pub extern "C" fn bitsup_status_name(status: u32) -> *const c_char {
     })
 }
 
-/// The name of a state, such as "waiting_ack"; "unknown" for a number that is
-/// none. The text is static.
+/// Gives the name of a state, such as "waiting_ack"; "unknown" for a number
+/// that is none. The text is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_state_name(state: u32) -> *const c_char {
     boundary!(value: c"unknown".as_ptr(), [], {
@@ -24,8 +24,8 @@ pub extern "C" fn bitsup_state_name(state: u32) -> *const c_char {
     })
 }
 
-/// The name of a level, such as "WARNING"; "UNKNOWN" for a number that is none.
-/// The text is static.
+/// Gives the name of a level, such as "WARNING"; "UNKNOWN" for a number that is
+/// none. The text is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_log_level_name(level: u32) -> *const c_char {
     boundary!(value: c"UNKNOWN".as_ptr(), [], {

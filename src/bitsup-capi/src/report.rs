@@ -59,18 +59,19 @@ pub unsafe extern "C" fn bitsup_doctor(
     })
 }
 
-/// The report as one line of JSON, which lives as long as the report: v, which
-/// is 1, url, and findings in the order in which a connection comes about, each
-/// with check, verdict (good, skipped, warning, unknown or problem), detail and
-/// fix. "" for NULL.
+/// Gives the report as one line of JSON, which lives as long as the report: v,
+/// which is 1, url, and findings in the order in which a connection comes
+/// about, each with check, verdict (good, skipped, warning, unknown or
+/// problem), detail and fix. "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_report_json(report: *const bitsup_report) -> *const c_char {
     boundary!(value: c"".as_ptr(), [report], { report.json.as_ptr() })
 }
 
-/// The first problem, as the error that an upload would end with: its message
-/// says what was seen, its advice what to do, and where. BITSUP_STATUS_OK:
-/// there is none, and an upload should work, unless a finding is unknown.
+/// Gives the first problem, as the error that an upload would end with: its
+/// message says what was seen, its advice what to do, and where.
+/// BITSUP_STATUS_OK: there is none, and an upload should work, unless a finding
+/// is unknown.
 /// Statuses: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_report_problem(

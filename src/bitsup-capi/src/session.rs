@@ -43,7 +43,7 @@ impl bitsup_session {
 }
 
 /// Sends Ping, and waits for the answer: whether a BITS server is there and
-/// lets us in. options may be NULL.
+/// takes the login. options may be NULL.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
 /// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
 /// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
@@ -63,8 +63,9 @@ pub unsafe extern "C" fn bitsup_ping(
     })
 }
 
-/// Sends Create-Session for a file of size bytes, and waits for the answer.
-/// name is the Content-Name, or NULL for none; options may be NULL.
+/// Sends Create-Session for a file of size bytes, waits for the answer, and
+/// makes *session. name is the Content-Name, or NULL for none; options may be
+/// NULL.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
 /// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
 /// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
@@ -100,13 +101,13 @@ pub unsafe extern "C" fn bitsup_session_create(
     })
 }
 
-/// The session's id, which lives as long as the handle; NULL for NULL.
+/// Gives the session's id, which lives as long as the handle; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_id(session: *const bitsup_session) -> *const c_char {
     boundary!(value: std::ptr::null(), [session], { session.id.as_ptr() })
 }
 
-/// Where the next fragment is to start; 0 for NULL.
+/// Tells where in the file the next Fragment is to start, in bytes; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_offset(session: *const bitsup_session) -> u64 {
     boundary!(value: 0, [session], { session.lock().offset() })

@@ -28,8 +28,8 @@ impl bitsup_token {
     }
 }
 
-/// The text: one line of visible ASCII characters, which lives as long as the
-/// token; "" for NULL.
+/// Gives the text: one line of visible ASCII characters, which lives as long as
+/// the token; "" for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_token_text(token: *const bitsup_token) -> *const c_char {
     boundary!(value: c"".as_ptr(), [token], { token.text.as_ptr() })

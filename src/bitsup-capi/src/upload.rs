@@ -176,8 +176,8 @@ impl bitsup_upload {
     }
 }
 
-/// Uploads a file and waits for the end: bitsup_upload_start, _wait and _free
-/// in one. A URL that ends in a slash gets the file's name appended.
+/// Uploads a file and waits for the end, with the options of the client:
+/// bitsup_upload_start, _wait and _free in one.
 /// Statuses: any.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -205,8 +205,10 @@ pub unsafe extern "C" fn bitsup_upload_file(
     })
 }
 
-/// Starts to upload a file, which must stay as it is until the end. A URL that
-/// ends in a slash gets the file's name appended. options may be NULL.
+/// Starts to upload a file, which must stay as it is until the end. url is of
+/// http or https, without a login in it; one that ends in a slash gets the
+/// file's name appended. options may be NULL. *upload is the new upload, which
+/// runs.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
 /// CANCELLED, UNSUPPORTED.
 #[must_use]
@@ -230,7 +232,8 @@ pub unsafe extern "C" fn bitsup_upload_start(
     })
 }
 
-/// bitsup_upload_start with a path of path_length bytes, in any encoding.
+/// Starts to upload as bitsup_upload_start does, with a path of path_length
+/// bytes, in any encoding.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
 /// CANCELLED, UNSUPPORTED.
 #[must_use]
@@ -287,8 +290,8 @@ pub unsafe extern "C" fn bitsup_upload_start_memory(
     })
 }
 
-/// Starts to upload what a function of the program reads. The structure is
-/// copied; options may be NULL.
+/// Starts to upload what a function of the program reads: source->size bytes.
+/// The structure is copied; options may be NULL. Set source->struct_size first.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SOURCE_CHANGED, SESSION_IN_USE,
 /// CANCELLED, UNSUPPORTED.
 #[must_use]
@@ -321,9 +324,9 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
 /// Waits for the end, at most timeout_ms milliseconds; 0 does not wait, a
 /// negative number waits for ever. BITSUP_STATUS_PENDING: the upload still
 /// runs. BITSUP_STATUS_OK: the server confirmed the file. Everything else is
-/// why there is no such file. Callbacks on the client's thread have told of the
-/// end then, unless they take over a second. Not in a callback of the same
-/// upload.
+/// why there is no such file. It can be called again, and gives the same.
+/// Callbacks on the client's thread have told of the end then, unless they take
+/// over a second. Not in a callback of the same upload.
 /// Statuses: any.
 #[must_use]
 #[unsafe(no_mangle)]
@@ -340,7 +343,8 @@ pub unsafe extern "C" fn bitsup_upload_wait(
 }
 
 /// Pauses: the request under way ends, then nothing is sent. Returns at once;
-/// the state tells.
+/// the state tells. An upload that has ended stays as it is, as with the next
+/// three.
 /// Statuses: OK, INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_suspend(
@@ -409,10 +413,10 @@ pub unsafe extern "C" fn bitsup_upload_progress(
     })
 }
 
-/// Why the upload waits for its next try, in one line: written to buffer, cut
-/// to size bytes with the zero at its end. Returns the bytes of the whole text
-/// without that zero; 0 while it does not wait. buffer may be NULL if size is
-/// 0.
+/// Tells why the upload waits for its next try, in one line: written to buffer,
+/// cut to size bytes with the zero at its end. Returns the bytes of the whole
+/// text without that zero; 0 while it does not wait, and for NULL. buffer may
+/// be NULL if size is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_upload_waiting_for(
     upload: *const bitsup_upload,

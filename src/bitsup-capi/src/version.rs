@@ -20,7 +20,7 @@ pub const BITSUP_FEATURE_KERBEROS: u32 = 16;
 /// binding, Extended Protection).
 pub const BITSUP_FEATURE_CHANNEL_BINDING: u32 = 32;
 
-/// The version of the library at run time, such as "0.1.0"; compare
+/// Gives the version of the library at run time, such as "0.1.0"; compare
 /// BITSUP_VERSION, that of the header. The text is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_version() -> *const c_char {
@@ -30,8 +30,8 @@ pub extern "C" fn bitsup_version() -> *const c_char {
     })
 }
 
-/// The version of the library at run time as major * 65536 + minor * 256 +
-/// patch; compare BITSUP_VERSION_NUMBER.
+/// Gives the version of the library at run time as major * 65536 + minor * 256
+/// + patch; compare BITSUP_VERSION_NUMBER.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_version_number() -> u32 {
     boundary!(value: 0, [], {
@@ -41,8 +41,8 @@ pub extern "C" fn bitsup_version_number() -> u32 {
     })
 }
 
-/// What this build has, as the libraries themselves say at run time:
-/// BITSUP_FEATURE_… together.
+/// Tells what this build has, as the libraries themselves say at run time: bits
+/// of BITSUP_FEATURE_…, combined by |.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_features() -> u32 {
     boundary!(value: 0, [], {
@@ -59,7 +59,7 @@ pub extern "C" fn bitsup_features() -> u32 {
     })
 }
 
-/// The same in words for people, with the versions of libcurl and the TLS
+/// Gives the same in words for people, with the versions of libcurl and the TLS
 /// library. The text is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_features_text() -> *const c_char {

@@ -76,7 +76,7 @@ class ClientOptions(TypedDict, total=False):
     ack_timeout: Seconds | None
     """Abort a packet that is not answered within this time. In seconds. Default: 5m."""
     last_ack_timeout: Seconds | None
-    """The same for the last Fragment and Close-Session. In seconds. Default: 15m."""
+    """Abort the last Fragment, or Close-Session, if it is not answered within this time. In seconds. Default: 15m."""
     max_attempts: int | str | None
     """Give up after this number of tries without progress. Default: unlimited."""
     give_up_after: Seconds | None
@@ -206,7 +206,7 @@ class Options(TypedDict, total=False):
     ack_timeout: Seconds | None
     """Abort a packet that is not answered within this time. In seconds. Default: 5m."""
     last_ack_timeout: Seconds | None
-    """The same for the last Fragment and Close-Session. In seconds. Default: 15m."""
+    """Abort the last Fragment, or Close-Session, if it is not answered within this time. In seconds. Default: 15m."""
     max_attempts: int | str | None
     """Give up after this number of tries without progress. Default: unlimited."""
     give_up_after: Seconds | None

@@ -26,12 +26,12 @@ pub enum bitsup_option {
     /// Send passwords, tokens and secret headers over plain http too,
     /// unencrypted. 0 or 1; default 0.
     AllowCleartextCredentials = 107,
-    /// A header for every packet; it replaces one of the same name.
+    /// A header for every packet; it replaces one of the same name. By
     /// bitsup_options_set_header.
     Headers = 108,
     /// A header for every packet that is treated like a password: never shown,
     /// and not sent over plain http without
-    /// BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS.
+    /// BITSUP_OPTION_ALLOW_CLEARTEXT_CREDENTIALS. By
     /// bitsup_options_set_secret_header.
     SecretHeaders = 109,
     /// A .netrc file with the user and the password for the server's host, of
@@ -98,8 +98,8 @@ pub enum bitsup_option {
     /// Abort a packet that is not answered within this time. In milliseconds,
     /// at least 1; default 300000 (5m).
     AckTimeout = 403,
-    /// The same for the last Fragment and Close-Session. In milliseconds, at
-    /// least 1; default 900000 (15m).
+    /// Abort the last Fragment, or Close-Session, if it is not answered within
+    /// this time. In milliseconds, at least 1; default 900000 (15m).
     LastAckTimeout = 404,
     /// Give up after this number of tries without progress. A number, at least
     /// 1, or BITSUP_UNLIMITED, which is the default.

@@ -175,7 +175,7 @@ fn facts(row: &OptionRow, texts: &Texts) -> bitsup_option_facts {
     }
 }
 
-/// Tells about an option. Set facts->struct_size first.
+/// Tells about an option, a BITSUP_OPTION_…. Set facts->struct_size first.
 /// BITSUP_STATUS_UNSUPPORTED: this library has no such option.
 /// Statuses: OK, INVALID_ARGUMENT, UNSUPPORTED.
 #[unsafe(no_mangle)]
@@ -197,8 +197,8 @@ pub unsafe extern "C" fn bitsup_option_info(
     })
 }
 
-/// The number of the option of a name; 0 if this library has none, and for
-/// NULL.
+/// Gives the number of the option of a name, such as "ca_file"; 0 if this
+/// library has none, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_option_by_name(name: *const c_char) -> c_int {
     boundary!(value: 0, [], {
@@ -208,7 +208,7 @@ pub unsafe extern "C" fn bitsup_option_by_name(name: *const c_char) -> c_int {
     })
 }
 
-/// The number of the next option after one, from 0 on; 0 after the last.
+/// Gives the number of the next option after one, from 0 on; 0 after the last.
 #[unsafe(no_mangle)]
 pub extern "C" fn bitsup_option_next(option: c_int) -> c_int {
     boundary!(value: 0, [], {

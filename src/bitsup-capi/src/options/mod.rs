@@ -66,7 +66,7 @@ pub extern "C" fn bitsup_options_new() -> *mut bitsup_options {
     })
 }
 
-/// Makes a copy of options, with the callbacks, which both then share, and with
+/// Makes *copy of options, with the callbacks, which both then share, and with
 /// the errors that are kept.
 /// Statuses: OK, INVALID_ARGUMENT.
 #[must_use]

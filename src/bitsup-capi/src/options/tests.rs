@@ -73,8 +73,8 @@ fn facts(row: &OptionRow) -> String {
         (OptionKind::Size, _) => "In bytes".into(),
         (OptionKind::Duration, _) => "In milliseconds".into(),
         (OptionKind::Flag, _) => "0 or 1".into(),
-        (OptionKind::Header, _) if row.secret => "bitsup_options_set_secret_header".into(),
-        (OptionKind::Header, _) => "bitsup_options_set_header".into(),
+        (OptionKind::Header, _) if row.secret => "By bitsup_options_set_secret_header".into(),
+        (OptionKind::Header, _) => "By bitsup_options_set_header".into(),
         (OptionKind::Rate, _) => "In bytes a second, or a text".into(),
         _ => "A number".into(),
     };

@@ -203,7 +203,8 @@ impl OptionSet {
         self.with(403, |_| Ok(milliseconds(value)))
     }
 
-    /// The same for the last Fragment and Close-Session. Default: `15m`.
+    /// Abort the last Fragment, or Close-Session, if it is not answered within this time.
+    /// Default: `15m`.
     #[must_use]
     pub fn last_ack_timeout(self, value: Duration) -> Self {
         self.with(404, |_| Ok(milliseconds(value)))

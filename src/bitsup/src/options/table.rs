@@ -227,7 +227,7 @@ pub static TABLE: &[OptionRow] = &[
         ..row(403, "ack_timeout", OptionKind::Duration)
     },
     OptionRow {
-        doc: "The same for the last Fragment and Close-Session.",
+        doc: "Abort the last Fragment, or Close-Session, if it is not answered within this time.",
         default: Some("15m"),
         minimum: 1,
         apply: |value, to| put(&mut to.upload.last_ack_timeout, value.time()),
