@@ -1966,8 +1966,8 @@ BITSUP_API int bitsup_error_resumable(const bitsup_error *error);
 
 /**
  * Gives the session that was left on the server, as text to continue it with:
- * see bitsup_upload_import. NULL if there is none. With this text anybody can
- * write to the upload.
+ * see bitsup_upload_import. NULL if there is none. Keep it secret: it allows
+ * to write to the upload.
  */
 BITSUP_API const char *bitsup_error_token(const bitsup_error *error);
 

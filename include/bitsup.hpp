@@ -70,7 +70,7 @@ public:
   std::uint32_t context() const { return bitsup_error_context(native()); }
   std::int64_t os_error() const { return bitsup_error_os_error(native()); }
   bool resumable() const { return bitsup_error_resumable(native()) != 0; }
-  /// Empty where there is none. With this text anybody can write to the upload.
+  /// Empty where there is none. Keep it secret: it allows to write.
   std::string token() const {
     const char *text = bitsup_error_token(native());
     return text ? text : "";
@@ -885,7 +885,7 @@ public:
     return detail::attempt([&](auto **e) { return bitsup_journal_forget(native(), name.get(), e); });
   }
 
-  /// A kept session as text. With it anybody can write to the upload.
+  /// A kept session as text. Keep it secret: it allows to write to the upload.
   result<std::string> export_session(std::string_view id) {
     detail::c_text name(id);
     bitsup_token *raw = nullptr;

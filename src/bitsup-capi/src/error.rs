@@ -102,8 +102,8 @@ pub unsafe extern "C" fn bitsup_error_resumable(error: *const bitsup_error) -> c
 }
 
 /// Gives the session that was left on the server, as text to continue it with:
-/// see bitsup_upload_import. NULL if there is none. With this text anybody can
-/// write to the upload.
+/// see bitsup_upload_import. NULL if there is none. Keep it secret: it allows
+/// to write to the upload.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_error_token(error: *const bitsup_error) -> *const c_char {
     boundary!(value: std::ptr::null(), [error], {
