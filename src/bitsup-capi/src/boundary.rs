@@ -3,13 +3,13 @@
 use std::any::Any;
 
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::status::bitsup_status;
 
 /// The whole body of an entry point.
 ///
 /// `boundary!(error: place, gives LIST, [handles], or_null [handles], owns name = value, { … })` gives a
-/// status of a list in `crate::status`: the body is a `Result<bitsup_status, Failure>`. `boundary!(value: fallback, [handles], { … })`
+/// status of a list in `crate::status`: the body is a `Result<bitsup_status, CallFailure>`. `boundary!(value: fallback, [handles], { … })`
 /// gives a value, and `fallback` where there is none. In the body each handle's name is a reference:
 /// NULL, another object, a handle from before a fork and one that met a panic never get there. A
 /// panic becomes a status, and the handles are refused from then on. What the call `owns` ends with
@@ -27,7 +27,7 @@ macro_rules! boundary {
         crate::place::note_panics();
         $( let $owned = $value; )?
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(
-            || -> Result<crate::status::bitsup_status, crate::failure::Failure> {
+            || -> Result<crate::status::bitsup_status, crate::failure::CallFailure> {
                 $( let $owned = $owned; )?
                 crate::faults::fault_point(c"entry");
                 $(
@@ -78,13 +78,13 @@ macro_rules! boundary {
 /// # Safety
 /// `error` is NULL or a place for a pointer.
 pub(crate) unsafe fn status(
-    outcome: Result<Result<bitsup_status, Failure>, Box<dyn Any + Send>>,
+    outcome: Result<Result<bitsup_status, CallFailure>, Box<dyn Any + Send>>,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     let (status, made) = match outcome {
         Ok(Ok(status)) => (status, None),
         Ok(Err(failure)) => (failure.status(), Some(failure)),
-        Err(panic) => (bitsup_status::Panic, Some(Failure::panic(panic.as_ref()))),
+        Err(panic) => (bitsup_status::Panic, Some(CallFailure::panic(panic.as_ref()))),
     };
     if !error.is_null() {
         let give = |failure| crate::handle::give(bitsup_error::from(failure));

@@ -11,7 +11,7 @@ use bitsup::{Event, EventFilter, Flow, RetryDecision};
 
 use crate::credential::CredentialHook;
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::faults::fault_point;
 use crate::handle::{self, Tagged};
 use crate::life::Life;
@@ -288,7 +288,7 @@ pub(crate) fn decide(
         let Some((hook, function)) = hook.and_then(|hook| Some((hook, hook.function?))) else {
             return RetryDecision::Retry;
         };
-        let error = Tagged::new(bitsup_error::from(Failure::from(error.clone())));
+        let error = Tagged::new(bitsup_error::from(CallFailure::from(error.clone())));
         fault_point(c"before retry");
         // SAFETY: the caller's function for this pointer; it does not unwind. The error lives
         // until it returns.

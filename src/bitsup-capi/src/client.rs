@@ -7,7 +7,7 @@ use bitsup::{Client, OptionSet, OptionUse, UploadOptions};
 
 use crate::callbacks::Hooks;
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::{Chosen, bitsup_options};
@@ -77,12 +77,12 @@ impl Uploads {
 }
 
 impl bitsup_client {
-    fn new(chosen: Chosen) -> Result<Self, Failure> {
+    fn new(chosen: Chosen) -> Result<Self, CallFailure> {
         let mut signal = None;
         let mut builder = Client::builder().options(&chosen.set);
         if chosen.set.client_options()?.dispatch {
             let made =
-                Signal::new().map_err(|error| Failure::system("make two sockets", &error))?;
+                Signal::new().map_err(|error| CallFailure::system("make two sockets", &error))?;
             let made = Arc::new(made);
             signal = Some(Arc::clone(&made));
             builder = builder.dispatch_on_demand(move || made.raise());
@@ -99,11 +99,11 @@ impl bitsup_client {
     }
 
     /// The client's options with those of one call over them.
-    pub(crate) fn choose(&self, options: Option<&bitsup_options>) -> Result<Choice, Failure> {
+    pub(crate) fn choose(&self, options: Option<&bitsup_options>) -> Result<Choice, CallFailure> {
         let own = options.map(bitsup_options::snapshot).unwrap_or_default();
         own.set.check_use(OptionUse::Upload)?;
         if own.hooks.log.is_some() {
-            return Err(Failure::invalid(
+            return Err(CallFailure::invalid(
                 "on_log is an option of the client: set it where that is made",
             ));
         }
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn bitsup_client_set_limit_rate(
 ) -> bitsup_status {
     boundary!(error: error, gives ARGUMENT, [client], {
         if bytes_per_second < 1 {
-            return Err(Failure::invalid("bytes_per_second is less than 1: give BITSUP_UNLIMITED for no limit"));
+            return Err(CallFailure::invalid("bytes_per_second is less than 1: give BITSUP_UNLIMITED for no limit"));
         }
         let limit = Some(bytes_per_second).filter(|limit| *limit != bitsup::UNLIMITED);
         client.client.set_rate_limit(limit.map(i64::cast_unsigned));

@@ -11,7 +11,7 @@ use bitsup::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 
 use crate::callbacks::{Borrowed, Hook};
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::faults::fault_point;
 use crate::handle::{self, Handle, Lent, Tagged};
 use crate::life::Life;
@@ -223,7 +223,7 @@ pub(crate) fn for_upload(
 
 impl bitsup_credential_reply {
     #[expect(clippy::unnecessary_wraps, reason = "the last expression of an entry point")]
-    fn give(&self, login: Login) -> Result<bitsup_status, Failure> {
+    fn give(&self, login: Login) -> Result<bitsup_status, CallFailure> {
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(login);
         Ok(bitsup_status::Ok)
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_int};
 
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::handle::{Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
@@ -31,8 +31,8 @@ impl Handle for bitsup_error {
     }
 }
 
-impl From<Failure> for bitsup_error {
-    fn from(failure: Failure) -> Self {
+impl From<CallFailure> for bitsup_error {
+    fn from(failure: CallFailure) -> Self {
         let facts = failure.into_facts();
         Self {
             status: facts.status,
@@ -156,7 +156,7 @@ mod tests {
         );
         let error = error.expect_err("nothing listens there");
         assert_eq!(error.kind(), ErrorKind::Network);
-        let facts = super::Failure::from(error).into_facts();
+        let facts = super::CallFailure::from(error).into_facts();
         assert!(!facts.advice.contains("--"));
     }
 }

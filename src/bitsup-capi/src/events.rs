@@ -5,7 +5,7 @@ use std::sync::TryLockError;
 
 use crate::client::bitsup_client;
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::status::bitsup_status;
 use crate::structure;
 use crate::upload::bitsup_upload;
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn bitsup_client_dispatch(
 ) -> bitsup_status {
     boundary!(error: error, gives TURN, [client], {
         let signal = client.signal.as_ref().ok_or_else(|| {
-            Failure::invalid("the client does not dispatch: see BITSUP_OPTION_DISPATCH")
+            CallFailure::invalid("the client does not dispatch: see BITSUP_OPTION_DISPATCH")
         })?;
         let _turn = match client.turn.try_lock() {
             Ok(turn) => turn,

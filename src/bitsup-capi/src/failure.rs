@@ -9,7 +9,7 @@ use bitsup::explain::Reader;
 use crate::status::bitsup_status;
 
 /// The error of a body in the boundary.
-pub(crate) struct Failure(Box<Facts>);
+pub(crate) struct CallFailure(Box<Facts>);
 
 /// What an error object tells.
 pub(crate) struct Facts {
@@ -24,7 +24,7 @@ pub(crate) struct Facts {
     pub(crate) resumable: bool,
 }
 
-impl Failure {
+impl CallFailure {
     pub(crate) fn invalid(message: impl AsRef<str>) -> Self {
         let advice = "Correct the call: the header says what each argument may be.";
         Self::own(bitsup_status::InvalidArgument, message.as_ref(), advice)
@@ -88,7 +88,7 @@ impl Failure {
     }
 }
 
-impl From<bitsup::Error> for Failure {
+impl From<bitsup::Error> for CallFailure {
     fn from(error: bitsup::Error) -> Self {
         Self(Box::new(Facts {
             status: error.kind().into(),

@@ -1,6 +1,6 @@
 //! Handles: how they are owned, and the only casts between them and pointers.
 
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::life::Life;
 
 /// What C sees as an opaque type.
@@ -138,23 +138,23 @@ pub(crate) unsafe fn look<'a, T: Handle>(pointer: *const T) -> Look<'a, T> {
 }
 
 /// The handle, if it can be used.
-pub(crate) fn usable<'a, T: Handle>(handle: Look<'a, T>, name: &str) -> Result<&'a T, Failure> {
+pub(crate) fn usable<'a, T: Handle>(handle: Look<'a, T>, name: &str) -> Result<&'a T, CallFailure> {
     let handle = match handle {
-        Look::Null => return Err(Failure::invalid(format!("{name} is NULL"))),
+        Look::Null => return Err(CallFailure::invalid(format!("{name} is NULL"))),
         Look::Other(found) => {
             let found = found.unwrap_or("no object of this library, or was freed");
-            return Err(Failure::invalid(format!("{name} is {found}, not {}", T::NAME)));
+            return Err(CallFailure::invalid(format!("{name} is {found}, not {}", T::NAME)));
         }
         Look::Is(handle) => handle,
     };
     if let Some(life) = handle.life() {
         if !life.is_at_home() {
-            return Err(Failure::invalid(format!(
+            return Err(CallFailure::invalid(format!(
                 "{name} was made before a fork and its threads are not in this process: make a new one after the fork"
             )));
         }
         if life.is_spoiled() {
-            return Err(Failure::spoiled(name));
+            return Err(CallFailure::spoiled(name));
         }
     }
     Ok(handle)

@@ -9,7 +9,7 @@ use bitsup::{Error, SessionInfo, Source};
 
 use crate::client::bitsup_client;
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn bitsup_journal_get(
         unsafe { structure::check_size(entry, "entry") }?;
         let count = journal.entries.len();
         let found = journal.entries.get(index).ok_or_else(|| {
-            Failure::invalid(format!("index is {index}, and the list has {count} sessions"))
+            CallFailure::invalid(format!("index is {index}, and the list has {count} sessions"))
         })?;
         let known = found.as_ref().map_err(Error::clone)?;
         // SAFETY: as above.

@@ -7,7 +7,7 @@ use bitsup::explain::Reader;
 
 use crate::client::bitsup_client;
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn bitsup_report_problem(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, gives END, [report], {
-        report.report.problem().map_or(Ok(bitsup_status::Ok), |problem| Err(Failure::found(problem)))
+        report.report.problem().map_or(Ok(bitsup_status::Ok), |problem| Err(CallFailure::found(problem)))
     })
 }
 

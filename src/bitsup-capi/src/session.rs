@@ -8,7 +8,7 @@ use bitsup::PacketSession;
 use crate::callbacks::Hooks;
 use crate::client::bitsup_client;
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn bitsup_session_send(
         let left = session.size.saturating_sub(packets.offset());
         // Before the bytes are looked at: a wrong length must not read beyond them.
         if length == 0 || length as u64 > left {
-            return Err(Failure::invalid(format!(
+            return Err(CallFailure::invalid(format!(
                 "length is {length}; a fragment here can have 1 to {left} bytes"
             )));
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use bitsup::{ReadAt, Source};
 
 use crate::callbacks::{Hook, Userdata, bitsup_destroy_callback};
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::faults::fault_point;
 use crate::life::Life;
 use crate::structure::{self, Extensible};
@@ -64,7 +64,7 @@ pub(crate) unsafe fn memory(
     data: *const c_void,
     length: usize,
     life: &Arc<Life>,
-) -> Result<Source, Failure> {
+) -> Result<Source, CallFailure> {
     // SAFETY: as this function's; the reference ends here.
     let length = unsafe { text::bytes(data, length, "data") }?.len();
     let memory = Memory { data: Userdata(data.cast_mut()), length, life: Arc::clone(life) };
@@ -85,7 +85,7 @@ pub(crate) struct OwnedSource {
 ///
 /// # Safety
 /// `source` is NULL or a structure of the size in it.
-pub(crate) unsafe fn owned(source: *const bitsup_source) -> Result<OwnedSource, Failure> {
+pub(crate) unsafe fn owned(source: *const bitsup_source) -> Result<OwnedSource, CallFailure> {
     // SAFETY: as this function's.
     let source = unsafe { structure::read(source, "source") }?;
     let hook = Arc::new(Hook::new(source.read_at, source.userdata, source.destroy));
@@ -100,7 +100,7 @@ pub(crate) unsafe fn callback(
     source: &OwnedSource,
     client: &Arc<Life>,
     life: &Arc<Life>,
-) -> Result<Source, Failure> {
+) -> Result<Source, CallFailure> {
     let reader = reader(&source.hook, client, life)?;
     let made = Source::read_at(reader, source.size);
     if source.name.is_null() {
@@ -116,9 +116,9 @@ pub(crate) fn reader(
     hook: &Arc<ReadHook>,
     client: &Arc<Life>,
     life: &Arc<Life>,
-) -> Result<impl ReadAt + use<>, Failure> {
+) -> Result<impl ReadAt + use<>, CallFailure> {
     if hook.function.is_none() {
-        return Err(Failure::invalid("source->read_at is NULL"));
+        return Err(CallFailure::invalid("source->read_at is NULL"));
     }
     Ok(Callback {
         hook: Arc::downgrade(hook),

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 
 /// A plain structure of the caller that later versions may make longer.
 ///
@@ -20,9 +20,12 @@ const LARGEST: usize = 4096;
 ///
 /// # Safety
 /// `place` is NULL or a place for a pointer.
-pub(crate) unsafe fn out<'a, T>(place: *mut *mut T, name: &str) -> Result<&'a mut *mut T, Failure> {
+pub(crate) unsafe fn out<'a, T>(
+    place: *mut *mut T,
+    name: &str,
+) -> Result<&'a mut *mut T, CallFailure> {
     if place.is_null() {
-        return Err(Failure::invalid(format!("{name} is NULL")));
+        return Err(CallFailure::invalid(format!("{name} is NULL")));
     }
     // SAFETY: not NULL, so it is a place for a pointer; it need not be initialised, so it is
     // written before a reference is made.
@@ -36,7 +39,7 @@ pub(crate) unsafe fn out<'a, T>(place: *mut *mut T, name: &str) -> Result<&'a mu
 ///
 /// # Safety
 /// `pointer` is NULL or a structure of `struct_size` bytes.
-pub(crate) unsafe fn read<T: Extensible>(pointer: *const T, name: &str) -> Result<T, Failure> {
+pub(crate) unsafe fn read<T: Extensible>(pointer: *const T, name: &str) -> Result<T, CallFailure> {
     // SAFETY: as this function's.
     let size = unsafe { check_size(pointer, name) }?;
     let mut value = MaybeUninit::<T>::zeroed();
@@ -56,7 +59,7 @@ pub(crate) unsafe fn fill<T: Extensible>(
     pointer: *mut T,
     name: &str,
     value: &T,
-) -> Result<(), Failure> {
+) -> Result<(), CallFailure> {
     // SAFETY: as this function's. Both have `size` bytes, and are two objects.
     unsafe {
         let size = check_size(pointer, name)?;
@@ -73,16 +76,16 @@ pub(crate) unsafe fn fill<T: Extensible>(
 pub(crate) unsafe fn check_size<T: Extensible>(
     pointer: *const T,
     name: &str,
-) -> Result<usize, Failure> {
+) -> Result<usize, CallFailure> {
     if pointer.is_null() {
-        return Err(Failure::invalid(format!("{name} is NULL")));
+        return Err(CallFailure::invalid(format!("{name} is NULL")));
     }
     // SAFETY: not NULL, so it begins with its size.
     let size = unsafe { pointer.cast::<usize>().read() };
     if (T::FIRST..=LARGEST).contains(&size) {
         return Ok(size.min(size_of::<T>()));
     }
-    Err(Failure::invalid(format!(
+    Err(CallFailure::invalid(format!(
         "{name}->struct_size is {size}: set it to sizeof *{name} before the call"
     )))
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, OsStr, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 
 /// No system takes a longer path; a longer one is a mistake in the length.
 const MAX_PATH: usize = 64 * 1024;
@@ -13,19 +13,22 @@ const MAX_PATH: usize = 64 * 1024;
 ///
 /// # Safety
 /// `pointer` is NULL or text that ends with a zero byte and does not change during the call.
-pub(crate) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, Failure> {
+pub(crate) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str, CallFailure> {
     // SAFETY: as this function's.
     let text = unsafe { c_text(pointer, name) }?;
-    text.to_str().map_err(|_| Failure::invalid(format!("{name} is not UTF-8")))
+    text.to_str().map_err(|_| CallFailure::invalid(format!("{name} is not UTF-8")))
 }
 
 /// Text in any encoding, with its zero byte.
 ///
 /// # Safety
 /// As for [`text`].
-pub(crate) unsafe fn c_text<'a>(pointer: *const c_char, name: &str) -> Result<&'a CStr, Failure> {
+pub(crate) unsafe fn c_text<'a>(
+    pointer: *const c_char,
+    name: &str,
+) -> Result<&'a CStr, CallFailure> {
     if pointer.is_null() {
-        return Err(Failure::invalid(format!("{name} is NULL")));
+        return Err(CallFailure::invalid(format!("{name} is NULL")));
     }
     // SAFETY: not NULL, so it is text that ends with a zero byte.
     Ok(unsafe { CStr::from_ptr(pointer) })
@@ -35,7 +38,7 @@ pub(crate) unsafe fn c_text<'a>(pointer: *const c_char, name: &str) -> Result<&'
 ///
 /// # Safety
 /// As for [`text`].
-pub(crate) unsafe fn path(pointer: *const c_char, name: &str) -> Result<PathBuf, Failure> {
+pub(crate) unsafe fn path(pointer: *const c_char, name: &str) -> Result<PathBuf, CallFailure> {
     // SAFETY: as this function's.
     let text = unsafe { text(pointer, name) }?;
     checked_path(Path::new(text), name)
@@ -49,14 +52,16 @@ pub(crate) unsafe fn path_bytes(
     pointer: *const c_char,
     length: usize,
     name: &str,
-) -> Result<PathBuf, Failure> {
+) -> Result<PathBuf, CallFailure> {
     if length > MAX_PATH {
-        return Err(Failure::invalid(format!("{name} has {length} bytes: no path is that long")));
+        return Err(CallFailure::invalid(format!(
+            "{name} has {length} bytes: no path is that long"
+        )));
     }
     // SAFETY: as this function's.
     let bytes = unsafe { bytes(pointer.cast(), length, name) }?;
     if bytes.contains(&0) {
-        return Err(Failure::invalid(format!("{name} has a zero byte in it")));
+        return Err(CallFailure::invalid(format!("{name} has a zero byte in it")));
     }
     checked_path(Path::new(OsStr::from_bytes(bytes)), name)
 }
@@ -69,22 +74,22 @@ pub(crate) unsafe fn bytes<'a>(
     pointer: *const c_void,
     length: usize,
     name: &str,
-) -> Result<&'a [u8], Failure> {
+) -> Result<&'a [u8], CallFailure> {
     check_length(length, name)?;
     if pointer.is_null() {
         if length == 0 {
             return Ok(&[]);
         }
-        return Err(Failure::invalid(format!("{name} is NULL")));
+        return Err(CallFailure::invalid(format!("{name} is NULL")));
     }
     // SAFETY: not NULL, so it is `length` bytes, and no object is larger than `isize::MAX`.
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), length) })
 }
 
 /// Refuses lengths that no object in memory has.
-pub(crate) fn check_length(length: usize, name: &str) -> Result<(), Failure> {
+pub(crate) fn check_length(length: usize, name: &str) -> Result<(), CallFailure> {
     if isize::try_from(length).is_err() {
-        return Err(Failure::invalid(format!("{name} cannot have {length} bytes")));
+        return Err(CallFailure::invalid(format!("{name} cannot have {length} bytes")));
     }
     Ok(())
 }
@@ -94,9 +99,9 @@ pub(crate) fn for_c(text: &str) -> CString {
     CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default()
 }
 
-fn checked_path(path: &Path, name: &str) -> Result<PathBuf, Failure> {
+fn checked_path(path: &Path, name: &str) -> Result<PathBuf, CallFailure> {
     if path.as_os_str().is_empty() {
-        return Err(Failure::invalid(format!("{name} is empty")));
+        return Err(CallFailure::invalid(format!("{name} is empty")));
     }
     Ok(path.to_owned())
 }

@@ -11,7 +11,7 @@ use bitsup::{CancelMode, Receipt, Source, Upload, UploadBuilder};
 use crate::callbacks::{self, Borrowed, Callbacks, Hooks};
 use crate::client::{Choice, Uploads, bitsup_client};
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Look, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
@@ -75,7 +75,7 @@ impl<'a> Start<'a> {
     }
 
     /// Starts, and gives the handle; callbacks are shown it from the first on.
-    pub(crate) fn start(self, builder: UploadBuilder) -> Result<*mut bitsup_upload, Failure> {
+    pub(crate) fn start(self, builder: UploadBuilder) -> Result<*mut bitsup_upload, CallFailure> {
         let Self { client, options, life, source } = self;
         let Choice { mut options, hooks } = client.choose(options)?;
         let (state, hooks) = (Arc::new(State::default()), Arc::new(hooks));
@@ -141,12 +141,14 @@ impl bitsup_upload {
         self.state.upload.wait()
     }
 
-    fn wait(&self, limit: Option<Duration>) -> Result<Option<Receipt>, Failure> {
+    fn wait(&self, limit: Option<Duration>) -> Result<Option<Receipt>, CallFailure> {
         if self.life.is_calling_here() {
-            return Err(Failure::invalid("a callback of an upload cannot wait for that upload"));
+            return Err(CallFailure::invalid(
+                "a callback of an upload cannot wait for that upload",
+            ));
         }
         if self.questions.is_calling_here() {
-            return Err(Failure::invalid(
+            return Err(CallFailure::invalid(
                 "a credential callback cannot wait for an upload of its client, which may need its answer",
             ));
         }
@@ -159,9 +161,9 @@ impl bitsup_upload {
     }
 
     /// A fault around a callback ends the upload, and is what became of it.
-    fn check(&self) -> Result<(), Failure> {
+    fn check(&self) -> Result<(), CallFailure> {
         if self.life.is_spoiled() {
-            return Err(Failure::spoiled("upload"));
+            return Err(CallFailure::spoiled("upload"));
         }
         Ok(())
     }
@@ -194,7 +196,7 @@ pub unsafe extern "C" fn bitsup_upload_file(
         let handle = Start::new(client, None).start(builder)?;
         // SAFETY: it was given just now. Callbacks may look at it and not free it.
         let Look::Is(upload) = (unsafe { handle::look(handle) }) else {
-            return Err(Failure::invalid("upload is gone"));
+            return Err(CallFailure::invalid("upload is gone"));
         };
         let result = upload.wait(None);
         // SAFETY: as above, and nothing has it any more.

@@ -10,7 +10,7 @@ use bitsup::{
     CancelMode, Client, ErrorKind, Event, Flow, Receipt, Upload, UploadBuilder, UploadState,
 };
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::format;
 use crate::json::Counts;
 use crate::report::Report;
@@ -44,7 +44,7 @@ pub(crate) struct Job {
 }
 
 /// Makes an upload that is not started yet.
-pub(crate) type Begin = Box<dyn FnOnce(&Client) -> Result<UploadBuilder, Failure>>;
+pub(crate) type Begin = Box<dyn FnOnce(&Client) -> Result<UploadBuilder, CommandFailure>>;
 
 /// Makes the command that continues a session, or all.
 type Continue<'a> = Box<dyn Fn(Option<&str>) -> String + 'a>;
@@ -63,7 +63,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    pub(crate) fn open() -> Result<Self, Failure> {
+    pub(crate) fn open() -> Result<Self, CommandFailure> {
         let (sender, receiver) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let (signals, flag) = (sender.clone(), Arc::clone(&stop));
@@ -73,7 +73,7 @@ impl Mailbox {
             let _ = signals.send(Message::Signal(signal));
         });
         let listener = listener.map_err(|error| {
-            Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
+            CommandFailure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
         })?;
         Ok(Self { sender, receiver, stop, _listener: listener })
     }
@@ -257,13 +257,13 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn failed(&mut self, name: &str, failure: &Failure, session: Option<&str>) {
+    fn failed(&mut self, name: &str, failure: &CommandFailure, session: Option<&str>) {
         self.any_resumable |= failure.is_resumable();
         let then = self.then(failure, session);
         self.tell_failed(name, failure, &then);
     }
 
-    fn tell_failed(&mut self, name: &str, failure: &Failure, then: &str) {
+    fn tell_failed(&mut self, name: &str, failure: &CommandFailure, then: &str) {
         self.counts.failed += 1;
         self.exit_codes.push(failure.exit_code());
         if then != NOTHING_LEFT && !then.starts_with(CONTINUE) {
@@ -273,7 +273,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The last line: how to continue, or what is left on the server.
-    fn then(&self, failure: &Failure, session: Option<&str>) -> String {
+    fn then(&self, failure: &CommandFailure, session: Option<&str>) -> String {
         let may_be_left = failure.error().is_some_and(bitsup::Error::may_be_left);
         if failure.is_resumable() {
             format!("{CONTINUE}{}", (self.continue_with)(session))
@@ -297,7 +297,7 @@ impl<'a> Batch<'a> {
     fn finish(mut self) -> u8 {
         // Those that could not even be stopped in time.
         for (_, running) in std::mem::take(&mut self.running) {
-            let failure = Failure::new(
+            let failure = CommandFailure::new(
                 ErrorKind::Cancelled,
                 "the upload was stopped before its server answered",
             );

@@ -8,7 +8,7 @@ use crate::completions::{CompletionsArgs, ManArgs};
 use crate::demo::DemoArgs;
 use crate::doctor::DoctorArgs;
 use crate::explain::ExplainArgs;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::ping::PingArgs;
 use crate::serve::ServeArgs;
 use crate::sessions::{CancelArgs, ListArgs, ResumeArgs};
@@ -64,7 +64,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// Does it. The result is the exit code, or a failure that is not told yet.
-    pub(crate) fn run(self) -> Result<u8, Failure> {
+    pub(crate) fn run(self) -> Result<u8, CommandFailure> {
         match self {
             Self::Upload(args) => crate::upload::run(&args),
             Self::List(args) => crate::sessions::list(&args),

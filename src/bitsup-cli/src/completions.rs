@@ -4,7 +4,7 @@ use bitsup::ErrorKind;
 use clap::Args;
 use clap_complete::Shell;
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 
 /// Write completions for a shell to standard output
 #[derive(Debug, Args)]
@@ -32,21 +32,21 @@ pub(crate) fn completions(args: &CompletionsArgs, mut tool: clap::Command) -> u8
 }
 
 /// Writes a manual page of the tool or of one command.
-pub(crate) fn man(args: &ManArgs, mut tool: clap::Command) -> Result<u8, Failure> {
+pub(crate) fn man(args: &ManArgs, mut tool: clap::Command) -> Result<u8, CommandFailure> {
     tool.build();
     let command = match &args.command {
         None => tool,
         Some(name) => {
             let found = tool.find_subcommand(name).cloned();
-            let found =
-                found.ok_or_else(|| Failure::usage(format!("there is no command {name:?}")))?;
+            let found = found
+                .ok_or_else(|| CommandFailure::usage(format!("there is no command {name:?}")))?;
             let display = format!("bitsup-{name}");
             found.name(display)
         }
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(command).render(&mut page).map_err(|error| {
-        Failure::new(ErrorKind::Internal, format!("cannot make the manual page: {error}"))
+        CommandFailure::new(ErrorKind::Internal, format!("cannot make the manual page: {error}"))
     })?;
     Ok(write(&page))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use bitsup::{Header, OptionSet, OptionValue, UploadOptions};
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::format::Words;
 use crate::login;
 use crate::prompt;
@@ -28,7 +28,7 @@ pub(crate) struct ConnectionArgs {
 
 impl ConnectionArgs {
     /// What the choices come to; reads files and may ask for the password.
-    pub(crate) fn options(&self) -> Result<UploadOptions, Failure> {
+    pub(crate) fn options(&self) -> Result<UploadOptions, CommandFailure> {
         self.options_with(None, OptionSet::new())
     }
 
@@ -37,7 +37,7 @@ impl ConnectionArgs {
         &self,
         transfer: Option<&TableArgs<Transfer>>,
         mut set: OptionSet,
-    ) -> Result<UploadOptions, Failure> {
+    ) -> Result<UploadOptions, CommandFailure> {
         self.table.fill(&mut set)?;
         // One limit for all packets, as long as the last ones have no limit of their own.
         if let (Some(time), None) =
@@ -90,7 +90,7 @@ fn looks_secret(header: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-fn add_header(text: &str, set: &mut OptionSet) -> Result<(), Failure> {
+fn add_header(text: &str, set: &mut OptionSet) -> Result<(), CommandFailure> {
     let Some(file) = text.strip_prefix('@') else {
         let row = table::row("headers")?;
         set.add(row, OptionValue::Header(Header::from_line(text)?))?;
@@ -103,7 +103,7 @@ fn add_header(text: &str, set: &mut OptionSet) -> Result<(), Failure> {
     for line in lines {
         // A message must not repeat what is in the file.
         let made = Header::from_line(line).map_err(|_| {
-            Failure::usage(format!(
+            CommandFailure::usage(format!(
                 "{file} holds something else than headers, one a line, as NAME: VALUE"
             ))
         })?;
@@ -111,7 +111,7 @@ fn add_header(text: &str, set: &mut OptionSet) -> Result<(), Failure> {
         count += 1;
     }
     if count == 0 {
-        return Err(Failure::usage(format!("{file} is empty: it should hold headers")));
+        return Err(CommandFailure::usage(format!("{file} is empty: it should hold headers")));
     }
     Ok(())
 }

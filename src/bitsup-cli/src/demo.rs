@@ -13,7 +13,7 @@ use bitsup::{
 use bitsup_server::{Config, Server};
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::format;
 use crate::signals::{self, Listener};
 
@@ -43,7 +43,7 @@ enum Message {
 }
 
 /// Demonstrates. Exit code 0 means that the file arrived byte by byte.
-pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &DemoArgs) -> Result<u8, CommandFailure> {
     let source = match &args.file {
         Some(file) => Source::path(file)?,
         None => Source::read_at(Pattern, GENERATED).named("demo.bin"),
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
     let root = tempfile::Builder::new()
         .prefix("bitsup-demo-")
         .tempdir()
-        .map_err(|error| Failure::local("cannot make a temporary folder", &error))?;
+        .map_err(|error| CommandFailure::local("cannot make a temporary folder", &error))?;
     let server = start_server(root.path(), &plan)?;
     let name = source.name().unwrap_or("demo.bin").to_owned();
     say(&format!(
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
         let _ = signal_sender.send(Message::Signal(signal));
     })
     .map_err(|error| {
-        Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
+        CommandFailure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
     })?;
 
     let pace = (!args.fast).then(|| (plan.size / SECONDS).max(1));
@@ -102,7 +102,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::new(ErrorKind::Internal, "the upload ended without a result"));
+                return Err(CommandFailure::new(
+                    ErrorKind::Internal,
+                    "the upload ended without a result",
+                ));
             }
         }
     };
@@ -142,8 +145,8 @@ impl Plan {
     }
 }
 
-fn start_server(root: &Path, plan: &Plan) -> Result<Server, Failure> {
-    let internal = |what: String| Failure::new(ErrorKind::Internal, what);
+fn start_server(root: &Path, plan: &Plan) -> Result<Server, CommandFailure> {
+    let internal = |what: String| CommandFailure::new(ErrorKind::Internal, what);
     let script = plan.script().parse();
     let fault = script.map_err(|error| internal(format!("the demonstration's script: {error}")))?;
     let config = Config { root: root.to_owned(), fault: Some(fault), ..Config::default() };
@@ -217,10 +220,13 @@ fn fragment(packet: &PacketEvent) -> String {
 }
 
 /// Compares what arrived with what was sent, byte by byte.
-fn compare(file: Option<&Path>, arrived: &Path, size: u64) -> Result<(), Failure> {
-    let unreadable = |error: io::Error| Failure::local("cannot compare the files", &error);
+fn compare(file: Option<&Path>, arrived: &Path, size: u64) -> Result<(), CommandFailure> {
+    let unreadable = |error: io::Error| CommandFailure::local("cannot compare the files", &error);
     let differ = || {
-        Failure::new(ErrorKind::VerifyFailed, "the file on the server is not the one that was sent")
+        CommandFailure::new(
+            ErrorKind::VerifyFailed,
+            "the file on the server is not the one that was sent",
+        )
     };
     let mut arrived = File::open(arrived).map_err(unreadable)?;
     if arrived.metadata().map_err(unreadable)?.len() != size {

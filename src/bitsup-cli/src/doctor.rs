@@ -7,7 +7,7 @@ use bitsup::{Check, Client, DoctorReport, OptionSet, Verdict};
 use clap::Args;
 
 use crate::connection::ConnectionArgs;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::state::StateArgs;
 use crate::{format, json};
 
@@ -30,7 +30,7 @@ pub(crate) struct DoctorArgs {
 }
 
 /// Examines. The exit code is that of the first problem, as an upload would end with it.
-pub(crate) fn run(args: &DoctorArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &DoctorArgs) -> Result<u8, CommandFailure> {
     let options = args.connection.options()?;
     let folder = args.state.folder();
     let kept = folder.map_or_else(OptionSet::new, |folder| OptionSet::new().state_dir(folder));

@@ -3,7 +3,7 @@
 use bitsup::explain::{self, Reader};
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::format;
 
 /// Explain a code of BITS: what it means, its likely causes, and what to do
@@ -18,7 +18,7 @@ pub(crate) struct ExplainArgs {
 }
 
 /// Explains.
-pub(crate) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &ExplainArgs) -> Result<u8, CommandFailure> {
     let mut found = false;
     for entry in explain::search(&args.code) {
         let packet =
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<u8, Failure> {
     if found {
         return Ok(0);
     }
-    Err(Failure::usage(format!(
+    Err(CommandFailure::usage(format!(
         "nothing is known about {:?}: give an HTTP status (413), an HRESULT (0x80200020) or its name (BG_E_TOO_LARGE)",
         format::printable(&args.code)
     )))

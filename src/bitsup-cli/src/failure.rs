@@ -9,7 +9,7 @@ use crate::format;
 
 /// What went wrong, in one line, with the kind that gives the exit code.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
+pub(crate) struct CommandFailure {
     kind: ErrorKind,
     message: String,
     /// The next step; empty where the message says it itself, as those of bad arguments do.
@@ -17,7 +17,7 @@ pub(crate) struct Failure {
     error: Option<Error>,
 }
 
-impl Failure {
+impl CommandFailure {
     /// Arguments that cannot be used.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument, message)
@@ -65,7 +65,7 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandFailure {
     fn from(error: Error) -> Self {
         let advice = match error.kind() {
             // The last line says how a cancelled upload goes on.
@@ -76,7 +76,7 @@ impl From<Error> for Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }

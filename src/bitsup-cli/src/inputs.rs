@@ -7,7 +7,7 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::standard_input;
 
 /// What is uploaded.
@@ -24,15 +24,15 @@ pub(crate) fn split(
     arguments: &[OsString],
     list: Option<&Path>,
     case_sensitive: bool,
-) -> Result<(Vec<Input>, String), Failure> {
+) -> Result<(Vec<Input>, String), CommandFailure> {
     let Some((url, files)) = arguments.split_last() else {
-        return Err(Failure::usage("name a file and a URL: bitsup upload FILE URL"));
+        return Err(CommandFailure::usage("name a file and a URL: bitsup upload FILE URL"));
     };
     let Some(url) = url.to_str() else {
-        return Err(Failure::usage("the URL is no UTF-8 text: percent-encode it"));
+        return Err(CommandFailure::usage("the URL is no UTF-8 text: percent-encode it"));
     };
     if !url.contains("://") {
-        return Err(Failure::usage(format!(
+        return Err(CommandFailure::usage(format!(
             "the last argument must be the URL, as in https://server/folder/, and {url:?} is none"
         )));
     }
@@ -42,8 +42,8 @@ pub(crate) fn split(
     }
     if inputs.is_empty() {
         return Err(match list {
-            Some(list) => Failure::usage(format!("{} names no file", list.display())),
-            None => Failure::usage("name a file before the URL, or - for standard input"),
+            Some(list) => CommandFailure::usage(format!("{} names no file", list.display())),
+            None => CommandFailure::usage("name a file before the URL, or - for standard input"),
         });
     }
     check(&inputs, url, case_sensitive)?;
@@ -54,20 +54,22 @@ fn input(argument: &OsStr) -> Input {
     if argument == "-" { Input::StandardInput } else { Input::File(argument.into()) }
 }
 
-fn check(inputs: &[Input], url: &str, case_sensitive: bool) -> Result<(), Failure> {
+fn check(inputs: &[Input], url: &str, case_sensitive: bool) -> Result<(), CommandFailure> {
     if inputs.len() == 1 {
         return Ok(());
     }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     if !path.ends_with('/') {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "several files need a URL that ends in /: their names are appended",
         ));
     }
     let mut names: HashMap<Vec<u8>, &Path> = HashMap::new();
     for input in inputs {
         let Input::File(file) = input else {
-            return Err(Failure::usage("standard input has no name to append: upload it alone"));
+            return Err(CommandFailure::usage(
+                "standard input has no name to append: upload it alone",
+            ));
         };
         let name = file.file_name().map(|name| {
             if case_sensitive { name.as_bytes().to_vec() } else { as_ntfs_compares(name) }
@@ -79,7 +81,7 @@ fn check(inputs: &[Input], url: &str, case_sensitive: bool) -> Result<(), Failur
             } else {
                 ", or give --case-sensitive if the server distinguishes them"
             };
-            return Err(Failure::usage(format!(
+            return Err(CommandFailure::usage(format!(
                 "{} and {} would get the same name on the server: upload them to different folders{option}",
                 earlier.display(),
                 file.display()
@@ -107,17 +109,22 @@ fn as_ntfs_compares(name: &OsStr) -> Vec<u8> {
 }
 
 /// One name a line, or between NULs as `find -print0` writes them.
-fn read_list(list: &Path) -> Result<Vec<Input>, Failure> {
+fn read_list(list: &Path) -> Result<Vec<Input>, CommandFailure> {
     let mut content = Vec::new();
     let read = if list == Path::new("-") {
         standard_input::check().and_then(|()| std::io::stdin().lock().read_to_end(&mut content))
     } else {
         File::open(list).and_then(|mut file| file.read_to_end(&mut content))
     };
-    read.map_err(|error| Failure::local(format_args!("cannot read {}", list.display()), &error))?;
+    read.map_err(|error| {
+        CommandFailure::local(format_args!("cannot read {}", list.display()), &error)
+    })?;
     // PowerShell writes lists so.
     if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) {
-        return Err(Failure::usage(format!("{} is UTF-16: save it as UTF-8", list.display())));
+        return Err(CommandFailure::usage(format!(
+            "{} is UTF-16: save it as UTF-8",
+            list.display()
+        )));
     }
     if content.starts_with(b"\xef\xbb\xbf") {
         content.drain(..3);
@@ -143,7 +150,7 @@ pub(crate) fn name(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn split_words(words: &[&str]) -> Result<(Vec<Input>, String), Failure> {
+    fn split_words(words: &[&str]) -> Result<(Vec<Input>, String), CommandFailure> {
         split(&words.iter().map(OsString::from).collect::<Vec<_>>(), None, false)
     }
 

@@ -10,7 +10,7 @@ use bitsup::{
 };
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::format;
 
 /// The format's version; a field that is only added does not change it.
@@ -179,7 +179,7 @@ pub(crate) fn notice(file: &str, message: &str) -> String {
 }
 
 pub(crate) fn retry(file: &str, cause: &Error, delay: std::time::Duration, attempt: u32) -> String {
-    let cause = fields(&Failure::from(cause.clone()));
+    let cause = fields(&CommandFailure::from(cause.clone()));
     line(Body::Retry { file, cause, delay_seconds: delay.as_secs_f64(), attempt })
 }
 
@@ -208,7 +208,7 @@ pub(crate) fn receipt(file: &str, receipt: &Receipt) -> String {
 }
 
 /// `then` is the last line of text for people: how to continue, or what is left.
-pub(crate) fn error(file: &str, failure: &Failure, then: &str) -> String {
+pub(crate) fn error(file: &str, failure: &CommandFailure, then: &str) -> String {
     let (resumable, exit_code) = (failure.is_resumable(), failure.exit_code());
     line(Body::Error { file, resumable, error: fields(failure), exit_code, then })
 }
@@ -270,7 +270,7 @@ struct FindingFields<'a> {
     fix: Option<Cow<'a, str>>,
 }
 
-fn fields(failure: &Failure) -> ErrorFields {
+fn fields(failure: &CommandFailure) -> ErrorFields {
     let error = failure.error();
     ErrorFields {
         kind: failure.kind().to_string(),

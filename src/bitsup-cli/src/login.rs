@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use bitsup::{Netrc, OptionSet, OptionValue, Secret};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::table::{self, Connection, TableArgs};
 use crate::{format, prompt};
 
@@ -24,7 +24,7 @@ pub(crate) fn fill(
     given: &TableArgs<Connection>,
     user_netrc: bool,
     set: &mut OptionSet,
-) -> Result<Logins, Failure> {
+) -> Result<Logins, CommandFailure> {
     let mut logins = Logins::default();
     if let Some(user) = given.text("proxy_user") {
         let has_file = given.path("proxy_password_file").is_some();
@@ -39,7 +39,9 @@ pub(crate) fn fill(
     let user = given.text("user");
     if given.text("auth").as_deref() == Some("bearer") {
         if set.get(table::row("token")?).is_none() && given.path("token_file").is_none() {
-            return Err(Failure::usage("there is no token: give --token-file or set BITSUP_TOKEN"));
+            return Err(CommandFailure::usage(
+                "there is no token: give --token-file or set BITSUP_TOKEN",
+            ));
         }
         // A user in the environment is for other commands.
         set.reset(table::row("user")?);
@@ -56,7 +58,7 @@ pub(crate) fn fill(
             logins.server = password(set, &user, has_file, ("password", "BITSUP_PASSWORD", ""))?;
         }
         None if has_file => {
-            return Err(Failure::usage("--password-file needs a user: add --user NAME"));
+            return Err(CommandFailure::usage("--password-file needs a user: add --user NAME"));
         }
         None => {}
     }
@@ -69,9 +71,9 @@ fn password(
     user: &str,
     has_file: bool,
     (option, variable_name, prefix): (&str, &str, &str),
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, CommandFailure> {
     if user.contains(':') {
-        return Err(Failure::usage(format!(
+        return Err(CommandFailure::usage(format!(
             "a user name has no colon; a password does not belong on a command line, where all can see it: use {variable_name}, --{prefix}password-file or the prompt"
         )));
     }
@@ -82,7 +84,7 @@ fn password(
         Some(password) => (Secret::new(password), None),
         None => {
             let typed = prompt::password(user).ok_or_else(|| {
-                Failure::usage(format!(
+                CommandFailure::usage(format!(
                     "there is no password for {user}: set {variable_name} or give --{prefix}password-file"
                 ))
             })?;
@@ -94,11 +96,14 @@ fn password(
 }
 
 /// The `.netrc` file, if one is wanted; it can be read.
-fn netrc(given: &TableArgs<Connection>, user_netrc: bool) -> Result<Option<PathBuf>, Failure> {
+fn netrc(
+    given: &TableArgs<Connection>,
+    user_netrc: bool,
+) -> Result<Option<PathBuf>, CommandFailure> {
     let file = match (given.path("netrc_file"), user_netrc) {
         (Some(file), _) => file,
         (None, true) => netrc_of_user().ok_or_else(|| {
-            Failure::usage("there is no home folder, and so no .netrc: give --netrc-file")
+            CommandFailure::usage("there is no home folder, and so no .netrc: give --netrc-file")
         })?,
         (None, false) => return Ok(None),
     };

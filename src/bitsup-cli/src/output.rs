@@ -15,7 +15,7 @@ use std::time::Duration;
 use bitsup::{OutputFile, write_waiting};
 use rustix::stdio::{stderr, stdout};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::{format, signals};
 
 /// The exit code where a program did not get all that was for it, and nothing else went wrong.
@@ -84,7 +84,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Opens and empties it; `-` is standard output.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path) -> Result<Self, CommandFailure> {
         if is_stdout(path) {
             return Ok(Self::new("standard output".into(), None));
         }
@@ -117,7 +117,7 @@ pub(crate) enum Whole {
 
 impl Whole {
     /// Finds it usable; `-` is standard output.
-    pub(crate) fn open(path: &Path, what: &str) -> Result<Self, Failure> {
+    pub(crate) fn open(path: &Path, what: &str) -> Result<Self, CommandFailure> {
         if is_stdout(path) {
             return Ok(Self::Lines(Lines::open(path)?));
         }
@@ -154,6 +154,6 @@ pub(crate) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::local(format_args!("cannot write {}", path.display()), error)
+fn cannot_write(path: &Path, error: &io::Error) -> CommandFailure {
+    CommandFailure::local(format_args!("cannot write {}", path.display()), error)
 }

@@ -4,7 +4,7 @@ use bitsup::Client;
 use clap::Args;
 
 use crate::connection::ConnectionArgs;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::{format, json};
 
 /// Ask whether a BITS server answers at a URL
@@ -21,7 +21,7 @@ pub(crate) struct PingArgs {
 }
 
 /// Pings.
-pub(crate) fn run(args: &PingArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &PingArgs) -> Result<u8, CommandFailure> {
     let options = args.connection.options()?;
     let report = Client::new()?.ping(&args.url, &options).inspect_err(|error| {
         if args.json {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bitsup::{Event, EventFilter, Progress, Receipt};
 use clap::Args;
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::json::{self, Counts};
 use crate::output::{Lines, Whole, is_stdout};
 use crate::progress_bar::{Screen, Snapshot};
@@ -48,11 +48,11 @@ pub(crate) struct OutputArgs {
 
 impl OutputArgs {
     /// Refuses two kinds of text on standard output; `reply`: whether one goes there already.
-    pub(crate) fn check(&self, reply: bool) -> Result<(), Failure> {
+    pub(crate) fn check(&self, reply: bool) -> Result<(), CommandFailure> {
         let files = [&self.trace, &self.record, &self.receipt];
         let files = files.into_iter().flatten().filter(|path| is_stdout(path)).count();
         if files + usize::from(self.json) + usize::from(reply) > 1 {
-            return Err(Failure::usage(
+            return Err(CommandFailure::usage(
                 "standard output can have one only of --json and the outputs named -",
             ));
         }
@@ -78,7 +78,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// Opens what has to be written, before anything is sent.
-    pub(crate) fn new(args: &OutputArgs, files: usize) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &OutputArgs, files: usize) -> Result<Self, CommandFailure> {
         let trace = args.trace.as_deref().map(Lines::open).transpose()?;
         let record = args.record.as_deref().map(|path| open_record(path, files)).transpose()?;
         let receipts = args.receipt.as_deref().map(|path| Whole::open(path, "receipt"));
@@ -184,7 +184,7 @@ impl Report {
     }
 
     /// A file did not arrive. `then`: how to continue, or what is left.
-    pub(crate) fn failed(&mut self, file: &str, failure: &Failure, then: &str) {
+    pub(crate) fn failed(&mut self, file: &str, failure: &CommandFailure, then: &str) {
         let line = json::error(file, failure, then);
         self.keep_receipt(&line);
         self.print_json(|| line);
@@ -272,9 +272,9 @@ impl Report {
 }
 
 /// A transcript is that of one upload.
-fn open_record(path: &Path, files: usize) -> Result<Lines, Failure> {
+fn open_record(path: &Path, files: usize) -> Result<Lines, CommandFailure> {
     if files > 1 {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "--record takes one file at a time: upload the files one by one",
         ));
     }

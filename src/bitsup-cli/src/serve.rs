@@ -11,7 +11,7 @@ use bitsup_server::replay::{Replay, Transcript};
 use bitsup_server::{Config, ErrorHeaders, Publish, Reply, Request, Server, StartError, TlsFiles};
 use clap::{Args, ValueEnum};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::signals::Listener;
 use crate::{format, values};
 
@@ -141,7 +141,7 @@ enum Headers {
 }
 
 /// Serves until a signal comes.
-pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: ServeArgs) -> Result<u8, CommandFailure> {
     if let Some(path) = &args.replay {
         return replay(path, args.listen);
     }
@@ -150,7 +150,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
     let server = Server::start(config).map_err(|error| failure(&error))?;
     let stopper = server.stopper();
     let _listener = Listener::start(move |_| stopper.stop()).map_err(|error| {
-        Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
+        CommandFailure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
     })?;
     if exposed {
         format::say(
@@ -165,27 +165,29 @@ pub(crate) fn run(args: ServeArgs) -> Result<u8, Failure> {
 }
 
 /// Plays a transcript until it is over, the client goes another way, or a signal comes.
-fn replay(path: &Path, listen: SocketAddr) -> Result<u8, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::local(format_args!("cannot read {}", path.display()), &error))?;
+fn replay(path: &Path, listen: SocketAddr) -> Result<u8, CommandFailure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        CommandFailure::local(format_args!("cannot read {}", path.display()), &error)
+    })?;
     let transcript = text
         .parse::<Transcript>()
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        .map_err(|error| CommandFailure::usage(format!("{}: {error}", path.display())))?;
     let stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&stopped);
     let listener = Listener::start(move |_| stop.store(true, Ordering::SeqCst));
     let _listener = listener.map_err(|error| {
-        Failure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
+        CommandFailure::new(ErrorKind::Internal, format!("cannot listen for signals: {error}"))
     })?;
-    let replay = Replay::start(transcript, listen)
-        .map_err(|error| Failure::local(format_args!("cannot listen on {listen}"), &error))?;
+    let replay = Replay::start(transcript, listen).map_err(|error| {
+        CommandFailure::local(format_args!("cannot listen on {listen}"), &error)
+    })?;
     let _ = format::print(&format!("listening on http://{}", replay.address()));
     let played = replay.wait(|| stopped.load(Ordering::SeqCst));
     // Lets the last answer go out.
     let is_over = played.left == 0;
     let end = replay.finish();
     if let Some(diverged) = end.diverged {
-        return Err(Failure::new(
+        return Err(CommandFailure::new(
             ErrorKind::Protocol,
             format!("the client diverged from the transcript: {diverged}"),
         ));
@@ -195,7 +197,7 @@ fn replay(path: &Path, listen: SocketAddr) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn config(args: ServeArgs) -> Result<Config, Failure> {
+fn config(args: ServeArgs) -> Result<Config, CommandFailure> {
     let defaults = Config::default();
     let basic_auth = match (args.user, &args.password_file) {
         (Some(user), Some(file)) => Some((user, Secret::from_file(file)?.expose().to_owned())),
@@ -203,14 +205,14 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
     };
     let fault = args.fault.map(|path| {
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::local(format_args!("cannot read {}", path.display()), &error)
+            CommandFailure::local(format_args!("cannot read {}", path.display()), &error)
         })?;
-        text.parse().map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        text.parse().map_err(|error| CommandFailure::usage(format!("{}: {error}", path.display())))
     });
     let reply = match (args.reply_command, args.reply_url) {
         (Some(command), _) => {
             let words = shlex::split(&command)
-                .ok_or_else(|| Failure::usage("a quote in the reply command has no end"))?;
+                .ok_or_else(|| CommandFailure::usage("a quote in the reply command has no end"))?;
             Some(Reply::Command(words))
         }
         (None, url) => url.map(Reply::StaticUrl),
@@ -256,13 +258,13 @@ fn config(args: ServeArgs) -> Result<Config, Failure> {
     })
 }
 
-fn failure(error: &StartError) -> Failure {
+fn failure(error: &StartError) -> CommandFailure {
     let kind = match error {
         StartError::Config(_) => ErrorKind::InvalidArgument,
         StartError::Threads(_) => ErrorKind::Internal,
         _ => ErrorKind::LocalFile,
     };
-    Failure::new(kind, error.to_string())
+    CommandFailure::new(kind, error.to_string())
 }
 
 /// One line a request: what came, and what was answered. Neither query nor session id, which are secrets.

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::batch::{Batch, Job, Mailbox};
 use crate::connection::ConnectionArgs;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::inputs;
 use crate::report::{OutputArgs, Report};
 use crate::state::StateArgs;
@@ -64,7 +64,7 @@ pub(crate) struct CancelArgs {
 }
 
 /// Lists.
-pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
+pub(crate) fn list(args: &ListArgs) -> Result<u8, CommandFailure> {
     let client = client(&args.state)?;
     let (sessions, exit_code) = readable(&client)?;
     if sessions.is_empty() && !args.json && exit_code == 0 {
@@ -80,7 +80,7 @@ pub(crate) fn list(args: &ListArgs) -> Result<u8, Failure> {
 }
 
 /// Continues.
-pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
+pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, CommandFailure> {
     let client = client(&args.state)?;
     limit(&client, args.own.limit_rate());
     let (sessions, unreadable) = readable(&client)?;
@@ -101,7 +101,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<u8, Failure> {
 }
 
 /// Cancels.
-pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, Failure> {
+pub(crate) fn cancel(args: &CancelArgs) -> Result<u8, CommandFailure> {
     let client = client(&args.state)?;
     let (sessions, mut exit_code) = readable(&client)?;
     for session in chosen(sessions, &args.ids)? {
@@ -133,16 +133,18 @@ fn limit(client: &Client, rate: Option<LimitRate>) {
     }
 }
 
-fn client(state: &StateArgs) -> Result<Client, Failure> {
+fn client(state: &StateArgs) -> Result<Client, CommandFailure> {
     let folder = state.folder().ok_or_else(|| {
-        Failure::usage("there is no home folder, and so no state directory: give --state-dir")
+        CommandFailure::usage(
+            "there is no home folder, and so no state directory: give --state-dir",
+        )
     })?;
     let options = OptionSet::new().state_dir(folder).uploads_per_host(AUTOMATIC.into());
     Ok(Client::builder().options(&options).build()?)
 }
 
 /// The sessions that can be read, and the exit code for those that cannot.
-fn readable(client: &Client) -> Result<(Vec<SessionInfo>, u8), Failure> {
+fn readable(client: &Client) -> Result<(Vec<SessionInfo>, u8), CommandFailure> {
     let mut exit_code = 0;
     let mut readable = Vec::new();
     for session in client.sessions()? {
@@ -158,7 +160,7 @@ fn readable(client: &Client) -> Result<(Vec<SessionInfo>, u8), Failure> {
 }
 
 /// Those named by their ids or by the unmistakable beginning of one; all, if none is named.
-fn chosen(sessions: Vec<SessionInfo>, ids: &[String]) -> Result<Vec<SessionInfo>, Failure> {
+fn chosen(sessions: Vec<SessionInfo>, ids: &[String]) -> Result<Vec<SessionInfo>, CommandFailure> {
     if ids.is_empty() {
         return Ok(sessions);
     }
@@ -169,12 +171,12 @@ fn chosen(sessions: Vec<SessionInfo>, ids: &[String]) -> Result<Vec<SessionInfo>
         let session = match (exact, fitting.next(), fitting.next()) {
             (Some(session), ..) | (None, Some(session), None) => session,
             (None, Some(_), Some(_)) => {
-                return Err(Failure::usage(format!(
+                return Err(CommandFailure::usage(format!(
                     "several interrupted uploads have IDs that begin with {id:?}"
                 )));
             }
             (None, None, _) => {
-                return Err(Failure::usage(format!(
+                return Err(CommandFailure::usage(format!(
                     "no interrupted upload has the ID {id:?}: see bitsup list"
                 )));
             }
@@ -206,7 +208,11 @@ fn job(session: SessionInfo, own: &KeptArgs, record: bool) -> Job {
     }
 }
 
-fn cancel_one(client: &Client, session: &SessionInfo, args: &CancelArgs) -> Result<(), Failure> {
+fn cancel_one(
+    client: &Client,
+    session: &SessionInfo,
+    args: &CancelArgs,
+) -> Result<(), CommandFailure> {
     if args.local {
         return Ok(client.forget_session(&session.id)?);
     }

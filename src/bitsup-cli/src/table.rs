@@ -12,7 +12,7 @@ use bitsup::{
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::format::Words;
 
 /// What the tool knows of an option beside the table.
@@ -193,7 +193,7 @@ impl<P: Part> TableArgs<P> {
     }
 
     /// Puts the options in, and what the tool has as defaults; headers have a form of their own here.
-    pub(crate) fn fill(&self, set: &mut OptionSet) -> Result<(), Failure> {
+    pub(crate) fn fill(&self, set: &mut OptionSet) -> Result<(), CommandFailure> {
         for row in rows::<P>() {
             if let Some(default) = row.tool_default {
                 set.set(row, row.parse(default)?)?;
@@ -351,7 +351,7 @@ fn reason(row: &OptionRow, error: &bitsup::Error) -> String {
 }
 
 /// The row of an option that the tool's own code names.
-pub(crate) fn row(name: &str) -> Result<&'static OptionRow, Failure> {
+pub(crate) fn row(name: &str) -> Result<&'static OptionRow, CommandFailure> {
     option_by_name(name).ok_or_else(|| bitsup::unknown_option(name).into())
 }
 

@@ -6,7 +6,7 @@ use bitsup::{LimitRate, OptionSet, UploadOptions};
 use clap::Parser;
 
 use crate::connection::ConnectionArgs;
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::format::Words;
 use crate::table::{STDOUT, TableArgs, Transfer};
 
@@ -22,12 +22,12 @@ pub(crate) struct KeptArgs {
 
 impl KeptArgs {
     /// What the choices come to.
-    pub(crate) fn options(&self) -> Result<UploadOptions, Failure> {
+    pub(crate) fn options(&self) -> Result<UploadOptions, CommandFailure> {
         self.options_with(OptionSet::new())
     }
 
     /// What they come to with others, which are not kept.
-    pub(crate) fn options_with(&self, others: OptionSet) -> Result<UploadOptions, Failure> {
+    pub(crate) fn options_with(&self, others: OptionSet) -> Result<UploadOptions, CommandFailure> {
         self.connection.options_with(Some(&self.transfer), others)
     }
 
@@ -61,9 +61,9 @@ impl KeptArgs {
     }
 
     /// What `note` says, where `own` does not say otherwise.
-    pub(crate) fn from_note(note: Option<&str>, own: &Self) -> Result<Self, Failure> {
+    pub(crate) fn from_note(note: Option<&str>, own: &Self) -> Result<Self, CommandFailure> {
         let broken = || {
-            Failure::usage(
+            CommandFailure::usage(
                 "the options kept with the session cannot be read: start the upload itself again",
             )
         };

@@ -10,7 +10,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::batch::{Batch, Job, Mailbox};
-use crate::failure::Failure;
+use crate::failure::CommandFailure;
 use crate::inputs::{self, Input};
 use crate::report::{OutputArgs, Report};
 use crate::standard_input::{self, StandardInput};
@@ -79,17 +79,17 @@ pub(crate) struct UploadArgs {
 }
 
 /// Uploads.
-pub(crate) fn run(args: &UploadArgs) -> Result<u8, Failure> {
+pub(crate) fn run(args: &UploadArgs) -> Result<u8, CommandFailure> {
     let (inputs, url) =
         inputs::split(&args.arguments, args.files_from.as_deref(), args.case_sensitive)?;
     if inputs.len() > 1 && args.kept.wants_reply() {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "--reply takes the reply to one file: upload the files one by one",
         ));
     }
     let folder = if args.no_resume { None } else { args.state.folder() };
     if folder.is_none() && args.require_resume {
-        return Err(Failure::usage(
+        return Err(CommandFailure::usage(
             "there is no home folder to store resume state in: give --state-dir",
         ));
     }
@@ -197,7 +197,7 @@ fn standard_input(
         keep: false,
         begin: Box::new(move |client| {
             standard_input::check()
-                .map_err(|error| Failure::local("cannot read standard input", &error))?;
+                .map_err(|error| CommandFailure::local("cannot read standard input", &error))?;
             let folder = state::spool(folder);
             let source = Source::spooled(stream, folder.as_deref())?;
             Ok(client.upload(source, &url).options(options))

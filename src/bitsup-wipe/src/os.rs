@@ -34,7 +34,7 @@ pub(crate) fn is_in_the_program(address: *const ()) -> bool {
     ) -> libc::c_int {
         // SAFETY: the C library gives an object, and what it was given.
         let (object, asked) = unsafe { (&*object, &mut *asked.cast::<Asked>()) };
-        // SAFETY: the object has so many headers there.
+        // SAFETY: the object has that number of headers there.
         let headers =
             unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
         asked.1 = headers.iter().any(|header| {

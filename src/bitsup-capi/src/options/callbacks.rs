@@ -10,12 +10,12 @@ use crate::callbacks::{
 };
 use crate::credential::{CredentialHook, bitsup_credential_callback};
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::status::bitsup_status;
 
 impl bitsup_options {
     #[expect(clippy::unnecessary_wraps, reason = "the last expression of every setter")]
-    fn hook(&self, set: impl FnOnce(&mut Chosen)) -> Result<bitsup_status, Failure> {
+    fn hook(&self, set: impl FnOnce(&mut Chosen)) -> Result<bitsup_status, CallFailure> {
         let mut chosen = self.lock();
         // The caller's function for the end of an earlier one runs without the lock.
         let before = chosen.hooks.clone();

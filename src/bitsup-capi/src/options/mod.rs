@@ -14,7 +14,7 @@ use bitsup::{OptionSet, option_by_id, unknown_option};
 
 use crate::callbacks::Hooks;
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
@@ -148,6 +148,6 @@ pub unsafe extern "C" fn bitsup_options_free(options: *mut bitsup_options) {
 }
 
 /// The failure of a value that the options keep.
-pub(crate) fn kept(error: bitsup::Error) -> Failure {
+pub(crate) fn kept(error: bitsup::Error) -> CallFailure {
     error.into()
 }

@@ -10,7 +10,7 @@ use bitsup::{
 
 use super::{bitsup_options, kept};
 use crate::error::bitsup_error;
-use crate::failure::Failure;
+use crate::failure::CallFailure;
 use crate::status::bitsup_status;
 use crate::text;
 
@@ -28,7 +28,7 @@ impl bitsup_options {
         option: c_int,
         how: How,
         value: impl FnOnce(&OptionRow) -> Result<OptionValue, Error>,
-    ) -> Result<bitsup_status, Failure> {
+    ) -> Result<bitsup_status, CallFailure> {
         let set = &mut self.lock().set;
         let Some(row) = option_by_id(option) else {
             return Err(kept(set.refuse(option, unknown_option(&option.to_string()))));
@@ -248,11 +248,11 @@ impl bitsup_options {
     fn put_header(
         &self,
         list: &str,
-        name: Result<&str, Failure>,
-        value: Result<&str, Failure>,
-    ) -> Result<bitsup_status, Failure> {
+        name: Result<&str, CallFailure>,
+        value: Result<&str, CallFailure>,
+    ) -> Result<bitsup_status, CallFailure> {
         let id = option_by_name(list).map_or(0, |row| row.id);
-        let words = |failure: Failure| failure.message().to_owned();
+        let words = |failure: CallFailure| failure.message().to_owned();
         self.put(id, How::Add, |row| {
             let name =
                 name.map_err(|failure| row.refusal(&format!("have a {}", words(failure))))?;
