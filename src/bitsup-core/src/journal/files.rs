@@ -3,10 +3,26 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Entry;
+use super::{Entry, Intent};
 
-/// A Create-Session is on its way.
-const CREATING: &[u8] = b"creating\n";
+/// What the files tell of an upload.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Its session.
+    pub entry: Option<Entry>,
+    /// A Create-Session whose answer was not stored: the server may hold a session whose id is unknown.
+    pub intent: Option<Intent>,
+    /// A power cut has torn the journal, so that `entry` may be of an earlier session than what was in it.
+    pub is_torn: bool,
+}
+
+impl Contents {
+    /// Whether the server may hold a session whose id is unknown.
+    #[must_use]
+    pub fn lost_a_session(&self) -> bool {
+        self.intent.is_some() || self.is_torn
+    }
+}
 
 /// Why a journal cannot be used.
 #[derive(Debug)]
@@ -60,16 +76,14 @@ pub trait Files {
 #[derive(Debug)]
 pub struct Journal<F> {
     files: F,
-    /// Whether something may stand on the pad.
+    /// Whether something may stand on the pad; so until it is read, and where it cannot be.
     used: AtomicBool,
 }
 
 impl<F: Files> Journal<F> {
     /// The journal in these files.
     pub fn new(files: F) -> Self {
-        // One that cannot be read is written over like one that is used.
-        let used = !files.read(File::Pad).is_ok_and(|pad| pad.is_none_or(|bytes| bytes.is_empty()));
-        Self { files, used: AtomicBool::new(used) }
+        Self { files, used: AtomicBool::new(true) }
     }
 
     /// Where it is.
@@ -77,22 +91,18 @@ impl<F: Files> Journal<F> {
         &self.files
     }
 
-    /// Whether the server may hold a session whose id is unknown: the run before ended while it
-    /// waited for the answer to a Create-Session, or a power cut has torn the journal, so that what
-    /// stands on the pad may be of an earlier session than what stood there.
-    pub fn lost_a_session(&self) -> bool {
-        let creating = |bytes: Vec<u8>| bytes == CREATING;
-        self.used.load(Ordering::Relaxed)
-            && (self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(creating))
-                || (matches!(read_journal(&self.files), Err(Unusable::Damaged(_)))
-                    && read(&self.files).is_ok()))
+    /// Reads what an earlier run has left.
+    pub fn read(&self) -> Result<Contents, Unusable> {
+        let pad = self.files.read(File::Pad).map_err(Unusable::Unreadable)?;
+        self.used.store(pad.as_ref().is_some_and(|bytes| !bytes.is_empty()), Ordering::Relaxed);
+        contents(&self.files, pad)
     }
 
     /// A Create-Session goes out.
-    pub fn creating(&self) -> io::Result<()> {
+    pub fn creating(&self, intent: &Intent) -> io::Result<()> {
         self.clear()?;
         self.used.store(true, Ordering::Relaxed);
-        self.files.note(CREATING)
+        self.files.note(intent.encode()?.as_bytes())
     }
 
     /// A Create-Session was answered without a session.
@@ -137,15 +147,21 @@ impl<F: Files> Journal<F> {
 
 /// What is in the journal, or on the pad if that holds a newer session: a power cut may bring
 /// back what was wiped off it.
-pub fn read(files: &impl Files) -> Result<Option<Entry>, Unusable> {
-    let noted = files.read(File::Pad).map_err(Unusable::Unreadable)?;
-    let noted = noted.and_then(|bytes| Entry::decode(&bytes).ok());
-    match (read_journal(files), noted) {
-        (Err(Unusable::Unreadable(error)), _) => Err(Unusable::Unreadable(error)),
-        (Ok(Some(entry)), Some(noted)) if noted.replaces <= entry.replaces => Ok(Some(entry)),
-        (_, Some(noted)) => Ok(Some(noted)),
-        (read, None) => read,
-    }
+pub fn read(files: &impl Files) -> Result<Contents, Unusable> {
+    let pad = files.read(File::Pad).map_err(Unusable::Unreadable)?;
+    contents(files, pad)
+}
+
+fn contents(files: &impl Files, pad: Option<Vec<u8>>) -> Result<Contents, Unusable> {
+    let pad = pad.unwrap_or_default();
+    let (noted, intent) = (Entry::decode(&pad).ok(), Intent::decode(&pad).ok());
+    let (journal, is_torn) = match read_journal(files) {
+        Err(Unusable::Damaged(_)) if noted.is_some() => (None, true),
+        read => (read?, false),
+    };
+    let is_newer = |noted: &Entry| journal.as_ref().is_none_or(|it| noted.replaces > it.replaces);
+    let entry = noted.filter(is_newer).or(journal);
+    Ok(Contents { entry, intent, is_torn })
 }
 
 fn read_journal(files: &impl Files) -> Result<Option<Entry>, Unusable> {

@@ -23,12 +23,12 @@ mod record;
 mod session_journal;
 mod tracker;
 
-pub use files::{File, Files, Journal, Unusable, read};
+pub use files::{Contents, File, Files, Journal, Unusable, read};
 pub use hashing::{HASH_AFTER, HashStep};
 pub use identity::{Attributes, Difference, Identity};
 pub use pending::{Pending, Work};
 pub use prefix::{BLOCK, Bytes, Prefix, check_tail, hash_prefix};
-pub use record::{Entry, ResumeDecision};
+pub use record::{Entry, Intent, ResumeDecision};
 pub use session_journal::{EntryKey, Finish, Proof, SessionJournal, Timestamp};
 pub(crate) use tracker::CheckpointTracker;
 pub use tracker::CheckpointUpdate;

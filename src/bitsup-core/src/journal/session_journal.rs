@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitsup_proto::{Checkpoint, SessionId};
 
 use super::hashing::{HASH_AFTER, HashStep, Hashing};
-use super::{Entry, Files, Identity, Journal, Prefix};
+use super::{Entry, Files, Identity, Intent, Journal, Prefix};
 
 /// A power cut costs at most so much of what was acknowledged.
 const SYNC: Duration = Duration::from_secs(1);
@@ -117,12 +117,14 @@ impl<F: Files> SessionJournal<F> {
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
-    pub fn creating(&mut self) -> io::Result<()> {
+    pub fn creating(&mut self, now: Timestamp) -> io::Result<()> {
         if self.entry.take().is_some() {
             self.replaces += 1;
         }
         self.sessions = Sessions::Making;
-        self.journal.creating()
+        let EntryKey { url, path, note } = self.place.clone();
+        let size = self.hashing.source().map_or(0, |source| source.size);
+        self.journal.creating(&Intent::new(url, path, size, note, now.unix))
     }
 
     /// No session came of it.

@@ -30,7 +30,7 @@ mod token;
 mod writer;
 
 pub(crate) use bitsup_core::journal::{
-    BLOCK, Difference, Entry, EntryKey, Finish, HASH_AFTER, Identity, Prefix, Proof,
+    BLOCK, Contents, Difference, Entry, EntryKey, Finish, HASH_AFTER, Identity, Prefix, Proof,
     ResumeDecision, check_tail, hash_prefix,
 };
 use disk::Disk;
@@ -115,10 +115,11 @@ impl StateDirectory {
         matches!(file, Ok(Some(file)) if lock::is_held(&file, id).unwrap_or(false))
     }
 
-    /// Reads a session without locking it; `None` if there is none.
-    pub(crate) fn read(&self, id: &str) -> Result<Option<Entry>, Error> {
+    /// Reads a session without locking it.
+    pub(crate) fn read(&self, id: &str) -> Result<Contents, Error> {
         check_id(id)?;
-        load(&Disk::unlocked(Arc::clone(&self.folder), id))
+        let disk = Disk::unlocked(Arc::clone(&self.folder), id);
+        usable(bitsup_core::journal::read(&disk), &disk)
     }
 
     /// The names of all sessions.
@@ -168,7 +169,11 @@ fn is_id(id: &str) -> bool {
 }
 
 /// What is kept, if it can be used.
-pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
+pub(crate) fn load(journal: &Journal) -> Result<Contents, Error> {
+    usable(journal.read(), journal.files())
+}
+
+fn usable(read: Result<Contents, Unusable>, disk: &Disk) -> Result<Contents, Error> {
     let path = disk.path();
     let damaged = |why: String| {
         Error::new(
@@ -177,19 +182,20 @@ pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
         )
         .with_advice("Remove the file, or start with {fresh}; the session on the server expires after some days.")
     };
-    let entry = match bitsup_core::journal::read(disk) {
-        Ok(Some(entry)) => entry,
-        Ok(None) => return Ok(None),
+    let contents = match read {
+        Ok(contents) => contents,
         Err(Unusable::Damaged(why)) => return Err(damaged(why)),
         Err(Unusable::Unreadable(error)) => {
             let what = format_args!("cannot read the journal {}", path.display());
             return Err(Error::local(what, &error));
         }
     };
-    match Destination::parse(&entry.url) {
-        Ok(_) => Ok(Some(entry)),
-        Err(error) => Err(damaged(error.to_string())),
+    let urls =
+        [contents.entry.as_ref().map(|it| &it.url), contents.intent.as_ref().map(|it| &it.url)];
+    for url in urls.into_iter().flatten() {
+        Destination::parse(url).map_err(|error| damaged(error.to_string()))?;
     }
+    Ok(contents)
 }
 
 /// A kept session, opened for an upload that is about to start.
@@ -212,11 +218,14 @@ pub(crate) fn open(
 ) -> Result<Option<Kept>, Error> {
     let Some(path) = source.canonical_path() else { return Ok(None) };
     let journal = directory.lock(&StateDirectory::id(path, destination))?;
-    let entry = match load(journal.files()) {
-        Err(error) if fresh && !is_environment(&error) => None,
-        read => read?,
+    let (entry, lost) = match load(&journal) {
+        Err(error) if fresh && !is_environment(&error) => (None, true),
+        read => {
+            let contents = read?;
+            let lost = contents.lost_a_session();
+            (contents.entry, lost)
+        }
     };
-    let lost = journal.lost_a_session();
     Ok(Some(Kept { journal, entry, lost }))
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use bitsup_core::journal::{Attributes, Identity, SessionJournal, Timestamp};
+use bitsup_core::journal::{Attributes, Identity, Intent, SessionJournal, Timestamp};
 use bitsup_proto::{Checkpoint, SessionId};
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
@@ -50,6 +50,10 @@ fn entry() -> Entry {
     )
 }
 
+fn intent() -> Intent {
+    Intent::new("http://h/d/x.bin?k=v".into(), "/x.bin".into(), 100, None, 5)
+}
+
 /// A folder with one journal, and the path of its file.
 fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
     let folder = tempfile::tempdir().expect("folder");
@@ -66,7 +70,7 @@ fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
 fn a_journal_reads_back_and_is_for_the_user_alone() {
     let _rule = bitsup_server::rule!("SEC-10");
     let (_folder, directory, id, path) = written();
-    let read = directory.read(&id).expect("readable").expect("there");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
     assert_eq!(read.checkpoint, entry().checkpoint);
     assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o600);
     assert_eq!(directory.ids().expect("listed"), [id]);
@@ -81,7 +85,7 @@ fn a_second_holder_is_refused_until_the_first_lets_go() {
     first.remove().expect("removed");
     drop(first);
     let second = directory.lock(&id).expect("free again");
-    assert!(load(second.files()).expect("readable").is_none());
+    assert!(load(&second).expect("readable").entry.is_none());
 }
 
 #[test]
@@ -158,9 +162,10 @@ fn newer() -> Entry {
 #[test]
 fn a_new_session_is_found_on_the_pad_until_the_journal_has_it() {
     let (_folder, directory, id, path) = written();
-    let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
+    let session =
+        || directory.read(&id).expect("readable").entry.expect("there").checkpoint.session_id;
     let journal = directory.lock(&id).expect("free");
-    journal.creating().expect("noted");
+    journal.creating(&intent()).expect("noted");
     assert_eq!(session(), entry().checkpoint.session_id);
     journal.created(&newer()).expect("noted");
     assert_eq!(session(), newer().checkpoint.session_id);
@@ -169,17 +174,18 @@ fn a_new_session_is_found_on_the_pad_until_the_journal_has_it() {
     assert_eq!(session(), newer().checkpoint.session_id);
     assert_eq!(directory.ids().expect("listed"), [id.as_str()]);
     let journal = directory.lock(&id).expect("free again");
-    assert!(!journal.lost_a_session());
+    assert!(!load(&journal).expect("readable").lost_a_session());
     journal.write(&newer(), true).expect("written");
     assert!(!path.with_extension("intent").exists());
     journal.remove().expect("removed");
-    assert!(directory.read(&id).expect("readable").is_none());
+    assert!(directory.read(&id).expect("readable").entry.is_none());
 }
 
 #[test]
 fn what_comes_late_of_a_replaced_session_is_not_written() {
     let (_folder, directory, id, _) = written();
-    let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
+    let session =
+        || directory.read(&id).expect("readable").entry.expect("there").checkpoint.session_id;
     let journal = directory.lock(&id).expect("free");
     let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
     let mut book =
@@ -188,10 +194,10 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
     let late = |book: &mut SessionJournal<Disk>| {
         book.write(entry().checkpoint, now).expect("passed over");
     };
-    book.creating().expect("noted");
+    book.creating(now).expect("noted");
     late(&mut book);
     let pad = fs::read(directory.folder.path(&disk::intent(&id))).expect("readable");
-    assert_eq!(pad, b"creating\n", "a crash now leaves a session");
+    assert!(Intent::decode(&pad).is_ok(), "a crash now leaves a session");
     book.created(newer().checkpoint, Some(entry().identity), now).expect("noted");
     late(&mut book);
     assert_eq!(session(), newer().checkpoint.session_id);
@@ -226,7 +232,7 @@ fn what_is_written_is_hashed_at_the_end_though_no_step_was_told_of_it() {
 fn the_entry_of_a_session_keeps_the_identity_that_it_had() {
     let _rule = bitsup_server::rule!("RES-02");
     let (_folder, directory, id, _) = written();
-    let kept = || directory.read(&id).expect("readable").map(|entry| entry.identity);
+    let kept = || directory.read(&id).expect("readable").entry.map(|entry| entry.identity);
     let place =
         || EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
     let copy = Identity { inode: 9, ..identity() };
@@ -253,7 +259,7 @@ fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     earlier.checkpoint.offset = 0;
     let pad = path.with_extension("intent");
     fs::write(&pad, earlier.encode().expect("text")).expect("written");
-    let read = directory.read(&id).expect("readable").expect("there");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
     assert_eq!(read.checkpoint.offset, entry().checkpoint.offset);
 }
 
@@ -262,7 +268,7 @@ fn what_a_power_cut_brings_back_to_the_pad_is_older_than_the_journal() {
     let (_folder, directory, id, path) = written();
     directory.lock(&id).expect("free").write(&newer(), true).expect("written");
     fs::write(path.with_extension("intent"), entry().encode().expect("text")).expect("written");
-    let read = directory.read(&id).expect("readable").expect("there");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
     assert_eq!(read.checkpoint.session_id, newer().checkpoint.session_id);
 }
 
@@ -273,28 +279,31 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
     let id = "0123456789abcdef";
     let pad = directory.folder.path(&disk::intent(id));
     let journal = directory.lock(id).expect("free");
-    assert!(!journal.lost_a_session());
-    journal.creating().expect("noted");
+    assert!(!load(&journal).expect("readable").lost_a_session());
+    journal.creating(&intent()).expect("noted");
     let killed = fs::read(&pad).expect("the mark");
     journal.not_created().expect("cleared");
-    assert!(!journal.lost_a_session());
+    assert!(!load(&journal).expect("readable").lost_a_session());
     drop(journal);
     // A killed process cleans nothing up.
     fs::write(&pad, killed).expect("written");
     let journal = directory.lock(id).expect("free");
-    assert!(journal.lost_a_session() && load(journal.files()).expect("readable").is_none());
+    let contents = load(&journal).expect("readable");
+    assert!(contents.lost_a_session() && contents.entry.is_none());
+    assert_eq!(contents.intent, Some(intent()));
 }
 
 #[test]
 fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
     let (_folder, directory, id, path) = written();
     fs::write(path.with_extension("intent"), newer().encode().expect("text")).expect("written");
-    assert!(!directory.lock(&id).expect("free").lost_a_session());
+    assert!(!load(&directory.lock(&id).expect("free")).expect("readable").lost_a_session());
     let bytes = fs::read(&path).expect("bytes");
     fs::write(&path, &bytes[..bytes.len() / 2]).expect("torn");
     let journal = directory.lock(&id).expect("free");
-    assert!(journal.lost_a_session());
-    let read = load(journal.files()).expect("readable").expect("there");
+    let read = load(&journal).expect("readable");
+    assert!(read.lost_a_session());
+    let read = read.entry.expect("there");
     assert_eq!(read.checkpoint.session_id, newer().checkpoint.session_id);
 }
 
@@ -302,7 +311,7 @@ fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
 fn a_pad_cut_off_anywhere_counts_for_nothing_and_one_written_by_others_is_refused() {
     let (_folder, directory, id, path) = written();
     let (pad, bytes) = (path.with_extension("intent"), newer().encode().expect("text"));
-    let old = || directory.read(&id).expect("readable").expect("there").checkpoint.offset;
+    let old = || directory.read(&id).expect("readable").entry.expect("there").checkpoint.offset;
     for length in 0..bytes.len() {
         fs::write(&pad, &bytes.as_bytes()[..length]).expect("written");
         assert_eq!(old(), entry().checkpoint.offset, "{length} bytes");

@@ -92,7 +92,7 @@ impl JournalWriter {
     pub(crate) fn creating(&self) -> Result<(), Error> {
         let mut desk = lock(&self.shared.desk);
         let on_failure = desk.on_failure.take();
-        let Err(error) = desk.in_book(|book, _| book.creating()) else {
+        let Err(error) = desk.in_book(|book, now| book.creating(now)) else {
             desk.on_failure = on_failure;
             return Ok(());
         };

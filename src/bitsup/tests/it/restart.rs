@@ -253,6 +253,55 @@ fn a_session_in_use_by_another_process_is_not_touched() {
 }
 
 #[test]
+fn a_session_whose_answer_never_came_is_listed_as_one_that_may_exist() {
+    let peer = || {
+        Peer::start(|call| match call {
+            call if call.is("Create-Session", 1) => Turn::Answer(Reply::hang()),
+            _ => Turn::Serve,
+        })
+    };
+    let killed = |peer: &Peer| {
+        let place = Place::new();
+        let client = Client::builder().state_directory(place.state()).build().expect("client");
+        let listed = || client.sessions().expect("listed").remove(0).expect("readable");
+        let process = place.process(&peer.url());
+        peer.wait_for("Create-Session", 1);
+        assert!(listed().in_use && listed().may_be_left);
+        process.kill();
+        let session = listed();
+        assert!(!session.in_use && session.may_be_left, "{session:?}");
+        assert_eq!((session.size, session.acknowledged), (SIZE as u64, 0));
+        assert_eq!((session.path, session.url), (place.file(), peer.url()));
+        assert_eq!(
+            client.export(&session.id).expect_err("unknown").kind(),
+            ErrorKind::InvalidArgument
+        );
+        (place, client, session.id)
+    };
+    let first = peer();
+    let (_place, client, id) = killed(&first);
+    let error = client.cancel_session(&id, &options()).expect_err("its id is not known");
+    assert!(error.may_be_left() && error.kind() == ErrorKind::Refused, "{error}");
+    assert!(client.sessions().expect("listed").is_empty());
+    assert_eq!(
+        client.cancel_session(&id, &options()).expect_err("gone").kind(),
+        ErrorKind::InvalidArgument
+    );
+    let second = peer();
+    let (_place, client, id) = killed(&second);
+    client.forget_session(&id).expect("forgotten");
+    assert!(client.sessions().expect("listed").is_empty());
+    assert_eq!((first.count("Cancel-Session"), second.count("Cancel-Session")), (0, 0));
+    let third = peer();
+    let (_place, client, id) = killed(&third);
+    let upload = client.resume(&id).expect("begins anew").options(options()).start();
+    let receipt = ended(&upload.expect("started")).expect("uploaded");
+    assert!(receipt.warnings.iter().any(|line| line.contains("orphaned session")), "{receipt:?}");
+    assert_eq!(third.files(), [payload(SIZE)]);
+    assert!(client.sessions().expect("listed").is_empty());
+}
+
+#[test]
 fn killed_before_the_close_ack_the_upload_pings_closes_and_decides_as_ever() {
     let _rule = bitsup_server::rule!("RES-06");
     for (worked, there) in [(false, true), (false, false), (true, true), (true, false)] {
