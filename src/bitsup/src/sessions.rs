@@ -52,9 +52,9 @@ impl Client {
     pub fn sessions(&self) -> Result<Vec<Result<SessionInfo, Error>>, Error> {
         let Some(directory) = self.inner().state_if_any()? else { return Ok(Vec::new()) };
         let mut sessions = Vec::new();
-        for id in directory.ids()? {
-            match directory.read(&id) {
-                Ok(contents) => sessions.extend(info(&directory, id, contents).map(Ok)),
+        for session in directory.list()? {
+            match session {
+                Ok((id, contents)) => sessions.extend(info(&directory, id, contents).map(Ok)),
                 Err(error) => sessions.push(Err(error)),
             }
         }

@@ -38,8 +38,8 @@ pub enum Unusable {
 pub enum File {
     /// The journal itself.
     Journal,
-    /// The scratch pad beside it.
-    Pad,
+    /// What was noted since.
+    Note,
 }
 
 /// Where a journal's files are. The holder has locked them.
@@ -62,28 +62,30 @@ pub trait Files {
     /// Lets what was published survive a power cut.
     fn sync_folder(&self) -> io::Result<()>;
 
-    /// Writes over the beginning of the pad, in place; makes one if there is none.
-    fn note(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Notes `record` in place of what was noted before: one write, where that is possible.
+    fn note(&self, record: &str) -> io::Result<()>;
 
-    /// Empties the pad.
+    /// Ends what was noted.
     fn clear(&self) -> io::Result<()>;
 
-    /// Removes a file; one that is not there is no error.
-    fn remove(&self, file: File) -> io::Result<()>;
+    /// Removes the journal; it is no error if there is none.
+    fn remove(&self) -> io::Result<()>;
 }
 
 /// A journal that this process holds the lock of.
 #[derive(Debug)]
 pub struct Journal<F> {
     files: F,
-    /// Whether something may stand on the pad; so until it is read, and where it cannot be.
-    used: AtomicBool,
+    /// Whether there may be a note; so until it is read, and where it cannot be.
+    is_noted: AtomicBool,
+    /// The same of the journal itself.
+    has_file: AtomicBool,
 }
 
 impl<F: Files> Journal<F> {
     /// The journal in these files.
     pub fn new(files: F) -> Self {
-        Self { files, used: AtomicBool::new(true) }
+        Self { files, is_noted: AtomicBool::new(true), has_file: AtomicBool::new(true) }
     }
 
     /// Where it is.
@@ -93,16 +95,22 @@ impl<F: Files> Journal<F> {
 
     /// Reads what an earlier run has left.
     pub fn read(&self) -> Result<Contents, Unusable> {
-        let pad = self.files.read(File::Pad).map_err(Unusable::Unreadable)?;
-        self.used.store(pad.as_ref().is_some_and(|bytes| !bytes.is_empty()), Ordering::Relaxed);
-        contents(&self.files, pad)
+        let note = self.files.read(File::Note).map_err(Unusable::Unreadable)?;
+        self.is_noted.store(note.is_some(), Ordering::Relaxed);
+        let journal = read_journal(&self.files);
+        self.has_file.store(!matches!(journal, Ok(None)), Ordering::Relaxed);
+        contents(note, journal)
+    }
+
+    /// Whether the journal has a file, and not only notes.
+    pub fn has_file(&self) -> bool {
+        self.has_file.load(Ordering::Relaxed)
     }
 
     /// A Create-Session goes out.
     pub fn creating(&self, intent: &Intent) -> io::Result<()> {
         self.clear()?;
-        self.used.store(true, Ordering::Relaxed);
-        self.files.note(intent.encode()?.as_bytes())
+        self.note(&intent.encode()?)
     }
 
     /// A Create-Session was answered without a session.
@@ -110,12 +118,10 @@ impl<F: Files> Journal<F> {
         self.clear()
     }
 
-    /// The session was made. Survives the end of the process from here on, and a power cut
+    /// Notes where the session stands. Survives the end of the process from here on, and a power cut
     /// after the first [`Journal::write`] that syncs.
-    pub fn created(&self, entry: &Entry) -> io::Result<()> {
-        self.used.store(true, Ordering::Relaxed);
-        // Longer than the mark, which it covers with the same write.
-        self.files.note(entry.encode()?.as_bytes())
+    pub fn note_entry(&self, entry: &Entry) -> io::Result<()> {
+        self.note(&entry.encode()?)
     }
 
     /// Replaces the content, whole or not at all; with `sync` it also survives a power cut.
@@ -124,6 +130,7 @@ impl<F: Files> Journal<F> {
         if sync {
             self.files.sync_draft(&draft)?;
         }
+        self.has_file.store(true, Ordering::Relaxed);
         self.files.publish(draft)?;
         if sync {
             self.files.sync_folder()?;
@@ -133,31 +140,41 @@ impl<F: Files> Journal<F> {
 
     /// The session is over.
     pub fn remove(&self) -> io::Result<()> {
-        self.files.remove(File::Journal)?;
+        if self.has_file.swap(false, Ordering::Relaxed) {
+            self.files.remove()?;
+        }
         self.clear()
     }
 
+    fn note(&self, record: &str) -> io::Result<()> {
+        self.is_noted.store(true, Ordering::Relaxed);
+        self.files.note(record)
+    }
+
     fn clear(&self) -> io::Result<()> {
-        if self.used.swap(false, Ordering::Relaxed) {
+        if self.is_noted.swap(false, Ordering::Relaxed) {
             self.files.clear()?;
         }
         Ok(())
     }
 }
 
-/// What is in the journal, or on the pad if that holds a newer session: a power cut may bring
-/// back what was wiped off it.
+/// What is in the journal, or was noted if that is of a newer session: a power cut may bring
+/// back what was cleared.
 pub fn read(files: &impl Files) -> Result<Contents, Unusable> {
-    let pad = files.read(File::Pad).map_err(Unusable::Unreadable)?;
-    contents(files, pad)
+    let note = files.read(File::Note).map_err(Unusable::Unreadable)?;
+    contents(note, read_journal(files))
 }
 
-fn contents(files: &impl Files, pad: Option<Vec<u8>>) -> Result<Contents, Unusable> {
-    let pad = pad.unwrap_or_default();
-    let (noted, intent) = (Entry::decode(&pad).ok(), Intent::decode(&pad).ok());
-    let (journal, is_torn) = match read_journal(files) {
+fn contents(
+    note: Option<Vec<u8>>,
+    journal: Result<Option<Entry>, Unusable>,
+) -> Result<Contents, Unusable> {
+    let note = note.unwrap_or_default();
+    let (noted, intent) = (Entry::decode(&note).ok(), Intent::decode(&note).ok());
+    let (journal, is_torn) = match journal {
         Err(Unusable::Damaged(_)) if noted.is_some() => (None, true),
-        read => (read?, false),
+        journal => (journal?, false),
     };
     let is_newer = |noted: &Entry| journal.as_ref().is_none_or(|it| noted.replaces > it.replaces);
     let entry = noted.filter(is_newer).or(journal);

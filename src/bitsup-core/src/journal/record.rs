@@ -164,9 +164,12 @@ impl Intent {
 
 /// A line of JSON, and one with its checksum.
 fn sealed(content: &impl Serialize) -> std::io::Result<String> {
-    let line = serde_json::to_string(content)?;
-    let checksum = xxh3_64(line.as_bytes());
-    Ok(format!("{line}\n{checksum:016x}\n"))
+    Ok(seal(&serde_json::to_string(content)?))
+}
+
+/// A line with its checksum.
+pub(super) fn seal(line: &str) -> String {
+    format!("{line}\n{:016x}\n", xxh3_64(line.as_bytes()))
 }
 
 fn unsealed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {

@@ -195,7 +195,7 @@ impl Run {
             disk.lose_power(&mut self.random);
         }
         if self.random.chance(self.scenario.damage) {
-            let file = if self.random.chance(700) { File::Journal } else { File::Pad };
+            let file = if self.random.chance(700) { File::Journal } else { File::Note };
             disk.damage(file, &mut self.random);
             self.known.harmed = true;
         }
