@@ -991,6 +991,11 @@ typedef struct {
    * Whether (not 0) an upload is running in it.
    */
   int in_use;
+  /**
+   * Whether (not 0) the server may hold a session that is not known here,
+   * since the answer to its Create-Session was never stored.
+   */
+  int may_be_left;
 } bitsup_journal_entry;
 
 /**

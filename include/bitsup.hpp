@@ -568,6 +568,8 @@ struct kept_session {
   std::string note;
   /// Whether an upload is running in it.
   bool in_use = false;
+  /// Whether the server may hold a session that is not known here.
+  bool may_be_left = false;
 };
 
 /// What stands between this machine and an upload.
@@ -1012,6 +1014,7 @@ private:
     to.updated = time(from.updated);
     to.note = detail::text(from.note);
     to.in_use = from.in_use != 0;
+    to.may_be_left = from.may_be_left != 0;
     return to;
   }
 

@@ -95,6 +95,7 @@ pub(crate) fn session<'py>(
         begun: time(session.begun)?,
         updated: time(session.updated)?,
         in_use: session.in_use,
+        may_be_left: session.may_be_left,
         note: &session.note,
     )
 }

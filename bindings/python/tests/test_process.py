@@ -172,3 +172,47 @@ print(threading.current_thread() is threading.main_thread())
     assert output == "True\n", (output, errors)
     assert errors.count("\n") == 1 and "next try in" in errors, errors
     assert process.returncode == 0 and server.content("x") == b"data"
+
+
+def test_a_fork_leaves_the_resume_state_of_its_parent_alone(server: Server, tmp_path: Path) -> None:
+    script = """
+import os, sys, time, warnings
+from pathlib import Path
+import bitsup
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and up warn of forks with threads
+url, folder = sys.argv[1], Path(sys.argv[2])
+state, file, other = folder / "state", folder / "x.bin", folder / "y.bin"
+logs = lambda: {path.name for path in (state / "sessions").glob("*.log")}
+client = bitsup.Client(state_dir=state, limit_rate=30_000)
+upload = client.start(file, url + "/x.bin")
+while upload.progress.sent == 0:
+    time.sleep(0.001)
+before = logs()
+assert len(before) == 1, before
+child = os.fork()
+if child == 0:
+    del client, upload
+    with bitsup.Client(state_dir=state) as own:
+        (session,) = own.sessions()
+        assert session.in_use and not session.may_be_left, session
+        own.start(other, url + "/y.bin").result(30)
+        assert before < logs(), logs()
+    assert logs() == before, logs()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert logs() == before
+(session,) = client.sessions()
+assert session.in_use, session
+client.limit_rate = None
+assert upload.result(30).size == 100_000
+del upload
+client.close()
+assert logs() == set()
+print("good")
+"""
+    for name in ("x.bin", "y.bin"):
+        (tmp_path / name).write_bytes(payload(100_000))
+    with started(script, server.base, str(tmp_path)) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (output, errors) == ("good\n", "")
+    assert server.content("x.bin") == server.content("y.bin") == payload(100_000)

@@ -52,11 +52,14 @@ pub struct bitsup_journal_entry {
     pub note: *const c_char,
     /// Whether (not 0) an upload is running in it.
     pub in_use: c_int,
+    /// Whether (not 0) the server may hold a session that is not known here,
+    /// since the answer to its Create-Session was never stored.
+    pub may_be_left: c_int,
 }
 
 // SAFETY: `repr(C)`, the first field is the size, and each field may be zero.
 unsafe impl Extensible for bitsup_journal_entry {
-    const FIRST: usize = offset_of!(Self, in_use) + size_of::<c_int>();
+    const FIRST: usize = offset_of!(Self, may_be_left) + size_of::<c_int>();
 }
 
 impl Handle for bitsup_journal {
@@ -101,6 +104,7 @@ impl Entry {
             updated: self.info.updated,
             note: self.note.as_ref().map_or(ptr::null(), |note| note.as_ptr()),
             in_use: c_int::from(self.info.in_use),
+            may_be_left: c_int::from(self.info.may_be_left),
         }
     }
 }

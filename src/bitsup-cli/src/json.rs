@@ -123,6 +123,7 @@ enum Body<'a> {
         begun: String,
         updated: String,
         in_use: bool,
+        may_be_left: bool,
     },
 }
 
@@ -259,6 +260,7 @@ pub(crate) fn session(session: &SessionInfo) -> String {
         begun: format::date(session.begun),
         updated: format::date(session.updated),
         in_use: session.in_use,
+        may_be_left: session.may_be_left,
     })
 }
 

@@ -233,8 +233,9 @@ fn cancel_one(
 fn line(session: &SessionInfo) -> String {
     let percent = session.acknowledged.saturating_mul(100) / session.size.max(1);
     let running = if session.in_use { ", running" } else { "" };
+    let left = if session.may_be_left { ", a session may exist on the server" } else { "" };
     format!(
-        "{}  {percent:>3}% of {}, {}{}{running}  {} -> {}",
+        "{}  {percent:>3}% of {}, {}{}{running}{left}  {} -> {}",
         session.id,
         format::size(session.size),
         format::date(session.updated),

@@ -341,6 +341,8 @@ impl ClientInner {
                 drop(thread.join());
             }
         }
+        // Handles of uploads may outlive the client, and its log goes with the last who may use it.
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A fork has no engine thread; compared before any lock, since a lock may be held for ever there.

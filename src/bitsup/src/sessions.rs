@@ -11,7 +11,9 @@ use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
 use crate::engine::{Check, Command, NewUpload, Opening};
 use crate::error::{Error, ErrorKind};
-use crate::journal::{self, Difference, Entry, Kept, Proof, ResumeDecision, StateDirectory, Token};
+use crate::journal::{
+    self, Contents, Difference, Entry, Kept, Proof, ResumeDecision, StateDirectory, Token,
+};
 use crate::options::UploadOptions;
 use crate::progress::{Event, EventFilter, Flow};
 use crate::source::{Opened, Source, changed};
@@ -37,6 +39,9 @@ pub struct SessionInfo {
     pub updated: u64,
     /// Whether an upload is running in it.
     pub in_use: bool,
+    /// Whether the server may hold a session that is not known here, since the answer to its
+    /// Create-Session was never stored. Where nothing was acknowledged, resuming begins anew.
+    pub may_be_left: bool,
     /// What [`UploadOptions::note`] said.
     pub note: Option<String>,
 }
@@ -47,10 +52,9 @@ impl Client {
     pub fn sessions(&self) -> Result<Vec<Result<SessionInfo, Error>>, Error> {
         let Some(directory) = self.inner().state_if_any()? else { return Ok(Vec::new()) };
         let mut sessions = Vec::new();
-        for id in directory.ids()? {
-            match directory.read(&id) {
-                Ok(Some(entry)) => sessions.push(Ok(info(&directory, id, &entry))),
-                Ok(None) => {}
+        for session in directory.list()? {
+            match session {
+                Ok((id, contents)) => sessions.extend(info(&directory, id, contents).map(Ok)),
                 Err(error) => sessions.push(Err(error)),
             }
         }
@@ -58,11 +62,17 @@ impl Client {
         Ok(sessions)
     }
 
-    /// Begins to describe the continuation of a kept session.
+    /// Begins to describe the continuation of a kept session, or a new one where its id was never stored.
     pub fn resume(&self, id: &str) -> Result<UploadBuilder, Error> {
-        let entry = self.entry(id)?;
-        let source = Source::path(&entry.path)?;
-        Ok(self.upload(source, &entry.url).continuing())
+        match self.contents(id)? {
+            Contents { entry: Some(entry), .. } => {
+                Ok(self.upload(Source::path(&entry.path)?, &entry.url).continuing())
+            }
+            Contents { intent: Some(intent), .. } => {
+                Ok(self.upload(Source::path(&intent.path)?, &intent.url))
+            }
+            Contents { .. } => Err(unknown(id)),
+        }
     }
 
     /// Cancels a kept session on the server and forgets it. Waits for the server. One that
@@ -89,7 +99,17 @@ impl Client {
     ) -> Result<(), Error> {
         let directory = self.inner().state()?;
         let journal = directory.lock(id)?;
-        let entry = journal::load(journal.files())?.ok_or_else(|| unknown(id))?;
+        let entry = match journal::load(&journal)? {
+            Contents { entry: Some(entry), .. } => entry,
+            Contents { intent: Some(_), .. } => {
+                let removed = journal.remove();
+                removed.map_err(|error| Error::local("cannot remove the journal", &error))?;
+                return Err(left(
+                    "the session is forgotten here, but its ID was never received: the server cannot be asked to cancel it",
+                ));
+            }
+            Contents { .. } => return Err(unknown(id)),
+        };
         let upload = cancel(
             self.inner(),
             Kept { journal, entry: Some(entry.clone()), lost: false },
@@ -98,12 +118,9 @@ impl Client {
             listener,
         )?;
         match upload.wait() {
-            Err(error) if error.kind() == ErrorKind::Cancelled && error.may_be_left() => Err(Error::new(
-                ErrorKind::Refused,
-                "the session is forgotten here, but the server refused to cancel it",
-            )
-            .with_may_be_left(true)
-            .with_advice("A partial upload may remain on the server until it expires (IIS: 14 days); its administrator can delete it.")),
+            Err(error) if error.kind() == ErrorKind::Cancelled && error.may_be_left() => {
+                Err(left("the session is forgotten here, but the server refused to cancel it"))
+            }
             Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
@@ -120,7 +137,7 @@ impl Client {
     /// A kept session as a token for [`Client::import`], here or elsewhere. It holds no
     /// password, but who has it can write to the upload.
     pub fn export(&self, id: &str) -> Result<String, Error> {
-        let entry = self.entry(id)?;
+        let entry = self.contents(id)?.entry.ok_or_else(|| unknown(id))?;
         let token = Token {
             url: entry.url.clone(),
             checkpoint: entry.checkpoint.clone(),
@@ -151,8 +168,8 @@ impl Client {
         Ok(self.upload(source, &url).with_token(token))
     }
 
-    fn entry(&self, id: &str) -> Result<Entry, Error> {
-        self.inner().state()?.read(id)?.ok_or_else(|| unknown(id))
+    fn contents(&self, id: &str) -> Result<Contents, Error> {
+        self.inner().state()?.read(id)
     }
 }
 
@@ -160,19 +177,44 @@ fn unknown(id: &str) -> Error {
     Error::invalid(format!("there is no session {id}"))
 }
 
-fn info(directory: &StateDirectory, id: String, entry: &Entry) -> SessionInfo {
-    let url = Destination::parse(&entry.url).map_or_else(|_| String::new(), |url| url.to_string());
+/// A session that cannot be cancelled.
+fn left(message: &'static str) -> Error {
+    Error::new(ErrorKind::Refused, message)
+        .with_may_be_left(true)
+        .with_advice("A partial upload may remain on the server until it expires (IIS: 14 days); its administrator can delete it.")
+}
+
+fn info(directory: &StateDirectory, id: String, contents: Contents) -> Option<SessionInfo> {
+    let url =
+        |url: &str| Destination::parse(url).map_or_else(|_| String::new(), |url| url.to_string());
     let in_use = directory.is_locked(&id);
-    SessionInfo {
-        id,
-        url,
-        path: entry.path.clone(),
-        size: entry.checkpoint.size,
-        acknowledged: entry.checkpoint.offset,
-        begun: entry.begun,
-        updated: entry.updated,
-        in_use,
-        note: entry.note.clone(),
+    let may_be_left = contents.lost_a_session();
+    match contents {
+        Contents { entry: Some(entry), .. } => Some(SessionInfo {
+            id,
+            url: url(&entry.url),
+            path: entry.path,
+            size: entry.checkpoint.size,
+            acknowledged: entry.checkpoint.offset,
+            begun: entry.begun,
+            updated: entry.updated,
+            in_use,
+            may_be_left,
+            note: entry.note,
+        }),
+        Contents { intent: Some(intent), .. } => Some(SessionInfo {
+            id,
+            url: url(&intent.url),
+            path: intent.path,
+            size: intent.size,
+            acknowledged: 0,
+            begun: intent.begun,
+            updated: intent.begun,
+            in_use,
+            may_be_left,
+            note: intent.note,
+        }),
+        Contents { .. } => None,
     }
 }
 

@@ -89,6 +89,9 @@ class SessionInfo:
     """When it last got further (UTC). Servers forget sessions: IIS after 14 days."""
     in_use: bool
     """Whether an upload is running in it, in this process or another one."""
+    may_be_left: bool
+    """Whether the server may hold a session that is not known here, since the answer to its
+    Create-Session was never stored. Where nothing was acknowledged, ``resume`` begins anew."""
     note: str | None
     """What the option ``note`` said."""
 

@@ -3,10 +3,26 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Entry;
+use super::{Entry, Intent};
 
-/// A Create-Session is on its way.
-const CREATING: &[u8] = b"creating\n";
+/// What the files tell of an upload.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Its session.
+    pub entry: Option<Entry>,
+    /// A Create-Session whose answer was not stored: the server may hold a session whose id is unknown.
+    pub intent: Option<Intent>,
+    /// A power cut has torn the journal, so that `entry` may be of an earlier session than what was in it.
+    pub is_torn: bool,
+}
+
+impl Contents {
+    /// Whether the server may hold a session whose id is unknown.
+    #[must_use]
+    pub fn lost_a_session(&self) -> bool {
+        self.intent.is_some() || self.is_torn
+    }
+}
 
 /// Why a journal cannot be used.
 #[derive(Debug)]
@@ -22,8 +38,8 @@ pub enum Unusable {
 pub enum File {
     /// The journal itself.
     Journal,
-    /// The scratch pad beside it.
-    Pad,
+    /// What was noted since.
+    Note,
 }
 
 /// Where a journal's files are. The holder has locked them.
@@ -46,30 +62,30 @@ pub trait Files {
     /// Lets what was published survive a power cut.
     fn sync_folder(&self) -> io::Result<()>;
 
-    /// Writes over the beginning of the pad, in place; makes one if there is none.
-    fn note(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Notes `record` in place of what was noted before: one write, where that is possible.
+    fn note(&self, record: &str) -> io::Result<()>;
 
-    /// Empties the pad.
+    /// Ends what was noted.
     fn clear(&self) -> io::Result<()>;
 
-    /// Removes a file; one that is not there is no error.
-    fn remove(&self, file: File) -> io::Result<()>;
+    /// Removes the journal; it is no error if there is none.
+    fn remove(&self) -> io::Result<()>;
 }
 
 /// A journal that this process holds the lock of.
 #[derive(Debug)]
 pub struct Journal<F> {
     files: F,
-    /// Whether something may stand on the pad.
-    used: AtomicBool,
+    /// Whether there may be a note; so until it is read, and where it cannot be.
+    is_noted: AtomicBool,
+    /// The same of the journal itself.
+    has_file: AtomicBool,
 }
 
 impl<F: Files> Journal<F> {
     /// The journal in these files.
     pub fn new(files: F) -> Self {
-        // One that cannot be read is written over like one that is used.
-        let used = !files.read(File::Pad).is_ok_and(|pad| pad.is_none_or(|bytes| bytes.is_empty()));
-        Self { files, used: AtomicBool::new(used) }
+        Self { files, is_noted: AtomicBool::new(true), has_file: AtomicBool::new(true) }
     }
 
     /// Where it is.
@@ -77,22 +93,24 @@ impl<F: Files> Journal<F> {
         &self.files
     }
 
-    /// Whether the server may hold a session whose id is unknown: the run before ended while it
-    /// waited for the answer to a Create-Session, or a power cut has torn the journal, so that what
-    /// stands on the pad may be of an earlier session than what stood there.
-    pub fn lost_a_session(&self) -> bool {
-        let creating = |bytes: Vec<u8>| bytes == CREATING;
-        self.used.load(Ordering::Relaxed)
-            && (self.files.read(File::Pad).is_ok_and(|bytes| bytes.is_some_and(creating))
-                || (matches!(read_journal(&self.files), Err(Unusable::Damaged(_)))
-                    && read(&self.files).is_ok()))
+    /// Reads what an earlier run has left.
+    pub fn read(&self) -> Result<Contents, Unusable> {
+        let note = self.files.read(File::Note).map_err(Unusable::Unreadable)?;
+        self.is_noted.store(note.is_some(), Ordering::Relaxed);
+        let journal = read_journal(&self.files);
+        self.has_file.store(!matches!(journal, Ok(None)), Ordering::Relaxed);
+        contents(note, journal)
+    }
+
+    /// Whether the journal has a file, and not only notes.
+    pub fn has_file(&self) -> bool {
+        self.has_file.load(Ordering::Relaxed)
     }
 
     /// A Create-Session goes out.
-    pub fn creating(&self) -> io::Result<()> {
+    pub fn creating(&self, intent: &Intent) -> io::Result<()> {
         self.clear()?;
-        self.used.store(true, Ordering::Relaxed);
-        self.files.note(CREATING)
+        self.note(&intent.encode()?)
     }
 
     /// A Create-Session was answered without a session.
@@ -100,12 +118,10 @@ impl<F: Files> Journal<F> {
         self.clear()
     }
 
-    /// The session was made. Survives the end of the process from here on, and a power cut
+    /// Notes where the session stands. Survives the end of the process from here on, and a power cut
     /// after the first [`Journal::write`] that syncs.
-    pub fn created(&self, entry: &Entry) -> io::Result<()> {
-        self.used.store(true, Ordering::Relaxed);
-        // Longer than the mark, which it covers with the same write.
-        self.files.note(entry.encode()?.as_bytes())
+    pub fn note_entry(&self, entry: &Entry) -> io::Result<()> {
+        self.note(&entry.encode()?)
     }
 
     /// Replaces the content, whole or not at all; with `sync` it also survives a power cut.
@@ -114,6 +130,7 @@ impl<F: Files> Journal<F> {
         if sync {
             self.files.sync_draft(&draft)?;
         }
+        self.has_file.store(true, Ordering::Relaxed);
         self.files.publish(draft)?;
         if sync {
             self.files.sync_folder()?;
@@ -123,29 +140,45 @@ impl<F: Files> Journal<F> {
 
     /// The session is over.
     pub fn remove(&self) -> io::Result<()> {
-        self.files.remove(File::Journal)?;
+        if self.has_file.swap(false, Ordering::Relaxed) {
+            self.files.remove()?;
+        }
         self.clear()
     }
 
+    fn note(&self, record: &str) -> io::Result<()> {
+        self.is_noted.store(true, Ordering::Relaxed);
+        self.files.note(record)
+    }
+
     fn clear(&self) -> io::Result<()> {
-        if self.used.swap(false, Ordering::Relaxed) {
+        if self.is_noted.swap(false, Ordering::Relaxed) {
             self.files.clear()?;
         }
         Ok(())
     }
 }
 
-/// What is in the journal, or on the pad if that holds a newer session: a power cut may bring
-/// back what was wiped off it.
-pub fn read(files: &impl Files) -> Result<Option<Entry>, Unusable> {
-    let noted = files.read(File::Pad).map_err(Unusable::Unreadable)?;
-    let noted = noted.and_then(|bytes| Entry::decode(&bytes).ok());
-    match (read_journal(files), noted) {
-        (Err(Unusable::Unreadable(error)), _) => Err(Unusable::Unreadable(error)),
-        (Ok(Some(entry)), Some(noted)) if noted.replaces <= entry.replaces => Ok(Some(entry)),
-        (_, Some(noted)) => Ok(Some(noted)),
-        (read, None) => read,
-    }
+/// What is in the journal, or was noted if that is of a newer session: a power cut may bring
+/// back what was cleared.
+pub fn read(files: &impl Files) -> Result<Contents, Unusable> {
+    let note = files.read(File::Note).map_err(Unusable::Unreadable)?;
+    contents(note, read_journal(files))
+}
+
+fn contents(
+    note: Option<Vec<u8>>,
+    journal: Result<Option<Entry>, Unusable>,
+) -> Result<Contents, Unusable> {
+    let note = note.unwrap_or_default();
+    let (noted, intent) = (Entry::decode(&note).ok(), Intent::decode(&note).ok());
+    let (journal, is_torn) = match journal {
+        Err(Unusable::Damaged(_)) if noted.is_some() => (None, true),
+        journal => (journal?, false),
+    };
+    let is_newer = |noted: &Entry| journal.as_ref().is_none_or(|it| noted.replaces > it.replaces);
+    let entry = noted.filter(is_newer).or(journal);
+    Ok(Contents { entry, intent, is_torn })
 }
 
 fn read_journal(files: &impl Files) -> Result<Option<Entry>, Unusable> {

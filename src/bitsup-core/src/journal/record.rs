@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bitsup_proto::Checkpoint;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -33,6 +34,25 @@ pub struct Entry {
     /// How many sessions the upload had before this one: of two entries the one with more counts.
     #[serde(default)]
     pub replaces: u64,
+    /// The caller's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// An upload whose Create-Session went out, and whose session is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intent {
+    version: u32,
+    /// The whole destination.
+    pub url: String,
+    /// The source.
+    #[serde(with = "path")]
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When the request went out: seconds since 1970.
+    pub begun: u64,
     /// The caller's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -101,43 +121,76 @@ impl Entry {
 
     /// The entry as it is in a file.
     pub fn encode(&self) -> std::io::Result<String> {
-        let line = serde_json::to_string(self)?;
-        let checksum = xxh3_64(line.as_bytes());
-        Ok(format!("{line}\n{checksum:016x}\n"))
+        sealed(self)
     }
 
     /// The content of a file, which any program may have written; the error is why it cannot be used.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
-        let mut lines = text.split('\n');
-        let (Some(line), Some(checksum), Some(""), None) =
-            (lines.next(), lines.next(), lines.next(), lines.next())
-        else {
-            return Err("it is cut off".into());
-        };
-        if format!("{:016x}", xxh3_64(line.as_bytes())) != checksum {
-            return Err("its checksum is wrong".into());
-        }
-        let entry: Self = serde_json::from_str(line)
-            .map_err(|error| format!("it is not understood ({error})"))?;
+        let entry: Self = unsealed(bytes)?;
         entry.check()?;
         Ok(entry)
     }
 
     /// Whether its numbers fit together; a checksum does not prove who wrote it.
     fn check(&self) -> Result<(), String> {
-        if self.version != VERSION {
-            return Err(format!(
-                "it has version {}, and this program reads version {VERSION}",
-                self.version
-            ));
-        }
+        check_version(self.version)?;
         let sizes = self.checkpoint.offset <= self.checkpoint.size
             && self.checkpoint.size == self.identity.size
             && self.prefix.length() <= self.checkpoint.offset
             && self.prefix.is_whole();
         if sizes { Ok(()) } else { Err("its offsets do not fit together".into()) }
     }
+}
+
+impl Intent {
+    /// An intent to upload `path`, of that size, at `unix`.
+    #[must_use]
+    pub fn new(url: String, path: PathBuf, size: u64, note: Option<String>, unix: u64) -> Self {
+        Self { version: VERSION, url, path, size, begun: unix, note }
+    }
+
+    /// The intent as it is in a file.
+    pub fn encode(&self) -> std::io::Result<String> {
+        sealed(self)
+    }
+
+    /// The content of a file, which any program may have written; the error is why it cannot be used.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let intent: Self = unsealed(bytes)?;
+        check_version(intent.version)?;
+        Ok(intent)
+    }
+}
+
+/// A line of JSON, and one with its checksum.
+fn sealed(content: &impl Serialize) -> std::io::Result<String> {
+    Ok(seal(&serde_json::to_string(content)?))
+}
+
+/// A line with its checksum.
+pub(super) fn seal(line: &str) -> String {
+    format!("{line}\n{:016x}\n", xxh3_64(line.as_bytes()))
+}
+
+fn unsealed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not text")?;
+    let mut lines = text.split('\n');
+    let (Some(line), Some(checksum), Some(""), None) =
+        (lines.next(), lines.next(), lines.next(), lines.next())
+    else {
+        return Err("it is cut off".into());
+    };
+    if format!("{:016x}", xxh3_64(line.as_bytes())) != checksum {
+        return Err("its checksum is wrong".into());
+    }
+    serde_json::from_str(line).map_err(|error| format!("it is not understood ({error})"))
+}
+
+fn check_version(version: u32) -> Result<(), String> {
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(format!("it has version {version}, and this program reads version {VERSION}"))
 }
 
 /// A path in JSON: text, or its bytes where they are none.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitsup_proto::{Checkpoint, SessionId};
 
 use super::hashing::{HASH_AFTER, HashStep, Hashing};
-use super::{Entry, Files, Identity, Journal, Prefix};
+use super::{Entry, Files, Identity, Intent, Journal, Prefix};
 
 /// A power cut costs at most so much of what was acknowledged.
 const SYNC: Duration = Duration::from_secs(1);
@@ -117,12 +117,14 @@ impl<F: Files> SessionJournal<F> {
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session.
-    pub fn creating(&mut self) -> io::Result<()> {
+    pub fn creating(&mut self, now: Timestamp) -> io::Result<()> {
         if self.entry.take().is_some() {
             self.replaces += 1;
         }
         self.sessions = Sessions::Making;
-        self.journal.creating()
+        let EntryKey { url, path, note } = self.place.clone();
+        let size = self.hashing.source().map_or(0, |source| source.size);
+        self.journal.creating(&Intent::new(url, path, size, note, now.unix))
     }
 
     /// No session came of it.
@@ -147,7 +149,7 @@ impl<F: Files> SessionJournal<F> {
         self.synced = Some(now.monotonic);
         self.renew(checkpoint, now);
         let Some(entry) = &self.entry else { return Ok(()) };
-        self.journal.created(entry)?;
+        self.journal.note_entry(entry)?;
         self.kept = Some(entry.checkpoint.session_id.clone());
         Ok(())
     }
@@ -196,16 +198,28 @@ impl<F: Files> SessionJournal<F> {
         let sync = self.synced.is_none_or(due);
         // It may have come since the last step.
         self.hashing.acknowledged(checkpoint.offset, now);
+        let closes_next = self.closes_next(&checkpoint);
         self.renew(checkpoint, now);
         let Some(entry) = self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) else {
             return Ok(());
         };
+        if closes_next {
+            return Ok(());
+        }
         self.journal.write(entry, sync)?;
         self.kept = Some(entry.checkpoint.session_id.clone());
         if sync {
             self.synced = Some(now.monotonic);
         }
         Ok(())
+    }
+
+    /// Whether nothing is written of where the session stands, since Close-Session follows at once, with a note
+    /// of its own: all of a short upload is acknowledged. A process that is killed before leaves an older
+    /// offset, and the next one asks the server.
+    pub fn closes_next(&self, checkpoint: &Checkpoint) -> bool {
+        let is_all = checkpoint.offset == checkpoint.size && checkpoint.reply_url.is_none();
+        is_all && !self.journal.has_file()
     }
 
     /// Writes the same with the hashes that there are now.
@@ -220,7 +234,10 @@ impl<F: Files> SessionJournal<F> {
     /// cut is no reason to wait for the disk.
     pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
         self.renew(checkpoint, now);
-        self.write_hashes()
+        match self.entry.as_ref().filter(|_| !self.journal.has_file()) {
+            Some(entry) if self.proof != Proof::Withheld => self.journal.note_entry(entry),
+            _ => self.write_hashes(),
+        }
     }
 
     /// The upload has ended.

@@ -1,36 +1,48 @@
 //! A journal's files on a real disk.
 
-use std::fs::File as SystemFile;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bitsup_core::journal::{File, Files};
 
 use super::folder::{Draft, Folder};
-use super::lock;
+use super::intent_log::IntentLog;
+use super::lock::{self, Lock};
 
-/// The files of one journal: the entry, what is noted in haste, and the file with the lock, which
-/// is never written to.
+/// The files of one journal: the entry, what was noted, in a log or in a file, and the file with the
+/// lock, which is never written to.
 #[derive(Debug)]
 pub(crate) struct Disk {
     folder: Arc<Folder>,
     id: String,
-    /// Open and locked, by who writes.
-    lock: Option<SystemFile>,
-    pad: Mutex<Option<SystemFile>>,
+    notes: Notes,
+}
+
+#[derive(Debug)]
+enum Notes {
+    /// Of who writes and has the lock.
+    Writable {
+        log: Arc<IntentLog>,
+        _lock: Lock,
+        /// Whether there may be a file with a note.
+        has_file: AtomicBool,
+    },
+    /// What a log says, to be looked at.
+    Read(Option<String>),
 }
 
 impl Disk {
     /// Files that this process holds the lock of.
-    pub(super) fn locked(folder: Arc<Folder>, id: &str, lock: SystemFile) -> Self {
-        Self { folder, id: id.to_owned(), lock: Some(lock), pad: Mutex::default() }
+    pub(super) fn locked(log: Arc<IntentLog>, folder: Arc<Folder>, id: &str, lock: Lock) -> Self {
+        let notes = Notes::Writable { log, _lock: lock, has_file: AtomicBool::new(true) };
+        Self { folder, id: id.to_owned(), notes }
     }
 
-    /// Files to look at: they cannot be written.
-    pub(super) fn unlocked(folder: Arc<Folder>, id: &str) -> Self {
-        Self { folder, id: id.to_owned(), lock: None, pad: Mutex::default() }
+    /// Files to look at, with what is noted in a log: they cannot be written.
+    pub(super) fn unlocked(folder: Arc<Folder>, id: &str, noted: Option<String>) -> Self {
+        Self { folder, id: id.to_owned(), notes: Notes::Read(noted) }
     }
 
     /// The name of the session.
@@ -43,12 +55,11 @@ impl Disk {
         self.folder.path(&entry(&self.id))
     }
 
-    fn writable(&self) -> io::Result<()> {
-        if self.lock.is_some() { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
-    }
-
-    fn pad(&self) -> MutexGuard<'_, Option<SystemFile>> {
-        self.pad.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writable(&self) -> io::Result<(&IntentLog, &AtomicBool)> {
+        match &self.notes {
+            Notes::Writable { log, has_file, .. } => Ok((log, has_file)),
+            Notes::Read(_) => Err(io::ErrorKind::PermissionDenied.into()),
+        }
     }
 }
 
@@ -56,9 +67,15 @@ impl Files for Disk {
     type Draft = Draft;
 
     fn read(&self, file: File) -> io::Result<Option<Vec<u8>>> {
-        match file {
-            File::Journal => self.folder.read(&entry(&self.id)),
-            File::Pad => self.folder.read(&intent(&self.id)),
+        match (file, &self.notes) {
+            (File::Journal, _) => self.folder.read(&entry(&self.id)),
+            (File::Note, Notes::Read(Some(noted))) => Ok(Some(noted.clone().into_bytes())),
+            (File::Note, Notes::Read(None)) => self.folder.read(&intent(&self.id)),
+            (File::Note, Notes::Writable { has_file, .. }) => {
+                let noted = self.folder.read(&intent(&self.id))?;
+                has_file.store(noted.is_some(), Ordering::Relaxed);
+                Ok(noted)
+            }
         }
     }
 
@@ -79,39 +96,37 @@ impl Files for Disk {
         self.folder.sync()
     }
 
-    fn note(&self, bytes: &[u8]) -> io::Result<()> {
-        self.writable()?;
-        let mut pad = self.pad();
-        if pad.is_none() {
-            // Never a file that another process may have opened, or that has another name.
-            let name = intent(&self.id);
-            *pad = Some(match self.folder.create(&name) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    self.folder.remove(&name)?;
-                    self.folder.create(&name)?
-                }
-                made => made?,
-            });
+    fn note(&self, record: &str) -> io::Result<()> {
+        let (log, has_file) = self.writable()?;
+        if let Ok(true) = log.note(&self.id, record) {
+            return Ok(());
         }
-        pad.as_ref().map_or(Ok(()), |pad| pad.write_all_at(bytes, 0))
+        has_file.store(true, Ordering::Relaxed);
+        self.folder.draft(record.as_bytes())?.publish(&intent(&self.id))?;
+        log.end(&self.id);
+        Ok(())
     }
 
     fn clear(&self) -> io::Result<()> {
-        *self.pad() = None;
-        self.folder.remove(&intent(&self.id))
+        let (log, has_file) = self.writable()?;
+        if has_file.swap(false, Ordering::Relaxed) {
+            self.folder.remove(&intent(&self.id))?;
+        }
+        log.end(&self.id);
+        Ok(())
     }
 
-    fn remove(&self, file: File) -> io::Result<()> {
-        match file {
-            File::Journal => self.folder.remove(&entry(&self.id)),
-            File::Pad => self.clear(),
-        }
+    fn remove(&self) -> io::Result<()> {
+        self.writable()?;
+        self.folder.remove(&entry(&self.id))
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        if self.lock.is_none() || lock::IS_SHARED {
+        let Notes::Writable { log, .. } = &self.notes else { return };
+        log.release(&self.id);
+        if lock::IS_SHARED {
             return;
         }
         // A lock without a journal is of no use; with one it stays for the next process.
@@ -128,7 +143,7 @@ pub(super) fn entry(id: &str) -> String {
     format!("{id}.json")
 }
 
-/// The file for what must be kept sooner than that can be replaced.
+/// The file for what was noted and is in no log.
 pub(super) fn intent(id: &str) -> String {
     format!("{id}.intent")
 }

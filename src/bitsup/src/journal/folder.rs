@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,12 +19,18 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// An open folder that only we can write to.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    fd: OwnedFd,
+    fd: File,
     path: PathBuf,
     /// Whom a file belongs to that this process makes here.
     owner: u32,
     has_modes: bool,
+    /// What it is: device and inode.
+    place: (u64, u64),
 }
+
+/// A state of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version([i64; 4]);
 
 /// A new file that is not in place yet; dropped, it is gone.
 #[derive(Debug)]
@@ -64,32 +69,38 @@ impl Folder {
                 _ => error.into(),
             }
         })?;
+        let fd = File::from(fd);
         let (owner, has_modes) = match probe(&fd) {
             // Nothing can be made, but what is there can be listed.
             Err(error) if is_for_reading(&error) => (rustix::process::geteuid().as_raw(), true),
             probed => probed?,
         };
-        let there = rustix::fs::fstat(&fd)?;
-        if there.st_uid != owner {
+        let there = fd.metadata()?;
+        if there.uid() != owner {
             return Err(refused("it belongs to another user"));
         }
-        if has_modes && there.st_mode & WRITABLE_BY_OTHERS != 0 {
+        if has_modes && there.mode() & WRITABLE_BY_OTHERS != 0 {
             return Err(refused("others may write to it"));
         }
-        Ok(Self { fd, path, owner, has_modes })
+        let place = (there.dev(), there.ino());
+        Ok(Self { fd, path, owner, has_modes, place })
     }
 
     /// Whether it is still what is found in that state directory.
     pub(super) fn is_in(&self, state: &Path) -> bool {
-        let there = rustix::fs::statat(CWD, state.join("sessions"), AtFlags::SYMLINK_NOFOLLOW);
-        let here = rustix::fs::fstat(&self.fd);
-        matches!((there, here), (Ok(there), Ok(here))
-            if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino))
+        let there = std::fs::symlink_metadata(state.join("sessions"));
+        there.is_ok_and(|there| (there.dev(), there.ino()) == self.place)
     }
 
     /// Where a file is, for messages.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// What changes with every file that is made or removed.
+    pub(super) fn version(&self) -> io::Result<Version> {
+        let there = self.fd.metadata()?;
+        Ok(Version([there.mtime(), there.mtime_nsec(), there.ctime(), there.ctime_nsec()]))
     }
 
     /// The names of all files.
@@ -209,7 +220,7 @@ impl Drop for Draft {
 
 /// Whom a file belongs to that this process makes in the folder, and whether the file system keeps
 /// the permissions that it is given. On a network file system neither follows from who we are.
-fn probe(folder: &OwnedFd) -> io::Result<(u32, bool)> {
+fn probe(folder: &File) -> io::Result<(u32, bool)> {
     let named = temporary();
     let (file, is_named) = match unnamed(folder) {
         Some(file) => (file, false),
@@ -228,20 +239,20 @@ fn is_for_reading(error: &io::Error) -> bool {
     matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
-fn create(folder: &OwnedFd, name: &str) -> io::Result<File> {
+fn create(folder: &File, name: &str) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?))
 }
 
 /// A file without a name, where there can be one.
 #[cfg(target_os = "linux")]
-fn unnamed(folder: &OwnedFd) -> Option<File> {
+fn unnamed(folder: &File) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     rustix::fs::openat(folder, ".", flags, Mode::RUSR | Mode::WUSR).ok().map(File::from)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unnamed(_: &OwnedFd) -> Option<File> {
+fn unnamed(_: &File) -> Option<File> {
     None
 }
 

@@ -1,7 +1,7 @@
 //! Where sessions are kept: the state directory, its locks and its files.
 //!
-//! One small file a session, mode 0600, replaced by rename, and a lock that keeps a second
-//! process out. The name follows from source and URL, so that starting the same upload
+//! One small file a session, mode 0600, replaced by rename, or one log for all short uploads, and a
+//! lock that keeps a second process out. The name follows from source and URL, so that starting the same upload
 //! again finds it. For the contents of the files, and when they are written, see
 //! `bitsup_core::journal`.
 //!
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bitsup_core::journal::Unusable;
+use bitsup_core::journal::{Unusable, is_id};
 use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -25,17 +25,20 @@ use crate::source::Source;
 mod disk;
 mod endpoints;
 mod folder;
+mod intent_log;
 mod lock;
 mod token;
 mod writer;
 
 pub(crate) use bitsup_core::journal::{
-    BLOCK, Difference, Entry, EntryKey, Finish, HASH_AFTER, Identity, Prefix, Proof,
+    BLOCK, Contents, Difference, Entry, EntryKey, Finish, HASH_AFTER, Identity, Prefix, Proof,
     ResumeDecision, check_tail, hash_prefix,
 };
 use disk::Disk;
 pub(crate) use endpoints::{Endpoint, Endpoints, store};
 use folder::Folder;
+use intent_log::{IntentLog, Noted};
+use lock::Locks;
 pub(crate) use token::Token;
 pub(crate) use writer::{JournalWriter, Kept as FinalReport, OnFailure};
 
@@ -46,23 +49,35 @@ pub(crate) type Journal = bitsup_core::journal::Journal<Disk>;
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// A session and its contents.
+pub(crate) type Listed = Result<(String, Contents), Error>;
+
 /// The folder of all journals.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDirectory {
     folder: Arc<Folder>,
+    locks: Arc<Locks>,
+    log: Arc<IntentLog>,
 }
 
 impl StateDirectory {
     /// Opens the folder, and makes it if there is none, for the user alone.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let folder = Folder::make(path).map_err(|error| unusable(path, &error))?;
-        Ok(Self { folder: Arc::new(folder) })
+        Ok(Self::new(folder))
     }
 
     /// Opens the folder if there is one.
     pub(crate) fn existing(path: &Path) -> Result<Option<Self>, Error> {
         let folder = Folder::existing(path).map_err(|error| unusable(path, &error))?;
-        Ok(folder.map(|folder| Self { folder: Arc::new(folder) }))
+        Ok(folder.map(Self::new))
+    }
+
+    fn new(folder: Folder) -> Self {
+        let folder = Arc::new(folder);
+        let locks = Arc::new(Locks::new(Arc::clone(&folder)));
+        let log = Arc::new(IntentLog::new(Arc::clone(&folder), Arc::clone(&locks)));
+        Self { folder, locks, log }
     }
 
     /// Whether the folder of that path is still this one.
@@ -82,31 +97,25 @@ impl StateDirectory {
     /// Locks a session; `SessionInUse` if another process or upload has it.
     pub(crate) fn lock(&self, id: &str) -> Result<Journal, Error> {
         check_id(id)?;
-        let name = lock::name(id);
-        let problem = |error: &io::Error| self.problem("lock", &name, error);
-        let mut tries = TRIES;
-        loop {
-            // Writable, since some network file systems lock nothing else for one process alone.
-            let file = self.folder.open_file(&name, OFlags::RDWR | OFlags::CREATE);
-            let Some(file) = file.map_err(|error| problem(&error))? else { continue };
-            if !lock::try_acquire(&file, id).map_err(|error| problem(&error))? {
-                if tries == 0 {
-                    return Err(Error::new(
-                        ErrorKind::SessionInUse,
-                        format!(
-                            "another upload of the same file to the same URL is running (session {id})"
-                        ),
-                    ));
-                }
-                tries -= 1;
-                std::thread::sleep(PAUSE);
-                continue;
+        for left in (0..=TRIES).rev() {
+            let lock = self.locks.try_lock(id);
+            if let Some(lock) =
+                lock.map_err(|error| self.problem("lock", &lock::name(id), &error))?
+            {
+                // What a dead process has noted of this session can be read after that.
+                let folded = self.log.fold_dead();
+                folded.map_err(|(name, error)| self.problem("read", &name, &error))?;
+                let (log, folder) = (Arc::clone(&self.log), Arc::clone(&self.folder));
+                return Ok(Journal::new(Disk::locked(log, folder, id, lock)));
             }
-            // It may have been removed before it was locked: then ours is no lock.
-            if self.folder.is_at(&name, &file) {
-                return Ok(Journal::new(Disk::locked(Arc::clone(&self.folder), id, file)));
+            if left > 0 {
+                std::thread::sleep(PAUSE);
             }
         }
+        Err(Error::new(
+            ErrorKind::SessionInUse,
+            format!("another upload of the same file to the same URL is running (session {id})"),
+        ))
     }
 
     /// Whether an upload runs in that session. Makes no file and alters none.
@@ -115,23 +124,45 @@ impl StateDirectory {
         matches!(file, Ok(Some(file)) if lock::is_held(&file, id).unwrap_or(false))
     }
 
-    /// Reads a session without locking it; `None` if there is none.
-    pub(crate) fn read(&self, id: &str) -> Result<Option<Entry>, Error> {
+    /// Reads a session without locking it.
+    pub(crate) fn read(&self, id: &str) -> Result<Contents, Error> {
         check_id(id)?;
-        load(&Disk::unlocked(Arc::clone(&self.folder), id))
+        let Noted { mut records, unreadable } = self.noted()?;
+        match unreadable.first() {
+            Some((name, error)) => Err(self.problem("read", name, error)),
+            None => self.look_at(id, records.remove(id)),
+        }
     }
 
-    /// The names of all sessions.
-    pub(crate) fn ids(&self) -> Result<Vec<String>, Error> {
+    /// Reads all sessions; what cannot be read is an error in its place.
+    pub(crate) fn list(&self) -> Result<Vec<Listed>, Error> {
+        // In this order, since what a dead process has noted may become files meanwhile.
+        let Noted { mut records, unreadable } = self.noted()?;
         let names = self.folder.names().map_err(|error| self.problem("read", "", &error))?;
         let id = |name: &String| {
             let (id, kind) = name.split_once('.')?;
             (is_id(id) && matches!(kind, "json" | "intent")).then(|| id.to_owned())
         };
         let mut ids: Vec<String> = names.iter().filter_map(id).collect();
+        ids.extend(records.keys().cloned());
         ids.sort();
         ids.dedup();
-        Ok(ids)
+        let unreadable = unreadable.into_iter();
+        let errors = unreadable.map(|(name, error)| Err(self.problem("read", &name, &error)));
+        let read = |id: String| {
+            let contents = self.look_at(&id, records.remove(&id))?;
+            Ok((id, contents))
+        };
+        Ok(errors.chain(ids.into_iter().map(read)).collect())
+    }
+
+    fn look_at(&self, id: &str, noted: Option<String>) -> Result<Contents, Error> {
+        let disk = Disk::unlocked(Arc::clone(&self.folder), id, noted);
+        usable(bitsup_core::journal::read(&disk), &disk)
+    }
+
+    fn noted(&self) -> Result<Noted, Error> {
+        intent_log::noted(&self.folder).map_err(|error| self.problem("read", "", &error))
     }
 
     fn problem(&self, what: &str, name: &str, error: &io::Error) -> Error {
@@ -162,13 +193,12 @@ fn check_id(id: &str) -> Result<(), Error> {
     )))
 }
 
-/// A name that cannot lead out of the folder.
-fn is_id(id: &str) -> bool {
-    id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+/// What is kept, if it can be used.
+pub(crate) fn load(journal: &Journal) -> Result<Contents, Error> {
+    usable(journal.read(), journal.files())
 }
 
-/// What is kept, if it can be used.
-pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
+fn usable(read: Result<Contents, Unusable>, disk: &Disk) -> Result<Contents, Error> {
     let path = disk.path();
     let damaged = |why: String| {
         Error::new(
@@ -177,19 +207,20 @@ pub(crate) fn load(disk: &Disk) -> Result<Option<Entry>, Error> {
         )
         .with_advice("Remove the file, or start with {fresh}; the session on the server expires after some days.")
     };
-    let entry = match bitsup_core::journal::read(disk) {
-        Ok(Some(entry)) => entry,
-        Ok(None) => return Ok(None),
+    let contents = match read {
+        Ok(contents) => contents,
         Err(Unusable::Damaged(why)) => return Err(damaged(why)),
         Err(Unusable::Unreadable(error)) => {
             let what = format_args!("cannot read the journal {}", path.display());
             return Err(Error::local(what, &error));
         }
     };
-    match Destination::parse(&entry.url) {
-        Ok(_) => Ok(Some(entry)),
-        Err(error) => Err(damaged(error.to_string())),
+    let urls =
+        [contents.entry.as_ref().map(|it| &it.url), contents.intent.as_ref().map(|it| &it.url)];
+    for url in urls.into_iter().flatten() {
+        Destination::parse(url).map_err(|error| damaged(error.to_string()))?;
     }
+    Ok(contents)
 }
 
 /// A kept session, opened for an upload that is about to start.
@@ -212,11 +243,14 @@ pub(crate) fn open(
 ) -> Result<Option<Kept>, Error> {
     let Some(path) = source.canonical_path() else { return Ok(None) };
     let journal = directory.lock(&StateDirectory::id(path, destination))?;
-    let entry = match load(journal.files()) {
-        Err(error) if fresh && !is_environment(&error) => None,
-        read => read?,
+    let (entry, lost) = match load(&journal) {
+        Err(error) if fresh && !is_environment(&error) => (None, true),
+        read => {
+            let contents = read?;
+            let lost = contents.lost_a_session();
+            (contents.entry, lost)
+        }
     };
-    let lost = journal.lost_a_session();
     Ok(Some(Kept { journal, entry, lost }))
 }
 

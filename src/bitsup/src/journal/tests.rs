@@ -1,7 +1,8 @@
 use super::*;
-use bitsup_core::journal::{Attributes, Identity, SessionJournal, Timestamp};
+use bitsup_core::journal::{Attributes, Identity, Intent, SessionJournal, Timestamp};
 use bitsup_proto::{Checkpoint, SessionId};
 use proptest::prelude::*;
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,6 +51,10 @@ fn entry() -> Entry {
     )
 }
 
+fn intent() -> Intent {
+    Intent::new("http://h/d/x.bin?k=v".into(), "/x.bin".into(), 100, None, 5)
+}
+
 /// A folder with one journal, and the path of its file.
 fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
     let folder = tempfile::tempdir().expect("folder");
@@ -66,10 +71,10 @@ fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
 fn a_journal_reads_back_and_is_for_the_user_alone() {
     let _rule = bitsup_server::rule!("SEC-10");
     let (_folder, directory, id, path) = written();
-    let read = directory.read(&id).expect("readable").expect("there");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
     assert_eq!(read.checkpoint, entry().checkpoint);
     assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o600);
-    assert_eq!(directory.ids().expect("listed"), [id]);
+    assert_eq!(listed(&directory), [id]);
 }
 
 #[test]
@@ -81,7 +86,7 @@ fn a_second_holder_is_refused_until_the_first_lets_go() {
     first.remove().expect("removed");
     drop(first);
     let second = directory.lock(&id).expect("free again");
-    assert!(load(second.files()).expect("readable").is_none());
+    assert!(load(&second).expect("readable").entry.is_none());
 }
 
 #[test]
@@ -146,6 +151,23 @@ fn a_journal_cut_off_anywhere_is_refused() {
     }
 }
 
+/// The names of all sessions.
+fn listed(directory: &StateDirectory) -> Vec<String> {
+    let listed = directory.list().expect("listed");
+    listed.into_iter().map(|session| session.expect("readable").0).collect()
+}
+
+fn is_log(name: &String) -> bool {
+    Path::new(name).extension().is_some_and(|kind| kind == "log")
+}
+
+/// The log of this process.
+fn log(directory: &StateDirectory) -> PathBuf {
+    let names = directory.folder.names().expect("listed");
+    let name = names.iter().find(|name| is_log(name)).expect("a log");
+    directory.folder.path(name)
+}
+
 /// Another session than that of [`entry`].
 fn newer() -> Entry {
     let mut newer = entry();
@@ -158,28 +180,30 @@ fn newer() -> Entry {
 #[test]
 fn a_new_session_is_found_on_the_pad_until_the_journal_has_it() {
     let (_folder, directory, id, path) = written();
-    let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
+    let session =
+        || directory.read(&id).expect("readable").entry.expect("there").checkpoint.session_id;
     let journal = directory.lock(&id).expect("free");
-    journal.creating().expect("noted");
+    journal.creating(&intent()).expect("noted");
     assert_eq!(session(), entry().checkpoint.session_id);
-    journal.created(&newer()).expect("noted");
+    journal.note_entry(&newer()).expect("noted");
     assert_eq!(session(), newer().checkpoint.session_id);
     fs::remove_file(&path).expect("as if it had never been written");
     drop(journal);
     assert_eq!(session(), newer().checkpoint.session_id);
-    assert_eq!(directory.ids().expect("listed"), [id.as_str()]);
+    assert_eq!(listed(&directory), [id.as_str()]);
     let journal = directory.lock(&id).expect("free again");
-    assert!(!journal.lost_a_session());
+    assert!(!load(&journal).expect("readable").lost_a_session());
     journal.write(&newer(), true).expect("written");
     assert!(!path.with_extension("intent").exists());
     journal.remove().expect("removed");
-    assert!(directory.read(&id).expect("readable").is_none());
+    assert!(directory.read(&id).expect("readable").entry.is_none());
 }
 
 #[test]
 fn what_comes_late_of_a_replaced_session_is_not_written() {
     let (_folder, directory, id, _) = written();
-    let session = || directory.read(&id).expect("readable").expect("there").checkpoint.session_id;
+    let session =
+        || directory.read(&id).expect("readable").entry.expect("there").checkpoint.session_id;
     let journal = directory.lock(&id).expect("free");
     let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
     let mut book =
@@ -188,10 +212,10 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
     let late = |book: &mut SessionJournal<Disk>| {
         book.write(entry().checkpoint, now).expect("passed over");
     };
-    book.creating().expect("noted");
+    book.creating(now).expect("noted");
     late(&mut book);
-    let pad = fs::read(directory.folder.path(&disk::intent(&id))).expect("readable");
-    assert_eq!(pad, b"creating\n", "a crash now leaves a session");
+    let intent = directory.read(&id).expect("readable").intent;
+    assert!(intent.is_some(), "a crash now leaves a session");
     book.created(newer().checkpoint, Some(entry().identity), now).expect("noted");
     late(&mut book);
     assert_eq!(session(), newer().checkpoint.session_id);
@@ -226,7 +250,7 @@ fn what_is_written_is_hashed_at_the_end_though_no_step_was_told_of_it() {
 fn the_entry_of_a_session_keeps_the_identity_that_it_had() {
     let _rule = bitsup_server::rule!("RES-02");
     let (_folder, directory, id, _) = written();
-    let kept = || directory.read(&id).expect("readable").map(|entry| entry.identity);
+    let kept = || directory.read(&id).expect("readable").entry.map(|entry| entry.identity);
     let place =
         || EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
     let copy = Identity { inode: 9, ..identity() };
@@ -253,7 +277,7 @@ fn the_journal_is_newer_than_a_pad_about_the_same_session() {
     earlier.checkpoint.offset = 0;
     let pad = path.with_extension("intent");
     fs::write(&pad, earlier.encode().expect("text")).expect("written");
-    let read = directory.read(&id).expect("readable").expect("there");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
     assert_eq!(read.checkpoint.offset, entry().checkpoint.offset);
 }
 
@@ -262,7 +286,7 @@ fn what_a_power_cut_brings_back_to_the_pad_is_older_than_the_journal() {
     let (_folder, directory, id, path) = written();
     directory.lock(&id).expect("free").write(&newer(), true).expect("written");
     fs::write(path.with_extension("intent"), entry().encode().expect("text")).expect("written");
-    let read = directory.read(&id).expect("readable").expect("there");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
     assert_eq!(read.checkpoint.session_id, newer().checkpoint.session_id);
 }
 
@@ -271,30 +295,32 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
     let folder = tempfile::tempdir().expect("folder");
     let directory = StateDirectory::open(folder.path()).expect("state directory");
     let id = "0123456789abcdef";
-    let pad = directory.folder.path(&disk::intent(id));
     let journal = directory.lock(id).expect("free");
-    assert!(!journal.lost_a_session());
-    journal.creating().expect("noted");
-    let killed = fs::read(&pad).expect("the mark");
+    assert!(!load(&journal).expect("readable").lost_a_session());
+    journal.creating(&intent()).expect("noted");
+    let killed = fs::read(log(&directory)).expect("the intent");
     journal.not_created().expect("cleared");
-    assert!(!journal.lost_a_session());
+    assert!(!load(&journal).expect("readable").lost_a_session());
     drop(journal);
     // A killed process cleans nothing up.
-    fs::write(&pad, killed).expect("written");
+    fs::write(directory.folder.path("fedcba9876543210.log"), killed).expect("written");
     let journal = directory.lock(id).expect("free");
-    assert!(journal.lost_a_session() && load(journal.files()).expect("readable").is_none());
+    let contents = load(&journal).expect("readable");
+    assert!(contents.lost_a_session() && contents.entry.is_none());
+    assert_eq!(contents.intent, Some(intent()));
 }
 
 #[test]
 fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
     let (_folder, directory, id, path) = written();
     fs::write(path.with_extension("intent"), newer().encode().expect("text")).expect("written");
-    assert!(!directory.lock(&id).expect("free").lost_a_session());
+    assert!(!load(&directory.lock(&id).expect("free")).expect("readable").lost_a_session());
     let bytes = fs::read(&path).expect("bytes");
     fs::write(&path, &bytes[..bytes.len() / 2]).expect("torn");
     let journal = directory.lock(&id).expect("free");
-    assert!(journal.lost_a_session());
-    let read = load(journal.files()).expect("readable").expect("there");
+    let read = load(&journal).expect("readable");
+    assert!(read.lost_a_session());
+    let read = read.entry.expect("there");
     assert_eq!(read.checkpoint.session_id, newer().checkpoint.session_id);
 }
 
@@ -302,7 +328,7 @@ fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
 fn a_pad_cut_off_anywhere_counts_for_nothing_and_one_written_by_others_is_refused() {
     let (_folder, directory, id, path) = written();
     let (pad, bytes) = (path.with_extension("intent"), newer().encode().expect("text"));
-    let old = || directory.read(&id).expect("readable").expect("there").checkpoint.offset;
+    let old = || directory.read(&id).expect("readable").entry.expect("there").checkpoint.offset;
     for length in 0..bytes.len() {
         fs::write(&pad, &bytes.as_bytes()[..length]).expect("written");
         assert_eq!(old(), entry().checkpoint.offset, "{length} bytes");
@@ -312,6 +338,130 @@ fn a_pad_cut_off_anywhere_counts_for_nothing_and_one_written_by_others_is_refuse
     fs::set_permissions(&pad, fs::Permissions::from_mode(0o666)).expect("permissions");
     let error = directory.read(&id).expect_err("written by others");
     assert!(is_environment(&error) && error.to_string().contains("others"), "{error}");
+}
+
+#[test]
+fn what_dead_processes_have_noted_becomes_files_and_logs_of_the_living_stay() {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let ids = ["0123456789abcdef", "1123456789abcdef", "2123456789abcdef"];
+    let journals = ids.map(|id| directory.lock(id).expect("free"));
+    journals[0].creating(&intent()).expect("noted");
+    journals[1].creating(&intent()).expect("noted");
+    journals[1].note_entry(&entry()).expect("noted");
+    journals[2].creating(&intent()).expect("noted");
+    journals[2].not_created().expect("ended");
+    let killed = fs::read(log(&directory)).expect("the log");
+    let names = || {
+        let mut names = directory.folder.names().expect("listed");
+        names.retain(|name| !name.starts_with('.') && name != "lock");
+        names.sort();
+        names
+    };
+    let elsewhere = StateDirectory::open(folder.path()).expect("state directory");
+    drop(elsewhere.lock("3123456789abcdef").expect("free"));
+    assert_eq!(
+        (names().len(), listed(&elsewhere)),
+        (1, ids[..2].iter().map(|id| (*id).to_owned()).collect())
+    );
+    for journal in journals {
+        journal.remove().expect("removed");
+    }
+    assert!(listed(&directory).is_empty());
+    // Its last line, the end of the third, is torn.
+    let dead = directory.folder.path("fedcba9876543210.log");
+    fs::write(&dead, &killed[..killed.len() - 3]).expect("written");
+    assert_eq!(listed(&directory), ids);
+    drop(elsewhere.lock("3123456789abcdef").expect("free"));
+    assert!(!dead.exists());
+    let files = ids.map(disk::intent);
+    assert_eq!(names()[..3], files);
+    let read = |id| directory.read(id).expect("readable");
+    assert_eq!(read(ids[0]).intent, Some(intent()));
+    assert_eq!(read(ids[1]).entry, Some(entry()));
+    assert_eq!(read(ids[2]).intent, Some(intent()));
+}
+
+#[test]
+fn a_long_log_is_followed_by_a_new_one_and_removed_with_its_last_upload() {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let logs = || {
+        let mut names = directory.folder.names().expect("listed");
+        names.retain(is_log);
+        names
+    };
+    let open = directory.lock("0123456789abcdef").expect("free");
+    open.creating(&intent()).expect("noted");
+    let mut seen: HashSet<String> = logs().into_iter().collect();
+    let mut fill = |count: usize| {
+        while seen.len() < count {
+            let journal = directory.lock("1123456789abcdef").expect("free");
+            journal.creating(&intent()).expect("noted");
+            journal.note_entry(&newer()).expect("noted");
+            journal.remove().expect("removed");
+            seen.extend(logs());
+        }
+        logs().len()
+    };
+    // The second one is removed, since all in it has ended, and what is open stays where it is.
+    assert_eq!(fill(3), 2);
+    open.note_entry(&entry()).expect("noted");
+    assert_eq!(directory.read("0123456789abcdef").expect("readable").entry, Some(entry()));
+    for name in logs() {
+        let length = fs::metadata(directory.folder.path(&name)).expect("there").len();
+        assert!(length < 1024 * 1024 + 2000, "{length}");
+    }
+    open.remove().expect("removed");
+    assert_eq!(fill(4), 1);
+    assert!(listed(&directory).is_empty());
+}
+
+#[test]
+fn what_is_too_long_for_a_log_or_let_go_of_has_a_file_of_its_own() {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let id = "0123456789abcdef";
+    let path = directory.folder.path(&disk::intent(id));
+    let journal = directory.lock(id).expect("free");
+    journal.creating(&intent()).expect("noted");
+    assert!(!path.exists());
+    let mut long = newer();
+    long.note = Some("x".repeat(70_000));
+    journal.note_entry(&long).expect("noted");
+    assert!(path.exists());
+    assert_eq!(directory.read(id).expect("readable").entry, Some(long));
+    // What is noted after that is newer.
+    journal.note_entry(&newer()).expect("noted");
+    assert_eq!(directory.read(id).expect("readable").entry, Some(newer()));
+    drop(journal);
+    assert_eq!(Entry::decode(&fs::read(&path).expect("a file")), Ok(newer()));
+    let journal = directory.lock(id).expect("free");
+    assert_eq!(load(&journal).expect("readable").entry, Some(newer()));
+    journal.note_entry(&newer()).expect("noted");
+    journal.remove().expect("removed");
+    assert!(!path.exists() && listed(&directory).is_empty());
+}
+
+#[test]
+fn a_log_full_of_rubbish_is_removed_and_one_that_others_can_write_refused() {
+    let _rule = bitsup_server::rule!("RES-07");
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let path = directory.folder.path("fedcba9876543210.log");
+    let lock = || directory.lock("0123456789abcdef").map(drop);
+    let long = vec![b'a'; 300_000];
+    let rubbish: [&[u8]; 5] = [b"", &[0; 5000], b"x\n\n \n  \n", &long, b"\xff\xfe\n"];
+    for bytes in rubbish {
+        fs::write(&path, bytes).expect("written");
+        lock().expect("free");
+        assert!(!path.exists() && listed(&directory).is_empty(), "{:?}", bytes.first());
+    }
+    fs::write(&path, b"").expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("permissions");
+    let error = lock().expect_err("written by others");
+    assert!(is_environment(&error) && error.to_string().contains("others"), "{error}");
+    assert!(directory.list().expect("listed").iter().all(Result::is_err) && path.exists());
 }
 
 proptest! {

@@ -47,6 +47,8 @@ struct WriterState {
     source: Source,
     book: Option<SessionJournal<Disk>>,
     begun: Instant,
+    /// When its last session was asked for: before, it may have waited for long.
+    asked: Instant,
     problem: Option<String>,
     /// Until the session is in the journal, if the upload must not go on without.
     on_failure: Option<OnFailure>,
@@ -79,6 +81,7 @@ impl JournalWriter {
             source,
             book: Some(book.hashing_after(hashing_after)),
             begun: Instant::now(),
+            asked: Instant::now(),
             problem: None,
             on_failure,
         };
@@ -91,8 +94,9 @@ impl JournalWriter {
     /// error is why it must not go out.
     pub(crate) fn creating(&self) -> Result<(), Error> {
         let mut desk = lock(&self.shared.desk);
+        desk.asked = Instant::now();
         let on_failure = desk.on_failure.take();
-        let Err(error) = desk.in_book(|book, _| book.creating()) else {
+        let Err(error) = desk.in_book(SessionJournal::creating) else {
             desk.on_failure = on_failure;
             return Ok(());
         };
@@ -122,7 +126,7 @@ impl JournalWriter {
     /// of a longer one are completed first, since they decide what a change of the source means.
     pub(crate) fn try_closing(&self, checkpoint: &Checkpoint) -> bool {
         let Some(mut desk) = self.shared.try_desk() else { return false };
-        if desk.begun.elapsed() >= SHORT {
+        if desk.asked.elapsed() >= SHORT {
             return false;
         }
         lock(&self.shared.pending).forget_update();
@@ -162,9 +166,20 @@ impl JournalWriter {
 
     /// The server has acknowledged `offset`.
     pub(crate) fn update(&self, offset: u64, checkpoint: Option<Checkpoint>, workers: &Workers) {
-        if lock(&self.shared.pending).update(offset, checkpoint) {
+        let is_noted = checkpoint.as_ref().is_some_and(|now| self.try_pass_over(now));
+        if !is_noted && lock(&self.shared.pending).update(offset, checkpoint) {
             self.begin(workers);
         }
+    }
+
+    /// Tells a short upload's journal of the offset at once, if it writes nothing of it and no worker has
+    /// anything to do.
+    fn try_pass_over(&self, now: &Checkpoint) -> bool {
+        let Some(mut desk) = self.shared.try_desk() else { return false };
+        let is_short = desk.asked.elapsed() < SHORT && !lock(&self.shared.pending).is_busy();
+        is_short
+            && desk.book.as_ref().is_some_and(|book| book.closes_next(now))
+            && desk.in_book(|book, time| book.write(now.clone(), time)).is_ok()
     }
 
     /// Nothing is sent for a while: what was sent is hashed meanwhile.

@@ -88,8 +88,11 @@ impl Place {
         self.sessions().join("lock")
     }
 
-    /// A file of the session that the journal is about.
+    /// A file of the session that the journal is about, or the log of a dead process.
     fn of_session(&self, kind: &str) -> PathBuf {
+        if kind == "log" {
+            return self.sessions().join("0123456789abcdef.log");
+        }
         self.journal().expect("a session").with_extension(kind)
     }
 
@@ -245,7 +248,7 @@ fn what_is_planted_for_a_lock_is_refused_and_never_written_to() {
 #[test]
 fn a_hard_link_for_a_lock_an_entry_or_a_note_never_harms_the_file_behind() {
     let _rule = bitsup_server::rule!("JRN-01");
-    for kind in ["lock", "json", "intent"] {
+    for kind in ["lock", "json", "intent", "log"] {
         let planted = |place: &Place| match kind {
             "lock" => place.lock(),
             _ => place.of_session(kind),
@@ -281,7 +284,7 @@ fn a_hard_link_for_a_lock_an_entry_or_a_note_never_harms_the_file_behind() {
 #[test]
 fn what_is_planted_for_an_entry_or_a_note_is_neither_followed_nor_waited_for() {
     let _rule = bitsup_server::rule!("JRN-01");
-    for kind in ["json", "intent"] {
+    for kind in ["json", "intent", "log"] {
         for (what, plant) in PLANTED {
             let (place, peer) = (Place::new(), hanging());
             place.interrupt(&peer);
@@ -731,5 +734,7 @@ fn a_source_touched_before_its_first_byte_is_sent_is_what_it_is() {
     let upload = client.upload(source, &peer.url()).options(options()).start().expect("started");
     ended(&upload).expect("uploaded");
     assert_eq!(peer.files(), [payload(SIZE)]);
+    // The log of this process is removed with its last client.
+    drop((upload, client));
     assert_eq!(place.listing().into_keys().collect::<Vec<_>>(), [place.lock()]);
 }

@@ -11,6 +11,8 @@ use bitsup::{
 use bitsup_server::scripted::Reply;
 
 const SIZE: usize = 3500;
+/// One Fragment.
+const SHORT: usize = 900;
 
 /// A source and a state directory.
 struct Place {
@@ -19,8 +21,13 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with(SIZE)
+    }
+
+    /// The same with a source of that size.
+    fn with(size: usize) -> Self {
         let place = Self { folder: tempfile::tempdir().expect("folder") };
-        std::fs::write(place.file(), payload(SIZE)).expect("written");
+        std::fs::write(place.file(), payload(size)).expect("written");
         place
     }
 
@@ -107,6 +114,24 @@ fn journal_path(state: &Path) -> Option<PathBuf> {
 fn journal(path: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(path).expect("read");
     serde_json::from_str(text.lines().next().expect("a line")).expect("json")
+}
+
+/// What is in the journal's file, or in the log of the process.
+fn noted(place: &Place) -> serde_json::Value {
+    if let Some(path) = journal_path(&place.state()) {
+        return journal(&path);
+    }
+    let log = std::fs::read_to_string(log_path(place).expect("a log")).expect("read");
+    let line = log.lines().next_back().and_then(|line| line.split_once(' ')).expect("a line");
+    let (line, _) = line.1.rsplit_once(' ').expect("a checksum");
+    serde_json::from_str(line).expect("json")
+}
+
+/// The log of a process, if there is one.
+fn log_path(place: &Place) -> Option<PathBuf> {
+    let names = std::fs::read_dir(place.state().join("sessions")).ok()?;
+    let mut paths = names.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.find(|path| path.extension().is_some_and(|kind| kind == "log"))
 }
 
 /// Waits until the journal's checkpoint holds this: it is written beside the sending.
@@ -258,9 +283,61 @@ fn a_session_in_use_by_another_process_is_not_touched() {
 }
 
 #[test]
+fn a_session_whose_answer_never_came_is_listed_as_one_that_may_exist() {
+    let peer = || {
+        Peer::start(|call| match call {
+            call if call.is("Create-Session", 1) => Turn::Answer(Reply::hang()),
+            _ => Turn::Serve,
+        })
+    };
+    let killed = |peer: &Peer| {
+        let place = Place::new();
+        let client = Client::builder().state_directory(place.state()).build().expect("client");
+        let listed = || client.sessions().expect("listed").remove(0).expect("readable");
+        let process = place.process(&peer.url());
+        peer.wait_for("Create-Session", 1);
+        assert!(listed().in_use && listed().may_be_left);
+        process.kill();
+        let session = listed();
+        assert!(!session.in_use && session.may_be_left, "{session:?}");
+        assert_eq!((session.size, session.acknowledged), (SIZE as u64, 0));
+        assert_eq!((session.path, session.url), (place.file(), peer.url()));
+        assert_eq!(
+            client.export(&session.id).expect_err("unknown").kind(),
+            ErrorKind::InvalidArgument
+        );
+        (place, client, session.id)
+    };
+    let first = peer();
+    let (_place, client, id) = killed(&first);
+    let error = client.cancel_session(&id, &options()).expect_err("its id is not known");
+    assert!(error.may_be_left() && error.kind() == ErrorKind::Refused, "{error}");
+    assert!(client.sessions().expect("listed").is_empty());
+    assert_eq!(
+        client.cancel_session(&id, &options()).expect_err("gone").kind(),
+        ErrorKind::InvalidArgument
+    );
+    let second = peer();
+    let (_place, client, id) = killed(&second);
+    client.forget_session(&id).expect("forgotten");
+    assert!(client.sessions().expect("listed").is_empty());
+    assert_eq!((first.count("Cancel-Session"), second.count("Cancel-Session")), (0, 0));
+    let third = peer();
+    let (_place, client, id) = killed(&third);
+    let upload = client.resume(&id).expect("begins anew").options(options()).start();
+    let receipt = ended(&upload.expect("started")).expect("uploaded");
+    assert!(receipt.warnings.iter().any(|line| line.contains("orphaned session")), "{receipt:?}");
+    assert_eq!(third.files(), [payload(SIZE)]);
+    assert!(client.sessions().expect("listed").is_empty());
+}
+
+#[test]
 fn killed_before_the_close_ack_the_upload_pings_closes_and_decides_as_ever() {
     let _rule = bitsup_server::rule!("RES-06");
-    for (worked, there) in [(false, true), (false, false), (true, true), (true, false)] {
+    // One of several Fragments has a file, a short one a line in a log.
+    let sizes = [SIZE, SHORT].into_iter();
+    let ends = [(false, true), (false, false), (true, true), (true, false)];
+    for (size, (worked, there)) in sizes.flat_map(|size| ends.map(|end| (size, end))) {
         let peer = Peer::start(move |call| match call.packet {
             "Create-Session" => {
                 Turn::After(created("{session-1}").header("Date", "Mon, 18 Jun 2007 21:01:56 GMT"))
@@ -271,16 +348,16 @@ fn killed_before_the_close_ack_the_upload_pings_closes_and_decides_as_ever() {
             "HEAD" if there => Turn::Answer(
                 Reply::status(200, "OK")
                     .without_length()
-                    .header("Content-Length", "3500")
+                    .header("Content-Length", &size.to_string())
                     .header("Last-Modified", "Fri, 31 Dec 2100 00:00:00 GMT"),
             ),
             _ => Turn::Serve,
         });
-        let place = Place::new();
+        let place = Place::with(size);
         let process = place.process(&peer.url());
         peer.wait_for("Close-Session", 1);
-        let noted = journal(&journal_path(&place.state()).expect("a journal"));
-        assert_eq!(noted["checkpoint"]["closing"], true, "it was noted before it went out");
+        assert!(size == SIZE || journal_path(&place.state()).is_none());
+        assert_eq!(noted(&place)["checkpoint"]["closing"], true, "it was noted before it went out");
         process.kill();
         let before = peer.packets().len();
         let result = place.upload(&peer.url());
@@ -302,7 +379,45 @@ fn killed_before_the_close_ack_the_upload_pings_closes_and_decides_as_ever() {
             }
         }
         assert_eq!(peer.count("Create-Session"), 1);
-        assert_eq!(peer.files(), [payload(SIZE)]);
+        assert_eq!(peer.files(), [payload(size)]);
+    }
+}
+
+#[test]
+fn what_a_killed_process_has_noted_in_its_log_is_continued() {
+    let _rules = [bitsup_server::rule!("RES-01"), bitsup_server::rule!("RES-05")];
+    for is_stored in [false, true] {
+        let peer = Peer::start(move |call| match call {
+            call if call.is("Fragment", 1) && is_stored => Turn::After(Reply::hang()),
+            call if call.is("Fragment", 1) => Turn::Answer(Reply::hang()),
+            _ => Turn::Serve,
+        });
+        let place = Place::with(SHORT);
+        let client = Client::builder().state_directory(place.state()).build().expect("client");
+        let listed = || client.sessions().expect("listed").remove(0).expect("readable");
+        let process = place.process(&peer.url());
+        peer.wait_for("Fragment", 1);
+        assert_eq!(journal_path(&place.state()), None);
+        let log = log_path(&place).expect("a log");
+        assert!(listed().in_use && !listed().may_be_left);
+        let error = place.upload(&peer.url()).expect_err("in use");
+        assert_eq!(error.kind(), ErrorKind::SessionInUse, "{error}");
+        // Another upload leaves the log of a living process alone.
+        let other =
+            client.upload(Source::path(place.file()).expect("source"), &peer.raw.url("/up/y"));
+        ended(&other.options(options()).start().expect("started")).expect("uploaded");
+        assert!(log.exists());
+        process.kill();
+        let session = listed();
+        assert!(!session.in_use && !session.may_be_left, "{session:?}");
+        assert_eq!((session.size, session.acknowledged), (SHORT as u64, 0));
+        let before = peer.packets().len();
+        let receipt = place.upload(&peer.url()).expect("continued");
+        assert!(receipt.close_confirmed && receipt.warnings.is_empty(), "{receipt:?}");
+        assert_eq!(peer.packets()[before..][..2], ["Ping", "Fragment 1"], "{is_stored}");
+        assert_eq!(peer.count("Create-Session"), 2, "{is_stored}");
+        assert_eq!(peer.files(), [payload(SHORT), payload(SHORT)]);
+        assert!(!log.exists() && client.sessions().expect("listed").is_empty());
     }
 }
 

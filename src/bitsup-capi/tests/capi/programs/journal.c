@@ -42,7 +42,7 @@ static char *kept(size_t wanted)
     CHECK(!strcmp(entry.path, path) && strstr(entry.url, "http://") &&
           !strcmp(entry.note, "by hand"));
     CHECK(entry.begun > 1600000000 && entry.updated >= entry.begun);
-    CHECK(!entry.in_use);
+    CHECK(!entry.in_use && !entry.may_be_left);
     snprintf(id, sizeof id, "%s", entry.id);
   }
   GIVES(INVALID_ARGUMENT, bitsup_journal_get(journal, wanted, &entry, &error));

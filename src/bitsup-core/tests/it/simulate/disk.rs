@@ -7,11 +7,15 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::rc::Rc;
 
-use bitsup_core::journal::{Entry, File, Files};
+use bitsup_core::journal::{Entry, File, Files, Intent, log_line, open_records};
 
 use super::random::Random;
 
-/// A folder with a journal and its lock file.
+/// The name of the upload in a log, and that of another one.
+const ID: &str = "0123456789abcdef";
+const OTHER: &str = "fedcba9876543210";
+
+/// A folder with a journal and what is noted beside it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk(Rc<RefCell<State>>);
 
@@ -22,7 +26,7 @@ struct State {
     names: Names,
     /// The names that a power cut leaves, and the changes since then, in order.
     kept_names: Names,
-    changes: Vec<(File, Option<usize>)>,
+    changes: Vec<(Name, Option<usize>)>,
     /// The process dies after this number of further operations; those it tries then do nothing.
     dies_after: Option<u32>,
     is_full: bool,
@@ -37,30 +41,49 @@ struct Content {
     kept: Vec<u8>,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Name {
+    Journal,
+    /// The log of the process.
+    Log,
+    /// What an earlier process has noted.
+    Note,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Names {
     journal: Option<usize>,
-    pad: Option<usize>,
+    log: Option<usize>,
+    note: Option<usize>,
 }
 
 impl Names {
-    fn of(&mut self, file: File) -> &mut Option<usize> {
-        match file {
-            File::Journal => &mut self.journal,
-            File::Pad => &mut self.pad,
+    fn of(&mut self, name: Name) -> &mut Option<usize> {
+        match name {
+            Name::Journal => &mut self.journal,
+            Name::Log => &mut self.log,
+            Name::Note => &mut self.note,
         }
     }
 }
 
 impl Disk {
-    /// A process opens and locks the files: from here on there is a lock file.
+    /// A process opens and locks the files: what the log of a dead one says becomes a file, and there is a new
+    /// log, in which another upload has noted something.
     pub(crate) fn open(&self) {
         let mut state = self.state();
         (state.dies_after, state.is_full) = (None, false);
-        if state.names.pad.is_none() {
-            let empty = state.add(&[]);
-            state.rename(File::Pad, Some(empty));
+        let log = state.content(Name::Log).map(|log| log.now.clone()).unwrap_or_default();
+        if let Some(record) = open_records(&log).remove(ID) {
+            let note = state.add(record.as_bytes());
+            state.rename(Name::Note, Some(note));
+            state.sync(note);
+            state.sync_names();
         }
+        let other = Intent::new("http://h/other".into(), "/other".into(), 1, None, 1);
+        let other = other.encode().ok().and_then(|record| log_line(OTHER, Some(&record)));
+        let log = state.add(other.unwrap_or_default().as_bytes());
+        state.rename(Name::Log, Some(log));
     }
 
     /// The process dies after `operations` further operations.
@@ -99,7 +122,7 @@ impl Disk {
     /// Whether the journal is there and cannot be read, whatever the pad says.
     pub(crate) fn has_torn_journal(&self) -> bool {
         let mut state = self.state();
-        state.content(File::Journal).is_some_and(|content| Entry::decode(&content.now).is_err())
+        state.content(Name::Journal).is_some_and(|content| Entry::decode(&content.now).is_err())
     }
 
     /// Whether a power cut leaves the journal as it is.
@@ -130,7 +153,11 @@ impl Disk {
     /// A byte of a file is another one afterwards, or the file ends before it.
     pub(crate) fn damage(&self, file: File, random: &mut Random) {
         let state = &mut *self.state();
-        let Some(content) = state.names.of(file).and_then(|at| state.files.get_mut(at)) else {
+        let name = match file {
+            File::Journal => Name::Journal,
+            File::Note => Name::Log,
+        };
+        let Some(content) = state.names.of(name).and_then(|at| state.files.get_mut(at)) else {
             return;
         };
         let at = usize::try_from(random.below(content.now.len() as u64)).unwrap_or(0);
@@ -174,14 +201,25 @@ impl State {
         self.files.len() - 1
     }
 
-    fn rename(&mut self, file: File, to: Option<usize>) {
-        *self.names.of(file) = to;
-        self.changes.push((file, to));
+    fn rename(&mut self, name: Name, to: Option<usize>) {
+        *self.names.of(name) = to;
+        self.changes.push((name, to));
     }
 
-    fn content(&mut self, file: File) -> Option<&mut Content> {
-        let at = (*self.names.of(file))?;
+    fn content(&mut self, name: Name) -> Option<&mut Content> {
+        let at = (*self.names.of(name))?;
         self.files.get_mut(at)
+    }
+
+    fn sync(&mut self, file: usize) {
+        if let Some(content) = self.files.get_mut(file) {
+            content.kept.clone_from(&content.now);
+        }
+    }
+
+    fn sync_names(&mut self) {
+        self.kept_names = self.names;
+        self.changes.clear();
     }
 }
 
@@ -203,7 +241,11 @@ impl Files for Disk {
     type Draft = usize;
 
     fn read(&self, file: File) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.state().content(file).map(|content| content.now.clone()))
+        let name = match file {
+            File::Journal => Name::Journal,
+            File::Note => Name::Note,
+        };
+        Ok(self.state().content(name).map(|content| content.now.clone()))
     }
 
     fn draft(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -213,44 +255,52 @@ impl Files for Disk {
     }
 
     fn sync_draft(&self, draft: &usize) -> io::Result<()> {
-        let mut state = self.begin(false)?;
-        if let Some(content) = state.files.get_mut(*draft) {
-            content.kept.clone_from(&content.now);
-        }
+        self.begin(false)?.sync(*draft);
         Ok(())
     }
 
     fn publish(&self, draft: usize) -> io::Result<()> {
-        self.begin(false)?.rename(File::Journal, Some(draft));
+        self.begin(false)?.rename(Name::Journal, Some(draft));
         Ok(())
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        let state = &mut *self.begin(false)?;
-        state.kept_names = state.names;
-        state.changes.clear();
+        self.begin(false)?.sync_names();
         Ok(())
     }
 
-    fn note(&self, bytes: &[u8]) -> io::Result<()> {
-        let state = &mut *self.begin(true)?;
-        state.fresh.push(bytes.to_vec());
-        if let Some(content) = state.content(File::Pad) {
-            let covered = bytes.len().min(content.now.len());
-            content.now.splice(..covered, bytes.iter().copied());
+    fn note(&self, record: &str) -> io::Result<()> {
+        let line = log_line(ID, Some(record)).ok_or(io::ErrorKind::InvalidInput)?;
+        let was_alive = !self.is_dead();
+        let begun = self.begin(true);
+        if begun.is_err() && was_alive && self.is_dead() {
+            // The process dies amid the write.
+            let state = &mut *self.state();
+            let cut = state.files.len().wrapping_mul(97) % line.len();
+            let torn = line.as_bytes().iter().take(cut);
+            state.content(Name::Log).into_iter().for_each(|log| log.now.extend(torn.clone()));
         }
+        let mut state = begun?;
+        state.fresh.push(record.into());
+        state.content(Name::Log).into_iter().for_each(|log| log.now.extend(line.bytes()));
         Ok(())
     }
 
     fn clear(&self) -> io::Result<()> {
-        if let Some(content) = self.begin(false)?.content(File::Pad) {
-            content.now.clear();
+        if self.state().names.note.is_some() {
+            self.begin(false)?.rename(Name::Note, None);
+        }
+        let is_open = |log: &mut Content| open_records(&log.now).contains_key(ID);
+        if self.state().content(Name::Log).is_some_and(is_open) {
+            let end = log_line(ID, None).unwrap_or_default();
+            let mut state = self.begin(false)?;
+            state.content(Name::Log).into_iter().for_each(|log| log.now.extend(end.bytes()));
         }
         Ok(())
     }
 
-    fn remove(&self, file: File) -> io::Result<()> {
-        self.begin(false)?.rename(file, None);
+    fn remove(&self) -> io::Result<()> {
+        self.begin(false)?.rename(Name::Journal, None);
         Ok(())
     }
 }
@@ -278,7 +328,7 @@ mod tests {
             let left = disk.read(File::Journal).expect("readable").expect("there");
             assert!(renamed || left == b"synced");
             disk.die_after(1);
-            assert!(disk.draft(b"x").is_err() && disk.note(b"x").is_err() && disk.is_dead());
+            assert!(disk.draft(b"x").is_err() && disk.note("x").is_err() && disk.is_dead());
         }
     }
 }

@@ -49,8 +49,9 @@ impl SimulatedJournal {
     /// A process opens the journal of the upload, and reads it.
     pub(crate) fn open(disk: Disk) -> (Self, Found) {
         disk.open();
-        let lost = Journal::new(disk.clone()).lost_a_session();
-        let found = Found { entry: journal::read(&disk).map_err(words), lost };
+        let read = journal::read(&disk).map_err(words);
+        let lost = read.as_ref().is_ok_and(journal::Contents::lost_a_session);
+        let found = Found { entry: read.map(|contents| contents.entry), lost };
         let journal = Self {
             disk,
             book: None,
@@ -87,8 +88,8 @@ impl SimulatedJournal {
     }
 
     /// A Create-Session goes out. `false`: the disk refused.
-    pub(crate) fn creating(&mut self) -> bool {
-        self.book.as_mut().is_some_and(|book| book.creating().is_ok())
+    pub(crate) fn creating(&mut self, now: Timestamp) -> bool {
+        self.book.as_mut().is_some_and(|book| book.creating(now).is_ok())
     }
 
     /// Close-Session is about to go out. `false`: the disk refused.

@@ -63,7 +63,8 @@ impl Run {
         // Bytes of an earlier session are of no interest any more.
         self.comparison = None;
         self.before_disk();
-        let noted = self.journal.creating();
+        let now = self.journal_time();
+        let noted = self.journal.creating(now);
         self.known = Known { creating: noted, harmed: self.known.harmed, ..Known::default() };
         self.after_disk()
     }
@@ -128,7 +129,7 @@ impl Run {
     /// Nothing that is written may say more than the server's Acks have.
     fn after_disk(&mut self) -> Result<(), String> {
         for bytes in self.journal.disk.look() {
-            // A mark is no entry.
+            // An intent is no entry.
             let Ok(entry) = Entry::decode(&bytes) else { continue };
             self.checks.stored(&entry)?;
             self.transcript.note(self.now, || format!("  kept: {:?}", entry.checkpoint));
@@ -194,7 +195,7 @@ impl Run {
             disk.lose_power(&mut self.random);
         }
         if self.random.chance(self.scenario.damage) {
-            let file = if self.random.chance(700) { File::Journal } else { File::Pad };
+            let file = if self.random.chance(700) { File::Journal } else { File::Note };
             disk.damage(file, &mut self.random);
             self.known.harmed = true;
         }

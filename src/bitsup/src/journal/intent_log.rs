@@ -1,0 +1,273 @@
+//! The intent log of this process: one line for each thing that a short upload notes.
+//!
+//! A log is locked as long as its process lives, in the same file as its sessions, so that all are free at
+//! once. What a dead one has left becomes files of their own before an upload begins. A log that has become
+//! long is followed by a new one, and removed with its last upload.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bitsup_core::journal::{is_id, log_line, open_records};
+
+use super::disk::intent;
+use super::folder::{Folder, Version};
+use super::lock::{IS_SHARED, Lock, Locks};
+
+/// The name of a log is that of its lock and this.
+const SUFFIX: &str = ".log";
+/// A log that is longer is followed by a new one.
+const MAX_LOG: u64 = 1024 * 1024;
+/// The lock of who takes over what dead processes have left. No session is likely to have that name.
+const FOLDING: &str = "6c8f3a0d5e9b7241";
+/// Another process does that within this time.
+const TRIES: u32 = 400;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The logs of this process in one folder.
+#[derive(Debug)]
+pub(crate) struct IntentLog {
+    folder: Arc<Folder>,
+    locks: Arc<Locks>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last one takes new uploads.
+    logs: Vec<Log>,
+    /// The folder when it had no log of another process.
+    alone: Option<Version>,
+}
+
+#[derive(Debug)]
+struct Log {
+    name: String,
+    _lock: Lock,
+    file: File,
+    end: u64,
+    /// Ends that could not be written, for the next write.
+    owed: String,
+    /// What was noted last of each upload.
+    open: HashMap<String, String>,
+}
+
+impl IntentLog {
+    /// Makes no file before something is noted.
+    pub(super) fn new(folder: Arc<Folder>, locks: Arc<Locks>) -> Self {
+        Self { folder, locks, state: Mutex::default() }
+    }
+
+    /// Notes it in place of what the upload noted before. `false`: it is too long, or there can be no log.
+    pub(super) fn note(&self, id: &str, record: &str) -> io::Result<bool> {
+        let Some(line) = log_line(id, Some(record)).filter(|_| IS_SHARED) else { return Ok(false) };
+        let state = &mut *self.state();
+        let known = state.logs.iter().position(|log| log.open.contains_key(id));
+        if known.is_none() && state.logs.last().is_none_or(|log| log.end >= MAX_LOG) {
+            let log = Log::new(&self.folder, &self.locks)?;
+            self.remove_ended(&mut state.logs);
+            state.logs.push(log);
+        }
+        let last = state.logs.len().saturating_sub(1);
+        let Some(log) = state.logs.get_mut(known.unwrap_or(last)) else { return Ok(false) };
+        log.append(&line)?;
+        log.open.insert(id.to_owned(), record.to_owned());
+        Ok(true)
+    }
+
+    /// Ends what the upload noted.
+    pub(super) fn end(&self, id: &str) {
+        let mut state = self.state();
+        let Some(log) = state.logs.iter_mut().find(|log| log.open.contains_key(id)) else {
+            return;
+        };
+        log.open.remove(id);
+        let end = log_line(id, None).unwrap_or_default();
+        if log.append(&end).is_err() {
+            log.owed += &end;
+        }
+    }
+
+    /// The upload is let go of, and what it noted becomes a file of its own.
+    pub(super) fn release(&self, id: &str) {
+        // A child that was forked has the files of its parent.
+        if !self.locks.is_ours() {
+            return;
+        }
+        let known = self.state().logs.iter().find_map(|log| log.open.get(id).cloned());
+        let Some(record) = known else { return };
+        let stored = self.folder.draft(record.as_bytes()).and_then(|it| it.publish(&intent(id)));
+        if stored.is_ok() {
+            // At worst both tell the same.
+            self.end(id);
+        }
+    }
+
+    /// Makes files of their own of what processes have noted that are dead. The error names the file.
+    pub(super) fn fold_dead(&self) -> Result<(), (String, io::Error)> {
+        let version = self.folder.version().map_err(|error| (String::new(), error))?;
+        if self.state().alone == Some(version) {
+            return Ok(());
+        }
+        let mut others = names(&self.folder).map_err(|error| (String::new(), error))?;
+        others.retain(|name| self.state().logs.iter().all(|log| log.name != *name));
+        // Else a log that is being folded would seem to be one of a process that lives.
+        let folding = (!others.is_empty()).then(|| self.lock_folding()).transpose();
+        let _folding = folding.map_err(|error| ("lock".to_owned(), error))?;
+        let mut are_all_dead = true;
+        for name in others {
+            are_all_dead &= self.fold(&name).map_err(|error| (name, error))?;
+        }
+        self.state().alone = are_all_dead.then_some(version);
+        Ok(())
+    }
+
+    /// `false`: the log's process lives.
+    fn fold(&self, name: &str) -> io::Result<bool> {
+        let id = name.strip_suffix(SUFFIX).unwrap_or_default();
+        let Some(_lock) = self.locks.try_lock(id)? else { return Ok(false) };
+        let open = open_records(&self.folder.read(name)?.unwrap_or_default());
+        for (id, record) in &open {
+            let draft = self.folder.draft(record.as_bytes())?;
+            draft.sync()?;
+            draft.publish(&intent(id))?;
+        }
+        if !open.is_empty() {
+            self.folder.sync()?;
+        }
+        self.folder.remove(name)?;
+        Ok(true)
+    }
+
+    fn lock_folding(&self) -> io::Result<Lock> {
+        for _ in 0..TRIES {
+            if let Some(lock) = self.locks.try_lock(FOLDING)? {
+                return Ok(lock);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    fn remove_ended(&self, logs: &mut Vec<Log>) {
+        logs.retain(|log| {
+            // One that stays is removed by the next start.
+            log.open.is_empty().then(|| self.folder.remove(&log.name)).is_none()
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for IntentLog {
+    fn drop(&mut self) {
+        if self.locks.is_ours() {
+            let mut logs = std::mem::take(&mut self.state().logs);
+            self.remove_ended(&mut logs);
+        }
+    }
+}
+
+impl Log {
+    fn new(folder: &Folder, locks: &Arc<Locks>) -> io::Result<Self> {
+        let id = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        // Before it can be found.
+        let lock = locks.try_lock(&id)?.ok_or(io::ErrorKind::WouldBlock)?;
+        let name = id + SUFFIX;
+        let file = folder.create(&name)?;
+        Ok(Self { name, _lock: lock, file, end: 0, owed: String::new(), open: HashMap::new() })
+    }
+
+    /// One write, over what a failed one may have left.
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        let all = if self.owed.is_empty() { line } else { &(self.owed.clone() + line) };
+        let written = self.file.write_all_at(all.as_bytes(), self.end);
+        written.map(|()| self.end += all.len() as u64).or_else(|error| self.reuse(line, error))?;
+        self.owed.clear();
+        Ok(())
+    }
+
+    /// On a full disk what has ended gives room. A kill between the two steps leaves older notes of the
+    /// uploads that are open.
+    fn reuse(&mut self, line: &str, full: io::Error) -> io::Result<()> {
+        let open = self.open.iter().filter_map(|(id, record)| log_line(id, Some(record)));
+        let all = open.collect::<String>() + line;
+        let length = all.len() as u64;
+        if length > self.end {
+            return Err(full);
+        }
+        self.file.write_all_at(all.as_bytes(), 0)?;
+        self.file.set_len(length)?;
+        self.end = length;
+        Ok(())
+    }
+}
+
+/// What is noted in logs, by name, and the logs that cannot be read.
+#[derive(Default)]
+pub(super) struct Noted {
+    pub(super) records: HashMap<String, String>,
+    pub(super) unreadable: Vec<(String, io::Error)>,
+}
+
+/// Reads the logs of all processes, dead or alive.
+pub(super) fn noted(folder: &Folder) -> io::Result<Noted> {
+    let mut noted = Noted::default();
+    for name in names(folder)? {
+        match folder.read(&name) {
+            Ok(bytes) => noted.records.extend(open_records(&bytes.unwrap_or_default())),
+            Err(error) => noted.unreadable.push((name, error)),
+        }
+    }
+    Ok(noted)
+}
+
+fn names(folder: &Folder) -> io::Result<Vec<String>> {
+    let mut names = folder.names()?;
+    names.retain(|name| name.strip_suffix(SUFFIX).is_some_and(is_id));
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bitsup_core::journal::Intent;
+
+    #[test]
+    fn on_a_full_disk_what_has_ended_gives_room() {
+        let state = tempfile::tempdir().expect("folder");
+        let folder = Arc::new(Folder::make(state.path()).expect("folder"));
+        let locks = Arc::new(Locks::new(Arc::clone(&folder)));
+        let log = IntentLog::new(Arc::clone(&folder), locks);
+        let ids = ["0123456789abcdef", "1123456789abcdef", "2123456789abcdef"];
+        let record = |begun| {
+            let intent = Intent::new("http://h/x".into(), "/x".into(), 1, None, begun);
+            intent.encode().expect("text")
+        };
+        for id in &ids[..2] {
+            assert!(log.note(id, &record(1)).expect("noted"));
+        }
+        let open = || noted(&folder).expect("read").records;
+        let line = log_line(ids[2], Some(&record(3))).expect("short");
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let kind = {
+            let first = &mut log.state().logs[0];
+            first.reuse(&line, full()).expect_err("all is open").kind()
+        };
+        assert_eq!((kind, open().len()), (io::ErrorKind::StorageFull, 2));
+        log.note(ids[1], &record(2)).expect("noted");
+        log.end(ids[0]);
+        log.state().logs[0].reuse(&line, full()).expect("noted");
+        let open = open();
+        assert_eq!((&open[ids[1]], &open[ids[2]], open.len()), (&record(2), &record(3), 2));
+        let state = log.state();
+        let length = std::fs::metadata(folder.path(&state.logs[0].name)).expect("there").len();
+        assert_eq!(length, state.logs[0].end);
+    }
+}
