@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,6 +16,9 @@ use rustix::io::Errno;
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 /// What others must not be allowed to do.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Longer than a tick of the clock that time stamps are of, and they are read in whole seconds.
+const TICK: Duration = Duration::from_secs(2);
 
 /// An open folder that only we can write to.
 #[derive(Debug)]
@@ -39,6 +43,14 @@ pub(crate) struct Draft {
     name: String,
     file: File,
     is_published: bool,
+}
+
+impl Version {
+    /// Whether a later change would have another version.
+    pub(super) fn is_settled(&self) -> bool {
+        let changed = Duration::from_secs(self.0[0].unsigned_abs());
+        SystemTime::now().duration_since(UNIX_EPOCH + changed).is_ok_and(|age| age > TICK)
+    }
 }
 
 impl Folder {
@@ -97,7 +109,7 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// What changes with every file that is made or removed.
+    /// What changes with every file that is made or removed, but for changes within one tick of the clock.
     pub(super) fn version(&self) -> io::Result<Version> {
         let there = self.fd.metadata()?;
         Ok(Version([there.mtime(), there.mtime_nsec(), there.ctime(), there.ctime_nsec()]))

@@ -113,6 +113,8 @@ impl IntentLog {
         if self.state().alone == Some(version) {
             return Ok(());
         }
+        // Else a log that is made next would not be noticed.
+        let is_settled = version.is_settled();
         let mut others = names(&self.folder).map_err(|error| (String::new(), error))?;
         others.retain(|name| self.state().logs.iter().all(|log| log.name != *name));
         // Else a log that is being folded would seem to be one of a process that lives.
@@ -122,7 +124,7 @@ impl IntentLog {
         for name in others {
             are_all_dead &= self.fold(&name).map_err(|error| (name, error))?;
         }
-        self.state().alone = are_all_dead.then_some(version);
+        self.state().alone = (are_all_dead && is_settled).then_some(version);
         Ok(())
     }
 
@@ -238,6 +240,20 @@ fn names(folder: &Folder) -> io::Result<Vec<String>> {
 mod tests {
     use super::*;
     use bitsup_core::journal::Intent;
+
+    #[test]
+    fn a_folder_that_has_just_changed_is_looked_at_again() {
+        let state = tempfile::tempdir().expect("folder");
+        let folder = Arc::new(Folder::make(state.path()).expect("folder"));
+        let log = IntentLog::new(Arc::clone(&folder), Arc::new(Locks::new(Arc::clone(&folder))));
+        log.fold_dead().expect("nothing is there");
+        assert_eq!(log.state().alone, None);
+        let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1);
+        let file = File::open(state.path().join("sessions")).expect("open");
+        file.set_modified(long_ago).expect("set");
+        log.fold_dead().expect("nothing is there");
+        assert_eq!(log.state().alone, Some(folder.version().expect("known")));
+    }
 
     #[test]
     fn on_a_full_disk_what_has_ended_gives_room() {

@@ -292,7 +292,10 @@ fn a_session_whose_answer_never_came_is_listed_as_one_that_may_exist() {
     };
     let killed = |peer: &Peer| {
         let place = Place::new();
-        let client = Client::builder().state_directory(place.state()).build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir(place.state()))
+            .build()
+            .expect("client");
         let listed = || client.sessions().expect("listed").remove(0).expect("readable");
         let process = place.process(&peer.url());
         peer.wait_for("Create-Session", 1);
@@ -393,7 +396,10 @@ fn what_a_killed_process_has_noted_in_its_log_is_continued() {
             _ => Turn::Serve,
         });
         let place = Place::with(SHORT);
-        let client = Client::builder().state_directory(place.state()).build().expect("client");
+        let client = Client::builder()
+            .options(&OptionSet::new().state_dir(place.state()))
+            .build()
+            .expect("client");
         let listed = || client.sessions().expect("listed").remove(0).expect("readable");
         let process = place.process(&peer.url());
         peer.wait_for("Fragment", 1);
