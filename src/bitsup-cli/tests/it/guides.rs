@@ -26,7 +26,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn the_options_exist() {
     let place = Place::new();
     let mut known: BTreeSet<String> = FOREIGN.map(str::to_owned).into();
-    known.extend(["--version".to_owned()]);
+    // The last is of `cargo xtask install`.
+    known.extend(["--version", "--tool"].map(str::to_owned));
     for command in COMMANDS {
         let help = place.run([command, "--help-all"]).ok().stdout;
         known.extend(words(&help).filter(|word| word.starts_with("--")).map(str::to_owned));

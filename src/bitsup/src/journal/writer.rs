@@ -166,20 +166,26 @@ impl JournalWriter {
 
     /// The server has acknowledged `offset`.
     pub(crate) fn update(&self, offset: u64, checkpoint: Option<Checkpoint>, workers: &Workers) {
-        let is_noted = checkpoint.as_ref().is_some_and(|now| self.try_pass_over(now));
-        if !is_noted && lock(&self.shared.pending).update(offset, checkpoint) {
+        let is_done = checkpoint.as_ref().is_some_and(|now| self.try_at_once(now));
+        if !is_done && lock(&self.shared.pending).update(offset, checkpoint) {
             self.begin(workers);
         }
     }
 
-    /// Tells a short upload's journal of the offset at once, if it writes nothing of it and no worker has
-    /// anything to do.
-    fn try_pass_over(&self, now: &Checkpoint) -> bool {
+    /// Tells a short upload's journal of the offset at once, if no worker has anything to do: where nothing of it is
+    /// written, and where the upload must not go on without the first write.
+    fn try_at_once(&self, now: &Checkpoint) -> bool {
         let Some(mut desk) = self.shared.try_desk() else { return false };
         let is_short = desk.asked.elapsed() < SHORT && !lock(&self.shared.pending).is_busy();
-        is_short
-            && desk.book.as_ref().is_some_and(|book| book.closes_next(now))
-            && desk.in_book(|book, time| book.write(now.clone(), time)).is_ok()
+        let is_passed_over = desk.book.as_ref().is_some_and(|book| book.closes_next(now));
+        if !is_short || !(is_passed_over || desk.on_failure.is_some()) {
+            return false;
+        }
+        let is_kept = desk.in_book(|book, time| book.write(now.clone(), time)).is_ok();
+        if is_kept && !is_passed_over {
+            desk.on_failure = None;
+        }
+        true
     }
 
     /// Nothing is sent for a while: what was sent is hashed meanwhile.
