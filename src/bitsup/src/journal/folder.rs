@@ -17,8 +17,10 @@ const MAX_FILE: u64 = 256 * 1024 * 1024;
 /// What others must not be allowed to do.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Longer than a tick of the clock that time stamps are of, and they are read in whole seconds.
-const TICK: Duration = Duration::from_secs(2);
+/// Longer than a tick of the clock that time stamps are of.
+const TICK: Duration = Duration::from_millis(50);
+/// The same where they are whole seconds, or two of them.
+const LONG_TICK: Duration = Duration::from_secs(3);
 
 /// An open folder that only we can write to.
 #[derive(Debug)]
@@ -48,8 +50,10 @@ pub(crate) struct Draft {
 impl Version {
     /// Whether a later change would have another version.
     pub(super) fn is_settled(&self) -> bool {
-        let changed = Duration::from_secs(self.0[0].unsigned_abs());
-        SystemTime::now().duration_since(UNIX_EPOCH + changed).is_ok_and(|age| age > TICK)
+        let [seconds, nanoseconds, ..] = self.0.map(i64::unsigned_abs);
+        let changed = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds);
+        let tick = if nanoseconds == 0 { LONG_TICK } else { TICK };
+        SystemTime::now().duration_since(changed).is_ok_and(|age| age > tick)
     }
 }
 
