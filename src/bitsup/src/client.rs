@@ -290,7 +290,7 @@ impl ClientInner {
         destination: &Destination,
         options: &UploadOptions,
         continuing: bool,
-    ) -> Result<(Option<journal::Kept>, Option<String>), Error> {
+    ) -> Result<(Option<journal::OpenedJournal>, Option<String>), Error> {
         let Some(folder) = self.settings.state_directory.as_deref().filter(|_| !options.no_resume)
         else {
             return Ok((None, None));

@@ -12,7 +12,7 @@ use crate::destination::Destination;
 use crate::engine::{Check, Command, NewUpload, Opening};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{
-    self, Contents, Difference, Entry, Kept, Proof, ResumeDecision, StateDirectory, Token,
+    self, Contents, Difference, Entry, OpenedJournal, Proof, ResumeDecision, StateDirectory, Token,
 };
 use crate::options::UploadOptions;
 use crate::progress::{Event, EventFilter, Flow};
@@ -112,7 +112,7 @@ impl Client {
         };
         let upload = cancel(
             self.inner(),
-            Kept { journal, entry: Some(entry.clone()), lost: false },
+            OpenedJournal { journal, entry: Some(entry.clone()), lost: false },
             &entry,
             options,
             listener,
@@ -221,7 +221,7 @@ fn info(directory: &StateDirectory, id: String, contents: Contents) -> Option<Se
 /// Cancels a session of which only the journal is left.
 pub(crate) fn cancel(
     client: &Arc<ClientInner>,
-    kept: Kept,
+    kept: OpenedJournal,
     entry: &Entry,
     options: &UploadOptions,
     listener: Option<Listener>,

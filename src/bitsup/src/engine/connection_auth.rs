@@ -103,7 +103,7 @@ enum LoginStep {
     /// The exchange goes without a login, since a Ping is not challenged.
     Unasked(Arc<Credentials>, Resend),
     /// The exchange shows a Digest login, perhaps for the second time.
-    Digest { credentials: Arc<Credentials>, spare: Resend, again: bool },
+    Digest { credentials: Arc<Credentials>, resend: Resend, again: bool },
 }
 
 /// The same for a proxy that forwards requests.
@@ -115,7 +115,7 @@ enum AtProxy {
     /// The exchange goes without a login, since a Ping is not challenged.
     Unasked(Arc<Credentials>, Resend),
     /// The exchange shows a Digest login, perhaps for the second time.
-    Digest { credentials: Arc<Credentials>, spare: Resend, again: bool },
+    Digest { credentials: Arc<Credentials>, resend: Resend, again: bool },
 }
 
 struct Waiting {
@@ -226,9 +226,9 @@ impl Core {
         let method = self.transport.method(pinned, exchange.method);
         let auth = self.auths.entry(pinned).or_default();
         if let Some(value) = auth.digest(Role::Server, &exchange, &credentials, method) {
-            let spare = Resend::of(&exchange);
+            let resend = Resend::of(&exchange);
             exchange.headers.push((Role::Server.authorization().to_owned(), value));
-            auth.running = Some(LoginStep::Digest { credentials, spare, again });
+            auth.running = Some(LoginStep::Digest { credentials, resend, again });
             return self.send(pinned, exchange);
         }
         if !has_ping(&exchange) || auth.open_ping.as_ref() == Some(&exchange.origin()) {
@@ -274,10 +274,10 @@ impl Core {
     ) -> Result<(), ExchangeFailure> {
         let begun = Mechanism::begin(&credentials, &exchange.host, None);
         let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
-        let spare = Resend::of(&exchange);
+        let resend = Resend::of(&exchange);
         let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
         exchange.headers.push(authorization(&waiting.credentials, &token));
-        let running = LoginStep::AskingItself(Box::new(waiting), spare);
+        let running = LoginStep::AskingItself(Box::new(waiting), resend);
         self.auths.entry(pinned).or_default().running = Some(running);
         self.send(pinned, exchange)
     }
@@ -327,9 +327,9 @@ impl Core {
         exchange.proxy_asked = false;
         let auth = self.auths.entry(pinned).or_default();
         if let Some(value) = auth.digest(Role::Proxy, &exchange, &credentials, method) {
-            let spare = Resend::of(&exchange);
+            let resend = Resend::of(&exchange);
             exchange.headers.push((Role::Proxy.authorization().to_owned(), value));
-            auth.at_proxy = Some(AtProxy::Digest { credentials, spare, again });
+            auth.at_proxy = Some(AtProxy::Digest { credentials, resend, again });
             return self.transport.start(pinned, exchange);
         }
         if has_ping(&exchange) {
@@ -462,10 +462,10 @@ impl Core {
         connection: ConnectionUse,
     ) -> Result<(), ExchangeFailure> {
         let Waiting { mechanism, credentials, mut exchange } = waiting;
-        let spare = exchange.bare();
+        let resend = exchange.bare();
         exchange.headers.push(authorization(&credentials, token));
         exchange.connection = connection;
-        let waiting = Waiting { mechanism, credentials, exchange: spare };
+        let waiting = Waiting { mechanism, credentials, exchange: resend };
         self.auths.entry(pinned).or_default().running = Some(LoginStep::Last(Box::new(waiting)));
         self.send(pinned, exchange)
     }
@@ -574,20 +574,20 @@ impl Core {
                 auth.proxy_login = self.transport.connection(pinned, &exchange);
                 return Some(event);
             }
-            (AtProxy::Digest { credentials, spare, again: false }, true)
+            (AtProxy::Digest { credentials, resend, again: false }, true)
                 if auth.may_renew(Role::Proxy) =>
             {
-                match spare.again(event.body.take()) {
+                match resend.again(event.body.take()) {
                     Some(exchange) => {
                         self.show_digest_to_proxy(pinned, credentials, exchange, true)
                     }
                     None => return Some(event),
                 }
             }
-            (AtProxy::Unasked(credentials, spare), true)
+            (AtProxy::Unasked(credentials, resend), true)
                 if auth.nonces.contains_key(&Role::Proxy) =>
             {
-                match spare.again(event.body.take()) {
+                match resend.again(event.body.take()) {
                     Some(exchange) => {
                         self.show_digest_to_proxy(pinned, credentials, exchange, false)
                     }
@@ -657,8 +657,8 @@ impl Core {
                 let Waiting { credentials, exchange, .. } = *waiting;
                 self.ping_is_open(pinned, credentials, exchange)
             }
-            LoginStep::AskingItself(mut waiting, spare) if asks => {
-                match (self.reply(pinned, &mut waiting, answer), spare.again(event.body.take())) {
+            LoginStep::AskingItself(mut waiting, resend) if asks => {
+                match (self.reply(pinned, &mut waiting, answer), resend.again(event.body.take())) {
                     (Err(failure), _) => Err(failure),
                     (Ok(Some(token)), Some(exchange)) => {
                         let there = self.transport.connection(pinned, &exchange);
@@ -689,13 +689,13 @@ impl Core {
                 let (connection, auth) = (ConnectionUse::Reuse, Some(credentials));
                 self.start(pinned, Exchange { connection, auth, ..*exchange })
             }
-            LoginStep::Through(credentials, spare) if asks => {
-                self.asked_again(pinned, credentials, spare.again(event.body.take()))
+            LoginStep::Through(credentials, resend) if asks => {
+                self.asked_again(pinned, credentials, resend.again(event.body.take()))
             }
-            LoginStep::Through(_, spare) => {
+            LoginStep::Through(_, resend) => {
                 let auth = self.auths.entry(pinned).or_default();
                 auth.lasts = true;
-                if has_ping(&spare.bare) {
+                if has_ping(&resend.bare) {
                     auth.asked_again = 0;
                 }
                 return Some(event);
@@ -711,13 +711,13 @@ impl Core {
             LoginStep::Sounding(credentials, exchange) if goes_on => {
                 self.ping_is_open(pinned, credentials, *exchange)
             }
-            LoginStep::Unasked(credentials, spare) if asks => {
+            LoginStep::Unasked(credentials, resend) if asks => {
                 let is_digest = credentials.scheme == AuthScheme::Digest;
                 event.withheld = true;
                 if is_digest && !self.has_nonce(pinned) {
                     return Some(event);
                 }
-                match spare.again(event.body.take()) {
+                match resend.again(event.body.take()) {
                     Some(exchange) if is_digest => {
                         self.show_digest(pinned, credentials, exchange, false)
                     }
@@ -725,11 +725,11 @@ impl Core {
                     None => return Some(event),
                 }
             }
-            LoginStep::Digest { credentials, spare, again: false }
+            LoginStep::Digest { credentials, resend, again: false }
                 if asks
                     && self.auths.get(&pinned).is_some_and(|own| own.may_renew(Role::Server)) =>
             {
-                match spare.again(event.body.take()) {
+                match resend.again(event.body.take()) {
                     Some(exchange) => self.show_digest(pinned, credentials, exchange, true),
                     None => return Some(event),
                 }

@@ -40,7 +40,7 @@ use folder::Folder;
 use intent_log::{IntentLog, Noted};
 use lock::Locks;
 pub(crate) use token::Token;
-pub(crate) use writer::{JournalWriter, Kept as FinalReport, OnFailure};
+pub(crate) use writer::{FinalReport, JournalWriter, OnFailure};
 
 /// A journal that this process holds the lock of.
 pub(crate) type Journal = bitsup_core::journal::Journal<Disk>;
@@ -225,7 +225,7 @@ fn usable(read: Result<Contents, Unusable>, disk: &Disk) -> Result<Contents, Err
 
 /// A kept session, opened for an upload that is about to start.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct OpenedJournal {
     pub(crate) journal: Journal,
     /// What to continue with, if there is something.
     pub(crate) entry: Option<Entry>,
@@ -240,7 +240,7 @@ pub(crate) fn open(
     source: &Source,
     destination: &Destination,
     fresh: bool,
-) -> Result<Option<Kept>, Error> {
+) -> Result<Option<OpenedJournal>, Error> {
     let Some(path) = source.canonical_path() else { return Ok(None) };
     let journal = directory.lock(&StateDirectory::id(path, destination))?;
     let (entry, lost) = match load(&journal) {
@@ -251,7 +251,7 @@ pub(crate) fn open(
             (contents.entry, lost)
         }
     };
-    Ok(Some(Kept { journal, entry, lost }))
+    Ok(Some(OpenedJournal { journal, entry, lost }))
 }
 
 /// Whether the error is about the folder or its files (full, read-only, another user's, a link) and

@@ -20,7 +20,7 @@ const LAST_HASHES: Duration = Duration::from_secs(1);
 /// An upload that takes no longer is over before a change of its source is of interest.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// The keeper of one upload.
+/// The writer of one upload.
 #[derive(Clone)]
 pub(crate) struct JournalWriter {
     shared: Arc<Shared>,
@@ -29,7 +29,7 @@ pub(crate) struct JournalWriter {
 struct Shared {
     /// Never held for long.
     pending: Mutex<Pending<(Finish, Done)>>,
-    desk: Mutex<WriterState>,
+    state: Mutex<WriterState>,
     /// Whether the source holds up who reads it.
     may_wait: bool,
     /// The upload has ended: hashes are of use where it is kept, and not for long.
@@ -40,12 +40,12 @@ struct Shared {
 pub(crate) type OnFailure = Box<dyn FnOnce(Error) + Send>;
 
 /// What takes what is left.
-type Done = Box<dyn FnOnce(Kept) + Send>;
+type Done = Box<dyn FnOnce(FinalReport) + Send>;
 
 /// Who works has it.
 struct WriterState {
     source: Source,
-    book: Option<SessionJournal<Disk>>,
+    journal: Option<SessionJournal<Disk>>,
     begun: Instant,
     /// When its last session was asked for: before, it may have waited for long.
     asked: Instant,
@@ -54,9 +54,9 @@ struct WriterState {
     on_failure: Option<OnFailure>,
 }
 
-/// What the keeper leaves.
+/// What the writer leaves.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct FinalReport {
     pub(crate) prefix: Option<Prefix>,
     /// Whether the next process finds the session.
     pub(crate) is_kept: bool,
@@ -65,7 +65,7 @@ pub(crate) struct Kept {
 }
 
 impl JournalWriter {
-    /// A keeper for `source`.
+    /// A writer for `source`.
     pub(crate) fn new(
         source: Source,
         journal: Journal,
@@ -76,28 +76,28 @@ impl JournalWriter {
     ) -> Self {
         let identity = source.identity();
         let may_wait = source.may_wait();
-        let book = SessionJournal::new(journal, entry, place, identity, proof);
-        let desk = WriterState {
+        let journal = SessionJournal::new(journal, entry, place, identity, proof);
+        let state = WriterState {
             source,
-            book: Some(book.hashing_after(hashing_after)),
+            journal: Some(journal.hashing_after(hashing_after)),
             begun: Instant::now(),
             asked: Instant::now(),
             problem: None,
             on_failure,
         };
-        let (pending, desk) = (Mutex::default(), Mutex::new(desk));
+        let (pending, state) = (Mutex::default(), Mutex::new(state));
         let ends = AtomicBool::new(false);
-        Self { shared: Arc::new(Shared { pending, desk, may_wait, ends }) }
+        Self { shared: Arc::new(Shared { pending, state, may_wait, ends }) }
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session. The
     /// error is why it must not go out.
     pub(crate) fn creating(&self) -> Result<(), Error> {
-        let mut desk = lock(&self.shared.desk);
-        desk.asked = Instant::now();
-        let on_failure = desk.on_failure.take();
-        let Err(error) = desk.in_book(SessionJournal::creating) else {
-            desk.on_failure = on_failure;
+        let mut state = lock(&self.shared.state);
+        state.asked = Instant::now();
+        let on_failure = state.on_failure.take();
+        let Err(error) = state.in_journal(SessionJournal::creating) else {
+            state.on_failure = on_failure;
             return Ok(());
         };
         if on_failure.is_some() { Err(error) } else { Ok(()) }
@@ -105,60 +105,63 @@ impl JournalWriter {
 
     /// No session came of it.
     pub(crate) fn not_created(&self) {
-        let _ = lock(&self.shared.desk).in_book(|book, _| book.not_created());
+        let _ = lock(&self.shared.state).in_journal(|journal, _| journal.not_created());
     }
 
     /// The session was just created, with the source as it is now: noted at once, so that a crash
     /// cannot lose it. The journal itself follows with the next update.
     pub(crate) fn created(&self, checkpoint: Checkpoint, source: Option<Identity>) {
-        let _ = lock(&self.shared.desk).in_book(|book, now| book.created(checkpoint, source, now));
+        let _ = lock(&self.shared.state)
+            .in_journal(|journal, now| journal.created(checkpoint, source, now));
     }
 
     /// Close-Session is about to go out.
     pub(crate) fn closing(&self, checkpoint: Checkpoint) {
-        let mut desk = lock(&self.shared.desk);
+        let mut state = lock(&self.shared.state);
         // Updates that still wait to be written are older.
         lock(&self.shared.pending).forget_update();
-        let _ = desk.in_book(|book, now| book.closing(checkpoint, now));
+        let _ = state.in_journal(|journal, now| journal.closing(checkpoint, now));
     }
 
     /// The same at once for a short upload, if no worker is writing. `false`: nothing was done. The hashes
     /// of a longer one are completed first, since they decide what a change of the source means.
     pub(crate) fn try_closing(&self, checkpoint: &Checkpoint) -> bool {
-        let Some(mut desk) = self.shared.try_desk() else { return false };
-        if desk.asked.elapsed() >= SHORT {
+        let Some(mut state) = self.shared.try_state() else { return false };
+        if state.asked.elapsed() >= SHORT {
             return false;
         }
         lock(&self.shared.pending).forget_update();
         // Where it cannot be written the upload goes on, as with any other entry.
-        let _ = desk.in_book(|book, now| book.closing(checkpoint.clone(), now));
+        let _ = state.in_journal(|journal, now| journal.closing(checkpoint.clone(), now));
         true
     }
 
     /// All that was sent is known to be what the source holds now.
     pub(crate) fn prove(&self, source: Identity) {
-        if let Some(book) = &mut lock(&self.shared.desk).book {
-            book.prove(source);
+        if let Some(journal) = &mut lock(&self.shared.state).journal {
+            journal.prove(source);
         }
     }
 
     /// The source may have changed: a comparison of the `sent` bytes with their hashes. Bytes that were not
     /// hashed must have another explanation.
     pub(crate) fn compare(&self, now: Identity, sent: u64, is_explained: bool) -> Check {
-        let keeper = self.clone();
+        let writer = self.clone();
         Box::new(move |source, go_on| {
             // Not under the lock, since it may take long.
-            let book = |act: &mut dyn FnMut(&mut SessionJournal<Disk>)| {
-                lock(&keeper.shared.desk).book.iter_mut().for_each(act);
+            let journal = |act: &mut dyn FnMut(&mut SessionJournal<Disk>)| {
+                lock(&writer.shared.state).journal.iter_mut().for_each(act);
             };
             let mut prefix = Prefix::default();
-            book(&mut |book| prefix = book.prefix().cloned().unwrap_or_default());
+            journal(&mut |journal| prefix = journal.prefix().cloned().unwrap_or_default());
             if !prefix.check_all(source, go_on)? {
                 return Ok(false);
             }
             let is_proven = prefix.length() >= sent;
             if go_on() {
-                book(&mut |book| if is_proven { book.prove(now) } else { book.doubt() });
+                journal(&mut |journal| {
+                    if is_proven { journal.prove(now) } else { journal.doubt() }
+                });
             }
             Ok(is_proven || is_explained)
         })
@@ -175,15 +178,15 @@ impl JournalWriter {
     /// Tells a short upload's journal of the offset at once, if no worker has anything to do: where nothing of it is
     /// written, and where the upload must not go on without the first write.
     fn try_at_once(&self, now: &Checkpoint) -> bool {
-        let Some(mut desk) = self.shared.try_desk() else { return false };
-        let is_short = desk.asked.elapsed() < SHORT && !lock(&self.shared.pending).is_busy();
-        let is_passed_over = desk.book.as_ref().is_some_and(|book| book.closes_next(now));
-        if !is_short || !(is_passed_over || desk.on_failure.is_some()) {
+        let Some(mut state) = self.shared.try_state() else { return false };
+        let is_short = state.asked.elapsed() < SHORT && !lock(&self.shared.pending).is_busy();
+        let is_passed_over = state.journal.as_ref().is_some_and(|journal| journal.closes_next(now));
+        if !is_short || !(is_passed_over || state.on_failure.is_some()) {
             return false;
         }
-        let is_kept = desk.in_book(|book, time| book.write(now.clone(), time)).is_ok();
+        let is_kept = state.in_journal(|journal, time| journal.write(now.clone(), time)).is_ok();
         if is_kept && !is_passed_over {
-            desk.on_failure = None;
+            state.on_failure = None;
         }
         true
     }
@@ -199,7 +202,7 @@ impl JournalWriter {
     pub(crate) fn finish(
         &self,
         finish: Finish,
-        done: impl FnOnce(Kept) + Send + 'static,
+        done: impl FnOnce(FinalReport) + Send + 'static,
         workers: &Workers,
     ) {
         self.shared.ends.store(true, Ordering::Relaxed);
@@ -209,10 +212,10 @@ impl JournalWriter {
     }
 
     /// Removes the journal at once, if no worker has anything to do.
-    pub(crate) fn try_remove(&self) -> Option<Kept> {
-        let mut desk = self.shared.try_desk()?;
+    pub(crate) fn try_remove(&self) -> Option<FinalReport> {
+        let mut state = self.shared.try_state()?;
         let is_busy = lock(&self.shared.pending).is_busy();
-        (!is_busy).then(|| desk.finish(Finish::Remove))
+        (!is_busy).then(|| state.finish(Finish::Remove))
     }
 
     fn begin(&self, workers: &Workers) {
@@ -222,11 +225,11 @@ impl JournalWriter {
 }
 
 impl Shared {
-    /// The desk, if no worker has it. Without a sync no write takes long.
-    fn try_desk(&self) -> Option<MutexGuard<'_, WriterState>> {
-        match self.desk.try_lock() {
-            Ok(desk) => Some(desk),
-            Err(TryLockError::Poisoned(desk)) => Some(desk.into_inner()),
+    /// The state, if no worker has it. Without a sync no write takes long.
+    fn try_state(&self) -> Option<MutexGuard<'_, WriterState>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(state)) => Some(state.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
@@ -245,10 +248,10 @@ impl Shared {
                 }
             };
             // In this order, so that nothing newer is written between the two.
-            let mut desk = lock(&self.desk);
+            let mut state = lock(&self.state);
             if rests && !more {
                 if is_newer {
-                    let _ = desk.in_book(|book, _| book.write_hashes());
+                    let _ = state.in_journal(|journal, _| journal.write_hashes());
                 }
                 (rests, is_newer) = (false, false);
             }
@@ -259,25 +262,25 @@ impl Shared {
                 Some(Work::Hash | Work::Update(None)) => {}
                 Some(Work::Update(Some(checkpoint))) => {
                     is_newer = false;
-                    if desk.in_book(|book, now| book.write(checkpoint, now)).is_ok() {
-                        desk.on_failure = None;
+                    if state.in_journal(|journal, now| journal.write(checkpoint, now)).is_ok() {
+                        state.on_failure = None;
                     }
                 }
                 Some(Work::Rest) => {
-                    desk.rest();
+                    state.rest();
                     rests = true;
                 }
                 Some(Work::Finish((finish, done))) => {
                     if finish == Finish::Keep {
-                        desk.book.iter_mut().for_each(SessionJournal::hash_rest);
-                        drop(desk);
+                        state.journal.iter_mut().for_each(SessionJournal::hash_rest);
+                        drop(state);
                         let begun = Instant::now();
                         let goes_on = || begun.elapsed() < LAST_HASHES;
                         while self.hash_step(false, &goes_on) == Some(true) {}
-                        desk = lock(&self.desk);
+                        state = lock(&self.state);
                     }
-                    let kept = desk.finish(finish);
-                    drop(desk);
+                    let kept = state.finish(finish);
+                    drop(state);
                     done(kept);
                 }
             }
@@ -286,13 +289,14 @@ impl Shared {
 
     /// Tells the journal of the offset that waits to be written, if there is one.
     fn accept_update(&self) -> bool {
-        let mut desk = lock(&self.desk);
-        let now = desk.now();
+        let mut state = lock(&self.state);
+        let now = state.now();
         let pending = lock(&self.pending);
-        let (Some((offset, session)), Some(book)) = (pending.offset(), &mut desk.book) else {
+        let (Some((offset, session)), Some(journal)) = (pending.offset(), &mut state.journal)
+        else {
             return false;
         };
-        book.acknowledged(offset, session, now);
+        journal.acknowledged(offset, session, now);
         true
     }
 
@@ -300,34 +304,34 @@ impl Shared {
     /// disk not before the writing that is to be done. Says whether there is more.
     fn hash_step(&self, writes_first: bool, goes_on: &dyn Fn() -> bool) -> Option<bool> {
         let (mut step, source) = {
-            let mut desk = lock(&self.desk);
-            let (now, source) = (desk.now(), desk.source.clone());
-            let book = desk.book.as_mut()?;
-            if writes_first && book.hashing_may_wait() {
+            let mut state = lock(&self.state);
+            let (now, source) = (state.now(), state.source.clone());
+            let journal = state.journal.as_mut()?;
+            if writes_first && journal.hashing_may_wait() {
                 return Some(true);
             }
-            (book.next_hash_step(now)?, source)
+            (journal.next_hash_step(now)?, source)
         };
         // The engine opens the source for each part and reports what is wrong.
         let read = source.open().map(|opened| step.run(&opened, goes_on));
         drop(source);
-        let mut desk = lock(&self.desk);
-        let now = desk.now();
+        let mut state = lock(&self.state);
+        let now = state.now();
         if let Ok(Err(error)) = &read {
-            desk.problem = Some(format!("the source cannot be read for its hash: {error}"));
+            state.problem = Some(format!("the source cannot be read for its hash: {error}"));
         }
-        desk.book.as_mut().map(|book| book.hashed(step, now))
+        state.journal.as_mut().map(|journal| journal.hashed(step, now))
     }
 }
 
 impl WriterState {
     /// Does something with the journal, if there is one.
-    fn in_book(
+    fn in_journal(
         &mut self,
         act: impl FnOnce(&mut SessionJournal<Disk>, Timestamp) -> io::Result<()>,
     ) -> Result<(), Error> {
         let now = self.now();
-        let Some(Err(error)) = self.book.as_mut().map(|book| act(book, now)) else {
+        let Some(Err(error)) = self.journal.as_mut().map(|journal| act(journal, now)) else {
             return Ok(());
         };
         let error = Error::local("cannot store resume state", &error);
@@ -341,22 +345,23 @@ impl WriterState {
     }
 
     fn rest(&mut self) {
-        self.book.iter_mut().for_each(SessionJournal::rest);
+        self.journal.iter_mut().for_each(SessionJournal::rest);
     }
 
     fn now(&self) -> Timestamp {
         Timestamp { monotonic: self.begun.elapsed(), unix: super::unix_now() }
     }
 
-    fn finish(&mut self, finish: Finish) -> Kept {
+    fn finish(&mut self, finish: Finish) -> FinalReport {
         self.on_failure = None;
-        let _ = self.in_book(|book, _| book.finish(finish));
+        let _ = self.in_journal(|journal, _| journal.finish(finish));
         // Lets the lock and the source go.
-        let book = self.book.take();
+        let journal = self.journal.take();
         self.source = Source::bytes(Vec::new());
-        let is_kept = finish == Finish::Keep && book.as_ref().is_some_and(SessionJournal::is_kept);
-        let prefix = book.and_then(|book| book.prefix().cloned());
-        Kept { prefix, is_kept, problem: self.problem.take() }
+        let is_kept =
+            finish == Finish::Keep && journal.as_ref().is_some_and(SessionJournal::is_kept);
+        let prefix = journal.and_then(|journal| journal.prefix().cloned());
+        FinalReport { prefix, is_kept, problem: self.problem.take() }
     }
 }
 

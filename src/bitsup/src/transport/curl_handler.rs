@@ -45,7 +45,7 @@ pub(super) struct ExchangeHandler {
     taken: u64,
     sent: u64,
     paused: bool,
-    past: DirectBody,
+    direct_body: DirectBody,
     head_began: Option<Instant>,
     all_sent: Option<Instant>,
 
@@ -144,7 +144,7 @@ impl ExchangeHandler {
             taken: 0,
             sent: 0,
             paused: false,
-            past: DirectBody::Off,
+            direct_body: DirectBody::Off,
             head_began: None,
             all_sent: None,
             sockets: Vec::new(),
@@ -267,29 +267,29 @@ impl ExchangeHandler {
         let goes =
             self.length > with_head && self.body.as_ref().is_some_and(|body| body.can_pass());
         if goes {
-            self.past = DirectBody::Writable;
+            self.direct_body = DirectBody::Writable;
         }
         goes
     }
 
     /// Whether libcurl knows of no body, since it goes past it.
     pub(super) fn is_direct(&self) -> bool {
-        self.past != DirectBody::Off
+        self.direct_body != DirectBody::Off
     }
 
     /// Where the body goes past libcurl and is to be sent now: after the last byte of the head,
     /// until there is an answer.
-    pub(super) fn past(&self) -> DirectBody {
+    pub(super) fn direct_body(&self) -> DirectBody {
         let now = self.head.complete
             && self.sent < self.length
             && !self.paused
             && self.stopped.is_none()
             && self.incoming.complete.is_none();
-        if now { self.past } else { DirectBody::Off }
+        if now { self.direct_body } else { DirectBody::Off }
     }
 
     pub(super) fn has_room(&mut self) {
-        self.past = DirectBody::Writable;
+        self.direct_body = DirectBody::Writable;
     }
 
     /// Sends the next bytes past libcurl, on `own` if the exchange has made no connection.
@@ -299,8 +299,8 @@ impl ExchangeHandler {
         match body.pass(connection) {
             SendResult::Bytes(count) => self.body_went_out(count),
             SendResult::Wait => self.paused = true,
-            SendResult::Full => self.past = DirectBody::Blocked,
-            SendResult::Lost => self.past = DirectBody::Closed,
+            SendResult::Full => self.direct_body = DirectBody::Blocked,
+            SendResult::Lost => self.direct_body = DirectBody::Closed,
             SendResult::Failed(error) => self.stopped = Some(Stop::SourceFailed(error)),
         }
     }

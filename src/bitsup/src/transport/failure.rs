@@ -26,13 +26,13 @@ pub(super) struct Circumstances {
 }
 
 /// How much of the request is gone.
-pub(super) fn sent(wire: &ExchangeHandler) -> Sent {
-    if !wire.began() {
+pub(super) fn sent(handler: &ExchangeHandler) -> Sent {
+    if !handler.began() {
         Sent::Nothing
-    } else if wire.all_sent() {
+    } else if handler.all_sent() {
         Sent::All
     } else {
-        Sent::Part(wire.sent())
+        Sent::Part(handler.sent())
     }
 }
 
@@ -73,11 +73,11 @@ pub(super) fn of_stop(stop: Stop) -> (FailureKind, String) {
 /// The kind of an error of libcurl's.
 pub(super) fn of_curl(
     error: &curl::Error,
-    wire: &ExchangeHandler,
+    handler: &ExchangeHandler,
     circumstances: &Circumstances,
 ) -> FailureKind {
     let code = error.code();
-    if wire.refused_socket() || error.is_send_fail_rewind() {
+    if handler.refused_socket() || error.is_send_fail_rewind() {
         return FailureKind::ConnectionLost;
     }
     if is_tls(error, code) {
@@ -90,9 +90,9 @@ pub(super) fn of_curl(
         };
     }
     if (error.is_recv_error() || error.is_send_error())
-        && let Some(trouble) = tls_errors::of_alert(detail(error))
+        && let Some(problem) = tls_errors::of_alert(detail(error))
     {
-        return FailureKind::Tls(Some(trouble));
+        return FailureKind::Tls(Some(problem));
     }
     if error.is_couldnt_resolve_host() {
         return FailureKind::NameNotResolved;
@@ -103,7 +103,7 @@ pub(super) fn of_curl(
     if error.is_couldnt_resolve_proxy() || code == code::PROXY {
         return FailureKind::ProxyFailed(None);
     }
-    if !wire.began() && circumstances.through_proxy {
+    if !handler.began() && circumstances.through_proxy {
         let status = u16::try_from(circumstances.connect_status).ok().filter(|status| *status > 0);
         return FailureKind::ProxyFailed(status);
     }
@@ -128,7 +128,7 @@ pub(super) fn of_curl(
     }
     if code == code::WEIRD_SERVER_REPLY
         || code == code::TOO_LARGE
-        || is_long_line(error, wire)
+        || is_long_line(error, handler)
         || error.is_unsupported_protocol()
         || error.is_bad_content_encoding()
     {
@@ -144,7 +144,7 @@ pub(super) fn of_curl(
 pub(super) fn words(
     error: &curl::Error,
     kind: &FailureKind,
-    wire: &ExchangeHandler,
+    handler: &ExchangeHandler,
     shows_proxy_login: bool,
 ) -> Option<&'static str> {
     match kind {
@@ -154,10 +154,10 @@ pub(super) fn words(
         FailureKind::ProxyFailed(Some(407)) => return Some("the proxy requires credentials"),
         _ => {}
     }
-    if wire.refused_socket() || error.is_send_fail_rewind() {
+    if handler.refused_socket() || error.is_send_fail_rewind() {
         // They would be about libcurl's second try, which was not allowed.
         Some("closed before there was an answer")
-    } else if is_long_line(error, wire) {
+    } else if is_long_line(error, handler) {
         Some("the answer has a header line that is too long")
     } else {
         None
@@ -170,8 +170,8 @@ pub(super) fn detail(error: &curl::Error) -> &str {
 }
 
 /// 7.88 calls a line above its bound "out of memory"; later versions say that it is too large.
-fn is_long_line(error: &curl::Error, wire: &ExchangeHandler) -> bool {
-    error.is_out_of_memory() && wire.began()
+fn is_long_line(error: &curl::Error, handler: &ExchangeHandler) -> bool {
+    error.is_out_of_memory() && handler.began()
 }
 
 fn is_tls(error: &curl::Error, code: u32) -> bool {

@@ -313,7 +313,7 @@ impl PinnedConnection {
         if matches!(exchange.connection, ConnectionUse::Same(_)) {
             easy.get_mut().forbid_connecting();
         }
-        let past = !challenges
+        let direct_body = !challenges
             && !self.options.polite
             && route.is_plain()
             && easy.get_mut().send_directly(WITH_HEAD);
@@ -321,7 +321,7 @@ impl PinnedConnection {
             easy.get_mut().be_polite();
         }
         let length = usize::try_from(exchange.length).unwrap_or(buffer);
-        let upload_buffer = (!past).then(|| length.clamp(LEAST_UPLOAD_BUFFER, buffer));
+        let upload_buffer = (!direct_body).then(|| length.clamp(LEAST_UPLOAD_BUFFER, buffer));
         let needed = Setup::of(exchange, self.generation, upload_buffer, started);
         let needed = needed.filter(|_| !route.through_proxy());
         let setup = match (before, needed) {
@@ -344,7 +344,7 @@ impl PinnedConnection {
             let header = ("X-HTTP-Method-Override".to_owned(), "BITS_POST".to_owned().into());
             exchange.headers.push(header);
         }
-        if past {
+        if direct_body {
             // libcurl knows of no body; the line stands where it would write it.
             let header = ("Content-Length".to_owned(), exchange.length.to_string().into());
             exchange.headers.push(header);
@@ -555,10 +555,10 @@ impl PinnedConnection {
     /// The connection that takes no more of such a body for now.
     pub(super) fn full_connection(&self) -> Option<&Socket> {
         let State::Running(running) = &self.state else { return None };
-        let wire = running.handle.get_ref();
+        let handler = running.handle.get_ref();
         let own = self.connection.as_ref().map(|connection| &connection.socket);
         let port = || running.handle.local_port().unwrap_or_default();
-        (wire.past() == DirectBody::Blocked).then(|| wire.connection(own, port()))?
+        (handler.direct_body() == DirectBody::Blocked).then(|| handler.connection(own, port()))?
     }
 
     /// When the connection's next limit is over, and which one it is.

@@ -75,22 +75,22 @@ pub(super) fn finish(
     let local_port = handle.local_port().unwrap_or_default();
     let peer = peer_of(&handle);
     let invented = pinned.invented_name();
-    let (mut easy, mut wire) = detach(multi, handle);
+    let (mut easy, mut handler) = detach(multi, handle);
     pinned.keep_cookies(&mut easy);
 
-    let clean = matches!(end, End::Curl(Ok(()))) && wire.leaves_connection_clean();
+    let clean = matches!(end, End::Curl(Ok(()))) && handler.leaves_connection_clean();
     // Work that libcurl left undone for a failed request (7.88: to rewind its body) would be done
     // at the handle's next one.
     pinned.state = State::Idle(if clean { easy } else { Easy2::new(ExchangeHandler::idle()) });
-    let sockets = wire.take_sockets();
+    let sockets = handler.take_sockets();
     let new_connection = !sockets.is_empty();
-    pinned.settle_connection(sockets, wire.take_certificate(), local_port, clean, &route);
+    pinned.settle_connection(sockets, handler.take_certificate(), local_port, clean, &route);
 
-    let mut result = outcome(&mut wire, end, &route, &circumstances, &invented);
+    let mut result = outcome(&mut handler, end, &route, &circumstances, &invented);
     if let Err(failure) = &mut result
         && matches!(failure.kind, FailureKind::ConnectionLost)
         && !new_connection
-        && !wire.heard()
+        && !handler.heard()
     {
         failure.kind = FailureKind::StaleConnection;
     }
@@ -108,10 +108,10 @@ pub(super) fn finish(
             }
         }
     }
-    let (connect_time, sending_time, answer_delay) = wire.times();
+    let (connect_time, sending_time, answer_delay) = handler.times();
     let stats = Stats {
-        sent: wire.sent(),
-        requests: wire.requests(),
+        sent: handler.sent(),
+        requests: handler.requests(),
         forwarded: route.is_forwarded(),
         new_connection,
         reconnected: pinned.has_reconnected(),
@@ -120,7 +120,7 @@ pub(super) fn finish(
         sending_time,
         answer_delay,
     };
-    let (body, number, origin) = (wire.take_body(), route.number, route.origin);
+    let (body, number, origin) = (handler.take_body(), route.number, route.origin);
     Some(Event { pinned: id, number, result, body, stats, origin, withheld: false })
 }
 
@@ -133,13 +133,13 @@ pub(super) fn take_back(multi: &Multi, pinned: &mut PinnedConnection) -> Option<
             exchange.body
         }
         State::Running(running) => {
-            let (_, mut wire) = detach(multi, running.handle);
+            let (_, mut handler) = detach(multi, running.handle);
             pinned.state = State::Idle(Easy2::new(ExchangeHandler::idle()));
             pinned.drop_connection();
-            for socket in wire.take_sockets() {
+            for socket in handler.take_sockets() {
                 drop(socket.shutdown(Shutdown::Both));
             }
-            wire.take_body()
+            handler.take_body()
         }
         other => {
             pinned.state = other;
@@ -175,11 +175,11 @@ fn detach(
     multi: &Multi,
     mut handle: Easy2Handle<ExchangeHandler>,
 ) -> (Easy2<ExchangeHandler>, ExchangeHandler) {
-    let mut wire = std::mem::replace(handle.get_mut(), ExchangeHandler::idle());
-    handle.get_mut().setup = wire.setup.take();
+    let mut handler = std::mem::replace(handle.get_mut(), ExchangeHandler::idle());
+    handle.get_mut().setup = handler.setup.take();
     // It fails only for a handle of another multi; then a new one serves as well.
     let easy = multi.remove2(handle).unwrap_or_else(|_| Easy2::new(ExchangeHandler::idle()));
-    (easy, wire)
+    (easy, handler)
 }
 
 fn peer_of(handle: &Easy2Handle<ExchangeHandler>) -> Option<SocketAddr> {
@@ -189,39 +189,39 @@ fn peer_of(handle: &Easy2Handle<ExchangeHandler>) -> Option<SocketAddr> {
 
 /// What became of an exchange.
 fn outcome(
-    wire: &mut ExchangeHandler,
+    handler: &mut ExchangeHandler,
     end: End,
     route: &Route,
     circumstances: &Circumstances,
     invented: &str,
 ) -> Result<Answer, ExchangeFailure> {
     let finished = matches!(end, End::Curl(Ok(())));
-    if let Some(status) = wire.answer(finished) {
+    if let Some(status) = handler.answer(finished) {
         return Ok(Answer {
             status: status.code,
             http10: status.http10,
-            headers: wire.take_headers(),
-            body_prefix: wire.take_body_prefix(),
-            request_sent: wire.all_sent(),
+            headers: handler.take_headers(),
+            body_prefix: handler.take_body_prefix(),
+            request_sent: handler.all_sent(),
         });
     }
-    if let Some(error) = wire.take_lack() {
+    if let Some(error) = handler.take_lack() {
         return Err(ExchangeFailure::lacks(error));
     }
-    let (kind, text) = match (wire.take_stop(), end) {
+    let (kind, text) = match (handler.take_stop(), end) {
         (Some(stop), _) => failure::of_stop(stop),
         (None, End::Limit(limit)) => {
             let (kind, text) = failure::of_limit(limit);
             (kind, text.to_owned())
         }
         (None, End::Curl(Err(error))) => {
-            let kind = failure::of_curl(&error, wire, circumstances);
-            let text = failure::words(&error, &kind, wire, route.shows_proxy_login).map_or_else(
+            let kind = failure::of_curl(&error, handler, circumstances);
+            let text = failure::words(&error, &kind, handler, route.shows_proxy_login).map_or_else(
                 || failure::detail(&error).replace(invented, &route.connect_host),
                 str::to_owned,
             );
             match kind {
-                FailureKind::Tls(Some(trouble)) => (kind, format!("{} ({text})", trouble.title)),
+                FailureKind::Tls(Some(problem)) => (kind, format!("{} ({text})", problem.title)),
                 FailureKind::ProxyFailed(Some(status)) if status != 407 => {
                     (kind, format!("the proxy makes no connection to it: it answers {status}"))
                 }
@@ -236,8 +236,8 @@ fn outcome(
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     Err(ExchangeFailure {
         kind,
-        sent: failure::sent(wire),
-        idle: wire.idle_for(),
+        sent: failure::sent(handler),
+        idle: handler.idle_for(),
         message: format!("{}: {text}", route.authority()),
     })
 }

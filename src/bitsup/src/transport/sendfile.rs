@@ -37,7 +37,7 @@ pub(super) enum SendProgress {
 /// Sends what the TCP connection takes of its body.
 pub(super) fn pass(pinned: &mut PinnedConnection) -> SendProgress {
     for _ in 0..TURNS {
-        if handler_of(pinned).is_none_or(|wire| wire.past() != DirectBody::Writable) {
+        if handler_of(pinned).is_none_or(|handler| handler.direct_body() != DirectBody::Writable) {
             return SendProgress::Nothing;
         }
         pinned.pass_body();

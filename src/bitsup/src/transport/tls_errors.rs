@@ -16,7 +16,7 @@ pub(crate) struct TlsProblem {
 /// The reason in a message of libcurl or its TLS library.
 pub(crate) fn of_words(words: &str) -> Option<&'static TlsProblem> {
     let words = words.to_ascii_lowercase();
-    TABLE.iter().find(|trouble| trouble.signs.iter().any(|sign| words.contains(sign)))
+    TABLE.iter().find(|problem| problem.signs.iter().any(|sign| words.contains(sign)))
 }
 
 /// The reason, if the peer told it in an alert. With TLS 1.3 a server does so after the handshake,
@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn advice_names_options_that_exist() {
         let _rule = bitsup_server::rule!("OUT-05");
-        for trouble in TABLE.iter().chain([&OWN_CERTIFICATE]) {
-            assert_eq!(bitsup_proto::explain::unknown_name(trouble.advice), None);
+        for problem in TABLE.iter().chain([&OWN_CERTIFICATE]) {
+            assert_eq!(bitsup_proto::explain::unknown_name(problem.advice), None);
         }
     }
 

@@ -102,9 +102,9 @@ impl Task {
             return self.tell_caller(PacketEvent::Done(Ok(meaning)));
         }
         let session_created = matches!(post, Ok(PostAck::Created(_)));
-        match (post, &self.keeper) {
+        match (post, &self.writer) {
             (Ok(PostAck::Created(Some(update))), _) => self.store(update, core),
-            (Ok(PostAck::NotCreated), Some(keeper)) => keeper.not_created(),
+            (Ok(PostAck::NotCreated), Some(writer)) => writer.not_created(),
             _ => {}
         }
         self.sent_nothing();

@@ -23,8 +23,8 @@ impl Task {
         if request.packet == PacketType::CreateSession {
             // Bytes of an earlier session are of no interest any more.
             self.stop_comparing();
-            if let Some(keeper) = &self.keeper {
-                return keeper.creating();
+            if let Some(writer) = &self.writer {
+                return writer.creating();
             }
         }
         Ok(())
@@ -47,10 +47,10 @@ impl Task {
         let Difference::Unclear { is_explained } = then.compare(&now) else { return Ok(()) };
         self.source_sent = Some(now);
         let sent = self.driver.sent_end();
-        match &self.keeper {
-            Some(keeper) if sent == 0 => keeper.prove(now),
-            Some(keeper) => {
-                let check = keeper.compare(now, sent, is_explained);
+        match &self.writer {
+            Some(writer) if sent == 0 => writer.prove(now),
+            Some(writer) => {
+                let check = writer.compare(now, sent, is_explained);
                 self.begin_check(check, None, core);
             }
             None if sent == 0 || is_explained => {}
@@ -65,7 +65,7 @@ impl Task {
         let go_on = Arc::clone(go_on);
         self.driver.comparison_started();
         let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
-        let proves = proves.zip(self.keeper.clone());
+        let proves = proves.zip(self.writer.clone());
         let may_wait = source.may_wait();
         core.workers.run_reading(may_wait, move || {
             let result = source.open().and_then(|opened| {
@@ -74,8 +74,8 @@ impl Task {
             });
             // A comparison that was stopped has proven nothing.
             let is_same = matches!(result, Ok(true)) && go_on.load(Ordering::Relaxed);
-            if let Some((identity, keeper)) = proves.filter(|_| is_same) {
-                keeper.prove(identity);
+            if let Some((identity, writer)) = proves.filter(|_| is_same) {
+                writer.prove(identity);
             }
             drop(source);
             let done = move |task: &mut Self, core: &mut Core| {
@@ -113,18 +113,18 @@ impl Task {
 
     /// Step 5: stores the checkpoint.
     pub(super) fn store(&self, update: CheckpointUpdate, core: &Core) {
-        let Some(keeper) = &self.keeper else { return };
+        let Some(writer) = &self.writer else { return };
         match update.created {
-            Some(checkpoint) => keeper.created(checkpoint, self.source_sent),
-            None => keeper.update(update.offset, update.checkpoint, &core.workers),
+            Some(checkpoint) => writer.created(checkpoint, self.source_sent),
+            None => writer.update(update.offset, update.checkpoint, &core.workers),
         }
     }
 
     /// A pause is the time to hash what was sent.
     pub(super) fn rest(&mut self, core: &Core) {
         let offset = self.driver.session().offset();
-        if let Some(keeper) = self.keeper.as_ref().filter(|_| self.rested != offset) {
-            keeper.rest(&core.workers);
+        if let Some(writer) = self.writer.as_ref().filter(|_| self.rested != offset) {
+            writer.rest(&core.workers);
             self.rested = offset;
         }
     }

@@ -150,7 +150,7 @@ pub(crate) fn protocol_failure(failure: transport::ExchangeFailure) -> session::
         }
         FailureKind::ProxyFailed(_) => failed(FailureClass::Transport),
         FailureKind::Tls(None) => fatal(error(ErrorKind::Tls)),
-        FailureKind::Tls(Some(trouble)) => fatal(error(ErrorKind::Tls).with_advice(trouble.advice)),
+        FailureKind::Tls(Some(problem)) => fatal(error(ErrorKind::Tls).with_advice(problem.advice)),
         FailureKind::NoLogin(advice) => fatal(error(ErrorKind::Auth).with_advice(advice)),
         FailureKind::Source(_) => fatal(error(ErrorKind::LocalFile)),
         FailureKind::Lack(error) => fatal(error.into_protocol()),

@@ -153,27 +153,28 @@ impl Task {
             hash.finish(done, &core.workers);
         }
         self.ending = Some(result);
-        match &self.keeper {
+        match &self.writer {
             None if failed && self.hash_for_token(core) => {}
             None => {
-                self.leavings = Some(FinalReport::default());
+                self.final_report = Some(FinalReport::default());
                 self.end_if_finished(core);
             }
-            Some(keeper) => {
+            Some(writer) => {
                 let held = self.driver.session().session_id().is_some();
                 let finish = if held { Finish::Keep } else { Finish::Remove };
                 if finish == Finish::Remove
-                    && let Some(leavings) = keeper.try_remove()
+                    && let Some(final_report) = writer.try_remove()
                 {
-                    self.leavings = Some(leavings);
+                    self.final_report = Some(final_report);
                     return self.end_if_finished(core);
                 }
                 let (inbox, id) = (core.inbox.clone(), self.id);
-                let done = move |leavings| {
-                    let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);
+                let done = move |final_report| {
+                    let take =
+                        move |task: &mut Self, _: &mut Core| task.final_report = Some(final_report);
                     inbox.send(Command::Worked(id, Box::new(take)));
                 };
-                keeper.finish(finish, done, &core.workers);
+                writer.finish(finish, done, &core.workers);
             }
         }
     }
@@ -203,8 +204,8 @@ impl Task {
         core.workers.run(move || {
             let prefix = crate::journal::hash_prefix(&source, length, &|| true).ok().flatten();
             drop(source);
-            let leavings = FinalReport { prefix, ..FinalReport::default() };
-            let take = move |task: &mut Self, _: &mut Core| task.leavings = Some(leavings);
+            let final_report = FinalReport { prefix, ..FinalReport::default() };
+            let take = move |task: &mut Self, _: &mut Core| task.final_report = Some(final_report);
             inbox.send(Command::Worked(id, Box::new(take)));
         });
         true
@@ -228,7 +229,7 @@ impl Task {
         if self.is_hashing || matches!(self.reply_write, ReplyWrite::UnderWay) {
             return;
         }
-        let Some(leavings) = self.leavings.take() else { return };
+        let Some(final_report) = self.final_report.take() else { return };
         let Some(result) = self.ending.take() else { return };
         self.driver.ended();
         self.wake = None;
@@ -238,12 +239,12 @@ impl Task {
         };
         let result = match result.and_then(|receipt| written.map(|()| receipt)) {
             Ok(mut receipt) => {
-                receipt.warnings.extend(leavings.problem);
+                receipt.warnings.extend(final_report.problem);
                 Ok(receipt)
             }
             Err(error) => {
-                let token = self.token(leavings.prefix.as_ref());
-                let kept = token.is_some() && leavings.is_kept;
+                let token = self.token(final_report.prefix.as_ref());
+                let kept = token.is_some() && final_report.is_kept;
                 let left = self.left_before || self.driver.session().may_be_left();
                 Err(error.with_resumable(kept).with_token(token).with_may_be_left(left))
             }
@@ -255,7 +256,7 @@ impl Task {
         };
         // With the result the caller may want the source back at once: a buffer to close, a file to delete.
         self.source = Source::bytes(Vec::new());
-        self.keeper = None;
+        self.writer = None;
         let offset = self.driver.session().offset();
         self.shared.update(|progress| {
             progress.state = state;

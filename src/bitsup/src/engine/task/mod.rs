@@ -110,7 +110,7 @@ pub(crate) struct Task {
     comparing: Option<Arc<AtomicBool>>,
     /// What the source was when it was sent, or when it was last found to be the same.
     source_sent: Option<Identity>,
-    keeper: Option<JournalWriter>,
+    writer: Option<JournalWriter>,
     /// Up to where all was hashed in a pause.
     rested: u64,
     /// The SHA-256 of what is sent, if it was asked for.
@@ -119,7 +119,7 @@ pub(crate) struct Task {
     is_hashing: bool,
     opened: SourceState,
     ending: Option<Result<Receipt, Error>>,
-    leavings: Option<FinalReport>,
+    final_report: Option<FinalReport>,
     reply: Option<ReplyFetch>,
     reply_place: Option<OutputFile>,
     reply_write: ReplyWrite,
@@ -171,13 +171,13 @@ impl Task {
             pinned: None,
             exchange_begun: Instant::now(),
             comparing: None,
-            keeper: None,
+            writer: None,
             rested: 0,
             hash: None,
             is_hashing: false,
             opened: SourceState::Closed,
             ending: None,
-            leavings: None,
+            final_report: None,
             reply: None,
             reply_place: None,
             reply_write: ReplyWrite::None,
@@ -243,7 +243,7 @@ impl Task {
         let session = driver.session();
         let session_name = session.session_id().map(|id| id.as_str().to_owned());
         let recorder = options.transcript.then(Recorder::default);
-        let keeper = journal.map(|journal| {
+        let writer = journal.map(|journal| {
             let place = EntryKey {
                 url: destination.full(),
                 path: source.canonical_path().map(Path::to_owned).unwrap_or_default(),
@@ -258,7 +258,7 @@ impl Task {
         let new = Self::new(Parts { id, shared, source, destination, options, driver });
         let deciding = Deciding::new(decides);
         let mut task =
-            Self { keeper, hash, reply_place, deciding, recorder, warnings, session_name, ..new };
+            Self { writer, hash, reply_place, deciding, recorder, warnings, session_name, ..new };
         if task.options.polite {
             task.driver.hold_fragments(core.limiter.be_polite(id));
         }
@@ -353,7 +353,7 @@ impl Task {
     /// The upload's handle is gone.
     pub(crate) fn abandon(&mut self, core: &mut Core) {
         let now = core.now();
-        self.driver.abandon(self.keeper.is_some(), &mut core.client, now);
+        self.driver.abandon(self.writer.is_some(), &mut core.client, now);
     }
 
     /// The engine ends before the upload did.

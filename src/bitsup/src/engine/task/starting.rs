@@ -46,16 +46,16 @@ impl Task {
             Readiness::Now => {}
             Readiness::Wait => return true,
             Readiness::StoreIntent(checkpoint) => {
-                let Some(keeper) = self.keeper.clone() else { return false };
+                let Some(writer) = self.writer.clone() else { return false };
                 let session = checkpoint.session_id.clone();
-                if keeper.try_closing(&checkpoint) {
+                if writer.try_closing(&checkpoint) {
                     self.driver.intent_stored(session);
                     return self.must_wait(request, core);
                 }
                 let (inbox, task) = (core.inbox.clone(), self.id);
                 core.workers.run(move || {
                     // Where it cannot be written the upload goes on, as with any other entry.
-                    keeper.closing(checkpoint);
+                    writer.closing(checkpoint);
                     let stored = |task: &mut Self, _: &mut Core| task.driver.intent_stored(session);
                     inbox.send(Command::Worked(task, Box::new(stored)));
                 });
