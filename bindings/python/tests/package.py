@@ -104,7 +104,7 @@ def no_password_is_in_memory_when_all_is_over(python: Path, serve: Callable[...,
     server = serve(None, "--user", f"operator:{secret}")
     file = tmp_path / "secret-of-the-operator"
     file.write_text(secret)
-    command = [python, "-c", HELD, server.url("x"), file]
+    command: list[str | Path] = [python, "-c", HELD, server.url("x"), file]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "all is over\n"

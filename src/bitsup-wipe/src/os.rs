@@ -24,7 +24,7 @@ pub(crate) unsafe fn usable_size(_: *mut std::ffi::c_void) -> usize {
 /// Whether the address is in the program's own file, and not in a library's.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_in_the_program(address: *const ()) -> bool {
-    struct Asked(u64, bool);
+    struct Asked(usize, bool);
 
     /// Looks at the first of the process's objects, which is the program.
     unsafe extern "C" fn look(
@@ -38,13 +38,13 @@ pub(crate) fn is_in_the_program(address: *const ()) -> bool {
         let headers =
             unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
         asked.1 = headers.iter().any(|header| {
-            let offset = asked.0.wrapping_sub(object.dlpi_addr).wrapping_sub(header.p_vaddr);
-            header.p_type == libc::PT_LOAD && offset < header.p_memsz
+            let start = (object.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize);
+            header.p_type == libc::PT_LOAD && asked.0.wrapping_sub(start) < header.p_memsz as usize
         });
         1
     }
 
-    let mut asked = Asked(address.addr() as u64, false);
+    let mut asked = Asked(address.addr(), false);
     // SAFETY: the function reads what it is given, while this waits.
     unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut asked).cast()) };
     asked.1

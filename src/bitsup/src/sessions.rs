@@ -99,7 +99,9 @@ impl Client {
     ) -> Result<(), Error> {
         let directory = self.inner().state()?;
         let journal = directory.lock(id)?;
-        let entry = match journal::load(&journal)? {
+        let contents = journal::load(&journal)?;
+        let lost_another = contents.lost_a_session();
+        let entry = match contents {
             Contents { entry: Some(entry), .. } => entry,
             Contents { intent: Some(_), .. } => {
                 let removed = journal.remove();
@@ -121,9 +123,11 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::Cancelled && error.may_be_left() => {
                 Err(left("the session is forgotten here, but the server refused to cancel it"))
             }
-            Err(error) if error.kind() == ErrorKind::Cancelled => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => Ok(()),
+            Err(error) if error.kind() != ErrorKind::Cancelled => Err(error),
+            _ if lost_another => Err(left(
+                "the session is cancelled, but another one may be left, whose ID was never received",
+            )),
+            _ => Ok(()),
         }
     }
 

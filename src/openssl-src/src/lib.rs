@@ -85,14 +85,19 @@ impl Changed {
     fn compiler_by_name(&mut self) {
         let target = env::var("TARGET").unwrap_or_default();
         let names = [&*format!("CC_{target}"), &format!("CC_{}", target.replace('-', "_"))];
-        for name in names.into_iter().chain(["TARGET_CC", "HOST_CC", "CC"]) {
-            let Some(compiler) = env::var_os(name).map(PathBuf::from) else { continue };
+        let of_kind =
+            if env::var("HOST").is_ok_and(|host| host == target) { "HOST_CC" } else { "TARGET_CC" };
+        // The first that is set is the compiler.
+        let mut names = names.into_iter().chain([of_kind, "CC"]);
+        if let Some((name, compiler)) =
+            names.find_map(|name| Some((name, PathBuf::from(env::var_os(name)?))))
+        {
             // Not one that is looked for already, nor one with options behind it.
             let is_path = compiler.is_absolute() && compiler.is_file();
             let (true, Some(folder), Some(bare)) =
                 (is_path, compiler.parent(), compiler.file_name())
             else {
-                continue;
+                return;
             };
             let path = env::var_os("PATH").unwrap_or_default();
             let folders = [folder.to_owned()].into_iter().chain(env::split_paths(&path));

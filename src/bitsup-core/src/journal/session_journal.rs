@@ -194,8 +194,7 @@ impl<F: Files> SessionJournal<F> {
         if !self.is_news(&checkpoint.session_id) {
             return Ok(());
         }
-        let due = |at: Duration| now.monotonic.saturating_sub(at) >= SYNC;
-        let sync = self.synced.is_none_or(due);
+        let sync = self.syncs(now);
         // It may have come since the last step.
         self.hashing.acknowledged(checkpoint.offset, now);
         let closes_next = self.closes_next(&checkpoint);
@@ -212,6 +211,11 @@ impl<F: Files> SessionJournal<F> {
             self.synced = Some(now.monotonic);
         }
         Ok(())
+    }
+
+    /// Whether [`Self::write`] would wait for the disk.
+    pub fn syncs(&self, now: Timestamp) -> bool {
+        self.synced.is_none_or(|at| now.monotonic.saturating_sub(at) >= SYNC)
     }
 
     /// Whether nothing is written of where the session stands, since Close-Session follows at once, with a note

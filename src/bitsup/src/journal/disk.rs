@@ -26,6 +26,8 @@ enum Notes {
     Writable {
         log: Arc<IntentLog>,
         _lock: Lock,
+        /// What another log says of the session, which its process no longer holds.
+        orphan: Option<String>,
         /// Whether there may be a file with a note.
         has_file: AtomicBool,
     },
@@ -35,8 +37,14 @@ enum Notes {
 
 impl Disk {
     /// Files that this process holds the lock of.
-    pub(super) fn locked(log: Arc<IntentLog>, folder: Arc<Folder>, id: &str, lock: Lock) -> Self {
-        let notes = Notes::Writable { log, _lock: lock, has_file: AtomicBool::new(true) };
+    pub(super) fn locked(
+        log: Arc<IntentLog>,
+        folder: Arc<Folder>,
+        id: &str,
+        lock: Lock,
+        orphan: Option<String>,
+    ) -> Self {
+        let notes = Notes::Writable { log, _lock: lock, orphan, has_file: AtomicBool::new(true) };
         Self { folder, id: id.to_owned(), notes }
     }
 
@@ -71,10 +79,12 @@ impl Files for Disk {
             (File::Journal, _) => self.folder.read(&entry(&self.id)),
             (File::Note, Notes::Read(Some(noted))) => Ok(Some(noted.clone().into_bytes())),
             (File::Note, Notes::Read(None)) => self.folder.read(&intent(&self.id)),
-            (File::Note, Notes::Writable { has_file, .. }) => {
-                let noted = self.folder.read(&intent(&self.id))?;
-                has_file.store(noted.is_some(), Ordering::Relaxed);
-                Ok(noted)
+            (File::Note, Notes::Writable { log, orphan, has_file, .. }) => {
+                let file = self.folder.read(&intent(&self.id))?;
+                has_file.store(file.is_some(), Ordering::Relaxed);
+                // An upload that could make no file of its note when it ended has left it in our log.
+                let noted = log.noted(&self.id).map(String::into_bytes).or(file);
+                Ok(noted.or_else(|| orphan.clone().map(String::into_bytes)))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The intent log of this process: one line for each thing that a short upload notes.
 //!
-//! A log is locked as long as its process lives, in the same file as its sessions, so that all are free at
-//! once. What a dead one has left becomes files of their own before an upload begins. A log that has become
-//! long is followed by a new one, and removed with its last upload.
+//! A log is locked as long as its process lives. What a dead one has left becomes files of their own before an
+//! upload begins. What a log says of a session that is not locked counts too: its process is about to end, or
+//! could make no file of it. A log that has become long is followed by a new one, and removed with its last upload.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,7 +23,7 @@ const SUFFIX: &str = ".log";
 /// A log that is longer is followed by a new one.
 const MAX_LOG: u64 = 1024 * 1024;
 /// The lock of who takes over what dead processes have left. No session is likely to have that name.
-const FOLDING: &str = "6c8f3a0d5e9b7241";
+pub(super) const FOLDING: &str = "6c8f3a0d5e9b7241";
 /// Another process does that within this time.
 const TRIES: u32 = 400;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -58,8 +58,15 @@ struct Log {
 
 impl IntentLog {
     /// Makes no file before something is noted.
-    pub(super) fn new(folder: Arc<Folder>, locks: Arc<Locks>) -> Self {
+    pub(super) fn new(folder: Arc<Folder>) -> Self {
+        // Not those of the sessions, which no child that was forked may keep.
+        let locks = Arc::new(Locks::new(Arc::clone(&folder)));
         Self { folder, locks, state: Mutex::default() }
+    }
+
+    /// What an upload of this process has noted and not ended.
+    pub(super) fn noted(&self, id: &str) -> Option<String> {
+        self.state().logs.iter().find_map(|log| log.open.get(id).cloned())
     }
 
     /// Notes it in place of what the upload noted before. `false`: it is too long, or there can be no log.
@@ -67,7 +74,8 @@ impl IntentLog {
         let Some(line) = log_line(id, Some(record)).filter(|_| IS_SHARED) else { return Ok(false) };
         let state = &mut *self.state();
         let known = state.logs.iter().position(|log| log.open.contains_key(id));
-        if known.is_none() && state.logs.last().is_none_or(|log| log.end >= MAX_LOG) {
+        let takes_more = |log: &Log| log.end < MAX_LOG && self.folder.is_at(&log.name, &log.file);
+        if known.is_none() && !state.logs.last().is_some_and(takes_more) {
             let log = Log::new(&self.folder, &self.locks)?;
             self.remove_ended(&mut state.logs);
             state.logs.push(log);
@@ -98,8 +106,7 @@ impl IntentLog {
         if !self.locks.is_ours() {
             return;
         }
-        let known = self.state().logs.iter().find_map(|log| log.open.get(id).cloned());
-        let Some(record) = known else { return };
+        let Some(record) = self.noted(id) else { return };
         let stored = self.folder.draft(record.as_bytes()).and_then(|it| it.publish(&intent(id)));
         if stored.is_ok() {
             // At worst both tell the same.
@@ -107,11 +114,13 @@ impl IntentLog {
         }
     }
 
-    /// Makes files of their own of what processes have noted that are dead. The error names the file.
-    pub(super) fn fold_dead(&self) -> Result<(), (String, io::Error)> {
+    /// Makes files of their own of what processes have noted that are dead. Returns what a log that stays says of
+    /// the session, whose lock the caller has: its process lives on without it, or the log cannot be taken over now.
+    /// The error names the file.
+    pub(super) fn fold_dead(&self, id: &str) -> Result<Option<String>, (String, io::Error)> {
         let version = self.folder.version().map_err(|error| (String::new(), error))?;
         if self.state().alone == Some(version) {
-            return Ok(());
+            return Ok(None);
         }
         // Else a log that is made next would not be noticed.
         let is_settled = version.is_settled();
@@ -119,13 +128,18 @@ impl IntentLog {
         others.retain(|name| self.state().logs.iter().all(|log| log.name != *name));
         // Else a log that is being folded would seem to be one of a process that lives.
         let folding = (!others.is_empty()).then(|| self.lock_folding()).transpose();
-        let _folding = folding.map_err(|error| ("lock".to_owned(), error))?;
-        let mut are_all_dead = true;
+        let (mut orphan, mut are_all_dead) = (None, true);
         for name in others {
-            are_all_dead &= self.fold(&name).map_err(|error| (name, error))?;
+            // One that cannot be taken over, on a full disk say, is so at a later start.
+            if folding.is_ok() && self.fold(&name).unwrap_or(false) {
+                continue;
+            }
+            are_all_dead = false;
+            let bytes = self.folder.read(&name).map_err(|error| (name, error))?;
+            orphan = open_records(&bytes.unwrap_or_default()).remove(id).or(orphan);
         }
         self.state().alone = (are_all_dead && is_settled).then_some(version);
-        Ok(())
+        Ok(orphan)
     }
 
     /// `false`: the log's process lives.
@@ -195,8 +209,7 @@ impl Log {
         Ok(())
     }
 
-    /// On a full disk what has ended gives room. A kill between the two steps leaves older notes of the
-    /// uploads that are open.
+    /// On a full disk what has ended gives room. Empty lines cover the rest until it is cut off.
     fn reuse(&mut self, line: &str, full: io::Error) -> io::Result<()> {
         let open = self.open.iter().filter_map(|(id, record)| log_line(id, Some(record)));
         let all = open.collect::<String>() + line;
@@ -204,7 +217,8 @@ impl Log {
         if length > self.end {
             return Err(full);
         }
-        self.file.write_all_at(all.as_bytes(), 0)?;
+        let rest = usize::try_from(self.end - length).unwrap_or_default();
+        self.file.write_all_at((all + &"\n".repeat(rest)).as_bytes(), 0)?;
         self.file.set_len(length)?;
         self.end = length;
         Ok(())
@@ -245,13 +259,13 @@ mod tests {
     fn a_folder_that_has_just_changed_is_looked_at_again() {
         let state = tempfile::tempdir().expect("folder");
         let folder = Arc::new(Folder::make(state.path()).expect("folder"));
-        let log = IntentLog::new(Arc::clone(&folder), Arc::new(Locks::new(Arc::clone(&folder))));
-        log.fold_dead().expect("nothing is there");
+        let log = IntentLog::new(Arc::clone(&folder));
+        log.fold_dead(FOLDING).expect("nothing is there");
         assert_eq!(log.state().alone, None);
         let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1);
         let file = File::open(state.path().join("sessions")).expect("open");
         file.set_modified(long_ago).expect("set");
-        log.fold_dead().expect("nothing is there");
+        log.fold_dead(FOLDING).expect("nothing is there");
         assert_eq!(log.state().alone, Some(folder.version().expect("known")));
     }
 
@@ -259,8 +273,7 @@ mod tests {
     fn on_a_full_disk_what_has_ended_gives_room() {
         let state = tempfile::tempdir().expect("folder");
         let folder = Arc::new(Folder::make(state.path()).expect("folder"));
-        let locks = Arc::new(Locks::new(Arc::clone(&folder)));
-        let log = IntentLog::new(Arc::clone(&folder), locks);
+        let log = IntentLog::new(Arc::clone(&folder));
         let ids = ["0123456789abcdef", "1123456789abcdef", "2123456789abcdef"];
         let record = |begun| {
             let intent = Intent::new("http://h/x".into(), "/x".into(), 1, None, begun);

@@ -21,7 +21,8 @@ pub(super) struct Locks {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// Open, where it is one file for all: the end of the process frees all locks in one step.
+    /// Open while something is locked, where it is one file for all. A child that was forked keeps the open file, and
+    /// with it what is locked later too, so no upload finds it open when none runs.
     file: Option<Arc<File>>,
     ids: HashSet<String>,
 }
@@ -51,10 +52,12 @@ impl Locks {
             return Ok(None);
         }
         loop {
-            let opened = held.file.clone();
+            // One that was removed locks nobody out.
+            let opened = held.file.take().filter(|file| self.folder.is_at(&name(id), file));
             let is_new = opened.is_none();
             let file = opened.map_or_else(|| self.open(id), Ok)?;
             if !system::try_acquire(&file, id)? {
+                held.file = IS_SHARED.then_some(file);
                 return Ok(None);
             }
             // It may have been removed before it was locked: then ours is no lock.
@@ -83,6 +86,9 @@ impl Drop for Lock {
         if self.locks.is_ours() {
             let mut held = self.locks.held();
             held.ids.remove(&self.id);
+            if held.ids.is_empty() {
+                held.file = None;
+            }
             // At worst it is held as long as the process lives.
             let _ = system::release(&self.file, &self.id);
         }

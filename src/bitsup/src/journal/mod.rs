@@ -76,7 +76,7 @@ impl StateDirectory {
     fn new(folder: Folder) -> Self {
         let folder = Arc::new(folder);
         let locks = Arc::new(Locks::new(Arc::clone(&folder)));
-        let log = Arc::new(IntentLog::new(Arc::clone(&folder), Arc::clone(&locks)));
+        let log = Arc::new(IntentLog::new(Arc::clone(&folder)));
         Self { folder, locks, log }
     }
 
@@ -103,10 +103,10 @@ impl StateDirectory {
                 lock.map_err(|error| self.problem("lock", &lock::name(id), &error))?
             {
                 // What a dead process has noted of this session can be read after that.
-                let folded = self.log.fold_dead();
-                folded.map_err(|(name, error)| self.problem("read", &name, &error))?;
+                let folded = self.log.fold_dead(id);
+                let orphan = folded.map_err(|(name, error)| self.problem("read", &name, &error))?;
                 let (log, folder) = (Arc::clone(&self.log), Arc::clone(&self.folder));
-                return Ok(Journal::new(Disk::locked(log, folder, id, lock)));
+                return Ok(Journal::new(Disk::locked(log, folder, id, lock, orphan)));
             }
             if left > 0 {
                 std::thread::sleep(PAUSE);

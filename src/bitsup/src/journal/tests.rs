@@ -310,6 +310,84 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
     assert_eq!(contents.intent, Some(intent()));
 }
 
+/// A line of a log in which the session is asked for.
+fn asked_for(id: &str) -> String {
+    let record = intent().encode().expect("text");
+    bitsup_core::journal::log_line(id, Some(&record)).expect("short")
+}
+
+#[test]
+fn what_another_process_has_noted_of_a_session_that_it_let_go_of_is_known() {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let [id, log] = ["0123456789abcdef", "fedcba9876543210"];
+    let other = Arc::new(Locks::new(Arc::clone(&directory.folder)));
+    let lives = other.try_lock(log).expect("asked").expect("free");
+    fs::write(directory.folder.path(&format!("{log}.log")), asked_for(id)).expect("written");
+    assert!(load(&directory.lock(id).expect("free")).expect("readable").lost_a_session());
+    let another = directory.lock("1123456789abcdef").expect("free");
+    assert!(!load(&another).expect("readable").lost_a_session());
+    drop(lives);
+}
+
+#[test]
+fn what_an_upload_of_this_process_could_make_no_file_of_is_known() {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let id = "0123456789abcdef";
+    assert!(directory.log.note(id, &intent().encode().expect("text")).expect("noted"));
+    assert!(load(&directory.lock(id).expect("free")).expect("readable").lost_a_session());
+}
+
+#[test]
+fn a_dead_log_that_cannot_be_taken_over_is_no_reason_to_lose_a_session() {
+    let (_folder, directory, id, _) = written();
+    fs::write(directory.folder.path("fedcba9876543210.log"), asked_for("1123456789abcdef"))
+        .expect("written");
+    // What takes over takes this lock, and waits for it no longer than a moment.
+    let locks = Arc::new(Locks::new(Arc::clone(&directory.folder)));
+    let _taken = locks.try_lock(intent_log::FOLDING).expect("asked").expect("free");
+    assert!(load(&directory.lock(&id).expect("free")).expect("readable").entry.is_some());
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn a_lock_file_that_was_removed_locks_nobody_in_and_nobody_out() {
+    let folder = tempfile::tempdir().expect("folder");
+    let open = || StateDirectory::open(folder.path()).expect("state directory");
+    let (first, second) = (open(), open());
+    let [id, other] = ["0123456789abcdef", "1123456789abcdef"];
+    let running = first.lock(other).expect("free");
+    fs::remove_file(first.folder.path("lock")).expect("removed");
+    let held = second.lock(id).expect("free");
+    assert_eq!(first.lock(id).expect_err("the second has it").kind(), ErrorKind::SessionInUse);
+    drop(held);
+    let again = first.lock(id).expect("free");
+    assert_eq!(second.lock(id).expect_err("the first has it").kind(), ErrorKind::SessionInUse);
+    drop((running, again));
+}
+
+/// A child that was forked while an upload ran has its lock, and not those of later ones.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[test]
+fn the_lock_file_is_opened_anew_when_nothing_is_locked() {
+    let folder = tempfile::tempdir().expect("folder");
+    let directory = StateDirectory::open(folder.path()).expect("state directory");
+    let opened = || {
+        fs::read_dir("/proc/self/fd")
+            .expect("listed")
+            .filter_map(Result::ok)
+            .filter(|entry| {
+                fs::read_link(entry.path()).is_ok_and(|to| to == directory.folder.path("lock"))
+            })
+            .count()
+    };
+    let journal = directory.lock("0123456789abcdef").expect("free");
+    assert_eq!(opened(), 1);
+    drop(journal);
+    assert_eq!(opened(), 0);
+}
+
 #[test]
 fn what_the_pad_says_below_a_torn_journal_may_be_old_and_that_is_told() {
     let (_folder, directory, id, path) = written();

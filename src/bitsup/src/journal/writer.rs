@@ -181,7 +181,9 @@ impl JournalWriter {
         let Some(mut state) = self.shared.try_state() else { return false };
         let is_short = state.asked.elapsed() < SHORT && !lock(&self.shared.pending).is_busy();
         let is_passed_over = state.journal.as_ref().is_some_and(|journal| journal.closes_next(now));
-        if !is_short || !(is_passed_over || state.on_failure.is_some()) {
+        let is_first = state.on_failure.is_some();
+        let syncs = state.journal.as_ref().is_some_and(|journal| journal.syncs(state.now()));
+        if !is_short || !(is_passed_over || is_first && !syncs) {
             return false;
         }
         let is_kept = state.in_journal(|journal, time| journal.write(now.clone(), time)).is_ok();
