@@ -52,7 +52,7 @@ impl Locks {
             return Ok(None);
         }
         loop {
-            // One that was removed locks nobody out.
+            // One that was removed is no lock.
             let opened = held.file.take().filter(|file| self.folder.is_at(&name(id), file));
             let is_new = opened.is_none();
             let file = opened.map_or_else(|| self.open(id), Ok)?;

@@ -206,21 +206,21 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
         || directory.read(&id).expect("readable").entry.expect("there").checkpoint.session_id;
     let journal = directory.lock(&id).expect("free");
     let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
-    let mut book =
+    let mut journal =
         SessionJournal::new(journal, Some(entry()), place, Some(identity()), Proof::Given);
     let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
-    let late = |book: &mut SessionJournal<Disk>| {
-        book.write(entry().checkpoint, now).expect("passed over");
+    let late = |journal: &mut SessionJournal<Disk>| {
+        journal.write(entry().checkpoint, now).expect("passed over");
     };
-    book.creating(now).expect("noted");
-    late(&mut book);
+    journal.creating(now).expect("noted");
+    late(&mut journal);
     let intent = directory.read(&id).expect("readable").intent;
     assert!(intent.is_some(), "a crash now leaves a session");
-    book.created(newer().checkpoint, Some(entry().identity), now).expect("noted");
-    late(&mut book);
+    journal.created(newer().checkpoint, Some(entry().identity), now).expect("noted");
+    late(&mut journal);
     assert_eq!(session(), newer().checkpoint.session_id);
-    book.write(newer().checkpoint, now).expect("written");
-    late(&mut book);
+    journal.write(newer().checkpoint, now).expect("written");
+    late(&mut journal);
     assert_eq!(session(), newer().checkpoint.session_id);
 }
 
@@ -232,18 +232,18 @@ fn what_is_written_is_hashed_at_the_end_though_no_step_was_told_of_it() {
     let source = Source::path(&path).expect("source");
     let place = EntryKey { url: "http://h/d/x.bin".into(), path, note: None };
     let journal = directory.lock(&id).expect("free");
-    let mut book = SessionJournal::new(journal, None, place, source.identity(), Proof::Given);
+    let mut journal = SessionJournal::new(journal, None, place, source.identity(), Proof::Given);
     // Long after the source was changed.
     let now = Timestamp { monotonic: Duration::ZERO, unix: unix_now() + 10 };
     let at = |offset| Checkpoint { offset, ..entry().checkpoint };
-    book.created(at(0), source.identity(), now).expect("noted");
-    book.write(at(60), now).expect("written");
-    book.hash_rest();
-    while let Some(mut step) = book.next_hash_step(now) {
+    journal.created(at(0), source.identity(), now).expect("noted");
+    journal.write(at(60), now).expect("written");
+    journal.hash_rest();
+    while let Some(mut step) = journal.next_hash_step(now) {
         step.run(&source.open().expect("open"), &|| true).expect("read");
-        book.hashed(step, now);
+        journal.hashed(step, now);
     }
-    assert_eq!(book.prefix().map(Prefix::length), Some(60));
+    assert_eq!(journal.prefix().map(Prefix::length), Some(60));
 }
 
 #[test]
@@ -261,11 +261,11 @@ fn the_entry_of_a_session_keeps_the_identity_that_it_had() {
         let journal = directory.lock(&id).expect("free");
         journal.write(&entry(), true).expect("written");
         let earlier = Some(entry()).filter(|_| proof == Proof::Pending);
-        let mut book = SessionJournal::new(journal, earlier, place(), Some(copy), proof);
-        book.write(entry().checkpoint, now).expect("written or withheld");
+        let mut journal = SessionJournal::new(journal, earlier, place(), Some(copy), proof);
+        journal.write(entry().checkpoint, now).expect("written or withheld");
         assert_eq!(kept(), Some(identity()), "{proof:?}");
-        book.prove(copy);
-        book.write(entry().checkpoint, now).expect("written");
+        journal.prove(copy);
+        journal.write(entry().checkpoint, now).expect("written");
         assert_eq!(kept(), Some(proven), "{proof:?}");
     }
 }
