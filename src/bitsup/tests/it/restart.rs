@@ -24,6 +24,12 @@ impl Place {
         Self::with(SIZE)
     }
 
+    /// A client of this process with the same state directory.
+    fn client(&self) -> Client {
+        let options = OptionSet::new().state_dir(self.state());
+        Client::builder().options(&options).build().expect("client")
+    }
+
     /// The same with a source of that size.
     fn with(size: usize) -> Self {
         let place = Self { folder: tempfile::tempdir().expect("folder") };
@@ -292,10 +298,7 @@ fn a_session_whose_answer_never_came_is_listed_as_one_that_may_exist() {
     };
     let killed = |peer: &Peer| {
         let place = Place::new();
-        let client = Client::builder()
-            .options(&OptionSet::new().state_dir(place.state()))
-            .build()
-            .expect("client");
+        let client = place.client();
         let listed = || client.sessions().expect("listed").remove(0).expect("readable");
         let process = place.process(&peer.url());
         peer.wait_for("Create-Session", 1);
@@ -396,10 +399,7 @@ fn what_a_killed_process_has_noted_in_its_log_is_continued() {
             _ => Turn::Serve,
         });
         let place = Place::with(SHORT);
-        let client = Client::builder()
-            .options(&OptionSet::new().state_dir(place.state()))
-            .build()
-            .expect("client");
+        let client = place.client();
         let listed = || client.sessions().expect("listed").remove(0).expect("readable");
         let process = place.process(&peer.url());
         peer.wait_for("Fragment", 1);
