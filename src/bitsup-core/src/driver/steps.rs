@@ -16,7 +16,7 @@ impl UploadDriver {
     /// Steps 2 and 5: what to do now.
     pub fn poll(&mut self, now: Moment) -> Step {
         if let Some(since) = self.blocked_since.take() {
-            self.session.exclude(now.monotonic.saturating_sub(since));
+            self.session.exclude(since, now);
         }
         let step = self.next(now);
         if let Step::Wait(until) = step {

@@ -46,9 +46,13 @@ impl Budget {
 
     /// A pause since then is no lack of progress, and not a part of the upload's time.
     pub(super) fn leave_out(&mut self, since: Duration, now: Moment) {
-        let pause = now.monotonic.saturating_sub(since);
-        self.progress_at = self.progress_at.saturating_add(pause);
-        self.started = self.started.map(|started| started.saturating_add(pause));
+        self.exclude(since, now);
+        self.started = self.started.map(|started| without(since, started, now));
+    }
+
+    /// The time since then is no lack of progress.
+    pub(super) fn exclude(&mut self, since: Duration, now: Moment) {
+        self.progress_at = without(since, self.progress_at, now);
     }
 
     /// Whether another try after `delay` is forbidden, and why. `asked`: the server's `Retry-After`;
@@ -94,6 +98,13 @@ impl Budget {
             .into()
         })
     }
+}
+
+/// A time of the past, as if nothing had passed since `since`; never one to come, though it may be
+/// later than `since`: nothing would be given up for as long.
+fn without(since: Duration, time: Duration, now: Moment) -> Duration {
+    let passed = now.monotonic.saturating_sub(since);
+    time.saturating_add(passed).min(now.monotonic)
 }
 
 /// The error of an upload that goes wrong in a way that could be tried again, and is not.

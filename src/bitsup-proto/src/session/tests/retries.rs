@@ -393,9 +393,29 @@ fn what_is_no_fault_of_the_server_is_no_lack_of_progress() {
         let mut upload = Upload::opened(Config { retry, ..config() });
         assert_eq!(upload.exchange(), "Fragment 0-999");
         upload.pass(1000);
-        upload.session.exclude(Duration::from_secs(excluded));
+        let since = upload.now.monotonic - Duration::from_secs(excluded);
+        upload.session.exclude(since, upload.now);
         upload.answer(&UNREACHABLE).expect("under way");
         assert_eq!(upload.exchange() == "Ping", excluded > 0);
+    }
+    // What is excluded, or a pause, counts once, and only what lies behind the last progress.
+    for pauses in [false, true] {
+        let mut upload = Upload::opened(Config { retry, ..config() });
+        assert_eq!(upload.exchange(), "Fragment 0-999");
+        let since = upload.now.monotonic;
+        if pauses {
+            upload.session.suspend(upload.now).expect("it runs");
+        }
+        upload.pass(1000);
+        upload.answer(&Fails(FailureClass::Transport, Sent::Body(500))).expect("under way");
+        if pauses {
+            upload.session.resume(upload.now).expect("paused");
+        }
+        upload.session.exclude(since, upload.now);
+        assert_eq!(upload.exchange(), "Ping");
+        upload.pass(150);
+        upload.answer(&UNREACHABLE).expect("under way");
+        assert_eq!(upload.error().kind(), ErrorKind::Network, "{pauses}");
     }
     // So are bytes that move, but not the same ones again.
     let mut upload = Upload::opened(Config { retry, ..config() });

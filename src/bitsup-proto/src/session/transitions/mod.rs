@@ -352,10 +352,10 @@ impl Session {
         }
     }
 
-    /// So long nothing could be done for a reason of the caller's own, such as a question to a
+    /// Since then nothing could be done for a reason of the caller's own, such as a question to a
     /// person: that is no lack of progress (GIV-04).
-    pub fn exclude(&mut self, time: Duration) {
-        self.budget.progress_at = self.budget.progress_at.saturating_add(time);
+    pub fn exclude(&mut self, since: Duration, now: Moment) {
+        self.budget.exclude(since, now);
     }
 
     /// The connection ended unannounced before the packet under way went out: what the server
