@@ -118,7 +118,9 @@ impl Spans {
         rest
     }
 
+    /// Appends; a file ends at the last byte that a `u64` counts, as on a disk that is full.
     fn push(&mut self, from: Option<(u64, usize)>, length: u64) {
+        let length = length.min(u64::MAX - self.length);
         if length == 0 {
             return;
         }
@@ -155,7 +157,7 @@ impl Content for Spans {
         let skipped = skipped.min(body.length);
         let (from, length) = (body.from + skipped, body.length - skipped);
         self.push(None, at.saturating_sub(self.length));
-        let tail = self.skip(at + length);
+        let tail = self.skip(at.saturating_add(length));
         self.truncate(at);
         self.push(Some((from, body.version)), length);
         for part in tail.parts {
@@ -193,6 +195,16 @@ mod tests {
         spans.is_exact(size, |span| {
             span.version == version || !(span.from..span.from + span.length).contains(&8)
         })
+    }
+
+    #[test]
+    fn a_file_ends_at_the_last_byte_that_is_counted() {
+        let mut spans = Spans::default();
+        write(&mut spans, 0, 0, 0, u64::MAX - 2);
+        write(&mut spans, u64::MAX - 2, 0, 0, 9);
+        spans.append_foreign(4, 0);
+        assert_eq!(spans.length(), u64::MAX);
+        assert!(!is_exact(&spans, u64::MAX, 0));
     }
 
     #[test]
