@@ -47,7 +47,7 @@ fn entry() -> Entry {
         identity(),
         checkpoint,
         None,
-        unix_now(),
+        1_700_000_000,
     )
 }
 
@@ -453,7 +453,9 @@ fn what_dead_processes_have_noted_becomes_files_and_logs_of_the_living_stay() {
     drop(elsewhere.lock("3123456789abcdef").expect("free"));
     assert!(!dead.exists());
     let files = ids.map(disk::intent);
-    assert_eq!(names()[..3], files);
+    let mut left = names();
+    left.retain(|name| !is_log(name));
+    assert_eq!(left, files);
     let read = |id| directory.read(id).expect("readable");
     assert_eq!(read(ids[0]).intent, Some(intent()));
     assert_eq!(read(ids[1]).entry, Some(entry()));
