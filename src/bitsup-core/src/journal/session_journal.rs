@@ -154,10 +154,10 @@ impl<F: Files> SessionJournal<F> {
         Ok(())
     }
 
-    /// The server has acknowledged the bytes before `offset` in that session.
-    pub fn acknowledged(&mut self, offset: u64, session: Option<&SessionId>, now: Timestamp) {
-        if session.is_none_or(|id| self.is_news(id)) {
-            self.hashing.acknowledged(offset, now);
+    /// The server has acknowledged the bytes before the offset of that session.
+    pub fn acknowledged(&mut self, checkpoint: &Checkpoint, now: Timestamp) {
+        if self.is_news(&checkpoint.session_id) {
+            self.hashing.acknowledged(checkpoint.offset, now);
         }
     }
 

@@ -13,12 +13,10 @@ pub(crate) struct CheckpointTracker {
 /// What the journal is to store.
 #[derive(Debug)]
 pub struct CheckpointUpdate {
-    /// A session was made since the last update: it is stored before anything else happens.
-    pub created: Option<Checkpoint>,
-    /// What the server has acknowledged, and where the session stands, if there is one.
-    pub offset: u64,
-    /// See [`Self::offset`].
-    pub checkpoint: Option<Checkpoint>,
+    /// Where the session stands.
+    pub checkpoint: Checkpoint,
+    /// It was made since the last update: it is stored before anything else happens.
+    pub is_new: bool,
 }
 
 impl CheckpointTracker {
@@ -27,19 +25,17 @@ impl CheckpointTracker {
         Self { session: session.session_id().cloned() }
     }
 
-    /// Step 5 of the driving contract: what is to be stored, if anything is.
+    /// Step 5 of the driving contract: what is to be stored, if anything is. Of a session that is over nothing is;
+    /// the next one's Create-Session or the end follows.
     pub(crate) fn update(&mut self, session: &mut Session) -> Option<CheckpointUpdate> {
         if !session.take_checkpoint_due() {
             return None;
         }
-        let checkpoint = session.checkpoint();
-        let created = checkpoint.clone().filter(|checkpoint| {
-            let is_new = self.session.as_ref() != Some(&checkpoint.session_id);
-            if is_new {
-                self.session = Some(checkpoint.session_id.clone());
-            }
-            is_new
-        });
-        Some(CheckpointUpdate { created, offset: session.offset(), checkpoint })
+        let checkpoint = session.checkpoint()?;
+        let is_new = self.session.as_ref() != Some(&checkpoint.session_id);
+        if is_new {
+            self.session = Some(checkpoint.session_id.clone());
+        }
+        Some(CheckpointUpdate { checkpoint, is_new })
     }
 }

@@ -167,10 +167,9 @@ impl JournalWriter {
         })
     }
 
-    /// The server has acknowledged `offset`.
-    pub(crate) fn update(&self, offset: u64, checkpoint: Option<Checkpoint>, workers: &Workers) {
-        let is_done = checkpoint.as_ref().is_some_and(|now| self.try_at_once(now));
-        if !is_done && lock(&self.shared.pending).update(offset, checkpoint) {
+    /// The server has acknowledged an offset.
+    pub(crate) fn update(&self, checkpoint: Checkpoint, workers: &Workers) {
+        if !self.try_at_once(&checkpoint) && lock(&self.shared.pending).update(checkpoint) {
             self.begin(workers);
         }
     }
@@ -261,8 +260,8 @@ impl Shared {
             has_written = matches!(work, Some(Work::Update(_)));
             match work {
                 None => return,
-                Some(Work::Hash | Work::Update(None)) => {}
-                Some(Work::Update(Some(checkpoint))) => {
+                Some(Work::Hash) => {}
+                Some(Work::Update(checkpoint)) => {
                     is_newer = false;
                     if state.in_journal(|journal, now| journal.write(checkpoint, now)).is_ok() {
                         state.on_failure = None;
@@ -294,11 +293,10 @@ impl Shared {
         let mut state = lock(&self.state);
         let now = state.now();
         let pending = lock(&self.pending);
-        let (Some((offset, session)), Some(journal)) = (pending.offset(), &mut state.journal)
-        else {
+        let (Some(checkpoint), Some(journal)) = (pending.waiting(), &mut state.journal) else {
             return false;
         };
-        journal.acknowledged(offset, session, now);
+        journal.acknowledged(checkpoint, now);
         true
     }
 

@@ -112,11 +112,12 @@ impl SimulatedJournal {
         (source, opened): (&Source, usize),
         now: Timestamp,
     ) -> Option<bool> {
-        if let (Some(checkpoint), Some(book)) = (update.created, &mut self.book) {
+        let CheckpointUpdate { checkpoint, is_new } = update;
+        if let Some(book) = self.book.as_mut().filter(|_| is_new) {
             let identity = source.identity_of(opened);
             return Some(book.created(checkpoint, Some(identity), now).is_ok());
         }
-        self.busy |= self.pending.update(update.offset, update.checkpoint);
+        self.busy |= self.pending.update(checkpoint);
         None
     }
 
@@ -145,8 +146,8 @@ impl SimulatedJournal {
                 }
                 more = book.hashed(step, now);
             } else {
-                if let Some((offset, session)) = self.pending.offset() {
-                    book.acknowledged(offset, session, now);
+                if let Some(checkpoint) = self.pending.waiting() {
+                    book.acknowledged(checkpoint, now);
                 }
                 self.step = book.next_hash_step(now);
                 if self.step.is_some() {
@@ -162,13 +163,13 @@ impl SimulatedJournal {
             return Worked::Other;
         };
         let (done, worked) = match work {
-            Work::Hash | Work::Update(None) => return Worked::Other,
+            Work::Hash => return Worked::Other,
             Work::Rest => {
                 book.rest();
                 self.rests = true;
                 return Worked::Other;
             }
-            Work::Update(Some(checkpoint)) => {
+            Work::Update(checkpoint) => {
                 let written = Worked::Written(checkpoint.session_id.clone());
                 (book.write(checkpoint, now), written)
             }

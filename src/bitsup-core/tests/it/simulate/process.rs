@@ -44,7 +44,7 @@ pub(crate) struct Comparison {
 impl Run {
     /// Step 5 of the driving contract.
     pub(super) fn keep(&mut self, update: CheckpointUpdate) -> Result<(), String> {
-        let id = update.checkpoint.as_ref().map(|checkpoint| checkpoint.session_id.clone());
+        let id = Some(update.checkpoint.session_id.clone());
         self.before_disk();
         let now = self.journal_time();
         match self.journal.keep(update, (&self.source, self.opened), now) {

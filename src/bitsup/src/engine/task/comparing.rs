@@ -114,9 +114,11 @@ impl Task {
     /// Step 5: stores the checkpoint.
     pub(super) fn store(&self, update: CheckpointUpdate, core: &Core) {
         let Some(writer) = &self.writer else { return };
-        match update.created {
-            Some(checkpoint) => writer.created(checkpoint, self.source_sent),
-            None => writer.update(update.offset, update.checkpoint, &core.workers),
+        let CheckpointUpdate { checkpoint, is_new } = update;
+        if is_new {
+            writer.created(checkpoint, self.source_sent);
+        } else {
+            writer.update(checkpoint, &core.workers);
         }
     }
 
