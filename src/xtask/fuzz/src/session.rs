@@ -403,6 +403,7 @@ fn answer(upload: &mut Upload, now: Moment, input: &mut Input<'_>, size: u64) {
                 last_modified: input.flag().then(|| input.byte().to_string()),
                 cut: input.flag(),
                 unmarked: input.flag(),
+                remark: None,
             };
             let _ = driver.handle_reply(id, &got, now);
         }

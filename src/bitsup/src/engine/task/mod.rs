@@ -39,7 +39,6 @@ use super::command::TaskId;
 use super::reply::ReplyFetch;
 use super::sent_hash::SentHash;
 use crate::destination::Destination;
-use crate::diagnosis::Remark;
 use crate::error::Error;
 use crate::journal::{Entry, EntryKey, FinalReport, Identity, Journal, JournalWriter, Proof};
 use crate::options::{IfExists, UploadOptions, VerifyPolicy};
@@ -126,8 +125,6 @@ pub(crate) struct Task {
     /// Whether a session before this one may be left on the server.
     left_before: bool,
     login: LoginState,
-    /// What is to be said about the last exchange.
-    remark: Option<Remark>,
     /// The scheme that a proxy which forwards requests is answered with, once it has asked.
     proxy_scheme: Option<AuthScheme>,
     deciding: Deciding,
@@ -183,7 +180,6 @@ impl Task {
             reply_write: ReplyWrite::None,
             left_before: false,
             login: LoginState::default(),
-            remark: None,
             proxy_scheme: None,
             deciding: Deciding::default(),
             recorder: None,
