@@ -1,5 +1,6 @@
 //! Acks: what of a server's answer the protocol reads.
 
+use crate::error::Remark;
 use crate::hresult::{Hresult, parse_hexadecimal};
 
 /// The most characters a reply URL may have (MC-BUP §2.2.1.2).
@@ -42,6 +43,8 @@ pub struct Ack<'a> {
     pub date: Option<&'a str>,
     /// A header that we use stood twice with different values.
     pub contradiction: Option<&'static str>,
+    /// What the caller knows of it besides.
+    pub remark: Option<&'static Remark>,
 }
 
 /// The wanted offset as the Ack has it.
@@ -170,6 +173,7 @@ impl<'a> Fields<'a> {
                 .map(|text| decimal(text).map_or(RetryAfter::Date(text), RetryAfter::Seconds)),
             date,
             contradiction: self.contradiction,
+            remark: None,
         }
     }
 }

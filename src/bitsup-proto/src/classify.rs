@@ -121,7 +121,8 @@ pub fn invalid_answer(packet: PacketType, ack: &Ack<'_>, what: &'static str) -> 
 }
 
 fn answered(packet: PacketType, ack: &Ack<'_>, kind: ErrorKind, what: &'static str) -> Error {
-    Error::new(kind, what).during(packet).with_status(ack.status).with_context(ack.context)
+    let error = Error::new(kind, what).during(packet).with_status(ack.status);
+    error.with_context(ack.context).with_remark(ack.remark)
 }
 
 fn contradiction(name: &str) -> &'static str {

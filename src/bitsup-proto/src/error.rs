@@ -129,6 +129,17 @@ pub struct Error {
     cause: Option<Cause>,
 }
 
+/// What is known of an answer beyond what BITS reads of it: it goes with the answer into its error.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Whose fault it is, if not as the status says.
+    pub kind: Option<ErrorKind>,
+    /// What happened, in one line, if not as the status says.
+    pub message: Option<&'static str>,
+    /// What to do, with options by id.
+    pub advice: &'static str,
+}
+
 /// What led to an error outside of the protocol; equal only to itself.
 #[derive(Clone, Debug)]
 struct Cause(Arc<dyn core::error::Error + Send + Sync>);
@@ -201,6 +212,16 @@ impl Error {
         let advice = advice.into();
         debug_assert_eq!(crate::explain::unknown_name(&advice), None, "{advice}");
         self.advice = Some(advice);
+        self
+    }
+
+    /// The same error with what is known of the answer that it is about.
+    #[must_use]
+    pub fn with_remark(mut self, remark: Option<&'static Remark>) -> Self {
+        let Some(Remark { kind, message, advice }) = remark else { return self };
+        self.kind = kind.unwrap_or(self.kind);
+        self.message = message.map_or(self.message, Cow::Borrowed);
+        self.advice = Some(Cow::Borrowed(advice));
         self
     }
 

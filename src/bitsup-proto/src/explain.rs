@@ -89,10 +89,7 @@ pub fn refusal(packet: PacketType, ack: &Ack<'_>) -> Error {
         None if ack.is_ack => error.with_advice(table::advice_for_kind(ErrorKind::Refused)),
         None => error,
     };
-    match ack.code {
-        Some(code) => error.with_code(code),
-        None => error,
-    }
+    error.with_code(ack.code.unwrap_or(Hresult::OK)).with_remark(ack.remark)
 }
 
 /// What to do next about an error, in one or two sentences.

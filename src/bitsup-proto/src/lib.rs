@@ -37,7 +37,7 @@ pub mod verify;
 
 pub use ack::Ack;
 pub use checkpoint::Checkpoint;
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Remark};
 pub use hresult::Hresult;
 pub use packet::{ContentRange, PacketType, SessionId};
 pub use session::{Action, Config, Moment, Request, Session, State};

@@ -6,7 +6,7 @@
 use alloc::string::String;
 use core::fmt::Write as _;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Remark};
 
 /// Whether a reply is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Got {
     /// Whether it ended with the connection, with neither `Content-Length` nor chunks nor a range
     /// to tell that this was its end (RFC 9112 §8).
     pub unmarked: bool,
+    /// See [`Ack::remark`](crate::Ack::remark).
+    pub remark: Option<&'static Remark>,
 }
 
 /// What follows from it.
@@ -184,7 +186,7 @@ impl Fetch {
     fn read(&mut self, got: &Got) -> Progress {
         match got.status {
             200 if self.received > 0 => Progress::Failed(reply_error(
-                got.status,
+                got,
                 "the server sent the whole reply where a part of it was asked for",
             )),
             200 => self.take(got, 0, got.content_length),
@@ -196,14 +198,14 @@ impl Fetch {
                     let announced = last - first + 1;
                     if got.length > announced || got.length < announced && !got.cut {
                         return Progress::Failed(reply_error(
-                            got.status,
+                            got,
                             "the part of the reply has not the length that was announced",
                         ));
                     }
                     self.take(got, first, Some(total))
                 }
                 _ => Progress::Failed(reply_error(
-                    got.status,
+                    got,
                     "the part of the reply is not the one asked for",
                 )),
             },
@@ -213,13 +215,13 @@ impl Fetch {
             301 | 302 | 303 | 307 | 308 => Progress::More,
             404 if self.host == (Host::Other { missing: false }) => {
                 self.host = Host::FirstAgain;
-                Progress::Again(reply_error(404, "the reply is not on the other host"))
+                Progress::Again(reply_error(got, "the reply is not on the other host"))
             }
             404 if self.try_other_host(true) => Progress::More,
             408 | 429 | 500 | 502..=504 => {
-                Progress::Again(reply_error(got.status, "the server does not serve the reply"))
+                Progress::Again(reply_error(got, "the server does not serve the reply"))
             }
-            status => Progress::Failed(reply_error(status, "the server does not serve the reply")),
+            _ => Progress::Failed(reply_error(got, "the server does not serve the reply")),
         }
     }
 
@@ -230,10 +232,7 @@ impl Fetch {
             self.received = 0;
             self.total = None;
             return if self.changes > MAX_CHANGES {
-                Progress::Failed(reply_error(
-                    got.status,
-                    "the reply keeps changing while it is fetched",
-                ))
+                Progress::Failed(reply_error(got, "the reply keeps changing while it is fetched"))
             } else {
                 Progress::More
             };
@@ -245,12 +244,12 @@ impl Fetch {
             self.unmarked += 1;
             return if self.unmarked > MAX_UNMARKED {
                 Progress::Failed(reply_error(
-                    got.status,
+                    got,
                     "the server does not mark the end of the reply (no Content-Length, no chunks): whether it is complete cannot be told",
                 ))
             } else {
                 Progress::Again(reply_error(
-                    got.status,
+                    got,
                     "the reply ended with the connection: it may be incomplete",
                 ))
             };
@@ -263,19 +262,17 @@ impl Fetch {
                 Progress::Complete
             }
             Some(total) if self.received > total => {
-                Progress::Failed(reply_error(got.status, "the reply is longer than announced"))
+                Progress::Failed(reply_error(got, "the reply is longer than announced"))
             }
             _ if got.cut => {
                 // Without Last-Modified nothing says that the rest would belong to it.
                 if self.last_modified.is_none() || total.is_none() {
                     self.received = 0;
                 }
-                Progress::Again(reply_error(got.status, "the reply was cut off"))
+                Progress::Again(reply_error(got, "the reply was cut off"))
             }
             Some(_) if got.status == 206 => Progress::More,
-            Some(_) => {
-                Progress::Failed(reply_error(got.status, "the reply is shorter than announced"))
-            }
+            Some(_) => Progress::Failed(reply_error(got, "the reply is shorter than announced")),
             None => {
                 self.complete = true;
                 Progress::Complete
@@ -292,8 +289,8 @@ impl Fetch {
     }
 }
 
-fn reply_error(status: u16, what: &'static str) -> Error {
-    Error::new(ErrorKind::Refused, what).with_status(status)
+fn reply_error(got: &Got, what: &'static str) -> Error {
+    Error::new(ErrorKind::Refused, what).with_status(got.status).with_remark(got.remark)
 }
 
 /// The reply's URL, relative to the upload's, made legal: `\` becomes `/`, and what no URL

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bitsup_core::Parallelism;
+use bitsup_core::{Opening, Parallelism};
 
 use crate::callbacks::{Delivery, Dispatcher, Listener, Subscriber};
 use crate::destination::Destination;
 use crate::doctor::DoctorReport;
 use crate::engine::{
-    Command, Core, Inbox, NewUpload, Opening, RateLimiter, Settings, Task, TaskId, reply_place,
+    Command, Core, Inbox, NewUpload, RateLimiter, Settings, Task, TaskId, reply_place,
 };
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, HASH_AFTER, StateDirectory, Token};
@@ -473,7 +473,7 @@ impl UploadBuilder {
             // That of the token takes its place.
             entry = None;
         }
-        let opening = match (&self.token, &entry) {
+        let (opening, check) = match (&self.token, &entry) {
             (Some(token), _) => sessions::opening_of_token(token, &self.source)?,
             (None, Some(entry)) => sessions::opening(entry, &self.source, &self.options)?,
             (None, None) if self.continuing => {
@@ -481,7 +481,7 @@ impl UploadBuilder {
                     "the session is over, or was continued by another upload",
                 ));
             }
-            (None, None) => Opening::New,
+            (None, None) => (Opening::New, None),
         };
         let resume_id = journal.as_ref().map(|journal| journal.files().id().to_owned());
         let id = inner.next_task();
@@ -501,6 +501,7 @@ impl UploadBuilder {
             destination,
             options: self.options,
             opening,
+            check,
             journal,
             entry,
             warning,

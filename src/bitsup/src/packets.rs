@@ -12,7 +12,6 @@ use bitsup_proto::{ContentRange, Hresult, PacketType, SessionId, explain, packet
 
 use crate::client::ClientInner;
 use crate::destination::Destination;
-use crate::diagnosis::Remark;
 use crate::engine::{Command, PacketAnswer, PacketEvent, PacketJob, TaskId, read_challenges};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
@@ -461,7 +460,7 @@ impl Drop for PacketClient {
 
 fn failed(packet: PacketType, answer: &PacketAnswer, meaning: Meaning) -> Error {
     let refusal = || explain::refusal(packet, &answer.ack());
-    let error = match meaning {
+    match meaning {
         Meaning::Invalid(error) | Meaning::Later(error) | Meaning::Fatal(error) => error,
         Meaning::Challenge { proxy: false } => refusal().with_kind(ErrorKind::Auth),
         Meaning::Challenge { proxy: true } => refusal().with_kind(ErrorKind::ProxyAuth),
@@ -470,6 +469,6 @@ fn failed(packet: PacketType, answer: &PacketAnswer, meaning: Meaning) -> Error 
         | Meaning::NotFoundMaybeTooLarge
         | Meaning::Success
         | Meaning::ContinueAt { .. } => refusal(),
-    };
-    Remark::apply(answer.remark.as_ref(), error)
+    }
+    .into()
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bitsup_core::AfterCancel;
+use bitsup_core::{AfterCancel, Opening};
 use bitsup_proto::Checkpoint;
 
 use crate::callbacks::{Listener, Subscriber};
 use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
-use crate::engine::{Check, Command, NewUpload, Opening};
+use crate::engine::{Check, Command, NewUpload};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{
     self, Contents, Difference, Entry, OpenedJournal, Proof, ResumeDecision, StateDirectory, Token,
@@ -245,6 +245,7 @@ pub(crate) fn cancel(
         destination: Destination::parse(&entry.url)?,
         options: options.clone(),
         opening: Opening::CancelFirst(entry.checkpoint.clone(), AfterCancel::End),
+        check: None,
         journal: Some(kept.journal),
         entry: Some(entry.clone()),
         warning: None,
@@ -260,22 +261,25 @@ pub(crate) fn opening(
     entry: &Entry,
     source: &Source,
     options: &UploadOptions,
-) -> Result<Opening, Error> {
+) -> Result<(Opening, Option<Check>), Error> {
     let checkpoint = entry.checkpoint.clone();
     let proof = match entry.standing(options.fresh, source.identity()) {
         ResumeDecision::Replaced => {
-            return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Upload));
+            return Ok((Opening::CancelFirst(checkpoint, AfterCancel::Upload), None));
         }
-        ResumeDecision::Changed(difference) => return Ok(refuse(checkpoint, entry, difference)),
+        ResumeDecision::Changed(difference) => {
+            return Ok((refuse(checkpoint, entry, difference), None));
+        }
         ResumeDecision::Unproven => {
-            return Ok(Opening::CancelFirst(checkpoint, AfterCancel::Restart));
+            return Ok((Opening::CancelFirst(checkpoint, AfterCancel::Restart), None));
         }
         ResumeDecision::Unclear => Proof::Pending,
         ResumeDecision::Continued => Proof::Given,
     };
     let opened = source.open()?;
     if !entry.prefix.check_end(&opened).map_err(|error| unreadable(&error))? {
-        return Ok(refuse(checkpoint, entry, "it holds other bytes than those that were sent"));
+        let difference = "it holds other bytes than those that were sent";
+        return Ok((refuse(checkpoint, entry, difference), None));
     }
     let prefix = entry.prefix.clone();
     let full = options.resume_check == crate::ResumeCheck::Full && prefix.blocks() > 0;
@@ -283,18 +287,21 @@ pub(crate) fn opening(
         Box::new(move |source: &Opened, go_on: &dyn Fn() -> bool| prefix.check_all(source, go_on))
             as Check
     });
-    Ok(Opening::Continue(checkpoint, check, proof))
+    Ok((Opening::Resume(checkpoint, proof), check))
 }
 
 /// How an upload with a token begins.
-pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening, Error> {
+pub(crate) fn opening_of_token(
+    token: &Token,
+    source: &Source,
+) -> Result<(Opening, Option<Check>), Error> {
     let other = |what: &str| {
         let name = source.name().unwrap_or("the source").to_owned();
         changed(&name, what)
     };
     let known = token.identity.zip(source.identity());
     if known.is_some_and(|(then, now)| then.compare(&now) == Difference::None) {
-        return Ok(Opening::Continue(token.checkpoint.clone(), None, Proof::Given));
+        return Ok((Opening::Resume(token.checkpoint.clone(), Proof::Given), None));
     }
     let reaches = |(blocks, _, tail, _): &(usize, u64, u64, u64)| {
         (*blocks as u64).saturating_mul(journal::BLOCK).saturating_add(*tail)
@@ -313,7 +320,7 @@ pub(crate) fn opening_of_token(token: &Token, source: &Source) -> Result<Opening
         let hashed = journal::hash_prefix(source, length, go_on)?;
         Ok(hashed.is_none_or(|prefix| prefix.agrees_with(blocks, digest, (tail_length, tail))))
     });
-    Ok(Opening::Continue(token.checkpoint.clone(), Some(check), Proof::Withheld))
+    Ok((Opening::Resume(token.checkpoint.clone(), Proof::Withheld), Some(check)))
 }
 
 /// The session cannot be finished any more: it is cancelled, and the next start is a new one.

@@ -30,7 +30,7 @@ use bitsup_proto::reply::Get;
 use bitsup_proto::session::{Action, CancelMode, Notice, Outcome, Request, Session};
 use bitsup_proto::{Checkpoint, Config, ContentRange, Error, Moment, PacketType, SessionId};
 
-use crate::journal::{CheckpointTracker, CheckpointUpdate};
+use crate::journal::{CheckpointTracker, CheckpointUpdate, Proof};
 use crate::{ClientState, CredentialId, Hosts, Pace, Parallelism, Site, TaskId};
 
 mod exchanges;
@@ -56,10 +56,19 @@ const ABANDON_LIMIT: Duration = Duration::from_secs(5);
 pub enum Opening {
     /// In a new session.
     New,
-    /// In a session that was kept.
-    Resume(Checkpoint),
+    /// In a session that was kept. Bytes that are not proven to be the source's count only as far as the journal
+    /// knows of them.
+    Resume(Checkpoint, Proof),
     /// A session that was kept is cancelled first.
     CancelFirst(Checkpoint, AfterCancel),
+}
+
+impl Opening {
+    /// What is known of the bytes that an earlier process sent.
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        if let Self::Resume(_, proof) = self { *proof } else { Proof::Given }
+    }
 }
 
 /// What follows when a kept session is cancelled.
@@ -285,10 +294,13 @@ impl UploadDriver {
         client: &mut ClientState,
         now: Moment,
     ) -> Self {
+        let is_certain = opening.proof() == Proof::Given;
         let restarts = u32::from(matches!(opening, Opening::CancelFirst(_, AfterCancel::Restart)));
         let (session, cancels_first, error_after_cancel) = match opening {
             Opening::New => (Session::new(config), None, None),
-            Opening::Resume(checkpoint) => (Session::restore(config, &checkpoint, now), None, None),
+            Opening::Resume(checkpoint, _) => {
+                (Session::restore(config, &checkpoint, now), None, None)
+            }
             Opening::CancelFirst(checkpoint, then) => {
                 let config = Config { size: checkpoint.size, ..config };
                 let mut session = Session::restore(config, &checkpoint, now);
@@ -330,7 +342,7 @@ impl UploadDriver {
             stores_intent: false,
             sent_end: session.offset(),
             own_end: session.offset(),
-            is_certain: true,
+            is_certain,
             restarts,
             session,
             packets: None,
@@ -376,13 +388,6 @@ impl UploadDriver {
     #[must_use]
     pub fn with_intent(mut self) -> Self {
         self.stores_intent = true;
-        self
-    }
-
-    /// Bytes that an earlier process sent count only as far as the journal knows of them.
-    #[must_use]
-    pub fn with_unproven_end(mut self) -> Self {
-        self.is_certain = false;
         self
     }
 

@@ -297,9 +297,8 @@ fn an_error_outlives_the_cancel_of_its_session() {
 #[test]
 fn what_is_not_certain_to_be_the_source_is_sent_anew() {
     let mut client = client(1);
-    let opening = Opening::Resume(kept());
-    let mut driver = UploadDriver::new(TaskId(1), "h".into(), config(), opening, &mut client, NOW)
-        .with_unproven_end();
+    let opening = Opening::Resume(kept(), Proof::Pending);
+    let mut driver = UploadDriver::new(TaskId(1), "h".into(), config(), opening, &mut client, NOW);
     let ping = started(&mut driver);
     let ack = Ack { is_ack: true, ..Ack::parse(200, std::iter::empty()) };
     driver.handle_ack(ping, &ack, Exchange::default(), NOW).expect("under way");
@@ -404,9 +403,9 @@ fn after_a_change_of_the_source_only_what_was_taken_as_sent_counts() {
     use bitsup_proto::ack::Offset;
     for (status, counts) in [(200, true), (416, false)] {
         let mut client = client(1);
-        let opening = Opening::Resume(kept());
-        let driver = UploadDriver::new(TaskId(1), "h".into(), config(), opening, &mut client, NOW);
-        let mut driver = driver.with_unproven_end();
+        let opening = Opening::Resume(kept(), Proof::Pending);
+        let mut driver =
+            UploadDriver::new(TaskId(1), "h".into(), config(), opening, &mut client, NOW);
         for (status, offset) in
             [(200, Offset::Absent), (416, Offset::At(0)), (status, Offset::At(10))]
         {

@@ -145,3 +145,27 @@ fn errors_need_no_packet_type() {
         Meaning::ContinueAt { offset: Some(5), corrected: true }
     );
 }
+
+#[test]
+fn what_is_known_of_an_answer_is_in_its_error() {
+    static REMARK: crate::Remark = crate::Remark {
+        kind: Some(ErrorKind::Tls),
+        message: Some("no certificate"),
+        advice: "Show one ({cert}).",
+    };
+    for (packet, status) in
+        [(PacketType::CreateSession, 403), (PacketType::Fragment, 503), (PacketType::Ping, 200)]
+    {
+        let answer = Ack { remark: Some(&REMARK), ..ack(status) };
+        let (Meaning::Fatal(error) | Meaning::Later(error) | Meaning::Invalid(error)) =
+            classify(packet, &answer)
+        else {
+            panic!("{status} is no refusal")
+        };
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Tls, "no certificate"));
+        assert_eq!(
+            (error.http_status(), explain::advice_by_id(&error)),
+            (Some(status), REMARK.advice)
+        );
+    }
+}

@@ -111,7 +111,7 @@ fn without(since: Duration, time: Duration, now: Moment) -> Duration {
 pub(super) fn given_up(cause: &Error, reason: &str) -> Error {
     let kind = match cause.kind() {
         // The server kept answering "later".
-        ErrorKind::Refused => ErrorKind::Timeout,
+        ErrorKind::Refused if cause.http_status() != Some(200) => ErrorKind::Timeout,
         kind => kind,
     };
     cause.clone().with_kind(kind).with_message(format!("{}; {reason}", cause.message()))

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bitsup_proto::Remark;
 use bitsup_proto::host::HostId;
 use bitsup_proto::reply::{self, Get, Got, MAX_REDIRECTS};
 use url::Url;
@@ -155,6 +156,7 @@ impl ReplyFetch {
     pub(crate) fn answered(
         &mut self,
         answer: &Answer,
+        remark: Option<&'static Remark>,
         destination: &Destination,
     ) -> Result<Got, Error> {
         let received = {
@@ -175,6 +177,7 @@ impl ReplyFetch {
             last_modified: text(answer, "Last-Modified").map(str::to_owned),
             cut: content_length.is_some_and(|announced| length < announced),
             unmarked: content_length.is_none() && !chunked,
+            remark,
         })
     }
 

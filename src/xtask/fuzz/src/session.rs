@@ -11,6 +11,7 @@ use bitsup_core::{
     AfterCancel, ClientState, CredentialId, Ending, ExchangeId, Hosts, LoginOutcome, Opening,
     Parallelism, PendingRequest, Readiness, Ready, Step, TaskId, UploadDriver,
 };
+use bitsup_core::journal::Proof;
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::fragment_size::Limits;
 use bitsup_proto::reply::{Got, ReplyMode};
@@ -153,7 +154,7 @@ fn opening(input: &mut Input<'_>, kept: Checkpoint) -> Opening {
         0 => Opening::CancelFirst(kept, AfterCancel::Upload),
         1 => Opening::CancelFirst(kept, AfterCancel::Fail(error)),
         2 => Opening::CancelFirst(kept, AfterCancel::End),
-        _ => Opening::Resume(kept),
+        _ => Opening::Resume(kept, input.pick([Proof::Given, Proof::Pending])),
     }
 }
 
@@ -403,6 +404,7 @@ fn answer(upload: &mut Upload, now: Moment, input: &mut Input<'_>, size: u64) {
                 last_modified: input.flag().then(|| input.byte().to_string()),
                 cut: input.flag(),
                 unmarked: input.flag(),
+                remark: None,
             };
             let _ = driver.handle_reply(id, &got, now);
         }

@@ -266,7 +266,7 @@ impl Run {
         let now = self.moment_of_now();
         let config = self.scenario.config.clone();
         let Some(entry) = entry else {
-            (self.driver, self.client) = begin(&config, (Opening::New, Proof::Given), now);
+            (self.driver, self.client) = begin(&config, Opening::New, now);
             self.journal.begin(None, self.source.identity_of(self.opened), Proof::Given);
             return Ok(());
         };
@@ -286,10 +286,10 @@ impl Run {
         let standing = entry.standing(false, Some(identity));
         let lags = hashed < entry.checkpoint.offset;
         let checkpoint = entry.checkpoint.clone();
-        let (opening, proof) = match standing {
+        let opening = match standing {
             ResumeDecision::Replaced => return Err("a session is replaced that may go on".into()),
             ResumeDecision::Unproven if lags && identity != entry.identity => {
-                (Opening::CancelFirst(checkpoint, AfterCancel::Restart), Proof::Given)
+                Opening::CancelFirst(checkpoint, AfterCancel::Restart)
             }
             ResumeDecision::Unproven => return Err("what is hashed counts as unproven".into()),
             ResumeDecision::Unclear if lags => {
@@ -300,16 +300,15 @@ impl Run {
             {
                 let unclear = standing == ResumeDecision::Unclear;
                 let proof = if unclear { Proof::Pending } else { Proof::Given };
-                (Opening::Resume(checkpoint), proof)
+                Opening::Resume(checkpoint, proof)
             }
             _ => {
                 let error = Error::new(ErrorKind::SourceChanged, "the source has changed");
-                let opening = Opening::CancelFirst(checkpoint, AfterCancel::Fail(error));
-                (opening, Proof::Given)
+                Opening::CancelFirst(checkpoint, AfterCancel::Fail(error))
             }
         };
-        let same = matches!(opening, Opening::Resume(_));
-        (self.driver, self.client) = begin(&config, (opening, proof), now);
+        let (same, proof) = (matches!(opening, Opening::Resume(..)), opening.proof());
+        (self.driver, self.client) = begin(&config, opening, now);
         if !same {
             self.transcript
                 .note(self.now, || format!("the source is another one now: {standing:?}"));

@@ -56,6 +56,7 @@ impl ReplyFile {
             last_modified: server.traits.reply_dated.then(|| format!("{date:?}")),
             cut: length < left,
             unmarked: false,
+            remark: None,
         }
     }
 

@@ -103,19 +103,12 @@ pub(crate) struct Run {
 }
 
 /// An upload that is the only one of its client, and has a journal.
-pub(super) fn begin(
-    config: &Config,
-    (opening, proof): (Opening, Proof),
-    now: Moment,
-) -> (UploadDriver, ClientState) {
+pub(super) fn begin(config: &Config, opening: Opening, now: Moment) -> (UploadDriver, ClientState) {
     let mut client = ClientState::new(Hosts::new(Parallelism::fixed(1), 1));
-    let mut driver =
+    let driver =
         UploadDriver::new(TaskId(0), String::new(), config.clone(), opening, &mut client, now)
             .with_precheck(config.verify == VerifyPolicy::Always)
             .with_intent();
-    if proof != Proof::Given {
-        driver = driver.with_unproven_end();
-    }
     (driver, client)
 }
 
@@ -127,8 +120,7 @@ impl Run {
         scenario.config.credentials = scenario.credentials.is_some();
         let (mut journal, _) = SimulatedJournal::open(Disk::default());
         let server = Server::new(scenario.server.clone());
-        let (driver, client) =
-            begin(&scenario.config, (Opening::New, Proof::Given), Moment::default());
+        let (driver, client) = begin(&scenario.config, Opening::New, Moment::default());
         let source = Source::new(scenario.config.size);
         journal.begin(None, source.identity_of(0), Proof::Given);
         let mut run = Self {

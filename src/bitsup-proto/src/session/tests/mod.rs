@@ -72,6 +72,7 @@ const ACK: Ack<'static> = Ack {
     retry_after: None,
     date: None,
     contradiction: None,
+    remark: None,
 };
 
 fn ok() -> Answer {

@@ -393,7 +393,7 @@ fn what_is_no_fault_of_the_server_is_no_lack_of_progress() {
         let mut upload = Upload::opened(Config { retry, ..config() });
         assert_eq!(upload.exchange(), "Fragment 0-999");
         upload.pass(1000);
-        let since = upload.now.monotonic - Duration::from_secs(excluded);
+        let since = upload.now.monotonic.saturating_sub(Duration::from_secs(excluded));
         upload.session.exclude(since, upload.now);
         upload.answer(&UNREACHABLE).expect("under way");
         assert_eq!(upload.exchange() == "Ping", excluded > 0);

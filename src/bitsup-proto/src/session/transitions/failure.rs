@@ -26,7 +26,8 @@ impl Session {
             .during(request.packet)
             .with_status(ack.status)
             .with_context(ack.context)
-            .with_code(ack.code.unwrap_or(Hresult::OK));
+            .with_code(ack.code.unwrap_or(Hresult::OK))
+            .with_remark(ack.remark);
         self.fail(phase, error)
     }
 

@@ -447,7 +447,7 @@ impl Session {
                 }
                 login => {
                     let refused = login.is_sent();
-                    session.fail(phase, unauthorized(proxy, refused))
+                    session.fail(phase, unauthorized(proxy, refused).with_remark(got.remark))
                 }
             },
         });

@@ -3,13 +3,13 @@
 use std::io;
 
 use bitsup_core::{ExchangeId, LoginOutcome, PendingRequest, PostAck};
+use bitsup_proto::Ack;
 use bitsup_proto::session::{self, Failure, FailureClass, Request};
 
 use super::super::Core;
 use super::super::proxy_auth;
 use super::convert::ack;
 use super::{PacketEvent, Task, head, protocol_failure};
-use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
 use crate::progress::{AckEvent, Event, Receipt};
@@ -43,7 +43,6 @@ impl Task {
             return;
         };
         let now = core.now();
-        self.remark = Remark::of_answer(answer);
         self.record_answer(&request, answer, core);
         match request {
             PendingRequest::Precheck => self.precheck_answered(id, answer, stats, core),
@@ -54,8 +53,9 @@ impl Task {
                 if answer.status == 407 {
                     self.challenged_by_proxy(answer, stats, get.authorize_proxy, core);
                 }
+                let remark = self.remark(answer);
                 let Some(fetch) = &mut self.reply else { return };
-                let _ = match fetch.answered(answer, &self.destination) {
+                let _ = match fetch.answered(answer, remark, &self.destination) {
                     Ok(got) => self.driver.handle_reply(id, &got, now),
                     Err(error) => {
                         let failure = Failure::fatal(error.into_protocol());
@@ -77,7 +77,7 @@ impl Task {
         stats: &Stats,
         core: &mut Core,
     ) {
-        let ack = ack(answer);
+        let ack = Ack { remark: self.remark(answer), ..ack(answer) };
         if answer.status == 407 {
             self.challenged_by_proxy(answer, stats, request.authorize_proxy, core);
         }
@@ -92,7 +92,7 @@ impl Task {
         {
             self.driver.hold_fragments(most);
         }
-        self.tell_answer(answer, stats);
+        self.tell_answer(answer, &ack, stats);
         if answer.status == 503 && self.driver.has_slot() {
             self.tell_overload(core);
         }
@@ -141,11 +141,10 @@ impl Task {
         self.sent_nothing();
         self.record_failure(&request, &failure, core);
         self.driver.judge(LoginOutcome::Inconclusive, &mut core.client);
-        if request != PendingRequest::Precheck {
-            self.remark = None;
-            if matches!(failure.kind, FailureKind::ProxyFailed(Some(407))) {
-                proxy_auth::refuse(&self.options, core);
-            }
+        if request != PendingRequest::Precheck
+            && matches!(failure.kind, FailureKind::ProxyFailed(Some(407)))
+        {
+            proxy_auth::refuse(&self.options, core);
         }
         let now = core.now();
         if self.is_packets() {

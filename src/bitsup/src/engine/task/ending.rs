@@ -8,7 +8,6 @@ use super::super::command::Command;
 use super::super::reply::Stored;
 use super::sending::SourceState;
 use super::{ReplyWrite, Task, config};
-use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::{FinalReport, Finish, Prefix, Token};
 use crate::progress::{Event, Receipt, UploadState};
@@ -29,7 +28,7 @@ impl Task {
         let result = match ending {
             Ending::Error(error) => return self.end(Err(error.into()), core),
             Ending::Session(Outcome::Done(summary)) => self.receipt(summary, core),
-            Ending::Session(Outcome::Failed(error)) => Err(self.failure(error)),
+            Ending::Session(Outcome::Failed(error)) => Err(error.into()),
             Ending::Session(Outcome::Cancelled { confirmed, kept }) => {
                 Err(self.cancelled(confirmed, kept))
             }
@@ -87,27 +86,6 @@ impl Task {
             warnings: std::mem::take(&mut self.warnings),
             ..Receipt::default()
         })
-    }
-
-    pub(super) fn failure(&mut self, error: bitsup_proto::Error) -> Error {
-        let kind = error.kind();
-        let error = Remark::apply(self.remark.as_ref(), error);
-        if kind == ErrorKind::Auth && self.login.withheld {
-            return error.with_advice(
-                "The password was not sent, since without verified TLS it would be readable in transit: use https, or allow it ({allow_cleartext_credentials}).",
-            );
-        }
-        if kind == ErrorKind::Auth && self.login.known_refused {
-            return error.with_advice(
-                "The server refused this login before; it was not sent again, to avoid an account lockout. Give the right one.",
-            );
-        }
-        if kind == ErrorKind::Auth && self.login.bound {
-            return error.with_advice(
-                "Check the login; a refused password is not sent again, to avoid an account lockout. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS ({doctor} shows the certificate).",
-            );
-        }
-        error
     }
 
     pub(super) fn cancelled(&mut self, confirmed: bool, kept: bool) -> Error {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitsup_core::{LoginOutcome, PendingRequest};
+use bitsup_proto::Remark;
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::host::HostId;
 
@@ -17,6 +18,7 @@ use crate::credentials::{
     CredentialCallback, CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret,
 };
 use crate::destination::Destination;
+use crate::diagnosis;
 use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
 /// A token is renewed so long before its end, or in the last quarter of a shorter life: what
@@ -54,6 +56,21 @@ pub(super) struct LoginState {
     pub(super) renewing: bool,
     /// It has waited, and goes out with or without one.
     renewed: bool,
+}
+
+/// Why the login that there is does not help.
+static WITHHELD: Remark = advice(
+    "The password was not sent, since without verified TLS it would be readable in transit: use https, or allow it ({allow_cleartext_credentials}).",
+);
+static KNOWN_REFUSED: Remark = advice(
+    "The server refused this login before; it was not sent again, to avoid an account lockout. Give the right one.",
+);
+static BOUND: Remark = advice(
+    "Check the login; a refused password is not sent again, to avoid an account lockout. If it is right: over https it is bound to the certificate that was shown here, and a server with Extended Protection refuses it where something on the way ends TLS ({doctor} shows the certificate).",
+);
+
+const fn advice(advice: &'static str) -> Remark {
+    Remark { kind: None, message: None, advice }
 }
 
 /// A challenge that waits for the caller's answer.
@@ -499,6 +516,19 @@ impl Task {
             }
             _ => false,
         }
+    }
+
+    /// What is known of an answer: of a challenge, why there is nothing to answer it with.
+    pub(super) fn remark(&self, answer: &Answer) -> Option<&'static Remark> {
+        if !self.is_challenge(answer) {
+            return diagnosis::remark(answer);
+        }
+        let known = [
+            (self.login.withheld, &WITHHELD),
+            (self.login.known_refused, &KNOWN_REFUSED),
+            (self.login.bound, &BOUND),
+        ];
+        known.into_iter().find_map(|(applies, remark)| applies.then_some(remark))
     }
 
     /// Whether an answer wants a login, and one that may be shown to the peer that gave it.

@@ -30,8 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use bitsup_core::{AfterCancel, ExchangeId, PendingRequest, Stage, Step, UploadDriver};
-use bitsup_proto::Checkpoint;
+use bitsup_core::{ExchangeId, Opening, PendingRequest, Stage, Step, UploadDriver};
 use bitsup_proto::session::CancelMode;
 
 use super::Core;
@@ -39,7 +38,6 @@ use super::command::TaskId;
 use super::reply::ReplyFetch;
 use super::sent_hash::SentHash;
 use crate::destination::Destination;
-use crate::diagnosis::Remark;
 use crate::error::Error;
 use crate::journal::{Entry, EntryKey, FinalReport, Identity, Journal, JournalWriter, Proof};
 use crate::options::{IfExists, UploadOptions, VerifyPolicy};
@@ -60,6 +58,8 @@ pub(crate) struct NewUpload {
     pub(crate) destination: Destination,
     pub(crate) options: UploadOptions,
     pub(crate) opening: Opening,
+    /// Runs beside the sending in a session that was kept.
+    pub(crate) check: Option<Check>,
     pub(crate) journal: Option<Journal>,
     /// What the journal holds of an earlier run.
     pub(crate) entry: Option<Entry>,
@@ -75,15 +75,6 @@ enum ReplyWrite {
     None,
     UnderWay,
     Ended(Result<(), Error>),
-}
-
-/// How an upload begins.
-pub(crate) enum Opening {
-    New,
-    /// In a session that was kept; the check runs beside the sending. What it has to prove.
-    Continue(Checkpoint, Option<Check>, Proof),
-    /// A session that was kept is cancelled first.
-    CancelFirst(Checkpoint, AfterCancel),
 }
 
 /// Compares a source with what was sent of it before; the function says whether to go on.
@@ -126,8 +117,6 @@ pub(crate) struct Task {
     /// Whether a session before this one may be left on the server.
     left_before: bool,
     login: LoginState,
-    /// What is to be said about the last exchange.
-    remark: Option<Remark>,
     /// The scheme that a proxy which forwards requests is answered with, once it has asked.
     proxy_scheme: Option<AuthScheme>,
     deciding: Deciding,
@@ -183,7 +172,6 @@ impl Task {
             reply_write: ReplyWrite::None,
             left_before: false,
             login: LoginState::default(),
-            remark: None,
             proxy_scheme: None,
             deciding: Deciding::default(),
             recorder: None,
@@ -203,6 +191,7 @@ impl Task {
             destination,
             options,
             opening,
+            check,
             journal,
             entry,
             warning,
@@ -216,18 +205,7 @@ impl Task {
         if endpoint.holds_few {
             core.client.hosts.keep_few(&destination.origin());
         }
-        let (mut proof, mut check) = (Proof::Given, None);
-        let is_unproven = matches!(opening, Opening::CancelFirst(_, AfterCancel::Restart));
-        let opening = match opening {
-            Opening::New => bitsup_core::Opening::New,
-            Opening::Continue(checkpoint, own, known) => {
-                (check, proof) = (own, known);
-                bitsup_core::Opening::Resume(checkpoint)
-            }
-            Opening::CancelFirst(checkpoint, then) => {
-                bitsup_core::Opening::CancelFirst(checkpoint, then)
-            }
-        };
+        let proof = opening.proof();
         // The file is compared afterwards with the one that is there now.
         let prechecks =
             options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
@@ -236,9 +214,6 @@ impl Task {
             .with_precheck(prechecks);
         if journal.is_some() {
             driver = driver.with_intent();
-        }
-        if proof != Proof::Given {
-            driver = driver.with_unproven_end();
         }
         let session = driver.session();
         let session_name = session.session_id().map(|id| id.as_str().to_owned());
@@ -267,7 +242,7 @@ impl Task {
             let proves = if proof == Proof::Given { None } else { task.source.identity() };
             task.begin_check(check, proves, core);
         }
-        if is_unproven {
+        if task.driver.restarts() > 0 {
             task.warn(UNPROVEN.into());
         }
         let session = task.driver.session();

@@ -4,15 +4,14 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bitsup_core::{SinglePacket, UploadDriver};
-use bitsup_proto::Ack;
 use bitsup_proto::classify::Meaning;
+use bitsup_proto::{Ack, Remark};
 
 use super::super::Core;
 use super::super::command::TaskId;
 use super::{Parts, Task, protocol_failure};
 use crate::callbacks::Subscriber;
 use crate::destination::Destination;
-use crate::diagnosis::Remark;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::progress::EventFilter;
@@ -50,14 +49,15 @@ pub(crate) struct PacketAnswer {
     pub(crate) body_sent: u64,
     /// Whether the server has asked for a password, and there is one.
     pub(crate) has_login: bool,
-    /// What is to be said about it.
-    pub(crate) remark: Option<Remark>,
+    /// What is known of it.
+    pub(crate) remark: Option<&'static Remark>,
 }
 
 impl PacketAnswer {
     pub(crate) fn ack(&self) -> Ack<'_> {
         let headers = self.headers.iter();
-        Ack::parse(self.status, headers.map(|(name, value)| (name.as_str(), value.as_slice())))
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
+        Ack { remark: self.remark, ..Ack::parse(self.status, headers) }
     }
 }
 
@@ -122,7 +122,7 @@ impl Task {
         }
     }
 
-    pub(super) fn tell_answer(&self, answer: &Answer, stats: &Stats) {
+    pub(super) fn tell_answer(&self, answer: &Answer, ack: &Ack<'_>, stats: &Stats) {
         let headers = answer.headers.iter();
         self.tell_caller(PacketEvent::Answered(PacketAnswer {
             status: answer.status,
@@ -131,7 +131,7 @@ impl Task {
                 .collect(),
             body_sent: stats.sent,
             has_login: self.login.scheme.is_some(),
-            remark: self.remark.clone(),
+            remark: ack.remark,
         }));
     }
 

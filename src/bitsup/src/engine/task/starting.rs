@@ -1,6 +1,7 @@
 //! Whether a request goes out, waits, or stays here since its answer is known.
 
 use bitsup_core::{PendingRequest, PostAck, Readiness, Ready, Site};
+use bitsup_proto::Ack;
 use bitsup_proto::reply::Got;
 use bitsup_proto::session::Exchange;
 
@@ -79,7 +80,8 @@ impl Task {
         } else {
             self.find_login(&answer, core);
             let now = core.now();
-            let got = Got { status: 401, ..Got::default() };
+            let remark = self.remark(&answer);
+            let got = Got { status: 401, remark, ..Got::default() };
             let _ = self.driver.handle_reply(id, &got, now);
         }
     }
@@ -88,7 +90,8 @@ impl Task {
     pub(super) fn refused_unsent(&mut self, answer: &Answer, core: &mut Core) {
         let Some((id, _)) = self.driver.exchange() else { return };
         let now = core.now();
-        let post = self.driver.handle_ack(id, &ack(answer), Exchange::default(), now);
+        let ack = Ack { remark: self.remark(answer), ..ack(answer) };
+        let post = self.driver.handle_ack(id, &ack, Exchange::default(), now);
         if matches!(post, Ok(PostAck::Answered(_))) {
             self.tell_refused_before();
         }
