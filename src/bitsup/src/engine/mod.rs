@@ -89,7 +89,8 @@ pub(crate) struct Core {
 
 struct Engine {
     core: Core,
-    tasks: BTreeMap<TaskId, Task>,
+    /// In boxes, since the map moves its values.
+    tasks: BTreeMap<TaskId, Box<Task>>,
     timers: BTreeSet<(Instant, TaskId)>,
     /// When to look for the rate limit of the hour.
     next_look: Option<Instant>,
@@ -184,7 +185,7 @@ impl Engine {
         match command {
             Command::Start(id, new) => {
                 let task = Task::begin(id, *new, &mut self.core);
-                self.tasks.insert(id, task);
+                self.tasks.insert(id, Box::new(task));
                 self.step(id);
             }
             Command::Suspend(id) => self.with(id, Task::suspend),
@@ -194,7 +195,7 @@ impl Engine {
             Command::Cancel(id, mode) => self.with(id, |task, core| task.cancel(mode, core)),
             Command::Abandon(id) => self.with(id, Task::abandon),
             Command::BodyReady(id) => {
-                if let Some(pinned) = self.tasks.get(&id).and_then(Task::pinned) {
+                if let Some(pinned) = self.tasks.get(&id).and_then(|task| task.pinned()) {
                     self.core.transport.resume_body(pinned);
                 }
             }
@@ -208,7 +209,7 @@ impl Engine {
             // Where the client is gone the caller accepts of it by the end of its channel.
             Command::Packet(id, job) if self.farewell.is_none() => {
                 let core = &mut self.core;
-                let new = || Task::for_packets(id, &job, core);
+                let new = || Box::new(Task::for_packets(id, &job, core));
                 let task = self.tasks.entry(id).or_insert_with(new);
                 task.send_packet(*job);
                 self.step(id);
@@ -298,7 +299,7 @@ impl Engine {
     /// Asks the bodies again that waited for their turn under the rate limit.
     fn wake_throttled(&mut self) {
         for id in self.core.limiter.call() {
-            if let Some(pinned) = self.tasks.get(&id).and_then(Task::pinned) {
+            if let Some(pinned) = self.tasks.get(&id).and_then(|task| task.pinned()) {
                 self.core.transport.resume_body(pinned);
             }
         }
