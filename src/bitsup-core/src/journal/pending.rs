@@ -1,13 +1,13 @@
 //! What is to be written, until a worker writes it.
 
-use bitsup_proto::{Checkpoint, SessionId};
+use bitsup_proto::Checkpoint;
 
 /// The work for one journal. While it is done, newer updates replace those that still wait, so
 /// that a slow disk costs neither memory nor a queue.
 #[derive(Debug)]
 pub struct Pending<D> {
     busy: bool,
-    update: Option<(u64, Option<Checkpoint>)>,
+    update: Option<Checkpoint>,
     /// Nothing is sent for a while: what is in memory is hashed.
     rest: bool,
     finish: Option<D>,
@@ -17,8 +17,8 @@ pub struct Pending<D> {
 #[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum Work<D> {
-    /// The server has acknowledged an offset; where the session stands, if there is one.
-    Update(Option<Checkpoint>),
+    /// Where the session stands is written.
+    Update(Checkpoint),
     /// What there is to hash is hashed, and written where nothing else will be.
     Rest,
     /// Only hashing goes on.
@@ -34,10 +34,10 @@ impl<D> Default for Pending<D> {
 }
 
 impl<D> Pending<D> {
-    /// The offset was acknowledged. `true`: no worker is busy, and one must begin.
+    /// The session got further. `true`: no worker is busy, and one must begin.
     #[must_use]
-    pub fn update(&mut self, offset: u64, checkpoint: Option<Checkpoint>) -> bool {
-        self.update = Some((offset, checkpoint));
+    pub fn update(&mut self, checkpoint: Checkpoint) -> bool {
+        self.update = Some(checkpoint);
         !std::mem::replace(&mut self.busy, true)
     }
 
@@ -66,18 +66,17 @@ impl<D> Pending<D> {
         self.update = None;
     }
 
-    /// The offset that waits to be written, and its session: hashed before, so that what is written has its
-    /// hashes.
+    /// What waits to be written: hashed before, so that what is written has its hashes.
     #[must_use]
-    pub fn offset(&self) -> Option<(u64, Option<&SessionId>)> {
-        let (offset, checkpoint) = self.update.as_ref()?;
-        Some((*offset, checkpoint.as_ref().map(|checkpoint| &checkpoint.session_id)))
+    pub fn waiting(&self) -> Option<&Checkpoint> {
+        self.update.as_ref()
     }
 
     /// Returns the next work; `more`: hashing is to go on. After `None` the worker stops.
     pub fn take(&mut self, more: bool) -> Option<Work<D>> {
-        if let Some((_, checkpoint)) = self.update.take() {
-            return Some(Work::Update(checkpoint));
+        let update = self.update.take().map(Work::Update);
+        if update.is_some() {
+            return update;
         }
         let finish = self.finish.take().map(Work::Finish);
         let rest = || std::mem::take(&mut self.rest).then_some(Work::Rest);

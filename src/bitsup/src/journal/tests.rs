@@ -63,7 +63,7 @@ fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
     let id = StateDirectory::id(Path::new("/x.bin"), &destination);
     let journal = directory.lock(&id).expect("locked");
     journal.write(&entry(), true).expect("written");
-    let path = journal.files().path();
+    let path = journal.path();
     (folder, directory, id, path)
 }
 
@@ -299,7 +299,7 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
     assert!(!load(&journal).expect("readable").lost_a_session());
     journal.creating(&intent()).expect("noted");
     let killed = fs::read(log(&directory)).expect("the intent");
-    journal.not_created().expect("cleared");
+    journal.clear().expect("cleared");
     assert!(!load(&journal).expect("readable").lost_a_session());
     drop(journal);
     // A killed process cleans nothing up.
@@ -428,7 +428,7 @@ fn what_dead_processes_have_noted_becomes_files_and_logs_of_the_living_stay() {
     journals[1].creating(&intent()).expect("noted");
     journals[1].note_entry(&entry()).expect("noted");
     journals[2].creating(&intent()).expect("noted");
-    journals[2].not_created().expect("ended");
+    journals[2].clear().expect("ended");
     let killed = fs::read(log(&directory)).expect("the log");
     let names = || {
         let mut names = directory.folder.names().expect("listed");
