@@ -100,7 +100,6 @@ pub enum Stage {
 }
 
 /// What an upload does next.
-#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum Step {
     /// Tell what has happened.
@@ -182,7 +181,6 @@ pub enum Readiness {
 pub struct ExchangeId(pub u64);
 
 /// What is done with the journal at once, when a packet was answered.
-#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum PostAck {
     /// Nothing.

@@ -225,6 +225,22 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
 }
 
 #[test]
+fn a_session_that_has_the_id_of_a_lost_one_is_kept_too() {
+    let (_folder, directory, id, _) = written();
+    let journal = directory.lock(&id).expect("free");
+    let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut journal =
+        SessionJournal::new(journal, Some(entry()), place, Some(identity()), Proof::Given);
+    let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
+    let at = |offset| Checkpoint { offset, ..entry().checkpoint };
+    journal.creating(now).expect("noted");
+    journal.created(at(0), Some(identity()), now).expect("noted");
+    journal.write(at(20), now).expect("written");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
+    assert_eq!((read.checkpoint.offset, read.replaces), (20, 1));
+}
+
+#[test]
 fn what_is_written_is_hashed_at_the_end_though_no_step_was_told_of_it() {
     let (folder, directory, id, _) = written();
     let path = folder.path().join("x.bin");
