@@ -483,7 +483,7 @@ impl UploadBuilder {
             }
             (None, None) => (Opening::New, None),
         };
-        let resume_id = journal.as_ref().map(|journal| journal.files().id().to_owned());
+        let resume_id = journal.as_ref().map(|journal| journal.id().to_owned());
         let id = inner.next_task();
         let decides = self.on_retry.is_some();
         let listener = match self.on_retry {

@@ -104,8 +104,7 @@ impl Client {
         let entry = match contents {
             Contents { entry: Some(entry), .. } => entry,
             Contents { intent: Some(_), .. } => {
-                let removed = journal.remove();
-                removed.map_err(|error| Error::local("cannot remove the journal", &error))?;
+                journal::remove(&journal)?;
                 return Err(left(
                     "the session is forgotten here, but its ID was never received: the server cannot be asked to cancel it",
                 ));
@@ -134,8 +133,7 @@ impl Client {
     /// Forgets a kept session without telling the server.
     pub fn forget_session(&self, id: &str) -> Result<(), Error> {
         let directory = self.inner().state()?;
-        let journal = directory.lock(id)?;
-        journal.remove().map_err(|error| Error::local("cannot remove the journal", &error))
+        journal::remove(&directory.lock(id)?)
     }
 
     /// A kept session as a token for [`Client::import`], here or elsewhere. It holds no

@@ -66,7 +66,7 @@ impl UploadDriver {
             self.requests = 0;
         }
         Ok(match request.packet {
-            _ if created => PostAck::Created(self.update()),
+            _ if created => self.checkpoint_due().map_or(PostAck::Nothing, PostAck::Created),
             PacketType::CreateSession if !had_session => PostAck::NotCreated,
             _ => PostAck::Nothing,
         })

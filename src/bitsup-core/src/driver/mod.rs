@@ -30,7 +30,7 @@ use bitsup_proto::reply::Get;
 use bitsup_proto::session::{Action, CancelMode, Notice, Outcome, Request, Session};
 use bitsup_proto::{Checkpoint, Config, ContentRange, Error, Moment, PacketType, SessionId};
 
-use crate::journal::{CheckpointTracker, CheckpointUpdate, Proof};
+use crate::journal::Proof;
 use crate::{ClientState, CredentialId, Hosts, Pace, Parallelism, Site, TaskId};
 
 mod exchanges;
@@ -100,7 +100,6 @@ pub enum Stage {
 }
 
 /// What an upload does next.
-#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum Step {
     /// Tell what has happened.
@@ -108,7 +107,7 @@ pub enum Step {
     /// Tell that the session is given up, since what it holds cannot be proven to be the source.
     TellUnproven,
     /// Store where the upload stands, before anything else goes out.
-    Store(CheckpointUpdate),
+    Store(Checkpoint),
     /// Begin an exchange.
     Begin(PendingRequest),
     /// End the exchange under way, now; `None` if it has not gone out.
@@ -182,13 +181,12 @@ pub enum Readiness {
 pub struct ExchangeId(pub u64);
 
 /// What is done with the journal at once, when a packet was answered.
-#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum PostAck {
     /// Nothing.
     Nothing,
     /// There is a session: a process that is killed from here on must find it again.
-    Created(Option<CheckpointUpdate>),
+    Created(Checkpoint),
     /// A Create-Session brought none: the mark that one is being made is removed.
     NotCreated,
     /// The answer to a packet of the caller's own is what it means.
@@ -251,7 +249,6 @@ pub struct UploadDriver {
     ends_with: Option<Error>,
     /// When an upload ends whose handle is gone.
     abandoned: Option<Duration>,
-    tracker: CheckpointTracker,
     /// What the state machine said last, until all is told and stored.
     action: Option<Action>,
     deferred: Option<PendingRequest>,
@@ -326,7 +323,6 @@ impl UploadDriver {
             error_after_cancel,
             ends_with: None,
             abandoned: None,
-            tracker: CheckpointTracker::new(&session),
             action: None,
             deferred: None,
             was_deferred: false,

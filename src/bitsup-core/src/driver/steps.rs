@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use bitsup_proto::session::{Action, Failure, FailureClass, Outcome, Sent};
-use bitsup_proto::{Error, ErrorKind, Moment, PacketType, SessionId};
+use bitsup_proto::{Checkpoint, Error, ErrorKind, Moment, PacketType, SessionId};
 
 use super::{
     Current, Ending, ExchangeId, Intent, MAX_LOGIN_REQUESTS, MAX_REQUESTS, PendingRequest,
     Readiness, Stage, Step, UploadDriver,
 };
-use crate::journal::CheckpointUpdate;
 use crate::{ClientState, CredentialId, Ready};
 
 impl UploadDriver {
@@ -83,8 +82,8 @@ impl UploadDriver {
             if !is_proven && !self.paused && self.restart(now) {
                 return Step::TellUnproven;
             }
-            if let Some(update) = self.update().filter(|_| is_proven) {
-                return Step::Store(update);
+            if let Some(checkpoint) = self.checkpoint_due().filter(|_| is_proven) {
+                return Step::Store(checkpoint);
             }
             return match self.action.take() {
                 None => {
@@ -107,8 +106,9 @@ impl UploadDriver {
 
     /// What is to be stored, if anything is. While a kept session is cancelled nothing is: the journal
     /// tells of that until it is over.
-    pub(super) fn update(&mut self) -> Option<CheckpointUpdate> {
-        if self.cancels_first() { None } else { self.tracker.update(&mut self.session) }
+    pub(super) fn checkpoint_due(&mut self) -> Option<Checkpoint> {
+        let is_due = !self.cancels_first() && self.session.take_checkpoint_due();
+        self.session.checkpoint().filter(|_| is_due)
     }
 
     /// Offers what is deferred, since the state machine has not called it back; in a pause only what cancels a

@@ -23,9 +23,8 @@ mod pending;
 mod prefix;
 mod record;
 mod session_journal;
-mod tracker;
 
-pub use files::{Contents, File, Files, Journal, Unusable, read};
+pub use files::{Contents, File, Files, Unusable};
 pub use hashing::{HASH_AFTER, HashStep};
 pub use identity::{Attributes, Difference, Identity};
 pub use intent_log::{is_id, log_line, open_records};
@@ -33,5 +32,3 @@ pub use pending::{Pending, Work};
 pub use prefix::{BLOCK, Bytes, Prefix, check_tail, hash_prefix};
 pub use record::{Entry, Intent, ResumeDecision};
 pub use session_journal::{EntryKey, Finish, Proof, SessionJournal, Timestamp};
-pub(crate) use tracker::CheckpointTracker;
-pub use tracker::CheckpointUpdate;

@@ -17,7 +17,7 @@ pub struct Pending<D> {
 #[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
 #[derive(Debug)]
 pub enum Work<D> {
-    /// Where the session stands.
+    /// Where the session stands is written.
     Update(Checkpoint),
     /// What there is to hash is hashed, and written where nothing else will be.
     Rest,
@@ -34,7 +34,7 @@ impl<D> Default for Pending<D> {
 }
 
 impl<D> Pending<D> {
-    /// An offset was acknowledged. `true`: no worker is busy, and one must begin.
+    /// The session got further. `true`: no worker is busy, and one must begin.
     #[must_use]
     pub fn update(&mut self, checkpoint: Checkpoint) -> bool {
         self.update = Some(checkpoint);
@@ -74,8 +74,9 @@ impl<D> Pending<D> {
 
     /// Returns the next work; `more`: hashing is to go on. After `None` the worker stops.
     pub fn take(&mut self, more: bool) -> Option<Work<D>> {
-        if let Some(checkpoint) = self.update.take() {
-            return Some(Work::Update(checkpoint));
+        let update = self.update.take().map(Work::Update);
+        if update.is_some() {
+            return update;
         }
         let finish = self.finish.take().map(Work::Finish);
         let rest = || std::mem::take(&mut self.rest).then_some(Work::Rest);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitsup_proto::{Checkpoint, SessionId};
 
 use super::hashing::{HASH_AFTER, HashStep, Hashing};
-use super::{Entry, Files, Identity, Intent, Journal, Prefix};
+use super::{Entry, Files, Identity, Intent, Prefix};
 
 /// A power cut costs at most so much of what was acknowledged.
 const SYNC: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ pub struct Timestamp {
 /// the upload goes on.
 #[derive(Debug)]
 pub struct SessionJournal<F> {
-    journal: Journal<F>,
+    files: F,
     entry: Option<Entry>,
     place: EntryKey,
     hashing: Hashing,
@@ -82,9 +82,9 @@ enum Sessions {
 }
 
 impl<F: Files> SessionJournal<F> {
-    /// A book that goes on with `entry`, if an earlier run has left one, and the source as it is now.
+    /// A journal that goes on with `entry`, if an earlier run has left one, and the source as it is now.
     pub fn new(
-        journal: Journal<F>,
+        files: F,
         entry: Option<Entry>,
         place: EntryKey,
         source: Option<Identity>,
@@ -94,7 +94,7 @@ impl<F: Files> SessionJournal<F> {
         let replaces = entry.as_ref().map_or(0, |entry| entry.replaces);
         let sessions = Sessions::Earlier;
         let kept = entry.as_ref().map(|entry| entry.checkpoint.session_id.clone());
-        Self { journal, entry, place, hashing, proof, synced: None, sessions, replaces, kept }
+        Self { files, entry, place, hashing, proof, synced: None, sessions, replaces, kept }
     }
 
     /// Nothing is hashed before the upload has sent for this long.
@@ -124,12 +124,12 @@ impl<F: Files> SessionJournal<F> {
         self.sessions = Sessions::Making;
         let EntryKey { url, path, note } = self.place.clone();
         let size = self.hashing.source().map_or(0, |source| source.size);
-        self.journal.creating(&Intent::new(url, path, size, note, now.unix))
+        self.files.creating(&Intent::new(url, path, size, note, now.unix))
     }
 
     /// No session came of it.
     pub fn not_created(&self) -> io::Result<()> {
-        self.journal.not_created()
+        self.files.clear()
     }
 
     /// The session was just created: noted at once, so that a crash cannot lose it. The journal
@@ -149,12 +149,12 @@ impl<F: Files> SessionJournal<F> {
         self.synced = Some(now.monotonic);
         self.renew(checkpoint, now);
         let Some(entry) = &self.entry else { return Ok(()) };
-        self.journal.note_entry(entry)?;
+        self.files.note_entry(entry)?;
         self.kept = Some(entry.checkpoint.session_id.clone());
         Ok(())
     }
 
-    /// The server has acknowledged the bytes before the offset of that session.
+    /// The session stands there, which is to be written.
     pub fn acknowledged(&mut self, checkpoint: &Checkpoint, now: Timestamp) {
         if self.is_news(&checkpoint.session_id) {
             self.hashing.acknowledged(checkpoint.offset, now);
@@ -205,7 +205,7 @@ impl<F: Files> SessionJournal<F> {
         if closes_next {
             return Ok(());
         }
-        self.journal.write(entry, sync)?;
+        self.files.write(entry, sync)?;
         self.kept = Some(entry.checkpoint.session_id.clone());
         if sync {
             self.synced = Some(now.monotonic);
@@ -219,17 +219,17 @@ impl<F: Files> SessionJournal<F> {
     }
 
     /// Whether nothing is written of where the session stands, since Close-Session follows at once, with a note
-    /// of its own: all of a short upload is acknowledged. A process that is killed before leaves an older
+    /// of its own: all of a short upload is acknowledged, and its session is noted. A process that is killed before leaves an older
     /// offset, and the next one asks the server.
     pub fn closes_next(&self, checkpoint: &Checkpoint) -> bool {
         let is_all = checkpoint.offset == checkpoint.size && checkpoint.reply_url.is_none();
-        is_all && !self.journal.has_file()
+        is_all && self.kept.as_ref() == Some(&checkpoint.session_id) && !self.files.has_journal()
     }
 
     /// Writes the same with the hashes that there are now.
     pub fn write_hashes(&self) -> io::Result<()> {
         match self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) {
-            Some(entry) => self.journal.write(entry, false),
+            Some(entry) => self.files.write(entry, false),
             None => Ok(()),
         }
     }
@@ -238,8 +238,8 @@ impl<F: Files> SessionJournal<F> {
     /// cut is no reason to wait for the disk.
     pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
         self.renew(checkpoint, now);
-        match self.entry.as_ref().filter(|_| !self.journal.has_file()) {
-            Some(entry) if self.proof != Proof::Withheld => self.journal.note_entry(entry),
+        match self.entry.as_ref().filter(|_| !self.files.has_journal()) {
+            Some(entry) if self.proof != Proof::Withheld => self.files.note_entry(entry),
             _ => self.write_hashes(),
         }
     }
@@ -249,11 +249,11 @@ impl<F: Files> SessionJournal<F> {
         match (finish, &self.entry) {
             _ if self.proof == Proof::Withheld => Ok(()),
             (Finish::Keep, Some(entry)) => {
-                self.journal.write(entry, true)?;
+                self.files.write(entry, true)?;
                 self.kept = Some(entry.checkpoint.session_id.clone());
                 Ok(())
             }
-            _ => self.journal.remove(),
+            _ => self.files.remove(),
         }
     }
 

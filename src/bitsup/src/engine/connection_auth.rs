@@ -58,8 +58,8 @@ pub(crate) struct ConnectionAuth {
     /// Where a Ping is not challenged; packets may be.
     open_ping: Option<Origin>,
     nonces: BTreeMap<Role, Nonce>,
-    running: Option<LoginStep>,
-    at_proxy: Option<AtProxy>,
+    /// At the server, and at a proxy that forwards requests.
+    running: BTreeMap<Role, LoginStep>,
     /// Counts the logins whose first step is made elsewhere.
     begun: u32,
     /// Requests of the exchange under way.
@@ -98,20 +98,12 @@ enum LoginStep {
     Testing(Arc<Credentials>, Box<Exchange>),
     /// The exchange goes over a connection that is logged in.
     Through(Arc<Credentials>, Resend),
+    /// A Ping has libcurl log the connection in at the proxy; the exchange waits.
+    PingingProxy(Box<Exchange>),
+    /// libcurl does so with the exchange itself, which has no body.
+    LoggingIn(Box<Exchange>),
     /// A Ping asks what a Digest login is made with; the exchange waits.
     Sounding(Arc<Credentials>, Box<Exchange>),
-    /// The exchange goes without a login, since a Ping is not challenged.
-    Unasked(Arc<Credentials>, Resend),
-    /// The exchange shows a Digest login, perhaps for the second time.
-    Digest { credentials: Arc<Credentials>, resend: Resend, again: bool },
-}
-
-/// The same for a proxy that forwards requests.
-enum AtProxy {
-    /// A Ping logs the connection in, or asks what a Digest login is made with; the exchange waits.
-    Pinging(Arc<Credentials>, Box<Exchange>),
-    /// libcurl logs the connection in with the exchange itself, which has no body.
-    LoggingIn(Box<Exchange>),
     /// The exchange goes without a login, since a Ping is not challenged.
     Unasked(Arc<Credentials>, Resend),
     /// The exchange shows a Digest login, perhaps for the second time.
@@ -159,8 +151,7 @@ impl ConnectionAuth {
         self.proxy_login = None;
         self.lasts = false;
         self.each_request = false;
-        self.running = None;
-        self.at_proxy = None;
+        self.running.clear();
         self.requests = 0;
     }
 
@@ -196,7 +187,7 @@ impl Core {
             return self.send(pinned, exchange);
         };
         if credentials.scheme == AuthScheme::Digest {
-            return self.show_digest(pinned, credentials, exchange, false);
+            return self.show_digest(pinned, Role::Server, credentials, exchange, false);
         }
         let there = self.transport.connection(pinned, &exchange);
         let auth = self.auths.entry(pinned).or_default();
@@ -210,7 +201,7 @@ impl Core {
             return self.send_authenticated(pinned, credentials, exchange, number);
         }
         if auth.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
-            return self.send_unasked(pinned, credentials, exchange);
+            return self.send_unasked(pinned, Role::Server, credentials, exchange);
         }
         self.log_in(pinned, credentials, exchange)
     }
@@ -219,50 +210,71 @@ impl Core {
     fn show_digest(
         &mut self,
         pinned: ConnectionId,
+        role: Role,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         again: bool,
     ) -> Result<(), ExchangeFailure> {
         let method = self.transport.method(pinned, exchange.method);
-        let auth = self.auths.entry(pinned).or_default();
-        if let Some(value) = auth.digest(Role::Server, &exchange, &credentials, method) {
-            let resend = Resend::of(&exchange);
-            exchange.headers.push((Role::Server.authorization().to_owned(), value));
-            auth.running = Some(LoginStep::Digest { credentials, resend, again });
-            return self.send(pinned, exchange);
+        if role == Role::Proxy {
+            exchange.proxy_auth = None;
+            exchange.proxy_asked = false;
         }
-        if !has_ping(&exchange) || auth.open_ping.as_ref() == Some(&exchange.origin()) {
-            return self.send_unasked(pinned, credentials, exchange);
+        let auth = self.auths.entry(pinned).or_default();
+        if let Some(value) = auth.digest(role, &exchange, &credentials, method) {
+            let resend = Resend::of(&exchange);
+            exchange.headers.push((role.authorization().to_owned(), value));
+            let step = LoginStep::Digest { credentials, resend, again };
+            return self.send_step(pinned, role, step, exchange);
+        }
+        let is_open = role == Role::Server && auth.open_ping.as_ref() == Some(&exchange.origin());
+        if is_open || !has_ping(&exchange) {
+            return self.send_unasked(pinned, role, credentials, exchange);
         }
         let ping = ping(&exchange, exchange.connection);
-        auth.running = Some(LoginStep::Sounding(credentials, Box::new(exchange)));
-        self.send(pinned, ping)
+        self.send_step(pinned, role, LoginStep::Sounding(credentials, Box::new(exchange)), ping)
     }
 
     /// Sends the exchange whole and without a login.
     fn send_unasked(
         &mut self,
         pinned: ConnectionId,
+        role: Role,
         credentials: Arc<Credentials>,
         exchange: Exchange,
     ) -> Result<(), ExchangeFailure> {
-        let running = LoginStep::Unasked(credentials, Resend::of(&exchange));
-        self.auths.entry(pinned).or_default().running = Some(running);
-        self.send(pinned, exchange)
+        let step = LoginStep::Unasked(credentials, Resend::of(&exchange));
+        self.send_step(pinned, role, step, exchange)
     }
 
-    /// A Ping was not challenged: the exchange goes without a login, and so do those that follow.
+    /// A Ping was not challenged: the exchange goes without a login, and at a server those that follow do.
     fn ping_is_open(
         &mut self,
         pinned: ConnectionId,
+        role: Role,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), ExchangeFailure> {
         exchange.connection = ConnectionUse::Reuse;
-        if has_ping(&exchange) {
+        if role == Role::Server && has_ping(&exchange) {
             self.auths.entry(pinned).or_default().open_ping = Some(exchange.origin());
         }
-        self.send_unasked(pinned, credentials, exchange)
+        self.send_unasked(pinned, role, credentials, exchange)
+    }
+
+    /// Sends a request that belongs to a login.
+    fn send_step(
+        &mut self,
+        pinned: ConnectionId,
+        role: Role,
+        step: LoginStep,
+        request: Exchange,
+    ) -> Result<(), ExchangeFailure> {
+        self.auths.entry(pinned).or_default().running.insert(role, step);
+        match role {
+            Role::Server => self.send(pinned, request),
+            Role::Proxy => self.transport.start(pinned, request),
+        }
     }
 
     /// The exchange was challenged where no Ping is: it is the first step itself.
@@ -277,9 +289,8 @@ impl Core {
         let resend = Resend::of(&exchange);
         let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
         exchange.headers.push(authorization(&waiting.credentials, &token));
-        let running = LoginStep::AskingItself(Box::new(waiting), resend);
-        self.auths.entry(pinned).or_default().running = Some(running);
-        self.send(pinned, exchange)
+        let step = LoginStep::AskingItself(Box::new(waiting), resend);
+        self.send_step(pinned, Role::Server, step, exchange)
     }
 
     /// Puts a request on the wire, after a login at a proxy that forwards requests if it asked for one.
@@ -295,7 +306,7 @@ impl Core {
             return self.transport.start(pinned, exchange);
         };
         if credentials.scheme == AuthScheme::Digest {
-            return self.show_digest_to_proxy(pinned, credentials, exchange, false);
+            return self.show_digest(pinned, Role::Proxy, credentials, exchange, false);
         }
         let there = self.transport.connection(pinned, &exchange);
         let auth = self.auths.entry(pinned).or_default();
@@ -307,38 +318,11 @@ impl Core {
         }
         if has_ping(&exchange) {
             let ping = ping(&exchange, exchange.connection);
-            auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
-            return self.transport.start(pinned, ping);
+            let step = LoginStep::PingingProxy(Box::new(exchange));
+            return self.send_step(pinned, Role::Proxy, step, ping);
         }
-        auth.at_proxy = Some(AtProxy::LoggingIn(Box::new(exchange.bare())));
-        self.transport.start(pinned, exchange)
-    }
-
-    /// As [`Self::show_digest`].
-    fn show_digest_to_proxy(
-        &mut self,
-        pinned: ConnectionId,
-        credentials: Arc<Credentials>,
-        mut exchange: Exchange,
-        again: bool,
-    ) -> Result<(), ExchangeFailure> {
-        let method = self.transport.method(pinned, exchange.method);
-        exchange.proxy_auth = None;
-        exchange.proxy_asked = false;
-        let auth = self.auths.entry(pinned).or_default();
-        if let Some(value) = auth.digest(Role::Proxy, &exchange, &credentials, method) {
-            let resend = Resend::of(&exchange);
-            exchange.headers.push((Role::Proxy.authorization().to_owned(), value));
-            auth.at_proxy = Some(AtProxy::Digest { credentials, resend, again });
-            return self.transport.start(pinned, exchange);
-        }
-        if has_ping(&exchange) {
-            let ping = ping(&exchange, exchange.connection);
-            auth.at_proxy = Some(AtProxy::Pinging(credentials, Box::new(exchange)));
-            return self.transport.start(pinned, ping);
-        }
-        auth.at_proxy = Some(AtProxy::Unasked(credentials, Resend::of(&exchange)));
-        self.transport.start(pinned, exchange)
+        let step = LoginStep::LoggingIn(Box::new(exchange.bare()));
+        self.send_step(pinned, Role::Proxy, step, exchange)
     }
 
     fn log_in(
@@ -359,9 +343,8 @@ impl Core {
             return self.begin_with_ticket(pinned, credentials, exchange);
         }
         let ping = ping(&exchange, exchange.connection);
-        let running = LoginStep::Connecting(credentials, Box::new(exchange));
-        self.auths.entry(pinned).or_default().running = Some(running);
-        self.send(pinned, ping)
+        let step = LoginStep::Connecting(credentials, Box::new(exchange));
+        self.send_step(pinned, Role::Server, step, ping)
     }
 
     /// Lets the first step be made elsewhere, for the connection that is there.
@@ -387,7 +370,7 @@ impl Core {
         };
         let begins = super::spawn("bitsup-login", begin);
         begins.map_err(|error| ExchangeFailure::lacks(Error::of_thread(&error)))?;
-        auth.running = Some(LoginStep::Beginning(credentials, Box::new(exchange)));
+        auth.running.insert(Role::Server, LoginStep::Beginning(credentials, Box::new(exchange)));
         Ok(())
     }
 
@@ -416,8 +399,11 @@ impl Core {
     pub(crate) fn login_begun(&mut self, pinned: ConnectionId, begun: Begun) -> Option<Event> {
         // It may have been given up meanwhile.
         let auth = self.auths.get_mut(&pinned).filter(|auth| auth.begun == begun.number)?;
-        let running = auth.running.take_if(|own| matches!(own, LoginStep::Beginning(..)));
-        let Some(LoginStep::Beginning(credentials, exchange)) = running else { return None };
+        let running = auth.running.remove(&Role::Server)?;
+        let LoginStep::Beginning(credentials, exchange) = running else {
+            auth.running.insert(Role::Server, running);
+            return None;
+        };
         let each_request = auth.each_request;
         let (number, origin) = (exchange.number, exchange.origin());
         let next = match begun.result {
@@ -448,9 +434,8 @@ impl Core {
         token: &[u8],
     ) -> Result<(), ExchangeFailure> {
         let Waiting { credentials, exchange, .. } = &waiting;
-        let step = step(exchange, credentials, token, exchange.connection);
-        self.auths.entry(pinned).or_default().running = Some(LoginStep::Asking(Box::new(waiting)));
-        self.send(pinned, step)
+        let request = step(exchange, credentials, token, exchange.connection);
+        self.send_step(pinned, Role::Server, LoginStep::Asking(Box::new(waiting)), request)
     }
 
     /// Sends the exchange with the last step.
@@ -466,8 +451,7 @@ impl Core {
         exchange.headers.push(authorization(&credentials, token));
         exchange.connection = connection;
         let waiting = Waiting { mechanism, credentials, exchange: resend };
-        self.auths.entry(pinned).or_default().running = Some(LoginStep::Last(Box::new(waiting)));
-        self.send(pinned, exchange)
+        self.send_step(pinned, Role::Server, LoginStep::Last(Box::new(waiting)), exchange)
     }
 
     /// Gives up the exchange of a connection.
@@ -505,7 +489,8 @@ impl Core {
             let text = "the login takes too many rounds".to_owned();
             event.result = Err(ExchangeFailure::unsent(FailureKind::TooManyRequests, text));
         }
-        let event = self.on_proxy_event(event).and_then(|event| self.on_server_event(event))?;
+        let event = self.on_answer(event, Role::Proxy)?;
+        let event = self.on_answer(event, Role::Server)?;
         let requests = self.auths.get_mut(&pinned).map(|auth| std::mem::take(&mut auth.requests));
         let stats = Stats { requests: requests.unwrap_or(event.stats.requests), ..event.stats };
         Some(Event { stats, ..event })
@@ -527,108 +512,34 @@ impl Core {
         }
     }
 
-    /// What a proxy that forwards requests says of a login.
-    fn on_proxy_event(&mut self, mut event: Event) -> Option<Event> {
+    /// What the server, or before it a proxy that forwards requests, says of a login.
+    fn on_answer(&mut self, mut event: Event, role: Role) -> Option<Event> {
         let pinned = event.pinned;
-        let at_proxy = self.auths.get_mut(&pinned).and_then(|auth| auth.at_proxy.take());
-        let Some(at_proxy) = at_proxy else { return Some(event) };
-        let asks = match &mut event.result {
-            Ok(answer) => answer.status == 407,
-            Err(failure) => {
-                if matches!(at_proxy, AtProxy::Pinging(..)) {
-                    // Of the exchange nothing was sent.
-                    failure.sent = Sent::Nothing;
-                }
-                return Some(event);
-            }
-        };
-        let auth = self.auths.entry(pinned).or_default();
-        let next = match (at_proxy, asks) {
-            (AtProxy::Pinging(credentials, exchange), true)
-                if credentials.scheme == AuthScheme::Digest
-                    && auth.nonces.contains_key(&Role::Proxy) =>
-            {
-                let exchange = Exchange { connection: ConnectionUse::Reuse, ..*exchange };
-                self.show_digest_to_proxy(pinned, credentials, exchange, false)
-            }
-            (AtProxy::Pinging(..), true) => {
-                event.stats.sent = 0;
-                return Some(event);
-            }
-            (AtProxy::Pinging(credentials, exchange), false) => {
-                let mut exchange = *exchange;
-                exchange.connection = ConnectionUse::Reuse;
-                if credentials.scheme == AuthScheme::Digest {
-                    auth.at_proxy = Some(AtProxy::Unasked(credentials, Resend::of(&exchange)));
-                    self.transport.start(pinned, exchange)
-                } else {
-                    let there = self.transport.connection(pinned, &exchange);
-                    auth.proxy_login = there;
-                    there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
-                        exchange.connection = ConnectionUse::Same(number);
-                        self.transport.start(pinned, exchange)
-                    })
-                }
-            }
-            (AtProxy::LoggingIn(exchange), false) => {
-                auth.proxy_login = self.transport.connection(pinned, &exchange);
-                return Some(event);
-            }
-            (AtProxy::Digest { credentials, resend, again: false }, true)
-                if auth.may_renew(Role::Proxy) =>
-            {
-                match resend.again(event.body.take()) {
-                    Some(exchange) => {
-                        self.show_digest_to_proxy(pinned, credentials, exchange, true)
-                    }
-                    None => return Some(event),
-                }
-            }
-            (AtProxy::Unasked(credentials, resend), true)
-                if auth.nonces.contains_key(&Role::Proxy) =>
-            {
-                match resend.again(event.body.take()) {
-                    Some(exchange) => {
-                        self.show_digest_to_proxy(pinned, credentials, exchange, false)
-                    }
-                    None => return Some(event),
-                }
-            }
-            (AtProxy::LoggingIn(_) | AtProxy::Digest { .. } | AtProxy::Unasked(..), _) => {
-                return Some(event);
-            }
-        };
-        let failure = next.err()?;
-        event.result = Err(failure);
-        Some(event)
-    }
-
-    /// What the server says of a login.
-    fn on_server_event(&mut self, mut event: Event) -> Option<Event> {
-        let pinned = event.pinned;
-        let running = self.auths.get_mut(&pinned).and_then(|auth| auth.running.take());
+        let running = self.auths.get_mut(&pinned).and_then(|auth| auth.running.remove(&role));
         let Some(running) = running else { return Some(event) };
-        if running.is_before() {
+        let (is_before, is_server) = (running.is_before(), role == Role::Server);
+        if is_before {
             // A Ping's body is no part of the exchange's.
             event.stats.sent = 0;
-            event.withheld = running.withholds();
+            event.withheld |= is_server && running.withholds();
         }
         let answer = match &mut event.result {
             Ok(answer) => answer,
             Err(failure) => {
-                if running.is_before() {
+                if is_before {
                     // Of the upload nothing was sent.
                     failure.sent = Sent::Nothing;
                 }
                 return Some(event);
             }
         };
-        if answer.status == 407 {
+        if is_server && answer.status == 407 {
             event.withheld = true;
             return Some(event);
         }
-        let asks = answer.status == 401;
-        let goes_on = !asks && is_about_ping(answer.status);
+        let asks = answer.status == if is_server { 401 } else { 407 };
+        // Whatever comes from behind the proxy was let through.
+        let goes_on = !asks && (!is_server || is_about_ping(answer.status));
         let next = match running {
             LoginStep::Beginning(..) => return Some(event),
             LoginStep::Connecting(credentials, exchange) => {
@@ -655,7 +566,20 @@ impl Core {
             // It asks for no login.
             LoginStep::Asking(waiting) if goes_on => {
                 let Waiting { credentials, exchange, .. } = *waiting;
-                self.ping_is_open(pinned, credentials, exchange)
+                self.ping_is_open(pinned, role, credentials, exchange)
+            }
+            LoginStep::PingingProxy(exchange) if goes_on => {
+                let there = self.transport.connection(pinned, &exchange);
+                self.auths.entry(pinned).or_default().proxy_login = there;
+                there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
+                    let connection = ConnectionUse::Same(number);
+                    self.transport.start(pinned, Exchange { connection, ..*exchange })
+                })
+            }
+            LoginStep::LoggingIn(exchange) if goes_on => {
+                let there = self.transport.connection(pinned, &exchange);
+                self.auths.entry(pinned).or_default().proxy_login = there;
+                return Some(event);
             }
             LoginStep::AskingItself(mut waiting, resend) if asks => {
                 match (self.reply(pinned, &mut waiting, answer), resend.again(event.body.take())) {
@@ -701,52 +625,53 @@ impl Core {
                 return Some(event);
             }
             LoginStep::Sounding(credentials, exchange) if asks => {
-                if !self.has_nonce(pinned) {
+                if !self.has_nonce(pinned, role) {
                     return Some(event);
                 }
                 let connection = ConnectionUse::Reuse;
                 let exchange = Exchange { connection, ..*exchange };
-                self.show_digest(pinned, credentials, exchange, false)
+                self.show_digest(pinned, role, credentials, exchange, false)
             }
             LoginStep::Sounding(credentials, exchange) if goes_on => {
-                self.ping_is_open(pinned, credentials, *exchange)
+                self.ping_is_open(pinned, role, credentials, *exchange)
             }
             LoginStep::Unasked(credentials, resend) if asks => {
                 let is_digest = credentials.scheme == AuthScheme::Digest;
-                event.withheld = true;
-                if is_digest && !self.has_nonce(pinned) {
+                event.withheld |= is_server;
+                if is_digest && !self.has_nonce(pinned, role) {
                     return Some(event);
                 }
                 match resend.again(event.body.take()) {
                     Some(exchange) if is_digest => {
-                        self.show_digest(pinned, credentials, exchange, false)
+                        self.show_digest(pinned, role, credentials, exchange, false)
                     }
                     Some(exchange) => self.ask_itself(pinned, credentials, exchange),
                     None => return Some(event),
                 }
             }
             LoginStep::Digest { credentials, resend, again: false }
-                if asks
-                    && self.auths.get(&pinned).is_some_and(|own| own.may_renew(Role::Server)) =>
+                if asks && self.auths.get(&pinned).is_some_and(|own| own.may_renew(role)) =>
             {
                 match resend.again(event.body.take()) {
-                    Some(exchange) => self.show_digest(pinned, credentials, exchange, true),
+                    Some(exchange) => self.show_digest(pinned, role, credentials, exchange, true),
                     None => return Some(event),
                 }
             }
             LoginStep::AskingItself(..) | LoginStep::Unasked(..) => {
-                event.withheld = true;
+                event.withheld |= is_server;
                 return Some(event);
             }
             LoginStep::Asking(_)
             | LoginStep::Proving(_)
             | LoginStep::Last(_)
             | LoginStep::Testing(..)
+            | LoginStep::PingingProxy(_)
+            | LoginStep::LoggingIn(_)
             | LoginStep::Sounding(..)
             | LoginStep::Digest { .. } => return Some(event),
         };
         let failure = next.err()?;
-        if let Some(auth) = self.auths.get_mut(&pinned) {
+        if let Some(auth) = self.auths.get_mut(&pinned).filter(|_| is_server) {
             let requests = auth.requests;
             auth.reset();
             auth.requests = requests;
@@ -782,8 +707,8 @@ impl Core {
         }
     }
 
-    fn has_nonce(&self, pinned: ConnectionId) -> bool {
-        self.auths.get(&pinned).is_some_and(|auth| auth.nonces.contains_key(&Role::Server))
+    fn has_nonce(&self, pinned: ConnectionId, role: Role) -> bool {
+        self.auths.get(&pinned).is_some_and(|auth| auth.nonces.contains_key(&role))
     }
 
     /// What to say to a challenge; `None` if everything was said, and the server refuses.
@@ -826,8 +751,7 @@ impl Core {
             return self.show(pinned, waiting, token, same);
         }
         let ping = step(&waiting.exchange, &waiting.credentials, token, same);
-        self.auths.entry(pinned).or_default().running = Some(LoginStep::Proving(Box::new(waiting)));
-        self.send(pinned, ping)
+        self.send_step(pinned, Role::Server, LoginStep::Proving(Box::new(waiting)), ping)
     }
 
     /// The connection is logged in.
@@ -858,20 +782,19 @@ impl Core {
         let same = ConnectionUse::Same(number);
         if exchange.length > 0 && !auth.lasts {
             let ping = ping(&exchange, same);
-            auth.running = Some(LoginStep::Testing(credentials, Box::new(exchange)));
-            return self.send(pinned, ping);
+            let step = LoginStep::Testing(credentials, Box::new(exchange));
+            return self.send_step(pinned, Role::Server, step, ping);
         }
         exchange.connection = same;
-        auth.running = Some(LoginStep::Through(credentials, Resend::of(&exchange)));
-        self.send(pinned, exchange)
+        let step = LoginStep::Through(credentials, Resend::of(&exchange));
+        self.send_step(pinned, Role::Server, step, exchange)
     }
 }
 
 impl ConnectionAuth {
     /// Whether the exchange itself is still to go out, or out as a step.
     fn is_unfinished(&self) -> bool {
-        let at_proxy = matches!(self.at_proxy, Some(AtProxy::Pinging(..)));
-        at_proxy || self.running.as_ref().is_some_and(LoginStep::is_before)
+        self.running.values().any(LoginStep::is_before)
     }
 }
 
@@ -884,8 +807,10 @@ impl LoginStep {
             | Self::Asking(_)
             | Self::Proving(_)
             | Self::Testing(..)
+            | Self::PingingProxy(_)
             | Self::Sounding(..) => true,
             Self::AskingItself(..)
+            | Self::LoggingIn(_)
             | Self::Last(_)
             | Self::Through(..)
             | Self::Unasked(..)

@@ -28,8 +28,9 @@ enum Notes {
         _lock: Lock,
         /// What another log says of the session, which its process no longer holds.
         orphan: Option<String>,
-        /// Whether there may be a file with a note.
-        has_file: AtomicBool,
+        /// Whether there may be the journal itself, and a file with a note.
+        has_journal: AtomicBool,
+        has_note: AtomicBool,
     },
     /// What a log says, to be looked at.
     Read(Option<String>),
@@ -44,7 +45,8 @@ impl Disk {
         lock: Lock,
         orphan: Option<String>,
     ) -> Self {
-        let notes = Notes::Writable { log, _lock: lock, orphan, has_file: AtomicBool::new(true) };
+        let (has_journal, has_note) = (AtomicBool::new(true), AtomicBool::new(true));
+        let notes = Notes::Writable { log, _lock: lock, orphan, has_journal, has_note };
         Self { folder, id: id.to_owned(), notes }
     }
 
@@ -63,10 +65,19 @@ impl Disk {
         self.folder.path(&entry(&self.id))
     }
 
+    /// The log, and whether there may be a file with a note.
     fn writable(&self) -> io::Result<(&IntentLog, &AtomicBool)> {
         match &self.notes {
-            Notes::Writable { log, has_file, .. } => Ok((log, has_file)),
+            Notes::Writable { log, has_note, .. } => Ok((log, has_note)),
             Notes::Read(_) => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
+    /// Notes whether there is the journal itself; gives what was known.
+    fn set_has_journal(&self, has: bool) -> bool {
+        match &self.notes {
+            Notes::Writable { has_journal, .. } => has_journal.swap(has, Ordering::Relaxed),
+            Notes::Read(_) => true,
         }
     }
 }
@@ -76,16 +87,27 @@ impl Files for Disk {
 
     fn read(&self, file: File) -> io::Result<Option<Vec<u8>>> {
         match (file, &self.notes) {
-            (File::Journal, _) => self.folder.read(&entry(&self.id)),
+            (File::Journal, _) => {
+                let bytes = self.folder.read(&entry(&self.id));
+                self.set_has_journal(!matches!(bytes, Ok(None)));
+                bytes
+            }
             (File::Note, Notes::Read(Some(noted))) => Ok(Some(noted.clone().into_bytes())),
             (File::Note, Notes::Read(None)) => self.folder.read(&intent(&self.id)),
-            (File::Note, Notes::Writable { log, orphan, has_file, .. }) => {
+            (File::Note, Notes::Writable { log, orphan, has_note, .. }) => {
                 let file = self.folder.read(&intent(&self.id))?;
-                has_file.store(file.is_some(), Ordering::Relaxed);
+                has_note.store(file.is_some(), Ordering::Relaxed);
                 // An upload that could make no file of its note when it ended has left it in our log.
                 let noted = log.noted(&self.id).map(String::into_bytes).or(file);
                 Ok(noted.or_else(|| orphan.clone().map(String::into_bytes)))
             }
+        }
+    }
+
+    fn has_journal(&self) -> bool {
+        match &self.notes {
+            Notes::Writable { has_journal, .. } => has_journal.load(Ordering::Relaxed),
+            Notes::Read(_) => true,
         }
     }
 
@@ -99,6 +121,7 @@ impl Files for Disk {
     }
 
     fn publish(&self, draft: Draft) -> io::Result<()> {
+        self.set_has_journal(true);
         draft.publish(&entry(&self.id))
     }
 
@@ -107,28 +130,28 @@ impl Files for Disk {
     }
 
     fn note(&self, record: &str) -> io::Result<()> {
-        let (log, has_file) = self.writable()?;
+        let (log, has_note) = self.writable()?;
         if let Ok(true) = log.note(&self.id, record) {
             return Ok(());
         }
-        has_file.store(true, Ordering::Relaxed);
+        has_note.store(true, Ordering::Relaxed);
         self.folder.draft(record.as_bytes())?.publish(&intent(&self.id))?;
         log.end(&self.id);
         Ok(())
     }
 
     fn clear(&self) -> io::Result<()> {
-        let (log, has_file) = self.writable()?;
-        if has_file.swap(false, Ordering::Relaxed) {
+        let (log, has_note) = self.writable()?;
+        if has_note.swap(false, Ordering::Relaxed) {
             self.folder.remove(&intent(&self.id))?;
         }
         log.end(&self.id);
         Ok(())
     }
 
-    fn remove(&self) -> io::Result<()> {
+    fn unlink(&self) -> io::Result<()> {
         self.writable()?;
-        self.folder.remove(&entry(&self.id))
+        if self.set_has_journal(false) { self.folder.remove(&entry(&self.id)) } else { Ok(()) }
     }
 }
 

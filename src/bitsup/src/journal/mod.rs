@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bitsup_core::journal::{Unusable, is_id};
+use bitsup_core::journal::{Files as _, Unusable, is_id};
 use rustix::fs::OFlags;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -34,16 +34,13 @@ pub(crate) use bitsup_core::journal::{
     BLOCK, Contents, Difference, Entry, EntryKey, Finish, HASH_AFTER, Identity, Prefix, Proof,
     ResumeDecision, check_tail, hash_prefix,
 };
-use disk::Disk;
+pub(crate) use disk::Disk;
 pub(crate) use endpoints::{Endpoint, Endpoints, store};
 use folder::Folder;
 use intent_log::{IntentLog, Noted};
 use lock::Locks;
 pub(crate) use token::Token;
 pub(crate) use writer::{FinalReport, JournalWriter, OnFailure};
-
-/// A journal that this process holds the lock of.
-pub(crate) type Journal = bitsup_core::journal::Journal<Disk>;
 
 /// A child between fork and exec, or a listing, has a lock for a moment; that is waited for so often.
 const TRIES: u32 = 4;
@@ -95,7 +92,7 @@ impl StateDirectory {
     }
 
     /// Locks a session; `SessionInUse` if another process or upload has it.
-    pub(crate) fn lock(&self, id: &str) -> Result<Journal, Error> {
+    pub(crate) fn lock(&self, id: &str) -> Result<Disk, Error> {
         check_id(id)?;
         for left in (0..=TRIES).rev() {
             let lock = self.locks.try_lock(id);
@@ -106,7 +103,7 @@ impl StateDirectory {
                 let folded = self.log.fold_dead(id);
                 let orphan = folded.map_err(|(name, error)| self.problem("read", &name, &error))?;
                 let (log, folder) = (Arc::clone(&self.log), Arc::clone(&self.folder));
-                return Ok(Journal::new(Disk::locked(log, folder, id, lock, orphan)));
+                return Ok(Disk::locked(log, folder, id, lock, orphan));
             }
             if left > 0 {
                 std::thread::sleep(PAUSE);
@@ -157,8 +154,7 @@ impl StateDirectory {
     }
 
     fn look_at(&self, id: &str, noted: Option<String>) -> Result<Contents, Error> {
-        let disk = Disk::unlocked(Arc::clone(&self.folder), id, noted);
-        usable(bitsup_core::journal::read(&disk), &disk)
+        load(&Disk::unlocked(Arc::clone(&self.folder), id, noted))
     }
 
     fn noted(&self) -> Result<Noted, Error> {
@@ -194,11 +190,7 @@ fn check_id(id: &str) -> Result<(), Error> {
 }
 
 /// What is kept, if it can be used.
-pub(crate) fn load(journal: &Journal) -> Result<Contents, Error> {
-    usable(journal.read(), journal.files())
-}
-
-fn usable(read: Result<Contents, Unusable>, disk: &Disk) -> Result<Contents, Error> {
+pub(crate) fn load(disk: &Disk) -> Result<Contents, Error> {
     let path = disk.path();
     let damaged = |why: String| {
         Error::new(
@@ -207,7 +199,7 @@ fn usable(read: Result<Contents, Unusable>, disk: &Disk) -> Result<Contents, Err
         )
         .with_advice("Remove the file, or start with {fresh}; the session on the server expires after some days.")
     };
-    let contents = match read {
+    let contents = match disk.contents() {
         Ok(contents) => contents,
         Err(Unusable::Damaged(why)) => return Err(damaged(why)),
         Err(Unusable::Unreadable(error)) => {
@@ -223,10 +215,15 @@ fn usable(read: Result<Contents, Unusable>, disk: &Disk) -> Result<Contents, Err
     Ok(contents)
 }
 
+/// Forgets what is kept.
+pub(crate) fn remove(disk: &Disk) -> Result<(), Error> {
+    disk.remove().map_err(|error| Error::local("cannot remove the journal", &error))
+}
+
 /// A kept session, opened for an upload that is about to start.
 #[derive(Debug)]
 pub(crate) struct OpenedJournal {
-    pub(crate) journal: Journal,
+    pub(crate) journal: Disk,
     /// What to continue with, if there is something.
     pub(crate) entry: Option<Entry>,
     /// Whether the run before may have left an orphaned session on the server.

@@ -63,7 +63,7 @@ fn written() -> (tempfile::TempDir, StateDirectory, String, PathBuf) {
     let id = StateDirectory::id(Path::new("/x.bin"), &destination);
     let journal = directory.lock(&id).expect("locked");
     journal.write(&entry(), true).expect("written");
-    let path = journal.files().path();
+    let path = journal.path();
     (folder, directory, id, path)
 }
 
@@ -225,6 +225,22 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
 }
 
 #[test]
+fn a_session_that_has_the_id_of_a_lost_one_is_kept_too() {
+    let (_folder, directory, id, _) = written();
+    let journal = directory.lock(&id).expect("free");
+    let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut journal =
+        SessionJournal::new(journal, Some(entry()), place, Some(identity()), Proof::Given);
+    let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
+    let at = |offset| Checkpoint { offset, ..entry().checkpoint };
+    journal.creating(now).expect("noted");
+    journal.created(at(0), Some(identity()), now).expect("noted");
+    journal.write(at(20), now).expect("written");
+    let read = directory.read(&id).expect("readable").entry.expect("there");
+    assert_eq!((read.checkpoint.offset, read.replaces), (20, 1));
+}
+
+#[test]
 fn what_is_written_is_hashed_at_the_end_though_no_step_was_told_of_it() {
     let (folder, directory, id, _) = written();
     let path = folder.path().join("x.bin");
@@ -299,7 +315,7 @@ fn a_session_that_was_asked_for_and_never_named_is_known_to_be_lost() {
     assert!(!load(&journal).expect("readable").lost_a_session());
     journal.creating(&intent()).expect("noted");
     let killed = fs::read(log(&directory)).expect("the intent");
-    journal.not_created().expect("cleared");
+    journal.clear().expect("cleared");
     assert!(!load(&journal).expect("readable").lost_a_session());
     drop(journal);
     // A killed process cleans nothing up.
@@ -428,7 +444,7 @@ fn what_dead_processes_have_noted_becomes_files_and_logs_of_the_living_stay() {
     journals[1].creating(&intent()).expect("noted");
     journals[1].note_entry(&entry()).expect("noted");
     journals[2].creating(&intent()).expect("noted");
-    journals[2].not_created().expect("ended");
+    journals[2].clear().expect("ended");
     let killed = fs::read(log(&directory)).expect("the log");
     let names = || {
         let mut names = directory.folder.names().expect("listed");

@@ -10,7 +10,7 @@ use bitsup_core::journal::{
 };
 use bitsup_proto::Checkpoint;
 
-use super::{Disk, Entry, Journal};
+use super::{Disk, Entry};
 use crate::engine::{Check, Workers};
 use crate::error::Error;
 use crate::source::Source;
@@ -20,13 +20,17 @@ const LAST_HASHES: Duration = Duration::from_secs(1);
 /// An upload that takes no longer is over before a change of its source is of interest.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// The writer of one upload.
-#[derive(Clone)]
+/// The writer of one upload. An Ack comes as a [`Checkpoint`] from the driver and goes by [`Pending`],
+/// [`SessionJournal`] and [`Entry`] to the [`Disk`], which renames it into place. What is durable when:
+///
+/// | before | survives a kill | survives a power cut |
+/// |---|---|---|
+/// | Create-Session goes out | that a session is asked for | nothing |
+/// | the first Fragment goes out | the session | nothing |
+/// | an Ack is a while ago | its offset, once a worker has written it | the session, and an offset at most a second older |
+/// | Close-Session goes out | that it goes out | as before |
+/// | the result of an upload that is kept | all, with the hashes that there was time for | the same |
 pub(crate) struct JournalWriter {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
     /// Never held for long.
     pending: Mutex<Pending<(Finish, Done)>>,
     state: Mutex<WriterState>,
@@ -68,15 +72,15 @@ impl JournalWriter {
     /// A writer for `source`.
     pub(crate) fn new(
         source: Source,
-        journal: Journal,
+        disk: Disk,
         (entry, proof): (Option<Entry>, Proof),
         place: EntryKey,
         hashing_after: Duration,
         on_failure: Option<OnFailure>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let identity = source.identity();
         let may_wait = source.may_wait();
-        let journal = SessionJournal::new(journal, entry, place, identity, proof);
+        let journal = SessionJournal::new(disk, entry, place, identity, proof);
         let state = WriterState {
             source,
             journal: Some(journal.hashing_after(hashing_after)),
@@ -87,13 +91,13 @@ impl JournalWriter {
         };
         let (pending, state) = (Mutex::default(), Mutex::new(state));
         let ends = AtomicBool::new(false);
-        Self { shared: Arc::new(Shared { pending, state, may_wait, ends }) }
+        Arc::new(Self { pending, state, may_wait, ends })
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session. The
     /// error is why it must not go out.
     pub(crate) fn creating(&self) -> Result<(), Error> {
-        let mut state = lock(&self.shared.state);
+        let mut state = lock(&self.state);
         state.asked = Instant::now();
         let on_failure = state.on_failure.take();
         let Err(error) = state.in_journal(SessionJournal::creating) else {
@@ -105,32 +109,32 @@ impl JournalWriter {
 
     /// No session came of it.
     pub(crate) fn not_created(&self) {
-        let _ = lock(&self.shared.state).in_journal(|journal, _| journal.not_created());
+        let _ = lock(&self.state).in_journal(|journal, _| journal.not_created());
     }
 
     /// The session was just created, with the source as it is now: noted at once, so that a crash
     /// cannot lose it. The journal itself follows with the next update.
     pub(crate) fn created(&self, checkpoint: Checkpoint, source: Option<Identity>) {
-        let _ = lock(&self.shared.state)
-            .in_journal(|journal, now| journal.created(checkpoint, source, now));
+        let _ =
+            lock(&self.state).in_journal(|journal, now| journal.created(checkpoint, source, now));
     }
 
     /// Close-Session is about to go out.
     pub(crate) fn closing(&self, checkpoint: Checkpoint) {
-        let mut state = lock(&self.shared.state);
+        let mut state = lock(&self.state);
         // Updates that still wait to be written are older.
-        lock(&self.shared.pending).forget_update();
+        lock(&self.pending).forget_update();
         let _ = state.in_journal(|journal, now| journal.closing(checkpoint, now));
     }
 
     /// The same at once for a short upload, if no worker is writing. `false`: nothing was done. The hashes
     /// of a longer one are completed first, since they decide what a change of the source means.
     pub(crate) fn try_closing(&self, checkpoint: &Checkpoint) -> bool {
-        let Some(mut state) = self.shared.try_state() else { return false };
+        let Some(mut state) = self.try_state() else { return false };
         if state.asked.elapsed() >= SHORT {
             return false;
         }
-        lock(&self.shared.pending).forget_update();
+        lock(&self.pending).forget_update();
         // Where it cannot be written the upload goes on, as with any other entry.
         let _ = state.in_journal(|journal, now| journal.closing(checkpoint.clone(), now));
         true
@@ -138,19 +142,19 @@ impl JournalWriter {
 
     /// All that was sent is known to be what the source holds now.
     pub(crate) fn prove(&self, source: Identity) {
-        if let Some(journal) = &mut lock(&self.shared.state).journal {
+        if let Some(journal) = &mut lock(&self.state).journal {
             journal.prove(source);
         }
     }
 
     /// The source may have changed: a comparison of the `sent` bytes with their hashes. Bytes that were not
     /// hashed must have another explanation.
-    pub(crate) fn compare(&self, now: Identity, sent: u64, is_explained: bool) -> Check {
-        let writer = self.clone();
+    pub(crate) fn compare(self: &Arc<Self>, now: Identity, sent: u64, is_explained: bool) -> Check {
+        let writer = Arc::clone(self);
         Box::new(move |source, go_on| {
             // Not under the lock, since it may take long.
             let journal = |act: &mut dyn FnMut(&mut SessionJournal<Disk>)| {
-                lock(&writer.shared.state).journal.iter_mut().for_each(act);
+                lock(&writer.state).journal.iter_mut().for_each(act);
             };
             let mut prefix = Prefix::default();
             journal(&mut |journal| prefix = journal.prefix().cloned().unwrap_or_default());
@@ -167,9 +171,9 @@ impl JournalWriter {
         })
     }
 
-    /// The server has acknowledged an offset.
-    pub(crate) fn update(&self, checkpoint: Checkpoint, workers: &Workers) {
-        if !self.try_at_once(&checkpoint) && lock(&self.shared.pending).update(checkpoint) {
+    /// The session got further.
+    pub(crate) fn update(self: &Arc<Self>, checkpoint: Checkpoint, workers: &Workers) {
+        if !self.try_at_once(&checkpoint) && lock(&self.pending).update(checkpoint) {
             self.begin(workers);
         }
     }
@@ -177,8 +181,8 @@ impl JournalWriter {
     /// Tells a short upload's journal of the offset at once, if no worker has anything to do: where nothing of it is
     /// written, and where the upload must not go on without the first write.
     fn try_at_once(&self, now: &Checkpoint) -> bool {
-        let Some(mut state) = self.shared.try_state() else { return false };
-        let is_short = state.asked.elapsed() < SHORT && !lock(&self.shared.pending).is_busy();
+        let Some(mut state) = self.try_state() else { return false };
+        let is_short = state.asked.elapsed() < SHORT && !lock(&self.pending).is_busy();
         let is_passed_over = state.journal.as_ref().is_some_and(|journal| journal.closes_next(now));
         let is_first = state.on_failure.is_some();
         let syncs = state.journal.as_ref().is_some_and(|journal| journal.syncs(state.now()));
@@ -193,39 +197,37 @@ impl JournalWriter {
     }
 
     /// Nothing is sent for a while: what was sent is hashed meanwhile.
-    pub(crate) fn rest(&self, workers: &Workers) {
-        if lock(&self.shared.pending).rest() {
+    pub(crate) fn rest(self: &Arc<Self>, workers: &Workers) {
+        if lock(&self.pending).rest() {
             self.begin(workers);
         }
     }
 
     /// Finishes what is to be done and calls `done` with what is left.
     pub(crate) fn finish(
-        &self,
+        self: &Arc<Self>,
         finish: Finish,
         done: impl FnOnce(FinalReport) + Send + 'static,
         workers: &Workers,
     ) {
-        self.shared.ends.store(true, Ordering::Relaxed);
-        if lock(&self.shared.pending).finish((finish, Box::new(done))) {
+        self.ends.store(true, Ordering::Relaxed);
+        if lock(&self.pending).finish((finish, Box::new(done))) {
             self.begin(workers);
         }
     }
 
     /// Removes the journal at once, if no worker has anything to do.
     pub(crate) fn try_remove(&self) -> Option<FinalReport> {
-        let mut state = self.shared.try_state()?;
-        let is_busy = lock(&self.shared.pending).is_busy();
+        let mut state = self.try_state()?;
+        let is_busy = lock(&self.pending).is_busy();
         (!is_busy).then(|| state.finish(Finish::Remove))
     }
 
-    fn begin(&self, workers: &Workers) {
-        let shared = Arc::clone(&self.shared);
-        workers.run_reading(self.shared.may_wait, move || shared.work());
+    fn begin(self: &Arc<Self>, workers: &Workers) {
+        let writer = Arc::clone(self);
+        workers.run_reading(self.may_wait, move || writer.work());
     }
-}
 
-impl Shared {
     /// The state, if no worker has it. Without a sync no write takes long.
     fn try_state(&self) -> Option<MutexGuard<'_, WriterState>> {
         match self.state.try_lock() {
@@ -288,7 +290,7 @@ impl Shared {
         }
     }
 
-    /// Tells the journal of the offset that waits to be written, if there is one.
+    /// Tells the journal of what waits to be written, if there is one.
     fn accept_update(&self) -> bool {
         let mut state = lock(&self.state);
         let now = state.now();

@@ -390,7 +390,9 @@ fn a_first_write_that_fails_ends_an_upload_that_must_be_kept() {
         let mut options = self::options();
         options.if_exists = bitsup::IfExists::Fail;
         let receipt = place.upload(&peer.url(), options).expect("it goes on without");
-        assert!(receipt.warnings.iter().any(|text| text.contains("resume state")), "{receipt:?}");
+        // A session that was noted may be over before more is written of it.
+        let is_told = receipt.warnings.iter().any(|text| text.contains("resume state"));
+        assert!(is_told || packet == "Create-Session", "{receipt:?}");
         assert_eq!(peer.files(), [payload(SIZE)]);
     }
 }

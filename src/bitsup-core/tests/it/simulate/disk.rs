@@ -114,11 +114,6 @@ impl Disk {
         self.state().written.contains(&hash(bytes))
     }
 
-    /// Whether the journal is there.
-    pub(crate) fn has_journal(&self) -> bool {
-        self.state().names.journal.is_some()
-    }
-
     /// Whether the journal is there and cannot be read, whatever the pad says.
     pub(crate) fn has_torn_journal(&self) -> bool {
         let mut state = self.state();
@@ -248,6 +243,10 @@ impl Files for Disk {
         Ok(self.state().content(name).map(|content| content.now.clone()))
     }
 
+    fn has_journal(&self) -> bool {
+        self.state().names.journal.is_some()
+    }
+
     fn draft(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.begin(true)?;
         state.fresh.push(bytes.to_vec());
@@ -299,8 +298,10 @@ impl Files for Disk {
         Ok(())
     }
 
-    fn remove(&self) -> io::Result<()> {
-        self.begin(false)?.rename(Name::Journal, None);
+    fn unlink(&self) -> io::Result<()> {
+        if self.has_journal() {
+            self.begin(false)?.rename(Name::Journal, None);
+        }
         Ok(())
     }
 }

@@ -120,9 +120,9 @@ impl Run {
         };
         let taken = self.driver.handle_ack(id, &ack, exchange, now);
         match taken.map_err(|_| "an answer was refused")? {
-            PostAck::Created(Some(update)) => self.keep(update)?,
+            PostAck::Created(checkpoint) => self.created(checkpoint)?,
             PostAck::NotCreated => self.not_created(),
-            PostAck::Created(None) | PostAck::Nothing | PostAck::Answered(_) => {}
+            PostAck::Nothing | PostAck::Answered(_) => {}
         }
         Ok(())
     }

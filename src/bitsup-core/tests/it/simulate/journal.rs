@@ -1,7 +1,7 @@
 //! The client's journal: the code that the client has, on a simulated disk.
 
 use bitsup_core::journal::{
-    self, CheckpointUpdate, Entry, EntryKey, Finish, HashStep, Identity, Journal, Pending, Proof,
+    Contents, Entry, EntryKey, Files as _, Finish, HashStep, Identity, Pending, Proof,
     SessionJournal, Timestamp, Unusable, Work,
 };
 use bitsup_proto::{Checkpoint, SessionId};
@@ -49,8 +49,8 @@ impl SimulatedJournal {
     /// A process opens the journal of the upload, and reads it.
     pub(crate) fn open(disk: Disk) -> (Self, Found) {
         disk.open();
-        let read = journal::read(&disk).map_err(words);
-        let lost = read.as_ref().is_ok_and(journal::Contents::lost_a_session);
+        let read = disk.contents().map_err(words);
+        let lost = read.as_ref().is_ok_and(Contents::lost_a_session);
         let found = Found { entry: read.map(|contents| contents.entry), lost };
         let journal = Self {
             disk,
@@ -68,13 +68,7 @@ impl SimulatedJournal {
     pub(crate) fn begin(&mut self, entry: Option<Entry>, source: Identity, proof: Proof) {
         let url = "http://upload.example.com/file.bin".to_owned();
         let place = EntryKey { url, path: "/file.bin".into(), note: None };
-        self.book = Some(SessionJournal::new(
-            Journal::new(self.disk.clone()),
-            entry,
-            place,
-            Some(source),
-            proof,
-        ));
+        self.book = Some(SessionJournal::new(self.disk.clone(), entry, place, Some(source), proof));
     }
 
     /// All that was sent is known to be what the source holds now.
@@ -105,20 +99,20 @@ impl SimulatedJournal {
         let _ = self.book.as_ref().map(SessionJournal::not_created);
     }
 
-    /// Step 5 of the driving contract. What is said of a new session: whether it could be noted.
-    pub(crate) fn keep(
+    /// There is a session. `false`: it could not be noted.
+    pub(crate) fn created(
         &mut self,
-        update: CheckpointUpdate,
+        checkpoint: Checkpoint,
         (source, opened): (&Source, usize),
         now: Timestamp,
-    ) -> Option<bool> {
-        let CheckpointUpdate { checkpoint, is_new } = update;
-        if let Some(book) = self.book.as_mut().filter(|_| is_new) {
-            let identity = source.identity_of(opened);
-            return Some(book.created(checkpoint, Some(identity), now).is_ok());
-        }
+    ) -> bool {
+        let identity = Some(source.identity_of(opened));
+        self.book.as_mut().is_some_and(|book| book.created(checkpoint, identity, now).is_ok())
+    }
+
+    /// Step 5 of the driving contract.
+    pub(crate) fn update(&mut self, checkpoint: Checkpoint) {
         self.busy |= self.pending.update(checkpoint);
-        None
     }
 
     /// The upload has ended.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bitsup_core::journal::{
-    CheckpointUpdate, Entry, File, Finish, Identity, Proof, ResumeDecision, Timestamp,
+    Entry, File, Files as _, Finish, Identity, Proof, ResumeDecision, Timestamp,
 };
 use bitsup_core::{AfterCancel, Opening};
 use bitsup_proto::reply::ReplyMode;
@@ -42,18 +42,16 @@ pub(crate) struct Comparison {
 }
 
 impl Run {
-    /// Step 5 of the driving contract.
-    pub(super) fn keep(&mut self, update: CheckpointUpdate) -> Result<(), String> {
-        let id = Some(update.checkpoint.session_id.clone());
+    /// A Create-Session has brought a session.
+    pub(super) fn created(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
+        let id = checkpoint.session_id.clone();
         self.before_disk();
         let now = self.journal_time();
-        match self.journal.keep(update, (&self.source, self.opened), now) {
-            Some(true) => {
-                self.known.expected = id;
-                self.known.creating = false;
-            }
-            Some(false) if !self.journal.disk.is_dead() => self.known.harmed = true,
-            _ => {}
+        if self.journal.created(checkpoint, (&self.source, self.opened), now) {
+            self.known.expected = Some(id);
+            self.known.creating = false;
+        } else if !self.journal.disk.is_dead() {
+            self.known.harmed = true;
         }
         self.after_disk()
     }

@@ -251,7 +251,7 @@ impl Run {
                 Step::Tell(notice) => {
                     self.transcript.note(self.now, || format!("  notice: {notice:?}"));
                 }
-                Step::Store(update) => self.keep(update)?,
+                Step::Store(checkpoint) => self.journal.update(checkpoint),
                 step => break step,
             }
         };

@@ -103,7 +103,9 @@ impl Task {
         }
         let session_created = matches!(post, Ok(PostAck::Created(_)));
         match (post, &self.writer) {
-            (Ok(PostAck::Created(Some(update))), _) => self.store(update, core),
+            (Ok(PostAck::Created(checkpoint)), Some(writer)) => {
+                writer.created(checkpoint, self.source_sent);
+            }
             (Ok(PostAck::NotCreated), Some(writer)) => writer.not_created(),
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bitsup_core::journal::{CheckpointUpdate, Difference};
+use bitsup_core::journal::Difference;
 use bitsup_proto::PacketType;
 use bitsup_proto::session::Request;
 
@@ -109,17 +109,6 @@ impl Task {
             return self.tell_caller(PacketEvent::Done(Err(error)));
         }
         self.driver.fail_source(error.into_protocol(), now);
-    }
-
-    /// Step 5: stores the checkpoint.
-    pub(super) fn store(&self, update: CheckpointUpdate, core: &Core) {
-        let Some(writer) = &self.writer else { return };
-        let CheckpointUpdate { checkpoint, is_new } = update;
-        if is_new {
-            writer.created(checkpoint, self.source_sent);
-        } else {
-            writer.update(checkpoint, &core.workers);
-        }
     }
 
     /// A pause is the time to hash what was sent.

@@ -39,7 +39,7 @@ use super::reply::ReplyFetch;
 use super::sent_hash::SentHash;
 use crate::destination::Destination;
 use crate::error::Error;
-use crate::journal::{Entry, EntryKey, FinalReport, Identity, Journal, JournalWriter, Proof};
+use crate::journal::{Disk, Entry, EntryKey, FinalReport, Identity, JournalWriter, Proof};
 use crate::options::{IfExists, UploadOptions, VerifyPolicy};
 use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
@@ -60,7 +60,7 @@ pub(crate) struct NewUpload {
     pub(crate) opening: Opening,
     /// Runs beside the sending in a session that was kept.
     pub(crate) check: Option<Check>,
-    pub(crate) journal: Option<Journal>,
+    pub(crate) journal: Option<Disk>,
     /// What the journal holds of an earlier run.
     pub(crate) entry: Option<Entry>,
     pub(crate) warning: Option<String>,
@@ -101,7 +101,7 @@ pub(crate) struct Task {
     comparing: Option<Arc<AtomicBool>>,
     /// What the source was when it was sent, or when it was last found to be the same.
     source_sent: Option<Identity>,
-    writer: Option<JournalWriter>,
+    writer: Option<Arc<JournalWriter>>,
     /// Up to where all was hashed in a pause.
     rested: u64,
     /// The SHA-256 of what is sent, if it was asked for.
@@ -358,7 +358,11 @@ impl Task {
                     self.warn(UNPROVEN.into());
                     core.dispatcher.push(&self.shared.subscriber, Event::Notice(UNPROVEN.into()));
                 }
-                Step::Store(update) => self.store(update, core),
+                Step::Store(checkpoint) => {
+                    if let Some(writer) = &self.writer {
+                        writer.update(checkpoint, &core.workers);
+                    }
+                }
                 Step::Begin(request) => self.offer(request, core),
                 Step::Abort(request) => self.abort_exchange(request.as_ref(), core),
                 Step::StartUpload => self.start_upload(core),
