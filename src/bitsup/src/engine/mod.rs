@@ -12,6 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bitsup_core::journal::SYNC;
 use bitsup_core::{ClientState, Hosts, Parallelism, Random};
 use bitsup_proto::Moment;
 
@@ -48,7 +49,7 @@ pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
-use crate::journal::Endpoints;
+use crate::journal::{Endpoints, IntentLog, JournalWriter};
 use crate::transport::{self, ConnectionId, Transport};
 use body::{BodyContext, Buffers};
 
@@ -82,6 +83,8 @@ pub(crate) struct Core {
     pub(crate) endpoints: Endpoints,
     pub(crate) prompts: credential_prompts::CredentialPrompts,
     pub(crate) auths: connection_auth::ConnectionAuths,
+    /// When which log of short uploads is synced, since they have noted something.
+    noted: Option<(Instant, Arc<IntentLog>)>,
     clock: Instant,
     /// Jitter needs to differ between processes, not to be secret.
     random: Random,
@@ -136,6 +139,7 @@ pub(crate) fn start(
             endpoints,
             prompts: credential_prompts::CredentialPrompts::default(),
             auths: connection_auth::ConnectionAuths::new(),
+            noted: None,
             clock: Instant::now(),
             random: Random::new(RandomState::new().build_hasher().finish()),
         };
@@ -178,6 +182,7 @@ impl Engine {
             }
             self.wake_throttled();
             self.run_timers();
+            self.core.sync_notes();
         }
     }
 
@@ -324,6 +329,9 @@ impl Engine {
         if let Some(look) = self.next_look {
             next = next.min(look);
         }
+        if let Some((at, _)) = self.core.noted {
+            next = next.min(at);
+        }
         if let Some(turn) = self.core.limiter.next_turn() {
             next = next.min(turn);
         }
@@ -339,6 +347,22 @@ impl Engine {
 }
 
 impl Core {
+    /// An upload has noted something, which is to survive a power cut from a while later on: one sync for all
+    /// uploads, and none for what is over by then.
+    pub(crate) fn noted(&mut self, writer: &JournalWriter) {
+        if self.noted.is_none() {
+            self.noted = writer.log().map(|log| (Instant::now() + SYNC, Arc::clone(log)));
+        }
+    }
+
+    fn sync_notes(&mut self) {
+        let now = Instant::now();
+        if let Some((_, log)) = self.noted.take_if(|(at, _)| *at <= now) {
+            // At worst a power cut takes what was noted.
+            self.workers.run(move || drop(log.sync()));
+        }
+    }
+
     pub(crate) fn now(&mut self) -> Moment {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         Moment { monotonic: self.clock.elapsed(), unix, random: self.random.bits() }
