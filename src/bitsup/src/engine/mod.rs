@@ -8,7 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -84,7 +84,7 @@ pub(crate) struct Core {
     pub(crate) prompts: credential_prompts::CredentialPrompts,
     pub(crate) auths: connection_auth::ConnectionAuths,
     /// When which log of short uploads is synced, since they have noted something.
-    noted: Option<(Instant, Arc<IntentLog>)>,
+    noted: Option<(Instant, Weak<IntentLog>)>,
     clock: Instant,
     /// Jitter needs to differ between processes, not to be secret.
     random: Random,
@@ -350,14 +350,13 @@ impl Core {
     /// An upload has noted something, which is to survive a power cut from a while later on: one sync for all
     /// uploads, and none for what is over by then.
     pub(crate) fn noted(&mut self, writer: &JournalWriter) {
-        if self.noted.is_none() {
-            self.noted = writer.log().map(|log| (Instant::now() + SYNC, Arc::clone(log)));
-        }
+        self.noted.get_or_insert_with(|| (Instant::now() + SYNC, writer.log()));
     }
 
     fn sync_notes(&mut self) {
         let now = Instant::now();
-        if let Some((_, log)) = self.noted.take_if(|(at, _)| *at <= now) {
+        let due = self.noted.take_if(|(at, _)| *at <= now);
+        if let Some(log) = due.and_then(|(_, log)| log.upgrade()) {
             // At worst a power cut takes what was noted.
             self.workers.run(move || drop(log.sync()));
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use bitsup_core::journal::{
@@ -34,8 +34,8 @@ pub(crate) struct JournalWriter {
     /// Never held for long.
     pending: Mutex<Pending<(Finish, Done)>>,
     state: Mutex<WriterState>,
-    /// Where a short upload notes what it does; synced by the engine.
-    log: Option<Arc<IntentLog>>,
+    /// Where a short upload notes what it does; synced by the engine. It goes with the last upload.
+    log: Weak<IntentLog>,
     /// Whether the source holds up who reads it.
     may_wait: bool,
     /// The upload has ended: hashes are of use where it is kept, and not for long.
@@ -82,7 +82,7 @@ impl JournalWriter {
     ) -> Arc<Self> {
         let identity = source.identity();
         let may_wait = source.may_wait();
-        let log = disk.log().cloned();
+        let log = disk.log().map(Arc::downgrade).unwrap_or_default();
         let journal = SessionJournal::new(disk, entry, place, identity, proof);
         let state = WriterState {
             source,
@@ -99,8 +99,8 @@ impl JournalWriter {
 
     /// Where what [`Self::creating`], [`Self::created`] and [`Self::closing`] say is noted: to be synced
     /// within a second.
-    pub(crate) fn log(&self) -> Option<&Arc<IntentLog>> {
-        self.log.as_ref()
+    pub(crate) fn log(&self) -> Weak<IntentLog> {
+        Weak::clone(&self.log)
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session. The
