@@ -6,21 +6,20 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use clap::{Args, value_parser};
 
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS, Name};
+use crate::runner;
 use crate::workspace::Workspace;
 
 /// What the targets need; libFuzzer itself is built from its crate.
 pub(crate) const NEEDS: &[Name] = &["c++", LIBCURL_HEADERS];
 
-/// Every target, and how many inputs its short form takes: about ten seconds' worth. The slow ones run first, together.
+/// Every target, and how many inputs its short form takes: about ten seconds' worth. The slow ones begin.
 static TARGETS: [(&str, u32); 4] =
     [("session", 100_000), ("journal", 10_000), ("ack", 400_000), ("token", 500_000)];
 
@@ -63,25 +62,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let programs = build(workspace)?;
     let wanted = |name: &str| options.target.as_deref().is_none_or(|target| target == name);
     let targets: Vec<_> = TARGETS.into_iter().filter(|(name, _)| wanted(name)).collect();
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    // An error of one thread cannot be handed to another as it is.
-    let run = |name: &str, inputs: u32| {
-        fuzz(workspace, &programs.join(name), name, inputs, options).map_err(|e| e.to_string())
-    };
+    let ended = runner::at_once(&targets, |(name, inputs)| {
+        // An error of one thread cannot be handed to another as it is.
+        fuzz(workspace, &programs.join(name), name, *inputs, options).map_err(|e| e.to_string())
+    });
     let mut failed = Vec::new();
-    for some in targets.chunks(cores) {
-        let ended: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> =
-                some.iter().map(|(name, n)| scope.spawn(|| run(name, *n))).collect();
-            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
-        for ((name, _), ended) in some.iter().zip(ended) {
-            match ended.unwrap_or_else(|_| Err("its thread panicked".to_owned())) {
-                Ok(line) => println!("{name:<8} {line}"),
-                Err(error) => {
-                    println!("{name:<8} FAILED: {error}");
-                    failed.push(*name);
-                }
+    for ((name, _), ended) in targets.iter().zip(ended) {
+        match ended {
+            Ok(line) => println!("{name:<8} {line}"),
+            Err(error) => {
+                println!("{name:<8} FAILED: {error}");
+                failed.push(*name);
             }
         }
     }
