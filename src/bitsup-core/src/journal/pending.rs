@@ -13,12 +13,9 @@ pub struct Pending<D> {
     finish: Option<D>,
 }
 
-/// The next thing to do.
-#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop")]
+/// The next thing to do where no checkpoint waits.
 #[derive(Debug)]
 pub enum Work<D> {
-    /// Where the session stands is written.
-    Update(Checkpoint),
     /// What there is to hash is hashed, and written where nothing else will be.
     Rest,
     /// Only hashing goes on.
@@ -61,9 +58,9 @@ impl<D> Pending<D> {
         self.busy
     }
 
-    /// Drops the waiting update, which a newer one has replaced.
-    pub fn forget_update(&mut self) {
-        self.update = None;
+    /// Takes the waiting update: it is the first thing to do, or a newer one has replaced it.
+    pub fn take_update(&mut self) -> Option<Checkpoint> {
+        self.update.take()
     }
 
     /// What waits to be written: hashed before, so that what is written has its hashes.
@@ -72,12 +69,8 @@ impl<D> Pending<D> {
         self.update.as_ref()
     }
 
-    /// Returns the next work; `more`: hashing is to go on. After `None` the worker stops.
+    /// Returns the next work if no update waits; `more`: hashing is to go on. After `None` the worker stops.
     pub fn take(&mut self, more: bool) -> Option<Work<D>> {
-        let update = self.update.take().map(Work::Update);
-        if update.is_some() {
-            return update;
-        }
         let finish = self.finish.take().map(Work::Finish);
         let rest = || std::mem::take(&mut self.rest).then_some(Work::Rest);
         let next = finish.or_else(rest).or_else(|| more.then_some(Work::Hash));

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::answer::{Answer, Framing};
 use super::content::Content;
 use super::habits::{
-    Accepts, Asks, ErrorHeaders, HeadHabit, Hex, HostId, OtherConnection, Oversize, PingHabit,
-    Received, ReplyUrl, Scheme, Unknown,
+    Accepts, Asks, ErrorHeaders, HeadHabit, Hex, HostId, MISSPELT_OFFSET, OFFSET, OtherConnection,
+    Oversize, PingHabit, Received, ReplyUrl, Scheme, Unknown,
 };
 use super::request::{Packet, Request};
 use super::{Model, REPLY};
@@ -262,15 +262,12 @@ impl<C: Content> Model<C> {
     }
 
     pub(super) fn with_offset(&self, mut answer: Answer, offset: Option<u64>) -> Answer {
-        answer.remove("BITS-Received-Content-Range");
-        answer.remove("BITS-Recieved-Content-Range");
-        let Some(offset) = offset else { return answer };
-        match self.habits.received {
-            Received::Correct | Received::Everywhere => {
-                answer.with("BITS-Received-Content-Range", offset)
-            }
-            Received::Misspelt => answer.with("BITS-Recieved-Content-Range", offset),
-            Received::Absent => answer,
+        for header in [OFFSET, MISSPELT_OFFSET] {
+            answer.remove(header);
+        }
+        match offset.and_then(|offset| self.habits.received.write(offset)) {
+            Some((header, offset)) => answer.with(header, offset),
+            None => answer,
         }
     }
 
@@ -300,7 +297,7 @@ impl<C: Content> Model<C> {
             && ack
             && answer.header("BITS-Packet-Type").is_some()
         {
-            answer.headers.push(("BITS-Received-Content-Range".to_owned(), "0".to_owned()));
+            answer.headers.push((OFFSET.to_owned(), "0".to_owned()));
         }
         if packet == Packet::Head && answer.framing == Framing::Length {
             answer.framing = Framing::Head(answer.body.len() as u64);

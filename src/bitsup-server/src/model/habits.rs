@@ -262,6 +262,22 @@ pub enum Received {
     Everywhere,
 }
 
+/// The header that tells the offset, and as a public server spells it.
+pub(super) const OFFSET: &str = "BITS-Received-Content-Range";
+pub(super) const MISSPELT_OFFSET: &str = "BITS-Recieved-Content-Range";
+
+impl Received {
+    /// The header of an answer to a Fragment, if there is one.
+    pub(super) fn write(self, offset: u64) -> Option<(&'static str, String)> {
+        let header = match self {
+            Self::Correct | Self::Everywhere => OFFSET,
+            Self::Misspelt => MISSPELT_OFFSET,
+            Self::Absent => return None,
+        };
+        Some((header, offset.to_string()))
+    }
+}
+
 /// What a reply is offered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyUrl {

@@ -3,7 +3,7 @@
 use super::act::PAGE;
 use super::answer::{Answer, End, Framing, Pace, Reaction, Reading};
 use super::faults::{Fault, Invalid, REFUSALS, Unusual};
-use super::habits::{Idle, OtherConnection, Oversize, Scheme};
+use super::habits::{Idle, OFFSET, OtherConnection, Oversize, Scheme};
 use super::log::Entry;
 use super::request::{Packet, Request};
 use super::{Exchange, Model, SECONDS_A_REQUEST};
@@ -307,7 +307,6 @@ impl Model {
     }
 
     fn invalid(&mut self, mut answer: Answer, invalid: Invalid, request: &Request) -> Turn {
-        const OFFSET: &str = "BITS-Received-Content-Range";
         match invalid {
             Invalid::Status => answer.status = self.dice.pick(&[202, 203, 206, 207]),
             Invalid::PacketType => {

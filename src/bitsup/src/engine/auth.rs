@@ -58,28 +58,104 @@ impl Core {
     }
 }
 
-/// The scheme to answer a challenge with: the strongest that server, build and caller have.
-/// Basic sends the password readable, and so needs TLS or the consent of the caller.
-pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
-    strongest(&offered(answer, Role::Server), options, https)
+/// A scheme for passwords, or for the system's ticket.
+struct Row {
+    choice: AuthChoice,
+    /// Its name in a challenge, in lower case.
+    name: &'static str,
+    /// What makes the login, at a server and at a proxy.
+    server: AuthScheme,
+    proxy: AuthScheme,
+    is_usable: fn(&Asked<'_>) -> bool,
 }
 
-fn strongest(offered: &[Offer], options: &UploadOptions, https: bool) -> Option<AuthScheme> {
-    let ntlm = cfg!(feature = "ntlm");
-    let ticket = options.credentials.as_ref().is_some_and(Credentials::is_ticket);
-    [
-        // Without a user it is the Kerberos ticket; with one, Negotiate is NTLM in another dress.
-        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", ntlm),
-        (AuthScheme::Spnego, AuthChoice::Negotiate, "negotiate", ntlm || ticket),
-        (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(offered).is_some()),
-        (AuthScheme::Basic, AuthChoice::Basic, "basic", may_be_read(options, https)),
-    ]
-    .into_iter()
-    .find(|(_, choice, name, usable)| {
-        let wanted = options.auth == AuthChoice::Any || options.auth == *choice;
-        wanted && *usable && challenge::has(offered, name)
+/// A challenge, and what is there to answer it.
+struct Asked<'a> {
+    role: Role,
+    offered: &'a [Offer],
+    options: &'a UploadOptions,
+    https: bool,
+}
+
+/// The strongest first.
+static SCHEMES: [Row; 4] = [
+    Row {
+        choice: AuthChoice::Ntlm,
+        name: "ntlm",
+        server: AuthScheme::Ntlm,
+        proxy: AuthScheme::Ntlm,
+        is_usable: |asked| match asked.role {
+            Role::Server => cfg!(feature = "ntlm"),
+            Role::Proxy => crate::features::features().proxy_ntlm,
+        },
+    },
+    // Without a user it is the Kerberos ticket; with one, at servers, it is NTLM in another dress.
+    Row {
+        choice: AuthChoice::Negotiate,
+        name: "negotiate",
+        server: AuthScheme::Spnego,
+        proxy: AuthScheme::Negotiate,
+        is_usable: |Asked { role, options, .. }| match role {
+            Role::Server => {
+                let own = options.credentials.as_ref();
+                cfg!(feature = "ntlm") || own.is_some_and(Credentials::is_ticket)
+            }
+            // It takes a ticket, not the password that was given.
+            Role::Proxy => {
+                options.proxy_auth == AuthChoice::Negotiate
+                    && crate::features::features().proxy_negotiate
+            }
+        },
+    },
+    Row {
+        choice: AuthChoice::Digest,
+        name: "digest",
+        server: AuthScheme::Digest,
+        proxy: AuthScheme::Digest,
+        is_usable: |asked| Digest::choose(asked.offered).is_some(),
+    },
+    // It sends the password readable, and so needs TLS at servers, or the consent of the caller.
+    Row {
+        choice: AuthChoice::Basic,
+        name: BASIC,
+        server: AuthScheme::Basic,
+        proxy: AuthScheme::Basic,
+        is_usable: |asked| asked.role == Role::Proxy || may_be_read(asked.options, asked.https),
+    },
+];
+const BASIC: &str = "basic";
+
+/// The scheme to answer a server's challenge with: the strongest that server, build and caller have.
+pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
+    let offered = &offered(answer, Role::Server);
+    strongest(&Asked { role: Role::Server, offered, options, https })
+}
+
+/// The same for a proxy.
+pub(super) fn choose_for_proxy(answer: &Answer, options: &UploadOptions) -> Option<AuthScheme> {
+    let offered = &offered(answer, Role::Proxy);
+    strongest(&Asked { role: Role::Proxy, offered, options, https: false })
+}
+
+/// What a proxy that has not asked may be shown when it makes a tunnel.
+pub(super) fn of_tunnel(choice: AuthChoice) -> AuthScheme {
+    let row = SCHEMES.iter().find(|row| row.choice == choice);
+    row.map_or(AuthScheme::OfTunnel, |row| row.proxy)
+}
+
+fn strongest(asked: &Asked<'_>) -> Option<AuthScheme> {
+    let choice = match asked.role {
+        Role::Server => asked.options.auth,
+        Role::Proxy => asked.options.proxy_auth,
+    };
+    let row = SCHEMES.iter().find(|row| {
+        let wanted = choice == AuthChoice::Any || choice == row.choice;
+        wanted && (row.is_usable)(asked) && challenge::has(asked.offered, row.name)
+    })?;
+    Some(match asked.role {
+        Role::Server => row.server,
+        Role::Proxy => row.proxy,
     })
-    .map(|(scheme, ..)| scheme)
 }
 
 /// Whether what is readable in transit may go out: by verified TLS, or by the
@@ -91,8 +167,7 @@ pub(crate) fn may_be_read(options: &UploadOptions, https: bool) -> bool {
 /// Whether the password could go out in no way but readable.
 pub(crate) fn offers_only_basic(answer: &Answer) -> bool {
     let offered = offered(answer, Role::Server);
-    let has = |name: &str| challenge::has(&offered, name);
-    has("basic") && !["digest", "ntlm", "negotiate"].into_iter().any(has)
+    SCHEMES.iter().all(|row| challenge::has(&offered, row.name) == (row.name == BASIC))
 }
 
 /// What libcurl needs to answer with.
@@ -138,7 +213,9 @@ mod tests {
         let (options, mut order) = (UploadOptions::default(), Vec::new());
         while !left.is_empty() {
             let offered = challenge::read(left.iter().map(|(_, header)| header.as_bytes()));
-            let name = match strongest(&offered, &options, true).expect("one is usable") {
+            let (role, offered, options) = (Role::Server, &*offered, &options);
+            let asked = Asked { role, offered, options, https: true };
+            let name = match strongest(&asked).expect("one is usable") {
                 AuthScheme::Ntlm => "NTLM",
                 AuthScheme::Spnego => "Negotiate",
                 AuthScheme::Digest => "Digest",

@@ -5,14 +5,12 @@
 
 use std::sync::Arc;
 
-use bitsup_core::{Role, Site};
+use bitsup_core::Site;
 
 use super::Core;
-use super::auth::{for_transport, offered};
-use super::challenge;
-use super::digest::Digest;
+use super::auth::{self, for_transport};
 use crate::credentials::{Credentials, Login};
-use crate::options::{AuthChoice, ProxyChoice, UploadOptions};
+use crate::options::{ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
 /// What the transport may show the proxy; `asked` is the scheme it was asked for, if it was.
@@ -22,37 +20,15 @@ pub(crate) fn login(
     core: &Core,
 ) -> Option<Arc<transport::Credentials>> {
     let credentials = options.proxy_credentials.as_ref()?;
-    let scheme = asked.unwrap_or(match options.proxy_auth {
-        AuthChoice::Any => AuthScheme::OfTunnel,
-        AuthChoice::Basic => AuthScheme::Basic,
-        AuthChoice::Digest => AuthScheme::Digest,
-        AuthChoice::Ntlm => AuthScheme::Ntlm,
-        AuthChoice::Negotiate => AuthScheme::Negotiate,
-    });
+    let scheme = asked.unwrap_or_else(|| auth::of_tunnel(options.proxy_auth));
     (!was_refused(options, credentials, core)).then(|| for_transport(credentials, scheme))
 }
 
 /// The scheme to answer a proxy's challenge with: the strongest that proxy, build and caller have.
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, core: &Core) -> Option<AuthScheme> {
     let credentials = options.proxy_credentials.as_ref()?;
-    if was_refused(options, credentials, core) {
-        return None;
-    }
-    let offered = offered(answer, Role::Proxy);
-    let features = crate::features::features();
-    [
-        (AuthScheme::Negotiate, AuthChoice::Negotiate, "negotiate", features.proxy_negotiate),
-        (AuthScheme::Ntlm, AuthChoice::Ntlm, "ntlm", features.proxy_ntlm),
-        (AuthScheme::Digest, AuthChoice::Digest, "digest", Digest::choose(&offered).is_some()),
-        (AuthScheme::Basic, AuthChoice::Basic, "basic", true),
-    ]
-    .into_iter()
-    .find(|(_, choice, name, usable)| {
-        // Negotiate takes a ticket, not the password that was given.
-        let any = options.proxy_auth == AuthChoice::Any && *choice != AuthChoice::Negotiate;
-        (any || options.proxy_auth == *choice) && *usable && challenge::has(&offered, name)
-    })
-    .map(|(scheme, ..)| scheme)
+    let is_usable = !was_refused(options, credentials, core);
+    auth::choose_for_proxy(answer, options).filter(|_| is_usable)
 }
 
 /// The proxy has refused the credentials, if there are any.

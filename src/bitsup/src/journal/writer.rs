@@ -132,7 +132,7 @@ impl JournalWriter {
     pub(crate) fn closing(&self, checkpoint: Checkpoint) {
         let mut state = lock(&self.state);
         // Updates that still wait to be written are older.
-        lock(&self.pending).forget_update();
+        lock(&self.pending).take_update();
         let _ = state.in_journal(|journal, now| journal.closing(checkpoint, now));
     }
 
@@ -143,7 +143,7 @@ impl JournalWriter {
         if state.asked.elapsed() >= SHORT {
             return false;
         }
-        lock(&self.pending).forget_update();
+        lock(&self.pending).take_update();
         // Where it cannot be written the upload goes on, as with any other entry.
         let _ = state.in_journal(|journal, now| journal.closing(checkpoint.clone(), now));
         true
@@ -267,17 +267,22 @@ impl JournalWriter {
                 }
                 (rests, is_newer) = (false, false);
             }
-            let work = lock(&self.pending).take(more);
-            has_written = matches!(work, Some(Work::Update(_)));
+            let mut pending = lock(&self.pending);
+            let update = pending.take_update();
+            has_written = update.is_some();
+            if let Some(checkpoint) = update {
+                drop(pending);
+                is_newer = false;
+                if state.in_journal(|journal, now| journal.write(checkpoint, now)).is_ok() {
+                    state.on_failure = None;
+                }
+                continue;
+            }
+            let work = pending.take(more);
+            drop(pending);
             match work {
                 None => return,
                 Some(Work::Hash) => {}
-                Some(Work::Update(checkpoint)) => {
-                    is_newer = false;
-                    if state.in_journal(|journal, now| journal.write(checkpoint, now)).is_ok() {
-                        state.on_failure = None;
-                    }
-                }
                 Some(Work::Rest) => {
                     state.rest();
                     rests = true;

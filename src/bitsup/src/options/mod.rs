@@ -28,7 +28,7 @@ pub use row::{
 };
 pub use set::{OptionSet, OptionUse, unknown as unknown_option};
 pub use table::{
-    CALLBACKS, CHOICES, CallbackRow, TABLE as OPTIONS, by_id as option_by_id,
+    AuthChoice, CALLBACKS, CHOICES, CallbackRow, TABLE as OPTIONS, by_id as option_by_id,
     by_name as option_by_name,
 };
 
@@ -189,26 +189,6 @@ pub enum ResumeCheck {
     Full,
     /// The last block.
     Tail,
-}
-
-/// With which scheme a server's challenge is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthChoice {
-    /// The strongest that is offered and this build has: NTLM, Negotiate, Digest, then Basic,
-    /// which goes to servers over verified TLS only.
-    #[default]
-    Any,
-    /// Basic.
-    Basic,
-    /// Digest.
-    Digest,
-    /// NTLM; at proxies if [`crate::features`] has it.
-    Ntlm,
-    /// Negotiate: at servers with NTLM inside, or, without credentials, a token and a callback, with
-    /// the Kerberos ticket of the system if [`crate::features`] has it; at proxies over https with the
-    /// ticket, too, if libcurl has it.
-    Negotiate,
 }
 
 /// Which proxy to go through.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{AuthChoice, Header, UploadOptions};
+use super::{Header, UploadOptions};
 use crate::credentials::{CredentialCallback, Credentials, Secret};
 use crate::error::Error;
 use crate::netrc::Netrc;
@@ -218,13 +218,3 @@ pub(super) fn checked_pin(pin: Option<String>) -> Result<Option<String>, Error> 
     }
     Ok(pin)
 }
-
-/// What a word of `auth` and `proxy_auth` stands for; a bearer token needs no scheme.
-pub(super) const SCHEMES: [AuthChoice; 6] = [
-    AuthChoice::Any,
-    AuthChoice::Basic,
-    AuthChoice::Digest,
-    AuthChoice::Ntlm,
-    AuthChoice::Negotiate,
-    AuthChoice::Any,
-];

@@ -7,7 +7,7 @@
 //! the tool takes one value at a time and leaves its s out: `trusted_hosts`, `--trusted-host`.
 //! Callbacks are no rows: see [`CALLBACKS`].
 
-use super::resolve::{self, LimitRate, SCHEMES};
+use super::resolve::{self, LimitRate};
 use super::row::{Choice, ChoiceSet, JournalKeeps, OptionKind, OptionRow, OptionScope, UNLIMITED};
 use super::units::LONGEST;
 use super::{
@@ -522,7 +522,27 @@ pub struct CallbackRow {
     pub doc: &'static str,
 }
 
-/// With which scheme a challenge is answered.
+/// With which scheme a server's challenge is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthChoice {
+    /// The strongest that is offered and this build has: NTLM, Negotiate, Digest, then Basic,
+    /// which goes to servers over verified TLS only.
+    #[default]
+    Any,
+    /// Basic.
+    Basic,
+    /// Digest.
+    Digest,
+    /// NTLM; at proxies if [`crate::features`] has it.
+    Ntlm,
+    /// Negotiate: at servers with NTLM inside, or, without credentials, a token and a callback, with
+    /// the Kerberos ticket of the system if [`crate::features`] has it; at proxies over https with the
+    /// ticket, too, if libcurl has it.
+    Negotiate,
+}
+
+/// The words for it.
 static AUTH: ChoiceSet = ChoiceSet {
     name: "auth",
     prefix: "BITSUP_AUTH_",
@@ -544,6 +564,16 @@ static AUTH: ChoiceSet = ChoiceSet {
         choice(2006, "bearer", "A bearer token; not for proxies."),
     ],
 };
+
+/// What a word of `auth` and `proxy_auth` stands for; a bearer token needs no scheme.
+const SCHEMES: [AuthChoice; 6] = [
+    AuthChoice::Any,
+    AuthChoice::Basic,
+    AuthChoice::Digest,
+    AuthChoice::Ntlm,
+    AuthChoice::Negotiate,
+    AuthChoice::Any,
+];
 
 /// Which hosts are accepted in `BITS-Host-Id`.
 static HOST_ID: ChoiceSet = ChoiceSet {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use curl::easy::Auth;
 use socket2::Socket;
 use zeroize::Zeroizing;
 
@@ -108,6 +109,22 @@ pub(crate) enum AuthScheme {
     Spnego,
     /// Negotiate with a Kerberos ticket inside, driven by the engine.
     Kerberos,
+}
+
+impl AuthScheme {
+    /// The scheme for libcurl; none where the engine makes the login.
+    pub(super) fn mask(self) -> Auth {
+        let mut auth = Auth::new();
+        match self {
+            Self::Basic => auth.basic(true),
+            Self::Digest => auth.digest(true),
+            Self::Ntlm => auth.ntlm(true),
+            Self::Negotiate => auth.gssnegotiate(true),
+            Self::OfTunnel => auth.basic(true).digest(true).ntlm(true),
+            Self::Spnego | Self::Kerberos => &mut auth,
+        };
+        auth
+    }
 }
 
 /// The bytes of a request's body, read on the engine's thread: it must not block.

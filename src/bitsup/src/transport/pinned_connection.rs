@@ -7,7 +7,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bitsup_wipe::Text;
-use curl::easy::{Auth, Easy2, HttpVersion, List, SslVersion};
+use curl::easy::{Easy2, HttpVersion, List, SslVersion};
 use curl::multi::Easy2Handle;
 use socket2::Socket;
 use zeroize::Zeroizing;
@@ -408,7 +408,7 @@ impl PinnedConnection {
         if let Some(credentials) = &exchange.auth {
             bitsup_wipe::set(easy, Text::User, &credentials.user)?;
             bitsup_wipe::set(easy, Text::Password, &credentials.password)?;
-            easy.http_auth(&auth_mask(credentials))?;
+            easy.http_auth(&credentials.scheme.mask())?;
         }
         self.configure_route(easy, exchange, route)?;
         self.configure_tls(easy)?;
@@ -446,7 +446,7 @@ impl PinnedConnection {
                 if let Some(credentials) = route.proxy_login(exchange) {
                     bitsup_wipe::set(easy, Text::ProxyUser, &credentials.user)?;
                     bitsup_wipe::set(easy, Text::ProxyPassword, &credentials.password)?;
-                    easy.proxy_auth(&auth_mask(credentials))?;
+                    easy.proxy_auth(&credentials.scheme.mask())?;
                 }
             }
         }
@@ -683,20 +683,6 @@ fn header_list(
 /// The caller's own cookies go into one line with those of the site.
 fn is_cookie(name: &str) -> bool {
     name.eq_ignore_ascii_case("Cookie")
-}
-
-fn auth_mask(credentials: &Credentials) -> Auth {
-    let mut auth = Auth::new();
-    match credentials.scheme {
-        AuthScheme::Basic => auth.basic(true),
-        AuthScheme::Digest => auth.digest(true),
-        AuthScheme::Ntlm => auth.ntlm(true),
-        // The engine's own, which never come so far.
-        AuthScheme::Spnego | AuthScheme::Kerberos => &mut auth,
-        AuthScheme::Negotiate => auth.gssnegotiate(true),
-        AuthScheme::OfTunnel => auth.basic(true).digest(true).ntlm(true),
-    };
-    auth
 }
 
 /// The URL that libcurl is given.

@@ -89,7 +89,7 @@ impl SimulatedJournal {
     /// Close-Session is about to go out. `false`: the disk refused.
     pub(crate) fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> bool {
         // Updates that still wait to be written are older.
-        self.pending.forget_update();
+        self.pending.take_update();
         self.book.as_mut().is_some_and(|book| book.closing(checkpoint, now).is_ok())
     }
 
@@ -148,12 +148,16 @@ impl SimulatedJournal {
                     return Worked::Other;
                 }
             }
-            self.taken = self.pending.take(more);
-            self.busy = self.taken.is_some();
             if self.rests && !more {
                 self.rests = false;
                 return if book.write_hashes().is_ok() { Worked::Other } else { Worked::Failed };
             }
+            if let Some(checkpoint) = self.pending.take_update() {
+                let written = Worked::Written(checkpoint.session_id.clone());
+                return if book.write(checkpoint, now).is_ok() { written } else { Worked::Failed };
+            }
+            self.taken = self.pending.take(more);
+            self.busy = self.taken.is_some();
             return Worked::Other;
         };
         let (done, worked) = match work {
@@ -162,10 +166,6 @@ impl SimulatedJournal {
                 book.rest();
                 self.rests = true;
                 return Worked::Other;
-            }
-            Work::Update(checkpoint) => {
-                let written = Worked::Written(checkpoint.session_id.clone());
-                (book.write(checkpoint, now), written)
             }
             Work::Finish(finish) => {
                 book.hash_rest();
