@@ -145,3 +145,19 @@ fn errors_need_no_packet_type() {
         Meaning::ContinueAt { offset: Some(5), corrected: true }
     );
 }
+
+#[test]
+fn an_answer_that_contradicts_itself_is_invalid_and_says_in_what() {
+    let texts = [
+        ("BITS-Received-Content-Range", "two different offsets"),
+        ("BITS-Session-Id", "two different sessions"),
+        ("BITS-Host-Id", "the same header twice"),
+    ];
+    for (name, text) in texts {
+        let torn = Ack { contradiction: Some(name), is_ack: true, ..ack(200) };
+        let Meaning::Invalid(error) = classify(PacketType::Fragment, &torn) else {
+            panic!("{name} is believed");
+        };
+        assert!(error.message().contains(text), "{error}");
+    }
+}
