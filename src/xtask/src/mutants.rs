@@ -1,4 +1,6 @@
-//! `cargo xtask mutants`: breaks the code behind a sample of rules and shows that their tests see it.
+//! `cargo xtask mutants`: breaks the code behind a sample of rules and shows that their tests see it; with
+//! `--generated`, breaks that cargo-mutants makes in the rules' code. Its files, and the breaks that no test can see, each
+//! with the reason, are in `.cargo/mutants.toml`.
 //!
 //! Each break is a small textual change. It is made in a copy of the sources below the target
 //! folder, which has a target folder of its own, and the one test that stands for the rule must
@@ -15,7 +17,7 @@ use clap::Args;
 
 use crate::Result;
 use crate::python;
-use crate::requirements;
+use crate::requirements::{self, CARGO_MUTANTS};
 use crate::workspace::Workspace;
 
 /// The breaks; its head describes the format.
@@ -80,11 +82,23 @@ pub(crate) struct Options {
     /// Only one break of each crate
     #[arg(long, conflicts_with = "rule")]
     short: bool,
+    /// Instead those that cargo-mutants makes in the rules' code: half an hour
+    #[arg(long, conflicts_with_all = ["rule", "short"])]
+    generated: bool,
+    /// In all files of the protocol: hours
+    #[arg(long, requires = "generated")]
+    all: bool,
+    /// Install what is missing without asking (as with CI set, and as root in a container)
+    #[arg(long)]
+    install: bool,
 }
 
 /// Runs the command: every break, also after one that no test saw.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    let chosen = choose(options)?;
+    if options.generated {
+        return generated(workspace, options);
+    }
+    let chosen = choose(options.rule.as_deref(), options.short)?;
     if chosen.is_empty() {
         return Err("there is no break behind that rule".into());
     }
@@ -115,10 +129,33 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     }
 }
 
-fn choose(options: &Options) -> Result<Vec<Mutant>> {
+/// Breaks that cargo-mutants makes. One by which the tests do not end is seen by those who run them.
+fn generated(workspace: &Workspace, options: &Options) -> Result {
+    requirements::require(workspace, &[CARGO_MUTANTS], options.install)?;
+    let folder = workspace.target.join("mutants");
+    fs::create_dir_all(&folder)?;
+    let mut command = workspace.command(workspace.target.join("tools/bin/cargo-mutants"));
+    command.args(["mutants", "--package", "bitsup-proto", "--jobs", "2", "--output"]).arg(&folder);
+    if options.all {
+        command.args(["--file", "**"]);
+    }
+    // The copies of the sources are built there, in some gigabytes.
+    command.env("TMPDIR", &folder);
+    let status = command.stdin(Stdio::null()).status()?;
+    // 2: a break that no test saw; 3: tests that did not end, whether or not there was such a break.
+    if !matches!(status.code(), Some(0 | 2 | 3)) {
+        return Err(format!("cargo mutants: {status}").into());
+    }
+    match fs::read_to_string(folder.join("mutants.out/missed.txt"))?.lines().count() {
+        0 => Ok(()),
+        count => Err(format!("no test sees {count} breaks, which are named above").into()),
+    }
+}
+
+fn choose(rule: Option<&str>, short: bool) -> Result<Vec<Mutant>> {
     let mut chosen = Mutant::all()?;
-    chosen.retain(|mutant| options.rule.as_deref().is_none_or(|rule| rule == mutant.rule));
-    if options.short {
+    chosen.retain(|mutant| rule.is_none_or(|rule| rule == mutant.rule));
+    if short {
         chosen.dedup_by_key(|mutant| mutant.package);
     }
     Ok(chosen)
@@ -303,7 +340,7 @@ mod tests {
 
     #[test]
     fn the_short_form_has_one_break_of_each_crate() {
-        let choose = |short| choose(&Options { rule: None, short }).expect("a list");
+        let choose = |short| choose(None, short).expect("a list");
         let all = choose(false);
         let packages: BTreeSet<&str> = all.iter().map(|mutant| mutant.package).collect();
         assert!(all.len() > packages.len());

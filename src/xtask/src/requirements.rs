@@ -19,6 +19,8 @@ pub(crate) const PYTHON_TESTS: Name = "python-tests";
 pub(crate) const PYTHON_TESTS_NEWEST: Name = "python-tests-3.13";
 /// What tests the example with Dask.
 pub(crate) const FLEET_TESTS: Name = "fleet-tests";
+/// What breaks code by a program.
+pub(crate) const CARGO_MUTANTS: Name = "cargo-mutants";
 /// What builds the documents as a site.
 pub(crate) const SITE: Name = "site";
 /// What builds and checks the wheel.
@@ -103,12 +105,13 @@ pub(crate) fn run(command: &mut Command) -> Result {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use super::*;
-    use crate::steps::STEPS;
+    use crate::steps::{STEPS, Step};
 
     /// Runs the script on a machine that lacks luajit and php, with an `apt-get` that notes its arguments and the
     /// exit code of the services' policy, and fails with the given code when it is to install.
@@ -179,9 +182,8 @@ mod tests {
     #[test]
     fn the_script_knows_what_steps_want() {
         let workspace = Workspace::find().expect("the workspace");
-        for step in STEPS {
-            let names: Vec<Name> = step.wants().collect();
-            missing(&workspace, &names).unwrap_or_else(|error| panic!("{}: {error}", step.name));
-        }
+        let names: BTreeSet<Name> = STEPS.iter().flat_map(Step::wants).collect();
+        let names: Vec<Name> = names.into_iter().collect();
+        missing(&workspace, &names).unwrap_or_else(|error| panic!("{error}"));
     }
 }

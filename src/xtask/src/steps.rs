@@ -14,8 +14,8 @@ use crate::examples;
 use crate::fuzz;
 use crate::python;
 use crate::requirements::{
-    FLEET_TESTS, LIBCURL_HEADERS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST, SERVER_PROGRAMS, SITE,
-    environment,
+    CARGO_MUTANTS, FLEET_TESTS, LIBCURL_HEADERS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST,
+    SERVER_PROGRAMS, SITE, environment,
 };
 use crate::workspace::Workspace;
 
@@ -188,9 +188,13 @@ pub(crate) static STEPS: &[Step] = &[
     ),
     Step::long(
         "mutants",
-        "the code behind rules broken, and each break seen by a test",
-        &[LIBCURL_HEADERS],
-        Kind::Check(|workspace| vec![xtask(workspace, &["mutants"])]),
+        "the code behind rules broken, by hand and by cargo-mutants, and each break seen by a test",
+        &[LIBCURL_HEADERS, CARGO_MUTANTS],
+        Kind::Check(|workspace| {
+            [&["mutants"][..], &["mutants", "--generated"]]
+                .map(|words| xtask(workspace, words))
+                .into()
+        }),
     ),
     Step::new(
         "conformance",

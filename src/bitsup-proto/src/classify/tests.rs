@@ -169,3 +169,19 @@ fn what_is_known_of_an_answer_is_in_its_error() {
         );
     }
 }
+
+#[test]
+fn an_answer_that_contradicts_itself_is_invalid_and_says_in_what() {
+    let texts = [
+        ("BITS-Received-Content-Range", "two different offsets"),
+        ("BITS-Session-Id", "two different sessions"),
+        ("BITS-Host-Id", "the same header twice"),
+    ];
+    for (name, text) in texts {
+        let torn = Ack { contradiction: Some(name), is_ack: true, ..ack(200) };
+        let Meaning::Invalid(error) = classify(PacketType::Fragment, &torn) else {
+            panic!("{name} is believed");
+        };
+        assert!(error.message().contains(text), "{error}");
+    }
+}

@@ -1,6 +1,7 @@
 //! `BITS-Host-Id`: which host packets go to, and until when.
 
 use super::*;
+use crate::retry::MAX_FALLBACK;
 
 fn named(timeout: Option<u64>) -> Answer {
     Answer::Ack(Ack {
@@ -172,9 +173,10 @@ fn a_timeout_without_end_is_no_harm() {
     }
 }
 
-#[test]
-fn the_tool_waits_out_the_timer_and_gives_the_origin_its_hour() {
-    let mut upload = at_other_host(Config { wait_out_fallback: true, ..config() }, Some(7200));
+/// How long a host that does not answer is waited for, and how often the origin is tried meanwhile.
+fn waited_out(timeout: Duration) -> (Duration, u32) {
+    let config = Config { wait_out_fallback: true, ..config() };
+    let mut upload = at_other_host(config, Some(timeout.as_secs()));
     upload.play([("Fragment 0-999 @b.example.com", UNREACHABLE)]);
     let begin = upload.now.monotonic;
     let mut origin = 0;
@@ -187,11 +189,26 @@ fn the_tool_waits_out_the_timer_and_gives_the_origin_its_hour() {
         upload.answer(&UNREACHABLE).expect("under way");
         upload.pass(1);
     }
-    let waited = upload.now.monotonic.saturating_sub(begin);
+    upload.error();
+    (upload.now.monotonic.saturating_sub(begin), origin)
+}
+
+#[test]
+fn the_tool_waits_out_the_timer_and_gives_the_origin_its_hour() {
+    let (waited, origin) = waited_out(Duration::from_hours(2));
     assert!(waited > Duration::from_hours(2), "{waited:?}");
     assert!(waited <= Duration::from_secs(3 * 3600 + 2), "{waited:?}");
     assert!(origin > 10, "the origin was tried {origin} times");
-    upload.error();
+}
+
+#[test]
+fn a_timer_of_more_than_two_weeks_is_not_waited_out() {
+    let limit = MAX_FALLBACK + Duration::from_hours(1);
+    assert_eq!(limit, Duration::from_hours(337));
+    let (waited, origin) = waited_out(Duration::from_hours(30 * 24));
+    let shortest = limit.saturating_sub(Duration::from_mins(2));
+    assert!(waited > shortest && waited <= limit + Duration::from_secs(2), "{waited:?}");
+    assert_eq!(origin, 0, "the timer still runs");
 }
 
 #[test]

@@ -448,6 +448,28 @@ fn a_server_that_loses_acknowledged_bytes_for_ever_is_left() {
 }
 
 #[test]
+fn three_times_the_file_and_64_mib_may_be_lost_and_no_byte_more() {
+    let part = 32 * 1024 * 1024;
+    let fragment = fragment_size::Limits { fixed: Some(part), ..Default::default() };
+    let mut upload = Upload::opened(Config { size: 32 * part, fragment, ..config() });
+    let (most, mut lost, mut highest) = (98 * part, 0, 0);
+    while upload.exchange() != "Finished" {
+        let range = upload.requests.last().and_then(|request| request.range).expect("a Fragment");
+        // At each new highest byte all is lost, up to what may be; then one byte.
+        let is_new = range.first() > highest;
+        highest = highest.max(range.first());
+        let less = if lost == most { 1 } else { range.first().min(most - lost) };
+        lost += if is_new { less } else { 0 };
+        let answer = if is_new { wants(range.first() - less) } else { received(range.end()) };
+        upload.answer(&answer).expect("under way");
+    }
+    assert_eq!(lost, most + 1);
+    let error = upload.error();
+    let message = error.message();
+    assert!(message.starts_with(&format!("the server lost {lost} bytes")), "{message}");
+}
+
+#[test]
 fn an_answer_for_another_session_is_invalid_and_a_missing_id_is_not() {
     let with = |id| Answer::Ack(Ack { offset: Offset::At(1000), session_id: id, ..ACK });
     let guid = "{C85B4E0A-9EB9-4114-BFA4-8A43B4710091}";
