@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 import threading
 import time
@@ -45,13 +46,15 @@ class Server:
         root.mkdir(parents=True, exist_ok=True)
         self.root = root
         self._process = subprocess.Popen(
-            [SERVER, root, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [SERVER, root, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
+        self._pipe = self._process.stdout
+        line = self._pipe.readline().decode().strip()
         assert line.startswith("http"), f"{SERVER} said {line!r}"
         self.base = line.rstrip("/")
-        self.requests: list[tuple[str, ...]] = []
+        self._requests: list[tuple[str, ...]] = []
+        self._rest = b""
         self._arrived = threading.Condition()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -63,6 +66,12 @@ class Server:
     def content(self, name: str) -> bytes:
         """The bytes that arrived."""
         return (self.root / name).read_bytes()
+
+    @property
+    def requests(self) -> list[tuple[str, ...]]:
+        """What it was asked; a line is in the pipe before the answer is sent."""
+        self._take()
+        return self._requests
 
     def packets(self) -> list[str]:
         """The types of the packets that came."""
@@ -81,18 +90,28 @@ class Server:
 
     def stop(self) -> None:
         """Ends the server."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
         self._thread.join()
-        self._process.stdout.close()
+        self._pipe.close()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._arrived:
-                self.requests.append(tuple(line.split()))
+        """Keeps the pipe from getting full."""
+        while self._take():
+            select.select([self._pipe], [], [])
+
+    def _take(self) -> bool:
+        """Takes all that is in the pipe, and says whether more can come."""
+        with self._arrived:
+            while not self._pipe.closed and select.select([self._pipe], [], [], 0)[0]:
+                data = os.read(self._pipe.fileno(), 65536)
+                if not data:
+                    return False
+                *lines, self._rest = (self._rest + data).split(b"\n")
+                self._requests += [tuple(line.decode().split()) for line in lines]
                 self._arrived.notify_all()
+            return True
 
 
 @pytest.fixture

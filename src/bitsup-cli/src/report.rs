@@ -165,9 +165,7 @@ impl Report {
 
     /// A file arrived.
     pub(crate) fn done(&mut self, file: &str, receipt: &Receipt) {
-        let line = json::receipt(file, receipt);
-        self.keep_receipt(&line);
-        self.print_json(|| line);
+        self.tell_end(|| json::receipt(file, receipt));
         let is_proven = receipt.verified || receipt.skipped;
         if self.quiet && is_proven {
             return;
@@ -185,9 +183,7 @@ impl Report {
 
     /// A file did not arrive. `then`: how to continue, or what is left.
     pub(crate) fn failed(&mut self, file: &str, failure: &CommandFailure, then: &str) {
-        let line = json::error(file, failure, then);
-        self.keep_receipt(&line);
-        self.print_json(|| line);
+        self.tell_end(|| json::error(file, failure, then));
         let message = failure.to_string();
         let named = message.contains(file);
         self.say(&if named {
@@ -264,10 +260,16 @@ impl Report {
         }
     }
 
-    fn keep_receipt(&mut self, line: &str) {
+    /// How an upload ended, for programs.
+    fn tell_end(&mut self, line: impl FnOnce() -> String) {
+        if !self.json && self.receipts.is_none() {
+            return;
+        }
+        let line = line();
         if let Some(receipts) = &mut self.receipts {
             receipts.write(&format!("{line}\n"));
         }
+        self.print_json(|| line);
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Options {
     install: bool,
 }
 
-/// Runs the command: every language, also after one failed.
+/// Runs the command: every language, also after one failed, and as many at once as there are cores.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let chosen = |name: &str| {
         options.languages.is_empty() || options.languages.iter().any(|own| own == name)
@@ -62,30 +62,47 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     cargo.args(["build", "--quiet", "--package", "bitsup-cli", "--no-default-features"]);
     requirements::run(&mut cargo)?;
 
-    let mut sum = Tally::default();
-    for (name, wrapper, needs) in languages {
+    let tallies = runner::at_once(&languages, |(name, wrapper, needs)| {
         let start = Instant::now();
         let mut tally = Tally::default();
-        let result = if let Some(reason) = missing.first(needs) {
-            note_skip(name, &reason, &mut tally)?;
-            format!("skipped: {reason}")
-        } else {
-            let mut script = Command::new("python3");
-            script.arg(workspace.path("src/xtask/src/examples.py")).arg(&workspace.root);
-            script.arg(workspace.target.join("debug/bitsup")).args([&folder, &prefix]).arg(name);
-            // Its count is not printed, or `cargo xtask test` would take it for one more.
-            if !runner::run(&mut script, &mut io::sink(), &mut tally)? {
-                tally.failed = tally.failed.max(1);
-            }
-            format!("{} scenarios passed, {} FAILED", tally.passed, tally.failed)
+        let played = match missing.first(needs) {
+            Some(reason) => note_skip(name, &reason, &mut tally)
+                .map(|()| format!("skipped: {reason}"))
+                .map_err(Into::into),
+            None => play(workspace, &folder, &prefix, name, &mut tally),
         };
-        let (seconds, lines) =
-            (start.elapsed().as_secs_f64(), wrapper_lines(workspace, name, wrapper)?);
+        let lines = wrapper_lines(workspace, name, wrapper);
+        // An error of one thread cannot be handed to another as it is.
+        let (result, lines) =
+            played.and_then(|result| Ok((result, lines?))).map_err(|e| e.to_string())?;
+        let seconds = start.elapsed().as_secs_f64();
         println!("{name:<8} {seconds:>6.1} s  {lines:>4} lines  {result}");
-        sum += tally;
+        Ok::<_, String>(tally)
+    });
+    let mut sum = Tally::default();
+    for tally in tallies {
+        sum += tally?;
     }
     println!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped);
     if sum.failed == 0 { Ok(()) } else { Err(format!("{} scenarios failed", sum.failed).into()) }
+}
+
+/// Puts one language through all situations.
+fn play(
+    workspace: &Workspace,
+    folder: &Path,
+    prefix: &Path,
+    name: &str,
+    tally: &mut Tally,
+) -> Result<String> {
+    let mut script = Command::new("python3");
+    script.arg(workspace.path("src/xtask/src/examples.py")).arg(&workspace.root);
+    script.arg(workspace.target.join("debug/bitsup")).args([folder, prefix]).arg(name);
+    // Its count is not printed, or `cargo xtask test` would take it for one more.
+    if !runner::run(&mut script, &mut io::sink(), tally)? {
+        tally.failed = tally.failed.max(1);
+    }
+    Ok(format!("{} scenarios passed, {} FAILED", tally.passed, tally.failed))
 }
 
 /// Lines of the wrapper that are neither empty nor comments.

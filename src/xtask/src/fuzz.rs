@@ -6,22 +6,25 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use clap::{Args, value_parser};
 
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS, Name};
+use crate::runner;
 use crate::workspace::Workspace;
 
 /// What the targets need; libFuzzer itself is built from its crate.
 pub(crate) const NEEDS: &[Name] = &["c++", LIBCURL_HEADERS];
 
-/// Every target.
-static TARGETS: [&str; 4] = ["ack", "session", "journal", "token"];
+/// Every target, and how many inputs its short form takes: about ten seconds' worth. The slow ones begin.
+static TARGETS: [(&str, u32); 4] =
+    [("session", 100_000), ("journal", 10_000), ("ack", 400_000), ("token", 500_000)];
+
+/// What the short form's inputs are made from, so that CI turns red by a change alone and never by luck.
+const SHORT_SEED: u32 = 1;
 
 /// Counters on every branch, and what comparisons compare.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -36,11 +39,17 @@ const MEMORY: u32 = 1024;
 /// Options of `cargo xtask fuzz`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// How long each target runs; the short form is what CI runs
+    /// How long each target runs
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = value_parser!(u64).range(1..))]
     seconds: u64,
+    /// What the inputs are made from (default: a random number, which is printed)
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    seed: Option<u32>,
+    /// The same inputs each time, as far as a target has no clock, about ten seconds' worth: what CI runs
+    #[arg(long, conflicts_with_all = ["seconds", "seed"])]
+    short: bool,
     /// Run this target only
-    #[arg(long, value_name = "NAME", value_parser = TARGETS.to_vec())]
+    #[arg(long, value_name = "NAME", value_parser = TARGETS.map(|(name, _)| name).to_vec())]
     target: Option<String>,
     /// Install what is missing without asking (as with CI set, and as root in a container)
     #[arg(long)]
@@ -51,26 +60,19 @@ pub(crate) struct Options {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     requirements::require(workspace, NEEDS, options.install)?;
     let programs = build(workspace)?;
-    let wanted = |name: &&str| options.target.as_deref().is_none_or(|target| target == *name);
-    let targets: Vec<&str> = TARGETS.into_iter().filter(wanted).collect();
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    // An error of one thread cannot be handed to another as it is.
-    let run = |name: &str| {
-        fuzz(workspace, &programs.join(name), name, options.seconds).map_err(|e| e.to_string())
-    };
+    let wanted = |name: &str| options.target.as_deref().is_none_or(|target| target == name);
+    let targets: Vec<_> = TARGETS.into_iter().filter(|(name, _)| wanted(name)).collect();
+    let ended = runner::at_once(&targets, |(name, inputs)| {
+        // An error of one thread cannot be handed to another as it is.
+        fuzz(workspace, &programs.join(name), name, *inputs, options).map_err(|e| e.to_string())
+    });
     let mut failed = Vec::new();
-    for some in targets.chunks(cores) {
-        let ended: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> = some.iter().map(|name| scope.spawn(|| run(name))).collect();
-            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
-        for (name, ended) in some.iter().zip(ended) {
-            match ended.unwrap_or_else(|_| Err("its thread panicked".to_owned())) {
-                Ok(line) => println!("{name:<8} {line}"),
-                Err(error) => {
-                    println!("{name:<8} FAILED: {error}");
-                    failed.push(*name);
-                }
+    for ((name, _), ended) in targets.iter().zip(ended) {
+        match ended {
+            Ok(line) => println!("{name:<8} {line}"),
+            Err(error) => {
+                println!("{name:<8} FAILED: {error}");
+                failed.push(*name);
             }
         }
     }
@@ -104,21 +106,44 @@ fn host(workspace: &Workspace) -> Result<String> {
     host.map(str::to_owned).ok_or_else(|| "rustc -vV does not name the host".into())
 }
 
-/// Runs one target; libFuzzer's last line says how many inputs it tried.
-fn fuzz(workspace: &Workspace, program: &PathBuf, name: &str, seconds: u64) -> Result<String> {
+/// Runs one target; libFuzzer says from which seed, and how many inputs it tried.
+fn fuzz(
+    workspace: &Workspace,
+    program: &PathBuf,
+    name: &str,
+    inputs: u32,
+    options: &Options,
+) -> Result<String> {
     let folder = workspace.target.join("fuzz");
-    let (corpus, artifacts) = (folder.join("corpus").join(name), folder.join("artifacts"));
+    let corpus = folder.join(if options.short { "short" } else { "corpus" }).join(name);
+    let artifacts = folder.join("artifacts");
+    if options.short && corpus.exists() {
+        // What an earlier run has kept would change what comes next.
+        fs::remove_dir_all(&corpus)?;
+    }
     fs::create_dir_all(&corpus)?;
     fs::create_dir_all(&artifacts)?;
     let mut command = Command::new(program);
+    // With the same addresses in each run, since libFuzzer makes inputs of what was compared, pointers too. Some
+    // containers do not allow it.
+    let probe = workspace.command("setarch").args(["-R", "true"]).output();
+    if options.short && probe.is_ok_and(|probe| probe.status.success()) {
+        command = Command::new("setarch");
+        command.arg("-R").arg(program);
+    }
     command.arg(&corpus);
     let seeds = workspace.path("src/xtask/fuzz/seeds").join(name);
     if seeds.is_dir() {
         command.arg(seeds);
     }
+    if options.short {
+        command.args([format!("-runs={inputs}"), format!("-seed={SHORT_SEED}")]);
+    } else {
+        command.arg(format!("-max_total_time={}", options.seconds));
+        command.args(options.seed.map(|seed| format!("-seed={seed}")));
+    }
     command
         .arg(format!("-artifact_prefix={}/{name}-", artifacts.display()))
-        .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={SECONDS_AN_INPUT}"))
         .arg(format!("-rss_limit_mb={MEMORY}"))
         .args(["-max_len=4096", "-print_final_stats=0"])
@@ -130,12 +155,14 @@ fn fuzz(workspace: &Workspace, program: &PathBuf, name: &str, seconds: u64) -> R
         lines = BufReader::new(stderr).lines().map_while(std::io::Result::ok).collect();
     }
     let status = child.wait()?;
+    let said = |word: &str| lines.iter().rev().find_map(|line| line.strip_prefix(word));
+    let seed = said("INFO: Seed: ").unwrap_or("unknown");
     if status.success() {
-        let done = lines.iter().rev().find(|line| line.starts_with("Done "));
-        return done.cloned().ok_or_else(|| "libFuzzer did not say what it did".into());
+        let done = said("Done ").map(|done| format!("{done}, seed {seed}"));
+        return done.ok_or_else(|| "libFuzzer did not say what it did".into());
     }
     let last = lines.split_at(lines.len().saturating_sub(40)).1.join("\n");
-    Err(format!("{status}; the input is in {}\n{last}", artifacts.display()).into())
+    Err(format!("{status}, seed {seed}; the input is in {}\n{last}", artifacts.display()).into())
 }
 
 #[cfg(test)]
@@ -148,7 +175,7 @@ mod tests {
         let manifest = fs::read_to_string(workspace.path("src/xtask/fuzz/Cargo.toml"))
             .expect("the manifest is there");
         assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
-        for name in TARGETS {
+        for (name, _) in TARGETS {
             assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
             assert!(workspace.path(&format!("src/xtask/fuzz/src/{name}.rs")).is_file(), "{name}");
         }

@@ -47,6 +47,6 @@ grep -vE '^(maturin|mypy|pyright)=' tests/requirements.txt >/tmp/requirements.tx
 /tmp/environment/bin/pip install -q --only-binary :all: -r /tmp/requirements.txt /tmp/*.whl
 PATH=/tmp/environment/bin:$PATH
 python --version
-exec python -m pytest -q -p no:cacheprovider
+exec python -m pytest -q -n 4 -p no:cacheprovider
 TESTS
 INSIDE

@@ -10,14 +10,41 @@ use crate::workspace::Workspace;
 /// Folder of the package.
 pub(crate) const PACKAGE: &str = "bindings/python";
 
+/// Modules of tests whose subject the interpreter has a part in: threads, forks, the garbage collector, the end of the
+/// process, asyncio, subinterpreters, kinds of sources, import, and what editors and pytest see.
+const OF_THE_INTERPRETER: &[&str] = &[
+    "tests/test_asyncio.py",
+    "tests/test_editors.py",
+    "tests/test_handle.py",
+    "tests/test_interpreters.py",
+    "tests/test_memory.py",
+    "tests/test_never_silent.py",
+    "tests/test_process.py",
+    "tests/test_public.py",
+    "tests/test_sources.py",
+    "tests/test_streams.py",
+    "tests/test_testing.py",
+    "tests/test_upload.py",
+];
+
 /// Builds the module with the system's libcurl, installs it, and runs the tests.
 pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
     let run = |arguments: &[&str]| run(workspace, environment, arguments);
     vec![
         server(workspace),
         run(&["-m", "maturin", "develop", "--no-default-features"]),
-        run(&["-m", "pytest", "-q"]),
+        // Most wait for a peer or a limit, not for a processor.
+        run(&["-m", "pytest", "-q", "-n", "4", "--dist", "worksteal"]),
     ]
+}
+
+/// The same with those tests alone that can differ between interpreters.
+pub(crate) fn tests_of_interpreter(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+    let mut commands = tests(workspace, environment);
+    if let Some(pytest) = commands.last_mut() {
+        pytest.args(OF_THE_INTERPRETER);
+    }
+    commands
 }
 
 /// Builds a wheel with the system's libcurl, and runs the tests with it where Python and all libraries are newer.

@@ -1,10 +1,35 @@
-//! Runs a command whose output people see as it comes while we count its tests.
+//! Runs a command whose output people see as it comes while we count its tests, and several at once.
 
 use std::io::{self, Read, Write};
+use std::num::NonZero;
+use std::panic;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::Result;
 use crate::tally::Tally;
+
+/// Works on the items in their order, on as many at once as there are cores; the results are in that order too.
+pub(crate) fn at_once<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work_on = || {
+        let mut own = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(number) else { return own };
+            own.push((number, work(item)));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut results: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work_on)).collect();
+        let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
+        joined.flat_map(|own| own.unwrap_or_else(|cause| panic::resume_unwind(cause))).collect()
+    });
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
+}
 
 /// Runs the command to its end, copies its standard output and counts what its lines say. Returns whether it
 /// succeeded.
@@ -71,6 +96,12 @@ mod tests {
         copy_and_count(Slow(output), &mut copy, &mut tally).expect("memory does not fail");
         assert_eq!(copy, output);
         assert_eq!((tally.passed, tally.failed, tally.skipped), (5, 1, 1));
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_the_items() {
+        let items: Vec<u32> = (0..100).collect();
+        assert_eq!(at_once(&items, |item| item * 2), (0..200).step_by(2).collect::<Vec<_>>());
     }
 
     #[test]

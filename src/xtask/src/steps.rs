@@ -94,10 +94,10 @@ pub(crate) static STEPS: &[Step] = &[
     ),
     Step::new(
         "python-3.13",
-        "tests of the Python package on the newest Python",
+        "those tests of the Python package that can differ between interpreters, on the newest",
         &[LIBCURL_HEADERS, PYTHON_TESTS_NEWEST],
         Kind::Tests(|workspace| {
-            python::tests(workspace, &environment(workspace, PYTHON_TESTS_NEWEST))
+            python::tests_of_interpreter(workspace, &environment(workspace, PYTHON_TESTS_NEWEST))
         }),
     ),
     Step::new(
@@ -128,9 +128,9 @@ pub(crate) static STEPS: &[Step] = &[
     ),
     Step::new(
         "fuzz",
-        "ten seconds of made-up inputs for each thing that reads a stranger's bytes",
+        "the same made-up inputs each time for each thing that reads a stranger's bytes",
         fuzz::NEEDS,
-        Kind::Check(|workspace| vec![xtask(workspace, &["fuzz", "--seconds", "10"])]),
+        Kind::Check(|workspace| vec![xtask(workspace, &["fuzz", "--short"])]),
     ),
     Step {
         uses: SERVER_PROGRAMS,
@@ -150,6 +150,14 @@ pub(crate) static STEPS: &[Step] = &[
             Kind::Check(|workspace| vec![xtask(workspace, &["stress"])]),
         )
     },
+    Step::long(
+        "python-3.13-all",
+        "every test of the Python package on the newest Python",
+        &[LIBCURL_HEADERS, PYTHON_TESTS_NEWEST],
+        Kind::Tests(|workspace| {
+            python::tests(workspace, &environment(workspace, PYTHON_TESTS_NEWEST))
+        }),
+    ),
     Step::long(
         "python-newer",
         "tests of the Python package on Debian's next Python, libcurl and OpenSSL",

@@ -31,4 +31,4 @@ pub use intent_log::{is_id, log_line, open_records};
 pub use pending::{Pending, Work};
 pub use prefix::{BLOCK, Bytes, Prefix, check_tail, hash_prefix};
 pub use record::{Entry, Intent, ResumeDecision};
-pub use session_journal::{EntryKey, Finish, Proof, SessionJournal, Timestamp};
+pub use session_journal::{EntryKey, Finish, Proof, SYNC, SessionJournal, Timestamp};

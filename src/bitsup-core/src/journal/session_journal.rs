@@ -10,7 +10,7 @@ use super::hashing::{HASH_AFTER, HashStep, Hashing};
 use super::{Entry, Files, Identity, Intent, Prefix};
 
 /// A power cut costs at most so much of what was acknowledged.
-const SYNC: Duration = Duration::from_secs(1);
+pub const SYNC: Duration = Duration::from_secs(1);
 
 /// What a new entry says of the upload.
 #[derive(Clone, Debug)]

@@ -8,10 +8,11 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bitsup_core::journal::SYNC;
 use bitsup_core::{ClientState, Hosts, Parallelism, Random};
 use bitsup_proto::Moment;
 
@@ -48,7 +49,7 @@ pub(crate) use workers::Workers;
 
 use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
-use crate::journal::Endpoints;
+use crate::journal::{Endpoints, IntentLog, JournalWriter};
 use crate::transport::{self, ConnectionId, Transport};
 use body::{BodyContext, Buffers};
 
@@ -82,6 +83,8 @@ pub(crate) struct Core {
     pub(crate) endpoints: Endpoints,
     pub(crate) prompts: credential_prompts::CredentialPrompts,
     pub(crate) auths: connection_auth::ConnectionAuths,
+    /// When which log of short uploads is synced, since they have noted something.
+    noted: Option<(Instant, Weak<IntentLog>)>,
     clock: Instant,
     /// Jitter needs to differ between processes, not to be secret.
     random: Random,
@@ -89,7 +92,8 @@ pub(crate) struct Core {
 
 struct Engine {
     core: Core,
-    tasks: BTreeMap<TaskId, Task>,
+    /// In boxes, since the map moves its values.
+    tasks: BTreeMap<TaskId, Box<Task>>,
     timers: BTreeSet<(Instant, TaskId)>,
     /// When to look for the rate limit of the hour.
     next_look: Option<Instant>,
@@ -135,6 +139,7 @@ pub(crate) fn start(
             endpoints,
             prompts: credential_prompts::CredentialPrompts::default(),
             auths: connection_auth::ConnectionAuths::new(),
+            noted: None,
             clock: Instant::now(),
             random: Random::new(RandomState::new().build_hasher().finish()),
         };
@@ -177,6 +182,7 @@ impl Engine {
             }
             self.wake_throttled();
             self.run_timers();
+            self.core.sync_notes();
         }
     }
 
@@ -184,7 +190,7 @@ impl Engine {
         match command {
             Command::Start(id, new) => {
                 let task = Task::begin(id, *new, &mut self.core);
-                self.tasks.insert(id, task);
+                self.tasks.insert(id, Box::new(task));
                 self.step(id);
             }
             Command::Suspend(id) => self.with(id, Task::suspend),
@@ -194,7 +200,7 @@ impl Engine {
             Command::Cancel(id, mode) => self.with(id, |task, core| task.cancel(mode, core)),
             Command::Abandon(id) => self.with(id, Task::abandon),
             Command::BodyReady(id) => {
-                if let Some(pinned) = self.tasks.get(&id).and_then(Task::pinned) {
+                if let Some(pinned) = self.tasks.get(&id).and_then(|task| task.pinned()) {
                     self.core.transport.resume_body(pinned);
                 }
             }
@@ -208,7 +214,7 @@ impl Engine {
             // Where the client is gone the caller accepts of it by the end of its channel.
             Command::Packet(id, job) if self.farewell.is_none() => {
                 let core = &mut self.core;
-                let new = || Task::for_packets(id, &job, core);
+                let new = || Box::new(Task::for_packets(id, &job, core));
                 let task = self.tasks.entry(id).or_insert_with(new);
                 task.send_packet(*job);
                 self.step(id);
@@ -298,7 +304,7 @@ impl Engine {
     /// Asks the bodies again that waited for their turn under the rate limit.
     fn wake_throttled(&mut self) {
         for id in self.core.limiter.call() {
-            if let Some(pinned) = self.tasks.get(&id).and_then(Task::pinned) {
+            if let Some(pinned) = self.tasks.get(&id).and_then(|task| task.pinned()) {
                 self.core.transport.resume_body(pinned);
             }
         }
@@ -323,6 +329,9 @@ impl Engine {
         if let Some(look) = self.next_look {
             next = next.min(look);
         }
+        if let Some((at, _)) = self.core.noted {
+            next = next.min(at);
+        }
         if let Some(turn) = self.core.limiter.next_turn() {
             next = next.min(turn);
         }
@@ -338,6 +347,21 @@ impl Engine {
 }
 
 impl Core {
+    /// An upload has noted something, which is to survive a power cut from a while later on: one sync for all
+    /// uploads, and none for what is over by then.
+    pub(crate) fn noted(&mut self, writer: &JournalWriter) {
+        self.noted.get_or_insert_with(|| (Instant::now() + SYNC, writer.log()));
+    }
+
+    fn sync_notes(&mut self) {
+        let now = Instant::now();
+        let due = self.noted.take_if(|(at, _)| *at <= now);
+        if let Some(log) = due.and_then(|(_, log)| log.upgrade()) {
+            // At worst a power cut takes what was noted.
+            self.workers.run(move || drop(log.sync()));
+        }
+    }
+
     pub(crate) fn now(&mut self) -> Moment {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         Moment { monotonic: self.clock.elapsed(), unix, random: self.random.bits() }

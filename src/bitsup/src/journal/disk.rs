@@ -60,6 +60,14 @@ impl Disk {
         &self.id
     }
 
+    /// The log of what short uploads note.
+    pub(super) fn log(&self) -> Option<&Arc<IntentLog>> {
+        match &self.notes {
+            Notes::Writable { log, .. } => Some(log),
+            Notes::Read(_) => None,
+        }
+    }
+
     /// The journal, for messages.
     pub(super) fn path(&self) -> PathBuf {
         self.folder.path(&entry(&self.id))

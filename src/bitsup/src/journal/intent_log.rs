@@ -48,8 +48,10 @@ struct State {
 struct Log {
     name: String,
     _lock: Lock,
-    file: File,
+    file: Arc<File>,
     end: u64,
+    /// Whether all of it survives a power cut.
+    is_synced: bool,
     /// Ends that could not be written, for the next write.
     owed: String,
     /// What was noted last of each upload.
@@ -83,8 +85,23 @@ impl IntentLog {
         let last = state.logs.len().saturating_sub(1);
         let Some(log) = state.logs.get_mut(known.unwrap_or(last)) else { return Ok(false) };
         log.append(&line)?;
+        log.is_synced = false;
         log.open.insert(id.to_owned(), record.to_owned());
         Ok(true)
+    }
+
+    /// Lets what was noted before survive a power cut. The error is why it may not.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for log in self.state().logs.iter_mut().filter(|log| !log.is_synced) {
+            log.is_synced = true;
+            files.push(Arc::clone(&log.file));
+        }
+        // A disk may take long, and meanwhile more is noted.
+        for file in &files {
+            file.sync_data()?;
+        }
+        if files.is_empty() { Ok(()) } else { self.folder.sync() }
     }
 
     /// Ends what the upload noted.
@@ -196,8 +213,9 @@ impl Log {
         // Before it can be found.
         let lock = locks.try_lock(&id)?.ok_or(io::ErrorKind::WouldBlock)?;
         let name = id + SUFFIX;
-        let file = folder.create(&name)?;
-        Ok(Self { name, _lock: lock, file, end: 0, owed: String::new(), open: HashMap::new() })
+        let file = Arc::new(folder.create(&name)?);
+        let (owed, open) = (String::new(), HashMap::new());
+        Ok(Self { name, _lock: lock, file, end: 0, is_synced: true, owed, open })
     }
 
     /// One write, over what a failed one may have left.
@@ -248,6 +266,15 @@ fn names(folder: &Folder) -> io::Result<Vec<String>> {
     let mut names = folder.names()?;
     names.retain(|name| name.strip_suffix(SUFFIX).is_some_and(is_id));
     Ok(names)
+}
+
+#[cfg(test)]
+impl IntentLog {
+    /// Whether something is noted, and all of it survives a power cut.
+    pub(super) fn is_synced(&self) -> bool {
+        let state = self.state();
+        !state.logs.is_empty() && state.logs.iter().all(|log| log.is_synced)
+    }
 }
 
 #[cfg(test)]

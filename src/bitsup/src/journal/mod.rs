@@ -37,7 +37,8 @@ pub(crate) use bitsup_core::journal::{
 pub(crate) use disk::Disk;
 pub(crate) use endpoints::{Endpoint, Endpoints, store};
 use folder::Folder;
-use intent_log::{IntentLog, Noted};
+pub(crate) use intent_log::IntentLog;
+use intent_log::Noted;
 use lock::Locks;
 pub(crate) use token::Token;
 pub(crate) use writer::{FinalReport, JournalWriter, OnFailure};

@@ -1,12 +1,16 @@
-use super::*;
-use bitsup_core::journal::{Attributes, Identity, Intent, SessionJournal, Timestamp};
-use bitsup_proto::{Checkpoint, SessionId};
-use proptest::prelude::*;
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use bitsup_core::journal::{Attributes, Identity, Intent, SessionJournal, Timestamp};
+use bitsup_proto::{Checkpoint, SessionId};
+use bitsup_server::scripted::{Reply, Scripted};
+use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::*;
+use crate::{Client, OptionSet};
 
 fn identity() -> Identity {
     Identity {
@@ -578,4 +582,31 @@ proptest! {
         fs::write(&path, &bytes).expect("written");
         prop_assert!(directory.read(&id).is_err());
     }
+}
+
+#[test]
+fn what_is_noted_is_synced_while_a_server_does_not_answer() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "short").expect("written");
+    let peer = Scripted::start(|_, _, _| Reply::hang());
+    let client =
+        Client::builder().options(&OptionSet::new().state_dir(folder.path().join("state")));
+    let client = client.build().expect("client");
+    let upload = client.upload(Source::path(file).expect("a file"), &peer.url("/x"));
+    let upload = upload.start().expect("started");
+    let patience = Duration::from_secs(60);
+    assert!(peer.wait_for_requests(1, patience));
+    let directory = client.inner().state().expect("state directory");
+    let begun = std::time::Instant::now();
+    while !directory.log.is_synced() {
+        assert!(begun.elapsed() < patience, "it is not synced");
+        std::thread::sleep(PAUSE);
+    }
+    assert!(directory.read(upload.resume_id().expect("kept")).expect("read").intent.is_some());
+    // What comes later is not synced by that.
+    directory.log.note(intent_log::FOLDING, &intent().encode().expect("text")).expect("noted");
+    assert!(!directory.log.is_synced());
+    directory.log.sync().expect("synced");
+    assert!(directory.log.is_synced());
 }

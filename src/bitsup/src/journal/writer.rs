@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
 use bitsup_core::journal::{
@@ -10,7 +10,7 @@ use bitsup_core::journal::{
 };
 use bitsup_proto::Checkpoint;
 
-use super::{Disk, Entry};
+use super::{Disk, Entry, IntentLog};
 use crate::engine::{Check, Workers};
 use crate::error::Error;
 use crate::source::Source;
@@ -25,8 +25,8 @@ const SHORT: Duration = Duration::from_secs(1);
 ///
 /// | before | survives a kill | survives a power cut |
 /// |---|---|---|
-/// | Create-Session goes out | that a session is asked for | nothing |
-/// | the first Fragment goes out | the session | nothing |
+/// | Create-Session goes out | that a session is asked for | the same, a second later |
+/// | the first Fragment goes out | the session | the same, a second later |
 /// | an Ack is a while ago | its offset, once a worker has written it | the session, and an offset at most a second older |
 /// | Close-Session goes out | that it goes out | as before |
 /// | the result of an upload that is kept | all, with the hashes that there was time for | the same |
@@ -34,6 +34,8 @@ pub(crate) struct JournalWriter {
     /// Never held for long.
     pending: Mutex<Pending<(Finish, Done)>>,
     state: Mutex<WriterState>,
+    /// Where a short upload notes what it does; synced by the engine. It goes with the last upload.
+    log: Weak<IntentLog>,
     /// Whether the source holds up who reads it.
     may_wait: bool,
     /// The upload has ended: hashes are of use where it is kept, and not for long.
@@ -80,6 +82,7 @@ impl JournalWriter {
     ) -> Arc<Self> {
         let identity = source.identity();
         let may_wait = source.may_wait();
+        let log = disk.log().map(Arc::downgrade).unwrap_or_default();
         let journal = SessionJournal::new(disk, entry, place, identity, proof);
         let state = WriterState {
             source,
@@ -91,7 +94,13 @@ impl JournalWriter {
         };
         let (pending, state) = (Mutex::default(), Mutex::new(state));
         let ends = AtomicBool::new(false);
-        Arc::new(Self { pending, state, may_wait, ends })
+        Arc::new(Self { pending, state, log, may_wait, ends })
+    }
+
+    /// Where what [`Self::creating`], [`Self::created`] and [`Self::closing`] say is noted: to be synced
+    /// within a second.
+    pub(crate) fn log(&self) -> Weak<IntentLog> {
+        Weak::clone(&self.log)
     }
 
     /// A Create-Session goes out: noted, so that a crash can be told of that leaves a session. The

@@ -548,7 +548,7 @@ fn what_only_the_server_knows_of_a_source_that_may_have_changed_is_not_built_upo
         place.wait_for_hashes(1000);
         let early = fs::read(place.of_session("json")).expect("read");
         latch.open();
-        peer.wait_for("Fragment", 3);
+        peer.wait_for_stored(3);
         upload.cancel(CancelMode::Keep);
         ended(&upload).expect_err("stopped");
         fs::write(place.of_session("json"), early).expect("written");

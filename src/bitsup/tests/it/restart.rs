@@ -188,7 +188,7 @@ fn what_the_server_stored_and_nobody_heard_of_is_not_sent_twice_into_the_file() 
     });
     let place = Place::new();
     let process = place.process(&peer.url());
-    peer.wait_for("Fragment", 3);
+    peer.wait_for_stored(3);
     wait_for_journal(&place, "offset", 2000);
     process.kill();
     let before = peer.packets().len();
@@ -402,7 +402,7 @@ fn what_a_killed_process_has_noted_in_its_log_is_continued() {
         let client = place.client();
         let listed = || client.sessions().expect("listed").remove(0).expect("readable");
         let process = place.process(&peer.url());
-        peer.wait_for("Fragment", 1);
+        peer.wait_for_stored(1);
         assert_eq!(journal_path(&place.state()), None);
         let log = log_path(&place).expect("a log");
         assert!(listed().in_use && !listed().may_be_left);

@@ -105,6 +105,7 @@ impl Task {
         match (post, &self.writer) {
             (Ok(PostAck::Created(checkpoint)), Some(writer)) => {
                 writer.created(checkpoint, self.source_sent);
+                core.noted(writer);
             }
             (Ok(PostAck::NotCreated), Some(writer)) => writer.not_created(),
             _ => {}

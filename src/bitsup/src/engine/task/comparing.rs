@@ -19,11 +19,16 @@ pub(super) const UNPROVEN: &str = "the source may have changed since it was sent
 
 impl Task {
     /// A packet goes out. The error is why it must not.
-    pub(super) fn prepare_journal(&mut self, request: &Request) -> Result<(), Error> {
+    pub(super) fn prepare_journal(
+        &mut self,
+        request: &Request,
+        core: &mut Core,
+    ) -> Result<(), Error> {
         if request.packet == PacketType::CreateSession {
             // Bytes of an earlier session are of no interest any more.
             self.stop_comparing();
             if let Some(writer) = &self.writer {
+                core.noted(writer);
                 return writer.creating();
             }
         }

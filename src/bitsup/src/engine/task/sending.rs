@@ -73,7 +73,7 @@ impl Task {
             // The source may have changed just now.
             return self.driver.defer(pending);
         }
-        if let Err(error) = self.prepare_journal(&request) {
+        if let Err(error) = self.prepare_journal(&request, core) {
             return self.fail_source(error, core);
         }
         let mut exchange = self.exchange(Method::BitsPost, core);

@@ -49,6 +49,7 @@ impl Task {
             Readiness::StoreIntent(checkpoint) => {
                 let Some(writer) = self.writer.clone() else { return false };
                 let session = checkpoint.session_id.clone();
+                core.noted(&writer);
                 if writer.try_closing(&checkpoint) {
                     self.driver.intent_stored(session);
                     return self.must_wait(request, core);

@@ -145,6 +145,18 @@ impl Peer {
         assert!(came, "no {count} x {packet}: {:?}", self.packets());
     }
 
+    /// Waits until that many Fragments have arrived with their whole bodies: what the model has stored
+    /// of one is there only then.
+    pub(crate) fn wait_for_stored(&self, count: usize) {
+        let is_whole = |request: &Request| {
+            name(request) == "Fragment" && request.body.len() == request.content_length()
+        };
+        let came = self.raw.wait_until(PATIENCE, |raw| {
+            raw.requests().iter().filter(|request| is_whole(request)).count() >= count
+        });
+        assert!(came, "no {count} whole Fragments: {:?}", self.packets());
+    }
+
     /// The bytes of the files that were closed, from the bodies in the peer's log.
     pub(crate) fn files(&self) -> Vec<Vec<u8>> {
         files(&self.farm, &[self])
