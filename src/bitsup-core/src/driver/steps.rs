@@ -108,7 +108,7 @@ impl UploadDriver {
     /// tells of that until it is over.
     pub(super) fn checkpoint_due(&mut self) -> Option<Checkpoint> {
         let is_due = !self.cancels_first() && self.session.take_checkpoint_due();
-        self.session.checkpoint().filter(|_| is_due)
+        if is_due { self.session.checkpoint() } else { None }
     }
 
     /// Offers what is deferred, since the state machine has not called it back; in a pause only what cancels a
