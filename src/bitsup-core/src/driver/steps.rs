@@ -19,7 +19,8 @@ impl UploadDriver {
         }
         let step = self.next(now);
         if let Step::Wait(until) = step {
-            if self.deferred.is_some() || self.is_asking {
+            // A pause is left out by itself.
+            if (self.deferred.is_some() || self.is_asking) && !self.paused {
                 self.blocked_since = Some(now.monotonic);
             }
             let pauses = self.exchange.is_none() && until.is_some();

@@ -89,21 +89,21 @@ pub trait Files {
     }
 
     /// Notes where the session stands. Survives the end of the process from here on, and a power cut
-    /// after the first [`Files::write`] that syncs.
+    /// once the log is synced, or after the first [`Files::write`] that syncs.
     fn note_entry(&self, entry: &Entry) -> io::Result<()> {
         self.note(&entry.encode()?)
     }
 
-    /// Replaces the content, whole or not at all; with `sync` it also survives a power cut.
+    /// Replaces the content, whole or not at all; with `sync` it also survives a power cut, and what was
+    /// noted is of no more use: until then the note may be what a power cut leaves.
     fn write(&self, entry: &Entry, sync: bool) -> io::Result<()> {
         let draft = self.draft(entry.encode()?.as_bytes())?;
-        if sync {
-            self.sync_draft(&draft)?;
+        if !sync {
+            return self.publish(draft);
         }
+        self.sync_draft(&draft)?;
         self.publish(draft)?;
-        if sync {
-            self.sync_folder()?;
-        }
+        self.sync_folder()?;
         self.clear()
     }
 

@@ -12,8 +12,8 @@
 //! instruction was left to read it) is reported by the next run: the intent is noted before
 //! the request goes out.
 //!
-//! A note is valid until the journal is written the next time. It may be lost in a power
-//! cut: then there is no session known, as without it.
+//! A note is valid until the journal is synced, or has a newer session. A power cut may take what was
+//! noted in the last second: then there is no session known, as without it.
 
 mod files;
 mod hashing;

@@ -237,6 +237,9 @@ impl<F: Files> SessionJournal<F> {
     /// Close-Session is about to go out (RES-06). The entry is for a run that resumes after a kill: a power
     /// cut is no reason to wait for the disk.
     pub fn closing(&mut self, checkpoint: Checkpoint, now: Timestamp) -> io::Result<()> {
+        if !self.is_news(&checkpoint.session_id) {
+            return Ok(());
+        }
         self.renew(checkpoint, now);
         match self.entry.as_ref().filter(|_| !self.files.has_journal()) {
             Some(entry) if self.proof != Proof::Withheld => self.files.note_entry(entry),

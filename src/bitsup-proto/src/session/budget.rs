@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::Moment;
 use crate::error::{Error, ErrorKind};
+use crate::hresult::Hresult;
 use crate::retry::{MAX_RETRY_AFTER, RetryPolicy, WAIT_FOR_SERVER};
 
 /// What was used up since the last progress. Times are those of [`Moment::monotonic`].
@@ -107,11 +108,22 @@ fn without(since: Duration, time: Duration, now: Moment) -> Duration {
     time.saturating_add(passed).min(now.monotonic)
 }
 
+#[cfg(test)]
+#[test]
+fn a_server_that_keeps_answering_later_is_a_time_out_and_what_is_no_answer_of_bits_is_not() {
+    let refused = Error::new(ErrorKind::Refused, "the reply was cut off").with_status(200);
+    assert_eq!(given_up(&refused, "3 tries").kind(), ErrorKind::Timeout);
+    let page = refused.with_code(Hresult::INVALID_SERVER_RESPONSE);
+    assert_eq!(given_up(&page, "3 tries").kind(), ErrorKind::Refused);
+}
+
 /// The error of an upload that goes wrong in a way that could be tried again, and is not.
 pub(super) fn given_up(cause: &Error, reason: &str) -> Error {
     let kind = match cause.kind() {
-        // The server kept answering "later".
-        ErrorKind::Refused if cause.http_status() != Some(200) => ErrorKind::Timeout,
+        // The server kept answering "later", and not what is no answer of BITS.
+        ErrorKind::Refused if cause.hresult() != Some(Hresult::INVALID_SERVER_RESPONSE) => {
+            ErrorKind::Timeout
+        }
         kind => kind,
     };
     cause.clone().with_kind(kind).with_message(format!("{}; {reason}", cause.message()))

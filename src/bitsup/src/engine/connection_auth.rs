@@ -271,10 +271,15 @@ impl Core {
         request: Exchange,
     ) -> Result<(), ExchangeFailure> {
         self.auths.entry(pinned).or_default().running.insert(role, step);
-        match role {
+        let sent = match role {
             Role::Server => self.send(pinned, request),
             Role::Proxy => self.transport.start(pinned, request),
+        };
+        if sent.is_err() {
+            // The next exchange's answer is not its answer.
+            self.auths.entry(pinned).or_default().running.remove(&role);
         }
+        sent
     }
 
     /// The exchange was challenged where no Ping is: it is the first step itself.

@@ -350,7 +350,11 @@ impl Core {
     /// An upload has noted something, which is to survive a power cut from a while later on: one sync for all
     /// uploads, and none for what is over by then.
     pub(crate) fn noted(&mut self, writer: &JournalWriter) {
-        self.noted.get_or_insert_with(|| (Instant::now() + SYNC, writer.log()));
+        let log = writer.log();
+        // That of a folder that is gone is of no more use.
+        if self.noted.as_ref().is_none_or(|(_, noted)| !noted.ptr_eq(&log)) {
+            self.noted = Some((Instant::now() + SYNC, log));
+        }
     }
 
     fn sync_notes(&mut self) {

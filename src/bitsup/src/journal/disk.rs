@@ -81,11 +81,10 @@ impl Disk {
         }
     }
 
-    /// Notes whether there is the journal itself; gives what was known.
-    fn set_has_journal(&self, has: bool) -> bool {
-        match &self.notes {
-            Notes::Writable { has_journal, .. } => has_journal.swap(has, Ordering::Relaxed),
-            Notes::Read(_) => true,
+    /// Notes whether there is the journal itself.
+    fn set_has_journal(&self, has: bool) {
+        if let Notes::Writable { has_journal, .. } = &self.notes {
+            has_journal.store(has, Ordering::Relaxed);
         }
     }
 }
@@ -150,8 +149,9 @@ impl Files for Disk {
 
     fn clear(&self) -> io::Result<()> {
         let (log, has_note) = self.writable()?;
-        if has_note.swap(false, Ordering::Relaxed) {
+        if has_note.load(Ordering::Relaxed) {
             self.folder.remove(&intent(&self.id))?;
+            has_note.store(false, Ordering::Relaxed);
         }
         log.end(&self.id);
         Ok(())
@@ -159,7 +159,11 @@ impl Files for Disk {
 
     fn unlink(&self) -> io::Result<()> {
         self.writable()?;
-        if self.set_has_journal(false) { self.folder.remove(&entry(&self.id)) } else { Ok(()) }
+        if self.has_journal() {
+            self.folder.remove(&entry(&self.id))?;
+            self.set_has_journal(false);
+        }
+        Ok(())
     }
 }
 

@@ -42,6 +42,9 @@ struct State {
     logs: Vec<Log>,
     /// The folder when it had no log of another process.
     alone: Option<Version>,
+    /// A thread syncs, and is to do so again.
+    is_syncing: bool,
+    is_due: bool,
 }
 
 #[derive(Debug)]
@@ -50,8 +53,9 @@ struct Log {
     _lock: Lock,
     file: Arc<File>,
     end: u64,
-    /// Whether all of it survives a power cut.
-    is_synced: bool,
+    /// How much was noted, and how much of that survives a power cut.
+    notes: u64,
+    synced: u64,
     /// Ends that could not be written, for the next write.
     owed: String,
     /// What was noted last of each upload.
@@ -85,23 +89,44 @@ impl IntentLog {
         let last = state.logs.len().saturating_sub(1);
         let Some(log) = state.logs.get_mut(known.unwrap_or(last)) else { return Ok(false) };
         log.append(&line)?;
-        log.is_synced = false;
+        log.notes += 1;
         log.open.insert(id.to_owned(), record.to_owned());
         Ok(true)
     }
 
-    /// Lets what was noted before survive a power cut. The error is why it may not.
+    /// Lets what was noted before survive a power cut. The error is why it may not. While another thread does so,
+    /// it does it once more.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        let mut files = Vec::new();
-        for log in self.state().logs.iter_mut().filter(|log| !log.is_synced) {
-            log.is_synced = true;
-            files.push(Arc::clone(&log.file));
+        {
+            let mut state = self.state();
+            state.is_due = true;
+            if std::mem::replace(&mut state.is_syncing, true) {
+                return Ok(());
+            }
         }
-        // A disk may take long, and meanwhile more is noted.
-        for file in &files {
-            file.sync_data()?;
+        let mut result = Ok(());
+        loop {
+            let mut state = self.state();
+            if !std::mem::take(&mut state.is_due) {
+                state.is_syncing = false;
+                return result;
+            }
+            let unsynced = state.logs.iter().filter(|log| log.synced < log.notes);
+            let unsynced: Vec<_> =
+                unsynced.map(|log| (log.name.clone(), Arc::clone(&log.file), log.notes)).collect();
+            // A disk may take long, and meanwhile more is noted.
+            drop(state);
+            for (name, file, notes) in unsynced {
+                match file.sync_data().and_then(|()| self.folder.sync()) {
+                    Ok(()) => {
+                        let mut state = self.state();
+                        let log = state.logs.iter_mut().find(|log| log.name == name);
+                        log.into_iter().for_each(|log| log.synced = notes);
+                    }
+                    Err(error) => result = Err(error),
+                }
+            }
         }
-        if files.is_empty() { Ok(()) } else { self.folder.sync() }
     }
 
     /// Ends what the upload noted.
@@ -215,7 +240,7 @@ impl Log {
         let name = id + SUFFIX;
         let file = Arc::new(folder.create(&name)?);
         let (owed, open) = (String::new(), HashMap::new());
-        Ok(Self { name, _lock: lock, file, end: 0, is_synced: true, owed, open })
+        Ok(Self { name, _lock: lock, file, end: 0, notes: 0, synced: 0, owed, open })
     }
 
     /// One write, over what a failed one may have left.
@@ -273,7 +298,7 @@ impl IntentLog {
     /// Whether something is noted, and all of it survives a power cut.
     pub(super) fn is_synced(&self) -> bool {
         let state = self.state();
-        !state.logs.is_empty() && state.logs.iter().all(|log| log.is_synced)
+        !state.logs.is_empty() && state.logs.iter().all(|log| log.synced == log.notes)
     }
 }
 

@@ -215,6 +215,7 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
     let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
     let late = |journal: &mut SessionJournal<Disk>| {
         journal.write(entry().checkpoint, now).expect("passed over");
+        journal.closing(entry().checkpoint, now).expect("passed over");
     };
     journal.creating(now).expect("noted");
     late(&mut journal);

@@ -25,8 +25,8 @@ const SHORT: Duration = Duration::from_secs(1);
 ///
 /// | before | survives a kill | survives a power cut |
 /// |---|---|---|
-/// | Create-Session goes out | that a session is asked for | the same, a second later |
-/// | the first Fragment goes out | the session | the same, a second later |
+/// | Create-Session goes out | that a session is asked for | the same, a second later, where there is a log |
+/// | the first Fragment goes out | the session | the same |
 /// | an Ack is a while ago | its offset, once a worker has written it | the session, and an offset at most a second older |
 /// | Close-Session goes out | that it goes out | as before |
 /// | the result of an upload that is kept | all, with the hashes that there was time for | the same |
@@ -107,6 +107,8 @@ impl JournalWriter {
     /// error is why it must not go out.
     pub(crate) fn creating(&self) -> Result<(), Error> {
         let mut state = lock(&self.state);
+        // What waits is of a session that is over, which the next one may have the id of.
+        lock(&self.pending).take_update();
         state.asked = Instant::now();
         let on_failure = state.on_failure.take();
         let Err(error) = state.in_journal(SessionJournal::creating) else {

@@ -336,6 +336,15 @@ fn listing_alters_nothing_and_no_clock_cancels_a_session() {
 }
 
 #[test]
+fn a_restart_of_an_earlier_run_is_no_reason_for_a_warning() {
+    let (place, peer) = (Place::new(), hanging());
+    place.interrupt(&peer);
+    place.edit(|entry| entry["checkpoint"]["restarts"] = 1.into());
+    let receipt = place.upload(&peer.url(), options()).expect("continued");
+    assert_eq!((receipt.restarts, receipt.warnings), (1, Vec::<String>::new()));
+}
+
+#[test]
 fn listing_makes_no_folder_and_sees_what_runs() {
     let _rule = bitsup_server::rule!("JRN-02");
     let (place, peer) = (Place::new(), hanging());

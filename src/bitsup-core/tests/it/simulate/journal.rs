@@ -83,6 +83,8 @@ impl SimulatedJournal {
 
     /// A Create-Session goes out. `false`: the disk refused.
     pub(crate) fn creating(&mut self, now: Timestamp) -> bool {
+        // What waits is of a session that is over.
+        self.pending.take_update();
         self.book.as_mut().is_some_and(|book| book.creating(now).is_ok())
     }
 

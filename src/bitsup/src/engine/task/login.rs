@@ -518,11 +518,13 @@ impl Task {
         }
     }
 
-    /// What is known of an answer: of a challenge, why there is nothing to answer it with.
+    /// What is known of an answer, a challenge among them.
     pub(super) fn remark(&self, answer: &Answer) -> Option<&'static Remark> {
-        if !self.is_challenge(answer) {
-            return diagnosis::remark(answer);
-        }
+        if self.is_challenge(answer) { self.login_remark() } else { diagnosis::remark(answer) }
+    }
+
+    /// Why there is nothing to answer a challenge with, if that is known.
+    pub(super) fn login_remark(&self) -> Option<&'static Remark> {
         let known = [
             (self.login.withheld, &WITHHELD),
             (self.login.known_refused, &KNOWN_REFUSED),

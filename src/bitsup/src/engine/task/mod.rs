@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use bitsup_core::{ExchangeId, Opening, PendingRequest, Stage, Step, UploadDriver};
+use bitsup_core::{AfterCancel, ExchangeId, Opening, PendingRequest, Stage, Step, UploadDriver};
 use bitsup_proto::session::CancelMode;
 
 use super::Core;
@@ -206,6 +206,7 @@ impl Task {
             core.client.hosts.keep_few(&destination.origin());
         }
         let proof = opening.proof();
+        let is_unproven = matches!(opening, Opening::CancelFirst(_, AfterCancel::Restart));
         // The file is compared afterwards with the one that is there now.
         let prechecks =
             options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
@@ -242,7 +243,7 @@ impl Task {
             let proves = if proof == Proof::Given { None } else { task.source.identity() };
             task.begin_check(check, proves, core);
         }
-        if task.driver.restarts() > 0 {
+        if is_unproven {
             task.warn(UNPROVEN.into());
         }
         let session = task.driver.session();

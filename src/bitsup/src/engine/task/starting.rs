@@ -49,8 +49,8 @@ impl Task {
             Readiness::StoreIntent(checkpoint) => {
                 let Some(writer) = self.writer.clone() else { return false };
                 let session = checkpoint.session_id.clone();
-                core.noted(&writer);
                 if writer.try_closing(&checkpoint) {
+                    core.noted(&writer);
                     self.driver.intent_stored(session);
                     return self.must_wait(request, core);
                 }
@@ -58,7 +58,10 @@ impl Task {
                 core.workers.run(move || {
                     // Where it cannot be written the upload goes on, as with any other entry.
                     writer.closing(checkpoint);
-                    let stored = |task: &mut Self, _: &mut Core| task.driver.intent_stored(session);
+                    let stored = move |task: &mut Self, core: &mut Core| {
+                        core.noted(&writer);
+                        task.driver.intent_stored(session);
+                    };
                     inbox.send(Command::Worked(task, Box::new(stored)));
                 });
                 return true;
@@ -81,8 +84,7 @@ impl Task {
         } else {
             self.find_login(&answer, core);
             let now = core.now();
-            let remark = self.remark(&answer);
-            let got = Got { status: 401, remark, ..Got::default() };
+            let got = Got { status: 401, remark: self.login_remark(), ..Got::default() };
             let _ = self.driver.handle_reply(id, &got, now);
         }
     }
