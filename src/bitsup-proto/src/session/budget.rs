@@ -128,3 +128,42 @@ pub(super) fn given_up(cause: &Error, reason: &str) -> Error {
     };
     cause.clone().with_kind(kind).with_message(format!("{}; {reason}", cause.message()))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    /// Why another try is forbidden 120 s after the last progress.
+    fn reason(budget: &Budget, patience: u64, delay: u64, asked: Option<u64>) -> Option<String> {
+        let wait_for_server = Duration::from_secs(130);
+        let policy = RetryPolicy { wait_for_server, ..RetryPolicy::default() };
+        let now = Moment { monotonic: Duration::from_secs(120), unix: 0, random: 0 };
+        let [patience, delay] = [patience, delay].map(Duration::from_secs);
+        let asked = asked.map(Duration::from_secs);
+        budget.exhausted(&policy, patience, now, delay, asked).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn a_limit_is_used_up_to_its_last_second() {
+        let silent = Budget::default();
+        let answered = Budget { answered: true, ..Budget::default() };
+        for (budget, patience, [delay, more], text) in [
+            (&silent, 900, [10, 11], "no server has answered"),
+            (&answered, 900, [780, 781], "without progress (0 tries"),
+        ] {
+            assert_eq!(reason(budget, patience, delay, None), None, "{text}");
+            let given_up = reason(budget, patience, more, None).expect(text);
+            assert!(given_up.contains(text), "{given_up}");
+        }
+        for (patience, [asked, more], text) in [
+            (7200, [3600, 3601], "is too long"),
+            (900, [780, 781], "ends after the 900 s allowed without progress"),
+        ] {
+            assert_eq!(reason(&answered, patience, 0, Some(asked)), None, "{text}");
+            let too_long = reason(&answered, patience, 0, Some(more)).expect(text);
+            assert!(too_long.ends_with(text), "{too_long}");
+        }
+    }
+}

@@ -127,6 +127,23 @@ fn credentials_refused_during_a_pause_are_not_sent_after_it() {
 }
 
 #[test]
+fn after_a_failure_credentials_wait_until_they_are_asked_for_again() {
+    for number in [401, 407] {
+        let mut upload = Upload::opened(with_credentials());
+        upload.play([("Fragment 0-999", status(number)), ("Fragment 0-999", status(403))]);
+        let carries = |upload: &Upload| {
+            let last = upload.requests.last().expect("some were sent");
+            last.authorize || last.authorize_proxy
+        };
+        upload.error();
+        assert!(carries(&upload));
+        upload.session.resume(upload.now).expect("a session is held");
+        assert_eq!(upload.exchange(), "Ping");
+        assert!(!carries(&upload));
+    }
+}
+
+#[test]
 fn credentials_that_cancel_was_refused_with_do_not_open_the_next_session() {
     let mut upload = Upload::opened(with_credentials());
     upload.play([

@@ -144,6 +144,25 @@ fn a_lost_session_is_replaced_at_the_host_it_had() {
 }
 
 #[test]
+fn a_host_that_did_not_come_back_in_time_is_left_after_a_restart_of_the_process_too() {
+    let mut upload = at_other_host(config(), Some(60));
+    upload.play([("Fragment 0-999 @b.example.com", UNREACHABLE)]);
+    upload.pass(61);
+    upload.play([("Ping", ok())]);
+    assert_eq!(upload.exchange(), "Fragment 0-999");
+    assert_eq!(upload.restored(config(), 5).exchange(), "Ping");
+}
+
+#[test]
+fn a_timer_that_starts_is_written_down() {
+    let mut upload = at_other_host(config(), Some(60));
+    upload.play([("Fragment 0-999 @b.example.com", received(1000))]);
+    upload.session.take_checkpoint_due();
+    upload.play([("Fragment 1000-1999 @b.example.com", UNREACHABLE)]);
+    assert!(upload.session.take_checkpoint_due());
+}
+
+#[test]
 fn the_timer_survives_a_restart_of_the_process() {
     let _rule = bitsup_server::rule!("HST-07");
     for (later, first) in [(61, "Ping"), (59, "Ping @b.example.com")] {
