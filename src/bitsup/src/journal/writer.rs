@@ -34,7 +34,7 @@ pub(crate) struct JournalWriter {
     /// Never held for long.
     pending: Mutex<Pending<(Finish, Done)>>,
     state: Mutex<WriterState>,
-    /// Where a short upload notes what it does; synced by the engine. It goes with the last upload.
+    /// Where a short upload notes what it does; synced by the engine, and held by others.
     log: Weak<IntentLog>,
     /// Whether the source holds up who reads it.
     may_wait: bool,
