@@ -219,8 +219,8 @@ impl<F: Files> SessionJournal<F> {
     }
 
     /// Whether nothing is written of where the session stands, since Close-Session follows at once, with a note
-    /// of its own: all of a short upload is acknowledged, and its session is noted. A process that is killed before leaves an older
-    /// offset, and the next one asks the server.
+    /// of its own: all of a short upload is acknowledged, and its session is noted. A process that is killed
+    /// before leaves an older offset, and the next one asks the server.
     pub fn closes_next(&self, checkpoint: &Checkpoint) -> bool {
         let is_all = checkpoint.offset == checkpoint.size && checkpoint.reply_url.is_none();
         is_all && self.kept.as_ref() == Some(&checkpoint.session_id) && !self.files.has_journal()

@@ -120,8 +120,9 @@ impl IntentLog {
                 match file.sync_data().and_then(|()| self.folder.sync()) {
                     Ok(()) => {
                         let mut state = self.state();
-                        let log = state.logs.iter_mut().find(|log| log.name == name);
-                        log.into_iter().for_each(|log| log.synced = notes);
+                        if let Some(log) = state.logs.iter_mut().find(|log| log.name == name) {
+                            log.synced = notes;
+                        }
                     }
                     Err(error) => result = Err(error),
                 }
