@@ -85,9 +85,9 @@ def run(command, environment, on_line=lambda line, process: None):
 
 
 def memory(process):
-    """Memory of a process in KiB, as far as it is in use."""
+    """Memory of a process in KiB, as far as it is in use; None of one that has just ended."""
     with open(f"/proc/{process}/status") as status:
-        return int(next(line for line in status if line.startswith("VmRSS:")).split()[1])
+        return next((int(line.split()[1]) for line in status if line.startswith("VmRSS:")), None)
 
 
 def check_growth(measured):
@@ -125,8 +125,8 @@ def play(name, program, tool, environment):
             measured = []
 
             def on_line(line, process):
-                if line.strip().isdigit():
-                    measured.append((int(line), memory(process)))
+                if line.strip().isdigit() and (used := memory(process)) is not None:
+                    measured.append((int(line), used))
 
             words = ["upload", source, url] if name == "program" else ["check", name, url, source]
             code, errors = run([*program(words[0]), *words[1:]], environment, on_line)
