@@ -197,13 +197,16 @@ impl<F: Files> SessionJournal<F> {
         let sync = self.syncs(now);
         // It may have come since the last step.
         self.hashing.acknowledged(checkpoint.offset, now);
-        let closes_next = self.closes_next(&checkpoint);
+        let (closes_next, reopens) = (self.closes_next(&checkpoint), self.reopens(&checkpoint));
         self.renew(checkpoint, now);
         let Some(entry) = self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) else {
             return Ok(());
         };
         if closes_next {
             return Ok(());
+        }
+        if reopens {
+            return self.files.note_entry(entry);
         }
         self.files.write(entry, sync)?;
         self.kept = Some(entry.checkpoint.session_id.clone());
@@ -223,7 +226,16 @@ impl<F: Files> SessionJournal<F> {
     /// before leaves an older offset, and the next one asks the server.
     pub fn closes_next(&self, checkpoint: &Checkpoint) -> bool {
         let is_all = checkpoint.offset == checkpoint.size && checkpoint.reply_url.is_none();
-        is_all && self.kept.as_ref() == Some(&checkpoint.session_id) && !self.files.has_journal()
+        let is_noted = self.kept.as_ref() == Some(&checkpoint.session_id);
+        is_all && is_noted && !self.files.has_journal() && !self.reopens(checkpoint)
+    }
+
+    /// Whether a short upload has noted that Close-Session goes out, and it did not: it has to be noted before a probe
+    /// does, which the server may store. Else a run that resumes would take a Close-Session for the answer to it.
+    pub fn reopens(&self, checkpoint: &Checkpoint) -> bool {
+        let noted = self.entry.as_ref().map(|entry| &entry.checkpoint);
+        let is_noted = noted.is_some_and(|noted| noted.closing);
+        is_noted && !checkpoint.closing && !self.files.has_journal()
     }
 
     /// Writes the same with the hashes that there are now.

@@ -230,6 +230,29 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
 }
 
 #[test]
+fn a_close_session_that_was_noted_and_not_sent_is_taken_back() {
+    let _rule = bitsup_server::rule!("RES-06");
+    let (_folder, directory, id, _) = written();
+    directory.lock(&id).expect("free").remove().expect("removed");
+    let journal = directory.lock(&id).expect("free");
+    load(&journal).expect("nothing");
+    let place = EntryKey { url: "http://h/d/x.bin?k=v".into(), path: "/x.bin".into(), note: None };
+    let mut journal = SessionJournal::new(journal, None, place, Some(identity()), Proof::Given);
+    let now = Timestamp { monotonic: Duration::ZERO, unix: 1 };
+    let all = |closing| Checkpoint { offset: 100, closing, ..entry().checkpoint };
+    let noted = || directory.read(&id).expect("readable").entry.expect("there").checkpoint;
+    journal.creating(now).expect("noted");
+    journal.created(entry().checkpoint, Some(identity()), now).expect("noted");
+    journal.write(all(false), now).expect("passed over");
+    assert_eq!((noted().offset, noted().closing), (40, false));
+    journal.closing(all(true), now).expect("noted");
+    assert_eq!((noted().offset, noted().closing), (100, true));
+    // A probe goes out first.
+    journal.write(all(false), now).expect("noted");
+    assert_eq!((noted().offset, noted().closing), (100, false));
+}
+
+#[test]
 fn a_session_that_has_the_id_of_a_lost_one_is_kept_too() {
     let (_folder, directory, id, _) = written();
     let journal = directory.lock(&id).expect("free");
