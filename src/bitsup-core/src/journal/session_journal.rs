@@ -194,19 +194,16 @@ impl<F: Files> SessionJournal<F> {
         if !self.is_news(&checkpoint.session_id) {
             return Ok(());
         }
-        let sync = self.syncs(now);
+        let sync = self.syncs(&checkpoint, now);
         // It may have come since the last step.
         self.hashing.acknowledged(checkpoint.offset, now);
-        let (closes_next, reopens) = (self.closes_next(&checkpoint), self.reopens(&checkpoint));
+        let closes_next = self.closes_next(&checkpoint);
         self.renew(checkpoint, now);
         let Some(entry) = self.entry.as_ref().filter(|_| self.proof != Proof::Withheld) else {
             return Ok(());
         };
         if closes_next {
             return Ok(());
-        }
-        if reopens {
-            return self.files.note_entry(entry);
         }
         self.files.write(entry, sync)?;
         self.kept = Some(entry.checkpoint.session_id.clone());
@@ -217,8 +214,10 @@ impl<F: Files> SessionJournal<F> {
     }
 
     /// Whether [`Self::write`] would wait for the disk.
-    pub fn syncs(&self, now: Timestamp) -> bool {
-        self.synced.is_none_or(|at| now.monotonic.saturating_sub(at) >= SYNC)
+    pub fn syncs(&self, checkpoint: &Checkpoint, now: Timestamp) -> bool {
+        let is_late = |at| now.monotonic.saturating_sub(at) >= SYNC;
+        // Else a power cut could bring back the note that Close-Session goes out.
+        self.synced.is_none_or(is_late) || self.reopens(checkpoint)
     }
 
     /// Whether nothing is written of where the session stands, since Close-Session follows at once, with a note
@@ -230,9 +229,9 @@ impl<F: Files> SessionJournal<F> {
         is_all && is_noted && !self.files.has_journal() && !self.reopens(checkpoint)
     }
 
-    /// Whether a short upload has noted that Close-Session goes out, and it did not: it has to be noted before a probe
-    /// does, which the server may store. Else a run that resumes would take a Close-Session for the answer to it.
-    pub fn reopens(&self, checkpoint: &Checkpoint) -> bool {
+    /// Whether a short upload has noted that Close-Session goes out, and it did not: that is written, since a probe
+    /// is next, which the server may store, and a run that resumes would take Close-Session for what was sent last.
+    fn reopens(&self, checkpoint: &Checkpoint) -> bool {
         let noted = self.entry.as_ref().map(|entry| &entry.checkpoint);
         let is_noted = noted.is_some_and(|noted| noted.closing);
         is_noted && !checkpoint.closing && !self.files.has_journal()

@@ -190,15 +190,14 @@ impl JournalWriter {
     }
 
     /// Tells a short upload's journal of the offset at once, if no worker has anything to do: where nothing of it is
-    /// written, or a note alone, and where the upload must not go on without the first write.
+    /// written, and where the upload must not go on without the first write.
     fn try_at_once(&self, now: &Checkpoint) -> bool {
         let Some(mut state) = self.try_state() else { return false };
         let is_short = state.asked.elapsed() < SHORT && !lock(&self.pending).is_busy();
         let is_passed_over = state.journal.as_ref().is_some_and(|journal| journal.closes_next(now));
         let is_first = state.on_failure.is_some();
-        let syncs = state.journal.as_ref().is_some_and(|journal| journal.syncs(state.now()));
-        let reopens = state.journal.as_ref().is_some_and(|journal| journal.reopens(now));
-        if !is_short || !(is_passed_over || reopens || is_first && !syncs) {
+        let syncs = state.journal.as_ref().is_some_and(|journal| journal.syncs(now, state.now()));
+        if !is_short || !(is_passed_over || is_first && !syncs) {
             return false;
         }
         let is_kept = state.in_journal(|journal, time| journal.write(now.clone(), time)).is_ok();

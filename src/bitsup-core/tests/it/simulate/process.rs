@@ -56,14 +56,6 @@ impl Run {
         self.after_disk()
     }
 
-    /// Step 5 of the driving contract.
-    pub(super) fn store(&mut self, checkpoint: Checkpoint) -> Result<(), String> {
-        self.before_disk();
-        let now = self.journal_time();
-        self.journal.update(checkpoint, now);
-        self.after_disk()
-    }
-
     /// A Create-Session goes out.
     pub(super) fn creating(&mut self) -> Result<(), String> {
         // Bytes of an earlier session are of no interest any more.

@@ -251,7 +251,7 @@ impl Run {
                 Step::Tell(notice) => {
                     self.transcript.note(self.now, || format!("  notice: {notice:?}"));
                 }
-                Step::Store(checkpoint) => self.store(checkpoint)?,
+                Step::Store(checkpoint) => self.journal.update(checkpoint),
                 step => break step,
             }
         };
