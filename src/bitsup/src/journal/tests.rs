@@ -231,7 +231,6 @@ fn what_comes_late_of_a_replaced_session_is_not_written() {
 
 #[test]
 fn a_close_session_that_was_noted_and_not_sent_is_taken_back() {
-    let _rule = bitsup_server::rule!("RES-06");
     let (_folder, directory, id, _) = written();
     directory.lock(&id).expect("free").remove().expect("removed");
     let journal = directory.lock(&id).expect("free");
