@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import math
 import pickle
@@ -267,6 +268,30 @@ def test_a_proxy_is_told_from_the_server() -> None:
             assert not isinstance(caught.value, bitsup.ProxyAuthError)
         else:
             assert "a proxy takes (user, password)" in str(caught.value) and len(proxy.heads) == 1
+
+
+def test_the_proxies_of_the_environment_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was given for the one is not shown to the other, which serves another scheme."""
+    asked: list[str] = []
+
+    def login(request: bitsup.CredentialRequest) -> tuple[str, str]:
+        asked.append(request.site)
+        return "u", f"for {request.site}"
+
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    challenge = 'HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm="gate"\r\nContent-Length: 0\r\n\r\n'
+    with Peer(challenge, *[ACK] * 2) as one, Peer(*[challenge] * 8) as other, bitsup.Client() as client:
+        sites = [f"http://127.0.0.1:{peer.port}" for peer in (one, other)]
+        monkeypatch.setenv("http_proxy", sites[0])
+        monkeypatch.setenv("https_proxy", f"127.0.0.1:{other.port}")
+        for url in ("http://far.invalid/x", "https://far.invalid/x"):
+            with pytest.raises(bitsup.Error):
+                client.upload(b"abc", url, on_credentials=login, max_attempts=1)
+        assert asked[:2] == sites
+        shown = base64.b64encode(f"u:for {sites[0]}".encode()).decode()
+        assert any(shown in head for head in one.heads)
+        assert other.heads and not any(shown in head for head in other.heads)
 
 
 def test_a_proxy_that_asks_gets_nothing_of_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

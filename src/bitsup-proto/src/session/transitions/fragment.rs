@@ -97,7 +97,7 @@ impl Session {
         let corrected = ack.status == 416;
         let told = match ack.offset {
             // No server can have read what had not gone out (TRU-01).
-            _ if !corrected && exchange.body_sent < range.length() => {
+            _ if !corrected && exchange.sent.body().is_none_or(|sent| sent < range.length()) => {
                 Err("the answer came before the whole part was sent")
             }
             Offset::At(offset) if offset > size => {
@@ -110,7 +110,7 @@ impl Session {
         let offset = match told {
             Ok(offset) => offset,
             Err(what) => {
-                self.note_perhaps_taken(Some(&mut open), request, Some(exchange.body_sent));
+                self.note_perhaps_taken(Some(&mut open), request, exchange.sent.body());
                 let error = invalid_answer(PacketType::Fragment, ack, what);
                 return self.useless_answer(open, answer, error);
             }

@@ -180,7 +180,7 @@ impl Session {
         let Answer { now, request, ack, exchange, .. } = answer;
         let packet = request.packet;
         let size = self.config.size;
-        self.note_sent(phase.open_mut(), request, exchange.body_sent);
+        self.note_sent(phase.open_mut(), request, exchange.sent.body().unwrap_or(0));
         if let Some(open) = phase.open_mut().filter(|_| exchange.reconnected) {
             open.doubt_end(size, packet);
         }
@@ -190,7 +190,7 @@ impl Session {
         if let Meaning::Invalid(_) | Meaning::Later(_) | Meaning::Fatal(_) = meaning {
             self.start_fallback(now);
             if !not_created || !matches!(meaning, Meaning::Fatal(_)) {
-                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+                self.note_perhaps_taken(phase.open_mut(), request, exchange.sent.body());
             }
         }
         match (meaning, phase) {
@@ -208,7 +208,7 @@ impl Session {
                 if length > passed.max(self.config.fragment.floor) {
                     return self.too_large(phase, answer);
                 }
-                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+                self.note_perhaps_taken(phase.open_mut(), request, exchange.sent.body());
                 self.refused(phase, answer, explain::refusal(packet, ack))
             }
             (Meaning::Invalid(error), Phase::Uploading(open)) if request.range.is_some() => {

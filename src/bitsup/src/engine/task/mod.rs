@@ -7,6 +7,7 @@ mod ending;
 mod login;
 mod notify;
 mod packets;
+mod proxy_login;
 mod rate;
 mod recording;
 mod retry_callback;

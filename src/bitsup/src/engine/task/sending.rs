@@ -12,7 +12,6 @@ use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
 use super::super::command::Command;
-use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Task, connection_options, own_headers};
 use crate::destination::Destination;
@@ -198,6 +197,9 @@ impl Task {
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 exchange.proxy_asked = get.authorize_proxy;
+                if self.proxy_on_way_to(exchange.scheme, &exchange.host) != self.proxy_site() {
+                    exchange.proxy_auth = None;
+                }
                 self.begin_exchange(PendingRequest::Reply(get), exchange, core);
             }
             Err(error) => {
@@ -239,7 +241,7 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
-            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, core),
+            proxy_auth: self.login_for_proxy(core),
             proxy_asked: false,
         }
     }
@@ -265,10 +267,10 @@ impl Task {
             return;
         }
         if shown {
-            proxy_auth::refuse(&self.options, core);
+            self.refuse_for_proxy(core);
             return;
         }
-        self.proxy_scheme = proxy_auth::choose(answer, &self.options, core);
+        self.proxy_scheme = self.scheme_for_proxy(answer, core);
         if self.proxy_scheme.is_none() {
             self.driver.set_proxy_usable(false);
         }
