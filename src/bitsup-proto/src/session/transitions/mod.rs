@@ -12,7 +12,7 @@ use super::phase::{AfterCancel, Ended};
 use super::{
     Action, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass, InvalidState, Io,
     Login, MAX_REQUESTS_WITHOUT_PAUSE, Moment, OffsetHandling, Open, Outcome, Outstanding, Phase,
-    Request, Reuse, Session, Step,
+    Request, Reuse, Sent, Session, Step,
 };
 use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, classify};
@@ -185,6 +185,7 @@ impl Session {
             open.doubt_end(size, packet);
         }
         let closes_again = packet == PacketType::CloseSession
+            && exchange.sent != Sent::Nothing
             && phase.open().is_some_and(|open| open.doubt == Doubt::Close);
         let not_created = packet == PacketType::CreateSession && (400..500).contains(&ack.status);
         if let Meaning::Invalid(_) | Meaning::Later(_) | Meaning::Fatal(_) = meaning {

@@ -146,7 +146,7 @@ impl Task {
         if request != PendingRequest::Precheck
             && matches!(failure.kind, FailureKind::ProxyFailed(Some(407)))
         {
-            self.refuse_for_proxy(core);
+            self.refused_by_proxy(core);
         }
         let now = core.now();
         if self.is_packets() {
@@ -189,9 +189,9 @@ impl Task {
     ) {
         // Asked again with the login, but not in a pause.
         let mut again = answer.status == 401 && self.login.ready;
-        if answer.status == 407 && self.proxy_scheme.is_none() {
+        if answer.status == 407 && self.proxy.scheme.is_none() {
             self.challenged_by_proxy(answer, stats, false, core);
-            again = self.proxy_scheme.is_some();
+            again = self.proxy.scheme.is_some();
         }
         let exists = self.driver.handle_precheck(id, head(answer), again);
         if !exists || self.options.if_exists == IfExists::Try {

@@ -267,12 +267,16 @@ impl Task {
             Role::Server => &self.options.credentials,
             Role::Proxy => &self.options.proxy_credentials,
         };
+        let given = match self.given(role, core) {
+            Some((Login::Password(given), _)) => Some(given.user),
+            _ => None,
+        };
         let request = CredentialRequest {
             site: self.site_of(role),
             proxy: role == Role::Proxy,
             realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
-            user: own.as_ref().map(|own| own.user.clone()),
+            user: given.or_else(|| own.as_ref().map(|own| own.user.clone())),
             refused,
             expiring: false,
             attempt: self.login.questions,
@@ -281,7 +285,7 @@ impl Task {
     }
 
     /// What the callback answered last for the server that is spoken to, or for its proxy.
-    fn given(&self, role: Role, core: &Core) -> Option<(Login, Option<Instant>)> {
+    pub(super) fn given(&self, role: Role, core: &Core) -> Option<(Login, Option<Instant>)> {
         let site = self.site_of(role);
         let callback = self.options.credential_callback.as_ref()?;
         core.prompts.given(&site, role, callback)
@@ -291,7 +295,7 @@ impl Task {
     fn site_of(&self, role: Role) -> String {
         match role {
             Role::Server => self.site(),
-            Role::Proxy => self.proxy_site(),
+            Role::Proxy => self.proxy.site.clone(),
         }
     }
 
@@ -425,17 +429,13 @@ impl Task {
             }
             _ => return Some(event),
         };
-        let own = self.options.proxy_credentials.as_ref();
-        let is_usable = |own| !shown && !self.has_proxy_refused(own, core);
+        let shown = shown && self.showed_to_proxy();
         let callback = self.options.credential_callback.clone();
         let knows = |callback: &CredentialCallback| callback.knows(Role::Proxy);
-        let Some(callback) = callback.filter(|source| knows(source) && !own.is_some_and(is_usable))
-        else {
-            return Some(event);
-        };
-        let refused = own.is_some();
+        let Some(callback) = callback.filter(knows) else { return Some(event) };
+        let refused = shown || self.given(Role::Proxy, core).is_some();
         if shown {
-            self.refuse_for_proxy(core);
+            self.refused_by_proxy(core);
         }
         if self.take_proxy_login(core) {
             if event.result.is_ok() {
@@ -462,14 +462,11 @@ impl Task {
         self.driver.retry_unsent();
     }
 
-    /// Takes what the callback answered for the proxy, unless that was refused.
+    /// Whether there is something for the proxy that it has not refused: it is shown next.
     fn take_proxy_login(&mut self, core: &Core) -> bool {
-        let given = self.given(Role::Proxy, core);
-        let Some((Login::Password(credentials), _)) = given else { return false };
-        if self.has_proxy_refused(&credentials, core) {
+        if self.credentials_for_proxy(core).is_none() {
             return false;
         }
-        self.options.proxy_credentials = Some(credentials);
         // The exchange under way has not shown this one.
         self.driver.mark_request_unauthenticated();
         self.driver.set_proxy_usable(true);

@@ -75,7 +75,7 @@ impl Task {
         if let Err(error) = self.prepare_journal(&request, core) {
             return self.fail_source(error, core);
         }
-        let mut exchange = self.exchange(Method::BitsPost, core);
+        let mut exchange = self.exchange(Method::BitsPost);
         self.driver.headers(&request, |name, value| {
             exchange.headers.push((name.to_owned(), value.to_string().into()));
         });
@@ -161,14 +161,14 @@ impl Task {
     }
 
     pub(super) fn start_head(&mut self, request: PendingRequest, authorize: bool, core: &mut Core) {
-        let mut exchange = self.exchange(Method::Head, core);
+        let mut exchange = self.exchange(Method::Head);
         exchange.auth = self.authorization(authorize);
-        exchange.proxy_asked = self.proxy_scheme.is_some();
+        exchange.proxy_asked = self.proxy.scheme.is_some();
         self.begin_exchange(request, exchange, core);
     }
 
     pub(super) fn start_reply(&mut self, get: Get, core: &mut Core) {
-        let mut exchange = self.exchange(Method::Get, core);
+        let mut exchange = self.exchange(Method::Get);
         // `prepare` removes the headers that must not reach the host of the reply.
         exchange.headers = own_headers(&self.options, true);
         let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
@@ -197,9 +197,6 @@ impl Task {
                 exchange.limits.stall = exchange.limits.answer;
                 self.reply = Some(fetch);
                 exchange.proxy_asked = get.authorize_proxy;
-                if self.proxy_on_way_to(exchange.scheme, &exchange.host) != self.proxy_site() {
-                    exchange.proxy_auth = None;
-                }
                 self.begin_exchange(PendingRequest::Reply(get), exchange, core);
             }
             Err(error) => {
@@ -210,7 +207,7 @@ impl Task {
     }
 
     /// An exchange with what all have in common.
-    pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
+    pub(super) fn exchange(&self, method: Method) -> Exchange {
         let (host, zone, port) = match self.driver.host() {
             Some(host) => {
                 (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
@@ -241,7 +238,7 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
-            proxy_auth: self.login_for_proxy(core),
+            proxy_auth: None,
             proxy_asked: false,
         }
     }
@@ -267,11 +264,11 @@ impl Task {
             return;
         }
         if shown {
-            self.refuse_for_proxy(core);
+            self.refused_by_proxy(core);
             return;
         }
-        self.proxy_scheme = self.scheme_for_proxy(answer, core);
-        if self.proxy_scheme.is_none() {
+        self.proxy.scheme = self.scheme_for_proxy(answer, core);
+        if self.proxy.scheme.is_none() {
             self.driver.set_proxy_usable(false);
         }
     }
@@ -294,6 +291,7 @@ impl Task {
             pinned
         });
         self.pinned = Some(pinned);
+        self.log_in_at_proxy(&mut exchange, core);
         let shown = self.shown_by(&exchange).map(|login| core.handle(&login));
         let now = core.now();
         let Some(id) = self.driver.start(request, shown, now) else {
