@@ -37,7 +37,7 @@ class Session:
 
     @property
     def offset(self) -> int:
-        """Where the next Fragment starts: what the server has."""
+        """Where the next Fragment starts: what the server has. While a packet is under way, what was known before."""
         return self._native.offset()
 
     def send(self, data: bytes | bytearray | memoryview) -> int:
