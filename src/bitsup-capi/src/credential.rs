@@ -221,6 +221,15 @@ pub(crate) fn for_upload(
     })
 }
 
+/// Lets nothing be asked for a session once it is freed.
+pub(crate) fn for_session(callback: &CredentialCallback, life: &Arc<Life>) -> CredentialCallback {
+    let life = Arc::clone(life);
+    callback.around(move |ask| {
+        let _question = life.enter()?;
+        ask()
+    })
+}
+
 impl bitsup_credential_reply {
     #[expect(clippy::unnecessary_wraps, reason = "the last expression of an entry point")]
     fn give(&self, login: Login) -> Result<bitsup_status, CallFailure> {

@@ -52,7 +52,9 @@ pub unsafe extern "C" fn bitsup_doctor(
         // SAFETY: the caller gives NULL or text.
         let url = unsafe { text::text(url, "url") }?;
         let choice = client.choose(options)?;
-        let report = client.client.doctor(url, &choice.options)?;
+        // The caller may free the client where it is asked for a login.
+        let client = client.client.clone();
+        let report = client.doctor(url, &choice.options)?;
         let json = text::for_c(&report.to_json(Reader::C));
         *place = handle::give(bitsup_report { life: Life::new(), report, json });
         Ok(bitsup_status::Ok)

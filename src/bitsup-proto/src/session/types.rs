@@ -230,7 +230,8 @@ pub enum Sent {
 
 impl Sent {
     /// How many bytes of the body went out; `None` if not even the head did.
-    pub(super) fn body(self) -> Option<u64> {
+    #[must_use]
+    pub fn body(self) -> Option<u64> {
         match self {
             Self::Nothing => None,
             Self::Head => Some(0),

@@ -42,7 +42,9 @@ pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use rate::RateLimiter;
 pub(crate) use reply::place as reply_place;
-pub(crate) use task::{Check, NewUpload, PacketAnswer, PacketEvent, PacketJob, Task};
+pub(crate) use task::{
+    Check, NewUpload, PacketAnswer, PacketEvent, PacketFailure, PacketJob, Task,
+};
 pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 

@@ -152,7 +152,7 @@ impl Task {
         if self.is_packets() {
             let failure = protocol_failure(failure);
             let _ = self.driver.handle_failure(id, &failure, now);
-            return self.tell_caller(PacketEvent::Done(Err(failure.error.into())));
+            return self.tell_caller(PacketEvent::Done(Err(failure.into())));
         }
         if let (FailureKind::Source(error), PendingRequest::Packet(_)) = (&failure.kind, &request) {
             let error = self.source_failed(error);

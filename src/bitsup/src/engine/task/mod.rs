@@ -20,7 +20,7 @@ pub(super) use convert::{connection_options, number, own_headers, protocol_failu
 use login::LoginState;
 pub(super) use login::renewal;
 pub(super) use packets::error_of;
-pub(crate) use packets::{PacketAnswer, PacketEvent, PacketJob};
+pub(crate) use packets::{PacketAnswer, PacketEvent, PacketFailure, PacketJob};
 use proxy_login::ProxyLogin;
 use rate::Rate;
 use retry_callback::Deciding;

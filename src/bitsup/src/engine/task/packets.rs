@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitsup_core::{SinglePacket, UploadDriver};
 use bitsup_proto::classify::Meaning;
-use bitsup_proto::{Ack, Remark};
+use bitsup_proto::{Ack, Remark, session};
 
 use super::super::Core;
 use super::super::command::TaskId;
@@ -38,7 +38,38 @@ pub(crate) enum PacketEvent {
     /// Put this question to the caller.
     Ask(Box<dyn FnOnce() + Send>),
     /// It is over; the last answer means this.
-    Done(Result<Meaning, Error>),
+    Done(Result<Meaning, PacketFailure>),
+}
+
+/// Why a packet met no answer.
+pub(crate) struct PacketFailure {
+    pub(crate) error: Error,
+    /// How many bytes of its body may have gone out; `None` if not even its head has.
+    pub(crate) body_sent: Option<u64>,
+}
+
+impl PacketFailure {
+    /// Nothing went out.
+    pub(crate) fn unsent(error: Error) -> Self {
+        Self { error, body_sent: None }
+    }
+
+    /// It may have gone out.
+    pub(crate) fn abandoned(error: Error) -> Self {
+        Self { error, body_sent: Some(u64::MAX) }
+    }
+}
+
+impl From<PacketFailure> for Error {
+    fn from(failure: PacketFailure) -> Self {
+        failure.error
+    }
+}
+
+impl From<session::Failure> for PacketFailure {
+    fn from(failure: session::Failure) -> Self {
+        Self { body_sent: failure.sent.body(), error: failure.error.into() }
+    }
 }
 
 /// A server's answer, with its headers as they came.
@@ -138,7 +169,8 @@ impl Task {
     /// The login was refused at this site before, and so nothing was sent.
     pub(super) fn tell_refused_before(&self) {
         let text = "the server refused this login before, and it was not sent again";
-        self.tell_caller(PacketEvent::Done(Err(Error::new(ErrorKind::Auth, text))));
+        let error = Error::new(ErrorKind::Auth, text);
+        self.tell_caller(PacketEvent::Done(Err(PacketFailure::unsent(error))));
     }
 }
 
