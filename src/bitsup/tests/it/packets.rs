@@ -173,9 +173,7 @@ fn the_largest_fragment_goes_out_whole_and_plainly() {
 fn nothing_is_sent_while_an_ack_is_missing() {
     let _rule = bitsup_server::rule!("PKT-06");
     let late = milliseconds(1000);
-    let peer = answering(move |nth| {
-        (nth == 2).then(|| crate::common::peer::received(2000).delayed(milliseconds(1000)))
-    });
+    let peer = answering(move |nth| (nth == 2).then(|| received(2000).delayed(milliseconds(1000))));
     upload(&peer.url(), &payload(3000), options()).expect("uploaded");
     let requests = peer.raw.requests();
     let at = requests.iter().position(|r| r.header("Content-Range").contains("1000-")).expect("it");
@@ -210,7 +208,7 @@ fn each_session_keeps_to_a_connection_of_its_own() {
     let latch = Latch::new();
     let held = latch.clone();
     let peer = Peer::start(move |call| match (call.packet, range(call.request)) {
-        ("Fragment", Some((0, end))) => Turn::After(crate::common::peer::received(end).held(&held)),
+        ("Fragment", Some((0, end))) => Turn::After(received(end).held(&held)),
         _ => Turn::Serve,
     });
     let client = Client::new().expect("client");
@@ -321,10 +319,10 @@ fn offsets_have_64_bits() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     file.as_file().set_len(size).expect("a sparse file");
     let peer = answering(move |nth| match nth {
-        1 => Some(crate::common::peer::received(1000)),
+        1 => Some(received(1000)),
         2 => Some(Reply::hang()),
-        3 => Some(crate::common::wire::corrected(4_294_967_296)),
-        _ => Some(crate::common::peer::received(size)),
+        3 => Some(corrected(4_294_967_296)),
+        _ => Some(received(size)),
     });
     let client = Client::new().expect("client");
     let source = || Source::path(file.path()).expect("source");
@@ -391,7 +389,7 @@ fn an_answer_that_overtakes_its_body_is_no_success() {
     let peer = Peer::start(move |call| match (call.packet, call.nth) {
         ("Fragment", 1) => {
             // It stays open: a close with bytes unread is a reset, which may take the answer back.
-            Turn::Answer(crate::common::peer::received(size).before_body().then_hang())
+            Turn::Answer(received(size).before_body().then_hang())
         }
         _ => Turn::Serve,
     });

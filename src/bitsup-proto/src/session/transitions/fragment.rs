@@ -98,7 +98,7 @@ impl Session {
         let (sent, lenient) = (exchange.body_sent, self.config.lenient_offset);
         let offset = match next_offset(ack, range, sent, open.limit(size), lenient) {
             Ok(offset) => offset,
-            Err(NoOffset::Foreign) => return self.replace(now, open, Replace::Foreign),
+            Err(NoOffset::Foreign(_)) => return self.replace(now, open, Replace::Foreign),
             Err(NoOffset::Invalid(what)) => {
                 self.note_perhaps_taken(Some(&mut open), request, Some(exchange.body_sent));
                 let error = invalid_answer(PacketType::Fragment, ack, what);
