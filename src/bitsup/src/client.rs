@@ -453,7 +453,7 @@ impl UploadBuilder {
         let inner = &self.client.inner;
         inner.check_process()?;
         let mut destination = Destination::parse(&self.url)?;
-        self.options.check(destination.https)?;
+        self.options.check(destination.origin.is_https())?;
         self.options.check_proxy(&destination)?;
         self.options.locate()?;
         let reply_place = reply_place(&self.options)?;

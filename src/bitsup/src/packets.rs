@@ -322,7 +322,7 @@ impl PacketClient {
         deadline: Option<Deadline>,
     ) -> Result<Self, Error> {
         let destination = Destination::parse(url)?;
-        options.check(destination.https)?;
+        options.check(destination.origin.is_https())?;
         options.check_proxy(&destination)?;
         let mut options = options.clone().with_ticket();
         options.locate()?;
@@ -372,7 +372,7 @@ impl PacketClient {
         if let Some(named) = ack.host_id {
             let named =
                 HostId::parse(named).ok_or_else(|| invalid("BITS-Host-Id is not a host"))?;
-            let origin = &self.destination.host;
+            let origin = &self.destination.origin.host;
             let followed =
                 host::decide(origin, named, self.options.host_id, &self.options.trusted_hosts);
             self.host = followed.map_err(|untrusted| untrusted.error())?;

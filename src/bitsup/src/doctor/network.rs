@@ -20,7 +20,7 @@ impl Examination {
     fn peer(&self) -> (&str, u16) {
         match &self.proxy {
             Some(proxy) => (&proxy.host, proxy.port),
-            None => (&self.destination.host, self.destination.port),
+            None => (&self.destination.origin.host, self.destination.origin.port),
         }
     }
 

@@ -33,7 +33,7 @@ use crate::credentials::Role;
 use crate::error::Error;
 use crate::transport::{
     Answer, AuthScheme, Binding, Body, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
-    ExchangeFailure, FailureKind, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
+    ExchangeFailure, FailureKind, Method, Origin, Sent, ServerCertificate, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -164,7 +164,7 @@ impl ConnectionAuth {
         method: &str,
     ) -> Option<Zeroizing<String>> {
         let nonce = self.nonces.get_mut(&role)?;
-        let is_for = role == Role::Proxy || nonce.origin == exchange.origin();
+        let is_for = role == Role::Proxy || nonce.origin == exchange.origin;
         is_for.then(|| nonce.digest.answer(credentials, method, &exchange.target))
     }
 
@@ -200,7 +200,7 @@ impl Core {
             let number = *number;
             return self.send_authenticated(pinned, credentials, exchange, number);
         }
-        if auth.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
+        if auth.open_ping.as_ref() == Some(&exchange.origin) && has_ping(&exchange) {
             return self.send_unasked(pinned, Role::Server, credentials, exchange);
         }
         self.log_in(pinned, credentials, exchange)
@@ -227,7 +227,7 @@ impl Core {
             let step = LoginStep::Digest { credentials, resend, again };
             return self.send_step(pinned, role, step, exchange);
         }
-        let is_open = role == Role::Server && auth.open_ping.as_ref() == Some(&exchange.origin());
+        let is_open = role == Role::Server && auth.open_ping.as_ref() == Some(&exchange.origin);
         if is_open || !has_ping(&exchange) {
             return self.send_unasked(pinned, role, credentials, exchange);
         }
@@ -257,7 +257,7 @@ impl Core {
     ) -> Result<(), ExchangeFailure> {
         exchange.connection = ConnectionUse::Reuse;
         if role == Role::Server && has_ping(&exchange) {
-            self.auths.entry(pinned).or_default().open_ping = Some(exchange.origin());
+            self.auths.entry(pinned).or_default().open_ping = Some(exchange.origin.clone());
         }
         self.send_unasked(pinned, role, credentials, exchange)
     }
@@ -289,7 +289,7 @@ impl Core {
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
     ) -> Result<(), ExchangeFailure> {
-        let begun = Mechanism::begin(&credentials, &exchange.host, None);
+        let begun = Mechanism::begin(&credentials, &exchange.origin.host, None);
         let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
         let resend = Resend::of(&exchange);
         let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
@@ -338,13 +338,13 @@ impl Core {
     ) -> Result<(), ExchangeFailure> {
         self.auths.entry(pinned).or_default().login = None;
         if credentials.scheme != AuthScheme::Kerberos {
-            let begun = Mechanism::begin(&credentials, &exchange.host, None);
+            let begun = Mechanism::begin(&credentials, &exchange.origin.host, None);
             let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
             return self.ask(pinned, Waiting { mechanism, credentials, exchange }, &token);
         }
         let is_there = exchange.connection != ConnectionUse::Fresh
             && self.transport.connection(pinned, &exchange).is_some();
-        if exchange.scheme == Scheme::Http || is_there {
+        if !exchange.origin.is_https() || is_there {
             return self.begin_with_ticket(pinned, credentials, exchange);
         }
         let ping = ping(&exchange, exchange.connection);
@@ -360,14 +360,15 @@ impl Core {
         mut exchange: Exchange,
     ) -> Result<(), ExchangeFailure> {
         let mut binding = None;
-        if exchange.scheme == Scheme::Https {
+        if exchange.origin.is_https() {
             let (number, own) = self.binding(pinned, &exchange)?;
             exchange.connection = ConnectionUse::Same(number);
             binding = own;
         }
         let auth = self.auths.entry(pinned).or_default();
         auth.begun = auth.begun.wrapping_add(1);
-        let (number, own, host) = (auth.begun, Arc::clone(&credentials), exchange.host.clone());
+        let (number, own, host) =
+            (auth.begun, Arc::clone(&credentials), exchange.origin.host.clone());
         let inbox = self.inbox.clone();
         let begin = move || {
             let result = Mechanism::begin(&own, &host, binding.as_ref());
@@ -410,7 +411,7 @@ impl Core {
             return None;
         };
         let each_request = auth.each_request;
-        let (number, origin) = (exchange.number, exchange.origin());
+        let (number, origin) = (exchange.number, exchange.origin.clone());
         let next = match begun.result {
             Err(problem) => Err(failed(&exchange, problem)),
             Ok((mechanism, token)) => {
@@ -733,7 +734,7 @@ impl Core {
             return Err(failed(&waiting.exchange, problem));
         };
         let mut binding = None;
-        if waiting.exchange.scheme == Scheme::Https && !waiting.is_with_ticket() {
+        if waiting.exchange.origin.is_https() && !waiting.is_with_ticket() {
             binding = self.binding(pinned, &waiting.exchange)?.1;
         }
         let reply = waiting.mechanism.step(token, binding.as_ref());
@@ -916,5 +917,6 @@ fn not_kept(exchange: &Exchange) -> ExchangeFailure {
 
 fn failed(exchange: &Exchange, problem: Problem) -> ExchangeFailure {
     let Problem { kind, text } = problem;
-    ExchangeFailure::unsent(kind, format!("{}:{}: {text}", exchange.host, exchange.port))
+    let Origin { host, port, .. } = &exchange.origin;
+    ExchangeFailure::unsent(kind, format!("{host}:{port}: {text}"))
 }

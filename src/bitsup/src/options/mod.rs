@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::credentials::{CredentialCallback, Credentials, Secret};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
-use crate::transport::{self, Scheme};
+use crate::transport;
 pub use bitsup_proto::host::HostPolicy;
 pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 pub use resolve::{ClientOptions, LimitRate};
@@ -577,9 +577,8 @@ impl UploadOptions {
 
     /// Finds a proxy of the environment that cannot be used, before anything is sent.
     pub(crate) fn check_proxy(&self, destination: &Destination) -> Result<(), Error> {
-        let scheme = if destination.https { Scheme::Https } else { Scheme::Http };
         let choice = self.transport_proxy()?;
-        let proxy = choice.for_origin(scheme, &destination.host, self.no_proxy.as_deref());
+        let proxy = choice.for_origin(&destination.origin, self.no_proxy.as_deref());
         proxy.map(drop).map_err(Error::invalid)
     }
 

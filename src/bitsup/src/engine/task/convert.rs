@@ -31,7 +31,7 @@ pub(super) fn config(
     Config {
         size: source.size(),
         content_name: name.as_deref().and_then(packet::content_name),
-        origin: destination.host.clone(),
+        origin: destination.origin.host.clone(),
         opening_ping: credentials
             || options.bearer_token.is_some()
             || options.credential_callback.is_some()

@@ -17,7 +17,6 @@ use super::{ReplyFetch, Task};
 use crate::credentials::{
     CredentialCallback, CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret,
 };
-use crate::destination::Destination;
 use crate::diagnosis;
 use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
@@ -128,14 +127,12 @@ impl Task {
     /// Whether the host that is spoken to may see what is meant for the URL's.
     pub(super) fn is_trusted(&self) -> bool {
         let other = self.other_host();
-        other.is_none_or(|host| self.options.trusts(&self.destination.host, host))
+        other.is_none_or(|host| self.options.trusts(&self.destination.origin.host, host))
     }
 
     /// The server that is spoken to, as it is named to whom knows logins.
     pub(super) fn site(&self) -> String {
-        let Some(other) = self.driver.host() else { return self.destination.origin() };
-        let port = other.port().unwrap_or(self.destination.port);
-        Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
+        self.destination.origin_at(self.driver.host()).to_string()
     }
 
     /// A login that was asked for at another host is not this one's: that of the options is.
@@ -211,7 +208,7 @@ impl Task {
     ) -> Option<(Answer, Stats)> {
         let refused = self.driver.judge(LoginOutcome::Refused, &mut core.client).is_some();
         self.login.challenge = answer.headers.clone();
-        let scheme = self.login.scheme.filter(|_| refused && self.destination.https);
+        let scheme = self.login.scheme.filter(|_| refused && self.destination.origin.is_https());
         self.login.bound = matches!(scheme, Some(AuthScheme::Ntlm | AuthScheme::Spnego));
         if !self.must_ask(&answer, refused, core) {
             return Some((answer, stats));
@@ -327,7 +324,7 @@ impl Task {
         is_given: bool,
         answer: &Answer,
     ) -> bool {
-        let https = self.destination.https;
+        let https = self.destination.origin.is_https();
         match login {
             Login::Password(credentials) => {
                 self.login.scheme = auth::choose(answer, &self.options, https);
@@ -497,7 +494,7 @@ impl Task {
     /// Takes the token that the callback gave last; only while it need not be renewed itself, if
     /// that matters.
     fn take_given_token(&mut self, core: &Core, fresh: bool) -> bool {
-        let origin = self.destination.origin();
+        let origin = self.destination.origin.to_string();
         let callback = self.options.credential_callback.as_ref();
         let given =
             callback.and_then(|callback| core.prompts.given(&origin, Role::Server, callback));

@@ -203,7 +203,7 @@ impl Task {
         let endpoint = core.endpoints.get(&destination.endpoint_at(None));
         let config = config(&source, &destination, &options, &endpoint);
         if endpoint.holds_few {
-            core.client.hosts.keep_few(&destination.origin());
+            core.client.hosts.keep_few(&destination.origin.to_string());
         }
         let proof = opening.proof();
         let is_unproven = matches!(opening, Opening::CancelFirst(_, AfterCancel::Restart));
@@ -211,8 +211,9 @@ impl Task {
         let prechecks =
             options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
         let client = &mut core.client;
-        let mut driver = UploadDriver::new(id, destination.origin(), config, opening, client, now)
-            .with_precheck(prechecks);
+        let origin = destination.origin.to_string();
+        let mut driver =
+            UploadDriver::new(id, origin, config, opening, client, now).with_precheck(prechecks);
         if journal.is_some() {
             driver = driver.with_intent();
         }

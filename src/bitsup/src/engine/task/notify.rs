@@ -25,7 +25,7 @@ impl Task {
         match notice {
             Notice::SessionCreated => "session created".into(),
             Notice::SessionLost => {
-                let limit = core.client.hosts.session_lost(&self.destination.origin());
+                let limit = core.client.hosts.session_lost(&self.destination.origin.to_string());
                 // With fewer at a time the reason may be another one.
                 self.holds_few |= limit >= Some(2);
                 let fewer = limit.map_or(String::new(), |limit| {
@@ -66,7 +66,7 @@ impl Task {
 
     /// The server has too much to do: it gets fewer uploads at a time, if their number rose by itself.
     pub(super) fn tell_overload(&self, core: &mut Core) {
-        if let Some(limit) = core.client.hosts.overloaded(&self.destination.origin()) {
+        if let Some(limit) = core.client.hosts.overloaded(&self.destination.origin.to_string()) {
             let text =
                 format!("the server is overloaded: at most {limit} uploads at once from now on");
             core.dispatcher.push(&self.shared.subscriber, Event::Notice(text));

@@ -66,7 +66,7 @@ impl Task {
     pub(crate) fn for_packets(id: TaskId, job: &PacketJob, core: &mut Core) -> Self {
         let (destination, options) = (&*job.destination, &*job.options);
         let usable = (options.credentials.is_some(), options.proxy_credentials.is_some());
-        let driver = UploadDriver::for_packets(id, destination.origin(), usable);
+        let driver = UploadDriver::for_packets(id, destination.origin.to_string(), usable);
         if options.polite {
             core.limiter.be_polite(id);
         }

@@ -15,11 +15,10 @@ use super::super::command::Command;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Task, connection_options, own_headers};
-use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::source::{Opened, Source};
-use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
+use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method};
 
 /// What a packet needs the source for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,7 +89,8 @@ impl Task {
         exchange.proxy_asked = request.authorize_proxy;
         self.shared.fragment_under_way(exchange.length);
         let range = request.range.map(|range| (range.first(), range.length()));
-        let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
+        let event =
+            PacketEvent { packet: request.packet, range, host: exchange.origin.host.clone() };
         core.dispatcher.push(&self.shared.subscriber, Event::Packet(event));
         self.begin_exchange(pending, exchange, core);
     }
@@ -181,10 +181,8 @@ impl Task {
         });
         match prepared {
             Ok((fetch, mut exchange)) => {
-                let at = exchange.origin();
-                let there =
-                    Destination { host: at.host, port: at.port, ..self.destination.clone() };
-                let is_given_elsewhere = self.login.is_given_elsewhere(&there.origin());
+                let there = exchange.origin.to_string();
+                let is_given_elsewhere = self.login.is_given_elsewhere(&there);
                 if is_given_elsewhere {
                     // The token is that of the host the upload went to.
                     exchange.headers.retain(|(name, _)| name != "Authorization");
@@ -209,24 +207,10 @@ impl Task {
 
     /// An exchange with what all have in common.
     pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
-        let (host, zone, port) = match self.driver.host() {
-            Some(host) => {
-                (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
-            }
-            None => (
-                self.destination.host.clone(),
-                self.destination.zone.clone(),
-                self.destination.port,
-            ),
-        };
-        let https = self.destination.https;
         Exchange {
             number: 0,
             method,
-            scheme: if https { Scheme::Https } else { Scheme::Http },
-            host,
-            zone,
-            port,
+            origin: self.destination.origin_at(self.driver.host()),
             target: self.destination.target.clone(),
             headers: own_headers(&self.options, self.is_trusted()),
             body: None,
@@ -286,7 +270,7 @@ impl Task {
             let pinned = if self.is_packets() {
                 core.transport.open_connection(options)
             } else {
-                core.transport.open_connection_to(&exchange.host, options)
+                core.transport.open_connection_to(&exchange.origin.host, options)
             };
             core.connections.insert(pinned, self.id);
             pinned
