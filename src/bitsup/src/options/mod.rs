@@ -11,7 +11,6 @@ pub mod units;
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use crate::credentials::{CredentialCallback, Credentials, Secret};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::transport;
+pub use crate::transport::{Resolve, TlsOptions};
 pub use bitsup_proto::host::HostPolicy;
 pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 pub use resolve::{ClientOptions, LimitRate};
@@ -201,75 +201,6 @@ pub enum ProxyChoice {
     Direct,
     /// This one: `http://host:port`, `https://host:port` or `socks5h://host:port`. No password in it.
     Url(String),
-}
-
-/// The addresses to take for a name, in place of a lookup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolve {
-    host: String,
-    port: u16,
-    addresses: Vec<IpAddr>,
-}
-
-impl Resolve {
-    /// The most addresses of one name that are tried.
-    pub const MAX_ADDRESSES: usize = 16;
-
-    /// Reads `HOST:PORT:ADDRESS[,ADDRESS]…`, as curl's `--resolve`: for connections to HOST
-    /// at PORT. An address is IPv4 or IPv6, the latter also in brackets. The order is kept;
-    /// once an address has answered, an upload stays with it.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let bad = |what: &str| {
-            Error::invalid(format!(
-                "{:?} cannot be used, since {what}: write HOST:PORT:ADDRESS[,ADDRESS]",
-                shortened(text)
-            ))
-        };
-        let mut parts = text.splitn(3, ':');
-        let (Some(host), Some(port), Some(addresses)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(bad("a part is missing"));
-        };
-        if host.is_empty() || host.parse::<IpAddr>().is_ok() || host.starts_with('[') {
-            return Err(bad("its host is not a name"));
-        }
-        let port = port.parse().ok().filter(|port| *port != 0);
-        let port = port.ok_or_else(|| bad("its port is not a number from 1 to 65535"))?;
-        let address = |text: &str| {
-            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-            bare.unwrap_or(text).parse().map_err(|_| bad("an address is not one"))
-        };
-        let addresses = addresses.split(',').map(address).collect::<Result<Vec<_>, _>>()?;
-        if addresses.len() > Self::MAX_ADDRESSES {
-            return Err(bad("it has more than 16 addresses"));
-        }
-        Ok(Self { host: host.to_owned(), port, addresses })
-    }
-
-    pub(crate) fn for_transport(&self) -> transport::Resolve {
-        let Self { host, port, addresses } = self.clone();
-        transport::Resolve { host, port, addresses }
-    }
-}
-
-/// How TLS is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TlsOptions {
-    /// A file of CA certificates (PEM) instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// A file of CA certificates (PEM) instead of the system's for a proxy that is reached over https.
-    pub proxy_ca_file: Option<PathBuf>,
-    /// Whether certificates of servers are not checked at all. Those of a proxy always are.
-    pub insecure: bool,
-    /// A file with the client's certificate: PEM, or PKCS#12 with its key.
-    pub cert: Option<PathBuf>,
-    /// A file with its private key (PEM), if that is not in the same file.
-    pub key: Option<PathBuf>,
-    /// The private key's passphrase.
-    pub key_password: Option<Secret>,
-    /// The server's public key, as curl writes it: `sha256//…`.
-    pub pinned_public_key: Option<String>,
 }
 
 /// What an [`OptionSet`] came to for an upload, or another call that sends packets: see

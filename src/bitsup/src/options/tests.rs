@@ -2,6 +2,8 @@
 
 use bitsup_proto::explain::Reader;
 
+use std::net::IpAddr;
+
 use super::*;
 use crate::error::ErrorKind;
 

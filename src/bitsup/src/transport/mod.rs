@@ -59,7 +59,8 @@ pub(crate) use self::exchange::{
     ExchangeFailure, FailureKind, Limits, Method, Origin, Scheme, SendResult, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
-pub(crate) use self::options::{ConnectionOptions, KeyPassword, Resolve, TlsOptions};
+pub(crate) use self::options::ConnectionOptions;
+pub use self::options::{Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 pub(crate) use self::resolve::addresses_within;
 

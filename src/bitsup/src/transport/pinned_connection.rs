@@ -225,12 +225,7 @@ impl PinnedConnection {
 
     /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
     fn take_given_addresses(&mut self, host: &str, port: u16) {
-        let given = self
-            .options
-            .resolve
-            .iter()
-            .find(|given| given.port == port && given.host.eq_ignore_ascii_case(host));
-        if let Some(given) = given {
+        if let Some(given) = self.options.resolve.iter().find(|given| given.is_for(host, port)) {
             let pin = || Pin { addresses: given.addresses.clone(), failures: 0 };
             self.pins.entry((host.to_owned(), port)).or_insert_with(pin);
         }
@@ -498,7 +493,7 @@ impl PinnedConnection {
         }
         if let Some(path) = &tls.cert {
             easy.ssl_cert(path)?;
-            if tls.cert_is_pkcs12 {
+            if self.options.cert_is_pkcs12 {
                 easy.ssl_cert_type("P12")?;
             }
         }
@@ -506,9 +501,9 @@ impl PinnedConnection {
             easy.ssl_key(path)?;
         }
         if let Some(password) = &tls.key_password {
-            bitsup_wipe::set(easy, Text::KeyPassword, &password.0)?;
+            bitsup_wipe::set(easy, Text::KeyPassword, password.reveal())?;
         }
-        if let Some(key) = &tls.pinned_key {
+        if let Some(key) = &tls.pinned_public_key {
             easy.pinned_public_key(key)?;
         }
         Ok(())

@@ -18,7 +18,7 @@ use crate::error::ErrorKind;
 use crate::journal::Endpoint;
 use crate::options::{ReplyTo, UploadOptions};
 use crate::source::Source;
-use crate::transport::{self, Answer, ConnectionOptions, FailureKind, KeyPassword, TlsOptions};
+use crate::transport::{self, Answer, ConnectionOptions, FailureKind};
 
 pub(super) fn config(
     source: &Source,
@@ -74,28 +74,16 @@ pub(super) fn config(
 }
 
 pub(crate) fn connection_options(options: &UploadOptions, core: &Core) -> ConnectionOptions {
-    let tls = &options.tls;
     ConnectionOptions {
-        tls: TlsOptions {
-            ca_file: tls.ca_file.clone(),
-            insecure: tls.insecure,
-            proxy_ca_file: tls.proxy_ca_file.clone(),
-            cert: tls.cert.clone(),
-            cert_is_pkcs12: tls.cert.as_deref().is_some_and(is_pkcs12),
-            key: tls.key.clone(),
-            key_password: tls
-                .key_password
-                .as_ref()
-                .map(|p| KeyPassword(p.reveal().to_owned().into())),
-            pinned_key: tls.pinned_public_key.clone(),
-        },
+        tls: options.tls.clone(),
+        cert_is_pkcs12: options.tls.cert.as_deref().is_some_and(is_pkcs12),
         // Checked before the upload began.
         proxy: options.transport_proxy().unwrap_or_default(),
         no_proxy: options.no_proxy.clone(),
         post_override: options.post_override,
         polite: options.polite,
         user_agent: core.settings.user_agent.clone(),
-        resolve: options.resolve.iter().map(crate::options::Resolve::for_transport).collect(),
+        resolve: options.resolve.clone(),
     }
 }
 
