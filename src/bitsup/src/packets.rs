@@ -11,11 +11,13 @@ use bitsup_proto::host::{self, HostId};
 use bitsup_proto::{ContentRange, Hresult, PacketType, SessionId, explain, packet};
 
 use crate::client::ClientInner;
+use crate::credentials::Role;
 use crate::destination::Destination;
-use crate::engine::{Command, PacketAnswer, PacketEvent, PacketJob, TaskId, read_challenges};
+use crate::engine::{Command, PacketAnswer, PacketEvent, PacketJob, TaskId, offered};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
+use crate::transport::Answer;
 
 /// What a Ping found out.
 #[derive(Clone, Debug)]
@@ -40,8 +42,8 @@ pub(crate) fn ping(
     let mut packets = PacketClient::new(client, url, options, None)?;
     let started = Instant::now();
     let answer = packets.ping()?;
-    let server = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Server"));
-    let server = server.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+    let server = answer.answer.headers.get("Server");
+    let server = server.map(|value| String::from_utf8_lossy(value).into_owned());
     Ok(PingReport {
         url: packets.destination.to_string(),
         duration: started.elapsed(),
@@ -102,20 +104,17 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn see(&mut self, answer: &PacketAnswer) {
+    fn see(&mut self, answer: &Answer) {
         let shown = |name: &str| {
-            let mut headers = answer.headers.iter();
-            let (_, value) = headers.find(|(header, _)| header.eq_ignore_ascii_case(name))?;
-            let text: String = String::from_utf8_lossy(value).chars().take(MAX_SEEN).collect();
+            let value = String::from_utf8_lossy(answer.headers.get(name)?);
+            let text: String = value.chars().take(MAX_SEEN).collect();
             Some(text).filter(|text| !text.chars().any(char::is_control))
         };
         self.server = self.server.take().or_else(|| shown("Server"));
         self.date = self.date.take().or_else(|| shown("Date"));
         // The schemes of a 407 are the proxy's.
-        let challenges = answer.headers.iter().filter(|(name, _)| {
-            answer.status == 401 && name.eq_ignore_ascii_case("WWW-Authenticate")
-        });
-        for offer in read_challenges(challenges.map(|(_, value)| value.as_slice())) {
+        let asks = answer.status == 401;
+        for offer in asks.then(|| offered(answer, Role::Server)).into_iter().flatten() {
             let is_scheme = offer.name.len() <= MAX_SCHEME
                 && offer.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
             let is_new = !self.schemes.contains(&offer.name);
@@ -414,7 +413,7 @@ impl PacketClient {
         loop {
             match self.next_event(&events, limit)? {
                 PacketEvent::Answered(answer) => {
-                    self.seen.see(&answer);
+                    self.seen.see(&answer.answer);
                     last = Some(answer);
                 }
                 PacketEvent::Ask(question) => {

@@ -38,7 +38,7 @@ mod tests;
 mod thread;
 mod workers;
 
-pub(crate) use challenge::read as read_challenges;
+pub(crate) use auth::offered;
 pub(crate) use command::{Command, Inbox, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use rate::RateLimiter;

@@ -196,7 +196,7 @@ pub(crate) struct Event {
 }
 
 /// A final answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The status line said HTTP/1.0; the next exchange will use a new connection.

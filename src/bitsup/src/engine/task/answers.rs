@@ -92,7 +92,7 @@ impl Task {
         {
             self.driver.hold_fragments(most);
         }
-        self.tell_answer(answer, &ack, stats);
+        self.tell_answer(answer, ack.remark, stats);
         if answer.status == 503 && self.driver.has_slot() {
             self.tell_overload(core);
         }

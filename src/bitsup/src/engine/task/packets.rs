@@ -9,6 +9,7 @@ use bitsup_proto::{Ack, Remark};
 
 use super::super::Core;
 use super::super::command::TaskId;
+use super::convert::ack;
 use super::{Parts, Task, protocol_failure};
 use crate::callbacks::Subscriber;
 use crate::destination::Destination;
@@ -41,10 +42,9 @@ pub(crate) enum PacketEvent {
     Done(Result<Meaning, Error>),
 }
 
-/// A server's answer, with its headers as they came.
+/// A server's answer to a packet.
 pub(crate) struct PacketAnswer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) answer: Answer,
     /// How many bytes of the body had gone out when it came.
     pub(crate) body_sent: u64,
     /// Whether the server has asked for a password, and there is one.
@@ -55,9 +55,7 @@ pub(crate) struct PacketAnswer {
 
 impl PacketAnswer {
     pub(crate) fn ack(&self) -> Ack<'_> {
-        let headers = self.headers.iter();
-        let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
-        Ack { remark: self.remark, ..Ack::parse(self.status, headers) }
+        Ack { remark: self.remark, ..ack(&self.answer) }
     }
 }
 
@@ -122,17 +120,20 @@ impl Task {
         }
     }
 
-    pub(super) fn tell_answer(&self, answer: &Answer, ack: &Ack<'_>, stats: &Stats) {
-        let headers = answer.headers.iter();
-        self.tell_caller(PacketEvent::Answered(PacketAnswer {
-            status: answer.status,
-            headers: headers
-                .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
-                .collect(),
-            body_sent: stats.sent,
-            has_login: self.login.scheme.is_some(),
-            remark: ack.remark,
-        }));
+    pub(super) fn tell_answer(
+        &self,
+        answer: &Answer,
+        remark: Option<&'static Remark>,
+        stats: &Stats,
+    ) {
+        if self.is_packets() {
+            self.tell_caller(PacketEvent::Answered(PacketAnswer {
+                answer: answer.clone(),
+                body_sent: stats.sent,
+                has_login: self.login.scheme.is_some(),
+                remark,
+            }));
+        }
     }
 
     /// The login was refused at this site before, and so nothing was sent.
