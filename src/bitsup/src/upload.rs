@@ -61,12 +61,9 @@ impl Shared {
         }
     }
 
-    /// Changes what the handle shows; `true` if the state is another one now.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) -> bool {
-        let mut status = self.lock();
-        let before = status.progress.state;
-        change(&mut status.progress);
-        before != status.progress.state
+    /// Changes what the handle shows.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.lock().progress);
     }
 
     pub(crate) fn fragment_under_way(&self, length: u64) {

@@ -53,6 +53,20 @@ impl Command {
     }
 }
 
+/// Where a worker reports to for one upload.
+#[derive(Clone)]
+pub(crate) struct Reporter {
+    inbox: Inbox,
+    task: TaskId,
+}
+
+impl Reporter {
+    /// Has the engine do this with the upload, if it is still there.
+    pub(crate) fn report(&self, done: impl FnOnce(&mut Task, &mut Core) + Send + 'static) {
+        self.inbox.send(Command::Worked(self.task, Box::new(done)));
+    }
+}
+
 /// Where commands go; any thread may send.
 #[derive(Clone)]
 pub(crate) struct Inbox {
@@ -76,6 +90,11 @@ impl Inbox {
         waiting.push(command);
         drop(commands);
         self.waker.wake();
+    }
+
+    /// Where workers of that upload report to.
+    pub(crate) fn reporter(&self, task: TaskId) -> Reporter {
+        Reporter { inbox: self.clone(), task }
     }
 
     /// Makes the engine look up without telling it anything.

@@ -39,7 +39,7 @@ mod thread;
 mod workers;
 
 pub(crate) use auth::offered;
-pub(crate) use command::{Command, Inbox, TaskId};
+pub(crate) use command::{Command, Inbox, Reporter, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use rate::RateLimiter;
 pub(crate) use reply::place as reply_place;
@@ -204,7 +204,7 @@ impl Engine {
                     self.core.transport.resume_body(pinned);
                 }
             }
-            Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
+            Command::Worked(id, done) => self.with(id, done),
             Command::LoginBegun(pinned, begun) => {
                 if let Some(event) = self.core.login_begun(pinned, begun) {
                     self.exchange_ended(event);

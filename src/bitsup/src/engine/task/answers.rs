@@ -88,7 +88,7 @@ impl Task {
             reconnected: stats.reconnected,
         };
         if let Some(range) = request.range
-            && let Some(most) = core.limiter.acknowledged(self.id, range.length(), stats)
+            && let Some(most) = core.limiter.acknowledged(self.id(), range.length(), stats)
         {
             self.driver.hold_fragments(most);
         }
@@ -129,7 +129,7 @@ impl Task {
             peer: stats.peer,
             connect_time: stats.connect_time,
         };
-        core.dispatcher.push(&self.shared.subscriber, Event::Ack(event));
+        self.tell_event(Event::Ack(event), core);
     }
 
     pub(super) fn failed(
@@ -190,9 +190,9 @@ impl Task {
     ) {
         // Asked again with the login, but not in a pause.
         let mut again = answer.status == 401 && self.login.ready;
-        if answer.status == 407 && self.proxy_scheme.is_none() {
+        if answer.status == 407 && self.login.proxy_scheme.is_none() {
             self.challenged_by_proxy(answer, stats, false, core);
-            again = self.proxy_scheme.is_some();
+            again = self.login.proxy_scheme.is_some();
         }
         let exists = self.driver.handle_precheck(id, head(answer), again);
         if !exists || self.options.if_exists == IfExists::Try {

@@ -29,6 +29,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30);
 pub(super) struct LoginState {
     /// The scheme the server is answered with, once it has asked.
     pub(super) scheme: Option<AuthScheme>,
+    /// The scheme that a proxy which forwards requests is answered with, once it has asked.
+    pub(super) proxy_scheme: Option<AuthScheme>,
     /// The exchange under way, or the last one, shows a password.
     pub(super) showed_password: bool,
     /// The server takes only what everybody on the way there could read.
@@ -229,7 +231,7 @@ impl Task {
 
     fn asker(&self, callback: CredentialCallback) -> Asker {
         let (subscriber, caller) = (Arc::clone(&self.shared.subscriber), self.caller.clone());
-        Asker { task: self.id, subscriber, caller, callback }
+        Asker { task: self.id(), subscriber, caller, callback }
     }
 
     /// Finds a login to answer with; if there is none, asks the caller: then `true`.

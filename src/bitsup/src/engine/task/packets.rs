@@ -10,7 +10,7 @@ use bitsup_proto::{Ack, Remark};
 use super::super::Core;
 use super::super::command::TaskId;
 use super::convert::ack;
-use super::{Parts, Task, protocol_failure};
+use super::{Task, protocol_failure};
 use crate::callbacks::Subscriber;
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
@@ -68,14 +68,9 @@ impl Task {
         if options.polite {
             core.limiter.be_polite(id);
         }
-        Self::new(Parts {
-            id,
-            shared: Arc::new(Shared::new(id, Subscriber::new(id, None, EventFilter::default()), 0)),
-            source: Source::bytes(Vec::new()),
-            destination: destination.clone(),
-            options: options.clone(),
-            driver,
-        })
+        let shared = Shared::new(id, Subscriber::new(id, None, EventFilter::default()), 0);
+        let (shared, source) = (Arc::new(shared), Source::bytes(Vec::new()));
+        Self::new(shared, source, destination.clone(), options.clone(), driver)
     }
 
     /// Takes a packet over.
@@ -102,7 +97,7 @@ impl Task {
     /// The caller is gone.
     pub(crate) fn end_packets(mut self, core: &mut Core) {
         self.driver.end(&mut core.client);
-        core.limiter.leave(self.id);
+        core.limiter.leave(self.id());
         if let Some(pinned) = self.pinned {
             core.close_connection(pinned);
         }

@@ -13,7 +13,7 @@ impl Task {
         let asked = self.asked(request);
         let Some(recorder) = &mut self.recorder else { return };
         let entry = recorder.answer(&asked, answer.status, &answer.headers);
-        core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
+        self.tell_event(Event::Recorded(entry), core);
     }
 
     pub(super) fn record_failure(
@@ -24,14 +24,14 @@ impl Task {
     ) {
         if self.recorder.is_some() {
             let entry = transcript::failure(&self.asked(request), failure);
-            core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
+            self.tell_event(Event::Recorded(entry), core);
         }
     }
 
     pub(super) fn record_abort(&self, request: &PendingRequest, core: &Core) {
         if self.recorder.is_some() {
             let entry = transcript::aborted(&self.asked(request));
-            core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
+            self.tell_event(Event::Recorded(entry), core);
         }
     }
 

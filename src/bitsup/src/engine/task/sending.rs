@@ -11,7 +11,6 @@ use bitsup_proto::{ContentRange, PacketType};
 use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
-use super::super::command::Command;
 use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Task, connection_options, own_headers};
@@ -91,7 +90,7 @@ impl Task {
         let range = request.range.map(|range| (range.first(), range.length()));
         let event =
             PacketEvent { packet: request.packet, range, host: exchange.origin.host.clone() };
-        core.dispatcher.push(&self.shared.subscriber, Event::Packet(event));
+        self.tell_event(Event::Packet(event), core);
         self.begin_exchange(pending, exchange, core);
     }
 
@@ -113,7 +112,7 @@ impl Task {
                 let own = ContentRange::new(0, range.length(), range.length());
                 let range = own.filter(|_| self.is_packets()).unwrap_or(range);
                 let sent = Arc::clone(&self.shared.sent);
-                let body = FragmentBody::new(opened, range, sent, self.id, &core.around());
+                let body = FragmentBody::new(opened, range, sent, self.id(), &core.around());
                 // A probe repeats bytes that the server has.
                 let hash =
                     self.hash.clone().filter(|_| range.end() > self.driver.session().offset());
@@ -143,16 +142,15 @@ impl Task {
             SourceState::Opening(for_what) if *for_what == need => return false,
             _ => self.opened = SourceState::Opening(need),
         }
-        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
+        let (source, upload) = (self.source.clone(), self.reporter(core));
         let started = core.workers.run_waiting(move || {
             let opened = need.open(&source);
             drop(source);
-            let done = move |task: &mut Self, _: &mut Core| {
+            upload.report(move |task, _| {
                 if matches!(task.opened, SourceState::Opening(for_what) if for_what == need) {
                     task.opened = SourceState::Open(need, opened);
                 }
-            };
-            inbox.send(Command::Worked(id, Box::new(done)));
+            });
         });
         if let Err(error) = started {
             self.opened = SourceState::Open(need, Err(error));
@@ -164,7 +162,7 @@ impl Task {
     pub(super) fn start_head(&mut self, request: PendingRequest, authorize: bool, core: &mut Core) {
         let mut exchange = self.exchange(Method::Head, core);
         exchange.auth = self.authorization(authorize);
-        exchange.proxy_asked = self.proxy_scheme.is_some();
+        exchange.proxy_asked = self.login.proxy_scheme.is_some();
         self.begin_exchange(request, exchange, core);
     }
 
@@ -223,7 +221,7 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
-            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, core),
+            proxy_auth: proxy_auth::login(&self.options, self.login.proxy_scheme, core),
             proxy_asked: false,
         }
     }
@@ -252,8 +250,8 @@ impl Task {
             proxy_auth::refuse(&self.options, core);
             return;
         }
-        self.proxy_scheme = proxy_auth::choose(answer, &self.options, core);
-        if self.proxy_scheme.is_none() {
+        self.login.proxy_scheme = proxy_auth::choose(answer, &self.options, core);
+        if self.login.proxy_scheme.is_none() {
             self.driver.set_proxy_usable(false);
         }
     }
@@ -272,7 +270,7 @@ impl Task {
             } else {
                 core.transport.open_connection_to(&exchange.origin.host, options)
             };
-            core.connections.insert(pinned, self.id);
+            core.connections.insert(pinned, self.id());
             pinned
         });
         self.pinned = Some(pinned);

@@ -6,7 +6,6 @@ use bitsup_proto::reply::Got;
 use bitsup_proto::session::Exchange;
 
 use super::super::Core;
-use super::super::command::Command;
 use super::Task;
 use super::convert::ack;
 use crate::transport::Answer;
@@ -54,15 +53,14 @@ impl Task {
                     self.driver.intent_stored(session);
                     return self.must_wait(request, core);
                 }
-                let (inbox, task) = (core.inbox.clone(), self.id);
+                let upload = self.reporter(core);
                 core.workers.run(move || {
                     // Where it cannot be written the upload goes on, as with any other entry.
                     writer.closing(checkpoint);
-                    let stored = move |task: &mut Self, core: &mut Core| {
+                    upload.report(move |task, core| {
                         core.noted(&writer);
                         task.driver.intent_stored(session);
-                    };
-                    inbox.send(Command::Worked(task, Box::new(stored)));
+                    });
                 });
                 return true;
             }
