@@ -182,7 +182,7 @@ pub(crate) fn for_transport(
     let password = match scheme {
         // It tells one upload from another, and tells others nothing.
         AuthScheme::Kerberos => "",
-        _ => credentials.password.reveal(),
+        _ => credentials.password.expose(),
     };
     Arc::new(transport::Credentials {
         scheme,

@@ -11,7 +11,6 @@ use bitsup_proto::host::HostId;
 use bitsup_proto::reply::{self, Get, Got, MAX_REDIRECTS};
 use url::Url;
 
-use super::task::{number, text};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::{ReplyTo, UploadOptions};
@@ -169,15 +168,15 @@ impl ReplyFetch {
         if matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
             return self.redirect(answer, destination);
         }
-        let content_length = number(answer, "Content-Length");
+        let content_length = answer.headers.number("Content-Length");
         let length = received.saturating_sub(self.from);
-        let chunked = text(answer, "Transfer-Encoding").is_some();
+        let chunked = answer.headers.text("Transfer-Encoding").is_some();
         Ok(Got {
             status: answer.status,
             length,
             content_length,
-            range: text(answer, "Content-Range").and_then(content_range),
-            last_modified: text(answer, "Last-Modified").map(str::to_owned),
+            range: answer.headers.text("Content-Range").and_then(content_range),
+            last_modified: answer.headers.text("Last-Modified").map(str::to_owned),
             cut: content_length.is_some_and(|announced| length < announced),
             unmarked: content_length.is_none() && !chunked,
             remark,
@@ -222,7 +221,7 @@ impl ReplyFetch {
         if self.redirects > MAX_REDIRECTS {
             return Err(Error::new(ErrorKind::Refused, "the reply's URL redirects too often"));
         }
-        let location = text(answer, "Location").map(reply::escape);
+        let location = answer.headers.text("Location").map(reply::escape);
         if let Some(location) = &location {
             Origin::check_reference(location).map_err(bad)?;
         }

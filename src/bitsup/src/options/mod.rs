@@ -94,7 +94,7 @@ impl Header {
     }
 
     pub(crate) fn value(&self) -> &str {
-        self.value.reveal()
+        self.value.expose()
     }
 
     pub(crate) fn is_secret(&self) -> bool {
@@ -104,7 +104,7 @@ impl Header {
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.is_secret() { "…" } else { self.value.reveal() };
+        let value = if self.is_secret() { "…" } else { self.value.expose() };
         write!(f, "{}: {value}", self.name)
     }
 }

@@ -501,7 +501,7 @@ impl PinnedConnection {
             easy.ssl_key(path)?;
         }
         if let Some(password) = &tls.key_password {
-            bitsup_wipe::set(easy, Text::KeyPassword, password.reveal())?;
+            bitsup_wipe::set(easy, Text::KeyPassword, password.expose())?;
         }
         if let Some(key) = &tls.pinned_public_key {
             easy.pinned_public_key(key)?;

@@ -103,7 +103,7 @@ pub(crate) fn own_headers(
     let own = own.map(|h| (h.name().to_owned(), h.value().to_owned().into()));
     let token = options.bearer_token.iter().filter(|_| is_trusted);
     let token = token
-        .map(|token| ("Authorization".to_owned(), ["Bearer ", token.reveal()].concat().into()));
+        .map(|token| ("Authorization".to_owned(), ["Bearer ", token.expose()].concat().into()));
     own.chain(token).collect()
 }
 
@@ -159,19 +159,12 @@ pub(super) fn ack(answer: &Answer) -> Ack<'_> {
 }
 
 pub(super) fn head(answer: &Answer) -> Head {
+    let headers = &answer.headers;
     Head {
         status: answer.status,
-        content_length: number(answer, "Content-Length"),
-        encoded: answer.headers.get("Content-Encoding").is_some(),
-        last_modified: text(answer, "Last-Modified").and_then(http_date),
-        etag: text(answer, "ETag").map(|etag| etag.chars().take(MAX_ETAG).collect()),
+        content_length: headers.number("Content-Length"),
+        encoded: headers.get("Content-Encoding").is_some(),
+        last_modified: headers.text("Last-Modified").and_then(http_date),
+        etag: headers.text("ETag").map(|etag| etag.chars().take(MAX_ETAG).collect()),
     }
-}
-
-pub(crate) fn text<'a>(answer: &'a Answer, name: &'a str) -> Option<&'a str> {
-    answer.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
-}
-
-pub(crate) fn number(answer: &Answer, name: &str) -> Option<u64> {
-    text(answer, name)?.parse().ok()
 }

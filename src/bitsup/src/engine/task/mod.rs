@@ -15,7 +15,7 @@ mod starting;
 
 use comparing::UNPROVEN;
 use convert::{config, head};
-pub(super) use convert::{connection_options, number, own_headers, protocol_failure, text};
+pub(super) use convert::{connection_options, own_headers, protocol_failure};
 use login::LoginState;
 pub(super) use login::renewal;
 pub(super) use packets::error_of;
