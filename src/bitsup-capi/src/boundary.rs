@@ -87,7 +87,7 @@ pub(crate) unsafe fn status(
         Err(panic) => (bitsup_status::Panic, Some(CallFailure::panic(panic.as_ref()))),
     };
     if !error.is_null() {
-        let give = |failure| crate::handle::give(bitsup_error::from(failure));
+        let give = |failure: CallFailure| crate::handle::give(failure.into_error());
         let made = made.map_or(std::ptr::null_mut(), give);
         // SAFETY: not NULL, so it is a place for a pointer.
         unsafe { error.write(made) };

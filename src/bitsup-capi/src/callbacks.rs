@@ -288,7 +288,7 @@ pub(crate) fn decide(
         let Some((hook, function)) = hook.and_then(|hook| Some((hook, hook.function?))) else {
             return RetryDecision::Retry;
         };
-        let error = Tagged::new(bitsup_error::from(CallFailure::from(error.clone())));
+        let error = Tagged::new(CallFailure::from(error.clone()).into_error());
         fault_point(c"before retry");
         // SAFETY: the caller's function for this pointer; it does not unwind. The error lives
         // until it returns.
