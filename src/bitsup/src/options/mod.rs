@@ -214,141 +214,92 @@ pub struct UploadOptions {
     pub transcript: bool,
     /// Words that a journal entry keeps for people, e.g. the command line to continue with.
     pub note: Option<String>,
-    // What options of the table set. These fields are no part of the public interface: they are for this crate, and for
-    // tests of what an engine does with values that no option takes.
-    /// Bytes in each Fragment; `None` chooses by itself. At least 1.
+    // What options of the table set, most by their names. They are no part of the public interface: they are for this
+    // crate, and for tests of what an engine does with values that no option takes.
     #[doc(hidden)]
-    pub fragment_size: Option<u64>,
-    /// The most bytes in a Fragment that is chosen by itself. Default 28 MiB: IIS refuses requests above 30,000,000 bytes.
+    pub fragment_size: Option<u64>, // `None` chooses by itself
     #[doc(hidden)]
     pub max_fragment: u64,
-    /// The smallest size that a server's "too large" leads to, in bytes. Default 5 KiB, as with Windows clients.
     #[doc(hidden)]
     pub min_fragment: u64,
-    /// Headers for every packet.
     #[doc(hidden)]
     pub headers: Vec<Header>,
-    /// User and password for the server.
     #[doc(hidden)]
     pub credentials: Option<Credentials>,
-    /// With which scheme to answer the server's challenge.
     #[doc(hidden)]
     pub auth: AuthChoice,
-    /// A bearer token, which goes with every packet.
     #[doc(hidden)]
     pub bearer_token: Option<Secret>,
-    /// Which proxy to go through.
     #[doc(hidden)]
     pub proxy: ProxyChoice,
-    /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
     #[doc(hidden)]
-    pub no_proxy: Option<String>,
-    /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
-    /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
+    pub no_proxy: Option<String>, // `None` takes the environment's
     #[doc(hidden)]
     pub post_override: bool,
-    /// Whether others go first on the way: the upload slows down as soon as Acks come later or the system
-    /// refuses bytes for longer than on a free way, to 16 KiB a second at the least, and its packets are marked as
-    /// lower effort (RFC 8622). Default false.
     #[doc(hidden)]
     pub polite: bool,
-    /// User and password for the proxy.
     #[doc(hidden)]
     pub proxy_credentials: Option<Credentials>,
-    /// Addresses of names that are not looked up.
     #[doc(hidden)]
     pub resolve: Vec<Resolve>,
-    /// With which scheme to answer the proxy. [`AuthChoice::Any`] takes the strongest that it offers, Basic too:
-    /// few proxies have TLS of their own.
     #[doc(hidden)]
     pub proxy_auth: AuthChoice,
-    /// Whether passwords, tokens and secret headers may go over plain http.
     #[doc(hidden)]
     pub allow_cleartext_credentials: bool,
-    /// TLS.
     #[doc(hidden)]
     pub tls: TlsOptions,
-    /// How long connecting may take (name, TCP, TLS). Default 30 s.
     #[doc(hidden)]
     pub connect_timeout: Duration,
-    /// How long no byte may move while a packet is sent. Default 60 s.
     #[doc(hidden)]
     pub stall_timeout: Duration,
-    /// How long an Ack may take. Default 5 min.
     #[doc(hidden)]
     pub ack_timeout: Duration,
-    /// How long the Ack of the last Fragment and of Close-Session may take. Default 15 min.
     #[doc(hidden)]
     pub last_ack_timeout: Duration,
-    /// How many tries without progress; `None` is unlimited.
     #[doc(hidden)]
     pub max_attempts: Option<u32>,
-    /// How long to go on without progress once a server has answered. Default 15 min.
     #[doc(hidden)]
     pub give_up_after: Duration,
-    /// How long to wait for a server that never answered. Default 15 s and 3 tries.
     #[doc(hidden)]
     pub wait_for_server: Duration,
-    /// The bound of the second retry's delay, which doubles up to `max_retry_delay`. Default 1 s.
     #[doc(hidden)]
     pub retry_delay: Duration,
-    /// The longest bound of a retry's delay. Default 60 s.
     #[doc(hidden)]
     pub max_retry_delay: Duration,
-    /// How long the whole upload may take.
     #[doc(hidden)]
     pub max_time: Option<Duration>,
-    /// How many bytes may be sent, repetitions included.
     #[doc(hidden)]
     pub max_bytes: Option<u64>,
-    /// Which `BITS-Host-Id` to follow. [`HostPolicy::Any`] follows to every host, and shows logins,
-    /// tokens, cookies and secret headers only to hosts of the URL's registrable domain and to trusted ones.
     #[doc(hidden)]
     pub host_id: HostPolicy,
-    /// Hosts to follow whatever the policy, with all that the URL's host would be shown: logins, tokens,
-    /// cookies and secret headers. A leading dot names all hosts below.
     #[doc(hidden)]
     pub trusted_hosts: Vec<String>,
-    /// Where a reply goes.
     #[doc(hidden)]
     pub reply_to: ReplyTo,
-    /// Whether a missing reply is no error.
     #[doc(hidden)]
     pub reply_optional: bool,
-    /// How large a reply to a file may be. Default 1 GiB; one in memory has a limit of its own.
     #[doc(hidden)]
     pub reply_max_size: u64,
-    /// What to do about an existing file.
     #[doc(hidden)]
     pub if_exists: IfExists,
-    /// Whether to cancel a kept session and start anew.
     #[doc(hidden)]
     pub fresh: bool,
-    /// Whether nothing is kept for a later continuation, also where the client has a state directory.
     #[doc(hidden)]
     pub no_resume: bool,
-    /// Whether to fail if the state directory cannot be written.
     #[doc(hidden)]
     pub require_resume: bool,
-    /// When to ask for the destination's size afterwards.
     #[doc(hidden)]
     pub verify: VerifyPolicy,
-    /// What to do after an unclear end.
     #[doc(hidden)]
     pub on_lost_ack: LostAckPolicy,
-    /// How much of the source is compared before going on with a kept session.
     #[doc(hidden)]
     pub resume_check: ResumeCheck,
-    /// Whether the receipt gets the SHA-256 of the file.
     #[doc(hidden)]
     pub sha256: bool,
-    /// Whether an empty file is an error.
     #[doc(hidden)]
     pub refuse_empty: bool,
-    /// Whether a 200 without `BITS-Received-Content-Range` is taken for "all received".
     #[doc(hidden)]
     pub lenient: bool,
-    /// The `Content-Name`; default: the source's name.
     #[doc(hidden)]
     pub content_name: Option<String>,
 }
