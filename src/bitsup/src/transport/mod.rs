@@ -138,9 +138,13 @@ impl Transport {
 
     /// Makes a place for one session.
     pub(crate) fn open_connection(&mut self, options: ConnectionOptions) -> ConnectionId {
+        self.insert(|id| PinnedConnection::new(id, options))
+    }
+
+    fn insert(&mut self, pinned: impl FnOnce(ConnectionId) -> PinnedConnection) -> ConnectionId {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
-        self.connections.insert(id, PinnedConnection::new(id, options));
+        self.connections.insert(id, pinned(id));
         id
     }
 
@@ -151,13 +155,10 @@ impl Transport {
         host: &str,
         options: ConnectionOptions,
     ) -> ConnectionId {
-        let Some(pinned) = self.spare.take(&options, host) else {
-            return self.open_connection(options);
-        };
-        let id = ConnectionId(self.next_id);
-        self.next_id += 1;
-        self.connections.insert(id, pinned);
-        id
+        match self.spare.take(&options, host) {
+            Some(pinned) => self.insert(|_| pinned),
+            None => self.open_connection(options),
+        }
     }
 
     /// Releases a connection whose session is over; it may serve another one.

@@ -291,25 +291,10 @@ impl PinnedConnection {
             .proxy_auth
             .as_ref()
             .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
-        *easy.get_mut() = ExchangeHandler::new(
-            method,
-            exchange.body.take(),
-            exchange.length,
-            exchange.sink.take(),
-            challenges,
-            exchange.limits,
-            started,
-        );
-        if matches!(exchange.connection, ConnectionUse::Same(_)) {
-            easy.get_mut().forbid_connecting();
-        }
-        let direct_body = !challenges
-            && !self.options.polite
-            && route.is_plain()
-            && easy.get_mut().send_directly(WITH_HEAD);
-        if self.options.polite {
-            easy.get_mut().be_polite();
-        }
+        let polite = self.options.polite;
+        *easy.get_mut() = ExchangeHandler::new(exchange, challenges, polite, started);
+        let direct_body =
+            !challenges && !polite && route.is_plain() && easy.get_mut().send_directly(WITH_HEAD);
         let length = usize::try_from(exchange.length).unwrap_or(buffer);
         let upload_buffer = (!direct_body).then(|| length.clamp(LEAST_UPLOAD_BUFFER, buffer));
         let needed = Setup::of(exchange, self.generation, upload_buffer, started);

@@ -47,10 +47,8 @@ pub(super) struct LoginState {
     challenge: Headers,
     /// The last challenge can be answered.
     pub(super) ready: bool,
-    /// Where the login was asked for that the options have now.
-    given_at: Option<String>,
-    /// User and token of the options before.
-    own: Option<(Option<Credentials>, Option<Secret>)>,
+    /// Where the login was asked for that the options have now, and the user and the token that they had before.
+    given: Option<(String, Option<Credentials>, Option<Secret>)>,
     /// When the token is to be renewed.
     renew_at: Option<Instant>,
     /// A packet waits for a new token.
@@ -100,7 +98,7 @@ impl LoginState {
 
     /// Whether the login was asked for at another server than this one.
     pub(super) fn is_given_elsewhere(&self, site: &str) -> bool {
-        self.given_at.as_deref().is_some_and(|at| at != site)
+        self.given.as_ref().is_some_and(|(at, ..)| at != site)
     }
 
     /// Whether the caller is being asked.
@@ -139,25 +137,23 @@ impl Task {
 
     /// A login that was asked for at another host is not this one's: that of the options is.
     pub(super) fn speak_to_host(&mut self) {
-        if !self.login.is_given_elsewhere(&self.site()) {
+        let site = self.site();
+        let Some((_, credentials, token)) = self.login.given.take_if(|(at, ..)| *at != site) else {
             return;
-        }
-        self.login.given_at = None;
+        };
         self.login.scheme = None;
         self.driver.set_credentials(None);
         self.login.renew_at = None;
-        let (credentials, token) = self.login.own.take().unwrap_or_default();
         self.options.credentials = credentials;
         self.options.bearer_token = token;
     }
 
     /// Keeps the options' own login before one that was asked for takes its place.
     fn note_given(&mut self) {
-        if self.login.given_at.is_none() {
-            let own = (self.options.credentials.clone(), self.options.bearer_token.clone());
-            self.login.own = Some(own);
-        }
-        self.login.given_at = Some(self.site());
+        let site = self.site();
+        let options = &self.options;
+        let own = || (String::new(), options.credentials.clone(), options.bearer_token.clone());
+        self.login.given.get_or_insert_with(own).0 = site;
     }
 
     /// The login that an exchange shows.
