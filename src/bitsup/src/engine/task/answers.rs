@@ -13,6 +13,7 @@ use super::{PacketEvent, Task, head, protocol_failure};
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
 use crate::progress::{AckEvent, Event, Receipt};
+use crate::transcript;
 use crate::transport::{self, Answer, FailureKind, Stats};
 
 impl Task {
@@ -43,7 +44,9 @@ impl Task {
             return;
         };
         let now = core.now();
-        self.record_answer(&request, answer, core);
+        self.record(&request, core, |recorder, asked| {
+            recorder.answer(asked, answer.status, &answer.headers)
+        });
         match request {
             PendingRequest::Precheck => self.precheck_answered(id, answer, stats, core),
             PendingRequest::Head => {
@@ -142,7 +145,7 @@ impl Task {
             return;
         };
         self.sent_nothing();
-        self.record_failure(&request, &failure, core);
+        self.record(&request, core, |_, asked| transcript::failure(asked, &failure));
         self.driver.judge(LoginOutcome::Inconclusive, &mut core.client);
         if request != PendingRequest::Precheck
             && matches!(failure.kind, FailureKind::ProxyFailed(Some(407)))

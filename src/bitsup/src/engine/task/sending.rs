@@ -17,6 +17,7 @@ use super::{Task, connection_options, own_headers};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::source::{Opened, Source};
+use crate::transcript;
 use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method};
 
 /// What a packet needs the source for.
@@ -290,7 +291,7 @@ impl Task {
     pub(super) fn abort_exchange(&mut self, request: Option<&PendingRequest>, core: &mut Core) {
         self.login.forget_question();
         if let Some(request) = request {
-            self.record_abort(request, core);
+            self.record(request, core, |_, asked| transcript::aborted(asked));
             if let Some(pinned) = self.pinned {
                 core.abort(pinned);
             }
