@@ -51,7 +51,7 @@ use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Endpoints, IntentLog, JournalWriter};
 use crate::transport::{self, ConnectionId, Transport};
-use body::{BodyContext, Buffers};
+use body::Buffers;
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -374,14 +374,5 @@ impl Core {
     /// The instant of a time that the state machine named.
     pub(crate) fn instant(&self, monotonic: Duration) -> Instant {
         self.clock.checked_add(monotonic).unwrap_or_else(|| Instant::now() + IDLE)
-    }
-
-    pub(crate) fn around(&self) -> BodyContext<'_> {
-        BodyContext {
-            limiter: &self.limiter,
-            buffers: &self.buffers,
-            workers: &self.workers,
-            inbox: &self.inbox,
-        }
     }
 }

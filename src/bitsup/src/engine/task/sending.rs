@@ -113,14 +113,10 @@ impl Task {
                 let own = ContentRange::new(0, range.length(), range.length());
                 let range = own.filter(|_| self.is_packets()).unwrap_or(range);
                 let sent = Arc::clone(&self.shared.sent);
-                let body = FragmentBody::new(opened, range, sent, self.id(), &core.around());
                 // A probe repeats bytes that the server has.
                 let hash =
                     self.hash.clone().filter(|_| range.end() > self.driver.session().offset());
-                Ok(Some(match hash {
-                    Some(hash) => body.hashed(hash),
-                    None => body,
-                }))
+                Ok(Some(FragmentBody::new(opened, range, sent, self.id(), hash, core)))
             }
             // The file must still hold the bytes that were sent; a file that is gone is no change.
             _ => match opened {
