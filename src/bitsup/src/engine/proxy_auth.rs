@@ -9,7 +9,7 @@ use bitsup_core::Site;
 
 use super::Core;
 use super::auth::{self, for_transport};
-use crate::credentials::{Credentials, Login};
+use crate::credentials::{Credentials, Login, Role};
 use crate::options::{ProxyChoice, UploadOptions};
 use crate::transport::{self, Answer, AuthScheme};
 
@@ -28,7 +28,7 @@ pub(crate) fn login(
 pub(crate) fn choose(answer: &Answer, options: &UploadOptions, core: &Core) -> Option<AuthScheme> {
     let credentials = options.proxy_credentials.as_ref()?;
     let is_usable = !was_refused(options, credentials, core);
-    auth::choose_for_proxy(answer, options).filter(|_| is_usable)
+    auth::choose(answer, Role::Proxy, options, false).filter(|_| is_usable)
 }
 
 /// The proxy has refused the credentials, if there are any.

@@ -325,7 +325,7 @@ impl Task {
         let https = self.destination.origin.is_https();
         match login {
             Login::Password(credentials) => {
-                self.login.scheme = auth::choose(answer, &self.options, https);
+                self.login.scheme = auth::choose(answer, Role::Server, &self.options, https);
                 if self.login.scheme.is_none() {
                     self.login.withheld = auth::offers_only_basic(answer);
                     return false;
