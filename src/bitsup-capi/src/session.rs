@@ -13,7 +13,7 @@ use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
 use crate::status::bitsup_status;
-use crate::{structure, text};
+use crate::text;
 
 /// An upload session whose packets the program sends one by one. Nothing is
 /// tried again. Calls from several threads wait for each other.
@@ -54,9 +54,7 @@ pub unsafe extern "C" fn bitsup_ping(
     options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives PACKET, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or text.
-        let url = unsafe { text::text(url, "url") }?;
+    boundary!(error: error, gives PACKET, [client], or_null [options], text [url], {
         let choice = client.choose(options)?;
         client.client.ping(url, &choice.options)?;
         Ok(bitsup_status::Ok)
@@ -80,11 +78,7 @@ pub unsafe extern "C" fn bitsup_session_create(
     session: *mut *mut bitsup_session,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives PACKET, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(session, "session") }?;
-        // SAFETY: the caller gives NULL or text.
-        let url = unsafe { text::text(url, "url") }?;
+    boundary!(error: error, gives PACKET, [client], or_null [options], out session, text [url], {
         let name = if name.is_null() {
             ""
         } else {
@@ -94,9 +88,9 @@ pub unsafe extern "C" fn bitsup_session_create(
         let choice = client.choose(options)?;
         let made = client.client.session(url, size, name, &choice.options)?;
         let id = text::for_c(made.id());
-        let session = Mutex::new(made);
-        let hooks = choice.hooks;
-        *place = handle::give(bitsup_session { life: Life::new(), id, size, session, hooks });
+        let (made, hooks) = (Mutex::new(made), choice.hooks);
+        *session =
+            handle::give(bitsup_session { life: Life::new(), id, size, session: made, hooks });
         Ok(bitsup_status::Ok)
     })
 }
