@@ -275,14 +275,21 @@ impl Task {
         core.ask_for_login(self.asker(callback), request);
     }
 
+    /// What the callback answered last for the server that is spoken to, or for the proxy; and when to renew it.
+    fn given(&self, role: Role, core: &Core) -> Option<(Login, Option<Instant>)> {
+        let site = match role {
+            Role::Server => self.site(),
+            Role::Proxy => proxy_auth::site(&self.options),
+        };
+        core.prompts.given(&site, role, self.options.credential_callback.as_ref()?)
+    }
+
     /// Takes the first login that the server has not refused and that may be shown to it: the
     /// caller's own, or what the callback answered last.
     pub(super) fn find_login(&mut self, answer: &Answer, core: &mut Core) -> bool {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
-        let given = self.options.credential_callback.as_ref();
-        let given =
-            given.and_then(|callback| core.prompts.given(&self.site(), Role::Server, callback));
+        let given = self.given(Role::Server, core);
         let is_trusted = self.is_trusted();
         let candidates = [
             token.map(|token| (Login::Token { token, valid_for: None }, None, false)),
@@ -446,10 +453,9 @@ impl Task {
 
     /// Takes what the callback answered for the proxy, unless that was refused.
     fn take_proxy_login(&mut self, core: &Core) -> bool {
-        let site = proxy_auth::site(&self.options);
-        let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.prompts.given(&site, Role::Proxy, callback));
-        let Some((Login::Password(credentials), _)) = given else { return false };
+        let Some((Login::Password(credentials), _)) = self.given(Role::Proxy, core) else {
+            return false;
+        };
         if proxy_auth::was_refused(&self.options, &credentials, core) {
             return false;
         }
@@ -492,11 +498,7 @@ impl Task {
     /// Takes the token that the callback gave last; only while it need not be renewed itself, if
     /// that matters.
     fn take_given_token(&mut self, core: &Core, fresh: bool) -> bool {
-        let origin = self.destination.origin.to_string();
-        let callback = self.options.credential_callback.as_ref();
-        let given =
-            callback.and_then(|callback| core.prompts.given(&origin, Role::Server, callback));
-        let Some((login, renew_at)) = given else { return false };
+        let Some((login, renew_at)) = self.given(Role::Server, core) else { return false };
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {
             Login::Token { token, .. }
