@@ -257,13 +257,8 @@ impl Engine {
         }
         task.step(&mut self.core);
         task.timer = task.wake_at();
-        if let Some(at) = task.timer {
-            self.timers.insert((at, id));
-        }
+        self.timers.extend(task.timer.map(|at| (at, id)));
         if task.is_gone() {
-            if let Some(at) = task.timer {
-                self.timers.remove(&(at, id));
-            }
             self.tasks.remove(&id);
         }
         self.wake_others();
@@ -322,22 +317,10 @@ impl Engine {
 
     fn timeout(&self) -> Duration {
         let now = Instant::now();
-        let mut next = now + IDLE;
-        if let Some((at, _)) = self.timers.first() {
-            next = next.min(*at);
-        }
-        if let Some(look) = self.next_look {
-            next = next.min(look);
-        }
-        if let Some((at, _)) = self.core.noted {
-            next = next.min(at);
-        }
-        if let Some(turn) = self.core.limiter.next_turn() {
-            next = next.min(turn);
-        }
-        if let Some(farewell) = self.farewell {
-            next = next.min(farewell);
-        }
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let notes = self.core.noted.as_ref().map(|(at, _)| *at);
+        let all = [timer, notes, self.core.limiter.next_turn(), self.next_look, self.farewell];
+        let next = all.into_iter().flatten().fold(now + IDLE, Instant::min);
         next.saturating_duration_since(now)
     }
 
