@@ -203,158 +203,86 @@ pub enum ProxyChoice {
     Url(String),
 }
 
-/// What an [`OptionSet`] came to for an upload, or another call that sends packets: see
-/// [`OptionSet::upload_options`]. Of what is no option of the table, each field is set here.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct UploadOptions {
-    /// Who is asked when the server wants another login, or one at all.
-    pub credential_callback: Option<CredentialCallback>,
-    /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
-    pub transcript: bool,
-    /// Words that a journal entry keeps for people, e.g. the command line to continue with.
-    pub note: Option<String>,
-    // What options of the table set, most by their names. They are no part of the public interface: they are for this
-    // crate, and for tests of what an engine does with values that no option takes.
-    #[doc(hidden)]
-    pub fragment_size: Option<u64>, // `None` chooses by itself
-    #[doc(hidden)]
-    pub max_fragment: u64,
-    #[doc(hidden)]
-    pub min_fragment: u64,
-    #[doc(hidden)]
-    pub headers: Vec<Header>,
-    #[doc(hidden)]
-    pub credentials: Option<Credentials>,
-    #[doc(hidden)]
-    pub auth: AuthChoice,
-    #[doc(hidden)]
-    pub bearer_token: Option<Secret>,
-    #[doc(hidden)]
-    pub proxy: ProxyChoice,
-    #[doc(hidden)]
-    pub no_proxy: Option<String>, // `None` takes the environment's
-    #[doc(hidden)]
-    pub post_override: bool,
-    #[doc(hidden)]
-    pub polite: bool,
-    #[doc(hidden)]
-    pub proxy_credentials: Option<Credentials>,
-    #[doc(hidden)]
-    pub resolve: Vec<Resolve>,
-    #[doc(hidden)]
-    pub proxy_auth: AuthChoice,
-    #[doc(hidden)]
-    pub allow_cleartext_credentials: bool,
-    #[doc(hidden)]
-    pub tls: TlsOptions,
-    #[doc(hidden)]
-    pub connect_timeout: Duration,
-    #[doc(hidden)]
-    pub stall_timeout: Duration,
-    #[doc(hidden)]
-    pub ack_timeout: Duration,
-    #[doc(hidden)]
-    pub last_ack_timeout: Duration,
-    #[doc(hidden)]
-    pub max_attempts: Option<u32>,
-    #[doc(hidden)]
-    pub give_up_after: Duration,
-    #[doc(hidden)]
-    pub wait_for_server: Duration,
-    #[doc(hidden)]
-    pub retry_delay: Duration,
-    #[doc(hidden)]
-    pub max_retry_delay: Duration,
-    #[doc(hidden)]
-    pub max_time: Option<Duration>,
-    #[doc(hidden)]
-    pub max_bytes: Option<u64>,
-    #[doc(hidden)]
-    pub host_id: HostPolicy,
-    #[doc(hidden)]
-    pub trusted_hosts: Vec<String>,
-    #[doc(hidden)]
-    pub reply_to: ReplyTo,
-    #[doc(hidden)]
-    pub reply_optional: bool,
-    #[doc(hidden)]
-    pub reply_max_size: u64,
-    #[doc(hidden)]
-    pub if_exists: IfExists,
-    #[doc(hidden)]
-    pub fresh: bool,
-    #[doc(hidden)]
-    pub no_resume: bool,
-    #[doc(hidden)]
-    pub require_resume: bool,
-    #[doc(hidden)]
-    pub verify: VerifyPolicy,
-    #[doc(hidden)]
-    pub on_lost_ack: LostAckPolicy,
-    #[doc(hidden)]
-    pub resume_check: ResumeCheck,
-    #[doc(hidden)]
-    pub sha256: bool,
-    #[doc(hidden)]
-    pub refuse_empty: bool,
-    #[doc(hidden)]
-    pub lenient: bool,
-    #[doc(hidden)]
-    pub content_name: Option<String>,
+/// Makes [`UploadOptions`] of the fields that options of the table set, most by their names, with their defaults; one
+/// without begins with that of its type. They are no part of the public interface: they are for this crate, and for
+/// tests of what an engine does with values that no option takes.
+macro_rules! upload_options {
+    ($($name:ident: $type:ty $(= $default:expr)?,)+) => {
+        /// What an [`OptionSet`] came to for an upload, or another call that sends packets: see
+        /// [`OptionSet::upload_options`]. Of what is no option of the table, each field is set here.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub struct UploadOptions {
+            /// Who is asked when the server wants another login, or one at all.
+            pub credential_callback: Option<CredentialCallback>,
+            /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
+            pub transcript: bool,
+            /// Words that a journal entry keeps for people, e.g. the command line to continue with.
+            pub note: Option<String>,
+            $(#[doc(hidden)] pub $name: $type,)+
+        }
+
+        impl Default for UploadOptions {
+            fn default() -> Self {
+                Self {
+                    credential_callback: None,
+                    transcript: false,
+                    note: None,
+                    $($name: upload_options!(@default $($default)?),)+
+                }
+            }
+        }
+    };
+    (@default) => { Default::default() };
+    (@default $default:expr) => { $default };
 }
 
-impl Default for UploadOptions {
-    fn default() -> Self {
-        Self {
-            fragment_size: None,
-            max_fragment: bitsup_proto::fragment_size::CEILING,
-            min_fragment: bitsup_proto::fragment_size::FLOOR,
-            headers: Vec::new(),
-            credentials: None,
-            auth: AuthChoice::default(),
-            bearer_token: None,
-            credential_callback: None,
-            proxy: ProxyChoice::default(),
-            no_proxy: None,
-            post_override: false,
-            polite: false,
-            proxy_credentials: None,
-            resolve: Vec::new(),
-            proxy_auth: AuthChoice::default(),
-            allow_cleartext_credentials: false,
-            tls: TlsOptions::default(),
-            connect_timeout: Duration::from_secs(30),
-            stall_timeout: Duration::from_secs(60),
-            ack_timeout: Duration::from_secs(5 * 60),
-            last_ack_timeout: Duration::from_secs(15 * 60),
-            max_attempts: None,
-            give_up_after: Duration::from_secs(15 * 60),
-            wait_for_server: bitsup_proto::retry::WAIT_FOR_SERVER,
-            retry_delay: Duration::from_secs(1),
-            max_retry_delay: Duration::from_secs(60),
-            max_time: None,
-            max_bytes: None,
-            host_id: HostPolicy::default(),
-            trusted_hosts: Vec::new(),
-            reply_to: ReplyTo::default(),
-            reply_optional: false,
-            reply_max_size: REPLY_MAX_SIZE,
-            if_exists: IfExists::default(),
-            fresh: false,
-            no_resume: false,
-            require_resume: false,
-            verify: VerifyPolicy::default(),
-            on_lost_ack: LostAckPolicy::default(),
-            resume_check: ResumeCheck::default(),
-            sha256: false,
-            refuse_empty: false,
-            lenient: false,
-            content_name: None,
-            transcript: false,
-            note: None,
-        }
-    }
+upload_options! {
+    // `None` chooses by itself.
+    fragment_size: Option<u64>,
+    max_fragment: u64 = bitsup_proto::fragment_size::CEILING,
+    min_fragment: u64 = bitsup_proto::fragment_size::FLOOR,
+    headers: Vec<Header>,
+    credentials: Option<Credentials>,
+    auth: AuthChoice,
+    bearer_token: Option<Secret>,
+    proxy: ProxyChoice,
+    // `None` takes the environment's.
+    no_proxy: Option<String>,
+    post_override: bool,
+    polite: bool,
+    proxy_credentials: Option<Credentials>,
+    resolve: Vec<Resolve>,
+    proxy_auth: AuthChoice,
+    allow_cleartext_credentials: bool,
+    tls: TlsOptions,
+    connect_timeout: Duration = Duration::from_secs(30),
+    stall_timeout: Duration = Duration::from_secs(60),
+    ack_timeout: Duration = Duration::from_secs(5 * 60),
+    last_ack_timeout: Duration = Duration::from_secs(15 * 60),
+    max_attempts: Option<u32>,
+    give_up_after: Duration = Duration::from_secs(15 * 60),
+    wait_for_server: Duration = bitsup_proto::retry::WAIT_FOR_SERVER,
+    retry_delay: Duration = Duration::from_secs(1),
+    max_retry_delay: Duration = Duration::from_secs(60),
+    max_time: Option<Duration>,
+    max_bytes: Option<u64>,
+    host_id: HostPolicy,
+    trusted_hosts: Vec<String>,
+    reply_to: ReplyTo,
+    reply_optional: bool,
+    reply_max_size: u64 = REPLY_MAX_SIZE,
+    if_exists: IfExists,
+    fresh: bool,
+    no_resume: bool,
+    require_resume: bool,
+    verify: VerifyPolicy,
+    on_lost_ack: LostAckPolicy,
+    resume_check: ResumeCheck,
+    sha256: bool,
+    refuse_empty: bool,
+    lenient: bool,
+    content_name: Option<String>,
 }
 
 impl UploadOptions {
