@@ -12,7 +12,7 @@ use crate::callbacks::{Delivery, Dispatcher, Listener, Subscriber};
 use crate::destination::Destination;
 use crate::doctor::DoctorReport;
 use crate::engine::{
-    Command, Inbox, NewUpload, RateLimiter, Reporter, Settings, TaskId, reply_place,
+    Command, Core, Inbox, NewUpload, RateLimiter, Reporter, Settings, Task, TaskId, reply_place,
 };
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, HASH_AFTER, StateDirectory, Token};
@@ -256,6 +256,15 @@ impl ClientInner {
         if self.process == std::process::id() {
             self.inbox.send(command);
         }
+    }
+
+    /// Has the engine do this with an upload, if it is still there.
+    pub(crate) fn with_task(
+        &self,
+        id: TaskId,
+        act: impl FnOnce(&mut Task, &mut Core) + Send + 'static,
+    ) {
+        self.send(Command::Task(id, Box::new(act)));
     }
 
     /// The state directory, for what cannot be done without one.

@@ -13,7 +13,7 @@ use bitsup_proto::{ContentRange, Hresult, PacketType, SessionId, explain, packet
 use crate::client::ClientInner;
 use crate::credentials::Role;
 use crate::destination::Destination;
-use crate::engine::{Command, PacketAnswer, PacketEvent, PacketJob, TaskId, offered};
+use crate::engine::{Command, PacketAnswer, PacketEvent, PacketJob, Task, TaskId, offered};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
@@ -443,7 +443,7 @@ impl PacketClient {
             Err(RecvTimeoutError::Disconnected) => Err(ended()),
             Err(RecvTimeoutError::Timeout) => {
                 // The next packet must not wait behind this one.
-                self.client.send(Command::AbortPacket(self.task));
+                self.client.with_task(self.task, Task::abort_packet);
                 let seconds = limit.unwrap_or_default().as_secs().max(1);
                 Err(Error::new(ErrorKind::Timeout, format!("no answer within {seconds} s")))
             }

@@ -193,18 +193,12 @@ impl Engine {
                 self.tasks.insert(id, Box::new(task));
                 self.step(id);
             }
-            Command::Suspend(id) => self.with(id, Task::suspend),
-            Command::Resume(id) => self.with(id, Task::resume),
-            // To set the timer that progress is told by.
-            Command::Listens(id) => self.step(id),
-            Command::Cancel(id, mode) => self.with(id, |task, core| task.cancel(mode, core)),
-            Command::Abandon(id) => self.with(id, Task::abandon),
+            Command::Task(id, act) => self.with(id, act),
             Command::BodyReady(id) => {
                 if let Some(pinned) = self.tasks.get(&id).and_then(|task| task.pinned()) {
                     self.core.transport.resume_body(pinned);
                 }
             }
-            Command::Worked(id, done) => self.with(id, done),
             Command::LoginBegun(pinned, begun) => {
                 if let Some(event) = self.core.login_begun(pinned, begun) {
                     self.exchange_ended(event);
@@ -220,7 +214,6 @@ impl Engine {
                 self.step(id);
             }
             Command::Packet(..) => {}
-            Command::AbortPacket(id) => self.with(id, Task::abort_packet),
             Command::ClosePackets(id) => {
                 if let Some(task) = self.tasks.remove(&id) {
                     self.timers.retain(|(_, own)| *own != id);
