@@ -51,6 +51,7 @@ struct Pace {
 }
 
 /// What is left to do about a complete reply.
+#[derive(Default)]
 pub(crate) struct Stored {
     pub(crate) path: Option<PathBuf>,
     pub(crate) bytes: Option<Vec<u8>>,
@@ -191,7 +192,7 @@ impl ReplyFetch {
             return Err(Error::new(ErrorKind::Internal, "the reply is still being written"));
         };
         let target = target.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut stored = Stored { path: None, bytes: None, write: None };
+        let mut stored = Stored::default();
         match (target.kind, self.file) {
             (TargetKind::File(spool), Some((path, place))) => {
                 stored.path = Some(path.clone());

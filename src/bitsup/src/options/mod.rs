@@ -48,7 +48,7 @@ impl Header {
         if name.is_empty() || !name.bytes().all(token) {
             return Err(Error::invalid(format!(
                 "{:?} is not a header name: letters, digits and - only",
-                shortened(name)
+                name.chars().take(40).collect::<String>()
             )));
         }
         let lower = name.to_ascii_lowercase();
@@ -131,10 +131,6 @@ const OWN_HEADERS: [&str; 14] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
-}
 
 /// A path that a later change of the current folder does not touch; links stay as they are. One that
 /// is absolute already needs no current folder.

@@ -126,12 +126,11 @@ impl Task {
 
     /// What ends an upload that must not go on without a journal.
     pub(super) fn ends_without(upload: Reporter) -> OnFailure {
-        Box::new(move |error| upload.report(move |task, core| task.fail_unkept(error, core)))
-    }
-
-    /// Nothing can be kept, and that ends the upload: the session could not be resumed.
-    fn fail_unkept(&mut self, error: Error, core: &mut Core) {
-        let now = core.now();
-        self.driver.fail_and_cancel(error.into_protocol(), now);
+        Box::new(move |error| {
+            upload.report(move |task, core| {
+                let now = core.now();
+                task.driver.fail_and_cancel(error.into_protocol(), now);
+            });
+        })
     }
 }

@@ -4,7 +4,7 @@ use bitsup_core::Ending;
 use bitsup_proto::session::{self, Outcome};
 
 use super::super::Core;
-use super::super::reply::Stored;
+use super::super::reply::ReplyFetch;
 use super::sending::SourceState;
 use super::{Task, config};
 use crate::error::{Error, ErrorKind};
@@ -50,14 +50,8 @@ impl Task {
         core: &Core,
     ) -> Result<Receipt, Error> {
         let counters = self.driver.session().counters();
-        let (reply_path, reply, write) = match self.reply.take() {
-            Some(reply) => {
-                let Stored { path, bytes, write } = reply.finish()?;
-                (path, bytes, write)
-            }
-            None => (None, None, None),
-        };
-        if let Some(write) = write {
+        let stored = self.reply.take().map(ReplyFetch::finish).transpose()?.unwrap_or_default();
+        if let Some(write) = stored.write {
             self.unfinished += 1;
             let upload = self.reporter(core);
             core.workers.run(move || {
@@ -76,8 +70,8 @@ impl Task {
             unconfirmed_resends: counters.unconfirmed_resends,
             close_confirmed: summary.close_confirmed,
             verified: summary.verified,
-            reply_path,
-            reply,
+            reply_path: stored.path,
+            reply: stored.bytes,
             reply_url: self.driver.session().reply_url().map(str::to_owned),
             warnings: std::mem::take(&mut self.warnings),
             ..Receipt::default()

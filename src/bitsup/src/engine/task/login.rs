@@ -40,7 +40,7 @@ pub(super) struct LoginState {
     /// The server has refused all that there is before.
     pub(super) known_refused: bool,
     /// Questions in a row since a login was taken.
-    questions: u32,
+    pub(super) questions: u32,
     /// A challenge that waits for the caller's answer.
     parked: Option<Box<Parked>>,
     /// The header lines of the last challenge.
@@ -104,11 +104,6 @@ impl LoginState {
     /// Whether the caller is being asked.
     pub(super) fn is_asking(&self) -> bool {
         self.parked.is_some() || self.renewing
-    }
-
-    /// The caller sends another packet.
-    pub(super) fn new_packet(&mut self) {
-        self.questions = 0;
     }
 
     /// Nothing waits for an answer any more.

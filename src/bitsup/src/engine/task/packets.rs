@@ -13,7 +13,7 @@ use super::convert::ack;
 use super::{Task, protocol_failure};
 use crate::callbacks::Subscriber;
 use crate::destination::Destination;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::options::UploadOptions;
 use crate::progress::EventFilter;
 use crate::source::Source;
@@ -80,7 +80,7 @@ impl Task {
         let (own, limit) = (&job.options, job.limit.unwrap_or(Duration::MAX));
         self.options.connect_timeout = own.connect_timeout.min(limit);
         self.options.stall_timeout = own.stall_timeout.min(limit);
-        self.login.new_packet();
+        self.login.questions = 0;
         self.driver.send_packet(job.packet);
     }
 
@@ -129,12 +129,6 @@ impl Task {
                 remark,
             }));
         }
-    }
-
-    /// The login was refused at this site before, and so nothing was sent.
-    pub(super) fn tell_refused_before(&self) {
-        let text = "the server refused this login before, and it was not sent again";
-        self.tell_caller(PacketEvent::Done(Err(Error::new(ErrorKind::Auth, text))));
     }
 }
 

@@ -6,8 +6,9 @@ use bitsup_proto::reply::Got;
 use bitsup_proto::session::Exchange;
 
 use super::super::Core;
-use super::Task;
 use super::convert::ack;
+use super::{PacketEvent, Task};
+use crate::error::{Error, ErrorKind};
 use crate::transport::Answer;
 
 impl Task {
@@ -94,7 +95,8 @@ impl Task {
         let ack = Ack { remark: self.remark(answer), ..ack(answer) };
         let post = self.driver.handle_ack(id, &ack, Exchange::default(), now);
         if matches!(post, Ok(PostAck::Answered(_))) {
-            self.tell_refused_before();
+            let text = "the server refused this login before, and it was not sent again";
+            self.tell_caller(PacketEvent::Done(Err(Error::new(ErrorKind::Auth, text))));
         }
     }
 }
