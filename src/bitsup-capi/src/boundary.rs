@@ -8,14 +8,15 @@ use crate::status::bitsup_status;
 
 /// The whole body of an entry point.
 ///
-/// `boundary!(error: place, gives LIST, [handles], or_null [handles], owns name = value, { … })` gives a
-/// status of a list in `crate::status`: the body is a `Result<bitsup_status, CallFailure>`. `boundary!(value: fallback, [handles], { … })`
-/// gives a value, and `fallback` where there is none. In the body each handle's name is a reference:
-/// NULL, another object, a handle from before a fork and one that met a panic never get there. A
-/// panic becomes a status, and the handles are refused from then on. What the call `owns` ends with
-/// it, also where the body is not reached.
+/// `boundary!(error: place, gives LIST, [handles], or_null [handles], owns name = value, out name, text [names], { … })`
+/// gives a status of a list in `crate::status`: the body is a `Result<bitsup_status, CallFailure>`.
+/// `boundary!(value: fallback, [handles], { … })` gives a value, and `fallback` where there is none. In the body each
+/// handle's name is a reference: NULL, another object, a handle from before a fork and one that met a panic never get
+/// there; `out` is the place for a pointer, which is NULL until the body sets it, and each `text` is a `&str`. A panic
+/// becomes a status, and the handles are refused from then on. What the call `owns` ends with it, also where the body is
+/// not reached.
 macro_rules! boundary {
-    (error: $error:expr, gives $list:ident, [$($handle:ident),*] $(, or_null [$($maybe:ident),*])? $(, owns $owned:ident = $value:expr)?, $body:block) => {{
+    (error: $error:expr, gives $list:ident, [$($handle:ident),*] $(, or_null [$($maybe:ident),*])? $(, owns $owned:ident = $value:expr)? $(, out $place:ident)? $(, text [$($text:ident),*])?, $body:block) => {{
         $(
             // SAFETY: the caller gives NULL, or a handle that `_free` was not called for.
             let $handle = unsafe { crate::handle::look($handle) };
@@ -39,6 +40,14 @@ macro_rules! boundary {
                     } else {
                         Some(crate::handle::usable($maybe, stringify!($maybe))?)
                     };
+                )*)?
+                $(
+                    // SAFETY: the caller gives NULL or a place for a pointer.
+                    let $place = unsafe { crate::structure::out($place, stringify!($place)) }?;
+                )?
+                $($(
+                    // SAFETY: the caller gives NULL or text.
+                    let $text = unsafe { crate::text::text($text, stringify!($text)) }?;
                 )*)?
                 $body
             },
@@ -87,7 +96,7 @@ pub(crate) unsafe fn status(
         Err(panic) => (bitsup_status::Panic, Some(CallFailure::panic(panic.as_ref()))),
     };
     if !error.is_null() {
-        let give = |failure| crate::handle::give(bitsup_error::from(failure));
+        let give = |failure: CallFailure| crate::handle::give(failure.into_error());
         let made = made.map_or(std::ptr::null_mut(), give);
         // SAFETY: not NULL, so it is a place for a pointer.
         unsafe { error.write(made) };

@@ -109,17 +109,17 @@ unsafe impl Send for Borrowed {}
 // SAFETY: as above.
 unsafe impl Sync for Borrowed {}
 
-/// A function of the caller with its pointer. Options, clients, uploads and sessions share it; with
+/// A function of the caller, or none, with its pointer. Options, clients, uploads and sessions share it; with
 /// the last of them the caller's pointer ends.
 pub(crate) struct Hook<F> {
-    pub(crate) function: Option<F>,
+    pub(crate) function: F,
     pub(crate) userdata: Userdata,
     destroy: bitsup_destroy_callback,
 }
 
 impl<F> Hook<F> {
     pub(crate) fn new(
-        function: Option<F>,
+        function: F,
         userdata: *mut c_void,
         destroy: bitsup_destroy_callback,
     ) -> Self {
@@ -137,29 +137,18 @@ impl<F> Drop for Hook<F> {
     }
 }
 
-pub(crate) type ProgressHook =
-    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, *const bitsup_progress) -> c_int>;
-pub(crate) type StateHook =
-    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, bitsup_state) -> c_int>;
-pub(crate) type RetryHook =
-    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, *const bitsup_error, u32) -> i64>;
-pub(crate) type TranscriptHook =
-    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, *const c_char)>;
-pub(crate) type LogHook =
-    Hook<unsafe extern "C" fn(*mut c_void, *mut bitsup_upload, bitsup_log_level, *const c_char)>;
-
 /// A callback that is unset, or set to a function or to none.
 pub(crate) type Slot<T> = Option<Arc<T>>;
 
 /// The callbacks that are set.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
-    pub(crate) progress: Slot<ProgressHook>,
-    pub(crate) state: Slot<StateHook>,
-    pub(crate) retry: Slot<RetryHook>,
-    pub(crate) transcript: Slot<TranscriptHook>,
+    pub(crate) progress: Slot<Hook<bitsup_progress_callback>>,
+    pub(crate) state: Slot<Hook<bitsup_state_callback>>,
+    pub(crate) retry: Slot<Hook<bitsup_retry_callback>>,
+    pub(crate) transcript: Slot<Hook<bitsup_transcript_callback>>,
     pub(crate) credentials: Slot<CredentialHook>,
-    pub(crate) log: Slot<LogHook>,
+    pub(crate) log: Slot<Hook<bitsup_log_callback>>,
 }
 
 impl Hooks {
@@ -180,7 +169,7 @@ impl Hooks {
 }
 
 /// Whether there is a function to call.
-pub(crate) fn calls<F>(slot: Option<&Arc<Hook<F>>>) -> bool {
+pub(crate) fn calls<F>(slot: Option<&Arc<Hook<Option<F>>>>) -> bool {
     slot.is_some_and(|hook| hook.function.is_some())
 }
 
@@ -262,7 +251,7 @@ impl Callbacks {
 
     /// The function to call with its pointer; `None` too once another one, for the same event, has freed
     /// upload or client.
-    fn next<F: Copy>(&self, slot: &Slot<Hook<F>>) -> Option<(F, Userdata)> {
+    fn next<F: Copy>(&self, slot: &Slot<Hook<Option<F>>>) -> Option<(F, Userdata)> {
         let hook = slot.as_ref()?;
         let function = hook.function?;
         let is_closed = self.life.is_closed() || self.client.is_closed();
@@ -293,7 +282,7 @@ pub(crate) fn decide(
         let Some((hook, function)) = hook.and_then(|hook| Some((hook, hook.function?))) else {
             return RetryDecision::Retry;
         };
-        let error = Tagged::new(bitsup_error::from(CallFailure::from(error.clone())));
+        let error = Tagged::new(CallFailure::from(error.clone()).into_error());
         fault_point(c"before retry");
         // SAFETY: the caller's function for this pointer; it does not unwind. The error lives
         // until it returns.

@@ -14,7 +14,7 @@ use crate::options::{Chosen, bitsup_options};
 use crate::signal::Signal;
 use crate::status::bitsup_status;
 use crate::upload::{State, bitsup_upload};
-use crate::{credential, structure, text};
+use crate::{credential, text};
 
 /// Uploads files: any number at a time, on one thread of its own.
 pub struct bitsup_client {
@@ -134,11 +134,9 @@ pub unsafe extern "C" fn bitsup_client_new(
     client: *mut *mut bitsup_client,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives CLIENT, [], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(client, "client") }?;
+    boundary!(error: error, gives CLIENT, [], or_null [options], out client, {
         let chosen = options.map(bitsup_options::snapshot).unwrap_or_default();
-        *place = handle::give(bitsup_client::new(chosen)?);
+        *client = handle::give(bitsup_client::new(chosen)?);
         Ok(bitsup_status::Ok)
     })
 }

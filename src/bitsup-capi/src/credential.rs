@@ -98,15 +98,7 @@ pub type bitsup_credential_callback = Option<
     ),
 >;
 
-/// The caller's function and its pointer.
-type AskHook = Hook<
-    unsafe extern "C" fn(
-        *mut c_void,
-        *mut bitsup_upload,
-        *const bitsup_credential_request,
-        *mut bitsup_credential_reply,
-    ),
->;
+type AskHook = Hook<bitsup_credential_callback>;
 
 /// A credential callback. Uploads that have it from the same setter share questions and answers.
 pub(crate) struct CredentialHook {
@@ -124,12 +116,9 @@ impl CredentialHook {
     pub(crate) fn new(hook: AskHook) -> Self {
         let hook = Arc::new(hook);
         let weak: Weak<AskHook> = Arc::downgrade(&hook);
-        let callback = hook.function.map(|function| {
-            CredentialCallback::new(move |request| {
-                let hook = weak.upgrade()?;
-                hook.ask(function, request)
-            })
-        });
+        let callback = hook
+            .function
+            .map(|_| CredentialCallback::new(move |request| weak.upgrade()?.ask(request)));
         Self { hook, callback }
     }
 
@@ -141,16 +130,8 @@ impl CredentialHook {
 }
 
 impl AskHook {
-    fn ask(
-        &self,
-        function: unsafe extern "C" fn(
-            *mut c_void,
-            *mut bitsup_upload,
-            *const bitsup_credential_request,
-            *mut bitsup_credential_reply,
-        ),
-        request: &CredentialRequest,
-    ) -> Option<Login> {
+    fn ask(&self, request: &CredentialRequest) -> Option<Login> {
+        let function = self.function?;
         let optional = |text: &Option<String>| text.as_deref().map(text::for_c);
         let pointer =
             |text: &Option<CString>| text.as_ref().map_or(ptr::null(), |text| text.as_ptr());

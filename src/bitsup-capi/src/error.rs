@@ -2,24 +2,22 @@
 
 use std::ffi::{CString, c_char, c_int};
 
-use crate::failure::CallFailure;
 use crate::handle::{Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
-use crate::text;
 
 /// Why a call failed. It never changes and any thread may read it; its texts
 /// live as long as it does.
 pub struct bitsup_error {
-    status: bitsup_status,
-    message: CString,
-    advice: CString,
-    token: Option<CString>,
-    http_status: u32,
-    hresult: u32,
-    context: u32,
-    os_error: i64,
-    resumable: bool,
+    pub(crate) status: bitsup_status,
+    pub(crate) message: CString,
+    pub(crate) advice: CString,
+    pub(crate) token: Option<CString>,
+    pub(crate) http_status: u32,
+    pub(crate) hresult: u32,
+    pub(crate) context: u32,
+    pub(crate) os_error: i64,
+    pub(crate) resumable: bool,
 }
 
 impl Handle for bitsup_error {
@@ -28,23 +26,6 @@ impl Handle for bitsup_error {
 
     fn life(&self) -> Option<&Life> {
         None
-    }
-}
-
-impl From<CallFailure> for bitsup_error {
-    fn from(failure: CallFailure) -> Self {
-        let facts = failure.into_facts();
-        Self {
-            status: facts.status,
-            message: text::for_c(&facts.message),
-            advice: text::for_c(&facts.advice),
-            token: facts.token.as_deref().map(text::for_c),
-            http_status: facts.http_status,
-            hresult: facts.hresult,
-            context: facts.context,
-            os_error: facts.os_error,
-            resumable: facts.resumable,
-        }
     }
 }
 
@@ -156,7 +137,7 @@ mod tests {
         );
         let error = error.expect_err("nothing listens there");
         assert_eq!(error.kind(), ErrorKind::Network);
-        let facts = super::CallFailure::from(error).into_facts();
-        assert!(!facts.advice.contains("--"));
+        let error = crate::failure::CallFailure::from(error).into_error();
+        assert!(!error.advice.to_str().expect("UTF-8").contains("--"));
     }
 }

@@ -7,7 +7,6 @@ use crate::client::bitsup_client;
 use crate::error::bitsup_error;
 use crate::failure::CallFailure;
 use crate::status::bitsup_status;
-use crate::structure;
 use crate::upload::bitsup_upload;
 
 /// What a program's loop can poll: a file descriptor, on Windows a SOCKET.
@@ -37,12 +36,10 @@ pub unsafe extern "C" fn bitsup_client_next_ended(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives TURN, [client], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
+    boundary!(error: error, gives TURN, [client], out upload, {
         match client.uploads.take_ended(client.dispatches()) {
             Some(ended) => {
-                *place = ended;
+                *upload = ended;
                 Ok(bitsup_status::Ok)
             }
             None => Ok(bitsup_status::Pending),

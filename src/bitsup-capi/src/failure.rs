@@ -1,4 +1,4 @@
-//! Why the body of a call failed, before it becomes an object of C.
+//! Why the body of a call failed.
 
 use std::any::Any;
 use std::io;
@@ -6,23 +6,12 @@ use std::io;
 use bitsup::Finding;
 use bitsup::explain::Reader;
 
+use crate::error::bitsup_error;
 use crate::status::bitsup_status;
+use crate::text;
 
-/// The error of a body in the boundary.
-pub(crate) struct CallFailure(Box<Facts>);
-
-/// What an error object tells.
-pub(crate) struct Facts {
-    pub(crate) status: bitsup_status,
-    pub(crate) message: String,
-    pub(crate) advice: String,
-    pub(crate) token: Option<String>,
-    pub(crate) http_status: u32,
-    pub(crate) hresult: u32,
-    pub(crate) context: u32,
-    pub(crate) os_error: i64,
-    pub(crate) resumable: bool,
-}
+/// The error of a body in the boundary, as C will see it.
+pub(crate) struct CallFailure(Box<bitsup_error>);
 
 impl CallFailure {
     pub(crate) fn invalid(message: impl AsRef<str>) -> Self {
@@ -66,18 +55,18 @@ impl CallFailure {
 
     /// What happened.
     pub(crate) fn message(&self) -> &str {
-        &self.0.message
+        self.0.message.to_str().unwrap_or_default()
     }
 
-    pub(crate) fn into_facts(self) -> Facts {
+    pub(crate) fn into_error(self) -> bitsup_error {
         *self.0
     }
 
     fn own(status: bitsup_status, message: &str, advice: &str) -> Self {
-        Self(Box::new(Facts {
+        Self(Box::new(bitsup_error {
             status,
-            message: message.to_owned(),
-            advice: advice.to_owned(),
+            message: text::for_c(message),
+            advice: text::for_c(advice),
             token: None,
             http_status: 0,
             hresult: 0,
@@ -90,11 +79,11 @@ impl CallFailure {
 
 impl From<bitsup::Error> for CallFailure {
     fn from(error: bitsup::Error) -> Self {
-        Self(Box::new(Facts {
+        Self(Box::new(bitsup_error {
             status: error.kind().into(),
-            message: error.to_string(),
-            advice: error.advice_for(Reader::C).into_owned(),
-            token: error.token().map(str::to_owned),
+            message: text::for_c(&error.to_string()),
+            advice: text::for_c(&error.advice_for(Reader::C)),
+            token: error.token().map(text::for_c),
             http_status: error.http_status().map_or(0, u32::from),
             hresult: error.hresult().map_or(0, |code| code.0),
             context: error.context().unwrap_or(0),

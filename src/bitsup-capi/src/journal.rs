@@ -119,12 +119,10 @@ pub unsafe extern "C" fn bitsup_journal_read(
     journal: *mut *mut bitsup_journal,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives STATE, [client], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(journal, "journal") }?;
+    boundary!(error: error, gives STATE, [client], out journal, {
         let sessions = client.client.sessions()?;
         let entries = sessions.into_iter().map(|session| session.map(Entry::new)).collect();
-        *place = handle::give(bitsup_journal { life: Life::new(), entries });
+        *journal = handle::give(bitsup_journal { life: Life::new(), entries });
         Ok(bitsup_status::Ok)
     })
 }
@@ -183,13 +181,9 @@ pub unsafe extern "C" fn bitsup_journal_resume(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives START, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
-        // SAFETY: the caller gives NULL or text.
-        let id = unsafe { text::text(id, "id") }?;
+    boundary!(error: error, gives START, [client], or_null [options], out upload, text [id], {
         let builder = client.client.resume(id)?;
-        *place = Start::new(client, options).start(builder)?;
+        *upload = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -206,9 +200,7 @@ pub unsafe extern "C" fn bitsup_journal_cancel(
     options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives PACKET, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or text.
-        let id = unsafe { text::text(id, "id") }?;
+    boundary!(error: error, gives PACKET, [client], or_null [options], text [id], {
         let choice = client.choose(options)?;
         // The caller may free the client where it is asked for a login.
         let client = client.client.clone();
@@ -226,9 +218,7 @@ pub unsafe extern "C" fn bitsup_journal_forget(
     id: *const c_char,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives STATE, [client], {
-        // SAFETY: the caller gives NULL or text.
-        let id = unsafe { text::text(id, "id") }?;
+    boundary!(error: error, gives STATE, [client], text [id], {
         client.client.forget_session(id)?;
         Ok(bitsup_status::Ok)
     })
@@ -245,12 +235,8 @@ pub unsafe extern "C" fn bitsup_journal_export(
     token: *mut *mut bitsup_token,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives STATE, [client], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(token, "token") }?;
-        // SAFETY: the caller gives NULL or text.
-        let id = unsafe { text::text(id, "id") }?;
-        *place = handle::give(bitsup_token::new(&client.client.export(id)?));
+    boundary!(error: error, gives STATE, [client], out token, text [id], {
+        *token = handle::give(bitsup_token::new(&client.client.export(id)?));
         Ok(bitsup_status::Ok)
     })
 }
@@ -271,13 +257,11 @@ pub unsafe extern "C" fn bitsup_upload_import(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives START, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
+    boundary!(error: error, gives START, [client], or_null [options], out upload, {
         // SAFETY: the caller gives NULL or text, twice.
         let (token, path) = unsafe { (text::text(token, "token")?, text::path(path, "path")?) };
         let builder = client.client.import(token, Source::path(path)?)?;
-        *place = Start::new(client, options).start(builder)?;
+        *upload = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -297,15 +281,13 @@ pub unsafe extern "C" fn bitsup_upload_import_bytes(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives START, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
+    boundary!(error: error, gives START, [client], or_null [options], out upload, {
         // SAFETY: the caller gives NULL or text, and NULL or as many bytes as it says.
         let (token, path) = unsafe {
             (text::text(token, "token")?, text::path_bytes(path, path_length, "path")?)
         };
         let builder = client.client.import(token, Source::path(path)?)?;
-        *place = Start::new(client, options).start(builder)?;
+        *upload = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -325,16 +307,12 @@ pub unsafe extern "C" fn bitsup_upload_import_memory(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives START, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
-        // SAFETY: the caller gives NULL or text.
-        let token = unsafe { text::text(token, "token") }?;
+    boundary!(error: error, gives START, [client], or_null [options], out upload, text [token], {
         let start = Start::new(client, options);
         // SAFETY: the caller gives NULL or as many bytes as it says, until the upload is freed,
         // which closes the start's life.
         let source = unsafe { source::memory(data, length, &start.life) }?;
-        *place = start.start(client.client.import(token, source)?)?;
+        *upload = start.start(client.client.import(token, source)?)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -355,9 +333,7 @@ pub unsafe extern "C" fn bitsup_upload_import_callbacks(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     // SAFETY: the caller gives NULL or a structure of the size in it.
-    boundary!(error: error, gives START, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
+    boundary!(error: error, gives START, [client], or_null [options], owns source = unsafe { source::owned(source) }, out upload, {
         let source = source?;
         // SAFETY: the caller gives NULL or text.
         let token = unsafe { text::text(token, "token") }?;
@@ -366,7 +342,7 @@ pub unsafe extern "C" fn bitsup_upload_import_callbacks(
         // closes the start's life.
         let read = unsafe { source::callback(&source, &client.life, &start.life) }?;
         start.source = Some(source.hook);
-        *place = start.start(client.client.import(token, read)?)?;
+        *upload = start.start(client.client.import(token, read)?)?;
         Ok(bitsup_status::Ok)
     })
 }

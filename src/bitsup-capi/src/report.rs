@@ -12,7 +12,7 @@ use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
 use crate::status::bitsup_status;
-use crate::{structure, text};
+use crate::text;
 
 /// What bitsup_doctor found. It never changes.
 pub struct bitsup_report {
@@ -46,17 +46,13 @@ pub unsafe extern "C" fn bitsup_doctor(
     report: *mut *mut bitsup_report,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives CLIENT, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(report, "report") }?;
-        // SAFETY: the caller gives NULL or text.
-        let url = unsafe { text::text(url, "url") }?;
+    boundary!(error: error, gives CLIENT, [client], or_null [options], out report, text [url], {
         let choice = client.choose(options)?;
         // The caller may free the client where it is asked for a login.
         let client = client.client.clone();
-        let report = client.doctor(url, &choice.options)?;
-        let json = text::for_c(&report.to_json(Reader::C));
-        *place = handle::give(bitsup_report { life: Life::new(), report, json });
+        let made = client.doctor(url, &choice.options)?;
+        let json = text::for_c(&made.to_json(Reader::C));
+        *report = handle::give(bitsup_report { life: Life::new(), report: made, json });
         Ok(bitsup_status::Ok)
     })
 }

@@ -14,7 +14,7 @@ use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
 use crate::status::bitsup_status;
-use crate::{credential, structure, text};
+use crate::{credential, text};
 
 /// An upload session whose packets the program sends one by one. Nothing is
 /// tried again. Packets from several threads wait for each other; a credential
@@ -87,9 +87,7 @@ pub unsafe extern "C" fn bitsup_ping(
     options: *const bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives PACKET, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or text.
-        let url = unsafe { text::text(url, "url") }?;
+    boundary!(error: error, gives PACKET, [client], or_null [options], text [url], {
         let choice = client.choose(options)?;
         // The caller may free the client where it is asked for a login.
         let client = client.client.clone();
@@ -115,11 +113,7 @@ pub unsafe extern "C" fn bitsup_session_create(
     session: *mut *mut bitsup_session,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives PACKET, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(session, "session") }?;
-        // SAFETY: the caller gives NULL or text.
-        let url = unsafe { text::text(url, "url") }?;
+    boundary!(error: error, gives PACKET, [client], or_null [options], out session, text [url], {
         let name = if name.is_null() {
             ""
         } else {
@@ -136,7 +130,7 @@ pub unsafe extern "C" fn bitsup_session_create(
         let id = text::for_c(made.id());
         let packets = Packets { session: Mutex::new(made), offset: AtomicU64::new(0) };
         let packets = Arc::new(packets);
-        *place = handle::give(bitsup_session { life, id, size, packets, hooks });
+        *session = handle::give(bitsup_session { life, id, size, packets, hooks });
         Ok(bitsup_status::Ok)
     })
 }

@@ -72,7 +72,7 @@ pub(crate) unsafe fn memory(
 }
 
 /// The caller's function with its pointer.
-pub(crate) type ReadHook = Hook<unsafe extern "C" fn(*mut c_void, *mut c_void, usize, u64) -> i64>;
+pub(crate) type ReadHook = Hook<bitsup_read_callback>;
 
 /// The caller's structure, whose pointer is in our hands.
 pub(crate) struct OwnedSource {

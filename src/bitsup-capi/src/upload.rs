@@ -223,13 +223,11 @@ pub unsafe extern "C" fn bitsup_upload_start(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives START, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
+    boundary!(error: error, gives START, [client], or_null [options], out upload, {
         // SAFETY: the caller gives NULL or text, twice.
         let (path, url) = unsafe { (text::path(path, "path")?, text::text(url, "url")?) };
         let builder = client.client.upload(Source::path(path)?, url);
-        *place = Start::new(client, options).start(builder)?;
+        *upload = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -249,15 +247,13 @@ pub unsafe extern "C" fn bitsup_upload_start_bytes(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives START, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
+    boundary!(error: error, gives START, [client], or_null [options], out upload, {
         // SAFETY: the caller gives NULL or as many bytes as it says, and NULL or text.
         let (path, url) = unsafe {
             (text::path_bytes(path, path_length, "path")?, text::text(url, "url")?)
         };
         let builder = client.client.upload(Source::path(path)?, url);
-        *place = Start::new(client, options).start(builder)?;
+        *upload = Start::new(client, options).start(builder)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -278,16 +274,12 @@ pub unsafe extern "C" fn bitsup_upload_start_memory(
     upload: *mut *mut bitsup_upload,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives START, [client], or_null [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
-        // SAFETY: the caller gives NULL or text.
-        let url = unsafe { text::text(url, "url") }?;
+    boundary!(error: error, gives START, [client], or_null [options], out upload, text [url], {
         let start = Start::new(client, options);
         // SAFETY: the caller gives NULL or as many bytes as it says, until the upload is freed,
         // which closes the start's life.
         let source = unsafe { source::memory(data, length, &start.life) }?;
-        *place = start.start(client.client.upload(source, url))?;
+        *upload = start.start(client.client.upload(source, url))?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -307,9 +299,7 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     // SAFETY: the caller gives NULL or a structure of the size in it.
-    boundary!(error: error, gives START, [client], or_null [options], owns source = unsafe { source::owned(source) }, {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(upload, "upload") }?;
+    boundary!(error: error, gives START, [client], or_null [options], owns source = unsafe { source::owned(source) }, out upload, {
         let source = source?;
         // SAFETY: the caller gives NULL or text.
         let url = unsafe { text::text(url, "url") }?;
@@ -318,7 +308,7 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
         // closes the start's life.
         let read = unsafe { source::callback(&source, &client.life, &start.life) }?;
         start.source = Some(source.hook);
-        *place = start.start(client.client.upload(read, url))?;
+        *upload = start.start(client.client.upload(read, url))?;
         Ok(bitsup_status::Ok)
     })
 }

@@ -81,10 +81,10 @@ fn a_call_closes_its_own_handle_and_waits_for_the_others_only() {
         {
             assert!(!handle.life.is_calling_here());
             let _call = handle.life.enter().expect("it is not closed");
-            assert!(handle.life.is_calling_here());
+            assert!(handle.life.is_calling_here() && !handle.life.is_closed());
             handle.life.close();
             handle.take_memory_back();
-            assert!(handle.life.enter().is_none());
+            assert!(handle.life.is_closed() && handle.life.enter().is_none());
         }
         thread.join().expect("it ends");
     });

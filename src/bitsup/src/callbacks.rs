@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
 
-use crate::engine::{Command, Inbox, TaskId};
+use crate::engine::{Inbox, TaskId};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, EventFilter, Flow};
 use bitsup_proto::session::CancelMode;
@@ -122,6 +122,10 @@ impl Subscriber {
         self.lock().panic.take()
     }
 
+    fn stop(&self, inbox: &Inbox) {
+        inbox.reporter(self.task).report(|task, core| task.cancel(CancelMode::Keep, core));
+    }
+
     fn lock(&self) -> MutexGuard<'_, SubscriberState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,12 +166,12 @@ impl Subscriber {
         }
         match outcome {
             Ok(Flow::Continue) => {}
-            Ok(Flow::Stop) => inbox.send(Command::Cancel(self.task, CancelMode::Keep)),
+            Ok(Flow::Stop) => self.stop(inbox),
             Err(_) => {
                 state.closed = true;
                 state.panic =
                     Some(Error::new(ErrorKind::Internal, "a callback of the caller panicked"));
-                inbox.send(Command::Cancel(self.task, CancelMode::Keep));
+                self.stop(inbox);
             }
         }
         drop(state);

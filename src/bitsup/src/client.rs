@@ -12,7 +12,7 @@ use crate::callbacks::{Delivery, Dispatcher, Listener, Subscriber};
 use crate::destination::Destination;
 use crate::doctor::DoctorReport;
 use crate::engine::{
-    Command, Core, Inbox, NewUpload, RateLimiter, Settings, Task, TaskId, reply_place,
+    Command, Core, Inbox, NewUpload, RateLimiter, Reporter, Settings, Task, TaskId, reply_place,
 };
 use crate::error::{Error, ErrorKind};
 use crate::journal::{self, HASH_AFTER, StateDirectory, Token};
@@ -258,6 +258,15 @@ impl ClientInner {
         }
     }
 
+    /// Has the engine do this with an upload, if it is still there.
+    pub(crate) fn with_task(
+        &self,
+        id: TaskId,
+        act: impl FnOnce(&mut Task, &mut Core) + Send + 'static,
+    ) {
+        self.send(Command::Task(id, Box::new(act)));
+    }
+
     /// The state directory, for what cannot be done without one.
     pub(crate) fn state_directory(&self) -> Option<&std::path::Path> {
         self.settings.state_directory.as_deref()
@@ -367,18 +376,12 @@ impl Drop for ClientInner {
 type RetryHook = Box<dyn FnMut(&Error, u32) -> RetryDecision + Send>;
 
 /// A listener that asks `decide` as well.
-fn deciding(
-    id: TaskId,
-    inbox: Inbox,
-    mut decide: RetryHook,
-    mut listener: Option<Listener>,
-) -> Listener {
+fn deciding(upload: Reporter, mut decide: RetryHook, mut listener: Option<Listener>) -> Listener {
     Box::new(move |event| {
         let flow = listener.as_mut().map_or(Flow::Continue, |listener| listener(event));
         if let Event::Retry { cause, attempt, .. } = event {
             let decision = decide(cause, *attempt);
-            let tell = move |task: &mut Task, core: &mut Core| task.decided(decision, core);
-            inbox.send(Command::Worked(id, Box::new(tell)));
+            upload.report(move |task, core| task.decided(decision, core));
         }
         flow
     })
@@ -453,7 +456,7 @@ impl UploadBuilder {
         let inner = &self.client.inner;
         inner.check_process()?;
         let mut destination = Destination::parse(&self.url)?;
-        self.options.check(destination.https)?;
+        self.options.check(destination.origin.is_https())?;
         self.options.check_proxy(&destination)?;
         self.options.locate()?;
         let reply_place = reply_place(&self.options)?;
@@ -487,7 +490,7 @@ impl UploadBuilder {
         let id = inner.next_task();
         let decides = self.on_retry.is_some();
         let listener = match self.on_retry {
-            Some(on_retry) => Some(deciding(id, inner.inbox.clone(), on_retry, self.listener)),
+            Some(on_retry) => Some(deciding(inner.inbox.reporter(id), on_retry, self.listener)),
             None => self.listener,
         };
         if listener.is_some() || self.options.asks_caller() {

@@ -65,10 +65,6 @@ impl Secret {
         bytes.len() <= bitsup_proto::packet::MAX_HEADER_VALUE
             && bytes.iter().all(|b| *b == b'\t' || (*b >= b' ' && *b != 0x7f))
     }
-
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
 }
 
 /// The text of a file with secrets, as people's editors write it.
@@ -338,7 +334,7 @@ mod tests {
             [("pass word\n", "pass word"), ("x\r\n", "x"), (" x ", " x "), ("\u{feff}x\r\n", "x")]
         {
             std::fs::write(file.path(), content).expect("written");
-            assert_eq!(Secret::from_file(file.path()).expect("read").reveal(), secret);
+            assert_eq!(Secret::from_file(file.path()).expect("read").expose(), secret);
         }
         let wide = |mark: &[u8], bytes: fn(u16) -> [u8; 2]| {
             let wide: Vec<u8> = "hunter2\r\n".encode_utf16().flat_map(bytes).collect();

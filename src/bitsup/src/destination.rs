@@ -7,6 +7,7 @@ use bitsup_proto::host::HostId;
 use url::{Host, Url};
 
 use crate::error::Error;
+use crate::transport::{Origin, Scheme};
 
 /// Windows clients and servers take 2,200 characters.
 const MAX_URL: usize = 2200;
@@ -16,26 +17,13 @@ const MAX_ZONE: usize = 255;
 /// Where a file goes.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
-    pub(crate) https: bool,
-    /// Name or address, without brackets and zone: it may be sent.
-    pub(crate) host: String,
-    /// The interface of a link-local address, which is used to connect and never sent (RFC 9844).
-    pub(crate) zone: Option<Box<str>>,
-    pub(crate) port: u16,
+    pub(crate) origin: Origin,
     /// Path and query exactly as given.
     pub(crate) target: String,
 }
 
-/// The head of an http or https URL, which every reader of URLs takes for the same.
-pub(crate) struct Authority {
-    pub(crate) https: bool,
-    pub(crate) host: String,
-    pub(crate) zone: Option<Box<str>>,
-    pub(crate) port: u16,
-}
-
-impl Authority {
-    /// Reads the head of an absolute URL, and gives what stands behind it.
+impl Origin {
+    /// Reads the head of an absolute http or https URL, and gives what stands behind it.
     ///
     /// Readers differ: WHATWG (the crate `url`, browsers) finds a host in `http:/h`, `http:///h`
     /// and `http:\\h`, and passes over tabs; RFC 3986 does not. A URL in which they would not see
@@ -48,9 +36,9 @@ impl Authority {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err("the URL cannot be read: it has no scheme, as in https://".into());
         };
-        let https = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
             other if is_scheme(other) => {
                 return Err(format!("the URL's scheme is {other}: BITS needs http or https"));
             }
@@ -69,9 +57,8 @@ impl Authority {
             );
         }
         let (name, port) = split_port(authority).ok_or("the URL's host cannot be read")?;
-        let default = if https { 443 } else { 80 };
         let port = match port {
-            None | Some("") => default,
+            None | Some("") => scheme.port(),
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
                 .parse()
                 .map_err(|_| "the URL's port cannot be read: it is larger than 65535")?,
@@ -82,7 +69,7 @@ impl Authority {
         }
         let (name, zone) = split_zone(name)?;
         // The crate knows international names and the many ways to write an IPv4 address.
-        let url = Url::parse(&format!("{scheme}://{name}/"))
+        let url = Url::parse(&format!("{}://{name}/", scheme.name()))
             .map_err(|error| format!("the URL cannot be read: {error}"))?;
         let host = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
@@ -94,7 +81,7 @@ impl Authority {
         if !plain || url.path() != "/" || zone.is_some() && !host.contains(':') {
             return Err("the URL's host cannot be read".into());
         }
-        Ok((Self { https, host, zone: zone.map(Into::into), port }, rest))
+        Ok((Self { scheme, host, zone: zone.map(Into::into), port }, rest))
     }
 
     /// Checks a reference that is resolved against a URL, as a server sends it: what names a host
@@ -158,39 +145,35 @@ impl Destination {
                 text.len()
             )));
         }
-        let (Authority { https, host, zone, port }, rest) =
-            Authority::read(text).map_err(Error::invalid)?;
-        Ok(Self { https, host, zone, port, target: target(rest) })
+        let (origin, rest) = Origin::read(text).map_err(Error::invalid)?;
+        Ok(Self { origin, target: target(rest) })
     }
 
-    /// Scheme, host and port as a key for what is known of an endpoint; with the folder,
-    /// since limits differ between virtual directories. `host`: the one that is spoken to, if it is
-    /// not the URL's.
+    /// The server that is spoken to; `host`: the one that the URL's has named.
+    pub(crate) fn origin_at(&self, host: Option<&HostId>) -> Origin {
+        let own = &self.origin;
+        host.map_or_else(
+            || own.clone(),
+            |host| Origin {
+                scheme: own.scheme,
+                host: host.host().to_owned(),
+                zone: None,
+                port: host.port().unwrap_or(own.port),
+            },
+        )
+    }
+
+    /// A key for what is known of an endpoint: its server, and the folder, since limits differ between
+    /// virtual directories.
     pub(crate) fn endpoint_at(&self, host: Option<&HostId>) -> String {
         let path = self.target.split('?').next().unwrap_or_default();
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let origin = host.map_or_else(
-            || self.origin(),
-            |host| {
-                let scheme = if self.https { "https" } else { "http" };
-                let port = host.port().unwrap_or(self.port);
-                format!("{scheme}://{}", authority(host.host(), port, self.https))
-            },
-        );
-        format!("{origin}{folder}/")
-    }
-
-    /// `https://host:port`, the port only if it is not the scheme's own.
-    pub(crate) fn origin(&self) -> String {
-        let scheme = if self.https { "https" } else { "http" };
-        let zone = self.zone.as_ref().map(|zone| format!("{}%25{zone}", self.host));
-        let host = zone.as_ref().unwrap_or(&self.host);
-        format!("{scheme}://{}", authority(host, self.port, self.https))
+        format!("{}{folder}/", self.origin_at(host))
     }
 
     /// The whole URL, query included: a query may be a secret.
     pub(crate) fn full(&self) -> String {
-        format!("{}{}", self.origin(), self.target)
+        format!("{}{}", self.origin, self.target)
     }
 
     /// The same destination with `name` appended to its folder, which is encoded already.
@@ -210,13 +193,6 @@ impl Destination {
     pub(crate) fn is_folder(&self) -> bool {
         self.target.split('?').next().is_some_and(|path| path.ends_with('/'))
     }
-}
-
-/// `host:port` of a URL: brackets for IPv6, no port if it is the scheme's own.
-pub(crate) fn authority(host: &str, port: u16, https: bool) -> String {
-    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let default = if https { 443 } else { 80 };
-    if port == default { bracketed } else { format!("{bracketed}:{port}") }
 }
 
 /// What stands behind the authority, without the fragment; non-ASCII characters as UTF-8
@@ -274,7 +250,7 @@ impl fmt::Display for Destination {
             Some((path, _)) => (path, "?…"),
             None => (self.target.as_str(), ""),
         };
-        write!(f, "{}{path}{query}", self.origin())
+        write!(f, "{}{path}{query}", self.origin)
     }
 }
 
@@ -309,10 +285,11 @@ mod tests {
 
     #[test]
     fn host_and_port_are_taken_apart() {
-        let https = parse("https://EXAMPLE.com:8443/x");
-        assert_eq!((https.https, https.host.as_str(), https.port), (true, "example.com", 8443));
-        assert_eq!(parse("http://[::1]/").host, "::1");
-        assert_eq!(parse("http://[::1]:80/").origin(), "http://[::1]");
+        let https = parse("https://EXAMPLE.com:8443/x").origin;
+        assert!(https.is_https());
+        assert_eq!((https.host.as_str(), https.port), ("example.com", 8443));
+        assert_eq!(parse("http://[::1]/").origin.host, "::1");
+        assert_eq!(parse("http://[::1]:80/").origin.to_string(), "http://[::1]");
         assert_eq!(parse("http://h:81/d/x?secret").to_string(), "http://h:81/d/x?…");
         assert_eq!(parse("http://h:81/d/x?secret").endpoint_at(None), "http://h:81/d/");
     }
@@ -398,7 +375,7 @@ mod tests {
             ("http://0x7f.1/x", "127.0.0.1", 80),
         ] {
             let read = parse(url);
-            assert_eq!((read.host.as_str(), read.port), (host, port), "{url}");
+            assert_eq!((read.origin.host.as_str(), read.origin.port), (host, port), "{url}");
         }
     }
 
@@ -418,12 +395,12 @@ mod tests {
             "//h:x/",
             "javascript:x",
         ] {
-            assert!(Authority::check_reference(reference).is_err(), "{reference}");
+            assert!(Origin::check_reference(reference).is_err(), "{reference}");
         }
         for reference in
             ["r.bin", "/r.bin", "../r", "?x=a:b", "a/b:c", "//h/x", "https://h:1/x", "", "1:r"]
         {
-            assert!(Authority::check_reference(reference).is_ok(), "{reference}");
+            assert!(Origin::check_reference(reference).is_ok(), "{reference}");
         }
     }
 
@@ -432,11 +409,14 @@ mod tests {
         let _rule = bitsup_server::rule!("NAM-04");
         for url in ["http://[fe80::1%25eth0]:81/x", "http://[fe80::1%eth0]:81/x"] {
             let read = parse(url);
-            assert_eq!((read.host.as_str(), read.zone.as_deref()), ("fe80::1", Some("eth0")));
+            assert_eq!(
+                (&*read.origin.host, read.origin.zone.as_deref()),
+                ("fe80::1", Some("eth0"))
+            );
             assert_eq!(read.full(), "http://[fe80::1%25eth0]:81/x");
             assert_eq!(parse(&read.full()), read);
         }
-        assert_eq!(parse("http://[fe80::1%25]/x").zone.as_deref(), Some("25"));
+        assert_eq!(parse("http://[fe80::1%25]/x").origin.zone.as_deref(), Some("25"));
         for url in ["http://[fe80::1%]/", "http://[fe80::1%a b]/", "http://[fe80::1%25a%25b]/"] {
             assert!(Destination::parse(url).is_err(), "{url}");
         }

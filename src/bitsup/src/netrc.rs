@@ -204,7 +204,7 @@ default login anonymous password any
 
     fn login(netrc: &Netrc, host: &str, user: Option<&str>) -> Option<(String, String)> {
         let found = netrc.login(host, user)?;
-        Some((found.user, found.password.reveal().to_owned()))
+        Some((found.user, found.password.expose().to_owned()))
     }
 
     #[test]

@@ -14,13 +14,15 @@ use bitsup_proto::host::{self, HostId};
 use bitsup_proto::{ContentRange, Hresult, PacketType, SessionId, explain, packet};
 
 use crate::client::ClientInner;
+use crate::credentials::Role;
 use crate::destination::Destination;
 use crate::engine::{
-    Command, PacketAnswer, PacketEvent, PacketFailure, PacketJob, TaskId, read_challenges,
+    Command, PacketAnswer, PacketEvent, PacketFailure, PacketJob, Task, TaskId, offered,
 };
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
+use crate::transport::Answer;
 
 /// What a Ping found out.
 #[derive(Clone, Debug)]
@@ -45,8 +47,8 @@ pub(crate) fn ping(
     let mut packets = PacketClient::new(client, url, options, None)?;
     let started = Instant::now();
     let answer = packets.ping()?;
-    let server = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Server"));
-    let server = server.map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+    let server = answer.answer.headers.get("Server");
+    let server = server.map(|value| String::from_utf8_lossy(value).into_owned());
     Ok(PingReport {
         url: packets.destination.to_string(),
         duration: started.elapsed(),
@@ -107,20 +109,17 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn see(&mut self, answer: &PacketAnswer) {
+    fn see(&mut self, answer: &Answer) {
         let shown = |name: &str| {
-            let mut headers = answer.headers.iter();
-            let (_, value) = headers.find(|(header, _)| header.eq_ignore_ascii_case(name))?;
-            let text: String = String::from_utf8_lossy(value).chars().take(MAX_SEEN).collect();
+            let value = String::from_utf8_lossy(answer.headers.get(name)?);
+            let text: String = value.chars().take(MAX_SEEN).collect();
             Some(text).filter(|text| !text.chars().any(char::is_control))
         };
         self.server = self.server.take().or_else(|| shown("Server"));
         self.date = self.date.take().or_else(|| shown("Date"));
         // The schemes of a 407 are the proxy's.
-        let challenges = answer.headers.iter().filter(|(name, _)| {
-            answer.status == 401 && name.eq_ignore_ascii_case("WWW-Authenticate")
-        });
-        for offer in read_challenges(challenges.map(|(_, value)| value.as_slice())) {
+        let asks = answer.status == 401;
+        for offer in asks.then(|| offered(answer, Role::Server)).into_iter().flatten() {
             let is_scheme = offer.name.len() <= MAX_SCHEME
                 && offer.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
             let is_new = !self.schemes.contains(&offer.name);
@@ -449,7 +448,7 @@ impl PacketClient {
         deadline: Option<Deadline>,
     ) -> Result<Self, Error> {
         let destination = Destination::parse(url)?;
-        options.check(destination.https)?;
+        options.check(destination.origin.is_https())?;
         options.check_proxy(&destination)?;
         let mut options = options.clone().with_ticket();
         options.locate()?;
@@ -502,7 +501,7 @@ impl PacketClient {
         if let Some(named) = ack.host_id {
             let named =
                 HostId::parse(named).ok_or_else(|| invalid("BITS-Host-Id is not a host"))?;
-            let origin = &self.destination.host;
+            let origin = &self.destination.origin.host;
             let followed =
                 host::decide(origin, named, self.options.host_id, &self.options.trusted_hosts);
             self.host = followed.map_err(|untrusted| untrusted.error())?;
@@ -544,7 +543,7 @@ impl PacketClient {
         loop {
             match self.next_event(&events, limit).map_err(PacketFailure::abandoned)? {
                 PacketEvent::Answered(answer) => {
-                    self.seen.see(&answer);
+                    self.seen.see(&answer.answer);
                     last = Some(answer);
                 }
                 PacketEvent::Ask(question) => {
@@ -576,7 +575,7 @@ impl PacketClient {
             Err(RecvTimeoutError::Disconnected) => Err(ended()),
             Err(RecvTimeoutError::Timeout) => {
                 // The next packet must not wait behind this one.
-                self.client.send(Command::AbortPacket(self.task));
+                self.client.with_task(self.task, Task::abort_packet);
                 let seconds = limit.unwrap_or_default().as_secs().max(1);
                 Err(Error::new(ErrorKind::Timeout, format!("no answer within {seconds} s")))
             }

@@ -9,7 +9,7 @@ pub use bitsup_proto::session::CancelMode;
 
 use crate::callbacks::Subscriber;
 use crate::client::ClientInner;
-use crate::engine::{Command, TaskId};
+use crate::engine::{Task, TaskId};
 use crate::error::{Error, ErrorKind};
 use crate::progress::{EventFilter, Progress, Receipt, UploadState, Waiting};
 
@@ -61,12 +61,9 @@ impl Shared {
         }
     }
 
-    /// Changes what the handle shows; `true` if the state is another one now.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) -> bool {
-        let mut status = self.lock();
-        let before = status.progress.state;
-        change(&mut status.progress);
-        before != status.progress.state
+    /// Changes what the handle shows.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.lock().progress);
     }
 
     pub(crate) fn fragment_under_way(&self, length: u64) {
@@ -191,30 +188,31 @@ impl Upload {
     /// Changes which events are told, from now on.
     pub fn set_event_filter(&self, filter: EventFilter) {
         self.shared.subscriber.want(filter);
-        self.client.send(Command::Listens(self.shared.id));
+        // It may need a timer now, to tell progress by.
+        self.client.with_task(self.shared.id, |_, _| {});
     }
 
     /// Pauses: the request under way ends, then nothing is sent. Returns at once; the state tells.
     pub fn suspend(&self) {
-        self.client.send(Command::Suspend(self.shared.id));
+        self.client.with_task(self.shared.id, Task::suspend);
     }
 
     /// Goes on after [`Upload::suspend`].
     pub fn resume(&self) {
-        self.client.send(Command::Resume(self.shared.id));
+        self.client.with_task(self.shared.id, Task::resume);
     }
 
     /// Stops. With [`CancelMode::Delete`] the server is told to delete what it has. Returns at
     /// once; the result is then an error of kind `Cancelled`.
     pub fn cancel(&self, mode: CancelMode) {
-        self.client.send(Command::Cancel(self.shared.id, mode));
+        self.client.with_task(self.shared.id, move |task, core| task.cancel(mode, core));
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
         self.shared.subscriber.close();
-        self.client.send(Command::Abandon(self.shared.id));
+        self.client.with_task(self.shared.id, Task::abandon);
     }
 }
 

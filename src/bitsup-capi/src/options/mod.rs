@@ -18,7 +18,6 @@ use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::status::bitsup_status;
-use crate::structure;
 
 /// Options of a client or of uploads. Each call that takes options copies them.
 pub struct bitsup_options {
@@ -85,10 +84,8 @@ pub unsafe extern "C" fn bitsup_options_copy(
     copy: *mut *mut bitsup_options,
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
-    boundary!(error: error, gives ARGUMENT, [options], {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { structure::out(copy, "copy") }?;
-        *place = handle::give(bitsup_options::new(options.snapshot()));
+    boundary!(error: error, gives ARGUMENT, [options], out copy, {
+        *copy = handle::give(bitsup_options::new(options.snapshot()));
         Ok(bitsup_status::Ok)
     })
 }

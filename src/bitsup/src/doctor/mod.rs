@@ -22,7 +22,7 @@ use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::packets::Deadline;
-use crate::transport::{Proxy, Scheme};
+use crate::transport::Proxy;
 use protocol::Packets;
 
 /// For all of it together: a person sits and waits, and what took so long is a finding. The name, the connection and
@@ -206,11 +206,10 @@ pub(crate) fn examine(
     options: &UploadOptions,
 ) -> Result<DoctorReport, Error> {
     let destination = Destination::parse(url)?;
-    options.check(destination.https)?;
-    let scheme = if destination.https { Scheme::Https } else { Scheme::Http };
+    options.check(destination.origin.is_https())?;
     let choice = options.transport_proxy()?;
     let proxy = choice
-        .for_origin(scheme, &destination.host, options.no_proxy.as_deref())
+        .for_origin(&destination.origin, options.no_proxy.as_deref())
         .map_err(Error::invalid)?;
     let mut examination = Examination {
         client: Arc::clone(client),
@@ -238,12 +237,13 @@ impl Examination {
     }
 
     fn certificates(&mut self) -> Found {
-        match (self.destination.https, &self.proxy, self.address) {
+        let origin = &self.destination.origin;
+        match (origin.is_https(), &self.proxy, self.address) {
             (false, ..) => skipped("none: this is plain http"),
             (true, Some(_), _) => skipped("not checked through a proxy"),
             (true, None, None) => skipped("no connection"),
             (true, None, Some(address)) => {
-                certificates::examine(&self.destination.host, address, &self.options)
+                certificates::examine(&origin.host, address, &self.options)
             }
         }
     }

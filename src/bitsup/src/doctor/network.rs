@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::{Examination, Found, good, problem, skipped, warning};
 use crate::error::ErrorKind;
-use crate::options::Resolve;
 use crate::transport;
 
 /// More addresses are not tried.
@@ -20,7 +19,7 @@ impl Examination {
     fn peer(&self) -> (&str, u16) {
         match &self.proxy {
             Some(proxy) => (&proxy.host, proxy.port),
-            None => (&self.destination.host, self.destination.port),
+            None => (&self.destination.origin.host, self.destination.origin.port),
         }
     }
 
@@ -30,11 +29,10 @@ impl Examination {
 
     pub(super) fn name(&mut self) -> Found {
         let (host, port) = self.peer();
-        let mut given = self.options.resolve.iter().map(Resolve::for_transport);
-        let given = given.find(|own| own.host.eq_ignore_ascii_case(host) && own.port == port);
+        let given = self.options.resolve.iter().find(|own| own.is_for(host, port));
         let limit = self.options.connect_timeout.min(NAME_PATIENCE);
         let addresses = match given {
-            Some(given) => Ok(given.addresses),
+            Some(given) => Ok(given.addresses.clone()),
             None => transport::addresses_within(host, limit),
         };
         match addresses {

@@ -125,16 +125,14 @@ static SCHEMES: [Row; 4] = [
 ];
 const BASIC: &str = "basic";
 
-/// The scheme to answer a server's challenge with: the strongest that server, build and caller have.
-pub(crate) fn choose(answer: &Answer, options: &UploadOptions, https: bool) -> Option<AuthScheme> {
-    let offered = &offered(answer, Role::Server);
-    strongest(&Asked { role: Role::Server, offered, options, https })
-}
-
-/// The same for a proxy.
-pub(super) fn choose_for_proxy(answer: &Answer, options: &UploadOptions) -> Option<AuthScheme> {
-    let offered = &offered(answer, Role::Proxy);
-    strongest(&Asked { role: Role::Proxy, offered, options, https: false })
+/// The scheme to answer a challenge with: the strongest that who asks, build and caller have.
+pub(crate) fn choose(
+    answer: &Answer,
+    role: Role,
+    options: &UploadOptions,
+    https: bool,
+) -> Option<AuthScheme> {
+    strongest(&Asked { role, offered: &offered(answer, role), options, https })
 }
 
 /// What a proxy that has not asked may be shown when it makes a tunnel.
@@ -182,7 +180,7 @@ pub(crate) fn for_transport(
     let password = match scheme {
         // It tells one upload from another, and tells others nothing.
         AuthScheme::Kerberos => "",
-        _ => credentials.password.reveal(),
+        _ => credentials.password.expose(),
     };
     Arc::new(transport::Credentials {
         scheme,

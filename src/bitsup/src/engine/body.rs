@@ -8,11 +8,11 @@ use bitsup_core::journal::Bytes as _;
 use bitsup_proto::ContentRange;
 use socket2::Socket;
 
-use super::Inbox;
 use super::command::{Command, TaskId};
 use super::rate::RateLimiter;
 use super::sent_hash::SentHash;
 use super::workers::Workers;
+use super::{Core, Inbox};
 use crate::source::Opened;
 use crate::transport::sendfile;
 use crate::transport::{Body, BodyRead, SendResult};
@@ -70,44 +70,34 @@ impl Default for Slot {
     }
 }
 
-/// What a body needs of its engine.
-pub(crate) struct BodyContext<'a> {
-    pub(crate) limiter: &'a Arc<RateLimiter>,
-    pub(crate) buffers: &'a Arc<Buffers>,
-    pub(crate) workers: &'a Arc<Workers>,
-    pub(crate) inbox: &'a Inbox,
-}
-
 impl FragmentBody {
+    /// With a `hash`, what is sent is hashed as well: it is read once, and sent and hashed from there.
     pub(crate) fn new(
         source: Opened,
         range: ContentRange,
         sent: Arc<AtomicU64>,
         task: TaskId,
-        around: &BodyContext<'_>,
+        hash: Option<SentHash>,
+        core: &Core,
     ) -> Self {
         sent.store(0, Ordering::Relaxed);
+        if let Some(hash) = &hash {
+            hash.begin(range.first(), &core.workers);
+        }
         Self {
             source,
             range,
             at: range.first(),
-            limiter: Arc::clone(around.limiter),
+            limiter: Arc::clone(&core.limiter),
             sent,
             ahead: ReadAhead::default(),
-            buffers: Arc::clone(around.buffers),
+            buffers: Arc::clone(&core.buffers),
             task,
-            inbox: around.inbox.clone(),
-            workers: Arc::clone(around.workers),
-            hash: None,
+            inbox: core.inbox.clone(),
+            workers: Arc::clone(&core.workers),
+            hash,
             chunk: None,
         }
-    }
-
-    /// Has what is sent hashed as well: it is read once, and sent and hashed from there.
-    pub(crate) fn hashed(mut self, hash: SentHash) -> Self {
-        hash.begin(self.at, &self.workers);
-        self.hash = Some(hash);
-        self
     }
 
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

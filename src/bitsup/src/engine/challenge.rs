@@ -36,15 +36,11 @@ impl Offer {
         let realm: String = self.parameter("realm")?.chars().take(MAX_REALM).collect();
         Some(bitsup_proto::text::visible(&realm).into_owned())
     }
-
-    fn is_named(&self, scheme: &str) -> bool {
-        self.scheme == scheme
-    }
 }
 
 /// Whether a scheme, written in lower case, is among the offers.
 pub(crate) fn has(offers: &[Offer], scheme: &str) -> bool {
-    offers.iter().any(|offer| offer.is_named(scheme))
+    offers.iter().any(|offer| offer.scheme == scheme)
 }
 
 /// Reads the values of all header lines of an answer, in their order.

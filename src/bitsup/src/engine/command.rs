@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bitsup_proto::session::CancelMode;
-
 use super::Core;
 use super::connection_auth::Begun;
 use super::credential_prompts::Reply;
@@ -12,30 +10,21 @@ use crate::transport::{ConnectionId, Waker};
 
 pub(crate) use bitsup_core::TaskId;
 
-/// What to do with an upload once a worker is done.
-pub(crate) type Worked = Box<dyn FnOnce(&mut Task, &mut Core) + Send>;
+/// What to do with an upload.
+pub(crate) type Act = Box<dyn FnOnce(&mut Task, &mut Core) + Send>;
 
 pub(crate) enum Command {
     Start(TaskId, Box<NewUpload>),
-    Suspend(TaskId),
-    Resume(TaskId),
-    /// Its caller wants to be told of other events than before.
-    Listens(TaskId),
-    Cancel(TaskId, CancelMode),
-    /// The caller's handle is gone: stop, and leave no orphaned session behind.
-    Abandon(TaskId),
+    /// The caller wants something of an upload, or a worker has finished what it waits for.
+    Task(TaskId, Act),
     /// A worker has read bytes for the Fragment under way.
     BodyReady(TaskId),
-    /// A worker has finished something that the upload waits for.
-    Worked(TaskId, Worked),
     /// The first step of a connection's login was made, or cannot be.
     LoginBegun(ConnectionId, Begun),
     /// A question for a login was answered, or could not be put.
     Prompted(u64, Reply),
     /// Send one packet of a packet-by-packet session, or a Ping.
     Packet(TaskId, Box<PacketJob>),
-    /// The caller gives the packet under way up.
-    AbortPacket(TaskId),
     /// The packet-by-packet session is gone.
     ClosePackets(TaskId),
     /// The shared limit has changed.
@@ -50,6 +39,20 @@ impl Command {
         if let Self::Start(_, new) = self {
             new.shared.finish_closed();
         }
+    }
+}
+
+/// Where a worker reports to for one upload.
+#[derive(Clone)]
+pub(crate) struct Reporter {
+    inbox: Inbox,
+    task: TaskId,
+}
+
+impl Reporter {
+    /// Has the engine do this with the upload, if it is still there.
+    pub(crate) fn report(&self, act: impl FnOnce(&mut Task, &mut Core) + Send + 'static) {
+        self.inbox.send(Command::Task(self.task, Box::new(act)));
     }
 }
 
@@ -76,6 +79,11 @@ impl Inbox {
         waiting.push(command);
         drop(commands);
         self.waker.wake();
+    }
+
+    /// Where workers of that upload report to.
+    pub(crate) fn reporter(&self, task: TaskId) -> Reporter {
+        Reporter { inbox: self.clone(), task }
     }
 
     /// Makes the engine look up without telling it anything.

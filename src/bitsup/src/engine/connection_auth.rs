@@ -33,7 +33,7 @@ use crate::credentials::Role;
 use crate::error::Error;
 use crate::transport::{
     Answer, AuthScheme, Binding, Body, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
-    ExchangeFailure, FailureKind, Method, Origin, Scheme, Sent, ServerCertificate, Sink, Stats,
+    ExchangeFailure, FailureKind, Method, Origin, Sent, ServerCertificate, Sink, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -164,7 +164,7 @@ impl ConnectionAuth {
         method: &str,
     ) -> Option<Zeroizing<String>> {
         let nonce = self.nonces.get_mut(&role)?;
-        let is_for = role == Role::Proxy || nonce.origin == exchange.origin();
+        let is_for = role == Role::Proxy || nonce.origin == exchange.origin;
         is_for.then(|| nonce.digest.answer(credentials, method, &exchange.target))
     }
 
@@ -177,287 +177,20 @@ impl ConnectionAuth {
 
 impl Core {
     /// Begins an exchange, after a login if it wants one that libcurl does not make.
-    pub(crate) fn start(
-        &mut self,
-        pinned: ConnectionId,
-        mut exchange: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        let ours = |own: &mut Arc<Credentials>| own.scheme != AuthScheme::Basic;
-        let Some(credentials) = exchange.auth.take_if(ours) else {
-            return self.send(pinned, exchange);
-        };
-        if credentials.scheme == AuthScheme::Digest {
-            return self.show_digest(pinned, Role::Server, credentials, exchange, false);
-        }
-        let there = self.transport.connection(pinned, &exchange);
-        let auth = self.auths.entry(pinned).or_default();
-        let is_in =
-            |(number, who): &(u32, Arc<Credentials>)| Some(*number) == there && *who == credentials;
-        if exchange.connection == ConnectionUse::Reuse
-            && !auth.each_request
-            && let Some((number, _)) = auth.login.as_ref().filter(|login| is_in(login))
-        {
-            let number = *number;
-            return self.send_authenticated(pinned, credentials, exchange, number);
-        }
-        if auth.open_ping.as_ref() == Some(&exchange.origin()) && has_ping(&exchange) {
-            return self.send_unasked(pinned, Role::Server, credentials, exchange);
-        }
-        self.log_in(pinned, credentials, exchange)
-    }
-
-    /// Sends the exchange with a Digest login; its parameters have to be known before.
-    fn show_digest(
-        &mut self,
-        pinned: ConnectionId,
-        role: Role,
-        credentials: Arc<Credentials>,
-        mut exchange: Exchange,
-        again: bool,
-    ) -> Result<(), ExchangeFailure> {
-        let method = self.transport.method(pinned, exchange.method);
-        if role == Role::Proxy {
-            exchange.proxy_auth = None;
-            exchange.proxy_asked = false;
-        }
-        let auth = self.auths.entry(pinned).or_default();
-        if let Some(value) = auth.digest(role, &exchange, &credentials, method) {
-            let resend = Resend::of(&exchange);
-            exchange.headers.push((role.authorization().to_owned(), value));
-            let step = LoginStep::Digest { credentials, resend, again };
-            return self.send_step(pinned, role, step, exchange);
-        }
-        let is_open = role == Role::Server && auth.open_ping.as_ref() == Some(&exchange.origin());
-        if is_open || !has_ping(&exchange) {
-            return self.send_unasked(pinned, role, credentials, exchange);
-        }
-        let ping = ping(&exchange, exchange.connection);
-        self.send_step(pinned, role, LoginStep::Sounding(credentials, Box::new(exchange)), ping)
-    }
-
-    /// Sends the exchange whole and without a login.
-    fn send_unasked(
-        &mut self,
-        pinned: ConnectionId,
-        role: Role,
-        credentials: Arc<Credentials>,
-        exchange: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        let step = LoginStep::Unasked(credentials, Resend::of(&exchange));
-        self.send_step(pinned, role, step, exchange)
-    }
-
-    /// A Ping was not challenged: the exchange goes without a login, and at a server those that follow do.
-    fn ping_is_open(
-        &mut self,
-        pinned: ConnectionId,
-        role: Role,
-        credentials: Arc<Credentials>,
-        mut exchange: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        exchange.connection = ConnectionUse::Reuse;
-        if role == Role::Server && has_ping(&exchange) {
-            self.auths.entry(pinned).or_default().open_ping = Some(exchange.origin());
-        }
-        self.send_unasked(pinned, role, credentials, exchange)
-    }
-
-    /// Sends a request that belongs to a login.
-    fn send_step(
-        &mut self,
-        pinned: ConnectionId,
-        role: Role,
-        step: LoginStep,
-        request: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        self.auths.entry(pinned).or_default().running.insert(role, step);
-        let sent = match role {
-            Role::Server => self.send(pinned, request),
-            Role::Proxy => self.transport.start(pinned, request),
-        };
-        if sent.is_err() {
-            // The next exchange's answer is not its answer.
-            self.auths.entry(pinned).or_default().running.remove(&role);
-        }
-        sent
-    }
-
-    /// The exchange was challenged where no Ping is: it is the first step itself.
-    fn ask_itself(
-        &mut self,
-        pinned: ConnectionId,
-        credentials: Arc<Credentials>,
-        mut exchange: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        let begun = Mechanism::begin(&credentials, &exchange.host, None);
-        let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
-        let resend = Resend::of(&exchange);
-        let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
-        exchange.headers.push(authorization(&waiting.credentials, &token));
-        let step = LoginStep::AskingItself(Box::new(waiting), resend);
-        self.send_step(pinned, Role::Server, step, exchange)
-    }
-
-    /// Puts a request on the wire, after a login at a proxy that forwards requests if it asked for one.
-    fn send(
-        &mut self,
-        pinned: ConnectionId,
-        mut exchange: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        let asked = exchange.proxy_asked && self.transport.forwards(pinned, &exchange);
-        let credentials = exchange.proxy_auth.clone();
-        let Some(credentials) = credentials.filter(|own| asked && own.scheme != AuthScheme::Basic)
-        else {
-            return self.transport.start(pinned, exchange);
-        };
-        if credentials.scheme == AuthScheme::Digest {
-            return self.show_digest(pinned, Role::Proxy, credentials, exchange, false);
-        }
-        let there = self.transport.connection(pinned, &exchange);
-        let auth = self.auths.entry(pinned).or_default();
-        let number = there
-            .filter(|_| auth.proxy_login == there && exchange.connection != ConnectionUse::Fresh);
-        if let Some(number) = number {
-            exchange.connection = ConnectionUse::Same(number);
-            return self.transport.start(pinned, exchange);
-        }
-        if has_ping(&exchange) {
-            let ping = ping(&exchange, exchange.connection);
-            let step = LoginStep::PingingProxy(Box::new(exchange));
-            return self.send_step(pinned, Role::Proxy, step, ping);
-        }
-        let step = LoginStep::LoggingIn(Box::new(exchange.bare()));
-        self.send_step(pinned, Role::Proxy, step, exchange)
-    }
-
-    fn log_in(
-        &mut self,
-        pinned: ConnectionId,
-        credentials: Arc<Credentials>,
-        exchange: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        self.auths.entry(pinned).or_default().login = None;
-        if credentials.scheme != AuthScheme::Kerberos {
-            let begun = Mechanism::begin(&credentials, &exchange.host, None);
-            let (mechanism, token) = begun.map_err(|problem| failed(&exchange, problem))?;
-            return self.ask(pinned, Waiting { mechanism, credentials, exchange }, &token);
-        }
-        let is_there = exchange.connection != ConnectionUse::Fresh
-            && self.transport.connection(pinned, &exchange).is_some();
-        if exchange.scheme == Scheme::Http || is_there {
-            return self.begin_with_ticket(pinned, credentials, exchange);
-        }
-        let ping = ping(&exchange, exchange.connection);
-        let step = LoginStep::Connecting(credentials, Box::new(exchange));
-        self.send_step(pinned, Role::Server, step, ping)
-    }
-
-    /// Lets the first step be made elsewhere, for the connection that is there.
-    fn begin_with_ticket(
-        &mut self,
-        pinned: ConnectionId,
-        credentials: Arc<Credentials>,
-        mut exchange: Exchange,
-    ) -> Result<(), ExchangeFailure> {
-        let mut binding = None;
-        if exchange.scheme == Scheme::Https {
-            let (number, own) = self.binding(pinned, &exchange)?;
-            exchange.connection = ConnectionUse::Same(number);
-            binding = own;
-        }
-        let auth = self.auths.entry(pinned).or_default();
-        auth.begun = auth.begun.wrapping_add(1);
-        let (number, own, host) = (auth.begun, Arc::clone(&credentials), exchange.host.clone());
-        let inbox = self.inbox.clone();
-        let begin = move || {
-            let result = Mechanism::begin(&own, &host, binding.as_ref());
-            inbox.send(Command::LoginBegun(pinned, Begun { number, result }));
-        };
-        let begins = super::spawn("bitsup-login", begin);
-        begins.map_err(|error| ExchangeFailure::lacks(Error::of_thread(&error)))?;
-        auth.running.insert(Role::Server, LoginStep::Beginning(credentials, Box::new(exchange)));
-        Ok(())
-    }
-
-    /// The number of the connection over TLS, and what a login there is bound to; nothing where
-    /// the TLS library does not tell of certificates.
-    fn binding(
-        &self,
-        pinned: ConnectionId,
-        exchange: &Exchange,
-    ) -> Result<(u32, Option<Binding>), ExchangeFailure> {
-        let there = self.transport.connection(pinned, exchange);
-        let number = there.ok_or_else(|| not_kept(exchange))?;
-        match self.transport.certificate(pinned) {
-            ServerCertificate::Known(binding) => Ok((number, Some(binding))),
-            ServerCertificate::NotReported => Ok((number, None)),
-            // Else a man in the middle that hides it could have the binding left out.
-            ServerCertificate::Unknown => {
-                let text = "the server's certificate, which the login is bound to, cannot be read"
-                    .to_owned();
-                Err(failed(exchange, Problem { kind: FailureKind::Unsupported, text }))
-            }
-        }
+    pub(crate) fn start(&mut self, pinned: ConnectionId, exchange: Exchange) -> Started {
+        LoginRounds { core: self, pinned }.begin(exchange)
     }
 
     /// The first step was made elsewhere; gives back what is for the upload.
     pub(crate) fn login_begun(&mut self, pinned: ConnectionId, begun: Begun) -> Option<Event> {
-        // It may have been given up meanwhile.
-        let auth = self.auths.get_mut(&pinned).filter(|auth| auth.begun == begun.number)?;
-        let running = auth.running.remove(&Role::Server)?;
-        let LoginStep::Beginning(credentials, exchange) = running else {
-            auth.running.insert(Role::Server, running);
-            return None;
-        };
-        let each_request = auth.each_request;
-        let (number, origin) = (exchange.number, exchange.origin());
-        let next = match begun.result {
-            Err(problem) => Err(failed(&exchange, problem)),
-            Ok((mechanism, token)) => {
-                let waiting = Waiting { mechanism, credentials, exchange: *exchange };
-                if each_request {
-                    let connection = waiting.exchange.connection;
-                    self.show(pinned, waiting, &token, connection)
-                } else {
-                    self.ask(pinned, waiting, &token)
-                }
-            }
-        };
-        let failure = next.err()?;
-        let auth = self.auths.entry(pinned).or_default();
-        let stats = Stats { requests: auth.requests, ..Stats::default() };
-        auth.reset();
-        let result = Err(failure);
-        let (body, sink) = (None, None);
-        Some(Event { pinned, number, origin, result, body, sink, stats, withheld: true })
+        LoginRounds { core: self, pinned }.begun(begun)
     }
 
-    /// Sends the first step.
-    fn ask(
-        &mut self,
-        pinned: ConnectionId,
-        waiting: Waiting,
-        token: &[u8],
-    ) -> Result<(), ExchangeFailure> {
-        let Waiting { credentials, exchange, .. } = &waiting;
-        let request = step(exchange, credentials, token, exchange.connection);
-        self.send_step(pinned, Role::Server, LoginStep::Asking(Box::new(waiting)), request)
-    }
-
-    /// Sends the exchange with the last step.
-    fn show(
-        &mut self,
-        pinned: ConnectionId,
-        waiting: Waiting,
-        token: &[u8],
-        connection: ConnectionUse,
-    ) -> Result<(), ExchangeFailure> {
-        let Waiting { mechanism, credentials, mut exchange } = waiting;
-        let resend = exchange.bare();
-        exchange.headers.push(authorization(&credentials, token));
-        exchange.connection = connection;
-        let waiting = Waiting { mechanism, credentials, exchange: resend };
-        self.send_step(pinned, Role::Server, LoginStep::Last(Box::new(waiting)), exchange)
+    /// Takes an event that belongs to a login; gives back what is for the upload, with all its
+    /// requests counted.
+    pub(crate) fn on_event(&mut self, event: Event) -> Option<Event> {
+        let pinned = event.pinned;
+        LoginRounds { core: self, pinned }.on_event(event)
     }
 
     /// Gives up the exchange of a connection.
@@ -483,13 +216,281 @@ impl Core {
         self.transport.close_connection(pinned);
         self.connections.remove(&pinned);
     }
+}
 
-    /// Takes an event that belongs to a login; gives back what is for the upload, with all its
-    /// requests counted.
-    pub(crate) fn on_event(&mut self, mut event: Event) -> Option<Event> {
-        let pinned = event.pinned;
+/// The connection on which logins are made.
+struct LoginRounds<'a> {
+    core: &'a mut Core,
+    pinned: ConnectionId,
+}
+
+/// Whether the next request is on its way.
+type Started = Result<(), ExchangeFailure>;
+
+impl LoginRounds<'_> {
+    /// What is known of the connection's logins, if anything is.
+    fn known(&mut self) -> Option<&mut ConnectionAuth> {
+        self.core.auths.get_mut(&self.pinned)
+    }
+
+    /// The same; from now on something is.
+    fn auth(&mut self) -> &mut ConnectionAuth {
+        self.core.auths.entry(self.pinned).or_default()
+    }
+
+    /// The number of the TCP connection, if it leads to where the exchange goes.
+    fn connection(&self, exchange: &Exchange) -> Option<u32> {
+        self.core.transport.connection(self.pinned, exchange)
+    }
+
+    /// The same where it was logged in, and has to be there.
+    fn kept_connection(&self, exchange: &Exchange) -> Result<u32, ExchangeFailure> {
+        self.connection(exchange).ok_or_else(|| not_kept(exchange))
+    }
+
+    /// Puts a request on the wire.
+    fn put(&mut self, exchange: Exchange) -> Started {
+        self.core.transport.start(self.pinned, exchange)
+    }
+
+    fn begin(&mut self, mut exchange: Exchange) -> Started {
+        let ours = |own: &mut Arc<Credentials>| own.scheme != AuthScheme::Basic;
+        let Some(credentials) = exchange.auth.take_if(ours) else {
+            return self.send(exchange);
+        };
+        if credentials.scheme == AuthScheme::Digest {
+            return self.show_digest(Role::Server, credentials, exchange, false);
+        }
+        let there = self.connection(&exchange);
+        let auth = self.auth();
+        let is_in =
+            |(number, who): &(u32, Arc<Credentials>)| Some(*number) == there && *who == credentials;
+        if exchange.connection == ConnectionUse::Reuse
+            && !auth.each_request
+            && let Some((number, _)) = auth.login.as_ref().filter(|login| is_in(login))
+        {
+            let number = *number;
+            return self.send_authenticated(credentials, exchange, number);
+        }
+        if auth.open_ping.as_ref() == Some(&exchange.origin) && has_ping(&exchange) {
+            return self.send_unasked(Role::Server, credentials, exchange);
+        }
+        self.log_in(credentials, exchange)
+    }
+
+    /// Sends the exchange with a Digest login; its parameters have to be known before.
+    fn show_digest(
+        &mut self,
+        role: Role,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+        again: bool,
+    ) -> Started {
+        let method = self.core.transport.method(self.pinned, exchange.method);
+        if role == Role::Proxy {
+            exchange.proxy_auth = None;
+            exchange.proxy_asked = false;
+        }
+        let auth = self.auth();
+        if let Some(value) = auth.digest(role, &exchange, &credentials, method) {
+            let resend = Resend::of(&exchange);
+            exchange.headers.push((role.authorization().to_owned(), value));
+            return self.send_step(
+                role,
+                LoginStep::Digest { credentials, resend, again },
+                exchange,
+            );
+        }
+        let is_open = role == Role::Server && auth.open_ping.as_ref() == Some(&exchange.origin);
+        if is_open || !has_ping(&exchange) {
+            return self.send_unasked(role, credentials, exchange);
+        }
+        let ping = ping(&exchange, exchange.connection);
+        self.send_step(role, LoginStep::Sounding(credentials, Box::new(exchange)), ping)
+    }
+
+    /// Sends the exchange whole and without a login.
+    fn send_unasked(
+        &mut self,
+        role: Role,
+        credentials: Arc<Credentials>,
+        exchange: Exchange,
+    ) -> Started {
+        let step = LoginStep::Unasked(credentials, Resend::of(&exchange));
+        self.send_step(role, step, exchange)
+    }
+
+    /// A Ping was not challenged: the exchange goes without a login, and at a server those that follow do.
+    fn ping_is_open(
+        &mut self,
+        role: Role,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Started {
+        exchange.connection = ConnectionUse::Reuse;
+        if role == Role::Server && has_ping(&exchange) {
+            self.auth().open_ping = Some(exchange.origin.clone());
+        }
+        self.send_unasked(role, credentials, exchange)
+    }
+
+    /// Sends a request that belongs to a login.
+    fn send_step(&mut self, role: Role, step: LoginStep, request: Exchange) -> Started {
+        self.auth().running.insert(role, step);
+        let sent = match role {
+            Role::Server => self.send(request),
+            Role::Proxy => self.put(request),
+        };
+        if sent.is_err() {
+            // The next exchange's answer is not its answer.
+            self.auth().running.remove(&role);
+        }
+        sent
+    }
+
+    /// The exchange was challenged where no Ping is: it is the first step itself.
+    fn ask_itself(&mut self, credentials: Arc<Credentials>, mut exchange: Exchange) -> Started {
+        let (mechanism, token) = first_step(&credentials, &exchange)?;
+        let resend = Resend::of(&exchange);
+        let waiting = Waiting { mechanism, credentials, exchange: exchange.bare() };
+        exchange.headers.push(authorization(&waiting.credentials, &token));
+        let step = LoginStep::AskingItself(Box::new(waiting), resend);
+        self.send_step(Role::Server, step, exchange)
+    }
+
+    /// Sends a request, after a login at a proxy that forwards requests if it asked for one.
+    fn send(&mut self, mut exchange: Exchange) -> Started {
+        let asked = exchange.proxy_asked && self.core.transport.forwards(self.pinned, &exchange);
+        let credentials = exchange.proxy_auth.clone();
+        let Some(credentials) = credentials.filter(|own| asked && own.scheme != AuthScheme::Basic)
+        else {
+            return self.put(exchange);
+        };
+        if credentials.scheme == AuthScheme::Digest {
+            return self.show_digest(Role::Proxy, credentials, exchange, false);
+        }
+        let there = self.connection(&exchange);
+        let is_in = self.auth().proxy_login == there && exchange.connection != ConnectionUse::Fresh;
+        if let Some(number) = there.filter(|_| is_in) {
+            exchange.connection = ConnectionUse::Same(number);
+            return self.put(exchange);
+        }
+        if has_ping(&exchange) {
+            let ping = ping(&exchange, exchange.connection);
+            return self.send_step(Role::Proxy, LoginStep::PingingProxy(Box::new(exchange)), ping);
+        }
+        let step = LoginStep::LoggingIn(Box::new(exchange.bare()));
+        self.send_step(Role::Proxy, step, exchange)
+    }
+
+    fn log_in(&mut self, credentials: Arc<Credentials>, exchange: Exchange) -> Started {
+        self.auth().login = None;
+        if credentials.scheme != AuthScheme::Kerberos {
+            let (mechanism, token) = first_step(&credentials, &exchange)?;
+            return self.ask(Waiting { mechanism, credentials, exchange }, &token);
+        }
+        let is_there =
+            exchange.connection != ConnectionUse::Fresh && self.connection(&exchange).is_some();
+        if !exchange.origin.is_https() || is_there {
+            return self.begin_with_ticket(credentials, exchange);
+        }
+        let ping = ping(&exchange, exchange.connection);
+        self.send_step(Role::Server, LoginStep::Connecting(credentials, Box::new(exchange)), ping)
+    }
+
+    /// Lets the first step be made elsewhere, for the connection that is there.
+    fn begin_with_ticket(
+        &mut self,
+        credentials: Arc<Credentials>,
+        mut exchange: Exchange,
+    ) -> Started {
+        let mut binding = None;
+        if exchange.origin.is_https() {
+            let (number, own) = self.binding(&exchange)?;
+            exchange.connection = ConnectionUse::Same(number);
+            binding = own;
+        }
+        let (pinned, inbox) = (self.pinned, self.core.inbox.clone());
+        let (own, host) = (Arc::clone(&credentials), exchange.origin.host.clone());
+        let auth = self.auth();
+        auth.begun = auth.begun.wrapping_add(1);
+        let number = auth.begun;
+        let begin = move || {
+            let result = Mechanism::begin(&own, &host, binding.as_ref());
+            inbox.send(Command::LoginBegun(pinned, Begun { number, result }));
+        };
+        let begins = super::spawn("bitsup-login", begin);
+        begins.map_err(|error| ExchangeFailure::lacks(Error::of_thread(&error)))?;
+        auth.running.insert(Role::Server, LoginStep::Beginning(credentials, Box::new(exchange)));
+        Ok(())
+    }
+
+    /// The number of the connection over TLS, and what a login there is bound to; nothing where
+    /// the TLS library does not tell of certificates.
+    fn binding(&self, exchange: &Exchange) -> Result<(u32, Option<Binding>), ExchangeFailure> {
+        let number = self.kept_connection(exchange)?;
+        match self.core.transport.certificate(self.pinned) {
+            ServerCertificate::Known(binding) => Ok((number, Some(binding))),
+            ServerCertificate::NotReported => Ok((number, None)),
+            // Else a man in the middle that hides it could have the binding left out.
+            ServerCertificate::Unknown => {
+                let text = "the server's certificate, which the login is bound to, cannot be read"
+                    .to_owned();
+                Err(failed(exchange, Problem { kind: FailureKind::Unsupported, text }))
+            }
+        }
+    }
+
+    fn begun(&mut self, begun: Begun) -> Option<Event> {
+        // It may have been given up meanwhile.
+        let auth = self.known().filter(|auth| auth.begun == begun.number)?;
+        let running = auth.running.remove(&Role::Server)?;
+        let LoginStep::Beginning(credentials, exchange) = running else {
+            auth.running.insert(Role::Server, running);
+            return None;
+        };
+        let each_request = auth.each_request;
+        let (number, origin) = (exchange.number, exchange.origin.clone());
+        let next = match begun.result {
+            Err(problem) => Err(failed(&exchange, problem)),
+            Ok((mechanism, token)) => {
+                let waiting = Waiting { mechanism, credentials, exchange: *exchange };
+                if each_request {
+                    let connection = waiting.exchange.connection;
+                    self.show(waiting, &token, connection)
+                } else {
+                    self.ask(waiting, &token)
+                }
+            }
+        };
+        let failure = next.err()?;
+        let auth = self.auth();
+        let stats = Stats { requests: auth.requests, ..Stats::default() };
+        auth.reset();
+        let (pinned, result, body, sink) = (self.pinned, Err(failure), None, None);
+        Some(Event { pinned, number, origin, result, body, sink, stats, withheld: true })
+    }
+
+    /// Sends the first step.
+    fn ask(&mut self, waiting: Waiting, token: &[u8]) -> Started {
+        let Waiting { credentials, exchange, .. } = &waiting;
+        let request = step(exchange, credentials, token, exchange.connection);
+        self.send_step(Role::Server, LoginStep::Asking(Box::new(waiting)), request)
+    }
+
+    /// Sends the exchange with the last step.
+    fn show(&mut self, waiting: Waiting, token: &[u8], connection: ConnectionUse) -> Started {
+        let Waiting { mechanism, credentials, mut exchange } = waiting;
+        let resend = exchange.bare();
+        exchange.headers.push(authorization(&credentials, token));
+        exchange.connection = connection;
+        let waiting = Waiting { mechanism, credentials, exchange: resend };
+        self.send_step(Role::Server, LoginStep::Last(Box::new(waiting)), exchange)
+    }
+
+    fn on_event(&mut self, mut event: Event) -> Option<Event> {
         self.note_challenge(&event);
-        let Some(auth) = self.auths.get_mut(&pinned) else { return Some(event) };
+        let Some(auth) = self.known() else { return Some(event) };
         auth.requests = auth.requests.saturating_add(event.stats.requests);
         if auth.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && auth.is_unfinished() {
             let text = "the login takes too many rounds".to_owned();
@@ -497,7 +498,7 @@ impl Core {
         }
         let event = self.on_answer(event, Role::Proxy)?;
         let event = self.on_answer(event, Role::Server)?;
-        let requests = self.auths.get_mut(&pinned).map(|auth| std::mem::take(&mut auth.requests));
+        let requests = self.known().map(|auth| std::mem::take(&mut auth.requests));
         let stats = Stats { requests: requests.unwrap_or(event.stats.requests), ..event.stats };
         Some(Event { stats, ..event })
     }
@@ -512,16 +513,15 @@ impl Core {
         };
         if let Some(digest) = Digest::choose(&offered(answer, role)) {
             let nonce = Nonce { origin: event.origin.clone(), digest };
-            self.auths.entry(event.pinned).or_default().nonces.insert(role, nonce);
-        } else if let Some(auth) = self.auths.get_mut(&event.pinned) {
+            self.auth().nonces.insert(role, nonce);
+        } else if let Some(auth) = self.known() {
             auth.nonces.remove(&role);
         }
     }
 
     /// What the server, or before it a proxy that forwards requests, says of a login.
     fn on_answer(&mut self, mut event: Event, role: Role) -> Option<Event> {
-        let pinned = event.pinned;
-        let running = self.auths.get_mut(&pinned).and_then(|auth| auth.running.remove(&role));
+        let running = self.known().and_then(|auth| auth.running.remove(&role));
         let Some(running) = running else { return Some(event) };
         let (is_before, is_server) = (running.is_before(), role == Role::Server);
         if is_before {
@@ -547,68 +547,63 @@ impl Core {
         let asks = answer.status == if is_server { 401 } else { 407 };
         // Whatever comes from behind the proxy was let through.
         let goes_on = !asks && (!is_server || is_about_ping(answer.status));
+        let connection = ConnectionUse::Reuse;
         let next = match running {
             LoginStep::Beginning(..) => return Some(event),
             LoginStep::Connecting(credentials, exchange) => {
                 if !asks && !goes_on {
                     return Some(event);
                 }
-                let connection = ConnectionUse::Reuse;
-                self.begin_with_ticket(pinned, credentials, Exchange { connection, ..*exchange })
+                self.begin_with_ticket(credentials, Exchange { connection, ..*exchange })
             }
-            LoginStep::Asking(mut waiting) if asks => {
-                match self.reply(pinned, &mut waiting, answer) {
-                    Ok(Some(token)) => self.prove(pinned, *waiting, &token),
-                    Ok(None) => {
-                        event.withheld = false;
-                        return Some(event);
-                    }
-                    Err(failure) => Err(failure),
+            LoginStep::Asking(mut waiting) if asks => match self.reply(&mut waiting, answer) {
+                Ok(Some(token)) => self.prove(*waiting, &token),
+                Ok(None) => {
+                    event.withheld = false;
+                    return Some(event);
                 }
-            }
+                Err(failure) => Err(failure),
+            },
             // It took a ticket, or knows the connection already.
             LoginStep::Asking(waiting) if goes_on && waiting.is_with_ticket() => {
-                self.logged_in(pinned, *waiting, answer)
+                self.logged_in(*waiting, answer)
             }
             // It asks for no login.
             LoginStep::Asking(waiting) if goes_on => {
                 let Waiting { credentials, exchange, .. } = *waiting;
-                self.ping_is_open(pinned, role, credentials, exchange)
+                self.ping_is_open(role, credentials, exchange)
             }
             LoginStep::PingingProxy(exchange) if goes_on => {
-                let there = self.transport.connection(pinned, &exchange);
-                self.auths.entry(pinned).or_default().proxy_login = there;
-                there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
+                self.auth().proxy_login = self.connection(&exchange);
+                self.kept_connection(&exchange).and_then(|number| {
                     let connection = ConnectionUse::Same(number);
-                    self.transport.start(pinned, Exchange { connection, ..*exchange })
+                    self.put(Exchange { connection, ..*exchange })
                 })
             }
             LoginStep::LoggingIn(exchange) if goes_on => {
-                let there = self.transport.connection(pinned, &exchange);
-                self.auths.entry(pinned).or_default().proxy_login = there;
+                self.auth().proxy_login = self.connection(&exchange);
                 return Some(event);
             }
             LoginStep::AskingItself(mut waiting, resend) if asks => {
                 match (
-                    self.reply(pinned, &mut waiting, answer),
+                    self.reply(&mut waiting, answer),
                     resend.again(event.body.take(), event.sink.take()),
                 ) {
                     (Err(failure), _) => Err(failure),
                     (Ok(Some(token)), Some(exchange)) => {
-                        let there = self.transport.connection(pinned, &exchange);
-                        there.ok_or_else(|| not_kept(&exchange)).and_then(|number| {
+                        self.kept_connection(&exchange).and_then(|number| {
                             let waiting = Waiting { exchange, ..*waiting };
-                            self.show(pinned, waiting, &token, ConnectionUse::Same(number))
+                            self.show(waiting, &token, ConnectionUse::Same(number))
                         })
                     }
                     (Ok(_), _) => return Some(event),
                 }
             }
-            LoginStep::Proving(waiting) if goes_on => self.logged_in(pinned, *waiting, answer),
+            LoginStep::Proving(waiting) if goes_on => self.logged_in(*waiting, answer),
             LoginStep::Last(mut waiting) if !asks => match waiting.confirm(answer) {
                 Ok(()) => {
-                    let there = self.transport.connection(pinned, &waiting.exchange);
-                    let auth = self.auths.entry(pinned).or_default();
+                    let there = self.connection(&waiting.exchange);
+                    let auth = self.auth();
                     auth.login = there.map(|number| (number, waiting.credentials));
                     auth.asked_again = 0;
                     return Some(event);
@@ -617,19 +612,17 @@ impl Core {
                 Err(failure) => Err(ExchangeFailure { sent: Sent::All, ..failure }),
             },
             LoginStep::Testing(credentials, exchange) if asks || goes_on => {
-                let auth = self.auths.entry(pinned).or_default();
+                let auth = self.auth();
                 auth.each_request = asks;
                 auth.lasts = !asks;
-                let (connection, auth) = (ConnectionUse::Reuse, Some(credentials));
-                self.start(pinned, Exchange { connection, auth, ..*exchange })
+                self.begin(Exchange { connection, auth: Some(credentials), ..*exchange })
             }
-            LoginStep::Through(credentials, resend) if asks => self.asked_again(
-                pinned,
-                credentials,
-                resend.again(event.body.take(), event.sink.take()),
-            ),
+            LoginStep::Through(credentials, resend) if asks => {
+                let exchange = resend.again(event.body.take(), event.sink.take());
+                self.asked_again(credentials, exchange)
+            }
             LoginStep::Through(_, resend) => {
-                let auth = self.auths.entry(pinned).or_default();
+                let auth = self.auth();
                 auth.lasts = true;
                 if has_ping(&resend.bare) {
                     auth.asked_again = 0;
@@ -637,35 +630,34 @@ impl Core {
                 return Some(event);
             }
             LoginStep::Sounding(credentials, exchange) if asks => {
-                if !self.has_nonce(pinned, role) {
+                if !self.has_nonce(role) {
                     return Some(event);
                 }
-                let connection = ConnectionUse::Reuse;
                 let exchange = Exchange { connection, ..*exchange };
-                self.show_digest(pinned, role, credentials, exchange, false)
+                self.show_digest(role, credentials, exchange, false)
             }
             LoginStep::Sounding(credentials, exchange) if goes_on => {
-                self.ping_is_open(pinned, role, credentials, *exchange)
+                self.ping_is_open(role, credentials, *exchange)
             }
             LoginStep::Unasked(credentials, resend) if asks => {
                 let is_digest = credentials.scheme == AuthScheme::Digest;
                 event.withheld |= is_server;
-                if is_digest && !self.has_nonce(pinned, role) {
+                if is_digest && !self.has_nonce(role) {
                     return Some(event);
                 }
                 match resend.again(event.body.take(), event.sink.take()) {
                     Some(exchange) if is_digest => {
-                        self.show_digest(pinned, role, credentials, exchange, false)
+                        self.show_digest(role, credentials, exchange, false)
                     }
-                    Some(exchange) => self.ask_itself(pinned, credentials, exchange),
+                    Some(exchange) => self.ask_itself(credentials, exchange),
                     None => return Some(event),
                 }
             }
             LoginStep::Digest { credentials, resend, again: false }
-                if asks && self.auths.get(&pinned).is_some_and(|own| own.may_renew(role)) =>
+                if asks && self.known().is_some_and(|own| own.may_renew(role)) =>
             {
                 match resend.again(event.body.take(), event.sink.take()) {
-                    Some(exchange) => self.show_digest(pinned, role, credentials, exchange, true),
+                    Some(exchange) => self.show_digest(role, credentials, exchange, true),
                     None => return Some(event),
                 }
             }
@@ -683,7 +675,7 @@ impl Core {
             | LoginStep::Digest { .. } => return Some(event),
         };
         let failure = next.err()?;
-        if let Some(auth) = self.auths.get_mut(&pinned).filter(|_| is_server) {
+        if let Some(auth) = self.known().filter(|_| is_server) {
             let requests = auth.requests;
             auth.reset();
             auth.requests = requests;
@@ -695,11 +687,10 @@ impl Core {
     /// The login was taken a moment ago: it does not last, or is never enough.
     fn asked_again(
         &mut self,
-        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         exchange: Option<Exchange>,
-    ) -> Result<(), ExchangeFailure> {
-        let auth = self.auths.entry(pinned).or_default();
+    ) -> Started {
+        let auth = self.auth();
         auth.each_request = true;
         auth.login = None;
         auth.asked_again += 1;
@@ -711,7 +702,7 @@ impl Core {
             return Err(ExchangeFailure::unsent(kind, text));
         }
         match exchange {
-            Some(exchange) => self.log_in(pinned, credentials, exchange),
+            Some(exchange) => self.log_in(credentials, exchange),
             None => Err(ExchangeFailure::unsent(
                 FailureKind::ConnectionLost,
                 "the server forgot the login of its connection",
@@ -719,14 +710,13 @@ impl Core {
         }
     }
 
-    fn has_nonce(&self, pinned: ConnectionId, role: Role) -> bool {
-        self.auths.get(&pinned).is_some_and(|auth| auth.nonces.contains_key(&role))
+    fn has_nonce(&mut self, role: Role) -> bool {
+        self.known().is_some_and(|auth| auth.nonces.contains_key(&role))
     }
 
     /// What to say to a challenge; `None` if everything was said, and the server refuses.
     fn reply(
         &self,
-        pinned: ConnectionId,
         waiting: &mut Waiting,
         answer: &Answer,
     ) -> Result<Option<Vec<u8>>, ExchangeFailure> {
@@ -740,8 +730,8 @@ impl Core {
             return Err(failed(&waiting.exchange, problem));
         };
         let mut binding = None;
-        if waiting.exchange.scheme == Scheme::Https && !waiting.is_with_ticket() {
-            binding = self.binding(pinned, &waiting.exchange)?.1;
+        if waiting.exchange.origin.is_https() && !waiting.is_with_ticket() {
+            binding = self.binding(&waiting.exchange)?.1;
         }
         let reply = waiting.mechanism.step(token, binding.as_ref());
         let reply = reply.map_err(|problem| failed(&waiting.exchange, problem))?;
@@ -749,57 +739,41 @@ impl Core {
     }
 
     /// The second step: the answer to what the server said.
-    fn prove(
-        &mut self,
-        pinned: ConnectionId,
-        waiting: Waiting,
-        token: &[u8],
-    ) -> Result<(), ExchangeFailure> {
-        let there = self.transport.connection(pinned, &waiting.exchange);
-        let number = there.ok_or_else(|| not_kept(&waiting.exchange))?;
-        let each_request = self.auths.get(&pinned).is_some_and(|auth| auth.each_request);
-        let same = ConnectionUse::Same(number);
+    fn prove(&mut self, waiting: Waiting, token: &[u8]) -> Started {
+        let same = ConnectionUse::Same(self.kept_connection(&waiting.exchange)?);
+        let each_request = self.known().is_some_and(|auth| auth.each_request);
         if waiting.exchange.length == 0 || each_request {
-            return self.show(pinned, waiting, token, same);
+            return self.show(waiting, token, same);
         }
         let ping = step(&waiting.exchange, &waiting.credentials, token, same);
-        self.send_step(pinned, Role::Server, LoginStep::Proving(Box::new(waiting)), ping)
+        self.send_step(Role::Server, LoginStep::Proving(Box::new(waiting)), ping)
     }
 
     /// The connection is logged in.
-    fn logged_in(
-        &mut self,
-        pinned: ConnectionId,
-        mut waiting: Waiting,
-        answer: &Answer,
-    ) -> Result<(), ExchangeFailure> {
+    fn logged_in(&mut self, mut waiting: Waiting, answer: &Answer) -> Started {
         waiting.confirm(answer)?;
         let Waiting { credentials, exchange, .. } = waiting;
-        let there = self.transport.connection(pinned, &exchange);
-        let number = there.ok_or_else(|| not_kept(&exchange))?;
-        let auth = self.auths.entry(pinned).or_default();
-        auth.login = Some((number, Arc::clone(&credentials)));
-        self.send_authenticated(pinned, credentials, exchange, number)
+        let number = self.kept_connection(&exchange)?;
+        self.auth().login = Some((number, Arc::clone(&credentials)));
+        self.send_authenticated(credentials, exchange, number)
     }
 
     /// Sends an exchange over the connection that is logged in.
     fn send_authenticated(
         &mut self,
-        pinned: ConnectionId,
         credentials: Arc<Credentials>,
         mut exchange: Exchange,
         number: u32,
-    ) -> Result<(), ExchangeFailure> {
-        let auth = self.auths.entry(pinned).or_default();
+    ) -> Started {
         let same = ConnectionUse::Same(number);
-        if exchange.length > 0 && !auth.lasts {
+        if exchange.length > 0 && !self.auth().lasts {
             let ping = ping(&exchange, same);
             let step = LoginStep::Testing(credentials, Box::new(exchange));
-            return self.send_step(pinned, Role::Server, step, ping);
+            return self.send_step(Role::Server, step, ping);
         }
         exchange.connection = same;
         let step = LoginStep::Through(credentials, Resend::of(&exchange));
-        self.send_step(pinned, Role::Server, step, exchange)
+        self.send_step(Role::Server, step, exchange)
     }
 }
 
@@ -854,6 +828,15 @@ impl Waiting {
             failed(&self.exchange, Problem { kind: FailureKind::BadAnswer, text })
         })
     }
+}
+
+/// The first step of a login with a password.
+fn first_step(
+    credentials: &Credentials,
+    exchange: &Exchange,
+) -> Result<(Mechanism, Vec<u8>), ExchangeFailure> {
+    let begun = Mechanism::begin(credentials, &exchange.origin.host, None);
+    begun.map_err(|problem| failed(exchange, problem))
 }
 
 /// A request of a login.
@@ -923,5 +906,6 @@ fn not_kept(exchange: &Exchange) -> ExchangeFailure {
 
 fn failed(exchange: &Exchange, problem: Problem) -> ExchangeFailure {
     let Problem { kind, text } = problem;
-    ExchangeFailure::unsent(kind, format!("{}:{}: {text}", exchange.host, exchange.port))
+    let Origin { host, port, .. } = &exchange.origin;
+    ExchangeFailure::unsent(kind, format!("{host}:{port}: {text}"))
 }

@@ -10,6 +10,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::challenge::Offer;
+use super::sent_hash::hexadecimal;
 use crate::transport::Credentials;
 
 /// A challenge of Digest, and how often it was answered.
@@ -137,15 +138,9 @@ impl Hash {
     /// The hash of the parts, with a colon between them, in hexadecimal digits.
     fn of(self, parts: &[&str]) -> String {
         let text = Zeroizing::new(parts.join(":"));
-        let hex = |bytes: &[u8]| {
-            bytes.iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
-        };
         match self {
-            Self::Md5 => hex(&Md5::digest(text.as_bytes())),
-            Self::Sha256 => hex(&<Sha256 as sha2::Digest>::digest(text.as_bytes())),
+            Self::Md5 => hexadecimal(&Md5::digest(text.as_bytes())),
+            Self::Sha256 => hexadecimal(&<Sha256 as sha2::Digest>::digest(text.as_bytes())),
         }
     }
 }

@@ -37,8 +37,8 @@ mod tests;
 mod thread;
 mod workers;
 
-pub(crate) use challenge::read as read_challenges;
-pub(crate) use command::{Command, Inbox, TaskId};
+pub(crate) use auth::offered;
+pub(crate) use command::{Command, Inbox, Reporter, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use rate::RateLimiter;
 pub(crate) use reply::place as reply_place;
@@ -52,7 +52,7 @@ use crate::callbacks::{Delivery, Dispatcher};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{Endpoints, IntentLog, JournalWriter};
 use crate::transport::{self, ConnectionId, Transport};
-use body::{BodyContext, Buffers};
+use body::Buffers;
 
 /// Without timers the engine looks up so often.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -194,18 +194,12 @@ impl Engine {
                 self.tasks.insert(id, Box::new(task));
                 self.step(id);
             }
-            Command::Suspend(id) => self.with(id, Task::suspend),
-            Command::Resume(id) => self.with(id, Task::resume),
-            // To set the timer that progress is told by.
-            Command::Listens(id) => self.step(id),
-            Command::Cancel(id, mode) => self.with(id, |task, core| task.cancel(mode, core)),
-            Command::Abandon(id) => self.with(id, Task::abandon),
+            Command::Task(id, act) => self.with(id, act),
             Command::BodyReady(id) => {
                 if let Some(pinned) = self.tasks.get(&id).and_then(|task| task.pinned()) {
                     self.core.transport.resume_body(pinned);
                 }
             }
-            Command::Worked(id, done) => self.with(id, |task, core| done(task, core)),
             Command::LoginBegun(pinned, begun) => {
                 if let Some(event) = self.core.login_begun(pinned, begun) {
                     self.exchange_ended(event);
@@ -221,7 +215,6 @@ impl Engine {
                 self.step(id);
             }
             Command::Packet(..) => {}
-            Command::AbortPacket(id) => self.with(id, Task::abort_packet),
             Command::ClosePackets(id) => {
                 if let Some(task) = self.tasks.remove(&id) {
                     self.timers.retain(|(_, own)| *own != id);
@@ -258,13 +251,8 @@ impl Engine {
         }
         task.step(&mut self.core);
         task.timer = task.wake_at();
-        if let Some(at) = task.timer {
-            self.timers.insert((at, id));
-        }
+        self.timers.extend(task.timer.map(|at| (at, id)));
         if task.is_gone() {
-            if let Some(at) = task.timer {
-                self.timers.remove(&(at, id));
-            }
             self.tasks.remove(&id);
         }
         self.wake_others();
@@ -323,22 +311,10 @@ impl Engine {
 
     fn timeout(&self) -> Duration {
         let now = Instant::now();
-        let mut next = now + IDLE;
-        if let Some((at, _)) = self.timers.first() {
-            next = next.min(*at);
-        }
-        if let Some(look) = self.next_look {
-            next = next.min(look);
-        }
-        if let Some((at, _)) = self.core.noted {
-            next = next.min(at);
-        }
-        if let Some(turn) = self.core.limiter.next_turn() {
-            next = next.min(turn);
-        }
-        if let Some(farewell) = self.farewell {
-            next = next.min(farewell);
-        }
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let notes = self.core.noted.as_ref().map(|(at, _)| *at);
+        let all = [timer, notes, self.core.limiter.next_turn(), self.next_look, self.farewell];
+        let next = all.into_iter().flatten().fold(now + IDLE, Instant::min);
         next.saturating_duration_since(now)
     }
 
@@ -375,14 +351,5 @@ impl Core {
     /// The instant of a time that the state machine named.
     pub(crate) fn instant(&self, monotonic: Duration) -> Instant {
         self.clock.checked_add(monotonic).unwrap_or_else(|| Instant::now() + IDLE)
-    }
-
-    pub(crate) fn around(&self) -> BodyContext<'_> {
-        BodyContext {
-            limiter: &self.limiter,
-            buffers: &self.buffers,
-            workers: &self.workers,
-            inbox: &self.inbox,
-        }
     }
 }

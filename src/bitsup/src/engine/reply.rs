@@ -11,12 +11,11 @@ use bitsup_proto::host::HostId;
 use bitsup_proto::reply::{self, Get, Got, MAX_REDIRECTS};
 use url::Url;
 
-use super::task::{number, text};
-use crate::destination::{Authority, Destination};
+use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::options::{ReplyTo, UploadOptions};
 use crate::output_file::OutputFile;
-use crate::transport::{Answer, Exchange, Scheme, Sink};
+use crate::transport::{Answer, Exchange, Origin, Scheme, Sink};
 
 /// A reply on its way.
 pub(crate) struct ReplyFetch {
@@ -52,6 +51,7 @@ struct Pace {
 }
 
 /// What is left to do about a complete reply.
+#[derive(Default)]
 pub(crate) struct Stored {
     pub(crate) path: Option<PathBuf>,
     pub(crate) bytes: Option<Vec<u8>>,
@@ -109,7 +109,7 @@ impl ReplyFetch {
             Some(url) => url,
             None => resolve(get, destination, host)?,
         };
-        self.check(&url, destination)?;
+        check(&url, destination)?;
         self.from = get.from;
         {
             let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,21 +117,24 @@ impl ReplyFetch {
                 .begin(if get.restart { 0 } else { get.from })
                 .map_err(|error| Error::local("cannot write the reply", &error))?;
         }
-        exchange.scheme = if url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
-        url.host_str().unwrap_or_default().trim_matches(['[', ']']).clone_into(&mut exchange.host);
-        let own = exchange.host.eq_ignore_ascii_case(&destination.host);
-        exchange.zone = destination.zone.clone().filter(|_| own);
-        exchange.port = url.port_or_known_default().unwrap_or(80);
+        let own = &destination.origin;
+        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let is_own = name.eq_ignore_ascii_case(&own.host);
+        exchange.origin = Origin {
+            scheme: if url.scheme() == "https" { Scheme::Https } else { Scheme::Http },
+            host: name.to_owned(),
+            zone: own.zone.clone().filter(|_| is_own),
+            port: url.port_or_known_default().unwrap_or(80),
+        };
         exchange.target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        self.at_destination = exchange.port == destination.port
-            && (url.scheme() == "https") == destination.https
-            && (own
+        self.at_destination = (exchange.origin.scheme, exchange.origin.port)
+            == (own.scheme, own.port)
+            && (is_own
                 || host.is_some_and(|host| {
-                    exchange.host.eq_ignore_ascii_case(host.host())
-                        && options.trusts(&destination.host, host.host())
+                    name.eq_ignore_ascii_case(host.host()) && options.trusts(&own.host, host.host())
                 }));
         if !self.at_destination {
             // The caller's headers for the destination must not reach other hosts.
@@ -166,15 +169,15 @@ impl ReplyFetch {
         if matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
             return self.redirect(answer, destination);
         }
-        let content_length = number(answer, "Content-Length");
+        let content_length = answer.headers.number("Content-Length");
         let length = received.saturating_sub(self.from);
-        let chunked = text(answer, "Transfer-Encoding").is_some();
+        let chunked = answer.headers.text("Transfer-Encoding").is_some();
         Ok(Got {
             status: answer.status,
             length,
             content_length,
-            range: text(answer, "Content-Range").and_then(content_range),
-            last_modified: text(answer, "Last-Modified").map(str::to_owned),
+            range: answer.headers.text("Content-Range").and_then(content_range),
+            last_modified: answer.headers.text("Last-Modified").map(str::to_owned),
             cut: content_length.is_some_and(|announced| length < announced),
             unmarked: content_length.is_none() && !chunked,
             remark,
@@ -189,7 +192,7 @@ impl ReplyFetch {
             return Err(Error::new(ErrorKind::Internal, "the reply is still being written"));
         };
         let target = target.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut stored = Stored { path: None, bytes: None, write: None };
+        let mut stored = Stored::default();
         match (target.kind, self.file) {
             (TargetKind::File(spool), Some((path, place))) => {
                 stored.path = Some(path.clone());
@@ -219,58 +222,45 @@ impl ReplyFetch {
         if self.redirects > MAX_REDIRECTS {
             return Err(Error::new(ErrorKind::Refused, "the reply's URL redirects too often"));
         }
-        let location = text(answer, "Location").map(reply::escape);
+        let location = answer.headers.text("Location").map(reply::escape);
         if let Some(location) = &location {
-            Authority::check_reference(location).map_err(bad)?;
+            Origin::check_reference(location).map_err(bad)?;
         }
         let next = location.and_then(|location| self.url.as_ref()?.join(&location).ok());
         let next = next.ok_or_else(|| {
             Error::new(ErrorKind::Protocol, "the reply's URL redirects to nowhere")
         })?;
-        self.check(&next, destination)?;
+        check(&next, destination)?;
         self.redirected = Some(next);
         // An empty piece: the same part is asked for again, elsewhere.
         Ok(Got { status: 302, ..Got::default() })
     }
+}
 
-    /// http or https only, and never from https to http.
-    fn check(&self, url: &Url, destination: &Destination) -> Result<(), Error> {
-        let _ = self;
-        match url.scheme() {
-            "https" => Ok(()),
-            "http" if !destination.https => Ok(()),
-            "http" => Err(Error::new(
-                ErrorKind::Protocol,
-                "the reply's URL leads from https to http, which is unencrypted",
-            )),
-            other => Err(Error::new(
-                ErrorKind::Protocol,
-                format!(
-                    "the reply's URL has the scheme {other:?}: only http and https are followed"
-                ),
-            )),
-        }
+/// http or https only, and never from https to http.
+fn check(url: &Url, destination: &Destination) -> Result<(), Error> {
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if !destination.origin.is_https() => Ok(()),
+        "http" => Err(Error::new(
+            ErrorKind::Protocol,
+            "the reply's URL leads from https to http, which is unencrypted",
+        )),
+        other => Err(Error::new(
+            ErrorKind::Protocol,
+            format!("the reply's URL has the scheme {other:?}: only http and https are followed"),
+        )),
     }
 }
 
 /// The reply's URL against that of the upload, at the host the upload went to; or at the other one.
 fn resolve(get: &Get, destination: &Destination, host: Option<&HostId>) -> Result<Url, Error> {
     let unreadable = || bad("it cannot be read");
-    let without_zone = Destination { zone: None, ..destination.clone() };
-    let mut base = Url::parse(&without_zone.full()).map_err(|_| unreadable())?;
-    if let Some(host) = host.filter(|_| !get.other_host) {
-        let name = if host.host().contains(':') {
-            format!("[{}]", host.host())
-        } else {
-            host.host().to_owned()
-        };
-        base.set_host(Some(&name)).map_err(|_| unreadable())?;
-        if let Some(port) = host.port() {
-            base.set_port(Some(port)).map_err(|()| unreadable())?;
-        }
-    }
+    let at = destination.origin_at(host.filter(|_| !get.other_host));
+    let base = format!("{}{}", Origin { zone: None, ..at }, destination.target);
+    let base = Url::parse(&base).map_err(|_| unreadable())?;
     let reference = reply::escape(&get.url);
-    Authority::check_reference(&reference).map_err(bad)?;
+    Origin::check_reference(&reference).map_err(bad)?;
     base.join(&reference).map_err(|_| unreadable())
 }
 

@@ -342,7 +342,7 @@ mod tests {
         log.fold_dead(FOLDING).expect("nothing is there");
         let version = |log: &IntentLog| log.state().alone.as_ref().map(|alone| alone.version);
         assert_eq!(version(&log), Some(folder.version().expect("known")));
-        // Nobody reads files that are known not to be there.
+        // Files that are known not to be there are not read.
         assert!(!log.fold_dead(FOLDING).expect("known").has_files);
         folder.draft(b"").and_then(|draft| draft.publish(&intent(FOLDING))).expect("made");
         assert!(log.fold_dead(FOLDING).expect("looked at").has_files);

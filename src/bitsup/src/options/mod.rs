@@ -11,14 +11,14 @@ pub mod units;
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::credentials::{CredentialCallback, Credentials, Secret};
 use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
-use crate::transport::{self, Scheme};
+use crate::transport;
+pub use crate::transport::{Resolve, TlsOptions};
 pub use bitsup_proto::host::HostPolicy;
 pub use bitsup_proto::verify::{LostAckPolicy, VerifyPolicy};
 pub use resolve::{ClientOptions, LimitRate};
@@ -48,7 +48,7 @@ impl Header {
         if name.is_empty() || !name.bytes().all(token) {
             return Err(Error::invalid(format!(
                 "{:?} is not a header name: letters, digits and - only",
-                shortened(name)
+                name.chars().take(40).collect::<String>()
             )));
         }
         let lower = name.to_ascii_lowercase();
@@ -94,7 +94,7 @@ impl Header {
     }
 
     pub(crate) fn value(&self) -> &str {
-        self.value.reveal()
+        self.value.expose()
     }
 
     pub(crate) fn is_secret(&self) -> bool {
@@ -104,7 +104,7 @@ impl Header {
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.is_secret() { "…" } else { self.value.reveal() };
+        let value = if self.is_secret() { "…" } else { self.value.expose() };
         write!(f, "{}: {value}", self.name)
     }
 }
@@ -131,10 +131,6 @@ const OWN_HEADERS: [&str; 14] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-fn shortened(text: &str) -> String {
-    text.chars().take(40).collect()
-}
 
 /// A path that a later change of the current folder does not touch; links stay as they are. One that
 /// is absolute already needs no current folder.
@@ -203,276 +199,86 @@ pub enum ProxyChoice {
     Url(String),
 }
 
-/// The addresses to take for a name, in place of a lookup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolve {
-    host: String,
-    port: u16,
-    addresses: Vec<IpAddr>,
-}
-
-impl Resolve {
-    /// The most addresses of one name that are tried.
-    pub const MAX_ADDRESSES: usize = 16;
-
-    /// Reads `HOST:PORT:ADDRESS[,ADDRESS]…`, as curl's `--resolve`: for connections to HOST
-    /// at PORT. An address is IPv4 or IPv6, the latter also in brackets. The order is kept;
-    /// once an address has answered, an upload stays with it.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let bad = |what: &str| {
-            Error::invalid(format!(
-                "{:?} cannot be used, since {what}: write HOST:PORT:ADDRESS[,ADDRESS]",
-                shortened(text)
-            ))
-        };
-        let mut parts = text.splitn(3, ':');
-        let (Some(host), Some(port), Some(addresses)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(bad("a part is missing"));
-        };
-        if host.is_empty() || host.parse::<IpAddr>().is_ok() || host.starts_with('[') {
-            return Err(bad("its host is not a name"));
+/// Makes [`UploadOptions`] of the fields that options of the table set, most by their names, with their defaults; one
+/// without begins with that of its type. They are no part of the public interface: they are for this crate, and for
+/// tests of what an engine does with values that no option takes.
+macro_rules! upload_options {
+    ($($name:ident: $type:ty $(= $default:expr)?,)+) => {
+        /// What an [`OptionSet`] came to for an upload, or another call that sends packets: see
+        /// [`OptionSet::upload_options`]. Of what is no option of the table, each field is set here.
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub struct UploadOptions {
+            /// Who is asked when the server wants another login, or one at all.
+            pub credential_callback: Option<CredentialCallback>,
+            /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
+            pub transcript: bool,
+            /// Words that a journal entry keeps for people, e.g. the command line to continue with.
+            pub note: Option<String>,
+            $(#[doc(hidden)] pub $name: $type,)+
         }
-        let port = port.parse().ok().filter(|port| *port != 0);
-        let port = port.ok_or_else(|| bad("its port is not a number from 1 to 65535"))?;
-        let address = |text: &str| {
-            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-            bare.unwrap_or(text).parse().map_err(|_| bad("an address is not one"))
-        };
-        let addresses = addresses.split(',').map(address).collect::<Result<Vec<_>, _>>()?;
-        if addresses.len() > Self::MAX_ADDRESSES {
-            return Err(bad("it has more than 16 addresses"));
+
+        impl Default for UploadOptions {
+            fn default() -> Self {
+                Self {
+                    credential_callback: None,
+                    transcript: false,
+                    note: None,
+                    $($name: upload_options!(@default $($default)?),)+
+                }
+            }
         }
-        Ok(Self { host: host.to_owned(), port, addresses })
-    }
-
-    pub(crate) fn for_transport(&self) -> transport::Resolve {
-        let Self { host, port, addresses } = self.clone();
-        transport::Resolve { host, port, addresses }
-    }
+    };
+    (@default) => { Default::default() };
+    (@default $default:expr) => { $default };
 }
 
-/// How TLS is made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TlsOptions {
-    /// A file of CA certificates (PEM) instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// A file of CA certificates (PEM) instead of the system's for a proxy that is reached over https.
-    pub proxy_ca_file: Option<PathBuf>,
-    /// Whether certificates of servers are not checked at all. Those of a proxy always are.
-    pub insecure: bool,
-    /// A file with the client's certificate: PEM, or PKCS#12 with its key.
-    pub cert: Option<PathBuf>,
-    /// A file with its private key (PEM), if that is not in the same file.
-    pub key: Option<PathBuf>,
-    /// The private key's passphrase.
-    pub key_password: Option<Secret>,
-    /// The server's public key, as curl writes it: `sha256//…`.
-    pub pinned_public_key: Option<String>,
-}
-
-/// What an [`OptionSet`] came to for an upload, or another call that sends packets: see
-/// [`OptionSet::upload_options`]. Of what is no option of the table, each field is set here.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct UploadOptions {
-    /// Who is asked when the server wants another login, or one at all.
-    pub credential_callback: Option<CredentialCallback>,
-    /// Whether each exchange is told as [`Event::Recorded`](crate::Event::Recorded).
-    pub transcript: bool,
-    /// Words that a journal entry keeps for people, e.g. the command line to continue with.
-    pub note: Option<String>,
-    // What options of the table set. These fields are no part of the public interface: they are for this crate, and for
-    // tests of what an engine does with values that no option takes.
-    /// Bytes in each Fragment; `None` chooses by itself. At least 1.
-    #[doc(hidden)]
-    pub fragment_size: Option<u64>,
-    /// The most bytes in a Fragment that is chosen by itself. Default 28 MiB: IIS refuses requests above 30,000,000 bytes.
-    #[doc(hidden)]
-    pub max_fragment: u64,
-    /// The smallest size that a server's "too large" leads to, in bytes. Default 5 KiB, as with Windows clients.
-    #[doc(hidden)]
-    pub min_fragment: u64,
-    /// Headers for every packet.
-    #[doc(hidden)]
-    pub headers: Vec<Header>,
-    /// User and password for the server.
-    #[doc(hidden)]
-    pub credentials: Option<Credentials>,
-    /// With which scheme to answer the server's challenge.
-    #[doc(hidden)]
-    pub auth: AuthChoice,
-    /// A bearer token, which goes with every packet.
-    #[doc(hidden)]
-    pub bearer_token: Option<Secret>,
-    /// Which proxy to go through.
-    #[doc(hidden)]
-    pub proxy: ProxyChoice,
-    /// Hosts reached without the proxy, separated by commas; `None` takes the environment's.
-    #[doc(hidden)]
-    pub no_proxy: Option<String>,
-    /// Whether packets go as `POST` with the header `X-HTTP-Method-Override: BITS_POST`, for a way on which the
-    /// method `BITS_POST` is blocked. Something at its end must turn them back: IIS does not.
-    #[doc(hidden)]
-    pub post_override: bool,
-    /// Whether others go first on the way: the upload slows down as soon as Acks come later or the system
-    /// refuses bytes for longer than on a free way, to 16 KiB a second at the least, and its packets are marked as
-    /// lower effort (RFC 8622). Default false.
-    #[doc(hidden)]
-    pub polite: bool,
-    /// User and password for the proxy.
-    #[doc(hidden)]
-    pub proxy_credentials: Option<Credentials>,
-    /// Addresses of names that are not looked up.
-    #[doc(hidden)]
-    pub resolve: Vec<Resolve>,
-    /// With which scheme to answer the proxy. [`AuthChoice::Any`] takes the strongest that it offers, Basic too:
-    /// few proxies have TLS of their own.
-    #[doc(hidden)]
-    pub proxy_auth: AuthChoice,
-    /// Whether passwords, tokens and secret headers may go over plain http.
-    #[doc(hidden)]
-    pub allow_cleartext_credentials: bool,
-    /// TLS.
-    #[doc(hidden)]
-    pub tls: TlsOptions,
-    /// How long connecting may take (name, TCP, TLS). Default 30 s.
-    #[doc(hidden)]
-    pub connect_timeout: Duration,
-    /// How long no byte may move while a packet is sent. Default 60 s.
-    #[doc(hidden)]
-    pub stall_timeout: Duration,
-    /// How long an Ack may take. Default 5 min.
-    #[doc(hidden)]
-    pub ack_timeout: Duration,
-    /// How long the Ack of the last Fragment and of Close-Session may take. Default 15 min.
-    #[doc(hidden)]
-    pub last_ack_timeout: Duration,
-    /// How many tries without progress; `None` is unlimited.
-    #[doc(hidden)]
-    pub max_attempts: Option<u32>,
-    /// How long to go on without progress once a server has answered. Default 15 min.
-    #[doc(hidden)]
-    pub give_up_after: Duration,
-    /// How long to wait for a server that never answered. Default 15 s and 3 tries.
-    #[doc(hidden)]
-    pub wait_for_server: Duration,
-    /// The bound of the second retry's delay, which doubles up to `max_retry_delay`. Default 1 s.
-    #[doc(hidden)]
-    pub retry_delay: Duration,
-    /// The longest bound of a retry's delay. Default 60 s.
-    #[doc(hidden)]
-    pub max_retry_delay: Duration,
-    /// How long the whole upload may take.
-    #[doc(hidden)]
-    pub max_time: Option<Duration>,
-    /// How many bytes may be sent, repetitions included.
-    #[doc(hidden)]
-    pub max_bytes: Option<u64>,
-    /// Which `BITS-Host-Id` to follow. [`HostPolicy::Any`] follows to every host, and shows logins,
-    /// tokens, cookies and secret headers only to hosts of the URL's registrable domain and to trusted ones.
-    #[doc(hidden)]
-    pub host_id: HostPolicy,
-    /// Hosts to follow whatever the policy, with all that the URL's host would be shown: logins, tokens,
-    /// cookies and secret headers. A leading dot names all hosts below.
-    #[doc(hidden)]
-    pub trusted_hosts: Vec<String>,
-    /// Where a reply goes.
-    #[doc(hidden)]
-    pub reply_to: ReplyTo,
-    /// Whether a missing reply is no error.
-    #[doc(hidden)]
-    pub reply_optional: bool,
-    /// How large a reply to a file may be. Default 1 GiB; one in memory has a limit of its own.
-    #[doc(hidden)]
-    pub reply_max_size: u64,
-    /// What to do about an existing file.
-    #[doc(hidden)]
-    pub if_exists: IfExists,
-    /// Whether to cancel a kept session and start anew.
-    #[doc(hidden)]
-    pub fresh: bool,
-    /// Whether nothing is kept for a later continuation, also where the client has a state directory.
-    #[doc(hidden)]
-    pub no_resume: bool,
-    /// Whether to fail if the state directory cannot be written.
-    #[doc(hidden)]
-    pub require_resume: bool,
-    /// When to ask for the destination's size afterwards.
-    #[doc(hidden)]
-    pub verify: VerifyPolicy,
-    /// What to do after an unclear end.
-    #[doc(hidden)]
-    pub on_lost_ack: LostAckPolicy,
-    /// How much of the source is compared before going on with a kept session.
-    #[doc(hidden)]
-    pub resume_check: ResumeCheck,
-    /// Whether the receipt gets the SHA-256 of the file.
-    #[doc(hidden)]
-    pub sha256: bool,
-    /// Whether an empty file is an error.
-    #[doc(hidden)]
-    pub refuse_empty: bool,
-    /// Whether a 200 without `BITS-Received-Content-Range` is taken for "all received".
-    #[doc(hidden)]
-    pub lenient: bool,
-    /// The `Content-Name`; default: the source's name.
-    #[doc(hidden)]
-    pub content_name: Option<String>,
-}
-
-impl Default for UploadOptions {
-    fn default() -> Self {
-        Self {
-            fragment_size: None,
-            max_fragment: bitsup_proto::fragment_size::CEILING,
-            min_fragment: bitsup_proto::fragment_size::FLOOR,
-            headers: Vec::new(),
-            credentials: None,
-            auth: AuthChoice::default(),
-            bearer_token: None,
-            credential_callback: None,
-            proxy: ProxyChoice::default(),
-            no_proxy: None,
-            post_override: false,
-            polite: false,
-            proxy_credentials: None,
-            resolve: Vec::new(),
-            proxy_auth: AuthChoice::default(),
-            allow_cleartext_credentials: false,
-            tls: TlsOptions::default(),
-            connect_timeout: Duration::from_secs(30),
-            stall_timeout: Duration::from_secs(60),
-            ack_timeout: Duration::from_secs(5 * 60),
-            last_ack_timeout: Duration::from_secs(15 * 60),
-            max_attempts: None,
-            give_up_after: Duration::from_secs(15 * 60),
-            wait_for_server: bitsup_proto::retry::WAIT_FOR_SERVER,
-            retry_delay: Duration::from_secs(1),
-            max_retry_delay: Duration::from_secs(60),
-            max_time: None,
-            max_bytes: None,
-            host_id: HostPolicy::default(),
-            trusted_hosts: Vec::new(),
-            reply_to: ReplyTo::default(),
-            reply_optional: false,
-            reply_max_size: REPLY_MAX_SIZE,
-            if_exists: IfExists::default(),
-            fresh: false,
-            no_resume: false,
-            require_resume: false,
-            verify: VerifyPolicy::default(),
-            on_lost_ack: LostAckPolicy::default(),
-            resume_check: ResumeCheck::default(),
-            sha256: false,
-            refuse_empty: false,
-            lenient: false,
-            content_name: None,
-            transcript: false,
-            note: None,
-        }
-    }
+upload_options! {
+    // `None` chooses by itself.
+    fragment_size: Option<u64>,
+    max_fragment: u64 = bitsup_proto::fragment_size::CEILING,
+    min_fragment: u64 = bitsup_proto::fragment_size::FLOOR,
+    headers: Vec<Header>,
+    credentials: Option<Credentials>,
+    auth: AuthChoice,
+    bearer_token: Option<Secret>,
+    proxy: ProxyChoice,
+    // `None` takes the environment's.
+    no_proxy: Option<String>,
+    post_override: bool,
+    polite: bool,
+    proxy_credentials: Option<Credentials>,
+    resolve: Vec<Resolve>,
+    proxy_auth: AuthChoice,
+    allow_cleartext_credentials: bool,
+    tls: TlsOptions,
+    connect_timeout: Duration = Duration::from_secs(30),
+    stall_timeout: Duration = Duration::from_secs(60),
+    ack_timeout: Duration = Duration::from_secs(5 * 60),
+    last_ack_timeout: Duration = Duration::from_secs(15 * 60),
+    max_attempts: Option<u32>,
+    give_up_after: Duration = Duration::from_secs(15 * 60),
+    wait_for_server: Duration = bitsup_proto::retry::WAIT_FOR_SERVER,
+    retry_delay: Duration = Duration::from_secs(1),
+    max_retry_delay: Duration = Duration::from_secs(60),
+    max_time: Option<Duration>,
+    max_bytes: Option<u64>,
+    host_id: HostPolicy,
+    trusted_hosts: Vec<String>,
+    reply_to: ReplyTo,
+    reply_optional: bool,
+    reply_max_size: u64 = REPLY_MAX_SIZE,
+    if_exists: IfExists,
+    fresh: bool,
+    no_resume: bool,
+    require_resume: bool,
+    verify: VerifyPolicy,
+    on_lost_ack: LostAckPolicy,
+    resume_check: ResumeCheck,
+    sha256: bool,
+    refuse_empty: bool,
+    lenient: bool,
+    content_name: Option<String>,
 }
 
 impl UploadOptions {
@@ -577,9 +383,8 @@ impl UploadOptions {
 
     /// Finds a proxy of the environment that cannot be used, before anything is sent.
     pub(crate) fn check_proxy(&self, destination: &Destination) -> Result<(), Error> {
-        let scheme = if destination.https { Scheme::Https } else { Scheme::Http };
         let choice = self.transport_proxy()?;
-        let proxy = choice.for_origin(scheme, &destination.host, self.no_proxy.as_deref());
+        let proxy = choice.for_origin(&destination.origin, self.no_proxy.as_deref());
         proxy.map(drop).map_err(Error::invalid)
     }
 

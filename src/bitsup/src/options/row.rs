@@ -478,6 +478,10 @@ impl OptionValue {
         self.number() != 0
     }
 
+    pub(super) fn is(&self, set: &ChoiceSet, word: &str) -> bool {
+        set.by_number(self.number()).is_some_and(|choice| choice.word == word)
+    }
+
     /// What stands for the chosen word; `meanings` are in the order of the choices.
     pub(super) fn chosen<T: Copy + Default>(&self, set: &ChoiceSet, meanings: &[T]) -> T {
         let found = set.choices.iter().position(|choice| choice.number == self.number());

@@ -32,9 +32,6 @@ pub struct OptionSet {
     errors: Vec<(i32, Error)>,
 }
 
-/// A value that a builder's method was given.
-pub(super) type Given = Result<OptionValue, Error>;
-
 /// Who takes the options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionUse {
@@ -43,6 +40,57 @@ pub enum OptionUse {
     /// An upload, or another call that sends packets.
     Upload,
 }
+
+/// The methods of `builder.rs`: the kind of an option says what its method takes.
+macro_rules! setters {
+    ($($(#[$doc:meta])+ $name:ident: $kind:ident,)+) => {
+        impl $crate::OptionSet { $(setters! { $kind $name [$(#[$doc])+] })+ }
+    };
+    (Text $name:ident $doc:tt) => {
+        setters! { $name $doc (value: impl Into<String>)
+            |_| Ok($crate::OptionValue::Text(value.into()))
+        }
+    };
+    (Path $name:ident $doc:tt) => {
+        setters! { $name $doc (value: impl Into<std::path::PathBuf>)
+            |_| Ok($crate::OptionValue::Path(value.into()))
+        }
+    };
+    (Secret $name:ident $doc:tt) => {
+        setters! { $name $doc (value: impl Into<String>)
+            |_| Ok($crate::OptionValue::Secret($crate::Secret::new(value)))
+        }
+    };
+    (Size $name:ident $doc:tt) => {
+        setters! { $name $doc (value: i64) |_| Ok($crate::OptionValue::Number(value)) }
+    };
+    (Count $name:ident $doc:tt) => { setters! { Size $name $doc } };
+    (Duration $name:ident $doc:tt) => {
+        setters! { $name $doc (value: std::time::Duration)
+            |_| Ok($crate::options::row::milliseconds(value))
+        }
+    };
+    (Flag $name:ident $doc:tt) => {
+        setters! { $name $doc (value: bool) |_| Ok($crate::OptionValue::Number(value.into())) }
+    };
+    (Choice $name:ident $doc:tt) => {
+        setters! { $name $doc (value: &str) |option| option.parse(value) }
+    };
+    (Rate $name:ident $doc:tt) => { setters! { Choice $name $doc } };
+    (Header $name:ident $doc:tt) => {
+        setters! { $name $doc (name: &str, value: &str)
+            |_| $crate::Header::new(name, value).map($crate::OptionValue::Header)
+        }
+    };
+    ($name:ident [$($doc:tt)+] ($($parameters:tt)+) $value:expr) => {
+        $($doc)+
+        #[must_use]
+        pub fn $name(self, $($parameters)+) -> Self {
+            self.with(stringify!($name), $value)
+        }
+    };
+}
+pub(super) use setters;
 
 impl OptionSet {
     /// Options of which none is set.
@@ -96,12 +144,16 @@ impl OptionSet {
     }
 
     /// Sets an option, or adds to a list; what is refused is kept.
-    pub(super) fn with(mut self, id: i32, value: impl FnOnce(&OptionRow) -> Given) -> Self {
-        let option = table::by_id(id).expect("made from the table");
+    pub(super) fn with(
+        mut self,
+        name: &str,
+        value: impl FnOnce(&OptionRow) -> Result<OptionValue, Error>,
+    ) -> Self {
+        let option = table::by_name(name).expect("made from the table");
         match value(option) {
             Ok(value) if option.list => drop(self.add(option, value)),
             Ok(value) => drop(self.set(option, value)),
-            Err(error) => drop(self.refuse(id, error)),
+            Err(error) => drop(self.refuse(option.id, error)),
         }
         self
     }

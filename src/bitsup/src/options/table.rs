@@ -49,8 +49,8 @@ pub static TABLE: &[OptionRow] = &[
         default: Some("any"),
         choices: Some(&AUTH),
         apply: |value, to| {
-            to.bearer_only = value.chosen(&AUTH, &[false, false, false, false, false, true]);
-            put(&mut to.upload.auth, value.chosen(&AUTH, &SCHEMES))
+            to.bearer_only = value.is(&AUTH, "bearer");
+            put(&mut to.upload.auth, value.chosen(&AUTH, &AUTH_CHOICES))
         },
         ..row(106, "auth", OptionKind::Choice)
     },
@@ -161,10 +161,10 @@ pub static TABLE: &[OptionRow] = &[
         default: Some("any"),
         choices: Some(&AUTH),
         apply: |value, to| {
-            if value.chosen(&AUTH, &[false, false, false, false, false, true]) {
+            if value.is(&AUTH, "bearer") {
                 return Err(crate::Error::invalid("a proxy takes no bearer token"));
             }
-            put(&mut to.upload.proxy_auth, value.chosen(&AUTH, &SCHEMES))
+            put(&mut to.upload.proxy_auth, value.chosen(&AUTH, &AUTH_CHOICES))
         },
         ..row(306, "proxy_auth", OptionKind::Choice)
     },
@@ -566,7 +566,7 @@ static AUTH: ChoiceSet = ChoiceSet {
 };
 
 /// What a word of `auth` and `proxy_auth` stands for; a bearer token needs no scheme.
-const SCHEMES: [AuthChoice; 6] = [
+const AUTH_CHOICES: [AuthChoice; 6] = [
     AuthChoice::Any,
     AuthChoice::Basic,
     AuthChoice::Digest,

@@ -12,7 +12,7 @@ use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::binding::ServerCertificate;
-use super::exchange::{Body, BodyRead, Limits, Method, SendResult, Sink};
+use super::exchange::{Body, BodyRead, ConnectionUse, Exchange, Limits, Method, SendResult, Sink};
 use super::headers::Headers;
 use super::priority;
 use super::response_head::{DRAIN_LIMIT, HeaderLine, MAX_DRAINED_BODY, ResponseHead, StatusLine};
@@ -57,7 +57,9 @@ pub(super) struct ExchangeHandler {
     refused_socket: bool,
     /// The system gave no socket.
     lack: Option<io::Error>,
+    /// Else it goes over the connection that is there, or fails.
     may_connect: bool,
+    /// Its connections go behind those of others.
     polite: bool,
 
     incoming: ResponseHead,
@@ -116,29 +118,16 @@ pub(super) enum Limit {
 impl ExchangeHandler {
     /// An exchange with nothing to send, for a handle that is not in use.
     pub(super) fn idle() -> Self {
-        let zero =
-            Limits { connect: Duration::ZERO, stall: Duration::ZERO, answer: Duration::ZERO };
-        Self::new(Method::Head, None, 0, None, false, zero, Instant::now())
-    }
-
-    pub(super) fn new(
-        method: Method,
-        body: Option<Box<dyn Body>>,
-        length: u64,
-        sink: Option<Box<dyn Sink>>,
-        answers_challenges: bool,
-        limits: Limits,
-        started: Instant,
-    ) -> Self {
+        let (never, now) = (Duration::ZERO, Instant::now());
         Self {
-            method,
-            body,
-            length,
-            sink,
-            answers_challenges,
-            limits,
-            started,
-            last_moved: started,
+            method: Method::Head,
+            body: None,
+            length: 0,
+            sink: None,
+            answers_challenges: false,
+            limits: Limits { connect: never, stall: never, answer: never },
+            started: now,
+            last_moved: now,
             head: RequestHead::default(),
             requests: 0,
             taken: 0,
@@ -158,6 +147,28 @@ impl ExchangeHandler {
             excess: false,
             stopped: None,
             setup: None,
+        }
+    }
+
+    /// Takes body and sink of the exchange; `answers_challenges`: libcurl makes a login on the way.
+    pub(super) fn new(
+        exchange: &mut Exchange,
+        answers_challenges: bool,
+        polite: bool,
+        started: Instant,
+    ) -> Self {
+        Self {
+            method: exchange.method,
+            body: exchange.body.take(),
+            length: exchange.length,
+            sink: exchange.sink.take(),
+            answers_challenges,
+            limits: exchange.limits,
+            started,
+            last_moved: started,
+            may_connect: !matches!(exchange.connection, ConnectionUse::Same(_)),
+            polite,
+            ..Self::idle()
         }
     }
 
@@ -204,16 +215,6 @@ impl ExchangeHandler {
 
     pub(super) fn requests(&self) -> u32 {
         self.requests
-    }
-
-    /// The exchange goes over the connection that is there, or fails.
-    pub(super) fn forbid_connecting(&mut self) {
-        self.may_connect = false;
-    }
-
-    /// Its connections go behind those of others.
-    pub(super) fn be_polite(&mut self) {
-        self.polite = true;
     }
 
     /// Whether libcurl wanted a connection that it must not have.

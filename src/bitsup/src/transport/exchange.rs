@@ -1,5 +1,6 @@
 //! What goes into an exchange and what comes out of it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -23,12 +24,7 @@ pub(crate) struct Exchange {
     /// Comes back with the event.
     pub(crate) number: u64,
     pub(crate) method: Method,
-    pub(crate) scheme: Scheme,
-    /// Name or address without brackets, as it shall stand in `Host`.
-    pub(crate) host: String,
-    /// The interface of a link-local address, which is used to connect and never sent.
-    pub(crate) zone: Option<Box<str>>,
-    pub(crate) port: u16,
+    pub(crate) origin: Origin,
     /// Path and query exactly as they must go out; begins with a slash.
     pub(crate) target: String,
     /// Sent in this order and case, after `Host`, `User-Agent` and `Accept`. A `Host` among them
@@ -63,6 +59,17 @@ pub(crate) enum Method {
 pub(crate) enum Scheme {
     Http,
     Https,
+}
+
+/// A server as it is spoken to. As text it is `https://host:port`, the port only if it is not the scheme's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) scheme: Scheme,
+    /// Name or address without brackets and zone, as it stands in `Host`.
+    pub(crate) host: String,
+    /// The interface of a link-local address, which is used to connect and never sent (RFC 9844).
+    pub(crate) zone: Option<Box<str>>,
+    pub(crate) port: u16,
 }
 
 /// Which connection an exchange may use.
@@ -189,17 +196,8 @@ pub(crate) struct Event {
     pub(crate) withheld: bool,
 }
 
-/// A server as it is spoken to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Origin {
-    pub(crate) scheme: Scheme,
-    pub(crate) host: String,
-    pub(crate) zone: Option<Box<str>>,
-    pub(crate) port: u16,
-}
-
 /// A final answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The status line said HTTP/1.0; the next exchange will use a new connection.
@@ -293,25 +291,12 @@ pub(crate) enum Sent {
 }
 
 impl Exchange {
-    /// Where it goes to.
-    pub(crate) fn origin(&self) -> Origin {
-        Origin {
-            scheme: self.scheme,
-            host: self.host.clone(),
-            zone: self.zone.clone(),
-            port: self.port,
-        }
-    }
-
     /// The same without a body, a place for the answer's and a login.
     pub(crate) fn bare(&self) -> Self {
         Self {
             number: self.number,
             method: self.method,
-            scheme: self.scheme,
-            host: self.host.clone(),
-            zone: self.zone.clone(),
-            port: self.port,
+            origin: self.origin.clone(),
             target: self.target.clone(),
             headers: self.headers.clone(),
             body: None,
@@ -327,8 +312,9 @@ impl Exchange {
 
     /// Refuses what would not stand on the wire as one request.
     pub(super) fn check(&self) -> Result<(), ExchangeFailure> {
+        let Origin { host, port, .. } = &self.origin;
         let refuse = |what: &str| {
-            let text = format!("{}:{}: {what}", self.host.escape_debug(), self.port);
+            let text = format!("{}:{port}: {what}", host.escape_debug());
             Err(ExchangeFailure::unsent(FailureKind::Internal, text))
         };
         // libcurl would encode what is not ASCII and cut off what follows a number sign.
@@ -338,7 +324,7 @@ impl Exchange {
             return refuse("the request target is not valid");
         }
         let is_of_host = |c: char| c.is_ascii_alphanumeric() || "-._~:%!$&'()*+,;=".contains(c);
-        if self.host.is_empty() || !self.host.chars().all(is_of_host) {
+        if host.is_empty() || !host.chars().all(is_of_host) {
             return refuse("the host is not valid");
         }
         let ends_line = |text: &str| text.contains(['\r', '\n', '\0']);
@@ -359,12 +345,40 @@ impl Exchange {
 }
 
 impl Scheme {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
         }
     }
+
+    /// The port of URLs that name none.
+    pub(crate) fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl Origin {
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, zone, port } = self;
+        let zoned = zone.as_ref().map(|zone| format!("{host}%25{zone}"));
+        write!(f, "{}://{}", scheme.name(), bracketed(zoned.as_ref().unwrap_or(host)))?;
+        if *port == scheme.port() { Ok(()) } else { write!(f, ":{port}") }
+    }
+}
+
+/// A host as it stands in a URL: with brackets for IPv6.
+pub(super) fn bracketed(host: &str) -> Cow<'_, str> {
+    if host.contains(':') { format!("[{host}]").into() } else { host.into() }
 }
 
 impl ExchangeFailure {

@@ -40,6 +40,16 @@ impl Headers {
         self.get_all(name).next()
     }
 
+    /// The same as text, if it is that.
+    pub(crate) fn text<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        std::str::from_utf8(self.get(name)?).ok()
+    }
+
+    /// The same as a number.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
     /// Whether a comma-separated list in lines of this name has this word, in any case.
     pub(super) fn has_word(&self, name: &str, word: &str) -> bool {
         self.get_all(name)

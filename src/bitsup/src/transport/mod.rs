@@ -59,7 +59,8 @@ pub(crate) use self::exchange::{
     ExchangeFailure, FailureKind, Limits, Method, Origin, Scheme, SendResult, Sent, Sink, Stats,
 };
 pub(crate) use self::headers::Headers;
-pub(crate) use self::options::{ConnectionOptions, KeyPassword, Resolve, TlsOptions};
+pub(crate) use self::options::ConnectionOptions;
+pub use self::options::{Resolve, TlsOptions};
 pub(crate) use self::proxy::{Proxy, ProxyChoice};
 pub(crate) use self::resolve::addresses_within;
 
@@ -137,9 +138,13 @@ impl Transport {
 
     /// Makes a place for one session.
     pub(crate) fn open_connection(&mut self, options: ConnectionOptions) -> ConnectionId {
+        self.insert(|id| PinnedConnection::new(id, options))
+    }
+
+    fn insert(&mut self, pinned: impl FnOnce(ConnectionId) -> PinnedConnection) -> ConnectionId {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
-        self.connections.insert(id, PinnedConnection::new(id, options));
+        self.connections.insert(id, pinned(id));
         id
     }
 
@@ -150,13 +155,10 @@ impl Transport {
         host: &str,
         options: ConnectionOptions,
     ) -> ConnectionId {
-        let Some(pinned) = self.spare.take(&options, host) else {
-            return self.open_connection(options);
-        };
-        let id = ConnectionId(self.next_id);
-        self.next_id += 1;
-        self.connections.insert(id, pinned);
-        id
+        match self.spare.take(&options, host) {
+            Some(pinned) => self.insert(|_| pinned),
+            None => self.open_connection(options),
+        }
     }
 
     /// Releases a connection whose session is over; it may serve another one.

@@ -16,7 +16,7 @@ use super::binding::ServerCertificate;
 use super::curl_handler::{DirectBody, ExchangeHandler, Limit, is_used};
 use super::exchange::{
     AuthScheme, ConnectionId, ConnectionUse, Credentials, Exchange, ExchangeFailure, FailureKind,
-    Method, Origin, Scheme,
+    Method, Origin, Scheme, bracketed,
 };
 use super::options::ConnectionOptions;
 use super::proxy::{Proxy, ProxyKind};
@@ -144,12 +144,12 @@ impl PinnedConnection {
         let proxy = self
             .options
             .proxy
-            .for_origin(exchange.scheme, &exchange.host, no_proxy)
+            .for_origin(&exchange.origin, no_proxy)
             .map_err(|text| ExchangeFailure::unsent(FailureKind::ProxyFailed(None), text))?;
         self.personal |= proxy.is_some()
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
-        let origin = exchange.origin();
+        let origin = exchange.origin.clone();
         self.reconnected = self.has_ended();
         let fits = !self.reconnected && self.goes_to(exchange);
         if exchange.connection == ConnectionUse::Fresh || !fits {
@@ -163,7 +163,7 @@ impl PinnedConnection {
         }
         let (connect_host, connect_port) = match &proxy {
             Some(proxy) => (proxy.host.clone(), proxy.port),
-            None => (exchange.host.clone(), exchange.port),
+            None => (origin.host.clone(), origin.port),
         };
         self.take_given_addresses(&connect_host, connect_port);
         let shows_proxy_login =
@@ -178,12 +178,7 @@ impl PinnedConnection {
     }
 
     fn goes_to(&self, exchange: &Exchange) -> bool {
-        self.connection.as_ref().is_some_and(|Connection { origin, .. }| {
-            origin.scheme == exchange.scheme
-                && origin.host == exchange.host
-                && origin.zone == exchange.zone
-                && origin.port == exchange.port
-        })
+        self.connection.as_ref().is_some_and(|own| own.origin == exchange.origin)
     }
 
     /// Whether it has a connection at all.
@@ -214,8 +209,8 @@ impl PinnedConnection {
     /// Whether a proxy forwards requests to where the exchange goes.
     pub(super) fn forwards(&self, exchange: &Exchange) -> bool {
         let no_proxy = self.options.no_proxy.as_deref();
-        let proxy = self.options.proxy.for_origin(exchange.scheme, &exchange.host, no_proxy);
-        proxy.is_ok_and(|proxy| proxy.is_some_and(|own| !own.makes_tunnels(exchange.scheme)))
+        let proxy = self.options.proxy.for_origin(&exchange.origin, no_proxy);
+        proxy.is_ok_and(|proxy| proxy.is_some_and(|own| !own.makes_tunnels(exchange.origin.scheme)))
     }
 
     /// The certificate of the TCP connection.
@@ -230,12 +225,7 @@ impl PinnedConnection {
 
     /// Takes the caller's addresses of a name in place of a lookup, unless one has answered.
     fn take_given_addresses(&mut self, host: &str, port: u16) {
-        let given = self
-            .options
-            .resolve
-            .iter()
-            .find(|given| given.port == port && given.host.eq_ignore_ascii_case(host));
-        if let Some(given) = given {
+        if let Some(given) = self.options.resolve.iter().find(|given| given.is_for(host, port)) {
             let pin = || Pin { addresses: given.addresses.clone(), failures: 0 };
             self.pins.entry((host.to_owned(), port)).or_insert_with(pin);
         }
@@ -301,25 +291,10 @@ impl PinnedConnection {
             .proxy_auth
             .as_ref()
             .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
-        *easy.get_mut() = ExchangeHandler::new(
-            method,
-            exchange.body.take(),
-            exchange.length,
-            exchange.sink.take(),
-            challenges,
-            exchange.limits,
-            started,
-        );
-        if matches!(exchange.connection, ConnectionUse::Same(_)) {
-            easy.get_mut().forbid_connecting();
-        }
-        let direct_body = !challenges
-            && !self.options.polite
-            && route.is_plain()
-            && easy.get_mut().send_directly(WITH_HEAD);
-        if self.options.polite {
-            easy.get_mut().be_polite();
-        }
+        let polite = self.options.polite;
+        *easy.get_mut() = ExchangeHandler::new(exchange, challenges, polite, started);
+        let direct_body =
+            !challenges && !polite && route.is_plain() && easy.get_mut().send_directly(WITH_HEAD);
         let length = usize::try_from(exchange.length).unwrap_or(buffer);
         let upload_buffer = (!direct_body).then(|| length.clamp(LEAST_UPLOAD_BUFFER, buffer));
         let needed = Setup::of(exchange, self.generation, upload_buffer, started);
@@ -372,7 +347,7 @@ impl PinnedConnection {
         easy.http_09_allowed(false)?;
         easy.path_as_is(true)?;
         // libcurl connects through the zone and leaves it out of Host; a proxy has its own interfaces.
-        let zone = exchange.zone.as_ref().filter(|_| route.proxy.is_none());
+        let zone = exchange.origin.zone.as_ref().filter(|_| route.proxy.is_none());
         if let Some(zone) = zone.filter(|zone| !zone.bytes().all(|byte| byte.is_ascii_digit())) {
             // libcurl 8.22 reads a zone and connects without it.
             easy.interface(&format!("if!{zone}"))?;
@@ -438,9 +413,8 @@ impl PinnedConnection {
             }
             Some(proxy) => {
                 if proxy.kind == ProxyKind::Https {
-                    let to_tls = route.origin.scheme == Scheme::Https;
-                    self.configure_proxy_tls(easy, &name, to_tls)?;
-                    name = bracketed(&proxy.host);
+                    self.configure_proxy_tls(easy, &name, route.origin.is_https())?;
+                    name = bracketed(&proxy.host).into_owned();
                 }
                 bitsup_wipe::set(easy, Text::Proxy, &proxy.url_with_host(&name))?;
                 if let Some(credentials) = route.proxy_login(exchange) {
@@ -455,7 +429,7 @@ impl PinnedConnection {
         let addresses: Vec<String> = known
             .unwrap_or(literal.as_slice())
             .iter()
-            .map(|address| bracketed(&address.to_string()))
+            .map(|address| bracketed(&address.to_string()).into_owned())
             .collect();
         // With the plus the entry leaves libcurl's cache again.
         let mut resolve = List::new();
@@ -504,7 +478,7 @@ impl PinnedConnection {
         }
         if let Some(path) = &tls.cert {
             easy.ssl_cert(path)?;
-            if tls.cert_is_pkcs12 {
+            if self.options.cert_is_pkcs12 {
                 easy.ssl_cert_type("P12")?;
             }
         }
@@ -512,9 +486,9 @@ impl PinnedConnection {
             easy.ssl_key(path)?;
         }
         if let Some(password) = &tls.key_password {
-            bitsup_wipe::set(easy, Text::KeyPassword, &password.0)?;
+            bitsup_wipe::set(easy, Text::KeyPassword, password.expose())?;
         }
-        if let Some(key) = &tls.pinned_key {
+        if let Some(key) = &tls.pinned_public_key {
             easy.pinned_public_key(key)?;
         }
         Ok(())
@@ -644,7 +618,7 @@ impl Route {
     /// What the proxy is shown: at once by the request for a tunnel, else when it has asked.
     pub(super) fn proxy_login<'a>(&self, exchange: &'a Exchange) -> Option<&'a Credentials> {
         let proxy = self.proxy.as_ref()?;
-        let wanted = exchange.proxy_asked || proxy.makes_tunnels(exchange.scheme);
+        let wanted = exchange.proxy_asked || proxy.makes_tunnels(self.origin.scheme);
         exchange.proxy_auth.as_deref().filter(|_| wanted)
     }
 
@@ -687,11 +661,8 @@ fn is_cookie(name: &str) -> bool {
 
 /// The URL that libcurl is given.
 fn url(exchange: &Exchange, zone: Option<&str>) -> String {
-    let zoned = zone.map(|zone| format!("{}%25{zone}", exchange.host));
-    let host = bracketed(zoned.as_ref().unwrap_or(&exchange.host));
-    format!("{}://{host}:{}{}", exchange.scheme.name(), exchange.port, exchange.target)
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+    let Origin { scheme, host, port, .. } = &exchange.origin;
+    let zoned = zone.map(|zone| format!("{host}%25{zone}"));
+    let host = bracketed(zoned.as_ref().unwrap_or(host));
+    format!("{}://{host}:{port}{}", scheme.name(), exchange.target)
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use bitsup_proto::host::HostId;
 use zeroize::Zeroizing;
 
-use super::exchange::Scheme;
+use super::exchange::{Origin, Scheme, bracketed};
 
 /// Where a connection takes its proxy from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -102,9 +102,7 @@ impl Proxy {
 
     /// The URL without a login, for people.
     pub(crate) fn shown(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("{}://{host}:{}", self.scheme(), self.port)
+        format!("{}://{}:{}", self.scheme(), bracketed(&self.host), self.port)
     }
 
     fn scheme(&self) -> &'static str {
@@ -143,11 +141,10 @@ impl ProxyChoice {
     /// The proxy for this origin. `no_proxy` given here replaces the one of the environment.
     pub(crate) fn for_origin(
         &self,
-        scheme: Scheme,
-        host: &str,
+        origin: &Origin,
         no_proxy: Option<&str>,
     ) -> Result<Option<Proxy>, String> {
-        self.for_origin_with(scheme, host, no_proxy, |name| {
+        self.for_origin_with(origin.scheme, &origin.host, no_proxy, |name| {
             // One that is no text must not be taken for none: the replacement is in no host's name.
             std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
         })

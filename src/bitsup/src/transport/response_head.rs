@@ -99,7 +99,7 @@ impl ResponseHead {
     }
 
     pub(super) fn content_length(&self) -> Option<u64> {
-        std::str::from_utf8(self.headers.get("Content-Length")?).ok()?.parse().ok()
+        self.headers.number("Content-Length")
     }
 
     /// Whether the peer has said that it will close the connection.

@@ -34,13 +34,13 @@ impl Setup {
         started: Instant,
     ) -> Option<Self> {
         let is_plain = exchange.method == Method::BitsPost
-            && exchange.zone.is_none()
+            && exchange.origin.zone.is_none()
             && exchange.auth.is_none()
             && exchange.proxy_auth.is_none()
             && exchange.connection != ConnectionUse::Fresh
             && !exchange.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Cookie"));
         let kind = Kind {
-            origin: exchange.origin(),
+            origin: exchange.origin.clone(),
             generation,
             upload_buffer,
             connect_timeout: exchange.limits.connect,

@@ -12,6 +12,7 @@ use super::{PacketEvent, Task, head, protocol_failure};
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
 use crate::progress::{AckEvent, Event, Receipt};
+use crate::transcript;
 use crate::transport::{self, Answer, FailureKind, Stats};
 
 impl Task {
@@ -42,7 +43,9 @@ impl Task {
             return;
         };
         let now = core.now();
-        self.record_answer(&request, answer, core);
+        self.record(&request, core, |recorder, asked| {
+            recorder.answer(asked, answer.status, &answer.headers)
+        });
         match request {
             PendingRequest::Precheck => self.precheck_answered(id, answer, stats, core),
             PendingRequest::Head => {
@@ -87,11 +90,11 @@ impl Task {
             reconnected: stats.reconnected,
         };
         if let Some(range) = request.range
-            && let Some(most) = core.limiter.acknowledged(self.id, range.length(), stats)
+            && let Some(most) = core.limiter.acknowledged(self.id(), range.length(), stats)
         {
             self.driver.hold_fragments(most);
         }
-        self.tell_answer(answer, &ack, stats);
+        self.tell_answer(answer, ack.remark, stats);
         if answer.status == 503 && self.driver.has_slot() {
             self.tell_overload(core);
         }
@@ -128,7 +131,7 @@ impl Task {
             peer: stats.peer,
             connect_time: stats.connect_time,
         };
-        core.dispatcher.push(&self.shared.subscriber, Event::Ack(event));
+        self.tell_event(Event::Ack(event), core);
     }
 
     pub(super) fn failed(
@@ -141,7 +144,7 @@ impl Task {
             return;
         };
         self.sent_nothing();
-        self.record_failure(&request, &failure, core);
+        self.record(&request, core, |_, asked| transcript::failure(asked, &failure));
         self.driver.judge(LoginOutcome::Inconclusive, &mut core.client);
         if request != PendingRequest::Precheck
             && matches!(failure.kind, FailureKind::ProxyFailed(Some(407)))

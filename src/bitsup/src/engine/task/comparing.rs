@@ -8,7 +8,7 @@ use bitsup_proto::PacketType;
 use bitsup_proto::session::Request;
 
 use super::super::Core;
-use super::super::command::{Command, TaskId};
+use super::super::command::Reporter;
 use super::{Check, PacketEvent, PacketFailure, Task};
 use crate::error::Error;
 use crate::journal::{Identity, OnFailure};
@@ -69,7 +69,7 @@ impl Task {
         let go_on = self.comparing.get_or_insert_with(|| Arc::new(AtomicBool::new(true)));
         let go_on = Arc::clone(go_on);
         self.driver.comparison_started();
-        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
+        let (source, upload) = (self.source.clone(), self.reporter(core));
         let proves = proves.zip(self.writer.clone());
         let may_wait = source.may_wait();
         core.workers.run_reading(may_wait, move || {
@@ -83,12 +83,11 @@ impl Task {
                 writer.prove(identity);
             }
             drop(source);
-            let done = move |task: &mut Self, core: &mut Core| {
+            upload.report(move |task, core| {
                 if go_on.load(Ordering::Relaxed) {
                     task.checked(result, core);
                 }
-            };
-            inbox.send(Command::Worked(id, Box::new(done)));
+            });
         });
     }
 
@@ -126,17 +125,12 @@ impl Task {
     }
 
     /// What ends an upload that must not go on without a journal.
-    pub(super) fn ends_without(id: TaskId, core: &Core) -> OnFailure {
-        let inbox = core.inbox.clone();
+    pub(super) fn ends_without(upload: Reporter) -> OnFailure {
         Box::new(move |error| {
-            let fail = move |task: &mut Self, core: &mut Core| task.fail_unkept(error, core);
-            inbox.send(Command::Worked(id, Box::new(fail)));
+            upload.report(move |task, core| {
+                let now = core.now();
+                task.driver.fail_and_cancel(error.into_protocol(), now);
+            });
         })
-    }
-
-    /// Nothing can be kept, and that ends the upload: the session could not be resumed.
-    fn fail_unkept(&mut self, error: Error, core: &mut Core) {
-        let now = core.now();
-        self.driver.fail_and_cancel(error.into_protocol(), now);
     }
 }

@@ -18,7 +18,7 @@ use crate::error::ErrorKind;
 use crate::journal::Endpoint;
 use crate::options::{ReplyTo, UploadOptions};
 use crate::source::Source;
-use crate::transport::{self, Answer, ConnectionOptions, FailureKind, KeyPassword, TlsOptions};
+use crate::transport::{self, Answer, ConnectionOptions, FailureKind};
 
 pub(super) fn config(
     source: &Source,
@@ -31,7 +31,7 @@ pub(super) fn config(
     Config {
         size: source.size(),
         content_name: name.as_deref().and_then(packet::content_name),
-        origin: destination.host.clone(),
+        origin: destination.origin.host.clone(),
         opening_ping: credentials
             || options.bearer_token.is_some()
             || options.credential_callback.is_some()
@@ -74,28 +74,16 @@ pub(super) fn config(
 }
 
 pub(crate) fn connection_options(options: &UploadOptions, core: &Core) -> ConnectionOptions {
-    let tls = &options.tls;
     ConnectionOptions {
-        tls: TlsOptions {
-            ca_file: tls.ca_file.clone(),
-            insecure: tls.insecure,
-            proxy_ca_file: tls.proxy_ca_file.clone(),
-            cert: tls.cert.clone(),
-            cert_is_pkcs12: tls.cert.as_deref().is_some_and(is_pkcs12),
-            key: tls.key.clone(),
-            key_password: tls
-                .key_password
-                .as_ref()
-                .map(|p| KeyPassword(p.reveal().to_owned().into())),
-            pinned_key: tls.pinned_public_key.clone(),
-        },
+        tls: options.tls.clone(),
+        cert_is_pkcs12: options.tls.cert.as_deref().is_some_and(is_pkcs12),
         // Checked before the upload began.
         proxy: options.transport_proxy().unwrap_or_default(),
         no_proxy: options.no_proxy.clone(),
         post_override: options.post_override,
         polite: options.polite,
         user_agent: core.settings.user_agent.clone(),
-        resolve: options.resolve.iter().map(crate::options::Resolve::for_transport).collect(),
+        resolve: options.resolve.clone(),
     }
 }
 
@@ -115,7 +103,7 @@ pub(crate) fn own_headers(
     let own = own.map(|h| (h.name().to_owned(), h.value().to_owned().into()));
     let token = options.bearer_token.iter().filter(|_| is_trusted);
     let token = token
-        .map(|token| ("Authorization".to_owned(), ["Bearer ", token.reveal()].concat().into()));
+        .map(|token| ("Authorization".to_owned(), ["Bearer ", token.expose()].concat().into()));
     own.chain(token).collect()
 }
 
@@ -171,19 +159,12 @@ pub(super) fn ack(answer: &Answer) -> Ack<'_> {
 }
 
 pub(super) fn head(answer: &Answer) -> Head {
+    let headers = &answer.headers;
     Head {
         status: answer.status,
-        content_length: number(answer, "Content-Length"),
-        encoded: answer.headers.get("Content-Encoding").is_some(),
-        last_modified: text(answer, "Last-Modified").and_then(http_date),
-        etag: text(answer, "ETag").map(|etag| etag.chars().take(MAX_ETAG).collect()),
+        content_length: headers.number("Content-Length"),
+        encoded: headers.get("Content-Encoding").is_some(),
+        last_modified: headers.text("Last-Modified").and_then(http_date),
+        etag: headers.text("ETag").map(|etag| etag.chars().take(MAX_ETAG).collect()),
     }
-}
-
-pub(crate) fn text<'a>(answer: &'a Answer, name: &'a str) -> Option<&'a str> {
-    answer.headers.get(name).and_then(|value| std::str::from_utf8(value).ok())
-}
-
-pub(crate) fn number(answer: &Answer, name: &str) -> Option<u64> {
-    text(answer, name)?.parse().ok()
 }

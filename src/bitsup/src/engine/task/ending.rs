@@ -4,10 +4,9 @@ use bitsup_core::Ending;
 use bitsup_proto::session::{self, Outcome};
 
 use super::super::Core;
-use super::super::command::Command;
-use super::super::reply::Stored;
+use super::super::reply::ReplyFetch;
 use super::sending::SourceState;
-use super::{ReplyWrite, Task, config};
+use super::{Task, config};
 use crate::error::{Error, ErrorKind};
 use crate::journal::{FinalReport, Finish, Prefix, Token};
 use crate::progress::{Event, Receipt, UploadState};
@@ -51,22 +50,13 @@ impl Task {
         core: &Core,
     ) -> Result<Receipt, Error> {
         let counters = self.driver.session().counters();
-        let (reply_path, reply, write) = match self.reply.take() {
-            Some(reply) => {
-                let Stored { path, bytes, write } = reply.finish()?;
-                (path, bytes, write)
-            }
-            None => (None, None, None),
-        };
-        if let Some(write) = write {
-            self.reply_write = ReplyWrite::UnderWay;
-            let (inbox, id) = (core.inbox.clone(), self.id);
+        let stored = self.reply.take().map(ReplyFetch::finish).transpose()?.unwrap_or_default();
+        if let Some(write) = stored.write {
+            self.unfinished += 1;
+            let upload = self.reporter(core);
             core.workers.run(move || {
-                let result = write();
-                let done = |task: &mut Self, _: &mut Core| {
-                    task.reply_write = ReplyWrite::Ended(result);
-                };
-                inbox.send(Command::Worked(id, Box::new(done)));
+                let written = write();
+                upload.report(|task, _| task.reply_written(written));
             });
         }
         Ok(Receipt {
@@ -80,8 +70,8 @@ impl Task {
             unconfirmed_resends: counters.unconfirmed_resends,
             close_confirmed: summary.close_confirmed,
             verified: summary.verified,
-            reply_path,
-            reply,
+            reply_path: stored.path,
+            reply: stored.bytes,
             reply_url: self.driver.session().reply_url().map(str::to_owned),
             warnings: std::mem::take(&mut self.warnings),
             ..Receipt::default()
@@ -107,7 +97,7 @@ impl Task {
         if !self.driver.end(&mut core.client) {
             return;
         }
-        core.limiter.leave(self.id);
+        core.limiter.leave(self.id());
         self.stop_comparing();
         if let Some(pinned) = self.pinned.take() {
             if result.is_ok() {
@@ -122,12 +112,9 @@ impl Task {
         let failed = result.is_err();
         self.opened = SourceState::Closed;
         if let (Some(hash), Ok(Receipt { skipped: false, .. })) = (self.hash.take(), &result) {
-            self.is_hashing = true;
-            let (inbox, id) = (core.inbox.clone(), self.id);
-            let done = move |digest| {
-                let take = move |task: &mut Self, _: &mut Core| task.hashed(digest);
-                inbox.send(Command::Worked(id, Box::new(take)));
-            };
+            self.unfinished += 1;
+            let upload = self.reporter(core);
+            let done = move |digest| upload.report(|task, _| task.hashed(digest));
             hash.finish(done, &core.workers);
         }
         self.ending = Some(result);
@@ -146,20 +133,24 @@ impl Task {
                     self.final_report = Some(final_report);
                     return self.end_if_finished(core);
                 }
-                let (inbox, id) = (core.inbox.clone(), self.id);
-                let done = move |final_report| {
-                    let take =
-                        move |task: &mut Self, _: &mut Core| task.final_report = Some(final_report);
-                    inbox.send(Command::Worked(id, Box::new(take)));
-                };
+                let upload = self.reporter(core);
+                let done = move |report| upload.report(|task, _| task.final_report = Some(report));
                 writer.finish(finish, done, &core.workers);
             }
         }
     }
 
+    /// The reply was written to what is no regular file.
+    fn reply_written(&mut self, written: Result<(), Error>) {
+        self.unfinished -= 1;
+        if let (Some(Ok(_)), Err(error)) = (&self.ending, written) {
+            self.ending = Some(Err(error));
+        }
+    }
+
     /// The receipt gets the hash of what was sent.
     fn hashed(&mut self, digest: Option<String>) {
-        self.is_hashing = false;
+        self.unfinished -= 1;
         if let Some(Ok(receipt)) = &mut self.ending {
             if digest.is_none() {
                 receipt.warnings.push(
@@ -178,13 +169,12 @@ impl Task {
         let Some(source) = self.source.in_memory().filter(|_| is_held) else {
             return false;
         };
-        let (inbox, id) = (core.inbox.clone(), self.id);
+        let upload = self.reporter(core);
         core.workers.run(move || {
             let prefix = crate::journal::hash_prefix(&source, length, &|| true).ok().flatten();
             drop(source);
-            let final_report = FinalReport { prefix, ..FinalReport::default() };
-            let take = move |task: &mut Self, _: &mut Core| task.final_report = Some(final_report);
-            inbox.send(Command::Worked(id, Box::new(take)));
+            let report = FinalReport { prefix, ..FinalReport::default() };
+            upload.report(|task, _| task.final_report = Some(report));
         });
         true
     }
@@ -204,18 +194,14 @@ impl Task {
     }
 
     pub(super) fn end_if_finished(&mut self, core: &mut Core) {
-        if self.is_hashing || matches!(self.reply_write, ReplyWrite::UnderWay) {
+        if self.unfinished > 0 {
             return;
         }
         let Some(final_report) = self.final_report.take() else { return };
         let Some(result) = self.ending.take() else { return };
         self.driver.ended();
         self.wake = None;
-        let written = match std::mem::replace(&mut self.reply_write, ReplyWrite::None) {
-            ReplyWrite::Ended(written) => written,
-            ReplyWrite::None | ReplyWrite::UnderWay => Ok(()),
-        };
-        let result = match result.and_then(|receipt| written.map(|()| receipt)) {
+        let result = match result {
             Ok(mut receipt) => {
                 receipt.warnings.extend(final_report.problem);
                 Ok(receipt)
@@ -243,8 +229,8 @@ impl Task {
         // First, so that a caller who accepts of the end finds the result.
         self.shared.finish(result.clone());
         if self.shared.subscriber.listens() {
-            core.dispatcher.push(&self.shared.subscriber, Event::Progress(self.shared.progress()));
-            core.dispatcher.push(&self.shared.subscriber, Event::Finished(result.map(Box::new)));
+            self.tell_event(Event::Progress(self.shared.progress()), core);
+            self.tell_event(Event::Finished(result.map(Box::new)), core);
         }
         self.shared.release();
     }

@@ -17,7 +17,6 @@ use super::{ReplyFetch, Task};
 use crate::credentials::{
     CredentialCallback, CredentialRequest, Credentials, Login, MAX_QUESTIONS, Role, Secret,
 };
-use crate::destination::Destination;
 use crate::diagnosis;
 use crate::transport::{self, Answer, AuthScheme, Exchange, FailureKind, Headers, Stats};
 
@@ -39,17 +38,15 @@ pub(super) struct LoginState {
     /// The server has refused all that there is before.
     pub(super) known_refused: bool,
     /// Questions in a row since a login was taken.
-    questions: u32,
+    pub(super) questions: u32,
     /// A challenge that waits for the caller's answer.
     parked: Option<Box<Parked>>,
     /// The header lines of the last challenge.
     challenge: Headers,
     /// The last challenge can be answered.
     pub(super) ready: bool,
-    /// Where the login was asked for that the options have now.
-    given_at: Option<String>,
-    /// User and token of the options before.
-    own: Option<(Option<Credentials>, Option<Secret>)>,
+    /// Where the login was asked for that the options have now, and the user and the token that they had before.
+    given: Option<(String, Option<Credentials>, Option<Secret>)>,
     /// When the token is to be renewed.
     renew_at: Option<Instant>,
     /// A packet waits for a new token.
@@ -99,17 +96,12 @@ impl LoginState {
 
     /// Whether the login was asked for at another server than this one.
     pub(super) fn is_given_elsewhere(&self, site: &str) -> bool {
-        self.given_at.as_deref().is_some_and(|at| at != site)
+        self.given.as_ref().is_some_and(|(at, ..)| at != site)
     }
 
     /// Whether the caller is being asked.
     pub(super) fn is_asking(&self) -> bool {
         self.parked.is_some() || self.renewing
-    }
-
-    /// The caller sends another packet.
-    pub(super) fn new_packet(&mut self) {
-        self.questions = 0;
     }
 
     /// Nothing waits for an answer any more.
@@ -121,44 +113,40 @@ impl LoginState {
 
 impl Task {
     /// The host that is spoken to, if the server sent us to another one.
-    pub(super) fn other_host(&self) -> Option<&str> {
+    fn other_host(&self) -> Option<&str> {
         self.driver.host().map(HostId::host)
     }
 
     /// Whether the host that is spoken to may see what is meant for the URL's.
     pub(super) fn is_trusted(&self) -> bool {
         let other = self.other_host();
-        other.is_none_or(|host| self.options.trusts(&self.destination.host, host))
+        other.is_none_or(|host| self.options.trusts(&self.destination.origin.host, host))
     }
 
     /// The server that is spoken to, as it is named to whom knows logins.
     pub(super) fn site(&self) -> String {
-        let Some(other) = self.driver.host() else { return self.destination.origin() };
-        let port = other.port().unwrap_or(self.destination.port);
-        Destination { host: other.host().to_owned(), port, ..self.destination.clone() }.origin()
+        self.destination.origin_at(self.driver.host()).to_string()
     }
 
     /// A login that was asked for at another host is not this one's: that of the options is.
     pub(super) fn speak_to_host(&mut self) {
-        if !self.login.is_given_elsewhere(&self.site()) {
+        let site = self.site();
+        let Some((_, credentials, token)) = self.login.given.take_if(|(at, ..)| *at != site) else {
             return;
-        }
-        self.login.given_at = None;
+        };
         self.login.scheme = None;
         self.driver.set_credentials(None);
         self.login.renew_at = None;
-        let (credentials, token) = self.login.own.take().unwrap_or_default();
         self.options.credentials = credentials;
         self.options.bearer_token = token;
     }
 
     /// Keeps the options' own login before one that was asked for takes its place.
     fn note_given(&mut self) {
-        if self.login.given_at.is_none() {
-            let own = (self.options.credentials.clone(), self.options.bearer_token.clone());
-            self.login.own = Some(own);
-        }
-        self.login.given_at = Some(self.site());
+        let site = self.site();
+        let options = &self.options;
+        let own = || (String::new(), options.credentials.clone(), options.bearer_token.clone());
+        self.login.given.get_or_insert_with(own).0 = site;
     }
 
     /// The login that an exchange shows.
@@ -211,7 +199,7 @@ impl Task {
     ) -> Option<(Answer, Stats)> {
         let refused = self.driver.judge(LoginOutcome::Refused, &mut core.client).is_some();
         self.login.challenge = answer.headers.clone();
-        let scheme = self.login.scheme.filter(|_| refused && self.destination.https);
+        let scheme = self.login.scheme.filter(|_| refused && self.destination.origin.is_https());
         self.login.bound = matches!(scheme, Some(AuthScheme::Ntlm | AuthScheme::Spnego));
         if !self.must_ask(&answer, refused, core) {
             return Some((answer, stats));
@@ -232,7 +220,7 @@ impl Task {
 
     fn asker(&self, callback: CredentialCallback) -> Asker {
         let (subscriber, caller) = (Arc::clone(&self.shared.subscriber), self.caller.clone());
-        Asker { task: self.id, subscriber, caller, callback }
+        Asker { task: self.id(), subscriber, caller, callback }
     }
 
     /// Finds a login to answer with; if there is none, asks the caller: then `true`.
@@ -284,11 +272,10 @@ impl Task {
         core.ask_for_login(self.asker(callback), request);
     }
 
-    /// What the callback answered last for the server that is spoken to, or for its proxy.
+    /// What the callback answered last for the server that is spoken to, or for its proxy; and when to renew it.
     pub(super) fn given(&self, role: Role, core: &Core) -> Option<(Login, Option<Instant>)> {
         let site = self.site_of(role);
-        let callback = self.options.credential_callback.as_ref()?;
-        core.prompts.given(&site, role, callback)
+        core.prompts.given(&site, role, self.options.credential_callback.as_ref()?)
     }
 
     /// The server that is spoken to or its proxy, as it is named to whom knows logins.
@@ -344,10 +331,10 @@ impl Task {
         is_given: bool,
         answer: &Answer,
     ) -> bool {
-        let https = self.destination.https;
+        let https = self.destination.origin.is_https();
         match login {
             Login::Password(credentials) => {
-                self.login.scheme = auth::choose(answer, &self.options, https);
+                self.login.scheme = auth::choose(answer, Role::Server, &self.options, https);
                 if self.login.scheme.is_none() {
                     self.login.withheld = auth::offers_only_basic(answer);
                     return false;

@@ -16,7 +16,7 @@ mod starting;
 
 use comparing::UNPROVEN;
 use convert::{config, head};
-pub(super) use convert::{connection_options, number, own_headers, protocol_failure, text};
+pub(super) use convert::{connection_options, own_headers, protocol_failure};
 use login::LoginState;
 pub(super) use login::renewal;
 pub(super) use packets::error_of;
@@ -36,7 +36,7 @@ use bitsup_core::{AfterCancel, ExchangeId, Opening, PendingRequest, Stage, Step,
 use bitsup_proto::session::CancelMode;
 
 use super::Core;
-use super::command::TaskId;
+use super::command::{Reporter, TaskId};
 use super::reply::ReplyFetch;
 use super::sent_hash::SentHash;
 use crate::destination::Destination;
@@ -72,19 +72,11 @@ pub(crate) struct NewUpload {
     pub(crate) reply_place: Option<OutputFile>,
 }
 
-/// A complete reply on its way to what is no regular file.
-enum ReplyWrite {
-    None,
-    UnderWay,
-    Ended(Result<(), Error>),
-}
-
 /// Compares a source with what was sent of it before; the function says whether to go on.
 pub(crate) type Check = Box<dyn FnOnce(&Opened, &dyn Fn() -> bool) -> io::Result<bool> + Send>;
 
 /// An upload: handles, and what carries out what its driver says.
 pub(crate) struct Task {
-    id: TaskId,
     shared: Arc<Shared>,
     source: Source,
     destination: Destination,
@@ -108,14 +100,13 @@ pub(crate) struct Task {
     rested: u64,
     /// The SHA-256 of what is sent, if it was asked for.
     hash: Option<SentHash>,
-    /// Whether the result waits for it.
-    is_hashing: bool,
     opened: SourceState,
     ending: Option<Result<Receipt, Error>>,
+    /// Workers whose part of the result it waits for.
+    unfinished: u32,
     final_report: Option<FinalReport>,
     reply: Option<ReplyFetch>,
     reply_place: Option<OutputFile>,
-    reply_write: ReplyWrite,
     /// Whether a session before this one may be left on the server.
     left_before: bool,
     login: LoginState,
@@ -133,21 +124,15 @@ pub(crate) struct Task {
     pub(crate) timer: Option<Instant>,
 }
 
-/// What every task has.
-struct Parts {
-    id: TaskId,
-    shared: Arc<Shared>,
-    source: Source,
-    destination: Destination,
-    options: UploadOptions,
-    driver: UploadDriver,
-}
-
 impl Task {
-    fn new(parts: Parts) -> Self {
-        let Parts { id, shared, source, destination, options, driver } = parts;
+    fn new(
+        shared: Arc<Shared>,
+        source: Source,
+        destination: Destination,
+        options: UploadOptions,
+        driver: UploadDriver,
+    ) -> Self {
         Self {
-            id,
             shared,
             source_sent: source.identity(),
             source,
@@ -164,13 +149,12 @@ impl Task {
             writer: None,
             rested: 0,
             hash: None,
-            is_hashing: false,
             opened: SourceState::Closed,
             ending: None,
+            unfinished: 0,
             final_report: None,
             reply: None,
             reply_place: None,
-            reply_write: ReplyWrite::None,
             left_before: false,
             login: LoginState::default(),
             proxy: ProxyLogin::default(),
@@ -204,7 +188,7 @@ impl Task {
         let endpoint = core.endpoints.get(&destination.endpoint_at(None));
         let config = config(&source, &destination, &options, &endpoint);
         if endpoint.holds_few {
-            core.client.hosts.keep_few(&destination.origin());
+            core.client.hosts.keep_few(&destination.origin.to_string());
         }
         let proof = opening.proof();
         let is_unproven = matches!(opening, Opening::CancelFirst(_, AfterCancel::Restart));
@@ -212,8 +196,9 @@ impl Task {
         let prechecks =
             options.if_exists != IfExists::Try || options.verify == VerifyPolicy::Always;
         let client = &mut core.client;
-        let mut driver = UploadDriver::new(id, destination.origin(), config, opening, client, now)
-            .with_precheck(prechecks);
+        let origin = destination.origin.to_string();
+        let mut driver =
+            UploadDriver::new(id, origin, config, opening, client, now).with_precheck(prechecks);
         if journal.is_some() {
             driver = driver.with_intent();
         }
@@ -226,13 +211,14 @@ impl Task {
                 path: source.canonical_path().map(Path::to_owned).unwrap_or_default(),
                 note: options.note.clone(),
             };
-            let on_failure = options.require_resume.then(|| Self::ends_without(id, core));
+            let on_failure =
+                options.require_resume.then(|| Self::ends_without(core.inbox.reporter(id)));
             let after = core.settings.hash_after;
             JournalWriter::new(source.clone(), journal, (entry, proof), place, after, on_failure)
         });
         let hash = options.sha256.then(|| SentHash::new(source.clone(), core.inbox.clone(), id));
         let warnings = warning.into_iter().collect();
-        let new = Self::new(Parts { id, shared, source, destination, options, driver });
+        let new = Self::new(shared, source, destination, options, driver);
         let deciding = Deciding::new(decides);
         let mut task =
             Self { writer, hash, reply_place, deciding, recorder, warnings, session_name, ..new };
@@ -251,13 +237,13 @@ impl Task {
         if session.session_id().is_some() && !task.driver.cancels_first() {
             let from = session.offset();
             let event = Event::Notice(format!("resuming from byte {from}"));
-            core.dispatcher.push(&task.shared.subscriber, event);
+            task.tell_event(event, core);
         }
         if task.driver.stage() == Stage::Queued {
             task.tell_queued();
         }
         for warning in &task.warnings {
-            core.dispatcher.push(&task.shared.subscriber, Event::Notice(warning.clone()));
+            task.tell_event(Event::Notice(warning.clone()), core);
         }
         task.tell_progress(core);
         task
@@ -273,6 +259,15 @@ impl Task {
         if is_first {
             self.begun = Instant::now();
         }
+    }
+
+    fn id(&self) -> TaskId {
+        self.shared.id
+    }
+
+    /// Where workers report to.
+    fn reporter(&self, core: &Core) -> Reporter {
+        core.inbox.reporter(self.id())
     }
 
     pub(crate) fn pinned(&self) -> Option<ConnectionId> {
@@ -358,7 +353,7 @@ impl Task {
                 Step::Tell(notice) => self.tell(notice, core),
                 Step::TellUnproven => {
                     self.warn(UNPROVEN.into());
-                    core.dispatcher.push(&self.shared.subscriber, Event::Notice(UNPROVEN.into()));
+                    self.tell_event(Event::Notice(UNPROVEN.into()), core);
                 }
                 Step::Store(checkpoint) => {
                     if let Some(writer) = &self.writer {

@@ -10,6 +10,11 @@ use super::Task;
 use crate::progress::{Event, UploadState};
 
 impl Task {
+    /// Brings an event to the caller.
+    pub(super) fn tell_event(&self, event: Event, core: &Core) {
+        core.dispatcher.push(&self.shared.subscriber, event);
+    }
+
     pub(super) fn tell(&mut self, notice: Notice, core: &mut Core) {
         let event = match notice {
             Notice::Retrying { cause, delay, attempt } => {
@@ -18,14 +23,14 @@ impl Task {
             }
             notice => Event::Notice(self.describe(notice, core)),
         };
-        core.dispatcher.push(&self.shared.subscriber, event);
+        self.tell_event(event, core);
     }
 
     pub(super) fn describe(&mut self, notice: Notice, core: &mut Core) -> String {
         match notice {
             Notice::SessionCreated => "session created".into(),
             Notice::SessionLost => {
-                let limit = core.client.hosts.session_lost(&self.destination.origin());
+                let limit = core.client.hosts.session_lost(&self.destination.origin.to_string());
                 // With fewer at a time the reason may be another one.
                 self.holds_few |= limit >= Some(2);
                 let fewer = limit.map_or(String::new(), |limit| {
@@ -66,10 +71,10 @@ impl Task {
 
     /// The server has too much to do: it gets fewer uploads at a time, if their number rose by itself.
     pub(super) fn tell_overload(&self, core: &mut Core) {
-        if let Some(limit) = core.client.hosts.overloaded(&self.destination.origin()) {
+        if let Some(limit) = core.client.hosts.overloaded(&self.destination.origin.to_string()) {
             let text =
                 format!("the server is overloaded: at most {limit} uploads at once from now on");
-            core.dispatcher.push(&self.shared.subscriber, Event::Notice(text));
+            self.tell_event(Event::Notice(text), core);
         }
     }
 
@@ -90,7 +95,7 @@ impl Task {
             progress.rate = rate;
         });
         if self.shared.subscriber.wants_progress() {
-            core.dispatcher.push(&self.shared.subscriber, Event::Progress(self.shared.progress()));
+            self.tell_event(Event::Progress(self.shared.progress()), core);
         }
     }
 

@@ -9,10 +9,11 @@ use bitsup_proto::{Ack, Remark, session};
 
 use super::super::Core;
 use super::super::command::TaskId;
-use super::{Parts, Task, protocol_failure};
+use super::convert::ack;
+use super::{Task, protocol_failure};
 use crate::callbacks::Subscriber;
 use crate::destination::Destination;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::options::UploadOptions;
 use crate::progress::EventFilter;
 use crate::source::Source;
@@ -72,10 +73,9 @@ impl From<session::Failure> for PacketFailure {
     }
 }
 
-/// A server's answer, with its headers as they came.
+/// A server's answer to a packet.
 pub(crate) struct PacketAnswer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) answer: Answer,
     /// How many bytes of the body had gone out when it came.
     pub(crate) body_sent: u64,
     /// Whether the server has asked for a password, and there is one.
@@ -86,9 +86,7 @@ pub(crate) struct PacketAnswer {
 
 impl PacketAnswer {
     pub(crate) fn ack(&self) -> Ack<'_> {
-        let headers = self.headers.iter();
-        let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
-        Ack { remark: self.remark, ..Ack::parse(self.status, headers) }
+        Ack { remark: self.remark, ..ack(&self.answer) }
     }
 }
 
@@ -97,18 +95,13 @@ impl Task {
     pub(crate) fn for_packets(id: TaskId, job: &PacketJob, core: &mut Core) -> Self {
         let (destination, options) = (&*job.destination, &*job.options);
         let usable = (options.credentials.is_some(), options.proxy_credentials.is_some());
-        let driver = UploadDriver::for_packets(id, destination.origin(), usable);
+        let driver = UploadDriver::for_packets(id, destination.origin.to_string(), usable);
         if options.polite {
             core.limiter.be_polite(id);
         }
-        Self::new(Parts {
-            id,
-            shared: Arc::new(Shared::new(id, Subscriber::new(id, None, EventFilter::default()), 0)),
-            source: Source::bytes(Vec::new()),
-            destination: destination.clone(),
-            options: options.clone(),
-            driver,
-        })
+        let shared = Shared::new(id, Subscriber::new(id, None, EventFilter::default()), 0);
+        let (shared, source) = (Arc::new(shared), Source::bytes(Vec::new()));
+        Self::new(shared, source, destination.clone(), options.clone(), driver)
     }
 
     /// Takes a packet over.
@@ -118,7 +111,7 @@ impl Task {
         let (own, limit) = (&job.options, job.limit.unwrap_or(Duration::MAX));
         self.options.connect_timeout = own.connect_timeout.min(limit);
         self.options.stall_timeout = own.stall_timeout.min(limit);
-        self.login.new_packet();
+        self.login.questions = 0;
         self.driver.send_packet(job.packet);
     }
 
@@ -135,7 +128,7 @@ impl Task {
     /// The caller is gone.
     pub(crate) fn end_packets(mut self, core: &mut Core) {
         self.driver.end(&mut core.client);
-        core.limiter.leave(self.id);
+        core.limiter.leave(self.id());
         if let Some(pinned) = self.pinned {
             core.close_connection(pinned);
         }
@@ -153,24 +146,20 @@ impl Task {
         }
     }
 
-    pub(super) fn tell_answer(&self, answer: &Answer, ack: &Ack<'_>, stats: &Stats) {
-        let headers = answer.headers.iter();
-        self.tell_caller(PacketEvent::Answered(PacketAnswer {
-            status: answer.status,
-            headers: headers
-                .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.to_vec()))
-                .collect(),
-            body_sent: stats.sent,
-            has_login: self.login.scheme.is_some(),
-            remark: ack.remark,
-        }));
-    }
-
-    /// The login was refused at this site before, and so nothing was sent.
-    pub(super) fn tell_refused_before(&self) {
-        let text = "the server refused this login before, and it was not sent again";
-        let error = Error::new(ErrorKind::Auth, text);
-        self.tell_caller(PacketEvent::Done(Err(PacketFailure::unsent(error))));
+    pub(super) fn tell_answer(
+        &self,
+        answer: &Answer,
+        remark: Option<&'static Remark>,
+        stats: &Stats,
+    ) {
+        if self.is_packets() {
+            self.tell_caller(PacketEvent::Answered(PacketAnswer {
+                answer: answer.clone(),
+                body_sent: stats.sent,
+                has_login: self.login.scheme.is_some(),
+                remark,
+            }));
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::credentials::{Credentials, Login, Role};
 use crate::engine::Core;
 use crate::engine::auth::{self, for_transport};
 use crate::options::ProxyChoice;
-use crate::transport::{Answer, AuthScheme, Exchange, Scheme};
+use crate::transport::{Answer, AuthScheme, Exchange, Origin};
 
 /// The login at the proxy of the exchange under way, or of the last one.
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl Task {
         if options.proxy_credentials.is_none() && options.credential_callback.is_none() {
             return;
         }
-        let site = self.proxy_on_way_to(exchange.scheme, &exchange.host);
+        let site = self.proxy_on_way_to(&exchange.origin);
         if site != self.proxy.site {
             self.proxy = ProxyLogin { site, ..ProxyLogin::default() };
         }
@@ -56,7 +56,7 @@ impl Task {
     /// The scheme to answer a proxy's challenge with: the strongest that proxy, build and caller have.
     pub(super) fn scheme_for_proxy(&self, answer: &Answer, core: &Core) -> Option<AuthScheme> {
         self.credentials_for_proxy(core)?;
-        auth::choose_for_proxy(answer, &self.options)
+        auth::choose(answer, Role::Proxy, &self.options, false)
     }
 
     /// Whether the exchange under way may have shown the proxy something.
@@ -73,17 +73,16 @@ impl Task {
 
     /// The proxy on the way to the server that the upload goes to.
     fn proxy_of_upload(&self) -> String {
-        let scheme = if self.destination.https { Scheme::Https } else { Scheme::Http };
-        self.proxy_on_way_to(scheme, self.other_host().unwrap_or(&self.destination.host))
+        self.proxy_on_way_to(&self.destination.origin_at(self.driver.host()))
     }
 
-    fn proxy_on_way_to(&self, scheme: Scheme, host: &str) -> String {
+    fn proxy_on_way_to(&self, origin: &Origin) -> String {
         if let ProxyChoice::Url(url) = &self.options.proxy {
             return url.clone();
         }
         let except = self.options.no_proxy.as_deref();
         let proxy = self.options.transport_proxy().ok();
-        let proxy = proxy.and_then(|choice| choice.for_origin(scheme, host, except).ok());
+        let proxy = proxy.and_then(|choice| choice.for_origin(origin, except).ok());
         proxy.flatten().map_or_else(String::new, |proxy| proxy.shown())
     }
 }

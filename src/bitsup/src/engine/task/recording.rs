@@ -5,46 +5,28 @@ use bitsup_core::PendingRequest;
 use super::super::Core;
 use super::Task;
 use crate::progress::Event;
-use crate::transcript;
-use crate::transport::{Answer, ExchangeFailure};
+use crate::transcript::{self, Recorder};
 
 impl Task {
-    pub(super) fn record_answer(&mut self, request: &PendingRequest, answer: &Answer, core: &Core) {
-        let asked = self.asked(request);
-        let Some(recorder) = &mut self.recorder else { return };
-        let entry = recorder.answer(&asked, answer.status, &answer.headers);
-        core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
-    }
-
-    pub(super) fn record_failure(
-        &self,
+    /// Writes an exchange down, if the caller wants that.
+    pub(super) fn record(
+        &mut self,
         request: &PendingRequest,
-        failure: &ExchangeFailure,
         core: &Core,
+        entry: impl FnOnce(&mut Recorder, &str) -> String,
     ) {
-        if self.recorder.is_some() {
-            let entry = transcript::failure(&self.asked(request), failure);
-            core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
-        }
-    }
-
-    pub(super) fn record_abort(&self, request: &PendingRequest, core: &Core) {
-        if self.recorder.is_some() {
-            let entry = transcript::aborted(&self.asked(request));
-            core.dispatcher.push(&self.shared.subscriber, Event::Recorded(entry));
-        }
-    }
-
-    fn asked(&self, request: &PendingRequest) -> String {
         let login = self.login.showed_password;
-        match request {
-            PendingRequest::Packet(request) => {
-                transcript::asked(&request.packet.to_string(), request.range, login)
+        let Some(recorder) = &mut self.recorder else { return };
+        let asked = match request {
+            PendingRequest::Packet(own) => {
+                transcript::asked(&own.packet.to_string(), own.range, login)
             }
             PendingRequest::Precheck | PendingRequest::Head => {
                 transcript::asked("HEAD", None, login)
             }
             PendingRequest::Reply(_) => transcript::asked("GET", None, login),
-        }
+        };
+        let entry = entry(recorder, &asked);
+        self.tell_event(Event::Recorded(entry), core);
     }
 }

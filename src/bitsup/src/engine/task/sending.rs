@@ -11,14 +11,13 @@ use bitsup_proto::{ContentRange, PacketType};
 use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
-use super::super::command::Command;
 use super::super::reply::ReplyFetch;
 use super::{Task, connection_options, own_headers};
-use crate::destination::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::progress::{Event, PacketEvent};
 use crate::source::{Opened, Source};
-use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method, Scheme};
+use crate::transcript;
+use crate::transport::{self, Answer, ConnectionUse, Exchange, Limits, Method};
 
 /// What a packet needs the source for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,8 +88,9 @@ impl Task {
         exchange.proxy_asked = request.authorize_proxy;
         self.shared.fragment_under_way(exchange.length);
         let range = request.range.map(|range| (range.first(), range.length()));
-        let event = PacketEvent { packet: request.packet, range, host: exchange.host.clone() };
-        core.dispatcher.push(&self.shared.subscriber, Event::Packet(event));
+        let event =
+            PacketEvent { packet: request.packet, range, host: exchange.origin.host.clone() };
+        self.tell_event(Event::Packet(event), core);
         self.begin_exchange(pending, exchange, core);
     }
 
@@ -112,14 +112,10 @@ impl Task {
                 let own = ContentRange::new(0, range.length(), range.length());
                 let range = own.filter(|_| self.is_packets()).unwrap_or(range);
                 let sent = Arc::clone(&self.shared.sent);
-                let body = FragmentBody::new(opened, range, sent, self.id, &core.around());
                 // A probe repeats bytes that the server has.
                 let hash =
                     self.hash.clone().filter(|_| range.end() > self.driver.session().offset());
-                Ok(Some(match hash {
-                    Some(hash) => body.hashed(hash),
-                    None => body,
-                }))
+                Ok(Some(FragmentBody::new(opened, range, sent, self.id(), hash, core)))
             }
             // The file must still hold the bytes that were sent; a file that is gone is no change.
             _ => match opened {
@@ -142,16 +138,15 @@ impl Task {
             SourceState::Opening(for_what) if *for_what == need => return false,
             _ => self.opened = SourceState::Opening(need),
         }
-        let (source, inbox, id) = (self.source.clone(), core.inbox.clone(), self.id);
+        let (source, upload) = (self.source.clone(), self.reporter(core));
         let started = core.workers.run_waiting(move || {
             let opened = need.open(&source);
             drop(source);
-            let done = move |task: &mut Self, _: &mut Core| {
+            upload.report(move |task, _| {
                 if matches!(task.opened, SourceState::Opening(for_what) if for_what == need) {
                     task.opened = SourceState::Open(need, opened);
                 }
-            };
-            inbox.send(Command::Worked(id, Box::new(done)));
+            });
         });
         if let Err(error) = started {
             self.opened = SourceState::Open(need, Err(error));
@@ -180,10 +175,8 @@ impl Task {
         });
         match prepared {
             Ok((fetch, mut exchange)) => {
-                let at = exchange.origin();
-                let there =
-                    Destination { host: at.host, port: at.port, ..self.destination.clone() };
-                let is_given_elsewhere = self.login.is_given_elsewhere(&there.origin());
+                let there = exchange.origin.to_string();
+                let is_given_elsewhere = self.login.is_given_elsewhere(&there);
                 if is_given_elsewhere {
                     // The token is that of the host the upload went to.
                     exchange.headers.retain(|(name, _)| name != "Authorization");
@@ -208,24 +201,10 @@ impl Task {
 
     /// An exchange with what all have in common.
     pub(super) fn exchange(&self, method: Method) -> Exchange {
-        let (host, zone, port) = match self.driver.host() {
-            Some(host) => {
-                (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
-            }
-            None => (
-                self.destination.host.clone(),
-                self.destination.zone.clone(),
-                self.destination.port,
-            ),
-        };
-        let https = self.destination.https;
         Exchange {
             number: 0,
             method,
-            scheme: if https { Scheme::Https } else { Scheme::Http },
-            host,
-            zone,
-            port,
+            origin: self.destination.origin_at(self.driver.host()),
             target: self.destination.target.clone(),
             headers: own_headers(&self.options, self.is_trusted()),
             body: None,
@@ -285,9 +264,9 @@ impl Task {
             let pinned = if self.is_packets() {
                 core.transport.open_connection(options)
             } else {
-                core.transport.open_connection_to(&exchange.host, options)
+                core.transport.open_connection_to(&exchange.origin.host, options)
             };
-            core.connections.insert(pinned, self.id);
+            core.connections.insert(pinned, self.id());
             pinned
         });
         self.pinned = Some(pinned);
@@ -308,7 +287,7 @@ impl Task {
     pub(super) fn abort_exchange(&mut self, request: Option<&PendingRequest>, core: &mut Core) {
         self.login.forget_question();
         if let Some(request) = request {
-            self.record_abort(request, core);
+            self.record(request, core, |_, asked| transcript::aborted(asked));
             if let Some(pinned) = self.pinned {
                 core.abort(pinned);
             }

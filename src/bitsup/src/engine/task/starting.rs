@@ -6,9 +6,9 @@ use bitsup_proto::reply::Got;
 use bitsup_proto::session::{Exchange, Sent};
 
 use super::super::Core;
-use super::super::command::Command;
-use super::Task;
 use super::convert::ack;
+use super::{PacketEvent, PacketFailure, Task};
+use crate::error::{Error, ErrorKind};
 use crate::transport::Answer;
 
 impl Task {
@@ -54,15 +54,14 @@ impl Task {
                     self.driver.intent_stored(session);
                     return self.must_wait(request, core);
                 }
-                let (inbox, task) = (core.inbox.clone(), self.id);
+                let upload = self.reporter(core);
                 core.workers.run(move || {
                     // Where it cannot be written the upload goes on, as with any other entry.
                     writer.closing(checkpoint);
-                    let stored = move |task: &mut Self, core: &mut Core| {
+                    upload.report(move |task, core| {
                         core.noted(&writer);
                         task.driver.intent_stored(session);
-                    };
-                    inbox.send(Command::Worked(task, Box::new(stored)));
+                    });
                 });
                 return true;
             }
@@ -101,7 +100,9 @@ impl Task {
             now,
         );
         if matches!(post, Ok(PostAck::Answered(_))) {
-            self.tell_refused_before();
+            let text = "the server refused this login before, and it was not sent again";
+            let failure = PacketFailure::unsent(Error::new(ErrorKind::Auth, text));
+            self.tell_caller(PacketEvent::Done(Err(failure)));
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bitsup_server::scripted::{Latch, Reply, Scripted};
 
-use super::support::{Bench, SOON, direct, fragment, packet};
+use super::support::{Bench, SOON, direct, fragment, origin, packet};
 use crate::transport::{
-    AuthScheme, ConnectionOptions, ConnectionUse, Credentials, Exchange, FailureKind, Sent,
+    AuthScheme, ConnectionOptions, ConnectionUse, Credentials, Exchange, FailureKind, Scheme, Sent,
 };
 
 #[test]
@@ -40,7 +40,8 @@ fn a_name_is_resolved_and_its_connection_kept() {
     let mut bench = Bench::new();
     let pinned = bench.pinned();
     for _ in 0..3 {
-        let exchange = Exchange { host: "LocalHost".to_owned(), ..packet(&peer) };
+        let origin = origin(Scheme::Http, "LocalHost", peer.address().port());
+        let exchange = Exchange { origin, ..packet(&peer) };
         let event = bench.run(pinned, exchange);
         assert_eq!(event.result.unwrap().status, 200);
         assert_eq!(event.stats.peer, Some(peer.address()));

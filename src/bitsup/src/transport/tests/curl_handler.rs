@@ -2,8 +2,8 @@
 
 use bitsup_server::scripted::{Reply, Scripted};
 
-use super::support::{Bench, counting, fragment, packet};
-use crate::transport::{ConnectionOptions, Exchange, FailureKind, ProxyChoice};
+use super::support::{Bench, counting, fragment, origin, packet};
+use crate::transport::{ConnectionOptions, Exchange, FailureKind, ProxyChoice, Scheme};
 
 #[test]
 fn a_packet_without_body_is_exactly_this() {
@@ -91,7 +91,8 @@ fn the_host_header_keeps_its_case_and_can_be_replaced() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let pinned = bench.pinned();
-    let exchange = Exchange { host: "LOCALhost".to_owned(), ..packet(&peer) };
+    let origin = |host| origin(Scheme::Http, host, peer.address().port());
+    let exchange = Exchange { origin: origin("LOCALhost"), ..packet(&peer) };
     bench.run(pinned, exchange).result.unwrap();
     let exchange = Exchange {
         headers: vec![("Host".to_owned(), "Other.Example".to_owned().into())],
@@ -114,8 +115,8 @@ fn what_would_not_be_one_request_is_refused() {
         Exchange { target: "/a\r\nX: y".to_owned(), ..packet(&peer) },
         Exchange { target: "a".to_owned(), ..packet(&peer) },
         Exchange { target: "/ü".to_owned(), ..packet(&peer) },
-        Exchange { host: "h/x".to_owned(), ..packet(&peer) },
-        Exchange { host: String::new(), ..packet(&peer) },
+        Exchange { origin: origin(Scheme::Http, "h/x", 80), ..packet(&peer) },
+        Exchange { origin: origin(Scheme::Http, "", 80), ..packet(&peer) },
         Exchange { headers: header("X", "1\r\nY: 2"), ..packet(&peer) },
         Exchange { headers: header("X:", "1"), ..packet(&peer) },
         Exchange { length: 1, ..packet(&peer) },

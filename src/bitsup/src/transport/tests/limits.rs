@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bitsup_server::scripted::{Reply, Scripted};
 
-use super::support::{Bench, Fed, SOON, fragment, limits, packet};
+use super::support::{Bench, Fed, SOON, fragment, limits, origin, packet};
 use crate::transport::{BodyRead, Exchange, FailureKind, Limits, Scheme, Sent};
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -67,7 +67,7 @@ fn a_peer_that_stops_reading_meets_the_stall_limit() {
     let mut bench = Bench::new();
     let pinned = bench.pinned();
     let exchange = Exchange {
-        port: address.port(),
+        origin: origin(Scheme::Http, "127.0.0.1", address.port()),
         limits: Limits { stall: SHORT, ..limits() },
         ..fragment(&peer, 100_000_000)
     };
@@ -170,7 +170,8 @@ fn a_closed_port_is_a_failed_connect() {
     let mut bench = Bench::new();
     let pinned = bench.pinned();
     for _ in 0..4 {
-        let exchange = Exchange { host: "localhost".to_owned(), port, ..packet(&peer) };
+        let exchange =
+            Exchange { origin: origin(Scheme::Http, "localhost", port), ..packet(&peer) };
         let event = bench.run(pinned, exchange);
         let failure = event.result.unwrap_err();
         assert!(matches!(failure.kind, FailureKind::ConnectFailed), "{failure:?}");
@@ -189,8 +190,7 @@ fn a_peer_that_never_finishes_the_handshake_meets_the_connect_limit() {
     let mut bench = Bench::new();
     let pinned = bench.pinned();
     let exchange = Exchange {
-        scheme: Scheme::Https,
-        port,
+        origin: origin(Scheme::Https, "127.0.0.1", port),
         limits: Limits { connect: SHORT, ..limits() },
         ..packet(&peer)
     };
@@ -211,7 +211,7 @@ fn plain_http_in_place_of_tls_is_a_tls_failure() {
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let pinned = bench.pinned();
-    let exchange = Exchange { scheme: Scheme::Https, port, ..packet(&peer) };
+    let exchange = Exchange { origin: origin(Scheme::Https, "127.0.0.1", port), ..packet(&peer) };
     let failure = bench.run(pinned, exchange).result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::Tls(_)), "{failure:?}");
     plain.join().unwrap();
@@ -224,7 +224,8 @@ fn a_name_that_does_not_exist_is_reported() {
     let pinned = bench.pinned();
     // No label may be so long: the lookup fails without a query.
     let host = format!("{}.invalid", "x".repeat(64));
-    let event = bench.run(pinned, Exchange { host: host.clone(), ..fragment(&peer, 10) });
+    let exchange = Exchange { origin: origin(Scheme::Http, &host, 80), ..fragment(&peer, 10) };
+    let event = bench.run(pinned, exchange);
     let failure = event.result.unwrap_err();
     assert!(matches!(failure.kind, FailureKind::NameNotResolved), "{failure:?}");
     assert!(failure.message.contains(&host), "{failure:?}");

@@ -7,7 +7,7 @@ use std::thread;
 
 use bitsup_server::scripted::{Reply, Scripted};
 
-use super::support::{Bench, direct, fragment, packet};
+use super::support::{Bench, direct, fragment, origin, packet};
 use crate::transport::{
     ConnectionOptions, Exchange, FailureKind, Proxy, ProxyChoice, Scheme, Sent,
 };
@@ -21,7 +21,7 @@ fn through(url: &str) -> ConnectionOptions {
 }
 
 fn to_origin(peer: &Scripted, host: &str) -> Exchange {
-    Exchange { host: host.to_owned(), port: 80, ..fragment(peer, 100) }
+    Exchange { origin: origin(Scheme::Http, host, 80), ..fragment(peer, 100) }
 }
 
 #[test]
@@ -60,8 +60,10 @@ fn a_proxys_answer_to_connect_is_not_the_servers() {
         let proxy = Scripted::start(move |_, _, _| Reply::status(status, "No").body("no"));
         let mut bench = Bench::new();
         let pinned = bench.transport.open_connection(through(&proxy.url("")));
-        let exchange =
-            Exchange { scheme: Scheme::Https, port: 443, ..to_origin(&proxy, "origin.example") };
+        let exchange = Exchange {
+            origin: origin(Scheme::Https, "origin.example", 443),
+            ..fragment(&proxy, 100)
+        };
         let failure = bench.run(pinned, exchange).result.unwrap_err();
         assert!(
             matches!(failure.kind, FailureKind::ProxyFailed(Some(code)) if code == status),

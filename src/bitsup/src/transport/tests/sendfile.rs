@@ -9,9 +9,9 @@ use std::time::Duration;
 use bitsup_server::scripted::{Reply, Scripted};
 use socket2::Socket;
 
-use super::support::{Bench, SOON, counting, fragment, limits, packet};
+use super::support::{Bench, SOON, counting, fragment, limits, origin, packet};
 use crate::transport::sendfile;
-use crate::transport::{Body, BodyRead, Exchange, FailureKind, Limits, SendResult, Sent};
+use crate::transport::{Body, BodyRead, Exchange, FailureKind, Limits, Scheme, SendResult, Sent};
 
 /// Longer than what goes out with the head, and than what a connection takes at once.
 const LONG: usize = 9_000_000;
@@ -217,7 +217,7 @@ fn a_peer_that_reads_nothing_is_a_stall() {
     let mut bench = Bench::new();
     let pinned = bench.pinned();
     let exchange = Exchange {
-        port: listener.local_addr().unwrap().port(),
+        origin: origin(Scheme::Http, "127.0.0.1", listener.local_addr().unwrap().port()),
         limits: Limits { stall: Duration::from_millis(200), ..limits() },
         ..from_file(&peer, &InFile::new(28_000_000))
     };

@@ -8,7 +8,7 @@ use bitsup_server::scripted::Scripted;
 
 use crate::transport::{
     Body, BodyRead, ConnectionId, ConnectionOptions, ConnectionUse, Event, Exchange, Limits,
-    Method, ProxyChoice, Scheme, Transport,
+    Method, Origin, ProxyChoice, Scheme, Transport,
 };
 
 /// No test waits longer for anything that is to happen.
@@ -75,15 +75,17 @@ pub(super) fn limits() -> Limits {
     Limits { connect: SOON, stall: SOON, answer: SOON }
 }
 
+/// A server that is spoken to.
+pub(super) fn origin(scheme: Scheme, host: &str, port: u16) -> Origin {
+    Origin { scheme, host: host.to_owned(), zone: None, port }
+}
+
 /// A packet without a body.
 pub(super) fn packet(peer: &Scripted) -> Exchange {
     Exchange {
         number: 0,
         method: Method::BitsPost,
-        scheme: Scheme::Http,
-        host: peer.address().ip().to_string(),
-        zone: None,
-        port: peer.address().port(),
+        origin: origin(Scheme::Http, "127.0.0.1", peer.address().port()),
         target: "/up/a.bin".to_owned(),
         headers: vec![("BITS-Packet-Type".to_owned(), "Ping".to_owned().into())],
         body: None,

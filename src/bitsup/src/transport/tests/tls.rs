@@ -11,7 +11,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::NamedTempFile;
 
-use super::support::{Bench, direct, fragment};
+use super::support::{Bench, direct, fragment, origin};
 use crate::transport::{
     Binding, ConnectionId, ConnectionOptions, ConnectionUse, Exchange, FailureKind, Scheme, Sent,
     ServerCertificate, TlsOptions,
@@ -102,9 +102,7 @@ fn serve(
 
 fn exchange(unused: &Scripted, peer: &TlsPeer) -> Exchange {
     Exchange {
-        scheme: Scheme::Https,
-        host: "localhost".to_owned(),
-        port: peer.address.port(),
+        origin: origin(Scheme::Https, "localhost", peer.address.port()),
         ..fragment(unused, 10)
     }
 }
@@ -141,7 +139,8 @@ fn lanes_keep_their_connections_and_the_name_is_checked() {
 
     // The same certificate says nothing about the address.
     let pinned = bench.transport.open_connection(peer.trusted());
-    let other = Exchange { host: "127.0.0.1".to_owned(), ..exchange(&unused, &peer) };
+    let origin = origin(Scheme::Https, "127.0.0.1", peer.address.port());
+    let other = Exchange { origin, ..exchange(&unused, &peer) };
     let message = refused(&mut bench, pinned, other);
     assert!(!message.contains("bitsup.invalid"), "{message}");
 }
