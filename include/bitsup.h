@@ -1154,7 +1154,7 @@ typedef struct {
   size_t struct_size;
   /**
    * The server as "https://host:port", the port only if it is not the
-   * scheme's own; or the proxy's URL, "" if the environment named the proxy.
+   * scheme's own; or the proxy's URL, without a login.
    */
   const char *site;
   /**

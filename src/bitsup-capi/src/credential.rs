@@ -39,7 +39,7 @@ pub struct bitsup_credential_request {
     /// Bytes that the library wrote.
     pub struct_size: usize,
     /// The server as "https://host:port", the port only if it is not the
-    /// scheme's own; or the proxy's URL, "" if the environment named the proxy.
+    /// scheme's own; or the proxy's URL, without a login.
     pub site: *const c_char,
     /// Whether (not 0) it is the proxy that asks.
     pub proxy: c_int,

@@ -33,7 +33,7 @@ use crate::credentials::Role;
 use crate::error::Error;
 use crate::transport::{
     Answer, AuthScheme, Binding, Body, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
-    ExchangeFailure, FailureKind, Method, Origin, Scheme, Sent, ServerCertificate, Stats,
+    ExchangeFailure, FailureKind, Method, Origin, Scheme, Sent, ServerCertificate, Sink, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -131,16 +131,16 @@ impl Resend {
 
     /// The exchange with its body from the first byte on, on any connection; `None`
     /// if that, or the place for the answer's, is gone.
-    fn again(self, body: Option<Box<dyn Body>>) -> Option<Exchange> {
+    fn again(self, body: Option<Box<dyn Body>>, sink: Option<Box<dyn Sink>>) -> Option<Exchange> {
         let Self { bare, length, has_sink } = self;
         let mut body = body.filter(|_| length > 0);
-        if has_sink || (length > 0 && body.is_none()) {
+        if (has_sink && sink.is_none()) || (length > 0 && body.is_none()) {
             return None;
         }
         if let Some(body) = &mut body {
             body.rewind();
         }
-        Some(Exchange { body, length, connection: ConnectionUse::Reuse, ..*bare })
+        Some(Exchange { body, sink, length, connection: ConnectionUse::Reuse, ..*bare })
     }
 }
 
@@ -428,7 +428,8 @@ impl Core {
         let stats = Stats { requests: auth.requests, ..Stats::default() };
         auth.reset();
         let result = Err(failure);
-        Some(Event { pinned, number, origin, result, body: None, stats, withheld: true })
+        let (body, sink) = (None, None);
+        Some(Event { pinned, number, origin, result, body, sink, stats, withheld: true })
     }
 
     /// Sends the first step.
@@ -524,8 +525,9 @@ impl Core {
         let Some(running) = running else { return Some(event) };
         let (is_before, is_server) = (running.is_before(), role == Role::Server);
         if is_before {
-            // A Ping's body is no part of the exchange's.
+            // A Ping's body is no part of the exchange's, nor is its answer the exchange's.
             event.stats.sent = 0;
+            event.stats.is_of_login = true;
             event.withheld |= is_server && running.withholds();
         }
         let answer = match &mut event.result {
@@ -587,7 +589,10 @@ impl Core {
                 return Some(event);
             }
             LoginStep::AskingItself(mut waiting, resend) if asks => {
-                match (self.reply(pinned, &mut waiting, answer), resend.again(event.body.take())) {
+                match (
+                    self.reply(pinned, &mut waiting, answer),
+                    resend.again(event.body.take(), event.sink.take()),
+                ) {
                     (Err(failure), _) => Err(failure),
                     (Ok(Some(token)), Some(exchange)) => {
                         let there = self.transport.connection(pinned, &exchange);
@@ -618,9 +623,11 @@ impl Core {
                 let (connection, auth) = (ConnectionUse::Reuse, Some(credentials));
                 self.start(pinned, Exchange { connection, auth, ..*exchange })
             }
-            LoginStep::Through(credentials, resend) if asks => {
-                self.asked_again(pinned, credentials, resend.again(event.body.take()))
-            }
+            LoginStep::Through(credentials, resend) if asks => self.asked_again(
+                pinned,
+                credentials,
+                resend.again(event.body.take(), event.sink.take()),
+            ),
             LoginStep::Through(_, resend) => {
                 let auth = self.auths.entry(pinned).or_default();
                 auth.lasts = true;
@@ -646,7 +653,7 @@ impl Core {
                 if is_digest && !self.has_nonce(pinned, role) {
                     return Some(event);
                 }
-                match resend.again(event.body.take()) {
+                match resend.again(event.body.take(), event.sink.take()) {
                     Some(exchange) if is_digest => {
                         self.show_digest(pinned, role, credentials, exchange, false)
                     }
@@ -657,7 +664,7 @@ impl Core {
             LoginStep::Digest { credentials, resend, again: false }
                 if asks && self.auths.get(&pinned).is_some_and(|own| own.may_renew(role)) =>
             {
-                match resend.again(event.body.take()) {
+                match resend.again(event.body.take(), event.sink.take()) {
                     Some(exchange) => self.show_digest(pinned, role, credentials, exchange, true),
                     None => return Some(event),
                 }

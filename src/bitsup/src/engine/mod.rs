@@ -28,7 +28,6 @@ mod mechanism;
 #[cfg(feature = "ntlm")]
 mod ntlm;
 mod polite;
-mod proxy_auth;
 mod rate;
 mod reply;
 mod sent_hash;

@@ -95,12 +95,12 @@ impl Session {
         let Answer { now, request, ack, exchange, .. } = answer;
         let size = self.config.size;
         let corrected = ack.status == 416;
-        let (sent, lenient) = (exchange.body_sent, self.config.lenient_offset);
-        let offset = match next_offset(ack, range, sent, open.limit(size), lenient) {
+        let (sent, lenient) = (exchange.sent.body(), self.config.lenient_offset);
+        let offset = match next_offset(ack, range, sent.unwrap_or(0), open.limit(size), lenient) {
             Ok(offset) => offset,
             Err(NoOffset::Foreign(_)) => return self.replace(now, open, Replace::Foreign),
             Err(NoOffset::Invalid(what)) => {
-                self.note_perhaps_taken(Some(&mut open), request, Some(exchange.body_sent));
+                self.note_perhaps_taken(Some(&mut open), request, sent);
                 let error = invalid_answer(PacketType::Fragment, ack, what);
                 return self.useless_answer(open, answer, error);
             }

@@ -9,9 +9,9 @@ use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::host::HostId;
 
 use super::super::Core;
+use super::super::auth;
 use super::super::challenge::Offer;
 use super::super::credential_prompts::Asker;
-use super::super::{auth, proxy_auth};
 use super::convert::ack;
 use super::{ReplyFetch, Task};
 use crate::credentials::{
@@ -121,7 +121,7 @@ impl LoginState {
 
 impl Task {
     /// The host that is spoken to, if the server sent us to another one.
-    fn other_host(&self) -> Option<&str> {
+    pub(super) fn other_host(&self) -> Option<&str> {
         self.driver.host().map(HostId::host)
     }
 
@@ -263,16 +263,20 @@ impl Task {
         core: &mut Core,
     ) {
         self.login.questions += 1;
-        let (site, own) = match role {
-            Role::Server => (self.site(), &self.options.credentials),
-            Role::Proxy => (proxy_auth::site(&self.options), &self.options.proxy_credentials),
+        let own = match role {
+            Role::Server => &self.options.credentials,
+            Role::Proxy => &self.options.proxy_credentials,
+        };
+        let given = match self.given(role, core) {
+            Some((Login::Password(given), _)) => Some(given.user),
+            _ => None,
         };
         let request = CredentialRequest {
-            site,
+            site: self.site_of(role),
             proxy: role == Role::Proxy,
             realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
-            user: own.as_ref().map(|own| own.user.clone()),
+            user: given.or_else(|| own.as_ref().map(|own| own.user.clone())),
             refused,
             expiring: false,
             attempt: self.login.questions,
@@ -280,14 +284,27 @@ impl Task {
         core.ask_for_login(self.asker(callback), request);
     }
 
+    /// What the callback answered last for the server that is spoken to, or for its proxy.
+    pub(super) fn given(&self, role: Role, core: &Core) -> Option<(Login, Option<Instant>)> {
+        let site = self.site_of(role);
+        let callback = self.options.credential_callback.as_ref()?;
+        core.prompts.given(&site, role, callback)
+    }
+
+    /// The server that is spoken to or its proxy, as it is named to whom knows logins.
+    fn site_of(&self, role: Role) -> String {
+        match role {
+            Role::Server => self.site(),
+            Role::Proxy => self.proxy.site.clone(),
+        }
+    }
+
     /// Takes the first login that the server has not refused and that may be shown to it: the
     /// caller's own, or what the callback answered last.
     pub(super) fn find_login(&mut self, answer: &Answer, core: &mut Core) -> bool {
         let token = self.options.bearer_token.clone();
         let own = self.options.credentials.clone();
-        let given = self.options.credential_callback.as_ref();
-        let given =
-            given.and_then(|callback| core.prompts.given(&self.site(), Role::Server, callback));
+        let given = self.given(Role::Server, core);
         let is_trusted = self.is_trusted();
         let candidates = [
             token.map(|token| (Login::Token { token, valid_for: None }, None, false)),
@@ -412,17 +429,13 @@ impl Task {
             }
             _ => return Some(event),
         };
-        let own = self.options.proxy_credentials.as_ref();
-        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, core);
+        let shown = shown && self.showed_to_proxy();
         let callback = self.options.credential_callback.clone();
         let knows = |callback: &CredentialCallback| callback.knows(Role::Proxy);
-        let Some(callback) = callback.filter(|source| knows(source) && !own.is_some_and(is_usable))
-        else {
-            return Some(event);
-        };
-        let refused = own.is_some();
+        let Some(callback) = callback.filter(knows) else { return Some(event) };
+        let refused = shown || self.given(Role::Proxy, core).is_some();
         if shown {
-            proxy_auth::refuse(&self.options, core);
+            self.refused_by_proxy(core);
         }
         if self.take_proxy_login(core) {
             if event.result.is_ok() {
@@ -449,16 +462,11 @@ impl Task {
         self.driver.retry_unsent();
     }
 
-    /// Takes what the callback answered for the proxy, unless that was refused.
+    /// Whether there is something for the proxy that it has not refused: it is shown next.
     fn take_proxy_login(&mut self, core: &Core) -> bool {
-        let site = proxy_auth::site(&self.options);
-        let callback = self.options.credential_callback.as_ref();
-        let given = callback.and_then(|callback| core.prompts.given(&site, Role::Proxy, callback));
-        let Some((Login::Password(credentials), _)) = given else { return false };
-        if proxy_auth::was_refused(&self.options, &credentials, core) {
+        if self.credentials_for_proxy(core).is_none() {
             return false;
         }
-        self.options.proxy_credentials = Some(credentials);
         // The exchange under way has not shown this one.
         self.driver.mark_request_unauthenticated();
         self.driver.set_proxy_usable(true);
@@ -497,11 +505,7 @@ impl Task {
     /// Takes the token that the callback gave last; only while it need not be renewed itself, if
     /// that matters.
     fn take_given_token(&mut self, core: &Core, fresh: bool) -> bool {
-        let origin = self.destination.origin();
-        let callback = self.options.credential_callback.as_ref();
-        let given =
-            callback.and_then(|callback| core.prompts.given(&origin, Role::Server, callback));
-        let Some((login, renew_at)) = given else { return false };
+        let Some((login, renew_at)) = self.given(Role::Server, core) else { return false };
         let is_fresh = !fresh || renew_at.is_none_or(|at| at > Instant::now());
         match &login {
             Login::Token { token, .. }

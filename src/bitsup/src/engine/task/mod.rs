@@ -7,6 +7,7 @@ mod ending;
 mod login;
 mod notify;
 mod packets;
+mod proxy_login;
 mod rate;
 mod recording;
 mod retry_callback;
@@ -20,6 +21,7 @@ use login::LoginState;
 pub(super) use login::renewal;
 pub(super) use packets::error_of;
 pub(crate) use packets::{PacketAnswer, PacketEvent, PacketFailure, PacketJob};
+use proxy_login::ProxyLogin;
 use rate::Rate;
 use retry_callback::Deciding;
 use sending::SourceState;
@@ -45,7 +47,7 @@ use crate::output_file::OutputFile;
 use crate::progress::{Event, Receipt};
 use crate::source::{Opened, Source};
 use crate::transcript::Recorder;
-use crate::transport::{AuthScheme, ConnectionId};
+use crate::transport::ConnectionId;
 use crate::upload::Shared;
 
 /// How often progress is told while bytes move.
@@ -117,8 +119,7 @@ pub(crate) struct Task {
     /// Whether a session before this one may be left on the server.
     left_before: bool,
     login: LoginState,
-    /// The scheme that a proxy which forwards requests is answered with, once it has asked.
-    proxy_scheme: Option<AuthScheme>,
+    proxy: ProxyLogin,
     deciding: Deciding,
     /// Writes the exchanges down, if the caller wants them.
     recorder: Option<Recorder>,
@@ -172,7 +173,7 @@ impl Task {
             reply_write: ReplyWrite::None,
             left_before: false,
             login: LoginState::default(),
-            proxy_scheme: None,
+            proxy: ProxyLogin::default(),
             deciding: Deciding::default(),
             recorder: None,
             warnings: Vec::new(),

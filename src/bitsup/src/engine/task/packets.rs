@@ -68,12 +68,7 @@ impl From<PacketFailure> for Error {
 
 impl From<session::Failure> for PacketFailure {
     fn from(failure: session::Failure) -> Self {
-        let body_sent = match failure.sent {
-            session::Sent::Nothing => None,
-            session::Sent::Head => Some(0),
-            session::Sent::Body(bytes) => Some(bytes),
-        };
-        Self { error: failure.error.into(), body_sent }
+        Self { body_sent: failure.sent.body(), error: failure.error.into() }
     }
 }
 

@@ -12,7 +12,6 @@ use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
 use super::super::command::Command;
-use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Task, connection_options, own_headers};
 use crate::destination::Destination;
@@ -76,7 +75,7 @@ impl Task {
         if let Err(error) = self.prepare_journal(&request, core) {
             return self.fail_source(error, core);
         }
-        let mut exchange = self.exchange(Method::BitsPost, core);
+        let mut exchange = self.exchange(Method::BitsPost);
         self.driver.headers(&request, |name, value| {
             exchange.headers.push((name.to_owned(), value.to_string().into()));
         });
@@ -162,14 +161,14 @@ impl Task {
     }
 
     pub(super) fn start_head(&mut self, request: PendingRequest, authorize: bool, core: &mut Core) {
-        let mut exchange = self.exchange(Method::Head, core);
+        let mut exchange = self.exchange(Method::Head);
         exchange.auth = self.authorization(authorize);
-        exchange.proxy_asked = self.proxy_scheme.is_some();
+        exchange.proxy_asked = self.proxy.scheme.is_some();
         self.begin_exchange(request, exchange, core);
     }
 
     pub(super) fn start_reply(&mut self, get: Get, core: &mut Core) {
-        let mut exchange = self.exchange(Method::Get, core);
+        let mut exchange = self.exchange(Method::Get);
         // `prepare` removes the headers that must not reach the host of the reply.
         exchange.headers = own_headers(&self.options, true);
         let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
@@ -208,7 +207,7 @@ impl Task {
     }
 
     /// An exchange with what all have in common.
-    pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
+    pub(super) fn exchange(&self, method: Method) -> Exchange {
         let (host, zone, port) = match self.driver.host() {
             Some(host) => {
                 (host.host().to_owned(), None, host.port().unwrap_or(self.destination.port))
@@ -239,7 +238,7 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
-            proxy_auth: proxy_auth::login(&self.options, self.proxy_scheme, core),
+            proxy_auth: None,
             proxy_asked: false,
         }
     }
@@ -265,11 +264,11 @@ impl Task {
             return;
         }
         if shown {
-            proxy_auth::refuse(&self.options, core);
+            self.refused_by_proxy(core);
             return;
         }
-        self.proxy_scheme = proxy_auth::choose(answer, &self.options, core);
-        if self.proxy_scheme.is_none() {
+        self.proxy.scheme = self.scheme_for_proxy(answer, core);
+        if self.proxy.scheme.is_none() {
             self.driver.set_proxy_usable(false);
         }
     }
@@ -292,6 +291,7 @@ impl Task {
             pinned
         });
         self.pinned = Some(pinned);
+        self.log_in_at_proxy(&mut exchange, core);
         let shown = self.shown_by(&exchange).map(|login| core.handle(&login));
         let now = core.now();
         let Some(id) = self.driver.start(request, shown, now) else {

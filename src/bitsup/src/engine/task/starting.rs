@@ -3,7 +3,7 @@
 use bitsup_core::{PendingRequest, PostAck, Readiness, Ready, Site};
 use bitsup_proto::Ack;
 use bitsup_proto::reply::Got;
-use bitsup_proto::session::Exchange;
+use bitsup_proto::session::{Exchange, Sent};
 
 use super::super::Core;
 use super::super::command::Command;
@@ -94,7 +94,12 @@ impl Task {
         let Some((id, _)) = self.driver.exchange() else { return };
         let now = core.now();
         let ack = Ack { remark: self.remark(answer), ..ack(answer) };
-        let post = self.driver.handle_ack(id, &ack, Exchange::default(), now);
+        let post = self.driver.handle_ack(
+            id,
+            &ack,
+            Exchange { sent: Sent::Nothing, ..Exchange::default() },
+            now,
+        );
         if matches!(post, Ok(PostAck::Answered(_))) {
             self.tell_refused_before();
         }
