@@ -8,7 +8,7 @@
 // callback is no answer, and comes out of each call that fails for want of it.
 // Threads, and what callbacks may do, are as at the head of bitsup.h. Text is
 // UTF-8, and a zero byte in it is refused. An object that was moved from gives
-// an error. A callback may destroy its own upload or client.
+// an error. A callback may destroy its own upload, session or client.
 
 #ifndef BITSUP_HPP
 #define BITSUP_HPP
@@ -764,10 +764,11 @@ public:
   result<std::uint64_t> send(memory_view data) {
     std::uint64_t next = 0;
     bitsup_error *why;
+    auto asked = asker_; // The callback may destroy the session.
     auto status = bitsup_session_send(session_.get(), data.data, data.size, &next, &why);
     auto sent = detail::done(status, why);
-    if (asker_)
-      asker_->rethrow(sent);
+    if (asked)
+      asked->rethrow(sent);
     if (!sent)
       return sent.why();
     return next;
@@ -785,9 +786,10 @@ private:
       : asker_(std::move(asked)), session_(made) {}
 
   result<void> call(bitsup_status (*function)(bitsup_session *, bitsup_error **)) {
+    auto asked = asker_; // As in send.
     auto ended = detail::attempt([&](auto **e) { return function(session_.get(), e); });
-    if (asker_)
-      asker_->rethrow(ended);
+    if (asked)
+      asked->rethrow(ended);
     return ended;
   }
 
@@ -1022,8 +1024,9 @@ private:
   template <class F> result<void> with_options(const options &own, F &&function) {
     if (!own.native())
       return detail::moved();
+    // The callback may destroy the client.
+    auto asked = own.callbacks_.asker ? own.callbacks_.asker : defaults_.asker;
     auto ended = detail::attempt([&](auto **e) { return function(own.native(), e); });
-    const auto &asked = own.callbacks_.asker ? own.callbacks_.asker : defaults_.asker;
     if (asked)
       asked->rethrow(ended);
     return ended;

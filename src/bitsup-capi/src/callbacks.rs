@@ -210,7 +210,7 @@ impl Callbacks {
     fn call(&mut self, event: &Event, hooks: &Hooks) -> Flow {
         let upload = self.upload.0;
         if let Some((level, line)) = hooks.log.as_ref().and_then(|_| log_line(event))
-            && let Some((function, userdata)) = self.next(&hooks.log)
+            && let Some((function, userdata)) = self.next(hooks.log.as_ref())
         {
             let line = text::for_c(&line);
             fault_point(c"before log");
@@ -219,7 +219,7 @@ impl Callbacks {
             fault_point(c"after log");
         }
         if let Event::Recorded(entry) = event
-            && let Some((function, userdata)) = self.next(&hooks.transcript)
+            && let Some((function, userdata)) = self.next(hooks.transcript.as_ref())
         {
             let entry = text::for_c(entry);
             fault_point(c"before transcript");
@@ -232,14 +232,14 @@ impl Callbacks {
             let progress = bitsup_progress::from(progress);
             let before = self.last_state.replace(progress.state);
             if before != Some(progress.state)
-                && let Some((function, userdata)) = self.next(&hooks.state)
+                && let Some((function, userdata)) = self.next(hooks.state.as_ref())
             {
                 fault_point(c"before state");
                 // SAFETY: the caller's function for this pointer; it does not unwind.
                 stop |= unsafe { function(userdata.0, upload, progress.state) };
                 fault_point(c"after state");
             }
-            if let Some((function, userdata)) = self.next(&hooks.progress) {
+            if let Some((function, userdata)) = self.next(hooks.progress.as_ref()) {
                 fault_point(c"before progress");
                 // SAFETY: as above; the structure lives until the function returns.
                 stop |= unsafe { function(userdata.0, upload, &raw const progress) };
@@ -251,8 +251,8 @@ impl Callbacks {
 
     /// The function to call with its pointer; `None` too once another one, for the same event, has freed
     /// upload or client.
-    fn next<F: Copy>(&self, slot: &Slot<Hook<Option<F>>>) -> Option<(F, Userdata)> {
-        let hook = slot.as_ref()?;
+    fn next<F: Copy>(&self, slot: Option<&Arc<Hook<Option<F>>>>) -> Option<(F, Userdata)> {
+        let hook = slot?;
         let function = hook.function?;
         let is_closed = self.life.is_closed() || self.client.is_closed();
         (!is_closed).then_some((function, hook.userdata))

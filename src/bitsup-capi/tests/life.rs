@@ -52,7 +52,7 @@ fn no_call_is_under_way_once_the_handle_is_closed() {
         });
         handle.life.close();
         handle.take_memory_back();
-        assert!(!handle.call());
+        assert!(handle.life.is_closed() && !handle.call());
         for thread in threads {
             thread.join().expect("it ends");
         }

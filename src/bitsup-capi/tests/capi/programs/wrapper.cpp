@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -252,6 +253,12 @@ static void credentials(const std::string &guarded) {
   auto session = other.create_session(guarded, 3).value();
   std::array<char, 3> data{'a', 'b', 'c'};
   CHECK(session.send(data) && session.close());
+  std::unique_ptr<bitsup::client> gone;
+  gone = std::make_unique<bitsup::client>(
+      bitsup::client::make(bitsup::options().on_credentials([&](const auto &, auto &) {
+        gone.reset();
+      })).value());
+  CHECK(!gone->ping(guarded) && !gone);
   auto silent = bitsup::options().on_credentials(nullptr);
   auto refused = other.ping(guarded, silent);
   CHECK(!refused && refused.why().status() == BITSUP_STATUS_AUTH);
