@@ -922,7 +922,8 @@ typedef struct bitsup_report bitsup_report;
 
 /**
  * An upload session whose packets the program sends one by one. Nothing is
- * tried again. Calls from several threads wait for each other.
+ * tried again. Packets from several threads wait for each other; a credential
+ * callback that is asked for a session can send none of its packets.
  */
 typedef struct bitsup_session bitsup_session;
 
@@ -1147,7 +1148,7 @@ typedef struct {
   size_t struct_size;
   /**
    * The server as "https://host:port", the port only if it is not the
-   * scheme's own; or the proxy's URL, "" if the environment named the proxy.
+   * scheme's own; or the proxy's URL, without a login.
    */
   const char *site;
   /**
@@ -2173,7 +2174,8 @@ BITSUP_API BITSUP_NODISCARD bitsup_status bitsup_session_create(
 BITSUP_API const char *bitsup_session_id(const bitsup_session *session);
 
 /**
- * Tells where in the file the next Fragment is to start, in bytes; 0 for NULL.
+ * Tells where in the file the next Fragment is to start, in bytes; never
+ * waits: while a packet is under way, what was known before. 0 for NULL.
  */
 BITSUP_API uint64_t bitsup_session_offset(const bitsup_session *session);
 
@@ -2218,7 +2220,9 @@ BITSUP_API bitsup_status bitsup_session_cancel(
 
 /**
  * Frees the handle and sends nothing: a session that was neither closed nor
- * cancelled stays on the server until the server forgets it. NULL is allowed.
+ * cancelled stays on the server until the server forgets it. In a credential
+ * callback that one of its packets asks, the packet ends without an answer to
+ * the question. NULL is allowed.
  */
 BITSUP_API void bitsup_session_free(bitsup_session *session);
 

@@ -1,5 +1,6 @@
 //! Sessions that are driven packet by packet.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use bitsup::PacketSession;
@@ -13,6 +14,8 @@ use crate::waiting::interruptible;
 #[pyclass(frozen, module = "bitsup._bitsup")]
 pub(crate) struct Session {
     session: Arc<Mutex<PacketSession>>,
+    /// That of the session, to be read while a packet is under way.
+    offset: Arc<AtomicU64>,
     id: String,
     process: u32,
 }
@@ -20,17 +23,23 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(session: PacketSession) -> Self {
         let id = session.id().to_owned();
-        Self { session: Arc::new(Mutex::new(session)), id, process: std::process::id() }
+        let offset = Arc::new(AtomicU64::new(session.offset()));
+        Self { session: Arc::new(Mutex::new(session)), offset, id, process: std::process::id() }
     }
 
-    /// Refused while another packet is under way, in another thread or after an interruption.
-    fn check_free(&self, py: Python<'_>) -> PyResult<()> {
+    fn check_process(&self, py: Python<'_>) -> PyResult<()> {
         if std::process::id() != self.process {
             return Err(errors::invalid(
                 py,
                 "this session was opened before a fork: open one after the fork",
             ));
         }
+        Ok(())
+    }
+
+    /// Refused while another packet is under way, in another thread or after an interruption.
+    fn check_free(&self, py: Python<'_>) -> PyResult<()> {
+        self.check_process(py)?;
         match self.session.try_lock() {
             Err(TryLockError::WouldBlock) => Err(errors::invalid(
                 py,
@@ -46,9 +55,12 @@ impl Session {
         work: impl FnOnce(&mut PacketSession) -> Result<T, bitsup::Error> + Send + 'static,
     ) -> PyResult<T> {
         self.check_free(py)?;
-        let session = Arc::clone(&self.session);
+        let (session, offset) = (Arc::clone(&self.session), Arc::clone(&self.offset));
         interruptible(py, move || {
-            work(&mut session.lock().unwrap_or_else(PoisonError::into_inner))
+            let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = work(&mut session);
+            offset.store(session.offset(), Ordering::Release);
+            result
         })?
         .map_err(|error| errors::raised(py, &error))
     }
@@ -61,10 +73,10 @@ impl Session {
         &self.id
     }
 
-    /// Where the next Fragment starts.
+    /// Where the next Fragment starts; never waits.
     fn offset(&self, py: Python<'_>) -> PyResult<u64> {
-        self.check_free(py)?;
-        Ok(self.session.lock().unwrap_or_else(PoisonError::into_inner).offset())
+        self.check_process(py)?;
+        Ok(self.offset.load(Ordering::Acquire))
     }
 
     /// Sends one Fragment; where the server wants to go on.

@@ -95,7 +95,7 @@ impl ReadAt for Reader {
 
     fn when_ready(&self, offset: u64, wake: Wake) {
         let wake = Mutex::new(Some(wake));
-        // If this fails the wake is dropped, which asks the reader again, and that fails then.
+        // If this fails the wake is dropped, which ends the upload.
         let _asked = gate::enter(|py| {
             let call = move |_: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
                 let wake = wake.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import math
 import pickle
@@ -12,6 +13,7 @@ import time
 import weakref
 from collections.abc import Callable
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +269,82 @@ def test_a_proxy_is_told_from_the_server() -> None:
             assert not isinstance(caught.value, bitsup.ProxyAuthError)
         else:
             assert "a proxy takes (user, password)" in str(caught.value) and len(proxy.heads) == 1
+
+
+class Gate(ThreadingHTTPServer):
+    """A proxy that wants a login of its own, acknowledges what is sent through it, and makes no tunnel."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Gate.Handler)
+        self.site = f"http://127.0.0.1:{self.server_port}"
+        self.shown: set[str] = set()
+        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown()
+        self.thread.join()
+        super().__exit__(*error)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server: Gate
+
+        def answer(self, status: int, *headers: tuple[str, str]) -> None:
+            self.send_response(status)
+            for name, value in (*headers, ("Content-Length", "0")):
+                self.send_header(name, value)
+            self.end_headers()
+
+        def is_let_in(self) -> bool:
+            shown = self.headers.get("Proxy-Authorization", "")
+            self.server.shown |= {base64.b64decode(shown.removeprefix("Basic ")).decode()} - {""}
+            if shown == "Basic " + base64.b64encode(f"u:for {self.server.site}".encode()).decode():
+                return True
+            self.answer(407, ("Proxy-Authenticate", 'Basic realm="gate"'))
+            return False
+
+        def do_CONNECT(self) -> None:
+            if self.is_let_in():
+                self.answer(503)
+
+        def do_BITS_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.is_let_in():
+                headers = [("BITS-Packet-Type", "Ack"), ("BITS-Session-Id", "{1}")]
+                if body:
+                    headers.append(("BITS-Received-Content-Range", str(len(body))))
+                    if "reply" in self.path:
+                        headers.append(("BITS-Reply-URL", "https://far.invalid/reply"))
+                self.answer(200, *headers)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+
+def test_the_proxies_of_the_environment_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was given for the one is not shown to the other, which serves another scheme, nor refused by it."""
+    asked: list[tuple[str, bool]] = []
+
+    def login(request: bitsup.CredentialRequest) -> tuple[str, str]:
+        asked.append((request.site, request.refused))
+        return "u", f"for {request.site}"
+
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Gate() as one, Gate() as other, bitsup.Client(on_credentials=login, max_attempts=1) as client:
+        monkeypatch.setenv("http_proxy", one.site)
+        monkeypatch.setenv("https_proxy", other.site)
+        client.upload(b"abc", "http://far.invalid/x")
+        with pytest.raises(bitsup.Error):
+            client.upload(b"abc", "https://far.invalid/x")
+        # The reply lies behind the other one.
+        with pytest.raises(bitsup.Error):
+            client.upload(b"abc", "http://far.invalid/reply", reply=tmp_path / "reply")
+        client.upload(b"abc", "http://far.invalid/y")
+        assert one.shown == {f"u:for {one.site}"}
+        assert other.shown == {f"u:for {other.site}"}
+        assert asked == [(one.site, False), (other.site, False)]
 
 
 def test_a_proxy_that_asks_gets_nothing_of_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

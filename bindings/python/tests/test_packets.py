@@ -9,6 +9,7 @@ from collections.abc import Callable
 import bitsup
 import pytest
 from conftest import Server, payload
+from peer import ACK, Peer
 
 SIZE = 3_000_001
 
@@ -62,6 +63,32 @@ def test_the_server_may_go_back(serve: Callable[..., Server]) -> None:
         assert caught.value.http_status == 503 and session.offset == 3
         session.send(data[session.offset :])
     assert server.content("x") == data
+
+
+def test_a_session_is_looked_at_while_a_packet_is_under_way() -> None:
+    ack = "HTTP/1.1 200 OK\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n{}\r\n\r\n"
+    who = 'HTTP/1.1 401 Who\r\nContent-Length: 0\r\nWWW-Authenticate: Basic realm="up"\r\n\r\n'
+    seen: list[int] = []
+
+    def ask(_: bitsup.CredentialRequest) -> tuple[str, str]:
+        seen.append(session.offset)
+        assert session.id == "{7b6f}"
+        for packet in (lambda: session.send(b"c"), session.close, session.cancel):
+            with pytest.raises(bitsup.InvalidArgumentError, match="under way"):
+                packet()
+        return "u", "p"
+
+    received = [ack.format(f"BITS-Received-Content-Range: {offset}") for offset in (1, 3)]
+    with (
+        Peer(ack.format("BITS-Session-Id: {7b6f}"), received[0], who, received[1], ACK) as peer,
+        bitsup.Client() as client,
+        client.session(
+            f"http://127.0.0.1:{peer.port}/x", size=3, on_credentials=ask, allow_cleartext_credentials=True
+        ) as session,
+    ):
+        assert session.send(b"a") == 1
+        assert session.send(b"bc") == 3
+        assert seen == [1] and session.offset == 3
 
 
 @pytest.mark.parametrize("size", [0, 1, SIZE, 12_000_000])

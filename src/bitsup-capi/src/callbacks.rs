@@ -209,48 +209,53 @@ impl Callbacks {
 
     fn call(&mut self, event: &Event, hooks: &Hooks) -> Flow {
         let upload = self.upload.0;
-        if let Some(hook) = &hooks.log
-            && let Some(function) = hook.function
-            && let Some((level, line)) = log_line(event)
+        if let Some((level, line)) = hooks.log.as_ref().and_then(|_| log_line(event))
+            && let Some((function, userdata)) = self.next(hooks.log.as_ref())
         {
             let line = text::for_c(&line);
             fault_point(c"before log");
             // SAFETY: the caller's function for this pointer; it does not unwind.
-            unsafe { function(hook.userdata.0, upload, level, line.as_ptr()) };
+            unsafe { function(userdata.0, upload, level, line.as_ptr()) };
             fault_point(c"after log");
         }
-        if let (Some(hook), Event::Recorded(entry)) = (&hooks.transcript, event)
-            && let Some(function) = hook.function
+        if let Event::Recorded(entry) = event
+            && let Some((function, userdata)) = self.next(hooks.transcript.as_ref())
         {
             let entry = text::for_c(entry);
             fault_point(c"before transcript");
             // SAFETY: the caller's function for this pointer; it does not unwind.
-            unsafe { function(hook.userdata.0, upload, entry.as_ptr()) };
+            unsafe { function(userdata.0, upload, entry.as_ptr()) };
             fault_point(c"after transcript");
         }
         let mut stop = 0;
         if let Event::Progress(progress) = event {
             let progress = bitsup_progress::from(progress);
             let before = self.last_state.replace(progress.state);
-            if let Some(hook) = &hooks.state
-                && let Some(function) = hook.function
-                && before != Some(progress.state)
+            if before != Some(progress.state)
+                && let Some((function, userdata)) = self.next(hooks.state.as_ref())
             {
                 fault_point(c"before state");
                 // SAFETY: the caller's function for this pointer; it does not unwind.
-                stop |= unsafe { function(hook.userdata.0, upload, progress.state) };
+                stop |= unsafe { function(userdata.0, upload, progress.state) };
                 fault_point(c"after state");
             }
-            if let Some(hook) = &hooks.progress
-                && let Some(function) = hook.function
-            {
+            if let Some((function, userdata)) = self.next(hooks.progress.as_ref()) {
                 fault_point(c"before progress");
                 // SAFETY: as above; the structure lives until the function returns.
-                stop |= unsafe { function(hook.userdata.0, upload, &raw const progress) };
+                stop |= unsafe { function(userdata.0, upload, &raw const progress) };
                 fault_point(c"after progress");
             }
         }
         if stop == 0 { Flow::Continue } else { Flow::Stop }
+    }
+
+    /// The function to call with its pointer; `None` too once another one, for the same event, has freed
+    /// upload or client.
+    fn next<F: Copy>(&self, slot: Option<&Arc<Hook<Option<F>>>>) -> Option<(F, Userdata)> {
+        let hook = slot?;
+        let function = hook.function?;
+        let is_closed = self.life.is_closed() || self.client.is_closed();
+        (!is_closed).then_some((function, hook.userdata))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct bitsup_client {
     /// There if callbacks run in `bitsup_client_dispatch`.
     pub(crate) signal: Option<Arc<Signal>>,
     /// Held by the thread that dispatches.
-    pub(crate) turn: Mutex<()>,
+    pub(crate) turn: Arc<Mutex<()>>,
 }
 
 impl Handle for bitsup_client {
@@ -94,7 +94,7 @@ impl bitsup_client {
             uploads: Arc::default(),
             options: chosen,
             signal,
-            turn: Mutex::new(()),
+            turn: Arc::default(),
         })
     }
 

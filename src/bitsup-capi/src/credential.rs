@@ -39,7 +39,7 @@ pub struct bitsup_credential_request {
     /// Bytes that the library wrote.
     pub struct_size: usize,
     /// The server as "https://host:port", the port only if it is not the
-    /// scheme's own; or the proxy's URL, "" if the environment named the proxy.
+    /// scheme's own; or the proxy's URL, without a login.
     pub site: *const c_char,
     /// Whether (not 0) it is the proxy that asks.
     pub proxy: c_int,
@@ -199,6 +199,15 @@ pub(crate) fn for_upload(
             life.spoil();
             resume_unwind(panic)
         })
+    })
+}
+
+/// Lets nothing be asked for a session once it is freed.
+pub(crate) fn for_session(callback: &CredentialCallback, life: &Arc<Life>) -> CredentialCallback {
+    let life = Arc::clone(life);
+    callback.around(move |ask| {
+        let _question = life.enter()?;
+        ask()
     })
 }
 

@@ -1,7 +1,7 @@
 //! Events, for programs with a loop of their own.
 
 use std::ffi::c_int;
-use std::sync::TryLockError;
+use std::sync::{Arc, TryLockError};
 
 use crate::client::bitsup_client;
 use crate::error::bitsup_error;
@@ -58,10 +58,12 @@ pub unsafe extern "C" fn bitsup_client_dispatch(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, gives TURN, [client], {
-        let signal = client.signal.as_ref().ok_or_else(|| {
+        let signal = client.signal.clone().ok_or_else(|| {
             CallFailure::invalid("the client does not dispatch: see BITSUP_OPTION_DISPATCH")
         })?;
-        let _turn = match client.turn.try_lock() {
+        // A callback may free the client.
+        let (turn, client) = (Arc::clone(&client.turn), client.client.clone());
+        let _turn = match turn.try_lock() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(bitsup_status::Pending),
@@ -69,7 +71,7 @@ pub unsafe extern "C" fn bitsup_client_dispatch(
         // First, so that what comes from now on raises it again.
         signal.clear();
         let max = if max_events == 0 { usize::MAX } else { max_events as usize };
-        let (_, more) = client.client.dispatch(max)?;
+        let (_, more) = client.dispatch(max)?;
         if !more {
             return Ok(bitsup_status::Ok);
         }

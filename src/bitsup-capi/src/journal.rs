@@ -202,7 +202,9 @@ pub unsafe extern "C" fn bitsup_journal_cancel(
 ) -> bitsup_status {
     boundary!(error: error, gives PACKET, [client], or_null [options], text [id], {
         let choice = client.choose(options)?;
-        client.client.cancel_session(id, &choice.options)?;
+        // The caller may free the client where it is asked for a login.
+        let client = client.client.clone();
+        client.cancel_session(id, &choice.options)?;
         Ok(bitsup_status::Ok)
     })
 }

@@ -61,6 +61,11 @@ impl Life {
         Some(Call { life: self, thread })
     }
 
+    /// Whether the handle was closed, by a call into the caller's code or beside it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Whether this thread is in a call of the handle.
     pub(crate) fn is_calling_here(&self) -> bool {
         self.lock().running.contains(&current().id())

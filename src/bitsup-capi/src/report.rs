@@ -48,7 +48,9 @@ pub unsafe extern "C" fn bitsup_doctor(
 ) -> bitsup_status {
     boundary!(error: error, gives CLIENT, [client], or_null [options], out report, text [url], {
         let choice = client.choose(options)?;
-        let made = client.client.doctor(url, &choice.options)?;
+        // The caller may free the client where it is asked for a login.
+        let client = client.client.clone();
+        let made = client.doctor(url, &choice.options)?;
         let json = text::for_c(&made.to_json(Reader::C));
         *report = handle::give(bitsup_report { life: Life::new(), report: made, json });
         Ok(bitsup_status::Ok)

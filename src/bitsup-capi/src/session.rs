@@ -1,27 +1,36 @@
 //! Packet by packet: Ping, and sessions that the program drives itself.
 
 use std::ffi::{CString, c_char, c_void};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bitsup::PacketSession;
 
 use crate::callbacks::Hooks;
-use crate::client::bitsup_client;
+use crate::client::{Choice, bitsup_client};
 use crate::error::bitsup_error;
 use crate::failure::CallFailure;
 use crate::handle::{self, Handle, Owned};
 use crate::life::Life;
 use crate::options::bitsup_options;
 use crate::status::bitsup_status;
-use crate::text;
+use crate::{credential, text};
 
 /// An upload session whose packets the program sends one by one. Nothing is
-/// tried again. Calls from several threads wait for each other.
+/// tried again. Packets from several threads wait for each other; a credential
+/// callback that is asked for a session can send none of its packets.
+///
+/// A packet whose answer is lost may have been carried out: its error says that
+/// this is unclear. Bytes that are sent again then stand in the file twice on a
+/// server that writes them behind what it has, and no answer tells. Once a
+/// server acknowledges bytes that were not sent in the session, it can only be
+/// cancelled.
 pub struct bitsup_session {
-    life: Life,
+    life: Arc<Life>,
     id: CString,
     size: u64,
-    session: Mutex<PacketSession>,
+    /// A call that sends has it too: the caller may free the handle where it is asked for a login.
+    packets: Arc<Packets>,
     /// The caller's functions, which end with the handle.
     #[expect(dead_code, reason = "held for what the engine has of it")]
     hooks: Hooks,
@@ -36,9 +45,33 @@ impl Handle for bitsup_session {
     }
 }
 
+struct Packets {
+    session: Mutex<PacketSession>,
+    /// That of the session, to be read while a packet is under way.
+    offset: AtomicU64,
+}
+
+impl Packets {
+    fn send<T>(
+        &self,
+        work: impl FnOnce(&mut PacketSession) -> Result<T, CallFailure>,
+    ) -> Result<T, CallFailure> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut session);
+        self.offset.store(session.offset(), Ordering::Release);
+        result
+    }
+}
+
 impl bitsup_session {
-    fn lock(&self) -> MutexGuard<'_, PacketSession> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What sends, unless this thread is asked for a login by a packet under way.
+    fn packets(&self) -> Result<Arc<Packets>, CallFailure> {
+        if self.life.is_calling_here() {
+            return Err(CallFailure::invalid(
+                "a credential callback of a session cannot send its packets",
+            ));
+        }
+        Ok(Arc::clone(&self.packets))
     }
 }
 
@@ -56,7 +89,9 @@ pub unsafe extern "C" fn bitsup_ping(
 ) -> bitsup_status {
     boundary!(error: error, gives PACKET, [client], or_null [options], text [url], {
         let choice = client.choose(options)?;
-        client.client.ping(url, &choice.options)?;
+        // The caller may free the client where it is asked for a login.
+        let client = client.client.clone();
+        client.ping(url, &choice.options)?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -85,12 +120,17 @@ pub unsafe extern "C" fn bitsup_session_create(
             // SAFETY: not NULL, so it is text.
             unsafe { text::text(name, "name") }?
         };
-        let choice = client.choose(options)?;
-        let made = client.client.session(url, size, name, &choice.options)?;
+        let Choice { mut options, hooks } = client.choose(options)?;
+        let life = Arc::new(Life::new());
+        let asked = options.credential_callback.take();
+        options.credential_callback = asked.map(|asked| credential::for_session(&asked, &life));
+        // As in bitsup_ping.
+        let client = client.client.clone();
+        let made = client.session(url, size, name, &options)?;
         let id = text::for_c(made.id());
-        let (made, hooks) = (Mutex::new(made), choice.hooks);
-        *session =
-            handle::give(bitsup_session { life: Life::new(), id, size, session: made, hooks });
+        let packets = Packets { session: Mutex::new(made), offset: AtomicU64::new(0) };
+        let packets = Arc::new(packets);
+        *session = handle::give(bitsup_session { life, id, size, packets, hooks });
         Ok(bitsup_status::Ok)
     })
 }
@@ -101,16 +141,17 @@ pub unsafe extern "C" fn bitsup_session_id(session: *const bitsup_session) -> *c
     boundary!(value: std::ptr::null(), [session], { session.id.as_ptr() })
 }
 
-/// Tells where in the file the next Fragment is to start, in bytes; 0 for NULL.
+/// Tells where in the file the next Fragment is to start, in bytes; never
+/// waits: while a packet is under way, what was known before. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_offset(session: *const bitsup_session) -> u64 {
-    boundary!(value: 0, [session], { session.lock().offset() })
+    boundary!(value: 0, [session], { session.packets.offset.load(Ordering::Acquire) })
 }
 
 /// Sends length bytes, at least one, as a Fragment from bitsup_session_offset
 /// on, and waits for the answer. *next_offset, if next_offset is not NULL, is
 /// then where the server wants to continue: normally behind what was sent, but
-/// it may be anywhere in the file. It is not written on failure.
+/// it may be anywhere in what has gone out. It is not written on failure.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
 /// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
 /// LIMIT_REACHED, CANCELLED, UNSUPPORTED.
@@ -123,17 +164,19 @@ pub unsafe extern "C" fn bitsup_session_send(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, gives PACKET, [session], {
-        let mut packets = session.lock();
-        let left = session.size.saturating_sub(packets.offset());
-        // Before the bytes are looked at: a wrong length must not read beyond them.
-        if length == 0 || length as u64 > left {
-            return Err(CallFailure::invalid(format!(
-                "length is {length}; a fragment here can have 1 to {left} bytes"
-            )));
-        }
-        // SAFETY: the caller gives NULL or as many bytes as it says.
-        let data = unsafe { text::bytes(data, length, "data") }?;
-        let offset = packets.send(data)?;
+        let size = session.size;
+        let offset = session.packets()?.send(|packets| {
+            let left = size.saturating_sub(packets.offset());
+            // Before the bytes are looked at: a wrong length must not read beyond them.
+            if length == 0 || length as u64 > left {
+                return Err(CallFailure::invalid(format!(
+                    "length is {length}; a fragment here can have 1 to {left} bytes"
+                )));
+            }
+            // SAFETY: the caller gives NULL or as many bytes as it says.
+            let data = unsafe { text::bytes(data, length, "data") }?;
+            Ok(packets.send(data)?)
+        })?;
         if !next_offset.is_null() {
             // SAFETY: not NULL, so it is a place for a number.
             unsafe { next_offset.write(offset) };
@@ -154,7 +197,7 @@ pub unsafe extern "C" fn bitsup_session_close(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, gives PACKET, [session], {
-        session.lock().close()?;
+        session.packets()?.send(|packets| Ok(packets.close()?))?;
         Ok(bitsup_status::Ok)
     })
 }
@@ -170,17 +213,20 @@ pub unsafe extern "C" fn bitsup_session_cancel(
     error: *mut *mut bitsup_error,
 ) -> bitsup_status {
     boundary!(error: error, gives PACKET, [session], {
-        session.lock().cancel()?;
+        session.packets()?.send(|packets| Ok(packets.cancel()?))?;
         Ok(bitsup_status::Ok)
     })
 }
 
 /// Frees the handle and sends nothing: a session that was neither closed nor
-/// cancelled stays on the server until the server forgets it. NULL is allowed.
+/// cancelled stays on the server until the server forgets it. In a credential
+/// callback that one of its packets asks, the packet ends without an answer to
+/// the question. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn bitsup_session_free(session: *mut bitsup_session) {
     boundary!(value: (), [], {
         // SAFETY: the caller gives NULL or a session that it owns, and this is its last use.
-        drop(unsafe { handle::take(session) });
+        let Some(session) = (unsafe { handle::take(session) }) else { return };
+        session.life.close();
     });
 }

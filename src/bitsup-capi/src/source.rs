@@ -199,7 +199,11 @@ impl Callback {
             ))),
             Err(_) => {
                 let number = i32::try_from(read.unsigned_abs()).unwrap_or(0);
-                Err(io::Error::from_raw_os_error(number))
+                let error = io::Error::from_raw_os_error(number);
+                // These ask for another try, and the function's own number ends the upload.
+                let tries =
+                    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+                Err(if tries { io::Error::other(error) } else { error })
             }
         }
     }

@@ -42,8 +42,7 @@ impl Role {
 /// A server or a proxy that is spoken to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// Scheme, host and port: `https://host:port`, the port only if it is not the scheme's own. Empty for a
-    /// proxy that the environment names.
+    /// Scheme, host and port: `https://host:port`, the port only if it is not the scheme's own.
     pub origin: String,
     /// What it is.
     pub role: Role,

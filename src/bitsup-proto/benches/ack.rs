@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bitsup_proto::session::{Action, Exchange, Session};
+use bitsup_proto::session::{Action, Exchange, Sent, Session};
 use bitsup_proto::{Ack, Config, Moment};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -33,7 +33,7 @@ fn state_machine(criterion: &mut Criterion) {
     let exchange = Exchange {
         sending: Duration::from_millis(5),
         waiting: Duration::from_millis(1),
-        body_sent: u64::MAX,
+        sent: Sent::Body(u64::MAX),
         reconnected: false,
     };
     criterion.bench_function("a Fragment is wished for and acknowledged", |bencher| {

@@ -4,7 +4,7 @@ use crate::ack::{Ack, Offset};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
 use crate::hresult::{CONTEXT_REMOTE_APPLICATION, Hresult};
-use crate::packet::{PROTOCOL, PacketType};
+use crate::packet::{ContentRange, PROTOCOL, PacketType};
 
 /// The meaning of an answer to a packet, before the state machine acts on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +113,52 @@ fn read_success(packet: PacketType, ack: &Ack<'_>) -> Meaning {
         _ => Meaning::Success,
     }
 }
+
+/// Why a 200 or 416 to a Fragment does not tell where to continue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoOffset {
+    /// The answer is none that the protocol allows.
+    Invalid(&'static str),
+    /// The server has more than can have reached it: the bytes of another session (TRU-04).
+    Foreign,
+}
+
+/// Where to continue after a 200 or 416 to a Fragment of which `sent` bytes had gone out. `limit` is the highest offset
+/// that the server can truthfully acknowledge; `lenient` takes a 200 without one for the Fragment's end.
+pub fn next_offset(
+    ack: &Ack<'_>,
+    range: ContentRange,
+    sent: u64,
+    limit: u64,
+    lenient: bool,
+) -> Result<u64, NoOffset> {
+    let corrected = ack.status == 416;
+    match ack.offset {
+        // No server can have read what had not gone out (TRU-01).
+        _ if !corrected && sent < range.length() => {
+            Err(NoOffset::Invalid("the answer came before the whole part was sent"))
+        }
+        Offset::At(offset) if offset > range.total() => {
+            Err(NoOffset::Invalid("the server wants to continue beyond the file's end"))
+        }
+        // Only a server that an earlier process spoke to can have more than was sent.
+        Offset::At(offset) if offset > limit => Err(NoOffset::Foreign),
+        Offset::At(offset) => Ok(offset),
+        _ if lenient && !corrected => Ok(range.end()),
+        _ => Err(NoOffset::Invalid("the answer does not say where to continue")),
+    }
+}
+
+/// Whether a success of Close-Session may be the second copy of the last Fragment's Ack, since an offset belongs to a
+/// Fragment (TRU-02). `tells_offsets`: an Ack to another packet of the session had one too.
+#[must_use]
+pub fn is_of_fragment(ack: &Ack<'_>, tells_offsets: bool) -> bool {
+    ack.offset != Offset::Absent && !tells_offsets
+}
+
+/// What is said of such an answer.
+pub const OF_FRAGMENT: &str =
+    "the answer to Close-Session carries an offset, like one to a Fragment";
 
 /// An answer that no BITS server gives: `BG_E_INVALID_SERVER_RESPONSE`.
 #[must_use]

@@ -121,7 +121,8 @@ impl Untrusted {
 /// Decides on a `BITS-Host-Id`: the host to go on with, or that it is not trusted.
 ///
 /// A name without a dot (`NODE7`) is first completed with the parent domain of the URL's
-/// host, since farms announce their members so.
+/// host, since farms announce their members so; but only to a name that may be followed by itself:
+/// `NODE7.com` is a stranger. To trust the short name is to trust that one, and none that it is part of.
 pub fn decide(
     origin: &str,
     named: HostId,
@@ -135,13 +136,12 @@ pub fn decide(
     if same(&named.host, origin) {
         return Ok(Some(named));
     }
-    let completed = complete(origin, &named);
-    let host = completed.as_ref().unwrap_or(&named);
-    let follow = policy == HostPolicy::Any
-        || is_named(&host.host, trusted)
-        || is_named(&named.host, trusted)
-        || same_site(origin, &host.host);
-    if follow { Ok(Some(host.clone())) } else { Err(Untrusted(host.clone())) }
+    let is_trusted = |host: &HostId| is_named(&host.host, trusted) || same_site(origin, &host.host);
+    if let Some(completed) = complete(origin, &named).filter(is_trusted) {
+        return Ok(Some(completed));
+    }
+    let follow = policy == HostPolicy::Any || is_trusted(&named);
+    if follow { Ok(Some(named)) } else { Err(Untrusted(named)) }
 }
 
 /// Whether the host is in the list; an entry with a leading dot names all hosts below.
@@ -257,6 +257,29 @@ mod tests {
             ("a.example.com", "::1"),
         ] {
             assert!(decide(origin, named).is_err(), "{origin} must not lead to {named}");
+        }
+    }
+
+    #[test]
+    fn a_short_name_becomes_no_strangers_name() {
+        let _rule = bitsup_server::rule!("HST-11", "LOG-02", "SEC-04");
+        let decide = |origin: &str, policy, trusted: &[&str]| {
+            let trusted: vec::Vec<String> = trusted.iter().map(ToString::to_string).collect();
+            decide(origin, host("NODE7"), policy, &trusted)
+                .map(|followed| followed.expect("not ignored").to_string())
+                .map_err(|Untrusted(host)| host.to_string())
+        };
+        let same_site = HostPolicy::SameSite;
+        for origin in ["example.com", "example.co.uk", "node1.corp", "10.0.0.1", "node1", "com"] {
+            assert_eq!(decide(origin, same_site, &["node7"]), Ok("NODE7".into()), "{origin}");
+            assert_eq!(decide(origin, HostPolicy::Any, &[]), Ok("NODE7".into()), "{origin}");
+            // The name to trust is the one that the packets then go to.
+            assert_eq!(decide(origin, same_site, &[]), Err("NODE7".into()), "{origin}");
+        }
+        assert_eq!(decide("a.example.com", same_site, &["node7"]), Ok("NODE7.example.com".into()));
+        assert_eq!(decide("a.example.com", HostPolicy::Any, &[]), Ok("NODE7.example.com".into()));
+        for named in ["node7.corp", ".corp"] {
+            assert_eq!(decide("node1.corp", same_site, &[named]), Ok("NODE7.corp".into()));
         }
     }
 

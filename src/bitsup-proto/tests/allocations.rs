@@ -3,7 +3,7 @@
 use std::alloc::System;
 use std::time::Duration;
 
-use bitsup_proto::session::{Action, Exchange, Session};
+use bitsup_proto::session::{Action, Exchange, Sent, Session};
 use bitsup_proto::{Ack, Config, ContentRange, Moment};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -36,7 +36,7 @@ fn play(session: &mut Session, packets: u64, at: &mut u64) {
         let exchange = Exchange {
             sending: Duration::from_millis(5),
             waiting: Duration::from_millis(1),
-            body_sent: u64::MAX,
+            sent: Sent::Body(u64::MAX),
             reconnected: false,
         };
         session.handle_ack(moment(*at), &ack, None, None, exchange).expect("expected");

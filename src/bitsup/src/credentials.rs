@@ -186,8 +186,8 @@ impl fmt::Debug for Login {
 #[non_exhaustive]
 pub struct CredentialRequest {
     /// The server that is spoken to, the URL's or one that it sent the upload to, as
-    /// `https://host:port`, the port only if it is not the scheme's own; or the proxy's URL, empty if
-    /// the environment named the proxy.
+    /// `https://host:port`, the port only if it is not the scheme's own; or the proxy's URL, without
+    /// a login.
     pub site: String,
     /// Whether it is the proxy that asks.
     pub proxy: bool,

@@ -94,6 +94,13 @@ impl Error {
         std::error::Error::source(&self.what.protocol)?.downcast_ref()
     }
 
+    /// The same error with what else is true of it, behind its message.
+    pub(crate) fn and(mut self, what: &str) -> Self {
+        let message = format!("{}; {what}", self.message());
+        self.what.protocol = self.what.protocol.with_message(message);
+        self
+    }
+
     pub(crate) fn with_advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
         self.what.protocol = self.what.protocol.with_advice(advice);
         self

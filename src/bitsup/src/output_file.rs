@@ -114,7 +114,7 @@ impl OutputFile {
         }
     }
 
-    /// A temporary file for what counts only when all of it is there.
+    /// A temporary file for what counts only when all of it is there, never open to more users than its place.
     pub fn spool(&self, what: &str) -> io::Result<NamedTempFile> {
         let mut builder = tempfile::Builder::new();
         let prefix = format!(".bitsup-{what}-");
@@ -122,6 +122,8 @@ impl OutputFile {
         match &self.0 {
             Target::Regular(path) => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                #[cfg(unix)]
+                builder.permissions(mode_of(path).unwrap_or_else(mode_of_new));
                 builder.tempfile_in(folder.unwrap_or(Path::new(".")))
             }
             Target::Through(_) => builder.tempfile(),
@@ -137,7 +139,14 @@ impl OutputFile {
     /// Puts the content of a spool in its place; `stop` says whether to wait no longer.
     pub fn put(&self, spool: NamedTempFile, stop: &dyn Fn() -> bool) -> io::Result<()> {
         match &self.0 {
-            Target::Regular(path) => spool.persist(path).map(drop).map_err(|error| error.error),
+            Target::Regular(path) => {
+                #[cfg(unix)]
+                if let Some(mode) = mode_of(path) {
+                    // The umask has restricted it; some file systems have no modes.
+                    drop(spool.as_file().set_permissions(mode));
+                }
+                spool.persist(path).map(drop).map_err(|error| error.error)
+            }
             Target::Through(file) => {
                 let mut from = spool.reopen()?;
                 let mut piece = [0; PIECE];
@@ -151,6 +160,21 @@ impl OutputFile {
             }
         }
     }
+}
+
+/// The mode of the regular file that is to be replaced.
+#[cfg(unix)]
+fn mode_of(path: &Path) -> Option<fs::Permissions> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let data = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some(fs::Permissions::from_mode(data.permissions().mode() & 0o777))
+}
+
+/// What the umask restricts where a file is made.
+#[cfg(unix)]
+fn mode_of_new() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
 }
 
 /// Whether the path names a descriptor of a process, as `/dev/fd/3` does: its target is
@@ -246,6 +270,26 @@ mod tests {
         symlink("loop", &looped).expect("made");
         for bad in [looped, folder.path().to_owned(), folder.path().join("none/x"), "/".into()] {
             assert!(OutputFile::open(&bad).is_err(), "{}", bad.display());
+        }
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_a_new_one_has_that_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().expect("folder");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
+        let (path, other) = (folder.path().join("new"), folder.path().join("other"));
+        put(&path, b"first").expect("put");
+        File::create(&other).expect("made");
+        assert_eq!(mode(&path), mode(&other));
+        for kept in [0o666, 0o644, 0o640, 0o600, 0o444] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(kept)).expect("changed");
+            let place = OutputFile::open(&path).expect("usable");
+            let spool = place.spool("test").expect("made");
+            assert_eq!(mode(spool.path()) & !kept, 0, "{kept:o}");
+            place.put(spool, &|| false).expect("put");
+            assert_eq!(mode(&path), kept, "{kept:o}");
         }
     }
 

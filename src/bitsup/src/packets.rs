@@ -6,14 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use bitsup_core::SinglePacket;
-use bitsup_proto::classify::{Meaning, invalid_answer};
+use bitsup_proto::ack::Offset;
+use bitsup_proto::classify::{
+    Meaning, NoOffset, OF_FRAGMENT, invalid_answer, is_of_fragment, next_offset,
+};
 use bitsup_proto::host::{self, HostId};
 use bitsup_proto::{ContentRange, Hresult, PacketType, SessionId, explain, packet};
 
 use crate::client::ClientInner;
 use crate::credentials::Role;
 use crate::destination::Destination;
-use crate::engine::{Command, PacketAnswer, PacketEvent, PacketJob, Task, TaskId, offered};
+use crate::engine::{
+    Command, PacketAnswer, PacketEvent, PacketFailure, PacketJob, Task, TaskId, offered,
+};
 use crate::error::{Error, ErrorKind};
 use crate::options::UploadOptions;
 use crate::source::Source;
@@ -128,13 +133,32 @@ impl Seen {
 /// An upload session whose packets the caller sends one by one. Nothing is tried again:
 /// after an error the caller decides. Dropping it without [`PacketSession::close`] leaves
 /// the session on the server; [`PacketSession::cancel`] deletes it.
+///
+/// A packet whose answer is lost may have been carried out: its error says so. Where a server writes what it gets behind
+/// what it has, a part that is sent again after that stands in the file twice, and no answer tells.
 pub struct PacketSession {
     packets: PacketClient,
     id: SessionId,
     name: Option<String>,
     size: u64,
     offset: u64,
-    ended: bool,
+    /// The end of the bytes that may have gone out.
+    sent: u64,
+    /// The largest part that the server took.
+    largest_accepted: u64,
+    /// The answer to Create-Session had an offset.
+    tells_offsets: bool,
+    /// Close-Session was sent, and may have been carried out.
+    close_unclear: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The server has bytes that were not sent in this session: nothing can make the file right.
+    Foreign,
+    Ended,
 }
 
 impl PacketSession {
@@ -151,8 +175,19 @@ impl PacketSession {
     }
 
     pub(crate) fn new(packets: PacketClient, created: Created) -> Self {
-        let Created { id, name, size } = created;
-        Self { packets, id, name, size, offset: 0, ended: false }
+        let Created { id, name, size, tells_offsets } = created;
+        Self {
+            packets,
+            id,
+            name,
+            size,
+            offset: 0,
+            sent: 0,
+            largest_accepted: 0,
+            tells_offsets,
+            close_unclear: false,
+            stage: Stage::Open,
+        }
     }
 
     /// The session's id.
@@ -169,7 +204,7 @@ impl PacketSession {
 
     /// Sends `data` as one Fragment from [`PacketSession::offset`] on, and returns the offset at
     /// which the server wants to continue: normally behind what was sent, but it may be
-    /// anywhere in the file.
+    /// anywhere in what has gone out.
     pub fn send(&mut self, data: impl Into<Arc<[u8]>>) -> Result<u64, Error> {
         self.check_open()?;
         let data = data.into();
@@ -182,32 +217,49 @@ impl PacketSession {
                 self.size
             ))
         })?;
-        let body = Some((range, Source::bytes(data)));
-        let (answer, meaning) = self.exchange(PacketType::Fragment, body)?;
+        let answered = self.exchange(PacketType::Fragment, Some((range, Source::bytes(data))));
+        let sent = match &answered {
+            Ok((answer, _)) => answer.body_sent,
+            Err(failure) => failure.body_sent.unwrap_or(0),
+        };
+        self.sent = self.sent.max(range.first() + sent.min(range.length()));
+        // TRU-03.
+        let unclear = |error| if sent > 0 { part_unclear(error) } else { error };
+        let (answer, meaning) = answered.map_err(|failure| unclear(failure.error))?;
         let ack = answer.ack();
+        let invalid = |what| Error::from(invalid_answer(PacketType::Fragment, &ack, what));
+        if ack.session_id.is_some_and(|theirs| !self.id.matches(theirs)) {
+            return Err(unclear(invalid(OF_ANOTHER)));
+        }
+        let refused = |meaning| failed(PacketType::Fragment, &answer, meaning);
         match meaning {
-            // The peer cannot have read what had not gone out (TRU-01).
-            Meaning::ContinueAt { corrected: false, .. } if answer.body_sent < range.length() => {
-                Err(Error::from(invalid_answer(
-                    PacketType::Fragment,
-                    &ack,
-                    "the answer came before the whole part was sent: what the server has is unclear",
-                )))
+            Meaning::ContinueAt { .. } => {
+                let lenient = self.packets.options.lenient;
+                match next_offset(&ack, range, sent, self.sent, lenient) {
+                    Ok(offset) => {
+                        if offset == range.end() {
+                            self.largest_accepted = self.largest_accepted.max(range.length());
+                        }
+                        self.offset = offset;
+                        Ok(offset)
+                    }
+                    Err(NoOffset::Invalid(what)) => Err(unclear(invalid(what))),
+                    Err(NoOffset::Foreign) => {
+                        self.stage = Stage::Foreign;
+                        Err(invalid(
+                            "the server acknowledges bytes that were not sent in this session",
+                        )
+                        .with_advice("Cancel the session and open another one."))
+                    }
+                }
             }
-            Meaning::ContinueAt { offset: Some(offset), .. } if offset <= self.size => {
-                self.offset = offset;
-                Ok(offset)
+            Meaning::Challenge { .. } | Meaning::TooLarge | Meaning::SessionLost => {
+                Err(refused(meaning))
             }
-            Meaning::ContinueAt { offset: None, .. } if self.packets.options.lenient => {
-                self.offset = range.end();
-                Ok(self.offset)
+            Meaning::NotFoundMaybeTooLarge if range.length() > self.largest_accepted => {
+                Err(refused(meaning))
             }
-            Meaning::ContinueAt { .. } => Err(Error::from(invalid_answer(
-                PacketType::Fragment,
-                &ack,
-                "the answer names no offset within the file",
-            ))),
-            meaning => Err(failed(PacketType::Fragment, &answer, meaning)),
+            meaning => Err(unclear(refused(meaning))),
         }
     }
 
@@ -220,7 +272,32 @@ impl PacketSession {
                 self.offset, self.size
             )));
         }
-        self.finish(PacketType::CloseSession)
+        let was_unclear = self.close_unclear;
+        let answered = self.exchange(PacketType::CloseSession, None);
+        let (answer, meaning) = match answered {
+            Ok(answered) => answered,
+            Err(PacketFailure { error, body_sent }) => {
+                self.close_unclear |= body_sent.is_some();
+                return Err(if self.close_unclear { close_unclear(error) } else { error });
+            }
+        };
+        let ack = answer.ack();
+        let invalid = |what| Error::from(invalid_answer(PacketType::CloseSession, &ack, what));
+        let error = if ack.session_id.is_some_and(|theirs| !self.id.matches(theirs)) {
+            self.close_unclear = true;
+            invalid(OF_ANOTHER)
+        } else if meaning == Meaning::Success {
+            if was_unclear || !is_of_fragment(&ack, self.tells_offsets) {
+                self.stage = Stage::Ended;
+                return Ok(());
+            }
+            self.close_unclear = true;
+            invalid(OF_FRAGMENT)
+        } else {
+            self.close_unclear |= matches!(meaning, Meaning::Invalid(_) | Meaning::Later(_));
+            failed(PacketType::CloseSession, &answer, meaning)
+        };
+        Err(if self.close_unclear { close_unclear(error) } else { error })
     }
 
     /// The host that the server sent this session to.
@@ -230,7 +307,7 @@ impl PacketSession {
 
     /// Cancels, and an error is one: the server may keep what it has.
     pub(crate) fn delete(&mut self) -> Result<(), Error> {
-        match self.finish(PacketType::CancelSession) {
+        match self.send_cancel() {
             Err(error) if error.hresult() == Some(Hresult::SESSION_NOT_FOUND) => Ok(()),
             result => result,
         }
@@ -238,8 +315,10 @@ impl PacketSession {
 
     /// Sends Cancel-Session: the server deletes what it has.
     pub fn cancel(&mut self) -> Result<(), Error> {
-        self.check_open()?;
-        match self.finish(PacketType::CancelSession) {
+        if self.stage == Stage::Ended {
+            return Err(has_ended());
+        }
+        match self.send_cancel() {
             Err(error)
                 if error.http_status().is_some_and(|status| (400..500).contains(&status)) =>
             {
@@ -250,38 +329,56 @@ impl PacketSession {
         }
     }
 
-    fn finish(&mut self, packet_type: PacketType) -> Result<(), Error> {
-        let (answer, meaning) = self.exchange(packet_type, None)?;
-        if meaning == Meaning::Success || packet_type == PacketType::CancelSession {
-            self.ended = true;
+    fn send_cancel(&mut self) -> Result<(), Error> {
+        let (answer, meaning) = self.exchange(PacketType::CancelSession, None)?;
+        let ack = answer.ack();
+        if ack.session_id.is_some_and(|theirs| !self.id.matches(theirs)) {
+            return Err(invalid_answer(PacketType::CancelSession, &ack, OF_ANOTHER).into());
         }
+        self.stage = Stage::Ended;
         match meaning {
             Meaning::Success => Ok(()),
-            meaning => Err(failed(packet_type, &answer, meaning)),
+            meaning => Err(failed(PacketType::CancelSession, &answer, meaning)),
         }
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if self.ended {
-            return Err(Error::invalid("the session has ended already"));
+        match self.stage {
+            Stage::Open => Ok(()),
+            Stage::Foreign => Err(Error::invalid(
+                "the server has bytes that were not sent in this session: cancel it and open another one",
+            )),
+            Stage::Ended => Err(has_ended()),
         }
-        Ok(())
     }
 
     fn exchange(
         &mut self,
         packet: PacketType,
         body: Option<(ContentRange, Source)>,
-    ) -> Result<(PacketAnswer, Meaning), Error> {
-        let (answer, meaning) =
-            self.packets.exchange(packet, Some(&self.id), self.name.as_deref(), body)?;
-        let ack = answer.ack();
-        if ack.session_id.is_some_and(|theirs| !self.id.matches(theirs)) {
-            let what = "the answer belongs to another session";
-            return Err(invalid_answer(packet, &ack, what).into());
-        }
-        Ok((answer, meaning))
+    ) -> Result<(PacketAnswer, Meaning), PacketFailure> {
+        self.packets.exchange(packet, Some(&self.id), self.name.as_deref(), body)
     }
+}
+
+const OF_ANOTHER: &str = "the answer belongs to another session";
+
+fn has_ended() -> Error {
+    Error::invalid("the session has ended already")
+}
+
+/// A Fragment that may have been stored.
+fn part_unclear(error: Error) -> Error {
+    error.and("whether the server has stored the part is unclear").with_advice(
+        "Send it again only to a server that checks offsets: another one stores it twice. Otherwise cancel the session and open another one.",
+    )
+}
+
+/// A Close-Session that may have been carried out.
+fn close_unclear(error: Error) -> Error {
+    error.and("whether the server has closed the session, and so has the file, is unclear").with_advice(
+        "Look at the server whether the file is there, or close again: a session that is unknown then was probably closed.",
+    )
 }
 
 impl fmt::Debug for PacketSession {
@@ -299,6 +396,8 @@ pub(crate) struct Created {
     id: SessionId,
     name: Option<String>,
     size: u64,
+    /// The answer had an offset.
+    tells_offsets: bool,
 }
 
 /// Sends packets to one destination, one at a time, and waits for their answers. Logins are asked for on its
@@ -358,8 +457,11 @@ impl PacketClient {
     /// Creates a session, and goes on at the host that it is sent to.
     pub(crate) fn create(&mut self, size: u64, name: &str) -> Result<Created, Error> {
         let name = packet::content_name(name);
-        let (answer, meaning) =
-            self.exchange(PacketType::CreateSession, None, name.as_deref(), None)?;
+        let answered = self.exchange(PacketType::CreateSession, None, name.as_deref(), None);
+        let (answer, meaning) = answered.map_err(|PacketFailure { error, body_sent }| {
+            // It may have made a session whose id is unknown.
+            error.with_may_be_left(body_sent.is_some())
+        })?;
         if meaning != Meaning::Success {
             return Err(failed(PacketType::CreateSession, &answer, meaning));
         }
@@ -376,7 +478,7 @@ impl PacketClient {
                 host::decide(origin, named, self.options.host_id, &self.options.trusted_hosts);
             self.host = followed.map_err(|untrusted| untrusted.error())?;
         }
-        Ok(Created { id, name, size })
+        Ok(Created { id, name, size, tells_offsets: ack.offset != Offset::Absent })
     }
 
     /// Sends one packet and waits for its answer; challenges are answered on the way.
@@ -386,8 +488,8 @@ impl PacketClient {
         session: Option<&SessionId>,
         name: Option<&str>,
         body: Option<(ContentRange, Source)>,
-    ) -> Result<(PacketAnswer, Meaning), Error> {
-        self.client.check_process()?;
+    ) -> Result<(PacketAnswer, Meaning), PacketFailure> {
+        self.client.check_process().map_err(PacketFailure::unsent)?;
         let (range, source) = body.unzip();
         let last = packet == PacketType::CloseSession || range.is_some_and(ContentRange::is_last);
         let own = if last { self.options.last_ack_timeout } else { self.options.ack_timeout };
@@ -411,7 +513,7 @@ impl PacketClient {
         self.client.send(Command::Packet(self.task, Box::new(job)));
         let mut last = None;
         loop {
-            match self.next_event(&events, limit)? {
+            match self.next_event(&events, limit).map_err(PacketFailure::abandoned)? {
                 PacketEvent::Answered(answer) => {
                     self.seen.see(&answer.answer);
                     last = Some(answer);
@@ -424,7 +526,9 @@ impl PacketClient {
                     }
                 }
                 PacketEvent::Done(meaning) => {
-                    let answer = last.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer"));
+                    let answer = last.ok_or_else(|| {
+                        PacketFailure::abandoned(Error::new(ErrorKind::Internal, "no answer"))
+                    });
                     return meaning.and_then(|meaning| Ok((answer?, meaning)));
                 }
             }

@@ -40,11 +40,11 @@ pub trait ReadAt: Send + Sync {
 
     /// For bytes that are still being made: after [`ReadAt::read_at`] said `WouldBlock`, calls
     /// `wake` when reading at `offset` makes sense again, at once if it does already. So no
-    /// thread waits meanwhile. The default asks again at once, which suits only a reader that
-    /// never says `WouldBlock`.
+    /// thread waits meanwhile. If `wake` is dropped, as the default does, there is nothing to
+    /// wait for: `WouldBlock` is an error then, and ends the upload.
     fn when_ready(&self, offset: u64, wake: Wake) {
         let _ = offset;
-        wake();
+        drop(wake);
     }
 }
 
@@ -473,7 +473,8 @@ impl Opened {
     pub(crate) fn when_ready(&self, offset: u64, wake: Wake) {
         match self {
             Self::Other(reader) => reader.when_ready(offset, wake),
-            Self::File(..) => wake(),
+            // A read that may wait has said so: nothing tells when it would not.
+            Self::File(..) => drop(wake),
         }
     }
 }

@@ -26,8 +26,8 @@ class CredentialRequest:
     """What a login is wanted for: the argument of the option ``on_credentials``."""
 
     site: str
-    """The server as ``https://host:port``, the port only if it is not the usual one; or the proxy's URL, empty if
-    the environment named the proxy."""
+    """The server as ``https://host:port``, the port only if it is not the usual one; or the proxy's URL,
+    without a login."""
     proxy: bool
     """Whether it is the proxy that asks."""
     realm: str | None

@@ -17,6 +17,9 @@ class Session:
     As a context manager it sends Close-Session at the end, and Cancel-Session if the block raises or bytes are
     missing.
     Nothing is tried again: after a ``bitsup.Error`` you decide. One packet at a time.
+
+    A packet whose answer is lost may have been carried out: its error says that this is unclear. Bytes that are sent
+    again then stand in the file twice on a server that writes them behind what it has, and no answer tells.
     """
 
     def __init__(self, native: _bitsup.Session, size: int, asker: Asker | None) -> None:
@@ -37,13 +40,13 @@ class Session:
 
     @property
     def offset(self) -> int:
-        """Where the next Fragment starts: what the server has."""
+        """Where the next Fragment starts: what the server has. While a packet is under way, what was known before."""
         return self._native.offset()
 
     def send(self, data: bytes | bytearray | memoryview) -> int:
         """Sends one Fragment from ``offset`` on, and returns the offset at which the server wants to go on.
 
-        That is normally behind ``data``, but it may be anywhere in the file: send from there.
+        That is normally behind ``data``, but it may be anywhere in what has gone out: send from there.
         """
         if isinstance(data, str):
             raise TypeError("data must be bytes, not str: encode it")

@@ -16,12 +16,7 @@ use crate::status::bitsup_status;
 impl bitsup_options {
     #[expect(clippy::unnecessary_wraps, reason = "the last expression of every setter")]
     fn hook(&self, set: impl FnOnce(&mut Chosen)) -> Result<bitsup_status, CallFailure> {
-        let mut chosen = self.lock();
-        // The caller's function for the end of an earlier one runs without the lock.
-        let before = chosen.hooks.clone();
-        set(&mut chosen);
-        drop(chosen);
-        drop(before);
+        self.change(set);
         Ok(bitsup_status::Ok)
     }
 }

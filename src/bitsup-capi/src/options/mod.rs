@@ -51,6 +51,15 @@ impl bitsup_options {
         self.lock().clone()
     }
 
+    /// Changes the caller's functions too: the one for the end of an earlier one runs without the lock.
+    fn change(&self, set: impl FnOnce(&mut Chosen)) {
+        let mut chosen = self.lock();
+        let before = chosen.hooks.clone();
+        set(&mut chosen);
+        drop(chosen);
+        drop(before);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Chosen> {
         self.chosen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,9 +101,10 @@ pub unsafe extern "C" fn bitsup_options_merge(
 ) -> bitsup_status {
     boundary!(error: error, gives ARGUMENT, [options, from], {
         let from = from.snapshot();
-        let mut chosen = options.lock();
-        chosen.set.merge(&from.set);
-        chosen.hooks.merge(&from.hooks);
+        options.change(|chosen| {
+            chosen.set.merge(&from.set);
+            chosen.hooks.merge(&from.hooks);
+        });
         Ok(bitsup_status::Ok)
     })
 }

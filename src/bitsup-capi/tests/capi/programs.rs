@@ -174,6 +174,28 @@ fn a_callback_is_asked_for_logins() {
 }
 
 #[test]
+fn callbacks_free_and_use_what_they_are_called_for() {
+    let stage = Stage::test("inside.c", "");
+    let asks = |request: &Request| {
+        let asked = request.header("Authorization").is_empty();
+        asked.then(|| Reply::status(401, "Who").header("WWW-Authenticate", "Basic realm=\"up\""))
+    };
+    let late = Scripted::start(move |_, request, _| match request.packet_type().as_str() {
+        "Create-Session" => Reply::ack().header("BITS-Session-Id", "{7b6f}"),
+        "Fragment" => {
+            let is_first = request.header("Content-Range") == "bytes 0-0/4";
+            let received = if is_first { "1" } else { "4" };
+            let asked = asks(request).filter(|_| !is_first);
+            asked.unwrap_or_else(|| Reply::ack().header("BITS-Received-Content-Range", received))
+        }
+        _ => Reply::ack(),
+    });
+    let guarded = Scripted::start(move |_, request, _| asks(request).unwrap_or_else(Reply::ack));
+    stage.run(&[&stage.server.url("/x.bin"), &late.url("/x.bin"), &guarded.url("/x.bin")]);
+    assert_eq!(stage.uploaded("x.bin"), b"data");
+}
+
+#[test]
 fn a_login_goes_to_who_it_is_meant_for() {
     let _rules = bitsup_server::rule!("LOG-01", "LOG-02");
     let stage = Stage::test("roles.c", "");

@@ -242,7 +242,7 @@ fn what_completes_the_file_waits_for_comparisons_and_close_for_its_intent() {
     let id = driver.start(request, None, NOW).expect("few requests");
     let headers = [("BITS-Packet-Type", "Ack"), ("BITS-Received-Content-Range", "10")];
     let ack = Ack::parse(200, headers.iter().map(|(name, value)| (*name, value.as_bytes())));
-    let exchange = Exchange { body_sent: 10, ..Exchange::default() };
+    let exchange = Exchange { sent: Sent::Body(10), ..Exchange::default() };
     driver.handle_ack(id, &ack, exchange, NOW).expect("under way");
     assert!(matches!(driver.poll(NOW), Step::Store(_)));
     assert!(matches!(driver.poll(NOW), Step::Store(_)), "that it is about to be closed");
@@ -416,7 +416,7 @@ fn after_a_change_of_the_source_only_what_was_taken_as_sent_counts() {
                 }
             };
             let ack = Ack { is_ack: true, offset, ..Ack::parse(status, std::iter::empty()) };
-            let whole = Exchange { body_sent: u64::MAX, ..Exchange::default() };
+            let whole = Exchange { sent: Sent::Body(u64::MAX), ..Exchange::default() };
             driver.handle_ack(id.expect("few requests"), &ack, whole, NOW).expect("under way");
         }
         let unproven = loop {

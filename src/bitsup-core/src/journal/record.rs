@@ -61,7 +61,9 @@ pub struct Intent {
 /// How a kept session stands to an upload that is about to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResumeDecision {
-    /// It is to be cancelled, and the upload begins anew: the caller wants it.
+    /// It is to be cancelled, and the upload begins anew: the caller wants it, or the source may be another
+    /// one and nothing of it was acknowledged. Hashes of nothing prove nothing, and what a dead process
+    /// sent of the earlier source may still be on its way to this session.
     Replaced,
     /// The source is another one now, in words: the session is cancelled and the upload fails.
     Changed(&'static str),
@@ -108,6 +110,9 @@ impl Entry {
         }
         match source.map(|now| self.identity.compare(&now)) {
             Some(Difference::Content(difference)) => ResumeDecision::Changed(difference),
+            Some(Difference::Unclear { .. }) if self.checkpoint.offset == 0 => {
+                ResumeDecision::Replaced
+            }
             Some(Difference::Unclear { .. }) if self.is_hashed() => ResumeDecision::Unclear,
             Some(Difference::Unclear { .. }) => ResumeDecision::Unproven,
             Some(Difference::None) | None => ResumeDecision::Continued,

@@ -209,21 +209,35 @@ pub struct Exchange {
     pub sending: Duration,
     /// Time from the last body byte to the Ack.
     pub waiting: Duration,
-    /// Body bytes of this exchange that were handed to the network.
-    pub body_sent: u64,
+    /// How much of the packet was handed to the network; [`Sent::Nothing`] where a request that went before it was
+    /// answered in its place, such as that of a login.
+    pub sent: Sent,
     /// Whether the session's connection had ended unannounced, so that a new one was made.
     pub reconnected: bool,
 }
 
-/// How much of a request went out before it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much of a request went out before it failed or was answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sent {
     /// Nothing: the server cannot have seen it.
     Nothing,
     /// The request's head, perhaps in part, and no byte of its body.
+    #[default]
     Head,
     /// Bytes of the body too; if it has fewer, all of it.
     Body(u64),
+}
+
+impl Sent {
+    /// How many bytes of the body went out; `None` if not even the head did.
+    #[must_use]
+    pub fn body(self) -> Option<u64> {
+        match self {
+            Self::Nothing => None,
+            Self::Head => Some(0),
+            Self::Body(bytes) => Some(bytes),
+        }
+    }
 }
 
 /// Why an exchange met no answer.

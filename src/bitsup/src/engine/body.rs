@@ -221,8 +221,12 @@ impl FragmentBody {
             let read = source.explain(read);
             if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                 // Held until the source wakes us: then the slot is empty and the engine asks again.
-                delivery.result = Some(Err(io::ErrorKind::WouldBlock.into()));
-                source.when_ready(at, Box::new(move || drop(delivery)));
+                delivery.result = Some(Err(io::Error::other(NEVER_READY)));
+                let wake = move || {
+                    delivery.result = Some(Err(io::ErrorKind::WouldBlock.into()));
+                    drop(delivery);
+                };
+                source.when_ready(at, Box::new(wake));
                 return;
             }
             source.soon(at + length as u64);
@@ -396,6 +400,9 @@ impl ReadAhead {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A source said `WouldBlock` and dropped the function to call when it would not.
+const NEVER_READY: &str = "the source has no bytes now and does not tell when it will";
 
 /// Puts a worker's result into the slot, also if the reader panics, and tells the engine if it
 /// waits for it.

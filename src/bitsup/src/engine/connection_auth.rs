@@ -33,7 +33,7 @@ use crate::credentials::Role;
 use crate::error::Error;
 use crate::transport::{
     Answer, AuthScheme, Binding, Body, ConnectionId, ConnectionUse, Credentials, Event, Exchange,
-    ExchangeFailure, FailureKind, Method, Origin, Sent, ServerCertificate, Stats,
+    ExchangeFailure, FailureKind, Method, Origin, Sent, ServerCertificate, Sink, Stats,
 };
 
 /// A token of NTLM has some hundred bytes; more is no login.
@@ -131,16 +131,16 @@ impl Resend {
 
     /// The exchange with its body from the first byte on, on any connection; `None`
     /// if that, or the place for the answer's, is gone.
-    fn again(self, body: Option<Box<dyn Body>>) -> Option<Exchange> {
+    fn again(self, body: Option<Box<dyn Body>>, sink: Option<Box<dyn Sink>>) -> Option<Exchange> {
         let Self { bare, length, has_sink } = self;
         let mut body = body.filter(|_| length > 0);
-        if has_sink || (length > 0 && body.is_none()) {
+        if (has_sink && sink.is_none()) || (length > 0 && body.is_none()) {
             return None;
         }
         if let Some(body) = &mut body {
             body.rewind();
         }
-        Some(Exchange { body, length, connection: ConnectionUse::Reuse, ..*bare })
+        Some(Exchange { body, sink, length, connection: ConnectionUse::Reuse, ..*bare })
     }
 }
 
@@ -467,8 +467,8 @@ impl LoginRounds<'_> {
         let auth = self.auth();
         let stats = Stats { requests: auth.requests, ..Stats::default() };
         auth.reset();
-        let (pinned, result) = (self.pinned, Err(failure));
-        Some(Event { pinned, number, origin, result, body: None, stats, withheld: true })
+        let (pinned, result, body, sink) = (self.pinned, Err(failure), None, None);
+        Some(Event { pinned, number, origin, result, body, sink, stats, withheld: true })
     }
 
     /// Sends the first step.
@@ -525,8 +525,9 @@ impl LoginRounds<'_> {
         let Some(running) = running else { return Some(event) };
         let (is_before, is_server) = (running.is_before(), role == Role::Server);
         if is_before {
-            // A Ping's body is no part of the exchange's.
+            // A Ping's body is no part of the exchange's, nor is its answer the exchange's.
             event.stats.sent = 0;
+            event.stats.is_of_login = true;
             event.withheld |= is_server && running.withholds();
         }
         let answer = match &mut event.result {
@@ -584,7 +585,8 @@ impl LoginRounds<'_> {
                 return Some(event);
             }
             LoginStep::AskingItself(mut waiting, resend) if asks => {
-                match (self.reply(&mut waiting, answer), resend.again(event.body.take())) {
+                let exchange = resend.again(event.body.take(), event.sink.take());
+                match (self.reply(&mut waiting, answer), exchange) {
                     (Err(failure), _) => Err(failure),
                     (Ok(Some(token)), Some(exchange)) => {
                         self.kept_connection(&exchange).and_then(|number| {
@@ -614,7 +616,7 @@ impl LoginRounds<'_> {
                 self.begin(Exchange { connection, auth: Some(credentials), ..*exchange })
             }
             LoginStep::Through(credentials, resend) if asks => {
-                self.asked_again(credentials, resend.again(event.body.take()))
+                self.asked_again(credentials, resend.again(event.body.take(), event.sink.take()))
             }
             LoginStep::Through(_, resend) => {
                 let auth = self.auth();
@@ -640,7 +642,7 @@ impl LoginRounds<'_> {
                 if is_digest && !self.has_nonce(role) {
                     return Some(event);
                 }
-                match resend.again(event.body.take()) {
+                match resend.again(event.body.take(), event.sink.take()) {
                     Some(exchange) if is_digest => {
                         self.show_digest(role, credentials, exchange, false)
                     }
@@ -651,7 +653,7 @@ impl LoginRounds<'_> {
             LoginStep::Digest { credentials, resend, again: false }
                 if asks && self.known().is_some_and(|own| own.may_renew(role)) =>
             {
-                match resend.again(event.body.take()) {
+                match resend.again(event.body.take(), event.sink.take()) {
                     Some(exchange) => self.show_digest(role, credentials, exchange, true),
                     None => return Some(event),
                 }

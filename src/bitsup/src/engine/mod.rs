@@ -28,7 +28,6 @@ mod mechanism;
 #[cfg(feature = "ntlm")]
 mod ntlm;
 mod polite;
-mod proxy_auth;
 mod rate;
 mod reply;
 mod sent_hash;
@@ -43,7 +42,9 @@ pub(crate) use command::{Command, Inbox, Reporter, TaskId};
 pub(crate) use files::most_active;
 pub(crate) use rate::RateLimiter;
 pub(crate) use reply::place as reply_place;
-pub(crate) use task::{Check, NewUpload, PacketAnswer, PacketEvent, PacketJob, Task};
+pub(crate) use task::{
+    Check, NewUpload, PacketAnswer, PacketEvent, PacketFailure, PacketJob, Task,
+};
 pub(crate) use thread::spawn;
 pub(crate) use workers::Workers;
 

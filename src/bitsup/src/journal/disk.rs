@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bitsup_core::journal::{File, Files};
+use bitsup_core::journal::{File, Files, is_id};
 
 use super::folder::{Draft, Folder};
-use super::intent_log::IntentLog;
+use super::intent_log::{IntentLog, Remains};
 use super::lock::{self, Lock};
 
 /// The files of one journal: the entry, what was noted, in a log or in a file, and the file with the
@@ -43,9 +43,9 @@ impl Disk {
         folder: Arc<Folder>,
         id: &str,
         lock: Lock,
-        orphan: Option<String>,
+        Remains { orphan, has_files }: Remains,
     ) -> Self {
-        let (has_journal, has_note) = (AtomicBool::new(true), AtomicBool::new(true));
+        let (has_journal, has_note) = (AtomicBool::new(has_files), AtomicBool::new(has_files));
         let notes = Notes::Writable { log, _lock: lock, orphan, has_journal, has_note };
         Self { folder, id: id.to_owned(), notes }
     }
@@ -94,6 +94,7 @@ impl Files for Disk {
 
     fn read(&self, file: File) -> io::Result<Option<Vec<u8>>> {
         match (file, &self.notes) {
+            (File::Journal, _) if !self.has_journal() => Ok(None),
             (File::Journal, _) => {
                 let bytes = self.folder.read(&entry(&self.id));
                 self.set_has_journal(!matches!(bytes, Ok(None)));
@@ -102,8 +103,11 @@ impl Files for Disk {
             (File::Note, Notes::Read(Some(noted))) => Ok(Some(noted.clone().into_bytes())),
             (File::Note, Notes::Read(None)) => self.folder.read(&intent(&self.id)),
             (File::Note, Notes::Writable { log, orphan, has_note, .. }) => {
-                let file = self.folder.read(&intent(&self.id))?;
-                has_note.store(file.is_some(), Ordering::Relaxed);
+                let mut file = None;
+                if has_note.load(Ordering::Relaxed) {
+                    file = self.folder.read(&intent(&self.id))?;
+                    has_note.store(file.is_some(), Ordering::Relaxed);
+                }
                 // An upload that could make no file of its note when it ended has left it in our log.
                 let noted = log.noted(&self.id).map(String::into_bytes).or(file);
                 Ok(noted.or_else(|| orphan.clone().map(String::into_bytes)))
@@ -191,6 +195,12 @@ pub(super) fn entry(id: &str) -> String {
 /// The file for what was noted and is in no log.
 pub(super) fn intent(id: &str) -> String {
     format!("{id}.intent")
+}
+
+/// The session that a file is of, if it is of one.
+pub(super) fn session(name: &str) -> Option<&str> {
+    let (id, kind) = name.split_once('.')?;
+    (is_id(id) && matches!(kind, "json" | "intent")).then_some(id)
 }
 
 /// Writes what all uploads share, whole or not at all: the file of that name in the folder

@@ -4,7 +4,7 @@
 //! upload begins. What a log says of a session that is not locked counts too: its process is about to end, or
 //! could make no file of it. A log that has become long is followed by a new one, and removed with its last upload.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bitsup_core::journal::{is_id, log_line, open_records};
 
-use super::disk::intent;
+use super::disk::{intent, session};
 use super::folder::{Folder, Version};
 use super::lock::{IS_SHARED, Lock, Locks};
 
@@ -41,10 +41,26 @@ struct State {
     /// The last one takes new uploads.
     logs: Vec<Log>,
     /// The folder when it had no log of another process.
-    alone: Option<Version>,
+    alone: Option<Alone>,
     /// A thread syncs, and is to do so again.
     is_syncing: bool,
     is_due: bool,
+}
+
+#[derive(Debug)]
+struct Alone {
+    version: Version,
+    /// The sessions that had files of their own.
+    sessions: HashSet<String>,
+}
+
+/// What there is of a session whose lock the caller has.
+#[derive(Debug, Default)]
+pub(super) struct Remains {
+    /// What a log that stays says of it: its process lives on without it, or the log cannot be taken over now.
+    pub(super) orphan: Option<String>,
+    /// It may have files of its own.
+    pub(super) has_files: bool,
 }
 
 #[derive(Debug)]
@@ -157,17 +173,18 @@ impl IntentLog {
         }
     }
 
-    /// Makes files of their own of what processes have noted that are dead. Returns what a log that stays says of
-    /// the session, whose lock the caller has: its process lives on without it, or the log cannot be taken over now.
-    /// The error names the file.
-    pub(super) fn fold_dead(&self, id: &str) -> Result<Option<String>, (String, io::Error)> {
+    /// Makes files of their own of what processes have noted that are dead. Returns what there is of the session, whose
+    /// lock the caller has. The error names the file.
+    pub(super) fn fold_dead(&self, id: &str) -> Result<Remains, (String, io::Error)> {
         let version = self.folder.version().map_err(|error| (String::new(), error))?;
-        if self.state().alone == Some(version) {
-            return Ok(None);
+        if let Some(alone) = self.state().alone.as_ref().filter(|alone| alone.version == version) {
+            return Ok(Remains { orphan: None, has_files: alone.sessions.contains(id) });
         }
         // Else a log that is made next would not be noticed.
         let is_settled = version.is_settled();
-        let mut others = names(&self.folder).map_err(|error| (String::new(), error))?;
+        let mut others = self.folder.names().map_err(|error| (String::new(), error))?;
+        let sessions = others.iter().filter_map(|name| session(name)).map(str::to_owned).collect();
+        others.retain(|name| is_log(name));
         others.retain(|name| self.state().logs.iter().all(|log| log.name != *name));
         // Else a log that is being folded would seem to be one of a process that lives.
         let folding = (!others.is_empty()).then(|| self.lock_folding()).transpose();
@@ -181,8 +198,8 @@ impl IntentLog {
             let bytes = self.folder.read(&name).map_err(|error| (name, error))?;
             orphan = open_records(&bytes.unwrap_or_default()).remove(id).or(orphan);
         }
-        self.state().alone = (are_all_dead && is_settled).then_some(version);
-        Ok(orphan)
+        self.state().alone = (are_all_dead && is_settled).then_some(Alone { version, sessions });
+        Ok(Remains { orphan, has_files: true })
     }
 
     /// `false`: the log's process lives.
@@ -290,8 +307,12 @@ pub(super) fn noted(folder: &Folder) -> io::Result<Noted> {
 
 fn names(folder: &Folder) -> io::Result<Vec<String>> {
     let mut names = folder.names()?;
-    names.retain(|name| name.strip_suffix(SUFFIX).is_some_and(is_id));
+    names.retain(|name| is_log(name));
     Ok(names)
+}
+
+fn is_log(name: &str) -> bool {
+    name.strip_suffix(SUFFIX).is_some_and(is_id)
 }
 
 #[cfg(test)]
@@ -314,12 +335,20 @@ mod tests {
         let folder = Arc::new(Folder::make(state.path()).expect("folder"));
         let log = IntentLog::new(Arc::clone(&folder));
         log.fold_dead(FOLDING).expect("nothing is there");
-        assert_eq!(log.state().alone, None);
+        assert!(log.state().alone.is_none());
         let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1);
         let file = File::open(state.path().join("sessions")).expect("open");
         file.set_modified(long_ago).expect("set");
         log.fold_dead(FOLDING).expect("nothing is there");
-        assert_eq!(log.state().alone, Some(folder.version().expect("known")));
+        let version = |log: &IntentLog| log.state().alone.as_ref().map(|alone| alone.version);
+        assert_eq!(version(&log), Some(folder.version().expect("known")));
+        // Nobody reads files that are known not to be there.
+        assert!(!log.fold_dead(FOLDING).expect("known").has_files);
+        folder.draft(b"").and_then(|draft| draft.publish(&intent(FOLDING))).expect("made");
+        assert!(log.fold_dead(FOLDING).expect("looked at").has_files);
+        file.set_modified(long_ago + Duration::from_secs(1)).expect("set");
+        log.fold_dead(FOLDING).expect("looked at");
+        assert!(log.fold_dead(FOLDING).expect("known").has_files);
     }
 
     #[test]

@@ -102,9 +102,10 @@ impl StateDirectory {
             {
                 // What a dead process has noted of this session can be read after that.
                 let folded = self.log.fold_dead(id);
-                let orphan = folded.map_err(|(name, error)| self.problem("read", &name, &error))?;
+                let remains =
+                    folded.map_err(|(name, error)| self.problem("read", &name, &error))?;
                 let (log, folder) = (Arc::clone(&self.log), Arc::clone(&self.folder));
-                return Ok(Disk::locked(log, folder, id, lock, orphan));
+                return Ok(Disk::locked(log, folder, id, lock, remains));
             }
             if left > 0 {
                 std::thread::sleep(PAUSE);
@@ -137,11 +138,8 @@ impl StateDirectory {
         // In this order, since what a dead process has noted may become files meanwhile.
         let Noted { mut records, unreadable } = self.noted()?;
         let names = self.folder.names().map_err(|error| self.problem("read", "", &error))?;
-        let id = |name: &String| {
-            let (id, kind) = name.split_once('.')?;
-            (is_id(id) && matches!(kind, "json" | "intent")).then(|| id.to_owned())
-        };
-        let mut ids: Vec<String> = names.iter().filter_map(id).collect();
+        let ids = names.iter().filter_map(|name| disk::session(name));
+        let mut ids: Vec<String> = ids.map(str::to_owned).collect();
         ids.extend(records.keys().cloned());
         ids.sort();
         ids.dedup();

@@ -323,6 +323,10 @@ impl ExchangeHandler {
         self.body.take()
     }
 
+    pub(super) fn take_sink(&mut self) -> Option<Box<dyn Sink>> {
+        self.sink.take()
+    }
+
     pub(super) fn take_sockets(&mut self) -> Vec<Socket> {
         std::mem::take(&mut self.sockets)
     }

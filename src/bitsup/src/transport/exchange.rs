@@ -186,8 +186,9 @@ pub(crate) struct Event {
     /// That of the exchange.
     pub(crate) number: u64,
     pub(crate) result: Result<Answer, ExchangeFailure>,
-    /// The body of the exchange, given back.
+    /// The body of the exchange and the place for the answer's, given back.
     pub(crate) body: Option<Box<dyn Body>>,
+    pub(crate) sink: Option<Box<dyn Sink>>,
     pub(crate) stats: Stats,
     /// Where the exchange went to.
     pub(crate) origin: Origin,
@@ -214,6 +215,8 @@ pub(crate) struct Answer {
 pub(crate) struct Stats {
     /// Body bytes, of the request that was answered, that the system took for sending.
     pub(crate) sent: u64,
+    /// A request of a login was answered so, and the exchange itself was not sent.
+    pub(crate) is_of_login: bool,
     /// Requests on the wire, those to a proxy and login rounds included.
     pub(crate) requests: u32,
     /// A proxy forwarded the request, and may have answered itself.

@@ -368,6 +368,7 @@ impl Transport {
                                 number,
                                 result: Err(failure),
                                 body: None,
+                                sink: None,
                                 stats: Stats::default(),
                                 origin,
                                 withheld: false,

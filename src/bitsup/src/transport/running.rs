@@ -111,6 +111,7 @@ pub(super) fn finish(
     let (connect_time, sending_time, answer_delay) = handler.times();
     let stats = Stats {
         sent: handler.sent(),
+        is_of_login: false,
         requests: handler.requests(),
         forwarded: route.is_forwarded(),
         new_connection,
@@ -120,8 +121,9 @@ pub(super) fn finish(
         sending_time,
         answer_delay,
     };
-    let (body, number, origin) = (handler.take_body(), route.number, route.origin);
-    Some(Event { pinned: id, number, result, body, stats, origin, withheld: false })
+    let (body, sink) = (handler.take_body(), handler.take_sink());
+    let (number, origin) = (route.number, route.origin);
+    Some(Event { pinned: id, number, result, body, sink, stats, origin, withheld: false })
 }
 
 /// Ends a connection's exchange without an event and closes its TCP connection at once.
@@ -167,7 +169,8 @@ pub(super) fn unresolved(
     let stats = Stats { connect_time: started.elapsed(), ..Stats::default() };
     let (result, number, origin) =
         (Err(ExchangeFailure::unsent(kind, text)), route.number, route.origin);
-    Event { pinned: id, number, result, body: exchange.body, stats, origin, withheld: false }
+    let (body, sink) = (exchange.body, exchange.sink);
+    Event { pinned: id, number, result, body, sink, stats, origin, withheld: false }
 }
 
 /// Takes a handle from libcurl, which closes the connection if the exchange was not over.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::common::payload;
 use crate::common::peer::{
-    PATIENCE, Peer, Turn, challenge, ended, options, start, upload, wait_for_state,
+    Call, Farm, PATIENCE, Peer, Turn, challenge, ended, options, same_port, sending_to, start,
+    upload, wait_for_state,
 };
 use base64::Engine;
 use bitsup::{
@@ -183,6 +184,38 @@ fn a_token_is_asked_for_and_renewed_before_it_expires() {
     let reasons: Vec<_> = questions.iter().map(|asked| (asked.refused, asked.expiring)).collect();
     assert_eq!(reasons, [(false, false), (false, true)]);
     assert_eq!(questions[0].schemes, ["bearer"]);
+}
+
+#[test]
+fn a_token_is_renewed_for_the_host_that_sees_it() {
+    let _rule = bitsup_server::rule!("LOG-02");
+    let wants_token = |mut act: Box<dyn FnMut(&Call<'_>) -> Turn + Send>| {
+        move |call: &Call<'_>| match call.request.header("Authorization").is_empty() {
+            true => Turn::Answer(
+                Reply::status(401, "Who").header("WWW-Authenticate", "Bearer realm=\"up\""),
+            ),
+            false => act(call),
+        }
+    };
+    let farm = Farm::default();
+    let (first, second) = same_port("127.0.0.1", "127.0.0.2");
+    let origin = sending_to(&[("BITS-Host-Id", "127.0.0.2")]);
+    let origin = Peer::member(&farm, first, wants_token(Box::new(origin)));
+    let node = Peer::member(&farm, second, wants_token(Box::new(|_| Turn::Serve)));
+    let mut options = options();
+    options.allow_cleartext_credentials = true;
+    options.trusted_hosts = vec!["127.0.0.2".into()];
+    // Each token is to be renewed at once.
+    options.credential_callback = Some(CredentialCallback::new(|request| {
+        let token = Secret::new(format!("for-{}", request.site));
+        Some(Login::Token { token, valid_for: Some(Duration::ZERO) })
+    }));
+    upload(&origin.url(), &payload(SIZE), options).expect("uploaded");
+    for (peer, host) in [(&origin, "127.0.0.1"), (&node, "127.0.0.2")] {
+        let shown = shown(peer);
+        let own = format!("Bearer for-http://{host}:");
+        assert!(!shown.is_empty() && shown.iter().all(|it| it.starts_with(&own)), "{shown:?}");
+    }
 }
 
 #[test]

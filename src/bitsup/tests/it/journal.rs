@@ -478,6 +478,38 @@ fn the_same_bytes_under_another_device_inode_or_change_time_are_continued() {
 }
 
 #[test]
+fn hashes_of_nothing_continue_no_session_of_a_source_that_may_be_another_one() {
+    // The server has stored a part and could not say so.
+    let lost = || {
+        Peer::start(|call| match call {
+            call if call.is("Fragment", 1) => Turn::After(Reply::hang()),
+            _ => Turn::Serve,
+        })
+    };
+    let alterations: [Alteration; 3] = [
+        ("untouched", |_| {}),
+        ("change time", |place| touch(&place.file())),
+        ("overwritten", |place| overwrite(&place.file(), 500)),
+    ];
+    for (what, alter) in alterations {
+        let (place, peer) = (Place::new(), lost());
+        let source = Source::path(place.file()).expect("source");
+        let upload = place.client().upload(source, &peer.url()).options(options()).start();
+        let upload = upload.expect("started");
+        peer.wait_for_stored(1);
+        upload.cancel(CancelMode::Keep);
+        assert!(ended(&upload).expect_err("stopped").is_resumable());
+        alter(&place);
+        let before = peer.packets().len();
+        let receipt = place.upload(&peer.url(), options()).expect(what);
+        let anew = ["Cancel-Session", "Create-Session", "Fragment 0"];
+        assert_eq!(peer.packets()[before..before + 3] == anew, what != "untouched", "{what}");
+        assert_eq!((receipt.restarts, receipt.warnings.len()), (0, 0), "{what}: nothing is lost");
+        assert_eq!(peer.files(), [fs::read(place.file()).expect("read")], "{what}");
+    }
+}
+
+#[test]
 fn other_bytes_under_the_same_size_and_time_stamp_are_refused() {
     let _rule = bitsup_server::rule!("RES-02");
     let alterations: [Alteration; 2] = [

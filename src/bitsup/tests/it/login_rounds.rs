@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::common::payload;
-use crate::common::peer::{Call, Peer, Turn, ended, range, start, upload};
+use crate::common::peer::{Call, Peer, Turn, ended, range, received, start, upload};
 use crate::common::wire::{of_type, types, with};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bitsup::{AuthChoice, Client, Credentials, ErrorKind, ProxyChoice, Secret, UploadOptions};
+use bitsup::{
+    AuthChoice, Client, Credentials, ErrorKind, ProxyChoice, ReplyTo, Secret, UploadOptions,
+};
 use bitsup_server::scripted::{Reply, Request};
 use md5::{Digest as _, Md5};
 
@@ -140,6 +142,64 @@ fn a_nonce_that_is_too_old_costs_one_more_request_and_no_password() {
     assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
     let shown = |own: &&Request| !own.header("Authorization").is_empty();
     assert_eq!(peer.raw.requests().iter().filter(shown).count(), 1, "{:?}", peer.packets());
+}
+
+#[test]
+fn a_nonce_that_is_too_old_for_a_reply_is_no_refusal() {
+    let _rule = bitsup_server::rule!("AUT-03", "RPL-06");
+    // Each nonce is good once.
+    let mut nonce = 1;
+    let peer = Peer::start(move |call| {
+        if !is_logged_in(call.request, "Authorization", &nonce.to_string()) {
+            let words = format!("Digest realm=\"up\", nonce=\"{nonce}\", qop=\"auth\", stale=true");
+            return Turn::Answer(Reply::status(401, "Who").header("WWW-Authenticate", &words));
+        }
+        nonce += 1;
+        match call.packet {
+            "Fragment" if range(call.request).is_some_and(|(_, end)| end == 2500) => {
+                Turn::After(received(2500).header("BITS-Reply-URL", "/r.bin"))
+            }
+            "GET" => Turn::Answer(Reply::status(200, "OK").body(b"the reply")),
+            _ => Turn::Serve,
+        }
+    });
+    let options = with(|o| {
+        login(o, AuthChoice::Any);
+        o.reply_to = ReplyTo::Memory(100_000);
+    });
+    let receipt = upload(&peer.url(), &payload(SIZE), options).expect("uploaded");
+    assert_eq!(receipt.reply.as_deref(), Some(&b"the reply"[..]));
+}
+
+#[test]
+fn what_answers_a_login_in_the_place_of_close_session_is_no_answer_to_it() {
+    let _rule = bitsup_server::rule!("TRU-03");
+    // All bytes are there, and the server goes away: it is busy, then it knows the session no more.
+    let (mut asked, mut is_busy, mut is_lost) = (false, false, false);
+    let peer = Peer::start(move |call| {
+        if asked && !std::mem::replace(&mut is_busy, true) {
+            return Turn::Answer(Reply::status(503, "Busy"));
+        }
+        if let Some(reply) = ntlm(call.request).filter(|_| call.packet == "Ping") {
+            return Turn::Answer(reply);
+        }
+        match (call.packet, range(call.request)) {
+            ("Fragment", Some((_, 2500))) if !std::mem::replace(&mut asked, true) => {
+                Turn::After(received(2500).then_close())
+            }
+            ("Close-Session", _) if !std::mem::replace(&mut is_lost, true) => {
+                let reply = Reply::status(500, "No").header("BITS-Packet-Type", "Ack");
+                Turn::Answer(reply.header("BITS-Error-Code", "0x8020001F"))
+            }
+            _ => Turn::Serve,
+        }
+    });
+    let options = with(|o| {
+        login(o, AuthChoice::Ntlm);
+        o.verify = bitsup::VerifyPolicy::Never;
+    });
+    let receipt = upload(&peer.url(), &payload(SIZE), options).expect("sent again");
+    assert_eq!((receipt.restarts, receipt.close_confirmed), (1, true), "{:?}", peer.packets());
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::common::payload;
 use crate::common::peer::{
-    PATIENCE, Peer, Turn, created, ended, name, options, range, start, upload,
+    PATIENCE, Peer, Turn, created, ended, name, options, range, received, start, upload,
 };
 use crate::common::wire::{
-    Zeros, answering, echo, lengths, milliseconds, of_type, ranges, types, with,
+    Zeros, answering, corrected, echo, lengths, milliseconds, of_type, ranges, types, with,
 };
-use bitsup::{CancelMode, Client, Source, VerifyPolicy};
+use bitsup::{CancelMode, Client, ErrorKind, Source, VerifyPolicy};
 use bitsup_server::scripted::{Latch, Reply, Request, Scripted};
 
 const PROTOCOL: &str = "{7df0354d-249b-430f-820d-3d2a9bef4931}";
@@ -173,9 +173,7 @@ fn the_largest_fragment_goes_out_whole_and_plainly() {
 fn nothing_is_sent_while_an_ack_is_missing() {
     let _rule = bitsup_server::rule!("PKT-06");
     let late = milliseconds(1000);
-    let peer = answering(move |nth| {
-        (nth == 2).then(|| crate::common::peer::received(2000).delayed(milliseconds(1000)))
-    });
+    let peer = answering(move |nth| (nth == 2).then(|| received(2000).delayed(milliseconds(1000))));
     upload(&peer.url(), &payload(3000), options()).expect("uploaded");
     let requests = peer.raw.requests();
     let at = requests.iter().position(|r| r.header("Content-Range").contains("1000-")).expect("it");
@@ -210,7 +208,7 @@ fn each_session_keeps_to_a_connection_of_its_own() {
     let latch = Latch::new();
     let held = latch.clone();
     let peer = Peer::start(move |call| match (call.packet, range(call.request)) {
-        ("Fragment", Some((0, end))) => Turn::After(crate::common::peer::received(end).held(&held)),
+        ("Fragment", Some((0, end))) => Turn::After(received(end).held(&held)),
         _ => Turn::Serve,
     });
     let client = Client::new().expect("client");
@@ -321,10 +319,10 @@ fn offsets_have_64_bits() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     file.as_file().set_len(size).expect("a sparse file");
     let peer = answering(move |nth| match nth {
-        1 => Some(crate::common::peer::received(1000)),
+        1 => Some(received(1000)),
         2 => Some(Reply::hang()),
-        3 => Some(crate::common::wire::corrected(4_294_967_296)),
-        _ => Some(crate::common::peer::received(size)),
+        3 => Some(corrected(4_294_967_296)),
+        _ => Some(received(size)),
     });
     let client = Client::new().expect("client");
     let source = || Source::path(file.path()).expect("source");
@@ -391,7 +389,7 @@ fn an_answer_that_overtakes_its_body_is_no_success() {
     let peer = Peer::start(move |call| match (call.packet, call.nth) {
         ("Fragment", 1) => {
             // It stays open: a close with bytes unread is a reset, which may take the answer back.
-            Turn::Answer(crate::common::peer::received(size).before_body().then_hang())
+            Turn::Answer(received(size).before_body().then_hang())
         }
         _ => Turn::Serve,
     });
@@ -401,4 +399,134 @@ fn an_answer_that_overtakes_its_body_is_no_success() {
     let error = session.send(payload(usize::try_from(size).expect("small"))).expect_err("unclear");
     assert!(error.message().contains("before"), "{error}");
     assert_eq!(session.offset(), 0);
+}
+
+/// What stands at the server without having been sent is of another session.
+#[test]
+fn a_session_that_has_foreign_bytes_is_never_closed() {
+    let _rule = bitsup_server::rule!("TRU-04", "OFF-03");
+    for foreign in [received(100), corrected(100), received(11)] {
+        let peer = answering(move |nth| (nth == 1).then(|| foreign.clone()));
+        let client = Client::new().expect("client");
+        let mut session = client.session(&peer.url(), 100, "c.bin", &options()).expect("session");
+        let error = session.send(payload(10)).expect_err("foreign");
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        assert!(error.message().contains("not sent"), "{error}");
+        assert_eq!(session.offset(), 0);
+        for error in [session.send(payload(10)).map(drop), session.close()] {
+            let error = error.expect_err("nothing makes it right");
+            assert!(error.message().contains("cancel it"), "{error}");
+        }
+        session.cancel().expect("cancelled");
+        assert_eq!(types(&peer.raw), ["Create-Session", "Fragment", "Cancel-Session"]);
+    }
+}
+
+/// What has gone out may be there, whatever became of its answer.
+#[test]
+fn an_offset_up_to_what_has_gone_out_is_followed() {
+    let _rule = bitsup_server::rule!("OFF-01", "OFF-03");
+    let peer = answering(|nth| match nth {
+        1 => Some(Reply::close()),
+        2 => Some(corrected(10)),
+        3 => Some(received(0)),
+        4 => Some(received(20)),
+        _ => None,
+    });
+    let client = Client::new().expect("client");
+    let mut session = client.session(&peer.url(), 20, "c.bin", &options()).expect("session");
+    session.send(payload(10)).expect_err("lost");
+    assert_eq!(session.send(payload(10)).expect("the truth"), 10);
+    assert_eq!(session.send(payload(10)).expect("back"), 0);
+    assert_eq!(session.send(payload(5)).expect("ahead"), 20);
+    session.close().expect("closed");
+}
+
+/// What was not carried out for certain and what was not refused for certain is unclear.
+#[test]
+fn a_packet_without_a_valid_answer_says_that_its_end_is_unclear() {
+    let _rule = bitsup_server::rule!("TRU-03");
+    let unclear = [
+        Reply::close(),
+        Reply::status(503, "Later"),
+        Reply::status(408, "Late"),
+        Reply::status(500, "No").header("BITS-Error-Code", "0x80004005"),
+        Reply::status(403, "No"),
+        Reply::ack(),
+        Reply::status(200, "OK"),
+        received(9).header("BITS-Session-Id", "{another}"),
+    ];
+    let clear = [
+        Reply::status(401, "Who").header("WWW-Authenticate", "Basic realm=\"up\""),
+        Reply::status(413, "Too large"),
+        Reply::status(404, "Too large"),
+        crate::common::peer::lost(500),
+    ];
+    let cases = unclear.map(|reply| (reply, true)).into_iter().chain(clear.map(|r| (r, false)));
+    for (reply, is_unclear) in cases {
+        let told = format!("{reply:?}");
+        let peer = answering(move |nth| (nth == 1).then(|| reply.clone()));
+        let client = Client::new().expect("client");
+        let mut session = client.session(&peer.url(), 10, "c.bin", &options()).expect("session");
+        let error = session.send(payload(10)).expect_err("no answer");
+        assert_eq!(error.message().contains("stored the part is unclear"), is_unclear, "{error}");
+        assert_eq!(error.advice().contains("stores it twice"), is_unclear, "{told}");
+        assert_eq!(session.offset(), 0);
+    }
+    // Nothing has gone out.
+    let peer = answering(|_| None);
+    let client = Client::new().expect("client");
+    let mut session = client.session(&peer.url(), 10, "c.bin", &options()).expect("session");
+    drop(peer);
+    let error = session.send(payload(10)).expect_err("nobody is there");
+    assert!(!error.message().contains("unclear"), "{error}");
+}
+
+#[test]
+fn a_close_without_a_valid_answer_says_that_its_end_is_unclear() {
+    let _rule = bitsup_server::rule!("TRU-02", "SES-05");
+    // The last one may be the second copy of the Fragment's answer.
+    for first in
+        [Reply::close(), Reply::status(503, "Later"), Reply::status(200, "OK"), received(10)]
+    {
+        let second =
+            [Reply::ack(), crate::common::peer::lost(500), Reply::status(403, "No"), received(10)];
+        for (nth, second) in second.into_iter().enumerate() {
+            let (first, second) = (first.clone(), second);
+            let peer = Peer::start(move |call| match (call.packet, call.nth) {
+                ("Close-Session", 1) => Turn::Answer(first.clone()),
+                ("Close-Session", 2) => Turn::Answer(second.clone()),
+                _ => Turn::Serve,
+            });
+            let client = Client::new().expect("client");
+            let url = peer.raw.url(TARGET);
+            let mut session = client.session(&url, 10, "c.bin", &options()).expect("session");
+            session.send(payload(10)).expect("sent");
+            let error = session.close().expect_err("no answer");
+            assert!(error.message().contains("closed the session"), "{error}");
+            let closed = session.close();
+            assert_eq!(closed.is_ok(), nth == 0 || nth == 3, "{closed:?}");
+            if let Err(error) = closed {
+                assert!(error.message().contains("closed the session"), "{error}");
+            }
+        }
+    }
+    // A refusal is one.
+    let peer = Peer::start(|call| match call.packet {
+        "Close-Session" => Turn::Answer(Reply::status(403, "No")),
+        _ => Turn::Serve,
+    });
+    let client = Client::new().expect("client");
+    let url = peer.raw.url(TARGET);
+    let mut session = client.session(&url, 0, "c.bin", &options()).expect("session");
+    let error = session.close().expect_err("refused");
+    assert!(!error.message().contains("unclear"), "{error}");
+}
+
+#[test]
+fn a_create_without_an_answer_may_have_left_a_session() {
+    let peer = Peer::start(|_| Turn::Answer(Reply::close()));
+    let client = Client::new().expect("client");
+    let error = client.session(&peer.raw.url(TARGET), 10, "", &options()).expect_err("no answer");
+    assert!(error.may_be_left(), "{error}");
 }

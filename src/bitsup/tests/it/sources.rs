@@ -226,6 +226,38 @@ fn sources_that_wait_hold_up_no_other_upload() {
     assert_eq!(peer.files(), vec![payload(SIZE); STALLED + 4]);
 }
 
+/// Never has bytes, and tells nobody when it will.
+struct Dry {
+    may_block: bool,
+    reads: Arc<AtomicUsize>,
+}
+
+impl ReadAt for Dry {
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn may_block(&self) -> bool {
+        self.may_block
+    }
+}
+
+#[test]
+fn a_source_without_bytes_that_wakes_nobody_ends_its_upload() {
+    let _rule = bitsup_server::rule!("SRC-06");
+    let client = Client::new().expect("client");
+    for may_block in [true, false] {
+        let (peer, reads) = (Peer::plain(), Arc::<AtomicUsize>::default());
+        let source = Source::read_at(Dry { may_block, reads: Arc::clone(&reads) }, SIZE as u64);
+        let upload = client.upload(source, &peer.url()).options(options()).start();
+        let error = ended(&upload.expect("started")).expect_err("no bytes");
+        assert_eq!(error.kind(), ErrorKind::LocalFile, "{error}");
+        assert!(error.message().contains("does not tell when"), "{error}");
+        assert!(reads.load(Ordering::Relaxed) < 10);
+    }
+}
+
 /// Answers otherwise at each read.
 struct Fickle(AtomicU8);
 

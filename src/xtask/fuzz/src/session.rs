@@ -367,7 +367,7 @@ fn heard(
         Ack::parse(answer.status, headers.map(|(name, value)| (name.as_str(), value.as_bytes())));
     let asks = classify(packet.packet, &ack) == Meaning::Challenge { proxy: false };
     driver.judge(LoginOutcome::of(ack.status, asks, ack.is_ack), client);
-    let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
+    let exchange = Exchange { sent: Sent::Body(u64::MAX), ..Exchange::default() };
     let _ = driver.handle_ack(id, &ack, exchange, now);
 }
 
@@ -464,7 +464,11 @@ fn ack(
     let exchange = Exchange {
         sending: Duration::from_millis(input.number(size)),
         waiting: Duration::from_millis(input.number(size)),
-        body_sent: if input.flag() { u64::MAX } else { input.number(size) },
+        sent: match input.byte() % 3 {
+            0 => Sent::Nothing,
+            1 => Sent::Body(u64::MAX),
+            _ => Sent::Body(input.number(size)),
+        },
         reconnected: input.flag(),
     };
     let _ = driver.handle_ack(id, &ack, exchange, now);

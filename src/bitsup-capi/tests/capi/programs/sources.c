@@ -2,6 +2,7 @@
 
 #include "check.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 
@@ -62,6 +63,36 @@ static void on_log(void *userdata, bitsup_upload *shown,
   seen->logs++;
 }
 
+static int64_t fails(void *userdata, void *buffer, size_t length,
+                     uint64_t offset)
+{
+  (void)buffer, (void)length, (void)offset;
+  return -*(int *)userdata;
+}
+
+/* Any negative value ends the upload, also one that asks for another try. */
+static void errors_end_the_upload(const char *url)
+{
+  int numbers[] = {EIO, EAGAIN, EWOULDBLOCK, EINTR, ETIMEDOUT, 0x7fffffff};
+  size_t at;
+  bitsup_client *client;
+  bitsup_upload *upload;
+  bitsup_source source = {0};
+
+  GIVES(OK, bitsup_client_new(NULL, &client, &error));
+  source.struct_size = sizeof source;
+  source.size = 10;
+  source.read_at = fails;
+  for (at = 0; at < sizeof numbers / sizeof *numbers; at++) {
+    source.userdata = &numbers[at];
+    GIVES(OK, bitsup_upload_start_callbacks(client, &source, url, NULL,
+                                            &upload, &error));
+    GIVES(LOCAL_FILE, bitsup_upload_wait(upload, -1, &error));
+    bitsup_upload_free(upload);
+  }
+  bitsup_client_free(client);
+}
+
 /* Waits for an event and runs what it calls. */
 static void dispatch_one(bitsup_client *client) {
   struct pollfd events = {bitsup_client_event_fd(client), POLLIN, 0};
@@ -84,6 +115,7 @@ int main(int argc, char **argv)
   bitsup_receipt receipt = {0};
 
   CHECK(argc == 3);
+  errors_end_the_upload(argv[2]);
   for (at = 0; at < SIZE; at++)
     data[at] = (char)((at * 2654435761u) >> 11);
   GIVES(OK, bitsup_options_set_on_log(config, on_log, &seen, NULL, &error));

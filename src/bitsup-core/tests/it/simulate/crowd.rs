@@ -8,7 +8,9 @@ use bitsup_core::{
     AfterCancel, Bucket, ClientState, Ending, ExchangeId, Hosts, LoginOutcome, Opening,
     Parallelism, PendingRequest, Ready, Stage, Step, TaskId, UploadDriver,
 };
-use bitsup_proto::session::{CancelMode, Config, Connection, Exchange, Notice, Outcome, State};
+use bitsup_proto::session::{
+    CancelMode, Config, Connection, Exchange, Notice, Outcome, Sent, State,
+};
 use bitsup_proto::verify::Head;
 use bitsup_proto::{
     Ack, Checkpoint, ContentRange, Error, ErrorKind, Moment, PacketType, fragment_size,
@@ -635,7 +637,7 @@ impl Crowd {
         let exchange = Exchange {
             sending: course.sending,
             waiting: self.network.round_trip,
-            body_sent: u64::MAX,
+            sent: Sent::Body(u64::MAX),
             reconnected: false,
         };
         let taken = driver.handle_ack(number, &ack, exchange, now);

@@ -9,7 +9,7 @@ use bitsup_core::{
 use bitsup_proto::ack::Offset;
 use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::reply::{Get, Got};
-use bitsup_proto::session::{Connection, Exchange, Request};
+use bitsup_proto::session::{Connection, Exchange, Request, Sent};
 use bitsup_proto::{Ack, ContentRange, PacketType};
 
 use bitsup_server::model::Answer;
@@ -115,7 +115,7 @@ impl Run {
         let exchange = Exchange {
             sending,
             waiting: self.scenario.network.round_trip,
-            body_sent: u64::MAX,
+            sent: Sent::Body(u64::MAX),
             ..Exchange::default()
         };
         let taken = self.driver.handle_ack(id, &ack, exchange, now);

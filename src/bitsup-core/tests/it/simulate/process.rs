@@ -285,6 +285,9 @@ impl Run {
         let lags = hashed < entry.checkpoint.offset;
         let checkpoint = entry.checkpoint.clone();
         let opening = match standing {
+            ResumeDecision::Replaced if checkpoint.offset == 0 && identity != entry.identity => {
+                Opening::CancelFirst(checkpoint, AfterCancel::Upload)
+            }
             ResumeDecision::Replaced => return Err("a session is replaced that may go on".into()),
             ResumeDecision::Unproven if lags && identity != entry.identity => {
                 Opening::CancelFirst(checkpoint, AfterCancel::Restart)

@@ -224,7 +224,7 @@ impl Upload {
         let now = self.now;
         match answer {
             Answer::Ack(ack) => {
-                let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
+                let exchange = Exchange { sent: Sent::Body(u64::MAX), ..Exchange::default() };
                 self.session.handle_ack(now, ack, Some(now.unix), None, exchange)
             }
             Answer::Failure(class, sent) => {

@@ -420,7 +420,7 @@ fn an_answer_that_overtakes_its_body_is_none() {
     let mut upload = Upload::before("Fragment 1000-1999");
     assert_eq!(upload.exchange(), "Fragment 1000-1999");
     let ack = Ack { offset: Offset::At(2000), ..ACK };
-    let short = Exchange { body_sent: 999, ..Exchange::default() };
+    let short = Exchange { sent: Sent::Body(999), ..Exchange::default() };
     upload.session.handle_ack(upload.now, &ack, None, None, short).expect("under way");
     assert_eq!(upload.session.offset(), 1000);
     upload.play([("Ping", ok()), ("Fragment 998-998", wants(1999))]);

@@ -102,7 +102,7 @@ fn run(config: &Config, server: &mut Server, faults: &[Fault]) -> Outcome {
                 let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
                 let ack = Ack::parse(answer.status, headers);
                 let now = upload.now;
-                let exchange = Exchange { body_sent: u64::MAX, ..Exchange::default() };
+                let exchange = Exchange { sent: Sent::Body(u64::MAX), ..Exchange::default() };
                 upload
                     .session
                     .handle_ack(now, &ack, Some(now.unix), None, exchange)

@@ -7,8 +7,7 @@ use super::super::{
     Open, Outcome, Phase, Proof, Session, Summary,
 };
 use super::{Answer, Polled};
-use crate::ack::Offset;
-use crate::classify::invalid_answer;
+use crate::classify::{OF_FRAGMENT, invalid_answer, is_of_fragment};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
 use crate::packet::PacketType;
@@ -30,15 +29,9 @@ impl Session {
 
     pub(super) fn closed(&mut self, mut open: Open, answer: Answer<'_>) -> Phase {
         let Answer { now, ack, .. } = answer;
-        // An offset belongs to a Fragment: this may be the second copy of the last one's Ack (TRU-02).
-        let is_of_fragment = ack.offset != Offset::Absent && !open.tells_offsets;
-        if is_of_fragment && open.doubt != Doubt::Close {
+        if is_of_fragment(ack, open.tells_offsets) && open.doubt != Doubt::Close {
             open.doubt = Doubt::Close;
-            let error = invalid_answer(
-                PacketType::CloseSession,
-                ack,
-                "the answer to Close-Session carries an offset, like one to a Fragment",
-            );
+            let error = invalid_answer(PacketType::CloseSession, ack, OF_FRAGMENT);
             return self.invalid(now, Phase::Uploading(open), error);
         }
         let is_empty = self.config.size == 0;

@@ -6,7 +6,7 @@ use super::super::budget::given_up;
 use super::super::logins::unauthorized;
 use super::super::{
     Connection, Doubt, Failure, FailureClass, InvalidState, Io, Login, Moment, Notice, Open,
-    Outcome, Outstanding, Phase, Request, Reuse, Sent, Session,
+    Outcome, Outstanding, Phase, Request, Reuse, Session,
 };
 use super::Answer;
 use crate::ack::{Ack, RetryAfter};
@@ -66,11 +66,7 @@ impl Session {
         request: Request,
         failure: &Failure,
     ) {
-        let body = match failure.sent {
-            Sent::Nothing => None,
-            Sent::Head => Some(0),
-            Sent::Body(bytes) => Some(bytes),
-        };
+        let body = failure.sent.body();
         // Bytes that have moved are progress for the clock, where they had not moved before (GIV-04):
         // else a server that loses every connection could keep us for ever.
         if let (Some(range), Some(body)) = (request.range, body)

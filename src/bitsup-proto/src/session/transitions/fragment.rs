@@ -14,7 +14,7 @@ use super::super::{
 use super::cancel::Replace;
 use super::{Answer, Polled};
 use crate::ack::{Ack, Offset};
-use crate::classify::invalid_answer;
+use crate::classify::{NoOffset, invalid_answer, next_offset};
 use crate::error::{Error, ErrorKind};
 use crate::explain;
 use crate::hresult::{CONTEXT_REMOTE_APPLICATION, Hresult};
@@ -95,30 +95,16 @@ impl Session {
         let Answer { now, request, ack, exchange, .. } = answer;
         let size = self.config.size;
         let corrected = ack.status == 416;
-        let told = match ack.offset {
-            // No server can have read what had not gone out (TRU-01).
-            _ if !corrected && exchange.body_sent < range.length() => {
-                Err("the answer came before the whole part was sent")
-            }
-            Offset::At(offset) if offset > size => {
-                Err("the server wants to continue beyond the file's end")
-            }
-            Offset::At(offset) => Ok(offset),
-            _ if self.config.lenient_offset && !corrected => Ok(range.end()),
-            _ => Err("the answer does not say where to continue"),
-        };
-        let offset = match told {
+        let (sent, lenient) = (exchange.sent.body(), self.config.lenient_offset);
+        let offset = match next_offset(ack, range, sent.unwrap_or(0), open.limit(size), lenient) {
             Ok(offset) => offset,
-            Err(what) => {
-                self.note_perhaps_taken(Some(&mut open), request, Some(exchange.body_sent));
+            Err(NoOffset::Foreign) => return self.replace(now, open, Replace::Foreign),
+            Err(NoOffset::Invalid(what)) => {
+                self.note_perhaps_taken(Some(&mut open), request, sent);
                 let error = invalid_answer(PacketType::Fragment, ack, what);
                 return self.useless_answer(open, answer, error);
             }
         };
-        // Only a server that an earlier process spoke to can have more than was sent.
-        if offset > open.limit(size) {
-            return self.replace(now, open, Replace::Foreign);
-        }
         self.outbox.checkpoint_due |= self.target.stop();
         self.totals.counters.fragments += 1;
         if let Doubt::Bytes(probing) = open.doubt {

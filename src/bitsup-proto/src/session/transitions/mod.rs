@@ -12,7 +12,7 @@ use super::phase::{AfterCancel, Ended};
 use super::{
     Action, CancelMode, Connection, Doubt, Exchange, Failure, FailureClass, InvalidState, Io,
     Login, MAX_REQUESTS_WITHOUT_PAUSE, Moment, OffsetHandling, Open, Outcome, Outstanding, Phase,
-    Request, Reuse, Session, Step,
+    Request, Reuse, Sent, Session, Step,
 };
 use crate::ack::{Ack, Offset};
 use crate::classify::{Meaning, classify};
@@ -180,17 +180,18 @@ impl Session {
         let Answer { now, request, ack, exchange, .. } = answer;
         let packet = request.packet;
         let size = self.config.size;
-        self.note_sent(phase.open_mut(), request, exchange.body_sent);
+        self.note_sent(phase.open_mut(), request, exchange.sent.body().unwrap_or(0));
         if let Some(open) = phase.open_mut().filter(|_| exchange.reconnected) {
             open.doubt_end(size, packet);
         }
         let closes_again = packet == PacketType::CloseSession
+            && exchange.sent != Sent::Nothing
             && phase.open().is_some_and(|open| open.doubt == Doubt::Close);
         let not_created = packet == PacketType::CreateSession && (400..500).contains(&ack.status);
         if let Meaning::Invalid(_) | Meaning::Later(_) | Meaning::Fatal(_) = meaning {
             self.start_fallback(now);
             if !not_created || !matches!(meaning, Meaning::Fatal(_)) {
-                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+                self.note_perhaps_taken(phase.open_mut(), request, exchange.sent.body());
             }
         }
         match (meaning, phase) {
@@ -208,7 +209,7 @@ impl Session {
                 if length > passed.max(self.config.fragment.floor) {
                     return self.too_large(phase, answer);
                 }
-                self.note_perhaps_taken(phase.open_mut(), request, Some(exchange.body_sent));
+                self.note_perhaps_taken(phase.open_mut(), request, exchange.sent.body());
                 self.refused(phase, answer, explain::refusal(packet, ack))
             }
             (Meaning::Invalid(error), Phase::Uploading(open)) if request.range.is_some() => {

@@ -4,10 +4,9 @@ use std::io;
 
 use bitsup_core::{ExchangeId, LoginOutcome, PendingRequest, PostAck};
 use bitsup_proto::Ack;
-use bitsup_proto::session::{self, Failure, FailureClass, Request};
+use bitsup_proto::session::{self, Failure, FailureClass, Request, Sent};
 
 use super::super::Core;
-use super::super::proxy_auth;
 use super::convert::ack;
 use super::{PacketEvent, Task, head, protocol_failure};
 use crate::error::{Error, ErrorKind};
@@ -87,7 +86,7 @@ impl Task {
         let exchange = session::Exchange {
             sending: stats.sending_time,
             waiting: stats.answer_delay,
-            body_sent: stats.sent,
+            sent: if stats.is_of_login { Sent::Nothing } else { Sent::Body(stats.sent) },
             reconnected: stats.reconnected,
         };
         if let Some(range) = request.range
@@ -150,13 +149,13 @@ impl Task {
         if request != PendingRequest::Precheck
             && matches!(failure.kind, FailureKind::ProxyFailed(Some(407)))
         {
-            proxy_auth::refuse(&self.options, core);
+            self.refused_by_proxy(core);
         }
         let now = core.now();
         if self.is_packets() {
             let failure = protocol_failure(failure);
             let _ = self.driver.handle_failure(id, &failure, now);
-            return self.tell_caller(PacketEvent::Done(Err(failure.error.into())));
+            return self.tell_caller(PacketEvent::Done(Err(failure.into())));
         }
         if let (FailureKind::Source(error), PendingRequest::Packet(_)) = (&failure.kind, &request) {
             let error = self.source_failed(error);
@@ -193,9 +192,9 @@ impl Task {
     ) {
         // Asked again with the login, but not in a pause.
         let mut again = answer.status == 401 && self.login.ready;
-        if answer.status == 407 && self.login.proxy_scheme.is_none() {
+        if answer.status == 407 && self.proxy.scheme.is_none() {
             self.challenged_by_proxy(answer, stats, false, core);
-            again = self.login.proxy_scheme.is_some();
+            again = self.proxy.scheme.is_some();
         }
         let exists = self.driver.handle_precheck(id, head(answer), again);
         if !exists || self.options.if_exists == IfExists::Try {

@@ -9,7 +9,7 @@ use bitsup_proto::session::Request;
 
 use super::super::Core;
 use super::super::command::Reporter;
-use super::{Check, PacketEvent, Task};
+use super::{Check, PacketEvent, PacketFailure, Task};
 use crate::error::Error;
 use crate::journal::{Identity, OnFailure};
 use crate::source::Opened;
@@ -110,7 +110,7 @@ impl Task {
     pub(super) fn fail_source(&mut self, error: Error, core: &mut Core) {
         let now = core.now();
         if self.is_packets() {
-            return self.tell_caller(PacketEvent::Done(Err(error)));
+            return self.tell_caller(PacketEvent::Done(Err(PacketFailure::abandoned(error))));
         }
         self.driver.fail_source(error.into_protocol(), now);
     }

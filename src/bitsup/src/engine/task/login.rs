@@ -9,9 +9,9 @@ use bitsup_proto::classify::{Meaning, classify};
 use bitsup_proto::host::HostId;
 
 use super::super::Core;
+use super::super::auth;
 use super::super::challenge::Offer;
 use super::super::credential_prompts::Asker;
-use super::super::{auth, proxy_auth};
 use super::convert::ack;
 use super::{ReplyFetch, Task};
 use crate::credentials::{
@@ -29,8 +29,6 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30);
 pub(super) struct LoginState {
     /// The scheme the server is answered with, once it has asked.
     pub(super) scheme: Option<AuthScheme>,
-    /// The scheme that a proxy which forwards requests is answered with, once it has asked.
-    pub(super) proxy_scheme: Option<AuthScheme>,
     /// The exchange under way, or the last one, shows a password.
     pub(super) showed_password: bool,
     /// The server takes only what everybody on the way there could read.
@@ -253,16 +251,20 @@ impl Task {
         core: &mut Core,
     ) {
         self.login.questions += 1;
-        let (site, own) = match role {
-            Role::Server => (self.site(), &self.options.credentials),
-            Role::Proxy => (proxy_auth::site(&self.options), &self.options.proxy_credentials),
+        let own = match role {
+            Role::Server => &self.options.credentials,
+            Role::Proxy => &self.options.proxy_credentials,
+        };
+        let given = match self.given(role, core) {
+            Some((Login::Password(given), _)) => Some(given.user),
+            _ => None,
         };
         let request = CredentialRequest {
-            site,
+            site: self.site_of(role),
             proxy: role == Role::Proxy,
             realm: offered.iter().find_map(Offer::realm),
             schemes: offered.into_iter().map(|offer| offer.scheme).collect(),
-            user: own.as_ref().map(|own| own.user.clone()),
+            user: given.or_else(|| own.as_ref().map(|own| own.user.clone())),
             refused,
             expiring: false,
             attempt: self.login.questions,
@@ -270,13 +272,19 @@ impl Task {
         core.ask_for_login(self.asker(callback), request);
     }
 
-    /// What the callback answered last for the server that is spoken to, or for the proxy; and when to renew it.
-    fn given(&self, role: Role, core: &Core) -> Option<(Login, Option<Instant>)> {
-        let site = match role {
+    /// What the callback answered last for the server that is spoken to, or for its proxy.
+    pub(super) fn given(&self, role: Role, core: &Core) -> Option<(Login, Option<Instant>)> {
+        let site = self.site_of(role);
+        let callback = self.options.credential_callback.as_ref()?;
+        core.prompts.given(&site, role, callback)
+    }
+
+    /// The server that is spoken to or its proxy, as it is named to whom knows logins.
+    fn site_of(&self, role: Role) -> String {
+        match role {
             Role::Server => self.site(),
-            Role::Proxy => proxy_auth::site(&self.options),
-        };
-        core.prompts.given(&site, role, self.options.credential_callback.as_ref()?)
+            Role::Proxy => self.proxy.site.clone(),
+        }
     }
 
     /// Takes the first login that the server has not refused and that may be shown to it: the
@@ -409,17 +417,13 @@ impl Task {
             }
             _ => return Some(event),
         };
-        let own = self.options.proxy_credentials.as_ref();
-        let is_usable = |own| !shown && !proxy_auth::was_refused(&self.options, own, core);
+        let shown = shown && self.showed_to_proxy();
         let callback = self.options.credential_callback.clone();
         let knows = |callback: &CredentialCallback| callback.knows(Role::Proxy);
-        let Some(callback) = callback.filter(|source| knows(source) && !own.is_some_and(is_usable))
-        else {
-            return Some(event);
-        };
-        let refused = own.is_some();
+        let Some(callback) = callback.filter(knows) else { return Some(event) };
+        let refused = shown || self.given(Role::Proxy, core).is_some();
         if shown {
-            proxy_auth::refuse(&self.options, core);
+            self.refused_by_proxy(core);
         }
         if self.take_proxy_login(core) {
             if event.result.is_ok() {
@@ -446,15 +450,11 @@ impl Task {
         self.driver.retry_unsent();
     }
 
-    /// Takes what the callback answered for the proxy, unless that was refused.
+    /// Whether there is something for the proxy that it has not refused: it is shown next.
     fn take_proxy_login(&mut self, core: &Core) -> bool {
-        let Some((Login::Password(credentials), _)) = self.given(Role::Proxy, core) else {
-            return false;
-        };
-        if proxy_auth::was_refused(&self.options, &credentials, core) {
+        if self.credentials_for_proxy(core).is_none() {
             return false;
         }
-        self.options.proxy_credentials = Some(credentials);
         // The exchange under way has not shown this one.
         self.driver.mark_request_unauthenticated();
         self.driver.set_proxy_usable(true);

@@ -7,6 +7,7 @@ mod ending;
 mod login;
 mod notify;
 mod packets;
+mod proxy_login;
 mod rate;
 mod recording;
 mod retry_callback;
@@ -19,7 +20,8 @@ pub(super) use convert::{connection_options, own_headers, protocol_failure};
 use login::LoginState;
 pub(super) use login::renewal;
 pub(super) use packets::error_of;
-pub(crate) use packets::{PacketAnswer, PacketEvent, PacketJob};
+pub(crate) use packets::{PacketAnswer, PacketEvent, PacketFailure, PacketJob};
+use proxy_login::ProxyLogin;
 use rate::Rate;
 use retry_callback::Deciding;
 use sending::SourceState;
@@ -108,6 +110,7 @@ pub(crate) struct Task {
     /// Whether a session before this one may be left on the server.
     left_before: bool,
     login: LoginState,
+    proxy: ProxyLogin,
     deciding: Deciding,
     /// Writes the exchanges down, if the caller wants them.
     recorder: Option<Recorder>,
@@ -154,6 +157,7 @@ impl Task {
             reply_place: None,
             left_before: false,
             login: LoginState::default(),
+            proxy: ProxyLogin::default(),
             deciding: Deciding::default(),
             recorder: None,
             warnings: Vec::new(),

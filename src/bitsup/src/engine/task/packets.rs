@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bitsup_core::{SinglePacket, UploadDriver};
 use bitsup_proto::classify::Meaning;
-use bitsup_proto::{Ack, Remark};
+use bitsup_proto::{Ack, Remark, session};
 
 use super::super::Core;
 use super::super::command::TaskId;
@@ -39,7 +39,38 @@ pub(crate) enum PacketEvent {
     /// Put this question to the caller.
     Ask(Box<dyn FnOnce() + Send>),
     /// It is over; the last answer means this.
-    Done(Result<Meaning, Error>),
+    Done(Result<Meaning, PacketFailure>),
+}
+
+/// Why a packet met no answer.
+pub(crate) struct PacketFailure {
+    pub(crate) error: Error,
+    /// How many bytes of its body may have gone out; `None` if not even its head has.
+    pub(crate) body_sent: Option<u64>,
+}
+
+impl PacketFailure {
+    /// Nothing went out.
+    pub(crate) fn unsent(error: Error) -> Self {
+        Self { error, body_sent: None }
+    }
+
+    /// It may have gone out.
+    pub(crate) fn abandoned(error: Error) -> Self {
+        Self { error, body_sent: Some(u64::MAX) }
+    }
+}
+
+impl From<PacketFailure> for Error {
+    fn from(failure: PacketFailure) -> Self {
+        failure.error
+    }
+}
+
+impl From<session::Failure> for PacketFailure {
+    fn from(failure: session::Failure) -> Self {
+        Self { body_sent: failure.sent.body(), error: failure.error.into() }
+    }
 }
 
 /// A server's answer to a packet.

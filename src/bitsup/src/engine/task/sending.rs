@@ -11,7 +11,6 @@ use bitsup_proto::{ContentRange, PacketType};
 use super::super::Core;
 use super::super::auth;
 use super::super::body::FragmentBody;
-use super::super::proxy_auth;
 use super::super::reply::ReplyFetch;
 use super::{Task, connection_options, own_headers};
 use crate::error::{Error, ErrorKind};
@@ -75,7 +74,7 @@ impl Task {
         if let Err(error) = self.prepare_journal(&request, core) {
             return self.fail_source(error, core);
         }
-        let mut exchange = self.exchange(Method::BitsPost, core);
+        let mut exchange = self.exchange(Method::BitsPost);
         self.driver.headers(&request, |name, value| {
             exchange.headers.push((name.to_owned(), value.to_string().into()));
         });
@@ -157,14 +156,14 @@ impl Task {
     }
 
     pub(super) fn start_head(&mut self, request: PendingRequest, authorize: bool, core: &mut Core) {
-        let mut exchange = self.exchange(Method::Head, core);
+        let mut exchange = self.exchange(Method::Head);
         exchange.auth = self.authorization(authorize);
-        exchange.proxy_asked = self.login.proxy_scheme.is_some();
+        exchange.proxy_asked = self.proxy.scheme.is_some();
         self.begin_exchange(request, exchange, core);
     }
 
     pub(super) fn start_reply(&mut self, get: Get, core: &mut Core) {
-        let mut exchange = self.exchange(Method::Get, core);
+        let mut exchange = self.exchange(Method::Get);
         // `prepare` removes the headers that must not reach the host of the reply.
         exchange.headers = own_headers(&self.options, true);
         let new = || ReplyFetch::new(&self.options, self.reply_place.clone());
@@ -201,7 +200,7 @@ impl Task {
     }
 
     /// An exchange with what all have in common.
-    pub(super) fn exchange(&self, method: Method, core: &Core) -> Exchange {
+    pub(super) fn exchange(&self, method: Method) -> Exchange {
         Exchange {
             number: 0,
             method,
@@ -218,7 +217,7 @@ impl Task {
                 answer: self.options.ack_timeout,
             },
             auth: None,
-            proxy_auth: proxy_auth::login(&self.options, self.login.proxy_scheme, core),
+            proxy_auth: None,
             proxy_asked: false,
         }
     }
@@ -244,11 +243,11 @@ impl Task {
             return;
         }
         if shown {
-            proxy_auth::refuse(&self.options, core);
+            self.refused_by_proxy(core);
             return;
         }
-        self.login.proxy_scheme = proxy_auth::choose(answer, &self.options, core);
-        if self.login.proxy_scheme.is_none() {
+        self.proxy.scheme = self.scheme_for_proxy(answer, core);
+        if self.proxy.scheme.is_none() {
             self.driver.set_proxy_usable(false);
         }
     }
@@ -271,6 +270,7 @@ impl Task {
             pinned
         });
         self.pinned = Some(pinned);
+        self.log_in_at_proxy(&mut exchange, core);
         let shown = self.shown_by(&exchange).map(|login| core.handle(&login));
         let now = core.now();
         let Some(id) = self.driver.start(request, shown, now) else {

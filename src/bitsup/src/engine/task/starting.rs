@@ -3,11 +3,11 @@
 use bitsup_core::{PendingRequest, PostAck, Readiness, Ready, Site};
 use bitsup_proto::Ack;
 use bitsup_proto::reply::Got;
-use bitsup_proto::session::Exchange;
+use bitsup_proto::session::{Exchange, Sent};
 
 use super::super::Core;
 use super::convert::ack;
-use super::{PacketEvent, Task};
+use super::{PacketEvent, PacketFailure, Task};
 use crate::error::{Error, ErrorKind};
 use crate::transport::Answer;
 
@@ -93,10 +93,16 @@ impl Task {
         let Some((id, _)) = self.driver.exchange() else { return };
         let now = core.now();
         let ack = Ack { remark: self.remark(answer), ..ack(answer) };
-        let post = self.driver.handle_ack(id, &ack, Exchange::default(), now);
+        let post = self.driver.handle_ack(
+            id,
+            &ack,
+            Exchange { sent: Sent::Nothing, ..Exchange::default() },
+            now,
+        );
         if matches!(post, Ok(PostAck::Answered(_))) {
             let text = "the server refused this login before, and it was not sent again";
-            self.tell_caller(PacketEvent::Done(Err(Error::new(ErrorKind::Auth, text))));
+            let error = PacketFailure::unsent(Error::new(ErrorKind::Auth, text));
+            self.tell_caller(PacketEvent::Done(Err(error)));
         }
     }
 }
