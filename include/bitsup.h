@@ -924,6 +924,12 @@ typedef struct bitsup_report bitsup_report;
  * An upload session whose packets the program sends one by one. Nothing is
  * tried again. Packets from several threads wait for each other; a credential
  * callback that is asked for a session can send none of its packets.
+ *
+ * A packet whose answer is lost may have been carried out: its error says that
+ * this is unclear. Bytes that are sent again then stand in the file twice on a
+ * server that writes them behind what it has, and no answer tells. Once a
+ * server acknowledges bytes that were not sent in the session, it can only be
+ * cancelled.
  */
 typedef struct bitsup_session bitsup_session;
 
@@ -2183,7 +2189,7 @@ BITSUP_API uint64_t bitsup_session_offset(const bitsup_session *session);
  * Sends length bytes, at least one, as a Fragment from bitsup_session_offset
  * on, and waits for the answer. *next_offset, if next_offset is not NULL, is
  * then where the server wants to continue: normally behind what was sent, but
- * it may be anywhere in the file. It is not written on failure.
+ * it may be anywhere in what has gone out. It is not written on failure.
  * Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
  * PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
  * LIMIT_REACHED, CANCELLED, UNSUPPORTED.

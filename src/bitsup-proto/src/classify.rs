@@ -119,8 +119,8 @@ fn read_success(packet: PacketType, ack: &Ack<'_>) -> Meaning {
 pub enum NoOffset {
     /// The answer is none that the protocol allows.
     Invalid(&'static str),
-    /// The server has more than can have reached it: the bytes of another session (TRU-04).
-    Foreign,
+    /// The server has more than can have reached it, up to here: the bytes of another session (TRU-04).
+    Foreign(u64),
 }
 
 /// Where to continue after a 200 or 416 to a Fragment of which `sent` bytes had gone out. `limit` is the highest offset
@@ -142,7 +142,7 @@ pub fn next_offset(
             Err(NoOffset::Invalid("the server wants to continue beyond the file's end"))
         }
         // Only a server that an earlier process spoke to can have more than was sent.
-        Offset::At(offset) if offset > limit => Err(NoOffset::Foreign),
+        Offset::At(offset) if offset > limit => Err(NoOffset::Foreign(offset)),
         Offset::At(offset) => Ok(offset),
         _ if lenient && !corrected => Ok(range.end()),
         _ => Err(NoOffset::Invalid("the answer does not say where to continue")),

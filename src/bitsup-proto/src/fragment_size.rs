@@ -166,6 +166,14 @@ impl Controller {
         }
     }
 
+    /// The server took only the first `kept` bytes of a Fragment.
+    pub fn kept_part(&mut self, length: u64, kept: u64) {
+        if self.limits.fixed.is_none() {
+            let part = (length / 2).max(kept).max(self.limits.floor.min(self.ceiling));
+            self.size = self.size.min(part);
+        }
+    }
+
     /// The connection was lost while a Fragment was under way.
     pub fn lost(&mut self) {
         self.losses += 1;

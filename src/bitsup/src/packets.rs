@@ -206,8 +206,17 @@ impl PacketSession {
     /// which the server wants to continue: normally behind what was sent, but it may be
     /// anywhere in what has gone out.
     pub fn send(&mut self, data: impl Into<Arc<[u8]>>) -> Result<u64, Error> {
+        let sent = self.send_part(data.into());
+        sent.map_err(
+            |PartFailure { error, is_unclear, .. }| {
+                if is_unclear { part_unclear(error) } else { error }
+            },
+        )
+    }
+
+    /// The same, and what the server may have is told beside the error.
+    pub(crate) fn send_part(&mut self, data: Arc<[u8]>) -> Result<u64, PartFailure> {
         self.check_open()?;
-        let data = data.into();
         let range = ContentRange::new(self.offset, data.len() as u64, self.size);
         let range = range.ok_or_else(|| {
             Error::invalid(format!(
@@ -224,7 +233,7 @@ impl PacketSession {
         };
         self.sent = self.sent.max(range.first() + sent.min(range.length()));
         // TRU-03.
-        let unclear = |error| if sent > 0 { part_unclear(error) } else { error };
+        let unclear = |error| PartFailure { error, is_unclear: sent > 0, foreign: None };
         let (answer, meaning) = answered.map_err(|failure| unclear(failure.error))?;
         let ack = answer.ack();
         let invalid = |what| Error::from(invalid_answer(PacketType::Fragment, &ack, what));
@@ -244,20 +253,24 @@ impl PacketSession {
                         Ok(offset)
                     }
                     Err(NoOffset::Invalid(what)) => Err(unclear(invalid(what))),
-                    Err(NoOffset::Foreign) => {
+                    Err(NoOffset::Foreign(offset)) => {
                         self.stage = Stage::Foreign;
-                        Err(invalid(
+                        let error = invalid(
                             "the server acknowledges bytes that were not sent in this session",
-                        )
-                        .with_advice("Cancel the session and open another one."))
+                        );
+                        Err(PartFailure {
+                            error: error.with_advice("Cancel the session and open another one."),
+                            is_unclear: false,
+                            foreign: Some(offset),
+                        })
                     }
                 }
             }
             Meaning::Challenge { .. } | Meaning::TooLarge | Meaning::SessionLost => {
-                Err(refused(meaning))
+                Err(refused(meaning).into())
             }
             Meaning::NotFoundMaybeTooLarge if range.length() > self.largest_accepted => {
-                Err(refused(meaning))
+                Err(refused(meaning).into())
             }
             meaning => Err(unclear(refused(meaning))),
         }
@@ -358,6 +371,21 @@ impl PacketSession {
         body: Option<(ContentRange, Source)>,
     ) -> Result<(PacketAnswer, Meaning), PacketFailure> {
         self.packets.exchange(packet, Some(&self.id), self.name.as_deref(), body)
+    }
+}
+
+/// Why a part was not acknowledged.
+pub(crate) struct PartFailure {
+    pub(crate) error: Error,
+    /// The server may have stored it.
+    is_unclear: bool,
+    /// The offset that the server named instead, beyond all that was sent.
+    pub(crate) foreign: Option<u64>,
+}
+
+impl From<Error> for PartFailure {
+    fn from(error: Error) -> Self {
+        Self { error, is_unclear: false, foreign: None }
     }
 }
 

@@ -254,6 +254,11 @@ fn a_body_that_gets_lost_is_found() {
         assert!(line(&ended, "cleanup").starts_with("ok "), "{ended:?}");
         assert!(!ended.stdout.contains("Uploads should work"), "{ended:?}");
     }
+    let beyond = peer(move |packet| {
+        (packet == "Fragment").then(|| Reply::ack().header("BITS-Received-Content-Range", "2"))
+    });
+    let ended = Place::new().run(["doctor", &beyond.url("/up/")]);
+    assert!(ended.stdout.contains("acknowledges what it did not get"), "{ended:?}");
     let peer = peer(move |packet| (packet == "Fragment").then(without_offset));
     let ended = Place::new().run(["doctor", &peer.url("/up/")]);
     assert!(ended.stdout.contains("--lenient"), "{ended:?}");

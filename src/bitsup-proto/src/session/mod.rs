@@ -157,7 +157,7 @@ struct Totals {
     sent: u64,
     /// Body bytes sent, repetitions included.
     sent_bytes: u64,
-    /// Acknowledged bytes that the server lost.
+    /// Acknowledged bytes that the server lost, and those that it left out of Fragments.
     repeated: u64,
 }
 

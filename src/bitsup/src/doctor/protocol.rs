@@ -121,7 +121,9 @@ impl Examination {
 
     fn send_byte(&self, mut session: PacketSession) -> Created {
         let host = session.host();
-        let sent = self.failed(session.send(BYTE));
+        // Whatever became of it is cancelled.
+        let sent = session.send_part(BYTE.into());
+        let sent = self.failed(sent.or_else(|failure| failure.foreign.ok_or(failure.error)));
         self.deadline.leave(CLEANUP);
         let cancelled = self.failed(session.delete());
         Created { host, sent, cancelled }

@@ -478,7 +478,7 @@ fn a_packet_without_a_valid_answer_says_that_its_end_is_unclear() {
     let client = Client::new().expect("client");
     let mut session = client.session(&peer.url(), 10, "c.bin", &options()).expect("session");
     drop(peer);
-    let error = session.send(payload(10)).expect_err("nobody is there");
+    let error = session.send(payload(10)).expect_err("no server is there");
     assert!(!error.message().contains("unclear"), "{error}");
 }
 

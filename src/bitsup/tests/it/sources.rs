@@ -226,7 +226,7 @@ fn sources_that_wait_hold_up_no_other_upload() {
     assert_eq!(peer.files(), vec![payload(SIZE); STALLED + 4]);
 }
 
-/// Never has bytes, and tells nobody when it will.
+/// Never has bytes, and does not tell when it will.
 struct Dry {
     may_block: bool,
     reads: Arc<AtomicUsize>,

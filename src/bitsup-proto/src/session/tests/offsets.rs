@@ -469,6 +469,44 @@ fn three_times_the_file_and_64_mib_may_be_lost_and_no_byte_more() {
     assert!(message.starts_with(&format!("the server lost {lost} bytes")), "{message}");
 }
 
+/// Each Ack is progress, and none takes what was sent.
+#[test]
+fn a_server_that_takes_next_to_nothing_of_each_fragment_is_left() {
+    let _rule = bitsup_server::rule!("GIV-06");
+    for corrected in [false, true] {
+        let size = 2_000_000;
+        let fragment = fragment_size::Limits::default();
+        let mut upload = Upload::opened(Config { size, fragment, ..config() });
+        let mut sent = 0;
+        while upload.exchange() != "Finished" {
+            let range = upload.requests.last().and_then(|request| request.range).expect("it");
+            sent += range.length();
+            let offset = range.first() + 1;
+            upload.answer(&if corrected { wants(offset) } else { received(offset) }).expect("sent");
+        }
+        let error = upload.error();
+        assert!(error.message().starts_with("the server lost"), "{error}");
+        assert!(sent < 80_000_000, "{sent}");
+    }
+}
+
+#[test]
+fn a_server_that_takes_parts_of_fragments_gets_smaller_ones() {
+    let _rule = bitsup_server::rule!("GIV-06", "OFF-01");
+    for most in [6000, 64 * 1024, 1_000_000] {
+        let size = 512 * 1024 * 1024 / if most == 6000 { 8 } else { 1 };
+        let fragment = fragment_size::Limits::default();
+        let mut upload = Upload::opened(Config { size, fragment, ..config() });
+        let mut sent = 0;
+        while upload.exchange() != "Close-Session" {
+            let range = upload.requests.last().and_then(|request| request.range).expect("it");
+            sent += range.length();
+            upload.answer(&received(range.end().min(range.first() + most))).expect("sent");
+        }
+        assert!(sent < 2 * size, "{sent} for {size} at {most}");
+    }
+}
+
 #[test]
 fn an_answer_for_another_session_is_invalid_and_a_missing_id_is_not() {
     let with = |id| Answer::Ack(Ack { offset: Offset::At(1000), session_id: id, ..ACK });

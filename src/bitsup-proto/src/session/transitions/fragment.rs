@@ -98,7 +98,7 @@ impl Session {
         let (sent, lenient) = (exchange.sent.body(), self.config.lenient_offset);
         let offset = match next_offset(ack, range, sent.unwrap_or(0), open.limit(size), lenient) {
             Ok(offset) => offset,
-            Err(NoOffset::Foreign) => return self.replace(now, open, Replace::Foreign),
+            Err(NoOffset::Foreign(_)) => return self.replace(now, open, Replace::Foreign),
             Err(NoOffset::Invalid(what)) => {
                 self.note_perhaps_taken(Some(&mut open), request, sent);
                 let error = invalid_answer(PacketType::Fragment, ack, what);
@@ -127,7 +127,11 @@ impl Session {
         if offset != range.end() {
             self.notice(Notice::Moved { from: range.end(), to: offset });
         }
-        let applied = self.apply_server_offset(now, &mut open, range.first(), offset, !again);
+        let mut applied = self.apply_server_offset(now, &mut open, range.first(), offset, !again);
+        if offset > range.first() && offset < range.end() {
+            self.endpoint.sizes.kept_part(range.length(), offset - range.first());
+            applied = applied.and_then(|()| self.note_repeated(range.end() - offset));
+        }
         let sent = if again { Sent::LastAgain } else { Sent::Part };
         self.after_offset(open, ack, applied, sent)
     }
@@ -303,7 +307,8 @@ impl Session {
         self.note_repeated(lost)
     }
 
-    /// The server lost bytes that it had acknowledged (GIV-06): too many, and the upload fails.
+    /// The server lost bytes that it had acknowledged, or left out of a Fragment (GIV-06): too many, and the upload
+    /// fails.
     pub(super) fn note_repeated(&mut self, lost: u64) -> Result<(), Error> {
         self.totals.repeated = self.totals.repeated.saturating_add(lost);
         let most =
@@ -312,7 +317,7 @@ impl Session {
             return Ok(());
         }
         Err(no_progress(format!(
-            "the server lost {} bytes that it had acknowledged, more than {MAX_REPEATED_SIZES} times the file and 64 MiB",
+            "the server lost {} bytes that it had acknowledged or been sent, more than {MAX_REPEATED_SIZES} times the file and 64 MiB",
             self.totals.repeated
         )))
     }
