@@ -355,39 +355,3 @@ fn a_netrc_is_asked_for_the_host_that_is_spoken_to() {
     session.send(payload(10)).expect("sent");
     session.close().expect("closed");
 }
-
-#[test]
-fn a_token_is_renewed_by_the_host_that_is_spoken_to() {
-    let (first, second) = same_port("127.0.0.1", "127.0.0.2");
-    let farm = Farm::default();
-    let wants = |call: &Call<'_>| {
-        let asks = || Reply::status(401, "Unauthorized").header("WWW-Authenticate", "Bearer");
-        call.request.header("Authorization").is_empty().then(|| Turn::Answer(asks()))
-    };
-    let mut create = sending_on();
-    let origin = Peer::member(&farm, first, move |call: &Call<'_>| {
-        wants(call).unwrap_or_else(|| create(call))
-    });
-    let node =
-        Peer::member(&farm, second, move |call: &Call<'_>| wants(call).unwrap_or(Turn::Serve));
-    // The node's first token is over at once.
-    let token = |request: &CredentialRequest| match (request.site.contains("127.0.0.2"), request) {
-        (false, _) => ("origin", None),
-        (true, request) if request.expiring => ("renewed", None),
-        (true, _) => ("node", Some(std::time::Duration::ZERO)),
-    };
-    let options = with(|o| {
-        o.allow_cleartext_credentials = true;
-        o.trusted_hosts = vec!["127.0.0.2".into()];
-        o.credential_callback = Some(CredentialCallback::new(move |request| {
-            let (token, valid_for) = token(request);
-            Some(Login::Token { token: Secret::new(token), valid_for })
-        }));
-    });
-    upload(&origin.url(), &payload(2500), options).expect("uploaded");
-    assert_eq!(files(&farm, &[&origin, &node]), [payload(2500)]);
-    let seen = node.raw.requests();
-    let shown: Vec<_> = seen.iter().map(|own| own.header("Authorization")).collect();
-    let has = |token: &str| shown.iter().any(|header| header == token);
-    assert!(!has("Bearer origin") && has("Bearer renewed"), "{shown:?}");
-}
