@@ -77,9 +77,6 @@ pub(crate) struct Object {
 impl Tools {
     /// Looks for GNU binutils that can do it.
     pub(crate) fn find() -> Result<Self> {
-        if cfg!(target_os = "macos") {
-            return Ok(Self { linker: "ld" });
-        }
         let linker = ["ld.bfd", "ld"]
             .into_iter()
             .find(|linker| {
@@ -105,14 +102,6 @@ impl Tools {
         let object = Object { folder: Scratch::new(archive)?, strip };
         let mut link = Command::new(self.linker);
         link.arg("-r").arg("-o");
-        if cfg!(target_os = "macos") {
-            // Not run so far.
-            let list = object.folder.path("public");
-            fs::write(&list, format!("_{}\n", names.join("\n_")))?;
-            link.arg(object.path()).arg("-exported_symbols_list").arg(list).arg("-force_load");
-            run_command(link.arg(archive))?;
-            return Ok(object);
-        }
         let joined = object.folder.path("joined.o");
         // -d: a common symbol of assembly code would be merged with that of another OpenSSL.
         link.arg(&joined).args(["--force-group-allocation", "--gc-sections", "-d"]);
@@ -280,16 +269,6 @@ impl Dynamic {
 
 /// The public functions that a static library defines.
 fn public_names(archive: &Path) -> Result<Vec<String>> {
-    if cfg!(target_os = "macos") {
-        let text = read(Command::new("nm").arg("-gjU").arg(archive))?;
-        let names: BTreeSet<&str> =
-            text.lines().filter_map(|name| name.strip_prefix('_')).collect();
-        return Ok(names
-            .into_iter()
-            .filter(|name| name.starts_with(PREFIX))
-            .map(str::to_owned)
-            .collect());
-    }
     // nm would load the plugins of compilers, which fail at each other's objects.
     let text = read(Command::new("readelf").args(["--archive-index", "-W"]).arg(archive))?;
     let names = text.lines().map(str::trim);
@@ -365,7 +344,7 @@ impl Scratch {
     }
 }
 
-#[cfg(all(test, not(target_os = "macos")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
