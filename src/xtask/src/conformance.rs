@@ -4,10 +4,10 @@
 //! `target/rules`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use clap::Args;
+use fs_err as fs;
 
 use crate::Result;
 use crate::test::RULES_FOLDER;
@@ -182,11 +182,7 @@ mod tests {
     /// A workspace with the table and these notes.
     fn checkout(notes: &str) -> (tempfile::TempDir, Workspace) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let workspace = Workspace {
-            root: folder.path().to_owned(),
-            target: folder.path().join("target"),
-            members: Vec::new(),
-        };
+        let workspace = Workspace::empty(folder.path());
         fs::create_dir_all(workspace.path("docs")).expect("created");
         fs::create_dir_all(workspace.target.join("rules/system")).expect("created");
         fs::write(workspace.path("packets.rs"), "").expect("written");

@@ -7,19 +7,20 @@
 //! first caught panic would find no personality routine.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
-
+use fs_err as fs;
 use tempfile::TempDir;
 
 use crate::Result;
-use crate::requirements::run as run_command;
+use crate::runner::{read, run as run_command};
 
 const PREFIX: &str = "bitsup_";
 const SUFFIX: &str = ".bitsup";
+/// The file with the whole library.
+const JOINED: &str = "bitsup.o";
 /// Sections of compilers' intermediate code, which cannot be linked any more.
 const INTERMEDIATE: [&str; 3] = [".llvmbc", ".llvmcmd", ".gnu.lto_*"];
 /// Sections with pointers to functions that run before `main`.
@@ -31,7 +32,6 @@ const KEPT: [&str; 1] = ["ARGV_INIT_ARRAY"];
 /// Libraries that the compiler driver adds by itself.
 const IMPLICIT: [&str; 3] = ["libc.so", "libgcc_s.so", "ld-linux"];
 
-/// Options of `cargo xtask localize`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// The static library, as rustc or cargo-c wrote it; it is replaced
@@ -70,7 +70,7 @@ pub(crate) struct Tools {
 /// All of the library in one object, in a folder of its own.
 #[derive(Debug)]
 pub(crate) struct Object {
-    folder: Scratch,
+    folder: TempDir,
     strip: bool,
 }
 
@@ -99,12 +99,11 @@ impl Tools {
         if names.is_empty() {
             return Err(format!("{} defines no {PREFIX} function", archive.display()).into());
         }
-        let object = Object { folder: Scratch::new(archive)?, strip };
+        let object = Object { folder: TempDir::with_prefix("bitsup-localize-")?, strip };
+        let joined = object.path("joined.o");
         let mut link = Command::new(self.linker);
-        link.arg("-r").arg("-o");
-        let joined = object.folder.path("joined.o");
         // -d: a common symbol of assembly code would be merged with that of another OpenSSL.
-        link.arg(&joined).args(["--force-group-allocation", "--gc-sections", "-d"]);
+        link.args(["--force-group-allocation", "--gc-sections", "-d", "-r", "-o"]).arg(&joined);
         for name in &names {
             link.arg("-u").arg(name);
         }
@@ -121,16 +120,16 @@ impl Tools {
         }
         let symbols = read(Command::new("readelf").arg("-sW").arg(&joined))?;
         // A weak reference from what was dropped is left as a strong one: it would make another Rust library's strong too.
-        let undefined = object.folder.list("undefined", undefined(&symbols))?;
+        let undefined = object.list("undefined", undefined(&symbols))?;
         // So that debuggers and suppressions of sanitizers can tell these functions from the program's.
-        let renamed = object.folder.list("renamed", private_functions(&symbols))?;
+        let renamed = object.list("renamed", private_functions(&symbols))?;
         for (option, list) in
             [("--strip-unneeded-symbols", undefined), ("--redefine-syms", renamed)]
         {
             edit.args(list.map(|list| format!("{option}={}", list.display())));
         }
         edit.arg("--wildcard").arg(format!("--keep-global-symbol={PREFIX}*"));
-        run_command(edit.arg(&joined).arg(object.path()))?;
+        run_command(edit.arg(&joined).arg(object.path(JOINED)))?;
         Ok(object)
     }
 }
@@ -202,25 +201,33 @@ fn resolve(object: &Path, value: &str) -> Result<String> {
 }
 
 impl Object {
-    fn path(&self) -> PathBuf {
-        self.folder.path("bitsup.o")
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file of different lines, unless there are none, which objcopy refuses.
+    fn list(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<Option<PathBuf>> {
+        let lines: BTreeSet<String> = lines.collect();
+        let path = self.path(name);
+        fs::write(&path, lines.iter().map(String::as_str).collect::<String>())?;
+        Ok((!lines.is_empty()).then_some(path))
     }
 
     /// Puts the object into an archive.
     pub(crate) fn write_archive(&self, to: &Path) -> Result {
-        let new = self.folder.path("libbitsup.a");
-        run_command(Command::new("ar").arg("crs").arg(&new).arg(self.path()))?;
+        let new = self.path("libbitsup.a");
+        run_command(Command::new("ar").arg("crs").arg(&new).arg(self.path(JOINED)))?;
         replace(&new, to)
     }
 
     /// Links the object with the name and the libraries of a shared library.
     pub(crate) fn write_shared(&self, like: &Path, to: &Path) -> Result {
-        let new = self.folder.path("libbitsup.so");
-        let versions = self.folder.path("versions");
+        let new = self.path("libbitsup.so");
+        let versions = self.path("versions");
         fs::write(&versions, format!("{{ global: {PREFIX}*; local: *; }};\n"))?;
         let dynamic = Dynamic::of(like)?;
         let mut link = Command::new("cc");
-        link.arg("-shared").arg("-o").arg(&new).arg(self.path());
+        link.arg("-shared").arg("-o").arg(&new).arg(self.path(JOINED));
         for option in ["-z,defs", "-z,nodelete", "-z,relro", "-z,now", "--gc-sections"] {
             link.arg(format!("-Wl,{option}"));
         }
@@ -289,17 +296,6 @@ fn public_names(archive: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What a program prints.
-fn read(command: &mut Command) -> Result<String> {
-    let output = command.env("LC_ALL", "C").output()?;
-    if !output.status.success() {
-        let program = command.get_program().to_string_lossy();
-        let message = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{program} failed: {}", message.trim()).into());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 /// The variables from which builds of C code take their options, as they must be here: without LTO. Those that need no
 /// change are left out, for another value makes cargo build libcurl and OpenSSL again.
 pub(crate) fn c_options(
@@ -312,36 +308,10 @@ pub(crate) fn c_options(
 }
 
 /// Puts a file in the place of another, which programs may be using.
-fn replace(new: &Path, to: &Path) -> Result {
+pub(crate) fn replace(new: &Path, to: &Path) -> Result {
     let beside = to.with_added_extension("new");
-    fs::copy(new, &beside)
-        .and_then(|_| fs::rename(&beside, to))
-        .map_err(|error| format!("cannot write {}: {error}", to.display()))?;
-    Ok(())
-}
-
-/// A folder that is deleted in the end.
-#[derive(Debug)]
-struct Scratch(TempDir);
-
-impl Scratch {
-    fn new(archive: &Path) -> Result<Self> {
-        let folder = TempDir::with_prefix("bitsup-localize-")
-            .map_err(|error| format!("cannot localise {}: {error}", archive.display()))?;
-        Ok(Self(folder))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// A file of different lines, unless there are none, which objcopy refuses.
-    fn list(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<Option<PathBuf>> {
-        let lines: BTreeSet<String> = lines.collect();
-        let path = self.path(name);
-        fs::write(&path, lines.iter().map(String::as_str).collect::<String>())?;
-        Ok((!lines.is_empty()).then_some(path))
-    }
+    fs::copy(new, &beside)?;
+    Ok(fs::rename(&beside, to)?)
 }
 
 #[cfg(test)]

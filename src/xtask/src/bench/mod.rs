@@ -12,16 +12,17 @@ mod report;
 mod scene;
 mod sink;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use fs_err as fs;
 
 use crate::Result;
 use crate::python;
 use crate::requirements::{self, LIBCURL_HEADERS};
+use crate::runner::run as run_command;
 use crate::workspace::Workspace;
 use cases::{CASES, Case, Kind};
 use measure::Usage;
@@ -31,7 +32,6 @@ use scene::Stage;
 /// Fewer runs give a median that one disturbance can move.
 const FEWEST_RUNS: u32 = 5;
 
-/// Options of `cargo xtask bench`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Run this case only
@@ -52,9 +52,6 @@ pub(crate) struct Options {
     /// The part of `polite` that runs in a network namespace, with this build of bitsup
     #[arg(long, value_name = "BITSUP", hide = true)]
     inside: Option<PathBuf>,
-    /// Install what is missing without asking (as with CI set, and as root in a container)
-    #[arg(long)]
-    install: bool,
 }
 
 /// The choice of libcurl.
@@ -68,7 +65,6 @@ enum Features {
     Both,
 }
 
-/// Runs the command.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if let Some(binary) = &options.inside {
         let runs = if options.quick { 1 } else { options.runs };
@@ -80,7 +76,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if options.features != Features::Bundled {
         needs.push(LIBCURL_HEADERS);
     }
-    requirements::require(workspace, &needs, options.install)?;
+    requirements::require(workspace, &needs)?;
 
     let is_wanted = |case: &&Case| options.case.as_ref().is_none_or(|name| name == case.name);
     let wanted: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
@@ -104,8 +100,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 /// Writes all figures where they are wanted.
 fn write_json(reports: &[Report], options: &Options) -> Result {
     if let Some(path) = &options.json {
-        fs::write(path, report::json(reports)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        fs::write(path, report::json(reports)?)?;
     }
     Ok(())
 }
@@ -119,27 +114,22 @@ fn build(
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder)?;
     let mut builds = Vec::new();
-    for (name, is_wanted, arguments) in [
-        ("bitsup-system", features != Features::Bundled, &["--no-default-features"][..]),
-        ("bitsup-bundled", features != Features::System, &[]),
+    for (name, is_wanted, choice) in [
+        ("bitsup-system", features != Features::Bundled, "--no-default-features"),
+        ("bitsup-bundled", features != Features::System, ""),
     ] {
         if !is_wanted {
             continue;
         }
-        let mut cargo = workspace.cargo();
-        cargo.args(["build", "--release", "--package", "bitsup-cli"]);
-        if with_python {
-            cargo.args(["--package", "bitsup-python"]);
-        }
-        if !cargo.args(arguments).status()?.success() {
-            return Err(format!("{name} does not build").into());
-        }
+        let module = if with_python { "--package bitsup-python" } else { "" };
+        let words = format!("build --release --package bitsup-cli {module} {choice}");
+        run_command(&mut workspace.cargo(&words))?;
         let binary = folder.join(name);
         let release = workspace.target.join("release");
         fs::copy(release.join("bitsup"), &binary)?;
         if with_python {
             python::lay_out(workspace, &release, &package(&binary))?;
-            python::bare_interpreter(workspace, &package(&binary))?;
+            python::bare_interpreter(&package(&binary))?;
         }
         builds.push((name, binary));
     }
@@ -234,7 +224,7 @@ fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
         (Kind::Python, Some(binary)) => {
             let mut command = Command::new(package(binary).join("environment/bin/python"));
             let script = "import sys, bitsup; bitsup.upload(sys.argv[1], sys.argv[2])";
-            command.args(["-c", script]).arg(&stage.scene.file).arg(&stage.scene.base);
+            command.args(["-c", script]).arg(stage.scene.file()).arg(&stage.scene.base);
             command.env("PYTHONPATH", package(binary));
             command
         }
@@ -268,9 +258,9 @@ fn bitsup(binary: &Path, options: &[&str], stage: &Stage) -> Result<Command> {
         command.arg("--cacert").arg(certificate);
     }
     if stage.files.count > 1 {
-        command.arg("--files-from").arg(&stage.scene.list);
+        command.arg("--files-from").arg(stage.scene.path("list"));
     } else {
-        command.arg(&stage.scene.file);
+        command.arg(stage.scene.file());
     }
     command.arg(&stage.scene.base);
     Ok(command)
@@ -285,13 +275,12 @@ mod tests {
     fn every_case_runs() {
         let workspace = Workspace::find().expect("the workspace");
         let binary = workspace.target.join("debug/bitsup");
-        let arguments = ["build", "--package", "bitsup-cli", "--package", "bitsup-python"];
-        let mut cargo = workspace.cargo();
-        cargo.args(arguments).arg("--no-default-features");
-        assert!(cargo.status().expect("cargo runs").success());
+        let packages = "--package bitsup-cli --package bitsup-python";
+        let mut cargo = workspace.cargo(&format!("build --no-default-features {packages}"));
+        run_command(&mut cargo).expect("it builds");
         python::lay_out(&workspace, &workspace.target.join("debug"), &package(&binary))
             .expect("laid out");
-        python::bare_interpreter(&workspace, &package(&binary)).expect("made");
+        python::bare_interpreter(&package(&binary)).expect("made");
         let builds = [("bitsup", binary)];
         for case in CASES {
             let report = run_case(case, &builds, 1, true)

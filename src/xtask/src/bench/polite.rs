@@ -16,6 +16,7 @@ use super::report::{Contender, Report};
 use super::scene::write_file;
 use super::sink::Sink;
 use super::{Options, Result};
+use crate::runner::run as run_command;
 
 /// Its name on the command line.
 pub(super) const NAME: &str = "polite";
@@ -25,7 +26,7 @@ const PURPOSE: &str = "25 MiB by curl -T, alone and beside an upload of bitsup t
 const SINK: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 /// Bytes a second.
 const RATE: f64 = 5e6;
-const QUEUE: [&str; 6] = ["rate", "40mbit", "burst", "16kb", "latency", "100ms"];
+const QUEUE: &str = "tc qdisc add dev client0 root tbf rate 40mbit burst 16kb latency 100ms";
 const FOREGROUND: u64 = 25 << 20;
 /// More than goes over the link meanwhile.
 const BACKGROUND: u64 = 4 << 30;
@@ -46,10 +47,9 @@ pub(super) fn start(binary: &Path, options: &Options) -> Result {
     if let Some(path) = &options.json {
         command.arg("--json").arg(path);
     }
-    if command.status().map_err(|error| format!("unshare cannot be started: {error}"))?.success() {
-        return Ok(());
-    }
-    Err("the benchmark failed, or this system makes no network namespaces: see above".into())
+    run_command(&mut command).map_err(|error| {
+        format!("it failed, or there are no network namespaces here: {error}").into()
+    })
 }
 
 /// Runs it where [`start`] has put this process.
@@ -144,19 +144,14 @@ impl Namespace {
         while fs::read_link(&theirs).is_ok_and(|theirs| theirs == own) && Instant::now() < end {
             thread::sleep(Duration::from_millis(10));
         }
-        let (id, sink) = (clients.id().to_string(), format!("{SINK}/30"));
-        run_words(
-            Command::new("ip"),
-            &["link", "add", "sink0", "type", "veth", "peer", "name", "client0", "netns", &id],
-        )?;
-        run_words(Command::new("ip"), &["address", "add", &sink, "dev", "sink0"])?;
-        run_words(Command::new("ip"), &["link", "set", "sink0", "up"])?;
-        let ip = || clients.command(Path::new("ip"));
-        run_words(ip(), &["address", "add", "10.77.0.1/30", "dev", "client0"])?;
-        run_words(ip(), &["link", "set", "client0", "up"])?;
-        let mut tc = clients.command(Path::new("tc"));
-        tc.args(["qdisc", "add", "dev", "client0", "root", "tbf"]);
-        run_words(tc, &QUEUE)?;
+        let ours = |words: String| run_command(Command::new("ip").args(words.split(' ')));
+        let id = clients.id();
+        ours(format!("link add sink0 type veth peer name client0 netns {id}"))?;
+        ours(format!("address add {SINK}/30 dev sink0"))?;
+        ours("link set sink0 up".to_owned())?;
+        for words in ["ip address add 10.77.0.1/30 dev client0", "ip link set client0 up", QUEUE] {
+            run_command(clients.command(Path::new("env")).args(words.split(' ')))?;
+        }
         Ok(clients)
     }
 
@@ -182,17 +177,6 @@ impl Namespace {
     }
 }
 
-fn run_words(mut command: Command, words: &[&str]) -> Result {
-    let command = command.args(words);
-    let shown = format!("{command:?}");
-    let status = command.status().map_err(|error| format!("{shown} cannot be started: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{shown} failed: no link with a queue here").into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::workspace::Workspace;
@@ -207,9 +191,8 @@ mod tests {
             return;
         }
         let workspace = Workspace::find().expect("the workspace");
-        let mut cargo = workspace.cargo();
-        cargo.args(["build", "--package", "bitsup-cli", "--package", "xtask"]);
-        assert!(cargo.arg("--no-default-features").status().expect("cargo runs").success());
+        let packages = "--package bitsup-cli --package xtask --no-default-features";
+        run_command(&mut workspace.cargo(&format!("build {packages}"))).expect("it builds");
         let folder = workspace.target.join("debug");
         let mut bench = unshared(&["--map-root-user", "--user"]);
         bench.arg(folder.join("xtask")).args(["bench", NAME, "--quick", "--inside"]);
