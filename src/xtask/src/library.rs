@@ -10,7 +10,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
 use crate::Result;
-use crate::localize::{self, Tools, replace};
+use crate::localize;
 use crate::runner::run as run_command;
 use crate::sbom::{Artifact, Bill};
 use crate::workspace::Workspace;
@@ -80,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if !options.prefix.is_absolute() {
         return Err(format!("--prefix {} is not absolute", options.prefix.display()).into());
     }
-    let tools = Tools::find()?;
+    localize::require_tools(workspace)?;
     let private = build(workspace, options)?;
     let root = match &options.destdir {
         Some(folder) => folder.join(options.prefix.strip_prefix("/")?),
@@ -98,9 +98,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let built = options.built(workspace);
     let abi_name = format!("libbitsup.so.{}", ABI.trim());
     let full_name = format!("libbitsup.so.{version}");
-    let object = tools.join(&built.join("libbitsup.a"), options.is_release())?;
-    object.write_shared(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
-    object.write_archive(&libraries.join("libbitsup.a"))?;
+    let both = localize::Options {
+        archive: built.join("libbitsup.a"),
+        output: Some(libraries.join("libbitsup.a")),
+        shared: Some(built.join("libbitsup.so")),
+        shared_output: Some(libraries.join(&full_name)),
+        strip: options.is_release(),
+    };
+    localize::run(workspace, &both)?;
     if options.is_release() {
         for name in [&full_name, "libbitsup.a"] {
             workspace.require_no_folders(&libraries.join(name))?;
@@ -234,6 +239,13 @@ fn folder(parent: &Path, name: &str) -> Result<PathBuf> {
     let path = parent.join(name);
     fs::create_dir_all(&path)?;
     Ok(path)
+}
+
+/// Puts a copy in the place of a file, which programs may be using.
+fn replace(from: &Path, to: &Path) -> Result {
+    let new = to.with_added_extension("new");
+    fs::copy(from, &new)?;
+    Ok(fs::rename(&new, to)?)
 }
 
 fn link(target: &str, path: &Path) -> Result {

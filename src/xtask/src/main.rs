@@ -101,7 +101,7 @@ fn main() -> ExitCode {
         Command::Docs => docs::run(&workspace),
         Command::Conformance(options) => conformance::run(&workspace, &options),
         Command::Install(options) => library::run(&workspace, &options),
-        Command::Localize(options) => localize::run(&options),
+        Command::Localize(options) => localize::run(&workspace, &options),
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Instructions(options) => bench::instructions::run(&workspace, &options),
