@@ -7,6 +7,7 @@
 //! fail there. A break that does not apply or does not build is an error, as is a test that
 //! does not pass without it. The working tree is only read, and only at the beginning.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -16,7 +17,7 @@ use fs_err as fs;
 
 use crate::Result;
 use crate::python;
-use crate::requirements::{self, CARGO_MUTANTS};
+use crate::requirements::{self, CARGO_MUTANTS, PYTHON_TESTS};
 use crate::workspace::Workspace;
 
 /// The breaks; its head describes the format.
@@ -61,6 +62,11 @@ impl Mutant {
             from,
             to,
         })
+    }
+
+    fn error(&self, what: &str, output: &[u8]) -> Box<dyn Error + Send + Sync> {
+        let output = String::from_utf8_lossy(output);
+        format!("the break behind {}{what}: {}\n{output}", self.rule, self.test).into()
     }
 
     /// All of them.
@@ -188,24 +194,18 @@ impl Scratch {
             .map_err(|error| format!("{error}: run cargo xtask test --only python"))?;
         // As the table of rules names it.
         let test = format!("tests/{}", mutant.test.replacen("::", ".py::", 1));
-        let output =
-            Command::new(requirements::environment(workspace, "python-tests").join("bin/python"))
-                .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", &test])
-                .current_dir(&package)
-                .env("PYTHONPATH", package.join("python"))
-                // Compiled code of the same second and length would be taken for the break's.
-                .env("PYTHONDONTWRITEBYTECODE", "1")
-                .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"))
-                .stdin(Stdio::null())
-                .output()?;
+        let python = requirements::environment(workspace, PYTHON_TESTS).join("bin/python");
+        let mut pytest = Command::new(python);
+        pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", &test]).current_dir(&package);
+        pytest.env("PYTHONPATH", package.join("python"));
+        // Compiled code of the same second and length would be taken for the break's.
+        pytest.env("PYTHONDONTWRITEBYTECODE", "1");
+        pytest.env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
         // 1: tests have failed.
+        let output = pytest.stdin(Stdio::null()).output()?;
         match output.status.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => {
-                let text = String::from_utf8_lossy(&output.stdout);
-                Err(format!("{} did not run:\n{text}", mutant.test).into())
-            }
+            Some(code @ (0 | 1)) => Ok(code == 0),
+            _ => Err(mutant.error("'s test did not run", &output.stdout)),
         }
     }
 
@@ -244,11 +244,9 @@ impl Scratch {
         if output.status.success() {
             // A test that runs without the break would say nothing of it.
             let is_new = String::from_utf8_lossy(&output.stdout).contains("\"fresh\":false");
-            let stale = || format!("the break behind {} was not built", mutant.rule).into();
-            return if is_new { Ok(()) } else { Err(stale()) };
+            return if is_new { Ok(()) } else { Err(mutant.error(" was not built", &[])) };
         }
-        let text = String::from_utf8_lossy(&output.stderr);
-        Err(format!("the break behind {} does not build:\n{text}", mutant.rule).into())
+        Err(mutant.error(" does not build", &output.stderr))
     }
 
     /// Whether the test passes. One that does not exist is an error.
@@ -263,10 +261,7 @@ impl Scratch {
         match (text.contains(" 1 passed; 0 failed;"), text.contains(" 0 passed; 1 failed;")) {
             (true, _) => Ok(true),
             (_, true) => Ok(false),
-            _ => {
-                let text = String::from_utf8_lossy(&output.stderr);
-                Err(format!("{} did not run:\n{text}", mutant.test).into())
-            }
+            _ => Err(mutant.error("'s test did not run", &output.stderr)),
         }
     }
 }

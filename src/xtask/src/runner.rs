@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::num::NonZero;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -31,6 +31,18 @@ pub(crate) fn failure(command: &Command, cause: impl Display) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     format!("{}: {cause}", words.join(" "))
+}
+
+/// A process that ends with this.
+#[derive(Debug)]
+pub(crate) struct KillOnDrop(pub(crate) Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// Works on the items in their order, on as many at once as there are cores; the results are in that order too.

@@ -2,7 +2,7 @@
 //! one that depends on a quiet machine is found here and not in CI.
 
 use std::num::NonZero;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use fs_err::{self as fs, File};
 use crate::Result;
 use crate::python;
 use crate::requirements::{self, LIBCURL_HEADERS, PYTHON_TESTS};
-use crate::runner;
+use crate::runner::{self, KillOnDrop};
 use crate::workspace::Workspace;
 
 /// The members whose tests use sockets, threads or timers.
@@ -31,29 +31,11 @@ pub(crate) struct Options {
     member: Option<String>,
 }
 
-/// Busy loops, one a core, that end with this value.
-struct Busy(Vec<Child>);
-
-impl Busy {
-    fn start() -> Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let mut busy = Self(Vec::new());
-        for _ in 0..cores {
-            let mut sh = Command::new("sh");
-            busy.0.push(sh.args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn()?);
-        }
-        Ok(busy)
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            // It may have ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// Busy loops, one a core.
+fn busy_loops() -> Result<Vec<KillOnDrop>> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let busy = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn();
+    (0..cores).map(|_| Ok(KillOnDrop(busy()?))).collect()
 }
 
 /// Builds once, then runs everything in each round; fails at the end when anything failed.
@@ -74,7 +56,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     }
     let logs = workspace.target.join("stress");
     fs::create_dir_all(&logs)?;
-    let _busy = Busy::start()?;
+    let _busy = busy_loops()?;
     let mut failed = 0;
     for round in 1..=options.rounds {
         for (name, command) in &mut runs {

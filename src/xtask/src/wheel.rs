@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fs_err as fs;
+use tempfile::TempPath;
 
 use crate::Result;
 use crate::python::PACKAGE;
@@ -42,9 +43,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let bill = Bill::of(workspace, Artifact::Wheel, "bundled")?;
     let parts = workspace.path("target/bitsup.cdx.json");
     fs::write(&parts, bill.to_json()?)?;
-    // pyproject.toml takes it up by its name.
-    let licences = Temporary(workspace.path(PACKAGE).join("LICENSE-THIRD-PARTY"));
-    fs::write(&licences.0, bill.licences()?)?;
+    // pyproject.toml takes it up by its name; it goes when the wheel is built, or was not.
+    let licences = TempPath::try_from_path(workspace.path(PACKAGE).join("LICENSE-THIRD-PARTY"))?;
+    fs::write(&licences, bill.licences()?)?;
     // The C compiler of Zig links against a C library of any age.
     run_command(
         tool("maturin")
@@ -74,13 +75,4 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let size = fs::copy(&wheel, &output)?;
     println!("{} ({} KiB)", output.display(), size / 1024);
     Ok(())
-}
-
-/// A file that goes when the wheel is built, or was not.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
-    }
 }

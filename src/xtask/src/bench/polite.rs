@@ -7,7 +7,7 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::report::{Contender, Report};
 use super::scene::write_file;
 use super::sink::Sink;
 use super::{Options, Result};
-use crate::runner::run as run_command;
+use crate::runner::{KillOnDrop, run as run_command};
 
 /// Its name on the command line.
 pub(super) const NAME: &str = "polite";
@@ -117,16 +117,6 @@ fn unshared(options: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.arg("--net").args(options);
     command
-}
-
-/// A process of ours, which ends with this.
-struct KillOnDrop(Child);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
 }
 
 /// The network namespace of the clients, kept by a process that only waits.

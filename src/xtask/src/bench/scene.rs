@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fs_err::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use super::cases::{Case, Files, Kind, Partial, Scene, Way};
 use super::link;
 use super::sink::Sink;
 use crate::Result;
-use crate::runner::{read, run};
+use crate::runner::{KillOnDrop, read, run};
 
 const PROGRAMS: [(&str, &str); 4] = [
     ("bound.c", include_str!("programs/bound.c")),
@@ -29,7 +29,8 @@ pub(super) struct Stage {
     pub(super) sink: Sink,
     pub(super) files: Files,
     pub(super) is_quick: bool,
-    front: Option<Child>,
+    /// Takes TLS off; it ends with this.
+    front: Option<KillOnDrop>,
 }
 
 impl Stage {
@@ -145,7 +146,7 @@ impl Stage {
         if let Some(output) = front.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
-        self.front = Some(front);
+        self.front = Some(KillOnDrop(front));
         let port: u16 = line.trim().parse().map_err(|_| "the TLS front did not begin")?;
         self.scene.base = format!("https://127.0.0.1:{port}/");
         self.scene.certificate = Some(only);
@@ -155,10 +156,6 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(front) = &mut self.front {
-            drop(front.kill());
-            drop(front.wait());
-        }
         if let Err(error) = fs::remove_dir_all(&self.scene.folder) {
             eprintln!("{error}");
         }
