@@ -26,7 +26,7 @@ const MAY: &str = "MAY";
 pub(crate) struct Options {
     /// Rewrite docs/conformance.md
     #[arg(long)]
-    write: bool,
+    pub(crate) write: bool,
 }
 
 struct Rule<'a> {
@@ -39,16 +39,8 @@ struct Rule<'a> {
 /// The tests by the rule they showed, each with its file.
 type Evidence = BTreeMap<String, BTreeSet<(String, String)>>;
 
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    compare(workspace, options.write)
-}
-
-/// The same as a step of the tests, which writes nothing.
-pub(crate) fn review(workspace: &Workspace) -> Result {
-    compare(workspace, false)
-}
-
-fn compare(workspace: &Workspace, write: bool) -> Result {
+/// Compares them, and the page with both.
+pub(crate) fn compare(workspace: &Workspace, write: bool) -> Result {
     let notes = workspace.target.join(RULES_FOLDER);
     if !notes.is_dir() {
         return Err("the tests have left no notes yet: run `cargo xtask test` first".into());

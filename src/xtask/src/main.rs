@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&workspace, &options),
         Command::Lint => lint::run(&workspace),
         Command::Docs => docs::run(&workspace),
-        Command::Conformance(options) => conformance::run(&workspace, &options),
+        Command::Conformance(options) => conformance::compare(&workspace, options.write),
         Command::Install(options) => library::run(&workspace, &options),
         Command::Localize(options) => localize::run(&workspace, &options),
         Command::Examples(options) => examples::run(&workspace, &options),

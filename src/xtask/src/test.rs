@@ -47,7 +47,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if options.only.is_empty() {
         // A step that is gone must not leave its notes behind.
         for folder in [RULES_FOLDER, SKIPS_FOLDER] {
-            remove_folder(workspace, folder)?;
+            empty_folder(workspace, folder)?;
         }
     }
     let mut outcomes: Vec<Outcome> = Vec::new();
@@ -154,18 +154,12 @@ fn run_commands(
 }
 
 fn empty_folder(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    remove_folder(workspace, name)?;
-    let path = workspace.target.join(name);
-    fs::create_dir_all(&path)?;
-    Ok(path)
-}
-
-fn remove_folder(workspace: &Workspace, name: &str) -> Result {
     let path = workspace.target.join(name);
     if path.exists() {
         fs::remove_dir_all(&path)?;
     }
-    Ok(())
+    fs::create_dir_all(&path)?;
+    Ok(path)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -97,7 +98,7 @@ fn ratio(count: u64, before: u64) -> f64 {
 fn count_all(binary: &Path) -> Result<BTreeMap<String, u64>> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    let sink = Sink::start(false, None)?;
+    let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None)?;
     write_file(&path("SHORT"), 4 << 10, false)?;
     write_file(&path("LONG"), 4 << 20, false)?;
     let mut list = String::new();

@@ -24,7 +24,7 @@ use crate::python;
 use crate::requirements::{self, LIBCURL_HEADERS};
 use crate::runner::run as run_command;
 use crate::workspace::Workspace;
-use cases::{CASES, Case, Kind};
+use cases::{CASES, Case, Kind, Program};
 use measure::Usage;
 use report::{Contender, Report};
 use scene::Stage;
@@ -54,6 +54,12 @@ pub(crate) struct Options {
     inside: Option<PathBuf>,
 }
 
+impl Options {
+    fn counted(&self) -> u32 {
+        if self.quick { 1 } else { self.runs }
+    }
+}
+
 /// The choice of libcurl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Features {
@@ -67,8 +73,7 @@ enum Features {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if let Some(binary) = &options.inside {
-        let runs = if options.quick { 1 } else { options.runs };
-        let report = polite::run(binary, runs, options.quick)?;
+        let report = polite::run(binary, options.counted(), options.quick)?;
         println!("{report}");
         return write_json(&[report], options);
     }
@@ -80,7 +85,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 
     let is_wanted = |case: &&Case| options.case.as_ref().is_none_or(|name| name == case.name);
     let wanted: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
-    let is_python = |program: &cases::Program| matches!(program.kind, Kind::Python);
+    let is_python = |program: &Program| matches!(program.kind, Kind::Python);
     let with_python = wanted.iter().any(|case| case.contenders.iter().any(is_python));
     let builds = build(workspace, options.features, with_python)?;
     if options.case.as_deref() == Some(polite::NAME) {
@@ -89,8 +94,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     println!("{}", measure::machine());
     let mut reports = Vec::new();
     for case in wanted {
-        let runs = if options.quick { 1 } else { options.runs };
-        let report = run_case(case, &builds, runs, options.quick)?;
+        let report = run_case(case, &builds, options.counted(), options.quick)?;
         println!("{report}");
         reports.push(report);
     }
@@ -154,21 +158,20 @@ fn run_case(
     quick: bool,
 ) -> Result<Report> {
     let stage = Stage::set(case, quick)?;
-    let (mut entrants, mut contenders) = (Vec::new(), Vec::new());
-    for program in case.contenders {
-        if matches!(program.kind, Kind::Other(_) | Kind::Local(_) | Kind::Ideal(_)) {
-            entrants.push(Entrant { kind: program.kind, binary: None });
-            contenders.push(Contender::new(program.name));
+    let mut entrants = Vec::new();
+    for Program { name, kind } in case.contenders.iter().copied() {
+        if matches!(kind, Kind::Other(_) | Kind::Local(_) | Kind::Ideal(_)) {
+            entrants.push((Entrant { kind, binary: None }, Contender::new(name)));
             continue;
         }
         for (build, binary) in builds {
-            entrants.push(Entrant { kind: program.kind, binary: Some(binary) });
             let build = if builds.len() > 1 { format!(" ({build})") } else { String::new() };
-            contenders.push(Contender::new(&format!("{}{build}", program.name)));
+            let contender = Contender::new(&format!("{name}{build}"));
+            entrants.push((Entrant { kind, binary: Some(binary) }, contender));
         }
     }
     // Warms the caches up, and shows who cannot run.
-    for (entrant, contender) in entrants.iter().zip(&mut contenders) {
+    for (entrant, contender) in &mut entrants {
         match run_one(entrant, &stage) {
             Ok(_) => {}
             Err(error) if entrant.binary.is_none() => contender.skipped = Some(error.to_string()),
@@ -176,21 +179,18 @@ fn run_case(
         }
     }
     for round in 0..runs {
+        let mut turn: Vec<_> = entrants.iter_mut().collect();
         // Every second round backwards, so that none always follows the same other.
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
         if round % 2 == 1 {
-            order.reverse();
+            turn.reverse();
         }
-        for index in order {
-            let (Some(entrant), Some(contender)) = (entrants.get(index), contenders.get_mut(index))
-            else {
-                continue;
-            };
+        for (entrant, contender) in turn {
             if contender.skipped.is_none() {
                 contender.usages.push(run_one(entrant, &stage)?);
             }
         }
     }
+    let contenders = entrants.into_iter().map(|(_, contender)| contender).collect();
     let bytes = stage.files.bytes * stage.files.count;
     Ok(Report { case: case.name, purpose: case.purpose, bytes, contenders })
 }

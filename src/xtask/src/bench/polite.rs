@@ -68,7 +68,7 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
     write_file(&large, BACKGROUND, true)?;
     let clients = Namespace::beside()?;
     let congestion = clients.choose_congestion()?;
-    let sink = Sink::start_at(SINK, false, None)?;
+    let sink = Sink::start(SINK, false, None)?;
     let base = format!("http://{}/", sink.address());
     let backgrounds: [(&str, Option<&[&str]>); 3] = [
         ("curl -T alone", None),

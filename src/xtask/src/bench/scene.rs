@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -42,7 +43,7 @@ impl Stage {
         let files = case.files(quick);
         let keeps = matches!(case.way, Way::Slow(_, Partial::Kept));
         let pace = if let Way::Paced(rate) = case.way { Some(rate) } else { None };
-        let sink = Sink::start(keeps, pace)?;
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, keeps, pace)?;
         let port = sink.address().port();
         let base = format!("http://{}/", sink.address());
         let scene = Scene { folder, base, port, certificate: None };

@@ -38,14 +38,9 @@ struct State {
 }
 
 impl Sink {
-    /// Starts it on a free port of loopback.
-    pub(super) fn start(keeps: bool, pace: Option<f64>) -> io::Result<Self> {
-        Self::start_at(Ipv4Addr::LOCALHOST, keeps, pace)
-    }
-
     /// Starts it on a free port of that address. It reads at most this number of bytes a second from each connection, and
     /// may keep what came of a Fragment that was cut.
-    pub(super) fn start_at(address: Ipv4Addr, keeps: bool, pace: Option<f64>) -> io::Result<Self> {
+    pub(super) fn start(address: Ipv4Addr, keeps: bool, pace: Option<f64>) -> io::Result<Self> {
         let listener = TcpListener::bind((address, 0))?;
         let address = listener.local_addr()?;
         let habits = Habits {
@@ -274,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_session_is_acknowledged_packet_by_packet() {
-        let sink = Sink::start(false, None).expect("loopback");
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None).expect("loopback");
         let head = fragments(&sink);
         let answers = exchange(&sink, &[&head("0-4", 5), b"abcde", &head("5-8", 4), b"fg", b"hi"]);
         assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 2);
@@ -285,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_put_is_invited_and_thrown_away() {
-        let sink = Sink::start(false, None).expect("loopback");
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None).expect("loopback");
         let body = vec![b'x'; 3 * BUFFER_BYTES];
         let head = format!(
             "PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
@@ -299,7 +294,7 @@ mod tests {
     #[test]
     fn only_a_sink_that_keeps_parts_continues_in_the_middle() {
         for (keeps, there) in [(false, 0), (true, 3)] {
-            let sink = Sink::start(keeps, None).expect("loopback");
+            let sink = Sink::start(Ipv4Addr::LOCALHOST, keeps, None).expect("loopback");
             let head = fragments(&sink);
             assert_eq!(exchange(&sink, &[&head("0-8", 9), b"abc"]), "");
             let answer = exchange(&sink, &[&head("7-8", 2), b"hi"]);
@@ -311,7 +306,7 @@ mod tests {
 
     #[test]
     fn other_methods_and_broken_heads_are_turned_away() {
-        let sink = Sink::start(false, None).expect("loopback");
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None).expect("loopback");
         assert!(exchange(&sink, &[b"HEAD /a HTTP/1.1\r\n\r\n"]).starts_with("HTTP/1.1 405 "));
         assert_eq!(exchange(&sink, &[b"nonsense\r\n\r\n"]), "");
     }
