@@ -89,7 +89,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let with_python = wanted.iter().any(|case| case.contenders.iter().any(is_python));
     let builds = build(workspace, options.features, with_python)?;
     if options.case.as_deref() == Some(polite::NAME) {
-        return builds.iter().try_for_each(|(_, binary)| polite::start(binary, options));
+        return builds.iter().try_for_each(|(_, binary)| polite::start(workspace, binary, options));
     }
     println!("{}", measure::machine());
     let mut reports = Vec::new();
