@@ -1,7 +1,7 @@
 //! A server that reads and throws away, for benchmarks: it answers BITS packets as the model of servers does, and plain PUT,
 //! on loopback, a thread a connection, and costs as little as a server can. `bitsup serve` is the real one.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,16 +142,16 @@ impl Connection {
     fn read_head(&mut self) -> io::Result<Option<Head>> {
         loop {
             let filled = self.buffer.get(..self.filled).unwrap_or_default();
-            if let Some(at) = filled.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                let (bytes, _) = filled.split_at(at + 4);
+            if let Some(length) = head_length(filled) {
+                let (bytes, _) = filled.split_at(length);
                 let request = Request::parse(bytes, self.number);
-                let head = Head {
-                    request: request.ok_or_else(|| io::Error::other("not a request"))?,
-                    is_put: bytes.starts_with(b"PUT "),
-                    // In the case in which curl writes it.
-                    expects_continue: bytes.windows(14).any(|bytes| bytes == b": 100-continue"),
-                };
-                self.use_up(at + 4);
+                let request = request.ok_or_else(|| io::Error::other("not a request"))?;
+                let is_put = bytes.starts_with(b"PUT ");
+                // As curl writes it.
+                let expects_continue =
+                    is_put && bytes.windows(14).any(|bytes| bytes == b": 100-continue");
+                let head = Head { request, is_put, expects_continue };
+                self.use_up(length);
                 return Ok(Some(head));
             }
             let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
@@ -232,6 +232,19 @@ impl Connection {
         self.next = self.next.max(earliest) + Duration::from_secs_f64(count as f64 / pace);
         thread::sleep(self.next.saturating_duration_since(now));
     }
+}
+
+/// How many bytes the head has that these begin with, when all of it is there. It goes from line to line, since this program
+/// is not optimised and would walk through bytes slowly.
+fn head_length(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    while rest.skip_until(b'\n').ok()? > 0 {
+        let (read, _) = bytes.split_at(bytes.len() - rest.len());
+        if read.ends_with(b"\r\n\r\n") {
+            return Some(read.len());
+        }
+    }
+    None
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
