@@ -2,16 +2,14 @@
 //! touched, in less than a minute.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use clap::Args;
 
 use crate::Result;
 use crate::lint;
-use crate::requirements::run;
+use crate::runner::{read, run};
 use crate::workspace::{Member, Workspace};
 
-/// Options of `cargo xtask check`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Members to check, instead of those with changes since the commit
@@ -22,7 +20,6 @@ pub(crate) struct Options {
     since: String,
 }
 
-/// Runs the command.
 pub(crate) fn run_checks(workspace: &Workspace, options: &Options) -> Result {
     let touched = if options.members.is_empty() {
         let files = changed_files(workspace, &options.since)?;
@@ -37,16 +34,13 @@ pub(crate) fn run_checks(workspace: &Workspace, options: &Options) -> Result {
         return Ok(());
     }
     println!("checking {}", touched.iter().copied().collect::<Vec<_>>().join(", "));
-    let cargo = |words: &[&str]| -> Command {
-        let mut command = workspace.cargo();
-        command.args(words).arg("--no-default-features");
-        for member in &touched {
-            command.args(["--package", member]);
-        }
-        command
-    };
-    run(cargo(&["clippy", "--all-targets"]).args(["--", "-D", "warnings"]))?;
-    run(&mut cargo(&["test", "--quiet", "--lib", "--bins"]))
+    let packages: Vec<_> = touched.iter().map(|member| format!("--package {member}")).collect();
+    let packages = packages.join(" ");
+    let cargo = |words: &str| run(&mut workspace.cargo(words));
+    cargo(&format!("clippy --all-targets --no-default-features {packages} -- -D warnings"))?;
+    // Cargo wants one member with a library, which xtask has not.
+    let targets = if packages == "--package xtask" { "--bins" } else { "--lib --bins" };
+    cargo(&format!("test --quiet {targets} --no-default-features {packages}"))
 }
 
 fn changed_files(workspace: &Workspace, since: &str) -> Result<Vec<String>> {
@@ -54,11 +48,7 @@ fn changed_files(workspace: &Workspace, since: &str) -> Result<Vec<String>> {
     for words in
         [["diff", "--name-only", since].as_slice(), &["ls-files", "--others", "--exclude-standard"]]
     {
-        let output = workspace.command("git").args(words).output()?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned().into());
-        }
-        let lines = String::from_utf8(output.stdout)?;
+        let lines = read(workspace.command("git").args(words))?;
         files.extend(lines.lines().map(str::to_owned));
     }
     Ok(files)

@@ -1,24 +1,23 @@
 //! `cargo xtask install`: the C library where compilers, pkg-config and cmake find it, and the tool.
 
 use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
 
 use crate::Result;
-use crate::localize::{self, Tools};
-use crate::requirements::run as run_command;
+use crate::localize;
+use crate::runner::run as run_command;
 use crate::sbom::{Artifact, Bill};
 use crate::workspace::Workspace;
 
 /// Number of the ABI: see `docs/abi.md`.
 const ABI: &str = include_str!("../../bitsup-capi/abi/number");
 
-/// Options of `cargo xtask install`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Where programs will find the library
@@ -81,7 +80,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if !options.prefix.is_absolute() {
         return Err(format!("--prefix {} is not absolute", options.prefix.display()).into());
     }
-    let tools = Tools::find()?;
+    localize::require_tools(workspace)?;
     let private = build(workspace, options)?;
     let root = match &options.destdir {
         Some(folder) => folder.join(options.prefix.strip_prefix("/")?),
@@ -90,18 +89,23 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let version = env!("CARGO_PKG_VERSION");
     let include = folder(&root, "include")?;
     for header in ["bitsup.h", "bitsup.hpp"] {
-        copy(&workspace.path("include").join(header), &include.join(header))?;
+        replace(&workspace.path("include").join(header), &include.join(header))?;
     }
     let data = folder(&root, "share/bitsup")?;
-    copy(&workspace.path("src/bitsup-capi/options.json"), &data.join("options.json"))?;
+    replace(&workspace.path("src/bitsup-capi/options.json"), &data.join("options.json"))?;
 
     let libraries = folder(&root, &options.libdir)?;
     let built = options.built(workspace);
     let abi_name = format!("libbitsup.so.{}", ABI.trim());
     let full_name = format!("libbitsup.so.{version}");
-    let object = tools.join(&built.join("libbitsup.a"), options.is_release())?;
-    object.write_shared(&built.join("libbitsup.so"), &libraries.join(&full_name))?;
-    object.write_archive(&libraries.join("libbitsup.a"))?;
+    let both = localize::Options {
+        archive: built.join("libbitsup.a"),
+        output: Some(libraries.join("libbitsup.a")),
+        shared: Some(built.join("libbitsup.so")),
+        shared_output: Some(libraries.join(&full_name)),
+        strip: options.is_release(),
+    };
+    localize::run(workspace, &both)?;
     if options.is_release() {
         for name in [&full_name, "libbitsup.a"] {
             workspace.require_no_folders(&libraries.join(name))?;
@@ -129,8 +133,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         ("cmake/bitsup", "bitsup-config.cmake", include_str!("library/config.cmake")),
         ("cmake/bitsup", "bitsup-config-version.cmake", include_str!("library/version.cmake")),
     ] {
-        let file = folder(&libraries, place)?.join(name);
-        fs::write(&file, fill(template)).map_err(|error| problem(&file, &error))?;
+        fs::write(folder(&libraries, place)?.join(name), fill(template))?;
     }
     let documents = folder(&root, "share/doc/bitsup")?;
     let bill = Bill::of(workspace, Artifact::Library, &options.features())?;
@@ -140,16 +143,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         let features = if options.system_libcurl { "" } else { "bundled" };
         write_bill(&Bill::of(workspace, Artifact::Tool, features)?, &documents, "-tool")?;
     }
-    let shared = folder(&root, "share/bitsup")?;
-    for (name, text) in [
-        ("valgrind.supp", include_str!("library/valgrind.supp")),
-        ("tsan.supp", include_str!("library/tsan.supp")),
-    ] {
-        let file = shared.join(name);
-        fs::write(&file, text).map_err(|error| problem(&file, &error))?;
-    }
+    fs::write(data.join("valgrind.supp"), include_str!("library/valgrind.supp"))?;
+    fs::write(data.join("tsan.supp"), include_str!("library/tsan.supp"))?;
     for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
-        copy(&workspace.path(name), &documents.join(name))?;
+        replace(&workspace.path(name), &documents.join(name))?;
     }
     let size = stripped_size(&libraries.join(&full_name))?;
     let curl =
@@ -161,26 +158,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 
 /// What something is made of, and the licences of that.
 fn write_bill(bill: &Bill, folder: &Path, suffix: &str) -> Result {
-    for (name, text) in [
-        (format!("sbom{suffix}.cdx.json"), bill.to_json()?),
-        (format!("third-party-licences{suffix}.txt"), bill.licences()?),
-    ] {
-        let file = folder.join(name);
-        fs::write(&file, text).map_err(|error| problem(&file, &error))?;
-    }
+    fs::write(folder.join(format!("sbom{suffix}.cdx.json")), bill.to_json()?)?;
+    fs::write(folder.join(format!("third-party-licences{suffix}.txt")), bill.licences()?)?;
     Ok(())
 }
 
 /// Builds the tool, whose features are always the same.
 fn install_tool(workspace: &Workspace, options: &Options, folder: &Path) -> Result {
-    let mut command = workspace.cargo();
-    command.args(["build", "--package", "bitsup-cli", "--profile", &options.profile]);
+    let mut command = workspace.cargo("build --package bitsup-cli --profile");
+    command.arg(&options.profile);
     if options.system_libcurl {
         command.arg("--no-default-features");
     }
     run_command(command.envs(options.is_release().then(|| workspace.without_folders())))?;
     let tool = folder.join("bitsup");
-    copy(&options.built(workspace).join("bitsup"), &tool)?;
+    replace(&options.built(workspace).join("bitsup"), &tool)?;
     if options.is_release() { workspace.require_no_folders(&tool) } else { Ok(()) }
 }
 
@@ -188,8 +180,8 @@ fn install_tool(workspace: &Workspace, options: &Options, folder: &Path) -> Resu
 fn stripped_size(library: &Path) -> Result<u64> {
     let stripped = library.with_added_extension("stripped");
     run_command(Command::new("strip").arg("-o").arg(&stripped).arg(library))?;
-    let size = fs::metadata(&stripped).map_err(|error| problem(&stripped, &error))?.len();
-    fs::remove_file(&stripped).map_err(|error| problem(&stripped, &error))?;
+    let size = fs::metadata(&stripped)?.len();
+    fs::remove_file(&stripped)?;
     Ok(size)
 }
 
@@ -199,9 +191,8 @@ const IMPLICIT: [&str; 2] = ["-lgcc_s", "-lc"];
 
 /// Builds both libraries; the linker options that a program with the static one needs.
 fn build(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
-    let mut command = workspace.cargo();
-    command.args(["rustc", "--package", "bitsup-capi", "--lib", "--profile", &options.profile]);
-    command.args(["--no-default-features", "--features", &options.features()]);
+    let mut command = workspace.cargo("rustc --package bitsup-capi --lib --no-default-features");
+    command.args(["--profile", &options.profile, "--features", &options.features()]);
     command.args(["--color", "never", "--", "--print", "native-static-libs"]);
     let variables = env::vars_os();
     let variables = variables
@@ -246,26 +237,20 @@ fn packages(private: &[String]) -> (Vec<&'static str>, Vec<&str>) {
 
 fn folder(parent: &Path, name: &str) -> Result<PathBuf> {
     let path = parent.join(name);
-    fs::create_dir_all(&path).map_err(|error| problem(&path, &error))?;
+    fs::create_dir_all(&path)?;
     Ok(path)
 }
 
-fn copy(from: &Path, to: &Path) -> Result {
-    // By another name first: a program may be running with the old library.
+/// Puts a copy in the place of a file, which programs may be using.
+fn replace(from: &Path, to: &Path) -> Result {
     let new = to.with_added_extension("new");
-    fs::copy(from, &new).map_err(|error| problem(&new, &error))?;
-    fs::rename(&new, to).map_err(|error| problem(to, &error))?;
-    Ok(())
+    fs::copy(from, &new)?;
+    Ok(fs::rename(&new, to)?)
 }
 
 fn link(target: &str, path: &Path) -> Result {
     if path.symlink_metadata().is_ok() {
-        fs::remove_file(path).map_err(|error| problem(path, &error))?;
+        fs::remove_file(path)?;
     }
-    symlink(target, path).map_err(|error| problem(path, &error))?;
-    Ok(())
-}
-
-fn problem(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot write {}: {error}", path.display())
+    Ok(symlink(target, path)?)
 }

@@ -1,34 +1,24 @@
 //! `cargo xtask lint`: formatting, clippy, and the rules that no compiler knows.
 
-use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
-use clap::Args;
-use serde_json::Value;
+use fs_err as fs;
 
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS, Name};
+use crate::runner;
 use crate::supply_chain::numbers;
 use crate::words;
-use crate::workspace::{Member, Workspace};
+use crate::workspace::{Package, Workspace};
 
 const NEEDS: &[Name] = &["rustfmt", "clippy", LIBCURL_HEADERS];
 
 /// What is checked, in words, and how.
 type Check = (&'static str, fn(&Workspace) -> Result);
 
-/// Options of `cargo xtask lint`.
-#[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// Install what is missing without asking (as with CI set, and as root in a container)
-    #[arg(long)]
-    install: bool,
-}
-
 /// Runs every check, also after one failed.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    requirements::require(workspace, NEEDS, options.install)?;
+pub(crate) fn run(workspace: &Workspace) -> Result {
+    requirements::require(workspace, NEEDS)?;
 
     let checks: [Check; 6] = [
         ("no attribute allows a warning without a reason", attributes),
@@ -54,37 +44,20 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 }
 
 pub(crate) fn formatting(workspace: &Workspace) -> Result {
-    cargo(workspace, &["fmt", "--all", "--check"])
+    runner::run(&mut workspace.cargo("fmt --all --check"))
 }
 
 fn clippy(workspace: &Workspace) -> Result {
-    cargo(
-        workspace,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--no-default-features",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    )
-}
-
-fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result {
-    if workspace.cargo().args(arguments).status()?.success() {
-        Ok(())
-    } else {
-        Err("see above".into())
-    }
+    let options = "--workspace --all-targets --no-default-features -- -D warnings";
+    runner::run(&mut workspace.cargo(&format!("clippy {options}")))
 }
 
 /// Clippy has this rule too, but sees only what is compiled on this system.
 pub(crate) fn attributes(workspace: &Workspace) -> Result {
     let mut found = Vec::new();
-    for folder in ["src", "bindings", "examples"] {
-        find_bare_allows(&workspace.path(folder), &mut found)?;
+    for name in workspace.files(&[".rs"])? {
+        let source = fs::read_to_string(workspace.path(&name))?;
+        found.extend(bare_allows(&source).iter().map(|line| format!("{name}:{line}")));
     }
     if found.is_empty() {
         Ok(())
@@ -93,82 +66,52 @@ pub(crate) fn attributes(workspace: &Workspace) -> Result {
     }
 }
 
-fn find_bare_allows(folder: &Path, found: &mut Vec<String>) -> Result {
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() {
-            // Those are other people's sources.
-            if name != "target" && name != "node_modules" && !name.starts_with('.') {
-                find_bare_allows(&path, found)?;
-            }
-        } else if name.ends_with(".rs") {
-            let lines = bare_allows(&fs::read_to_string(&path)?);
-            found.extend(lines.iter().map(|line| format!("{}:{line}", path.display())));
-        }
-    }
-    Ok(())
-}
-
 /// The numbers of the lines where an `allow` attribute without a reason starts.
 fn bare_allows(source: &str) -> Vec<usize> {
     let mut lines = Vec::new();
     for opening in ["#[allow(", "#![allow("] {
         for (position, _) in source.match_indices(opening) {
-            let before = source.get(..position).unwrap_or_default();
+            let (before, rest) = source.split_at(position);
             let line_start = before.rsplit('\n').next().unwrap_or_default();
-            let attribute = source.get(position..).unwrap_or_default();
-            let attribute = attribute.split(")]").next().unwrap_or_default();
+            let attribute = rest.split(")]").next().unwrap_or_default();
             // In a comment or in a text it allows nothing.
             if line_start.trim().is_empty() && !attribute.contains("reason") {
                 lines.push(before.matches('\n').count() + 1);
             }
         }
     }
-    lines.sort_unstable();
     lines
 }
 
 /// A path dependency beside the workspace's entry would turn default features on, and with them a libcurl of our
 /// own where the system's was asked for.
 fn features(workspace: &Workspace) -> Result {
-    let found = forced_bundled(&workspace.members);
-    if found.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("write `NAME.workspace = true` without features: {}", found.join(", ")).into())
+    let options = "--workspace --no-default-features --locked --prefix none";
+    let mut tree = workspace.cargo(&format!("tree {options}"));
+    let tree = runner::read(tree.args(["--format", "{p} [{f}]"]))?;
+    match bundled(&tree) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "{name} is bundled: write `NAME.workspace = true` without features in a manifest that `cargo tree --workspace \
+             --no-default-features --edges features --invert {name}` shows"
+        )
+        .into()),
     }
 }
 
-fn forced_bundled(members: &[Member]) -> Vec<String> {
-    let mut found = Vec::new();
-    for member in members {
-        for dependency in &member.dependencies {
-            let passes_choice_on = members
-                .iter()
-                .any(|other| other.name == dependency.name && other.has_bundled_feature);
-            let forced = dependency.default_features
-                || dependency
-                    .features
-                    .iter()
-                    .any(|feature| feature == "bundled" || feature == "default");
-            if passes_choice_on && forced {
-                found.push(format!("{} in {}", dependency.name, member.name));
-            }
-        }
-    }
-    found
+/// The first crate that has the feature, in what `cargo tree` prints.
+fn bundled(tree: &str) -> Option<&str> {
+    let has_feature = |line: &&str| {
+        let features = line.rsplit_once('[').map_or("", |(_, features)| features);
+        features.split([',', ']']).any(|feature| feature == "bundled")
+    };
+    tree.lines().find(has_feature)?.split(' ').next()
 }
 
 /// No compiler that old is at hand. Of our own code clippy tells what the standard library lacked in that version; of
 /// other crates it is what they say of themselves, on any system and with any feature.
 fn rust_version(workspace: &Workspace) -> Result {
-    let output = workspace.cargo().args(["metadata", "--locked", "--format-version=1"]).output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let found = newer_than_workspace(&metadata);
+    let found = newer_than_workspace(&workspace.packages()?);
     if found.is_empty() {
         Ok(())
     } else {
@@ -176,21 +119,19 @@ fn rust_version(workspace: &Workspace) -> Result {
     }
 }
 
-fn newer_than_workspace(metadata: &Value) -> Vec<String> {
-    let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
-    let needs = |package: &Value| {
-        let mut version = numbers(package["rust_version"].as_str().unwrap_or_default());
+fn newer_than_workspace(packages: &[Package]) -> Vec<String> {
+    let needs = |package: &&Package| {
+        let mut version = numbers(&package.rust_version);
         version.resize(3, 0);
         version
     };
     let (others, own): (Vec<_>, Vec<_>) =
-        packages.iter().partition(|package| package["source"].is_string());
-    let least = own.into_iter().map(needs).min().unwrap_or_default();
+        packages.iter().partition(|package| package.checksum.is_some());
+    let least = own.iter().map(needs).min().unwrap_or_default();
     let newer = others.into_iter().filter(|package| needs(package) > least);
     newer
-        .map(|package| {
-            let text = |key: &str| package[key].as_str().unwrap_or_default();
-            format!("{} {} needs {}", text("name"), text("version"), text("rust_version"))
+        .map(|Package { name, version, rust_version, .. }| {
+            format!("{name} {version} needs {rust_version}")
         })
         .collect()
 }
@@ -198,24 +139,25 @@ fn newer_than_workspace(metadata: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::Dependency;
 
     #[test]
     fn a_dependency_that_needs_a_newer_rust_is_found() {
-        let package = |name: &str, needs: Value, source: Value| {
-            let version = "1.2.3";
-            serde_json::json!({"name": name, "version": version, "rust_version": needs, "source": source})
+        let package = |(name, needs, checksum): (&str, &str, Option<&str>)| Package {
+            name: name.to_owned(),
+            version: "1.2.3".to_owned(),
+            rust_version: needs.to_owned(),
+            checksum: checksum.map(str::to_owned),
+            ..Package::default()
         };
-        let registry = || Value::from("registry");
-        let metadata = serde_json::json!({"packages": [
-            package("ours", "1.93".into(), Value::Null),
-            package("older", "1.9.1".into(), registry()),
-            package("same", "1.93.0".into(), registry()),
-            package("silent", Value::Null, registry()),
-            package("newer", "1.93.1".into(), registry()),
-            package("newest", "2.0".into(), registry()),
-        ]});
-        let found = newer_than_workspace(&metadata);
+        let packages = [
+            ("ours", "1.93", None),
+            ("older", "1.9.1", Some("0")),
+            ("same", "1.93.0", Some("0")),
+            ("silent", "", Some("0")),
+            ("newer", "1.93.1", Some("0")),
+            ("newest", "2.0", Some("0")),
+        ];
+        let found = newer_than_workspace(&packages.map(package));
         assert_eq!(found, ["newer 1.2.3 needs 1.93.1", "newest 1.2.3 needs 2.0"]);
     }
 
@@ -229,47 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_searched_in_folders() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let inner = folder.path().join("crate/src");
-        fs::create_dir_all(&inner).expect("created");
-        fs::create_dir_all(folder.path().join("crate/target")).expect("created");
-        fs::write(inner.join("lib.rs"), "#[allow(unused)]\n").expect("written");
-        fs::write(folder.path().join("crate/target/x.rs"), "#[allow(unused)]\n").expect("written");
-        let mut found = Vec::new();
-        find_bare_allows(folder.path(), &mut found).expect("readable");
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].ends_with("lib.rs:1"));
-    }
-
-    fn member(name: &str, dependencies: Vec<Dependency>) -> Member {
-        let folder = format!("src/{name}/");
-        Member {
-            name: name.to_owned(),
-            folder,
-            has_bundled_feature: name != "server",
-            dependencies,
-        }
-    }
-
-    fn dependency(name: &str, default_features: bool, features: &[&str]) -> Dependency {
-        Dependency {
-            name: name.to_owned(),
-            default_features,
-            features: features.iter().map(|&feature| feature.to_owned()).collect(),
-        }
-    }
-
-    #[test]
-    fn a_dependency_that_forces_the_bundled_libcurl_is_found() {
-        let members = [
-            member("client", vec![dependency("server", true, &[])]),
-            member("server", vec![]),
-            member("good", vec![dependency("client", false, &[])]),
-            member("path", vec![dependency("client", true, &[])]),
-            member("asks", vec![dependency("client", false, &["bundled"])]),
-            member("other", vec![dependency("serde", true, &[])]),
-        ];
-        assert_eq!(forced_bundled(&members), ["client in path", "client in asks"]);
+    fn a_crate_with_the_bundled_libcurl_is_found() {
+        let tree = "xtask v0.1.0 (/x/bundled) []\nbitsup v0.1.0 (/x) [ntlm,openssl]\n";
+        assert_eq!(bundled(tree), None);
+        let tree = format!("{tree}bitsup v0.1.0 (/x) [bundled,ntlm] (*)\n");
+        assert_eq!(bundled(&tree), Some("bitsup"));
     }
 }

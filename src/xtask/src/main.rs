@@ -33,12 +33,15 @@ use clap::{Parser, Subcommand};
 use crate::workspace::Workspace;
 
 /// What a command comes to: the error is one line for people.
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Developer commands of bitsup.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
+    /// Install what is missing without asking (as with CI set, and as root in a container)
+    #[arg(long, global = true)]
+    install: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -50,9 +53,9 @@ enum Command {
     /// Run every test that can run here; offer to install what is missing
     Test(test::Options),
     /// Check formatting, clippy's warnings and the rules no compiler knows
-    Lint(lint::Options),
+    Lint,
     /// Check the documents, and build them as a site in target/site
-    Docs(docs::Options),
+    Docs,
     /// Compare the table of protocol rules with the tests that cover them
     Conformance(conformance::Options),
     /// Build the C library and install it with its headers, files for pkg-config and cmake
@@ -78,25 +81,27 @@ enum Command {
     /// Break the code behind a sample of rules, and see whether their tests turn red
     Mutants(mutants::Options),
     /// Send many uploads through a proxy that cuts connections at random positions
-    Soak(long::Soak),
+    Soak(long::Chaos),
     /// Kill many uploads and continue them; count what is left on the server
-    Kills(long::Kills),
+    Kills(long::Chaos),
     /// Upload to many random servers and judge every ending: the long form of a test
-    Servers(long::Servers),
+    Servers(long::Chaos),
     /// Run tests with sockets, threads and timers again and again with every core busy
     Stress(stress::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = Workspace::find().and_then(|workspace| match arguments.command {
+    let found = Workspace::find();
+    let found = found.map(|found| Workspace { installs: arguments.install, ..found });
+    let outcome = found.and_then(|workspace| match arguments.command {
         Command::Check(options) => check::run_checks(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
-        Command::Lint(options) => lint::run(&workspace, &options),
-        Command::Docs(options) => docs::run(&workspace, &options),
-        Command::Conformance(options) => conformance::run(&workspace, &options),
+        Command::Lint => lint::run(&workspace),
+        Command::Docs => docs::run(&workspace),
+        Command::Conformance(options) => conformance::compare(&workspace, options.write),
         Command::Install(options) => library::run(&workspace, &options),
-        Command::Localize(options) => localize::run(&options),
+        Command::Localize(options) => localize::run(&workspace, &options),
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Instructions(options) => bench::instructions::run(&workspace, &options),

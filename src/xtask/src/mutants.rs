@@ -7,17 +7,17 @@
 //! fail there. A break that does not apply or does not build is an error, as is a test that
 //! does not pass without it. The working tree is only read, and only at the beginning.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use clap::Args;
+use fs_err as fs;
 
 use crate::Result;
 use crate::python;
-use crate::requirements::{self, CARGO_MUTANTS};
+use crate::requirements::{self, CARGO_MUTANTS, PYTHON_TESTS};
 use crate::workspace::Workspace;
 
 /// The breaks; its head describes the format.
@@ -64,6 +64,11 @@ impl Mutant {
         })
     }
 
+    fn error(&self, what: &str, output: &[u8]) -> Box<dyn Error + Send + Sync> {
+        let output = String::from_utf8_lossy(output);
+        format!("the break behind {}{what}: {}\n{output}", self.rule, self.test).into()
+    }
+
     /// All of them.
     fn all() -> Result<Vec<Self>> {
         let parts = LIST.trim().split("\n\n").skip(1);
@@ -73,24 +78,17 @@ impl Mutant {
     }
 }
 
-/// Options of `cargo xtask mutants`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Only the breaks behind this rule
     #[arg(long, value_name = "ID")]
     rule: Option<String>,
-    /// Only one break of each crate
-    #[arg(long, conflicts_with = "rule")]
-    short: bool,
     /// Instead those that cargo-mutants makes in the rules' code: half an hour
-    #[arg(long, conflicts_with_all = ["rule", "short"])]
+    #[arg(long, conflicts_with = "rule")]
     generated: bool,
     /// In all files of the protocol: hours
     #[arg(long, requires = "generated")]
     all: bool,
-    /// Install what is missing without asking (as with CI set, and as root in a container)
-    #[arg(long)]
-    install: bool,
 }
 
 /// Runs the command: every break, also after one that no test saw.
@@ -98,7 +96,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if options.generated {
         return generated(workspace, options);
     }
-    let chosen = choose(options.rule.as_deref(), options.short)?;
+    let mut chosen = Mutant::all()?;
+    chosen.retain(|mutant| options.rule.as_ref().is_none_or(|rule| rule == mutant.rule));
     if chosen.is_empty() {
         return Err("there is no break behind that rule".into());
     }
@@ -131,7 +130,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 
 /// Breaks that cargo-mutants makes. One by which the tests do not end is seen by those who run them.
 fn generated(workspace: &Workspace, options: &Options) -> Result {
-    requirements::require(workspace, &[CARGO_MUTANTS], options.install)?;
+    requirements::require(workspace, &[CARGO_MUTANTS])?;
     let folder = workspace.target.join("mutants");
     fs::create_dir_all(&folder)?;
     let mut command = workspace.command(workspace.target.join("tools/bin/cargo-mutants"));
@@ -152,19 +151,9 @@ fn generated(workspace: &Workspace, options: &Options) -> Result {
     }
 }
 
-fn choose(rule: Option<&str>, short: bool) -> Result<Vec<Mutant>> {
-    let mut chosen = Mutant::all()?;
-    chosen.retain(|mutant| rule.is_none_or(|rule| rule == mutant.rule));
-    if short {
-        chosen.dedup_by_key(|mutant| mutant.package);
-    }
-    Ok(chosen)
-}
-
 /// The file with the break in it.
 fn broken(root: &Path, mutant: &Mutant) -> Result<String> {
-    let text = fs::read_to_string(root.join(mutant.file))
-        .map_err(|error| format!("{}: {error}", mutant.file))?;
+    let text = fs::read_to_string(root.join(mutant.file))?;
     match text.matches(&mutant.from).count() {
         1 => Ok(text.replace(&mutant.from, &mutant.to)),
         count => Err(format!(
@@ -182,25 +171,18 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Copies what git would; files that are the same stay as they are, with their time stamps.
+    /// Copies what git would, anew: the break of a run that was interrupted is neither there nor in what was built.
     fn make(workspace: &Workspace) -> Result<Self> {
         let folder = workspace.target.join("mutants");
         let scratch = Self { tree: folder.join("tree"), target: folder.join("target") };
-        let listed = workspace
-            .command("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .output()?;
-        if !listed.status.success() {
-            return Err("git cannot list the sources".into());
+        if scratch.tree.exists() {
+            fs::remove_dir_all(&scratch.tree)?;
         }
-        let mut there = BTreeSet::new();
-        for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
-            // A file that was deleted and not committed yet.
-            let Ok(content) = fs::read(workspace.path(name)) else { continue };
-            scratch.write_bytes(name, &content)?;
-            there.insert(scratch.tree.join(name));
+        for name in workspace.files(&[""])? {
+            let to = scratch.tree.join(&name);
+            fs::create_dir_all(to.parent().unwrap_or(&to))?;
+            fs::write(to, fs::read(workspace.path(&name))?)?;
         }
-        remove_others(&scratch.tree, &there)?;
         Ok(scratch)
     }
 
@@ -209,37 +191,32 @@ impl Scratch {
         let package = self.tree.join(python::PACKAGE);
         let module = "python/bitsup/_bitsup.abi3.so";
         fs::copy(workspace.path(python::PACKAGE).join(module), package.join(module))
-            .map_err(|error| format!("{module}: {error}: run cargo xtask test --only python"))?;
+            .map_err(|error| format!("{error}: run cargo xtask test --only python"))?;
         // As the table of rules names it.
         let test = format!("tests/{}", mutant.test.replacen("::", ".py::", 1));
-        let output =
-            Command::new(requirements::environment(workspace, "python-tests").join("bin/python"))
-                .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", &test])
-                .current_dir(&package)
-                .env("PYTHONPATH", package.join("python"))
-                // Compiled code of the same second and length would be taken for the break's.
-                .env("PYTHONDONTWRITEBYTECODE", "1")
-                .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"))
-                .stdin(Stdio::null())
-                .output()?;
+        let python = requirements::environment(workspace, PYTHON_TESTS).join("bin/python");
+        let mut pytest = Command::new(python);
+        pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", &test]).current_dir(&package);
+        pytest.env("PYTHONPATH", package.join("python"));
+        // Compiled code of the same second and length would be taken for the break's.
+        pytest.env("PYTHONDONTWRITEBYTECODE", "1");
+        pytest.env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
         // 1: tests have failed.
+        let output = pytest.stdin(Stdio::null()).output()?;
         match output.status.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => {
-                let text = String::from_utf8_lossy(&output.stdout);
-                Err(format!("{} did not run:\n{text}", mutant.test).into())
-            }
+            Some(code @ (0 | 1)) => Ok(code == 0),
+            _ => Err(mutant.error("'s test did not run", &output.stdout)),
         }
     }
 
     /// Makes the break, and says whether its test passes all the same.
     fn survives(&self, workspace: &Workspace, mutant: &Mutant) -> Result<bool> {
         let begun = Instant::now();
-        let whole = fs::read_to_string(self.tree.join(mutant.file))?;
-        self.write(mutant.file, &broken(&self.tree, mutant)?)?;
+        let file = self.tree.join(mutant.file);
+        let whole = fs::read(&file)?;
+        fs::write(&file, broken(&self.tree, mutant)?)?;
         let passes = self.builds(workspace, mutant).and_then(|()| self.passes(workspace, mutant));
-        self.write(mutant.file, &whole)?;
+        fs::write(&file, whole)?;
         let passes = passes?;
         let word = if passes { "NOT SEEN" } else { "seen" };
         let seconds = begun.elapsed().as_secs();
@@ -247,25 +224,10 @@ impl Scratch {
         Ok(passes)
     }
 
-    fn write(&self, name: &str, content: &str) -> Result {
-        self.write_bytes(name, content.as_bytes())
-    }
-
-    fn write_bytes(&self, name: &str, content: &[u8]) -> Result {
-        let path = self.tree.join(name);
-        if fs::read(&path).is_ok_and(|old| old == content) {
-            return Ok(());
-        }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        Ok(fs::write(path, content)?)
-    }
-
     fn cargo(&self, workspace: &Workspace, mutant: &Mutant) -> Command {
-        let mut command = workspace.cargo();
-        command.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
-        command.args(["test", "--quiet", "--no-default-features", "--package", mutant.package]);
+        let mut command = workspace.cargo("test --quiet --no-default-features --package");
+        command.arg(mutant.package).current_dir(&self.tree);
+        command.env("CARGO_TARGET_DIR", &self.target);
         match mutant.program {
             "lib" => command.arg("--lib"),
             program => command.args(["--test", program]),
@@ -282,11 +244,9 @@ impl Scratch {
         if output.status.success() {
             // A test that runs without the break would say nothing of it.
             let is_new = String::from_utf8_lossy(&output.stdout).contains("\"fresh\":false");
-            let stale = || format!("the break behind {} was not built", mutant.rule).into();
-            return if is_new { Ok(()) } else { Err(stale()) };
+            return if is_new { Ok(()) } else { Err(mutant.error(" was not built", &[])) };
         }
-        let text = String::from_utf8_lossy(&output.stderr);
-        Err(format!("the break behind {} does not build:\n{text}", mutant.rule).into())
+        Err(mutant.error(" does not build", &output.stderr))
     }
 
     /// Whether the test passes. One that does not exist is an error.
@@ -301,25 +261,9 @@ impl Scratch {
         match (text.contains(" 1 passed; 0 failed;"), text.contains(" 0 passed; 1 failed;")) {
             (true, _) => Ok(true),
             (_, true) => Ok(false),
-            _ => {
-                let text = String::from_utf8_lossy(&output.stderr);
-                Err(format!("{} did not run:\n{text}", mutant.test).into())
-            }
+            _ => Err(mutant.error("'s test did not run", &output.stderr)),
         }
     }
-}
-
-/// Removes what an earlier copy had and this one has not.
-fn remove_others(folder: &Path, there: &BTreeSet<PathBuf>) -> Result {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            remove_others(&path, there)?;
-        } else if !there.contains(&path) {
-            fs::remove_file(&path)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -336,15 +280,6 @@ mod tests {
             let row = page.lines().find(|line| line.starts_with(&format!("| {} |", mutant.rule)));
             assert!(row.expect("a rule").contains(mutant.test), "{}: {}", mutant.rule, mutant.test);
         }
-    }
-
-    #[test]
-    fn the_short_form_has_one_break_of_each_crate() {
-        let choose = |short| choose(None, short).expect("a list");
-        let all = choose(false);
-        let packages: BTreeSet<&str> = all.iter().map(|mutant| mutant.package).collect();
-        assert!(all.len() > packages.len());
-        assert_eq!(choose(true).len(), packages.len());
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The tests of the Python package, on the oldest and the newest `CPython` that are wanted.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fs_err as fs;
+
 use crate::Result;
+use crate::requirements::{FLEET_TESTS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST, environment};
+use crate::runner::run;
 use crate::workspace::Workspace;
 
 /// Folder of the package.
@@ -13,89 +16,68 @@ pub(crate) const PACKAGE: &str = "bindings/python";
 /// Modules of tests whose subject is not the interpreter's part: threads, forks, the garbage collector, the end of the
 /// process, asyncio, subinterpreters, kinds of sources, exceptions, import, and what editors and pytest see. A new module
 /// runs everywhere.
-const OF_ANY_INTERPRETER: [&str; 11] = [
-    "bad_input",
-    "docs",
-    "doctor",
-    "features",
-    "generated",
-    "options",
-    "packets",
-    "sessions",
-    "tool",
-    "transcript",
-    "words",
-];
+const OF_ANY_INTERPRETER: &str =
+    "bad_input docs doctor features generated options packets sessions tool transcript words";
 
-/// Builds the module with the system's libcurl, installs it, and runs the tests.
-pub(crate) fn tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
-    let run = |arguments: &[&str]| run(workspace, environment, arguments);
-    vec![
-        server(workspace),
-        run(&["-m", "maturin", "develop", "--no-default-features"]),
-        // Most wait for a peer or a limit, not for a processor.
-        run(&["-m", "pytest", "-q", "-n", "4", "--dist", "worksteal"]),
-    ]
+/// Builds the module with the system's libcurl and installs it.
+const DEVELOP: &str = "maturin develop --no-default-features";
+
+/// Builds the module, installs it in an environment, and runs the tests there.
+pub(crate) fn tests(workspace: &Workspace, environment: Name) -> Vec<Command> {
+    let python = |words: &str| python(workspace, environment, words);
+    // Most wait for a peer or a limit, not for a processor.
+    vec![server(workspace), python(DEVELOP), python("pytest -q -n 4 --dist worksteal")]
 }
 
-/// The same with those tests alone that can differ between interpreters.
-pub(crate) fn tests_of_interpreter(workspace: &Workspace, environment: &Path) -> Vec<Command> {
-    let mut commands = tests(workspace, environment);
+/// The same on the newest interpreter with those tests alone that can differ between them.
+pub(crate) fn tests_of_interpreter(workspace: &Workspace) -> Vec<Command> {
+    let mut commands = tests(workspace, PYTHON_TESTS_NEWEST);
     if let Some(pytest) = commands.last_mut() {
-        pytest.args(OF_ANY_INTERPRETER.map(|name| format!("--ignore=tests/test_{name}.py")));
+        let modules = OF_ANY_INTERPRETER.split(' ');
+        pytest.args(modules.map(|name| format!("--ignore=tests/test_{name}.py")));
     }
     commands
 }
 
 /// Builds a wheel with the system's libcurl, and runs the tests with it where Python and all libraries are newer.
-pub(crate) fn tests_on_newer(workspace: &Workspace, environment: &Path) -> Vec<Command> {
+pub(crate) fn tests_on_newer(workspace: &Workspace) -> Vec<Command> {
     let folder = workspace.target.join("newer-python");
-    let mut build = run(workspace, environment, &["-m", "maturin", "build", "--quiet"]);
-    build.args(["--no-default-features", "--profile", "dev", "--auditwheel", "skip"]);
-    build.arg("--out").arg(folder.join("wheel"));
+    let options = "--quiet --no-default-features --profile dev --auditwheel skip --out";
+    let mut build = python(workspace, PYTHON_TESTS, &format!("maturin build {options}"));
+    build.arg(folder.join("wheel"));
     let mut tests = Command::new(workspace.path("src/xtask/src/newer_python.sh"));
     tests.args([&folder, &workspace.target.join("debug/examples/serve")]);
     vec![server(workspace), build, tests]
 }
 
 /// Compares the types of the installed module with its stub, and checks how tests and examples use them.
-pub(crate) fn type_checks(workspace: &Workspace, environment: &Path) -> Vec<Command> {
-    let run = |arguments: &[&str]| run(workspace, environment, arguments);
-    let python = environment.join("bin/python");
-    let mut verify = run(&[
-        "-m",
-        "pyright",
-        "--pythonpath",
-        &python.to_string_lossy(),
-        "--verifytypes",
-        "bitsup",
-    ]);
+pub(crate) fn type_checks(workspace: &Workspace) -> Vec<Command> {
+    let python = |words: &str| python(workspace, PYTHON_TESTS, words);
+    let interpreter = environment(workspace, PYTHON_TESTS).join("bin/python");
+    let [mut types, mut verify] =
+        ["pyright", "pyright --verifytypes bitsup --ignoreexternal"].map(python);
+    types.arg("--pythonpath").arg(&interpreter);
     // pyright does not find what is installed from its folder.
-    verify.arg("--ignoreexternal").env("PYTHONPATH", workspace.path(PACKAGE).join("python"));
-    vec![
-        run(&["-m", "mypy"]),
-        run(&["-m", "mypy.stubtest", "bitsup", "--allowlist", "tests/stubtest-allowlist.txt"]),
-        run(&["-m", "pyright", "--pythonpath", &python.to_string_lossy()]),
-        verify,
-    ]
+    verify
+        .arg("--pythonpath")
+        .arg(&interpreter)
+        .env("PYTHONPATH", workspace.path(PACKAGE).join("python"));
+    let stub = "mypy.stubtest bitsup --allowlist tests/stubtest-allowlist.txt";
+    vec![python("mypy"), python(stub), types, verify]
 }
 
 /// Installs the module beside Dask, and uploads through a cluster of processes.
-pub(crate) fn fleet_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
-    let mut tool = workspace.cargo();
-    tool.args(["build", "--quiet", "--package", "bitsup-cli", "--no-default-features"]);
-    let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "--timeout=120"]);
-    tests
-        .args(["-p", "no:cacheprovider"])
-        .current_dir(workspace.path("examples/python"))
-        .env("BITSUP_TOOL", workspace.target.join("debug/bitsup"));
-    let module = ["-m", "maturin", "develop", "--no-default-features"];
-    vec![tool, run(workspace, environment, &module), tests]
+pub(crate) fn fleet_tests(workspace: &Workspace) -> Vec<Command> {
+    let tool = workspace.cargo("build --quiet --package bitsup-cli --no-default-features");
+    let mut tests = python(workspace, FLEET_TESTS, "pytest -q --timeout=120 -p no:cacheprovider");
+    tests.current_dir(workspace.path("examples/python"));
+    tests.env("BITSUP_TOOL", workspace.target.join("debug/bitsup"));
+    vec![tool, python(workspace, FLEET_TESTS, DEVELOP), tests]
 }
 
 /// Builds the package as people get it, with libcurl inside, and installs it where nothing else is.
-pub(crate) fn package_tests(workspace: &Workspace, environment: &Path) -> Vec<Command> {
-    let mut tests = run(workspace, environment, &["-m", "pytest", "-q", "tests/package.py"]);
+pub(crate) fn package_tests(workspace: &Workspace) -> Vec<Command> {
+    let mut tests = python(workspace, PYTHON_TESTS, "pytest -q tests/package.py");
     tests.env("CARGO_TARGET_DIR", &workspace.target);
     vec![server(workspace), tests]
 }
@@ -120,34 +102,28 @@ pub(crate) fn lay_out(workspace: &Workspace, built: &Path, folder: &Path) -> Res
 
 /// An interpreter for the package in `folder`, which is compiled for it, as pip compiles what it installs. The one of
 /// the search path may be a shell script that looks for an interpreter, and may load what others have installed.
-pub(crate) fn bare_interpreter(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn bare_interpreter(folder: &Path) -> Result<PathBuf> {
     let environment = folder.join("environment");
     let python = environment.join("bin/python");
-    let run = |program: &Path, arguments: &[&str]| -> Result {
-        let status = workspace.command(program).args(arguments).status()?;
-        if status.success() {
-            return Ok(());
-        }
-        Err(format!("{} {}: {status}", program.display(), arguments.join(" ")).into())
-    };
-    let environment = environment.to_string_lossy();
-    run(Path::new("python3"), &["-m", "venv", "--clear", "--without-pip", &environment])?;
-    run(&python, &["-m", "compileall", "-q", &folder.join("bitsup").to_string_lossy()])?;
+    let venv = ["-m", "venv", "--clear", "--without-pip"];
+    run(Command::new("python3").args(venv).arg(&environment))?;
+    run(Command::new(&python).args(["-m", "compileall", "-q"]).arg(folder.join("bitsup")))?;
     Ok(python)
 }
 
+/// All members but one, so that dependencies have the features that the tests built them with.
 fn server(workspace: &Workspace) -> Command {
-    let mut server = workspace.cargo();
-    // All members but one, so that dependencies have the features that the tests built them with.
-    server.args(["build", "--workspace", "--exclude", "bitsup-capi", "--no-default-features"]);
-    server.args(["--example", "serve"]);
-    server
+    let features = "--workspace --exclude bitsup-capi --no-default-features";
+    workspace.cargo(&format!("build {features} --example serve"))
 }
 
-fn run(workspace: &Workspace, environment: &Path, arguments: &[&str]) -> Command {
+/// A module of Python with its arguments, in an environment and the package's folder.
+fn python(workspace: &Workspace, name: Name, words: &str) -> Command {
+    let environment = environment(workspace, name);
     let mut command = Command::new(environment.join("bin/python"));
     command
-        .args(arguments)
+        .arg("-m")
+        .args(words.split(' '))
         .current_dir(workspace.path(PACKAGE))
         .env("VIRTUAL_ENV", environment)
         .env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));

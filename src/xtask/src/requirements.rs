@@ -3,7 +3,7 @@
 //! The list of it, and how it is installed, is `.ci/requirements`; here stand only the names.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::Result;
 use crate::workspace::Workspace;
@@ -60,9 +60,9 @@ impl Missing {
     }
 }
 
-/// Offers to install what is missing, and tells what is missing then. With `install` there is no prompt.
-pub(crate) fn provide(workspace: &Workspace, names: &[Name], install: bool) -> Result<Missing> {
-    ask(workspace, names, install.then_some("--yes"))
+/// Offers to install what is missing, and tells what is missing then.
+pub(crate) fn provide(workspace: &Workspace, names: &[Name]) -> Result<Missing> {
+    ask(workspace, names, workspace.installs.then_some("--yes"))
 }
 
 /// Tells what is missing.
@@ -71,8 +71,8 @@ pub(crate) fn missing(workspace: &Workspace, names: &[Name]) -> Result<Missing> 
 }
 
 /// Installs what a command cannot do without, or fails.
-pub(crate) fn require(workspace: &Workspace, names: &[Name], install: bool) -> Result {
-    provide(workspace, names, install)?.check(names)
+pub(crate) fn require(workspace: &Workspace, names: &[Name]) -> Result {
+    provide(workspace, names)?.check(names)
 }
 
 fn ask(workspace: &Workspace, names: &[Name], option: Option<&str>) -> Result<Missing> {
@@ -93,14 +93,6 @@ fn ask(workspace: &Workspace, names: &[Name], option: Option<&str>) -> Result<Mi
 /// The virtual environment of a requirement of Python packages.
 pub(crate) fn environment(workspace: &Workspace, name: Name) -> PathBuf {
     workspace.target.join("venv").join(name)
-}
-
-/// Runs a command, whose failure is an error.
-pub(crate) fn run(command: &mut Command) -> Result {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let status =
-        command.stdin(Stdio::null()).status().map_err(|error| format!("{program}: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{program} failed ({status})").into()) }
 }
 
 #[cfg(test)]

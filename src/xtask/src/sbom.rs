@@ -3,14 +3,15 @@
 //! Of one lock file it is the same every time and everywhere: no path, no time, no random serial number.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::workspace::Workspace;
+use crate::runner::read;
+use crate::workspace::{Package, Workspace};
 
 /// Crates that bring C code: what it is called, the name under which its weaknesses are listed, and the folder of its
 /// licence in the crate.
@@ -32,7 +33,6 @@ pub(crate) enum Artifact {
     Wheel,
 }
 
-/// Options of `cargo xtask sbom`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// What to list the parts of
@@ -63,17 +63,7 @@ pub(crate) struct Bill {
     name: &'static str,
     /// Whether the C libraries are those of the crates, and not the system's.
     bundled: bool,
-    crates: BTreeSet<Crate>,
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Crate {
-    name: String,
-    version: String,
-    licence: String,
-    /// SHA-256 of the archive in the registry; our own have none.
-    checksum: Option<String>,
-    folder: PathBuf,
+    crates: BTreeSet<Package>,
 }
 
 impl Bill {
@@ -84,35 +74,24 @@ impl Bill {
             Artifact::Library => ("libbitsup", "bitsup-capi"),
             Artifact::Wheel => ("bitsup (wheel)", "bitsup-python"),
         };
-        let known = known(workspace)?;
-        let tree = |edges: &str| -> Result<BTreeSet<(String, String)>> {
-            let mut cargo = workspace.cargo();
-            cargo.args(["tree", "--locked", "--quiet", "--package", package, "--edges", edges]);
-            cargo.args(["--no-default-features", "--features", features, "--target", TARGET]);
-            let output = cargo.args(["--prefix", "none", "--format", "{p}"]).output()?;
-            if !output.status.success() {
-                let message = String::from_utf8_lossy(&output.stderr);
-                return Err(format!("cargo tree failed: {}", message.trim()).into());
-            }
-            let text = String::from_utf8_lossy(&output.stdout);
+        let tree = |edges: &str| -> Result<Vec<(String, String)>> {
+            let options = format!("--package {package} --edges {edges} --target {TARGET}");
+            let mut cargo = workspace.cargo(&format!("tree --locked --quiet {options}"));
+            cargo.args(["--no-default-features", "--features", features]);
+            let text = read(cargo.args(["--prefix", "none", "--format", "{p}"]))?;
             let packages = text.lines().filter_map(|line| line.split_once(" v"));
             let version = |rest: &str| rest.split(' ').next().unwrap_or_default().to_owned();
             Ok(packages.map(|(name, rest)| (name.to_owned(), version(rest))).collect())
         };
         let mut linked = tree("normal,no-proc-macro")?;
         // Libraries built by build scripts are linked too.
-        let built = tree("normal,build,no-proc-macro")?;
-        linked.extend(
-            built
-                .into_iter()
-                .filter(|(name, version)| name == "openssl-src" && version.contains('+')),
-        );
+        let mut built = tree("normal,build,no-proc-macro")?;
+        built.retain(|(name, version)| name == "openssl-src" && version.contains('+'));
+        linked.extend(built);
+        let known = workspace.packages()?;
         let crates = linked.into_iter().map(|(name, version)| {
-            let (licence, folder, checksum) = known
-                .get(&(name.clone(), version.clone()))
-                .ok_or_else(|| format!("cargo metadata does not have {name} {version}"))?
-                .clone();
-            Ok(Crate { name, version, licence, checksum, folder })
+            let package = known.iter().find(|known| known.name == name && known.version == version);
+            package.cloned().ok_or_else(|| format!("no package {name} {version}").into())
         });
         let bundled = features.split(',').any(|feature| feature == "bundled");
         Ok(Self { name, bundled, crates: crates.collect::<Result<_>>()? })
@@ -134,7 +113,7 @@ impl Bill {
             }
             components.push(component);
             if self.bundled {
-                components.extend(part.c_code()?);
+                components.extend(c_code(part)?);
             }
         }
         let bill = json!({
@@ -160,7 +139,7 @@ impl Bill {
                 continue;
             }
             let mut found = licence_texts(&part.folder)?;
-            if let Some((.., folder)) = part.c_row().filter(|_| self.bundled) {
+            if let Some((.., folder)) = c_row(part).filter(|_| self.bundled) {
                 found.extend(licence_texts(&part.folder.join(folder))?);
             }
             if found.is_empty() {
@@ -179,60 +158,31 @@ impl Bill {
     }
 }
 
-impl Crate {
-    fn c_row(&self) -> Option<(&'static str, &'static str, &'static str)> {
-        let row = C_CODE.iter().find(|(name, ..)| *name == self.name)?;
-        Some((row.1, row.2, row.3))
-    }
+/// The C library that a crate brings, by [`C_CODE`] without the crate.
+fn c_row(part: &Package) -> Option<(&'static str, &'static str, &'static str)> {
+    let (_, name, listed, folder) = C_CODE.into_iter().find(|(name, ..)| *name == part.name)?;
+    Some((name, listed, folder))
+}
 
-    /// The C library that the crate brings.
-    fn c_code(&self) -> Result<Option<Value>> {
-        let Some((name, listed, folder)) = self.c_row() else { return Ok(None) };
-        let version = match self.version.split_once('+') {
-            Some((_, upstream)) => upstream.rsplit('-').next().unwrap_or_default().to_owned(),
-            None => zlib_version(&self.folder.join(folder).join("zlib.h"))?,
-        };
-        Ok(Some(json!({
-            "type": "library",
-            "name": name,
-            "version": version,
-            "cpe": format!("cpe:2.3:a:{listed}:{version}:*:*:*:*:*:*:*"),
-        })))
-    }
+/// The same as a part of the list.
+fn c_code(part: &Package) -> Result<Option<Value>> {
+    let Some((name, listed, folder)) = c_row(part) else { return Ok(None) };
+    let version = match part.version.split_once('+') {
+        Some((_, upstream)) => upstream.rsplit('-').next().unwrap_or_default().to_owned(),
+        None => zlib_version(&part.folder.join(folder).join("zlib.h"))?,
+    };
+    Ok(Some(json!({
+        "type": "library",
+        "name": name,
+        "version": version,
+        "cpe": format!("cpe:2.3:a:{listed}:{version}:*:*:*:*:*:*:*"),
+    })))
 }
 
 fn zlib_version(header: &Path) -> Result<String> {
     let text = fs::read_to_string(header)?;
     let line = text.lines().find_map(|line| line.strip_prefix("#define ZLIB_VERSION \""));
     Ok(line.ok_or("zlib.h names no version")?.trim_end_matches('"').to_owned())
-}
-
-type Known = BTreeMap<(String, String), (String, PathBuf, Option<String>)>;
-
-/// Licence, folder and checksum of all packages.
-fn known(workspace: &Workspace) -> Result<Known> {
-    let output = workspace.cargo().args(["metadata", "--locked", "--format-version=1"]).output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let lock = fs::read_to_string(workspace.path("Cargo.lock"))?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let packages = metadata["packages"].as_array().ok_or("no packages")?;
-    Ok(packages
-        .iter()
-        .map(|package| {
-            let (name, version) = (text(&package["name"]), text(&package["version"]));
-            let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
-            let locked = lock.split("[[package]]\n").find(|package| package.starts_with(&entry));
-            let checksum = locked.and_then(|package| {
-                let line = package.lines().find_map(|line| line.strip_prefix("checksum = \""))?;
-                Some(line.trim_end_matches('"').to_owned())
-            });
-            let folder = PathBuf::from(text(&package["manifest_path"]));
-            let folder = folder.parent().map(Path::to_owned).unwrap_or_default();
-            // A slash was once an "or".
-            let licence = text(&package["license"]).replace('/', " OR ").replace("  ", " ");
-            ((name, version), (licence, folder, checksum))
-        })
-        .collect())
 }
 
 /// The licences that lie in a folder.

@@ -15,11 +15,10 @@ use crate::fuzz;
 use crate::python;
 use crate::requirements::{
     CARGO_MUTANTS, FLEET_TESTS, LIBCURL_HEADERS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST,
-    SERVER_PROGRAMS, SITE, environment,
+    SERVER_PROGRAMS, SITE,
 };
 use crate::workspace::Workspace;
 
-const C_LIBRARY: &str = "bitsup-capi";
 /// Those of the C library's tests that need programs.
 const C_PROGRAMS: &[Name] = &[LIBCURL_HEADERS, "clang", "valgrind", "cmake", "abidiff"];
 /// Linkers that its tests link programs with.
@@ -27,30 +26,26 @@ const LINKERS: &[Name] = &["gold", "lld"];
 
 /// All steps, in the order in which they run.
 pub(crate) static STEPS: &[Step] = &[
-    Step {
-        uses: SERVER_PROGRAMS,
-        ..Step::new(
-            "system",
-            "tests of the build with the system's libcurl",
-            &[LIBCURL_HEADERS],
-            Kind::Tests(system_tests),
-        )
-    },
+    Step::new(
+        "system",
+        "tests of the build with the system's libcurl",
+        &[LIBCURL_HEADERS],
+        Kind::Tests(system_tests),
+    )
+    .uses(SERVER_PROGRAMS),
     Step::new(
         "instructions",
         "small uploads take no more instructions than is written down: cargo xtask instructions",
         &[LIBCURL_HEADERS, "valgrind"],
-        Kind::Check(|workspace| vec![xtask(workspace, &["instructions"])]),
+        Kind::Xtask(&["instructions"]),
     ),
-    Step {
-        uses: LINKERS,
-        ..Step::new(
-            "c",
-            "tests of the C library: compilers, valgrind, examples, packaging",
-            C_PROGRAMS,
-            Kind::Tests(c_tests),
-        )
-    },
+    Step::new(
+        "c",
+        "tests of the C library: compilers, valgrind, examples, packaging",
+        C_PROGRAMS,
+        Kind::Tests(|workspace| vec![c_library(workspace)]),
+    )
+    .uses(LINKERS),
     Step::new(
         "c-address",
         "the C programs with AddressSanitizer in them and in the library",
@@ -69,138 +64,120 @@ pub(crate) static STEPS: &[Step] = &[
         &[LIBCURL_HEADERS, SITE],
         Kind::Check(documentation),
     ),
-    Step {
-        uses: examples::WANTS,
-        ..Step::new(
-            "examples",
-            "the wrappers in other languages: cargo xtask examples",
-            &[LIBCURL_HEADERS],
-            Kind::Tests(|workspace| vec![xtask(workspace, &["examples"])]),
-        )
-    },
+    Step::new(
+        "examples",
+        "the wrappers in other languages: cargo xtask examples",
+        &[LIBCURL_HEADERS],
+        Kind::Tests(|workspace| vec![xtask(workspace, "examples")]),
+    )
+    .uses(examples::WANTS),
     Step::new(
         "python",
         "tests of the Python package",
         &[LIBCURL_HEADERS, PYTHON_TESTS],
-        Kind::Tests(|workspace| python::tests(workspace, &environment(workspace, PYTHON_TESTS))),
+        Kind::Tests(|workspace| python::tests(workspace, PYTHON_TESTS)),
     ),
     Step::new(
         "python-types",
         "three type checkers on the Python package, as the step before has installed it",
         &[PYTHON_TESTS, "npm"],
-        Kind::Check(|workspace| {
-            python::type_checks(workspace, &environment(workspace, PYTHON_TESTS))
-        }),
+        Kind::Check(python::type_checks),
     ),
     Step::new(
         "python-3.13",
         "those tests of the Python package that can differ between interpreters, on the newest",
         &[LIBCURL_HEADERS, PYTHON_TESTS_NEWEST],
-        Kind::Tests(|workspace| {
-            python::tests_of_interpreter(workspace, &environment(workspace, PYTHON_TESTS_NEWEST))
-        }),
+        Kind::Tests(python::tests_of_interpreter),
     ),
     Step::new(
         "fleet",
         "uploads by many workers, one of which is killed",
         &[LIBCURL_HEADERS, FLEET_TESTS],
-        Kind::Tests(|workspace| {
-            python::fleet_tests(workspace, &environment(workspace, FLEET_TESTS))
-        }),
+        Kind::Tests(python::fleet_tests),
     ),
-    Step {
-        uses: SERVER_PROGRAMS,
-        ..Step::new(
-            "bundled",
-            "what differs in the build with libcurl and OpenSSL from their crates' sources",
-            &[],
-            Kind::Tests(bundled_tests),
-        )
-    },
+    Step::new(
+        "bundled",
+        "what differs in the build with libcurl and OpenSSL from their crates' sources",
+        &[],
+        Kind::Tests(bundled_tests),
+    )
+    .uses(SERVER_PROGRAMS),
     // After the step that has built libcurl and OpenSSL.
     Step::new(
         "python-package",
         "the Python package from its folder and from its source distribution",
         &[PYTHON_TESTS],
-        Kind::Tests(|workspace| {
-            python::package_tests(workspace, &environment(workspace, PYTHON_TESTS))
-        }),
+        Kind::Tests(python::package_tests),
     ),
     Step::new(
         "fuzz",
         "the same made-up inputs each time for each thing that reads a stranger's bytes",
         fuzz::NEEDS,
-        Kind::Check(|workspace| vec![xtask(workspace, &["fuzz", "--short"])]),
+        Kind::Xtask(&["fuzz --short"]),
     ),
-    Step {
-        uses: SERVER_PROGRAMS,
-        ..Step::long(
-            "bundled-all",
-            "every test of tool, client, C library and Python module in the bundled build",
-            C_PROGRAMS,
-            Kind::Tests(|workspace| vec![bundled(workspace)]),
-        )
-    },
-    Step {
-        uses: SERVER_PROGRAMS,
-        ..Step::long(
-            "stress",
-            "tests with sockets, threads and timers twenty times, with every core busy",
-            &[LIBCURL_HEADERS, PYTHON_TESTS],
-            Kind::Check(|workspace| vec![xtask(workspace, &["stress"])]),
-        )
-    },
-    Step::long(
+    Step::new(
+        "bundled-all",
+        "every test of tool, client, C library and Python module in the bundled build",
+        C_PROGRAMS,
+        Kind::Tests(|workspace| vec![bundled(workspace)]),
+    )
+    .uses(SERVER_PROGRAMS)
+    .long(),
+    Step::new(
+        "stress",
+        "tests with sockets, threads and timers twenty times, with every core busy",
+        &[LIBCURL_HEADERS, PYTHON_TESTS],
+        Kind::Xtask(&["stress"]),
+    )
+    .uses(SERVER_PROGRAMS)
+    .long(),
+    Step::new(
         "python-3.13-all",
         "every test of the Python package on the newest Python",
         &[LIBCURL_HEADERS, PYTHON_TESTS_NEWEST],
-        Kind::Tests(|workspace| {
-            python::tests(workspace, &environment(workspace, PYTHON_TESTS_NEWEST))
-        }),
-    ),
-    Step::long(
+        Kind::Tests(|workspace| python::tests(workspace, PYTHON_TESTS_NEWEST)),
+    )
+    .long(),
+    Step::new(
         "python-newer",
         "tests of the Python package on Debian's next Python, libcurl and OpenSSL",
         &[LIBCURL_HEADERS, PYTHON_TESTS, "debootstrap"],
-        Kind::Tests(|workspace| {
-            python::tests_on_newer(workspace, &environment(workspace, PYTHON_TESTS))
-        }),
-    ),
-    Step::long(
+        Kind::Tests(python::tests_on_newer),
+    )
+    .long(),
+    Step::new(
         "fuzz-long",
         "ten minutes of made-up inputs for each thing that reads a stranger's bytes",
         fuzz::NEEDS,
-        Kind::Check(|workspace| vec![xtask(workspace, &["fuzz", "--seconds", "600"])]),
-    ),
-    Step::long(
+        Kind::Xtask(&["fuzz --seconds 600"]),
+    )
+    .long(),
+    Step::new(
         "simulate",
         "a million uploads in virtual time",
         &[],
-        Kind::Check(|workspace| vec![xtask(workspace, &["simulate", "--seeds", "1000000"])]),
-    ),
-    Step::long(
+        Kind::Xtask(&["simulate --seeds 1000000"]),
+    )
+    .long(),
+    Step::new(
         "chaos",
         "1,000 uploads with cut connections, 400 that are killed, 20,000 to random servers",
         &[LIBCURL_HEADERS],
-        Kind::Check(|workspace| {
-            ["soak", "kills", "servers"].map(|name| xtask(workspace, &[name])).into()
-        }),
-    ),
-    Step::long(
+        Kind::Xtask(&["soak", "kills", "servers"]),
+    )
+    .long(),
+    Step::new(
         "mutants",
         "the code behind rules broken, by hand and by cargo-mutants, and each break seen by a test",
         &[LIBCURL_HEADERS, CARGO_MUTANTS],
-        Kind::Check(|workspace| {
-            [&["mutants"][..], &["mutants", "--generated"]]
-                .map(|words| xtask(workspace, words))
-                .into()
-        }),
-    ),
+        Kind::Xtask(&["mutants", "mutants --generated"]),
+    )
+    .long(),
     Step::new(
         "conformance",
-        "every protocol rule has a test or a stated reason",
+        "every protocol rule has a test",
         &[],
-        Kind::Review(conformance::review),
+        Kind::Review(|workspace| conformance::compare(workspace, false)),
     ),
 ];
 
@@ -231,13 +208,12 @@ impl Step {
         Self { name, purpose, needs, uses: &[], long: false, kind }
     }
 
-    const fn long(
-        name: &'static str,
-        purpose: &'static str,
-        needs: &'static [Name],
-        kind: Kind,
-    ) -> Self {
-        Self { name, purpose, needs, uses: &[], long: true, kind }
+    const fn uses(self, uses: &'static [Name]) -> Self {
+        Self { uses, ..self }
+    }
+
+    const fn long(self) -> Self {
+        Self { long: true, ..self }
     }
 
     /// All that it wants installed.
@@ -247,33 +223,27 @@ impl Step {
 }
 
 /// What a step does. Commands run one after the other until one fails.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// Runs tests and fails when none was executed.
     Tests(fn(&Workspace) -> Vec<Command>),
     /// Runs commands that say nothing about single tests.
     Check(fn(&Workspace) -> Vec<Command>),
+    /// The same with other commands of this program.
+    Xtask(&'static [&'static str]),
     /// Looks at what the other steps left, so it makes sense after a complete run only.
     Review(fn(&Workspace) -> Result),
 }
 
 fn system_tests(workspace: &Workspace) -> Vec<Command> {
-    let mut command = workspace.cargo();
-    command.args(["test", "--workspace", "--no-default-features", "--no-fail-fast"]);
-    command.args(["--exclude", C_LIBRARY]);
-    vec![command]
+    let features = "--exclude bitsup-capi --no-default-features";
+    vec![workspace.cargo(&format!("test --workspace {features} --no-fail-fast"))]
 }
 
 /// With the features that the client has in the tests of other members, whose artefacts it shares.
 fn c_library(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo();
-    command.args(["test", "--package", C_LIBRARY, "--no-fail-fast"]);
-    command.args(["--no-default-features", "--features", "ntlm,openssl"]);
-    command
-}
-
-fn c_tests(workspace: &Workspace) -> Vec<Command> {
-    vec![c_library(workspace)]
+    let features = "--no-default-features --features ntlm,openssl";
+    workspace.cargo(&format!("test --package bitsup-capi {features} --no-fail-fast"))
 }
 
 /// Those of the C tests that run programs; they build the library once more, in a folder of its own.
@@ -286,48 +256,25 @@ fn sanitized_tests(workspace: &Workspace, sanitizer: &str) -> Vec<Command> {
 
 /// Names of tests whose result depends on which libcurl and which TLS library is linked: what goes over the wire,
 /// TLS, proxies, logins, limits of a process, and a look at the tool.
-const DIFFERS: &[&str] = &[
-    "acks::",
-    "addresses::",
-    "basic_auth::",
-    "cancel::",
-    "commands::",
-    "cores::",
-    "doctor::",
-    "features",
-    "login",
-    "memory::",
-    "packets::",
-    "process::",
-    "programs::",
-    "prox",
-    "replies::",
-    "security::",
-    "timers::",
-    "tls",
-    "transport::",
-    "upload::",
-    "vendored",
-    "version",
-];
+const DIFFERS: &str = "acks:: addresses:: basic_auth:: cancel:: commands:: cores:: doctor:: features login memory:: \
+    packets:: process:: programs:: prox replies:: security:: timers:: tls transport:: upload:: vendored version";
 
-/// Only what differs between the two builds; the rest was tested with the system's libcurl. Of the C library that is
-/// how it is linked and what it exports.
+/// The same of the C library: how it is linked and what it exports. Where libcurl and OpenSSL are inside, others beside
+/// them matter; and libcurl's memory is the library's own.
+const LIBRARY_DIFFERS: &str = "install:: symbols:: programs::an_abrupt programs::example static_library:: programs::no_password";
+
+/// Only what differs between the two builds; the rest was tested with the system's libcurl.
 fn bundled_tests(workspace: &Workspace) -> Vec<Command> {
     let mut command = bundled(workspace);
-    command.args(["--lib", "--test", "it", "--"]).args(DIFFERS);
+    command.args(["--lib", "--test", "it", "--"]).args(DIFFERS.split(' '));
     let mut library = bundled(workspace);
-    library.args(["--test", "capi", "--"]);
-    library.args(["install::", "symbols::", "programs::an_abrupt", "programs::example"]);
-    // Where libcurl and OpenSSL are inside, others beside them matter; and libcurl's memory is the library's own.
-    library.args(["static_library::", "programs::no_password"]);
+    library.args(["--test", "capi", "--"]).args(LIBRARY_DIFFERS.split(' '));
     vec![command, library]
 }
 
 /// The members that pass the choice of libcurl on, always the same: with others cargo builds OpenSSL a second time.
 fn bundled(workspace: &Workspace) -> Command {
-    let mut command = workspace.cargo();
-    command.args(["test", "--no-fail-fast"]);
+    let mut command = workspace.cargo("test --no-fail-fast");
     for member in workspace.members.iter().filter(|member| member.has_bundled_feature) {
         command.args(["--package", &member.name]);
     }
@@ -335,18 +282,14 @@ fn bundled(workspace: &Workspace) -> Command {
 }
 
 fn documentation(workspace: &Workspace) -> Vec<Command> {
-    let mut command = workspace.cargo();
-    command
-        .args(["doc", "--workspace", "--no-deps", "--no-default-features"])
-        .env("RUSTDOCFLAGS", "-D warnings");
-    vec![command, xtask(workspace, &["docs"])]
+    let mut command = workspace.cargo("doc --workspace --no-deps --no-default-features");
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    vec![command, xtask(workspace, "docs")]
 }
 
 /// Another command of this program.
-fn xtask(workspace: &Workspace, arguments: &[&str]) -> Command {
-    let mut command = workspace.cargo();
-    command.args(["run", "--quiet", "--package", "xtask", "--"]).args(arguments);
-    command
+pub(crate) fn xtask(workspace: &Workspace, words: &str) -> Command {
+    workspace.cargo(&format!("run --quiet --package xtask -- {words}"))
 }
 
 #[cfg(test)]
@@ -359,23 +302,16 @@ mod tests {
     fn names_are_unique_and_reviews_come_last() {
         let names: BTreeSet<_> = STEPS.iter().map(|step| step.name).collect();
         assert_eq!(names.len(), STEPS.len());
-        let first_review = STEPS
-            .iter()
-            .position(|step| matches!(step.kind, Kind::Review(_)))
-            .expect("the conformance step is one");
-        assert!(STEPS[first_review..].iter().all(|step| matches!(step.kind, Kind::Review(_))));
+        let is_review = |step: &Step| matches!(step.kind, Kind::Review(_));
+        let first = STEPS.iter().position(is_review).expect("the conformance step is one");
+        assert!(STEPS[first..].iter().all(is_review));
     }
 
     #[test]
     fn the_bundled_step_takes_the_members_that_differ() {
         let workspace = Workspace::find().expect("cargo metadata works in a checkout");
-        let commands = bundled_tests(&workspace);
-        let arguments: Vec<_> = commands[0]
-            .get_args()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect();
-        assert!(arguments.contains(&"bitsup".to_owned()));
-        assert!(!arguments.contains(&"bitsup-proto".to_owned()));
-        assert!(!arguments.contains(&"--no-default-features".to_owned()));
+        let command = format!("{:?}", bundled_tests(&workspace)[0]);
+        assert!(command.contains(r#""--package" "bitsup" "#), "{command}");
+        assert!(!command.contains("bitsup-proto") && !command.contains("no-default-features"));
     }
 }

@@ -116,11 +116,4 @@ mod tests {
         let counted = total(&[outcome("system", failed(), "5 passed, 2 failed")]);
         assert_eq!(counted.failed, 2);
     }
-
-    #[test]
-    fn nothing_skipped_ends_with_the_sum() {
-        let outcomes = [outcome("system", StepResult::Passed, "7 passed, 0 failed")];
-        let summary = summary(&outcomes, &total(&outcomes));
-        assert!(summary.ends_with("7 passed, 0 failed, 0 skipped\n"), "{summary}");
-    }
 }

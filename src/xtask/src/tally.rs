@@ -1,10 +1,15 @@
-//! Counts tests from the closing lines of test runners: cargo test, pytest, and the plain line
+//! Runs test runners and counts tests by their closing lines: of cargo test, pytest, and the plain line
 //! `N passed, N failed, N skipped` that a runner of our own prints.
 
-use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::ops::AddAssign;
 use std::path::Path;
+use std::process::{Command, Stdio};
+
+use fs_err as fs;
+
+use crate::Result;
+use crate::runner::failure;
 
 /// What test runners said, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,15 +25,46 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Runs the command to its end, copies its standard output and counts what its lines say. Returns whether it succeeded.
+    pub(crate) fn run(&mut self, command: &mut Command, output: &mut dyn Write) -> Result<bool> {
+        // What has colours is not read.
+        command.env_remove("FORCE_COLOR").env_remove("PY_COLORS");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child = child.map_err(|error| failure(command, error))?;
+        if let Some(from) = child.stdout.take() {
+            self.copy_and_count(from, output)?;
+        }
+        Ok(child.wait()?.success())
+    }
+
+    /// Writes each piece at once, not line by line: pytest's dots come without a line end.
+    fn copy_and_count(&mut self, mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
+        let mut piece = [0; 8192];
+        let mut line = Vec::new();
+        loop {
+            let length = from.read(&mut piece)?;
+            let Some(piece) = piece.get(..length).filter(|piece| !piece.is_empty()) else {
+                break;
+            };
+            to.write_all(piece)?;
+            to.flush()?;
+            for part in piece.split_inclusive(|byte| *byte == b'\n') {
+                line.extend_from_slice(part);
+                if part.ends_with(b"\n") {
+                    self.read_line(&String::from_utf8_lossy(&line));
+                    line.clear();
+                }
+            }
+        }
+        self.read_line(&String::from_utf8_lossy(&line));
+        Ok(())
+    }
+
     /// Takes one line of a runner's output; lines that mean nothing change nothing.
     pub(crate) fn read_line(&mut self, line: &str) {
-        let line = without_colours(line);
         let line = line.trim();
-        if let Some(name) = ignored_test(line) {
-            self.skipped_names.push(name);
-        } else if let Some(counts) =
-            cargo_test(line).or_else(|| pytest(line)).or_else(|| plain(line))
-        {
+        self.skipped_names.extend(ignored_test(line));
+        if let Some(counts) = counts(line) {
             *self += counts;
         }
     }
@@ -38,13 +74,10 @@ impl Tally {
     pub(crate) fn read_skips(&mut self, folder: &Path) -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
             for line in fs::read_to_string(entry?.path())?.lines() {
-                let name = match line.split_once('\t') {
-                    Some((name, reason)) => format!("{name} ({reason})"),
-                    None => line.to_owned(),
-                };
+                let (name, reason) = line.split_once('\t').unwrap_or((line, "no reason"));
                 self.passed = self.passed.saturating_sub(1);
                 self.skipped += 1;
-                self.skipped_names.push(name);
+                self.skipped_names.push(format!("{name} ({reason})"));
             }
         }
         Ok(())
@@ -53,10 +86,6 @@ impl Tally {
     /// How many tests ran.
     pub(crate) fn executed(&self) -> u64 {
         self.passed + self.failed
-    }
-
-    fn of(passed: u64, failed: u64, skipped: u64) -> Self {
-        Self { passed, failed, skipped, skipped_names: Vec::new() }
     }
 }
 
@@ -69,133 +98,83 @@ impl AddAssign for Tally {
     }
 }
 
-/// `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`
-fn cargo_test(line: &str) -> Option<Tally> {
-    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
-    let mut tally = Tally::default();
-    for part in counts.split("; ") {
-        match number_and_word(part) {
-            Some((count, "passed")) => tally.passed = count,
-            Some((count, "failed")) => tally.failed = count,
-            Some((count, "ignored")) => tally.skipped = count,
-            _ => {}
-        }
-    }
-    Some(tally)
-}
-
 /// `test engine::soak ... ignored, takes an hour`
 fn ignored_test(line: &str) -> Option<String> {
-    let (name, outcome) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    let reason = outcome.strip_prefix("ignored")?;
-    Some(match reason.strip_prefix(", ") {
-        Some(reason) => format!("{name} ({reason})"),
-        None => name.to_owned(),
-    })
+    let (name, outcome) = line.strip_prefix("test ")?.split_once(" ... ignored")?;
+    let reason = outcome.strip_prefix(", ");
+    Some(reason.map_or(name.to_owned(), |reason| format!("{name} ({reason})")))
 }
 
-/// `==== 12 passed, 1 skipped in 0.12s ====`, without the bars under `-q`
-fn pytest(line: &str) -> Option<Tally> {
-    let line = line.trim_matches(|character| character == '=' || character == ' ');
-    let (counts, time) = line.rsplit_once(" in ")?;
-    if !time.starts_with(|character: char| character.is_ascii_digit()) {
-        return None;
-    }
+/// The counts in a closing line, of which there are three kinds:
+/// - `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s`
+/// - `==== 12 passed, 1 skipped in 0.12s ====`, without the bars under `-q`
+/// - `12 passed, 0 failed, 1 skipped`, the last part may be missing
+fn counts(line: &str) -> Option<Tally> {
+    let starts_with_digit = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+    let parts: Vec<&str> = if let Some(result) = line.strip_prefix("test result: ") {
+        let (_, counts) = result.split_once(". ")?;
+        counts.split_once("; finished")?.0.split("; ").collect()
+    } else if let Some((counts, time)) = line.trim_matches(['=', ' ']).rsplit_once(" in ") {
+        starts_with_digit(time).then(|| counts.split(", ").collect())?
+    } else {
+        let parts: Vec<&str> = line.split(", ").collect();
+        let [passed, failed] = parts.get(..2)? else { return None };
+        let is_ours = passed.ends_with(" passed") && failed.ends_with(" failed");
+        (is_ours && parts.len() <= 3).then_some(parts)?
+    };
     let mut tally = Tally::default();
-    for part in counts.split(", ") {
-        match number_and_word(part)? {
-            (count, "passed" | "xpassed" | "xfailed") => tally.passed += count,
-            (count, "failed" | "error" | "errors") => tally.failed += count,
-            (count, "skipped") => tally.skipped += count,
-            (_, "deselected" | "warning" | "warnings" | "rerun") => {}
+    for part in parts {
+        let (count, word) = part.split_once(' ')?;
+        let count: u64 = count.parse().ok()?;
+        match word {
+            "passed" | "xpassed" | "xfailed" => tally.passed += count,
+            "failed" | "error" | "errors" => tally.failed += count,
+            "skipped" | "ignored" => tally.skipped += count,
+            "measured" | "filtered out" | "deselected" | "warning" | "warnings" | "rerun" => {}
             _ => return None,
         }
     }
     Some(tally)
-}
-
-/// `12 passed, 0 failed, 1 skipped`, the last part may be missing
-fn plain(line: &str) -> Option<Tally> {
-    let mut parts = line.split(", ").map(number_and_word);
-    let (passed, "passed") = parts.next()?? else {
-        return None;
-    };
-    let (failed, "failed") = parts.next()?? else {
-        return None;
-    };
-    let skipped = match parts.next() {
-        None => 0,
-        Some(part) => match part? {
-            (skipped, "skipped") => skipped,
-            _ => return None,
-        },
-    };
-    parts.next().is_none().then(|| Tally::of(passed, failed, skipped))
-}
-
-fn number_and_word(part: &str) -> Option<(u64, &str)> {
-    let (number, word) = part.trim().split_once(' ')?;
-    Some((number.parse().ok()?, word))
-}
-
-/// Drops the terminal's colour sequences: ESC `[` … letter.
-fn without_colours(line: &str) -> String {
-    let mut plain = String::with_capacity(line.len());
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            characters.find(char::is_ascii_alphabetic);
-        } else {
-            plain.push(character);
-        }
-    }
-    plain
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tally(lines: &[&str]) -> Tally {
+    fn tally(output: &str) -> Tally {
         let mut tally = Tally::default();
-        for line in lines {
-            tally.read_line(line);
-        }
+        tally.copy_and_count(output.as_bytes(), &mut Vec::new()).expect("memory does not fail");
         tally
     }
 
-    #[test]
-    fn cargo_test_lines_add_up() {
-        let tally = tally(&[
-            "running 3 tests",
-            "test tally::tests::one ... ok",
-            "test tally::tests::soak ... ignored, takes an hour",
-            "test src/lib.rs - explain (line 3) ... ignored",
-            "test result: ok. 3 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s",
-            "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.00s",
-        ]);
-        assert_eq!((tally.passed, tally.failed, tally.skipped), (4, 2, 2));
-        assert_eq!(
-            tally.skipped_names,
-            ["tally::tests::soak (takes an hour)", "src/lib.rs - explain (line 3)"]
-        );
+    fn numbers(output: &str) -> [u64; 3] {
+        let tally = tally(output);
+        [tally.passed, tally.failed, tally.skipped]
     }
 
     #[test]
-    fn pytest_lines_are_read_with_bars_and_without() {
-        let bars = "\u{1b}[32m===== \u{1b}[1m12 passed\u{1b}[0m, 1 skipped, 1 xfailed, 2 warnings in 0.12s =====\u{1b}[0m";
-        assert_eq!(tally(&[bars]), Tally::of(13, 0, 1));
-        assert_eq!(
-            tally(&["1 failed, 2 passed, 3 errors in 61.20s (0:01:01)"]),
-            Tally::of(2, 4, 0)
-        );
-        assert_eq!(tally(&["===== no tests ran in 0.01s ====="]), Tally::default());
+    fn the_lines_of_cargo_test_add_up() {
+        let output = "running 3 tests\n\
+            test tally::tests::one ... ok\n\
+            test tally::tests::soak ... ignored, takes an hour\n\
+            test src/lib.rs - explain (line 3) ... ignored\n\
+            test result: ok. 3 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+            test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.00s";
+        assert_eq!(numbers(output), [4, 2, 2]);
+        let names = ["tally::tests::soak (takes an hour)", "src/lib.rs - explain (line 3)"];
+        assert_eq!(tally(output).skipped_names, names);
     }
 
     #[test]
-    fn plain_lines_are_read() {
-        assert_eq!(tally(&["5 passed, 1 failed"]), Tally::of(5, 1, 0));
-        assert_eq!(tally(&["5 passed, 1 failed, 2 skipped"]), Tally::of(5, 1, 2));
+    fn the_lines_of_pytest_and_plain_ones_are_read() {
+        for (line, wanted) in [
+            ("===== 12 passed, 1 skipped, 1 xfailed, 2 warnings in 0.12s =====", [13, 0, 1]),
+            ("1 failed, 2 passed, 3 errors in 61.20s (0:01:01)", [2, 4, 0]),
+            ("5 passed, 1 failed", [5, 1, 0]),
+            ("5 passed, 1 failed, 2 skipped", [5, 1, 2]),
+        ] {
+            assert_eq!(numbers(line), wanted, "{line}");
+        }
     }
 
     #[test]
@@ -207,20 +186,22 @@ mod tests {
             "5 passed, 1 failed, 2 lost",
             "12 passed in a row",
             "the upload of 3 files in 2 s passed",
+            "===== no tests ran in 0.01s =====",
             "test result: odd",
             "test a ... ok",
         ] {
-            assert_eq!(tally(&[line]), Tally::default(), "{line}");
+            assert_eq!(tally(line), Tally::default(), "{line}");
         }
     }
 
     #[test]
-    fn a_test_that_found_its_program_missing_is_a_skip() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("17"), "proxy::socks\tneeds a proxy\n").expect("written");
-        let mut tally = Tally::of(4, 0, 0);
-        tally.read_skips(folder.path()).expect("readable");
-        assert_eq!((tally.passed, tally.skipped), (3, 1));
-        assert_eq!(tally.skipped_names, ["proxy::socks (needs a proxy)"]);
+    fn a_program_is_run_to_its_end_and_its_output_copied_as_it_is() {
+        let (mut tally, mut copy) = (Tally::default(), Vec::new());
+        let script =
+            r"printf '\377 noise\n2 passed, 0 failed'; sleep 0.01; echo ', 1 skipped'; exit 1";
+        let succeeded = tally.run(Command::new("sh").args(["-c", script]), &mut copy);
+        assert!(!succeeded.expect("it starts"));
+        assert_eq!(copy, b"\xff noise\n2 passed, 0 failed, 1 skipped\n");
+        assert_eq!((tally.passed, tally.failed, tally.skipped), (2, 0, 1));
     }
 }

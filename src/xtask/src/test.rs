@@ -1,17 +1,17 @@
 //! `cargo xtask test`: runs the steps and sums them up.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
+use fs_err as fs;
 
 use crate::Result;
 use crate::requirements::{self, Missing, Name};
 use crate::runner;
-use crate::steps::{Kind, STEPS, Step};
+use crate::steps::{self, Kind, STEPS, Step};
 use crate::summary::{self, Outcome, StepResult};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -20,12 +20,8 @@ use crate::workspace::Workspace;
 pub(crate) const RULES_FOLDER: &str = "rules";
 const SKIPS_FOLDER: &str = "skips";
 
-/// Options of `cargo xtask test`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Install what is missing without asking (as with CI set, and as root in a container)
-    #[arg(long)]
-    install: bool,
     /// Fail when anything was skipped
     #[arg(long)]
     no_skip: bool,
@@ -40,19 +36,18 @@ pub(crate) struct Options {
     list: bool,
 }
 
-/// Runs the command.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let steps = choose(STEPS, &options.only, options.long)?;
     if options.list {
         return list(workspace, &steps);
     }
     let wanted: Vec<Name> = steps.iter().flat_map(|step| step.wants()).collect();
-    let missing = requirements::provide(workspace, &wanted, options.install)?;
+    let missing = requirements::provide(workspace, &wanted)?;
 
     if options.only.is_empty() {
         // A step that is gone must not leave its notes behind.
         for folder in [RULES_FOLDER, SKIPS_FOLDER] {
-            remove_folder(workspace, folder)?;
+            empty_folder(workspace, folder)?;
         }
     }
     let mut outcomes: Vec<Outcome> = Vec::new();
@@ -119,6 +114,10 @@ fn run_step(
                 _ => Ok(()),
             }),
         Kind::Check(commands) => run_commands(workspace, step, commands(workspace), output, tally),
+        Kind::Xtask(commands) => {
+            let commands = commands.iter().map(|words| steps::xtask(workspace, words)).collect();
+            run_commands(workspace, step, commands, output, tally)
+        }
         Kind::Review(review) => {
             if let Some(incomplete) =
                 before.iter().find(|outcome| outcome.result != StepResult::Passed)
@@ -146,13 +145,8 @@ fn run_commands(
     let skips = empty_folder(workspace, &folder(SKIPS_FOLDER))?;
     for mut command in commands {
         command.env("BITSUP_RULES_DIR", &rules).env("BITSUP_SKIPS_DIR", &skips);
-        if !runner::run(&mut command, output, tally)? {
-            let words: Vec<_> = [command.get_program()]
-                .into_iter()
-                .chain(command.get_args())
-                .map(|word| word.to_string_lossy())
-                .collect();
-            return Err(format!("failed: {}", words.join(" ")).into());
+        if !tally.run(&mut command, output)? {
+            return Err(runner::failure(&command, "failed").into());
         }
     }
     tally.read_skips(&skips)?;
@@ -160,18 +154,12 @@ fn run_commands(
 }
 
 fn empty_folder(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    remove_folder(workspace, name)?;
-    let path = workspace.target.join(name);
-    fs::create_dir_all(&path)?;
-    Ok(path)
-}
-
-fn remove_folder(workspace: &Workspace, name: &str) -> Result {
     let path = workspace.target.join(name);
     if path.exists() {
         fs::remove_dir_all(&path)?;
     }
-    Ok(())
+    fs::create_dir_all(&path)?;
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -180,36 +168,14 @@ mod tests {
 
     use super::*;
 
+    const NOTING: &str = "echo 2 passed, 0 failed; printf 'a::b\\tno proxy\\n' >$BITSUP_SKIPS_DIR/1; touch $BITSUP_RULES_DIR/1";
+
     static SAMPLE: &[Step] = &[
-        Step::new(
-            "needy",
-            "tests with an absent library",
-            &["absent-library"],
-            Kind::Tests(|_| vec![Command::new("false")]),
-        ),
-        Step::new(
-            "counting",
-            "tests that pass",
-            &[],
-            Kind::Tests(|_| vec![shell("echo 3 passed, 0 failed")]),
-        ),
-        Step::new(
-            "silent",
-            "tests that are not there",
-            &[],
-            Kind::Tests(|_| vec![shell("echo nothing to do")]),
-        ),
-        Step::new(
-            "noting",
-            "tests that leave notes",
-            &[],
-            Kind::Tests(|_| {
-                vec![shell(
-                    "echo 2 passed, 0 failed; printf 'a::b\\tno proxy\\n' >$BITSUP_SKIPS_DIR/1; touch $BITSUP_RULES_DIR/1",
-                )]
-            }),
-        ),
-        Step::new("review", "looks at the rest", &[], Kind::Review(|_| Ok(()))),
+        Step::new("needy", "", &["absent-library"], Kind::Tests(|_| vec![shell("false")])),
+        Step::new("counting", "", &[], Kind::Tests(|_| vec![shell("echo 3 passed, 0 failed")])),
+        Step::new("silent", "", &[], Kind::Tests(|_| vec![shell("echo nothing to do")])),
+        Step::new("noting", "", &[], Kind::Tests(|_| vec![shell(NOTING)])),
+        Step::new("review", "", &[], Kind::Review(|_| Ok(()))),
     ];
 
     fn shell(script: &str) -> Command {
@@ -220,11 +186,7 @@ mod tests {
 
     fn outcomes_of(names: &[&str]) -> Vec<Outcome> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let workspace = Workspace {
-            root: folder.path().to_owned(),
-            target: folder.path().join("target"),
-            members: Vec::new(),
-        };
+        let workspace = Workspace::empty(folder.path());
         let missing = Missing::of("absent-library", "Debian packages libabsent-dev");
         let mut outcomes = Vec::new();
         for name in names {
@@ -241,16 +203,9 @@ mod tests {
     fn a_step_without_its_library_is_skipped_and_so_is_the_review() {
         let outcomes = outcomes_of(&["counting", "needy", "review"]);
         let results: Vec<_> = outcomes.into_iter().map(|outcome| outcome.result).collect();
-        assert_eq!(
-            results,
-            [
-                StepResult::Passed,
-                StepResult::Skipped(
-                    "absent-library is missing (Debian packages libabsent-dev)".to_owned()
-                ),
-                StepResult::Skipped("needy did not pass".to_owned())
-            ]
-        );
+        let skipped = |reason: &str| StepResult::Skipped(reason.to_owned());
+        let missing = skipped("absent-library is missing (Debian packages libabsent-dev)");
+        assert_eq!(results, [StepResult::Passed, missing, skipped("needy did not pass")]);
     }
 
     #[test]

@@ -1,46 +1,33 @@
 //! The words of the field: `words.txt` lists names that no code declares, and words that no comment, text or document has.
 
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use crate::Result;
 use crate::workspace::Workspace;
 
 const LIST: &str = include_str!("words.txt");
-/// The rules of the protocol come from outside, and the generated page shows them; the last release's header stays.
-const EXEMPT: [&str; 4] = [
-    "src/xtask/src/words.txt",
-    "docs/conformance.tsv",
-    "docs/conformance.md",
-    "src/bitsup-capi/abi/released.h",
-];
-/// Endings of the files that are read for words, and of those for names too.
-const TEXTS: [&str; 16] = [
-    ".rs", ".py", ".pyi", ".md", ".h", ".hpp", ".c", ".cpp", ".toml", ".go", ".js", ".java", ".cs",
-    ".php", ".rb", ".lua",
-];
-/// What stands before a name where Rust declares it.
-const DECLARES: [&str; 11] = [
-    "struct ", "enum ", "union ", "trait ", "type ", "fn ", "const ", "static ", "mod ", "let ",
-    "let mut ",
-];
+/// Files that are read for words. The rules of the protocol come from outside, and the generated page shows them; the last
+/// release's header stays.
+const TEXTS: &str = "*.rs *.py *.pyi *.md *.h *.hpp *.c *.cpp *.toml *.go *.js *.java *.cs *.php *.rb *.lua \
+    :!docs/conformance.md :!src/bitsup-capi/abi/released.h";
+/// Names of tests may have them, and another crate's function is not our word.
+const WORD: &str = r"^(?!.*(fn |def test_)).*(?<![\w.])(?i:NAMES)(?!\w)";
+/// A line of Rust that gives something such a name: a field or a parameter, or an item or a variable.
+const DECLARES: &str = r"^\s*(NAMES): |^((?!//).)*((pub |\) |\(|, )(NAMES): |\b(struct|enum|union|trait|type|fn|const|static|mod|let|let mut) (NAMES)\b)";
 
-/// Fails with every place where one of them is.
+/// Fails with every line where one of them is.
 pub(crate) fn check(workspace: &Workspace) -> Result {
-    let mut command = workspace.command("git");
-    command.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
-    let output = command.output()?;
-    let mut found = Vec::new();
-    for name in String::from_utf8(output.stdout)?.lines() {
-        let is_text = TEXTS.iter().any(|ending| name.ends_with(ending));
-        if is_text && !EXEMPT.contains(&name) {
-            // A file that was deleted is listed until that is committed.
-            if let Ok(text) = fs::read_to_string(workspace.path(name)) {
-                find(name, &text, &mut found);
-            }
-        }
+    let words: Vec<_> = section("words").collect();
+    let mut found = grep(workspace, WORD, &words, TEXTS)?;
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for entry in section("names") {
+        let (folder, name) = entry.split_once(' ').unwrap_or(("", entry));
+        names.entry(folder).or_default().push(name);
     }
-    if found.is_empty() { Ok(()) } else { Err(found.join("\n       ").into()) }
+    for (folder, names) in names {
+        found += &grep(workspace, DECLARES, &names, &format!("{folder}*.rs"))?;
+    }
+    if found.is_empty() { Ok(()) } else { Err(format!("see words.txt:\n{found}").into()) }
 }
 
 /// The entries of a section of the list.
@@ -50,110 +37,63 @@ fn section(name: &str) -> impl Iterator<Item = &'static str> {
     lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-fn find(name: &str, text: &str, found: &mut Vec<String>) {
-    for (number, line) in text.lines().enumerate() {
-        let lower = line.to_lowercase();
-        for word in section("words").filter(|word| has_word(&lower, word)) {
-            if !line.contains("fn ") && !line.contains("def test_") {
-                found.push(format!("{name}:{}: the word {word:?}", number + 1));
-            }
-        }
-        if Path::new(name).extension().is_none_or(|extension| extension != "rs") {
-            continue;
-        }
-        for entry in section("names") {
-            let (folder, entry) = entry.split_once(' ').unwrap_or(("", entry));
-            if name.starts_with(folder) && declares(line, entry) {
-                found.push(format!("{name}:{}: the name {entry}", number + 1));
-            }
-        }
+/// The lines in these files that fit a pattern with one of the names.
+fn grep(workspace: &Workspace, pattern: &str, names: &[&str], files: &str) -> Result<String> {
+    let mut git = workspace.command("git");
+    git.args([
+        "grep",
+        "--untracked",
+        "--no-color",
+        "-nIP",
+        &pattern.replace("NAMES", &names.join("|")),
+    ]);
+    let output = git.arg("--").args(files.split(' ')).output()?;
+    match output.status.code() {
+        // 1: none.
+        Some(0 | 1) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        _ => Err(String::from_utf8_lossy(&output.stderr).into()),
     }
-}
-
-fn is_part_of_a_word(character: Option<char>) -> bool {
-    character.is_some_and(|character| character.is_alphanumeric() || character == '_')
-}
-
-/// Whether the text has the word as a whole one.
-fn has_word(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let before = text.get(..at).and_then(|before| before.chars().next_back());
-        let after = text.get(at + word.len()..).and_then(|after| after.chars().next());
-        // Another crate's function is not our word.
-        !is_part_of_a_word(before) && !is_part_of_a_word(after) && before != Some('.')
-    })
-}
-
-/// Whether a line of Rust gives something this name: an item, a variable, a field or a parameter.
-fn declares(line: &str, name: &str) -> bool {
-    let code = line.split("//").next().unwrap_or_default();
-    code.match_indices(name).any(|(at, _)| {
-        let (before, after) = (&code[..at], &code[at + name.len()..]);
-        let whole = !is_part_of_a_word(before.chars().next_back())
-            && !is_part_of_a_word(after.chars().next());
-        let is_field = after.starts_with(": ")
-            && (before.trim_end().is_empty()
-                || before.ends_with("pub ")
-                || before.ends_with(") ")
-                || before.ends_with('(')
-                || before.ends_with(", "));
-        whole && (is_field || DECLARES.iter().any(|word| before.ends_with(word)))
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
+    use super::*;
+    use crate::runner::run;
+
+    /// The numbers of the lines that are found in a file of this name.
     fn found(name: &str, text: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        find(name, text, &mut found);
-        found
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::empty(folder.path());
+        let path = workspace.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
+        run(workspace.command("git").args(["init", "--quiet"])).expect("git runs");
+        let error = check(&workspace).err().map(|error| error.to_string()).unwrap_or_default();
+        let lines = error.lines().skip(1).filter_map(|line| line.split(':').nth(1));
+        lines.map(str::to_owned).collect()
     }
 
     #[test]
     fn names_are_found_where_they_are_declared() {
-        for (before, after) in [
-            ("pub(crate) struct ", " {"),
-            ("    fn ", "(&self)"),
-            ("let ", " = 1;"),
-            ("    pub(super) ", ": u32,"),
-            ("fn f(", ": Id) {"),
-            ("fn f(a: u8, ", ": Id) {"),
-        ] {
-            assert!(declares(&format!("{before}weighed{after}"), "weighed"), "{before}");
-        }
-        for line in
-            ["struct Unweighed;", "// fn weighed() is gone", "f(weighed)", "fn weighed_out()"]
-        {
-            assert!(!declares(line, "weighed"), "{line}");
-        }
-        let declared = ["struct", "Place;"].join(" ");
-        assert_eq!(found("src/bitsup-core/src/a.rs", &declared).len(), 1);
+        let text = "pub(crate) struct NAME {\n    fn NAME(&self)\nlet NAME = 1;\n    pub(super) NAME: u32,\n\
+            fn f(NAME: Id) {\nfn f(a: u8, NAME: Id) {\n    NAME: u8,\nlet mut NAME = 1;\n\
+            struct UnNAME;\n// fn NAME() is gone\nf(NAME)\nfn NAME_out()\nfn out_NAME()\n";
+        let lines = ["1", "2", "3", "4", "5", "6", "7", "8"];
+        assert_eq!(found("src/a.rs", &text.replace("NAME", "weighed")), lines);
+        let declared = text.replace("NAME", "Place");
+        assert_eq!(found("src/bitsup-core/src/a.rs", &declared), lines);
         assert!(found("src/bitsup-cli/src/a.rs", &declared).is_empty());
     }
 
     #[test]
     fn words_are_found_but_in_names_of_tests() {
+        let text =
+            "Is WORD there?\nwordy WORD_X easy.WORD(true)\nfn WORD_is_asked() { WORD }\n(word)\n";
         let word = section("words").next().expect("a word");
-        let upper = word.to_uppercase();
-        assert_eq!(found("docs/a.md", &format!("Is {upper} there?")).len(), 1);
-        for line in
-            [format!("fn {word}_is_asked() {{"), format!("easy.{word}(true)"), format!("{upper}_X")]
-        {
-            assert!(found("src/a.rs", &line).is_empty(), "{line}");
-        }
-    }
-
-    #[test]
-    fn this_workspace_has_none() {
-        let workspace = Workspace::find().expect("the workspace");
-        assert_eq!(check(&workspace).map_err(|error| error.to_string()), Ok(()));
-    }
-
-    #[test]
-    fn the_list_has_both_sections() {
-        assert!(section("names").count() > 40);
-        assert_eq!(section("words").count(), 9);
+        let text = text.replace("WORD", &word.to_uppercase()).replace("(word)", word);
+        assert_eq!(found("docs/a.md", &text), ["1", "4"]);
+        assert!(found("docs/conformance.md", &text).is_empty() && found("a.txt", &text).is_empty());
     }
 }

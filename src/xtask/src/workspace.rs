@@ -1,15 +1,18 @@
 //! Where the workspace lies and what its members are, as `cargo metadata` tells it.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fs_err as fs;
 use serde_json::Value;
 
 use crate::Result;
+use crate::runner::read;
 
 /// The workspace that these commands work on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Workspace {
     /// Folder of the top `Cargo.toml`.
     pub(crate) root: PathBuf,
@@ -17,6 +20,8 @@ pub(crate) struct Workspace {
     pub(crate) target: PathBuf,
     /// Every member, in cargo's order.
     pub(crate) members: Vec<Member>,
+    /// Whether what is missing is installed without a prompt.
+    pub(crate) installs: bool,
 }
 
 /// One crate of the workspace.
@@ -28,46 +33,97 @@ pub(crate) struct Member {
     pub(crate) folder: String,
     /// Whether it passes the choice between the bundled and the system's libcurl on.
     pub(crate) has_bundled_feature: bool,
-    /// What it depends on, dev and build dependencies included.
-    pub(crate) dependencies: Vec<Dependency>,
 }
 
-/// One dependency as a member declares it.
-#[derive(Debug)]
-pub(crate) struct Dependency {
-    /// Package name.
+/// A crate of the lock file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Package {
     pub(crate) name: String,
-    /// Whether the default features are on.
-    pub(crate) default_features: bool,
-    /// The features that are asked for by name.
-    pub(crate) features: Vec<String>,
+    pub(crate) version: String,
+    /// An expression; empty where the crate names none.
+    pub(crate) licence: String,
+    /// The least version of Rust, if it names one.
+    pub(crate) rust_version: String,
+    /// SHA-256 of the archive in the registry; our own have none.
+    pub(crate) checksum: Option<String>,
+    /// Where its sources are.
+    pub(crate) folder: PathBuf,
 }
 
 impl Workspace {
     /// Asks cargo about the workspace that this program belongs to.
     pub(crate) fn find() -> Result<Self> {
-        let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let output = cargo_command()
-            .args(["metadata", "--format-version=1", "--no-deps"])
-            .current_dir(&manifest_dir)
-            .output()?;
-        if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("cargo metadata failed: {}", message.trim()).into());
-        }
-        Self::from_metadata(&serde_json::from_slice(&output.stdout)?)
+        let own = env::var_os("CARGO_MANIFEST_DIR");
+        let root = own.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let found = Self { root, ..Self::default() };
+        let metadata = read(&mut found.cargo("metadata --format-version=1 --no-deps"))?;
+        let metadata: Value = serde_json::from_str(&metadata)?;
+        let root = PathBuf::from(text(&metadata["workspace_root"]));
+        let member = |package: &Value| -> Result<Member> {
+            let manifest = PathBuf::from(text(&package["manifest_path"]));
+            let folder = manifest.parent().unwrap_or(&root).strip_prefix(&root)?;
+            Ok(Member {
+                name: text(&package["name"]),
+                folder: format!("{}/", folder.display()),
+                has_bundled_feature: package["features"].get("bundled").is_some(),
+            })
+        };
+        let members = array(&metadata["packages"]).map(member).collect::<Result<_>>()?;
+        let target = text(&metadata["target_directory"]).into();
+        Ok(Self { root, target, members, installs: false })
     }
 
-    /// A `cargo` command that runs in the workspace's root.
-    pub(crate) fn cargo(&self) -> Command {
-        let mut command = cargo_command();
-        command.current_dir(&self.root);
+    /// One with nothing in it.
+    #[cfg(test)]
+    pub(crate) fn empty(root: &Path) -> Self {
+        Self { root: root.to_owned(), target: root.join("target"), ..Self::default() }
+    }
+
+    /// All crates of the lock file that members need with their default features.
+    pub(crate) fn packages(&self) -> Result<Vec<Package>> {
+        let metadata = read(&mut self.cargo("metadata --locked --format-version=1"))?;
+        let metadata: Value = serde_json::from_str(&metadata)?;
+        let lock = fs::read_to_string(self.path("Cargo.lock"))?;
+        let package = |package: &Value| {
+            let [name, version] = ["name", "version"].map(|key| text(&package[key]));
+            let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+            let locked = lock.split("[[package]]\n").find(|package| package.starts_with(&entry));
+            let mut lines = locked.unwrap_or_default().lines();
+            let checksum = lines.find_map(|line| line.strip_prefix("checksum = "));
+            Package {
+                name,
+                version,
+                // A slash was once an "or".
+                licence: text(&package["license"]).replace('/', " OR ").replace("  ", " "),
+                rust_version: text(&package["rust_version"]),
+                checksum: checksum.map(|sum| sum.trim_matches('"').to_owned()),
+                folder: Path::new(&text(&package["manifest_path"])).with_file_name(""),
+            }
+        };
+        Ok(array(&metadata["packages"]).map(package).collect())
+    }
+
+    /// The files with such endings that git has or would take, by their names below the root.
+    pub(crate) fn files(&self, endings: &[&str]) -> Result<Vec<String>> {
+        let mut git = self.command("git");
+        git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+        let listed = read(&mut git)?;
+        let wanted =
+            listed.split('\0').filter(|name| endings.iter().any(|end| name.ends_with(end)));
+        // One that was deleted is listed until that is committed.
+        let there = wanted.filter(|name| self.path(name).is_file());
+        Ok(there.map(str::to_owned).collect())
+    }
+
+    /// A `cargo` command that runs in the workspace's root, with these words.
+    pub(crate) fn cargo(&self, words: &str) -> Command {
+        let mut command = self.command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(words.split_whitespace());
         command
     }
 
     /// A command that runs in the workspace's root.
-    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root);
         command
@@ -88,7 +144,7 @@ impl Workspace {
 
     /// Refuses a file for others that names a folder of this machine, which on theirs may be another user's.
     pub(crate) fn require_no_folders(&self, file: &Path) -> Result {
-        let content = std::fs::read(file)?;
+        let content = fs::read(file)?;
         let folders = [Some(self.root.clone()), Some(self.target.clone()), cargo_home()];
         match named_folder(&content, folders.into_iter().chain([env::home_dir()]).flatten()) {
             Some(text) => Err(format!("{} names a folder: {text}", file.display()).into()),
@@ -99,41 +155,6 @@ impl Workspace {
     /// A path below the root, written with slashes.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
-    }
-
-    fn from_metadata(metadata: &Value) -> Result<Self> {
-        let root = PathBuf::from(text(metadata, "workspace_root")?);
-        let member = |package| Member::from_metadata(&root, package);
-        let members = array(metadata, "packages").map(member).collect::<Result<_>>()?;
-        Ok(Self { root, target: PathBuf::from(text(metadata, "target_directory")?), members })
-    }
-}
-
-impl Member {
-    fn from_metadata(root: &Path, package: &Value) -> Result<Self> {
-        let manifest = Path::new(text(package, "manifest_path")?);
-        let folder = manifest.parent().unwrap_or(root).strip_prefix(root)?;
-        let folder = format!("{}/", folder.display());
-        let dependencies =
-            array(package, "dependencies").map(Dependency::from_metadata).collect::<Result<_>>()?;
-        Ok(Self {
-            name: text(package, "name")?.to_owned(),
-            folder,
-            has_bundled_feature: package["features"].get("bundled").is_some(),
-            dependencies,
-        })
-    }
-}
-
-impl Dependency {
-    fn from_metadata(dependency: &Value) -> Result<Self> {
-        Ok(Self {
-            name: text(dependency, "name")?.to_owned(),
-            default_features: dependency["uses_default_features"] != Value::Bool(false),
-            features: array(dependency, "features")
-                .filter_map(|feature| feature.as_str().map(str::to_owned))
-                .collect(),
-        })
     }
 }
 
@@ -156,16 +177,12 @@ fn named_folder(content: &[u8], folders: impl Iterator<Item = PathBuf>) -> Optio
     Some(start.into_iter().chain(rest.chars().take_while(is_text).take(160)).collect())
 }
 
-fn cargo_command() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
-    value[key].as_str().ok_or_else(|| format!("cargo metadata has no text {key}").into())
-}
-
-fn array<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    value[key].as_array().into_iter().flatten()
+fn array(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -176,19 +193,9 @@ mod tests {
     fn this_workspace_is_found() {
         let workspace = Workspace::find().expect("cargo metadata works in a checkout");
         assert!(workspace.path("src/xtask/Cargo.toml").is_file());
-        let bitsup = workspace
-            .members
-            .iter()
-            .find(|member| member.name == "bitsup")
-            .expect("the client is a member");
-        assert!(bitsup.has_bundled_feature);
-        let curl = bitsup
-            .dependencies
-            .iter()
-            .find(|dependency| dependency.name == "curl")
-            .expect("the client uses curl");
-        assert!(!curl.default_features);
-        assert!(curl.features.iter().any(|feature| feature == "ssl"));
+        let bitsup = workspace.members.iter().find(|member| member.name == "bitsup");
+        let bitsup = bitsup.expect("the client is a member");
+        assert!(bitsup.has_bundled_feature && bitsup.folder == "src/bitsup/");
     }
 
     #[test]
@@ -202,12 +209,5 @@ mod tests {
             Some("/work/bitsup/src/lib.rs")
         );
         assert_eq!(found(b"/work/bitsup-other/x cargo/registry /usr/lib"), None);
-    }
-
-    #[test]
-    fn metadata_without_a_root_is_an_error() {
-        let error = Workspace::from_metadata(&serde_json::json!({"packages": []}))
-            .expect_err("there is no root");
-        assert_eq!(error.to_string(), "cargo metadata has no text workspace_root");
     }
 }

@@ -128,7 +128,7 @@ fn link(target: &Path, path: &Path) {
 fn localize(built: &Path, folder: &Path, target: &Path) {
     let written = |path: &Path| path.symlink_metadata().and_then(|of| of.modified()).ok();
     let [from, to] = [built, folder].map(|folder| folder.join("libbitsup.a"));
-    let by = workspace().join("src/xtask/src/localize.rs");
+    let by = workspace().join("src/xtask/src/localize.sh");
     if written(&to) > written(&from).max(written(&by)) {
         return;
     }

@@ -79,11 +79,10 @@ impl Request {
         let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
         let mut words = lines.next()?.split(' ');
         let (method, target) = (words.next()?, words.next()?);
+        let headers: Vec<_> = lines.filter_map(|line| line.split_once(':')).collect();
         let header = |name: &str| {
-            head.split("\r\n").skip(1).find_map(|line| {
-                let (candidate, value) = line.split_once(':')?;
-                candidate.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-            })
+            let found = headers.iter().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.trim().to_owned())
         };
         let mut request = Self::new(method, connection, header);
         target.clone_into(&mut request.target);

@@ -9,6 +9,8 @@ use super::link::Link;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+/// As many as bitsup sends at a time.
+const FILES_AT_ONCE: &str = "2";
 
 /// One benchmark: the same bytes sent by bitsup and by others.
 #[derive(Debug)]
@@ -81,21 +83,26 @@ pub(super) enum Kind {
 /// Where a program finds what it is to send, and where to.
 #[derive(Debug)]
 pub(super) struct Scene {
-    /// The file, or the first of many.
-    pub(super) file: PathBuf,
-    /// All files, one a line.
-    pub(super) list: PathBuf,
-    /// curl's settings that send all of them.
-    pub(super) curl_config: PathBuf,
+    /// All files are here: `file-0` and so on, a `list` of them, settings of `curl` that send all of them, the helper programs.
+    pub(super) folder: PathBuf,
     /// Where all files go; ends in a slash.
     pub(super) base: String,
+    /// Of the sink.
     pub(super) port: u16,
     /// The certificate that the sink shows, if it does.
     pub(super) certificate: Option<PathBuf>,
-    /// Where the helper programs are.
-    pub(super) programs: PathBuf,
-    /// How many files at a time.
-    pub(super) parallel: u64,
+}
+
+impl Scene {
+    /// A file of this name.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The file to send, or the first of many.
+    pub(super) fn file(&self) -> PathBuf {
+        self.path("file-0")
+    }
 }
 
 const fn one(bytes: u64) -> Files {
@@ -305,33 +312,33 @@ fn curl_upload(scene: &Scene) -> Command {
     if let Some(certificate) = &scene.certificate {
         command.arg("--cacert").arg(certificate);
     }
-    command.arg("-T").arg(&scene.file).arg(&scene.base);
+    command.arg("-T").arg(scene.file()).arg(&scene.base);
     command
 }
 
 fn openssl_digest(scene: &Scene) -> Command {
     let mut command = Command::new("openssl");
-    command.args(["dgst", "-sha256"]).arg(&scene.file);
+    command.args(["dgst", "-sha256"]).arg(scene.file());
     command
 }
 
 fn curl_many(scene: &Scene) -> Command {
     let mut command = Command::new("curl");
     command.args(["-q", "-sS", "--no-progress-meter", "--fail-early", "-Z", "--parallel-max"]);
-    command.arg(scene.parallel.to_string()).arg("-K").arg(&scene.curl_config);
+    command.arg(FILES_AT_ONCE).arg("-K").arg(scene.path("curl"));
     command
 }
 
 fn curl_loop(scene: &Scene) -> Command {
     let mut command = Command::new("sh");
-    command.arg(scene.programs.join("curl_loop.sh")).arg(&scene.file);
+    command.arg(scene.path("curl_loop.sh")).arg(scene.file());
     command.arg(format!("{}loop", scene.base));
     command
 }
 
 fn requests_loop(scene: &Scene) -> Command {
     let mut command = Command::new("python3");
-    command.arg(scene.programs.join("requests_loop.py")).arg(&scene.file);
+    command.arg(scene.path("requests_loop.py")).arg(scene.file());
     command.arg(format!("{}requests", scene.base));
     command
 }
@@ -345,8 +352,8 @@ fn socket_loop(scene: &Scene) -> Command {
 }
 
 fn bound(scene: &Scene, how: &str) -> Command {
-    let mut command = Command::new(scene.programs.join("bound"));
-    command.arg(scene.port.to_string()).arg(&scene.file).arg(how);
+    let mut command = Command::new(scene.path("bound"));
+    command.arg(scene.port.to_string()).arg(scene.file()).arg(how);
     command
 }
 

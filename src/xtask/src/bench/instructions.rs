@@ -6,16 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
+use fs_err as fs;
 
+use super::measure::cpuinfo;
 use super::scene::write_file;
 use super::sink::Sink;
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS};
+use crate::runner::{read, run as run_command};
 use crate::workspace::Workspace;
 
 /// The figures, by what they depend on.
@@ -40,32 +43,21 @@ const CASES: &[(&str, &[&str])] = &[
     ("fragments", &["upload", "-q", "--no-resume", "--fragment-size", "64K", "LONG", "URL"]),
 ];
 
-/// Options of `cargo xtask instructions`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Write the figures down
     #[arg(long)]
     bless: bool,
-    /// Install what is missing without asking (as with CI set, and as root in a container)
-    #[arg(long)]
-    install: bool,
 }
 
-/// Runs the command.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    requirements::require(workspace, &["valgrind", LIBCURL_HEADERS], options.install)?;
-    let mut cargo = workspace.cargo();
+    requirements::require(workspace, &["valgrind", LIBCURL_HEADERS])?;
     // As the tests build it, so that nothing is built twice.
-    cargo.args(["build", "--workspace", "--exclude", "bitsup-capi", "--no-default-features"]);
-    if !cargo.args(["--bin", "bitsup"]).status()?.success() {
-        return Err("bitsup does not build".into());
-    }
+    let features = "--workspace --exclude bitsup-capi --no-default-features";
+    run_command(&mut workspace.cargo(&format!("build {features} --bin bitsup")))?;
     let counted = count_all(&workspace.target.join("debug/bitsup"))?;
     let path = workspace.root.join(FILE);
-    let mut figures: Figures = match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)?,
-        Err(error) => return Err(format!("{}: {error}", path.display()).into()),
-    };
+    let mut figures: Figures = serde_json::from_slice(&fs::read(&path)?)?;
     let key = key()?;
     let known = figures.get(&key).cloned().unwrap_or_default();
     println!("{key}");
@@ -106,7 +98,7 @@ fn ratio(count: u64, before: u64) -> f64 {
 fn count_all(binary: &Path) -> Result<BTreeMap<String, u64>> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    let sink = Sink::start(false, None)?;
+    let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None)?;
     write_file(&path("SHORT"), 4 << 10, false)?;
     write_file(&path("LONG"), 4 << 20, false)?;
     let mut list = String::new();
@@ -160,11 +152,7 @@ fn refs(text: &str) -> Option<u64> {
 /// What the figures depend on.
 fn key() -> Result<String> {
     let ask = |program: &str, arguments: &[&str]| -> Result<String> {
-        let output = Command::new(program)
-            .args(arguments)
-            .output()
-            .map_err(|error| format!("{program} cannot be started: {error}"))?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        Ok(read(Command::new(program).args(arguments))?.trim().to_owned())
     };
     let compiler = ask("rustc", &["--version"])?;
     let compiler = compiler.split(" (").next().unwrap_or_default();
@@ -175,13 +163,7 @@ fn key() -> Result<String> {
 
 /// The processor, for which the C library chooses its functions.
 fn processor() -> String {
-    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let mut fields = told.lines().filter_map(|line| line.split_once(':'));
-        let value = fields.find(|(known, _)| known.trim() == name).map(|(_, value)| value.trim());
-        value.unwrap_or("?").to_owned()
-    };
-    let [vendor, family, model] = ["vendor_id", "cpu family", "model"].map(field);
+    let [vendor, family, model] = ["vendor_id", "cpu family", "model"].map(cpuinfo);
     format!("{} {vendor} {family}/{model}", std::env::consts::ARCH)
 }
 

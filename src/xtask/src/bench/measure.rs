@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use wait4::Wait4;
 
 use crate::Result;
+use crate::runner::{failure, read};
 
 /// What one run used.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,6 @@ impl Usage {
 
 /// Runs the command to its end, or until it is killed after that time; a failure of the command is an error.
 pub(super) fn measure(command: &mut Command, killed: Option<Duration>) -> Result<Usage> {
-    let program = command.get_program().to_string_lossy().into_owned();
     // A proxy of the user's has no part in this.
     command.env("no_proxy", "127.0.0.1").env("NO_PROXY", "127.0.0.1");
     forget_own_peak();
@@ -45,7 +45,7 @@ pub(super) fn measure(command: &mut Command, killed: Option<Duration>) -> Result
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .map_err(|error| format!("{program} cannot be started: {error}"))?;
+        .map_err(|error| failure(command, error))?;
     if let Some(time) = killed {
         std::thread::sleep(time);
         child.kill()?;
@@ -53,7 +53,7 @@ pub(super) fn measure(command: &mut Command, killed: Option<Duration>) -> Result
     let used = child.wait4()?;
     let wall = start.elapsed();
     if !used.status.success() && killed.is_none() {
-        return Err(format!("{program} failed ({})", used.status).into());
+        return Err(failure(command, used.status).into());
     }
     Ok(Usage {
         wall,
@@ -69,27 +69,30 @@ pub(super) fn measure(command: &mut Command, killed: Option<Duration>) -> Result
 pub(super) fn machine() -> String {
     const FLAGS: [&str; 9] =
         ["sha_ni", "avx2", "avx512f", "vaes", "aes", "sha2", "sha512", "asimd", "pmull"];
-    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |names: &[&str]| {
-        let lines = processor.lines().filter_map(|line| line.split_once(':'));
-        let mut fields = lines.filter(|(name, _)| names.contains(&name.trim()));
-        fields.next().map_or("", |(_, value)| value.trim())
-    };
-    let known: Vec<&str> = field(&["flags", "Features"]).split(' ').collect();
-    let flags: Vec<&str> = FLAGS.into_iter().filter(|flag| known.contains(flag)).collect();
+    // Arm's name for them is the second.
+    let known = format!("{} {}", cpuinfo("flags"), cpuinfo("Features"));
+    let has = |flag: &&str| known.split(' ').any(|known| known == *flag);
+    let flags: Vec<&str> = FLAGS.into_iter().filter(has).collect();
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     let version = |program: &str, argument: &str| {
-        let output = Command::new(program).arg(argument).output();
-        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        text.ok().and_then(|text| text.lines().next().map(str::to_owned)).unwrap_or_default()
+        let text = read(Command::new(program).arg(argument)).unwrap_or_default();
+        text.lines().next().unwrap_or_default().to_owned()
     };
     format!(
         "{count} × {}, {}\n{}\n{}\n",
-        field(&["model name"]),
+        cpuinfo("model name"),
         flags.join(" "),
         version("curl", "--version"),
         version("openssl", "version"),
     )
+}
+
+/// What the kernel tells of the first processor, `?` if it does not.
+pub(super) fn cpuinfo(name: &str) -> String {
+    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let mut fields = told.lines().filter_map(|line| line.split_once(':'));
+    let field = fields.find(|(known, _)| known.trim() == name);
+    field.map_or("?", |(_, value)| value.trim()).to_owned()
 }
 
 /// The kernel counts the largest resident set that this process ever had in with the child's: from now on it is
@@ -134,6 +137,6 @@ mod tests {
     #[test]
     fn a_failed_child_is_an_error() {
         let error = measure(&mut Command::new("false"), None).expect_err("it fails");
-        assert_eq!(error.to_string(), "false failed (exit status: 1)");
+        assert_eq!(error.to_string(), "false: exit status: 1");
     }
 }

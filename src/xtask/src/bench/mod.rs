@@ -12,18 +12,19 @@ mod report;
 mod scene;
 mod sink;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use fs_err as fs;
 
 use crate::Result;
 use crate::python;
 use crate::requirements::{self, LIBCURL_HEADERS};
+use crate::runner::run as run_command;
 use crate::workspace::Workspace;
-use cases::{CASES, Case, Kind};
+use cases::{CASES, Case, Kind, Program};
 use measure::Usage;
 use report::{Contender, Report};
 use scene::Stage;
@@ -31,7 +32,6 @@ use scene::Stage;
 /// Fewer runs give a median that one disturbance can move.
 const FEWEST_RUNS: u32 = 5;
 
-/// Options of `cargo xtask bench`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Run this case only
@@ -52,9 +52,12 @@ pub(crate) struct Options {
     /// The part of `polite` that runs in a network namespace, with this build of bitsup
     #[arg(long, value_name = "BITSUP", hide = true)]
     inside: Option<PathBuf>,
-    /// Install what is missing without asking (as with CI set, and as root in a container)
-    #[arg(long)]
-    install: bool,
+}
+
+impl Options {
+    fn counted(&self) -> u32 {
+        if self.quick { 1 } else { self.runs }
+    }
 }
 
 /// The choice of libcurl.
@@ -68,11 +71,9 @@ enum Features {
     Both,
 }
 
-/// Runs the command.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if let Some(binary) = &options.inside {
-        let runs = if options.quick { 1 } else { options.runs };
-        let report = polite::run(binary, runs, options.quick)?;
+        let report = polite::run(binary, options.counted(), options.quick)?;
         println!("{report}");
         return write_json(&[report], options);
     }
@@ -80,21 +81,20 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     if options.features != Features::Bundled {
         needs.push(LIBCURL_HEADERS);
     }
-    requirements::require(workspace, &needs, options.install)?;
+    requirements::require(workspace, &needs)?;
 
     let is_wanted = |case: &&Case| options.case.as_ref().is_none_or(|name| name == case.name);
     let wanted: Vec<&Case> = CASES.iter().filter(is_wanted).collect();
-    let is_python = |program: &cases::Program| matches!(program.kind, Kind::Python);
+    let is_python = |program: &Program| matches!(program.kind, Kind::Python);
     let with_python = wanted.iter().any(|case| case.contenders.iter().any(is_python));
     let builds = build(workspace, options.features, with_python)?;
     if options.case.as_deref() == Some(polite::NAME) {
-        return builds.iter().try_for_each(|(_, binary)| polite::start(binary, options));
+        return builds.iter().try_for_each(|(_, binary)| polite::start(workspace, binary, options));
     }
     println!("{}", measure::machine());
     let mut reports = Vec::new();
     for case in wanted {
-        let runs = if options.quick { 1 } else { options.runs };
-        let report = run_case(case, &builds, runs, options.quick)?;
+        let report = run_case(case, &builds, options.counted(), options.quick)?;
         println!("{report}");
         reports.push(report);
     }
@@ -104,8 +104,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 /// Writes all figures where they are wanted.
 fn write_json(reports: &[Report], options: &Options) -> Result {
     if let Some(path) = &options.json {
-        fs::write(path, report::json(reports)?)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        fs::write(path, report::json(reports)?)?;
     }
     Ok(())
 }
@@ -119,27 +118,22 @@ fn build(
     let folder = workspace.target.join("bench");
     fs::create_dir_all(&folder)?;
     let mut builds = Vec::new();
-    for (name, is_wanted, arguments) in [
-        ("bitsup-system", features != Features::Bundled, &["--no-default-features"][..]),
-        ("bitsup-bundled", features != Features::System, &[]),
+    for (name, is_wanted, choice) in [
+        ("bitsup-system", features != Features::Bundled, "--no-default-features"),
+        ("bitsup-bundled", features != Features::System, ""),
     ] {
         if !is_wanted {
             continue;
         }
-        let mut cargo = workspace.cargo();
-        cargo.args(["build", "--release", "--package", "bitsup-cli"]);
-        if with_python {
-            cargo.args(["--package", "bitsup-python"]);
-        }
-        if !cargo.args(arguments).status()?.success() {
-            return Err(format!("{name} does not build").into());
-        }
+        let module = if with_python { "--package bitsup-python" } else { "" };
+        let words = format!("build --release --package bitsup-cli {module} {choice}");
+        run_command(&mut workspace.cargo(&words))?;
         let binary = folder.join(name);
         let release = workspace.target.join("release");
         fs::copy(release.join("bitsup"), &binary)?;
         if with_python {
             python::lay_out(workspace, &release, &package(&binary))?;
-            python::bare_interpreter(workspace, &package(&binary))?;
+            python::bare_interpreter(&package(&binary))?;
         }
         builds.push((name, binary));
     }
@@ -164,21 +158,20 @@ fn run_case(
     quick: bool,
 ) -> Result<Report> {
     let stage = Stage::set(case, quick)?;
-    let (mut entrants, mut contenders) = (Vec::new(), Vec::new());
-    for program in case.contenders {
-        if matches!(program.kind, Kind::Other(_) | Kind::Local(_) | Kind::Ideal(_)) {
-            entrants.push(Entrant { kind: program.kind, binary: None });
-            contenders.push(Contender::new(program.name));
+    let mut entrants = Vec::new();
+    for Program { name, kind } in case.contenders.iter().copied() {
+        if matches!(kind, Kind::Other(_) | Kind::Local(_) | Kind::Ideal(_)) {
+            entrants.push((Entrant { kind, binary: None }, Contender::new(name)));
             continue;
         }
         for (build, binary) in builds {
-            entrants.push(Entrant { kind: program.kind, binary: Some(binary) });
             let build = if builds.len() > 1 { format!(" ({build})") } else { String::new() };
-            contenders.push(Contender::new(&format!("{}{build}", program.name)));
+            let contender = Contender::new(&format!("{name}{build}"));
+            entrants.push((Entrant { kind, binary: Some(binary) }, contender));
         }
     }
     // Warms the caches up, and shows who cannot run.
-    for (entrant, contender) in entrants.iter().zip(&mut contenders) {
+    for (entrant, contender) in &mut entrants {
         match run_one(entrant, &stage) {
             Ok(_) => {}
             Err(error) if entrant.binary.is_none() => contender.skipped = Some(error.to_string()),
@@ -186,21 +179,18 @@ fn run_case(
         }
     }
     for round in 0..runs {
+        let mut turn: Vec<_> = entrants.iter_mut().collect();
         // Every second round backwards, so that none always follows the same other.
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
         if round % 2 == 1 {
-            order.reverse();
+            turn.reverse();
         }
-        for index in order {
-            let (Some(entrant), Some(contender)) = (entrants.get(index), contenders.get_mut(index))
-            else {
-                continue;
-            };
+        for (entrant, contender) in turn {
             if contender.skipped.is_none() {
                 contender.usages.push(run_one(entrant, &stage)?);
             }
         }
     }
+    let contenders = entrants.into_iter().map(|(_, contender)| contender).collect();
     let bytes = stage.files.bytes * stage.files.count;
     Ok(Report { case: case.name, purpose: case.purpose, bytes, contenders })
 }
@@ -234,7 +224,7 @@ fn run_one(entrant: &Entrant<'_>, stage: &Stage) -> Result<Usage> {
         (Kind::Python, Some(binary)) => {
             let mut command = Command::new(package(binary).join("environment/bin/python"));
             let script = "import sys, bitsup; bitsup.upload(sys.argv[1], sys.argv[2])";
-            command.args(["-c", script]).arg(&stage.scene.file).arg(&stage.scene.base);
+            command.args(["-c", script]).arg(stage.scene.file()).arg(&stage.scene.base);
             command.env("PYTHONPATH", package(binary));
             command
         }
@@ -268,9 +258,9 @@ fn bitsup(binary: &Path, options: &[&str], stage: &Stage) -> Result<Command> {
         command.arg("--cacert").arg(certificate);
     }
     if stage.files.count > 1 {
-        command.arg("--files-from").arg(&stage.scene.list);
+        command.arg("--files-from").arg(stage.scene.path("list"));
     } else {
-        command.arg(&stage.scene.file);
+        command.arg(stage.scene.file());
     }
     command.arg(&stage.scene.base);
     Ok(command)
@@ -285,19 +275,21 @@ mod tests {
     fn every_case_runs() {
         let workspace = Workspace::find().expect("the workspace");
         let binary = workspace.target.join("debug/bitsup");
-        let arguments = ["build", "--package", "bitsup-cli", "--package", "bitsup-python"];
-        let mut cargo = workspace.cargo();
-        cargo.args(arguments).arg("--no-default-features");
-        assert!(cargo.status().expect("cargo runs").success());
+        let packages = "--package bitsup-cli --package bitsup-python";
+        let mut cargo = workspace.cargo(&format!("build --no-default-features {packages}"));
+        run_command(&mut cargo).expect("it builds");
         python::lay_out(&workspace, &workspace.target.join("debug"), &package(&binary))
             .expect("laid out");
-        python::bare_interpreter(&workspace, &package(&binary)).expect("made");
+        python::bare_interpreter(&package(&binary)).expect("made");
         let builds = [("bitsup", binary)];
         for case in CASES {
             let report = run_case(case, &builds, 1, true)
                 .unwrap_or_else(|error| panic!("{}: {error}", case.name));
             println!("{report}");
             for contender in &report.contenders {
+                // Those of our own need a C compiler only, which is always there.
+                let is_ours = ["sendfile", "socket loop in C"].contains(&&*contender.name);
+                assert!(!is_ours || contender.skipped.is_none(), "{contender:?}");
                 assert_eq!(
                     contender.usages.len(),
                     usize::from(contender.skipped.is_none()),

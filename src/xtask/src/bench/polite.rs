@@ -4,18 +4,23 @@
 //! made without privileges by `unshare` and go with their processes: nothing of the machine's network is touched.
 //! The sink and the measuring run in one, so the benchmark starts itself there a second time.
 
-use std::fs;
+use std::env;
+use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use fs_err as fs;
 
 use super::measure;
 use super::report::{Contender, Report};
 use super::scene::write_file;
 use super::sink::Sink;
 use super::{Options, Result};
+use crate::runner::{KillOnDrop, run as run_command};
+use crate::workspace::Workspace;
 
 /// Its name on the command line.
 pub(super) const NAME: &str = "polite";
@@ -23,22 +28,20 @@ const PURPOSE: &str = "25 MiB by curl -T, alone and beside an upload of bitsup t
                        queue of 100 ms; goal: wall at most 1.11 of alone beside --polite (a tenth less throughput)";
 
 const SINK: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+/// Makes the namespaces and the link.
+const LINK: &str = "src/xtask/src/bench/programs/polite_link.sh";
 /// Bytes a second.
 const RATE: f64 = 5e6;
-const QUEUE: [&str; 6] = ["rate", "40mbit", "burst", "16kb", "latency", "100ms"];
 const FOREGROUND: u64 = 25 << 20;
 /// More than goes over the link meanwhile.
 const BACKGROUND: u64 = 4 << 30;
 /// So long the upload is alone before, and so long of it is measured.
 const LEAD: Duration = Duration::from_secs(8);
 const MEASURED: Duration = Duration::from_secs(3);
-/// Others fill queues with these. The first that the system allows is taken; a namespace allows few.
-const CONGESTION: [&str; 2] = ["cubic", "reno"];
 
 /// Runs the benchmark in a namespace of its own.
-pub(super) fn start(binary: &Path, options: &Options) -> Result {
-    let mut command = unshared(&["--map-root-user", "--user"]);
-    command.arg(std::env::current_exe()?).args(["bench", NAME, "--inside"]).arg(binary);
+pub(super) fn start(workspace: &Workspace, binary: &Path, options: &Options) -> Result {
+    let mut command = linked(workspace, &env::current_exe()?, binary);
     command.args(["--runs", &options.runs.to_string()]);
     if options.quick {
         command.arg("--quick");
@@ -46,10 +49,17 @@ pub(super) fn start(binary: &Path, options: &Options) -> Result {
     if let Some(path) = &options.json {
         command.arg("--json").arg(path);
     }
-    if command.status().map_err(|error| format!("unshare cannot be started: {error}"))?.success() {
-        return Ok(());
-    }
-    Err("the benchmark failed, or this system makes no network namespaces: see above".into())
+    run_command(&mut command).map_err(|error| {
+        format!("it failed, or there are no network namespaces here: {error}").into()
+    })
+}
+
+/// A command for this benchmark by a program of xtask, beside a link.
+fn linked(workspace: &Workspace, xtask: &Path, binary: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--user", "--net"]).arg(workspace.path(LINK));
+    command.arg(SINK.to_string()).arg(xtask).args(["bench", NAME, "--inside"]).arg(binary);
+    command
 }
 
 /// Runs it where [`start`] has put this process.
@@ -66,9 +76,7 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
     let bytes = if quick { 1 << 20 } else { FOREGROUND };
     write_file(&small, bytes, false)?;
     write_file(&large, BACKGROUND, true)?;
-    let clients = Namespace::beside()?;
-    let congestion = clients.choose_congestion()?;
-    let sink = Sink::start_at(SINK, false, None)?;
+    let sink = Sink::start(SINK, false, None)?;
     let base = format!("http://{}/", sink.address());
     let backgrounds: [(&str, Option<&[&str]>); 3] = [
         ("curl -T alone", None),
@@ -83,7 +91,7 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
             let _background = match options {
                 None => None,
                 Some(options) => {
-                    let mut command = clients.command(binary);
+                    let mut command = client(binary);
                     command.args(["upload", "--no-resume", "-q"]).args(*options).arg(&large);
                     let child = KillOnDrop(command.arg(format!("{base}background")).spawn()?);
                     let share = lead(&sink, quick);
@@ -91,16 +99,14 @@ fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Repo
                     Some(child)
                 }
             };
-            let mut foreground = clients.command(Path::new("curl"));
+            let mut foreground = client("curl");
             foreground.args(["-q", "-sS", "--fail", "-o", "/dev/null", "-T"]).arg(&small);
             contender.usages.push(measure::measure(foreground.arg(&base), None)?);
         }
     }
     shares.sort_by(f64::total_cmp);
     let share = shares.get(shares.len() / 2).copied().unwrap_or(f64::NAN);
-    println!(
-        "{NAME}: the others' congestion control is {congestion}; alone, --polite takes {share:.2} of the link (median)"
-    );
+    println!("{NAME}: alone, --polite takes {share:.2} of the link (median)");
     Ok(Report { case: NAME, purpose: PURPOSE, bytes, contenders })
 }
 
@@ -113,107 +119,32 @@ fn lead(sink: &Sink, quick: bool) -> f64 {
     (sink.bytes_read() - before) as f64 / begun.elapsed().as_secs_f64() / RATE
 }
 
-fn unshared(options: &[&str]) -> Command {
-    let mut command = Command::new("unshare");
-    command.arg("--net").args(options);
+/// A command that runs in the namespace of the clients.
+fn client(program: impl AsRef<OsStr>) -> Command {
+    let clients = env::var_os("BITSUP_CLIENTS").unwrap_or_default();
+    let mut command = Command::new("nsenter");
+    command.arg("--net").arg("--target").arg(clients).arg("--").arg(program);
     command
-}
-
-/// A process of ours, which ends with this.
-struct KillOnDrop(Child);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-/// The network namespace of the clients, kept by a process that only waits.
-struct Namespace(KillOnDrop);
-
-impl Namespace {
-    /// Makes it, and the link from it to this one.
-    fn beside() -> Result<Self> {
-        // It ends with its input, so also when this process is killed.
-        let keeper = unshared(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-        let clients = Self(KillOnDrop(keeper));
-        let own = fs::read_link("/proc/self/ns/net")?;
-        let theirs = format!("/proc/{}/ns/net", clients.id());
-        let end = Instant::now() + Duration::from_secs(10);
-        while fs::read_link(&theirs).is_ok_and(|theirs| theirs == own) && Instant::now() < end {
-            thread::sleep(Duration::from_millis(10));
-        }
-        let (id, sink) = (clients.id().to_string(), format!("{SINK}/30"));
-        run_words(
-            Command::new("ip"),
-            &["link", "add", "sink0", "type", "veth", "peer", "name", "client0", "netns", &id],
-        )?;
-        run_words(Command::new("ip"), &["address", "add", &sink, "dev", "sink0"])?;
-        run_words(Command::new("ip"), &["link", "set", "sink0", "up"])?;
-        let ip = || clients.command(Path::new("ip"));
-        run_words(ip(), &["address", "add", "10.77.0.1/30", "dev", "client0"])?;
-        run_words(ip(), &["link", "set", "client0", "up"])?;
-        let mut tc = clients.command(Path::new("tc"));
-        tc.args(["qdisc", "add", "dev", "client0", "root", "tbf"]);
-        run_words(tc, &QUEUE)?;
-        Ok(clients)
-    }
-
-    /// A command that runs in it.
-    fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["--net", "--target", &self.id().to_string(), "--"]).arg(program);
-        command
-    }
-
-    fn id(&self) -> u32 {
-        self.0.0.id()
-    }
-
-    /// Chooses what TCP does in it when packets are lost.
-    fn choose_congestion(&self) -> Result<String> {
-        const FILE: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
-        let script =
-            format!("for name; do echo $name > {FILE} && break; done 2> /dev/null; cat {FILE}");
-        let output =
-            self.command(Path::new("sh")).args(["-c", &script, "sh"]).args(CONGESTION).output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    }
-}
-
-fn run_words(mut command: Command, words: &[&str]) -> Result {
-    let command = command.args(words);
-    let shown = format!("{command:?}");
-    let status = command.status().map_err(|error| format!("{shown} cannot be started: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{shown} failed: no link with a queue here").into())
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::workspace::Workspace;
-
     use super::*;
 
     #[test]
     fn it_runs_where_there_are_namespaces() {
-        let probe = unshared(&["--map-root-user", "--user", "true"]).status();
+        let options = ["--map-root-user", "--user", "--net", "true"];
+        let probe = Command::new("unshare").args(options).status();
         if !probe.is_ok_and(|status| status.success()) {
             println!("skipped: this system makes no network namespaces");
             return;
         }
         let workspace = Workspace::find().expect("the workspace");
-        let mut cargo = workspace.cargo();
-        cargo.args(["build", "--package", "bitsup-cli", "--package", "xtask"]);
-        assert!(cargo.arg("--no-default-features").status().expect("cargo runs").success());
+        let packages = "--package bitsup-cli --package xtask --no-default-features";
+        run_command(&mut workspace.cargo(&format!("build {packages}"))).expect("it builds");
         let folder = workspace.target.join("debug");
-        let mut bench = unshared(&["--map-root-user", "--user"]);
-        bench.arg(folder.join("xtask")).args(["bench", NAME, "--quick", "--inside"]);
-        let output = bench.arg(folder.join("bitsup")).output().expect("it runs");
+        let mut bench = linked(&workspace, &folder.join("xtask"), &folder.join("bitsup"));
+        let output = bench.arg("--quick").output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{}{text}", String::from_utf8_lossy(&output.stderr));
         for line in ["curl -T alone", "beside --polite", "beside bitsup"] {

@@ -1,6 +1,7 @@
 //! Medians, ratios, and how they are shown.
 
 use std::fmt::{self, Display};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -25,42 +26,22 @@ pub(super) struct Report {
     pub(super) contenders: Vec<Contender>,
 }
 
-/// One quantity that is measured.
-struct Quantity {
-    title: &'static str,
-    unit: &'static str,
-    of: fn(&Usage) -> f64,
-}
+/// What is measured: a title, a unit, and how it is taken from a run; it is no number where the run has none.
+type Quantity = (&'static str, &'static str, fn(&Usage) -> f64);
 
 const QUANTITIES: [Quantity; 6] = [
-    Quantity { title: "wall", unit: "s", of: |usage| usage.wall.as_secs_f64() },
-    Quantity { title: "cpu", unit: "s", of: |usage| usage.cpu.as_secs_f64() },
-    Quantity {
-        title: "peak_memory",
-        unit: "MiB",
-        of: |usage| usage.peak_bytes as f64 / f64::from(1 << 20),
-    },
-    Quantity {
-        title: "first_byte",
-        unit: "ms",
-        of: |usage| usage.first_byte.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0),
-    },
-    Quantity {
-        title: "hash_lag",
-        unit: "s",
-        of: |usage| usage.hash_lag.map_or(f64::NAN, |lag| lag.as_secs_f64()),
-    },
+    ("wall", "s", |usage| usage.wall.as_secs_f64()),
+    ("cpu", "s", |usage| usage.cpu.as_secs_f64()),
+    ("peak_memory", "MiB", |usage| usage.peak_bytes as f64 / f64::from(1 << 20)),
+    ("first_byte", "ms", |usage| seconds(usage.first_byte) * 1000.0),
+    ("hash_lag", "s", |usage| seconds(usage.hash_lag)),
     // The upload and the program's end, without its start.
-    Quantity {
-        title: "from_first_byte",
-        unit: "s",
-        of: |usage| {
-            usage
-                .first_byte
-                .map_or(f64::NAN, |first| usage.wall.saturating_sub(first).as_secs_f64())
-        },
-    },
+    ("from_first_byte", "s", |usage| usage.wall.as_secs_f64() - seconds(usage.first_byte)),
 ];
+
+fn seconds(time: Option<Duration>) -> f64 {
+    time.map_or(f64::NAN, |time| time.as_secs_f64())
+}
 
 impl Contender {
     /// One that has not run yet.
@@ -68,8 +49,8 @@ impl Contender {
         Self { name: name.to_owned(), usages: Vec::new(), skipped: None }
     }
 
-    fn spread(&self, quantity: &Quantity) -> Spread {
-        Spread::of(self.usages.iter().map(quantity.of).collect())
+    fn spread(&self, (_, _, of): &Quantity) -> Spread {
+        Spread::of(self.usages.iter().map(of).collect())
     }
 }
 
@@ -96,15 +77,15 @@ impl Spread {
 
 impl Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has_figures = |quantity: &&Quantity| {
+        let has_figures = |(_, _, of): &&Quantity| {
             let mut usages = self.contenders.iter().flat_map(|contender| &contender.usages);
-            usages.any(|usage| !(quantity.of)(usage).is_nan())
+            usages.any(|usage| !of(usage).is_nan())
         };
         let quantities: Vec<&Quantity> = QUANTITIES.iter().filter(has_figures).collect();
         writeln!(formatter, "{}: {}", self.case, self.purpose)?;
         write!(formatter, "{:<20}", "median (range)")?;
-        for quantity in &quantities {
-            let title = format!("{} [{}]", quantity.title, quantity.unit);
+        for (title, unit, _) in &quantities {
+            let title = format!("{title} [{unit}]");
             write!(formatter, " {title:>26} {:>6}", "ratio")?;
         }
         writeln!(formatter)?;
@@ -141,13 +122,14 @@ impl Report {
                 let mut object = json!({ "name": contender.name, "skipped": contender.skipped });
                 for quantity in &QUANTITIES {
                     let spread = contender.spread(quantity);
-                    object[quantity.title] = json!({
-                        "unit": quantity.unit,
+                    let (title, unit, of) = quantity;
+                    object[*title] = json!({
+                        "unit": unit,
                         "median": spread.median,
                         "min": spread.min,
                         "max": spread.max,
                         "ratio": self.ratio(contender, quantity),
-                        "runs": contender.usages.iter().map(quantity.of).collect::<Vec<_>>(),
+                        "runs": contender.usages.iter().map(of).collect::<Vec<_>>(),
                     });
                 }
                 object
@@ -165,8 +147,6 @@ pub(super) fn json(reports: &[Report]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn usage(wall: u64, cpu: u64, mebibytes: u64) -> Usage {
@@ -207,27 +187,9 @@ mod tests {
         let table = report().to_string();
         let ours = table.lines().last().expect("a line a contender");
         let words: Vec<_> = ours.split_whitespace().collect();
-        assert_eq!(
-            words,
-            [
-                "bitsup-system",
-                "6.000",
-                "(5.000–6.000)",
-                "1.50",
-                "2.000",
-                "(1.000–3.000)",
-                "2.00",
-                "5.000",
-                "(5.000–5.000)",
-                "0.50",
-                "6.000",
-                "(5.000–6.000)",
-                "1.50",
-                "5.994",
-                "(4.995–5.994)",
-                "1.50"
-            ]
-        );
+        let wanted = "bitsup-system 6.000 (5.000–6.000) 1.50 2.000 (1.000–3.000) 2.00 \
+            5.000 (5.000–5.000) 0.50 6.000 (5.000–6.000) 1.50 5.994 (4.995–5.994) 1.50";
+        assert_eq!(words.join(" "), wanted);
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! What a case needs around it: files in memory, a sink, and what lies between.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use fs_err::os::unix::fs::symlink;
+use fs_err::{self as fs, File};
 
 use super::cases::{Case, Files, Kind, Partial, Scene, Way};
 use super::link;
 use super::sink::Sink;
 use crate::Result;
+use crate::runner::{KillOnDrop, read, run};
 
 const PROGRAMS: [(&str, &str); 4] = [
     ("bound.c", include_str!("programs/bound.c")),
@@ -22,12 +26,12 @@ const PROGRAMS: [(&str, &str); 4] = [
 /// A case made ready. All goes with it.
 #[derive(Debug)]
 pub(super) struct Stage {
-    folder: PathBuf,
     pub(super) scene: Scene,
     pub(super) sink: Sink,
     pub(super) files: Files,
     pub(super) is_quick: bool,
-    front: Option<Child>,
+    /// Takes TLS off; it ends with this.
+    front: Option<KillOnDrop>,
 }
 
 impl Stage {
@@ -39,27 +43,19 @@ impl Stage {
         let files = case.files(quick);
         let keeps = matches!(case.way, Way::Slow(_, Partial::Kept));
         let pace = if let Way::Paced(rate) = case.way { Some(rate) } else { None };
-        let sink = Sink::start(keeps, pace)?;
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, keeps, pace)?;
         let port = sink.address().port();
-        let scene = Scene {
-            file: folder.join("file-0"),
-            list: folder.join("list"),
-            curl_config: folder.join("curl"),
-            base: format!("http://{}/", sink.address()),
-            port,
-            certificate: None,
-            programs: folder.clone(),
-            parallel: 2,
-        };
-        let mut stage = Self { folder, scene, sink, files, is_quick: quick, front: None };
+        let base = format!("http://{}/", sink.address());
+        let scene = Scene { folder, base, port, certificate: None };
+        let mut stage = Self { scene, sink, files, is_quick: quick, front: None };
         stage.fill(case)?;
         Ok(stage)
     }
 
     fn fill(&mut self, case: &Case) -> Result {
-        fs::create_dir_all(&self.folder)?;
+        fs::create_dir_all(&self.scene.folder)?;
         for (name, text) in PROGRAMS {
-            fs::write(self.folder.join(name), text)?;
+            fs::write(self.scene.path(name), text)?;
         }
         match case.way {
             Way::Loopback | Way::Paced(_) => {}
@@ -72,38 +68,33 @@ impl Stage {
             // Without a C compiler those who need it are skipped.
             drop(self.compile("bound", &[]));
         }
-        write_file(&self.scene.file, self.files.bytes, self.files.sparse)?;
+        let (file, base) = (self.scene.file(), &self.scene.base);
+        write_file(&file, self.files.bytes, self.files.sparse)?;
         let (mut list, mut config) = (String::new(), String::new());
         for number in 0..self.files.count {
-            let path = self.folder.join(format!("file-{number}"));
+            let path = self.scene.path(&format!("file-{number}"));
             if number > 0 {
-                std::os::unix::fs::symlink(&self.scene.file, &path)?;
+                symlink(&file, &path)?;
             }
             let path = path.display();
-            let _ = writeln!(list, "{path}");
-            let base = &self.scene.base;
-            let _ = writeln!(
-                config,
-                "upload-file = \"{path}\"
-url = \"{base}\"
-output = /dev/null"
-            );
+            writeln!(list, "{path}")?;
+            writeln!(config, "upload-file = \"{path}\"\nurl = \"{base}\"\noutput = /dev/null")?;
         }
-        fs::write(&self.scene.list, list)?;
-        fs::write(&self.scene.curl_config, config)?;
+        fs::write(self.scene.path("list"), list)?;
+        fs::write(self.scene.path("curl"), config)?;
         Ok(())
     }
 
     /// A file of another size in place of the case's.
     pub(super) fn smaller(&self, bytes: u64) -> Result<PathBuf> {
-        let path = self.folder.join("smaller");
+        let path = self.scene.path("smaller");
         write_file(&path, bytes, true)?;
         Ok(path)
     }
 
     /// An empty folder for a journal.
     pub(super) fn new_state(&self) -> io::Result<PathBuf> {
-        let state = self.folder.join("state");
+        let state = self.scene.path("state");
         match fs::remove_dir_all(&state) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -114,7 +105,7 @@ output = /dev/null"
 
     /// How far the hashes in the journal of an upload lag that was killed after this time.
     pub(super) fn hash_lag(&self, time: Duration) -> Result<Duration> {
-        let sessions = fs::read_dir(self.folder.join("state/sessions"))?;
+        let sessions = fs::read_dir(self.scene.path("state/sessions"))?;
         let paths = sessions.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
         let is_entry = |path: &&PathBuf| {
             let name = path.file_name().unwrap_or_default();
@@ -128,32 +119,27 @@ output = /dev/null"
     }
 
     fn compile(&self, name: &str, libraries: &[&str]) -> Result<PathBuf> {
-        let program = self.folder.join(name);
+        let program = self.scene.path(name);
         let mut compiler = Command::new("cc");
         compiler.args(["-O2", "-o"]).arg(&program).arg(program.with_extension("c")).args(libraries);
-        let status = compiler.status().map_err(|error| format!("cc cannot be started: {error}"))?;
-        if status.success() { Ok(program) } else { Err(format!("cc makes no {name}").into()) }
+        run(&mut compiler)?;
+        Ok(program)
     }
 
     fn begin_tls(&mut self) -> Result {
-        let certificate = self.folder.join("certificate.pem");
-        let made = Command::new("openssl")
+        let [both, only] = ["both.pem", "certificate.pem"].map(|name| self.scene.path(name));
+        let mut openssl = Command::new("openssl");
+        openssl
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
             .args(["-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"])
             .args(["-addext", "subjectAltName=IP:127.0.0.1", "-keyout"])
-            .arg(&certificate)
+            .arg(&both)
             .arg("-out")
-            .arg(self.folder.join("only-certificate.pem"))
-            .stderr(Stdio::null())
-            .status()
-            .map_err(|error| format!("openssl cannot be started: {error}"))?;
-        if !made.success() {
-            return Err("openssl makes no certificate".into());
-        }
-        let only = fs::read(self.folder.join("only-certificate.pem"))?;
-        fs::OpenOptions::new().append(true).open(&certificate)?.write_all(&only)?;
+            .arg(&only);
+        read(&mut openssl)?;
+        fs::OpenOptions::new().append(true).open(&both)?.write_all(&fs::read(&only)?)?;
         let mut front = Command::new(self.compile("tls_front", &["-lssl", "-lcrypto"])?)
-            .arg(&certificate)
+            .arg(&both)
             .arg(self.scene.port.to_string())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -161,22 +147,18 @@ output = /dev/null"
         if let Some(output) = front.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
-        self.front = Some(front);
+        self.front = Some(KillOnDrop(front));
         let port: u16 = line.trim().parse().map_err(|_| "the TLS front did not begin")?;
         self.scene.base = format!("https://127.0.0.1:{port}/");
-        self.scene.certificate = Some(self.folder.join("only-certificate.pem"));
+        self.scene.certificate = Some(only);
         Ok(())
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(front) = &mut self.front {
-            drop(front.kill());
-            drop(front.wait());
-        }
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            eprintln!("{}: {error}", self.folder.display());
+        if let Err(error) = fs::remove_dir_all(&self.scene.folder) {
+            eprintln!("{error}");
         }
     }
 }

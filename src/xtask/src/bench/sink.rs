@@ -1,18 +1,19 @@
-//! A server that reads and throws away, for benchmarks: it answers BITS packets and plain PUT on loopback, a
-//! thread a connection, and costs as little as a server can. It checks nothing; `bitsup serve` is the real one.
+//! A server that reads and throws away, for benchmarks: it answers BITS packets as the model of servers does, and plain PUT,
+//! on loopback, a thread a connection, and costs as little as a server can. `bitsup serve` is the real one.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bitsup_server::model::{Content, Dice, Habits, HeadHabit, Model, Request, Span, Spans};
+
 /// Also the bound of a request's head, which fits many times.
 const BUFFER_BYTES: usize = 256 << 10;
-const MAX_HEADERS: usize = 64;
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
 
 /// A running server; it ends with the process.
 #[derive(Debug)]
@@ -22,40 +23,47 @@ pub(super) struct Sink {
 }
 
 /// What all connections share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Body bytes that were taken.
     received: AtomicU64,
     /// Body bytes that were read after their head.
     read: AtomicU64,
-    /// What is there of each file; a session has none of its own.
-    offsets: Mutex<HashMap<String, u64>>,
+    /// The sessions and their offsets, without the bytes.
+    model: Mutex<Model<Spans>>,
     /// When the first byte came.
     first: Mutex<Option<Instant>>,
-    /// Whether what came of a Fragment that was cut is taken.
-    keeps: bool,
     /// Bytes a second.
     pace: Option<f64>,
 }
 
 impl Sink {
-    /// Starts it on a free port of loopback.
-    pub(super) fn start(keeps: bool, pace: Option<f64>) -> io::Result<Self> {
-        Self::start_at(Ipv4Addr::LOCALHOST, keeps, pace)
-    }
-
-    /// Starts it on a free port of that address; it reads at most this number of bytes a second from each connection.
-    pub(super) fn start_at(address: Ipv4Addr, keeps: bool, pace: Option<f64>) -> io::Result<Self> {
+    /// Starts it on a free port of that address. It reads at most this number of bytes a second from each connection, and
+    /// may keep what came of a Fragment that was cut.
+    pub(super) fn start(address: Ipv4Addr, keeps: bool, pace: Option<f64>) -> io::Result<Self> {
         let listener = TcpListener::bind((address, 0))?;
         let address = listener.local_addr()?;
-        let state = Arc::new(State { keeps, pace, ..State::default() });
+        let habits = Habits {
+            keeps_cut_bodies: keeps,
+            head: HeadHabit::Status(405),
+            dated: false,
+            ids_in_acks: false,
+            ..Habits::conforming()
+        };
+        let state = Arc::new(State {
+            received: AtomicU64::new(0),
+            read: AtomicU64::new(0),
+            model: Mutex::new(Model::with_habits(habits, Dice::seeded(0))),
+            first: Mutex::new(None),
+            pace,
+        });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (number, stream) in (0..).zip(listener.incoming().flatten()) {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
                     // A client that goes away is its own business: the benchmark looks at the count.
-                    let _ = Connection::new(stream, shared).serve();
+                    let _ = Connection::new(number, stream, shared).serve();
                 });
             }
         });
@@ -69,7 +77,7 @@ impl Sink {
 
     /// When the first byte came since this was asked last.
     pub(super) fn take_first_byte(&self) -> Option<Instant> {
-        self.state.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.state.first).take()
     }
 
     /// Body bytes that were read until now, wanted or not, whole packets or not.
@@ -92,6 +100,7 @@ impl Sink {
 }
 
 struct Connection {
+    number: u64,
     stream: TcpStream,
     state: Arc<State>,
     buffer: Vec<u8>,
@@ -105,32 +114,26 @@ struct Connection {
 const MOST_BEHIND: Duration = Duration::from_millis(20);
 
 /// What is kept of a request's head.
-#[derive(Debug, Default)]
 struct Head {
-    length: usize,
+    request: Request,
     is_put: bool,
-    is_bits: bool,
-    path: String,
-    body_bytes: u64,
     expects_continue: bool,
-    creates_session: bool,
-    /// The offset of the fragment.
-    range_start: Option<u64>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, state: Arc<State>) -> Self {
-        Self { stream, state, buffer: vec![0; BUFFER_BYTES], filled: 0, next: Instant::now() }
+    fn new(number: u64, stream: TcpStream, state: Arc<State>) -> Self {
+        let buffer = vec![0; BUFFER_BYTES];
+        Self { number, stream, state, buffer, filled: 0, next: Instant::now() }
     }
 
     fn serve(&mut self) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
         while let Some(head) = self.read_head()? {
             if head.expects_continue {
-                self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                self.stream.write_all(CONTINUE)?;
             }
             let answer = self.take(&head)?;
-            self.stream.write_all(answer.as_bytes())?;
+            self.stream.write_all(&answer)?;
         }
         Ok(())
     }
@@ -139,10 +142,16 @@ impl Connection {
     fn read_head(&mut self) -> io::Result<Option<Head>> {
         loop {
             let filled = self.buffer.get(..self.filled).unwrap_or_default();
-            if let Some(head) = parse_head(filled)? {
-                let length = head.length;
-                self.buffer.copy_within(length..self.filled, 0);
-                self.filled -= length;
+            if let Some(length) = head_length(filled) {
+                let (bytes, _) = filled.split_at(length);
+                let request = Request::parse(bytes, self.number);
+                let request = request.ok_or_else(|| io::Error::other("not a request"))?;
+                let is_put = bytes.starts_with(b"PUT ");
+                // As curl writes it.
+                let expects_continue =
+                    is_put && bytes.windows(14).any(|bytes| bytes == b": 100-continue");
+                let head = Head { request, is_put, expects_continue };
+                self.use_up(length);
                 return Ok(Some(head));
             }
             let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
@@ -152,42 +161,46 @@ impl Connection {
             match self.stream.read(free)? {
                 0 => return Ok(None),
                 count => {
-                    let mut first = self.state.first.lock().unwrap_or_else(PoisonError::into_inner);
-                    first.get_or_insert_with(Instant::now);
+                    lock(&self.state.first).get_or_insert_with(Instant::now);
                     self.filled += count;
                 }
             }
         }
     }
 
-    /// Takes a request's body, if it is wanted, and says what to answer.
-    fn take(&mut self, head: &Head) -> io::Result<String> {
-        let offset = |state: &State| {
-            let offsets = state.offsets.lock().unwrap_or_else(PoisonError::into_inner);
-            offsets.get(&head.path).copied().unwrap_or(0)
-        };
-        let at = if head.creates_session { 0 } else { offset(&self.state) };
-        let wanted = head.range_start.is_none_or(|start| start == at);
-        let (taken, whole) = self.discard(head.body_bytes);
-        let counts = wanted && (whole.is_ok() || (self.state.keeps && head.range_start.is_some()));
-        // Another connection may have gone on meanwhile.
-        let counts = counts && (head.creates_session || offset(&self.state) == at);
-        let next = if counts { at + taken } else { at };
-        // Before the answer, so that a client that has its answer is counted.
-        self.state.received.fetch_add(next - at, Ordering::Relaxed);
-        if head.is_bits && counts {
-            let mut offsets = self.state.offsets.lock().unwrap_or_else(PoisonError::into_inner);
-            offsets.insert(head.path.clone(), next);
+    /// Takes a request's body, if it is wanted; the answer.
+    fn take(&mut self, Head { request, is_put, .. }: &Head) -> io::Result<Vec<u8>> {
+        let (length, whole) = self.discard(request.length);
+        let received = &self.state.received;
+        if *is_put {
+            whole?;
+            received.fetch_add(length, Ordering::Relaxed);
+            return Ok(CREATED.to_vec());
         }
-        whole?;
-        Ok(answer(head, wanted, next))
+        let from = request.range.map_or(0, |range| range.first);
+        let body = Span { from, version: 0, length };
+        let stored = |model: &Model<Spans>| {
+            let session = request.session.as_ref().and_then(|id| model.content(id));
+            session.map_or(0, Content::length)
+        };
+        let mut model = lock(&self.state.model);
+        let before = stored(&model);
+        let answer = match whole {
+            Ok(()) => Ok(model.answer(request, &body).to_bytes()),
+            Err(error) => {
+                model.take_part(request, &body);
+                Err(error)
+            }
+        };
+        // Before the answer, so that a client that has its answer is counted. A session that was closed has no bytes.
+        received.fetch_add(stored(&model).saturating_sub(before), Ordering::Relaxed);
+        answer
     }
 
     /// Reads a body; how much of it came, and whether that is all.
     fn discard(&mut self, body_bytes: u64) -> (u64, io::Result<()>) {
         let buffered = self.filled.min(usize::try_from(body_bytes).unwrap_or(usize::MAX));
-        self.buffer.copy_within(buffered..self.filled, 0);
-        self.filled -= buffered;
+        self.use_up(buffered);
         let mut left = body_bytes - buffered as u64;
         while left > 0 {
             let wanted = BUFFER_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -205,6 +218,12 @@ impl Connection {
         (body_bytes, Ok(()))
     }
 
+    /// Drops this number of bytes from the buffer.
+    fn use_up(&mut self, count: usize) {
+        self.buffer.copy_within(count..self.filled, 0);
+        self.filled -= count;
+    }
+
     /// Waits until this number of bytes may have been read.
     fn pause(&mut self, count: usize) {
         let Some(pace) = self.state.pace else { return };
@@ -215,59 +234,21 @@ impl Connection {
     }
 }
 
-/// Reads the head when all of it is there.
-fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(length) = request.parse(bytes).map_err(io::Error::other)? else {
-        return Ok(None);
-    };
-    let mut head = Head {
-        length,
-        path: request.path.unwrap_or_default().to_owned(),
-        is_put: request.method == Some("PUT"),
-        is_bits: request.method == Some("BITS_POST"),
-        ..Head::default()
-    };
-    for header in request.headers.iter() {
-        let value = std::str::from_utf8(header.value).map_err(io::Error::other)?.trim();
-        match header.name.to_ascii_lowercase().as_str() {
-            "content-length" => head.body_bytes = value.parse().map_err(io::Error::other)?,
-            "expect" => head.expects_continue = value.eq_ignore_ascii_case("100-continue"),
-            "bits-packet-type" => {
-                head.creates_session = value.eq_ignore_ascii_case("create-session");
-            }
-            "content-range" => head.range_start = range_start(value),
-            _ => {}
+/// How many bytes the head has that these begin with, when all of it is there. It goes from line to line, since this program
+/// is not optimised and would walk through bytes slowly.
+fn head_length(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    while rest.skip_until(b'\n').ok()? > 0 {
+        let (read, _) = bytes.split_at(bytes.len() - rest.len());
+        if read.ends_with(b"\r\n\r\n") {
+            return Some(read.len());
         }
     }
-    Ok(Some(head))
+    None
 }
 
-/// The offset of `bytes 4096-4891/4892`: 4096.
-fn range_start(range: &str) -> Option<u64> {
-    let (_, positions) = range.split_once(' ')?;
-    positions.split_once('-')?.0.parse().ok()
-}
-
-fn answer(head: &Head, wanted: bool, next: u64) -> String {
-    if head.is_put {
-        return "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n".to_owned();
-    }
-    if !head.is_bits {
-        return "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n".to_owned();
-    }
-    let status = if wanted { "200 OK" } else { "416 Range Not Satisfiable" };
-    let mut answer = format!("HTTP/1.1 {status}\r\nBITS-Packet-Type: Ack\r\nContent-Length: 0\r\n");
-    if head.creates_session {
-        answer += "BITS-Protocol: {7df0354d-249b-430f-820d-3d2a9bef4931}\r\n\
-            BITS-Session-Id: {A0FF5911-4144-45B3-BF27-27AFC8EC8A67}\r\n\
-            Accept-Encoding: identity\r\n";
-    }
-    if head.range_start.is_some() {
-        let _ = write!(answer, "BITS-Received-Content-Range: {next}\r\n");
-    }
-    answer + "\r\n"
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -287,21 +268,24 @@ mod tests {
         answers
     }
 
+    /// The head of a Fragment of a new session that says it has these bytes.
+    fn fragments(sink: &Sink) -> impl Fn(&str, usize) -> Vec<u8> {
+        let create =
+            b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Create-Session\r\nContent-Length: 0\r\n\r\n";
+        let answer = exchange(sink, &[create]);
+        let (_, id) = answer.split_once("BITS-Session-Id: ").expect("a session");
+        let id = id.split("\r\n").next().expect("a line").to_owned();
+        move |range, length| {
+            format!("BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nBITS-Session-Id: {id}\r\nContent-Range: bytes {range}/9\r\ncontent-length: {length}\r\n\r\n").into_bytes()
+        }
+    }
+
     #[test]
     fn a_session_is_acknowledged_packet_by_packet() {
-        let sink = Sink::start(false, None).expect("loopback");
-        let answers = exchange(
-            &sink,
-            &[
-                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Create-Session\r\nContent-Length: 0\r\n\r\n",
-                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nContent-Range: bytes 0-4/9\r\ncontent-length: 5\r\n\r\nabcde",
-                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nContent-Range: bytes 5-8/9\r\nContent-Length: 4\r\n\r\nfg",
-                b"hi",
-                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Close-Session\r\nContent-Length: 0\r\n\r\n",
-            ],
-        );
-        assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 4);
-        assert_eq!(answers.matches("BITS-Session-Id: {").count(), 1);
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None).expect("loopback");
+        let head = fragments(&sink);
+        let answers = exchange(&sink, &[&head("0-4", 5), b"abcde", &head("5-8", 4), b"fg", b"hi"]);
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 2);
         assert!(answers.contains("BITS-Received-Content-Range: 5\r\n"));
         assert!(answers.contains("BITS-Received-Content-Range: 9\r\n"));
         assert_eq!(sink.bytes_received(), 9);
@@ -309,30 +293,24 @@ mod tests {
 
     #[test]
     fn a_put_is_invited_and_thrown_away() {
-        let sink = Sink::start(false, None).expect("loopback");
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None).expect("loopback");
         let body = vec![b'x'; 3 * BUFFER_BYTES];
         let head = format!(
             "PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let answers = exchange(&sink, &[head.as_bytes(), &body]);
-        assert_eq!(
-            answers,
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
-        );
+        assert_eq!(answers.as_bytes(), [CONTINUE, CREATED].concat());
         assert_eq!(sink.bytes_received(), body.len() as u64);
     }
 
     #[test]
     fn only_a_sink_that_keeps_parts_continues_in_the_middle() {
         for (keeps, there) in [(false, 0), (true, 3)] {
-            let sink = Sink::start(keeps, None).expect("loopback");
-            let fragment: &[u8] =
-                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nContent-Range: bytes 0-8/9\r\nContent-Length: 9\r\n\r\nabc";
-            assert_eq!(exchange(&sink, &[fragment]), "");
-            let next: &[u8] =
-                b"BITS_POST /a HTTP/1.1\r\nBITS-Packet-Type: Fragment\r\nContent-Range: bytes 7-8/9\r\nContent-Length: 2\r\n\r\nhi";
-            let answer = exchange(&sink, &[next]);
+            let sink = Sink::start(Ipv4Addr::LOCALHOST, keeps, None).expect("loopback");
+            let head = fragments(&sink);
+            assert_eq!(exchange(&sink, &[&head("0-8", 9), b"abc"]), "");
+            let answer = exchange(&sink, &[&head("7-8", 2), b"hi"]);
             assert!(answer.starts_with("HTTP/1.1 416 "), "{answer}");
             assert!(answer.contains(&format!("BITS-Received-Content-Range: {there}\r\n")));
             assert_eq!(sink.bytes_received(), there);
@@ -341,8 +319,8 @@ mod tests {
 
     #[test]
     fn other_methods_and_broken_heads_are_turned_away() {
-        let sink = Sink::start(false, None).expect("loopback");
-        assert!(exchange(&sink, &[b"GET /a HTTP/1.1\r\n\r\n"]).starts_with("HTTP/1.1 405 "));
-        assert_eq!(exchange(&sink, &[b"no request\r\n\r\n"]), "");
+        let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None).expect("loopback");
+        assert!(exchange(&sink, &[b"HEAD /a HTTP/1.1\r\n\r\n"]).starts_with("HTTP/1.1 405 "));
+        assert_eq!(exchange(&sink, &[b"nonsense\r\n\r\n"]), "");
     }
 }

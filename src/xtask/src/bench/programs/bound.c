@@ -26,9 +26,10 @@ static void say(int to, const char *text, int length)
         fail("send");
 }
 
+static char text[4096]; /* the last answer */
+
 static void answer(int from)
 {
-    char text[4096];
     size_t filled = 0;
 
     do {
@@ -58,7 +59,8 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address = { .sin_family = AF_INET };
     struct stat status;
-    char head[1024];
+    char head[1024], session[64];
+    const char *id;
     int to, from, one = 1;
 
     if (argc != 4)
@@ -85,13 +87,16 @@ int main(int argc, char **argv)
         "BITS_POST /bound HTTP/1.1\r\nHost: bound\r\n"
         "BITS-Packet-Type: Create-Session\r\nContent-Length: 0\r\n\r\n"));
     answer(to);
+    id = strstr(text, "BITS-Session-Id: ");
+    if (!id || sscanf(id, "%*s %63s", session) != 1)
+        fail("no session");
     for (off_t at = 0, step = atoll(argv[3]); at < status.st_size; at += step) {
         off_t length = status.st_size - at < step ? status.st_size - at : step;
         say(to, head, snprintf(head, sizeof head,
             "BITS_POST /bound HTTP/1.1\r\nHost: bound\r\n"
-            "BITS-Packet-Type: Fragment\r\nBITS-Session-Id: {1}\r\n"
+            "BITS-Packet-Type: Fragment\r\nBITS-Session-Id: %s\r\n"
             "Content-Range: bytes %lld-%lld/%lld\r\nContent-Length: %lld\r\n\r\n",
-            (long long)at, (long long)(at + length - 1),
+            session, (long long)at, (long long)(at + length - 1),
             (long long)status.st_size, (long long)length));
         bytes(to, from, at, length);
         answer(to);
