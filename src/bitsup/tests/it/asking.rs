@@ -190,11 +190,12 @@ fn a_token_is_asked_for_and_renewed_before_it_expires() {
 fn a_token_is_renewed_for_the_host_that_sees_it() {
     let _rule = bitsup_server::rule!("LOG-02");
     let wants_token = |mut act: Box<dyn FnMut(&Call<'_>) -> Turn + Send>| {
-        move |call: &Call<'_>| match call.request.header("Authorization").is_empty() {
-            true => Turn::Answer(
-                Reply::status(401, "Who").header("WWW-Authenticate", "Bearer realm=\"up\""),
-            ),
-            false => act(call),
+        move |call: &Call<'_>| {
+            if !call.request.header("Authorization").is_empty() {
+                return act(call);
+            }
+            let reply = Reply::status(401, "Who");
+            Turn::Answer(reply.header("WWW-Authenticate", "Bearer realm=\"up\""))
         }
     };
     let farm = Farm::default();
