@@ -185,7 +185,7 @@ fn what_answers_a_login_in_the_place_of_close_session_is_no_answer_to_it() {
         }
         match (call.packet, range(call.request)) {
             ("Fragment", Some((_, 2500))) if !std::mem::replace(&mut asked, true) => {
-                Turn::After(received(2500).then_close())
+                Turn::After(received(2500).header("Connection", "close").then_close())
             }
             ("Close-Session", _) if !std::mem::replace(&mut is_lost, true) => {
                 let reply = Reply::status(500, "No").header("BITS-Packet-Type", "Ack");
