@@ -107,10 +107,11 @@ pub trait Files {
         self.clear()
     }
 
-    /// The session is over.
+    /// The session is over. In this order: a note that outlived the journal would be of the session's beginning, and
+    /// the next run would send again what has arrived.
     fn remove(&self) -> io::Result<()> {
-        self.unlink()?;
-        self.clear()
+        self.clear()?;
+        self.unlink()
     }
 }
 

@@ -332,4 +332,21 @@ mod tests {
             assert!(disk.draft(b"x").is_err() && disk.note("x").is_err() && disk.is_dead());
         }
     }
+
+    #[test]
+    fn a_process_that_dies_amid_the_removal_leaves_no_note_alone() {
+        for steps in 0..4 {
+            let disk = Disk::default();
+            disk.open();
+            let intent = Intent::new("http://h/x".into(), "/x".into(), 1, None, 1);
+            disk.note(&intent.encode().expect("text")).expect("noted");
+            let draft = disk.draft(b"later").expect("written");
+            disk.publish(draft).expect("renamed");
+            disk.die_after(steps);
+            let _ = disk.remove();
+            disk.open();
+            let read = |file| disk.read(file).expect("readable").is_some();
+            assert!(read(File::Journal) || !read(File::Note), "after {steps} steps");
+        }
+    }
 }
