@@ -2,9 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use bitsup_server::scripted::{Reply, Scripted};
 use rustls::pki_types::PrivateKeyDer;
@@ -23,13 +22,15 @@ struct TlsPeer {
     certificate: NamedTempFile,
     der: Vec<u8>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// Of the thread that serves the last connection, which sends the stray bytes when it is told to.
+    strays: Arc<Mutex<Option<mpsc::Sender<mpsc::Sender<()>>>>>,
 }
 
 /// What a request's connection agreed on by ALPN, and the number of that connection.
 type Seen = (Option<Vec<u8>>, usize);
 
 impl TlsPeer {
-    /// With a certificate for this name; `stray` follows each answer in a record of its own.
+    /// With a certificate for this name; `stray` may follow each answer in a record of its own.
     fn start(name: &str, stray: &'static [u8]) -> Self {
         let issued = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         let mut certificate = NamedTempFile::new().unwrap();
@@ -49,17 +50,30 @@ impl TlsPeer {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
+        let strays = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&strays);
         // It ends with the test's process: a listener cannot be woken without a connection.
         thread::spawn(move || {
             for (number, stream) in listener.incoming().flatten().enumerate() {
                 let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+                // What is sent is there at once, whether the client has acknowledged what came before or not.
+                stream.set_nodelay(true).unwrap();
                 let log = Arc::clone(&log);
+                let (tell, strays) = mpsc::channel();
+                *told.lock().unwrap() = Some(tell);
                 thread::spawn(move || {
-                    serve(StreamOwned::new(session, stream), number, stray, &log);
+                    serve(StreamOwned::new(session, stream), number, (stray, &strays), &log);
                 });
             }
         });
-        Self { address, certificate, der, seen }
+        Self { address, certificate, der, seen, strays }
+    }
+
+    /// Has the stray bytes sent, and waits until they are.
+    fn send_stray(&self) {
+        let (sent, is_sent) = mpsc::channel();
+        self.strays.lock().unwrap().as_ref().unwrap().send(sent).unwrap();
+        is_sent.recv().unwrap();
     }
 
     fn trusted(&self) -> ConnectionOptions {
@@ -75,7 +89,7 @@ impl TlsPeer {
 fn serve(
     mut stream: StreamOwned<ServerConnection, TcpStream>,
     number: usize,
-    stray: &[u8],
+    (stray, strays): (&[u8], &mpsc::Receiver<mpsc::Sender<()>>),
     log: &Mutex<Vec<Seen>>,
 ) {
     let mut unread = Vec::new();
@@ -93,9 +107,11 @@ fn serve(
         if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
             return;
         }
-        if !stray.is_empty() {
-            thread::sleep(Duration::from_millis(50));
+        if !stray.is_empty()
+            && let Ok(sent) = strays.recv()
+        {
             drop(stream.write_all(stray));
+            let _ = sent.send(());
         }
     }
 }
@@ -204,7 +220,7 @@ fn stray_records_after_an_answer_are_never_an_answer() {
         let event = bench.run(pinned, exchange(&unused, &peer));
         assert_eq!(event.result.unwrap().status, 200);
         assert!(event.stats.new_connection);
-        thread::sleep(Duration::from_millis(200));
+        peer.send_stray();
     }
     assert_eq!(peer.connections(), [0, 1, 2]);
 }
