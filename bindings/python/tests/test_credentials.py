@@ -281,14 +281,13 @@ class Gate(ThreadingHTTPServer):
         self.thread = threading.Thread(target=self.serve_forever)
         self.thread.start()
 
-    def __exit__(self, *error: object) -> None:
+    def server_close(self) -> None:
         self.shutdown()
         self.thread.join()
-        super().__exit__(*error)
+        super().server_close()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        server: Gate
 
         def answer(self, status: int, *headers: tuple[str, str]) -> None:
             self.send_response(status)
@@ -297,6 +296,7 @@ class Gate(ThreadingHTTPServer):
             self.end_headers()
 
         def is_let_in(self) -> bool:
+            assert isinstance(self.server, Gate)
             shown = self.headers.get("Proxy-Authorization", "")
             self.server.shown |= {base64.b64decode(shown.removeprefix("Basic ")).decode()} - {""}
             if shown == "Basic " + base64.b64encode(f"u:for {self.server.site}".encode()).decode():
@@ -318,7 +318,7 @@ class Gate(ThreadingHTTPServer):
                         headers.append(("BITS-Reply-URL", "https://far.invalid/reply"))
                 self.answer(200, *headers)
 
-        def log_message(self, *arguments: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
 
