@@ -70,7 +70,7 @@ pub(super) struct PinnedConnection {
     cookies: Vec<Zeroizing<String>>,
     /// The connection may be authenticated, or go through a proxy.
     personal: bool,
-    /// The connection was found to have ended unannounced when the last exchange began.
+    /// The connection had ended unannounced when the last exchange began.
     reconnected: bool,
     pub(super) state: State,
 }
@@ -189,6 +189,12 @@ impl PinnedConnection {
     /// Whether the idle TCP connection was ended by the other side, without a word before.
     pub(super) fn has_ended(&self) -> bool {
         self.connection.as_ref().is_some_and(|own| !is_quiet(&own.socket))
+    }
+
+    /// libcurl has made a connection for the exchange that ends. Where there was one, that one had ended after we
+    /// looked at it and before libcurl did.
+    pub(super) fn note_new_connection(&mut self) {
+        self.reconnected |= self.is_connected();
     }
 
     /// Whether it had when the last exchange began.
