@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use bitsup_server::scripted::{Reply, Scripted};
@@ -22,8 +22,8 @@ struct TlsPeer {
     certificate: NamedTempFile,
     der: Vec<u8>,
     seen: Arc<Mutex<Vec<Seen>>>,
-    /// Of the thread that serves the last connection, which sends the stray bytes when it is told to.
-    strays: Arc<Mutex<Option<mpsc::Sender<mpsc::Sender<()>>>>>,
+    /// Waited for by two before stray bytes are sent, and after.
+    turn: Arc<Barrier>,
 }
 
 /// What a request's connection agreed on by ALPN, and the number of that connection.
@@ -50,30 +50,27 @@ impl TlsPeer {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        let strays = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&strays);
+        let turn = Arc::new(Barrier::new(2));
+        let served = Arc::clone(&turn);
         // It ends with the test's process: a listener cannot be woken without a connection.
         thread::spawn(move || {
             for (number, stream) in listener.incoming().flatten().enumerate() {
                 let session = ServerConnection::new(Arc::clone(&config)).unwrap();
                 // What is sent is there at once, whether the client has acknowledged what came before or not.
                 stream.set_nodelay(true).unwrap();
-                let log = Arc::clone(&log);
-                let (tell, strays) = mpsc::channel();
-                *told.lock().unwrap() = Some(tell);
+                let (log, turn) = (Arc::clone(&log), Arc::clone(&served));
                 thread::spawn(move || {
-                    serve(StreamOwned::new(session, stream), number, (stray, &strays), &log);
+                    serve(StreamOwned::new(session, stream), number, (stray, &turn), &log);
                 });
             }
         });
-        Self { address, certificate, der, seen, strays }
+        Self { address, certificate, der, seen, turn }
     }
 
     /// Has the stray bytes sent, and waits until they are.
     fn send_stray(&self) {
-        let (sent, is_sent) = mpsc::channel();
-        self.strays.lock().unwrap().as_ref().unwrap().send(sent).unwrap();
-        is_sent.recv().unwrap();
+        self.turn.wait();
+        self.turn.wait();
     }
 
     fn trusted(&self) -> ConnectionOptions {
@@ -89,7 +86,7 @@ impl TlsPeer {
 fn serve(
     mut stream: StreamOwned<ServerConnection, TcpStream>,
     number: usize,
-    (stray, strays): (&[u8], &mpsc::Receiver<mpsc::Sender<()>>),
+    (stray, turn): (&[u8], &Barrier),
     log: &Mutex<Vec<Seen>>,
 ) {
     let mut unread = Vec::new();
@@ -107,11 +104,10 @@ fn serve(
         if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
             return;
         }
-        if !stray.is_empty()
-            && let Ok(sent) = strays.recv()
-        {
+        if !stray.is_empty() {
+            turn.wait();
             drop(stream.write_all(stray));
-            let _ = sent.send(());
+            turn.wait();
         }
     }
 }
