@@ -35,6 +35,9 @@ impl Task {
         if site != self.proxy.site {
             self.proxy = ProxyLogin { site, ..ProxyLogin::default() };
         }
+        if self.proxy.site.is_empty() {
+            return;
+        }
         self.proxy.shown = self.credentials_for_proxy(core);
         let scheme = self.proxy.scheme.unwrap_or_else(|| auth::of_tunnel(self.options.proxy_auth));
         exchange.proxy_auth = self.proxy.shown.as_ref().map(|own| for_transport(own, scheme));
