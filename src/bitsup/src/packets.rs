@@ -11,6 +11,7 @@ use bitsup_proto::classify::{
     Meaning, NoOffset, OF_FRAGMENT, invalid_answer, is_of_fragment, next_offset,
 };
 use bitsup_proto::host::{self, HostId};
+use bitsup_proto::session::Sent;
 use bitsup_proto::{ContentRange, Hresult, PacketType, SessionId, explain, packet};
 
 use crate::client::ClientInner;
@@ -228,9 +229,10 @@ impl PacketSession {
         })?;
         let answered = self.exchange(PacketType::Fragment, Some((range, Source::bytes(data))));
         let sent = match &answered {
-            Ok((answer, _)) => answer.body_sent,
-            Err(failure) => failure.body_sent.unwrap_or(0),
+            Ok((answer, _)) => answer.sent,
+            Err(failure) => failure.sent,
         };
+        let sent = sent.body().unwrap_or(0);
         self.sent = self.sent.max(range.first() + sent.min(range.length()));
         // TRU-03.
         let unclear = |error| PartFailure { error, is_unclear: sent > 0, foreign: None };
@@ -289,8 +291,8 @@ impl PacketSession {
         let answered = self.exchange(PacketType::CloseSession, None);
         let (answer, meaning) = match answered {
             Ok(answered) => answered,
-            Err(PacketFailure { error, body_sent }) => {
-                self.close_unclear |= body_sent.is_some();
+            Err(PacketFailure { error, sent }) => {
+                self.close_unclear |= sent != Sent::Nothing;
                 return Err(if self.close_unclear { close_unclear(error) } else { error });
             }
         };
@@ -307,7 +309,8 @@ impl PacketSession {
             self.close_unclear = true;
             invalid(OF_FRAGMENT)
         } else {
-            self.close_unclear |= matches!(meaning, Meaning::Invalid(_) | Meaning::Later(_));
+            self.close_unclear |= answer.sent != Sent::Nothing
+                && matches!(meaning, Meaning::Invalid(_) | Meaning::Later(_));
             failed(PacketType::CloseSession, &answer, meaning)
         };
         Err(if self.close_unclear { close_unclear(error) } else { error })
@@ -486,9 +489,9 @@ impl PacketClient {
     pub(crate) fn create(&mut self, size: u64, name: &str) -> Result<Created, Error> {
         let name = packet::content_name(name);
         let answered = self.exchange(PacketType::CreateSession, None, name.as_deref(), None);
-        let (answer, meaning) = answered.map_err(|PacketFailure { error, body_sent }| {
+        let (answer, meaning) = answered.map_err(|PacketFailure { error, sent }| {
             // It may have made a session whose id is unknown.
-            error.with_may_be_left(body_sent.is_some())
+            error.with_may_be_left(sent != Sent::Nothing)
         })?;
         if meaning != Meaning::Success {
             return Err(failed(PacketType::CreateSession, &answer, meaning));

@@ -203,6 +203,35 @@ fn what_answers_a_login_in_the_place_of_close_session_is_no_answer_to_it() {
 }
 
 #[test]
+fn a_login_that_is_turned_away_leaves_no_close_unclear() {
+    let (mut is_stored, mut is_busy) = (false, false);
+    let peer = Peer::start(move |call| {
+        if is_stored && !std::mem::replace(&mut is_busy, true) {
+            return Turn::Answer(Reply::status(503, "Busy"));
+        }
+        if let Some(reply) =
+            ntlm(call.request).filter(|_| ["Ping", "Create-Session"].contains(&call.packet))
+        {
+            return Turn::Answer(reply);
+        }
+        is_stored |= call.packet == "Fragment";
+        match call.packet {
+            "Fragment" => Turn::After(received(2500).header("Connection", "close").then_close()),
+            _ => Turn::Serve,
+        }
+    });
+    let client = Client::new().expect("client");
+    let options = with(|o| login(o, AuthChoice::Ntlm));
+    let mut session = client.session(&peer.url(), 2500, "x.bin", &options).expect("created");
+    session.send(payload(SIZE)).expect("sent");
+    let error = session.close().expect_err("busy");
+    assert_eq!(error.http_status(), Some(503));
+    assert!(!error.to_string().contains("unclear"), "{error} {:?}", peer.packets());
+    session.close().expect("closed");
+    assert_eq!(peer.files(), [payload(SIZE)]);
+}
+
+#[test]
 fn a_proxys_digest_login_holds_no_fragment_back() {
     let _rule = bitsup_server::rule!("TRU-01", "LOG-01");
     let url = "http://origin.test/up/x.bin";

@@ -4,10 +4,10 @@ use std::io;
 
 use bitsup_core::{ExchangeId, LoginOutcome, PendingRequest, PostAck};
 use bitsup_proto::Ack;
-use bitsup_proto::session::{self, Failure, FailureClass, Request, Sent};
+use bitsup_proto::session::{self, Failure, FailureClass, Request};
 
 use super::super::Core;
-use super::convert::ack;
+use super::convert::{ack, sent};
 use super::{PacketEvent, Task, head, protocol_failure};
 use crate::error::{Error, ErrorKind};
 use crate::options::IfExists;
@@ -86,7 +86,7 @@ impl Task {
         let exchange = session::Exchange {
             sending: stats.sending_time,
             waiting: stats.answer_delay,
-            sent: if stats.is_of_login { Sent::Nothing } else { Sent::Body(stats.sent) },
+            sent: sent(stats),
             reconnected: stats.reconnected,
         };
         if let Some(range) = request.range

@@ -168,3 +168,8 @@ pub(super) fn head(answer: &Answer) -> Head {
         etag: headers.text("ETag").map(|etag| etag.chars().take(MAX_ETAG).collect()),
     }
 }
+
+/// How much of the exchange's own request had gone out when it was answered.
+pub(super) fn sent(stats: &transport::Stats) -> session::Sent {
+    if stats.is_of_login { session::Sent::Nothing } else { session::Sent::Body(stats.sent) }
+}

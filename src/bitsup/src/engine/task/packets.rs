@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bitsup_core::{SinglePacket, UploadDriver};
 use bitsup_proto::classify::Meaning;
-use bitsup_proto::{Ack, Remark, session};
+use bitsup_proto::session::{self, Sent};
+use bitsup_proto::{Ack, Remark};
 
 use super::super::Core;
 use super::super::command::TaskId;
-use super::convert::ack;
+use super::convert::{ack, sent};
 use super::{Task, protocol_failure};
 use crate::callbacks::Subscriber;
 use crate::destination::Destination;
@@ -45,19 +46,19 @@ pub(crate) enum PacketEvent {
 /// Why a packet met no answer.
 pub(crate) struct PacketFailure {
     pub(crate) error: Error,
-    /// How many bytes of its body may have gone out; `None` if not even its head has.
-    pub(crate) body_sent: Option<u64>,
+    /// How much of it may have gone out.
+    pub(crate) sent: Sent,
 }
 
 impl PacketFailure {
     /// Nothing went out.
     pub(crate) fn unsent(error: Error) -> Self {
-        Self { error, body_sent: None }
+        Self { error, sent: Sent::Nothing }
     }
 
     /// It may have gone out.
     pub(crate) fn abandoned(error: Error) -> Self {
-        Self { error, body_sent: Some(u64::MAX) }
+        Self { error, sent: Sent::Body(u64::MAX) }
     }
 }
 
@@ -69,15 +70,15 @@ impl From<PacketFailure> for Error {
 
 impl From<session::Failure> for PacketFailure {
     fn from(failure: session::Failure) -> Self {
-        Self { body_sent: failure.sent.body(), error: failure.error.into() }
+        Self { sent: failure.sent, error: failure.error.into() }
     }
 }
 
 /// A server's answer to a packet.
 pub(crate) struct PacketAnswer {
     pub(crate) answer: Answer,
-    /// How many bytes of the body had gone out when it came.
-    pub(crate) body_sent: u64,
+    /// How much of the packet had gone out when it came.
+    pub(crate) sent: Sent,
     /// Whether the server has asked for a password, and there is one.
     pub(crate) has_login: bool,
     /// What is known of it.
@@ -155,7 +156,7 @@ impl Task {
         if self.is_packets() {
             self.tell_caller(PacketEvent::Answered(PacketAnswer {
                 answer: answer.clone(),
-                body_sent: stats.sent,
+                sent: sent(stats),
                 has_login: self.login.scheme.is_some(),
                 remark,
             }));
