@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
-use crate::common::{Place, end_and_peak};
+use crate::common::{Place, peak, wait};
 
 const SMALL: u64 = 64 << 20;
 const LARGE: u64 = 5 << 30;
@@ -19,25 +19,32 @@ fn five_gibibytes_take_little_memory() {
     assert!(small > 0 && large <= small + MOST_MORE, "{small} bytes, then {large}");
 }
 
+/// The most memory held until Close-Session, when the whole file has gone out: the last moment of a process is over
+/// before one can look at it.
 fn peak_with(size: u64) -> u64 {
     let place = Place::new();
     let file = std::fs::File::create(place.path("large.img")).expect("made");
     file.set_len(size).expect("a sparse file");
     let sink = Sink::start();
     let args = ["upload", "-q", "large.img", &format!("http://127.0.0.1:{}/large.img", sink.port)];
-    let mut child = place.command(args).spawn().expect("started");
-    let (status, peak) = end_and_peak(&mut child);
-    assert!(status.success(), "{status:?}");
-    assert_eq!(sink.received.load(Ordering::Relaxed), size);
+    let child = place.command(args).spawn().expect("started");
+    let closing = sink.closing.recv();
+    let most = peak(&child);
+    drop(sink.may_close);
+    wait(child).ok();
     assert_eq!(*sink.problem.lock().expect("lock"), None);
-    peak
+    closing.expect("Close-Session came");
+    assert_eq!(sink.received.load(Ordering::Relaxed), size);
+    most
 }
 
-/// Takes one upload of zero bytes in the right order, and keeps nothing.
+/// Takes one upload of zero bytes in the right order, and keeps nothing. Close-Session waits until it may go on.
 struct Sink {
     port: u16,
     received: Arc<AtomicU64>,
     problem: Arc<Mutex<Option<String>>>,
+    closing: mpsc::Receiver<()>,
+    may_close: mpsc::Sender<()>,
 }
 
 impl Sink {
@@ -46,18 +53,26 @@ impl Sink {
         let port = listener.local_addr().expect("bound").port();
         let (received, problem) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
         let (count, report) = (Arc::clone(&received), Arc::clone(&problem));
+        let ((close, closing), (may_close, wait)) = (mpsc::channel(), mpsc::channel());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if let Err(error) = serve(stream, &count) {
+                if let Err(error) = serve(stream, &count, &close, &wait) {
                     *report.lock().expect("lock") = Some(error);
+                    // Who waits for Close-Session is told that it will not come.
+                    break;
                 }
             }
         });
-        Self { port, received, problem }
+        Self { port, received, problem, closing, may_close }
     }
 }
 
-fn serve(mut stream: TcpStream, received: &AtomicU64) -> Result<(), String> {
+fn serve(
+    mut stream: TcpStream,
+    received: &AtomicU64,
+    close: &mpsc::Sender<()>,
+    may_close: &mpsc::Receiver<()>,
+) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     let (mut buffer, zeros) = (vec![0; 1 << 20], vec![0; 1 << 20]);
     loop {
@@ -94,6 +109,10 @@ fn serve(mut stream: TcpStream, received: &AtomicU64) -> Result<(), String> {
             }
             received.fetch_add(read as u64, Ordering::Relaxed);
             left -= read as u64;
+        }
+        if value("BITS-Packet-Type") == Some("Close-Session") {
+            // An error is the end of the one who waits, or its word to go on.
+            let _ = close.send(()).map(|()| may_close.recv());
         }
         let offset = received.load(Ordering::Relaxed);
         let answer = format!(

@@ -116,18 +116,22 @@ pub(crate) fn wait(mut child: Child) -> Ended {
     Ended::from(child.wait_with_output().expect("ended"))
 }
 
-/// Waits for a child, and tells the most memory it has held since its program began. The figure of `wait4` begins with
-/// the memory of the process that started it.
+/// The most memory that a running child has held since its program began. The figure of `wait4` begins with the memory
+/// of the process that started it.
+pub(crate) fn peak(child: &Child) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+    kibibytes.map_or(0, |kibibytes: u64| kibibytes << 10)
+}
+
+/// Waits for a child, and tells the most memory it was seen to hold.
 pub(crate) fn end_and_peak(child: &mut Child) -> (ExitStatus, u64) {
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+    let mut most = 0;
     loop {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-        peak = peak.max(kibibytes.map_or(0, |kibibytes: u64| kibibytes << 10));
+        most = most.max(peak(child));
         if let Some(status) = child.try_wait().expect("our child") {
-            return (status, peak);
+            return (status, most);
         }
         std::thread::sleep(Duration::from_millis(20));
     }
