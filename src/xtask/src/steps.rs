@@ -98,7 +98,8 @@ pub(crate) static STEPS: &[Step] = &[
     Step::new(
         "bundled",
         "what differs in the build with libcurl and OpenSSL from their crates' sources",
-        &[],
+        // Programs with a libcurl of their own beside ours, by every linker.
+        &[LIBCURL_HEADERS, "gold", "lld"],
         Kind::Tests(bundled_tests),
     )
     .uses(SERVER_PROGRAMS),
