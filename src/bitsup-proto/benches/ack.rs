@@ -34,7 +34,6 @@ fn state_machine(criterion: &mut Criterion) {
         sending: Duration::from_millis(5),
         waiting: Duration::from_millis(1),
         sent: Sent::Body(u64::MAX),
-        reconnected: false,
     };
     criterion.bench_function("a Fragment is wished for and acknowledged", |bencher| {
         bencher.iter(|| {

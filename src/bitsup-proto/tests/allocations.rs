@@ -37,7 +37,6 @@ fn play(session: &mut Session, packets: u64, at: &mut u64) {
             sending: Duration::from_millis(5),
             waiting: Duration::from_millis(1),
             sent: Sent::Body(u64::MAX),
-            reconnected: false,
         };
         session.handle_ack(moment(*at), &ack, None, None, exchange).expect("expected");
         while session.poll_notice().is_some() {}

@@ -33,7 +33,7 @@
 //! Ping          answer → CreateSession Fragment GetReply Complete Verify Suspend Error Failed
 //! Ping          caller → Cancel Suspend Failed Cancelled
 //! Ping          time → Failed
-//! Fragment      answer → CreateSession GetReply Complete Cancel Suspend Error Failed
+//! Fragment      answer → CreateSession Ping GetReply Complete Cancel Suspend Error Failed
 //! Fragment      caller → Cancel Suspend Failed Cancelled
 //! Fragment      time → Complete Cancel Failed
 //! GetReply      answer → Complete Suspend Error Failed

@@ -4,9 +4,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::time::Duration;
 
+use super::OffsetHandling;
 use crate::checkpoint::Checkpoint;
 use crate::hresult::Hresult;
-use crate::packet::{ContentRange, PacketType, SessionId};
+use crate::packet::{ContentRange, SessionId};
 use crate::reply;
 
 /// A session that the server has opened.
@@ -69,6 +70,8 @@ pub(super) struct Probing {
     pub(super) useless: u32,
     /// The last Fragment, if its application failed (ERR-16).
     pub(super) rerun: Option<ContentRange>,
+    /// A connection ended unannounced: the server may have lost bytes that it had acknowledged.
+    pub(super) may_have_lost: bool,
 }
 
 /// What the Acks of this session prove of its bytes.
@@ -208,18 +211,36 @@ impl Open {
         self.proof = if self.proof == Proof::Size { Proof::Nothing } else { self.proof.max(most) };
     }
 
-    /// With all bytes acknowledged, the connection ended before this packet was answered: the server
-    /// may have ended too (TRU-05).
-    pub(super) fn doubt_end(&mut self, size: u64, packet: PacketType) {
+    /// With all bytes acknowledged, the connection ended: the server may have ended too (TRU-05). `closes`: while a
+    /// Close-Session was under way.
+    pub(super) fn doubt_end(&mut self, size: u64, closes: bool) {
         if size == 0 || self.offset < size {
             return;
         }
         match self.doubt {
-            Doubt::None if self.reply_url.is_none() && packet != PacketType::CloseSession => {
-                self.doubt_bytes();
-            }
+            Doubt::None if self.reply_url.is_none() && !closes => self.doubt_bytes(),
             Doubt::None | Doubt::Close => self.limit_proof(Proof::End),
             Doubt::Bytes(_) | Doubt::LastFragment(_) | Doubt::File { .. } => {}
+        }
+    }
+
+    /// The same before all bytes are acknowledged. What a server that checks offsets has lost, its next answer tells;
+    /// another one would store what follows in the wrong place, or leave a hole.
+    pub(super) fn doubt_middle(&mut self, size: u64, offsets: OffsetHandling) {
+        if self.offset == 0 || self.offset == size {
+            return;
+        }
+        match offsets {
+            OffsetHandling::Checks => {}
+            OffsetHandling::Unknown => {
+                self.doubt_bytes();
+                if let Doubt::Bytes(probing) = &mut self.doubt {
+                    probing.may_have_lost = true;
+                }
+            }
+            // A probe would prove nothing.
+            OffsetHandling::Echoes => self.limit_proof(Proof::File),
+            OffsetHandling::Seeks => self.limit_proof(Proof::Nothing),
         }
     }
 }

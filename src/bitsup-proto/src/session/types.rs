@@ -212,8 +212,6 @@ pub struct Exchange {
     /// How much of the packet was handed to the network; [`Sent::Nothing`] where a request that went before it was
     /// answered in its place, such as that of a login.
     pub sent: Sent,
-    /// Whether the session's connection had ended unannounced, so that a new one was made.
-    pub reconnected: bool,
 }
 
 /// How much of a request went out before it failed or was answered.

@@ -64,8 +64,6 @@ pub(crate) struct ConnectionAuth {
     begun: u32,
     /// Requests of the exchange under way.
     requests: u32,
-    /// Before one of them the connection had ended unannounced.
-    reconnected: bool,
     /// How often in a row a login was taken, and asked for again by the next packet.
     asked_again: u32,
 }
@@ -494,7 +492,6 @@ impl LoginRounds<'_> {
         self.note_challenge(&event);
         let Some(auth) = self.known() else { return Some(event) };
         auth.requests = auth.requests.saturating_add(event.stats.requests);
-        auth.reconnected |= event.stats.reconnected;
         if auth.requests >= MAX_LOGIN_REQUESTS && event.result.is_ok() && auth.is_unfinished() {
             let text = "the login takes too many rounds".to_owned();
             event.result = Err(ExchangeFailure::unsent(FailureKind::TooManyRequests, text));
@@ -504,7 +501,6 @@ impl LoginRounds<'_> {
         let mut stats = event.stats;
         if let Some(auth) = self.known() {
             stats.requests = std::mem::take(&mut auth.requests);
-            stats.reconnected = std::mem::take(&mut auth.reconnected);
         }
         Some(Event { stats, ..event })
     }

@@ -6,13 +6,15 @@
 //! connection wanted at any other time is libcurl sending a request a second time by itself.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use curl::easy::{Handler, InfoType, ReadError, SeekResult, WriteError};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::binding::ServerCertificate;
-use super::exchange::{Body, BodyRead, ConnectionUse, Exchange, Limits, Method, SendResult, Sink};
+use super::exchange::{Body, BodyRead, Exchange, Limits, Method, SendResult, Sink};
 use super::headers::Headers;
 use super::priority;
 use super::response_head::{DRAIN_LIMIT, HeaderLine, MAX_DRAINED_BODY, ResponseHead, StatusLine};
@@ -26,6 +28,15 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// No login takes more requests; a proxy that calls each nonce stale would make libcurl go on for ever.
 const MAX_REQUESTS: u32 = 8;
+
+/// Whether libcurl may make a connection for an exchange.
+pub(super) enum NewConnection {
+    Allowed,
+    /// The exchange goes over the connection that is there, or fails.
+    Refused,
+    /// It goes over this one, and fails where that has ended: what the server may have lost with it comes first.
+    InPlaceOf(Arc<Socket>),
+}
 
 /// What an exchange is made of, for the callbacks.
 pub(super) struct ExchangeHandler {
@@ -57,8 +68,7 @@ pub(super) struct ExchangeHandler {
     refused_socket: bool,
     /// The system gave no socket.
     lack: Option<io::Error>,
-    /// Else it goes over the connection that is there, or fails.
-    may_connect: bool,
+    new_connection: NewConnection,
     /// Its connections go behind those of others.
     polite: bool,
 
@@ -141,7 +151,7 @@ impl ExchangeHandler {
             challenged: false,
             refused_socket: false,
             lack: None,
-            may_connect: true,
+            new_connection: NewConnection::Allowed,
             polite: false,
             incoming: ResponseHead::default(),
             excess: false,
@@ -154,6 +164,7 @@ impl ExchangeHandler {
     pub(super) fn new(
         exchange: &mut Exchange,
         answers_challenges: bool,
+        new_connection: NewConnection,
         polite: bool,
         started: Instant,
     ) -> Self {
@@ -166,7 +177,7 @@ impl ExchangeHandler {
             limits: exchange.limits,
             started,
             last_moved: started,
-            may_connect: !matches!(exchange.connection, ConnectionUse::Same(_)),
+            new_connection,
             polite,
             ..Self::idle()
         }
@@ -540,7 +551,13 @@ impl Handler for ExchangeHandler {
         kind: i32,
         protocol: i32,
     ) -> Option<curl::multi::Socket> {
-        if !self.may_connect || (self.began() && !self.challenged) {
+        let is_refused = match &self.new_connection {
+            NewConnection::Allowed => false,
+            NewConnection::Refused => true,
+            // libcurl may have other reasons than that it has ended, such as a login at a proxy.
+            NewConnection::InPlaceOf(held) => !self.challenged && !is_quiet(held),
+        };
+        if is_refused || (self.began() && !self.challenged) {
             self.refused_socket = true;
             return None;
         }
@@ -579,6 +596,15 @@ pub(super) fn is_used(socket: &Socket, local_port: u16) -> bool {
             .ok()
             .and_then(|address| address.as_socket())
             .is_some_and(|address| address.port() == local_port)
+}
+
+/// Whether nothing has arrived on an idle connection, its end included.
+pub(super) fn is_quiet(socket: &Socket) -> bool {
+    // libcurl has made the socket non-blocking.
+    match socket.peek(&mut [MaybeUninit::uninit()]) {
+        Ok(_) => false,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Gives the socket away; libcurl closes it.

@@ -222,8 +222,6 @@ pub(crate) struct Stats {
     /// A proxy forwarded the request, and may have answered itself.
     pub(crate) forwarded: bool,
     pub(crate) new_connection: bool,
-    /// The TCP connection had ended unannounced when the exchange began.
-    pub(crate) reconnected: bool,
     /// The other end: the server, or the proxy.
     pub(crate) peer: Option<SocketAddr>,
     /// From the start to the first request byte; close to 0 on a reused connection.

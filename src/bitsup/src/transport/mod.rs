@@ -235,9 +235,10 @@ impl Transport {
         self.connections.get(&id)?.connection(exchange)
     }
 
-    /// Whether the idle TCP connection was ended by the other side, without a word before.
-    pub(crate) fn has_ended(&self, id: ConnectionId) -> bool {
-        self.connections.get(&id).is_some_and(PinnedConnection::has_ended)
+    /// Whether the idle TCP connection was ended by the other side, without a word before: told once of each. A packet
+    /// that is to go over one of which it was not told fails, see [`FailureKind::StaleConnection`].
+    pub(crate) fn take_ended(&mut self, id: ConnectionId) -> bool {
+        self.connections.get_mut(&id).is_some_and(PinnedConnection::take_ended)
     }
 
     /// The method as the connection puts it on the wire.

@@ -1,9 +1,8 @@
 //! A session's own place: its settings and its one connection.
 
 use std::collections::HashMap;
-use std::io;
-use std::mem::MaybeUninit;
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitsup_wipe::Text;
@@ -13,7 +12,7 @@ use socket2::Socket;
 use zeroize::Zeroizing;
 
 use super::binding::ServerCertificate;
-use super::curl_handler::{DirectBody, ExchangeHandler, Limit, is_used};
+use super::curl_handler::{DirectBody, ExchangeHandler, Limit, NewConnection, is_quiet, is_used};
 use super::exchange::{
     AuthScheme, ConnectionId, ConnectionUse, Credentials, Exchange, ExchangeFailure, FailureKind,
     Method, Origin, Scheme, bracketed,
@@ -70,8 +69,6 @@ pub(super) struct PinnedConnection {
     cookies: Vec<Zeroizing<String>>,
     /// The connection may be authenticated, or go through a proxy.
     personal: bool,
-    /// The connection had ended unannounced when the last exchange began.
-    reconnected: bool,
     pub(super) state: State,
 }
 
@@ -111,7 +108,7 @@ pub(super) struct Route {
 
 /// The idle TCP connection. libcurl owns it; this is another handle of its socket.
 struct Connection {
-    socket: Socket,
+    socket: Arc<Socket>,
     origin: Origin,
     certificate: ServerCertificate,
 }
@@ -133,7 +130,6 @@ impl PinnedConnection {
             pins: HashMap::new(),
             cookies: Vec::new(),
             personal: false,
-            reconnected: false,
             state: State::Idle(Easy2::new(ExchangeHandler::idle())),
         }
     }
@@ -150,16 +146,18 @@ impl PinnedConnection {
             || exchange.auth.is_some()
             || matches!(exchange.connection, ConnectionUse::Same(_));
         let origin = exchange.origin.clone();
-        self.reconnected = self.has_ended();
-        let fits = !self.reconnected && self.goes_to(exchange);
-        if exchange.connection == ConnectionUse::Fresh || !fits {
+        let is_new = exchange.connection == ConnectionUse::Fresh;
+        let has_ended = !is_new && self.take_ended();
+        let fits = self.goes_to(exchange);
+        if is_new || !fits {
             self.drop_connection();
         }
-        if let ConnectionUse::Same(number) = exchange.connection
-            && !(fits && number == self.serial)
-        {
+        let is_gone = matches!(exchange.connection, ConnectionUse::Same(number) if !fits || number != self.serial);
+        if is_gone || has_ended && exchange.method == Method::BitsPost {
             let text = format!("{}:{}: the connection is gone", origin.host, origin.port);
-            return Err(ExchangeFailure::unsent(FailureKind::ConnectionLost, text));
+            let kind =
+                if has_ended { FailureKind::StaleConnection } else { FailureKind::ConnectionLost };
+            return Err(ExchangeFailure::unsent(kind, text));
         }
         let (connect_host, connect_port) = match &proxy {
             Some(proxy) => (proxy.host.clone(), proxy.port),
@@ -187,19 +185,18 @@ impl PinnedConnection {
     }
 
     /// Whether the idle TCP connection was ended by the other side, without a word before.
-    pub(super) fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.connection.as_ref().is_some_and(|own| !is_quiet(&own.socket))
     }
 
-    /// libcurl has made a connection for the exchange that ends. Where there was one, that one had ended after we
-    /// looked at it and before libcurl did.
-    pub(super) fn note_new_connection(&mut self) {
-        self.reconnected |= self.is_connected();
-    }
-
-    /// Whether it had when the last exchange began.
-    pub(super) fn has_reconnected(&self) -> bool {
-        self.reconnected
+    /// The same once of each connection: one that has ended is dropped. Until it was asked here no packet goes over
+    /// another one, so that what a server lost with a connection is never overlooked.
+    pub(super) fn take_ended(&mut self) -> bool {
+        let has_ended = self.has_ended();
+        if has_ended {
+            self.drop_connection();
+        }
+        has_ended
     }
 
     /// The method as it stands on the wire.
@@ -298,7 +295,14 @@ impl PinnedConnection {
             .as_ref()
             .is_some_and(|own| exchange.proxy_asked && own.scheme != AuthScheme::Basic);
         let polite = self.options.polite;
-        *easy.get_mut() = ExchangeHandler::new(exchange, challenges, polite, started);
+        let held = self.connection.as_ref().filter(|_| method == Method::BitsPost);
+        let new_connection = match (exchange.connection, held) {
+            (ConnectionUse::Same(_), _) => NewConnection::Refused,
+            (_, Some(held)) => NewConnection::InPlaceOf(Arc::clone(&held.socket)),
+            (_, None) => NewConnection::Allowed,
+        };
+        *easy.get_mut() =
+            ExchangeHandler::new(exchange, challenges, new_connection, polite, started);
         let direct_body =
             !challenges && !polite && route.is_plain() && easy.get_mut().send_directly(WITH_HEAD);
         let length = usize::try_from(exchange.length).unwrap_or(buffer);
@@ -517,7 +521,7 @@ impl PinnedConnection {
                 Scheme::Https => certificate,
                 Scheme::Http => ServerCertificate::NotReported,
             };
-            self.connection = Some(Connection { socket, origin, certificate });
+            self.connection = Some(Connection { socket: Arc::new(socket), origin, certificate });
         }
         if !clean {
             self.drop_connection();
@@ -528,7 +532,7 @@ impl PinnedConnection {
     pub(super) fn pass_body(&mut self) {
         let State::Running(running) = &mut self.state else { return };
         let port = running.handle.local_port().unwrap_or_default();
-        let own = self.connection.as_ref().map(|connection| &connection.socket);
+        let own = self.connection.as_ref().map(|connection| &*connection.socket);
         running.handle.get_mut().pass(own, port);
     }
 
@@ -536,7 +540,7 @@ impl PinnedConnection {
     pub(super) fn full_connection(&self) -> Option<&Socket> {
         let State::Running(running) = &self.state else { return None };
         let handler = running.handle.get_ref();
-        let own = self.connection.as_ref().map(|connection| &connection.socket);
+        let own = self.connection.as_ref().map(|connection| &*connection.socket);
         let port = || running.handle.local_port().unwrap_or_default();
         (handler.direct_body() == DirectBody::Blocked).then(|| handler.connection(own, port()))?
     }
@@ -631,15 +635,6 @@ impl Route {
     /// Host and port for messages.
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", bracketed(&self.origin.host), self.origin.port)
-    }
-}
-
-/// Whether nothing has arrived on an idle connection, its end included.
-fn is_quiet(socket: &Socket) -> bool {
-    // libcurl has made the socket non-blocking.
-    match socket.peek(&mut [MaybeUninit::uninit()]) {
-        Ok(_) => false,
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
 }
 

@@ -84,9 +84,6 @@ pub(super) fn finish(
     pinned.state = State::Idle(if clean { easy } else { Easy2::new(ExchangeHandler::idle()) });
     let sockets = handler.take_sockets();
     let new_connection = !sockets.is_empty();
-    if new_connection {
-        pinned.note_new_connection();
-    }
     pinned.settle_connection(sockets, handler.take_certificate(), local_port, clean, &route);
 
     let mut result = outcome(&mut handler, end, &route, &circumstances, &invented);
@@ -118,7 +115,6 @@ pub(super) fn finish(
         requests: handler.requests(),
         forwarded: route.is_forwarded(),
         new_connection,
-        reconnected: pinned.has_reconnected(),
         peer,
         connect_time,
         sending_time,

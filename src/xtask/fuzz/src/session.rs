@@ -469,7 +469,6 @@ fn ack(
             1 => Sent::Body(u64::MAX),
             _ => Sent::Body(input.number(size)),
         },
-        reconnected: input.flag(),
     };
     let _ = driver.handle_ack(id, &ack, exchange, now);
 }

@@ -638,7 +638,6 @@ impl Crowd {
             sending: course.sending,
             waiting: self.network.round_trip,
             sent: Sent::Body(u64::MAX),
-            reconnected: false,
         };
         let taken = driver.handle_ack(number, &ack, exchange, now);
         taken.map(drop).map_err(|_| "an answer was refused".into())

@@ -60,8 +60,7 @@ impl Run {
             return Ok(());
         }
         self.checks.sends(&request, self.driver.session(), &self.scenario)?;
-        let closes = request.packet == PacketType::CloseSession;
-        if closes && self.connection_has_ended() && !self.driver.connection_ended() {
+        if self.connection_has_ended(request.packet) && !self.driver.connection_ended() {
             return Ok(());
         }
         let creates = request.packet == PacketType::CreateSession;
@@ -194,13 +193,16 @@ impl Run {
         }
     }
 
-    /// Whether the connection that the next packet was to take has ended; with it the server may have.
-    fn connection_has_ended(&mut self) -> bool {
-        if self.random.chance(self.server.traits.crashes) {
+    /// Whether the connection that the next packet was to take has ended, and with it the server.
+    fn connection_has_ended(&mut self, next: PacketType) -> bool {
+        let share = self.server.traits.crashes;
+        let share = if next == PacketType::CloseSession { share } else { share.div_ceil(20) };
+        let ends = self.connection.is_some() && self.random.chance(share);
+        if ends {
             self.server.crash(&mut self.random);
             self.connection = None;
         }
-        self.connection.is_none()
+        ends
     }
 
     /// The last Fragment's Ack once more, in place of that of Close-Session.

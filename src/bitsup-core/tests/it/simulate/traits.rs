@@ -22,8 +22,8 @@ pub(crate) struct Traits {
     pub(crate) sessions_survive: bool,
     pub(crate) loses_tail: bool,
     pub(crate) forgets: u64,
-    /// Share of idle times before Close-Session in which the server crashes: connections end
-    /// unannounced, and the last bytes may be lost.
+    /// Share of idle times before Close-Session in which the server crashes, and of the twentieth part of those before other
+    /// packets: connections end unannounced, and the last bytes may be lost.
     pub(crate) crashes: u64,
     /// Share of Close-Sessions that are answered by the last Fragment's Ack once more.
     pub(crate) twins: u64,

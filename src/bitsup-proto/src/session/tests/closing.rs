@@ -184,6 +184,106 @@ fn before_close_a_connection_that_ended_brings_a_probe() {
     assert_eq!(upload.summary(), DOUBTFUL);
 }
 
+/// Where a server does not compare offsets, a Fragment that follows lost bytes would be stored in their place.
+#[test]
+fn between_fragments_a_connection_that_ended_brings_a_probe() {
+    let _rule = bitsup_server::rule!("TRU-05");
+    let ended = |offsets, goes_out: bool| {
+        let mut upload = Upload::opened(Config { offsets, ..config() });
+        upload.play([("Fragment 0-999", received(1000))]);
+        assert_eq!(upload.exchange(), "Fragment 1000-1999");
+        assert_eq!(upload.session.handle_connection_ended(), Ok(goes_out));
+        upload
+    };
+    let rest = [("Fragment 1000-1999", received(2000)), ("Fragment 2000-2499", received(2500))];
+    let mut upload = ended(OffsetHandling::Unknown, false);
+    upload.play([("Ping", ok()), ("Fragment 998-998", wants(600))]);
+    upload.play([("Fragment 600-1599", received(1600)), ("Fragment 1600-2499", received(2500))]);
+    upload.play([("Close-Session", ok())]);
+    assert_eq!(upload.summary(), CERTAIN);
+    // One that appends and counts what it has, or echoes: nothing of it can be used.
+    for answer in [received(601), received(999)] {
+        let mut upload = ended(OffsetHandling::Unknown, false);
+        upload.play([("Ping", ok()), ("Fragment 998-998", answer)]);
+        upload.play([("Cancel-Session", ok()), ("Create-Session", created_as("{two}"))]);
+    }
+    // A caller that wants an echo to be followed is told that the file is not proven.
+    let mut upload = Upload::opened(Config { on_lost_ack: LostAckPolicy::Resend, ..config() });
+    upload.play([("Fragment 0-999", received(1000))]);
+    assert_eq!(upload.exchange(), "Fragment 1000-1999");
+    assert_eq!(upload.session.handle_connection_ended(), Ok(false));
+    upload.play([("Ping", ok()), ("Fragment 998-998", received(999))]);
+    upload.play([("Fragment 999-1998", received(1999)), ("Fragment 1999-2499", received(2500))]);
+    upload.play([("Close-Session", ok()), ("HEAD", holds(2500))]);
+    assert_eq!(upload.summary(), DOUBTFUL);
+    // What such a server lost, its next answer tells; of another one a probe would not.
+    let mut upload = ended(OffsetHandling::Checks, true);
+    upload.answer(&wants(600)).expect("under way");
+    assert_eq!(upload.exchange(), "Fragment 600-1599");
+    for (offsets, head, verified) in [
+        (OffsetHandling::Echoes, holds(2500), Some(true)),
+        (OffsetHandling::Echoes, holds(2100), None),
+        (OffsetHandling::Seeks, holds(2500), Some(false)),
+    ] {
+        let mut upload = ended(offsets, true);
+        upload.answer(&received(2000)).expect("under way");
+        upload.play([rest[1].clone(), ("Close-Session", ok()), ("HEAD", head)]);
+        match verified {
+            Some(verified) => assert_eq!(upload.summary().verified, verified),
+            None => assert_eq!(upload.error().kind(), ErrorKind::VerifyFailed),
+        }
+    }
+    // A packet that met the end of an idle connection tells the same, whatever it was.
+    let mut upload = Upload::before("Fragment 1000-1999");
+    upload.play([("Fragment 1000-1999", Fails(FailureClass::Stale, Sent::Nothing))]);
+    upload.play([("Ping", ok()), ("Fragment 998-998", wants(1000))]);
+    upload.play(rest);
+}
+
+/// Each end of a connection is told once, and no other one brings the same doubt for ever.
+#[test]
+fn a_server_that_ends_each_connection_gets_its_close_session_after_a_cut() {
+    let _rule = bitsup_server::rule!("GIV-07");
+    let mut upload = Upload::opened(config());
+    let ends = |upload: &mut Upload| upload.session.handle_connection_ended().expect("under way");
+    upload.play([("Fragment 0-999", received(1000))]);
+    assert_eq!(upload.exchange(), "Fragment 1000-1999");
+    assert!(!ends(&mut upload));
+    upload.play([("Ping", ok())]);
+    assert_eq!(upload.exchange(), "Fragment 998-998");
+    assert!(ends(&mut upload));
+    upload.answer(&wants(1000)).expect("under way");
+    // Each packet takes a new connection now, and one that is cut takes that back.
+    upload.play([("Fragment 1000-1999", LOST), ("Ping", ok())]);
+    upload.play([("Fragment 998-998", wants(2000)), ("Fragment 2000-2499", received(2500))]);
+    let (mut pings, mut is_closed) = (0, false);
+    while !is_closed {
+        let exchange = upload.exchange();
+        if !ends(&mut upload) {
+            continue;
+        }
+        pings += u32::from(exchange == "Ping");
+        assert!(pings <= 2, "the same doubt again");
+        is_closed = exchange == "Close-Session";
+        let answer = if exchange.starts_with("Fragment") { wants(2500) } else { ok() };
+        upload.answer(&answer).expect("under way");
+    }
+    upload.play([("HEAD", silent(404))]);
+    assert_eq!(upload.summary(), DOUBTFUL);
+}
+
+/// A connection that had ended before Close-Session went out is no other end than one that was seen before.
+#[test]
+fn a_close_session_that_met_the_end_of_its_connection_brings_a_probe() {
+    let _rule = bitsup_server::rule!("TRU-05");
+    let mut upload = Upload::before("Close-Session");
+    upload.play([("Close-Session", Fails(FailureClass::Stale, Sent::Nothing))]);
+    upload.play([("Ping", ok()), ("Fragment 2498-2498", wants(2400))]);
+    upload.play([("Fragment 2400-2499", received(2500)), ("Fragment 2498-2498", wants(2500))]);
+    upload.play([("Close-Session", ok())]);
+    assert_eq!(upload.summary(), CERTAIN);
+}
+
 #[test]
 fn after_an_empty_file_the_destination_is_asked() {
     let _rule = bitsup_server::rule!("TRU-07");

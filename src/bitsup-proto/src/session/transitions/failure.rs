@@ -76,10 +76,17 @@ impl Session {
             self.budget.progress_at = self.budget.progress_at.max(moved);
         }
         self.note_perhaps_taken(open.as_deref_mut(), request, body);
-        if body.is_some() && request.packet != PacketType::CancelSession {
-            let size = self.config.size;
-            if let Some(open) = open {
-                open.doubt_end(size, request.packet);
+        let is_stale = failure.class == FailureClass::Stale;
+        if let Some(open) = open.filter(|_| request.packet != PacketType::CancelSession) {
+            let (size, offsets) = (self.config.size, self.endpoint.offsets);
+            if body.is_some() {
+                open.doubt_end(size, request.packet == PacketType::CloseSession);
+            } else if is_stale {
+                // As if it had been seen before the packet was to go out.
+                open.doubt_end(size, false);
+            }
+            if is_stale && body.unwrap_or(0) == 0 {
+                open.doubt_middle(size, offsets);
             }
         }
         let cut = request.range.is_some() && body.is_some() && !request.probe;

@@ -203,7 +203,7 @@ impl Session {
         let follows = known == OffsetHandling::Seeks && !complete
             || self.config.on_lost_ack == LostAckPolicy::Resend;
         if echo && follows {
-            let may_be_lost = complete || open.continued;
+            let may_be_lost = complete || probing.may_have_lost || open.continued;
             open.proof = open.proof.max(if may_be_lost { Proof::Nothing } else { Proof::Size });
             open.doubt = Doubt::None;
             open.resends = open.resends.saturating_add(1);

@@ -179,11 +179,7 @@ impl Session {
     fn answered(&mut self, mut phase: Phase, answer: Answer<'_>, meaning: Meaning) -> Phase {
         let Answer { now, request, ack, exchange, .. } = answer;
         let packet = request.packet;
-        let size = self.config.size;
         self.note_sent(phase.open_mut(), request, exchange.sent.body().unwrap_or(0));
-        if let Some(open) = phase.open_mut().filter(|_| exchange.reconnected) {
-            open.doubt_end(size, packet);
-        }
         let closes_again = packet == PacketType::CloseSession
             && exchange.sent != Sent::Nothing
             && phase.open().is_some_and(|open| open.doubt == Doubt::Close);
@@ -360,19 +356,17 @@ impl Session {
     }
 
     /// The connection ended unannounced before the packet under way went out: what the server
-    /// acknowledged before may be lost with it (TRU-05). `false`: the packet is not to go out, and
-    /// another one is first; else it goes out over a new connection.
+    /// acknowledged before may be lost with it (TRU-05). To be told once of each end. `false`: the packet is not to go
+    /// out, and another one is first; else it goes out over a new connection.
     pub fn handle_connection_ended(&mut self) -> Result<bool, InvalidState> {
         let Io::InFlight(Outstanding::Packet(request)) = self.io else { return Err(InvalidState) };
-        let size = self.config.size;
+        let (size, offsets) = (self.config.size, self.endpoint.offsets);
         let closes = request.packet == PacketType::CloseSession;
         // A server that closes after each answer would bring a doubt before each Close-Session, for ever. So after the
         // second end, and for an empty file, each packet takes a new connection (GIV-07).
         match self.link.reuse {
-            Reuse::Yes if size > 0 => self.link.reuse = Reuse::Doubtful,
-            // The same end, told of the packet that goes over a new connection.
-            Reuse::Doubtful if request.connection == Connection::Fresh => {}
-            Reuse::Yes | Reuse::Doubtful => self.link.reuse = Reuse::No,
+            Reuse::Yes | Reuse::Cleared if size > 0 => self.link.reuse = Reuse::Doubtful,
+            Reuse::Yes | Reuse::Cleared | Reuse::Doubtful => self.link.reuse = Reuse::No,
             // The packet takes a new one anyway, and the last Fragment has brought the doubt. What the server lost
             // since, the destination may tell.
             Reuse::No => {
@@ -382,17 +376,22 @@ impl Session {
                 }
                 return Ok(true);
             }
-            Reuse::Cleared => {}
         }
+        let mut asks_first = closes;
         if let Some(open) = self.phase.open_mut() {
-            open.doubt_end(size, if closes { PacketType::Ping } else { request.packet });
+            open.doubt_end(size, false);
+            open.doubt_middle(size, offsets);
+            asks_first |=
+                request.range.is_some() && !request.probe && matches!(open.doubt, Doubt::Bytes(_));
         }
-        if closes {
+        if asks_first {
+            let length = request.range.map_or(0, ContentRange::length);
+            self.totals.sent_bytes = self.totals.sent_bytes.saturating_sub(length);
             self.io = Io::Idle;
             self.link.next = Connection::Fresh;
             self.change(|session, phase| session.first_step(phase.into_open()));
         }
-        Ok(!closes)
+        Ok(!asks_first)
     }
 
     /// Sends again what is under way: it ended before anything of it was sent, for a reason that

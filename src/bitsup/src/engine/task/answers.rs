@@ -87,7 +87,6 @@ impl Task {
             sending: stats.sending_time,
             waiting: stats.answer_delay,
             sent: sent(stats),
-            reconnected: stats.reconnected,
         };
         if let Some(range) = request.range
             && let Some(most) = core.limiter.acknowledged(self.id(), range.length(), stats)
@@ -153,6 +152,12 @@ impl Task {
         }
         let now = core.now();
         if self.is_packets() {
+            if matches!(failure.kind, FailureKind::StaleConnection)
+                && failure.sent == transport::Sent::Nothing
+            {
+                // Nothing of it went out, and the next try goes over a new connection.
+                return self.driver.retry_unsent();
+            }
             let failure = protocol_failure(failure);
             let _ = self.driver.handle_failure(id, &failure, now);
             return self.tell_caller(PacketEvent::Done(Err(failure.into())));

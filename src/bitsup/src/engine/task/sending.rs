@@ -57,7 +57,7 @@ impl Task {
     /// Step 2: sends a packet. Where it cannot be begun, the state machine knows.
     pub(super) fn send(&mut self, request: Request, core: &mut Core) {
         // Acknowledged bytes may be lost with the connection: the server is asked first.
-        if self.pinned.is_some_and(|pinned| core.transport.has_ended(pinned))
+        if self.pinned.is_some_and(|pinned| core.transport.take_ended(pinned))
             && !self.driver.connection_ended()
         {
             return;

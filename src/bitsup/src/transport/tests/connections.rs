@@ -1,14 +1,17 @@
 //! Which connection carries what, and that libcurl sends nothing twice.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bitsup_server::scripted::{Latch, Reply, Scripted};
 
 use super::support::{Bench, SOON, direct, fragment, origin, packet};
 use crate::transport::{
-    AuthScheme, ConnectionOptions, ConnectionUse, Credentials, Exchange, FailureKind, Scheme, Sent,
+    AuthScheme, ConnectionOptions, ConnectionUse, Credentials, Exchange, FailureKind, Method,
+    Scheme, Sent,
 };
 
 #[test]
@@ -120,10 +123,75 @@ fn a_connection_closed_after_an_answer_is_replaced() {
         let event = bench.run(pinned, fragment(&peer, 10));
         assert_eq!(event.result.unwrap().status, 200);
         assert!(event.stats.new_connection);
-        let count = peer.connections().len();
-        assert!(peer.wait_until(SOON, |peer| peer.connections()[count - 1].closed.is_some()));
+        assert!(bench.take_end(pinned, &packet(&peer)));
+        assert!(!bench.transport.take_ended(pinned), "it is told once");
     }
     assert_eq!(peer.requests().len(), 3);
+}
+
+/// A server may have lost acknowledged bytes with the connection: no packet goes over another one before that was told.
+#[test]
+fn no_packet_goes_over_a_new_connection_unnoticed() {
+    let _rule = bitsup_server::rule!("TRU-05");
+    let peer = Scripted::start(|_, _, _| Reply::ack().then_close());
+    let mut bench = Bench::new();
+    let pinned = bench.pinned();
+    bench.run(pinned, packet(&peer)).result.unwrap();
+    assert!(bench.drive_until(|| peer.connections()[0].closed.is_some()));
+    while bench.transport.connection(pinned, &packet(&peer)).is_some() {
+        std::thread::yield_now();
+    }
+    // As if it had ended just after the look at it.
+    let failure = bench.transport.start(pinned, packet(&peer)).unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::StaleConnection), "{failure:?}");
+    assert_eq!(failure.sent, Sent::Nothing);
+    assert!(!bench.transport.take_ended(pinned), "the failure has told of it");
+    // Another method changes nothing on the server, and a packet that wants a new connection expects no other.
+    bench.run(pinned, packet(&peer)).result.unwrap();
+    for other in [
+        Exchange { method: Method::Head, ..packet(&peer) },
+        Exchange { connection: ConnectionUse::Fresh, ..packet(&peer) },
+    ] {
+        assert!(bench.drive_until(|| peer.connections().iter().all(|own| own.closed.is_some())));
+        assert!(bench.run(pinned, other).stats.new_connection);
+    }
+    assert_eq!(peer.requests().len(), 4);
+}
+
+/// The connection ends after the exchange has begun, and before libcurl looks at it: so it is with one that is made.
+#[test]
+fn a_connection_that_ends_just_before_a_packet_goes_out_is_not_replaced() {
+    let _rule = bitsup_server::rule!("TRU-05");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (end, ends) = mpsc::channel();
+    let answering = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.is_empty()));
+        (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        ends.recv().unwrap();
+        drop(stream);
+        // Nothing else may have been asked for.
+        listener.set_nonblocking(true).unwrap();
+        listener
+    });
+    let unused = Scripted::start(|_, _, _| Reply::ack());
+    let there = origin(Scheme::Http, "127.0.0.1", port);
+    let next = || Exchange { origin: there.clone(), ..fragment(&unused, 10) };
+    let mut bench = Bench::new();
+    let pinned = bench.pinned();
+    bench.run(pinned, next()).result.unwrap();
+    bench.transport.start(pinned, next()).unwrap();
+    end.send(()).unwrap();
+    let listener = answering.join().unwrap();
+    while bench.transport.connection(pinned, &next()).is_some() {
+        std::thread::yield_now();
+    }
+    let failure = bench.next_event().expect("it ends").result.unwrap_err();
+    assert!(matches!(failure.kind, FailureKind::StaleConnection), "{failure:?}");
+    assert_eq!(failure.sent, Sent::Nothing);
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 const STRAY: &str = "HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n";
@@ -144,7 +212,7 @@ fn stray_bytes_are_never_an_answer() {
             let event = bench.run(pinned, fragment(&peer, 10));
             assert_eq!(event.result.unwrap().status, 200);
             assert!(event.stats.new_connection, "case {index}");
-            std::thread::sleep(Duration::from_millis(150));
+            bench.take_end(pinned, &packet(&peer));
         }
         assert_eq!(peer.connections().len(), 3);
     }

@@ -35,6 +35,24 @@ impl Bench {
         self.next_event().expect("the exchange ends")
     }
 
+    /// Waits until the idle connection is gone, and takes note of it as what drives uploads does; whether it had ended
+    /// without a word.
+    pub(super) fn take_end(&mut self, pinned: ConnectionId, next: &Exchange) -> bool {
+        assert!(self.drive_until_gone(pinned, next), "the connection lives");
+        self.transport.take_ended(pinned)
+    }
+
+    fn drive_until_gone(&mut self, pinned: ConnectionId, next: &Exchange) -> bool {
+        let end = Instant::now() + SOON;
+        while self.transport.connection(pinned, next).is_some() {
+            if Instant::now() >= end {
+                return false;
+            }
+            self.transport.poll(Duration::from_millis(5), &mut Vec::new());
+        }
+        true
+    }
+
     /// The next event, `None` if there is none soon.
     pub(super) fn next_event(&mut self) -> Option<Event> {
         self.next_event_within(SOON)

@@ -217,6 +217,7 @@ fn stray_records_after_an_answer_are_never_an_answer() {
         assert_eq!(event.result.unwrap().status, 200);
         assert!(event.stats.new_connection);
         peer.send_stray();
+        assert!(bench.take_end(pinned, &exchange(&unused, &peer)));
     }
     assert_eq!(peer.connections(), [0, 1, 2]);
 }
