@@ -126,6 +126,10 @@ impl Session {
         }
         if offset != range.end() {
             self.notice(Notice::Moved { from: range.end(), to: offset });
+            if !corrected && self.misses_ends() {
+                // It has left out the end of this Fragment, or lost as much of those before.
+                open.limit_proof(Proof::Nothing);
+            }
         }
         let mut applied = self.apply_server_offset(now, &mut open, range.first(), offset, !again);
         if offset > range.first() && offset < range.end() {
@@ -351,9 +355,12 @@ impl Session {
         }
         // Where each packet takes a new connection, the end of one is never seen (TRU-05). A server that does
         // not answer a probe with the truth would do so in the next session too.
-        let part = sent == Sent::Part && open.reply_url.is_none();
-        let unseen = part && self.link.reuse == Reuse::No;
-        if unseen && open.doubt == Doubt::None && open.proof == Proof::Bytes {
+        let unseen = sent == Sent::Part && self.link.reuse == Reuse::No;
+        if open.reply_url.is_some() {
+            if self.misses_ends() && self.totals.counters.fragments > 1 {
+                open.proof = open.proof.max(Proof::End);
+            }
+        } else if unseen && open.doubt == Doubt::None && open.proof == Proof::Bytes {
             if self.traces.predecessor.is_none() {
                 open.doubt_bytes();
             } else {
@@ -361,6 +368,11 @@ impl Session {
             }
         }
         Phase::Uploading(open)
+    }
+
+    /// Whether a server may have lost acknowledged bytes with a connection whose end was not seen, and say nothing of it.
+    fn misses_ends(&self) -> bool {
+        self.link.reuse == Reuse::No && self.endpoint.offsets != OffsetHandling::Checks
     }
 
     pub(super) fn too_large(&mut self, phase: Phase, answer: Answer<'_>) -> Phase {
