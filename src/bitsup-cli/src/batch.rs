@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use bitsup::{
-    CancelMode, Client, ErrorKind, Event, Flow, Receipt, Upload, UploadBuilder, UploadState,
+    CancelMode, Client, ErrorKind, Event, Flow, Left, Receipt, Upload, UploadBuilder, UploadState,
 };
 
 use crate::failure::CommandFailure;
@@ -25,6 +25,8 @@ const STOP_WITHIN: Duration = Duration::from_millis(700);
 const CONTINUE: &str = "to continue: ";
 /// The last line where all is as if nothing had been sent.
 const NOTHING_LEFT: &str = "nothing is left on the server";
+/// The last line where this run has changed nothing there; what an earlier one left is as it was.
+const NOTHING_SENT: &str = "nothing was sent";
 /// The last line where that is not known, or known not to be so.
 const MAY_BE_LEFT: &str =
     "a partial upload may remain on the server until it expires (IIS: 14 days by default)";
@@ -266,7 +268,14 @@ impl<'a> Batch<'a> {
     fn tell_failed(&mut self, name: &str, failure: &CommandFailure, then: &str) {
         self.counts.failed += 1;
         self.exit_codes.push(failure.exit_code());
-        if then != NOTHING_LEFT && !then.starts_with(CONTINUE) {
+        // What may be left of one file counts more than that nothing is of another.
+        let weight = |then: &str| match then {
+            "" => 0,
+            NOTHING_SENT => 1,
+            NOTHING_LEFT => 2,
+            _ => 3,
+        };
+        if !then.starts_with(CONTINUE) && weight(then) >= weight(&self.left) {
             then.clone_into(&mut self.left);
         }
         self.report.failed(name, failure, then);
@@ -274,17 +283,19 @@ impl<'a> Batch<'a> {
 
     /// The last line: how to continue, or what is left on the server.
     fn then(&self, failure: &CommandFailure, session: Option<&str>) -> String {
-        let may_be_left = failure.error().is_some_and(bitsup::Error::may_be_left);
         if failure.is_resumable() {
             format!("{CONTINUE}{}", (self.continue_with)(session))
         } else if failure.kind() == ErrorKind::SessionInUse {
             "another process is uploading this file: nothing to do here".into()
         } else if failure.kind() == ErrorKind::VerifyFailed {
             "the file may be on the server: check before uploading it again".into()
-        } else if may_be_left {
-            MAY_BE_LEFT.into()
         } else {
-            NOTHING_LEFT.into()
+            match failure.error().map(bitsup::Error::left).unwrap_or_default() {
+                Left::AsBefore => NOTHING_SENT.into(),
+                Left::Nothing => NOTHING_LEFT.into(),
+                Left::Whole => "the file is on the server".into(),
+                _ => MAY_BE_LEFT.into(),
+            }
         }
     }
 
@@ -320,14 +331,13 @@ impl<'a> Batch<'a> {
         let then = match (self.any_resumable, self.counts.failed) {
             (true, _) => {
                 let mut then = format!("{CONTINUE}{}", (self.continue_with)(None));
-                if !self.left.is_empty() {
+                if !matches!(self.left.as_str(), "" | NOTHING_SENT | NOTHING_LEFT) {
                     then = format!("{}\n{then}", self.left);
                 }
                 Some(then)
             }
             (false, 0) => None,
-            (false, _) if !self.left.is_empty() => Some(std::mem::take(&mut self.left)),
-            (false, _) => Some(NOTHING_LEFT.into()),
+            (false, _) => Some(std::mem::take(&mut self.left)),
         };
         self.report.finish(self.counts, exit_code, then.as_deref());
         if let Some((signal, _)) = self.stopped {

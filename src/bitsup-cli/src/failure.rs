@@ -3,9 +3,10 @@
 use std::fmt;
 
 use bitsup::explain::Reader;
-use bitsup::{Error, ErrorKind};
+use bitsup::{Error, ErrorKind, Left};
 
 use crate::format;
+use crate::output::NOT_WRITTEN;
 
 /// What went wrong, in one line, with the kind that gives the exit code.
 #[derive(Clone, Debug)]
@@ -34,7 +35,11 @@ impl CommandFailure {
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
-        self.kind.exit_code()
+        match self.error.as_ref().map(Error::left) {
+            // The reply is output.
+            Some(Left::Whole) => NOT_WRITTEN,
+            _ => self.kind.exit_code(),
+        }
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {

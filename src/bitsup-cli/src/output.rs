@@ -19,7 +19,7 @@ use crate::failure::CommandFailure;
 use crate::{format, signals};
 
 /// The exit code where a program did not get all that was for it, and nothing else went wrong.
-const NOT_WRITTEN: u8 = 12;
+pub(crate) const NOT_WRITTEN: u8 = 12;
 /// After a signal a reader gets so long: the rest of the second is for the end.
 const PATIENCE: Duration = Duration::from_millis(300);
 

@@ -23,7 +23,22 @@ struct What {
     protocol: bitsup_proto::Error,
     token: Option<String>,
     resumable: bool,
-    may_be_left: bool,
+    left: Left,
+}
+
+/// What a failed upload leaves on the server.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Left {
+    /// What was there: this call has sent nothing.
+    #[default]
+    AsBefore,
+    /// Nothing: each session was closed or its cancellation acknowledged.
+    Nothing,
+    /// Perhaps a partial upload, see [`Error::may_be_left`].
+    Part,
+    /// The file itself: what failed came after it.
+    Whole,
 }
 
 /// What the system said of a local operation that failed.
@@ -116,8 +131,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_may_be_left(mut self, may_be_left: bool) -> Self {
-        self.what.may_be_left = may_be_left;
+    pub(crate) fn with_left(mut self, left: Left) -> Self {
+        self.what.left = left;
         self
     }
 
@@ -203,8 +218,17 @@ impl Error {
     /// after 14 days by default.
     #[must_use]
     pub fn may_be_left(&self) -> bool {
-        // If the process lacked a resource, it may not even have looked for an earlier one's session.
-        self.what.may_be_left || self.is_lack()
+        self.left() == Left::Part
+    }
+
+    /// What it leaves on the server.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        match self.what.left {
+            // If the process lacked a resource, it may not even have looked for an earlier one's session.
+            Left::AsBefore | Left::Nothing if self.is_lack() => Left::Part,
+            left => left,
+        }
     }
 
     /// The session as a token for [`crate::Client::import`], if the server still holds it.
@@ -246,7 +270,7 @@ fn plain(error: &io::Error) -> String {
 
 impl From<bitsup_proto::Error> for Error {
     fn from(protocol: bitsup_proto::Error) -> Self {
-        let what = What { protocol, token: None, resumable: false, may_be_left: false };
+        let what = What { protocol, token: None, resumable: false, left: Left::default() };
         Self { what: Box::new(what) }
     }
 }

@@ -61,7 +61,7 @@ pub use client::{Client, ClientBuilder, UploadBuilder};
 pub use credentials::secret_text;
 pub use credentials::{CredentialCallback, CredentialRequest, Credentials, Login, Secret};
 pub use doctor::{Check, DoctorReport, Finding, Verdict};
-pub use error::Error;
+pub use error::{Error, Left};
 pub use features::{Features, VERSION, features};
 pub use netrc::Netrc;
 #[doc(hidden)]

@@ -20,7 +20,7 @@ use crate::destination::Destination;
 use crate::engine::{
     Command, PacketAnswer, PacketEvent, PacketFailure, PacketJob, Task, TaskId, offered,
 };
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Left};
 use crate::options::UploadOptions;
 use crate::source::Source;
 use crate::transport::Answer;
@@ -491,7 +491,7 @@ impl PacketClient {
         let answered = self.exchange(PacketType::CreateSession, None, name.as_deref(), None);
         let (answer, meaning) = answered.map_err(|PacketFailure { error, sent }| {
             // It may have made a session whose id is unknown.
-            error.with_may_be_left(sent != Sent::Nothing)
+            error.with_left(if sent == Sent::Nothing { Left::AsBefore } else { Left::Part })
         })?;
         if meaning != Meaning::Success {
             return Err(failed(PacketType::CreateSession, &answer, meaning));

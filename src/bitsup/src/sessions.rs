@@ -10,7 +10,7 @@ use crate::callbacks::{Listener, Subscriber};
 use crate::client::{Client, ClientInner, UploadBuilder};
 use crate::destination::Destination;
 use crate::engine::{Check, Command, NewUpload};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Left};
 use crate::journal::{
     self, Contents, Difference, Entry, OpenedJournal, Proof, ResumeDecision, StateDirectory, Token,
 };
@@ -182,7 +182,7 @@ fn unknown(id: &str) -> Error {
 /// A session that cannot be cancelled.
 fn left(message: &'static str) -> Error {
     Error::new(ErrorKind::Refused, message)
-        .with_may_be_left(true)
+        .with_left(Left::Part)
         .with_advice("A partial upload may remain on the server until it expires (IIS: 14 days); its administrator can delete it.")
 }
 

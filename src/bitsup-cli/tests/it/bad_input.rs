@@ -37,7 +37,7 @@ fn local_files_that_cannot_be_read() {
     ] {
         let said = refused(&place, &[file, &url], 3);
         assert!(said.contains(words) && said.contains(file), "{said}");
-        assert_eq!(said.lines().last(), Some("nothing is left on the server"));
+        assert_eq!(said.lines().last(), Some("nothing was sent"));
     }
     place.write("a", b"x");
     for option in ["--cacert=missing", "--trace=no/folder", "--receipt=no/folder", "-H@missing"] {

@@ -78,7 +78,7 @@ fn act_out(rule: &str) -> Option<String> {
     let last = ended.last_line();
     let truthful = ended.code == 0
         || last.starts_with("to continue: bitsup resume")
-        || last == "nothing is left on the server"
+        || matches!(last, "nothing is left on the server" | "nothing was sent")
         || last.starts_with("a partial upload may remain on the server")
         || last.starts_with("the file may be on the server");
     (!truthful).then(|| format!("{rule}: {ended:?}"))

@@ -98,6 +98,34 @@ fn a_journal_that_cannot_be_written_at_all_ends_an_upload_that_must_be_kept() {
     assert!(peer.requests().is_empty());
 }
 
+/// What an earlier run has left is as it was.
+#[test]
+fn nothing_is_said_to_be_gone_that_was_not_looked_at() {
+    let _rule = bitsup_server::rule!("OUT-01");
+    let place = Place::new();
+    let file = place.write("x.bin", &vec![7; 100_000]);
+    let server = server(&place);
+    let url = server.url("/x.bin");
+    let upload = ["upload", file.to_str().expect("text"), &url];
+    let limits = ["--fragment-size", "20K", "--max-bytes", "50000"];
+    let id = named(&place.run(upload.iter().chain(&limits)));
+    let entry = place.path(&format!(".local/state/bitsup/sessions/{id}.json"));
+    let content = std::fs::read_to_string(&entry).expect("an entry");
+    std::fs::write(&entry, content.replacen('a', "b", 1)).expect("damaged");
+    let ended = place.run(upload);
+    assert_ne!(ended.code, 0, "{ended:?}");
+    assert!(!ended.stderr.contains("nothing is left"), "{ended:?}");
+    std::fs::write(&entry, content).expect("mended");
+    std::fs::rename(&file, place.path("moved.bin")).expect("moved");
+    for command in [&upload[..], &["resume"], &["resume", &id]] {
+        let ended = place.run(command);
+        assert_eq!(ended.code, 3, "{ended:?}");
+        assert!(!ended.stderr.contains("nothing is left"), "{ended:?}");
+    }
+    assert!(place.run(["list"]).stdout.contains(&id));
+    assert_eq!(server.open_sessions(), 1);
+}
+
 #[test]
 fn a_lack_of_descriptors_neither_blames_nor_harms_what_is_kept() {
     let _rule = bitsup_server::rule!("SRC-08");

@@ -186,6 +186,25 @@ fn a_reply_can_go_to_standard_output() {
     assert_eq!(ended.code, 2, "{ended:?}");
 }
 
+/// The file is there by then, and is not said to be missing.
+#[test]
+fn a_reply_that_cannot_be_written_does_not_deny_the_upload() {
+    let _rule = bitsup_server::rule!("OUT-03");
+    let words = ["sh", "-c", "printf %s hello > \"$2\"", "reply"].map(Into::into).into();
+    let reply = bitsup_server::Reply::Command(words);
+    let host = Host::with(bitsup_server::Config { reply: Some(reply), ..Default::default() });
+    let place = Place::new();
+    place.write("a.bin", &payload(10_000));
+    for (number, out) in ["/dev/full", "-"].into_iter().enumerate() {
+        let url = host.url(&number.to_string());
+        let mut command = place.command(["upload", "-o", out, "a.bin", &url]);
+        let ended = wait(command.stdout(full()).spawn().expect("started"));
+        assert_eq!((ended.code, ended.last_line()), (12, "the file is on the server"), "{ended:?}");
+        assert!(ended.stderr.contains("cannot write"), "{ended:?}");
+        assert_eq!(host.server.open_sessions(), 0);
+    }
+}
+
 #[test]
 fn a_warning_that_nothing_is_proven_is_shown_with_quiet_too() {
     let _rule = bitsup_server::rule!("OUT-02");

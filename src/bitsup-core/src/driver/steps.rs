@@ -222,6 +222,12 @@ impl UploadDriver {
         Some(self.number(request, shown))
     }
 
+    /// Whether any request was made.
+    #[must_use]
+    pub fn has_sent(&self) -> bool {
+        self.exchanges > 0
+    }
+
     /// A request stays here, since its answer is known: the site has refused its credentials.
     pub fn start_unsent(&mut self, request: PendingRequest) -> ExchangeId {
         self.number(request, None)

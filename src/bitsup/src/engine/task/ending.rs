@@ -7,7 +7,7 @@ use super::super::Core;
 use super::super::reply::ReplyFetch;
 use super::sending::SourceState;
 use super::{Task, config};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Left};
 use crate::journal::{FinalReport, Finish, Prefix, Token};
 use crate::progress::{Event, Receipt, UploadState};
 use crate::source::Source;
@@ -209,8 +209,17 @@ impl Task {
             Err(error) => {
                 let token = self.token(final_report.prefix.as_ref());
                 let kept = token.is_some() && final_report.is_kept;
-                let left = self.left_before || self.driver.session().may_be_left();
-                Err(error.with_resumable(kept).with_token(token).with_may_be_left(left))
+                let session = self.driver.session();
+                Err(match session.outcome() {
+                    Some(Outcome::Done(_)) => {
+                        error.and("the file itself is on the server").with_left(Left::Whole)
+                    }
+                    _ if self.left_before || session.may_be_left() => error.with_left(Left::Part),
+                    _ if self.driver.has_sent() => error.with_left(Left::Nothing),
+                    _ => error.with_left(Left::AsBefore),
+                }
+                .with_resumable(kept)
+                .with_token(token))
             }
         };
         let state = match &result {
