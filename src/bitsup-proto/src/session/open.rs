@@ -238,9 +238,8 @@ impl Open {
                     probing.may_have_lost = true;
                 }
             }
-            // A probe would prove nothing.
-            OffsetHandling::Echoes => self.limit_proof(Proof::File),
-            OffsetHandling::Seeks => self.limit_proof(Proof::Nothing),
+            // A probe would prove nothing, and a hole has the right size.
+            OffsetHandling::Echoes | OffsetHandling::Seeks => self.limit_proof(Proof::Nothing),
         }
     }
 }

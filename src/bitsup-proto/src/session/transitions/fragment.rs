@@ -356,14 +356,14 @@ impl Session {
         // Where each packet takes a new connection, the end of one is never seen (TRU-05). A server that does
         // not answer a probe with the truth would do so in the next session too.
         let unseen = sent == Sent::Part && self.link.reuse == Reuse::No;
-        if open.reply_url.is_some() {
-            if self.misses_ends() && self.totals.counters.fragments > 1 {
-                open.proof = open.proof.max(Proof::End);
-            }
-        } else if unseen && open.doubt == Doubt::None && open.proof == Proof::Bytes {
-            if self.traces.predecessor.is_none() {
+        if unseen && open.doubt == Doubt::None && open.proof == Proof::Bytes {
+            let (offsets, has_reply) = (self.endpoint.offsets, open.reply_url.is_some());
+            let can_ask = offsets == OffsetHandling::Unknown && !has_reply;
+            if self.misses_ends() && self.totals.counters.fragments > 1 && !can_ask {
+                open.proof = Proof::Nothing;
+            } else if !has_reply && self.traces.predecessor.is_none() {
                 open.doubt_bytes();
-            } else {
+            } else if !has_reply {
                 open.proof = Proof::End;
             }
         }
