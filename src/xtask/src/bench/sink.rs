@@ -1,7 +1,7 @@
 //! A server that reads and throws away, for benchmarks: it answers BITS packets as the model of servers does, and plain PUT,
 //! on loopback, a thread a connection, and costs as little as a server can. `bitsup serve` is the real one.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,6 @@ use rustix::net::RecvFlags;
 
 use bitsup_server::model::{Content, Dice, Habits, HeadHabit, Model, Request, Span, Spans};
 
-/// Also the bound of a request's head, which fits many times.
 const BUFFER_BYTES: usize = 256 << 10;
 /// Linux throws the bytes of a stream away uncopied: what is measured is who sends, and not this thread.
 const DISCARDED: RecvFlags =
@@ -106,11 +105,10 @@ impl Sink {
 
 struct Connection {
     number: u64,
-    stream: TcpStream,
+    stream: BufReader<TcpStream>,
     state: Arc<State>,
-    buffer: Vec<u8>,
-    /// How much of the buffer's start is read and not yet used.
-    filled: usize,
+    /// For what is thrown away.
+    scratch: Vec<u8>,
     /// When the next byte may be read, at that pace.
     next: Instant,
 }
@@ -127,50 +125,40 @@ struct Head {
 
 impl Connection {
     fn new(number: u64, stream: TcpStream, state: Arc<State>) -> Self {
-        let buffer = vec![0; BUFFER_BYTES];
-        Self { number, stream, state, buffer, filled: 0, next: Instant::now() }
+        let stream = BufReader::with_capacity(BUFFER_BYTES, stream);
+        Self { number, stream, state, scratch: vec![0; BUFFER_BYTES], next: Instant::now() }
     }
 
     fn serve(&mut self) -> io::Result<()> {
-        self.stream.set_nodelay(true)?;
+        self.stream.get_ref().set_nodelay(true)?;
         while let Some(head) = self.read_head()? {
             if head.expects_continue {
-                self.stream.write_all(CONTINUE)?;
+                self.stream.get_mut().write_all(CONTINUE)?;
             }
             let answer = self.take(&head)?;
-            self.stream.write_all(&answer)?;
+            self.stream.get_mut().write_all(&answer)?;
         }
         Ok(())
     }
 
     /// The next request, or nothing when the client has closed.
     fn read_head(&mut self) -> io::Result<Option<Head>> {
-        loop {
-            let filled = self.buffer.get(..self.filled).unwrap_or_default();
-            if let Some(length) = head_length(filled) {
-                let (bytes, _) = filled.split_at(length);
-                let request = Request::parse(bytes, self.number);
-                let request = request.ok_or_else(|| io::Error::other("not a request"))?;
-                let is_put = bytes.starts_with(b"PUT ");
-                // As curl writes it.
-                let expects_continue =
-                    is_put && bytes.windows(14).any(|bytes| bytes == b": 100-continue");
-                let head = Head { request, is_put, expects_continue };
-                self.use_up(length);
-                return Ok(Some(head));
-            }
-            let free = self.buffer.get_mut(self.filled..).unwrap_or_default();
-            if free.is_empty() {
-                return Err(io::Error::other("the head is too long"));
-            }
-            match self.stream.read(free)? {
-                0 => return Ok(None),
-                count => {
-                    lock(&self.state.first).get_or_insert_with(Instant::now);
-                    self.filled += count;
-                }
+        if self.stream.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        lock(&self.state.first).get_or_insert_with(Instant::now);
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            if self.stream.read_until(b'\n', &mut bytes)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+        let request = Request::parse(&bytes, self.number);
+        let request = request.ok_or_else(|| io::Error::other("not a request"))?;
+        let is_put = bytes.starts_with(b"PUT ");
+        // As curl writes it.
+        let expects_continue = is_put && bytes.windows(14).any(|bytes| bytes == b": 100-continue");
+        Ok(Some(Head { request, is_put, expects_continue }))
     }
 
     /// Takes a request's body, if it is wanted; the answer.
@@ -204,15 +192,15 @@ impl Connection {
 
     /// Reads a body; how much of it came, and whether that is all.
     fn discard(&mut self, body_bytes: u64) -> (u64, io::Result<()>) {
-        let buffered = self.filled.min(usize::try_from(body_bytes).unwrap_or(usize::MAX));
-        self.use_up(buffered);
+        let buffered = at_most(self.stream.buffer().len(), body_bytes);
+        self.stream.consume(buffered);
         let mut left = body_bytes - buffered as u64;
         while left > 0 {
-            let wanted = BUFFER_BYTES.min(usize::try_from(left).unwrap_or(usize::MAX));
-            let place = self.buffer.get_mut(..wanted).unwrap_or_default();
-            match rustix::net::recv(&self.stream, place, DISCARDED).map(|(_, count)| count) {
-                Ok(0) => return (body_bytes - left, Err(io::ErrorKind::UnexpectedEof.into())),
-                Ok(count) => {
+            let wanted = at_most(BUFFER_BYTES, left);
+            let place = self.scratch.get_mut(..wanted).unwrap_or_default();
+            match rustix::net::recv(self.stream.get_ref(), place, DISCARDED) {
+                Ok((_, 0)) => return (body_bytes - left, Err(io::ErrorKind::UnexpectedEof.into())),
+                Ok((_, count)) => {
                     self.pause(count);
                     left -= count as u64;
                     self.state.read.fetch_add(count as u64, Ordering::Relaxed);
@@ -221,12 +209,6 @@ impl Connection {
             }
         }
         (body_bytes, Ok(()))
-    }
-
-    /// Drops this number of bytes from the buffer.
-    fn use_up(&mut self, count: usize) {
-        self.buffer.copy_within(count..self.filled, 0);
-        self.filled -= count;
     }
 
     /// Waits until this number of bytes may have been read.
@@ -239,17 +221,9 @@ impl Connection {
     }
 }
 
-/// How many bytes the head has that these begin with, when all of it is there. It goes from line to line, since this program
-/// is not optimised and would walk through bytes slowly.
-fn head_length(bytes: &[u8]) -> Option<usize> {
-    let mut rest = bytes;
-    while rest.skip_until(b'\n').ok()? > 0 {
-        let (read, _) = bytes.split_at(bytes.len() - rest.len());
-        if read.ends_with(b"\r\n\r\n") {
-            return Some(read.len());
-        }
-    }
-    None
+/// The smaller of both.
+fn at_most(count: usize, bound: u64) -> usize {
+    count.min(usize::try_from(bound).unwrap_or(usize::MAX))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -258,6 +232,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     /// Sends the requests over one connection, then closes it for writing, and returns all that comes back.
