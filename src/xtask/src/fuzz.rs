@@ -13,7 +13,7 @@ use fs_err as fs;
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS, Name};
 use crate::runner;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, empty_folder};
 
 /// What the targets need; libFuzzer itself is built from its crate.
 pub(crate) const NEEDS: &[Name] = &["c++", LIBCURL_HEADERS];
@@ -103,9 +103,9 @@ fn fuzz(
     let folder = workspace.target.join("fuzz");
     let corpus = folder.join(if options.short { "short" } else { "corpus" }).join(name);
     let artifacts = folder.join("artifacts");
-    if options.short && corpus.exists() {
+    if options.short {
         // What an earlier run has kept would change what comes next.
-        fs::remove_dir_all(&corpus)?;
+        empty_folder(&corpus)?;
     }
     fs::create_dir_all(&corpus)?;
     fs::create_dir_all(&artifacts)?;

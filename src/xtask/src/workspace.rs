@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -156,6 +157,14 @@ impl Workspace {
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)
     }
+}
+
+/// Makes the folder, or removes what is in it.
+pub(crate) fn empty_folder(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        fs::remove_dir_all(path)?;
+    }
+    fs::create_dir_all(path)
 }
 
 fn cargo_home() -> Option<PathBuf> {
