@@ -1,6 +1,6 @@
 //! The tests of the Python package, on the oldest and the newest `CPython` that are wanted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use fs_err as fs;
@@ -8,7 +8,7 @@ use fs_err as fs;
 use crate::Result;
 use crate::requirements::{FLEET_TESTS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST, environment};
 use crate::runner::run;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, empty_folder};
 
 /// Folder of the package.
 pub(crate) const PACKAGE: &str = "bindings/python";
@@ -82,33 +82,25 @@ pub(crate) fn package_tests(workspace: &Workspace) -> Vec<Command> {
     vec![server(workspace), tests]
 }
 
-/// Lays the package out in `folder` with the module that cargo has built in `built`, as an installed one is.
-pub(crate) fn lay_out(workspace: &Workspace, built: &Path, folder: &Path) -> Result {
+/// Lays the package out in `folder` with this module, as an installed one is, and compiles it for the interpreter in the
+/// folder's `environment`, as pip compiles what it installs. The one of the search path may be a shell script that looks
+/// for an interpreter, and may load what others have installed.
+pub(crate) fn lay_out(workspace: &Workspace, module: &Path, folder: &Path) -> Result {
     let package = folder.join("bitsup");
-    if package.exists() {
-        // A module that is gone in the sources would stay.
-        fs::remove_dir_all(&package)?;
-    }
-    fs::create_dir_all(&package)?;
+    // A module that is gone in the sources would stay.
+    empty_folder(&package)?;
     for entry in fs::read_dir(workspace.path(PACKAGE).join("python/bitsup"))? {
         let file = entry?.path();
         if let Some(name) = file.file_name().filter(|_| file.is_file()) {
             fs::copy(&file, package.join(name))?;
         }
     }
-    fs::copy(built.join("lib_bitsup.so"), package.join("_bitsup.abi3.so"))?;
-    Ok(())
-}
-
-/// An interpreter for the package in `folder`, which is compiled for it, as pip compiles what it installs. The one of
-/// the search path may be a shell script that looks for an interpreter, and may load what others have installed.
-pub(crate) fn bare_interpreter(folder: &Path) -> Result<PathBuf> {
+    fs::copy(module, package.join("_bitsup.abi3.so"))?;
     let environment = folder.join("environment");
-    let python = environment.join("bin/python");
     let venv = ["-m", "venv", "--clear", "--without-pip"];
     run(Command::new("python3").args(venv).arg(&environment))?;
-    run(Command::new(&python).args(["-m", "compileall", "-q"]).arg(folder.join("bitsup")))?;
-    Ok(python)
+    let python = environment.join("bin/python");
+    run(Command::new(python).args(["-m", "compileall", "-q"]).arg(package))
 }
 
 /// All members but one, so that dependencies have the features that the tests built them with.
@@ -118,7 +110,7 @@ fn server(workspace: &Workspace) -> Command {
 }
 
 /// A module of Python with its arguments, in an environment and the package's folder.
-fn python(workspace: &Workspace, name: Name, words: &str) -> Command {
+pub(crate) fn python(workspace: &Workspace, name: Name, words: &str) -> Command {
     let environment = environment(workspace, name);
     let mut command = Command::new(environment.join("bin/python"));
     command

@@ -1,16 +1,14 @@
 //! The table of benchmarks. To add one: an entry in [`CASES`].
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use super::link::Link;
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
+pub(super) const KIB: u64 = 1 << 10;
+pub(super) const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-/// As many as bitsup sends at a time.
-const FILES_AT_ONCE: &str = "2";
+/// Size of the file `smaller`.
+pub(super) const SMALLER: u64 = 64 * MIB;
 
 /// One benchmark: the same bytes sent by bitsup and by others.
 #[derive(Debug)]
@@ -56,56 +54,42 @@ pub(super) enum Partial {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Program {
     pub(super) name: &'static str,
+    /// What is typed. `Stage::command` says where it runs, and what the words in capitals stand for.
+    pub(super) command: &'static str,
     pub(super) kind: Kind,
 }
 
-/// What is run.
+/// What is expected of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    /// bitsup with these options beside what everybody types, once for each build.
-    Bitsup(&'static [&'static str]),
-    /// bitsup with hashes from the first byte on.
-    Hashing,
-    /// bitsup, killed after this time: how far the hashes of its journal lag.
+    /// It sends all files of the case.
+    Sends,
+    /// It sends nothing.
+    Local,
+    /// It sends the file `smaller` in place of the case's: for what must not grow.
+    Smaller,
+    /// It is killed after this time: how far the hashes of bitsup's journal lag.
     Killed(Duration),
-    /// A program of the system's; skipped, and said so, if it is not there.
-    Other(fn(&Scene) -> Command),
-    /// The same, and nothing is sent.
-    Local(fn(&Scene) -> Command),
     /// Nothing is run: the time the bytes take at this rate, in bytes a second.
     Ideal(f64),
-    /// bitsup with a file of this many bytes in place of the case's: for what must not grow.
-    Smaller(u64),
-    /// The Python package, once for each build.
-    Python,
 }
 
-/// Where a program finds what it is to send, and where to.
-#[derive(Debug)]
-pub(super) struct Scene {
-    /// All files are here: `file-0` and so on, a `list` of them, settings of `curl` that send all of them, the helper programs.
-    pub(super) folder: PathBuf,
-    /// Where all files go; ends in a slash.
-    pub(super) base: String,
-    /// Of the sink.
-    pub(super) port: u16,
-    /// The certificate that the sink shows, if it does.
-    pub(super) certificate: Option<PathBuf>,
-}
-
-impl Scene {
-    /// A file of this name.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+impl Program {
+    /// Whether it is of this workspace. Others are skipped, and said so, if they are not there.
+    pub(super) fn is_ours(&self) -> bool {
+        self.command.contains("BITSUP") || self.is_python()
     }
 
-    /// The file to send, or the first of many.
-    pub(super) fn file(&self) -> PathBuf {
-        self.path("file-0")
+    pub(super) fn is_python(&self) -> bool {
+        self.command.contains("PYTHON")
     }
 }
 
-const fn one(bytes: u64) -> Files {
+const fn sends(name: &'static str, command: &'static str) -> Program {
+    Program { name, command, kind: Kind::Sends }
+}
+
+pub(super) const fn one(bytes: u64) -> Files {
     Files { count: 1, bytes, sparse: false }
 }
 
@@ -118,12 +102,18 @@ const fn slow(milliseconds: u64, rate: f64, cut_seconds: u64, partial: Partial) 
     Way::Slow(Link { round_trip, rate, between_cuts }, partial)
 }
 
-const CURL: Program = Program { name: "curl -T", kind: Kind::Other(curl_upload) };
-const BITSUP: Program = Program { name: "bitsup", kind: Kind::Bitsup(&[]) };
-const NO_RESUME: Program = Program { name: "--no-resume", kind: Kind::Bitsup(&["--no-resume"]) };
-const HASHING: Program = Program { name: "hashes at once", kind: Kind::Hashing };
-const LIFTED: Program =
-    Program { name: "bitsup, 256M", kind: Kind::Bitsup(&["--max-fragment", "256M"]) };
+// -q: no settings of the user's.
+const CURL: Program = sends("curl -T", "curl -q -sS --fail -o /dev/null -T file-0 URL/");
+const BITSUP: Program = sends("bitsup", "BITSUP upload -q file-0 URL/");
+const NO_RESUME: Program = sends("--no-resume", "BITSUP upload -q --no-resume file-0 URL/");
+const HASHING: Program =
+    sends("hashes at once", "env BITSUP_HASH_FROM_FIRST_BYTE=1 BITSUP upload -q file-0 URL/");
+const LIFTED: Program = sends("bitsup, 256M", "BITSUP upload -q --max-fragment 256M file-0 URL/");
+const IDEAL: Program = Program { name: "ideal", command: "", kind: Kind::Ideal(40e6) };
+/// As many at a time as bitsup sends.
+const CURL_LIST: &str =
+    "curl -q -sS --no-progress-meter --fail-early -Z --parallel-max 2 -K curl-list";
+const BITSUP_LIST: Program = sends("bitsup", "BITSUP upload -q --files-from list URL/");
 
 /// All benchmarks.
 pub(super) static CASES: &[Case] = &[
@@ -137,8 +127,8 @@ pub(super) static CASES: &[Case] = &[
             BITSUP,
             NO_RESUME,
             HASHING,
-            Program { name: "curl loop", kind: Kind::Other(curl_loop) },
-            Program { name: "requests", kind: Kind::Other(requests_loop) },
+            sends("curl loop", "sh curl_loop.sh file-0 URL/loop"),
+            sends("requests", "python3 requests_loop.py file-0 URL/requests"),
         ],
     },
     Case {
@@ -156,7 +146,11 @@ pub(super) static CASES: &[Case] = &[
         contenders: &[
             NO_RESUME,
             BITSUP,
-            Program { name: "killed at 20 s", kind: Kind::Killed(Duration::from_secs(20)) },
+            Program {
+                name: "killed at 20 s",
+                kind: Kind::Killed(Duration::from_secs(20)),
+                ..BITSUP
+            },
         ],
     },
     Case {
@@ -165,8 +159,12 @@ pub(super) static CASES: &[Case] = &[
         files: one(GIB),
         way: Way::Loopback,
         contenders: &[
-            Program { name: "openssl dgst", kind: Kind::Local(openssl_digest) },
-            Program { name: "--sha256", kind: Kind::Bitsup(&["--sha256"]) },
+            Program {
+                name: "openssl dgst",
+                command: "openssl dgst -sha256 file-0",
+                kind: Kind::Local,
+            },
+            sends("--sha256", "BITSUP upload -q --sha256 file-0 URL/"),
         ],
     },
     Case {
@@ -174,14 +172,18 @@ pub(super) static CASES: &[Case] = &[
         purpose: "1 GiB over loopback beside sendfile; goal: wall at most 1.35 (bundled 1.55)",
         files: one(GIB),
         way: Way::Loopback,
-        contenders: &[Program { name: "sendfile", kind: Kind::Other(sendfile) }, BITSUP],
+        contenders: &[sends("sendfile", "BOUND PORT file-0 put"), BITSUP],
     },
     Case {
         name: "one-gib-tls",
         purpose: "1 GiB over loopback and TLS 1.3; goal: wall at most 0.85 and cpu at most 0.60 of curl -T",
         files: one(GIB),
         way: Way::Tls,
-        contenders: &[CURL, BITSUP, NO_RESUME],
+        contenders: &[
+            sends("curl -T", "curl -q -sS --fail -o /dev/null --cacert tls.pem -T file-0 URL/"),
+            sends("bitsup", "BITSUP upload -q --cacert tls.pem file-0 URL/"),
+            sends("--no-resume", "BITSUP upload -q --no-resume --cacert tls.pem file-0 URL/"),
+        ],
     },
     Case {
         name: "one-mib",
@@ -195,7 +197,7 @@ pub(super) static CASES: &[Case] = &[
         purpose: "1 GiB from Python; goal: from the first byte on at most 1.05 of the tool",
         files: one(GIB),
         way: Way::Loopback,
-        contenders: &[BITSUP, Program { name: "python", kind: Kind::Python }],
+        contenders: &[BITSUP, sends("python", "PYTHON upload.py file-0 URL/")],
     },
     Case {
         name: "start",
@@ -217,7 +219,7 @@ pub(super) static CASES: &[Case] = &[
         files: one(2 * GIB),
         way: slow(50, 120e6, 0, Partial::Lost),
         contenders: &[
-            Program { name: "28 MiB fixed", kind: Kind::Bitsup(&["--fragment-size", "28M"]) },
+            sends("28 MiB fixed", "BITSUP upload -q --fragment-size 28M file-0 URL/"),
             BITSUP,
         ],
     },
@@ -233,14 +235,14 @@ pub(super) static CASES: &[Case] = &[
         purpose: "400 MiB, 50 ms, 40 MB/s, a cut every 3 s, parts are kept; goal: wall at most 1.19 of the ideal",
         files: one(400 * MIB),
         way: slow(50, 40e6, 3, Partial::Kept),
-        contenders: &[Program { name: "ideal", kind: Kind::Ideal(40e6) }, BITSUP],
+        contenders: &[IDEAL, BITSUP],
     },
     Case {
         name: "cuts-lost",
         purpose: "the same, parts are thrown away; goal: wall at most 1.35 of the ideal",
         files: one(400 * MIB),
         way: slow(50, 40e6, 3, Partial::Lost),
-        contenders: &[Program { name: "ideal", kind: Kind::Ideal(40e6) }, BITSUP],
+        contenders: &[IDEAL, BITSUP],
     },
     Case {
         name: "small-files",
@@ -248,9 +250,9 @@ pub(super) static CASES: &[Case] = &[
         files: Files { count: 10_000, bytes: 4 * KIB, sparse: false },
         way: Way::Loopback,
         contenders: &[
-            Program { name: "curl, one PUT each", kind: Kind::Other(curl_many) },
-            BITSUP,
-            NO_RESUME,
+            sends("curl, one PUT each", CURL_LIST),
+            BITSUP_LIST,
+            sends("--no-resume", "BITSUP upload -q --no-resume --files-from list URL/"),
         ],
     },
     Case {
@@ -259,9 +261,9 @@ pub(super) static CASES: &[Case] = &[
         files: Files { count: 400, bytes: 4 * KIB, sparse: false },
         way: slow(50, 40.0 * MIB as f64, 0, Partial::Lost),
         contenders: &[
-            Program { name: "8 at a time", kind: Kind::Bitsup(&["--parallel", "8"]) },
-            BITSUP,
-            Program { name: "curl, 2 at a time", kind: Kind::Other(curl_many) },
+            sends("8 at a time", "BITSUP upload -q --parallel 8 --files-from list URL/"),
+            BITSUP_LIST,
+            sends("curl, 2 at a time", CURL_LIST),
         ],
     },
     Case {
@@ -270,8 +272,8 @@ pub(super) static CASES: &[Case] = &[
         files: Files { count: 1000, bytes: 10 * MIB, sparse: false },
         way: Way::Loopback,
         contenders: &[
-            Program { name: "one by one", kind: Kind::Bitsup(&["--parallel", "1"]) },
-            Program { name: "all at once", kind: Kind::Bitsup(&["--parallel", "1000"]) },
+            sends("one by one", "BITSUP upload -q --parallel 1 --files-from list URL/"),
+            sends("all at once", "BITSUP upload -q --parallel 1000 --files-from list URL/"),
         ],
     },
     Case {
@@ -279,7 +281,10 @@ pub(super) static CASES: &[Case] = &[
         purpose: "64 GiB of nothing; goal: peak memory at most 12 MiB, and at most 2 MiB more than with 64 MiB",
         files: Files { count: 1, bytes: 64 * GIB, sparse: true },
         way: Way::Loopback,
-        contenders: &[Program { name: "64 MiB", kind: Kind::Smaller(64 * MIB) }, BITSUP],
+        contenders: &[
+            Program { kind: Kind::Smaller, ..sends("64 MiB", "BITSUP upload -q smaller URL/") },
+            BITSUP,
+        ],
     },
     Case {
         name: "fragments",
@@ -287,8 +292,8 @@ pub(super) static CASES: &[Case] = &[
         files: one(256 * MIB),
         way: Way::Loopback,
         contenders: &[
-            Program { name: "socket loop in C", kind: Kind::Other(socket_loop) },
-            Program { name: "bitsup", kind: Kind::Bitsup(&["--fragment-size", "64K"]) },
+            sends("socket loop in C", "BOUND PORT file-0 65536"),
+            sends("bitsup", "BITSUP upload -q --fragment-size 64K file-0 URL/"),
         ],
     },
 ];
@@ -305,58 +310,6 @@ impl Case {
     }
 }
 
-fn curl_upload(scene: &Scene) -> Command {
-    let mut command = Command::new("curl");
-    // -q: no settings of the user's.
-    command.args(["-q", "-sS", "--fail", "-o", "/dev/null"]);
-    if let Some(certificate) = &scene.certificate {
-        command.arg("--cacert").arg(certificate);
-    }
-    command.arg("-T").arg(scene.file()).arg(&scene.base);
-    command
-}
-
-fn openssl_digest(scene: &Scene) -> Command {
-    let mut command = Command::new("openssl");
-    command.args(["dgst", "-sha256"]).arg(scene.file());
-    command
-}
-
-fn curl_many(scene: &Scene) -> Command {
-    let mut command = Command::new("curl");
-    command.args(["-q", "-sS", "--no-progress-meter", "--fail-early", "-Z", "--parallel-max"]);
-    command.arg(FILES_AT_ONCE).arg("-K").arg(scene.path("curl"));
-    command
-}
-
-fn curl_loop(scene: &Scene) -> Command {
-    let mut command = Command::new("sh");
-    command.arg(scene.path("curl_loop.sh")).arg(scene.file());
-    command.arg(format!("{}loop", scene.base));
-    command
-}
-
-fn requests_loop(scene: &Scene) -> Command {
-    let mut command = Command::new("python3");
-    command.arg(scene.path("requests_loop.py")).arg(scene.file());
-    command.arg(format!("{}requests", scene.base));
-    command
-}
-
-fn sendfile(scene: &Scene) -> Command {
-    bound(scene, "put")
-}
-
-fn socket_loop(scene: &Scene) -> Command {
-    bound(scene, "65536")
-}
-
-fn bound(scene: &Scene, how: &str) -> Command {
-    let mut command = Command::new(scene.path("bound"));
-    command.arg(scene.port.to_string()).arg(scene.file()).arg(how);
-    command
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,7 +321,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), CASES.len());
         for case in CASES {
-            assert!(case.contenders.iter().any(|one| matches!(one.kind, Kind::Bitsup(_))));
+            assert!(case.contenders.iter().any(Program::is_ours));
         }
     }
 }

@@ -5,20 +5,19 @@
 //! figures of its own, and one without prints them and does not fail. The build is the one that the tests use.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
 use fs_err as fs;
 
+use super::cases::{Files, KIB, MIB, Way, one};
 use super::measure::cpuinfo;
-use super::scene::write_file;
-use super::sink::Sink;
+use super::stage::Stage;
 use crate::Result;
 use crate::requirements::{self, LIBCURL_HEADERS};
-use crate::runner::{read, run as run_command};
+use crate::runner::{failure, read, run as run_command};
 use crate::workspace::Workspace;
 
 /// The figures, by what they depend on.
@@ -31,17 +30,15 @@ const RUNS: u32 = 3;
 /// A case may take this share more than is written down.
 const TOLERANCE: f64 = 0.05;
 
-/// Files of 4 KiB in the cases with several.
-const FILES: usize = 50;
-
-/// What is counted: the name, and the command line with these words replaced.
-const CASES: &[(&str, &[&str])] = &[
-    ("version", &["--version"]),
-    ("one", &["upload", "-q", "--no-resume", "SHORT", "URL"]),
-    ("many", &["upload", "-q", "--state-dir", "STATE", "--files-from", "LIST", "URL"]),
-    ("many-no-resume", &["upload", "-q", "--no-resume", "--files-from", "LIST", "URL"]),
-    ("fragments", &["upload", "-q", "--no-resume", "--fragment-size", "64K", "LONG", "URL"]),
+/// What is counted: a name, what is sent, and what is typed after the tool's name, as [`Stage::command`] reads it.
+const CASES: [(&str, Files, &str); 5] = [
+    ("version", one(0), "--version"),
+    ("one", one(4 * KIB), "upload -q --no-resume file-0 URL/"),
+    ("many", FIFTY, "upload -q --state-dir state --files-from list URL/"),
+    ("many-no-resume", FIFTY, "upload -q --no-resume --files-from list URL/"),
+    ("fragments", one(4 * MIB), "upload -q --no-resume --fragment-size 64K file-0 URL/"),
 ];
+const FIFTY: Files = Files { count: 50, bytes: 4 * KIB, sparse: false };
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -96,45 +93,26 @@ fn ratio(count: u64, before: u64) -> f64 {
 }
 
 fn count_all(binary: &Path) -> Result<BTreeMap<String, u64>> {
-    let folder = tempfile::tempdir()?;
-    let path = |name: &str| folder.path().join(name);
-    let sink = Sink::start(Ipv4Addr::LOCALHOST, false, None)?;
-    write_file(&path("SHORT"), 4 << 10, false)?;
-    write_file(&path("LONG"), 4 << 20, false)?;
-    let mut list = String::new();
-    for number in 0..FILES {
-        let file = path(&format!("file-{number}"));
-        fs::copy(path("SHORT"), &file)?;
-        writeln!(list, "{}", file.display())?;
-    }
-    fs::write(path("LIST"), list)?;
     let mut counted = BTreeMap::new();
-    for (case, words) in CASES {
+    for (case, files, words) in CASES {
+        let stage = Stage::set(files, Way::Loopback)?;
         let mut least = u64::MAX;
-        for run in 0..RUNS {
-            let words = words.iter().map(|word| match *word {
-                "URL" => format!("http://{}/", sink.address()).into(),
-                // Each run finds an empty one.
-                "STATE" => path(&format!("state-{run}")),
-                "SHORT" | "LONG" | "LIST" => path(word),
-                word => PathBuf::from(word),
-            });
-            least = least.min(count(binary, words, folder.path())?);
+        for _ in 0..RUNS {
+            least = least.min(count(&stage, binary, words)?);
         }
-        counted.insert((*case).to_owned(), least);
+        counted.insert(case.to_owned(), least);
     }
     Ok(counted)
 }
 
 /// The instructions of one run, those of the system's kernel aside.
-fn count(binary: &Path, words: impl Iterator<Item = PathBuf>, home: &Path) -> Result<u64> {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]);
-    command.arg(binary).args(words);
+fn count(stage: &Stage, binary: &Path, words: &str) -> Result<u64> {
+    let tool = "valgrind --tool=cachegrind --cache-sim=no --cachegrind-out-file=/dev/null BITSUP";
+    let mut command = stage.command(&format!("{tool} {words}"), binary)?;
     // Nothing of the user's has a part in it.
-    command.env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    let output =
-        command.output().map_err(|error| format!("valgrind cannot be started: {error}"))?;
+    command.env_clear().env("HOME", stage.path(""));
+    command.env("PATH", env::var_os("PATH").unwrap_or_default());
+    let output = command.output().map_err(|error| failure(&command, error))?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(format!("under valgrind bitsup failed:\n{text}").into());
@@ -164,7 +142,7 @@ fn key() -> Result<String> {
 /// The processor, for which the C library chooses its functions.
 fn processor() -> String {
     let [vendor, family, model] = ["vendor_id", "cpu family", "model"].map(cpuinfo);
-    format!("{} {vendor} {family}/{model}", std::env::consts::ARCH)
+    format!("{} {vendor} {family}/{model}", env::consts::ARCH)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::runner::{failure, read};
 
 /// What one run used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     /// From start to end.
     pub(super) wall: Duration,
@@ -25,14 +25,6 @@ pub(super) struct Usage {
     pub(super) first_byte: Option<Duration>,
     /// How long ago the first bytes were sent that the journal has no hash of.
     pub(super) hash_lag: Option<Duration>,
-}
-
-impl Usage {
-    /// Returns the usage of a run that takes `seconds` and nothing else.
-    pub(super) fn ideal(seconds: f64) -> Self {
-        let wall = Duration::from_secs_f64(seconds);
-        Self { wall, cpu: Duration::ZERO, peak_bytes: 0, first_byte: None, hash_lag: None }
-    }
 }
 
 /// Runs the command to its end, or until it is killed after that time; a failure of the command is an error.
@@ -59,8 +51,7 @@ pub(super) fn measure(command: &mut Command, killed: Option<Duration>) -> Result
         wall,
         cpu: used.rusage.utime + used.rusage.stime,
         peak_bytes: used.rusage.maxrss,
-        first_byte: None,
-        hash_lag: None,
+        ..Usage::default()
     })
 }
 

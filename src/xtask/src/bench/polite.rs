@@ -12,18 +12,17 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fs_err as fs;
-
 use super::measure;
 use super::report::{Contender, Report};
-use super::scene::write_file;
 use super::sink::Sink;
-use super::{Options, Result};
+use super::stage::{folder_in_memory, write_file};
+use crate::Result;
 use crate::runner::{KillOnDrop, run as run_command};
 use crate::workspace::Workspace;
 
 /// Its name on the command line.
 pub(super) const NAME: &str = "polite";
+const POLITE: &str = "beside --polite";
 const PURPOSE: &str = "25 MiB by curl -T, alone and beside an upload of bitsup that began before, 40 Mbit/s with a \
                        queue of 100 ms; goal: wall at most 1.11 of alone beside --polite (a tenth less throughput)";
 
@@ -39,75 +38,59 @@ const BACKGROUND: u64 = 4 << 30;
 const LEAD: Duration = Duration::from_secs(8);
 const MEASURED: Duration = Duration::from_secs(3);
 
-/// Runs the benchmark in a namespace of its own.
-pub(super) fn start(workspace: &Workspace, binary: &Path, options: &Options) -> Result {
-    let mut command = linked(workspace, &env::current_exe()?, binary);
-    command.args(["--runs", &options.runs.to_string()]);
-    if options.quick {
-        command.arg("--quick");
-    }
-    if let Some(path) = &options.json {
-        command.arg("--json").arg(path);
-    }
+/// Runs the benchmark in a namespace of its own, with the options that this process has.
+pub(super) fn start(workspace: &Workspace, binary: &Path) -> Result {
+    let mut command = linked(workspace, &env::current_exe()?);
+    command.args(env::args_os().skip(1)).arg("--inside").arg(binary);
     run_command(&mut command).map_err(|error| {
         format!("it failed, or there are no network namespaces here: {error}").into()
     })
 }
 
-/// A command for this benchmark by a program of xtask, beside a link.
-fn linked(workspace: &Workspace, xtask: &Path, binary: &Path) -> Command {
+/// A command of a program of xtask beside a link.
+fn linked(workspace: &Workspace, xtask: &Path) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--user", "--net"]).arg(workspace.path(LINK));
-    command.arg(SINK.to_string()).arg(xtask).args(["bench", NAME, "--inside"]).arg(binary);
+    command.arg(SINK.to_string()).arg(xtask);
     command
 }
 
 /// Runs it where [`start`] has put this process.
 pub(super) fn run(binary: &Path, runs: u32, quick: bool) -> Result<Report> {
-    let folder = Path::new("/dev/shm").join(format!("bitsup-bench-{NAME}-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let report = measured(binary, runs, quick, &folder);
-    fs::remove_dir_all(&folder)?;
-    report
-}
-
-fn measured(binary: &Path, runs: u32, quick: bool, folder: &Path) -> Result<Report> {
-    let (small, large) = (folder.join("foreground"), folder.join("background"));
+    let folder = folder_in_memory()?;
+    let [small, large] = ["foreground", "background"].map(|name| folder.path().join(name));
     let bytes = if quick { 1 << 20 } else { FOREGROUND };
     write_file(&small, bytes, false)?;
     write_file(&large, BACKGROUND, true)?;
     let sink = Sink::start(SINK, false, None)?;
     let base = format!("http://{}/", sink.address());
-    let backgrounds: [(&str, Option<&[&str]>); 3] = [
+    let backgrounds = [
         ("curl -T alone", None),
-        ("beside --polite", Some(&["--polite"])),
-        ("beside bitsup", Some(&[])),
+        (POLITE, Some("upload -q --no-resume --polite")),
+        ("beside bitsup", Some("upload -q --no-resume")),
     ];
-    let mut contenders: Vec<Contender> =
-        backgrounds.iter().map(|(name, _)| Contender::new(name)).collect();
+    let mut contenders = backgrounds.map(|(name, _)| Contender::new(name));
     let mut shares = Vec::new();
     for _ in 0..runs {
-        for ((_, options), contender) in backgrounds.iter().zip(&mut contenders) {
-            let _background = match options {
-                None => None,
-                Some(options) => {
-                    let mut command = client(binary);
-                    command.args(["upload", "--no-resume", "-q"]).args(*options).arg(&large);
-                    let child = KillOnDrop(command.arg(format!("{base}background")).spawn()?);
-                    let share = lead(&sink, quick);
-                    shares.extend((*options == ["--polite"]).then_some(share));
-                    Some(child)
-                }
-            };
+        for ((name, words), contender) in backgrounds.iter().zip(&mut contenders) {
+            let mut background = None;
+            if let Some(words) = words {
+                let mut command = client(binary);
+                command.args(words.split(' ')).arg(&large).arg(format!("{base}background"));
+                background = Some(KillOnDrop(command.spawn()?));
+                let share = lead(&sink, quick);
+                shares.extend((*name == POLITE).then_some(share));
+            }
             let mut foreground = client("curl");
             foreground.args(["-q", "-sS", "--fail", "-o", "/dev/null", "-T"]).arg(&small);
             contender.usages.push(measure::measure(foreground.arg(&base), None)?);
+            drop(background);
         }
     }
     shares.sort_by(f64::total_cmp);
     let share = shares.get(shares.len() / 2).copied().unwrap_or(f64::NAN);
     println!("{NAME}: alone, --polite takes {share:.2} of the link (median)");
-    Ok(Report { case: NAME, purpose: PURPOSE, bytes, contenders })
+    Ok(Report { case: NAME, purpose: PURPOSE, bytes, contenders: contenders.into() })
 }
 
 /// Lets the upload find its pace; what part of the link it takes alone.
@@ -143,11 +126,12 @@ mod tests {
         let packages = "--package bitsup-cli --package xtask --no-default-features";
         run_command(&mut workspace.cargo(&format!("build {packages}"))).expect("it builds");
         let folder = workspace.target.join("debug");
-        let mut bench = linked(&workspace, &folder.join("xtask"), &folder.join("bitsup"));
-        let output = bench.arg("--quick").output().expect("it runs");
+        let mut bench = linked(&workspace, &folder.join("xtask"));
+        bench.args(["bench", NAME, "--quick", "--inside"]).arg(folder.join("bitsup"));
+        let output = bench.output().expect("it runs");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{}{text}", String::from_utf8_lossy(&output.stderr));
-        for line in ["curl -T alone", "beside --polite", "beside bitsup"] {
+        for line in ["curl -T alone", POLITE, "beside bitsup"] {
             assert!(text.contains(line), "{text}");
         }
     }
