@@ -9,9 +9,9 @@ use std::path::Path;
 use clap::Args;
 use fs_err as fs;
 
-use crate::Result;
 use crate::test::RULES_FOLDER;
 use crate::workspace::Workspace;
+use crate::{Result, columns};
 
 const RULES: &str = "docs/conformance.tsv";
 const PAGE: &str = "docs/conformance.md";
@@ -64,7 +64,7 @@ pub(crate) fn compare(workspace: &Workspace, write: bool) -> Result {
 fn parse(table: &str) -> Result<Vec<Rule<'_>>> {
     let mut rules: Vec<Rule<'_>> = Vec::new();
     for (number, line) in (1..).zip(table.lines()).skip(1) {
-        let [id, level, text, source, _how] = columns(line)
+        let [id, level, text, source, _how] = columns(line, '\t')
             .ok_or_else(|| format!("line {number} has not the five columns of the first line"))?;
         if !LEVELS.contains(&level) {
             return Err(format!("line {number}: the level {level} is not known").into());
@@ -83,7 +83,8 @@ fn read_evidence(folder: &Path, root: &Path) -> Result<Evidence> {
     for step in fs::read_dir(folder)? {
         for notes in fs::read_dir(step?.path())? {
             for line in fs::read_to_string(notes?.path())?.lines() {
-                let [id, test, file] = columns(line).ok_or_else(|| format!("odd note {line:?}"))?;
+                let [id, test, file] =
+                    columns(line, '\t').ok_or_else(|| format!("odd note {line:?}"))?;
                 // Examples in the documentation run as tests too, from a temporary file or with a `main` of their own; they
                 // show how a note is made and prove no rule.
                 if test.starts_with("rust_out::") || Path::new(file).is_absolute() {
@@ -98,11 +99,6 @@ fn read_evidence(folder: &Path, root: &Path) -> Result<Evidence> {
         }
     }
     Ok(evidence)
-}
-
-/// The columns of a line, when there are exactly as many.
-fn columns<const COUNT: usize>(line: &str) -> Option<[&str; COUNT]> {
-    line.split('\t').collect::<Vec<_>>().try_into().ok()
 }
 
 fn problems(rules: &[Rule<'_>], evidence: &Evidence) -> Vec<String> {
@@ -150,14 +146,9 @@ fn page(rules: &[Rule<'_>], evidence: &Evidence) -> String {
 
 /// Keeps Markdown from reading signs of the rules as its own.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '|' | '*' | '_' | '<' | '`' | '\\' | '[') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
+    // The backslash first, or those before the others would get one too.
+    let signs = ["\\", "|", "*", "_", "<", "`", "["];
+    signs.iter().fold(text.to_owned(), |text, sign| text.replace(sign, &format!("\\{sign}")))
 }
 
 #[cfg(test)]

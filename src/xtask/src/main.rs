@@ -35,6 +35,11 @@ use crate::workspace::Workspace;
 /// What a command comes to: the error is one line for people.
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// The columns of a line, when there are exactly as many.
+fn columns<const COUNT: usize>(line: &str, separator: char) -> Option<[&str; COUNT]> {
+    line.split(separator).collect::<Vec<_>>().try_into().ok()
+}
+
 /// Developer commands of bitsup.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]

@@ -15,10 +15,10 @@ use std::time::Instant;
 use clap::Args;
 use fs_err as fs;
 
-use crate::Result;
 use crate::python;
 use crate::requirements::{self, CARGO_MUTANTS, PYTHON_TESTS};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, empty_folder};
+use crate::{Result, columns};
 
 /// The breaks; its head describes the format.
 const LIST: &str = include_str!("mutants.txt");
@@ -44,24 +44,13 @@ struct Mutant {
 impl Mutant {
     fn parse(text: &'static str) -> Option<Self> {
         let mut lines = text.lines();
-        let mut words = lines.next()?.split(' ');
-        let [rule, package, program, test] = std::array::from_fn(|_| words.next());
+        let [rule, package, program, test] = columns(lines.next()?, ' ')?;
         let (what, file) = (lines.next()?, lines.next()?);
         let of = |sign: char| {
             let own: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(sign)).collect();
             own.join("\n")
         };
-        let (from, to) = (of('-'), of('+'));
-        Some(Self {
-            rule: rule?,
-            package: package?,
-            program: program?,
-            test: test?,
-            what,
-            file,
-            from,
-            to,
-        })
+        Some(Self { rule, package, program, test, what, file, from: of('-'), to: of('+') })
     }
 
     fn error(&self, what: &str, output: &[u8]) -> Box<dyn Error + Send + Sync> {
@@ -175,9 +164,7 @@ impl Scratch {
     fn make(workspace: &Workspace) -> Result<Self> {
         let folder = workspace.target.join("mutants");
         let scratch = Self { tree: folder.join("tree"), target: folder.join("target") };
-        if scratch.tree.exists() {
-            fs::remove_dir_all(&scratch.tree)?;
-        }
+        empty_folder(&scratch.tree)?;
         for name in workspace.files(&[""])? {
             let to = scratch.tree.join(&name);
             fs::create_dir_all(to.parent().unwrap_or(&to))?;
@@ -194,13 +181,11 @@ impl Scratch {
             .map_err(|error| format!("{error}: run cargo xtask test --only python"))?;
         // As the table of rules names it.
         let test = format!("tests/{}", mutant.test.replacen("::", ".py::", 1));
-        let python = requirements::environment(workspace, PYTHON_TESTS).join("bin/python");
-        let mut pytest = Command::new(python);
-        pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", &test]).current_dir(&package);
-        pytest.env("PYTHONPATH", package.join("python"));
+        let words = format!("pytest -q -p no:cacheprovider {test}");
+        let mut pytest = python::python(workspace, PYTHON_TESTS, &words);
+        pytest.current_dir(&package).env("PYTHONPATH", package.join("python"));
         // Compiled code of the same second and length would be taken for the break's.
         pytest.env("PYTHONDONTWRITEBYTECODE", "1");
-        pytest.env("BITSUP_TEST_SERVER", workspace.target.join("debug/examples/serve"));
         // 1: tests have failed.
         let output = pytest.stdin(Stdio::null()).output()?;
         match output.status.code() {

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use crate::Result;
 use crate::runner::read;
 use crate::workspace::{Package, Workspace};
+use crate::{Result, columns};
 
 /// One library a line; `build.rs` of bitsup and its tests read it too.
 const TABLE: &str = include_str!("../../bitsup/bundled.tsv");
@@ -112,9 +112,8 @@ impl Component<'_> {
 fn components(table: &str) -> Result<Vec<Component<'_>>> {
     let rows = table.lines().filter(|line| !line.starts_with('#'));
     rows.map(|row| {
-        let [name, brought_by, least, end, source] = row.split('\t').collect::<Vec<_>>()[..] else {
-            return Err(format!("not five columns: {row}").into());
-        };
+        let columns = columns(row, '\t').ok_or_else(|| format!("not five columns: {row}"))?;
+        let [name, brought_by, least, end, source] = columns;
         let end = if end == "-" { None } else { Some((end, start_of(end)? + DAY)) };
         Ok(Component { name, brought_by, least, end, source })
     })
