@@ -1,5 +1,6 @@
 //! The end of `cargo xtask test`: one line a step, the sum of all tests, and what was skipped.
 
+use std::fmt::{self, Display};
 use std::time::Duration;
 
 use crate::Result;
@@ -29,6 +30,16 @@ pub(crate) enum StepResult {
     Skipped(String),
 }
 
+impl Display for StepResult {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => write!(formatter, "passed"),
+            Self::Failed(reason) => write!(formatter, "FAILED: {reason}"),
+            Self::Skipped(reason) => write!(formatter, "skipped: {reason}"),
+        }
+    }
+}
+
 /// Adds the steps up. A step that failed without a failed test, or was skipped, counts as one.
 pub(crate) fn total(outcomes: &[Outcome]) -> Tally {
     let mut total = Tally::default();
@@ -50,13 +61,8 @@ pub(crate) fn total(outcomes: &[Outcome]) -> Tally {
 pub(crate) fn summary(outcomes: &[Outcome], total: &Tally) -> String {
     let mut lines = Vec::new();
     for outcome in outcomes {
-        let result = match &outcome.result {
-            StepResult::Passed => "passed".to_owned(),
-            StepResult::Failed(reason) => format!("FAILED: {reason}"),
-            StepResult::Skipped(reason) => format!("skipped: {reason}"),
-        };
-        let seconds = outcome.time.as_secs_f64();
-        lines.push(format!("{:<12} {seconds:>7.1} s  {result}", outcome.name));
+        let Outcome { name, result, time, .. } = outcome;
+        lines.push(format!("{name:<12} {:>7.1} s  {result}", time.as_secs_f64()));
     }
     lines.push(format!(
         "{} passed, {} failed, {} skipped",

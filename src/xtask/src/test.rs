@@ -1,12 +1,9 @@
 //! `cargo xtask test`: runs the steps and sums them up.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
-use fs_err as fs;
 
 use crate::Result;
 use crate::requirements::{self, Missing, Name};
@@ -14,7 +11,7 @@ use crate::runner;
 use crate::steps::{self, Kind, STEPS, Step};
 use crate::summary::{self, Outcome, StepResult};
 use crate::tally::Tally;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, empty_folder};
 
 /// Folder below `target` in which tests note the rules they showed.
 pub(crate) const RULES_FOLDER: &str = "rules";
@@ -38,28 +35,27 @@ pub(crate) struct Options {
 
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let steps = choose(STEPS, &options.only, options.long)?;
-    if options.list {
-        return list(workspace, &steps);
-    }
     let wanted: Vec<Name> = steps.iter().flat_map(|step| step.wants()).collect();
+    if options.list {
+        list(&steps, &requirements::missing(workspace, &wanted)?);
+        return Ok(());
+    }
     let missing = requirements::provide(workspace, &wanted)?;
 
     if options.only.is_empty() {
         // A step that is gone must not leave its notes behind.
         for folder in [RULES_FOLDER, SKIPS_FOLDER] {
-            empty_folder(workspace, folder)?;
+            empty_folder(&workspace.target.join(folder))?;
         }
     }
     let mut outcomes: Vec<Outcome> = Vec::new();
     for step in steps {
-        let start = Instant::now();
         println!("\n==== {}: {}", step.name, step.purpose);
-        let mut tally = Tally::default();
-        let result = run_step(workspace, step, &missing, &outcomes, &mut io::stdout(), &mut tally);
-        if let StepResult::Failed(reason) | StepResult::Skipped(reason) = &result {
-            println!("{}: {reason}", step.name);
+        let outcome = outcome_of(workspace, step, &missing, &outcomes, &mut io::stdout());
+        if outcome.result != StepResult::Passed {
+            println!("{}: {}", step.name, outcome.result);
         }
-        outcomes.push(Outcome { name: step.name, result, tally, time: start.elapsed() });
+        outcomes.push(outcome);
     }
     let total = summary::total(&outcomes);
     print!("\n{}", summary::summary(&outcomes, &total));
@@ -78,71 +74,58 @@ fn choose(steps: &'static [Step], only: &[String], long: bool) -> Result<Vec<&'s
     Ok(steps.iter().filter(wanted).collect())
 }
 
-fn list(workspace: &Workspace, steps: &[&'static Step]) -> Result {
+fn list(steps: &[&'static Step], missing: &Missing) {
     for step in steps {
         let tier = if step.long { " (long)" } else { "" };
         println!("{:<15} {}{tier}", step.name, step.purpose);
         for (verb, names) in [("needs", step.needs), ("uses", step.uses)] {
             for name in names {
-                let missing = requirements::missing(workspace, &[name])?.first(&[name]);
-                println!(
-                    "{:<15} {verb} {}",
-                    "",
-                    missing.unwrap_or_else(|| format!("{name}: there"))
-                );
+                let state = missing.first(&[name]).unwrap_or_else(|| format!("{name}: there"));
+                println!("{:<15} {verb} {state}", "");
             }
         }
     }
-    Ok(())
 }
 
-fn run_step(
+/// Runs a step after those before it, unless it lacks something.
+fn outcome_of(
     workspace: &Workspace,
     step: &Step,
     missing: &Missing,
     before: &[Outcome],
     output: &mut dyn Write,
-    tally: &mut Tally,
-) -> StepResult {
-    if let Some(missing) = missing.first(step.needs) {
-        return StepResult::Skipped(missing);
-    }
-    let outcome = match step.kind {
-        Kind::Tests(commands) => run_commands(workspace, step, commands(workspace), output, tally)
-            .and_then(|()| match tally.executed() {
-                0 => Err("no test was executed".into()),
-                _ => Ok(()),
-            }),
-        Kind::Check(commands) => run_commands(workspace, step, commands(workspace), output, tally),
-        Kind::Xtask(commands) => {
-            let commands = commands.iter().map(|words| steps::xtask(workspace, words)).collect();
-            run_commands(workspace, step, commands, output, tally)
-        }
-        Kind::Review(review) => {
-            if let Some(incomplete) =
-                before.iter().find(|outcome| outcome.result != StepResult::Passed)
-            {
-                return StepResult::Skipped(format!("{} did not pass", incomplete.name));
-            }
-            review(workspace)
-        }
+) -> Outcome {
+    let (start, mut tally) = (Instant::now(), Tally::default());
+    let skipped = missing.first(step.needs).or_else(|| {
+        let is_review = matches!(step.kind, Kind::Review(_));
+        let other = before.iter().find(|outcome| outcome.result != StepResult::Passed);
+        Some(format!("{} did not pass", other.filter(|_| is_review)?.name))
+    });
+    let result = match skipped {
+        Some(reason) => StepResult::Skipped(reason),
+        None => match run_step(workspace, step, output, &mut tally) {
+            Ok(()) => StepResult::Passed,
+            Err(error) => StepResult::Failed(error.to_string()),
+        },
     };
-    match outcome {
-        Ok(()) => StepResult::Passed,
-        Err(error) => StepResult::Failed(error.to_string()),
-    }
+    Outcome { name: step.name, result, tally, time: start.elapsed() }
 }
 
-fn run_commands(
+fn run_step(
     workspace: &Workspace,
     step: &Step,
-    commands: Vec<Command>,
     output: &mut dyn Write,
     tally: &mut Tally,
 ) -> Result {
-    let folder = |kind: &str| format!("{kind}/{}", step.name);
-    let rules = empty_folder(workspace, &folder(RULES_FOLDER))?;
-    let skips = empty_folder(workspace, &folder(SKIPS_FOLDER))?;
+    let commands = match step.kind {
+        Kind::Tests(commands) | Kind::Check(commands) => commands(workspace),
+        Kind::Xtask(all) => all.iter().map(|words| steps::xtask(workspace, words)).collect(),
+        Kind::Review(review) => return review(workspace),
+    };
+    let [rules, skips] =
+        [RULES_FOLDER, SKIPS_FOLDER].map(|kind| workspace.target.join(kind).join(step.name));
+    empty_folder(&rules)?;
+    empty_folder(&skips)?;
     for mut command in commands {
         command.env("BITSUP_RULES_DIR", &rules).env("BITSUP_SKIPS_DIR", &skips);
         if !tally.run(&mut command, output)? {
@@ -150,21 +133,15 @@ fn run_commands(
         }
     }
     tally.read_skips(&skips)?;
-    Ok(())
-}
-
-fn empty_folder(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    let path = workspace.target.join(name);
-    if path.exists() {
-        fs::remove_dir_all(&path)?;
+    match step.kind {
+        Kind::Tests(_) if tally.executed() == 0 => Err("no test was executed".into()),
+        _ => Ok(()),
     }
-    fs::create_dir_all(&path)?;
-    Ok(path)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::process::Command;
 
     use super::*;
 
@@ -191,10 +168,7 @@ mod tests {
         let mut outcomes = Vec::new();
         for name in names {
             let step = SAMPLE.iter().find(|step| step.name == *name).expect("known");
-            let mut tally = Tally::default();
-            let result =
-                run_step(&workspace, step, &missing, &outcomes, &mut Vec::new(), &mut tally);
-            outcomes.push(Outcome { name: step.name, result, tally, time: Duration::ZERO });
+            outcomes.push(outcome_of(&workspace, step, &missing, &outcomes, &mut Vec::new()));
         }
         outcomes
     }
