@@ -73,8 +73,8 @@ enum Command {
     Bench(bench::Options),
     /// Count the instructions of small uploads, and compare them with what is written down
     Instructions(bench::instructions::Options),
-    /// Build the Python wheel with libcurl and OpenSSL inside, and check what it links
-    Wheel(wheel::Options),
+    /// Build the Python wheel with libcurl and OpenSSL inside in target/wheels, and check what it links
+    Wheel,
     /// List what the tool, the C library or the wheel is made of (`CycloneDX`), or the licences of that
     Sbom(sbom::Options),
     /// Check that the bundled C libraries are supported by their makers, and ask for newer ones
@@ -110,7 +110,7 @@ fn main() -> ExitCode {
         Command::Examples(options) => examples::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Instructions(options) => bench::instructions::run(&workspace, &options),
-        Command::Wheel(options) => wheel::run(&workspace, &options),
+        Command::Wheel => wheel::run(&workspace),
         Command::Sbom(options) => sbom::run(&workspace, &options),
         Command::SupplyChain(options) => supply_chain::run(&workspace, &options),
         Command::Simulate(options) => long::simulate(&workspace, &options),

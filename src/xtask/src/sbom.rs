@@ -40,18 +40,13 @@ pub(crate) struct Options {
     /// Print the texts of the licences instead
     #[arg(long)]
     licences: bool,
-    /// Without libcurl, OpenSSL and zlib, which are the system's
-    #[arg(long)]
-    system_libcurl: bool,
 }
 
 /// Prints the list.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
-    let features = match (options.artifact, options.system_libcurl) {
-        (Artifact::Library, false) => "bundled,ntlm,openssl",
-        (Artifact::Library, true) => "ntlm,openssl",
-        (_, false) => "bundled",
-        (_, true) => "",
+    let features = match options.artifact {
+        Artifact::Library => "bundled,ntlm,openssl",
+        Artifact::Tool | Artifact::Wheel => "bundled",
     };
     let bill = Bill::of(workspace, options.artifact, features)?;
     print!("{}", if options.licences { bill.licences()? } else { bill.to_json()? });

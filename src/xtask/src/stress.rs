@@ -23,11 +23,8 @@ pub(crate) struct Options {
     /// How often
     #[arg(long, value_name = "N", default_value_t = 20)]
     rounds: u32,
-    /// Without the tests of the Python package
-    #[arg(long)]
-    no_python: bool,
     /// Only the tests of this member
-    #[arg(long, value_name = "NAME", value_parser = MEMBERS, conflicts_with = "no_python")]
+    #[arg(long, value_name = "NAME", value_parser = MEMBERS)]
     member: Option<String>,
 }
 
@@ -48,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let tests = || workspace.cargo(&format!("test {options_of_cargo} {packages}"));
     runner::run(tests().arg("--no-run"))?;
     let mut runs = vec![("rust", tests())];
-    if !options.no_python && options.member.is_none() {
+    if options.member.is_none() {
         requirements::require(workspace, &[PYTHON_TESTS])?;
         let mut commands = python::tests(workspace, PYTHON_TESTS);
         runs.extend(commands.pop().map(|tests| ("python", tests)));

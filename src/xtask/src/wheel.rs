@@ -1,9 +1,6 @@
 //! The wheel that people install: for every `CPython` from 3.11 on, with libcurl and OpenSSL inside, and linked
 //! against a C library as old as that of manylinux2014.
 
-use std::path::PathBuf;
-
-use clap::Args;
 use fs_err as fs;
 use tempfile::TempPath;
 
@@ -18,15 +15,8 @@ use crate::workspace::Workspace;
 /// glibc 2.17.
 const POLICY: &str = "manylinux2014";
 
-#[derive(Args, Debug)]
-pub(crate) struct Options {
-    /// Folder for the wheel
-    #[arg(long, default_value = "target/wheels")]
-    output: PathBuf,
-}
-
-/// Builds the wheel, and has auditwheel look at what it links.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
+/// Builds the wheel in `target/wheels`, and has auditwheel look at what it links.
+pub(crate) fn run(workspace: &Workspace) -> Result {
     supply_chain::require_supported(workspace)?;
     requirements::require(workspace, &[WHEEL_TOOLS])?;
     let environment = requirements::environment(workspace, WHEEL_TOOLS);
@@ -39,7 +29,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
         command.env("PATH", &search_path).env("VIRTUAL_ENV", &environment);
         command
     };
-    let manifest = workspace.path(PACKAGE).join("Cargo.toml");
     let bill = Bill::of(workspace, Artifact::Wheel, "bundled")?;
     let parts = workspace.path("target/bitsup.cdx.json");
     fs::write(&parts, bill.to_json()?)?;
@@ -47,17 +36,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let licences = TempPath::try_from_path(workspace.path(PACKAGE).join("LICENSE-THIRD-PARTY"))?;
     fs::write(&licences, bill.licences()?)?;
     // The C compiler of Zig links against a C library of any age.
-    run_command(
-        tool("maturin")
-            .args(["build", "--release", "--locked", "--zig", "--compatibility", POLICY])
-            .arg("--sbom-include")
-            .arg(&parts)
-            .envs([workspace.without_folders()])
-            .arg("--manifest-path")
-            .arg(manifest)
-            .arg("--out")
-            .arg(built.path()),
-    )?;
+    let mut build = tool("maturin");
+    build.args(["build", "--release", "--locked", "--zig", "--compatibility", POLICY]);
+    build.arg("--manifest-path").arg(workspace.path(PACKAGE).join("Cargo.toml"));
+    build.arg("--sbom-include").arg(&parts).envs([workspace.without_folders()]);
+    run_command(build.arg("--out").arg(built.path()))?;
     let wheel = fs::read_dir(built.path())?.next().ok_or("maturin made no wheel")??.path();
     let text = read(tool("auditwheel").arg("show").arg(&wheel))?;
     println!("{}", text.trim());
@@ -69,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     let unpacked = tempfile::tempdir()?;
     run_command(tool("python").args(["-m", "zipfile", "-e"]).args([&wheel, unpacked.path()]))?;
     workspace.require_no_folders(&unpacked.path().join("bitsup/_bitsup.abi3.so"))?;
-    let output = workspace.root.join(&options.output);
+    let output = workspace.target.join("wheels");
     fs::create_dir_all(&output)?;
     let output = output.join(wheel.file_name().unwrap_or_default());
     let size = fs::copy(&wheel, &output)?;
