@@ -7,9 +7,9 @@ use std::time::Instant;
 use clap::Args;
 
 use crate::Result;
-use crate::library;
 use crate::requirements::{self, LIBCURL_HEADERS, Missing, Name};
 use crate::runner;
+use crate::steps::xtask;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
 
@@ -50,7 +50,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
     // As a user would.
     let folder = workspace.target.join("examples-in-other-languages");
     let prefix = folder.join("prefix");
-    library::run(workspace, &library::Options::for_tests(&prefix))?;
+    // Unoptimised and with the system's libcurl, which tests have built already.
+    let options = "install --system-libcurl --profile dev --prefix";
+    runner::run(xtask(workspace, options).arg(&prefix))?;
     runner::run(&mut workspace.cargo("build --quiet --package bitsup-cli --no-default-features"))?;
 
     let played = runner::at_once(&languages, |(name, _, needs)| -> Result<Tally> {

@@ -44,19 +44,6 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The unoptimised library with the system's libcurl, which tests have built already.
-    pub(crate) fn for_tests(prefix: &Path) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-            destdir: None,
-            libdir: "lib".to_owned(),
-            system_libcurl: true,
-            slim: false,
-            tool: false,
-            profile: "dev".to_owned(),
-        }
-    }
-
     /// The features of the library, as cargo takes them.
     fn features(&self) -> String {
         let parts = [(!self.system_libcurl, "bundled"), (!self.slim, "ntlm,openssl")];
