@@ -44,14 +44,10 @@ pub(crate) fn run_checks(workspace: &Workspace, options: &Options) -> Result {
 }
 
 fn changed_files(workspace: &Workspace, since: &str) -> Result<Vec<String>> {
-    let mut files = Vec::new();
-    for words in
-        [["diff", "--name-only", since].as_slice(), &["ls-files", "--others", "--exclude-standard"]]
-    {
-        let lines = read(workspace.command("git").args(words))?;
-        files.extend(lines.lines().map(str::to_owned));
-    }
-    Ok(files)
+    let git = |words: &[&str]| read(workspace.command("git").args(words));
+    let changed = git(&["diff", "--name-only", since])?;
+    let changed = changed + &git(&["ls-files", "--others", "--exclude-standard"])?;
+    Ok(changed.lines().map(str::to_owned).collect())
 }
 
 /// The members in whose folders the files are.

@@ -46,10 +46,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result {
     }
     for name in &pages {
         let path = &workspace.path(name);
-        let page = Page { name, path, text: &fs::read_to_string(path)? };
-        page.check_links(&mut found);
-        page.check_blocks(&mut found);
-        page.check_first_line(&mut found);
+        Page { name, path, text: &fs::read_to_string(path)? }.check(&mut found);
     }
     if !found.problems.is_empty() {
         return Err(found.problems.join("\n       ").into());
@@ -89,6 +86,12 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
+    fn check(&self, found: &mut Findings) {
+        self.check_links(found);
+        self.check_blocks(found);
+        self.check_first_line(found);
+    }
+
     fn problem(&self, found: &mut Findings, line: usize, what: &str) {
         found.problems.push(format!("{}:{line}: {what}", self.name));
     }
@@ -123,9 +126,7 @@ impl Page<'_> {
     /// Each block of code is run by a test, or says why not.
     fn check_blocks(&self, found: &mut Findings) {
         for block in blocks(self.text) {
-            let tested = |(page, language, _): &&(&str, &str, &str)| {
-                *page == self.name && *language == block.language
-            };
+            let wanted = (self.name, block.language);
             let is_command = |line: &str| line.contains("bitsup ") && !line.starts_with("cargo ");
             let read = block.language == "sh"
                 && (self.name == "README.md" || self.name.starts_with("docs/"))
@@ -136,7 +137,7 @@ impl Page<'_> {
                     self.problem(found, block.line, "say why no test runs this block");
                 }
             } else if COMPARED.iter().any(|mark| block.before.starts_with(mark))
-                || TESTED.iter().any(|row| tested(&row))
+                || TESTED.iter().any(|(page, language, _)| (*page, *language) == wanted)
                 || read
             {
                 found.run += 1;
@@ -241,11 +242,8 @@ mod tests {
     fn check(name: &str, text: &str) -> Findings {
         let workspace = Workspace::find().expect("the workspace");
         let path = workspace.path(name);
-        let page = Page { name, path: &path, text };
         let mut found = Findings::default();
-        page.check_links(&mut found);
-        page.check_blocks(&mut found);
-        page.check_first_line(&mut found);
+        Page { name, path: &path, text }.check(&mut found);
         found
     }
 

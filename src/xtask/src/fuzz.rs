@@ -75,7 +75,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result {
 
 /// Builds the targets; the folder of the programs.
 fn build(workspace: &Workspace) -> Result<PathBuf> {
-    let host = host(workspace)?;
+    let host = runner::read(workspace.command("rustc").args(["--print", "host-tuple"]))?;
+    let host = host.trim();
     let target = workspace.target.join("fuzz");
     // With `--target` the options are for the targets alone, not for build scripts.
     let words = format!("build --quiet --release --locked --target {host} --manifest-path");
@@ -83,13 +84,6 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     cargo.arg("src/xtask/fuzz/Cargo.toml").env("CARGO_TARGET_DIR", &target);
     runner::run(cargo.env("RUSTFLAGS", COVERAGE))?;
     Ok(target.join(host).join("release"))
-}
-
-/// The name of the system that the compiler runs on.
-fn host(workspace: &Workspace) -> Result<String> {
-    let text = runner::read(workspace.command("rustc").arg("-vV"))?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).ok_or_else(|| "rustc -vV does not name the host".into())
 }
 
 /// Runs one target; libFuzzer says from which seed, and how many inputs it tried.

@@ -40,13 +40,8 @@ fn section(name: &str) -> impl Iterator<Item = &'static str> {
 /// The lines in these files that fit a pattern with one of the names.
 fn grep(workspace: &Workspace, pattern: &str, names: &[&str], files: &str) -> Result<String> {
     let mut git = workspace.command("git");
-    git.args([
-        "grep",
-        "--untracked",
-        "--no-color",
-        "-nIP",
-        &pattern.replace("NAMES", &names.join("|")),
-    ]);
+    git.args("grep --untracked --no-color -nIP".split(' '));
+    git.arg(pattern.replace("NAMES", &names.join("|")));
     let output = git.arg("--").args(files.split(' ')).output()?;
     match output.status.code() {
         // 1: none.
