@@ -142,7 +142,10 @@ impl Files for Disk {
 
     fn note(&self, record: &str) -> io::Result<()> {
         let (log, has_note) = self.writable()?;
-        if let Ok(true) = log.note(&self.id, record) {
+        // Where there is a file, it is the newer one: the log keeps what it could not end.
+        if !has_note.load(Ordering::Relaxed)
+            && let Ok(true) = log.note(&self.id, record)
+        {
             return Ok(());
         }
         has_note.store(true, Ordering::Relaxed);

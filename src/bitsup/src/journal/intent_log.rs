@@ -207,7 +207,8 @@ impl IntentLog {
         let id = name.strip_suffix(SUFFIX).unwrap_or_default();
         let Some(_lock) = self.locks.try_lock(id)? else { return Ok(false) };
         let open = open_records(&self.folder.read(name)?.unwrap_or_default());
-        for (id, record) in &open {
+        // A full disk has kept a newer one from the log, and perhaps the end of this one.
+        for (id, record) in open.iter().filter(|(id, _)| self.folder.is_free(&intent(id))) {
             let draft = self.folder.draft(record.as_bytes())?;
             draft.sync()?;
             draft.publish(&intent(id))?;
@@ -329,6 +330,11 @@ mod tests {
     use super::*;
     use bitsup_core::journal::Intent;
 
+    fn record(begun: u64) -> String {
+        let intent = Intent::new("http://h/x".into(), "/x".into(), 1, None, begun);
+        intent.encode().expect("text")
+    }
+
     #[test]
     fn a_folder_that_has_just_changed_is_looked_at_again() {
         let state = tempfile::tempdir().expect("folder");
@@ -351,16 +357,35 @@ mod tests {
         assert!(log.fold_dead(FOLDING).expect("known").has_files);
     }
 
+    /// The log could take neither the newer note nor the end of its own.
+    #[test]
+    fn what_a_log_says_is_older_than_a_file_of_its_own() {
+        let _rule = bitsup_server::rule!("RES-06");
+        let state = tempfile::tempdir().expect("folder");
+        let folder = Arc::new(Folder::make(state.path()).expect("folder"));
+        let log = IntentLog::new(Arc::clone(&folder));
+        let ids = ["0123456789abcdef", "1123456789abcdef"];
+        for id in ids {
+            assert!(log.note(id, &record(1)).expect("noted"));
+        }
+        folder
+            .draft(record(2).as_bytes())
+            .and_then(|draft| draft.publish(&intent(ids[0])))
+            .expect("made");
+        // As after a kill: its lock is free, and what is open stays.
+        drop(log);
+        IntentLog::new(Arc::clone(&folder)).fold_dead(FOLDING).expect("folded");
+        let read = |id| folder.read(&intent(id)).expect("read").expect("there");
+        assert_eq!(ids.map(read), [2, 1].map(|begun| record(begun).into_bytes()));
+        assert!(names(&folder).expect("read").is_empty());
+    }
+
     #[test]
     fn on_a_full_disk_what_has_ended_gives_room() {
         let state = tempfile::tempdir().expect("folder");
         let folder = Arc::new(Folder::make(state.path()).expect("folder"));
         let log = IntentLog::new(Arc::clone(&folder));
         let ids = ["0123456789abcdef", "1123456789abcdef", "2123456789abcdef"];
-        let record = |begun| {
-            let intent = Intent::new("http://h/x".into(), "/x".into(), 1, None, begun);
-            intent.encode().expect("text")
-        };
         for id in &ids[..2] {
             assert!(log.note(id, &record(1)).expect("noted"));
         }
