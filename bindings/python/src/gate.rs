@@ -3,7 +3,8 @@
 //! A thread that is inside while the interpreter ends would crash the process, so that the end closes
 //! this gate first, and waits for those inside.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -11,12 +12,13 @@ use pyo3::prelude::*;
 /// How long the end of the interpreter waits for callbacks and reads of the caller.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-struct Entries {
-    inside: usize,
-    closed: bool,
-}
+/// Set once the gate is closed; the other bits count those inside. No lock: a thread that is gone after a fork could
+/// hold it.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+static GATE: AtomicUsize = AtomicUsize::new(0);
 
-static ENTRIES: Mutex<Entries> = Mutex::new(Entries { inside: 0, closed: false });
+/// What waits at a closed gate.
+static CLOSING: Mutex<()> = Mutex::new(());
 static LEFT: Condvar = Condvar::new();
 
 /// Runs `work` with the interpreter's lock; `None` once the interpreter ends.
@@ -29,44 +31,37 @@ pub(crate) fn enter<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
 #[pyfunction]
 pub(crate) fn close_gate(py: Python<'_>) {
     py.detach(|| {
-        let mut gate = lock();
-        gate.closed = true;
+        GATE.fetch_or(CLOSED, Ordering::SeqCst);
+        let closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
         // A thread that stays longer hangs in code of the caller.
-        drop(LEFT.wait_timeout_while(gate, PATIENCE, |gate| gate.inside > 0));
+        let is_in = |(): &mut ()| GATE.load(Ordering::SeqCst) != CLOSED;
+        drop(LEFT.wait_timeout_while(closing, PATIENCE, is_in));
     });
 }
 
 /// After a fork: the threads that were inside are not in this process.
 #[pyfunction]
 pub(crate) fn reset_gate() {
-    // Held for moments only, but perhaps by a thread that is gone.
-    if let Ok(mut gate) = ENTRIES.try_lock() {
-        gate.inside = 0;
-    }
+    GATE.fetch_and(CLOSED, Ordering::SeqCst);
 }
 
 struct Inside;
 
 impl Inside {
     fn new() -> Option<Self> {
-        let mut gate = lock();
-        if gate.closed {
-            return None;
-        }
-        gate.inside += 1;
-        Some(Self)
+        let inside = Self;
+        let before = GATE.fetch_add(1, Ordering::SeqCst);
+        (before & CLOSED == 0).then_some(inside)
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        let mut gate = lock();
-        gate.inside = gate.inside.saturating_sub(1);
-        drop(gate);
-        LEFT.notify_all();
+        // A thread that forks inside is not counted any more in the child.
+        let less = |now| (now & !CLOSED > 0).then(|| now - 1);
+        if GATE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) == Ok(CLOSED + 1) {
+            drop(CLOSING.lock());
+            LEFT.notify_all();
+        }
     }
-}
-
-fn lock() -> MutexGuard<'static, Entries> {
-    ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
