@@ -192,7 +192,12 @@ impl Session {
         let is_truth = corrected && offset != range.first()
             || beyond && (known == OffsetHandling::Checks || probing.first_answer == Some(offset));
         if is_truth {
-            self.endpoint.offsets = OffsetHandling::Checks;
+            if corrected || known == OffsetHandling::Checks || open.offset < self.config.size {
+                self.endpoint.offsets = OffsetHandling::Checks;
+            } else {
+                // One that lost a byte, appends the probe's and takes no more than the size answers so too.
+                open.limit_proof(Proof::Nothing);
+            }
             return self.offset_proven(open, answer, probing, offset);
         }
         if beyond && probing.first_answer.is_none() {
