@@ -238,6 +238,7 @@ impl Session {
         session.traces.before.clone_from(&checkpoint.before);
         session.budget.answered = true;
         session.outbox.closing = checkpoint.closing;
+        session.decide_host_again();
         session
     }
 

@@ -55,6 +55,22 @@ fn host_and_reply_survive() {
     assert_eq!(again.session.reply_url(), Some("r.bin"));
 }
 
+/// A session may live where its caller does not want to go any more.
+#[test]
+fn the_host_of_a_restored_session_is_decided_on_again() {
+    let _rule = bitsup_server::rule!("SEC-04");
+    let trusting = Config { trusted_hosts: vec!["n7.example".into()], ..config() };
+    let named = Ack { session_id: Some("{one}"), host_id: Some("n7.example"), ..ACK };
+    let mut upload = Upload::new(trusting.clone());
+    upload.play([("Create-Session", Answer::Ack(named)), ("Ping @n7.example", ok())]);
+    assert_eq!(upload.restored(trusting, 1).exchange(), "Ping @n7.example");
+    let mut again = upload.restored(config(), 1);
+    assert_eq!(again.error().kind(), ErrorKind::HostIdUntrusted);
+    assert!(again.session.checkpoint().is_some(), "it can be continued by one who trusts the host");
+    let mut again = upload.restored(Config { host_policy: HostPolicy::Ignore, ..config() }, 1);
+    assert_eq!(again.exchange(), "Ping");
+}
+
 #[test]
 fn a_reply_that_nobody_knows_the_place_of_is_asked_for_again() {
     let wanting = Config { reply: ReplyMode::Required, ..config() };

@@ -32,9 +32,7 @@ impl Session {
             Some(Some(named)) => Some(named),
             Some(None) => return invalid(self, "BITS-Host-Id is not a host"),
         };
-        let Config { origin, host_policy, trusted_hosts, .. } = &self.config;
-        let decide = |named| host::decide(origin, named, *host_policy, trusted_hosts);
-        let followed = match named.map_or(Ok(None), decide) {
+        let followed = match named.map_or(Ok(None), |named| self.decide_host(named)) {
             Ok(followed) => followed,
             // The session lives there: it is not kept, or a later try would go on with it here.
             Err(untrusted) => {
@@ -58,6 +56,21 @@ impl Session {
         let moves = followed.is_some();
         self.target.follow(followed, ack.fallback_timeout.map(Duration::from_secs));
         if moves { Phase::Pinging(Some(open)) } else { Phase::Uploading(open) }
+    }
+
+    fn decide_host(&self, named: HostId) -> Result<Option<HostId>, host::Untrusted> {
+        let Config { origin, host_policy, trusted_hosts, .. } = &self.config;
+        host::decide(origin, named, *host_policy, trusted_hosts)
+    }
+
+    /// The caller may trust fewer hosts than when the session that is restored was made.
+    pub(in super::super) fn decide_host_again(&mut self) {
+        let Some(named) = &self.target.0 else { return };
+        match self.decide_host(named.host.clone()) {
+            Ok(Some(_)) => {}
+            Ok(None) => self.target.0 = None,
+            Err(untrusted) => self.change(|session, phase| session.fail(phase, untrusted.error())),
+        }
     }
 
     /// An Ack may leave the session id out, but not name another session.
