@@ -186,8 +186,10 @@ pub unsafe extern "C" fn bitsup_session_send(
 }
 
 /// Sends Close-Session, and waits for the answer. BITSUP_STATUS_OK: the server
-/// confirmed the file. Refused, and nothing sent, before the server has all
-/// bytes.
+/// acknowledged it. Refused, and nothing sent, before the server has all bytes.
+/// An upload also asks a server whose connection ended in between whether it
+/// still has all bytes, and a HEAD for the file where that is unclear; here
+/// nothing does.
 /// Statuses: OK, INVALID_ARGUMENT, LOCAL_FILE, SESSION_IN_USE, AUTH,
 /// PROXY_AUTH, TLS, NETWORK, TIMEOUT, REFUSED, HOST_ID_UNTRUSTED, PROTOCOL,
 /// LIMIT_REACHED, CANCELLED, UNSUPPORTED.

@@ -278,7 +278,9 @@ impl PacketSession {
         }
     }
 
-    /// Sends Close-Session. Refused, and nothing sent, before the server has all bytes.
+    /// Sends Close-Session. Refused, and nothing sent, before the server has all bytes. An upload also asks a server whose
+    /// connection ended in between whether it still has all bytes, and a HEAD for the file where that is unclear; here
+    /// nothing does.
     pub fn close(&mut self) -> Result<(), Error> {
         self.check_open()?;
         if self.offset != self.size {

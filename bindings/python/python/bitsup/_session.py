@@ -54,7 +54,11 @@ class Session:
             return self._native.send(bytes(memoryview(data)))
 
     def close(self) -> None:
-        """Sends Close-Session: the file is complete. Raises ``InvalidArgumentError`` before the server has all bytes."""
+        """Sends Close-Session: the file is complete. Raises ``InvalidArgumentError`` before the server has all bytes.
+
+        An upload also asks a server whose connection ended in between whether it still has all bytes, and a HEAD for the
+        file where that is unclear; here nothing does.
+        """
         with causes(self._asker):
             self._native.close()
         self._ended = True
