@@ -5,10 +5,10 @@ use crate::common::peer::{
     PATIENCE, Peer, Turn, created, ended, lost, options, received, start, upload,
 };
 use crate::common::wire::{
-    always, answering, corrected, echo, milliseconds, of_type, once, ranges, types, watched, with,
+    always, answering, corrected, echo, of_type, once, ranges, types, watched, with,
 };
 use bitsup::{Client, Error, ErrorKind, Event, Hresult, Source};
-use bitsup_server::scripted::{Latch, Reply};
+use bitsup_server::scripted::{Latch, Reply, Scripted};
 
 const INVALID: Hresult = Hresult::INVALID_SERVER_RESPONSE;
 const HTML: &str = "<html><body>It works!</body></html>";
@@ -371,10 +371,15 @@ fn stray_bytes_are_never_an_answer() {
     let client = Client::new().expect("client");
     let mut session = client.session(&peer.url(), 2500, "x.bin", &options()).expect("session");
     assert_eq!(session.send(payload(1000)).expect("sent"), 1000);
-    std::thread::sleep(milliseconds(200));
+    // The stray answer is there.
+    let finished = |number: usize| {
+        let is = |raw: &Scripted| raw.requests()[number].finished.is_some();
+        assert!(peer.raw.wait_until(PATIENCE, is));
+    };
+    finished(1);
     latch.open();
     assert_eq!(session.send(payload(2000)[1000..].to_vec()).expect("sent"), 2000);
-    std::thread::sleep(milliseconds(200));
+    finished(2);
     assert_eq!(session.send(payload(2500)[2000..].to_vec()).expect("sent"), 2500);
     session.close().expect("closed");
     assert_eq!(peer.files(), [payload(2500)]);

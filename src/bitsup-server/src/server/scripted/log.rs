@@ -15,6 +15,8 @@ pub struct Request {
     pub completed: Option<Duration>,
     /// When the last byte of the reply was sent.
     pub answered: Option<Duration>,
+    /// When all that was to follow the reply had been sent, and the waits there were over.
+    pub finished: Option<Duration>,
     /// The method, for example `BITS_POST`.
     pub method: String,
     /// The request target as sent.

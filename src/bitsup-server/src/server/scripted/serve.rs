@@ -93,6 +93,8 @@ fn serve_request(
     let answered = log.now();
     log.update_request(number, |request| request.answered = Some(answered));
     run_steps(stream, &reply.after, stopping)?;
+    let finished = log.now();
+    log.update_request(number, |request| request.finished = Some(finished));
     if matches!(reply.end, End::Keep) && wanted < length {
         // A client that goes on sending after an early answer is still in this request's body.
         read_body(stream, unread, length - wanted, None, |piece| {
