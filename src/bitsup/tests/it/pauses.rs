@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::common::payload;
 use crate::common::peer::{
-    PATIENCE, Peer, Turn, created, ended, options, range, received, start, wait_for_state,
+    PATIENCE, Peer, Turn, created, ended, options, range, received, start, taken, wait_for_state,
     wait_until,
 };
 use bitsup::{
@@ -285,7 +285,7 @@ fn a_pause_while_a_retry_is_waited_for_holds() {
     let _rule = bitsup_server::rule!("FSM-11");
     let peer = Peer::start(|call| match call {
         call if call.is("Fragment", 1) => {
-            Turn::Answer(Reply::status(503, "Later").header("Retry-After", "1"))
+            Turn::Answer(Reply::status(503, "Later").header("Retry-After", "3"))
         }
         _ => Turn::Serve,
     });
@@ -294,7 +294,7 @@ fn a_pause_while_a_retry_is_waited_for_holds() {
     wait_for_state(&upload, UploadState::WaitingRetry);
     upload.suspend();
     wait_for_state(&upload, UploadState::Suspended);
-    std::thread::sleep(Duration::from_millis(1200));
+    std::thread::sleep(Duration::from_millis(3200));
     assert_eq!(peer.packets(), ["Create-Session", "Fragment 0"]);
     upload.resume();
     ended(&upload).expect("uploaded");
@@ -357,6 +357,7 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
     let upload = kept.start(true);
     kept.peer.wait_for("Cancel-Session", 1);
     upload.suspend();
+    taken(&kept.client);
     kept.latch.open();
     wait_for_state(&upload, UploadState::Suspended);
     is_silent(&kept.peer);
@@ -370,6 +371,7 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
     kept.peer.wait_for("Cancel-Session", 1);
     let other = start(&kept.client, &kept.peer.raw.url("/up/y"), &payload(10), options());
     upload.suspend();
+    taken(&kept.client);
     kept.latch.open();
     ended(&other).expect("the turn of the paused one is free");
     assert_eq!(upload.progress().state, UploadState::Suspended);
@@ -384,7 +386,7 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
         kept.peer.wait_for("Cancel-Session", 1);
         upload.cancel(mode);
         if mode == CancelMode::Delete {
-            std::thread::sleep(SILENCE);
+            taken(&kept.client);
             kept.latch.open();
         }
         let error = ended(&upload).expect_err("cancelled");
@@ -399,7 +401,7 @@ fn what_comes_while_the_kept_session_is_cancelled_counts_for_the_new_upload() {
     let upload = kept.start(true);
     kept.peer.wait_for("Cancel-Session", 1);
     drop(upload);
-    std::thread::sleep(SILENCE);
+    taken(&kept.client);
     kept.latch.open();
     is_silent(&kept.peer);
     assert_eq!(kept.peer.count("Create-Session"), 1, "{:?}", kept.peer.packets());

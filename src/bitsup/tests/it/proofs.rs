@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::common::payload;
 use crate::common::peer::{
     Call, PATIENCE, Peer, Turn, created, ended, error, lost, name, options, range, received, start,
-    upload, wait_for_state,
+    taken, upload, wait_for_state,
 };
 use crate::common::wire::{
     Zeros, always, corrected, lengths, milliseconds, of_type, ranges, types, with,
@@ -190,7 +190,7 @@ fn paused_after_the_last_ack(client: &Client, peer: &Peer, latch: &Latch) -> Str
     let upload = start(client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Fragment", 3);
     upload.suspend();
-    std::thread::sleep(milliseconds(100));
+    taken(client);
     latch.open();
     wait_for_state(&upload, bitsup::UploadState::Suspended);
     assert_eq!(upload.progress().acknowledged, SIZE as u64);
@@ -258,7 +258,7 @@ fn a_connection_that_ends_in_a_pause_brings_a_probe() {
     let upload = start(&client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Fragment", 3);
     upload.suspend();
-    std::thread::sleep(milliseconds(100));
+    taken(&client);
     latch.open();
     wait_for_state(&upload, bitsup::UploadState::Suspended);
     let closed = |raw: &bitsup_server::scripted::Scripted| raw.connections()[0].closed.is_some();
@@ -456,7 +456,11 @@ fn a_server_that_closes_what_is_idle_gets_as_many_fragments_as_any_other() {
         let send = |peer: &Peer| {
             let client = Client::new().expect("client");
             let source = Source::read_at(Zeros, size);
-            let options = with(|o| o.fragment_size = fragment);
+            let options = with(|o| {
+                o.fragment_size = fragment;
+                // Sizes that are chosen begin and stay there: how they grow depends on the time each takes.
+                o.max_fragment = 256 * 1024;
+            });
             let upload = client.upload(source, &peer.url()).options(options).start();
             ended(&upload.expect("started")).expect("uploaded");
             let mut seen = lengths(&peer.raw);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::common::payload;
 use crate::common::peer::{
-    Farm, Peer, Turn, created, ended, lost, options, received, start, upload, wait_for_state,
-    wait_until,
+    Farm, Peer, Turn, created, ended, lost, options, received, start, taken, upload,
+    wait_for_state, wait_until,
 };
 use bitsup::{
     Client, ErrorKind, Event, Flow, Hresult, LostAckPolicy, OptionSet, Source, Upload, UploadState,
@@ -70,7 +70,7 @@ fn a_session_forgotten_during_a_pause_is_replaced() {
     let upload = start(&client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Fragment", 2);
     upload.suspend();
-    std::thread::sleep(Duration::from_millis(100));
+    taken(&client);
     latch.open();
     wait_for_state(&upload, UploadState::Suspended);
     farm.forget_all();
@@ -302,24 +302,38 @@ fn a_host_that_forgets_sessions_while_others_are_active_gets_half_as_many() {
     assert_eq!(peer.files().len(), 24);
 }
 
-/// A server that is far away. What it does with the 22nd Fragment; the seven before wait for the latch.
+/// A server that is far away. From when eight sessions are open on it answers one Fragment so, and nothing else before
+/// the latch opens: until then no upload ends.
 fn far_away(latch: &Latch, last: Reply) -> Peer {
-    let latch = latch.clone();
+    let (farm, latch) = (Farm::default(), latch.clone());
     let away = Duration::from_millis(40);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    Peer::member(&Farm::default(), listener, move |call| match call.packet {
-        "Create-Session" => {
-            Turn::After(created(&format!("{{session-{}}}", call.nth)).delayed(away))
+    let (books, mut last) = (farm.clone(), Some(last));
+    Peer::member(&farm, listener, move |call| {
+        let is_full = books.most_open() >= 8;
+        let slow = |reply: Reply| {
+            // The wait is long enough that the time it takes to send does not count beside it.
+            let away = if call.packet == "Fragment" { 4 * away } else { away };
+            Turn::After(if is_full { reply.held(&latch) } else { reply }.delayed(away))
+        };
+        match call.packet {
+            "Create-Session" => slow(created(&format!("{{session-{}}}", call.nth))),
+            "Fragment" if is_full && last.is_some() => {
+                Turn::Answer(last.take().expect("it is there"))
+            }
+            "Fragment" => slow(received(10)),
+            _ => slow(Reply::ack()),
         }
-        "Fragment" if call.nth == 22 => Turn::Answer(last.clone()),
-        "Fragment" if (15..22).contains(&call.nth) => Turn::After(received(10).held(&latch)),
-        "Fragment" => Turn::After(received(10).delayed(away)),
-        _ => Turn::After(Reply::ack().delayed(away)),
     })
 }
 
 /// Starts small uploads, whose number at a time rises by itself.
-fn start_many(client: &Client, peer: &Peer, notices: &Arc<Mutex<Vec<String>>>) -> Vec<Upload> {
+fn start_many(
+    count: usize,
+    client: &Client,
+    peer: &Peer,
+    notices: &Arc<Mutex<Vec<String>>>,
+) -> Vec<Upload> {
     let start = |_| {
         let seen = Arc::clone(notices);
         let listen = move |event: &Event| {
@@ -331,7 +345,7 @@ fn start_many(client: &Client, peer: &Peer, notices: &Arc<Mutex<Vec<String>>>) -
         let upload = client.upload(Source::bytes(payload(10)), &peer.url());
         upload.options(options()).on_event(listen).start().expect("started")
     };
-    (0..30).map(start).collect()
+    (0..count).map(start).collect()
 }
 
 #[test]
@@ -347,9 +361,7 @@ fn small_uploads_to_a_server_far_away_become_eight_at_a_time_and_fewer_if_it_dis
         };
         let notices = Arc::default();
         let first = client();
-        let uploads = start_many(&first, &peer, &notices);
-        // Two, four and eight are through, and eight hold a session.
-        peer.wait_for("Fragment", 22);
+        let uploads = start_many(60, &first, &peer, &notices);
         wait_until("the notice", || {
             notices.lock().expect("lock").iter().any(|text| text.contains("at most 4 uploads"))
         });
@@ -364,7 +376,7 @@ fn small_uploads_to_a_server_far_away_become_eight_at_a_time_and_fewer_if_it_dis
         drop((uploads, first));
         let before = peer.raw.requests().len();
         let later = client();
-        let uploads = start_many(&later, &peer, &notices);
+        let uploads = start_many(if stays_low { 30 } else { 60 }, &later, &peer, &notices);
         for upload in &uploads {
             ended(upload).expect("uploaded");
         }

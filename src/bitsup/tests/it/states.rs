@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::common::payload;
 use crate::common::peer::{
     Call, FRAGMENT, PATIENCE, Peer, Turn, challenge, created, ended, error, lost, options,
-    received, start, upload, wait_for_state,
+    received, start, taken, upload, wait_for_state,
 };
 use bitsup::{Client, Credentials, ErrorKind, ReplyTo, Secret, UploadState};
 use bitsup_server::scripted::{Latch, Reply};
@@ -146,7 +146,7 @@ fn without_an_ack_of_the_close_there_is_no_success() {
         });
         let mut options = options();
         options.max_attempts = Some(2);
-        options.last_ack_timeout = Duration::from_millis(300);
+        options.last_ack_timeout = Duration::from_secs(2);
         let error = upload(&peer.url(), &payload(SIZE), options).expect_err("not closed");
         assert_eq!(error.kind(), kind, "{error}");
         assert!(peer.count("Close-Session") >= 1);
@@ -183,7 +183,7 @@ fn a_pause_lets_the_exchange_end_and_resume_begins_with_a_ping() {
     let upload = start(&client, &peer.url(), &payload(SIZE), options());
     peer.wait_for("Fragment", 2);
     upload.suspend();
-    std::thread::sleep(SILENCE);
+    taken(&client);
     latch.open();
     wait_for_state(&upload, UploadState::Suspended);
     std::thread::sleep(SILENCE);
@@ -242,7 +242,7 @@ fn nothing_is_sent_while_paused_whatever_the_answer_was() {
         peer.wait_for("Fragment", 1);
         upload.suspend();
         // The command must be there before the answer is.
-        std::thread::sleep(SILENCE / 2);
+        taken(&client);
         latch.open();
         wait_for_state(&upload, UploadState::Suspended);
         let before = peer.packets().len();

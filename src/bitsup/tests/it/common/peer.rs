@@ -168,7 +168,7 @@ impl Peer {
 
     /// The most sessions that were open at a time.
     pub(crate) fn most_open(&self) -> usize {
-        self.farm.lock().most_open
+        self.farm.most_open()
     }
 }
 
@@ -190,6 +190,11 @@ pub(crate) fn files(farm: &Farm, peers: &[&Peer]) -> Vec<Vec<u8>> {
 impl Farm {
     fn lock(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The most sessions that were open at a time.
+    pub(crate) fn most_open(&self) -> usize {
+        self.lock().most_open
     }
 
     /// Deletes all sessions, as a server that restarts.
@@ -300,6 +305,11 @@ pub(crate) fn ended(upload: &Upload) -> Result<Receipt, Error> {
         Some(result) => result,
         None => panic!("the upload hangs: {:?}", upload.progress()),
     }
+}
+
+/// Returns when the client has taken all that it was told before: a Ping goes the same way.
+pub(crate) fn taken(client: &Client) {
+    client.ping(&Peer::plain().url(), &options()).expect("a server answers");
 }
 
 /// Waits until the upload is in that state.
