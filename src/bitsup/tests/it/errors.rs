@@ -1,8 +1,10 @@
 //! What errors of the server and of the connection lead to.
 
+use std::time::Duration;
+
 use crate::common::payload;
-use crate::common::peer::{Peer, Turn, error, lost, options, upload};
-use crate::common::wire::{always, answering, milliseconds, once, ranges, types, watched, with};
+use crate::common::peer::{Peer, Turn, error, lost, options, unheard, upload};
+use crate::common::wire::{always, answering, once, ranges, types, watched, with};
 use bitsup::{Error, ErrorKind, Event, Hresult, Source, VerifyPolicy};
 use bitsup_server::scripted::{Reply, Scripted};
 
@@ -170,9 +172,7 @@ fn with_the_context_of_the_application_other_statuses_are_tried_again() {
 #[test]
 fn lost_connections_and_times_out_are_told_apart() {
     let _rule = bitsup_server::rule!("ERR-10");
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = closed.local_addr().expect("an address");
-    drop(closed);
+    let (_unheard, address) = unheard();
     let url = format!("http://{address}/x.bin");
     let few = || with(|o| o.max_attempts = Some(3));
     let (result, events) = watched(&url, Source::bytes(payload(10)), few());
@@ -186,7 +186,7 @@ fn lost_connections_and_times_out_are_told_apart() {
     }
     let peer = always("Fragment", Reply::hang());
     let options = with(|o| {
-        o.ack_timeout = milliseconds(100);
+        o.ack_timeout = Duration::from_secs(1);
         o.max_attempts = Some(2);
     });
     let error = upload(&peer.url(), &payload(2500), options).expect_err("no answer");

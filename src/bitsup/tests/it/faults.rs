@@ -16,8 +16,7 @@ fn quick() -> UploadOptions {
     let mut options = crate::common::peer::options();
     options.fragment_size = None;
     options.max_fragment = 100_000;
-    options.ack_timeout = Duration::from_secs(1);
-    options.last_ack_timeout = Duration::from_secs(1);
+    options.ack_timeout = Duration::from_secs(3);
     options.max_attempts = Some(8);
     options
 }
@@ -41,8 +40,12 @@ fn overcome_with(script: &str, options: UploadOptions) -> Receipt {
 
 /// The upload ends with an error of that kind, and nothing is published.
 fn refused(script: &str, kind: ErrorKind) -> bitsup::Error {
+    refused_with(script, kind, quick())
+}
+
+fn refused_with(script: &str, kind: ErrorKind, options: UploadOptions) -> bitsup::Error {
     let setup = Setup::with_faults(&[], script);
-    let error = upload(&setup, quick()).expect_err(script);
+    let error = upload(&setup, options).expect_err(script);
     assert_eq!(error.kind(), kind, "{script}: {error}");
     assert!(!setup.path("x.bin").exists(), "{script}: a file was published");
     error
@@ -94,9 +97,14 @@ fn swallowed_answers_leave_no_wrong_file() {
 fn hanging_answers_meet_a_limit() {
     overcome("create 1: hang");
     overcome("fragment 2: hang");
-    assert!(!overcome_with("close 1: hang", looking()).close_confirmed);
-    refused("fragment: hang", ErrorKind::Timeout);
-    refused("create: hang", ErrorKind::Timeout);
+    let mut options = looking();
+    options.last_ack_timeout = Duration::from_secs(2);
+    assert!(!overcome_with("close 1: hang", options).close_confirmed);
+    for script in ["fragment: hang", "create: hang"] {
+        let mut options = quick();
+        options.ack_timeout = Duration::from_secs(1);
+        refused_with(script, ErrorKind::Timeout, options);
+    }
 }
 
 #[test]

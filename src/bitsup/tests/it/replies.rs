@@ -1,6 +1,7 @@
 //! Fetching the reply of an upload-reply session.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use crate::common::payload;
 use crate::common::peer::{
@@ -281,7 +282,7 @@ fn a_reply_that_stalls_is_a_time_out_and_can_be_fetched_later() {
             ended(&upload.expect("started"))
         };
         let mut impatient = wanting();
-        impatient.ack_timeout = milliseconds(300);
+        impatient.ack_timeout = Duration::from_secs(2);
         impatient.max_attempts = Some(2);
         let error = attempt(impatient).expect_err("stalls");
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -397,15 +398,14 @@ fn a_reply_to_a_file_is_bounded_in_size() {
 fn a_reply_that_trickles_is_given_up_and_max_time_holds() {
     let _rule = bitsup_server::rule!("GIV-05");
     let trickle = || {
-        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n".to_owned())
-            .followed_by(vec![b'z'; 100_000])
-            .trickled(milliseconds(20))
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n";
+        Reply::raw([head.as_bytes(), &[b'z'; 10_000]].concat()).trickled(milliseconds(20))
     };
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join("r");
     let peer = replying("r", move |_, _| trickle());
     let mut options = wanting_file(&path);
-    options.give_up_after = milliseconds(300);
+    options.give_up_after = Duration::from_secs(2);
     let error = fetched(&peer, options).expect_err("too slow");
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(error.message().contains("too slow"), "{error}");
@@ -413,7 +413,7 @@ fn a_reply_that_trickles_is_given_up_and_max_time_holds() {
 
     let peer = replying("r", move |_, _| trickle());
     let mut options = wanting_file(&path);
-    options.max_time = Some(milliseconds(300));
+    options.max_time = Some(Duration::from_secs(3));
     let error = fetched(&peer, options).expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
     assert_eq!((peer.count("GET"), peer.count("Close-Session")), (1, 0));
@@ -503,6 +503,7 @@ fn a_url_that_names_different_hosts_to_different_readers_is_not_fetched() {
 #[cfg(unix)]
 #[test]
 fn what_is_no_regular_file_gets_the_reply_and_stays_what_it_is() {
+    use std::io::Read;
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
     let folder = tempfile::tempdir().expect("folder");
@@ -524,12 +525,14 @@ fn what_is_no_regular_file_gets_the_reply_and_stays_what_it_is() {
     assert!(made.expect("mkfifo runs").success());
     let peer = replying("r", |_, _| ok(b"reply"));
     refused(&peer, &fifo);
-    let reader = {
-        let fifo = fifo.clone();
-        std::thread::spawn(move || std::fs::read(fifo).expect("read"))
-    };
+    // Whoever opens one end waits for the other.
+    let both = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).expect("opened");
+    let mut reader = std::fs::File::open(&fifo).expect("opened");
+    drop(both);
     fetched(&peer, wanting_file(&fifo)).expect("uploaded");
-    assert_eq!(reader.join().expect("ended"), b"reply");
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).expect("read");
+    assert_eq!(read, b"reply");
     assert!(std::fs::symlink_metadata(&fifo).expect("there").file_type().is_fifo());
 
     let nowhere = folder.path().join("none/r");

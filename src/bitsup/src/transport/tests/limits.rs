@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bitsup_server::scripted::{Reply, Scripted};
 
-use super::support::{Bench, Fed, SOON, fragment, limits, origin, packet};
+use super::support::{Bench, Fed, SOON, fragment, limits, origin, packet, unheard};
 use crate::transport::{BodyRead, Exchange, FailureKind, Limits, Scheme, Sent};
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -163,9 +163,8 @@ fn a_failing_source_ends_the_exchange() {
 
 #[test]
 fn a_closed_port_is_a_failed_connect() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let (_unheard, address) = unheard();
+    let port = address.port();
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let pinned = bench.pinned();

@@ -7,7 +7,7 @@ use std::thread;
 
 use bitsup_server::scripted::{Reply, Scripted};
 
-use super::support::{Bench, direct, fragment, origin, packet};
+use super::support::{Bench, direct, fragment, origin, packet, unheard};
 use crate::transport::{
     ConnectionOptions, Exchange, FailureKind, Proxy, ProxyChoice, Scheme, Sent,
 };
@@ -83,9 +83,7 @@ fn a_proxys_answer_to_connect_is_not_the_servers() {
 
 #[test]
 fn a_proxy_that_cannot_be_reached_is_named_as_the_proxy() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let (_unheard, address) = unheard();
     let peer = Scripted::start(|_, _, _| Reply::ack());
     let mut bench = Bench::new();
     let pinned = bench.transport.open_connection(through(&address.to_string()));

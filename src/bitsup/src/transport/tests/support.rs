@@ -1,10 +1,12 @@
 //! What the tests of the transport share.
 
 use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bitsup_server::scripted::Scripted;
+use socket2::{Domain, Socket, Type};
 
 use crate::transport::{
     Body, BodyRead, ConnectionId, ConnectionOptions, ConnectionUse, Event, Exchange, Limits,
@@ -86,6 +88,14 @@ impl Bench {
 /// Settings that no environment changes.
 pub(super) fn direct() -> ConnectionOptions {
     ConnectionOptions { proxy: ProxyChoice::Direct, ..ConnectionOptions::default() }
+}
+
+/// A port of 127.0.0.1 that nobody listens on, as long as the socket is there.
+pub(super) fn unheard() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 /// Limits that no test reaches by accident.

@@ -4,7 +4,7 @@
 //! [`bitsup_server::scripted`].
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use bitsup_server::model::{
     self, Dice, ErrorHeaders, Habits, HeadHabit, Incomplete, Model, SessionIds, Span, Spans,
 };
 use bitsup_server::scripted::{Reply, Request, Scripted};
+use socket2::{Domain, Socket, Type};
 
 /// No test waits longer for anything: a bound for a loaded machine, not a measure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -310,6 +311,14 @@ pub(crate) fn ended(upload: &Upload) -> Result<Receipt, Error> {
 /// Returns when the client has taken all that it was told before: a Ping goes the same way.
 pub(crate) fn taken(client: &Client) {
     client.ping(&Peer::plain().url(), &options()).expect("a server answers");
+}
+
+/// A port that nobody listens on, as long as the socket is there.
+pub(crate) fn unheard() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+    let address = socket.local_addr().expect("an address").as_socket().expect("IPv4");
+    (socket, address)
 }
 
 /// Waits until the upload is in that state.
