@@ -79,12 +79,19 @@ fn after_the_time_out_all_packets_go_to_the_origin() {
     }
 }
 
+/// Five Fragments, and a host that may be followed.
+fn small_parts() -> UploadOptions {
+    let mut options = trusting("127.0.0.2");
+    options.fragment_size = Some(500);
+    options
+}
+
 #[test]
 fn a_good_ping_does_not_stop_the_timer_and_a_fragment_does() {
     let _rule = bitsup_server::rule!("HST-05");
-    // Pings pass, Fragments do not: two seconds later all goes to the origin.
+    // Pings pass, Fragments do not: four seconds later all goes to the origin.
     let (result, origin, node) =
-        with_fallback(Some("2"), trusting("127.0.0.2"), |call| match call.packet {
+        with_fallback(Some("4"), small_parts(), |call| match call.packet {
             "Fragment" => Turn::Answer(Reply::status(503, "Later").header("Retry-After", "1")),
             _ => Turn::Serve,
         });
@@ -92,12 +99,12 @@ fn a_good_ping_does_not_stop_the_timer_and_a_fragment_does() {
     assert!(node.count("Ping") >= 2, "{:?}", node.packets());
     // The timer may run out before the Ping of a try or behind it.
     let packets: Vec<_> = origin.packets().into_iter().filter(|name| name != "Ping").collect();
-    assert_eq!(packets[..4], ["Create-Session", "Fragment 1", "Fragment 0", "Fragment 1000"]);
+    assert_eq!(packets[..4], ["Create-Session", "Fragment 1", "Fragment 0", "Fragment 500"]);
 
     // The probe and the Fragment after each failure pass: the node keeps the upload, however long
-    // it takes.
+    // it takes, here more than five seconds.
     let (result, origin, node) =
-        with_fallback(Some("2"), trusting("127.0.0.2"), |call| match call.packet {
+        with_fallback(Some("4"), small_parts(), |call| match call.packet {
             "Fragment" if call.nth % 3 == 1 => {
                 Turn::Answer(Reply::status(503, "Later").header("Retry-After", "1"))
             }

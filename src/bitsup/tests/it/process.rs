@@ -21,8 +21,8 @@ const UNPRIVILEGED: u32 = 65534;
 /// Longer than any part takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs this test of this program as a process of its own.
-fn part(test: &str, url: &str, folder: &std::path::Path) -> Output {
+/// Runs this test of this program as a process of its own; one of another module by its whole path.
+pub(crate) fn part(test: &str, url: &str, folder: &std::path::Path) -> Output {
     let output = command(test, url, folder).output().expect("it runs");
     assert!(output.status.success(), "{}", words(&output));
     output
@@ -30,7 +30,8 @@ fn part(test: &str, url: &str, folder: &std::path::Path) -> Output {
 
 fn command(test: &str, url: &str, folder: &std::path::Path) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args([&format!("process::{test}"), "--exact", "--nocapture", "--test-threads=1"]);
+    let path = if test.contains("::") { test.to_owned() } else { format!("process::{test}") };
+    command.args([&path, "--exact", "--nocapture", "--test-threads=1"]);
     command.env(PART, test).env(URL, url).current_dir(folder);
     // This process notes what is proven; the other one may not be allowed to.
     command.env_remove("BITSUP_RULES_DIR");
@@ -43,7 +44,7 @@ fn words(output: &Output) -> String {
 }
 
 /// The server's URL, in the process that runs the part.
-fn in_part(test: &str) -> Option<String> {
+pub(crate) fn in_part(test: &str) -> Option<String> {
     let is_part = std::env::var(PART).is_ok_and(|part| part == test);
     is_part.then(|| std::env::var(URL).expect("a URL"))
 }

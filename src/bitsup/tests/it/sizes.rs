@@ -1,6 +1,6 @@
 //! How large fragments are.
 
-use crate::common::peer::{Peer, Turn, ended, error, options, range, received, upload};
+use crate::common::peer::{PATIENCE, Peer, Turn, ended, error, options, range, received, upload};
 use crate::common::wire::{Zeros, always, answering, lengths, milliseconds, ranges, types, with};
 use crate::common::{Setup, payload};
 use bitsup::{Client, ErrorKind, Hresult, Receipt, Source, UploadOptions};
@@ -44,8 +44,8 @@ fn a_part_that_is_too_large_is_halved() {
     for reply in [
         too_large(),
         too_large().before_body(),
-        last().before_body().pause(milliseconds(500)).then_close(),
-        last().after_body_bytes(1000).pause(milliseconds(500)).then_close(),
+        last().before_body().pause(PATIENCE).then_close(),
+        last().after_body_bytes(1000).pause(PATIENCE).then_close(),
     ] {
         let peer = answering(move |nth| (nth == 2).then(|| reply.clone()));
         let options = with(|o| o.fragment_size = Some(200 * 1024));
@@ -63,9 +63,8 @@ fn a_part_that_is_too_large_is_halved() {
 fn an_answer_before_a_large_body_ends_the_sending() {
     let _rule = bitsup_server::rule!("SIZ-01");
     // More than the system's buffers hold, so that the client is still sending when it comes.
-    let peer = answering(|nth| {
-        (nth == 1).then(|| too_large().before_body().pause(milliseconds(500)).then_close())
-    });
+    let peer =
+        answering(|nth| (nth == 1).then(|| too_large().before_body().pause(PATIENCE).then_close()));
     let client = Client::new().expect("client");
     let source = Source::read_at(Zeros, 24 * MIB as u64);
     let options = with(|o| o.fragment_size = Some(24 * MIB as u64));

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bitsup::{Client, Event, EventFilter, Flow, ReadAt, Source, Wake};
+use crate::common::peer::{Peer, Turn, received};
+use bitsup::{Client, Event, EventFilter, Flow, ReadAt, Source, UploadOptions, Wake};
+use bitsup_server::scripted::Latch;
 use bitsup_server::{Config, Server};
 
 fn server() -> (tempfile::TempDir, Server) {
@@ -43,8 +45,11 @@ fn a_file_is_read_from_disk_and_events_tell_the_packets() {
     let packets = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&packets);
     let source = Source::path(file.path()).expect("source").named("x.bin");
+    let mut options = UploadOptions::default();
+    options.fragment_size = Some(2_000_000);
     let upload = client
         .upload(source, &server.url("/"))
+        .options(options)
         .on_event(move |event| {
             if let Event::Packet(packet) = event {
                 seen.lock().expect("lock").push(packet.packet.to_string());
@@ -188,20 +193,26 @@ fn waiting_ends_after_the_callbacks() {
 
 #[test]
 fn more_events_can_be_wanted_while_an_upload_runs() {
-    let root = tempfile::tempdir().expect("root");
-    let fault = Some("fragment 1: delay 300ms".parse().expect("fault script"));
-    let config = Config { root: root.path().to_owned(), fault, ..Config::default() };
-    let server = Server::start(config).expect("server");
+    let latch = Latch::new();
+    let held = latch.clone();
+    let peer = Peer::start(move |call| match call {
+        call if call.is("Fragment", 1) => Turn::After(received(1_000_000).held(&held)),
+        _ => Turn::Serve,
+    });
     let (sender, events) = std::sync::mpsc::channel();
     let client = Client::new().expect("client");
-    let upload = client.upload(Source::bytes(payload(3_000_000)), &server.url("/x.bin"));
+    let mut options = UploadOptions::default();
+    options.fragment_size = Some(1_000_000);
+    let upload = client.upload(Source::bytes(payload(3_000_000)), &peer.url()).options(options);
     let few = EventFilter::default().progress(false).packets(false);
     let upload = upload.event_filter(few).on_event(move |event| {
         let _ = sender.send(event.clone());
         Flow::Continue
     });
     let upload = upload.start().expect("started");
+    peer.wait_for("Fragment", 1);
     upload.set_event_filter(EventFilter::default());
+    latch.open();
     upload.wait().expect("uploaded");
     let seen: Vec<Event> = events.try_iter().collect();
     let has = |wanted: fn(&Event) -> bool| seen.iter().any(wanted);
