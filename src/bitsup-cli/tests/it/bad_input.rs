@@ -1,9 +1,8 @@
 //! Bad input ends with one clear line, the right exit code, and nothing left running.
 
-use std::net::TcpListener;
 use std::time::Instant;
 
-use crate::common::{GENEROUS, Host, Place};
+use crate::common::{GENEROUS, Host, Place, unheard};
 use bitsup_server::scripted::{Reply, Scripted};
 
 /// What answers, how, and the exit code for it.
@@ -89,9 +88,8 @@ fn names_and_ports_that_nobody_answers_for() {
     place.write("a", b"x");
     let said = refused(&place, &["a", "http://name.invalid/x"], 6);
     assert!(said.contains("name.invalid") && said.contains("not found"), "{said}");
-    // Bound and closed again: the port has no listener.
-    let port =
-        TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a port").port();
+    let (_unheard, address) = unheard();
+    let port = address.port();
     let said = refused(&place, &["a", &format!("http://127.0.0.1:{port}/x")], 6);
     assert!(said.contains(&port.to_string()), "{said}");
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use crate::common::{Ended, Host, Place};
+use crate::common::{Ended, Host, Place, unheard};
 use bitsup_server::scripted::{Reply, Request, Scripted};
 use bitsup_server::{Config, TlsFiles};
 
@@ -54,8 +54,7 @@ fn a_healthy_server_is_found_healthy_and_left_as_it_was() {
 #[test]
 fn what_is_in_the_way_is_named_with_its_fix() {
     let place = Place::new();
-    let unused =
-        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let (_unheard, unused) = unheard();
     let ended = place.run(["doctor", &format!("http://{unused}/")]);
     assert_eq!(ended.code, 6, "{ended:?}");
     assert!(line(&ended, "connection").starts_with("PROBLEM"), "{ended:?}");
@@ -98,8 +97,7 @@ fn the_login_and_other_hosts_are_looked_at() {
     assert!(line(&ended, "login").contains("logged in"), "{ended:?}");
     assert!(!ended.stdout.contains("hunter2"), "{ended:?}");
 
-    let unused =
-        TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let (_unheard, unused) = unheard();
     let elsewhere = Config { host_id: Some(unused.to_string()), ..Config::default() };
     let host = Host::with(elsewhere);
     let ended = place.run(["doctor", &host.url("")]);

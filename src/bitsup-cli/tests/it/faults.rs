@@ -60,10 +60,10 @@ fn act_out(rule: &str) -> Option<String> {
         "upload",
         verify,
         "--fragment-size=100K",
-        "--ack-timeout=2s",
-        "--stall-timeout=2s",
-        "--give-up-after=8s",
-        "--wait-for-server=4s",
+        "--ack-timeout=3s",
+        "--stall-timeout=3s",
+        "--give-up-after=12s",
+        "--wait-for-server=6s",
         "--max-attempts=4",
         "a.bin",
         &host.url("a.bin"),
@@ -96,7 +96,9 @@ fn says_left(what: &str, create: &Reply, cancel: &Reply, options: &[&str]) -> bo
         "Fragment" => Reply::status(403, "Forbidden"),
         _ => Reply::ack(),
     });
-    let all = ["upload", "--max-attempts=2", "--ack-timeout=200ms", "--give-up-after=1s"];
+    // Only the answer that never comes is not waited for.
+    let patience = if what.contains("late") { "--ack-timeout=1s" } else { "--ack-timeout=10s" };
+    let all = ["upload", "--max-attempts=2", patience, "--give-up-after=3s"];
     let url = peer.url("/x");
     let ended = place.run(all.iter().chain(options).chain(&["a.bin", &url]));
     assert_ne!(ended.code, 0, "{what}: {ended:?}");

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use crate::common::{Place, peak, wait};
+use crate::common::{GENEROUS, Place, peak, wait};
 
 const SMALL: u64 = 64 << 20;
 const LARGE: u64 = 5 << 30;
@@ -28,7 +28,7 @@ fn peak_with(size: u64) -> u64 {
     let sink = Sink::start();
     let args = ["upload", "-q", "large.img", &format!("http://127.0.0.1:{}/large.img", sink.port)];
     let child = place.command(args).spawn().expect("started");
-    let closing = sink.closing.recv();
+    let closing = sink.closing.recv_timeout(10 * GENEROUS);
     let most = peak(&child);
     drop(sink.may_close);
     wait(child).ok();

@@ -1,7 +1,7 @@
 //! Output for programs: where it goes, what it means that it cannot be written, and that a reader
 //! that does not read it blocks nothing.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::{Command, Stdio};
@@ -140,12 +140,14 @@ fn what_is_no_regular_file_is_written_through_and_links_are_followed() {
         assert!(Command::new("mkfifo").arg(&fifo).status().expect("runs").success());
         let ended = place.run(["upload", option, "fifo", "a.bin", &format!("{url}x")]);
         assert_eq!(ended.code, 3, "{option}: {ended:?}");
-        let reader = {
-            let fifo = fifo.clone();
-            std::thread::spawn(move || std::fs::read_to_string(fifo).expect("read"))
-        };
+        // Whoever opens one end waits for the other.
+        let both = OpenOptions::new().read(true).write(true).open(&fifo).expect("opened");
+        let mut reader = File::open(&fifo).expect("opened");
+        drop(both);
         place.run(["upload", option, "fifo", "a.bin", &format!("{url}y")]).ok();
-        assert!(reader.join().expect("ended").len() > 50, "{option}");
+        let mut read = String::new();
+        reader.read_to_string(&mut read).expect("text");
+        assert!(read.len() > 50, "{option}");
         assert!(std::fs::symlink_metadata(&fifo).expect("there").file_type().is_fifo());
 
         // Of the shell: the lines of two runs, one behind the other.

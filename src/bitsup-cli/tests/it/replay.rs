@@ -5,7 +5,7 @@ use bitsup_server::Config;
 use bitsup_server::replay::{Played, Replay, Transcript};
 
 const LIMITS: [&str; 4] =
-    ["--ack-timeout=1s", "--stall-timeout=1s", "--max-attempts=8", "--give-up-after=20s"];
+    ["--ack-timeout=3s", "--stall-timeout=3s", "--max-attempts=8", "--give-up-after=20s"];
 
 fn upload(place: &Place, url: &str, record: &str, more: &[&str]) -> Ended {
     let record = format!("--record={record}");

@@ -37,12 +37,13 @@ fn files_whose_turn_had_not_come_are_told_as_not_started() {
     for name in &names {
         place.write(name, &payload(3_000_000));
     }
-    let mut slow: Vec<&str> = vec!["upload", "--parallel=2", "--limit-rate=500K"];
+    let mut slow: Vec<&str> =
+        vec!["upload", "--parallel=2", "--limit-rate=500K", "--fragment-size=50K"];
     slow.extend(names.iter().map(String::as_str));
     let url = host.url("");
     slow.push(&url);
     let child = place.command(&slow).spawn().expect("started");
-    host.wait_for_bytes(300_000);
+    host.wait_for_sessions(2);
     signal(&child, "INT");
     let ended = wait(child);
     assert_eq!(ended.code, 130, "{ended:?}");

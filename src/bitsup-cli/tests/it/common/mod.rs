@@ -4,13 +4,16 @@
 pub(crate) mod asking;
 pub(crate) mod held;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use bitsup_server::{Config, Server};
+use socket2::{Domain, Socket, Type};
 
 /// Longer than anything here may take on a busy machine.
 pub(crate) const GENEROUS: Duration = Duration::from_secs(60);
@@ -192,6 +195,29 @@ impl Host {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+
+    /// Waits until bytes of so many sessions have come.
+    pub(crate) fn wait_for_sessions(&self, count: usize) {
+        let begun = Instant::now();
+        loop {
+            let requests = self.server.requests();
+            let with_bytes = requests.iter().filter(|request| request.body > 0);
+            let sessions: BTreeSet<_> = with_bytes.map(|request| &request.session).collect();
+            if sessions.len() >= count {
+                return;
+            }
+            assert!(begun.elapsed() < GENEROUS, "only {} sessions got bytes", sessions.len());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// A port that nobody listens on, as long as the socket is there.
+pub(crate) fn unheard() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+    let address = socket.local_addr().expect("an address").as_socket().expect("IPv4");
+    (socket, address)
 }
 
 /// Bytes that differ wherever they are spliced.
