@@ -17,8 +17,8 @@ import fleet
 FILES = 20
 SIZE = 700_000
 FRAGMENT = 65_536
-#: Bytes a second of one worker: a file takes more than a second, so that a worker dies in the middle of one.
-RATE = 500_000
+#: Bytes a second of one worker: a file takes almost three seconds, so that a worker dies in the middle of one.
+RATE = 250_000
 
 
 @pytest.fixture

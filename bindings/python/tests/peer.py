@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -18,13 +19,13 @@ class Peer:
     """Takes any number of connections, and answers their requests in this order, each after its delay in seconds."""
 
     def __init__(
-        self, *answers: str, tls: ssl.SSLContext | None = None, pause: float = 0, address: str = "127.0.0.1"
+        self, *answers: str, tls: ssl.SSLContext | None = None, pauses: Iterable[float] = (), address: str = "127.0.0.1"
     ) -> None:
         self.heads: list[str] = []
         self.certificates: list[object] = []
         self._answers = list(answers)
         self._tls = tls
-        self._pause = pause
+        self._pauses = list(pauses)
         self._socket = socket.create_server((address, 0))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
@@ -75,5 +76,5 @@ class Peer:
                 self.heads.append("\n".join(lines))
                 length = [line.partition(":")[2] for line in lines if line.lower().startswith("content-length:")]
                 reader.read(int(length[0]) if length else 0)
-                time.sleep(self._pause)
+                time.sleep(self._pauses.pop(0) if self._pauses else 0)
                 connection.sendall(self._answers.pop(0).encode())

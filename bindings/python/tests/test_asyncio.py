@@ -176,10 +176,12 @@ def test_calls_that_wait_have_a_twin(serve: Callable[..., Server], tmp_path: Pat
         async with bitsup.Client(state_dir=tmp_path / "state") as client:
             assert (await client.ping_async(server.url("x"))).seconds > 0
             assert (await bitsup.ping_async(server.url("x"))).url == bitsup.ping(server.url("x")).url
+            upload = client.upload_async(tmp_path / "file", server.url("file"), fragment_size=1_000_000)
+            task = asyncio.ensure_future(upload)
+            while not any(upload.progress.acknowledged for upload in client.uploads):
+                await asyncio.sleep(0.01)
             with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(
-                    client.upload_async(tmp_path / "file", server.url("file"), fragment_size=1_000_000), 1
-                )
+                await asyncio.wait_for(task, 0.1)
             while client.uploads:
                 await asyncio.sleep(0.01)
             (session,) = client.sessions()
@@ -270,15 +272,20 @@ local = threading.local()
 def test_a_thread_that_waits_lends_its_locals_and_not_its_context(server: Server) -> None:
     """``on_progress`` runs on the thread that waits: its thread-locals are there, and the context of the start."""
     seen: set[tuple[str, str | None]] = set()
-    allowed = threading.Event()
+    allowed, told = threading.Event(), threading.Event()
 
     def source() -> Iterator[bytes]:
         assert allowed.wait(60)
-        yield payload(SIZE)
+        content = payload(SIZE)
+        for at in range(0, SIZE, 10_000):
+            # Until the thread that waits has been told of one.
+            told.wait(0.1)
+            yield content[at : at + 10_000]
 
     def on_progress(_: bitsup.Progress) -> None:
         if threading.current_thread().name == "waits":
             seen.add((variable.get(), getattr(local, "name", None)))
+            told.set()
 
     def wait() -> None:
         local.name = "of the waiter"
@@ -289,7 +296,8 @@ def test_a_thread_that_waits_lends_its_locals_and_not_its_context(server: Server
     with bitsup.Client() as client:
         context = contextvars.copy_context()
         context.run(variable.set, "of the start")
-        upload = context.run(client.start, source(), server.url("x"), on_progress=on_progress, size=SIZE)
+        options: Any = {"on_progress": on_progress, "size": SIZE, "fragment_size": 50_000}
+        upload = context.run(client.start, source(), server.url("x"), **options)
         waiter = threading.Thread(target=wait, name="waits")
         waiter.start()
         waiter.join(60)

@@ -126,18 +126,20 @@ def test_exceptions_of_a_source_come_out(server: Server) -> None:
 def test_a_file_that_shrinks_or_is_closed(serve: Callable[..., Server], tmp_path: Path) -> None:
     file = tmp_path / "file"
     for number in range(3):
-        server = serve("fragment 2: delay 200ms")
+        server = serve()
         file.write_bytes(payload(SIZE))
-        with file.open("rb") as opened, bitsup.Client() as client:
+        with file.open("rb") as opened, bitsup.Client(limit_rate=20_000) as client:
             source: Any = file if number == 0 else opened
-            upload = client.start(source, server.url("x"), fragment_size=500_000)
+            upload = client.start(source, server.url("x"), fragment_size=10_000)
             server.wait_for("Fragment")
             if number == 2:
                 opened.close()
+                client.limit_rate = None
                 with pytest.raises(ValueError, match="closed"):
                     upload.result()
             else:
                 os.truncate(file, 1000)
+                client.limit_rate = None
                 with pytest.raises(bitsup.SourceChangedError):
                     upload.result()
         assert not (server.root / "x").exists()
@@ -211,11 +213,12 @@ def test_the_session_of_a_file_that_shrank_is_cancelled(serve: Callable[..., Ser
     file = tmp_path / "file"
     for kept in (True, False):
         file.write_bytes(payload(SIZE))
-        server = serve("fragment 2: delay 200ms")
-        with bitsup.Client(state_dir=tmp_path / "state") as client:
-            upload = client.start(file, server.url("x"), fragment_size=500_000, no_resume=not kept)
+        server = serve()
+        with bitsup.Client(state_dir=tmp_path / "state", limit_rate=20_000) as client:
+            upload = client.start(file, server.url("x"), fragment_size=10_000, no_resume=not kept)
             server.wait_for("Fragment")
             os.truncate(file, 1000)
+            client.limit_rate = None
             with pytest.raises(bitsup.SourceChangedError) as caught:
                 upload.result(30)
             assert caught.value.advice and not caught.value.resumable and caught.value.token is None

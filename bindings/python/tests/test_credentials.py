@@ -231,8 +231,8 @@ def test_tokens() -> None:
 
 
 def test_a_token_is_renewed_before_it_expires() -> None:
-    vault = Vault(bitsup.BearerToken("first", 0.2), bitsup.BearerToken("second", timedelta(hours=1)))
-    with Peer(BEARER, ACK, SESSION, FRAGMENT, ACK, pause=0.3) as peer, bitsup.Client() as client:
+    vault = Vault(bitsup.BearerToken("first", 2), bitsup.BearerToken("second", timedelta(hours=1)))
+    with Peer(BEARER, ACK, SESSION, FRAGMENT, ACK, pauses=[0, 2.5]) as peer, bitsup.Client() as client:
         url = f"http://127.0.0.1:{peer.port}/x"
         client.upload(b"abc", url, on_credentials=vault.login, verify="never", **CLEAR)
     assert [(asked.expiring, asked.refused, asked.attempt) for asked in vault.asked] == [
@@ -244,8 +244,8 @@ def test_a_token_is_renewed_before_it_expires() -> None:
 
 
 def test_an_exception_while_a_token_is_renewed_stops_the_upload() -> None:
-    vault = Vault(bitsup.BearerToken("first", 0.2), LookupError("the vault is locked"))
-    with Peer(BEARER, ACK, SESSION, *[ACK] * 5, pause=0.3) as peer, bitsup.Client() as client:
+    vault = Vault(bitsup.BearerToken("first", 2), LookupError("the vault is locked"))
+    with Peer(BEARER, ACK, SESSION, *[ACK] * 5, pauses=[0, 2.5]) as peer, bitsup.Client() as client:
         url = f"http://127.0.0.1:{peer.port}/x"
         upload = client.start(b"abc", url, on_credentials=vault.login, **CLEAR)
         with pytest.raises(LookupError, match="the vault is locked"):
@@ -409,7 +409,7 @@ def test_a_host_of_anywhere_is_shown_nothing(tmp_path: Path) -> None:
 def test_a_password_file_is_read_again(serve: Callable[..., Server], tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("old\n")
-    server = serve("ping 1: stall 1s", "--user", "u:hunter2")
+    server = serve("ping 1: stall 4s", "--user", "u:hunter2")
     with bitsup.Client() as client:
         upload = client.start(b"abc", server.url("x"), user="u", password_file=file, **CLEAR)
         # It was read, and the server has not answered yet.

@@ -18,7 +18,7 @@ SIZE = 3_000_001
 
 
 def test_a_handle_is_much_like_a_future(serve: Callable[..., Server]) -> None:
-    server = serve("fragment 2: stall 500ms")
+    server = serve("fragment 2: stall 4s")
     ended: list[bitsup.Upload] = []
     with bitsup.Client() as client:
         upload = client.start(payload(SIZE), server.url("x"), fragment_size=1_000_000)
@@ -49,7 +49,7 @@ def test_a_failing_callback_is_logged_and_hurts_nobody(server: Server, caplog: p
 
 
 def test_suspend_resume_cancel(serve: Callable[..., Server]) -> None:
-    server = serve("fragment 2: stall 1s")
+    server = serve("fragment 2: stall 4s")
     with bitsup.Client() as client:
         upload = client.start(payload(SIZE), server.url("x"), fragment_size=1_000_000)
         server.wait_for("Fragment")

@@ -183,7 +183,7 @@ warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and up warn of forks
 url, folder = sys.argv[1], Path(sys.argv[2])
 state, file, other = folder / "state", folder / "x.bin", folder / "y.bin"
 logs = lambda: {path.name for path in (state / "sessions").glob("*.log")}
-client = bitsup.Client(state_dir=state, limit_rate=30_000)
+client = bitsup.Client(state_dir=state, limit_rate=5_000)
 upload = client.start(file, url + "/x.bin")
 while upload.progress.sent == 0:
     time.sleep(0.001)

@@ -57,7 +57,7 @@ import sys
 import bitsup
 client = bitsup.Client(state_dir=sys.argv[1])
 upload = client.start(sys.argv[2], sys.argv[3], fragment_size={PART})
-while upload.progress.acknowledged < {3 * PART}:
+while upload.progress.acknowledged < {3 * PART} or upload.progress.sent < {4 * PART}:
     assert not upload.wait_until_ended(0.01)
 print("ready", flush=True)
 upload.result()
@@ -138,7 +138,7 @@ def test_cancel_and_forget(serve: Callable[..., Server], file: Path, client: bit
     interrupted(client, server, file)
     (session,) = client.sessions()
     client.cancel_session(session.id)
-    assert server.packets()[-1] == "Cancel-Session" and client.sessions() == ()
+    assert "Cancel-Session" in server.packets() and client.sessions() == ()
 
     server = serve("fragment 3: hang")
     interrupted(client, server, file)

@@ -264,7 +264,7 @@ def test_an_asynchronous_source_waits_for_a_slow_server(server: Server) -> None:
         async with bitsup.Client(limit_rate=1000) as client:
             task = asyncio.create_task(client.upload_async(endless(), server.url("x"), size=1 << 40))
             before = -1
-            while before != taken:
+            while taken == 0 or before != taken:
                 before = taken
                 await asyncio.sleep(0.5)
             task.cancel()

@@ -87,4 +87,6 @@ def test_a_full_disk_ends_the_transcript_only(server: Server, caplog: pytest.Log
     with caplog.at_level(logging.WARNING, "bitsup"):
         receipt = bitsup.upload(chunks(), server.url("x"), size=3_000_000, transcript=tmp_path / "t")
     assert receipt.size == 3_000_000 and server.content("x") == payload(3_000_000)
-    assert [record.message for record in caplog.records] == ["the transcript ends here: Broken pipe"]
+    # Uploads of other tests may still tell of retries.
+    told = [record.message for record in caplog.records if "transcript" in record.message]
+    assert told == ["the transcript ends here: Broken pipe"]
