@@ -140,7 +140,7 @@ fn what_is_no_regular_file_is_written_through_and_links_are_followed() {
         assert!(Command::new("mkfifo").arg(&fifo).status().expect("runs").success());
         let ended = place.run(["upload", option, "fifo", "a.bin", &format!("{url}x")]);
         assert_eq!(ended.code, 3, "{option}: {ended:?}");
-        // Whoever opens one end waits for the other.
+        // An open of one end waits for the other.
         let both = OpenOptions::new().read(true).write(true).open(&fifo).expect("opened");
         let mut reader = File::open(&fifo).expect("opened");
         drop(both);

@@ -525,7 +525,7 @@ fn what_is_no_regular_file_gets_the_reply_and_stays_what_it_is() {
     assert!(made.expect("mkfifo runs").success());
     let peer = replying("r", |_, _| ok(b"reply"));
     refused(&peer, &fifo);
-    // Whoever opens one end waits for the other.
+    // An open of one end waits for the other.
     let both = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).expect("opened");
     let mut reader = std::fs::File::open(&fifo).expect("opened");
     drop(both);

@@ -196,7 +196,7 @@ impl Host {
         }
     }
 
-    /// Waits until bytes of so many sessions have come.
+    /// Waits until bytes of that number of sessions have come.
     pub(crate) fn wait_for_sessions(&self, count: usize) {
         let begun = Instant::now();
         loop {
@@ -212,7 +212,7 @@ impl Host {
     }
 }
 
-/// A port that nobody listens on, as long as the socket is there.
+/// A port without a listener, as long as the socket is there.
 pub(crate) fn unheard() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");

@@ -90,7 +90,7 @@ pub(super) fn direct() -> ConnectionOptions {
     ConnectionOptions { proxy: ProxyChoice::Direct, ..ConnectionOptions::default() }
 }
 
-/// A port of 127.0.0.1 that nobody listens on, as long as the socket is there.
+/// A port of 127.0.0.1 without a listener, as long as the socket is there.
 pub(super) fn unheard() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();

@@ -313,7 +313,7 @@ pub(crate) fn taken(client: &Client) {
     client.ping(&Peer::plain().url(), &options()).expect("a server answers");
 }
 
-/// A port that nobody listens on, as long as the socket is there.
+/// A port without a listener, as long as the socket is there.
 pub(crate) fn unheard() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
