@@ -208,7 +208,7 @@ fn stray_bytes_are_never_an_answer() {
         let peer = Scripted::start(move |_, _, _| reply());
         let mut bench = Bench::new();
         let pinned = bench.pinned();
-        for number in 0..3 {
+        for _ in 0..3 {
             let event = bench.run(pinned, fragment(&peer, 10));
             assert_eq!(event.result.unwrap().status, 200);
             assert!(event.stats.new_connection, "case {index}");
