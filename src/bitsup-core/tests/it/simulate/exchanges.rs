@@ -115,7 +115,6 @@ impl Run {
             sending,
             waiting: self.scenario.network.round_trip,
             sent: Sent::Body(u64::MAX),
-            ..Exchange::default()
         };
         let taken = self.driver.handle_ack(id, &ack, exchange, now);
         match taken.map_err(|_| "an answer was refused")? {
