@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bitsup_proto::verify::Head;
 use bitsup_server::model::{
-    Accepts, Answer, Content, Dice, Habits, Login, Model, Request, Span, Spans,
+    Accepts, Answer, Content, Dice, Habits, Login, Model, Offsets, Request, Span, Spans,
 };
 
 use super::random::Random;
@@ -143,9 +143,13 @@ impl Server {
 
     /// Ends while nothing is under way, and comes back: the last bytes may be gone.
     pub(crate) fn crash(&mut self, random: &mut Random) {
+        let counts = self.traits.habits.offsets == Offsets::AppendCount;
         for stored in self.model.contents_mut() {
             let length = stored.length();
-            stored.truncate(length - random.magnitude(length));
+            let lost = random.magnitude(length);
+            // With the probe's byte in place of the one lost, this kind says what one says that trims (OFF-13).
+            let lost = if counts && lost == 1 { 0 } else { lost };
+            stored.truncate(length - lost);
         }
     }
 

@@ -93,6 +93,7 @@ impl Session {
         match (failure.class, self.link.reuse) {
             // The server may close what is idle; that says nothing about sizes (GIV-07).
             (FailureClass::Stale, Reuse::Yes | Reuse::Doubtful) => self.link.reuse = Reuse::No,
+            (FailureClass::Stale, Reuse::Cleared) if !cut => self.link.reuse = Reuse::No,
             (FailureClass::Offline, _) => {}
             (_, reuse) if cut => {
                 if reuse == Reuse::No {

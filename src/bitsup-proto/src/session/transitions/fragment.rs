@@ -192,12 +192,7 @@ impl Session {
         let is_truth = corrected && offset != range.first()
             || beyond && (known == OffsetHandling::Checks || probing.first_answer == Some(offset));
         if is_truth {
-            if corrected || known == OffsetHandling::Checks || open.offset < self.config.size {
-                self.endpoint.offsets = OffsetHandling::Checks;
-            } else {
-                // One that lost a byte, appends the probe's and takes no more than the size answers so too.
-                open.limit_proof(Proof::Nothing);
-            }
+            self.endpoint.offsets = OffsetHandling::Checks;
             return self.offset_proven(open, answer, probing, offset);
         }
         if beyond && probing.first_answer.is_none() {
@@ -360,15 +355,12 @@ impl Session {
         }
         // Where each packet takes a new connection, the end of one is never seen (TRU-05). A server that does
         // not answer a probe with the truth would do so in the next session too.
-        let unseen = sent == Sent::Part && self.link.reuse == Reuse::No;
+        let part = sent == Sent::Part && open.reply_url.is_none();
+        let unseen = part && self.link.reuse == Reuse::No;
         if unseen && open.doubt == Doubt::None && open.proof == Proof::Bytes {
-            let (offsets, has_reply) = (self.endpoint.offsets, open.reply_url.is_some());
-            let can_ask = offsets == OffsetHandling::Unknown && !has_reply;
-            if self.misses_ends() && self.totals.counters.fragments > 1 && !can_ask {
-                open.proof = Proof::Nothing;
-            } else if !has_reply && self.traces.predecessor.is_none() {
+            if self.traces.predecessor.is_none() {
                 open.doubt_bytes();
-            } else if !has_reply {
+            } else {
                 open.proof = Proof::End;
             }
         }

@@ -370,9 +370,15 @@ impl Session {
             // The packet takes a new one anyway, and the last Fragment has brought the doubt. What the server lost
             // since, the destination may tell.
             Reuse::No => {
-                let open = self.phase.open_mut().filter(|open| size > 0 && open.offset == size);
-                if let Some(open) = open.filter(|_| closes) {
-                    open.limit_proof(super::open::Proof::RoutineDisconnect);
+                match self.phase.open_mut().filter(|_| size > 0) {
+                    Some(open) if open.offset == size && closes => {
+                        open.limit_proof(super::open::Proof::RoutineDisconnect);
+                    }
+                    // No probe would tell what was lost between Fragments.
+                    Some(open) if offsets != OffsetHandling::Unknown => {
+                        open.doubt_middle(size, offsets);
+                    }
+                    _ => {}
                 }
                 return Ok(true);
             }
