@@ -144,20 +144,26 @@ impl Task {
         };
         self.sent_nothing();
         self.record(&request, core, |_, asked| transcript::failure(asked, &failure));
+        let is_retried = match request {
+            // The state machine of an upload has its own way, and a login that a server cuts off has no end.
+            PendingRequest::Packet(_) => self.is_packets() && !self.driver.shows_credentials(),
+            PendingRequest::Precheck | PendingRequest::Head | PendingRequest::Reply(_) => true,
+        };
         self.driver.judge(LoginOutcome::Inconclusive, &mut core.client);
         if request != PendingRequest::Precheck
             && matches!(failure.kind, FailureKind::ProxyFailed(Some(407)))
         {
             self.refused_by_proxy(core);
         }
+        if is_retried
+            && matches!(failure.kind, FailureKind::StaleConnection)
+            && failure.sent == transport::Sent::Nothing
+        {
+            // Nothing of it went out, and the next try goes over a new connection.
+            return self.driver.retry_unsent();
+        }
         let now = core.now();
         if self.is_packets() {
-            if matches!(failure.kind, FailureKind::StaleConnection)
-                && failure.sent == transport::Sent::Nothing
-            {
-                // Nothing of it went out, and the next try goes over a new connection.
-                return self.driver.retry_unsent();
-            }
             let failure = protocol_failure(failure);
             let _ = self.driver.handle_failure(id, &failure, now);
             return self.tell_caller(PacketEvent::Done(Err(failure.into())));
