@@ -31,6 +31,16 @@ const NOTHING_SENT: &str = "nothing was sent";
 const MAY_BE_LEFT: &str =
     "a partial upload may remain on the server until it expires (IIS: 14 days by default)";
 
+/// How much a last line matters beside others.
+fn weight(then: &str) -> u8 {
+    match then {
+        "" => 0,
+        NOTHING_SENT => 1,
+        NOTHING_LEFT => 2,
+        _ => 3,
+    }
+}
+
 /// One file to upload.
 pub(crate) struct Job {
     /// Its name for people.
@@ -269,12 +279,6 @@ impl<'a> Batch<'a> {
         self.counts.failed += 1;
         self.exit_codes.push(failure.exit_code());
         // What may be left of one file counts more than that nothing is of another.
-        let weight = |then: &str| match then {
-            "" => 0,
-            NOTHING_SENT => 1,
-            NOTHING_LEFT => 2,
-            _ => 3,
-        };
         if !then.starts_with(CONTINUE) && weight(then) >= weight(&self.left) {
             then.clone_into(&mut self.left);
         }
@@ -331,7 +335,7 @@ impl<'a> Batch<'a> {
         let then = match (self.any_resumable, self.counts.failed) {
             (true, _) => {
                 let mut then = format!("{CONTINUE}{}", (self.continue_with)(None));
-                if !matches!(self.left.as_str(), "" | NOTHING_SENT | NOTHING_LEFT) {
+                if weight(&self.left) > weight(NOTHING_LEFT) {
                     then = format!("{}\n{then}", self.left);
                 }
                 Some(then)

@@ -79,11 +79,10 @@ impl Session {
         let is_stale = failure.class == FailureClass::Stale;
         if let Some(open) = open.filter(|_| request.packet != PacketType::CancelSession) {
             let (size, offsets) = (self.config.size, self.endpoint.offsets);
-            if body.is_some() {
-                open.doubt_end(size, request.packet == PacketType::CloseSession);
-            } else if is_stale {
-                // As if it had been seen before the packet was to go out.
-                open.doubt_end(size, false);
+            // A stale one of which nothing went out is as if it had been seen before.
+            if body.is_some() || is_stale {
+                let closes = request.packet == PacketType::CloseSession && body.is_some();
+                open.doubt_end(size, closes);
             }
             if is_stale && body.unwrap_or(0) == 0 {
                 open.doubt_middle(size, offsets);

@@ -160,7 +160,7 @@ impl Task {
             && failure.sent == transport::Sent::Nothing
         {
             // Nothing of it went out, and the next try goes over a new connection.
-            return self.driver.retry_unsent();
+            return self.retry_unsent();
         }
         let now = core.now();
         if self.is_packets() {

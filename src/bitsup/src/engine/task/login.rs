@@ -444,7 +444,7 @@ impl Task {
     }
 
     /// Nothing of the upload was sent; it is now, with the new login.
-    fn retry_unsent(&mut self) {
+    pub(super) fn retry_unsent(&mut self) {
         self.sent_nothing();
         self.driver.retry_unsent();
     }
