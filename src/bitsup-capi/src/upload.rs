@@ -316,7 +316,8 @@ pub unsafe extern "C" fn bitsup_upload_start_callbacks(
 /// Waits for the end, at most timeout_ms milliseconds; 0 does not wait, a
 /// negative number waits for ever. BITSUP_STATUS_PENDING: the upload still
 /// runs. BITSUP_STATUS_OK: the server confirmed the file. Everything else is
-/// why there is no such file. It can be called again, and gives the same.
+/// why there is no such file, or that its reply could not be written, as the
+/// message says. It can be called again, and gives the same.
 /// Callbacks on the client's thread have told of the end then, unless they take
 /// over a second. Not in a callback of the same upload.
 /// Statuses: any.

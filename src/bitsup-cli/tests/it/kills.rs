@@ -100,6 +100,9 @@ fn a_killed_upload_is_continued_byte_exact() {
         assert!(open <= usize::from(says), "kill {kill}: {open} sessions left");
         left += open;
     }
+    // Of a few kills a busy machine may hit the moment twice.
+    let most = 1 + usize::try_from(kills / 100).unwrap_or(0);
+    assert!(kills < 100 || left <= most, "{left} sessions left");
     println!(
         "{kills} uploads killed: all byte-exact; {continued} continued, {anew} begun anew, \
          at most {resent_most} bytes sent again, {told} sessions told of as perhaps left, \
