@@ -8,6 +8,7 @@ use bitsup_core::journal::Bytes as _;
 use bitsup_proto::ContentRange;
 use socket2::Socket;
 
+use super::chunk::Chunk;
 use super::command::{Command, TaskId};
 use super::rate::RateLimiter;
 use super::sent_hash::SentHash;
@@ -40,11 +41,11 @@ pub(crate) struct FragmentBody {
     /// Hashes what is sent.
     hash: Option<SentHash>,
     /// What was read to be sent and hashed, and how much of it is sent.
-    chunk: Option<(Arc<Vec<u8>>, usize)>,
+    chunk: Option<(Arc<Chunk>, usize)>,
 }
 
 /// Buffers of bodies that are gone, for the next ones; more are not kept.
-pub(crate) type Buffers = Mutex<Vec<Vec<u8>>>;
+pub(crate) type Buffers = Mutex<Vec<Chunk>>;
 const MAX_POOLED_BUFFERS: usize = 16;
 
 /// What a worker reads for us. There is one buffer, which is used again and again.
@@ -56,17 +57,17 @@ struct ReadAhead {
 
 enum Slot {
     /// With the buffer for the next read.
-    Empty(Vec<u8>),
+    Empty(Chunk),
     /// `wanted`: the engine has asked in vain and is to be told.
     Reading {
         wanted: bool,
     },
-    Ready(io::Result<Vec<u8>>),
+    Ready(io::Result<Chunk>),
 }
 
 impl Default for Slot {
     fn default() -> Self {
-        Self::Empty(Vec::new())
+        Self::Empty(Chunk::default())
     }
 }
 
@@ -164,19 +165,16 @@ impl FragmentBody {
     }
 
     /// Reads what is sent next, without waiting.
-    fn read_chunk(&self, hash: &SentHash) -> io::Result<Vec<u8>> {
+    fn read_chunk(&self, hash: &SentHash) -> io::Result<Chunk> {
         let left = self.range.end().saturating_sub(self.at);
+        let most = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
         let mut buffer = hash.buffer();
-        buffer.resize(usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK)), 0);
-        let count = match self.source.read_now(&mut buffer, self.at) {
+        let read = buffer.read(most, |room| match self.source.read_now(room, self.at) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             read => read,
-        };
-        match count {
-            Ok(count) => {
-                buffer.truncate(count);
-                Ok(buffer)
-            }
+        });
+        match read {
+            Ok(()) => Ok(buffer),
             Err(error) => {
                 hash.give_back(Arc::new(buffer));
                 Err(error)
@@ -200,7 +198,7 @@ impl FragmentBody {
             return;
         }
         let mut buffer = std::mem::take(buffer);
-        if buffer.capacity() == 0 {
+        if buffer.is_new() {
             let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
             buffer = buffers.pop().unwrap_or_default();
         }
@@ -216,9 +214,7 @@ impl FragmentBody {
         };
         let may_wait = source.always_waits();
         let job = move || {
-            buffer.resize(length, 0);
-            let read = source.read(&mut buffer, at);
-            let read = source.explain(read);
+            let read = buffer.read(length, |room| source.explain(source.read(room, at)));
             if matches!(&read, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
                 // Held until the source wakes us: then the slot is empty and the engine asks again.
                 delivery.result = Some(Err(io::Error::other(NEVER_READY)));
@@ -230,10 +226,7 @@ impl FragmentBody {
                 return;
             }
             source.soon(at + length as u64);
-            delivery.result = Some(read.map(|count| {
-                buffer.truncate(count);
-                buffer
-            }));
+            delivery.result = Some(read.map(|()| buffer));
             // After the delivery the caller may want its source back.
             drop(source);
             drop(delivery);
@@ -324,7 +317,7 @@ impl Drop for FragmentBody {
         let slot = std::mem::take(&mut *self.ahead.lock());
         let (Slot::Empty(buffer) | Slot::Ready(Ok(buffer))) = slot else { return };
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.capacity() > 0 && buffers.len() < MAX_POOLED_BUFFERS {
+        if !buffer.is_new() && buffers.len() < MAX_POOLED_BUFFERS {
             buffers.push(buffer);
         }
     }
@@ -408,7 +401,7 @@ const NEVER_READY: &str = "the source has no bytes now and does not tell when it
 /// waits for it.
 struct Delivery {
     slot: Arc<Mutex<Slot>>,
-    result: Option<io::Result<Vec<u8>>>,
+    result: Option<io::Result<Chunk>>,
     inbox: Inbox,
     task: TaskId,
 }

@@ -19,6 +19,7 @@ use bitsup_proto::Moment;
 mod auth;
 mod body;
 mod challenge;
+mod chunk;
 mod command;
 mod connection_auth;
 mod credential_prompts;

@@ -14,6 +14,7 @@ use bitsup_core::journal::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::Inbox;
+use super::chunk::Chunk;
 use super::command::{Command, TaskId};
 use super::workers::Workers;
 use crate::source::Source;
@@ -51,14 +52,14 @@ struct Queue {
     /// A body waits for room.
     wanted: bool,
     /// Buffers whose bytes are sent and hashed.
-    free: Vec<Vec<u8>>,
+    free: Vec<Chunk>,
 }
 
 enum Step {
     /// A Fragment begins at this byte.
     Begin(u64),
     /// These bytes of a buffer follow.
-    Bytes(Arc<Vec<u8>>, Range<usize>),
+    Bytes(Arc<Chunk>, Range<usize>),
     Finish(Finish),
 }
 
@@ -87,25 +88,24 @@ impl SentHash {
     }
 
     /// A buffer to read into what is then sent and hashed.
-    pub(crate) fn buffer(&self) -> Vec<u8> {
+    pub(crate) fn buffer(&self) -> Chunk {
         lock(&self.shared.queue).free.pop().unwrap_or_default()
     }
 
     /// The buffer is not used any more.
-    pub(crate) fn give_back(&self, buffer: Arc<Vec<u8>>) {
+    pub(crate) fn give_back(&self, buffer: Arc<Chunk>) {
         lock(&self.shared.queue).take_back(buffer);
     }
 
     /// These bytes follow.
     pub(crate) fn add(&self, bytes: &[u8], workers: &Workers) {
         let mut buffer = self.buffer();
-        buffer.clear();
-        buffer.extend_from_slice(bytes);
+        buffer.copy_from(bytes);
         self.add_from(&Arc::new(buffer), 0..bytes.len(), workers);
     }
 
     /// These bytes of a buffer follow.
-    pub(crate) fn add_from(&self, buffer: &Arc<Vec<u8>>, range: Range<usize>, workers: &Workers) {
+    pub(crate) fn add_from(&self, buffer: &Arc<Chunk>, range: Range<usize>, workers: &Workers) {
         self.push(Step::Bytes(Arc::clone(buffer), range), workers);
     }
 
@@ -162,7 +162,7 @@ impl Shared {
         }
     }
 
-    fn hashed(&self, count: usize, buffer: Arc<Vec<u8>>) {
+    fn hashed(&self, count: usize, buffer: Arc<Chunk>) {
         let mut queue = lock(&self.queue);
         queue.take_back(buffer);
         queue.bytes = queue.bytes.saturating_sub(count);
@@ -178,7 +178,7 @@ impl Shared {
 }
 
 impl Queue {
-    fn take_back(&mut self, buffer: Arc<Vec<u8>>) {
+    fn take_back(&mut self, buffer: Arc<Chunk>) {
         if self.free.len() < MAX_FREE {
             self.free.extend(Arc::into_inner(buffer));
         }
