@@ -78,11 +78,14 @@ fn build_library() -> PathBuf {
     if profile != "debug" {
         command.args(["--profile", profile]);
     }
+    let mut name = "capi".to_owned();
     if let Some(sanitizer) = Finder::chosen().sanitizer() {
+        name = format!("capi-{sanitizer}");
         // No program uses NTLM, which half of all crates are for.
         command.args(["--no-default-features", "--features", "openssl"]);
         let host = host();
-        target = target.join(format!("{sanitizer}-sanitizer"));
+        // One folder for all of them, which share what runs while they are built.
+        target = target.join("sanitizers");
         built = target.join(&host).join(profile);
         // With `--target` the options are for the library alone, not for build scripts.
         command.args(["--target", &host]).env("RUSTFLAGS", sanitizer_flags(sanitizer));
@@ -91,7 +94,7 @@ fn build_library() -> PathBuf {
     } else if !cfg!(feature = "bundled") {
         command.args(["--no-default-features", "--features", "ntlm,openssl"]);
     }
-    let folder = built.join("capi");
+    let folder = built.join(name);
     fs::create_dir_all(&folder).expect("the folder can be made");
     command.arg("--target-dir").arg(&target).current_dir(workspace());
     match Finder::chosen() {

@@ -10,7 +10,8 @@ use bitsup_server::{Config, Server};
 use crate::build;
 use crate::support::{self, workspace};
 
-const EXAMPLES: [&str; 5] = ["upload.c", "progress.c", "event_loop.c", "packets.c", "upload.cpp"];
+/// One for each compiler: `programs` runs all of them.
+const EXAMPLES: [&str; 2] = ["upload.c", "upload.cpp"];
 
 /// An installed library in a folder that ends with this.
 struct Installed {

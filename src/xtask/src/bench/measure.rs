@@ -79,7 +79,7 @@ pub(super) fn machine() -> String {
 }
 
 /// What the kernel tells of the first processor, `?` if it does not.
-pub(super) fn cpuinfo(name: &str) -> String {
+fn cpuinfo(name: &str) -> String {
     let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let mut fields = told.lines().filter_map(|line| line.split_once(':'));
     let field = fields.find(|(known, _)| known.trim() == name);
