@@ -6,18 +6,12 @@ use std::process::Command;
 use fs_err as fs;
 
 use crate::Result;
-use crate::requirements::{FLEET_TESTS, Name, PYTHON_TESTS, PYTHON_TESTS_NEWEST, environment};
+use crate::requirements::{FLEET_TESTS, Name, PYTHON_TESTS, environment};
 use crate::runner::run;
 use crate::workspace::{Workspace, empty_folder};
 
 /// Folder of the package.
 pub(crate) const PACKAGE: &str = "bindings/python";
-
-/// Modules of tests whose subject is not the interpreter's part: threads, forks, the garbage collector, the end of the
-/// process, asyncio, subinterpreters, kinds of sources, exceptions, import, and what editors and pytest see. A new module
-/// runs everywhere.
-const OF_ANY_INTERPRETER: &str =
-    "bad_input docs doctor features generated options packets sessions tool transcript words";
 
 /// Builds the module with the system's libcurl and installs it.
 const DEVELOP: &str = "maturin develop --no-default-features";
@@ -27,16 +21,6 @@ pub(crate) fn tests(workspace: &Workspace, environment: Name) -> Vec<Command> {
     let python = |words: &str| python(workspace, environment, words);
     // Most wait for a peer or a limit, not for a processor.
     vec![server(workspace), python(DEVELOP), python("pytest -q -n 4 --dist worksteal")]
-}
-
-/// The same on the newest interpreter with those tests alone that can differ between them.
-pub(crate) fn tests_of_interpreter(workspace: &Workspace) -> Vec<Command> {
-    let mut commands = tests(workspace, PYTHON_TESTS_NEWEST);
-    if let Some(pytest) = commands.last_mut() {
-        let modules = OF_ANY_INTERPRETER.split(' ');
-        pytest.args(modules.map(|name| format!("--ignore=tests/test_{name}.py")));
-    }
-    commands
 }
 
 /// Builds a wheel with the system's libcurl, and runs the tests with it where Python and all libraries are newer.

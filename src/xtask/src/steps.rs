@@ -53,12 +53,6 @@ pub(crate) static STEPS: &[Step] = &[
         Kind::Tests(|workspace| sanitized_tests(workspace, "address")),
     ),
     Step::new(
-        "c-thread",
-        "the C programs with ThreadSanitizer in them and in the library",
-        &[LIBCURL_HEADERS],
-        Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
-    ),
-    Step::new(
         "docs",
         "the Rust documentation and the documents' site build without a warning",
         &[LIBCURL_HEADERS, SITE],
@@ -82,18 +76,6 @@ pub(crate) static STEPS: &[Step] = &[
         "three type checkers on the Python package, as the step before has installed it",
         &[PYTHON_TESTS, "npm"],
         Kind::Check(python::type_checks),
-    ),
-    Step::new(
-        "python-3.13",
-        "those tests of the Python package that can differ between interpreters, on the newest",
-        &[LIBCURL_HEADERS, PYTHON_TESTS_NEWEST],
-        Kind::Tests(python::tests_of_interpreter),
-    ),
-    Step::new(
-        "fleet",
-        "uploads by many workers, one of which is killed",
-        &[LIBCURL_HEADERS, FLEET_TESTS],
-        Kind::Tests(python::fleet_tests),
     ),
     Step::new(
         "bundled",
@@ -133,10 +115,24 @@ pub(crate) static STEPS: &[Step] = &[
     .uses(SERVER_PROGRAMS)
     .long(),
     Step::new(
-        "python-3.13-all",
+        "c-thread",
+        "the C programs with ThreadSanitizer in them and in the library",
+        &[LIBCURL_HEADERS],
+        Kind::Tests(|workspace| sanitized_tests(workspace, "thread")),
+    )
+    .long(),
+    Step::new(
+        "python-3.13",
         "every test of the Python package on the newest Python",
         &[LIBCURL_HEADERS, PYTHON_TESTS_NEWEST],
         Kind::Tests(|workspace| python::tests(workspace, PYTHON_TESTS_NEWEST)),
+    )
+    .long(),
+    Step::new(
+        "fleet",
+        "uploads by many workers, one of which is killed",
+        &[LIBCURL_HEADERS, FLEET_TESTS],
+        Kind::Tests(python::fleet_tests),
     )
     .long(),
     Step::new(

@@ -215,7 +215,7 @@ pub(crate) fn compile(source: &Path, program: &Path, options: &[&str]) {
     command
         .arg(if plus { "-std=c++17" } else { "-std=c11" })
         .args(STRICT)
-        .args(["-g", "-O1", "-pthread", "-c"])
+        .args(["-g1", "-O1", "-pthread", "-c"])
         .args(options.iter().filter(|option| !option.starts_with("-l")))
         .args(finder.sanitizer().map(|name| format!("-fsanitize={name}")))
         .arg("-I")
