@@ -219,12 +219,12 @@ impl Step {
     }
 }
 
-/// What a step does. Commands run one after the other until one fails.
+/// What a step does. Commands run one after the other until one fails, but for checks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// Runs tests and fails when none was executed.
     Tests(fn(&Workspace) -> Vec<Command>),
-    /// Runs commands that say nothing about single tests.
+    /// Runs commands that say nothing about single tests, at once.
     Check(fn(&Workspace) -> Vec<Command>),
     /// The same with other commands of this program.
     Xtask(&'static [&'static str]),

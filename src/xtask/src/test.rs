@@ -1,6 +1,8 @@
 //! `cargo xtask test`: runs the steps and sums them up.
 
 use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
@@ -126,6 +128,9 @@ fn run_step(
         [RULES_FOLDER, SKIPS_FOLDER].map(|kind| workspace.target.join(kind).join(step.name));
     empty_folder(&rules)?;
     empty_folder(&skips)?;
+    if matches!(step.kind, Kind::Check(_)) {
+        return check(commands, output);
+    }
     for mut command in commands {
         command.env("BITSUP_RULES_DIR", &rules).env("BITSUP_SKIPS_DIR", &skips);
         if !tally.run(&mut command, output)? {
@@ -139,10 +144,25 @@ fn run_step(
     }
 }
 
+/// Runs checks at once; what they print comes in their order.
+fn check(commands: Vec<Command>, output: &mut dyn Write) -> Result {
+    let commands: Vec<_> = commands.into_iter().map(Mutex::new).collect();
+    let ended = runner::at_once(&commands, |command| {
+        let mut command = command.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = command.stdin(Stdio::null()).output();
+        (ended, runner::failure(&command, "failed"))
+    });
+    let mut failed = Vec::new();
+    for (ended, failure) in ended {
+        let Output { status, stdout, stderr } = ended?;
+        output.write_all(&[stdout, stderr].concat())?;
+        failed.extend((!status.success()).then_some(failure));
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ").into()) }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
     const NOTING: &str = "echo 2 passed, 0 failed; printf 'a::b\\tno proxy\\n' >$BITSUP_SKIPS_DIR/1; touch $BITSUP_RULES_DIR/1";
@@ -186,6 +206,16 @@ mod tests {
     fn a_test_step_without_a_test_fails() {
         let outcomes = outcomes_of(&["silent"]);
         assert_eq!(outcomes[0].result, StepResult::Failed("no test was executed".to_owned()));
+    }
+
+    #[test]
+    fn all_checks_run_and_print_in_their_order_and_each_failure_is_told() {
+        let mut printed = Vec::new();
+        let commands = ["sleep 0.1; echo a", "echo b; exit 1", "echo c >&2; false", "echo d"];
+        let error = check(commands.map(shell).into(), &mut printed).expect_err("two failed");
+        assert_eq!(printed, b"a\nb\nc\nd\n");
+        assert_eq!(error.to_string().matches(": failed").count(), 2);
+        assert!(check(vec![shell("true")], &mut printed).is_ok());
     }
 
     #[test]
